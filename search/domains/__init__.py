@@ -1,0 +1,41 @@
+"""KINDS: the one explicit table of what trimtab can do.
+
+A row names the spec (pydantic alone, safe for the gateway to import) and the builder of the domain as text
+`module:function`, which only a worker resolves. Adding a kind is adding a row: see deploy/docs/adding-a-domain.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from trimtab.specs.common import Spec
+from trimtab.specs.ilp import IlpSpec
+from trimtab.specs.probe import ProbeSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A row of the table."""
+
+    spec: type[Spec]
+    builder: str  # "module:function" → Domain, resolved in the worker's child only
+    diagnostic: bool = False  # offered only when the server is told so
+    preload: tuple[str, ...] = ()  # modules a warm worker imports beforehand
+
+    @property
+    def name(self) -> str:
+        """The word on the wire."""
+        return self.spec.KIND
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            Kind(spec=IlpSpec, builder="search.domains.ilp:build", preload=("search.domains.ilp",)),
+            Kind(spec=ProbeSpec, builder="search.domains.probe:build", diagnostic=True),
+        )
+    }
+)

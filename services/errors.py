@@ -1,0 +1,121 @@
+"""Every error the service raises on purpose, and the status it becomes on the wire (RFC 9457).
+
+    ServiceError
+    ├── BadRequest            400  malformed
+    ├── Unauthorized          401
+    ├── Forbidden             403
+    ├── NotFound              404
+    ├── Conflict              409  illegal move, idempotency key with another body
+    ├── PayloadTooLarge       413
+    ├── UnsupportedMedia      415
+    ├── InvalidBody           422  well-formed, but not what the schema wants
+    ├── TooManyRequests       429  rate limit or quota; retry_after_s
+    ├── StoreUnavailable      503  retry_after_s
+    ├── InsufficientStorage   507
+    └── StaleFence                 a worker's write with a fence that is no longer the job's: never on the wire
+
+Each says what came, what was wanted, and what to do (`fix`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class ServiceError(Exception):
+    """Base. `detail` shows what came and what was wanted; `fix` says what to do."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        fix: str | None = None,
+        errors: list[dict[str, Any]] | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.fix = fix
+        self.errors = errors or []
+        self.retry_after_s = retry_after_s
+
+
+class BadRequest(ServiceError):
+    """Malformed: not JSON, a bad header, a bad query."""
+
+    status, slug, title = 400, "bad-request", "Malformed request"
+
+
+class Unauthorized(ServiceError):
+    """No key, or one that is unknown, expired or revoked."""
+
+    status, slug, title = 401, "unauthorized", "Not authenticated"
+
+
+class Forbidden(ServiceError):
+    """The key is good but its scopes do not reach this far."""
+
+    status, slug, title = 403, "forbidden", "Not allowed"
+
+
+class NotFound(ServiceError):
+    """No such thing for this tenant."""
+
+    status, slug, title = 404, "not-found", "Not found"
+
+
+class Conflict(ServiceError):
+    """The thing is in a state that does not allow this."""
+
+    status, slug, title = 409, "conflict", "Conflict with the current state"
+
+
+class PayloadTooLarge(ServiceError):
+    """More bytes than allowed."""
+
+    status, slug, title = 413, "too-large", "Payload too large"
+
+
+class UnsupportedMedia(ServiceError):
+    """A content type or encoding that is not taken."""
+
+    status, slug, title = 415, "unsupported-media", "Unsupported media type"
+
+
+class InvalidBody(ServiceError):
+    """Well-formed JSON that does not fit the schema."""
+
+    status, slug, title = 422, "invalid-body", "Invalid body"
+
+
+class TooManyRequests(ServiceError):
+    """Rate limit or quota reached."""
+
+    status, slug, title = 429, "too-many-requests", "Too many requests"
+
+
+class StoreUnavailable(ServiceError):
+    """The database does not answer now."""
+
+    status, slug, title = 503, "store-unavailable", "Database unavailable"
+
+    def __init__(self, detail: str, *, retry_after_s: float = 1.0, **more: Any) -> None:
+        super().__init__(detail, retry_after_s=retry_after_s, **more)
+
+
+class InsufficientStorage(ServiceError):
+    """The disk is full."""
+
+    status, slug, title = 507, "insufficient-storage", "No space left"
+
+
+class StaleFence(ServiceError):
+    """A write by a worker whose lease has passed to another. The worker must stop; nothing was changed."""
+
+    def __init__(self, job_id: str, fence: int) -> None:
+        self.job_id, self.fence = job_id, fence
+        super().__init__(f"fence {fence} of job {job_id} is no longer current")

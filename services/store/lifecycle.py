@@ -1,0 +1,119 @@
+"""The one transition function of a job. Stores, dispatcher, property tests and the docs table all read it.
+
+    QUEUED ──claim──▶ RUNNING ──complete──▶ SUCCEEDED | FAILED
+      ▲  │               │  │
+      │  └──cancel──▶ CANCELLED ◀──complete(cancelled)── RUNNING
+      │                  │
+      └──requeue─────────┤  (attempt lost, attempts left)
+      ▲                  └──bury──▶ DEAD   (attempt lost, none left)
+      └──redrive── DEAD | FAILED | CANCELLED
+
+`stop` and `cancel` of a RUNNING job only set a request flag: the worker that holds the lease ends it. A CANCELLED
+request wins over a requeue: a lost attempt of a job whose cancel was requested ends CANCELLED, and one whose stop was
+requested ends CANCELLED too when it kept nothing, because its owner no longer waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trimtab.results import JobState
+
+
+class Verb(StrEnum):
+    """What can happen to a job."""
+
+    CLAIM = "claim"
+    SUCCEED = "succeed"
+    FAIL = "fail"
+    CANCEL = "cancel"  # the owner's word
+    STOP = "stop"  # the owner's word
+    CONFIRM_CANCEL = "confirm_cancel"  # the worker's word: it has ended
+    LOSE = "lose"  # the attempt was lost, or its lease ran out
+    REDRIVE = "redrive"  # the owner's or operator's word
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the function may look at."""
+
+    state: JobState
+    attempt: int  # attempts begun so far
+    max_attempts: int
+    stop_requested: bool = False
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """What becomes of the job."""
+
+    state: JobState
+    stop_requested: bool
+    cancel_requested: bool
+    resets_attempts: bool = False
+    releases_lease: bool = False
+
+
+class IllegalMove(Exception):
+    """The verb has no meaning in this state."""
+
+    def __init__(self, facts: Facts, verb: Verb) -> None:
+        self.facts = facts
+        self.verb = verb
+        allowed = ", ".join(v.value for v in Verb if _is_legal(facts.state, v)) or "nothing"
+        super().__init__(f"cannot {verb.value} a job that is {facts.state.value}; it allows {allowed}")
+
+
+_LEGAL: dict[JobState, frozenset[Verb]] = {
+    JobState.QUEUED: frozenset({Verb.CLAIM, Verb.CANCEL, Verb.STOP}),
+    JobState.RUNNING: frozenset({Verb.SUCCEED, Verb.FAIL, Verb.CANCEL, Verb.STOP, Verb.CONFIRM_CANCEL, Verb.LOSE}),
+    JobState.SUCCEEDED: frozenset(),
+    JobState.FAILED: frozenset({Verb.REDRIVE}),
+    JobState.CANCELLED: frozenset({Verb.REDRIVE}),
+    JobState.DEAD: frozenset({Verb.REDRIVE}),
+}
+
+
+def _is_legal(state: JobState, verb: Verb) -> bool:
+    return verb in _LEGAL[state]
+
+
+def move(facts: Facts, verb: Verb) -> Move:
+    """Say what `verb` does to a job. Pure. Raises IllegalMove."""
+    if not _is_legal(facts.state, verb):
+        raise IllegalMove(facts, verb)
+    stop, cancel = facts.stop_requested, facts.cancel_requested
+
+    def to(state: JobState, **more: bool) -> Move:
+        flags = {"stop_requested": stop, "cancel_requested": cancel, "releases_lease": True} | more
+        return Move(state=state, **flags)
+
+    match verb:
+        case Verb.CLAIM:
+            return to(JobState.RUNNING, releases_lease=False)
+        case Verb.SUCCEED:
+            return to(JobState.SUCCEEDED)
+        case Verb.FAIL:
+            return to(JobState.FAILED)
+        case Verb.CONFIRM_CANCEL:
+            return to(JobState.CANCELLED)
+        case Verb.CANCEL if facts.state is JobState.QUEUED:
+            return to(JobState.CANCELLED, cancel_requested=True)
+        case Verb.CANCEL:
+            return to(JobState.RUNNING, cancel_requested=True, releases_lease=False)
+        case Verb.STOP if facts.state is JobState.QUEUED:
+            # Nothing has run, so there is no best to keep.
+            return to(JobState.CANCELLED, stop_requested=True)
+        case Verb.STOP:
+            return to(JobState.RUNNING, stop_requested=True, releases_lease=False)
+        case Verb.LOSE if cancel or stop:
+            return to(JobState.CANCELLED)
+        case Verb.LOSE if facts.attempt >= facts.max_attempts:
+            return to(JobState.DEAD)
+        case Verb.LOSE:
+            return to(JobState.QUEUED)
+        case Verb.REDRIVE:
+            return to(JobState.QUEUED, stop_requested=False, cancel_requested=False, resets_attempts=True)
+    raise AssertionError(f"unhandled {verb}")

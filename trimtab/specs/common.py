@@ -1,0 +1,116 @@
+"""What every job has, whatever its kind: the envelope, its budget, references to uploaded files.
+
+A request on the wire is
+
+    {"kind": "ilp", "spec": {...}, "budget": {"seconds": 60}, "seed": 0, "priority": 0, "labels": {}}
+
+`kind` chooses the model of `spec`. Models are strict (no coercion: `true` is no integer), closed (an unknown field is
+an error, so a typo never becomes a default) and frozen. NaN and infinity are refused: JSON has no word for them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+
+API_VERSION = "v1"
+MAX_SECONDS = 86_400.0
+MAX_LABELS = 32
+
+
+class WireModel(BaseModel):
+    """Base of everything that crosses the wire."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL's text type has no NUL, and a lone surrogate cannot be encoded as UTF-8: refuse both at the door.
+    if "\x00" in text:
+        raise ValueError("contains a NUL character; remove it")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("contains a lone surrogate, which is not valid Unicode text; remove it") from error
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+ShortText = Annotated[str, Field(max_length=200), AfterValidator(_storable)]
+LabelKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-/]{0,62}$")]
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+DIGEST_PATTERN = re.compile(r"^sha256:[0-9a-f]{64}$")
+
+
+class ArtifactRef(WireModel):
+    """An uploaded or produced file, named by its content."""
+
+    digest: Digest
+    """`sha256:` and 64 hex digits, as `POST /v1/artifacts` returned it."""
+    name: ShortText = ""
+    """File name shown to people and used to tell the format; never used as a path."""
+    size_bytes: Annotated[int, Field(ge=0)] | None = None
+    media_type: ShortText | None = None
+
+
+class Budget(WireModel):
+    """When a run must end. The first limit reached ends it, and the result says which one."""
+
+    seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = 60.0
+    """Wall-clock seconds for parse, search and verification together."""
+    evaluations: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    """Cost-model or sub-problem evaluations; what one evaluation is, each kind says."""
+    target_gap: Annotated[float, Field(ge=0, le=1)] | None = None
+    """End once the relative gap |objective - bound| / max(|objective|, |bound|) is at most this."""
+
+
+class Webhook(WireModel):
+    """Where to POST the job's terminal state. The body is signed; see the guide, 'Webhooks'."""
+
+    url: Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s]+$"), AfterValidator(_storable)]
+
+
+class Spec(WireModel):
+    """Base of the kinds' specs. Add only optional fields to a published spec; anything else is a new version."""
+
+    KIND: ClassVar[str]
+    """The word on the wire, e.g. `ilp`."""
+    SUMMARY: ClassVar[str] = ""
+    """One line for people, shown on the submit page and by `trimtab kinds`."""
+    schema_version: Literal[1] = 1
+
+    def artifacts(self) -> dict[str, ArtifactRef]:
+        """Files the run needs, by input name. The worker finds each at `inputs[name]`."""
+        return {}
+
+
+class JobRequest(WireModel):
+    """The envelope of a job. `request_model` narrows `kind` and `spec` for one kind."""
+
+    kind: str
+    spec: Any
+    budget: Budget = Field(default_factory=Budget)
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    """Higher runs first; equal priorities run in order of arrival."""
+    labels: Annotated[dict[LabelKey, ShortText], Field(max_length=MAX_LABELS)] = Field(default_factory=dict)
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """Runs of this job at most, counting those lost with a worker."""
+    webhook: Webhook | None = None
+
+
+def request_model(spec: type[Spec]) -> type[JobRequest]:
+    """The envelope for one kind: `kind` is a constant and `spec` is that kind's model."""
+    name = spec.__name__.removesuffix("Spec") + "JobRequest"
+    return create_model(
+        name,
+        __base__=JobRequest,
+        __doc__=f"A job of kind `{spec.KIND}`. {spec.SUMMARY}",
+        kind=(Literal[spec.KIND], ...),  # type: ignore[name-defined]
+        spec=(spec, ...),
+    )

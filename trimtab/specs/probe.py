@@ -1,0 +1,24 @@
+"""Kind `probe`: a run that does nothing but behave, to measure and to shake the service itself.
+
+Off unless the server is started with `TRIMTAB_DIAGNOSTIC_KINDS=true`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from trimtab.specs.common import Spec
+
+
+class ProbeSpec(Spec):
+    """Counts down `steps` incumbents, `step_seconds` apart, then does what `outcome` says."""
+
+    KIND: ClassVar[str] = "probe"
+    SUMMARY: ClassVar[str] = "Diagnostic: a run with known behaviour."
+
+    steps: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+    step_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    outcome: Literal["succeed", "invalid", "raise", "crash", "hang", "allocate"] = "succeed"
+    """`crash` dies by SIGSEGV, `hang` ignores `stop`, `allocate` takes memory until the limit refuses it."""
