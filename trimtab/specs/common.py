@@ -111,6 +111,6 @@ def request_model(spec: type[Spec]) -> type[JobRequest]:
         name,
         __base__=JobRequest,
         __doc__=f"A job of kind `{spec.KIND}`. {spec.SUMMARY}",
-        kind=(Literal[spec.KIND], ...),  # type: ignore[name-defined]
+        kind=(Literal[spec.KIND], ...),  # type: ignore[arg-type]
         spec=(spec, ...),
     )
