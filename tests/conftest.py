@@ -1,0 +1,22 @@
+"""What all tests share: the `--scale` knob."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--scale",
+        type=float,
+        default=0.02,
+        help="size of load, chaos and fuzz tests: 1.0 is the full published figure, 0.02 keeps `make test` short",
+    )
+
+
+@pytest.fixture(scope="session")
+def scale(request: pytest.FixtureRequest) -> float:
+    value = float(request.config.getoption("--scale"))
+    if not 0 < value <= 10:
+        raise pytest.UsageError(f"--scale wants a number in (0, 10]; {value} came")
+    return value
