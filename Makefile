@@ -1,0 +1,72 @@
+# Two commands do all the set-up:   make run   and   make test
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+MODEL ?=
+BUDGET ?= 60
+SCALE ?= 0.02
+
+.PHONY: help setup setup-dev system run serve test chaos bench lint type imports check lock clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# A stamp newer than its lock file means the environment is as the lock says.
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || { echo "trimtab wants $(PYTHON); it is not on PATH. Install Python 3.11 or say: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else f"trimtab wants Python 3.11; {sys.executable} is {v[0]}.{v[1]}. Say: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run-ready: $(VENV)/.made requirements.lock pyproject.toml trimtab/pyproject.toml
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps -e . -e ./trimtab
+	@touch $@
+
+$(VENV)/.dev-ready: $(VENV)/.run-ready requirements-dev.lock
+	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: $(VENV)/.run-ready ## virtual environment with what the service needs
+	@bash deploy/setup/debian.sh run
+
+setup-dev: $(VENV)/.dev-ready ## and with what the tests and Ray need
+	@bash deploy/setup/debian.sh test
+
+run: setup ## start trimtab and solve a real integer program (MODEL=your.mps BUDGET=60)
+	$(BIN)/python deploy/run.py $(if $(MODEL),--model "$(MODEL)") --seconds $(BUDGET)
+
+serve: setup ## only start the service
+	$(BIN)/python -m services
+
+test: setup-dev ## all tests, at the small scale
+	$(BIN)/python -m pytest --scale $(SCALE)
+
+chaos: setup-dev ## kill and pause processes at the published scale (about an hour)
+	$(BIN)/python -m workers.bench service chaos --scale 1.0
+
+bench: setup-dev ## measure every figure of the README, side by side with the usual tools
+	$(BIN)/python -m workers.bench all
+
+lint: setup-dev ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+type: setup-dev ## types
+	$(BIN)/mypy
+
+imports: setup-dev ## the dependency rule
+	$(BIN)/lint-imports
+
+check: lint type imports ## lint, type and imports
+
+PIP_COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+lock: setup-dev ## renew the lock files from pyproject.toml
+	$(PIP_COMPILE) -o requirements.lock pyproject.toml
+	$(PIP_COMPILE) --extra dev --extra ray -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+clean: ## remove the environment and caches; never your data
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info trimtab/*.egg-info

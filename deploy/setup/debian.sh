@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Debian packages that PyPI does not carry: bubblewrap to run, PostgreSQL and Chromium to test.
+# Installs what is missing when it can; otherwise says exactly what to type. Usage: debian.sh run|test
+set -euo pipefail
+what=${1:-run}
+
+has_postgres() { command -v pg_ctl >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/pg_ctl' >/dev/null; }
+
+missing=()
+command -v bwrap >/dev/null || missing+=(bubblewrap)
+if [ "$what" = test ]; then
+  has_postgres || missing+=(postgresql)
+  command -v chromium >/dev/null || missing+=(chromium)
+  command -v chromedriver >/dev/null || missing+=(chromium-driver)
+fi
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if command -v apt-get >/dev/null; then
+  as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as_root=(sudo -n); else as_root=(false); fi
+  fi
+  if [ "${as_root[0]:-}" != false ]; then
+    echo "trimtab setup: installing ${missing[*]} with apt-get" >&2
+    # A package's own service must not start: tests start PostgreSQL themselves.
+    if "${as_root[@]}" apt-get update -qq >&2 &&
+      "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; then
+      exit 0
+    fi
+    echo "trimtab setup: apt-get could not install ${missing[*]}" >&2
+  fi
+fi
+
+cat >&2 <<TEXT
+trimtab setup: these programs are missing: ${missing[*]}
+  Debian or Ubuntu:  sudo apt-get install --no-install-recommends ${missing[*]}
+  Without bubblewrap, runs are held by rlimits alone (trimtab doctor tells). Without PostgreSQL or Chromium, their tests are skipped.
+TEXT
+# Running works without them. Tests say themselves what they skip, and under CI they fail.
+exit 0
