@@ -1,0 +1,1 @@
+"""The service measured from outside: a real server process, real HTTP, kills and pauses."""

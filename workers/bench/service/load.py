@@ -1,0 +1,49 @@
+"""Submits per second and their latency under concurrent clients; memory of the gateway under that load."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from workers.bench.service.harness import Server
+from workers.bench.service.http import LeanClient
+from workers.bench.stats import quantiles_ms
+
+# A probe that may not start before the queue is drained would measure the queue alone; a probe of no steps measures
+# the service as it is used: submits and runs at the same time. Here the dispatcher is off (role gateway), so that
+# the figure is that of submission; `latency` measures the rest.
+PROBE = {"kind": "probe", "spec": {"steps": 0}, "budget": {"seconds": 60.0}, "seed": 0}
+
+
+async def submit_load(server: Server, *, clients: int, seconds: float) -> dict[str, Any]:
+    """`clients` connections submit as fast as they are answered, for `seconds`."""
+    latencies: list[float] = []
+    statuses: dict[int, int] = {}
+    deadline = time.perf_counter() + seconds
+
+    async def one(number: int) -> None:
+        client = LeanClient(server.port, server.key)
+        count = 0
+        while time.perf_counter() < deadline:
+            began = time.perf_counter()
+            answer = await client.request(
+                "POST", "/v1/jobs", PROBE, {"Idempotency-Key": f"load-{number}-{count}-{began}"}
+            )
+            latencies.append(time.perf_counter() - began)
+            statuses[answer.status] = statuses.get(answer.status, 0) + 1
+            count += 1
+        client.close()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(one(number) for number in range(clients)))
+    elapsed = time.perf_counter() - began
+    return {
+        "clients": clients,
+        "seconds": round(elapsed, 2),
+        "submits": len(latencies),
+        "submits_per_s": round(len(latencies) / elapsed, 1),
+        **quantiles_ms(latencies),
+        "statuses": {str(k): v for k, v in sorted(statuses.items())},
+        "gateway_rss_mb": round(server.process.memory_info().rss / 2**20, 1),
+    }
