@@ -1,0 +1,134 @@
+"""What `make run` does after set-up: start the service, solve one real integer program, show it live, check it.
+
+    python deploy/run.py [--model your.mps] [--seconds 60] [--keep | --no-keep]
+
+Without `--model` the instance is fast0507 (railway crew scheduling as set cover: 507 rows, 63,009 columns, optimum 174),
+out of the source distribution of the PyPI package `mip`. The service's data stays in `.trimtab/` of this checkout.
+On a terminal the service goes on after the job, for the web page, until Ctrl-C; otherwise it ends with the job.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+INSTANCE = "fast0507"
+
+
+def say(text: str) -> None:
+    """A line of progress, apart from the results."""
+    print(f"\033[2m{text}\033[0m" if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
+
+
+def fetch_instance(name: str) -> Path:
+    """Path of the real instance; a generated set cover when it cannot be had (no network)."""
+    fetch = [sys.executable, "-m", "workers.bench.instances", "fetch", name]
+    done = subprocess.run(fetch, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode == 0:
+        return Path(done.stdout.strip().splitlines()[-1])
+    say(f"{name} could not be fetched (see above); a set cover of 1,000 rows and 800 columns is generated instead")
+    made = ROOT / ".trimtab" / "setcover-800x1000-seed0.mps"
+    made.parent.mkdir(exist_ok=True)
+    generate = [
+        sys.executable,
+        "-m",
+        "workers.bench.generators",
+        "set-cover",
+        "--size",
+        "SC/5",
+        "--seed",
+        "0",
+        str(made),
+    ]
+    subprocess.run(generate, cwd=ROOT, check=True)
+    return made
+
+
+def answers(url: str) -> bool:
+    """True when a ready service is at `url`."""
+    try:
+        with urllib.request.urlopen(url + "/readyz", timeout=2) as answer:  # noqa: S310 - our own loopback URL
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def found(data_dir: Path) -> str | None:
+    """The URL that a running service left in its data folder."""
+    try:
+        return str(json.loads((data_dir / "server.json").read_text())["url"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def start_service(data_dir: Path) -> tuple[str, subprocess.Popen[bytes] | None]:
+    """(url, process). An already running service of the same data folder is used as it is; its process is then None."""
+    url = found(data_dir)
+    if url and answers(url):
+        say(f"using the service that already runs at {url}")
+        return url, None
+    data_dir.mkdir(mode=0o700, exist_ok=True)
+    log = data_dir / "service.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen([sys.executable, "-m", "services"], cwd=ROOT, stdout=out, stderr=out)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            sys.exit(
+                f"the service ended at once (code {process.returncode}); its log {log} ends with:\n{log.read_text()[-2000:]}"
+            )
+        url = found(data_dir)
+        if url and answers(url):
+            return url, process
+        time.sleep(0.05)
+    process.terminate()
+    sys.exit(f"the service was not ready within 60 s; see {log}")
+
+
+def main() -> int:
+    """Run; the exit code is that of the watched job."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--model", type=Path, help=".mps or .lp file, plain or .gz; default: fast0507, fetched")
+    arguments.add_argument("--seconds", type=float, default=60.0, help="budget of the job")
+    arguments.add_argument(
+        "--keep", action=argparse.BooleanOptionalAction, default=None, help="keep serving afterwards"
+    )
+    given = arguments.parse_args()
+    if given.model is not None and not given.model.is_file():
+        arguments.error(f"no file at {given.model}; give the path of an .mps or .lp file, plain or .gz")
+
+    began = time.monotonic()
+    model = given.model or fetch_instance(INSTANCE)
+    data_dir = Path(os.environ.get("TRIMTAB_DATA_DIR", ROOT / ".trimtab")).resolve()
+    os.environ["TRIMTAB_DATA_DIR"] = str(data_dir)
+    url, service = start_service(data_dir)
+    say(f"service ready after {time.monotonic() - began:.1f} s at {url}   (data and log in {data_dir})")
+    trimtab = [sys.executable, "-m", "trimtab.cli"]
+    try:
+        say("page, signed in (this link works once):")
+        subprocess.run([*trimtab, "open", "--print"], check=False)
+        submit = [*trimtab, "submit", str(model), "--seconds", str(given.seconds), "--watch", "--report"]
+        code = subprocess.run(submit, check=False).returncode
+        keep = given.keep if given.keep is not None else sys.stdin.isatty() and service is not None
+        if keep and service is not None:
+            say(f"\nThe service goes on at {url}. Ctrl-C ends it.")
+            service.wait()
+        return code
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        if service is not None and service.poll() is None:
+            service.terminate()
+            service.wait(30)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
