@@ -1,0 +1,205 @@
+"""`python -m workers.bench service [SUITE...] [--scale 1.0] [--out results.jsonl]`.
+
+Each suite starts its own server in a temporary folder, measures, checks its invariants, and appends one JSON line with the
+figures, the goals beside them, the machine, the versions and the seed. The exit code is 1 when an invariant broke;
+a goal that was missed is told, not hidden, and is no failure of the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from workers.bench.service import chaos, latency, load
+from workers.bench.service.harness import Server, running_server
+from workers.bench.service.postgres import PostgresServer
+from workers.bench.stats import machine
+
+Figures = dict[str, Any]
+Suite = Callable[[Path, float, argparse.Namespace], Figures]
+
+
+def submit_sqlite(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
+    """8 clients against SQLite."""
+    with running_server(folder / "data", role="gateway") as server:
+        asyncio.run(load.submit_load(server, clients=8, seconds=2.0))  # warm-up
+        return asyncio.run(load.submit_load(server, clients=8, seconds=max(2.0, 20 * scale)))
+
+
+def submit_postgres(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
+    """8 clients against PostgreSQL."""
+    with PostgresServer(folder / "postgres") as database:
+        with running_server(folder / "data", role="gateway", database_url=database.url) as server:
+            asyncio.run(load.submit_load(server, clients=8, seconds=2.0))
+            return asyncio.run(load.submit_load(server, clients=8, seconds=max(2.0, 20 * scale)))
+
+
+def submit_to_running(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
+    """Idle embedded service."""
+    with running_server(folder / "data") as server:
+        latency.submit_to_running(server, count=3)
+        return latency.submit_to_running(server, count=max(10, round(200 * scale)))
+
+
+def event_latency(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
+    """Solver to SDK."""
+    with running_server(folder / "data") as server:
+        return latency.event_latency(server, jobs=max(1, round(10 * scale)), events_per_job=20)
+
+
+def stop_cancel(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
+    """Stop and cancel of probes."""
+    server = Server(folder / "data")
+    server.start()
+    try:
+        return latency.stop_and_cancel(server, count=max(6, round(100 * scale)))
+    finally:
+        server.stop()
+
+
+def stop_cancel_ilp(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
+    """Stop and cancel of a real integer program in mid-search."""
+    server = Server(folder / "data")
+    server.start()
+    try:
+        return latency.stop_and_cancel(server, count=max(4, round(60 * scale)), model=given.model)
+    finally:
+        server.stop()
+
+
+def overhead(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
+    """A real integer program for 60 s."""
+    with running_server(folder / "data") as server:
+        return latency.overhead(server, model=given.model, seconds=max(5.0, 60 * scale))
+
+
+def kill_gateway(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
+    """10,000 submits under 25 kill -9 of the gateway."""
+    server = Server(folder / "data", settings={"role": "gateway"})
+    server.start()
+    try:
+        return asyncio.run(
+            chaos.kill_gateway(
+                server, submits=max(200, round(10_000 * scale)), kills=max(2, round(25 * scale)), seed=given.seed
+            )
+        )
+    finally:
+        server.stop()
+
+
+def kill_workers(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
+    """10,000 jobs under 200 worker kills and 50 pauses longer than the lease."""
+    lease_s = 2.0
+    server = Server(
+        folder / "data",
+        settings={"lease_s": str(lease_s), "heartbeat_s": "0.4", "sweep_s": "0.5", "workers": "2", "sandbox": "rlimit"},
+    )
+    server.start()
+    try:
+        return asyncio.run(
+            chaos.kill_workers(
+                server,
+                jobs=max(40, round(10_000 * scale)),
+                kills=max(3, round(200 * scale)),
+                pauses=max(2, round(50 * scale)),
+                lease_s=lease_s,
+                seed=given.seed,
+            )
+        )
+    finally:
+        server.stop()
+
+
+def restart_postgres(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
+    """20 immediate PostgreSQL restarts under load: 503 with Retry-After, never 500; nothing lost."""
+    with PostgresServer(folder / "postgres") as database:
+        server = Server(folder / "data", settings={"database_url": database.url, "role": "gateway"})
+        server.start()
+        try:
+            return asyncio.run(
+                chaos.restart_postgres(
+                    server,
+                    database,
+                    submits=max(200, round(5_000 * scale)),
+                    restarts=max(2, round(20 * scale)),
+                    seed=given.seed,
+                )
+            )
+        finally:
+            server.stop()
+
+
+SUITES: MappingProxyType[str, tuple[Suite, str]] = MappingProxyType(
+    {
+        "submit-to-running": (submit_to_running, "p50 <= 100 ms, p99 <= 500 ms"),
+        "submit-sqlite": (submit_sqlite, ">= 500 submits/s, p99 <= 50 ms; gateway <= 150 MB"),
+        "submit-postgres": (submit_postgres, ">= 300 submits/s"),
+        "event-latency": (event_latency, "p95 <= 250 ms"),
+        "stop-cancel": (stop_cancel, "stop p99 <= 2,500 ms, cancel p99 <= 250 ms, no orphan"),
+        "stop-cancel-ilp": (stop_cancel_ilp, "stop p99 <= 2,500 ms, cancel p99 <= 250 ms, no orphan"),
+        "overhead": (overhead, "<= 2 % of a 60 s job; gateway <= 150 MB"),
+        "kill-gateway": (kill_gateway, "10,000 submits, 25 kills: 0 lost, 0 duplicates"),
+        "kill-workers": (kill_workers, "10,000 jobs, 200 kills, 50 pauses: one effect each, >= 1 stale write refused"),
+        "restart-postgres": (restart_postgres, "20 restarts: 503 with Retry-After, never 500"),
+    }
+)
+GROUPS = MappingProxyType({"chaos": ("kill-gateway", "kill-workers", "restart-postgres")})
+
+
+def main(argv: list[str]) -> int:
+    """Run the named suites (default: all)."""
+    parser = argparse.ArgumentParser(prog="python -m workers.bench service", description=__doc__)
+    parser.add_argument("suites", nargs="*", help=f"of {', '.join([*SUITES, *GROUPS])}; default all")
+    parser.add_argument("--scale", type=float, default=1.0, help="1.0 is the published figure")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("bench-results") / "service.jsonl", help="JSON lines, appended")
+    parser.add_argument("--model", type=Path, help="model for the ilp suites; default: fast0507, fetched")
+    given = parser.parse_args(argv)
+    names = [name for asked in given.suites or SUITES for name in GROUPS.get(asked, (asked,))]
+    unknown = [name for name in names if name not in SUITES]
+    if unknown:
+        parser.error(f"unknown suite {unknown[0]!r}; there are {', '.join([*SUITES, *GROUPS])}")
+    if given.model is None and any(SUITES[name][0] in (stop_cancel_ilp, overhead) for name in names):
+        from workers.bench import instances
+
+        given.model = instances.fetch(["fast0507"])[0]
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    breaches = 0
+    for name in names:
+        suite, goal = SUITES[name]
+        folder = Path(tempfile.mkdtemp(prefix=f"trimtab-bench-{name}-"))
+        began = time.perf_counter()
+        print(f"{name} (goal: {goal}) …", file=sys.stderr, flush=True)
+        try:
+            figures = suite(folder, given.scale, given)
+        except Exception as error:  # the other suites still run; the line says what happened
+            figures = {"error": f"{type(error).__name__}: {error}"}
+            breaches += 1
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        line = {
+            "suite": f"service/{name}",
+            "goal": goal,
+            "scale": given.scale,
+            "seed": given.seed,
+            "figures": figures,
+            "took_s": round(time.perf_counter() - began, 1),
+            "machine": machine(),
+        }
+        with given.out.open("a") as out:
+            out.write(json.dumps(line) + "\n")
+        print(json.dumps({"suite": name, **figures}, indent=1), flush=True)
+    return 1 if breaches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
