@@ -1,9 +1,9 @@
 """`python -m workers.bench <suite> [...]`: the quality protocol. Every figure is a JSON line that is kept.
 
-    service [NAME...]   load, latency, overhead, chaos of the whole service      (workers/bench/service)
-    ilp                 primal integral against SCIP, HiGHS and CP-SAT           (workers/bench/ilp)
-    instances fetch     real integer programs out of a PyPI source distribution  (workers/bench/instances)
-    all                 service and ilp at the published scale
+service [NAME...]   load, latency, overhead, chaos of the whole service      (workers/bench/service)
+ilp                 primal integral against SCIP, HiGHS and CP-SAT           (workers/bench/ilp)
+instances fetch     real integer programs out of a PyPI source distribution  (workers/bench/instances)
+all                 service and ilp at the published scale
 """
 
 from __future__ import annotations

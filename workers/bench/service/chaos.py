@@ -19,6 +19,7 @@ import psutil
 
 from workers.bench.service.harness import Server
 from workers.bench.service.http import LeanClient
+from workers.bench.service.postgres import PostgresServer
 
 BROKEN = (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError, IndexError)
 
@@ -201,6 +202,42 @@ async def kill_workers(
         "stale_writes_refused": stale_writes,
         "ready_at_end": ready.get("status") if isinstance(ready, dict) else None,
     }
+
+
+async def restart_postgres(
+    server: Server, database: PostgresServer, *, submits: int, restarts: int, clients: int = 8, seed: int = 0
+) -> dict[str, Any]:
+    """Crash PostgreSQL (`pg_ctl -m immediate`) `restarts` times while clients submit: 503 with Retry-After, never 500."""
+    rng = random.Random(seed)
+    bodies = [{"kind": "probe", "spec": {"steps": 0}, "seed": n, "budget": {"seconds": 60.0}} for n in range(submits)]
+    began = time.perf_counter()
+    load = asyncio.create_task(submit_all(server, bodies, clients=clients, tag="restart-postgres"))
+    done = 0
+    while done < restarts and not load.done():
+        await asyncio.sleep(rng.uniform(0.3, 1.0))
+        await asyncio.to_thread(database.stop, "immediate")
+        await asyncio.sleep(rng.uniform(0.0, 0.5))
+        await asyncio.to_thread(database.start)
+        done += 1
+    told = await load
+    seconds = time.perf_counter() - began
+    acked = told.pop("acked")
+    client = LeanClient(server.port, server.key)
+    ids: list[str] = []
+    cursor = ""
+    while True:
+        page = (await client.request("GET", f"/v1/jobs?limit=500{cursor}")).json()
+        ids += [job["id"] for job in page["items"]]
+        if not page["next_cursor"]:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    client.close()
+    lost = set(acked.values()) - set(ids)
+    if lost or len(ids) != submits or len(set(ids)) != submits:
+        raise Breach(f"lost {sorted(lost)[:5]}; {len(ids)} rows, {len(set(ids))} distinct, for {submits} submits")
+    if told["missing_retry_after"]:
+        raise Breach(f"{told['missing_retry_after']} answers with 503 had no Retry-After")
+    return {"submits": submits, "restarts": done, "seconds": round(seconds, 1), "lost": 0, "duplicates": 0, **told}
 
 
 def _busy_worker(server: Server, rng: random.Random, *, exclude: set[int]) -> psutil.Process | None:

@@ -161,7 +161,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("suites", nargs="*", help=f"of {', '.join([*SUITES, *GROUPS])}; default all")
     parser.add_argument("--scale", type=float, default=1.0, help="1.0 is the published figure")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("bench-results") / "service.jsonl", help="JSON lines, appended")
+    parser.add_argument(
+        "--out", type=Path, default=Path("bench-results") / "service.jsonl", help="JSON lines, appended"
+    )
     parser.add_argument("--model", type=Path, help="model for the ilp suites; default: fast0507, fetched")
     given = parser.parse_args(argv)
     names = [name for asked in given.suites or SUITES for name in GROUPS.get(asked, (asked,))]
