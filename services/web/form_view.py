@@ -1,0 +1,122 @@
+"""A form as the template draws it: fields, the answers so far, and what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from services.web.forms import Answers, Control, Fault, Field, fields_of, place, read, shorten
+from trimtab.specs.common import JobRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedFault:
+    """A fault with the field it belongs to, for the summary at the top."""
+
+    where: str
+    href: str
+    came: str
+    wanted: str
+
+
+class FormView:
+    """What `submit_kind.html` reads. `_field.html` draws any tree of fields with it."""
+
+    def __init__(self, root: Field, answers: Answers, faults: Sequence[Fault] = ()) -> None:
+        self.root = root
+        self._answers = answers
+        self._at: dict[tuple[str, ...], list[Fault]] = defaultdict(list)
+        fields = {item.path: item for item in _all(root)}
+        self.faults: list[PlacedFault] = []
+        for fault in faults:
+            self._at[fault.path].append(fault)
+            item = fields.get(fault.path)
+            where = " › ".join(fields[fault.path[: n + 1]].label for n in range(len(fault.path))) if item else "Request"
+            href = f"#{item.id}" if item and item.control not in (Control.GROUP, Control.CHOICES) else ""
+            self.faults.append(PlacedFault(where=where, href=href, came=fault.came, wanted=fault.wanted))
+
+    @property
+    def spec(self) -> Field:
+        """The kind's own fields."""
+        return next(child for child in self.root.children if child.path == ("spec",))
+
+    @property
+    def groups(self) -> list[Field]:
+        """The envelope's groups, e.g. the budget."""
+        return [item for item in self.root.children if item.control is Control.GROUP and item.path != ("spec",)]
+
+    @property
+    def singles(self) -> list[Field]:
+        """The envelope's single fields, e.g. the seed."""
+        skip = (Control.GROUP, Control.CONSTANT)
+        return [item for item in self.root.children if item.control not in skip]
+
+    def faults_at(self, path: tuple[str, ...]) -> list[Fault]:
+        """What is wrong with this field."""
+        return self._at.get(tuple(path), [])
+
+    def value(self, item: Field) -> str:
+        """The answer so far."""
+        return self._answers.last(item.name)
+
+    def values(self, item: Field) -> Sequence[str]:
+        """The answers so far of a field with several."""
+        return self._answers.values.get(item.name, ())
+
+    def file(self, item: Field) -> Mapping[str, Any] | None:
+        """The stored file of this field."""
+        ref = self._answers.files.get(item.name)
+        return None if ref is None else {"name": "", "size_bytes": None, **ref}
+
+    def file_json(self, item: Field) -> str:
+        """The stored file as the hidden input carries it."""
+        ref = self._answers.files.get(item.name)
+        return "" if ref is None else json.dumps(dict(ref))
+
+    def described_by(self, item: Field) -> str:
+        """Ids of help and faults, for `aria-describedby`."""
+        ids = [f"{item.id}-help"] if item.help or item.wanted else []
+        ids += [f"{item.id}-fault{number}" for number in range(1, len(self.faults_at(item.path)) + 1)]
+        return " ".join(ids)
+
+
+def request_form(model: type[JobRequest]) -> Field:
+    """The form of one kind's request."""
+    return fields_of(model.model_json_schema())
+
+
+def check(root: Field, model: type[JobRequest], kind: str, answers: Answers) -> tuple[dict[str, Any], list[Fault]]:
+    """The request body these answers mean, and all that is wrong with it, each at its field."""
+    body, faults = read(root, answers)
+    body["kind"] = kind
+    seen = {fault.path for fault in faults}
+    try:
+        model.model_validate_json(json.dumps(body))
+    except (ValidationError, UnicodeEncodeError) as error:
+        for fault in _model_faults(root, error):
+            # What could not be read was left out of the body: do not say a second time that it is missing.
+            if fault.path not in seen:
+                faults.append(fault)
+    return body, faults
+
+
+def _model_faults(root: Field, error: ValidationError | UnicodeEncodeError) -> list[Fault]:
+    if isinstance(error, UnicodeEncodeError):
+        return [Fault(path=(), came="text with a lone surrogate", wanted="valid Unicode")]
+    faults = []
+    for entry in error.errors(include_url=False):
+        path = place(root, entry["loc"])
+        came = entry.get("input")
+        whole = isinstance(came, Mapping)  # a rule between fields: the message says what came
+        message = entry["msg"].removeprefix("Value error, ")
+        faults.append(Fault(path=path, came="This" if whole else shorten(came), wanted=message[:1].lower() + message[1:]))
+    return faults
+
+
+def _all(item: Field) -> list[Field]:
+    return [item, *(inner for child in item.children for inner in _all(child))]

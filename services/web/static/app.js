@@ -1,0 +1,170 @@
+// What JavaScript adds to pages that work without it: fresh states, the live curve, drag and drop with progress.
+"use strict";
+(() => {
+  const announce = (text) => {
+    document.getElementById("announce").textContent = text;
+  };
+  const refresh = (element) => htmx.trigger(element, "trimtab:refresh");
+
+  // -- lists: ask again every two seconds while someone looks -------------------------------------------------------
+  for (const list of document.querySelectorAll("[data-watch=list]")) {
+    const id = list.id;
+    setInterval(() => {
+      const current = document.getElementById(id);
+      if (current && !document.hidden) refresh(current);
+    }, 2000);
+  }
+
+  // -- a job: its event stream draws the curve at once and refreshes the rest at most once a second -----------------
+  const job = document.querySelector("[data-watch=job]");
+  if (job) watchJob(job.id);
+
+  function watchJob(id) {
+    const now = () => document.getElementById(id);
+    const figure = job.querySelector("[data-curve]");
+    const curve = window.trimtabCurve(figure);
+    let timer = null;
+    let lastRefresh = performance.now();
+    let attempt = 0;
+    let lost = false;
+    const soon = () => {
+      if (timer !== null) return;
+      timer = setTimeout(() => {
+        timer = null;
+        lastRefresh = performance.now();
+        if (now()) refresh(now());
+      }, Math.max(60, 1000 - (performance.now() - lastRefresh)));
+    };
+
+    // The page holds everything up to now, so a terminal job needs no refresh after its history was replayed.
+    let live = job.dataset.terminal !== "true";
+    const stream = new EventSource(job.dataset.events);
+    const on = (name, handle) => stream.addEventListener(name, (message) => handle(JSON.parse(message.data).data));
+    stream.addEventListener("open", () => {
+      if (lost) announce("Connected again.");
+      lost = false;
+    });
+    stream.addEventListener("error", () => {
+      if (stream.readyState === EventSource.CLOSED) curve.running(false);
+      if (!lost) announce("Connection lost; trying again.");
+      lost = true;
+    });
+    on("incumbent", (point) => {
+      curve.add(point);
+      if (live) soon();
+    });
+    on("state", (state) => {
+      curve.running(state.state === "RUNNING" && live);
+      if (state.state === "RUNNING" && state.attempt !== attempt) {
+        attempt = state.attempt;
+        curve.reset();
+      }
+      if (live) soon();
+    });
+    on("phase", () => live && soon());
+    on("log", () => live && soon());
+    stream.addEventListener("end", () => {
+      stream.close();
+      curve.running(false);
+      if (live) soon();
+      live = false;
+    });
+    // The heartbeat's age and the run time grow without events.
+    setInterval(() => live && !document.hidden && performance.now() - lastRefresh > 2500 && soon(), 1000);
+
+    let state = job.dataset.state;
+    document.addEventListener("htmx:after:swap", () => {
+      const element = now();
+      if (!element || element.dataset.state === state) return;
+      state = element.dataset.state;
+      const sentence = element.querySelector(".termination");
+      announce(`Job is now ${state.toLowerCase()}. ${sentence ? sentence.textContent.trim() : ""}`);
+      document.title = element.querySelector(".status .chip").textContent + document.title.slice(document.title.indexOf(":"));
+    });
+  }
+
+  // -- uploads: sent when chosen or dropped, so that the form itself stays small -------------------------------------
+  for (const box of document.querySelectorAll("[data-upload]")) {
+    const input = box.querySelector("input[type=file]");
+    const ref = box.querySelector("input[type=hidden]");
+    const drop = box.querySelector(".drop");
+    const note = box.querySelector(".uploaded");
+    const bar = box.querySelector("progress");
+    let request = null;
+    box.querySelector(".drop-hint").hidden = false;
+
+    const tell = (text, bad) => {
+      note.hidden = false;
+      note.classList.toggle("bad", Boolean(bad));
+      note.textContent = text;
+    };
+    const size = (bytes) => (bytes < 1024 ? `${bytes} B` : bytes < 1048576 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1048576).toFixed(1)} MiB`);
+
+    function send(file) {
+      if (request) request.abort();
+      request = new XMLHttpRequest();
+      const mine = request;
+      ref.value = "";
+      box.dataset.busy = "true";
+      bar.hidden = false;
+      bar.value = 0;
+      tell(`Uploading ${file.name} (${size(file.size)})`);
+      mine.open("POST", `/v1/artifacts?name=${encodeURIComponent(file.name)}`);
+      mine.setRequestHeader("Content-Type", "application/octet-stream");
+      mine.upload.addEventListener("progress", (event) => {
+        if (event.lengthComputable) bar.value = event.loaded / event.total;
+      });
+      mine.addEventListener("loadend", () => {
+        if (request !== mine) return;
+        request = null;
+        bar.hidden = true;
+        delete box.dataset.busy;
+        let answer = {};
+        try {
+          answer = JSON.parse(mine.responseText);
+        } catch {
+          // an answer that is no JSON is told by its status below
+        }
+        if (mine.status >= 200 && mine.status < 300 && answer.digest) {
+          const { digest, name, size_bytes, media_type } = answer;
+          ref.value = JSON.stringify({ digest, name: name || file.name, size_bytes, media_type });
+          input.value = ""; // the bytes are there already; the form sends the reference alone
+          input.required = false;
+          tell(`Uploaded: ${file.name} (${size(file.size)}). Choose a file to replace it.`);
+        } else {
+          input.value = "";
+          tell(`Upload of ${file.name} failed: ${answer.detail || (mine.status ? `status ${mine.status}` : "no connection")}${answer.fix ? ` ${answer.fix}` : ""}`, true);
+        }
+      });
+      mine.send(file);
+    }
+
+    input.addEventListener("change", () => input.files.length && send(input.files[0]));
+    for (const name of ["dragenter", "dragover"]) {
+      drop.addEventListener(name, (event) => {
+        event.preventDefault();
+        drop.classList.add("over");
+      });
+    }
+    for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
+    drop.addEventListener("drop", (event) => {
+      event.preventDefault();
+      if (event.dataTransfer.files.length) send(event.dataTransfer.files[0]);
+    });
+  }
+
+  // A file dropped beside the box must not replace the page. A form with an upload under way waits for it.
+  for (const form of document.querySelectorAll("[data-form]")) {
+    for (const name of ["dragover", "drop"]) form.addEventListener(name, (event) => event.preventDefault());
+    form.addEventListener("submit", (event) => {
+      if (form.querySelector("[data-busy]")) {
+        event.preventDefault();
+        announce("An upload is still under way; submit when it has ended.");
+        form.querySelector("[data-busy] input[type=file]").focus();
+      }
+    });
+  }
+
+  const faults = document.querySelector("[data-focus]");
+  if (faults) faults.focus();
+})();

@@ -1,0 +1,240 @@
+"""A form from any schema, and back: what a browser posts is what the API would take."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field as Rule
+
+from services.web.form_view import FormView, check, request_form
+from services.web.forms import Answers, Control, Field, answers_of, defaults, fields_of, place, read
+from trimtab.specs import IlpSpec, ProbeSpec, request_model
+from trimtab.specs.common import ArtifactRef, ShortText, Spec, WireModel
+
+DIGEST = "sha256:" + "ab" * 32
+
+
+class Colour(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Inner(WireModel):
+    depth: Annotated[int, Rule(ge=1, le=9)] = 3
+    name: str = "x"
+
+
+class Rich(Spec):
+    """One of every type a spec may have."""
+
+    KIND: ClassVar[str] = "rich"
+    needed: str
+    """A word with `code` in it."""
+    count: Annotated[int, Rule(ge=0, le=10)] = 1
+    ratio: Annotated[float, Rule(gt=0, lt=1)] = 0.5
+    on: bool = True
+    colour: Colour = Colour.RED
+    maybe: Literal["a", "b"] | None = None
+    several: Annotated[tuple[Colour, ...], Rule(strict=False)] = (Colour.RED,)
+    sizes: Annotated[tuple[int, ...], Rule(strict=False)] = ()
+    pairs: dict[str, str] = Rule(default_factory=dict)
+    inner: Inner = Rule(default_factory=Inner)
+    other: Inner | None = None
+    mesh: ArtifactRef | None = None
+    parts: list[Inner] = Rule(default_factory=list)
+    title: ShortText = ""
+    long: Annotated[str, Rule(max_length=10_000)] = ""
+
+
+RICH = request_model(Rich)
+
+
+def leaf(root: Field, name: str) -> Field:
+    return next(item for item in root.leaves() if item.name == name)
+
+
+def test_every_type_gets_its_control() -> None:
+    root = request_form(RICH)
+    controls = {item.name: item.control for item in root.leaves() if item.path[0] == "spec"}
+    assert controls == {
+        "spec.schema_version": Control.CONSTANT,
+        "spec.needed": Control.TEXT,
+        "spec.count": Control.INTEGER,
+        "spec.ratio": Control.NUMBER,
+        "spec.on": Control.FLAG,
+        "spec.colour": Control.CHOICE,
+        "spec.maybe": Control.CHOICE,
+        "spec.several": Control.CHOICES,
+        "spec.sizes": Control.LINES,
+        "spec.pairs": Control.PAIRS,
+        "spec.inner.depth": Control.INTEGER,
+        "spec.inner.name": Control.TEXT,
+        "spec.other.depth": Control.INTEGER,
+        "spec.other.name": Control.TEXT,
+        "spec.mesh": Control.FILE,
+        "spec.parts": Control.JSON,
+        "spec.title": Control.TEXT,
+        "spec.long": Control.LONG_TEXT,
+    }
+    assert leaf(root, "spec.needed").required
+    assert leaf(root, "spec.ratio").wanted == "more than 0, less than 1"
+    assert leaf(root, "spec.maybe").nullable
+
+
+@pytest.mark.parametrize("spec", [IlpSpec, ProbeSpec, Rich])
+def test_the_envelope_is_asked_for_every_kind(spec: type[Spec]) -> None:
+    names = {item.name for item in request_form(request_model(spec)).leaves()}
+    assert {"budget.seconds", "budget.target_gap", "seed", "priority", "labels", "max_attempts"} <= names
+
+
+def test_an_untouched_form_is_the_default_request() -> None:
+    model = request_model(ProbeSpec)
+    root = request_form(model)
+    body, faults = check(root, model, "probe", defaults(root))
+    assert faults == []
+    assert model.model_validate(body) == model.model_validate({"kind": "probe", "spec": {}})
+
+
+def test_answers_become_typed_json() -> None:
+    root = request_form(RICH)
+    answers = Answers(
+        values={
+            "spec.needed": ["word"],
+            "spec.count": [" 7 "],
+            "spec.on": ["false"],
+            "spec.several": ["", "red", "blue"],
+            "spec.sizes": ["1\r\n2\r\n"],
+            "spec.pairs": ["a=1\r\nb = x=y"],
+            "spec.parts": ['[{"depth": 2}]'],
+            "spec.other.depth": ["4"],
+            "spec.long": ["one\r\ntwo"],
+            "budget.seconds": ["1.5"],
+            "labels": ["team=core"],
+        },
+        files={"spec.mesh": {"digest": DIGEST, "name": "m.msh"}},
+    )
+    body, faults = check(root, RICH, "rich", answers)
+    assert faults == []
+    assert body["spec"] == {
+        "needed": "word",
+        "count": 7,
+        "on": False,
+        "several": ["red", "blue"],
+        "sizes": [1, 2],
+        "pairs": {"a": "1", "b": "x=y"},
+        "inner": {},
+        "other": {"depth": 4},
+        "mesh": {"digest": DIGEST, "name": "m.msh"},
+        "parts": [{"depth": 2}],
+        "long": "one\ntwo",
+    }
+    assert body["labels"] == {"team": "core"}
+    assert body["budget"] == {"seconds": 1.5}
+
+
+def test_a_checkbox_counts_after_its_hidden_false() -> None:
+    body, _ = read(request_form(RICH), Answers(values={"spec.on": ["false", "true"]}))
+    assert body["spec"]["on"] is True
+
+
+def test_an_empty_nullable_group_is_left_out() -> None:
+    body, _ = read(request_form(RICH), Answers(values={"spec.other.depth": [""], "spec.other.name": [""]}))
+    assert "other" not in body["spec"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("spec.count", "seven", "a whole number"),
+        ("spec.count", "11", "less than or equal to 10"),
+        ("spec.ratio", "nan", "a finite number"),
+        ("spec.ratio", "1e999", "a finite number"),
+        ("spec.ratio", "0", "greater than 0"),
+        ("spec.colour", "green", "one of red, blue"),
+        ("spec.on", "maybe", "yes or no"),
+        ("spec.pairs", "no equals", "lines like key=value"),
+        ("spec.pairs", "a=1\na=2", "each key once"),
+        ("spec.parts", "{", "JSON"),
+        ("spec.parts", "[NaN]", "JSON without NaN"),
+        ("spec.parts", "[" * 100_000, "JSON"),
+        ("spec.parts", '[{"depth": 99}]', "less than or equal to 9"),
+        ("spec.inner.depth", "0", "greater than or equal to 1"),
+        ("labels", "bad key!=1", "pattern"),
+        ("seed", "9" * 60, "a whole number"),
+        ("spec.title", "nul\x00", "NUL"),
+    ],
+)
+def test_a_fault_is_told_at_its_field(name: str, text: str, wanted: str) -> None:
+    root = request_form(RICH)
+    _, faults = check(root, RICH, "rich", Answers(values={"spec.needed": ["x"], name: [text]}))
+    assert [fault.path for fault in faults] == [tuple(name.split("."))]
+    assert wanted in faults[0].wanted
+    view = FormView(root, Answers(values={name: [text]}), faults)
+    assert view.faults_at(tuple(name.split(".")))
+    assert leaf(root, name).id in view.faults[0].href or leaf(root, name).control is Control.CHOICES
+
+
+def test_what_is_missing_is_told_once() -> None:
+    root = request_form(RICH)
+    _, faults = check(root, RICH, "rich", Answers())
+    assert [fault.path for fault in faults] == [("spec", "needed")]
+
+
+def test_a_rule_between_fields_is_told_at_their_group() -> None:
+    root = request_form(request_model(IlpSpec))
+    _, faults = check(root, request_model(IlpSpec), "ilp", defaults(root))
+    assert [fault.path for fault in faults] == [("spec",)]
+    assert "exactly one of `model` and `model_text`" in faults[0].wanted
+
+
+def test_a_long_answer_is_not_repeated_whole() -> None:
+    root = request_form(RICH)
+    _, faults = check(root, RICH, "rich", Answers(values={"spec.needed": ["x"], "spec.long": ["y" * 20_000]}))
+    assert len(faults[0].came) <= 120
+
+
+def test_place_skips_indices_and_tags() -> None:
+    root = request_form(RICH)
+    assert place(root, ("spec", "parts", 0, "depth")) == ("spec", "parts")
+    assert place(root, ("spec", "other", "Inner", "depth")) == ("spec", "other", "depth")
+    assert place(root, ("nowhere",)) == ()
+
+
+def test_a_recursive_schema_ends() -> None:
+    node: dict[str, Any] = {
+        "type": "object",
+        "properties": {"next": {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]}, "v": {"type": "integer"}},
+    }
+    schema = {"$defs": {"Node": node}, **node}
+    leaves = list(fields_of(schema).leaves())
+    assert len(leaves) < 20
+    assert any(item.control is Control.JSON for item in leaves)
+
+
+values = st.fixed_dictionaries(
+    {"needed": st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"), min_size=1).filter(str.strip)},
+    optional={
+        "count": st.integers(0, 10),
+        "on": st.booleans(),
+        "colour": st.sampled_from(["red", "blue"]),
+        "several": st.lists(st.sampled_from(["red", "blue"]), min_size=1, unique=True),
+        "ratio": st.floats(0.001, 0.999).map(lambda x: float(f"{x:.12g}")),
+        "parts": st.lists(st.fixed_dictionaries({"depth": st.integers(1, 9)}), max_size=3),
+    },
+)
+
+
+@given(spec=values, seed=st.integers(0, 2**63 - 1))
+def test_cloning_asks_for_the_same_again(spec: dict[str, Any], seed: int) -> None:
+    """answers_of and read are inverse up to defaults: a cloned form, submitted untouched, is the same request."""
+    root = request_form(RICH)
+    asked = RICH.model_validate_json(json.dumps({"kind": "rich", "spec": spec, "seed": seed}))
+    stored = asked.model_dump(mode="json")
+    body, faults = check(root, RICH, "rich", answers_of(root, stored))
+    assert faults == []
+    assert RICH.model_validate_json(json.dumps(body)) == asked
