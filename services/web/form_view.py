@@ -47,14 +47,22 @@ class FormView:
 
     @property
     def groups(self) -> list[Field]:
-        """The envelope's groups, e.g. the budget."""
-        return [item for item in self.root.children if item.control is Control.GROUP and item.path != ("spec",)]
+        """The envelope's groups, e.g. the budget; those that may be left out come last."""
+        groups = [item for item in self.root.children if item.control is Control.GROUP and item.path != ("spec",)]
+        return sorted(groups, key=lambda item: item.nullable)
 
     @property
     def singles(self) -> list[Field]:
         """The envelope's single fields, e.g. the seed."""
         skip = (Control.GROUP, Control.CONSTANT)
-        return [item for item in self.root.children if item.control not in skip]
+        wide = (Control.PAIRS, Control.LINES, Control.JSON, Control.LONG_TEXT)
+        singles = [item for item in self.root.children if item.control not in skip]
+        return sorted(singles, key=lambda item: item.control in wide)
+
+    def is_open(self, group: Field) -> bool:
+        """Whether an optional group is shown unfolded: it has an answer or a fault."""
+        inside = [*_all(group), *group.leaves()]
+        return any(self.value(item) or item.name in self._answers.files or self.faults_at(item.path) for item in inside)
 
     def faults_at(self, path: tuple[str, ...]) -> list[Fault]:
         """What is wrong with this field."""

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from services.web import words
+
 LONG_TEXT_CHARS = 500  # a longer string gets a text area
 MAX_DEPTH = 8  # of nested fieldsets; deeper (or recursive) schemas are asked for as JSON
 
@@ -77,7 +79,7 @@ class Field:
     def wanted(self) -> str:
         """The range in words, e.g. `more than 0, at most 600`."""
         parts = [
-            f"{word} {limit:,.15g}"
+            f"{word} {limit:,}" if isinstance(limit, int) else f"{word} {limit:,.15g}"
             for word, limit in (
                 ("more than", self.above),
                 ("at least", self.minimum),
@@ -86,8 +88,6 @@ class Field:
             )
             if limit is not None
         ]
-        if self.max_length and self.control is not Control.FILE:
-            parts.append(f"at most {self.max_length:,} characters")
         return ", ".join(parts)
 
     def leaves(self) -> Iterator[Field]:
@@ -154,13 +154,12 @@ def _field(schema: Schema, defs: Schema, *, path: Path, label: str, required: bo
     if "enum" in schema:
         return replace(base, control=Control.CHOICE, choices=tuple(schema["enum"]))
     if kind == "object" and schema.get("properties") and len(path) < MAX_DEPTH:
-        needed = schema.get("required", ())
+        # Inside a group that may be left out nothing is required: the model tells what a half-filled group misses.
+        needed = () if nullable else schema.get("required", ())
         children = tuple(
-            _field(child, defs, path=(*path, key), label=_words(key), required=key in needed)
+            _field(child, defs, path=(*path, key), label=words.label(key), required=key in needed)
             for key, child in schema["properties"].items()
         )
-        # A nullable group that has required fields cannot be left out by leaving blanks only if some default fills
-        # it; `read` drops a nullable group whose controls are all empty.
         return replace(base, control=Control.GROUP, children=children)
     if kind == "object" and _string_values(schema):
         return replace(base, control=Control.PAIRS)
@@ -202,12 +201,6 @@ def _resolve(schema: Schema, defs: Schema) -> tuple[Schema, bool, str | None]:
 def _string_values(schema: Schema) -> bool:
     values = [schema.get("additionalProperties"), *schema.get("patternProperties", {}).values()]
     return any(isinstance(value, Mapping) and value.get("type") == "string" for value in values)
-
-
-def _words(key: str) -> str:
-    """`sub_mip_seconds` → `Sub mip seconds`."""
-    text = key.replace("_", " ").strip()
-    return text[:1].upper() + text[1:]
 
 
 # -- answers → JSON -----------------------------------------------------------------------------------------------

@@ -46,6 +46,8 @@ _LIMITS: Mapping[Limit, str] = {
     Limit.ATTEMPTS: "all attempts were used up",
     Limit.OTHER: "another limit was reached",
 }
+# Keys of the wire are lower case; these are written in capitals.
+_ABBREVIATIONS = frozenset({"id", "url", "lns", "mip", "lp", "ilp", "cpu", "gpu", "rss"})
 
 
 def termination(value: Mapping[str, Any] | None) -> str:
@@ -140,6 +142,7 @@ def size(count: int | None) -> str:
 
 
 def label(key: str) -> str:
-    """`gap_closed` → `Gap closed`, for keys of summaries."""
-    text = key.replace("_", " ")
+    """`sub_mip_seconds` → `Sub MIP seconds`: a key of the wire as a label."""
+    parts = [part.upper() if part in _ABBREVIATIONS else part for part in key.split("_")]
+    text = " ".join(parts).strip()
     return text[:1].upper() + text[1:]

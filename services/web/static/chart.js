@@ -46,7 +46,7 @@ window.trimtabCurve = (figure) => {
         cursor: { y: false, drag: { x: false, y: false } },
         scales: { x: { time: false, range: (_, low, high) => [0, Math.max(high || 0, 0.1)] }, y: { range } },
         axes: [
-          { ...axis, values: (_, ticks) => ticks.map((v) => `${short.format(v)} s`), space: 70 },
+          { ...axis, values: (_, ticks) => ticks.map((v) => `${short.format(v)} s`), space: 70, size: 34 },
           { ...axis, size: 84, values: (_, ticks) => ticks.map((v) => short.format(v)) },
         ],
         series: [

@@ -1,0 +1,27 @@
+"""The pages and their actions. Every action is a plain form that redirects; `app.js` only adds what is live.
+
+    GET  /                     jobs            GET  /workers            pool and leases
+    GET  /submit               kinds           GET  /keys               API keys (admin)
+    GET  /submit/{kind}        its form        POST /keys, /keys/{id}/revoke
+    POST /submit/{kind}                        GET  /login  POST /login  POST /logout
+    GET  /jobs/{id}            one job         POST /jobs/{id}/stop|cancel|retry|delete
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+
+from services.web import account, jobs, keys, submit
+from services.web.render import STATIC, HashedStatic, make_pages
+from services.web.route import PageRoute
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+for part in (jobs.router, submit.router, keys.router, account.router):
+    router.include_router(part)
+
+
+def mount_web(app: FastAPI) -> None:
+    """Add the pages and their static files to the gateway's application."""
+    app.state.web_pages = make_pages()
+    app.include_router(router)
+    app.mount("/static", HashedStatic(directory=STATIC), name="static")
