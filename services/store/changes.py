@@ -1,52 +1,43 @@
-"""What each store operation does to a job, as pure functions: job before → Change. No store has rules of its own.
+"""What each lifecycle move writes, as values: one place that every store copies from, so that they cannot differ.
 
-A store reads the job (under its lock), calls one of these, and writes the Change in the same transaction. So the
-in-memory twin, SQLite and PostgreSQL cannot differ in anything but how they read and write.
+`lifecycle.move` decides the state; the functions here add what goes with it (times, lease, events, webhook) and return
+a `Step`. A store reads a job, asks for the step, and writes it in the same transaction.
+
+One rule worth knowing: an `append` or a `complete` is taken while the job is RUNNING under the writer's fence, also
+when its lease ran out a moment ago and no sweeper came yet. Nobody else can have begun the job, so refusing would only
+throw finished work away. A `renew` is refused then, because the sweeper may come between two heartbeats.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
-from services.errors import Conflict, StaleFence
+from services.errors import Conflict
+from services.store import codec
 from services.store.lifecycle import Facts, IllegalMove, Move, Verb, move
 from services.store.types import Completion, JobRecord, Json, NewEvent, NewJob
-from trimtab.results import EventType, JobState
+from trimtab.results import EventType, JobState, Limit, Reason
 
-US = 1_000_000  # microseconds in a second
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttemptEnd:
-    """The attempt of this fence ended so."""
-
-    fence: int
-    outcome: str
+COMPLETING = frozenset({Verb.SUCCEED, Verb.FAIL, Verb.CONFIRM_CANCEL, Verb.LOSE})
+LOST = "lost"  # outcome of an attempt whose lease ran out
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivery:
-    """A webhook to send, once this change is durable."""
+class Step:
+    """Everything one move writes."""
 
-    url: str
-    payload: Json
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """Everything one operation writes."""
-
-    job: JobRecord
-    events: tuple[NewEvent, ...] = ()  # their seqs are the last `len(events)` up to job.last_seq
-    attempt_end: AttemptEnd | None = None
-    delivery: Delivery | None = None
-    artifacts: tuple[str, ...] = ()  # digests the job refers to from now on
+    job: JobRecord  # as it is afterwards
+    events: tuple[NewEvent, ...] = ()  # their seqs end at job.last_seq
+    outcome: str | None = None  # closes the running attempt
+    webhook: Json | None = None  # payload to deliver, when the job ended and its owner wants to know
+    drops_result: bool = False
 
 
-def submit(new: NewJob, *, job_id: str, now_us: int) -> Change:
-    """A new job, QUEUED, with its first event."""
+def born(new: NewJob, job_id: str, now_us: int) -> Step:
+    """A submitted job."""
     job = JobRecord(
         id=job_id,
         tenant=new.tenant,
@@ -74,156 +65,149 @@ def submit(new: NewJob, *, job_id: str, now_us: int) -> Change:
         created_us=now_us,
         started_us=None,
         finished_us=None,
-        last_seq=1,
+        last_seq=0,
     )
-    return Change(job=job, events=(_state_event(job),), artifacts=tuple(new.artifacts))
+    return _with_events(job, _state_event(job))
 
 
-def claim(job: JobRecord, *, owner: str, lease_s: float, now_us: int) -> Change:
-    """QUEUED → RUNNING under a lease; the fence grows."""
-    after = replace(
-        _moved(job, Verb.CLAIM),
+def claimed(job: JobRecord, *, owner: str, lease_s: float, now_us: int) -> Step:
+    """QUEUED → RUNNING: a new attempt begins with no phase and no best of its own."""
+    after = _moved(job, Verb.CLAIM)
+    job = replace(
+        _flagged(job, after),
         attempt=job.attempt + 1,
         fence=job.fence + 1,
         owner=owner,
-        lease_until_us=now_us + round(lease_s * US),
+        lease_until_us=now_us + microseconds(lease_s),
         heartbeat_us=now_us,
         started_us=now_us,
         phase=None,
-        best=None,  # a new attempt starts from nothing; what an earlier one knew died with it
+        best=None,
     )
-    return _with_events(after, [_state_event(after)])
+    return _with_events(job, _state_event(job))
 
 
-def renew(job: JobRecord, fence: int, *, lease_s: float, now_us: int) -> Change:
-    """A heartbeat. A lease that has run out is gone, even while nobody else has taken the job yet."""
-    check_fence(job, fence)
-    if job.lease_until_us is None or job.lease_until_us <= now_us:
-        raise StaleFence(job.id, fence)
-    return Change(job=replace(job, lease_until_us=now_us + round(lease_s * US), heartbeat_us=now_us))
-
-
-def append(job: JobRecord, fence: int, events: Sequence[NewEvent], *, now_us: int) -> Change:
-    """What the worker said. Taken while the fence is current, also in the moment between lease end and sweep."""
-    check_fence(job, fence)
-    phase, best = job.phase, job.best
-    for event in events:
-        if event.type is EventType.PHASE:
-            phase = str(event.data.get("phase"))
-        elif event.type is EventType.INCUMBENT:
-            best = event.data
-    return _with_events(replace(job, phase=phase, best=best, heartbeat_us=now_us), list(events))
-
-
-def complete(job: JobRecord, fence: int, completion: Completion, *, now_us: int) -> Change:
-    """The end of an attempt, in the words of the worker that held the lease."""
-    check_fence(job, fence)
+def completed(job: JobRecord, completion: Completion, now_us: int) -> Step:
+    """The lease's holder says how its attempt ended."""
     verb = Verb(completion.verb)
-    if verb is Verb.LOSE:
-        return lose(
-            job,
-            termination=completion.termination,
-            outcome=completion.outcome,
-            delay_s=completion.retry_delay_s,
-            now_us=now_us,
-        )
-    after = replace(
-        _moved(job, verb),
-        termination=completion.termination,
-        result=completion.result,
-        best=completion.best or job.best,
-        phase=None,
-        finished_us=now_us,
-    )
-    return _ended(after, fence, completion.outcome, tuple(completion.artifacts))
+    if verb not in COMPLETING:
+        wanted = ", ".join(sorted(COMPLETING))
+        raise ValueError(f"verb {verb.value!r} does not complete an attempt; wanted one of {wanted}")
+    return _ended(job, verb, completion, now_us)
 
 
-def lose(job: JobRecord, *, termination: Json, outcome: str, delay_s: float, now_us: int) -> Change:
-    """An attempt was lost: queued again, or given up (DEAD), or CANCELLED when its owner no longer waits."""
-    moved = _moved(job, Verb.LOSE)
-    if moved.state is JobState.QUEUED:
-        after = replace(moved, run_at_us=now_us + round(delay_s * US), phase=None, best=None)
-    else:
-        reason = dict(termination)
-        if moved.state is JobState.CANCELLED:
-            reason |= {"reason": "cancelled", "limit": None}
-        else:
-            reason |= {"limit": "attempts"}
-        after = replace(moved, termination=reason, phase=None, finished_us=now_us)
-    return _ended(after, job.fence, outcome, ())
+def expired(job: JobRecord, now_us: int) -> Step:
+    """A lease ran out without a word from its holder."""
+    detail = f"worker {job.owner} did not renew its lease on attempt {job.attempt}"
+    told = Completion(verb=Verb.LOSE, termination=_termination(Reason.WORKER_LOST, detail=detail), outcome=LOST)
+    return _ended(job, Verb.LOSE, told, now_us)
 
 
-def sweep(job: JobRecord, *, now_us: int) -> Change:
-    """Take back a lease that ran out."""
-    silent_s = (now_us - (job.heartbeat_us or now_us)) / US
-    detail = f"worker {job.owner} was not heard for {silent_s:.1f} s and its lease ran out"
-    termination = {"reason": "worker_lost", "limit": None, "detail": detail}
-    return lose(job, termination=termination, outcome="lost", delay_s=0.0, now_us=now_us)
-
-
-def request_cancel(job: JobRecord, *, now_us: int) -> Change | None:
-    """QUEUED ends at once; RUNNING is asked. None when there is nothing to do."""
-    if job.state is JobState.CANCELLED or (job.state is JobState.RUNNING and job.cancel_requested):
+def cancelled(job: JobRecord, now_us: int) -> Step | None:
+    """The owner says cancel. None: it is cancelled already, and nothing changes."""
+    if job.state is JobState.CANCELLED:
         return None
-    return _asked(job, Verb.CANCEL, now_us, "cancelled by its owner")
+    return _requested(job, Verb.CANCEL, now_us)
 
 
-def request_stop(job: JobRecord, *, now_us: int) -> Change | None:
-    """RUNNING is asked to end and keep its best; QUEUED has none and is cancelled. None when there is nothing to do."""
-    if job.state is JobState.SUCCEEDED or (job.state is JobState.RUNNING and job.stop_requested):
+def stopped(job: JobRecord, now_us: int) -> Step | None:
+    """The owner says stop. None: it has ended that way already, and nothing changes."""
+    if job.state is JobState.SUCCEEDED or (job.state is JobState.CANCELLED and job.stop_requested):
         return None
-    return _asked(job, Verb.STOP, now_us, "stopped by its owner before it ran")
+    return _requested(job, Verb.STOP, now_us)
 
 
-def redrive(job: JobRecord, *, now_us: int) -> Change:
-    """Back into the queue with attempts reset; the fence goes on growing, so that old workers stay refused."""
-    after = replace(
-        _moved(job, Verb.REDRIVE),
-        attempt=0,
+def redriven(job: JobRecord, now_us: int) -> Step:
+    """A job that ended badly is queued again, as new but for its fence and its history."""
+    after = _moved(job, Verb.REDRIVE)
+    job = replace(
+        _flagged(job, after),
+        attempt=0 if after.resets_attempts else job.attempt,
         run_at_us=now_us,
+        phase=None,
+        best=None,
         termination=None,
         result=None,
-        best=None,
-        phase=None,
         started_us=None,
         finished_us=None,
-        heartbeat_us=None,
     )
-    return _with_events(after, [_state_event(after)])
+    return replace(_with_events(job, _state_event(job)), drops_result=True)
 
 
-def check_fence(job: JobRecord, fence: int) -> None:
-    """Raise StaleFence unless `fence` holds the job now."""
-    if job.state is not JobState.RUNNING or job.fence != fence:
-        raise StaleFence(job.id, fence)
+def appended(job: JobRecord, events: Sequence[NewEvent], now_us: int) -> Step:
+    """The lease's holder tells of its progress; the newest phase and incumbent are kept on the job."""
+    phase, best = progress(events)
+    return _with_events(
+        replace(job, phase=phase or job.phase, best=best or job.best, heartbeat_us=now_us),
+        *events,
+    )
 
 
-def check_deletable(job: JobRecord) -> None:
-    """Raise Conflict while the job may still run."""
+def progress(events: Sequence[NewEvent]) -> tuple[str | None, Json | None]:
+    """The newest phase and the newest incumbent among `events`."""
+    phase: str | None = None
+    best: Json | None = None
+    for event in events:
+        if event.type == EventType.PHASE:
+            phase = codec.storable(str(event.data.get("phase", "")))
+        elif event.type == EventType.INCUMBENT:
+            best = event.data
+    return phase, best
+
+
+def is_holder(job: JobRecord, fence: int) -> bool:
+    """True while the lease with `fence` is the job's current one."""
+    return job.state is JobState.RUNNING and job.fence == fence
+
+
+def require_deletable(job: JobRecord) -> None:
+    """Raises Conflict while the job may still run."""
     if not job.state.is_terminal:
         raise Conflict(
-            f"job {job.id} is {job.state.value}; only an ended job can be deleted",
-            fix=f"cancel it first: POST /v1/jobs/{job.id}/cancel",
+            f"job {job.id} is {job.state.value}; only a job that has ended can be deleted",
+            fix="Cancel it and wait until it has ended, then delete it.",
         )
 
 
-def _asked(job: JobRecord, verb: Verb, now_us: int, detail: str) -> Change:
+def microseconds(seconds: float) -> int:
+    """Seconds as the store's unit."""
+    return round(seconds * 1_000_000)
+
+
+def _ended(job: JobRecord, verb: Verb, told: Completion, now_us: int) -> Step:
     after = _moved(job, verb)
-    if after.state is JobState.CANCELLED:
-        termination = {"reason": "cancelled", "limit": None, "detail": detail}
-        after = replace(after, termination=termination, finished_us=now_us)
-    change = _with_events(after, [_state_event(after)])
-    return replace(change, delivery=_delivery(change.job)) if after.state.is_terminal else change
+    termination = dict(told.termination)
+    if verb is Verb.LOSE and after.state is JobState.CANCELLED:
+        limit = None if job.cancel_requested else Limit.STOPPED
+        termination = _termination(Reason.CANCELLED, limit, f"asked to end; then {termination.get('detail') or LOST}")
+    elif after.state is JobState.DEAD:
+        termination["limit"] = Limit.ATTEMPTS.value
+    ends = after.state.is_terminal
+    job = replace(
+        _flagged(job, after),
+        best=told.best if told.best is not None else job.best,
+        termination=termination if ends else None,
+        result=told.result if ends else None,
+        run_at_us=job.run_at_us if ends else now_us + microseconds(told.retry_delay_s),
+        finished_us=now_us if ends else None,
+    )
+    step = _with_events(job, _state_event(job, termination))
+    return replace(step, outcome=told.outcome, webhook=_webhook(job))
 
 
-def _ended(after: JobRecord, fence: int, outcome: str, artifacts: tuple[str, ...]) -> Change:
-    change = _with_events(after, [_state_event(after)])
-    delivery = _delivery(change.job) if after.state.is_terminal else None
-    end = AttemptEnd(fence=fence, outcome=outcome)
-    return replace(change, attempt_end=end, delivery=delivery, artifacts=artifacts)
+def _requested(job: JobRecord, verb: Verb, now_us: int) -> Step:
+    after = _moved(job, verb)
+    changed = (after.stop_requested, after.cancel_requested) != (job.stop_requested, job.cancel_requested)
+    job = _flagged(job, after)
+    if not after.state.is_terminal:
+        said = NewEvent(type=EventType.LOG, data={"level": "info", "message": f"{verb.value} requested"})
+        return _with_events(job, said) if changed else Step(job=job)
+    termination = _termination(Reason.CANCELLED, detail=f"{verb.value} requested before a worker began")
+    job = replace(job, termination=termination, finished_us=now_us)
+    return replace(_with_events(job, _state_event(job, termination)), webhook=_webhook(job))
 
 
-def _moved(job: JobRecord, verb: Verb) -> JobRecord:
+def _moved(job: JobRecord, verb: Verb) -> Move:
     facts = Facts(
         state=job.state,
         attempt=job.attempt,
@@ -232,45 +216,40 @@ def _moved(job: JobRecord, verb: Verb) -> JobRecord:
         cancel_requested=job.cancel_requested,
     )
     try:
-        becomes: Move = move(facts, verb)
+        return move(facts, verb)
     except IllegalMove as error:
-        raise Conflict(f"job {job.id}: {error}", fix="look at its state first: GET /v1/jobs/" + job.id) from error
-    released: dict[str, Any] = {"owner": None, "lease_until_us": None} if becomes.releases_lease else {}
-    return replace(
-        job,
-        state=becomes.state,
-        stop_requested=becomes.stop_requested,
-        cancel_requested=becomes.cancel_requested,
-        **released,
-    )
+        raise Conflict(f"job {job.id}: {error}", fix="Read the job's state again before you act on it.") from error
 
 
-def _state_event(job: JobRecord) -> NewEvent:
+def _flagged(job: JobRecord, after: Move) -> JobRecord:
+    job = replace(job, state=after.state, stop_requested=after.stop_requested, cancel_requested=after.cancel_requested)
+    return replace(job, owner=None, lease_until_us=None, heartbeat_us=None) if after.releases_lease else job
+
+
+def _with_events(job: JobRecord, *events: NewEvent) -> Step:
+    return Step(job=replace(job, last_seq=job.last_seq + len(events)), events=events)
+
+
+def _state_event(job: JobRecord, termination: Json | None = None) -> NewEvent:
     data: dict[str, Any] = {"state": job.state.value, "attempt": job.attempt}
-    if job.stop_requested:
-        data["stop_requested"] = True
-    if job.cancel_requested:
-        data["cancel_requested"] = True
-    if job.termination is not None and job.state.is_terminal:
-        data["termination"] = dict(job.termination)
+    if termination is not None:
+        data["termination"] = termination
     return NewEvent(type=EventType.STATE, data=data)
 
 
-def _with_events(job: JobRecord, events: list[NewEvent]) -> Change:
-    return Change(job=replace(job, last_seq=job.last_seq + len(events)), events=tuple(events))
+def _termination(reason: Reason, limit: Limit | None = None, detail: str = "") -> dict[str, Any]:
+    return {"reason": reason.value, "limit": None if limit is None else limit.value, "detail": detail}
 
 
-def _delivery(job: JobRecord) -> Delivery | None:
-    if job.webhook is None:
+def _webhook(job: JobRecord) -> Json | None:
+    if job.webhook is None or job.finished_us is None:
         return None
-    payload = {
-        "type": "job.ended",
+    return {
+        "event": "job.finished",
         "job_id": job.id,
         "kind": job.kind,
         "state": job.state.value,
-        "attempt": job.attempt,
-        "termination": job.termination,
-        "best": job.best,
         "labels": dict(job.labels),
+        "termination": job.termination,
+        "finished_at": datetime.fromtimestamp(job.finished_us / 1e6, UTC).isoformat().replace("+00:00", "Z"),
     }
-    return Delivery(url=str(job.webhook["url"]), payload=payload)
