@@ -235,7 +235,10 @@ class JobStore(Protocol):
         ...
 
     async def list_jobs(self, where: JobFilter, *, limit: int, before_id: str | None = None) -> list[JobRecord]:
-        """Newest first, without specs ({}) and results (None), which may be megabytes; ids are time-ordered, so `before_id` is the cursor."""
+        """Newest first, without specs ({}) and results (None), which may be megabytes.
+
+        Ids are time-ordered, so `before_id` is the cursor.
+        """
         ...
 
     async def request_cancel(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
