@@ -122,7 +122,9 @@ def _model_faults(root: Field, error: ValidationError | UnicodeEncodeError) -> l
         came = entry.get("input")
         whole = isinstance(came, Mapping)  # a rule between fields: the message says what came
         message = entry["msg"].removeprefix("Value error, ")
-        faults.append(Fault(path=path, came="This" if whole else shorten(came), wanted=message[:1].lower() + message[1:]))
+        faults.append(
+            Fault(path=path, came="This" if whole else shorten(came), wanted=message[:1].lower() + message[1:])
+        )
     return faults
 
 

@@ -93,9 +93,7 @@ async def show_job(
     store = context.store
     record = await store.get(job_id, tenant=door.visible_tenant(principal))
     events = await store.events(job_id, after_seq=max(0, record.last_seq - NEWEST_EVENTS), limit=NEWEST_EVENTS + 100)
-    job = views.job_page(
-        record, events=events, attempts=await store.attempts(job_id), now_us=await store.now_us()
-    )
+    job = views.job_page(record, events=events, attempts=await store.attempts(job_id), now_us=await store.now_us())
     return _pages(request).response("job.html", job=job, **reader(principal))
 
 

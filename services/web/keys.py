@@ -77,7 +77,9 @@ def _fault(asked: SimpleNamespace) -> str:
     if not asked.name or not asked.tenant:
         return "Name and tenant are wanted; one of them is empty."
     if asked.days and not (asked.days.isdecimal() and 1 <= int(asked.days[:6]) <= 3650 and len(asked.days) <= 4):
-        return f"{asked.days[:40]!r} came as the days until it expires; wanted a whole number from 1 to 3650, or nothing."
+        return (
+            f"{asked.days[:40]!r} came as the days until it expires; wanted a whole number from 1 to 3650, or nothing."
+        )
     unknown = [scope for scope in asked.scopes if scope not in SCOPES]
     if unknown or not asked.scopes:
         return f"{', '.join(unknown) or 'No scope'} came; wanted at least one of {', '.join(SCOPES)}."

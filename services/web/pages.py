@@ -1,10 +1,10 @@
 """The pages and their actions. Every action is a plain form that redirects; `app.js` only adds what is live.
 
-    GET  /                     jobs            GET  /workers            pool and leases
-    GET  /submit               kinds           GET  /keys               API keys (admin)
-    GET  /submit/{kind}        its form        POST /keys, /keys/{id}/revoke
-    POST /submit/{kind}                        GET  /login  POST /login  POST /logout
-    GET  /jobs/{id}            one job         POST /jobs/{id}/stop|cancel|retry|delete
+GET  /                     jobs            GET  /workers            pool and leases
+GET  /submit               kinds           GET  /keys               API keys (admin)
+GET  /submit/{kind}        its form        POST /keys, /keys/{id}/revoke
+POST /submit/{kind}                        GET  /login  POST /login  POST /logout
+GET  /jobs/{id}            one job         POST /jobs/{id}/stop|cancel|retry|delete
 """
 
 from __future__ import annotations

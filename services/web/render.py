@@ -78,7 +78,9 @@ def prose(text: str) -> Markup:
 def static_urls() -> dict[str, str]:
     """Name → URL with a piece of the content's hash, so that files may be cached for ever."""
     return {
-        (name := path.relative_to(STATIC).as_posix()): f"/static/{name}?v={hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+        (
+            name := path.relative_to(STATIC).as_posix()
+        ): f"/static/{name}?v={hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
         for path in sorted(STATIC.rglob("*"))
         if path.is_file()
     }

@@ -123,6 +123,10 @@ async def _posted(request: Request, context: Context) -> AsyncIterator[FormData]
         async with request.form(
             max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=context.settings.max_body_bytes
         ) as form:
+            if not form:  # cut off, or made by hand: defaults alone were asked for by nobody
+                raise BadRequest(
+                    "a form without any answer came", fix=f"Open {request.url.path} and submit from there."
+                )
             yield form
     except HTTPException as error:  # Starlette's word for a malformed form
         raise BadRequest(f"the form could not be read: {error.detail}") from error

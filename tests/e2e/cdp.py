@@ -51,7 +51,9 @@ KEYS: Mapping[str, tuple[str, int, str]] = {
 
 def find_chromium() -> str | None:
     """Debian's, or what is on the path under the usual names."""
-    return next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    return next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
 
 
 class DevToolsError(Exception):
@@ -185,7 +187,11 @@ class Page:
     def look(self, *, width: int = 1280, height: int = 900, dark: bool = False, scale: int = 1) -> None:
         """Screen size and colour scheme."""
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=width < 600
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=width < 600,
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
@@ -195,7 +201,9 @@ class Page:
         answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             details = answer["exceptionDetails"]
-            raise DevToolsError(details.get("exception", {}).get("description", details["text"]) + f"\nin {script[:300]}")
+            raise DevToolsError(
+                details.get("exception", {}).get("description", details["text"]) + f"\nin {script[:300]}"
+            )
         return answer["result"].get("value")
 
     def wait(self, condition: str, timeout_s: float = 15.0) -> Any:
@@ -269,6 +277,8 @@ class Page:
         deadline = time.monotonic() + timeout_s
         while not holds():
             if time.monotonic() > deadline:
-                raise DevToolsError(f"waited {timeout_s} s for {what}; the page says:\n{self.text()[:1500]}\nfaults: {self.faults}")
+                raise DevToolsError(
+                    f"waited {timeout_s} s for {what}; the page says:\n{self.text()[:1500]}\nfaults: {self.faults}"
+                )
             self.call("Runtime.evaluate", expression="1")  # reads pending events
             time.sleep(0.02)

@@ -51,7 +51,9 @@ def test_a_newer_servers_reason_is_shown_as_it_came() -> None:
     assert words.termination({"reason": "abducted"}) == "abducted"
 
 
-@pytest.mark.parametrize("path", ["//evil.example", "/\\evil.example", "https://evil.example", "evil", "/a\nb", "", None])
+@pytest.mark.parametrize(
+    "path", ["//evil.example", "/\\evil.example", "https://evil.example", "evil", "/a\nb", "", None]
+)
 def test_next_stays_here(path: str | None) -> None:
     assert local_path(path) == "/"
 

@@ -1,0 +1,444 @@
+"""Every page and action with JavaScript off: links, forms, redirects. Hostile text everywhere it can come from."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, ClassVar, Literal
+
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import Field
+
+from search.domains import KINDS, Kind
+from services.gateway.app import create_app
+from services.settings import Settings
+from services.store.memory import MemoryStore
+from services.web.render import CSP
+from tests.services.web.conftest import ORIGIN, Reader
+from tests.services.web.html import Page
+from trimtab.results import EventType, JobState
+from trimtab.specs.common import ArtifactRef, Spec, WireModel
+
+EVIL = "<script>alert('x')</script>"
+PATHS = ["/", "/submit", "/submit/probe", "/submit/ilp", "/workers", "/keys"]
+
+
+def result(**more: Any) -> dict[str, Any]:
+    return {
+        "kind": "probe",
+        "termination": {"reason": "feasible", "limit": "stopped", "detail": EVIL},
+        "objective": 26374.0,
+        "bound": 26000.5,
+        "gap": 0.0142,
+        "primal_integral": 1.25,
+        "trace": [{"elapsed_s": 0.5, "objective": 26374.0, "bound": 26000.5, "gap": 0.0142, "source": EVIL}],
+        "verification": {
+            "status": "valid",
+            "method": EVIL,
+            "claimed_objective": 26374.25,
+            "objective": 26374.0,
+            "objective_exact": "52748/2",
+            "max_violation": 0.0,
+            "checks": {"rows": 12, EVIL: EVIL},
+            "detail": EVIL,
+        },
+        "summary": {EVIL: {"deep": [EVIL]}},
+        "timings_s": {"parse": 0.1, "search": 0.9},
+        "seed": 0,
+        "versions": {"highs": EVIL},
+        **more,
+    }
+
+
+# -- who may see --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/jobs/job_x"])
+def test_a_stranger_is_led_to_the_login_and_back(stranger: Reader, path: str) -> None:
+    answer = stranger.client.get(path, headers={"accept": "text/html"}, follow_redirects=False)
+    assert answer.status_code == 303
+    login = stranger.get(answer.headers["location"])
+    back = stranger.post("/login", login.form("/login").fill(key=stranger.key))
+    assert back.headers["location"] == path
+
+
+def test_a_live_refresh_without_session_gets_a_bare_401(stranger: Reader) -> None:
+    answer = stranger.client.get("/", headers={"hx-request": "true"}, follow_redirects=False)
+    assert (answer.status_code, answer.content) == (401, b"")
+
+
+@pytest.mark.parametrize("key", ["", "nonsense", "tt_a_b", EVIL, "tt_" + "x" * 5000])
+def test_a_wrong_key_is_told(stranger: Reader, key: str) -> None:
+    answer = stranger.post("/login", [("key", key), ("next", "/")])
+    assert answer.status_code == 401
+    assert "trimtab_session" not in answer.headers.get("set-cookie", "")
+    assert "<script>alert" not in answer.text
+
+
+def test_next_never_leads_away(stranger: Reader) -> None:
+    answer = stranger.post("/login", [("key", stranger.key), ("next", "//evil.example/")])
+    assert answer.headers["location"] == "/"
+
+
+def test_a_ticket_works_once(stranger: Reader) -> None:
+    made = stranger.client.post("/v1/session-tickets", headers={"authorization": f"Bearer {stranger.key}"}).json()
+    first = stranger.client.get(f"/login?ticket={made['ticket']}", follow_redirects=False)
+    assert first.status_code == 303
+    cookie = first.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert stranger.get("/").form("/logout")
+    stranger.client.cookies.clear()
+    assert stranger.client.get(f"/login?ticket={made['ticket']}", follow_redirects=False).status_code == 401
+
+
+def test_signing_out(reader: Reader) -> None:
+    assert reader.post("/logout").headers["location"] == "/login"
+    assert reader.client.get("/", follow_redirects=False).status_code == 303
+
+
+# -- every page ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_pages_are_well_made(reader: Reader, path: str) -> None:
+    answer = reader.client.get(path)
+    assert answer.headers["content-security-policy"] == CSP
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    page = Page(answer.text)
+    names = [tag for tag, _ in page.tags]
+    assert names.count("h1") == 1
+    assert {"main", "header", "nav"} <= set(names)
+    assert len(page.ids) == len(set(page.ids))
+    assert not [a for _, a in page.tags if "style" in a or any(name.startswith("on") for name in a)]
+    assert all(a.get("src", "/static/").startswith("/static/") for tag, a in page.tags if tag == "script")
+    controls = [a for tag, a in page.tags if tag in ("input", "select", "textarea") and a.get("type") != "hidden"]
+    labelled = {a["for"] for tag, a in page.tags if tag == "label" and "for" in a}
+    assert all(a.get("id") in labelled or a.get("type") == "checkbox" for a in controls)
+    for tag, a in page.tags:
+        for ref in (a.get("aria-describedby", "") + " " + a.get("aria-labelledby", "")).split():
+            assert ref in page.ids, (tag, ref)
+
+
+def test_static_files_are_cached_by_content(reader: Reader) -> None:
+    page = reader.get("/")
+    urls = [a.get("src") or a.get("href", "") for tag, a in page.tags if tag in ("script", "link")]
+    for url in urls:
+        answer = reader.client.get(url)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+    assert reader.client.get("/static/../pages.py").status_code == 404
+    assert reader.client.get("/static/%2e%2e/pages.py").status_code == 404
+
+
+def test_an_unknown_job_is_a_page_with_a_request_id(reader: Reader) -> None:
+    page = reader.get("/jobs/job_nothing", status=404)
+    assert "Request id" in page.text
+
+
+# -- the list -----------------------------------------------------------------------------------------------------
+
+
+def test_filters_and_counts(reader: Reader) -> None:
+    first = reader.submit(labels={"team": "a"})
+    second = reader.submit(labels={"team": "b"})
+    assert reader.claim().id == first
+    page = reader.get("/")
+    assert page.hrefs.index(f"/jobs/{second}") < page.hrefs.index(f"/jobs/{first}")  # newest first
+    assert page.links["Running 1"] == "/?state=RUNNING"
+    page = reader.get(page.links["Running 1"])
+    assert f"/jobs/{first}" in page.hrefs
+    assert f"/jobs/{second}" not in page.hrefs
+    assert f"/jobs/{second}" in reader.get("/?label=team%3Db").hrefs
+    assert f"/jobs/{first}" not in reader.get("/?label=team%3Db").hrefs
+    assert "No job matches" in reader.get("/?kind=ilp").text
+    assert "wanted key=value" in reader.get("/?label=nonsense").text
+    reader.get("/?state=nonsense", status=400)
+
+
+def test_pages_of_the_list(reader: Reader) -> None:
+    ids = [reader.submit() for _ in range(55)]
+    page = reader.get("/")
+    seen = [href for href in page.hrefs if href.startswith("/jobs/")]
+    page = reader.get(page.links["Older"])
+    seen += [href for href in page.hrefs if href.startswith("/jobs/")]
+    assert seen == [f"/jobs/{job}" for job in reversed(ids)]
+    assert "Older" not in page.links
+    assert page.links["Newest"] == "/"
+
+
+# -- one job ------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_from_queue_to_result(reader: Reader) -> None:
+    job_id = reader.submit(labels={"note": EVIL})
+    page = reader.get(f"/jobs/{job_id}")
+    assert "waits for a free worker" in page.text
+    job = reader.claim()
+    reader.tell(
+        job,
+        (EventType.PHASE, {"phase": "search", "detail": EVIL}),
+        (EventType.LOG, {"level": "warning", "message": EVIL}),
+        (EventType.INCUMBENT, {"elapsed_s": 0.5, "objective": 30000.0, "bound": None, "gap": None, "source": EVIL}),
+    )
+    page = reader.get(f"/jobs/{job_id}")
+    assert "in phase search" in page.text
+    assert "30,000" in page.text
+    assert "worker last heard 0 s ago" in page.text
+    answer = reader.post(page.form(f"/jobs/{job_id}/stop").action)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/jobs/{job_id}")
+    page = reader.get(f"/jobs/{job_id}")
+    assert "stopping" in page.text
+    assert f"/jobs/{job_id}/stop" not in [form.action for form in page.forms]
+    reader.complete(job, termination=result()["termination"], result=result(), best=result()["trace"][0])
+    answer = reader.client.get(f"/jobs/{job_id}")
+    page = Page(answer.text)
+    for text in (
+        "Ended with a solution in hand: its owner stopped it and kept the best.",
+        "Valid",
+        "52748/2",
+        "0 (exactly feasible)",
+        "26,374.25",
+        "brought a result",
+        "1.25 s",
+    ):
+        assert text in page.text
+    assert {f"/v1/jobs/{job_id}/result", f"/v1/jobs/{job_id}/input"} <= set(page.hrefs)
+    assert "<script>alert" not in answer.text
+    assert "<b>7</b>" not in answer.text
+    assert page.text.count("alert('x')") >= 10  # shown, as text, everywhere it came from
+
+
+@pytest.mark.parametrize(("verb", "state"), [("cancel", JobState.CANCELLED), ("stop", JobState.CANCELLED)])
+def test_a_queued_job_is_ended_at_once(reader: Reader, verb: str, state: JobState) -> None:
+    job_id = reader.submit()
+    reader.post(f"/jobs/{job_id}/{verb}")
+    assert reader.do(reader.store.get(job_id)).state is state
+
+
+def test_retry_and_delete(reader: Reader) -> None:
+    job_id = reader.submit()
+    job = reader.claim()
+    reader.complete(job, verb="fail", outcome="failed", termination={"reason": "invalid_input", "detail": "line 3"})
+    page = reader.get(f"/jobs/{job_id}")
+    assert "The input could not be read, or makes no sense. line 3" in page.text
+    reader.post(page.form(f"/jobs/{job_id}/retry").action)
+    assert reader.do(reader.store.get(job_id)).state is JobState.QUEUED
+    assert reader.post(f"/jobs/{job_id}/delete").status_code == 409
+    reader.post(f"/jobs/{job_id}/cancel")
+    page = reader.get(f"/jobs/{job_id}")
+    assert reader.post(page.form(f"/jobs/{job_id}/delete").action).headers["location"] == "/"
+    reader.get(f"/jobs/{job_id}", status=404)
+
+
+@pytest.mark.parametrize("verb", ["stop", "cancel", "retry", "delete"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example", "sec-fetch-site": "cross-site"},
+        {"origin": "null", "sec-fetch-site": "cross-site"},
+        {"origin": "http://127.0.0.1:9", "sec-fetch-site": "same-site"},
+        {"origin": "http://evil.example"},
+    ],
+)
+def test_another_site_cannot_act(reader: Reader, verb: str, headers: dict[str, str]) -> None:
+    job_id = reader.submit()
+    answer = reader.client.post(f"/jobs/{job_id}/{verb}", headers=headers, follow_redirects=False)
+    assert answer.status_code == 403
+    assert reader.do(reader.store.get(job_id)).state is JobState.QUEUED
+
+
+def test_another_site_cannot_sign_a_browser_in_or_out(reader: Reader) -> None:
+    for path in ("/login", "/logout"):
+        answer = reader.post(
+            path, [("key", reader.key)], origin="http://evil.example", **{"sec-fetch-site": "cross-site"}
+        )
+        assert answer.status_code == 403
+
+
+# -- submitting ---------------------------------------------------------------------------------------------------
+
+
+def test_submit_by_form(reader: Reader) -> None:
+    assert "/submit/probe" in reader.get("/submit").hrefs
+    page = reader.get("/submit/probe")
+    form = page.form("/submit/probe")
+    assert (form.method, form.enctype) == ("post", "multipart/form-data")
+    answer = reader.post(form.action, form.fill(spec__steps="7", labels="team=x\nnote=" + EVIL, priority="5"))
+    assert answer.status_code == 303, answer.text
+    record = reader.do(reader.store.get(answer.headers["location"].removeprefix("/jobs/")))
+    assert record.spec["steps"] == 7
+    assert record.labels == {"team": "x", "note": EVIL}
+    assert record.priority == 5
+
+
+def test_faults_come_back_with_every_answer(reader: Reader) -> None:
+    form = reader.get("/submit/probe").form("/submit/probe")
+    asked = form.fill(spec__steps="-1", budget__seconds="soon", labels="x=" + EVIL, seed="3")
+    answer = reader.post(form.action, asked)
+    assert answer.status_code == 422
+    page = Page(answer.text)
+    assert "2 answers need a change" in page.text
+    assert "-1 came; wanted" in page.text
+    assert "soon came; wanted a number" in page.text
+    again = page.form("/submit/probe").values
+    assert ("seed", "3") in again
+    assert ("labels", "x=" + EVIL) in again
+    assert "<script>alert" not in answer.text
+    assert reader.do(reader.store.counts()) == {} or sum(reader.do(reader.store.counts()).values()) == 0
+
+
+def test_a_file_goes_with_the_form(reader: Reader) -> None:
+    form = reader.get("/submit/ilp").form("/submit/ilp")
+    assert form.files == ["spec.model"]
+    model = b"Minimize\n obj: x\nSubject To\n c: x >= 1\nEnd\n"
+    answer = reader.post(form.action, form.fill(), files={"spec.model": (f"{EVIL}.lp", model)})
+    assert answer.status_code == 303, answer.text
+    job_id = answer.headers["location"].removeprefix("/jobs/")
+    ref = reader.do(reader.store.get(job_id)).spec["model"]
+    assert ref["size_bytes"] == len(model)
+    assert reader.client.get(f"/v1/artifacts/{ref['digest']}/content").content == model
+    page = reader.get(f"/jobs/{job_id}")
+    assert "<script>alert" not in reader.client.get(f"/jobs/{job_id}").text
+    # clone: the same answers, the same file, nothing uploaded again
+    cloned = reader.get(page.links["Clone"]).form("/submit/ilp")
+    assert json.loads(dict(cloned.values)["spec.model@ref"])["digest"] == ref["digest"]
+    answer = reader.post(cloned.action, cloned.fill(), files={"spec.model": ("", b"")})
+    assert answer.status_code == 303, answer.text
+
+
+def test_a_file_is_kept_when_another_answer_is_wrong(reader: Reader) -> None:
+    form = reader.get("/submit/ilp").form("/submit/ilp")
+    answer = reader.post(form.action, form.fill(budget__seconds="-1"), files={"spec.model": ("a.lp", b"Minimize\n")})
+    assert answer.status_code == 422
+    page = Page(answer.text)
+    assert "Uploaded: a.lp (9 B)" in page.text
+    kept = page.form("/submit/ilp")
+    answer = reader.post(kept.action, kept.fill(budget__seconds="1"), files={"spec.model": ("", b"")})
+    assert answer.status_code == 303, answer.text
+
+
+@pytest.mark.parametrize("ref", ["{", '{"digest": "sha256:zz"}', '{"digest": "sha256:' + "0" * 64 + '"}', "[" * 5000])
+def test_a_made_up_reference_is_a_fault_of_its_field(reader: Reader, ref: str) -> None:
+    form = reader.get("/submit/ilp").form("/submit/ilp")
+    answer = reader.post(form.action, form.fill(**{"spec.model@ref": ref}), files={"spec.model": ("", b"")})
+    assert answer.status_code in (404, 422)
+    assert "Traceback" not in answer.text
+
+
+def test_too_large_a_form_is_refused_unread(reader: Reader, settings: Settings) -> None:
+    answer = reader.client.post(
+        "/submit/ilp",
+        content=b"x",
+        headers={"origin": ORIGIN, "content-type": "multipart/form-data; boundary=x", "content-length": str(2**40)},
+    )
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("body", [b"", b"--x", b"garbage", b"--x\r\nContent-Disposition: form-data\r\n\r\n\r\n--x--"])
+def test_a_malformed_form_is_a_clear_4xx(reader: Reader, body: bytes) -> None:
+    headers = {"origin": ORIGIN, "content-type": "multipart/form-data; boundary=x"}
+    assert 400 <= reader.client.post("/submit/probe", content=body, headers=headers).status_code < 500
+
+
+class Mesh(WireModel):
+    size: Annotated[float, Field(gt=0)] = 1.0
+
+
+class ToySpec(Spec):
+    """A kind nobody has seen."""
+
+    KIND: ClassVar[str] = "toy"
+    SUMMARY: ClassVar[str] = "A fifth kind."
+    word: str
+    shape: Literal["round", "square"] = "round"
+    geometry: ArtifactRef | None = None
+    mesh: Mesh = Field(default_factory=Mesh)
+
+
+def test_a_fifth_kind_needs_no_template(settings: Settings) -> None:
+    kinds = {**KINDS, "toy": Kind(spec=ToySpec, builder="nowhere:build")}
+    store = MemoryStore()
+    with TestClient(create_app(settings, store=store, kinds=kinds), base_url=ORIGIN) as client:
+        reader = Reader(client=client, store=store, key=settings.admin_key_file.read_text().strip())
+        reader.post("/login", [("key", reader.key)])
+        assert "/submit/toy" in reader.get("/submit").hrefs
+        form = reader.get("/submit/toy").form("/submit/toy")
+        assert form.files == ["spec.geometry"]
+        answer = reader.post(form.action, form.fill(spec__word="hull", spec__shape="square", spec__mesh__size="0.5"))
+        assert answer.status_code == 303, answer.text
+        record = reader.do(store.get(answer.headers["location"].removeprefix("/jobs/")))
+        assert record.spec["word"] == "hull"
+        assert record.spec["mesh"] == {"size": 0.5}
+        assert "hull" in reader.get(f"/jobs/{record.id}").text
+
+
+def test_an_unknown_kind_is_told_what_there_is(reader: Reader) -> None:
+    assert "This server offers ilp, probe." in reader.get("/submit/nope", status=404).text
+
+
+# -- workers and keys ---------------------------------------------------------------------------------------------
+
+
+def test_leases_are_shown(reader: Reader) -> None:
+    job_id = reader.submit()
+    reader.claim()
+    page = reader.get("/workers")
+    assert f"/jobs/{job_id}" in page.hrefs
+    assert "host-1:<b>7</b>" in page.text  # as text
+
+
+def test_a_key_is_made_shown_once_and_revoked(reader: Reader) -> None:
+    form = reader.get("/keys").form("/keys")
+    answer = reader.post("/keys", form.fill(name=EVIL, tenant="team-b", days="30", scopes=["viewer"]))
+    assert answer.status_code == 201, answer.text
+    assert "<script>alert" not in answer.text
+    secret = next(word for word in Page(answer.text).text.split() if word.startswith("tt_"))
+    page = reader.get("/keys")
+    assert secret not in page.text
+    other = {"authorization": f"Bearer {secret}"}
+    assert reader.client.get("/v1/jobs", headers=other).status_code == 200
+    revoke = next(
+        form for form in page.forms if form.action.endswith("/revoke") and secret.split("_")[1] in form.action
+    )
+    assert reader.post(revoke.action).status_code == 303
+    reader.client.cookies.clear()
+    assert reader.client.get("/v1/jobs", headers=other).status_code == 401
+
+
+@pytest.mark.parametrize(("name", "value"), [("name", ""), ("days", "0"), ("days", "9" * 50), ("scopes", "root")])
+def test_a_wrong_key_form_is_told(reader: Reader, name: str, value: str) -> None:
+    form = reader.get("/keys").form("/keys")
+    good: dict[str, Any] = {"name": "n", "tenant": "t", "scopes": ["viewer"]}
+    answer = reader.post("/keys", form.fill(**{**good, name: value}))
+    assert answer.status_code == 422
+    assert len(reader.do(reader.store.list_keys())) == 1
+
+
+def test_a_viewer_sees_and_cannot_act(reader: Reader) -> None:
+    job_id = reader.submit()
+    form = reader.get("/keys").form("/keys")
+    answer = reader.post("/keys", form.fill(name="v", tenant="default", scopes=["viewer"]))
+    secret = next(word for word in Page(answer.text).text.split() if word.startswith("tt_"))
+    reader.client.cookies.clear()
+    assert reader.post("/login", [("key", secret)]).status_code == 303
+    page = reader.get("/")
+    assert "/keys" not in page.hrefs
+    reader.get("/keys", status=403)
+    reader.get("/submit/probe", status=403)
+    assert reader.post(f"/jobs/{job_id}/cancel").status_code == 403
+    assert reader.do(reader.store.get(job_id)).state is JobState.QUEUED
+
+
+def test_another_tenants_job_is_not_there(reader: Reader) -> None:
+    job_id = reader.submit()
+    form = reader.get("/keys").form("/keys")
+    answer = reader.post("/keys", form.fill(name="o", tenant="other", scopes=["viewer", "submitter"]))
+    secret = next(word for word in Page(answer.text).text.split() if word.startswith("tt_"))
+    reader.client.cookies.clear()
+    reader.post("/login", [("key", secret)])
+    assert "No jobs yet" in reader.get("/").text
+    reader.get(f"/jobs/{job_id}", status=404)
+    reader.get(f"/submit/probe?from={job_id}", status=404)
+    assert reader.post(f"/jobs/{job_id}/cancel").status_code == 404
