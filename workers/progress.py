@@ -1,0 +1,67 @@
+"""At most so many a second, and always the newest: what a run says on its way to people."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class NewestThrottle(Generic[Item]):
+    """Passes an item on at once when `interval_s` has gone by since the last one; else keeps the newest and passes it
+    on when the interval is over. Items between are dropped: a newer incumbent says all that an older one did.
+    """
+
+    def __init__(self, send: Callable[[Item], None], *, interval_s: float = 0.1) -> None:
+        if not interval_s > 0:
+            raise ValueError(f"a throttle wants an interval > 0 s; {interval_s!r} came")
+        self._send = send
+        self._interval_s = interval_s
+        self._changed = threading.Condition()
+        self._pending: Item | None = None
+        self._last_sent = -float("inf")
+        self._closed = False
+        self._flusher = threading.Thread(target=self._flush_late, name="throttle", daemon=True)
+        self._flusher.start()
+
+    def offer(self, item: Item) -> None:
+        """Send now, or a little later unless a newer one comes."""
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the throttle is closed")
+            if time.monotonic() - self._last_sent >= self._interval_s:
+                self._pending = None
+                self._pass_on(item)
+            else:
+                self._pending = item
+                self._changed.notify()
+
+    def close(self) -> None:
+        """Send what is pending and end."""
+        with self._changed:
+            self._closed = True
+            if self._pending is not None:
+                self._pass_on(self._pending)
+                self._pending = None
+            self._changed.notify()
+        self._flusher.join()
+
+    def _pass_on(self, item: Item) -> None:
+        self._last_sent = time.monotonic()
+        self._send(item)
+
+    def _flush_late(self) -> None:
+        with self._changed:
+            while not self._closed:
+                if self._pending is None:
+                    self._changed.wait()
+                    continue
+                left = self._last_sent + self._interval_s - time.monotonic()
+                if left > 0:
+                    self._changed.wait(left)
+                    continue
+                item, self._pending = self._pending, None
+                self._pass_on(item)
