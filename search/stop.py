@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from trimtab.results import Incumbent, Limit
 
@@ -138,3 +138,13 @@ class AnyOf:
         for part in self.parts:
             if isinstance(part, (EvaluationLimit, AnyOf)):
                 part.spend(count)
+
+
+def from_budget(budget: Mapping[str, Any], stop_event: threading.Event) -> AnyOf:
+    """The criterion of a run: its owner's word, its time, and what else its budget limits. Time begins now."""
+    parts: list[StoppingCriterion] = [OwnerStop(stop_event), TimeLimit(float(budget["seconds"]))]
+    if budget.get("target_gap") is not None:
+        parts.append(TargetGap(float(budget["target_gap"])))
+    if budget.get("evaluations") is not None:
+        parts.append(EvaluationLimit(int(budget["evaluations"])))
+    return AnyOf(*parts)

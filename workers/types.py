@@ -36,6 +36,7 @@ class Task:
     fence: int
     kind: str
     builder: str  # "module:function", from KINDS and never from a client
+    spec_class: str  # "module:class" of the spec's model, from KINDS too
     spec: Mapping[str, Any]  # the validated spec, as JSON
     seed: int
     budget: Mapping[str, Any]  # trimtab.specs.Budget as JSON

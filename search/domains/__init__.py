@@ -29,6 +29,11 @@ class Kind:
         """The word on the wire."""
         return self.spec.KIND
 
+    @property
+    def spec_class(self) -> str:
+        """`module:class` of the spec, as text for a worker's child."""
+        return f"{self.spec.__module__}:{self.spec.__qualname__}"
+
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {

@@ -1,0 +1,183 @@
+"""`python -m workers.child`: the killable child. It runs one attempt and ends.
+
+Its socket to the host is file descriptor 0. It imports what its kinds need, says `ready`, waits for one task, runs
+the pipeline and says how it ended. When the socket closes, the host is gone and the child kills itself and all it started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import orjson
+
+from trimtab.results import Incumbent, Reason, Termination
+from trimtab.specs.common import Spec
+from workers.frames import Channel, Frame
+from workers.progress import NewestThrottle
+
+BEAT_S = 1.0
+
+
+def main(argv: list[str]) -> None:
+    """Serve one task."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--preload", default="", help="modules to import before saying ready, comma-separated")
+    parser.add_argument("--workdir", required=True)
+    given = parser.parse_args(argv)
+
+    channel = _take_over_stdin()
+    began = time.monotonic()
+    for name in filter(None, given.preload.split(",")):
+        importlib.import_module(name)
+    channel.send({"type": "ready", "pid": os.getpid(), "startup_s": time.monotonic() - began})
+    task = channel.read()
+    if task is None:
+        return
+    os.chdir(given.workdir)
+    stop_event = threading.Event()
+    threading.Thread(target=_listen, args=(channel, stop_event), name="listen", daemon=True).start()
+    threading.Thread(target=_beat, args=(channel,), name="beat", daemon=True).start()
+    channel.send(_run(task, Path(given.workdir), channel, stop_event))
+
+
+def _take_over_stdin() -> Channel:
+    # Native code must find an ordinary, empty stdin, not our socket.
+    sock = socket.socket(fileno=os.dup(0))
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    return Channel(sock)
+
+
+def _listen(channel: Channel, stop_event: threading.Event) -> None:
+    with contextlib.suppress(Exception):
+        while (frame := channel.read()) is not None:
+            if frame["type"] == "stop":
+                stop_event.set()
+    # The host is gone: nobody will read the result, and nobody else will kill what runs here.
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _beat(channel: Channel) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            time.sleep(BEAT_S)
+            channel.send({"type": "beat"})
+
+
+def _limit(limits: Mapping[str, Any], seconds: float) -> None:
+    cpu_s = int(limits.get("cpu_s") or 4 * seconds + 60)
+    for what, value in (
+        (resource.RLIMIT_AS, int(limits["memory_bytes"])),
+        (resource.RLIMIT_FSIZE, int(limits["file_bytes"])),
+        (resource.RLIMIT_CPU, cpu_s),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _soft, hard = resource.getrlimit(what)
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(what, (value, value))
+
+
+def _run(task: Frame, workdir: Path, channel: Channel, stop_event: threading.Event) -> Frame:
+    """The last frame: `result` or `failed`. Whatever happens, it says why."""
+    from search import native, pipeline
+    from search.stop import from_budget
+    from search.types import InvalidInput
+
+    began = time.monotonic()
+    phase = "start"
+
+    def on_phase(name: str, detail: str) -> None:
+        nonlocal phase
+        phase = name
+        channel.send(
+            {"type": "phase", "data": {"phase": name, "detail": detail}, "elapsed_s": time.monotonic() - began}
+        )
+
+    def send_incumbent(incumbent: Incumbent) -> None:
+        channel.send(
+            {"type": "incumbent", "data": incumbent.model_dump(mode="json"), "elapsed_s": time.monotonic() - began}
+        )
+
+    def failed(reason: Reason, detail: str, **more: Any) -> Frame:
+        termination = Termination(reason=reason, detail=detail)
+        return {"type": "failed", "termination": termination.model_dump(mode="json"), "usage": _usage(began), **more}
+
+    incumbents = NewestThrottle(send_incumbent)
+    try:
+        budget = task["budget"]
+        _limit(task["limits"], float(budget["seconds"]))
+        stop = from_budget(budget, stop_event)
+        module, _, function = str(task["builder"]).partition(":")
+        domain = getattr(importlib.import_module(module), function)()
+        spec = _spec_class(str(task["spec_class"])).model_validate_json(orjson.dumps(task["spec"]))
+        finished = pipeline.run(
+            domain,
+            spec,
+            inputs={name: Path(path) for name, path in task["inputs"].items()},
+            workdir=workdir,
+            stop=stop,
+            seed=int(task["seed"]),
+            on_incumbent=incumbents.offer,
+            on_phase=on_phase,
+            packages=tuple(getattr(domain, "packages", ())),
+        )
+    except InvalidInput as error:
+        return failed(error.reason, str(error))
+    except native.NativeCrash as error:
+        if phase == "parse":
+            return failed(Reason.INPUT_CRASHED_PARSER, f"reading the input: {error}; the file is damaged or hostile")
+        return failed(Reason.NUMERICAL_ERROR, f"in phase {phase}: {error}")
+    except MemoryError:
+        limit_gb = task["limits"]["memory_bytes"] / 2**30
+        return failed(
+            Reason.RESOURCE_EXHAUSTED, f"in phase {phase} the run wanted more than its {limit_gb:.1f} GiB of memory"
+        )
+    except Exception as error:
+        trace = traceback.format_exc()
+        print(trace, file=sys.stderr)
+        return failed(
+            Reason.INTERNAL_ERROR, f"in phase {phase}: {type(error).__name__}: {error}"[:2000], trace=trace[-4000:]
+        )
+    finally:
+        incumbents.close()
+    return {
+        "type": "result",
+        "result": finished.result.model_dump(mode="json"),
+        "produced": [
+            {"name": p.name, "path": str(p.path.relative_to(workdir)), "media_type": p.media_type}
+            for p in finished.produced
+        ],
+        "usage": _usage(began),
+    }
+
+
+def _spec_class(where: str) -> type[Spec]:
+    module, _, name = where.partition(":")
+    return cast("type[Spec]", getattr(importlib.import_module(module), name))
+
+
+def _usage(began: float) -> dict[str, float]:
+    mine, theirs = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "max_rss_bytes": max(mine.ru_maxrss, theirs.ru_maxrss) * 1024.0,
+        "cpu_s": mine.ru_utime + mine.ru_stime + theirs.ru_utime + theirs.ru_stime,
+        "wall_s": time.monotonic() - began,
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

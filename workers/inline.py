@@ -1,0 +1,156 @@
+"""Executor `inline`, for tests: the pipeline in a thread of this process. No child, so nothing protects this process."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from search import pipeline
+from search.stop import from_budget
+from search.types import InvalidInput
+from trimtab.results import EventType, Incumbent, Reason, Termination
+from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
+
+
+class InlineExecutor:
+    """One attempt at a time, in a thread."""
+
+    name = "inline"
+    capacity = 1
+
+    def __init__(self, *, scratch_dir: Path) -> None:
+        self._scratch_dir = scratch_dir
+        self._running: set[InlineExecution] = set()
+
+    async def open(self) -> None:
+        """Make the scratch folder."""
+        self._scratch_dir.mkdir(parents=True, exist_ok=True)
+
+    async def start(self, task: Task) -> Execution:
+        """Begin in a thread."""
+        workdir = Path(tempfile.mkdtemp(prefix="trimtab-run-", dir=self._scratch_dir))
+        execution = InlineExecution(task, workdir)
+        self._running.add(execution)
+        execution.begin(self._running.discard)
+        return execution
+
+    async def close(self) -> None:
+        """Ask every run to end, and wait."""
+        for execution in list(self._running):
+            await execution.cancel()
+
+    def describe(self) -> Mapping[str, Any]:
+        """Name and what runs."""
+        return {"executor": self.name, "capacity": self.capacity, "running": len(self._running), "sandbox": "none"}
+
+
+class InlineExecution:
+    """A run in a thread. It can be asked to end, not killed."""
+
+    def __init__(self, task: Task, workdir: Path) -> None:
+        self._task = task
+        self._workdir = workdir
+        self._stop = threading.Event()
+        self._cancelled = False
+        self._began = time.monotonic()
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
+        self._done: asyncio.Task[Outcome] | None = None
+
+    def begin(self, on_end: Any) -> None:
+        """Start the thread."""
+
+        async def whole() -> Outcome:
+            outcome = await asyncio.to_thread(self._run)
+            self._queue.put_nowait(None)
+            on_end(self)
+            return outcome
+
+        self._done = asyncio.create_task(whole())
+
+    async def events(self) -> AsyncIterator[Progress]:
+        """What the run says."""
+        while (item := await self._queue.get()) is not None:
+            yield item
+
+    async def result(self) -> Outcome:
+        """Wait for the end."""
+        if self._done is None:
+            raise RuntimeError("begin() was not called")
+        outcome = await asyncio.shield(self._done)
+        if self._cancelled:
+            termination = Termination(reason=Reason.CANCELLED, detail="cancelled by its owner")
+            return Outcome(status=OutcomeStatus.CANCELLED, termination=termination, usage=outcome.usage)
+        return outcome
+
+    @property
+    def silent_s(self) -> float:
+        """A thread of our own cannot be lost."""
+        return 0.0
+
+    async def stop(self) -> None:
+        """Ask for the best."""
+        self._stop.set()
+
+    async def cancel(self) -> None:
+        """Ask for the end, and discard what comes."""
+        self._cancelled = True
+        self._stop.set()
+        await self.result()
+
+    async def close(self) -> None:
+        """Remove the run folder."""
+        await asyncio.to_thread(shutil.rmtree, self._workdir, ignore_errors=True)
+
+    def _say(self, kind: EventType, data: Mapping[str, Any]) -> None:
+        progress = Progress(type=kind, data=data, elapsed_s=time.monotonic() - self._began)
+        self._loop.call_soon_threadsafe(self._queue.put_nowait, progress)
+
+    def _run(self) -> Outcome:
+        task = self._task
+
+        def on_incumbent(incumbent: Incumbent) -> None:
+            self._say(EventType.INCUMBENT, incumbent.model_dump(mode="json"))
+
+        try:
+            finished = pipeline.run(
+                _load(task.builder)(),
+                _load(task.spec_class).model_validate_json(orjson.dumps(dict(task.spec))),
+                inputs=task.inputs,
+                workdir=self._workdir,
+                stop=from_budget(task.budget, self._stop),
+                seed=task.seed,
+                on_incumbent=on_incumbent,
+                on_phase=lambda phase, detail: self._say(EventType.PHASE, {"phase": phase, "detail": detail}),
+            )
+        except InvalidInput as error:
+            return self._failed(error.reason, str(error))
+        except Exception as error:  # a run's own fault must not end the dispatcher
+            return self._failed(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+        result = finished.result
+        refused = result.termination.reason is Reason.VERIFICATION_FAILED
+        return Outcome(
+            status=OutcomeStatus.FAILED if refused else OutcomeStatus.RESULT,
+            termination=result.termination,
+            result=result.model_dump(mode="json"),
+            produced=tuple(ProducedFile(name=p.name, path=p.path, media_type=p.media_type) for p in finished.produced),
+            usage={"wall_s": time.monotonic() - self._began},
+        )
+
+    def _failed(self, reason: Reason, detail: str) -> Outcome:
+        termination = Termination(reason=reason, detail=detail)
+        return Outcome(status=OutcomeStatus.FAILED, termination=termination)
+
+
+def _load(where: str) -> Any:
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)

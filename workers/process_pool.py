@@ -1,0 +1,352 @@
+"""Executor `process`, the embedded default: a few warm children wait, each runs one attempt and is replaced.
+
+Lives on the dispatcher's event loop and imports no solver. A child that dies, hangs or is paused hurts its own job only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trimtab.results import EventType, Reason, Termination
+from workers import frames
+from workers.sandbox import ChildProcess, Level, choose_level, start_child
+from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
+
+LOG_TAIL_BYTES = 16_384
+# Signals that the input itself causes, again and again: a second attempt would end the same way.
+_OWN_FAULT = frozenset({"SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSYS"})
+_PREFIX = "trimtab-run-"
+
+
+class ProcessExecutor:
+    """`workers` attempts at once; as many warm spares."""
+
+    name = "process"
+
+    def __init__(self, *, workers: int, scratch_dir: Path, sandbox: str = "auto", preload: Sequence[str] = ()) -> None:
+        if workers < 1:
+            raise ValueError(f"workers wants a number >= 1; {workers} came")
+        self._workers = workers
+        self._scratch_dir = scratch_dir
+        self._asked = sandbox
+        self._preload = tuple(preload)
+        self._level = Level.RLIMIT
+        self._why_level = ""
+        self._spares: deque[asyncio.Task[ChildProcess]] = deque()
+        self._running: set[ProcessExecution] = set()
+        self._closed = False
+
+    @property
+    def capacity(self) -> int:
+        """Attempts at once."""
+        return self._workers
+
+    async def open(self) -> None:
+        """Choose the sandbox, remove what a killed host left, start the spares. Raises SandboxUnavailable."""
+        self._level, self._why_level = await asyncio.to_thread(choose_level, self._asked)
+        self._scratch_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for left in self._scratch_dir.glob(_PREFIX + "*"):
+            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+        self._refill()
+
+    async def start(self, task: Task) -> Execution:
+        """Hand the task to a warm child."""
+        child = await self._warm_child()
+        execution = ProcessExecution(task, child, on_end=self._running.discard)
+        self._running.add(execution)
+        await execution.begin()
+        self._refill()
+        return execution
+
+    async def close(self) -> None:
+        """Kill every child; none is left when this returns."""
+        self._closed = True
+        for execution in list(self._running):
+            await execution.cancel()
+        for spare in self._spares:
+            spare.cancel()
+            with contextlib.suppress(BaseException):
+                await _discard(await spare)
+        self._spares.clear()
+
+    def describe(self) -> Mapping[str, Any]:
+        """Level, capacity and what runs."""
+        return {
+            "executor": self.name,
+            "capacity": self._workers,
+            "running": len(self._running),
+            "spares": sum(t.done() and not t.cancelled() and t.exception() is None for t in self._spares),
+            "sandbox": self._level.value,
+            "sandbox_reason": self._why_level,
+        }
+
+    def _refill(self) -> None:
+        while len(self._spares) < self._workers and not self._closed:
+            self._spares.append(asyncio.create_task(self._start_spare()))
+
+    async def _start_spare(self) -> ChildProcess:
+        workdir = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._scratch_dir))
+        child = await start_child(workdir, level=self._level, preload=self._preload)
+        try:
+            ready = await frames.read(child.reader)
+            if ready is None or ready["type"] != "ready":
+                output = await _tail(child)
+                raise RuntimeError(f"a warm child ended before it was ready: {output[-2000:]}")
+        except BaseException:
+            await _discard(child)
+            raise
+        return child
+
+    async def _warm_child(self) -> ChildProcess:
+        while True:
+            if not self._spares:
+                self._refill()
+            spare = self._spares.popleft()
+            child = await asyncio.shield(spare)
+            if child.process.returncode is None and not child.reader.at_eof():
+                return child
+            await _discard(child)  # it was killed while it waited: its job is nobody's
+
+
+class ProcessExecution:
+    """One attempt in one child."""
+
+    def __init__(self, task: Task, child: ChildProcess, *, on_end: Any) -> None:
+        self._task = task
+        self._child = child
+        self._on_end = on_end
+        self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
+        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._heard = time.monotonic()
+        self._began = time.monotonic()
+        self._phase = "start"
+        self._cancelled = False
+        self._stopped = False
+        self._log = deque[bytes]()
+        self._log_size = 0
+        self._background: list[asyncio.Task[None]] = []
+        self._ended = asyncio.Event()
+        self._over_time = False
+
+    async def begin(self) -> None:
+        """Copy the inputs into the run folder and send the task."""
+        self._background = [
+            asyncio.create_task(self._collect_output()),
+            asyncio.create_task(self._guard_time()),
+        ]
+        try:
+            inputs = await asyncio.to_thread(self._copy_inputs)
+        except OSError as error:
+            self._child.kill()
+            self._settle(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"the inputs could not be copied: {error}")
+            self._background.append(asyncio.create_task(self._reap()))
+            return
+        task = self._task
+        limits = task.limits
+        frame = {
+            "type": "task",
+            "job_id": task.job_id,
+            "kind": task.kind,
+            "builder": task.builder,
+            "spec_class": task.spec_class,
+            "spec": dict(task.spec),
+            "seed": task.seed,
+            "budget": dict(task.budget),
+            "inputs": inputs,
+            "limits": {
+                "memory_bytes": limits.memory_bytes,
+                "file_bytes": limits.file_bytes,
+                "cpu_s": limits.cpu_s,
+            },
+        }
+        with contextlib.suppress(ConnectionError):
+            self._child.writer.write(frames.pack(frame))
+            await self._child.writer.drain()
+        self._background.append(asyncio.create_task(self._listen()))
+
+    def _copy_inputs(self) -> dict[str, str]:
+        # A copy and not a link: the run folder is the child's to write in, the blob is everybody's.
+        folder = self._child.workdir / "inputs"
+        folder.mkdir()
+        inputs = {}
+        for name, source in self._task.inputs.items():
+            given = Path(self._task.input_names.get(name) or name).name
+            target = folder / f"{name}-{given}"[:200]
+            shutil.copyfile(source, target)
+            inputs[name] = str(target)
+        return inputs
+
+    async def events(self) -> AsyncIterator[Progress]:
+        """What the child says, until it ends."""
+        while (item := await self._queue.get()) is not None:
+            yield item
+
+    async def result(self) -> Outcome:
+        """Wait for the end."""
+        return await asyncio.shield(self._outcome)
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the child was last heard."""
+        return time.monotonic() - self._heard
+
+    async def stop(self) -> None:
+        """Ask for the best; kill after the grace time."""
+        if self._stopped or self._outcome.done():
+            return
+        self._stopped = True
+        with contextlib.suppress(ConnectionError):
+            self._child.writer.write(frames.pack({"type": "stop"}))
+        self._background.append(asyncio.create_task(self._kill_later(self._task.limits.grace_s)))
+
+    async def cancel(self) -> None:
+        """Kill now."""
+        self._cancelled = True
+        self._child.kill()
+        await self.result()
+
+    async def close(self) -> None:
+        """Kill what is left and remove the run folder."""
+        self._child.kill()
+        await self._ended.wait()
+        for task in self._background:
+            task.cancel()
+        self._child.writer.close()
+        await asyncio.to_thread(shutil.rmtree, self._child.workdir, ignore_errors=True)
+
+    async def _listen(self) -> None:
+        last: frames.Frame | None = None
+        try:
+            while (frame := await frames.read(self._child.reader)) is not None:
+                self._heard = time.monotonic()
+                match frame["type"]:
+                    case "beat":
+                        continue
+                    case "phase" | "incumbent" | "log" as name:
+                        if name == "phase":
+                            self._phase = str(frame["data"]["phase"])
+                        progress = Progress(
+                            type=EventType(name), data=frame["data"], elapsed_s=float(frame["elapsed_s"])
+                        )
+                        self._queue.put_nowait(progress)
+                    case "result" | "failed":
+                        last = frame
+                        break
+                    case other:
+                        raise frames.BadFrame(f"unknown frame {other!r}")
+        except (frames.BadFrame, KeyError, TypeError, ValueError) as error:
+            self._settle(OutcomeStatus.FAILED, Reason.INTERNAL_ERROR, f"the child spoke nonsense: {error}")
+        if last is not None and not self._cancelled:
+            self._settle_frame(last)
+        await self._reap()
+
+    async def _reap(self) -> None:
+        self._child.kill()
+        await self._child.process.wait()
+        if not self._outcome.done():
+            self._settle_death()
+        self._queue.put_nowait(None)
+        self._ended.set()
+        self._on_end(self)
+
+    def _settle_frame(self, frame: frames.Frame) -> None:
+        usage = frame.get("usage", {})
+        if frame["type"] == "failed":
+            termination = Termination.model_validate(frame["termination"], strict=False)
+            if frame.get("trace"):
+                self._queue.put_nowait(self._log_event(str(frame["trace"])))
+            self._finish(Outcome(status=OutcomeStatus.FAILED, termination=termination, usage=usage))
+            return
+        produced = []
+        root = self._child.workdir.resolve()
+        for item in frame.get("produced", []):
+            path = (root / str(item["path"])).resolve()
+            # The child is not trusted with where its files are: only inside its folder, and only plain files.
+            if path.is_relative_to(root) and path.is_file():
+                produced.append(ProducedFile(name=item["name"], path=path, media_type=item["media_type"]))
+        result = frame["result"]
+        termination = Termination.model_validate(result["termination"], strict=False)
+        failed = termination.reason is Reason.VERIFICATION_FAILED
+        status = OutcomeStatus.FAILED if failed else OutcomeStatus.RESULT
+        self._finish(
+            Outcome(status=status, termination=termination, result=result, produced=tuple(produced), usage=usage)
+        )
+
+    def _settle_death(self) -> None:
+        if self._cancelled:
+            self._settle(OutcomeStatus.CANCELLED, Reason.CANCELLED, "cancelled by its owner")
+            return
+        death = self._child.death()
+        tail = self._log_text()
+        if tail:
+            self._queue.put_nowait(self._log_event(tail))
+        if death is not None and death.name in _OWN_FAULT:
+            what = Reason.INPUT_CRASHED_PARSER if self._phase in ("start", "parse") else Reason.NUMERICAL_ERROR
+            detail = f"the run died by {death.name} in phase {self._phase}; the same input would do so again"
+            self._settle(OutcomeStatus.FAILED, what, detail)
+        elif death is not None and death.name == "SIGXCPU":
+            detail = f"used up its processor time in phase {self._phase}"
+            self._settle(OutcomeStatus.FAILED, Reason.RESOURCE_EXHAUSTED, detail)
+        elif self._over_time:
+            seconds = float(self._task.budget["seconds"])
+            detail = f"did not end within its {seconds:g} s and was killed in phase {self._phase}"
+            self._settle(OutcomeStatus.FAILED, Reason.RESOURCE_EXHAUSTED, detail)
+        else:
+            how = f"by {death.name}" if death else f"with code {self._child.process.returncode}"
+            detail = f"the worker's child ended {how} in phase {self._phase}"
+            self._settle(OutcomeStatus.LOST, Reason.WORKER_LOST, detail)
+
+    def _settle(self, status: OutcomeStatus, reason: Reason, detail: str) -> None:
+        usage = {"wall_s": time.monotonic() - self._began}
+        self._finish(Outcome(status=status, termination=Termination(reason=reason, detail=detail), usage=usage))
+
+    def _finish(self, outcome: Outcome) -> None:
+        if not self._outcome.done():
+            self._outcome.set_result(outcome)
+
+    async def _kill_later(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._child.kill()
+
+    async def _guard_time(self) -> None:
+        # The run ends itself at its budget. Reading, checking and writing get as much again as grace, and then some.
+        budget = float(self._task.budget["seconds"])
+        await asyncio.sleep(budget + self._task.limits.grace_s + max(10.0, 0.25 * budget))
+        self._over_time = True
+        self._child.kill()
+
+    async def _collect_output(self) -> None:
+        stream = self._child.process.stdout
+        while stream is not None and (chunk := await stream.read(65_536)):
+            self._log.append(chunk[-LOG_TAIL_BYTES:])
+            self._log_size += len(self._log[-1])
+            while self._log_size > LOG_TAIL_BYTES and len(self._log) > 1:
+                self._log_size -= len(self._log.popleft())
+
+    def _log_text(self) -> str:
+        return b"".join(self._log)[-LOG_TAIL_BYTES:].decode(errors="replace").replace("\x00", "\ufffd").strip()
+
+    def _log_event(self, text: str) -> Progress:
+        elapsed = time.monotonic() - self._began
+        return Progress(type=EventType.LOG, data={"level": "error", "message": text[-8000:]}, elapsed_s=elapsed)
+
+
+async def _tail(child: ChildProcess) -> str:
+    stream = child.process.stdout
+    data = await stream.read(LOG_TAIL_BYTES) if stream is not None else b""
+    return data.decode(errors="replace")
+
+
+async def _discard(child: ChildProcess) -> None:
+    child.kill()
+    await child.process.wait()
+    child.writer.close()
+    await asyncio.to_thread(shutil.rmtree, child.workdir, ignore_errors=True)

@@ -1,0 +1,159 @@
+"""How a child is started and how it is killed, with everything it started.
+
+Levels. `rlimit`: limits on memory, file size, processor time and core dumps; a session of its own; no secret in its
+environment. `bwrap`: besides, no network, its own process and IPC namespaces, no capability, and only the interpreter, the
+code, the system's libraries (all read-only) and its own run folder to be seen. Limits hold at both levels.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+# One BLAS thread: runs share the cores, and a fork after BLAS started threads would hang.
+_ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "LC_ALL": "C.UTF-8",
+    "HOME": "/nonexistent",
+}
+# Passed on when set: how the interpreter finds itself and which processor kernels to use. Never anything of ours.
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "TZ")
+_SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/localtime")
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Level(StrEnum):
+    """How tightly a child is held."""
+
+    RLIMIT = "rlimit"
+    BWRAP = "bwrap"
+
+
+class SandboxUnavailable(RuntimeError):
+    """The level that was asked for does not work on this machine."""
+
+
+@functools.cache
+def bwrap_works() -> tuple[bool, str]:
+    """(works, why not): tries it once, because having the program does not mean the kernel lets it."""
+    program = shutil.which("bwrap")
+    if program is None:
+        return False, "bubblewrap is not installed (Debian: apt-get install bubblewrap)"
+    command = [*_bwrap(program, Path("/"), visible=()), "--", "/bin/true"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    return done.returncode == 0, done.stderr.strip()[:300]
+
+
+def choose_level(asked: str) -> tuple[Level, str]:
+    """(level, reason). `auto` takes bubblewrap when it works. Raises SandboxUnavailable."""
+    if asked == Level.RLIMIT:
+        return Level.RLIMIT, "asked for"
+    if asked not in ("auto", Level.BWRAP):
+        raise ValueError(f"sandbox {asked!r} came; wanted auto, rlimit or bwrap")
+    works, why_not = bwrap_works()
+    if works:
+        return Level.BWRAP, "bubblewrap works here"
+    if asked == Level.BWRAP:
+        raise SandboxUnavailable(f"sandbox 'bwrap' was asked for, but: {why_not}")
+    return Level.RLIMIT, why_not
+
+
+def _bwrap(program: str, workdir: Path, *, visible: Sequence[Path]) -> list[str]:
+    command = [program, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-cgroup-try"]
+    command += ["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "trimtab", "--unshare-uts"]
+    for folder in _SYSTEM_FOLDERS:
+        if os.path.islink(folder):
+            command += ["--symlink", os.readlink(folder), folder]
+        elif os.path.exists(folder):
+            command += ["--ro-bind", folder, folder]
+    command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
+    for path in visible:
+        if not str(path).startswith("/usr/"):
+            command += ["--ro-bind", str(path), str(path)]
+    if visible:
+        command += ["--bind", str(workdir), str(workdir), "--chdir", str(workdir)]
+    return command
+
+
+def _visible() -> tuple[Path, ...]:
+    """What a child must read: interpreter, environment, our packages; not the checkout's data folder, not .git."""
+    interpreter = {
+        Path(sys.prefix).resolve(),
+        Path(sys.base_prefix).resolve(),
+        Path(sys.executable).absolute().parent.parent,
+    }
+    packages = [p.parent for p in sorted(_ROOT.glob("*/__init__.py")) if p.parent.name != "services"]
+    extra = [Path(p).resolve() for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    return (*sorted(interpreter), *packages, *extra)
+
+
+@dataclass
+class ChildProcess:
+    """A started child: its process, and the streams to talk to it."""
+
+    process: asyncio.subprocess.Process
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    workdir: Path
+    level: Level
+
+    def kill(self) -> None:
+        """SIGKILL to the child and everything in its session. Under bubblewrap the whole process namespace goes with it;
+        without it, what the child forked asked the kernel to die with its parent (search.native)."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def death(self) -> signal.Signals | None:
+        """The signal that ended it; None when it ended by itself."""
+        code = self.process.returncode
+        if code is None:
+            return None
+        number = -code if code < 0 else code - 128 if self.level is Level.BWRAP and code > 128 else 0
+        with contextlib.suppress(ValueError):
+            return signal.Signals(number) if number else None
+        return None
+
+
+async def start_child(workdir: Path, *, level: Level, preload: Sequence[str]) -> ChildProcess:
+    """Start a warm child in `workdir`, which exists and is its own. Raises OSError."""
+    command = [sys.executable, "-m", "workers.child", "--workdir", str(workdir), "--preload", ",".join(preload)]
+    if level is Level.BWRAP:
+        command = [*_bwrap(shutil.which("bwrap") or "bwrap", workdir, visible=_visible()), "--", *command]
+    environment = _ENVIRONMENT | {k: os.environ[k] for k in _PASSED_ON if k in os.environ}
+    # The code is found by PYTHONPATH, not by the working folder, which is the run's own.
+    inherited = os.environ.get("PYTHONPATH")
+    environment["PYTHONPATH"] = os.pathsep.join([str(_ROOT), *([inherited] if inherited else [])])
+    ours, theirs = socket.socketpair()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=theirs,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=workdir,
+            env=environment,
+            start_new_session=True,
+        )
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    ours.setblocking(False)
+    reader, writer = await asyncio.open_connection(sock=ours)
+    return ChildProcess(process=process, reader=reader, writer=writer, workdir=workdir, level=level)
