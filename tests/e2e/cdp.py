@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -64,6 +65,7 @@ class Browser:
     """A Chromium process with a fresh profile. A context manager."""
 
     def __init__(self, executable: str, profile: Path) -> None:
+        self._stack = ExitStack()
         self._ids = itertools.count(1)
         self._pages: dict[str, Page] = {}
         self._log = (profile / "chromium.log").open("wb")
@@ -81,8 +83,8 @@ class Browser:
                 raise DevToolsError("chromium did not start:\n" + (profile / "chromium.log").read_text()[-2000:])
             time.sleep(0.02)
         port, path = port_file.read_text().split("\n")[:2]
-        self._socket: ClientConnection = connect(
-            f"ws://127.0.0.1:{port}{path}", max_size=None, compression=None, proxy=None, open_timeout=20
+        self._socket: ClientConnection = self._stack.enter_context(
+            connect(f"ws://127.0.0.1:{port}{path}", max_size=None, compression=None, proxy=None, open_timeout=20)
         )
 
     def __enter__(self) -> Browser:
@@ -93,8 +95,7 @@ class Browser:
 
     def close(self) -> None:
         """End the process this object started."""
-        if hasattr(self, "_socket"):
-            self._socket.close()
+        self._stack.close()
         self._process.terminate()
         try:
             self._process.wait(10)
@@ -206,17 +207,9 @@ class Page:
             )
         return answer["result"].get("value")
 
-    def wait(self, condition: str, timeout_s: float = 15.0) -> Any:
-        """Evaluate until true; returns the value."""
-        found: list[Any] = []
-
-        def holds() -> bool:
-            value = self.eval(condition)
-            found.append(value)
-            return bool(value)
-
-        self._until(holds, condition, timeout_s)
-        return found[-1]
+    def wait(self, condition: str, timeout_s: float = 15.0) -> None:
+        """Evaluate until it holds."""
+        self._until(lambda: self.eval(f"!!({condition})"), condition, timeout_s)
 
     def click(self, selector: str, *, loads: bool = False) -> None:
         """A real mouse click in the middle of an element; with `loads`, wait for the page it leads to."""
