@@ -142,7 +142,7 @@ async def start_child(workdir: Path, *, level: Level, preload: Sequence[str]) ->
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             cwd=workdir,

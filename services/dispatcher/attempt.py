@@ -1,0 +1,284 @@
+"""One attempt from claim to end: runs it, keeps its lease, writes what it says, records its end.
+
+Every write carries the claim's fence. The first StaleFence means that the lease has passed on: the execution is cancelled and
+forgotten, because another attempt is, or will be, the one that counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from search.domains import Kind
+from services.bus import Bus, wait_for
+from services.dispatcher.retry import TREATMENTS, Backoff
+from services.errors import NotFound, ServiceError, StaleFence, StoreUnavailable
+from services.store.blobs import BlobStore
+from services.store.types import ArtifactRecord, Claim, Completion, JobStore, NewEvent
+from trimtab.results import Reason, Termination
+from trimtab.specs.common import Spec
+from workers.types import Execution, Executor, Limits, Outcome, OutcomeStatus, Task
+
+log = structlog.get_logger("trimtab.dispatcher")
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What every attempt needs of its dispatcher."""
+
+    store: JobStore
+    executor: Executor
+    blobs: BlobStore
+    bus: Bus
+    limits: Limits
+    lease_s: float
+    heartbeat_s: float
+    signal_poll_s: float  # how often another process' stop and cancel are looked for
+    backoff: Backoff
+    rng: random.Random
+
+
+async def run_attempt(tools: Tools, claim: Claim, kind: Kind) -> None:
+    """Never raises for what the job did."""
+    try:
+        task = await _task(tools, claim, kind)
+    except (ServiceError, OSError, ValueError) as error:
+        await _record(tools, claim, _cannot_begin(error))
+        return
+    try:
+        execution = await tools.executor.start(task)
+    except Exception as error:  # e.g. no memory to fork: the service's fault, another attempt may succeed
+        log.warning("attempt could not start", job=claim.job.id, error=repr(error))
+        detail = f"no worker could be started: {error}"
+        await _record(tools, claim, _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, detail))
+        return
+    attempt = _Attempt(tools, claim, execution)
+    try:
+        await attempt.run()
+    finally:
+        with contextlib.suppress(Exception):
+            await execution.close()
+
+
+class _Attempt:
+    def __init__(self, tools: Tools, claim: Claim, execution: Execution) -> None:
+        self._tools = tools
+        self._job = claim.job
+        self._claim = claim
+        self._execution = execution
+
+    async def run(self) -> None:
+        keeper = asyncio.create_task(self._keep_lease())
+        try:
+            await self._forward_events()
+            outcome = await self._execution.result()
+            keeper.cancel()
+            await _record(self._tools, self._claim, outcome)
+        except StaleFence:
+            log.warning("lease has passed on; this attempt is forgotten", job=self._job.id, fence=self._claim.fence)
+            await self._execution.cancel()
+        except asyncio.CancelledError:
+            # The dispatcher is closing: the job goes back to the queue at once, not when its lease runs out.
+            await self._execution.cancel()
+            detail = "the dispatcher was shut down"
+            with contextlib.suppress(ServiceError):
+                await asyncio.shield(
+                    self._complete(_outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, detail), delay_s=0.0)
+                )
+            raise
+        finally:
+            keeper.cancel()
+            self._tools.bus.notify(self._job.id)
+
+    async def _complete(self, outcome: Outcome, delay_s: float) -> None:
+        await self._tools.store.complete(self._job.id, self._claim.fence, _completion(outcome, retry_delay_s=delay_s))
+
+    async def _forward_events(self) -> None:
+        """Append what the child says: one append at a time; what comes meanwhile goes into the next."""
+        waiting: list[NewEvent] = []
+        wake = asyncio.Event()
+        ended = False
+
+        async def collect() -> None:
+            nonlocal ended
+            try:
+                async for progress in self._execution.events():
+                    waiting.append(NewEvent(type=progress.type, data=dict(progress.data)))
+                    wake.set()
+            finally:
+                ended = True
+                wake.set()
+
+        collector = asyncio.create_task(collect())
+        try:
+            while not (ended and not waiting):
+                await wake.wait()
+                wake.clear()
+                batch, waiting[:] = list(waiting), []
+                if batch:
+                    await self._append(batch)
+            await collector
+        finally:
+            collector.cancel()
+
+    async def _append(self, batch: Sequence[NewEvent]) -> None:
+        while True:
+            try:
+                await self._tools.store.append(self._job.id, self._claim.fence, batch)
+            except StoreUnavailable as error:
+                await asyncio.sleep(error.retry_after_s or 1.0)
+                continue
+            self._tools.bus.notify(self._job.id)
+            return
+
+    async def _keep_lease(self) -> None:
+        """Renew while the child is heard; pass stop and cancel on; kill what is silent or no longer ours."""
+        tools = self._tools
+        stopped = False
+        # Between heartbeats only another process' words are looked for; with one process the bus tells at once.
+        next_beat = asyncio.get_running_loop().time() + tools.heartbeat_s
+        with tools.bus.listen(self._job.id) as changed:
+            while True:
+                left = next_beat - asyncio.get_running_loop().time()
+                woken = await wait_for(changed, max(0.01, min(left, tools.signal_poll_s)))
+                changed.clear()
+                silent_s = self._execution.silent_s
+                if silent_s > 2 * tools.lease_s:
+                    log.warning("child is silent; killed", job=self._job.id, silent_s=round(silent_s, 1))
+                    await self._execution.cancel()
+                    return
+                beat_due = asyncio.get_running_loop().time() >= next_beat
+                try:
+                    if beat_due and silent_s < tools.lease_s / 2:
+                        signals = await tools.store.renew(self._job.id, self._claim.fence, lease_s=tools.lease_s)
+                        stop, cancel = signals.stop_requested, signals.cancel_requested
+                    elif woken or not beat_due:
+                        job = await tools.store.get(self._job.id)
+                        if job.fence != self._claim.fence:
+                            raise StaleFence(self._job.id, self._claim.fence)
+                        stop, cancel = job.stop_requested, job.cancel_requested
+                    else:
+                        stop = cancel = False
+                except StoreUnavailable:
+                    continue
+                except (StaleFence, NotFound):
+                    log.warning("lease lost; attempt killed", job=self._job.id, fence=self._claim.fence)
+                    await self._execution.cancel()
+                    return
+                if beat_due:
+                    next_beat = asyncio.get_running_loop().time() + tools.heartbeat_s
+                if cancel:
+                    await self._execution.cancel()
+                    return
+                if stop and not stopped:
+                    stopped = True
+                    await self._execution.stop()
+
+
+async def _task(tools: Tools, claim: Claim, kind: Kind) -> Task:
+    job = claim.job
+    spec: Spec = kind.spec.model_validate(dict(job.spec), strict=False)
+    inputs, names = {}, {}
+    for name, reference in spec.artifacts().items():
+        record = await tools.store.get_artifact(reference.digest, tenant=job.tenant)
+        inputs[name] = tools.blobs.path(reference.digest)
+        names[name] = reference.name or record.name
+    return Task(
+        job_id=job.id,
+        fence=claim.fence,
+        kind=job.kind,
+        builder=kind.builder,
+        spec_class=kind.spec_class,
+        spec=spec.model_dump(mode="json"),
+        seed=job.seed,
+        budget=dict(job.budget),
+        inputs=inputs,
+        input_names=names,
+        limits=tools.limits,
+    )
+
+
+async def _record(tools: Tools, claim: Claim, outcome: Outcome) -> None:
+    """Store the end. A result must not be lost because the database is restarting: it is offered until it is taken
+    or refused."""
+    job = claim.job
+    while True:
+        try:
+            references = await _adopt(tools, claim, outcome)
+            if outcome.result is not None:
+                outcome = replace(outcome, result={**outcome.result, "artifacts": references})
+            delay_s = 0.0
+            if TREATMENTS[outcome.status].retried:
+                delay_s = tools.backoff.delay_s(job.attempt, tools.rng)
+            digests = [str(r["digest"]) for r in references.values()]
+            completion = _completion(outcome, retry_delay_s=delay_s, artifacts=digests)
+            after = await tools.store.complete(job.id, claim.fence, completion)
+        except StoreUnavailable as error:
+            log.warning("store unavailable while a job ends; trying again", job=job.id)
+            await asyncio.sleep(error.retry_after_s or 1.0)
+            continue
+        except StaleFence:
+            log.warning("stale end refused", job=job.id, fence=claim.fence)
+            return
+        log.info("job ended", job=job.id, state=after.state.value, outcome=outcome.status.value)
+        tools.bus.notify(job.id)
+        return
+
+
+async def _adopt(tools: Tools, claim: Claim, outcome: Outcome) -> dict[str, Json]:
+    """Move produced files into the blob store and give them to the job's tenant."""
+    references: dict[str, Json] = {}
+    for file in outcome.produced:
+        blob = await asyncio.to_thread(tools.blobs.adopt, file.path)
+        record = ArtifactRecord(
+            digest=blob.digest,
+            tenant=claim.job.tenant,
+            name=file.name,
+            media_type=file.media_type,
+            size_bytes=blob.size_bytes,
+            created_us=await tools.store.now_us(),
+        )
+        await tools.store.put_artifact(record)
+        references[file.name] = {
+            "digest": blob.digest,
+            "name": file.name,
+            "size_bytes": blob.size_bytes,
+            "media_type": file.media_type,
+        }
+    return references
+
+
+def _completion(outcome: Outcome, *, retry_delay_s: float, artifacts: Sequence[str] = ()) -> Completion:
+    best = None
+    if outcome.result is not None:
+        keys = ("objective", "bound", "gap")
+        best = {k: outcome.result.get(k) for k in keys} | {"elapsed_s": outcome.usage.get("wall_s", 0.0)}
+    return Completion(
+        verb=TREATMENTS[outcome.status].verb.value,
+        termination=outcome.termination.model_dump(mode="json"),
+        outcome=outcome.status.value,
+        result=outcome.result,
+        best=best,
+        artifacts=artifacts,
+        retry_delay_s=retry_delay_s,
+    )
+
+
+def _cannot_begin(error: Exception) -> Outcome:
+    if isinstance(error, NotFound):
+        detail = f"an input file is gone: {error}"
+        return _outcome(OutcomeStatus.FAILED, Reason.INVALID_INPUT, detail)
+    if isinstance(error, ValueError):  # pydantic's ValidationError is one: the stored spec is of an older version
+        return _outcome(OutcomeStatus.FAILED, Reason.INVALID_INPUT, f"the stored spec is not valid now: {error}")
+    return _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"the task could not be put together: {error}")
+
+
+def _outcome(status: OutcomeStatus, reason: Reason, detail: str) -> Outcome:
+    return Outcome(status=status, termination=Termination(reason=reason, detail=detail))

@@ -1,0 +1,161 @@
+"""The dispatcher: claims jobs when the executor has room, runs each as an attempt, sweeps leases that ran out.
+
+Several dispatchers may work on one PostgreSQL store; with SQLite there is one, in the gateway's process. A dispatcher keeps
+nothing that the store does not have: kill it at any moment and another takes over when its leases run out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+
+from search.domains import Kind
+from services.bus import QUEUE, Bus, wait_for
+from services.dispatcher.attempt import Tools, run_attempt
+from services.dispatcher.gc import collect_garbage
+from services.dispatcher.retry import Backoff
+from services.dispatcher.webhooks import OutboxSender
+from services.errors import ServiceError
+from services.settings import Settings
+from services.store.blobs import BlobStore
+from services.store.types import Claim, JobStore
+from workers.types import Executor, Limits
+
+log = structlog.get_logger("trimtab.dispatcher")
+GARBAGE_EVERY_S = 300.0
+CLAIM_POLL_S = 0.5  # when no wake-up comes: jobs of other processes, and retries that become due
+
+
+class Dispatcher:
+    """Start it, and jobs run."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        executor: Executor,
+        blobs: BlobStore,
+        bus: Bus,
+        kinds: Mapping[str, Kind],
+        settings: Settings,
+        owner: str | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self.owner = owner or f"{socket.gethostname()}:{os.getpid()}"
+        self._store = store
+        self._executor = executor
+        self._bus = bus
+        self._kinds = kinds
+        self._settings = settings
+        self._rng = random.Random(seed)
+        self._tools = Tools(
+            store=store,
+            executor=executor,
+            blobs=blobs,
+            bus=bus,
+            limits=Limits(memory_bytes=settings.job_memory_bytes),
+            lease_s=settings.lease_s,
+            heartbeat_s=settings.heartbeat_s,
+            signal_poll_s=settings.heartbeat_s if store.dialect != "postgresql" else min(1.0, settings.heartbeat_s),
+            backoff=Backoff(),
+            rng=self._rng,
+        )
+        self._sender = OutboxSender(store=store, settings=settings)
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+        self._closing = False
+
+    async def start(self) -> None:
+        """Begin to claim."""
+        self._loops = [
+            asyncio.create_task(self._claim_for_ever(), name="claim"),
+            asyncio.create_task(self._every(self._settings.sweep_s, self._sweep), name="sweep"),
+            asyncio.create_task(self._every(1.0, self._sender.send_due), name="webhooks"),
+            asyncio.create_task(self._every(GARBAGE_EVERY_S, self._garbage), name="garbage"),
+        ]
+
+    async def close(self) -> None:
+        """Stop claiming, kill what runs and give its jobs back to the queue."""
+        self._closing = True
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        for attempt in list(self._attempts):
+            attempt.cancel()
+        await asyncio.gather(*self._attempts, return_exceptions=True)
+        await self._sender.close()
+
+    @property
+    def alive(self) -> bool:
+        """False when one of its loops has ended although nobody closed it."""
+        return bool(self._loops) and not self._closing and not any(loop.done() for loop in self._loops)
+
+    def describe(self) -> Mapping[str, Any]:
+        """For `/readyz` and the workers page."""
+        return {
+            "owner": self.owner,
+            "alive": self.alive,
+            "running": len(self._attempts),
+            "kinds": sorted(self._kinds),
+            "executor": dict(self._executor.describe()),
+        }
+
+    async def _claim_for_ever(self) -> None:
+        with self._bus.listen(QUEUE) as changed:
+            while True:
+                changed.clear()
+                room = self._executor.capacity - len(self._attempts)
+                claims: list[Claim] = []
+                if room > 0:
+                    try:
+                        claims = await self._store.claim(
+                            self.owner, kinds=tuple(self._kinds), lease_s=self._settings.lease_s, limit=room
+                        )
+                    except ServiceError as error:
+                        log.warning("claim failed; trying again", error=str(error))
+                        await asyncio.sleep(error.retry_after_s or 1.0)
+                        continue
+                for claim in claims:
+                    self._begin(claim)
+                if not claims:
+                    await wait_for(changed, CLAIM_POLL_S)
+
+    def _begin(self, claim: Claim) -> None:
+        log.info("job claimed", job=claim.job.id, kind=claim.job.kind, attempt=claim.job.attempt, fence=claim.fence)
+        self._bus.notify(claim.job.id)
+        attempt = asyncio.create_task(run_attempt(self._tools, claim, self._kinds[claim.job.kind]))
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._ended)
+
+    def _ended(self, attempt: asyncio.Task[None]) -> None:
+        self._attempts.discard(attempt)
+        self._bus.notify(QUEUE)  # there is room again
+        if not attempt.cancelled() and attempt.exception() is not None:
+            # The lease runs out and the job is tried again; what went wrong here is a fault of ours.
+            log.error("attempt broke", exc_info=attempt.exception())
+
+    async def _sweep(self) -> None:
+        for job in await self._store.sweep():
+            log.warning("lease ran out", job=job.id, state=job.state.value, attempt=job.attempt)
+            self._bus.notify(job.id)
+            self._bus.notify(QUEUE)
+
+    async def _garbage(self) -> None:
+        await collect_garbage(self._store, self._tools.blobs, ttl_s=self._settings.artifact_ttl_s)
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        """Do `work` again and again. Jitter keeps several dispatchers from sweeping in step."""
+        while True:
+            await asyncio.sleep(seconds * self._rng.uniform(0.7, 1.3))
+            try:
+                await work()
+            except ServiceError as error:
+                log.warning("housekeeping failed; trying again later", error=str(error))
+            except Exception:  # one bad round must not end the loop: nobody would sweep any more
+                log.exception("housekeeping broke; trying again later")

@@ -1,0 +1,92 @@
+"""Sends what the outbox holds: at least once, signed, to public addresses only; never in the way of dispatch."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from pathlib import Path
+
+import httpx2
+import orjson
+import structlog
+
+from services.settings import Settings
+from services.store.types import JobStore, OutboxRecord
+from services.webhook_policy import SIGNATURE_HEADER, WebhookRefused, check_address, check_url, sign
+
+log = structlog.get_logger("trimtab.webhooks")
+MAX_TRIES = 12
+TIMEOUT_S = 10.0
+
+
+class OutboxSender:
+    """Takes due deliveries from the store and posts them."""
+
+    def __init__(self, *, store: JobStore, settings: Settings) -> None:
+        self._store = store
+        self._allowed = settings.webhook_allowed_hosts
+        self._secret = load_secret(settings.data_dir)
+
+    async def send_due(self) -> None:
+        """One round: all that is due now, a few at a time."""
+        rows = await self._store.outbox_due(limit=20, lock_s=3 * TIMEOUT_S)
+        await asyncio.gather(*(self._send(row) for row in rows))
+
+    async def close(self) -> None:
+        """Nothing is held between rounds."""
+
+    async def _send(self, row: OutboxRecord) -> None:
+        try:
+            await self._post(row)
+        except WebhookRefused as error:
+            log.warning("webhook refused", job=row.job_id, reason=str(error))
+            await self._store.outbox_done(row.id)
+            return
+        except (httpx2.HTTPError, OSError) as error:
+            if row.tries + 1 >= MAX_TRIES:
+                log.warning("webhook given up", job=row.job_id, tries=row.tries + 1, error=str(error))
+                await self._store.outbox_done(row.id)
+            else:
+                await self._store.outbox_retry(row.id, delay_s=min(3600.0, 2.0 ** (row.tries + 1)))
+            return
+        await self._store.outbox_done(row.id)
+
+    async def _post(self, row: OutboxRecord) -> None:
+        parts = check_url(row.url, allowed_hosts=self._allowed)
+        host = parts.hostname or ""
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        address = str(found[0][4][0])
+        for entry in found:
+            check_address(str(entry[4][0]), host=host, allowed_hosts=self._allowed)
+        body = orjson.dumps(dict(row.payload))
+        literal = f"[{address}]" if ":" in address else address
+        target = parts._replace(netloc=f"{literal}:{port}").geturl()
+        headers = {
+            "Host": parts.netloc,
+            "Content-Type": "application/json",
+            "User-Agent": "trimtab-webhook/1",
+            "Trimtab-Delivery": str(row.id),
+            SIGNATURE_HEADER: sign(self._secret, body, unix_s=int(time.time())),
+        }
+        async with httpx2.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as client:
+            answer = await client.post(target, content=body, headers=headers, extensions={"sni_hostname": host})
+            if not 200 <= answer.status_code < 300:
+                raise httpx2.HTTPError(f"{row.url} answered {answer.status_code}")
+
+
+def load_secret(data_dir: Path) -> bytes:
+    """The key deliveries are signed with: made once, `webhook.key` in the data folder, mode 0600."""
+    path = data_dir / "webhook.key"
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip().encode()
+    with os.fdopen(handle, "w") as file:
+        file.write("whsec_" + secrets.token_hex(32) + "\n")
+    return path.read_text().strip().encode()
