@@ -30,7 +30,7 @@ async def show_login(
         return _form(request, target)
     response = see_other(target)
     try:
-        await door.sign_in_with_ticket(request, context, response, ticket)
+        await door.begin_session(request, context, response, ticket)
     except Unauthorized as error:
         return _form(request, target, fault=_sentence(error), status=401)
     return response
@@ -44,18 +44,18 @@ async def login(request: Request, context: Annotated[Context, Depends(door.conte
         key, target = str(form.get("key", "")).strip(), local_path(str(form.get("next", "/")))
     response = see_other(target)
     try:
-        await door.sign_in_with_key(request, context, response, key)
+        await door.begin_session(request, context, response, await door.ticket_for(request, key))
     except Unauthorized as error:
         return _form(request, target, fault=_sentence(error), status=401)
     return response
 
 
 @router.post("/logout")
-async def logout(request: Request, context: Annotated[Context, Depends(door.context)]) -> Response:
+async def logout(request: Request) -> Response:
     """End the session of this browser."""
     door.refuse_cross_site(request)
     response = see_other("/login")
-    await door.sign_out(request, context, response)
+    door.end_session(request, response)
     return response
 
 

@@ -45,15 +45,10 @@ async def make_key(
     fault = _fault(asked)
     if not fault:
         try:
-            secret = await door.make_key(
-                request,
-                context,
-                principal,
-                name=name,
-                tenant=tenant,
-                scopes=scopes,
-                expires_in_s=int(days) * 86_400 if days else None,
-            )
+            body: dict[str, Any] = {"name": name, "tenant": tenant, "scopes": scopes}
+            if days:
+                body["expires_in_s"] = int(days) * 86_400.0
+            secret = await door.make_key(request, body)
         except ServiceError as error:
             fault = error.detail
         else:
@@ -63,13 +58,9 @@ async def make_key(
 
 
 @router.post("/keys/{key_id}/revoke")
-async def revoke_key(
-    key_id: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.admin)],
-) -> Response:
+async def revoke_key(request: Request, key_id: str, principal: Annotated[Principal, Depends(door.admin)]) -> Response:
     """End a key. Its sessions end with it."""
-    await door.revoke_key(context, principal, key_id)
+    await door.revoke_key(request, key_id)
     return see_other("/keys")
 
 

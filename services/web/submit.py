@@ -85,14 +85,14 @@ async def submit_form(
     kind, model = _kind(context, kind_name)
     root = request_form(model)
     async with _posted(request, context) as posted:
-        answers, faults = await _answers(root, posted, context, principal)
+        answers, faults = await _answers(request, root, posted)
     body, more = check(root, model, kind.name, answers)
     seen = {fault.path for fault in faults}
     faults += [fault for fault in more if fault.path not in seen]
     status = 422
     if not faults:
         try:
-            job_id = await door.submit(request, context, principal, body)
+            job_id = await door.submit(request, body)
         except InvalidBody as error:  # what only the store knows, e.g. a file that is not there any more
             faults = _service_faults(root, error)
         else:
@@ -132,9 +132,7 @@ async def _posted(request: Request, context: Context) -> AsyncIterator[FormData]
         raise BadRequest(f"the form could not be read: {error.detail}") from error
 
 
-async def _answers(
-    root: Field, posted: FormData, context: Context, principal: Principal
-) -> tuple[Answers, list[Fault]]:
+async def _answers(request: Request, root: Field, posted: FormData) -> tuple[Answers, list[Fault]]:
     """Texts as they are; files into the blob store, or a reference to one that is already there."""
     values: dict[str, list[str]] = {}
     for name, value in posted.multi_items():
@@ -149,12 +147,12 @@ async def _answers(
         ref = (values.pop(f"{leaf.name}@ref", None) or [""])[-1]
         try:
             if isinstance(upload, UploadFile) and upload.filename:
-                files[leaf.name] = await door.store_upload(context, principal, upload)
+                files[leaf.name] = await door.store_upload(request, upload)
             elif ref:
                 files[leaf.name] = ArtifactRef.model_validate_json(ref).model_dump(mode="json")
         except (BadRequest, PayloadTooLarge) as error:
-            name = upload.filename if isinstance(upload, UploadFile) else ref
-            faults.append(Fault(path=leaf.path, came=name or "", wanted=f"a file that is taken: {error.detail}"))
+            came = (upload.filename if isinstance(upload, UploadFile) else None) or ref
+            faults.append(Fault(path=leaf.path, came=came, wanted=f"a file that is taken: {error.detail}"))
         except ValidationError:
             faults.append(Fault(path=leaf.path, came=ref[:120], wanted="a reference to an uploaded file"))
     return Answers(values=values, files=files), faults
