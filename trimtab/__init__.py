@@ -4,7 +4,7 @@
     job = Client().submit(IlpSpec.from_file("air05.mps.gz"), seconds=60)
     for incumbent in job.incumbents():
         print(incumbent.elapsed_s, incumbent.objective, incumbent.bound)
-    result = job.wait()
+    result = job.result()
 
 Names are loaded on first use (PEP 562), so that `import trimtab` stays cheap.
 """

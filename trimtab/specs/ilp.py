@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -62,6 +63,13 @@ class IlpSpec(Spec):
             came = "both" if self.model is not None else "neither"
             raise ValueError(f"wants exactly one of `model` and `model_text`; {came} came")
         return self
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str], **options: Any) -> IlpSpec:
+        """A spec of a file on this machine; the client uploads it on submit (unless the server has its content)."""
+        from trimtab.files import LocalFile  # the server's side of this model has no use for it
+
+        return cls(model=LocalFile.of(path), **options)
 
     def artifacts(self) -> dict[str, ArtifactRef]:
         """The model file, when it was uploaded."""

@@ -1,0 +1,10 @@
+"""The command line. `main` is the console script; the commands are in app.py."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line."""
+    from trimtab.cli.app import run
+
+    run()

@@ -1,0 +1,335 @@
+"""The commands. Results go to stdout; everything meant for people while it runs goes to stderr.
+
+Exit codes: 0 ok, 1 job failed, 2 usage, 3 server unreachable, 4 not allowed, 5 not found, 6 conflict,
+7 job cancelled or dead, 8 timed out, 9 any other error of the server, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib.util
+import json
+import os
+import sys
+import webbrowser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from trimtab.cli import live
+from trimtab.client import Client, Job
+from trimtab.errors import (
+    AuthError,
+    BadRequest,
+    ConfigError,
+    Conflict,
+    ConnectionFailed,
+    NotFound,
+    TrimtabError,
+    Unavailable,
+    WaitTimeout,
+)
+from trimtab.results import JobState, JobView
+
+app = typer.Typer(name="trimtab", no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+
+_CODES: tuple[tuple[type[TrimtabError], int], ...] = (
+    (ConnectionFailed, 3),
+    (ConfigError, 3),
+    (Unavailable, 3),
+    (AuthError, 4),
+    (NotFound, 5),
+    (Conflict, 6),
+    (WaitTimeout, 8),
+    (BadRequest, 2),
+    (TrimtabError, 9),
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Machine output on stdout.")]
+JobId = Annotated[str, typer.Argument(help="Job id.")]
+
+
+def run() -> NoReturn:
+    """Run the command line and exit with a code that means something."""
+    try:
+        app()
+    except TrimtabError as error:
+        print(f"trimtab: {error}", file=sys.stderr)
+        sys.exit(next(code for kind, code in _CODES if isinstance(error, kind)))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        print(f"trimtab: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _out(value: Any) -> None:
+    print(json.dumps(value, allow_nan=False), flush=True)
+
+
+def _show(view: JobView, as_json: bool) -> None:
+    if as_json:
+        _out(view.model_dump(mode="json"))
+    else:
+        print(f"{view.id}  {view.kind}  {view.state}")
+
+
+def _table(rows: list[tuple[str, str]]) -> None:
+    table = Table(show_header=False)
+    for name, text in rows:
+        table.add_row(name, text)
+    Console().print(table)
+
+
+def _watch(job: Job) -> JobView:
+    try:
+        return live.watch(job, Console(stderr=True))
+    except KeyboardInterrupt:
+        _say(f"\ndetached; the job goes on. `trimtab watch {job.id}` comes back, `trimtab stop {job.id}` ends it")
+        raise typer.Exit(130) from None
+
+
+def _report(client: Client, job: Job, form: str = "text") -> None:
+    result = job.result() if job.refresh().state is JobState.SUCCEEDED else None
+    rows = live.report(job.view, result, client.endpoint.url)
+    if form == "json":
+        _out({"job": job.view.model_dump(mode="json"), "result": result and result.model_dump(mode="json")})
+    elif form == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow(["elapsed_s", "objective", "bound", "gap", "source"])
+        writer.writerows([p.elapsed_s, p.objective, p.bound, p.gap, p.source] for p in (result.trace if result else ()))
+    elif form == "markdown":
+        print("| | |\n|---|---|")
+        print("\n".join(f"| {name} | {text.replace('|', '&#124;')} |" for name, text in rows))
+    else:
+        _table(rows)
+
+
+def _run_module(module: str, arguments: list[str]) -> NoReturn:
+    if importlib.util.find_spec(module) is None:
+        _say(
+            f"the package `{module}` is not installed here: this needs a checkout of trimtab's server (see its README)"
+        )
+        raise typer.Exit(2)
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - our own interpreter
+
+
+_PASS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command(context_settings=_PASS)
+def serve(context: typer.Context) -> None:
+    """Start the server (all further arguments are passed on)."""
+    _run_module("services", context.args)
+
+
+@app.command()
+def submit(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A model, or a spec or request as JSON.")],
+    kind: Annotated[str | None, typer.Option(help="Kind of a JSON spec.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.001, help="Budget.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, repeatable.")] = None,
+    watch: Annotated[bool, typer.Option("--watch")] = False,
+    wait: Annotated[bool, typer.Option("--wait")] = False,
+    timeout: Annotated[float | None, typer.Option(help="Seconds to wait at most; the job goes on.")] = None,
+    report: Annotated[bool, typer.Option("--report", help="Print the report at the end.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Submit a model or a JSON spec."""
+    if any("=" not in text for text in label or ()):
+        raise typer.BadParameter("a label wants KEY=VALUE")
+    labels = dict(text.split("=", 1) for text in label or ())
+    with Client() as client:
+        if file.suffix == ".json":
+            body = json.loads(file.read_text())
+            request = body if "spec" in body else {"spec": body}
+            job = _submit_request(client, request, kind=kind, seconds=seconds, seed=seed, labels=labels)
+        else:
+            job = client.submit_file(file, seconds=seconds, seed=seed or 0, labels=labels)
+        _say(f"submitted {job.id}")
+        if watch:
+            _watch(job)
+        elif wait or report:
+            job.wait(timeout)
+        if report:
+            _report(client, job, "json" if as_json else "text")
+        else:
+            _show(job.view, as_json)
+        if watch or wait or report:
+            raise typer.Exit(live.exit_code(job.view))
+
+
+def _submit_request(client: Client, request: dict[str, Any], *, key: str | None = None, **given: Any) -> Job:
+    """A request of the wire; options given on the command line win."""
+    known = {name: request[name] for name in ("kind", "seed", "priority", "labels", "max_attempts") if name in request}
+    known |= request.get("budget") or {}
+    if request.get("webhook"):
+        known["webhook"] = request["webhook"]["url"]
+    known |= {name: value for name, value in given.items() if value not in (None, {})}
+    return client.submit(request["spec"], idempotency_key=key, **known)
+
+
+@app.command()
+def watch(job_id: JobId) -> None:
+    """Follow a job; Ctrl-C detaches and does not cancel."""
+    with Client() as client:
+        raise typer.Exit(live.exit_code(_watch(client.job(job_id))))
+
+
+@app.command("list")
+def list_jobs(
+    state: Annotated[JobState | None, typer.Option(case_sensitive=False)] = None,
+    kind: str | None = None,
+    limit: Annotated[int, typer.Option(min=1)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, newest first."""
+    with Client() as client:
+        for _, view in zip(range(limit), client.jobs(state=state, kind=kind, page_size=min(limit, 100)), strict=False):
+            _show(view, as_json)
+
+
+@app.command()
+def get(job_id: JobId, as_json: AsJson = False) -> None:
+    """Show a job."""
+    with Client() as client:
+        _show(client.job(job_id).view, as_json)
+
+
+def _verb(name: str, text: str) -> None:
+    @app.command(name, help=text)
+    def command(job_id: JobId, as_json: AsJson = False) -> None:
+        with Client() as client:
+            _show(getattr(client.job(job_id), name)(), as_json)
+
+
+_verb("stop", "End a job now and keep its best.")
+_verb("cancel", "End a job and discard it.")
+_verb("retry", "Run an ended job again.")
+
+
+@app.command()
+def delete(job_id: JobId, as_json: AsJson = False) -> None:
+    """Remove an ended job and what it left."""
+    with Client() as client:
+        client.job(job_id).delete()
+    if as_json:
+        _out({"deleted": job_id})
+
+
+@app.command()
+def result(job_id: JobId, as_json: AsJson = False) -> None:
+    """Print the result of a job (waits for its end)."""
+    report(job_id, as_json=as_json)
+
+
+@app.command()
+def report(
+    job_id: JobId,
+    markdown: Annotated[bool, typer.Option("--markdown")] = False,
+    trace: Annotated[bool, typer.Option("--csv", help="The trace as CSV.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Report on a job (waits for its end)."""
+    with Client() as client:
+        job = client.job(job_id)
+        job.wait()
+        _report(client, job, "json" if as_json else "csv" if trace else "markdown" if markdown else "text")
+        raise typer.Exit(live.exit_code(job.view))
+
+
+@app.command()
+def download(
+    job_id: JobId, name: str, to: Annotated[Path | None, typer.Option()] = None, as_json: AsJson = False
+) -> None:
+    """Fetch a file that a job left, verified by its digest."""
+    with Client() as client:
+        path = client.job(job_id).download(name, to)
+    _out({"path": str(path)}) if as_json else print(path)
+
+
+@app.command(context_settings=_PASS)
+def batch(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A request of the wire per line.")],
+    via_server: Annotated[bool, typer.Option("--via-server", help="Submit through HTTP.")] = False,
+) -> None:
+    """Run a file of jobs here or over Ray (arguments go to `python -m workers batch`), or through the server."""
+    if not via_server:
+        _run_module("workers", ["batch", str(file), *context.args])
+    worst = 0
+    with Client() as client:
+        jobs = [_submit_request(client, request, key=key) for key, request in _lines(file)]
+        for job in jobs:
+            _out(job.wait().model_dump(mode="json"))
+            worst = max(worst, live.exit_code(job.view))
+    raise typer.Exit(worst)
+
+
+def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    # The key is made of line number and content: the same file again finds its jobs instead of making new ones.
+    for number, line in enumerate(file.read_text().splitlines()):
+        if line.strip():
+            yield hashlib.sha256(f"{number}:{line}".encode()).hexdigest(), json.loads(line)
+
+
+@app.command()
+def kinds(as_json: AsJson = False) -> None:
+    """What the server can run."""
+    with Client() as client:
+        for kind in client.kinds():
+            _out(kind.model_dump(mode="json")) if as_json else print(f"{kind.kind}  {kind.summary}")
+
+
+@app.command()
+def keys(
+    create: Annotated[str | None, typer.Option(help="Name of a new key.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="Scope of the new key, repeatable.")] = None,
+    revoke: Annotated[str | None, typer.Option(help="Id of a key to end.")] = None,
+) -> None:
+    """List, create or revoke API keys (admin); JSON on stdout."""
+    with Client() as client:
+        if create is not None:
+            _out(client.create_key(name=create, scopes=scope or ["submitter"]))
+        elif revoke is not None:
+            client.revoke_key(revoke)
+        else:
+            _out(client.keys())
+
+
+@app.command("open")
+def open_page(
+    print_only: Annotated[bool, typer.Option("--print", help="Print the URL; open no browser.")] = False,
+) -> None:
+    """Open the web page, signed in by a link that works once."""
+    with Client() as client:
+        url = client.page_url()
+    if print_only or not webbrowser.open(url):
+        print(url)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is here, what is missing and how to install it."""
+    from trimtab.cli.doctor import examine
+
+    checks = examine()
+    for check in checks:
+        if as_json:
+            _out({"name": check.name, "ok": check.ok, "found": check.found, "needed": check.needed, "fix": check.fix})
+        else:
+            hint = f"   → {check.fix}" if not check.ok and check.fix else ""
+            print(
+                f"{'ok' if check.ok else 'MISSING' if check.needed else 'absent':8}{check.name:16}{check.found}{hint}"
+            )
+    raise typer.Exit(1 if any(check.needed and not check.ok for check in checks) else 0)

@@ -1,0 +1,96 @@
+"""What is here, what is missing, how to install it. Heavy imports are tried in subprocesses."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from trimtab import __version__, config
+from trimtab.errors import TrimtabError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One line of the doctor's report."""
+
+    name: str
+    ok: bool
+    found: str
+    needed: bool = False
+    """A needed check that is not ok makes the exit code 1."""
+    fix: str = ""
+
+
+def _module(name: str, *, needed: bool) -> Check:
+    probe = f"import importlib.metadata as m, {name}; print(m.version({name!r}))"
+    try:
+        done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        return Check(name=name, ok=False, found="import took over 60 s", needed=needed)
+    ok = done.returncode == 0
+    found = done.stdout.strip() if ok else (done.stderr.strip().splitlines() or ["died"])[-1]
+    return Check(name=name, ok=ok, found=found, needed=needed, fix=f"pip install {name}")
+
+
+def _tool(name: str, fix: str, *places: str) -> Check:
+    path = shutil.which(name) or next((str(p) for place in places for p in sorted(Path("/").glob(place))), None)
+    return Check(name=name, ok=path is not None, found=path or "not found", fix=fix)
+
+
+def _key_file() -> Check:
+    path = config.data_dir() / "admin.key"
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return Check(name="admin key file", ok=True, found=f"none at {path}")
+    return Check(
+        name="admin key file",
+        ok=not mode & 0o077,
+        found=f"{path} mode {mode:04o}",
+        needed=True,
+        fix=f"chmod 600 {path}",
+    )
+
+
+def _server(url: str | None) -> Check:
+    from trimtab._core import RetryPolicy
+    from trimtab.client import Client
+
+    try:
+        with Client(url, retry=RetryPolicy(deadline_s=0)) as client:
+            up = client.healthy()
+            return Check(name="server", ok=up, found=client.endpoint.url, fix="trimtab serve")
+    except TrimtabError as error:
+        return Check(name="server", ok=False, found=str(error), fix="trimtab serve")
+
+
+def examine(url: str | None = None) -> list[Check]:
+    """All checks; those of the server only where its packages are importable."""
+    version = sqlite3.sqlite_version
+    fixed = sqlite3.sqlite_version_info >= (3, 51, 3)
+    checks = [
+        Check(name="trimtab", ok=True, found=__version__),
+        Check(name="python", ok=sys.version_info >= (3, 11), found=platform.python_version(), needed=True),
+        _key_file(),
+        _server(url),
+    ]
+    if importlib.util.find_spec("services") is None:
+        return checks
+    note = version if fixed else f"{version}: WAL-reset bug before 3.51.3; trimtab keeps to one writer, which avoids it"
+    checks.append(Check(name="sqlite", ok=fixed, found=note, fix="a newer SQLite, or PostgreSQL"))
+    checks += [_module(name, needed=True) for name in ("fastapi", "sqlmodel", "highspy", "pyscipopt", "ortools")]
+    checks += [_module(name, needed=False) for name in ("ray", "torch")]
+    checks += [
+        _tool("bwrap", "apt-get install bubblewrap"),
+        _tool("postgres", "apt-get install postgresql", "usr/lib/postgresql/*/bin/postgres"),
+        _tool("chromium", "apt-get install chromium"),
+        _tool("nvidia-smi", "no GPU driver; everything runs on the CPU"),
+    ]
+    return checks

@@ -1,0 +1,118 @@
+"""Files on their way to and from the server: hashed, streamed, never whole in memory.
+
+`LocalFile` is a full ArtifactRef (artifacts are named by content, so the digest is known before the upload) that also
+remembers where its bytes are. That path is a private attribute: it is never serialised, and the wire models stay pure.
+The clients upload every LocalFile a spec refers to when it is submitted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from pydantic import PrivateAttr
+
+from trimtab.errors import DigestMismatch
+from trimtab.specs.common import ArtifactRef
+
+CHUNK_BYTES = 1 << 20
+Progress = Callable[[int, int | None], None]
+"""Called with (bytes done, bytes in all or None)."""
+
+
+class LocalFile(ArtifactRef):
+    """A file on this machine, to be uploaded when a spec that refers to it is submitted."""
+
+    _path: Path = PrivateAttr()
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> LocalFile:
+        """Hash the file. Fails at once when it is not there, not at submit."""
+        path = Path(path)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
+        made = cls(digest=f"sha256:{digest}", name=path.name, size_bytes=size)
+        made._path = path
+        return made
+
+    @property
+    def path(self) -> Path:
+        """Where the bytes are."""
+        return self._path
+
+
+def chunks(path: Path, total: int, progress: Progress | None = None) -> Iterator[bytes]:
+    """The file's bytes, reporting progress."""
+    done = 0
+    with path.open("rb") as file:
+        while block := file.read(CHUNK_BYTES):
+            yield block
+            done += len(block)
+            if progress is not None:
+                progress(done, total)
+
+
+async def achunks(path: Path, total: int, progress: Progress | None = None) -> AsyncIterator[bytes]:
+    """The same for asyncio; blocks are read in a thread, so that a slow disk does not hold the loop."""
+    blocks = chunks(path, total, progress)
+    while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+        yield block
+
+
+class Download:
+    """Writes to a temporary name beside the target; renamed only when complete and, with a digest, verified."""
+
+    def __init__(self, target: Path, *, digest: str | None, progress: Progress | None = None) -> None:
+        self._target, self._digest, self._progress = target, digest, progress
+        self._temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        self._hash = hashlib.sha256()
+        self._done = 0
+        self.total: int | None = None
+        self._file: BinaryIO
+
+    def __enter__(self) -> Download:
+        self._file = self._temporary.open("xb")
+        return self
+
+    def restart(self) -> None:
+        """Forget what came: the connection broke and the bytes start anew."""
+        self._file.seek(0)
+        self._file.truncate()
+        self._hash, self._done = hashlib.sha256(), 0
+
+    def write(self, block: bytes) -> None:
+        """Take the next bytes."""
+        self._file.write(block)
+        self._hash.update(block)
+        self._done += len(block)
+        if self._progress is not None:
+            self._progress(self._done, self.total)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        try:
+            if error is None:
+                came = f"sha256:{self._hash.hexdigest()}"
+                if self._digest is not None and came != self._digest:
+                    raise DigestMismatch(self._target.name, wanted=self._digest, came=came)
+                self._temporary.replace(self._target)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+
+def target_path(to: str | os.PathLike[str] | None, name: str) -> Path:
+    """Where a download goes: a folder gets the artifact's own name, stripped of any path."""
+    safe = Path(name.replace("\\", "/")).name or "artifact"
+    if to is None:
+        return Path(safe)
+    path = Path(to)
+    return path / safe if path.is_dir() else path
