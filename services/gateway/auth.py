@@ -1,0 +1,185 @@
+"""Who is asking: API keys, one-time tickets for the browser, signed session cookies.
+
+A key is `tt_<id>_<secret>`; the secret has 256 random bits and only its SHA-256 is stored, so no slow hash is needed.
+Looked-up keys are kept for a few seconds, so that a busy client costs no query per request; a revocation in this process
+is seen at once, one in another process after that time.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.errors import Unauthorized
+from services.store.types import ApiKeyRecord, JobStore
+
+SCOPES = ("viewer", "submitter", "operator", "admin")  # each includes those before it
+COOKIE = "trimtab_session"
+SESSION_S = 12 * 3600
+TICKET_S = 600
+KEY_PATTERN = re.compile(r"^tt_([a-z0-9]{12})_([A-Za-z0-9_-]{43})$")
+_CACHE_S = 5.0
+_HOW = "send `Authorization: Bearer tt_...`; the first start left an admin key in admin.key of the data folder"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """Whoever a request speaks for."""
+
+    tenant: str
+    key_id: str
+    scopes: frozenset[str]
+    limits: dict[str, int]
+
+    def allows(self, scope: str) -> bool:
+        """True when this key reaches as far as `scope`."""
+        return any(SCOPES.index(own) >= SCOPES.index(scope) for own in self.scopes)
+
+
+NOBODY = Principal(tenant="default", key_id="-", scopes=frozenset({"admin"}), limits={})  # auth is off
+
+
+def new_key(*, tenant: str, name: str, scopes: list[str], now_us: int, **more: object) -> tuple[ApiKeyRecord, str]:
+    """(record to store, the key itself, which is shown once)."""
+    key_id = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(12))
+    secret = secrets.token_urlsafe(32)
+    record = ApiKeyRecord(
+        id=key_id,
+        tenant=tenant,
+        name=name,
+        secret_sha256=_sha256(secret),
+        scopes=tuple(scopes),
+        created_us=now_us,
+        expires_us=more.get("expires_us"),  # type: ignore[arg-type]
+        revoked=False,
+        limits=dict(more.get("limits") or {}),  # type: ignore[call-overload]
+    )
+    return record, f"tt_{key_id}_{secret}"
+
+
+class Keyring:
+    """Checks keys, tickets and sessions."""
+
+    def __init__(self, store: JobStore, *, session_secret: bytes) -> None:
+        self._store = store
+        self._secret = session_secret
+        self._cache: dict[str, tuple[float, ApiKeyRecord]] = {}
+        self._tickets: dict[str, tuple[float, str]] = {}
+
+    async def by_key(self, key: str) -> Principal:
+        """Raises Unauthorized."""
+        match = KEY_PATTERN.match(key)
+        if match is None:
+            raise Unauthorized("the API key does not have the form tt_<id>_<secret>", fix=_HOW)
+        record = await self._record(match.group(1))
+        digest = _sha256(match.group(2))
+        if record is None or not hmac.compare_digest(record.secret_sha256, digest):
+            raise Unauthorized("the API key is unknown", fix=_HOW)
+        return self._principal(record)
+
+    async def by_session(self, cookie: str) -> Principal:
+        """Raises Unauthorized when the cookie is not one of ours, has run out, or its key was revoked."""
+        key_id, _, rest = cookie.partition(".")
+        expires, _, mac = rest.partition(".")
+        if not hmac.compare_digest(mac, self._mac(f"{key_id}.{expires}")) or int(expires) < time.time():
+            raise Unauthorized("the session is over", fix="sign in again")
+        record = await self._record(key_id)
+        if record is None:
+            raise Unauthorized("the session's key is gone", fix="sign in again")
+        return self._principal(record)
+
+    def session(self, principal: Principal) -> str:
+        """A cookie value for this principal."""
+        body = f"{principal.key_id}.{int(time.time()) + SESSION_S}"
+        return f"{body}.{self._mac(body)}"
+
+    def ticket(self, principal: Principal) -> str:
+        """A one-time ticket for the browser; it dies with the process or after ten minutes."""
+        now = time.monotonic()
+        self._tickets = {t: v for t, v in self._tickets.items() if v[0] > now}
+        ticket = secrets.token_urlsafe(32)
+        self._tickets[ticket] = (now + TICKET_S, principal.key_id)
+        return ticket
+
+    async def spend(self, ticket: str) -> Principal:
+        """Exchange a ticket. Raises Unauthorized when it is unknown, spent or too old."""
+        expires, key_id = self._tickets.pop(ticket, (0.0, ""))
+        record = await self._record(key_id) if expires > time.monotonic() else None
+        if record is None:
+            raise Unauthorized(
+                "this sign-in link was used already or is too old", fix="make a new one: trimtab open"
+            )
+        return self._principal(record)
+
+    def forget(self, key_id: str) -> None:
+        """A key was revoked here."""
+        self._cache.pop(key_id, None)
+
+    async def _record(self, key_id: str) -> ApiKeyRecord | None:
+        now = time.monotonic()
+        kept = self._cache.get(key_id)
+        if kept is not None and kept[0] > now:
+            return kept[1]
+        record = await self._store.get_key(key_id)
+        if record is not None:
+            if len(self._cache) > 10_000:
+                self._cache.clear()
+            self._cache[key_id] = (now + _CACHE_S, record)
+        return record
+
+    def _principal(self, record: ApiKeyRecord) -> Principal:
+        if record.revoked:
+            raise Unauthorized("the API key was revoked", fix="ask an admin for another")
+        if record.expires_us is not None and record.expires_us < time.time_ns() // 1000:
+            raise Unauthorized("the API key has expired", fix="ask an admin for another")
+        return Principal(
+            tenant=record.tenant, key_id=record.id, scopes=frozenset(record.scopes), limits=dict(record.limits)
+        )
+
+    def _mac(self, body: str) -> str:
+        return base64.urlsafe_b64encode(hmac.digest(self._secret, body.encode(), "sha256")).decode().rstrip("=")
+
+
+async def ensure_admin_key(store: JobStore, path: Path) -> bool:
+    """Write an admin key to `path` (mode 0600 from the first moment) unless a good one is there; True when written."""
+    if path.exists():
+        match = KEY_PATTERN.match(path.read_text().strip())
+        record = await store.get_key(match.group(1)) if match else None
+        if record is not None and not record.revoked:
+            return False
+    now_us = await store.now_us()
+    record, key = new_key(tenant="default", name="first start", scopes=["admin"], now_us=now_us)
+    await store.put_key(record)
+    write_private(path, key + "\n")
+    return True
+
+
+def session_secret(data_dir: Path) -> bytes:
+    """What cookies are signed with: made once, mode 0600."""
+    path = data_dir / "session.key"
+    if not path.exists():
+        write_private(path, secrets.token_hex(32))
+    return path.read_bytes()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that nobody else could read for a moment: created 0600 under another name, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _sha256(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

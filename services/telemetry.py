@@ -1,0 +1,74 @@
+"""Logs, metrics and, when asked for, traces. Nothing here runs on import."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from services.settings import Settings
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Metrics:
+    """The Prometheus series of one application; each has its own registry, so that tests can make many."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        label = {"registry": self.registry}
+        self.requests = Counter("trimtab_http_requests", "HTTP requests answered", ["method", "route", "status"], **label)
+        self.latency = Histogram(
+            "trimtab_http_request_seconds", "Seconds to answer", ["method", "route"], buckets=_BUCKETS, **label
+        )
+        self.submits = Counter("trimtab_submits", "Jobs accepted", ["kind"], **label)
+        self.jobs = Gauge("trimtab_jobs", "Jobs by state", ["state"], **label)
+        self.stale_writes = Gauge(
+            "trimtab_stale_writes_total", "Writes refused because their lease had passed on", **label
+        )
+        self.running = Gauge("trimtab_running_attempts", "Attempts that run in this process", **label)
+        self.capacity = Gauge("trimtab_capacity", "Attempts this process can run at once", **label)
+        self.streams = Gauge("trimtab_event_streams", "Clients that listen to events", **label)
+
+
+def configure_logging(settings: Settings) -> None:
+    """Structured logs on stderr: JSON, or for people when it is a terminal."""
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
+    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    level = getattr(logging, settings.log_level.upper())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.StackInfoRenderer(),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, force=True)
+
+
+def configure_tracing(settings: Settings) -> Any | None:
+    """A tracer provider that exports to `otlp_endpoint`; None when that is not set. Raises ImportError with what to
+    install when the `otel` extra is missing."""
+    if settings.otlp_endpoint is None:
+        return None
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        raise ImportError(
+            "TRIMTAB_OTLP_ENDPOINT is set, but the `otel` extra is not installed: pip install -e '.[otel]'"
+        ) from error
+    provider = TracerProvider(resource=Resource.create({"service.name": "trimtab"}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.otlp_endpoint)))
+    return provider
