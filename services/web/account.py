@@ -30,7 +30,7 @@ async def show_login(
         return _form(request, target)
     response = see_other(target)
     try:
-        await door.begin_session(request, context, response, ticket)
+        door.begin_session(request, context, response, await context.keyring.spend(ticket))
     except Unauthorized as error:
         return _form(request, target, fault=_sentence(error), status=401)
     return response
@@ -39,23 +39,21 @@ async def show_login(
 @router.post("/login")
 async def login(request: Request, context: Annotated[Context, Depends(door.context)]) -> Response:
     """Check a pasted key and begin a session."""
-    door.refuse_cross_site(request)
     async with request.form(max_files=0, max_fields=10, max_part_size=10_000) as form:
         key, target = str(form.get("key", "")).strip(), local_path(str(form.get("next", "/")))
     response = see_other(target)
     try:
-        await door.begin_session(request, context, response, await door.ticket_for(request, key))
+        door.begin_session(request, context, response, await context.keyring.by_key(key))
     except Unauthorized as error:
         return _form(request, target, fault=_sentence(error), status=401)
     return response
 
 
 @router.post("/logout")
-async def logout(request: Request) -> Response:
+async def logout() -> Response:
     """End the session of this browser."""
-    door.refuse_cross_site(request)
     response = see_other("/login")
-    door.end_session(request, response)
+    door.end_session(response)
     return response
 
 

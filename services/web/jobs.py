@@ -98,36 +98,46 @@ async def show_job(
 
 
 @router.post("/jobs/{job_id}/stop")
-async def stop_job(request: Request, job_id: str, principal: Annotated[Principal, Depends(door.submitter)]) -> Response:
+async def stop_job(
+    job_id: str,
+    context: Annotated[Context, Depends(door.context)],
+    principal: Annotated[Principal, Depends(door.submitter)],
+) -> Response:
     """End now, keep the best."""
-    await door.act(request, job_id, "stop")
+    await door.act(context, principal, job_id, "stop")
     return see_other(f"/jobs/{job_id}")
 
 
 @router.post("/jobs/{job_id}/cancel")
 async def cancel_job(
-    request: Request, job_id: str, principal: Annotated[Principal, Depends(door.submitter)]
+    job_id: str,
+    context: Annotated[Context, Depends(door.context)],
+    principal: Annotated[Principal, Depends(door.submitter)],
 ) -> Response:
     """End now, discard."""
-    await door.act(request, job_id, "cancel")
+    await door.act(context, principal, job_id, "cancel")
     return see_other(f"/jobs/{job_id}")
 
 
 @router.post("/jobs/{job_id}/retry")
 async def retry_job(
-    request: Request, job_id: str, principal: Annotated[Principal, Depends(door.submitter)]
+    job_id: str,
+    context: Annotated[Context, Depends(door.context)],
+    principal: Annotated[Principal, Depends(door.submitter)],
 ) -> Response:
     """Queue a job that failed, was cancelled or is dead once more."""
-    await door.act(request, job_id, "retry")
+    await door.act(context, principal, job_id, "retry")
     return see_other(f"/jobs/{job_id}")
 
 
 @router.post("/jobs/{job_id}/delete")
 async def delete_job(
-    request: Request, job_id: str, principal: Annotated[Principal, Depends(door.submitter)]
+    job_id: str,
+    context: Annotated[Context, Depends(door.context)],
+    principal: Annotated[Principal, Depends(door.submitter)],
 ) -> Response:
     """Remove an ended job with all it left."""
-    await door.delete(request, job_id)
+    await door.delete(context, principal, job_id)
     return see_other("/")
 
 
@@ -141,7 +151,7 @@ async def show_workers(
     where = JobFilter(tenant=door.visible_tenant(principal), states=(JobState.RUNNING,))
     running = await context.store.list_jobs(where, limit=200)
     now_us = await context.store.now_us()
-    pool = [(key, views.flat(value)) for key, value in (await door.describe_pool(request)).items()]
+    pool = [(key, views.flat(value)) for key, value in door.describe_pool(context).items()]
     leases = [views.lease_row(record, now_us) for record in running]
     return _pages(request).response("workers.html", pool=pool, leases=leases, **reader(principal, active="/workers"))
 

@@ -9,14 +9,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from services.errors import ServiceError
+from services.gateway.auth import SCOPES
 from services.gateway.deps import Context, Principal
 from services.store.types import ApiKeyRecord
 from services.web import door, words
 from services.web.render import Pages, see_other
 from services.web.route import PageRoute
 from services.web.who import reader
-
-SCOPES = ("viewer", "submitter", "operator", "admin")
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -45,10 +44,13 @@ async def make_key(
     fault = _fault(asked)
     if not fault:
         try:
-            body: dict[str, Any] = {"name": name, "tenant": tenant, "scopes": scopes}
-            if days:
-                body["expires_in_s"] = int(days) * 86_400.0
-            secret = await door.make_key(request, body)
+            secret = await door.make_key(
+                context,
+                name=name,
+                tenant=tenant,
+                scopes=scopes,
+                expires_in_s=int(days) * 86_400 if days else None,
+            )
         except ServiceError as error:
             fault = error.detail
         else:
@@ -58,9 +60,13 @@ async def make_key(
 
 
 @router.post("/keys/{key_id}/revoke")
-async def revoke_key(request: Request, key_id: str, principal: Annotated[Principal, Depends(door.admin)]) -> Response:
+async def revoke_key(
+    key_id: str,
+    context: Annotated[Context, Depends(door.context)],
+    principal: Annotated[Principal, Depends(door.admin)],
+) -> Response:
     """End a key. Its sessions end with it."""
-    await door.revoke_key(request, key_id)
+    await door.revoke_key(context, key_id)
     return see_other("/keys")
 
 

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from services.errors import BadRequest, NotFound, ServiceError, Unauthorized
+from services.gateway.deps import refuse_cross_site
 from services.web.render import PAGE_HEADERS, Pages, see_other
 from services.web.who import nobody
 
@@ -27,6 +28,8 @@ class PageRoute(APIRoute):
 
         async def page(request: Request) -> Response:
             try:
+                # Also for the forms that need no session, and when keys are off: no other site may post here.
+                refuse_cross_site(request)
                 return await handle(request)
             except Unauthorized as error:
                 return _sign_in(request, error)

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from search.domains import Kind
-from services.errors import BadRequest, InvalidBody, NotFound, PayloadTooLarge
+from services.errors import BadRequest, InvalidBody, NotFound, PayloadTooLarge, UnsupportedMedia
 from services.gateway.deps import Context, Principal
 from services.web import door
 from services.web.form_view import FormView, check, request_form
@@ -85,14 +85,14 @@ async def submit_form(
     kind, model = _kind(context, kind_name)
     root = request_form(model)
     async with _posted(request, context) as posted:
-        answers, faults = await _answers(request, root, posted)
+        answers, faults = await _answers(context, principal, root, posted)
     body, more = check(root, model, kind.name, answers)
     seen = {fault.path for fault in faults}
     faults += [fault for fault in more if fault.path not in seen]
     status = 422
     if not faults:
         try:
-            job_id = await door.submit(request, body)
+            job_id = await door.submit(context, principal, model.model_validate_json(json.dumps(body)))
         except InvalidBody as error:  # what only the store knows, e.g. a file that is not there any more
             faults = _service_faults(root, error)
         else:
@@ -132,7 +132,9 @@ async def _posted(request: Request, context: Context) -> AsyncIterator[FormData]
         raise BadRequest(f"the form could not be read: {error.detail}") from error
 
 
-async def _answers(request: Request, root: Field, posted: FormData) -> tuple[Answers, list[Fault]]:
+async def _answers(
+    context: Context, principal: Principal, root: Field, posted: FormData
+) -> tuple[Answers, list[Fault]]:
     """Texts as they are; files into the blob store, or a reference to one that is already there."""
     values: dict[str, list[str]] = {}
     for name, value in posted.multi_items():
@@ -147,10 +149,10 @@ async def _answers(request: Request, root: Field, posted: FormData) -> tuple[Ans
         ref = (values.pop(f"{leaf.name}@ref", None) or [""])[-1]
         try:
             if isinstance(upload, UploadFile) and upload.filename:
-                files[leaf.name] = await door.store_upload(request, upload)
+                files[leaf.name] = await door.store_upload(context, principal, upload)
             elif ref:
                 files[leaf.name] = ArtifactRef.model_validate_json(ref).model_dump(mode="json")
-        except (BadRequest, PayloadTooLarge) as error:
+        except (BadRequest, InvalidBody, PayloadTooLarge, UnsupportedMedia) as error:
             came = (upload.filename if isinstance(upload, UploadFile) else None) or ref
             faults.append(Fault(path=leaf.path, came=came, wanted=f"a file that is taken: {error.detail}"))
         except ValidationError:

@@ -13,16 +13,18 @@ if TYPE_CHECKING:
 
 def reader(principal: Principal, *, active: str = "") -> dict[str, Any]:
     """Values `base.html` wants for a signed-in reader."""
-    links = [("/", "Jobs"), ("/submit", "Submit"), ("/workers", "Workers")]
-    if "admin" in principal.scopes:
+    may_act = principal.allows("submitter")
+    links = [("/", "Jobs"), *([("/submit", "Submit")] if may_act else []), ("/workers", "Workers")]
+    if principal.allows("admin"):
         links.append(("/keys", "Keys"))
     return {
         "who": SimpleNamespace(tenant=principal.tenant, links=links),
         "active": active,
+        "may_act": may_act,
         "version": __version__,
     }
 
 
 def nobody() -> dict[str, Any]:
     """The same for a page without a session."""
-    return {"who": None, "active": "", "version": __version__}
+    return {"who": None, "active": "", "may_act": False, "version": __version__}

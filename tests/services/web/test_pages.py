@@ -92,6 +92,13 @@ def test_a_ticket_works_once(stranger: Reader) -> None:
     assert stranger.client.get(f"/login?ticket={made['ticket']}", follow_redirects=False).status_code == 401
 
 
+@pytest.mark.parametrize("cookie", ["x", "a.b.c", "a.9999999999.\u00e9", "..", "." * 4000, "a." + "9" * 5000 + ".x"])
+def test_a_made_up_cookie_leads_to_the_login(stranger: Reader, cookie: str) -> None:
+    headers = {"cookie": f"trimtab_session={cookie}".encode("latin-1"), "accept": b"text/html"}
+    answer = stranger.client.get("/", headers=headers, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+
+
 def test_signing_out(reader: Reader) -> None:
     assert reader.post("/logout").headers["location"] == "/login"
     assert reader.client.get("/", follow_redirects=False).status_code == 303
@@ -424,7 +431,8 @@ def test_a_viewer_sees_and_cannot_act(reader: Reader) -> None:
     reader.client.cookies.clear()
     assert reader.post("/login", [("key", secret)]).status_code == 303
     page = reader.get("/")
-    assert "/keys" not in page.hrefs
+    assert not {"/keys", "/submit"} & set(page.hrefs)
+    assert [form.action for form in reader.get(f"/jobs/{job_id}").forms] == ["/logout"]
     reader.get("/keys", status=403)
     reader.get("/submit/probe", status=403)
     assert reader.post(f"/jobs/{job_id}/cancel").status_code == 403
