@@ -171,7 +171,9 @@ def submit(
 
 def _submit_request(client: Client, request: dict[str, Any], *, key: str | None = None, **given: Any) -> Job:
     """A request of the wire; options given on the command line win."""
-    known = {name: request[name] for name in ("kind", "seed", "priority", "labels", "max_attempts") if name in request}
+    known: dict[str, Any] = {
+        name: request[name] for name in ("kind", "seed", "priority", "labels", "max_attempts") if name in request
+    }
     known |= request.get("budget") or {}
     if request.get("webhook"):
         known["webhook"] = request["webhook"]["url"]

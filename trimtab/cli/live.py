@@ -32,8 +32,8 @@ def _panel(view: JobView, point: Incumbent | None, phase: str, curve: list[float
         "state": view.state.value,
         "phase": phase,
         "elapsed": "-" if point is None else f"{point.elapsed_s:.1f} s",
-        "incumbent": number(point and point.objective),
-        "bound": number(point and point.bound),
+        "incumbent": "-" if point is None else number(point.objective),
+        "bound": "-" if point is None else number(point.bound),
         "gap": "-" if point is None or point.gap is None else f"{point.gap:.3%}",
         "curve": sparkline(curve),
     }
