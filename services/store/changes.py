@@ -169,6 +169,16 @@ def require_deletable(job: JobRecord) -> None:
         )
 
 
+def plain_completion(told: Completion) -> Completion:
+    """`told` as it will be read back from JSON."""
+    return replace(
+        told,
+        termination=codec.loads(codec.dumps(told.termination)),
+        result=codec.loads(codec.dumps(told.result)),
+        best=codec.loads(codec.dumps(told.best)),
+    )
+
+
 def microseconds(seconds: float) -> int:
     """Seconds as the store's unit."""
     return round(seconds * 1_000_000)

@@ -25,6 +25,7 @@ from services.store.said import (
     require_same_request,
     require_storable,
     sole_tenant,
+    through_json,
 )
 from services.store.types import (
     ApiKeyRecord,
@@ -110,7 +111,7 @@ class MemoryStore:
                 require_same_request(idempotency, known.request_digest)
                 return [self._replayed(job_id, idempotency.key) for job_id in known.job_ids]
         # Encoded before anything is stored: all or none.
-        steps = [changes.born(_through_json(job), self._new_id(), now) for job in jobs]
+        steps = [changes.born(through_json(job), self._new_id(), now) for job in jobs]
         for job, step in zip(jobs, steps, strict=True):
             self._write(step, now)
             self._inputs[step.job.id] = tuple(dict.fromkeys(job.artifacts))
@@ -234,12 +235,7 @@ class MemoryStore:
         """See JobStore."""
         now = self._now()
         job = self._held(job_id, fence)
-        told = replace(
-            completion,
-            termination=codec.loads(codec.dumps(completion.termination)),
-            result=codec.loads(codec.dumps(completion.result)),
-            best=codec.loads(codec.dumps(completion.best)),
-        )
+        told = changes.plain_completion(completion)
         step = changes.completed(job, told, now)
         self._write(step, now)
         if step.job.state.is_terminal:
@@ -381,16 +377,6 @@ class MemoryStore:
 
     def _newest_first(self) -> Iterable[JobRecord]:
         return sorted(self._jobs.values(), key=lambda job: job.id, reverse=True)
-
-
-def _through_json(job: NewJob) -> NewJob:
-    return replace(
-        job,
-        spec=codec.loads(codec.dumps(job.spec)),
-        budget=codec.loads(codec.dumps(job.budget)),
-        labels=dict(job.labels),
-        webhook=codec.loads(codec.dumps(job.webhook)),
-    )
 
 
 def _matches(job: JobRecord, where: JobFilter) -> bool:

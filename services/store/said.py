@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from services.errors import BadRequest, Conflict, NotFound
 from services.store import codec
@@ -62,6 +63,17 @@ def require_storable(*, jobs: Sequence[NewJob], idempotency: Idempotency | None)
     for text in texts:
         if not codec.is_storable(text):
             raise BadRequest(f"{text!r} holds a NUL or a lone surrogate, which cannot be stored", fix="Remove it.")
+
+
+def through_json(job: NewJob) -> NewJob:
+    """`job` as it will be read back, so that nobody leans on an object that is shared by accident."""
+    return replace(
+        job,
+        spec=codec.loads(codec.dumps(job.spec)),
+        budget=codec.loads(codec.dumps(job.budget)),
+        labels=dict(job.labels),
+        webhook=codec.loads(codec.dumps(job.webhook)),
+    )
 
 
 def claim_of(job: JobRecord) -> Claim:

@@ -1,166 +1,226 @@
-"""The tables, once for both databases. They stay inside the store: `table=True` models do not validate (checked
-2026-11), so nothing from outside is ever put into one without having been a pydantic model first.
+"""The tables, as SQLModel classes. They do not validate (SQLModel's table models never do) and never leave the store.
 
-A job's row is small, because every heartbeat rewrites it; its large documents (spec, result) lie in `job_document`.
-Times are microseconds since 1970 in BIGINT. JSON is text written by orjson: both databases store it alike.
+`job` is written at every heartbeat and progress report, so it stays small: specs and results, which may be megabytes,
+live in `job_spec` and `job_result` and are written once. JSON is text, the same in both databases; times are integer
+microseconds. Names of keys and constraints follow one convention, which Alembic needs on SQLite.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, text
 from sqlmodel import Field, SQLModel
 
-# One naming convention, so that Alembic can name what it drops on either database.
-SQLModel.metadata.naming_convention = {
+NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
 
 
-class JobRow(SQLModel, table=True):
-    """A job, without its large documents."""
+class Base(SQLModel):
+    """Own metadata, so that no other SQLModel table in the process joins ours."""
+
+    metadata = MetaData(naming_convention=NAMES)
+
+
+def _big(*, nullable: bool = False, **more: object) -> Column[int]:
+    return Column(BigInteger, nullable=nullable, **more)  # type: ignore[arg-type]
+
+
+def _text(*, nullable: bool = False, **more: object) -> Column[str]:
+    return Column(Text, nullable=nullable, **more)  # type: ignore[arg-type]
+
+
+def _job_id(*, primary_key: bool = True) -> Column[str]:
+    return Column(Text, ForeignKey("job.id", ondelete="CASCADE"), primary_key=primary_key, nullable=False)
+
+
+class Job(Base, table=True):
+    """A job: what moves."""
 
     __tablename__ = "job"
     __table_args__ = (
-        Index("ix_job_claim", "state", "priority", "id"),
+        # claim: the due job of highest priority, then the oldest
+        Index(
+            "ix_job_claim",
+            "rank",
+            "id",
+            sqlite_where=text("state = 'QUEUED'"),
+            postgresql_where=text("state = 'QUEUED'"),
+        ),
+        # sweep: leases that ran out
+        Index(
+            "ix_job_lease",
+            "lease_until_us",
+            sqlite_where=text("state = 'RUNNING'"),
+            postgresql_where=text("state = 'RUNNING'"),
+        ),
+        # counts, and listings of one tenant by state
+        Index("ix_job_tenant_state_id", "tenant", "state", "id"),
+        # listings of one tenant, newest first
         Index("ix_job_tenant_id", "tenant", "id"),
-        Index("ix_job_tenant_state", "tenant", "state"),
+        # counts and listings over all tenants
+        Index("ix_job_state_id", "state", "id"),
     )
-    id: str = Field(primary_key=True)
-    tenant: str
-    kind: str
-    budget: str = Field(sa_column=Column(Text, nullable=False))
-    seed: int = Field(sa_column=Column(BigInteger, nullable=False))
-    priority: int
-    labels: str = Field(sa_column=Column(Text, nullable=False))
-    max_attempts: int
-    webhook: str | None = Field(sa_column=Column(Text))
-    state: str
-    attempt: int
-    fence: int = Field(sa_column=Column(BigInteger, nullable=False))
-    owner: str | None
-    lease_until_us: int | None = Field(sa_column=Column(BigInteger))
-    heartbeat_us: int | None = Field(sa_column=Column(BigInteger))
-    run_at_us: int = Field(sa_column=Column(BigInteger, nullable=False))
-    stop_requested: bool
-    cancel_requested: bool
-    phase: str | None
-    best: str | None = Field(sa_column=Column(Text))
-    termination: str | None = Field(sa_column=Column(Text))
-    created_us: int = Field(sa_column=Column(BigInteger, nullable=False))
-    started_us: int | None = Field(sa_column=Column(BigInteger))
-    finished_us: int | None = Field(sa_column=Column(BigInteger))
-    last_seq: int
+
+    id: str = Field(sa_column=_text(primary_key=True))
+    tenant: str = Field(sa_column=_text())
+    kind: str = Field(sa_column=_text())
+    state: str = Field(sa_column=_text())
+    priority: int = Field(sa_column=_big())
+    rank: int = Field(sa_column=_big())  # -priority: Alembic cannot compare an index on `priority DESC`
+    seed: int = Field(sa_column=_big())
+    budget: str = Field(sa_column=_text())
+    labels: str = Field(sa_column=_text())
+    max_attempts: int = Field(sa_column=_big())
+    webhook: str | None = Field(sa_column=_text(nullable=True))
+    attempt: int = Field(sa_column=_big())
+    fence: int = Field(sa_column=_big())
+    owner: str | None = Field(sa_column=_text(nullable=True))
+    lease_until_us: int | None = Field(sa_column=_big(nullable=True))
+    heartbeat_us: int | None = Field(sa_column=_big(nullable=True))
+    run_at_us: int = Field(sa_column=_big())
+    stop_requested: int = Field(sa_column=_big())
+    cancel_requested: int = Field(sa_column=_big())
+    phase: str | None = Field(sa_column=_text(nullable=True))
+    best: str | None = Field(sa_column=_text(nullable=True))
+    termination: str | None = Field(sa_column=_text(nullable=True))
+    created_us: int = Field(sa_column=_big())
+    started_us: int | None = Field(sa_column=_big(nullable=True))
+    finished_us: int | None = Field(sa_column=_big(nullable=True))
+    last_seq: int = Field(sa_column=_big())
 
 
-class JobDocumentRow(SQLModel, table=True):
-    """`spec` and `result` of a job."""
+class JobSpec(Base, table=True):
+    """What was asked."""
 
-    __tablename__ = "job_document"
-    job_id: str = Field(primary_key=True, foreign_key="job.id", ondelete="CASCADE")
-    name: str = Field(primary_key=True)
-    body: str = Field(sa_column=Column(Text, nullable=False))
+    __tablename__ = "job_spec"
+    job_id: str = Field(sa_column=_job_id())
+    spec: str = Field(sa_column=_text())
 
 
-class JobLabelRow(SQLModel, table=True):
-    """Labels again, to be found by."""
+class JobResult(Base, table=True):
+    """What came out."""
+
+    __tablename__ = "job_result"
+    job_id: str = Field(sa_column=_job_id())
+    result: str = Field(sa_column=_text())
+
+
+class JobLabel(Base, table=True):
+    """A label once more, for filters."""
 
     __tablename__ = "job_label"
-    __table_args__ = (Index("ix_job_label_find", "key", "value", "job_id"),)
-    job_id: str = Field(primary_key=True, foreign_key="job.id", ondelete="CASCADE")
-    key: str = Field(primary_key=True)
-    value: str
+    __table_args__ = (Index("ix_job_label_name_value_job_id", "name", "value", "job_id"),)
+    job_id: str = Field(sa_column=_job_id())
+    name: str = Field(sa_column=_text(primary_key=True))
+    value: str = Field(sa_column=_text())
 
 
-class EventRow(SQLModel, table=True):
-    """A job's history; seq counts from 1 without holes."""
-
-    __tablename__ = "event"
-    job_id: str = Field(primary_key=True, foreign_key="job.id", ondelete="CASCADE")
-    seq: int = Field(primary_key=True)
-    type: str
-    at_us: int = Field(sa_column=Column(BigInteger, nullable=False))
-    data: str = Field(sa_column=Column(Text, nullable=False))
-
-
-class AttemptRow(SQLModel, table=True):
-    """One run of a job by one worker."""
+class Attempt(Base, table=True):
+    """One run. The fence names it: numbers begin again after a re-drive."""
 
     __tablename__ = "attempt"
-    job_id: str = Field(primary_key=True, foreign_key="job.id", ondelete="CASCADE")
-    fence: int = Field(sa_column=Column(BigInteger, primary_key=True))
-    number: int
-    worker: str
-    started_us: int = Field(sa_column=Column(BigInteger, nullable=False))
-    ended_us: int | None = Field(sa_column=Column(BigInteger))
-    outcome: str | None
+    job_id: str = Field(sa_column=_job_id())
+    fence: int = Field(sa_column=_big(primary_key=True, autoincrement=False))
+    number: int = Field(sa_column=_big())
+    worker: str = Field(sa_column=_text())
+    started_us: int = Field(sa_column=_big())
+    ended_us: int | None = Field(sa_column=_big(nullable=True))
+    outcome: str | None = Field(sa_column=_text(nullable=True))
 
 
-class JobArtifactRow(SQLModel, table=True):
-    """Which files a job refers to: they live as long as it."""
+class Event(Base, table=True):
+    """A line of a job's history."""
 
-    __tablename__ = "job_artifact"
-    job_id: str = Field(primary_key=True, foreign_key="job.id", ondelete="CASCADE")
-    digest: str = Field(primary_key=True, index=True)
-    tenant: str
-
-
-class IdempotencyRow(SQLModel, table=True):
-    """A client's key, the digest of its body and the jobs it made."""
-
-    __tablename__ = "idempotency"
-    tenant: str = Field(primary_key=True)
-    key: str = Field(primary_key=True)
-    request_digest: str
-    job_ids: str = Field(sa_column=Column(Text, nullable=False))
-    expires_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
+    __tablename__ = "event"
+    job_id: str = Field(sa_column=_job_id())
+    seq: int = Field(sa_column=_big(primary_key=True, autoincrement=False))
+    type: str = Field(sa_column=_text())
+    at_us: int = Field(sa_column=_big())
+    data: str = Field(sa_column=_text())
 
 
-class OutboxRow(SQLModel, table=True):
-    """A webhook delivery that is due."""
-
-    __tablename__ = "outbox"
-    id: int | None = Field(default=None, primary_key=True)
-    tenant: str
-    job_id: str
-    url: str = Field(sa_column=Column(Text, nullable=False))
-    payload: str = Field(sa_column=Column(Text, nullable=False))
-    tries: int
-    next_try_us: int = Field(sa_column=Column(BigInteger, nullable=False, index=True))
-
-
-class ArtifactRow(SQLModel, table=True):
-    """A stored file and whose it is."""
+class Artifact(Base, table=True):
+    """Whose a stored file is. Bytes are shared between tenants, rows are not."""
 
     __tablename__ = "artifact"
-    tenant: str = Field(primary_key=True)
-    digest: str = Field(primary_key=True, index=True)
-    name: str
-    media_type: str
-    size_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
-    created_us: int = Field(sa_column=Column(BigInteger, nullable=False))
+    __table_args__ = (Index("ix_artifact_digest", "digest"), Index("ix_artifact_created_us", "created_us"))
+    tenant: str = Field(sa_column=_text(primary_key=True))
+    digest: str = Field(sa_column=_text(primary_key=True))
+    name: str = Field(sa_column=_text())
+    media_type: str = Field(sa_column=_text())
+    size_bytes: int = Field(sa_column=_big())
+    created_us: int = Field(sa_column=_big())
 
 
-class ApiKeyRow(SQLModel, table=True):
-    """An API key; the secret itself is nowhere."""
+class JobArtifact(Base, table=True):
+    """A job refers to a file: as `input` of its spec or as `output` of its run. Keeps the file from collection."""
+
+    __tablename__ = "job_artifact"
+    __table_args__ = (Index("ix_job_artifact_tenant_digest", "tenant", "digest"),)
+    job_id: str = Field(sa_column=_job_id())
+    role: str = Field(sa_column=_text(primary_key=True))
+    digest: str = Field(sa_column=_text(primary_key=True))
+    tenant: str = Field(sa_column=_text())
+
+
+class IdempotencyKey(Base, table=True):
+    """A client's key, what came with it, and the jobs it made. Outlives the jobs: a late retry must not run again."""
+
+    __tablename__ = "idempotency"
+    __table_args__ = (Index("ix_idempotency_expires_us", "expires_us"),)
+    tenant: str = Field(sa_column=_text(primary_key=True))
+    key: str = Field(sa_column=_text(primary_key=True))
+    request_digest: str = Field(sa_column=_text())
+    job_ids: str = Field(sa_column=_text())
+    expires_us: int = Field(sa_column=_big())
+
+
+class Outbox(Base, table=True):
+    """A webhook to deliver. Outlives its job, so that deleting one does not swallow its last word."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("ix_outbox_next_try_us", "next_try_us"), {"sqlite_autoincrement": True})
+    # SQLite grows ids by itself only for INTEGER, so the type differs here and nowhere else.
+    id: int | None = Field(
+        default=None, sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    )
+    tenant: str = Field(sa_column=_text())
+    job_id: str = Field(sa_column=_text())
+    url: str = Field(sa_column=_text())
+    payload: str = Field(sa_column=_text())
+    tries: int = Field(sa_column=_big())
+    next_try_us: int = Field(sa_column=_big())
+
+
+class ApiKey(Base, table=True):
+    """An API key."""
 
     __tablename__ = "api_key"
-    id: str = Field(primary_key=True)
-    tenant: str
-    name: str
-    secret_sha256: str
-    scopes: str
-    created_us: int = Field(sa_column=Column(BigInteger, nullable=False))
-    expires_us: int | None = Field(sa_column=Column(BigInteger))
-    revoked: bool
-    limits: str = Field(sa_column=Column(Text, nullable=False))
+    __table_args__ = (Index("ix_api_key_tenant", "tenant"),)
+    id: str = Field(sa_column=_text(primary_key=True))
+    tenant: str = Field(sa_column=_text())
+    name: str = Field(sa_column=_text())
+    secret_sha256: str = Field(sa_column=_text())
+    scopes: str = Field(sa_column=_text())
+    created_us: int = Field(sa_column=_big())
+    expires_us: int | None = Field(sa_column=_big(nullable=True))
+    revoked: int = Field(sa_column=_big())
+    limits: str = Field(sa_column=_text())
 
 
-class CounterRow(SQLModel, table=True):
-    """Counts that outlive the process, such as refused stale writes."""
+class Counter(Base, table=True):
+    """A number that only grows and survives restarts."""
 
     __tablename__ = "counter"
-    name: str = Field(primary_key=True)
-    value: int = Field(sa_column=Column(BigInteger, nullable=False))
+    name: str = Field(sa_column=_text(primary_key=True))
+    value: int = Field(sa_column=_big())
+
+
+def table(model: type[Base]) -> Table:
+    """The Core table of a model."""
+    found: Table = model.__table__  # type: ignore[attr-defined]
+    return found

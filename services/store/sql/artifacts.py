@@ -1,0 +1,63 @@
+"""Rows of stored files, and what keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from sqlalchemy import and_, bindparam, delete, exists, func, select
+
+from services.store.said import no_such_artifact
+from services.store.sql import rows
+from services.store.sql.tx import Tx
+from services.store.types import ArtifactRecord
+
+_file, _ref = rows.artifact, rows.reference
+_THIS = and_(_file.c.tenant == bindparam("of_tenant"), _file.c.digest == bindparam("of_digest"))
+_REFERRED = exists().where(_ref.c.tenant == _file.c.tenant, _ref.c.digest == _file.c.digest)
+_GET = select(_file).where(_THIS)
+_BYTES = select(func.coalesce(func.sum(_file.c.size_bytes), 0)).where(_file.c.tenant == bindparam("of_tenant"))
+_ANY = (
+    select(_file).where(_file.c.digest == bindparam("of_digest")).order_by(_file.c.created_us, _file.c.tenant).limit(1)
+)
+_UNUSED = (
+    select(_file)
+    .where(_file.c.created_us < bindparam("older_than"), ~_REFERRED)
+    .order_by(_file.c.created_us, _file.c.digest, _file.c.tenant)
+    .limit(bindparam("most"))
+)
+_DELETE_UNUSED = delete(_file).where(_THIS, ~_REFERRED)
+
+
+def put(tx: Tx, record: ArtifactRecord) -> ArtifactRecord:
+    """The row that stands afterwards: the first one of this tenant and digest."""
+    tx.conn.execute(tx.upsert(_file).values(**asdict(record)).on_conflict_do_nothing())
+    this = {"of_tenant": record.tenant, "of_digest": record.digest}
+    return rows.artifact_record(tx.conn.execute(_GET, this).one())
+
+
+def get(tx: Tx, digest: str, tenant: str | None) -> ArtifactRecord:
+    """This tenant's row; without a tenant, the oldest of all."""
+    if tenant is None:
+        row = tx.conn.execute(_ANY, {"of_digest": digest}).one_or_none()
+    else:
+        row = tx.conn.execute(_GET, {"of_tenant": tenant, "of_digest": digest}).one_or_none()
+    if row is None:
+        raise no_such_artifact(digest)
+    return rows.artifact_record(row)
+
+
+def total_bytes(tx: Tx, tenant: str) -> int:
+    """For quotas."""
+    return int(tx.conn.execute(_BYTES, {"of_tenant": tenant}).scalar_one())
+
+
+def unreferenced(tx: Tx, older_than_us: int, limit: int) -> list[ArtifactRecord]:
+    """For collection."""
+    found = tx.conn.execute(_UNUSED, {"older_than": older_than_us, "most": limit})
+    return [rows.artifact_record(row) for row in found]
+
+
+def remove(tx: Tx, digest: str, tenant: str) -> bool:
+    """A file that a job came to refer to since it was listed stays, row and bytes."""
+    tx.conn.execute(_DELETE_UNUSED, {"of_tenant": tenant, "of_digest": digest})
+    return tx.conn.execute(_ANY, {"of_digest": digest}).one_or_none() is None

@@ -1,0 +1,149 @@
+"""What owners do to jobs: submit, read, cancel, stop, re-drive, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, delete, func, insert, select
+
+from services.store import changes, codec
+from services.store.changes import Step
+from services.store.said import no_such_job, replay_of_deleted
+from services.store.sql import idempotency as keys
+from services.store.sql import rows, write
+from services.store.sql.tx import Tx
+from services.store.types import AttemptRecord, EventRecord, Idempotency, JobFilter, JobRecord, NewJob, Submitted
+from trimtab.results import JobState
+
+_GET = rows.full_job().where(rows.job.c.id == bindparam("job_id"))
+_GET_LOCKED = _GET.with_for_update(of=rows.job)
+_GET_MANY = rows.full_job().where(rows.job.c.id.in_(bindparam("job_ids", expanding=True)))
+_DELETE = delete(rows.job).where(rows.job.c.id == bindparam("job_id"))
+_EVENTS = (
+    select(rows.event)
+    .where(rows.event.c.job_id == bindparam("job_id"), rows.event.c.seq > bindparam("after"))
+    .order_by(rows.event.c.seq)
+    .limit(bindparam("most"))
+)
+_ATTEMPTS = select(rows.attempt).where(rows.attempt.c.job_id == bindparam("job_id")).order_by(rows.attempt.c.fence)
+_CHUNK = 500  # ids in one IN list
+
+
+def submit(tx: Tx, jobs: Sequence[NewJob], idempotency: Idempotency | None) -> list[Submitted]:
+    """Store all, or answer what the same key made before."""
+    now = tx.now_us()
+    steps = [changes.born(job, tx.new_id(), now) for job in jobs]
+    if idempotency is not None:
+        known = keys.reserve(tx, jobs[0].tenant, idempotency, [step.job.id for step in steps], now)
+        if known is not None:
+            return _replay(tx, known, idempotency.key)
+    born = [step.job for step in steps]
+    _insert(tx, rows.job, (rows.new_job_row(job) for job in born))
+    _insert(tx, rows.spec, ({"job_id": job.id, "spec": codec.dumps(job.spec)} for job in born))
+    _insert(tx, rows.event, (row for step in steps for row in write.event_rows(step, now)))
+    _insert(
+        tx,
+        rows.label,
+        ({"job_id": job.id, "name": name, "value": value} for job in born for name, value in job.labels.items()),
+    )
+    for new, job in zip(jobs, born, strict=True):
+        write.refer(tx, tenant=job.tenant, job_id=job.id, role="input", digests=tuple(new.artifacts))
+    return [Submitted(job=job, replayed=False) for job in born]
+
+
+def get(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
+    """With spec and result."""
+    return _visible(tx.conn.execute(_GET, {"job_id": job_id}).one_or_none(), job_id, tenant)
+
+
+def get_locked(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
+    """The same, and nobody else may move it before this transaction ends."""
+    return _visible(tx.conn.execute(_GET_LOCKED, {"job_id": job_id}).one_or_none(), job_id, tenant)
+
+
+def list_jobs(tx: Tx, where: JobFilter, limit: int, before_id: str | None) -> list[JobRecord]:
+    """Newest first."""
+    job = rows.job
+    query = select(job).order_by(job.c.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(job.c.id < before_id)
+    if where.tenant is not None:
+        query = query.where(job.c.tenant == where.tenant)
+    if where.states:
+        query = query.where(job.c.state.in_([state.value for state in where.states]))
+    if where.kinds:
+        query = query.where(job.c.kind.in_(list(where.kinds)))
+    if where.created_after_us is not None:
+        query = query.where(job.c.created_us >= where.created_after_us)
+    if where.created_before_us is not None:
+        query = query.where(job.c.created_us < where.created_before_us)
+    for name, value in where.labels.items():
+        label = rows.label.alias()
+        having = select(label.c.job_id).where(label.c.name == name, label.c.value == value)
+        query = query.where(job.c.id.in_(having))
+    return [rows.job_record(row, listed=True) for row in tx.conn.execute(query)]
+
+
+def request(tx: Tx, job_id: str, tenant: str | None, decide: Callable[[JobRecord, int], Step | None]) -> JobRecord:
+    """Cancel, stop or re-drive: `decide` says what it means now; None means nothing changes."""
+    job = get_locked(tx, job_id, tenant)
+    now = tx.now_us()
+    step = decide(job, now)
+    if step is None:
+        return job
+    write.apply(tx, step, now)
+    return step.job
+
+
+def remove(tx: Tx, job_id: str, tenant: str | None) -> None:
+    """The job; what belongs to it goes by cascade."""
+    changes.require_deletable(get_locked(tx, job_id, tenant))
+    tx.conn.execute(_DELETE, {"job_id": job_id})
+
+
+def events(tx: Tx, job_id: str, after_seq: int, limit: int) -> list[EventRecord]:
+    """Ascending."""
+    found = tx.conn.execute(_EVENTS, {"job_id": job_id, "after": after_seq, "most": limit})
+    return [rows.event_record(row) for row in found]
+
+
+def attempts(tx: Tx, job_id: str) -> list[AttemptRecord]:
+    """Oldest first."""
+    return [rows.attempt_record(row) for row in tx.conn.execute(_ATTEMPTS, {"job_id": job_id})]
+
+
+def counts(tx: Tx, tenant: str | None) -> dict[JobState, int]:
+    """From an index alone."""
+    job = rows.job
+    query = select(job.c.state, func.count()).group_by(job.c.state)
+    if tenant is not None:
+        query = query.where(job.c.tenant == tenant)
+    return dict.fromkeys(JobState, 0) | {JobState(state): number for state, number in tx.conn.execute(query)}
+
+
+def _replay(tx: Tx, job_ids: list[str], key: str) -> list[Submitted]:
+    found: dict[str, JobRecord] = {}
+    for chunk in _chunks(job_ids):
+        found.update((row.id, rows.job_record(row)) for row in tx.conn.execute(_GET_MANY, {"job_ids": chunk}))
+    for job_id in job_ids:
+        if job_id not in found:
+            raise replay_of_deleted(job_id, key)
+    return [Submitted(job=found[job_id], replayed=True) for job_id in job_ids]
+
+
+def _visible(row: Any, job_id: str, tenant: str | None) -> JobRecord:
+    if row is None or tenant not in (None, row.tenant):
+        raise no_such_job(job_id)
+    return rows.job_record(row)
+
+
+def _insert(tx: Tx, table: Any, values: Iterator[dict[str, Any]]) -> None:
+    listed = list(values)
+    if listed:
+        tx.conn.execute(insert(table), listed if len(listed) > 1 else listed[0])
+
+
+def _chunks(job_ids: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(job_ids), _CHUNK):
+        yield job_ids[start : start + _CHUNK]

@@ -1,0 +1,161 @@
+"""What lease holders do: claim, renew, append, complete; and the sweep that takes leases back.
+
+A refused write is an answer and not an error inside the transaction, because the count of refusals must be committed:
+the functions return the StaleFence, and the store raises it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, text, update
+
+from services.errors import NotFound, StaleFence
+from services.store import changes, codec
+from services.store.said import claim_of
+from services.store.sql import idempotency, jobs, rows, write
+from services.store.sql.tx import Tx
+from services.store.types import Claim, Completion, JobRecord, NewEvent, Signals
+from trimtab.results import JobState
+
+STALE_WRITES = "stale_writes"
+
+# The states are written out and not bound, so that both planners may use the partial indices.
+_DUE = (
+    rows.full_job()
+    .where(
+        text("job.state = 'QUEUED'"),
+        rows.job.c.run_at_us <= bindparam("now"),
+        rows.job.c.kind.in_(bindparam("kinds", expanding=True)),
+    )
+    .order_by(rows.job.c.rank, rows.job.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(of=rows.job, skip_locked=True)
+)
+_LATE = (
+    rows.full_job()
+    .where(text("job.state = 'RUNNING'"), rows.job.c.lease_until_us <= bindparam("now"))
+    .order_by(rows.job.c.lease_until_us, rows.job.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(of=rows.job, skip_locked=True)
+)
+_HELD = (
+    select(
+        rows.job.c.state,
+        rows.job.c.fence,
+        rows.job.c.lease_until_us,
+        rows.job.c.stop_requested,
+        rows.job.c.cancel_requested,
+        rows.job.c.last_seq,
+    )
+    .where(rows.job.c.id == bindparam("job_id"))
+    .with_for_update()
+)
+_UPDATE = update(rows.job).where(rows.job.c.id == bindparam("of_job"))
+_COUNT = select(rows.counter.c.value).where(rows.counter.c.name == bindparam("of_name"))
+
+
+def claim(tx: Tx, owner: str, kinds: Sequence[str], lease_s: float, limit: int) -> list[Claim]:
+    """Highest priority first, then oldest. On PostgreSQL rows that another dispatcher is taking are skipped."""
+    now = tx.now_us()
+    due = tx.conn.execute(_DUE, {"now": now, "kinds": list(kinds), "most": limit}).all()
+    claims = []
+    for row in due:
+        step = changes.claimed(rows.job_record(row), owner=owner, lease_s=lease_s, now_us=now)
+        write.apply(tx, step, now)
+        job = step.job
+        tx.conn.execute(
+            insert(rows.attempt),
+            {
+                "job_id": job.id,
+                "fence": job.fence,
+                "number": job.attempt,
+                "worker": owner,
+                "started_us": now,
+                "ended_us": None,
+                "outcome": None,
+            },
+        )
+        claims.append(claim_of(job))
+    return claims
+
+
+def renew(tx: Tx, job_id: str, fence: int, lease_s: float) -> Signals | StaleFence:
+    """Heartbeat."""
+    held = tx.conn.execute(_HELD, {"job_id": job_id}).one_or_none()
+    now = tx.now_us()
+    if held is None or not _is_current(held, fence) or held.lease_until_us <= now:
+        return _refused(tx, job_id, fence)
+    until = now + changes.microseconds(lease_s)
+    tx.conn.execute(_UPDATE, {"of_job": job_id, "lease_until_us": until, "heartbeat_us": now})
+    return Signals(
+        stop_requested=bool(held.stop_requested), cancel_requested=bool(held.cancel_requested), lease_until_us=until
+    )
+
+
+def append(tx: Tx, job_id: str, fence: int, events: Sequence[NewEvent]) -> int | StaleFence:
+    """Progress. The job's row lock makes seqs consecutive."""
+    held = tx.conn.execute(_HELD, {"job_id": job_id}).one_or_none()
+    if held is None or not _is_current(held, fence):
+        return _refused(tx, job_id, fence)
+    now = tx.now_us()
+    last_seq: int = held.last_seq + len(events)
+    phase, best = changes.progress(events)
+    columns: dict[str, object] = {"of_job": job_id, "last_seq": last_seq, "heartbeat_us": now}
+    if phase:
+        columns["phase"] = phase
+    if best:
+        columns["best"] = codec.dumps(best)
+    tx.conn.execute(_UPDATE, columns)
+    told = [
+        {"job_id": job_id, "seq": seq, "type": str(event.type), "at_us": now, "data": codec.dumps(event.data)}
+        for seq, event in enumerate(events, held.last_seq + 1)
+    ]
+    if told:
+        tx.conn.execute(insert(rows.event), told)
+    return last_seq
+
+
+def complete(tx: Tx, job_id: str, fence: int, completion: Completion) -> JobRecord | StaleFence:
+    """Result, state, attempt, event, webhook: all in this transaction."""
+    try:
+        job = jobs.get_locked(tx, job_id, None)
+    except NotFound:
+        return _refused(tx, job_id, fence)
+    if not changes.is_holder(job, fence):
+        return _refused(tx, job_id, fence)
+    now = tx.now_us()
+    step = changes.completed(job, completion, now)
+    write.apply(tx, step, now)
+    if step.job.state.is_terminal:
+        write.refer(tx, tenant=job.tenant, job_id=job.id, role="output", digests=tuple(completion.artifacts))
+    return step.job
+
+
+def sweep(tx: Tx, limit: int) -> list[JobRecord]:
+    """Take back leases that ran out; forget expired idempotency keys."""
+    now = tx.now_us()
+    idempotency.purge(tx, now)
+    swept = []
+    for row in tx.conn.execute(_LATE, {"now": now, "most": limit}).all():
+        step = changes.expired(rows.job_record(row), now)
+        write.apply(tx, step, now)
+        swept.append(step.job)
+    return swept
+
+
+def stale_writes(tx: Tx) -> int:
+    """Refusals so far."""
+    found: int | None = tx.conn.execute(_COUNT, {"of_name": STALE_WRITES}).scalar_one_or_none()
+    return found or 0
+
+
+def _is_current(held: Any, fence: int) -> bool:
+    return bool(held.state == JobState.RUNNING and held.fence == fence)
+
+
+def _refused(tx: Tx, job_id: str, fence: int) -> StaleFence:
+    first = tx.upsert(rows.counter).values(name=STALE_WRITES, value=1)
+    tx.conn.execute(first.on_conflict_do_update(index_elements=["name"], set_={"value": rows.counter.c.value + 1}))
+    return StaleFence(job_id, fence)

@@ -1,0 +1,141 @@
+"""Records to rows and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+
+from services.store import codec, tables
+from services.store.types import ApiKeyRecord, ArtifactRecord, AttemptRecord, EventRecord, JobRecord, OutboxRecord
+from trimtab.results import EventType, JobState
+
+job = tables.table(tables.Job)
+spec = tables.table(tables.JobSpec)
+result = tables.table(tables.JobResult)
+label = tables.table(tables.JobLabel)
+attempt = tables.table(tables.Attempt)
+event = tables.table(tables.Event)
+artifact = tables.table(tables.Artifact)
+reference = tables.table(tables.JobArtifact)
+idempotency = tables.table(tables.IdempotencyKey)
+outbox = tables.table(tables.Outbox)
+api_key = tables.table(tables.ApiKey)
+counter = tables.table(tables.Counter)
+
+
+def full_job() -> Select[Any]:
+    """A job with spec and result."""
+    return (
+        select(job, spec.c.spec, result.c.result)
+        .join(spec, spec.c.job_id == job.c.id)
+        .outerjoin(result, result.c.job_id == job.c.id)
+    )
+
+
+def job_record(row: Row[Any], *, listed: bool = False) -> JobRecord:
+    """`listed`: without spec and result."""
+    return JobRecord(
+        id=row.id,
+        tenant=row.tenant,
+        kind=row.kind,
+        spec={} if listed else codec.loads(row.spec),
+        budget=codec.loads(row.budget),
+        seed=row.seed,
+        priority=row.priority,
+        labels=codec.loads(row.labels),
+        max_attempts=row.max_attempts,
+        webhook=codec.optional_loads(row.webhook),
+        state=JobState(row.state),
+        attempt=row.attempt,
+        fence=row.fence,
+        owner=row.owner,
+        lease_until_us=row.lease_until_us,
+        heartbeat_us=row.heartbeat_us,
+        run_at_us=row.run_at_us,
+        stop_requested=bool(row.stop_requested),
+        cancel_requested=bool(row.cancel_requested),
+        phase=row.phase,
+        best=codec.optional_loads(row.best),
+        termination=codec.optional_loads(row.termination),
+        result=None if listed else codec.optional_loads(row.result),
+        created_us=row.created_us,
+        started_us=row.started_us,
+        finished_us=row.finished_us,
+        last_seq=row.last_seq,
+    )
+
+
+def new_job_row(record: JobRecord) -> dict[str, Any]:
+    """Everything but spec and result."""
+    return {
+        "id": record.id,
+        "tenant": record.tenant,
+        "kind": record.kind,
+        "priority": record.priority,
+        "rank": -record.priority,
+        "seed": record.seed,
+        "budget": codec.dumps(record.budget),
+        "labels": codec.dumps(record.labels),
+        "max_attempts": record.max_attempts,
+        "webhook": codec.optional_dumps(record.webhook),
+        "created_us": record.created_us,
+        **moving_columns(record),
+    }
+
+
+def moving_columns(record: JobRecord) -> dict[str, Any]:
+    """What a lifecycle move may change."""
+    return {
+        "state": record.state.value,
+        "attempt": record.attempt,
+        "fence": record.fence,
+        "owner": record.owner,
+        "lease_until_us": record.lease_until_us,
+        "heartbeat_us": record.heartbeat_us,
+        "run_at_us": record.run_at_us,
+        "stop_requested": int(record.stop_requested),
+        "cancel_requested": int(record.cancel_requested),
+        "phase": record.phase,
+        "best": codec.optional_dumps(record.best),
+        "termination": codec.optional_dumps(record.termination),
+        "started_us": record.started_us,
+        "finished_us": record.finished_us,
+        "last_seq": record.last_seq,
+    }
+
+
+def event_record(row: Row[Any]) -> EventRecord:
+    """A stored event."""
+    return EventRecord(
+        job_id=row.job_id, seq=row.seq, type=EventType(row.type), at_us=row.at_us, data=codec.loads(row.data)
+    )
+
+
+def attempt_record(row: Row[Any]) -> AttemptRecord:
+    """A stored attempt."""
+    return AttemptRecord(**row._mapping)
+
+
+def outbox_record(row: Row[Any]) -> OutboxRecord:
+    """A stored delivery."""
+    columns = dict(row._mapping)
+    return OutboxRecord(**{**columns, "payload": codec.loads(row.payload)})
+
+
+def artifact_record(row: Row[Any]) -> ArtifactRecord:
+    """A stored file's row."""
+    return ArtifactRecord(**row._mapping)
+
+
+def key_record(row: Row[Any]) -> ApiKeyRecord:
+    """A stored API key."""
+    columns = dict(row._mapping)
+    return ApiKeyRecord(
+        **{
+            **columns,
+            "scopes": tuple(codec.loads(row.scopes)),
+            "limits": codec.loads(row.limits),
+            "revoked": bool(row.revoked),
+        }
+    )

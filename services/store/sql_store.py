@@ -1,0 +1,252 @@
+"""The `JobStore` over a database: each method names its operation and says whether it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import text
+
+from services.errors import StaleFence
+from services.store import changes, codec
+from services.store.ids import IdMaker
+from services.store.memory import wall_clock_us
+from services.store.postgres_runner import PostgresRunner
+from services.store.runner import Runner
+from services.store.said import no_such_artifact, no_such_job, no_such_key, require_storable, sole_tenant, through_json
+from services.store.sql import api_keys, artifacts, jobs, leases, outbox
+from services.store.sql.tx import postgres_clock, process_clock
+from services.store.sqlite_runner import SqliteRunner
+from services.store.types import (
+    ApiKeyRecord,
+    ArtifactRecord,
+    AttemptRecord,
+    Claim,
+    Completion,
+    EventRecord,
+    Idempotency,
+    JobFilter,
+    JobRecord,
+    NewEvent,
+    NewJob,
+    OutboxRecord,
+    Signals,
+    Submitted,
+)
+from trimtab.results import JobState
+
+T = TypeVar("T")
+
+_MOST = 2**62  # beyond any seq or time; larger numbers do not fit a database integer
+
+
+class SqlStore:
+    """Jobs in SQLite or PostgreSQL."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self.dialect = runner.dialect
+
+    @classmethod
+    def on_sqlite(
+        cls, path: Path, *, clock: Callable[[], int] = wall_clock_us, new_id: Callable[[], str] | None = None
+    ) -> SqlStore:
+        """On a file, which no other process may have open."""
+        return cls(SqliteRunner(path, clock=clock, new_id=new_id or IdMaker("job")))
+
+    @classmethod
+    def on_postgres(
+        cls, url: str, *, clock: Callable[[], int] | None = None, new_id: Callable[[], str] | None = None
+    ) -> SqlStore:
+        """On a server, whose clock counts unless a test brings its own."""
+        ticks = postgres_clock if clock is None else process_clock(clock)
+        return cls(PostgresRunner(url, clock=ticks, new_id=new_id or IdMaker("job")))
+
+    async def open(self) -> None:
+        """See JobStore."""
+        await self._runner.open()
+
+    async def close(self) -> None:
+        """See JobStore."""
+        await self._runner.close()
+
+    async def ping(self) -> None:
+        """See JobStore."""
+        await self._runner.read(lambda tx: tx.conn.execute(text("SELECT 1")).scalar_one())
+
+    async def now_us(self) -> int:
+        """See JobStore."""
+        return await self._runner.read(lambda tx: tx.now_us())
+
+    # -- owners ---------------------------------------------------------------------------------------------------
+    async def submit(self, job: NewJob, idempotency: Idempotency | None = None) -> Submitted:
+        """See JobStore."""
+        return (await self.submit_many([job], idempotency))[0]
+
+    async def submit_many(self, jobs_: Sequence[NewJob], idempotency: Idempotency | None = None) -> list[Submitted]:
+        """See JobStore."""
+        if not jobs_:
+            return []
+        require_storable(jobs=jobs_, idempotency=idempotency)
+        sole_tenant(jobs_)
+        plain = [through_json(job) for job in jobs_]
+        return await self._write(jobs.submit, plain, idempotency)
+
+    async def get(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
+        """See JobStore."""
+        return await self._read(jobs.get, _known(job_id), tenant)
+
+    async def list_jobs(self, where: JobFilter, *, limit: int, before_id: str | None = None) -> list[JobRecord]:
+        """See JobStore."""
+        asked = [*where.kinds, *where.labels.keys(), *where.labels.values(), where.tenant or "", before_id or ""]
+        if not all(map(codec.is_storable, asked)):
+            return []  # nothing stored can match
+        where = replace(
+            where,
+            created_after_us=_bounded(where.created_after_us),
+            created_before_us=_bounded(where.created_before_us),
+        )
+        return await self._read(jobs.list_jobs, where, _limit(limit), before_id)
+
+    async def request_cancel(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
+        """See JobStore."""
+        return await self._write(jobs.request, _known(job_id), tenant, changes.cancelled)
+
+    async def request_stop(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
+        """See JobStore."""
+        return await self._write(jobs.request, _known(job_id), tenant, changes.stopped)
+
+    async def redrive(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
+        """See JobStore."""
+        return await self._write(jobs.request, _known(job_id), tenant, changes.redriven)
+
+    async def delete(self, job_id: str, *, tenant: str | None = None) -> None:
+        """See JobStore."""
+        await self._write(jobs.remove, _known(job_id), tenant)
+
+    async def events(self, job_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRecord]:
+        """See JobStore."""
+        if not codec.is_storable(job_id):
+            return []
+        return await self._read(jobs.events, job_id, _bounded(after_seq), _limit(limit))
+
+    async def attempts(self, job_id: str) -> list[AttemptRecord]:
+        """See JobStore."""
+        return await self._read(jobs.attempts, job_id) if codec.is_storable(job_id) else []
+
+    async def counts(self, tenant: str | None = None) -> dict[JobState, int]:
+        """See JobStore."""
+        return await self._read(jobs.counts, tenant)
+
+    # -- lease holders --------------------------------------------------------------------------------------------
+    async def claim(self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1) -> list[Claim]:
+        """See JobStore."""
+        return await self._write(leases.claim, owner, kinds, lease_s, _limit(limit)) if kinds and limit > 0 else []
+
+    async def renew(self, job_id: str, fence: int, *, lease_s: float) -> Signals:
+        """See JobStore."""
+        return _unless_stale(await self._write(leases.renew, job_id, fence, lease_s))
+
+    async def append(self, job_id: str, fence: int, events: Sequence[NewEvent]) -> int:
+        """See JobStore."""
+        return _unless_stale(await self._write(leases.append, job_id, fence, list(events)))
+
+    async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:
+        """See JobStore."""
+        told = changes.plain_completion(completion)
+        return _unless_stale(await self._write(leases.complete, job_id, fence, told))
+
+    async def sweep(self, *, limit: int = 100) -> list[JobRecord]:
+        """See JobStore."""
+        return await self._write(leases.sweep, _limit(limit))
+
+    async def stale_writes(self) -> int:
+        """See JobStore."""
+        return await self._read(leases.stale_writes)
+
+    # -- outbox ---------------------------------------------------------------------------------------------------
+    async def outbox_due(self, *, limit: int = 20, lock_s: float = 60.0) -> list[OutboxRecord]:
+        """See JobStore."""
+        return await self._write(outbox.due, _limit(limit), lock_s)
+
+    async def outbox_done(self, outbox_id: int) -> None:
+        """See JobStore."""
+        await self._write(outbox.done, outbox_id)
+
+    async def outbox_retry(self, outbox_id: int, *, delay_s: float) -> None:
+        """See JobStore."""
+        await self._write(outbox.retry, outbox_id, delay_s)
+
+    # -- artifacts and keys ---------------------------------------------------------------------------------------
+    async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:
+        """See JobStore."""
+        return await self._write(artifacts.put, artifact)
+
+    async def get_artifact(self, digest: str, *, tenant: str | None = None) -> ArtifactRecord:
+        """See JobStore."""
+        if not codec.is_storable(digest):
+            raise no_such_artifact(digest)
+        return await self._read(artifacts.get, digest, tenant)
+
+    async def artifact_bytes(self, tenant: str) -> int:
+        """See JobStore."""
+        return await self._read(artifacts.total_bytes, tenant)
+
+    async def unreferenced_artifacts(self, *, older_than_us: int, limit: int = 100) -> list[ArtifactRecord]:
+        """See JobStore."""
+        return await self._read(artifacts.unreferenced, _bounded(older_than_us), _limit(limit))
+
+    async def delete_artifact(self, digest: str, *, tenant: str) -> bool:
+        """See JobStore."""
+        return await self._write(artifacts.remove, digest, tenant)
+
+    async def put_key(self, key: ApiKeyRecord) -> None:
+        """See JobStore."""
+        await self._write(api_keys.put, key)
+
+    async def get_key(self, key_id: str) -> ApiKeyRecord | None:
+        """See JobStore."""
+        return await self._read(api_keys.get, key_id) if codec.is_storable(key_id) else None
+
+    async def list_keys(self, tenant: str | None = None) -> list[ApiKeyRecord]:
+        """See JobStore."""
+        return await self._read(api_keys.list_keys, tenant)
+
+    async def revoke_key(self, key_id: str) -> None:
+        """See JobStore."""
+        if not codec.is_storable(key_id):
+            raise no_such_key(key_id)
+        await self._write(api_keys.revoke, key_id)
+
+    async def _write(self, operation: Callable[..., T], *arguments: Any) -> T:
+        return await self._runner.write(partial(_call, operation, arguments))
+
+    async def _read(self, operation: Callable[..., T], *arguments: Any) -> T:
+        return await self._runner.read(partial(_call, operation, arguments))
+
+
+def _call(operation: Callable[..., T], arguments: tuple[Any, ...], tx: object) -> T:
+    return operation(tx, *arguments)
+
+
+def _known(job_id: str) -> str:
+    if not codec.is_storable(job_id):
+        raise no_such_job(job_id)
+    return job_id
+
+
+def _unless_stale(answer: T | StaleFence) -> T:
+    if isinstance(answer, StaleFence):
+        raise answer
+    return answer
+
+
+def _bounded(number: int | None) -> int | None:
+    return None if number is None else max(-_MOST, min(number, _MOST))
+
+
+def _limit(number: int) -> int:
+    return max(0, min(number, _MOST))
