@@ -113,9 +113,7 @@ class Keyring:
         expires, key_id = self._tickets.pop(ticket, (0.0, ""))
         record = await self._record(key_id) if expires > time.monotonic() else None
         if record is None:
-            raise Unauthorized(
-                "this sign-in link was used already or is too old", fix="make a new one: trimtab open"
-            )
+            raise Unauthorized("this sign-in link was used already or is too old", fix="make a new one: trimtab open")
         return self._principal(record)
 
     def forget(self, key_id: str) -> None:

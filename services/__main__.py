@@ -1,0 +1,160 @@
+"""`python -m services`: serve. Flags set what the `TRIMTAB_*` environment variables set; flags win."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from services.settings import Settings
+from trimtab import __version__
+
+_FLAGS = {
+    "--host": "host",
+    "--port": "port",
+    "--data-dir": "data_dir",
+    "--database-url": "database_url",
+    "--auth": "auth",
+    "--role": "role",
+    "--executor": "executor",
+    "--ray-address": "ray_address",
+    "--workers": "workers",
+    "--sandbox": "sandbox",
+    "--log-level": "log_level",
+    "--log-format": "log_format",
+    "--tls-cert": "tls_cert",
+    "--tls-key": "tls_key",
+}
+
+
+def main(argv: list[str]) -> int:
+    """Serve until a signal comes. 0 after a clean end, 2 for settings that cannot work, 1 for a port or folder in use."""
+    parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
+    for flag, field in _FLAGS.items():
+        shown = (Settings.model_fields[field].description or "").split("\n")[0]
+        parser.add_argument(flag, dest=field, default=None, help=shown or f"TRIMTAB_{field.upper()}")
+    parser.add_argument(
+        "--diagnostic-kinds", action="store_true", default=None, help="offer kinds that test the service"
+    )
+    given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        for item in error.errors():
+            name = str(item["loc"][0]).upper()
+            came = "(not shown)" if "URL" in name else repr(item.get("input"))
+            print(f"TRIMTAB_{name}: {item['msg']}; {came} came", file=sys.stderr)
+        return 2
+
+    import uvicorn
+
+    from services import telemetry
+    from services.gateway.app import LOOPBACK, create_app
+    from services.errors import StoreUnavailable
+    from workers.sandbox import SandboxUnavailable, choose_level
+
+    telemetry.configure_logging(settings)
+    if settings.host not in LOOPBACK and settings.role != "gateway" and settings.executor == "process":
+        level, why = choose_level(settings.sandbox)
+        if level != "bwrap" and settings.sandbox != "rlimit":
+            print(
+                f"bind address {settings.host} is not loopback and runs could not be sandboxed: {why}. "
+                "Install bubblewrap, or accept rlimits alone with --sandbox rlimit (inside a container, say)",
+                file=sys.stderr,
+            )
+            return 2
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with _only_one(settings), _listening(settings) as listener:
+            app = create_app(settings)
+            config = uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=3,
+                timeout_keep_alive=65,
+                ssl_certfile=str(settings.tls_cert) if settings.tls_cert else None,
+                ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
+            )
+            server = uvicorn.Server(config)
+            with _announced(settings, listener):
+                server.run(sockets=[listener])
+            return 0 if server.started else 1
+    except (_InUse, StoreUnavailable, SandboxUnavailable, ValueError) as error:
+        print(str(error), file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+
+
+class _InUse(Exception):
+    """Port or folder belongs to another process."""
+
+
+@contextlib.contextmanager
+def _only_one(settings: Settings) -> Iterator[None]:
+    """One server to a data folder, unless they share a PostgreSQL database."""
+    if settings.database_url is not None:
+        yield
+        return
+    with (settings.data_dir / "server.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _InUse(
+                f"another trimtab server uses {settings.data_dir}; stop it, or give this one its own --data-dir"
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            raise _InUse(
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another --port (0: any free one)"
+            ) from error
+        listener.listen(2048)
+        yield listener
+
+
+@contextlib.contextmanager
+def _announced(settings: Settings, listener: socket.socket) -> Iterator[None]:
+    """server.json in the data folder says where the server is, for SDK, CLI and page on this machine."""
+    port = listener.getsockname()[1]
+    host = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104 - shown, not bound
+    scheme = "https" if settings.tls_cert else "http"
+    url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    path = settings.data_dir / "server.json"
+    _write(path, {"url": url, "pid": os.getpid(), "version": __version__})
+    print(f"trimtab {__version__} serves {url}", file=sys.stderr)
+    if settings.auth == "keys":
+        print(f"admin key: {settings.admin_key_file}   sign in to the page: trimtab open", file=sys.stderr)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            if json.loads(path.read_text())["pid"] == os.getpid():
+                path.unlink()
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content))
+    temporary.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,63 @@
+"""Server-sent events of one job: resumable by Last-Event-ID, kept alive, ended by `end` when the job is.
+
+The stream reads the store and is woken by the bus; where other processes write too, it also polls. What a client misses
+while disconnected is in the table, so resuming loses nothing and repeats nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import orjson
+
+from services.bus import wait_for
+from services.errors import NotFound, StoreUnavailable
+from services.gateway.deps import Context
+from services.gateway.views import event_view
+
+KEEP_ALIVE_S = 15.0
+_PAGE = 500
+
+
+def poll_s(context: Context) -> float:
+    """How long to wait for a wake-up before reading anyway: short when other processes write to the store."""
+    return 0.2 if context.store.dialect == "postgresql" else 2.0
+
+
+async def stream(context: Context, job_id: str, *, after_seq: int) -> AsyncIterator[bytes]:
+    """The bytes of the stream. Ends when the job is terminal and everything was sent."""
+    context.metrics.streams.inc()
+    try:
+        with context.bus.listen(job_id) as changed:
+            yield b"retry: 1000\n\n"
+            idle_s = 0.0
+            while True:
+                changed.clear()
+                try:
+                    job = await context.store.get(job_id)
+                    events = await context.store.events(job_id, after_seq=after_seq, limit=_PAGE)
+                except NotFound:
+                    yield b'event: end\ndata: {"deleted":true}\n\n'
+                    return
+                except StoreUnavailable as error:
+                    await asyncio.sleep(error.retry_after_s or 1.0)
+                    continue
+                for event in events:
+                    after_seq = event.seq
+                    data = orjson.dumps(event_view(event))
+                    yield b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.value.encode(), data)
+                    idle_s = 0.0
+                if job.state.is_terminal and after_seq >= job.last_seq:
+                    yield b'event: end\ndata: {"state":"%s"}\n\n' % job.state.value.encode()
+                    return
+                if len(events) == _PAGE:
+                    continue
+                step = poll_s(context)
+                if not await wait_for(changed, step):
+                    idle_s += step
+                    if idle_s >= KEEP_ALIVE_S:
+                        yield b": still here\n\n"
+                        idle_s = 0.0
+    finally:
+        context.metrics.streams.dec()

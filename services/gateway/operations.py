@@ -1,0 +1,189 @@
+"""What can be asked of the service, apart from how it is asked: the API's routes and the page's forms both end here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import orjson
+
+from services.bus import QUEUE
+from services.errors import Conflict, InvalidBody, NotFound, TooManyRequests
+from services.gateway.auth import SCOPES, new_key
+from services.gateway.deps import Context, Principal, visible_tenant
+from services.store.blobs import UploadLimits
+from services.store.types import ApiKeyRecord, ArtifactRecord, Idempotency, JobRecord, NewJob, Submitted
+from services.webhook_policy import WebhookRefused, check_url
+from trimtab.results import JobState
+from trimtab.specs.common import ArtifactRef, JobRequest
+
+
+async def submit(
+    context: Context, principal: Principal, requests: Sequence[JobRequest], *, idempotency_key: str | None
+) -> list[Submitted]:
+    """Store validated requests, all or none. Raises InvalidBody, TooManyRequests or Conflict."""
+    settings = context.settings
+    per_minute = principal.limits.get("submits_per_minute", settings.submits_per_minute)
+    context.limiter.take(principal.key_id, "submits", per_minute=per_minute, count=len(requests))
+    jobs = [await _new_job(context, principal, request, index) for index, request in enumerate(requests)]
+    await _check_queue_quota(context, principal, len(jobs))
+    idempotency = None
+    if idempotency_key is not None:
+        body = orjson.dumps([request.model_dump(mode="json") for request in requests], option=orjson.OPT_SORT_KEYS)
+        idempotency = Idempotency(key=idempotency_key, request_digest=hashlib.sha256(body).hexdigest())
+    submitted = await context.store.submit_many(jobs, idempotency)
+    if submitted and not submitted[0].replayed:
+        for job in jobs:
+            context.metrics.submits.labels(job.kind).inc()
+        context.bus.notify(QUEUE)
+    return submitted
+
+
+async def _new_job(context: Context, principal: Principal, request: JobRequest, index: int) -> NewJob:
+    webhook = None
+    if request.webhook is not None:
+        try:
+            check_url(request.webhook.url, allowed_hosts=context.settings.webhook_allowed_hosts)
+        except WebhookRefused as error:
+            raise InvalidBody(str(error), fix="give a public http(s) address") from error
+        webhook = {"url": request.webhook.url}
+    artifacts = request.spec.artifacts()
+    for name, reference in artifacts.items():
+        try:
+            await context.store.get_artifact(reference.digest, tenant=principal.tenant)
+        except NotFound as error:
+            raise InvalidBody(
+                f"job {index}: the spec names {reference.digest} as {name!r}, which was not uploaded",
+                errors=[{"path": f"spec.{name}.digest", "came": reference.digest, "wanted": "an uploaded file"}],
+                fix="upload it first: POST /v1/artifacts?name=FILE",
+            ) from error
+    return NewJob(
+        tenant=principal.tenant,
+        kind=request.kind,
+        spec=request.spec.model_dump(mode="json"),
+        budget=request.budget.model_dump(mode="json"),
+        seed=request.seed,
+        priority=request.priority,
+        labels=request.labels,
+        max_attempts=request.max_attempts,
+        webhook=webhook,
+        artifacts=tuple(reference.digest for reference in artifacts.values()),
+    )
+
+
+async def _check_queue_quota(context: Context, principal: Principal, count: int) -> None:
+    quota = principal.limits.get("queued_jobs", context.settings.max_queued_jobs)
+    # Counting costs a query: only a tenant whose own quota is small, or a large batch, is counted each time.
+    if quota >= 100_000 and count < 100:
+        return
+    queued = (await context.store.counts(principal.tenant))[JobState.QUEUED]
+    if queued + count > quota:
+        raise TooManyRequests(
+            f"{queued} jobs of this tenant are queued and {count} more came; at most {quota} may wait",
+            fix="wait until some have run, or cancel some",
+            retry_after_s=5.0,
+        )
+
+
+async def act(context: Context, principal: Principal, job_id: str, verb: str) -> JobRecord:
+    """`cancel`, `stop` or `retry` a job. Raises NotFound or Conflict."""
+    tenant = visible_tenant(principal)
+    match verb:
+        case "cancel":
+            job = await context.store.request_cancel(job_id, tenant=tenant)
+        case "stop":
+            job = await context.store.request_stop(job_id, tenant=tenant)
+        case "retry":
+            job = await context.store.redrive(job_id, tenant=tenant)
+            context.bus.notify(QUEUE)
+        case _:
+            raise ValueError(f"verb {verb!r} came; wanted cancel, stop or retry")
+    context.bus.notify(job_id)
+    return job
+
+
+async def result(context: Context, principal: Principal, job_id: str) -> JobRecord:
+    """A job that has a result. Raises NotFound or Conflict."""
+    job = await context.store.get(job_id, tenant=visible_tenant(principal))
+    if job.result is None:
+        why = f": {job.termination.get('detail')}" if job.termination else ""
+        raise Conflict(
+            f"job {job_id} is {job.state.value} and has no result{why}",
+            fix="wait for it: GET /v1/jobs/{id}/wait"
+            if not job.state.is_terminal
+            else "retry it: POST /v1/jobs/{id}/retry",
+        )
+    return job
+
+
+async def upload(context: Context, principal: Principal, stream: AsyncIterator[bytes], *, name: str) -> ArtifactRecord:
+    """Store an uploaded file for the caller's tenant. Raises PayloadTooLarge, InvalidBody, TooManyRequests."""
+    settings = context.settings
+    quota = principal.limits.get("artifact_bytes", settings.max_artifact_bytes)
+    used = await context.store.artifact_bytes(principal.tenant)
+    if used >= quota:
+        raise TooManyRequests(
+            f"files of this tenant take {used} bytes; {quota} are allowed",
+            fix="delete jobs you no longer need; their files go after some days",
+            retry_after_s=60.0,
+        )
+    limits = UploadLimits(
+        max_bytes=min(settings.max_upload_bytes, quota - used),
+        max_unpacked_bytes=settings.max_unpacked_bytes,
+        max_gzip_ratio=settings.max_gzip_ratio,
+    )
+    blob = await context.blobs.ingest(stream, name=name, limits=limits)
+    record = ArtifactRecord(
+        digest=blob.digest,
+        tenant=principal.tenant,
+        name=name,
+        media_type=blob.media_type,
+        size_bytes=blob.size_bytes,
+        created_us=await context.store.now_us(),
+    )
+    return await context.store.put_artifact(record)
+
+
+def reference(record: ArtifactRecord) -> dict[str, Any]:
+    """An ArtifactRef as JSON."""
+    return ArtifactRef(
+        digest=record.digest, name=record.name, size_bytes=record.size_bytes, media_type=record.media_type
+    ).model_dump(mode="json")
+
+
+async def make_key(
+    context: Context,
+    *,
+    tenant: str,
+    name: str,
+    scopes: Sequence[str],
+    expires_us: int | None = None,
+    limits: dict[str, int] | None = None,
+) -> tuple[ApiKeyRecord, str]:
+    """(record, the key itself)."""
+    unknown = [scope for scope in scopes if scope not in SCOPES]
+    if unknown or not scopes:
+        raise InvalidBody(f"scopes {list(scopes)} came; wanted some of {', '.join(SCOPES)}")
+    record, key = new_key(
+        tenant=tenant,
+        name=name,
+        scopes=list(scopes),
+        now_us=await context.store.now_us(),
+        expires_us=expires_us,
+        limits=limits,
+    )
+    await context.store.put_key(record)
+    return record, key
+
+
+async def revoke_key(context: Context, key_id: str) -> None:
+    """Raises NotFound."""
+    await context.store.revoke_key(key_id)
+    context.keyring.forget(key_id)
+
+
+def describe_pool(context: Context) -> dict[str, Any]:
+    """The dispatcher and executor of this process."""
+    dispatcher = context.pool.dispatcher
+    return dict(dispatcher.describe()) if dispatcher is not None else {"alive": False, "role": context.settings.role}

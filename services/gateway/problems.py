@@ -1,0 +1,175 @@
+"""Every error on the wire is a problem document (RFC 9457): what came, what was wanted, what to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from services.errors import BadRequest, InvalidBody, ServiceError, StaleFence
+
+log = structlog.get_logger("trimtab.gateway")
+MEDIA_TYPE = "application/problem+json"
+_TITLES = {404: ("not-found", "Not found"), 405: ("method-not-allowed", "Method not allowed")}
+_SECRET_WORDS = ("secret", "password", "authorization", "api_key", "token")
+
+
+def problem_response(
+    request: Request,
+    *,
+    status: int,
+    slug: str,
+    title: str,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    **more: Any,
+) -> Response:
+    """A problem document."""
+    body = {
+        "type": f"urn:trimtab:problem:{slug}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path[:500],
+        "request_id": getattr(request.state, "request_id", None),
+        **{k: v for k, v in more.items() if v not in (None, [])},
+    }
+    return Response(orjson.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def service_error(request: Request, error: ServiceError) -> Response:
+    """A ServiceError as its problem document."""
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    if error.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="trimtab"'
+    return problem_response(
+        request,
+        status=error.status,
+        slug=error.slug,
+        title=error.title,
+        detail=error.detail,
+        fix=error.fix,
+        errors=error.errors,
+        retry_after_s=error.retry_after_s,
+        headers=headers,
+    )
+
+
+def from_validation(error: ValidationError) -> ServiceError:
+    """Pydantic's findings in our words. Malformed JSON is 400, JSON that does not fit is 422."""
+    found = error.errors(include_url=False, include_context=False)
+    if found and found[0]["type"] == "json_invalid":
+        return BadRequest(
+            f"the body is not JSON: {found[0]['msg'].removeprefix('Invalid JSON: ')}",
+            fix="send a JSON object; numbers are finite, and text is valid Unicode",
+        )
+    return InvalidBody(
+        "the body does not fit the schema"
+        if len(found) == 1
+        else f"the body does not fit the schema in {len(found)} places",
+        errors=[
+            {"path": _path(item["loc"]), "came": _shown(item["loc"], item.get("input")), "wanted": item["msg"]}
+            for item in found[:50]
+        ],
+        fix="see GET /v1/kinds for the schema of each kind",
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` with a problem document."""
+
+    async def on_service_error(request: Request, error: Exception) -> Response:
+        if isinstance(error, StaleFence) or not isinstance(error, ServiceError):
+            return await on_unexpected(request, error)
+        return service_error(request, error)
+
+    async def on_http_error(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            return await on_unexpected(request, error)
+        slug, title = _TITLES.get(error.status_code, ("http-error", "Request refused"))
+        detail = str(error.detail)
+        if error.status_code == 404:
+            detail = f"nothing is at {request.url.path[:200]}; the API begins at /v1, its description is /openapi.json"
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            allow = headers.get("Allow") or headers.get("allow")
+            detail = f"{request.method} is not allowed at {request.url.path[:200]}" + (
+                f"; allowed: {allow}" if allow else ""
+            )
+        return problem_response(
+            request, status=error.status_code, slug=slug, title=title, detail=detail, headers=headers
+        )
+
+    async def on_request_validation(request: Request, error: Exception) -> Response:
+        if not isinstance(error, RequestValidationError):
+            return await on_unexpected(request, error)
+        errors = [
+            {"path": _path(item["loc"]), "came": _shown(item["loc"], item.get("input")), "wanted": str(item["msg"])}
+            for item in error.errors()[:50]
+        ]
+        return service_error(
+            request, InvalidBody("a parameter does not fit", errors=errors, fix="see /openapi.json for what is taken")
+        )
+
+    async def on_unexpected(request: Request, error: Exception) -> Response:
+        log.error("unexpected error", path=request.url.path, exc_info=error)
+        return problem_response(
+            request,
+            status=500,
+            slug="internal",
+            title="Internal error",
+            detail="the server failed at this request; the log has the rest under the request id",
+        )
+
+    app.add_exception_handler(ServiceError, on_service_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(RequestValidationError, on_request_validation)
+    app.add_exception_handler(Exception, on_unexpected)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route: the problems it can answer with."""
+    names = {
+        400: "Malformed request",
+        401: "Not authenticated",
+        403: "Not allowed",
+        404: "Not found",
+        409: "Conflict with the current state",
+        413: "Payload too large",
+        415: "Unsupported media type",
+        422: "Does not fit the schema",
+        429: "Rate limit or quota reached",
+        503: "Database unavailable; Retry-After says when to come back",
+        507: "No space left",
+    }
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {s: {"description": names[s], "content": {MEDIA_TYPE: {"schema": schema}}} for s in sorted(statuses)}
+
+
+def _path(location: Iterable[Any]) -> str:
+    return ".".join(str(part)[:80] for part in location) or "(body)"
+
+
+def _shown(location: Iterable[Any], value: Any) -> Any:
+    """A short form of what came. Never a secret, never a number JSON has no word for."""
+    if any(word in str(part).lower() for part in location for word in _SECRET_WORDS):
+        return "(not shown)"
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 2**53 else f"{str(value)[:40]}…"
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    text = value if isinstance(value, str) else f"{type(value).__name__} {value!r}"
+    text = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+    return text if len(text) <= 120 else text[:117] + "…"

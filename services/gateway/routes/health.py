@@ -1,0 +1,75 @@
+"""/healthz, /readyz, /metrics and /v1/workers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import Response
+
+from services.errors import ServiceError
+from services.gateway import operations
+from services.gateway.deps import Context, Principal, context, require
+from services.gateway.problems import documented
+from services.gateway.views import FastJson
+
+router = APIRouter(tags=["health"])
+Ctx = Annotated[Context, Depends(context)]
+
+
+@router.get("/healthz", summary="The process answers")
+async def healthz() -> Response:
+    """Liveness."""
+    return FastJson({"status": "ok"})
+
+
+@router.get(
+    "/readyz",
+    responses={503: {"description": "Not ready; the body says what is missing"}},
+    summary="Jobs can be taken and, in this role, run",
+)
+async def readyz(ctx: Ctx) -> Response:
+    """Readiness: the database answers and the dispatcher, if this role has one, is alive."""
+    checks: dict[str, Any] = {"role": ctx.settings.role, "store": ctx.store.dialect}
+    ready = True
+    try:
+        await ctx.store.ping()
+    except ServiceError as error:
+        ready, checks["store_error"] = False, error.detail
+    if ctx.settings.role != "gateway":
+        dispatcher = ctx.pool.dispatcher
+        alive = dispatcher is not None and dispatcher.alive
+        ready, checks["dispatcher_alive"] = ready and alive, alive
+    return FastJson({"status": "ready" if ready else "not ready", **checks}, status_code=200 if ready else 503)
+
+
+@router.get(
+    "/metrics",
+    responses={
+        200: {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        **documented(401, 403, 429, 503),
+    },
+    response_class=Response,
+    summary="Prometheus metrics",
+)
+async def metrics(ctx: Ctx, principal: Annotated[Principal, Depends(require("viewer"))]) -> Response:
+    """Give Prometheus a viewer key as its bearer token."""
+    for state, count in (await ctx.store.counts()).items():
+        ctx.metrics.jobs.labels(state.value).set(count)
+    ctx.metrics.stale_writes.set(await ctx.store.stale_writes())
+    pool = operations.describe_pool(ctx)
+    ctx.metrics.running.set(pool.get("running", 0))
+    ctx.metrics.capacity.set(pool.get("executor", {}).get("capacity", 0))
+    return Response(generate_latest(ctx.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get(
+    "/v1/workers",
+    responses={200: {"description": "Dispatcher and executor of this process"}, **documented(401, 403, 429)},
+    tags=["workers"],
+    summary="Who runs the jobs",
+)
+async def workers(ctx: Ctx, principal: Annotated[Principal, Depends(require("viewer"))]) -> Response:
+    """Capacity, what runs, and how tightly runs are held."""
+    return FastJson(operations.describe_pool(ctx))

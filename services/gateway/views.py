@@ -1,0 +1,105 @@
+"""Stored records as the API shows them (trimtab.results.JobView and friends), as plain dictionaries.
+
+Built by hand and not through pydantic, because a listing of hundreds is on the hot path; a contract test validates the
+output against the published models.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from services.store.types import AttemptRecord, EventRecord, JobRecord
+from trimtab.results import JobState
+
+
+class FastJson(Response):
+    """JSON by orjson."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """Bytes of `content`."""
+        return orjson.dumps(content)
+
+
+def when(us: int | None) -> str | None:
+    """RFC 3339 in UTC."""
+    if us is None:
+        return None
+    moment = datetime.datetime.fromtimestamp(us // 1_000_000, datetime.UTC).replace(microsecond=us % 1_000_000)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def job_view(job: JobRecord, now_us: int) -> dict[str, Any]:
+    """A job without spec and result."""
+    base = f"/v1/jobs/{job.id}"
+    links = {"self": base, "events": f"{base}/events", "input": f"{base}/input", "page": f"/jobs/{job.id}"}
+    if job.state in (JobState.SUCCEEDED, JobState.FAILED):
+        links["result"] = f"{base}/result"
+    age = None
+    if job.state is JobState.RUNNING and job.heartbeat_us is not None:
+        age = max(0.0, (now_us - job.heartbeat_us) / 1e6)
+    checked = (job.result or {}).get("verification", {}).get("status") if job.result else None
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "state": job.state.value,
+        "labels": dict(job.labels),
+        "priority": job.priority,
+        "seed": job.seed,
+        "budget": dict(job.budget),
+        "created_at": when(job.created_us),
+        "started_at": when(job.started_us),
+        "finished_at": when(job.finished_us),
+        "attempt": job.attempt,
+        "max_attempts": job.max_attempts,
+        "stop_requested": job.stop_requested,
+        "cancel_requested": job.cancel_requested,
+        "phase": job.phase,
+        "heartbeat_age_s": age,
+        "best": dict(job.best) if job.best is not None else None,
+        "termination": dict(job.termination) if job.termination is not None else None,
+        "verification_status": checked,
+        "links": links,
+    }
+
+
+def event_view(event: EventRecord) -> dict[str, Any]:
+    """One event."""
+    return {
+        "job_id": event.job_id,
+        "seq": event.seq,
+        "type": event.type.value,
+        "at": when(event.at_us),
+        "data": dict(event.data),
+    }
+
+
+def attempt_view(attempt: AttemptRecord) -> dict[str, Any]:
+    """One attempt."""
+    return {
+        "number": attempt.number,
+        "fence": attempt.fence,
+        "worker": attempt.worker,
+        "started_at": when(attempt.started_us),
+        "ended_at": when(attempt.ended_us),
+        "outcome": attempt.outcome,
+    }
+
+
+def input_view(job: JobRecord) -> dict[str, Any]:
+    """The request that repeats this job: POST it to /v1/jobs."""
+    return {
+        "kind": job.kind,
+        "spec": dict(job.spec),
+        "budget": dict(job.budget),
+        "seed": job.seed,
+        "priority": job.priority,
+        "labels": dict(job.labels),
+        "max_attempts": job.max_attempts,
+        "webhook": dict(job.webhook) if job.webhook is not None else None,
+    }
