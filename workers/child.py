@@ -41,7 +41,9 @@ def main(argv: list[str]) -> None:
     channel = _take_over_stdin()
     began = time.monotonic()
     for name in filter(None, given.preload.split(",")):
-        importlib.import_module(name)
+        # Preloading only saves time. What cannot be imported fails the jobs that need it, with its own message.
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
     channel.send({"type": "ready", "pid": os.getpid(), "startup_s": time.monotonic() - began})
     task = channel.read()
     if task is None:
