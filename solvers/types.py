@@ -71,7 +71,7 @@ class MilpModel:
             object.__setattr__(self, field_name, array)
         if self.indptr[0] != 0 or self.indptr[-1] != len(self.data) or np.any(np.diff(self.indptr) < 0):
             raise ValueError("indptr wants 0 = indptr[0] ≤ … ≤ indptr[m] = nnz")
-        if len(self.indices) and not (0 <= self.indices.min() and self.indices.max() < n):
+        if len(self.indices) and not (self.indices.min() >= 0 and self.indices.max() < n):
             raise ValueError(f"indices want columns in [0, {n})")
         if not (np.isfinite(self.c).all() and np.isfinite(self.data).all() and math.isfinite(self.offset)):
             raise ValueError("costs, coefficients and offset want finite numbers")
@@ -115,7 +115,9 @@ class MilpModel:
 
     def activity(self, x: Floats) -> Floats:
         """(m,) A x."""
-        return np.bincount(self.row_of_entry, weights=self.data * x[self.indices], minlength=self.m)
+        return np.bincount(self.row_of_entry, weights=self.data * x[self.indices], minlength=self.m).astype(
+            np.float64, copy=False
+        )
 
     def in_user_sense(self, value: float) -> float:
         """An objective or bound as the model's author counts it. Its own inverse."""
