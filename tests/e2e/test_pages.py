@@ -68,7 +68,7 @@ def test_submit_watch_stop_verify(site: Site, open_page: Open) -> None:
     page.fill("[name='labels']", "from=<script>window.hacked=1</script>")
     page.click(".form-end button", loads=True)
     page.wait("document.querySelector('[data-curve]').dataset.points >= 3", 30)
-    assert state_of(page) == "RUNNING"
+    page.wait("document.querySelector('#live').dataset.state === 'RUNNING'")
     first = page.eval("+document.querySelector('[data-curve]').dataset.points")
     page.wait(f"+document.querySelector('[data-curve]').dataset.points >= {first + 3}")
     page.wait("document.querySelector('.data tbody')?.rows.length >= 3")  # the same points as a table

@@ -59,6 +59,7 @@
         attempt = state.attempt;
         curve.reset();
       }
+      lastRefresh = -1000; // a change of state is shown at once
       if (live) soon();
     });
     on("phase", () => live && soon());
