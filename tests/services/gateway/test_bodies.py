@@ -97,7 +97,9 @@ def test_no_route_and_no_method_are_problems(anonymous: TestClient) -> None:
     [(gzip.compress(bytes(2**24)), 413), (gzip.compress(b"x" * 999)[:-5], 422), (b"x" * (2**22 + 1), 413)],
     ids=["bomb", "truncated", "too large"],
 )
-def test_bad_uploads_leave_nothing(anonymous: TestClient, settings: Settings, key: Key, body: bytes, status: int) -> None:
+def test_bad_uploads_leave_nothing(
+    anonymous: TestClient, settings: Settings, key: Key, body: bytes, status: int
+) -> None:
     name = "m.mps.gz" if body[:2] == b"\x1f\x8b" else "m.mps"
     assert anonymous.post(f"/v1/artifacts?name={name}", content=iter([body]), headers=key()).status_code == status
     blobs: Path = settings.data_dir / "blobs"

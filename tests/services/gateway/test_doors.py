@@ -55,9 +55,13 @@ def test_another_tenants_job_is_nowhere(anonymous: TestClient, key: Key) -> None
     mine, theirs = key("acme"), key("other")
     job = anonymous.post("/v1/jobs", json=JOB, headers=mine).json()["id"]
     file = anonymous.post("/v1/artifacts?name=a.lp", content=b"x", headers=mine).json()["digest"]
-    gets = [f"/v1/jobs/{job}{tail}" for tail in ("", "/wait", "/events", "/result", "/input", "/attempts", "/artifacts/a")]
+    gets = [
+        f"/v1/jobs/{job}{tail}" for tail in ("", "/wait", "/events", "/result", "/input", "/attempts", "/artifacts/a")
+    ]
     calls = [("GET", path) for path in [*gets, f"/v1/artifacts/{file}", f"/v1/artifacts/{file}/content"]]
-    calls += [("POST", f"/v1/jobs/{job}/{verb}") for verb in ("cancel", "stop", "retry")] + [("DELETE", f"/v1/jobs/{job}")]
+    calls += [("POST", f"/v1/jobs/{job}/{verb}") for verb in ("cancel", "stop", "retry")] + [
+        ("DELETE", f"/v1/jobs/{job}")
+    ]
     for method, path in calls:
         assert anonymous.request(method, path, headers=theirs).status_code == 404, path
     assert anonymous.get("/v1/jobs", headers=theirs).json()["items"] == []

@@ -1,0 +1,41 @@
+"""schemathesis against our own description: no 5xx, only documented answers."""
+
+from __future__ import annotations
+
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as hypothesis_settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
+
+
+def test_our_own_description(anonymous: TestClient, admin: dict[str, str], request: pytest.FixtureRequest) -> None:
+    schema = schemathesis.openapi.from_asgi("/openapi.json", anonymous.app)
+    operations = [found.ok() for found in schema.get_all_operations()]
+    operations = [o for o in operations if not o.path.endswith(("/wait", "/events"))]  # they wait by design
+    each = max(3, round(10_000 * request.config.getoption("--scale") / len(operations)))
+    faults: dict[str, str] = {}
+    for operation in operations:
+
+        @hypothesis_settings(
+            max_examples=each,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy())
+        def run(case: schemathesis.Case) -> None:
+            answer = case.call(base_url="http://127.0.0.1", session=anonymous, headers=admin)
+            case.validate_response(answer, checks=CHECKS)
+
+        try:
+            run()
+        except Exception as error:  # every operation's fault is told, not the first alone
+            faults[operation.label] = str(error)[:300]
+    assert faults == {}
