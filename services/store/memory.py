@@ -105,13 +105,13 @@ class MemoryStore:
         require_storable(jobs=jobs, idempotency=idempotency)
         now = self._now()
         tenant = sole_tenant(jobs)
+        # Encoded before anything is stored: all or none. Ids before the key is looked up, as the SQL stores must.
+        steps = [changes.born(through_json(job), self._new_id(), now) for job in jobs]
         if idempotency is not None:
             known = self._keys.get((tenant, idempotency.key))
             if known is not None and known.expires_us > now:
                 require_same_request(idempotency, known.request_digest)
                 return [self._replayed(job_id, idempotency.key) for job_id in known.job_ids]
-        # Encoded before anything is stored: all or none.
-        steps = [changes.born(through_json(job), self._new_id(), now) for job in jobs]
         for job, step in zip(jobs, steps, strict=True):
             self._write(step, now)
             self._inputs[step.job.id] = tuple(dict.fromkeys(job.artifacts))

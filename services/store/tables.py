@@ -42,14 +42,9 @@ class Job(Base, table=True):
 
     __tablename__ = "job"
     __table_args__ = (
-        # claim: the due job of highest priority, then the oldest
-        Index(
-            "ix_job_claim",
-            "rank",
-            "id",
-            sqlite_where=text("state = 'QUEUED'"),
-            postgresql_where=text("state = 'QUEUED'"),
-        ),
+        # claim: the due job of highest priority, then the oldest. Not a partial index on (rank, id): without an equality
+        # SQLite's planner takes ix_job_state_id instead and sorts the whole queue (60 ms at 100,000 jobs).
+        Index("ix_job_claim", "state", "rank", "id"),
         # sweep: leases that ran out
         Index(
             "ix_job_lease",

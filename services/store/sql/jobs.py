@@ -71,7 +71,7 @@ def list_jobs(tx: Tx, where: JobFilter, limit: int, before_id: str | None) -> li
     if where.tenant is not None:
         query = query.where(job.c.tenant == where.tenant)
     if where.states:
-        query = query.where(job.c.state.in_([state.value for state in where.states]))
+        query = query.where(job.c.state.in_([str(state) for state in where.states]))
     if where.kinds:
         query = query.where(job.c.kind.in_(list(where.kinds)))
     if where.created_after_us is not None:

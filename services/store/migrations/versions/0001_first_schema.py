@@ -92,13 +92,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_job_claim",
-            ["rank", "id"],
-            unique=False,
-            sqlite_where=sa.text("state = 'QUEUED'"),
-            postgresql_where=sa.text("state = 'QUEUED'"),
-        )
+        batch_op.create_index("ix_job_claim", ["state", "rank", "id"], unique=False)
         batch_op.create_index(
             "ix_job_lease",
             ["lease_until_us"],

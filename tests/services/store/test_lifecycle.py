@@ -1,0 +1,111 @@
+"""The transition function: what must hold for every job, and the documentation's table derived from it."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.store.lifecycle import Facts, IllegalMove, Verb, move
+from trimtab.results import JobState
+
+DOC = Path(__file__).parents[3] / "deploy" / "docs" / "job-lifecycle.md"
+
+any_facts = st.builds(
+    Facts,
+    state=st.sampled_from(JobState),
+    attempt=st.integers(0, 5),
+    max_attempts=st.integers(1, 5),
+    stop_requested=st.booleans(),
+    cancel_requested=st.booleans(),
+)
+
+
+def outcomes(state: JobState, verb: Verb) -> set[str]:
+    """Every state `verb` may lead to from `state`, with the request flags it sets."""
+    found = set()
+    for attempt, stop, cancel in itertools.product((1, 3), (False, True), (False, True)):
+        facts = Facts(state=state, attempt=attempt, max_attempts=3, stop_requested=stop, cancel_requested=cancel)
+        try:
+            after = move(facts, verb)
+        except IllegalMove:
+            return set()
+        asked = "stop" if after.stop_requested > stop else "cancel" if after.cancel_requested > cancel else ""
+        found.add(
+            after.state.value if after.state is not state else f"{state.value} + {asked} request" if asked else ""
+        )
+    return found - {""}
+
+
+def table() -> str:
+    """The documentation's table."""
+    head = ["state", *(verb.value for verb in Verb)]
+    lines = [head, ["---"] * len(head)]
+    for state in JobState:
+        cells = (" or ".join(sorted(outcomes(state, verb))) or "-" for verb in Verb)
+        lines.append([f"**{state.value}**", *cells])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def test_the_documented_table_is_the_functions_own() -> None:
+    text = DOC.read_text()
+    written = text.split("<!-- table begins -->\n")[1].split("\n<!-- table ends -->")[0]
+    assert written == table(), f"put this into {DOC.name}:\n{table()}"
+
+
+@given(any_facts, st.sampled_from(Verb))
+def test_ended_jobs_move_only_by_redrive_and_successes_never(facts: Facts, verb: Verb) -> None:
+    if facts.state is JobState.SUCCEEDED or (facts.state.is_terminal and verb is not Verb.REDRIVE):
+        with pytest.raises(IllegalMove):
+            move(facts, verb)
+
+
+@given(any_facts, st.sampled_from(Verb))
+def test_leases_begin_by_claim_and_end_with_running(facts: Facts, verb: Verb) -> None:
+    try:
+        after = move(facts, verb)
+    except IllegalMove:
+        return
+    if after.state is JobState.RUNNING:
+        assert verb is Verb.CLAIM or facts.state is JobState.RUNNING
+        assert not after.releases_lease
+    else:
+        assert after.releases_lease
+
+
+@given(any_facts, st.sampled_from(Verb))
+def test_a_request_is_forgotten_only_by_redrive(facts: Facts, verb: Verb) -> None:
+    try:
+        after = move(facts, verb)
+    except IllegalMove:
+        return
+    if verb is Verb.REDRIVE:
+        assert (after.stop_requested, after.cancel_requested, after.resets_attempts) == (False, False, True)
+    else:
+        assert after.stop_requested >= facts.stop_requested
+        assert after.cancel_requested >= facts.cancel_requested
+
+
+@given(any_facts)
+def test_a_queued_job_ends_at_its_owners_word(facts: Facts) -> None:
+    if facts.state is JobState.QUEUED:
+        assert move(facts, Verb.CANCEL).state is move(facts, Verb.STOP).state is JobState.CANCELLED
+
+
+@given(any_facts)
+def test_a_lost_attempt_is_bounded_and_never_outlives_a_request(facts: Facts) -> None:
+    if facts.state is not JobState.RUNNING:
+        return
+    after = move(facts, Verb.LOSE).state
+    if facts.stop_requested or facts.cancel_requested:
+        assert after is JobState.CANCELLED
+    else:
+        assert after is (JobState.DEAD if facts.attempt >= facts.max_attempts else JobState.QUEUED)
+
+
+def test_a_refusal_says_what_is_allowed() -> None:
+    with pytest.raises(IllegalMove, match="cannot cancel a job that is DEAD; it allows redrive"):
+        move(Facts(state=JobState.DEAD, attempt=3, max_attempts=3), Verb.CANCEL)
