@@ -27,6 +27,8 @@ from workers.types import Execution, Executor, Limits, Outcome, OutcomeStatus, T
 
 log = structlog.get_logger("trimtab.dispatcher")
 Json = dict[str, Any]
+MAX_WAITING = 2_000  # events kept while the store is away; a run says at most some ten a second
+LAST_WORD_S = 5.0  # at shutdown: how long an end that is being written may take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,18 +75,31 @@ class _Attempt:
         self._job = claim.job
         self._claim = claim
         self._execution = execution
+        # An execution that was cancelled says only that. Who wanted it, and so what becomes of the job, is known here.
+        self._owner_cancelled = False
+        self._forgotten = False
+        self._given_up = "the executor ended the run"
 
     async def run(self) -> None:
         keeper = asyncio.create_task(self._keep_lease())
+        recording: asyncio.Task[None] | None = None
         try:
             await self._forward_events()
             outcome = await self._execution.result()
             keeper.cancel()
-            await _record(self._tools, self._claim, outcome)
+            if self._forgotten:
+                return
+            recording = asyncio.create_task(_record(self._tools, self._claim, self._judged(outcome)))
+            await asyncio.shield(recording)
         except StaleFence:
             log.warning("lease has passed on; this attempt is forgotten", job=self._job.id, fence=self._claim.fence)
             await self._execution.cancel()
         except asyncio.CancelledError:
+            if recording is not None:
+                # The run has ended already: its result is worth a moment. Without it the lease runs out, and it runs again.
+                await asyncio.wait({recording}, timeout=LAST_WORD_S)
+                recording.cancel()
+                raise
             # The dispatcher is closing: the job goes back to the queue at once, not when its lease runs out.
             await self._execution.cancel()
             detail = "the dispatcher was shut down"
@@ -96,6 +111,13 @@ class _Attempt:
         finally:
             keeper.cancel()
             self._tools.bus.notify(self._job.id)
+
+    def _judged(self, outcome: Outcome) -> Outcome:
+        """A run that was killed without its owner's word is lost, not cancelled: another attempt follows."""
+        if outcome.status is not OutcomeStatus.CANCELLED or self._owner_cancelled:
+            return outcome
+        lost = _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, self._given_up)
+        return replace(lost, usage=outcome.usage)
 
     async def _complete(self, outcome: Outcome, delay_s: float) -> None:
         await self._tools.store.complete(self._job.id, self._claim.fence, _completion(outcome, retry_delay_s=delay_s))
@@ -110,6 +132,8 @@ class _Attempt:
             nonlocal ended
             try:
                 async for progress in self._execution.events():
+                    if len(waiting) >= MAX_WAITING:
+                        del waiting[0]
                     waiting.append(NewEvent(type=progress.type, data=dict(progress.data)))
                     wake.set()
             finally:
@@ -152,6 +176,7 @@ class _Attempt:
                 silent_s = self._execution.silent_s
                 if silent_s > 2 * tools.lease_s:
                     log.warning("child is silent; killed", job=self._job.id, silent_s=round(silent_s, 1))
+                    self._given_up = f"the run was silent for {silent_s:.1f} s and was killed"
                     await self._execution.cancel()
                     return
                 beat_due = asyncio.get_running_loop().time() >= next_beat
@@ -170,11 +195,14 @@ class _Attempt:
                     continue
                 except (StaleFence, NotFound):
                     log.warning("lease lost; attempt killed", job=self._job.id, fence=self._claim.fence)
+                    # Nothing is written any more, even though a fence that was not swept yet would be taken.
+                    self._forgotten = True
                     await self._execution.cancel()
                     return
                 if beat_due:
                     next_beat = asyncio.get_running_loop().time() + tools.heartbeat_s
                 if cancel:
+                    self._owner_cancelled = True
                     await self._execution.cancel()
                     return
                 if stop and not stopped:

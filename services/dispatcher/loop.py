@@ -83,7 +83,11 @@ class Dispatcher:
     async def close(self) -> None:
         """Stop claiming, kill what runs and give its jobs back to the queue."""
         self._closing = True
-        for loop in self._loops:
+        claiming, *others = self._loops or [asyncio.create_task(asyncio.sleep(0))]
+        # Not cancelled but asked: a claim that the store has just granted must not be left without its runner.
+        self._bus.notify(QUEUE)
+        await asyncio.wait({claiming}, timeout=5.0)
+        for loop in (claiming, *others):
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         for attempt in list(self._attempts):
@@ -108,7 +112,7 @@ class Dispatcher:
 
     async def _claim_for_ever(self) -> None:
         with self._bus.listen(QUEUE) as changed:
-            while True:
+            while not self._closing:
                 changed.clear()
                 room = self._executor.capacity - len(self._attempts)
                 claims: list[Claim] = []
@@ -119,12 +123,20 @@ class Dispatcher:
                         )
                     except ServiceError as error:
                         log.warning("claim failed; trying again", error=str(error))
-                        await asyncio.sleep(error.retry_after_s or 1.0)
+                        await self._pause(error.retry_after_s or 1.0)
+                        continue
+                    except Exception:  # one bad answer must not end the loop: nothing would run any more
+                        log.exception("claim broke; trying again")
+                        await self._pause(1.0)
                         continue
                 for claim in claims:
                     self._begin(claim)
-                if not claims:
+                if not claims and not self._closing:
                     await wait_for(changed, CLAIM_POLL_S)
+
+    async def _pause(self, seconds: float) -> None:
+        if not self._closing:
+            await asyncio.sleep(seconds)
 
     def _begin(self, claim: Claim) -> None:
         log.info("job claimed", job=claim.job.id, kind=claim.job.kind, attempt=claim.job.attempt, fence=claim.fence)
