@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import schemathesis
 from fastapi.testclient import TestClient
@@ -19,6 +21,7 @@ def test_our_own_description(anonymous: TestClient, admin: dict[str, str], reque
     operations = [o for o in operations if not o.path.endswith(("/wait", "/events"))]  # they wait by design
     each = max(3, round(10_000 * request.config.getoption("--scale") / len(operations)))
     faults: dict[str, str] = {}
+    statuses: Counter[int] = Counter()
     for operation in operations:
 
         @hypothesis_settings(
@@ -32,10 +35,14 @@ def test_our_own_description(anonymous: TestClient, admin: dict[str, str], reque
         @given(case=operation.as_strategy())
         def run(case: schemathesis.Case) -> None:
             answer = case.call(base_url="http://127.0.0.1", session=anonymous, headers=admin)
+            statuses[answer.status_code] += 1
             case.validate_response(answer, checks=CHECKS)
 
         try:
             run()
         except Exception as error:  # every operation's fault is told, not the first alone
             faults[operation.label] = str(error)[:300]
+    print(dict(statuses))
     assert faults == {}
+    assert statuses.total() >= each  # it did run, ...
+    assert statuses[401] < statuses.total() / 10  # ... and past the door
