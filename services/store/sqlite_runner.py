@@ -65,6 +65,7 @@ class SqliteRunner:
         """Lock the file, migrate, start the threads."""
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         await asyncio.to_thread(self._prepare)
+        self._requests = queue.SimpleQueue()  # an open that failed may have left a closing mark in the old one
         self._writer = threading.Thread(
             target=self._write_loop,
             args=(asyncio.get_running_loop(), opened),

@@ -149,8 +149,18 @@ def test_a_second_process_on_the_same_file_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused_clearly(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite3"
     path.write_bytes(b"this is not a database" * 100)
-    with pytest.raises(StoreUnavailable, match="damaged"):
-        asyncio.run(SqlStore.on_sqlite(path).open())
+
+    async def main() -> None:
+        store = SqlStore.on_sqlite(path)
+        with pytest.raises(StoreUnavailable, match="damaged"):
+            await store.open()
+        await store.close()
+        path.unlink()
+        await store.open()  # and it works once the file is out of the way
+        assert not (await store.submit(new_job())).replayed
+        await store.close()
+
+    asyncio.run(main())
     folder = tmp_path / "file"
     folder.write_text("")
     with pytest.raises(StoreUnavailable, match="data folder"):
