@@ -212,7 +212,7 @@ def test_three_stores_in_step(trio: Trio, scale: float) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=max(5, round(FULL_EXAMPLES * scale / 2)),
+            max_examples=max(5, round(FULL_EXAMPLES * scale)),
             stateful_step_count=STEPS if scale >= 0.1 else 25,
             deadline=None,
             suppress_health_check=list(HealthCheck),
