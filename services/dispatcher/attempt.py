@@ -102,11 +102,9 @@ class _Attempt:
                 raise
             # The dispatcher is closing: the job goes back to the queue at once, not when its lease runs out.
             await self._execution.cancel()
-            detail = "the dispatcher was shut down"
-            with contextlib.suppress(ServiceError):
-                await asyncio.shield(
-                    self._complete(_outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, detail), delay_s=0.0)
-                )
+            with contextlib.suppress(ServiceError, TimeoutError):
+                async with asyncio.timeout(LAST_WORD_S):
+                    await self._hand_back()
             raise
         finally:
             keeper.cancel()
@@ -119,8 +117,14 @@ class _Attempt:
         lost = _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, self._given_up)
         return replace(lost, usage=outcome.usage)
 
-    async def _complete(self, outcome: Outcome, delay_s: float) -> None:
-        await self._tools.store.complete(self._job.id, self._claim.fence, _completion(outcome, retry_delay_s=delay_s))
+    async def _hand_back(self) -> None:
+        lost = _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, "the dispatcher was shut down")
+        while True:
+            try:
+                await self._tools.store.complete(self._job.id, self._claim.fence, _completion(lost, retry_delay_s=0.0))
+                return
+            except StoreUnavailable as error:
+                await asyncio.sleep(min(error.retry_after_s or 1.0, 1.0))
 
     async def _forward_events(self) -> None:
         """Append what the child says: one append at a time; what comes meanwhile goes into the next."""
@@ -169,6 +173,7 @@ class _Attempt:
         # Between heartbeats only another process' words are looked for; with one process the bus tells at once.
         next_beat = asyncio.get_running_loop().time() + tools.heartbeat_s
         with tools.bus.listen(self._job.id) as changed:
+            changed.set()  # listen first, read second: a cancel between the claim and here must not wait for a heartbeat
             while True:
                 left = next_beat - asyncio.get_running_loop().time()
                 woken = await wait_for(changed, max(0.01, min(left, tools.signal_poll_s)))
