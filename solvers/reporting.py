@@ -1,0 +1,180 @@
+"""What the three solvers share: one watch over a running solve, and one way to say how it ended."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from solvers.types import (
+    Floats,
+    MilpModel,
+    OnBound,
+    OnIncumbent,
+    SolveParams,
+    SolveResult,
+    Stop,
+)
+from trimtab.results import Limit, Reason, Termination
+
+IMPROVEMENT = 1e-9  # relative; smaller steps are rounding noise and are not reported
+
+PROOF_RELATIVE = 1e-6
+PROOF_ABSOLUTE = 1e-6
+
+
+class Watch:
+    """Keeps incumbents and bounds monotone, asks `stop`, and catches what callbacks raise.
+
+    An exception must not fly through native frames: it is kept, the solve is stopped, and `raise_pending` raises it
+    once the solver has returned.
+    """
+
+    def __init__(
+        self,
+        model: MilpModel,
+        params: SolveParams,
+        *,
+        on_incumbent: OnIncumbent | None,
+        on_bound: OnBound | None,
+        stop: Stop | None,
+    ) -> None:
+        self._model = model
+        self._on_incumbent = on_incumbent
+        self._on_bound = on_bound
+        self._stop = stop
+        self._began = time.monotonic()
+        self._cutoff = math.inf if params.cutoff is None else params.cutoff
+        self._lock = threading.Lock()
+        self._pending: BaseException | None = None
+        self.stopped = False
+        self.best: float | None = None
+        self.best_x: Floats | None = None
+        self.bound = -math.inf
+        self.solutions = 0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the solve began."""
+        return time.monotonic() - self._began
+
+    def solution(self, x: Floats) -> None:
+        """A solution by the solver's word. Integers are rounded and the objective is recomputed from the model."""
+        x = rounded(self._model, x)
+        objective = self._model.objective(x)
+        if objective >= self._cutoff:
+            return  # solvers may come across such solutions on their way
+        with self._lock:
+            if self.best is not None and objective >= self.best - IMPROVEMENT * max(1.0, abs(self.best)):
+                return
+            self.best, self.best_x = objective, x
+            self.solutions += 1
+            callback = self._on_incumbent
+            if callback is not None:
+                self._guard(lambda: callback(objective, x))
+
+    def dual_bound(self, bound: float) -> None:
+        """A bound by the solver's word."""
+        # Beyond 1e19 a solver means "none yet".
+        if not math.isfinite(bound) or abs(bound) >= 1e19:
+            return
+        with self._lock:
+            if bound <= self.bound + IMPROVEMENT * max(1.0, abs(self.bound) if math.isfinite(self.bound) else 0.0):
+                return
+            self.bound = bound
+            callback = self._on_bound
+            if callback is not None:
+                self._guard(lambda: callback(bound))
+
+    def should_stop(self) -> bool:
+        """True once the owner said stop or a callback raised."""
+        if self._pending is not None:
+            return True
+        stop = self._stop
+        if not self.stopped and stop is not None:
+
+            def ask() -> None:
+                self.stopped = bool(stop())
+
+            self._guard(ask)
+        return self.stopped or self._pending is not None
+
+    def guard(self, call: Callable[[], None]) -> None:
+        """Run a callback whose exception must wait until the solver has returned."""
+        self._guard(call)
+
+    def raise_pending(self) -> None:
+        """Raise what a callback raised."""
+        if self._pending is not None:
+            raise self._pending
+
+    def _guard(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except BaseException as error:  # re-raised by raise_pending
+            if self._pending is None:
+                self._pending = error
+
+
+def rounded(model: MilpModel, x: Floats) -> Floats:
+    """A copy of x with integers rounded, fixed noise at bounds removed, and no negative zero."""
+    x = np.where(model.integrality, np.rint(x), x)
+    return np.clip(x, model.col_lower, model.col_upper) + 0.0
+
+
+def finish(
+    watch: Watch,
+    params: SolveParams,
+    *,
+    solver: str,
+    reason: Reason,
+    limit: Limit | None = None,
+    detail: str = "",
+    nodes: int = 0,
+) -> SolveResult:
+    """The result of a solve, with the solver's word held against its own numbers.
+
+    `reason` says what the solver claims; FEASIBLE and NO_SOLUTION_FOUND are told apart here. OPTIMAL with a gap left
+    open (because a gap was allowed) becomes FEASIBLE with limit TARGET_GAP.
+    """
+    watch.raise_pending()
+    primal, x, bound = watch.best, watch.best_x, watch.bound
+    if reason is Reason.OPTIMAL:
+        if primal is None:
+            # With a cutoff, "optimal" may mean that the optimum does not beat it.
+            reason = Reason.INFEASIBLE if params.cutoff is not None else Reason.NUMERICAL_ERROR
+        elif primal - bound > max(PROOF_ABSOLUTE, PROOF_RELATIVE * abs(primal)):
+            reason, limit = Reason.FEASIBLE, Limit.TARGET_GAP
+    if reason is Reason.INFEASIBLE and params.cutoff is not None:
+        bound = max(bound, params.cutoff)
+    if reason in (Reason.FEASIBLE, Reason.NO_SOLUTION_FOUND):
+        reason = Reason.NO_SOLUTION_FOUND if x is None else Reason.FEASIBLE
+    if reason in (Reason.INFEASIBLE, Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED):
+        primal, x = None, None
+    if primal is not None and math.isfinite(bound):
+        bound = min(bound, primal)  # a bound may overshoot the optimum by the tolerance
+    return SolveResult(
+        termination=Termination(reason=reason, limit=limit, detail=detail),
+        primal=primal,
+        dual_bound=bound if math.isfinite(bound) else None,
+        x=x,
+        solver=solver,
+        elapsed_s=watch.elapsed_s,
+        nodes=nodes,
+        solutions=watch.solutions,
+    )
+
+
+def without_variables(model: MilpModel, watch: Watch, params: SolveParams, *, solver: str) -> SolveResult:
+    """The answer for n = 0, which solvers treat each in their own way: the empty point, if every row admits 0."""
+    feasible = bool(np.all(model.row_lower <= 0.0) and np.all(model.row_upper >= 0.0))
+    if not feasible or (params.cutoff is not None and model.offset >= params.cutoff):
+        return finish(
+            watch, params, solver=solver, reason=Reason.INFEASIBLE, detail="no variables, and a row excludes 0"
+        )
+    watch.solution(np.zeros(0))
+    watch.dual_bound(model.offset)
+    return finish(watch, params, solver=solver, reason=Reason.OPTIMAL, detail="no variables")
