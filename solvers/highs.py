@@ -30,7 +30,7 @@ from trimtab.results import Limit, Reason
 
 _STATUS = highspy.HighsModelStatus
 _EVENT = cb.HighsCallbackType
-_OPTIMAL_OR_NOT = {
+REASONS = {
     _STATUS.kOptimal: (Reason.OPTIMAL, None),
     _STATUS.kInfeasible: (Reason.INFEASIBLE, None),
     _STATUS.kUnbounded: (Reason.UNBOUNDED, None),
@@ -185,7 +185,7 @@ def _result(engine: Any, model: MilpModel, watch: Watch, params: SolveParams) ->
     status = engine.getModelStatus()
     info = engine.getInfo()
     integer = bool(model.integrality.any())
-    reason, limit = _OPTIMAL_OR_NOT.get(status, (Reason.NUMERICAL_ERROR, None))
+    reason, limit = REASONS.get(status, (Reason.NUMERICAL_ERROR, None))
     feasible = info.primal_solution_status == int(highspy.SolutionStatus.kSolutionStatusFeasible)
     if feasible and reason in (Reason.OPTIMAL, Reason.FEASIBLE):
         watch.solution(np.array(engine.getSolution().col_value, dtype=np.float64))

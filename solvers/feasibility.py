@@ -1,0 +1,84 @@
+"""Quick float feasibility of a point, for the search's own use. The verdict that counts comes from `solvers.exact`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from solvers.types import FEASIBILITY_TOLERANCE, INTEGRALITY_TOLERANCE, Bools, Floats, MilpModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation:
+    """How far a point is from feasible. Row and bound violations are relative: divided by max(1, |side|)."""
+
+    rows: float
+    bounds: float
+    integrality: float  # largest distance of an integer variable to the nearest integer
+    worst_row: int | None  # index of the most violated row; None when no row is violated
+    finite: bool = True
+
+    @property
+    def feasible(self) -> bool:
+        """Within the tolerances of the field, 1e-6 each."""
+        return (
+            self.finite
+            and self.rows <= FEASIBILITY_TOLERANCE
+            and self.bounds <= FEASIBILITY_TOLERANCE
+            and self.integrality <= INTEGRALITY_TOLERANCE
+        )
+
+
+def violation(model: MilpModel, x: Floats) -> Violation:
+    """Measure a point of shape (n,)."""
+    if x.shape != (model.n,):
+        raise ValueError(f"x wants shape ({model.n},); {x.shape} came")
+    if not np.isfinite(x).all():
+        return Violation(rows=np.inf, bounds=np.inf, integrality=np.inf, worst_row=None, finite=False)
+    rows = row_violations(model, x)
+    worst = int(rows.argmax()) if model.m else None
+    bounds = _outside(x, model.col_lower, model.col_upper)
+    fractions = np.abs(x - np.rint(x))[model.integrality]
+    return Violation(
+        rows=float(rows[worst]) if worst is not None else 0.0,
+        bounds=float(bounds.max(initial=0.0)),
+        integrality=float(fractions.max(initial=0.0)),
+        worst_row=worst if worst is not None and rows[worst] > 0 else None,
+    )
+
+
+def row_violations(model: MilpModel, x: Floats) -> Floats:
+    """(m,) how far each row is outside its sides, relative to max(1, |side|)."""
+    return _outside(model.activity(x), model.row_lower, model.row_upper)
+
+
+def is_feasible(model: MilpModel, x: Floats) -> bool:
+    """True within tolerance."""
+    return violation(model, x).feasible
+
+
+def rows_always_satisfied(model: MilpModel, lower: Floats, upper: Floats) -> Bools:
+    """(m,) True where no point of the box [lower, upper] can violate the row: such rows can be left out of a sub-MIP."""
+    low, high = activity_range(model, lower, upper)
+    slack = 1e-9
+    return (low >= model.row_lower - slack) & (high <= model.row_upper + slack)
+
+
+def activity_range(model: MilpModel, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
+    """(m,), (m,) smallest and largest activity of each row over the box."""
+    with np.errstate(invalid="ignore"):  # a stored zero times an absent bound
+        at_lower = np.nan_to_num(model.data * lower[model.indices], nan=0.0, posinf=np.inf, neginf=-np.inf)
+        at_upper = np.nan_to_num(model.data * upper[model.indices], nan=0.0, posinf=np.inf, neginf=-np.inf)
+    low = np.bincount(model.row_of_entry, weights=np.minimum(at_lower, at_upper), minlength=model.m)
+    high = np.bincount(model.row_of_entry, weights=np.maximum(at_lower, at_upper), minlength=model.m)
+    return low.astype(np.float64, copy=False), high.astype(np.float64, copy=False)
+
+
+def _outside(values: Floats, lower: Floats, upper: Floats) -> Floats:
+    def beyond(side: Floats, by: Floats) -> Floats:
+        # An absent side is infinitely far: by is -inf there, and the scale must not turn that into NaN.
+        scale = np.where(np.isfinite(side), np.maximum(1.0, np.abs(side)), 1.0)
+        return by / scale
+
+    return np.maximum(0.0, np.maximum(beyond(lower, lower - values), beyond(upper, values - upper)))

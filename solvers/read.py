@@ -1,0 +1,241 @@
+"""Reading .mps and .lp files, plain or gzipped, through HiGHS.
+
+The file is hostile until read: call this inside a killable child. What HiGHS shrugs off with a warning (unknown rows,
+duplicates, constants it drops) is refused here, because a model that was half read answers another question than the
+one asked. HiGHS still misreads some files without a word (see deploy/docs/reading-models.md); `solvers.load` therefore
+reads with the exact reader too and compares.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import tempfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import highspy
+import numpy as np
+from highspy import cb
+
+from solvers.errors import ModelError
+from solvers.types import Bools, Floats, MilpModel
+
+Format = Literal["auto", "mps", "lp"]
+
+_CHUNK = 1 << 20
+_SNIFFED = 64 * 1024
+_KEPT_LOG_LINES = 40
+_MPS_START = re.compile(rb"^(NAME|ROWS|OBJSENSE|OBJSENSE_?\w*|OBJNAME|REFROW|FREE)\b", re.IGNORECASE)
+_LP_START = re.compile(rb"^\s*(max|min)(imi[sz]e|imum)?\b", re.IGNORECASE)
+_LOSES_SOMETHING = re.compile(r"ignored|not defined|same name|duplicate|not valid", re.IGNORECASE)
+_HARMLESS = re.compile(r"HighsSparseMatrix|appears more than once in this constraint|No objective row found")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadLimits:
+    """What a file may cost."""
+
+    max_bytes: int = 1 << 30  # after decompression
+    max_columns: int = 50_000_000
+    max_rows: int = 50_000_000
+    max_nonzeros: int = 200_000_000
+
+
+def read_model(
+    path: str | os.PathLike[str],
+    *,
+    format: Format = "auto",
+    name: str | None = None,
+    limits: ReadLimits | None = None,
+    workdir: str | os.PathLike[str] | None = None,
+) -> MilpModel:
+    """The model of a file. `name` is the file's own name where `path` no longer tells (content-addressed stores).
+
+    Raises ModelError. Parts that a `MilpModel` cannot hold but HiGHS reads (quadratic objectives, semi-continuous
+    variables) are listed in `has_unsupported`; what HiGHS cannot read either (SOS, indicators) is a ModelError.
+    """
+    limits = limits or ReadLimits()
+    source = Path(path)
+    shown = name or source.name
+    with tempfile.TemporaryDirectory(prefix="read-", dir=workdir) as scratch:
+        plain = _decompressed(source, Path(scratch) / "content", shown, limits)
+        kind = format if format != "auto" else _format_of(plain, shown)
+        # HiGHS tells the format by the ending and by nothing else.
+        named = Path(scratch) / f"model.{kind}"
+        named.symlink_to(plain.resolve())
+        engine, log = _read_with_highs(named)
+    return _model(engine, log, shown, limits)
+
+
+def _decompressed(source: Path, target: Path, shown: str, limits: ReadLimits) -> Path:
+    """The file itself, or its content when it is gzipped, with the limits kept."""
+    try:
+        size = source.stat().st_size
+        with source.open("rb") as file:
+            magic = file.read(2)
+    except OSError as error:
+        raise ModelError(f"cannot open {shown}: {error.strerror or error}") from error
+    if size == 0:
+        raise ModelError(f"{shown} is empty; wanted an .mps or .lp model")
+    if magic != b"\x1f\x8b":
+        if size > limits.max_bytes:
+            raise ModelError(f"{shown} has {size:,} bytes; at most {limits.max_bytes:,} are read")
+        return source
+    written = 0
+    try:
+        with gzip.open(source, "rb") as packed, target.open("wb") as out:
+            while chunk := packed.read(_CHUNK):
+                written += len(chunk)
+                if written > limits.max_bytes:
+                    raise ModelError(f"{shown} unpacks to more than {limits.max_bytes:,} bytes, the most that is read")
+                out.write(chunk)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ModelError(f"{shown} is a damaged gzip file ({error}); pack it again or send it plain") from error
+    if written == 0:
+        raise ModelError(f"{shown} unpacks to nothing; wanted an .mps or .lp model")
+    return target
+
+
+def _format_of(plain: Path, shown: str) -> Literal["mps", "lp"]:
+    """By the name, then by the first lines that say something."""
+    stem = shown.lower().removesuffix(".gz")
+    if stem.endswith(".mps"):
+        return "mps"
+    if stem.endswith(".lp"):
+        return "lp"
+    with plain.open("rb") as file:
+        head = file.read(_SNIFFED)
+    for line in head.splitlines():
+        stripped = line.strip()
+        if not stripped or stripped.startswith((b"*", b"\\")):
+            continue
+        if _LP_START.match(line):
+            return "lp"
+        if _MPS_START.match(line):
+            return "mps"
+        break
+    raise ModelError(
+        f"cannot tell the format of {shown}: wanted a name ending in .mps or .lp (or .gz of these), or content that "
+        "begins with NAME, ROWS or OBJSENSE (MPS) or with Minimize or Maximize (LP); say the format with the job"
+    )
+
+
+def _read_with_highs(path: Path) -> tuple[Any, list[str]]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            if b"\0" in chunk:
+                raise ModelError("the file holds NUL bytes; wanted text: an .mps or .lp model, plain or gzipped")
+    engine = highspy._core._Highs()
+    engine.setOptionValue("log_to_console", False)
+    log: list[str] = []
+
+    def on_log(_type: Any, message: str, _out: Any, _in: Any, _data: Any) -> None:
+        if len(log) < _KEPT_LOG_LINES and ("WARNING" in message or "ERROR" in message):
+            log.append(message.strip())
+
+    engine.setCallback(on_log, None)
+    engine.startCallback(cb.HighsCallbackType.kCallbackLogging)
+    status = engine.readModel(str(path))
+    engine.setCallback(None, None)
+    if status == highspy.HighsStatus.kError:
+        why = _tidy([line for line in log if "ERROR" in line] or log, path)
+        raise ModelError(f"HiGHS cannot read the file: {why or 'it gives no reason'}")
+    for line in log:
+        if _LOSES_SOMETHING.search(line) and not _HARMLESS.search(line):
+            raise ModelError(f"HiGHS would drop a part of the model: {_tidy([line], path)}")
+    return engine, log
+
+
+def _tidy(lines: list[str], path: Path) -> str:
+    """HiGHS' own words without our scratch path and its marks."""
+    text = " / ".join(lines)
+    text = text.replace(str(path), "the file").replace("WARNING:", "").replace("ERROR:", "")
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(printable.split())[:600]
+
+
+def _model(engine: Any, log: list[str], shown: str, limits: ReadLimits) -> MilpModel:
+    for what, came, most in (
+        ("columns", engine.getNumCol(), limits.max_columns),
+        ("rows", engine.getNumRow(), limits.max_rows),
+        ("coefficients", engine.getNumNz(), limits.max_nonzeros),
+    ):
+        if came > most:
+            raise ModelError(f"{shown} has {came:,} {what}; at most {most:,} are taken")
+    if engine.getNumCol() == 0 and engine.getNumRow() == 0:
+        raise ModelError(f"{shown} holds no variables and no rows")
+    engine.ensureRowwise()
+    lp = engine.getLp()
+    maximize = lp.sense_ == highspy.ObjSense.kMaximize
+    sign = -1.0 if maximize else 1.0
+    integrality, semi = _integrality(lp)
+    col_names, row_names = tuple(lp.col_names_), tuple(lp.row_names_)
+    for what, names in (("variables", col_names), ("rows", row_names)):
+        _refuse_duplicates(what, names, shown)
+    lower, upper = _floats(lp.col_lower_), _floats(lp.col_upper_)
+    _refuse_doubtful_bounds(lower, upper, col_names)
+    unsupported = []
+    if engine.getHessianNumNz():
+        unsupported.append("a quadratic objective")
+    if semi:
+        unsupported.append(f"{semi} semi-continuous or semi-integer variables")
+    matrix = lp.a_matrix_
+    try:
+        return MilpModel(
+            c=_floats(lp.col_cost_) * sign,
+            offset=float(lp.offset_) * sign,
+            col_lower=lower,
+            col_upper=upper,
+            integrality=integrality,
+            indptr=np.array(matrix.start_, dtype=np.int32),
+            indices=np.array(matrix.index_, dtype=np.int32),
+            data=_floats(matrix.value_),
+            row_lower=_floats(lp.row_lower_),
+            row_upper=_floats(lp.row_upper_),
+            maximize=maximize,
+            col_names=col_names or None,
+            row_names=row_names or None,
+            name=str(lp.model_name_)[:200],
+            has_unsupported=tuple(unsupported),
+        )
+    except ValueError as error:
+        raise ModelError(f"{shown}: {error}") from error
+
+
+def _floats(values: Any) -> Floats:
+    return np.array(values, dtype=np.float64)
+
+
+def _integrality(lp: Any) -> tuple[Bools, int]:
+    types = np.array([int(kind) for kind in lp.integrality_], dtype=np.int8)
+    if len(types) == 0:
+        return np.zeros(lp.num_col_, dtype=np.bool_), 0
+    # 0 continuous, 1 integer, 2 semi-continuous, 3 semi-integer, 4 implied integer
+    return np.isin(types, (1, 3, 4)), int(np.isin(types, (2, 3)).sum())
+
+
+def _refuse_duplicates(what: str, names: tuple[str, ...], shown: str) -> None:
+    if len(set(names)) == len(names):
+        return
+    seen: set[str] = set()
+    for each in names:
+        if each in seen:
+            raise ModelError(f"{shown} gives two {what} the name {each[:100]!r}; wanted a name of its own for each")
+        seen.add(each)
+
+
+def _refuse_doubtful_bounds(lower: Floats, upper: Floats, names: tuple[str, ...]) -> None:
+    # Is the lower bound 0 or -inf when only a negative upper one is given? Readers of MPS and LP answer differently,
+    # so the author must say it. HiGHS answers 0 (no solution), CPLEX -inf.
+    doubtful = np.flatnonzero((upper < 0) & (lower == 0))
+    if len(doubtful):
+        column = int(doubtful[0])
+        which = names[column] if names else f"number {column + 1}"
+        raise ModelError(
+            f"variable {which[:100]!r} has the upper bound {upper[column]:g} and no lower bound below it; readers "
+            "disagree whether its lower bound is then 0 or -infinity: state the lower bound in the file"
+        )
