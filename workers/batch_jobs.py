@@ -1,0 +1,145 @@
+"""Lines of a jobs file become tasks. Everything a line holds is hostile until parsed.
+
+A line is a job request as on the wire; besides, for an input file `NAME` of the spec it may say `"NAME_path": "models/a.mps"`,
+relative to the jobs file, instead of an uploaded artifact:
+
+    {"id": "a", "kind": "ilp", "spec": {"model_path": "models/a.mps"}, "budget": {"seconds": 60}, "seed": 1}
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from search.domains import KINDS, Kind
+from trimtab.specs.common import JobRequest, request_model
+
+MAX_LINE_BYTES = 16 * 2**20
+MAX_ID_CHARS = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchJob:
+    """A line that can be run, or `problem` says why not."""
+
+    id: str
+    line: int
+    digest: str  # of the request as validated, with its files' digests: the same digest is the same run
+    kind: str = ""
+    request: JobRequest | None = None
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+    problem: str = ""
+
+
+class BadBatch(ValueError):
+    """The jobs file as a whole makes no sense."""
+
+
+def read_jobs(path: Path, *, kinds: Mapping[str, Kind] = KINDS) -> list[BatchJob]:
+    """All jobs, in order. A bad line is a job with a problem; two lines with one id are refused (BadBatch)."""
+    jobs: list[BatchJob] = []
+    seen: dict[str, int] = {}
+    files = _Files()
+    for number, line in _lines(path):
+        job = _parse(number, line, folder=path.parent, kinds=kinds, files=files)
+        if job.id in seen:
+            raise BadBatch(f"{path}: lines {seen[job.id]} and {number} have the same id {job.id!r}; ids must differ")
+        seen[job.id] = number
+        jobs.append(job)
+    return jobs
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb") as file:
+        number = 0
+        while line := file.readline(MAX_LINE_BYTES + 1):
+            number += 1
+            if len(line) > MAX_LINE_BYTES:
+                raise BadBatch(f"{path}: line {number} is longer than {MAX_LINE_BYTES} bytes; give models as files")
+            if line.strip():
+                yield number, line
+
+
+def _parse(number: int, line: bytes, *, folder: Path, kinds: Mapping[str, Kind], files: _Files) -> BatchJob:
+    raw_digest = _digest(line.strip())
+    job_id = f"line-{number}"
+
+    def bad(problem: str, **more: Any) -> BatchJob:
+        return BatchJob(id=job_id, line=number, digest=raw_digest, problem=problem, **more)
+
+    try:
+        given = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return bad(f"not JSON: {error}")
+    if not isinstance(given, dict):
+        return bad(f"a job is a JSON object; {type(given).__name__} came")
+    given_id = given.pop("id", job_id)
+    if not isinstance(given_id, str) or not 0 < len(given_id) <= MAX_ID_CHARS:
+        return bad(f"'id' wants a text of 1 to {MAX_ID_CHARS} characters")
+    job_id = given_id
+    name = given.get("kind")
+    kind = kinds.get(name) if isinstance(name, str) else None
+    if kind is None:
+        return bad(f"kind {name!r} came; wanted one of {', '.join(sorted(kinds))}")
+    try:
+        spec, inputs = _resolve_files(given.get("spec"), kind, folder, files)
+        request = request_model(kind.spec).model_validate_json(orjson.dumps({**given, "spec": spec}))
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)[:5])
+        return bad(faults, kind=kind.name)
+    except (OSError, ValueError) as error:
+        return bad(str(error), kind=kind.name)
+    missing = sorted(set(request.spec.artifacts()) - set(inputs))
+    if missing:
+        return bad(
+            f'input {missing[0]!r} names an uploaded file, which a batch cannot fetch: give "{missing[0]}_path"',
+            kind=kind.name,
+        )
+    digest = _digest(orjson.dumps(request.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS))
+    return BatchJob(id=job_id, line=number, digest=digest, kind=kind.name, request=request, inputs=inputs)
+
+
+def _resolve_files(spec: Any, kind: Kind, folder: Path, files: _Files) -> tuple[Any, dict[str, Path]]:
+    """Replace each `NAME_path` by a reference to the file's content."""
+    if not isinstance(spec, dict):
+        return spec, {}
+    fields = kind.spec.model_fields
+    resolved: dict[str, Any] = {}
+    inputs: dict[str, Path] = {}
+    for key, value in spec.items():
+        name = key.removesuffix("_path")
+        if key in fields or name == key or name not in fields:
+            resolved[key] = value
+            continue
+        if not isinstance(value, str):
+            raise ValueError(f"spec.{key} wants the path of a file; {value!r} came")
+        path = (folder / value).resolve()
+        resolved[name] = files.reference(path)
+        inputs[name] = path
+    return resolved, inputs
+
+
+class _Files:
+    """Digests of files: thousands of jobs may share a model."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, dict[str, Any]] = {}
+
+    def reference(self, path: Path) -> dict[str, Any]:
+        if path not in self._known:
+            if not path.is_file():
+                raise ValueError(f"{path} is not a file")
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            self._known[path] = {"digest": f"sha256:{digest}", "name": path.name, "size_bytes": path.stat().st_size}
+        return self._known[path]
+
+
+def _digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
