@@ -85,6 +85,11 @@ class Relaxation:
         self._engine.setCallback(self._on_event, None)
         self._engine.startCallback(cb.HighsCallbackType.kCallbackSimplexInterrupt)
 
+    @property
+    def solved_root(self) -> LpSolution | None:
+        """The root's optimum, if it has been asked for and found."""
+        return self._root if self._root is not None and self._root.optimal else None
+
     def root(self, *, time_limit_s: float = math.inf, stop: Stop | None = None) -> LpSolution:
         """The plain relaxation, solved at most once to optimality."""
         if self._root is None or not self._root.optimal:

@@ -1,0 +1,121 @@
+"""Kind `ilp`: read, search with two processes, check exactly, write the solution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from search import native
+from search.domains.ilp import problem as reading
+from search.domains.ilp.problem import IlpProblem
+from search.domains.ilp.produce import produce, values_by_name
+from search.domains.ilp.supervisor import supervise
+from search.domains.ilp.verify import ExactReading, verify
+from search.stop import StoppingCriterion
+from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
+from solvers.feasibility import violation
+from solvers.table import make_solver
+from solvers.types import Floats
+from trimtab.results import Verification
+from trimtab.specs.ilp import IlpSpec
+
+_POLISH_LIMIT_S = 5.0
+_POLISH_ABOVE = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IlpSolution:
+    """What the search claims."""
+
+    x: Floats  # (n,) minimised model's columns
+    objective: float  # in the owner's sense
+
+
+class IlpDomain:
+    """Stateless; what is read in advance for the check belongs to the problem's encoding."""
+
+    packages = ("highspy", "PySCIPOpt", "ortools", "scipy")
+
+    def parse(self, spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path) -> IlpProblem:
+        """Raises InvalidInput or NativeCrash."""
+        problem = reading.parse(spec, inputs, workdir)
+        why_not = make_solver(spec.engine.value).why_not(problem.model)
+        if why_not is not None:
+            raise InvalidInput(f"engine {spec.engine.value} cannot take this model: {why_not}; choose another engine")
+        return problem
+
+    def encode(self, problem: IlpProblem) -> ExactReading:
+        """The reader of the check; it starts once the solvers' processes have been forked."""
+        return problem.exact
+
+    def search(
+        self,
+        problem: IlpProblem,
+        encoding: ExactReading,
+        stop: StoppingCriterion,
+        rng: np.random.Generator,
+        on_incumbent: OnIncumbent,
+    ) -> SearchOutcome:
+        """Two processes, one incumbent. See supervisor."""
+        outcome = supervise(problem, stop, rng, on_incumbent, on_forked=encoding.start)
+        if outcome.solution is None or outcome.objective is None:
+            return outcome
+        x = self._polished(problem, outcome.solution)
+        claimed = problem.model.in_user_sense(problem.model.objective(x))
+        return SearchOutcome(
+            termination=outcome.termination,
+            solution=IlpSolution(x=x, objective=claimed),
+            objective=claimed,
+            bound=outcome.bound,
+            sense=outcome.sense,
+            summary=outcome.summary,
+        )
+
+    def verify(self, problem: IlpProblem, solution: IlpSolution) -> Verification:
+        """From the original file alone."""
+        values = values_by_name(problem, solution.x)
+        return verify(problem.exact, values, claimed=solution.objective)
+
+    def produce(self, problem: IlpProblem, solution: IlpSolution, workdir: Path) -> list[Produced]:
+        """solution.sol and solution.json."""
+        return produce(problem, solution.x, workdir)
+
+    def _polished(self, problem: IlpProblem, x: Floats) -> Floats:
+        """Integers made whole, then the continuous part solved again, when rounding has moved a row."""
+        model = problem.model
+        rounded = np.where(model.integrality, np.round(x), np.clip(x, model.col_lower, model.col_upper))
+        if bool(model.integrality.all()) or _worst(problem, rounded) <= _POLISH_ABOVE:
+            return rounded
+        problem.exact.wait()  # no fork while its thread runs
+        kept = problem.workdir / "polished.npy"
+
+        def polish() -> native.Message:
+            from solvers.relaxation import Relaxation
+
+            found = Relaxation(model).complete(rounded, time_limit_s=_POLISH_LIMIT_S)
+            if found.x is None:
+                return {"polished": False}
+            np.save(kept, np.where(model.integrality, rounded, found.x))
+            return {"polished": True}
+
+        try:
+            told = native.call("polishing the continuous part", polish, timeout_s=_POLISH_LIMIT_S + 1)
+        except (native.NativeCrash, native.NativeError, native.NativeTimeout):
+            return rounded
+        if not told["polished"]:
+            return rounded
+        better = np.load(kept, allow_pickle=False)
+        return better if _worst(problem, better) <= _worst(problem, rounded) else rounded
+
+
+def _worst(problem: IlpProblem, x: Floats) -> float:
+    found = violation(problem.model, x)
+    return max(found.rows, found.bounds)
+
+
+def build() -> IlpDomain:
+    """The domain, for KINDS."""
+    return IlpDomain()

@@ -1,0 +1,249 @@
+"""Runs the two processes of a run side by side and tells what they find. It runs no solver itself, so it always answers:
+`stop` is heard within a poll, whatever the solvers do, and a solver that crashes takes only its own process with it.
+"""
+
+from __future__ import annotations
+
+import math
+import select
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from search.domains.ilp.board import Place
+from search.domains.ilp.problem import IlpProblem
+from search.domains.ilp.processes import lns_applies, run_engine, run_lns
+from search.native import Message, NativeCrash, NativeError, NativeProcess
+from search.stop import AnyOf, StoppingCriterion
+from search.trace import relative_gap
+from search.types import OnIncumbent, SearchOutcome
+from solvers.types import Floats, MilpModel
+from trimtab.results import Incumbent, Limit, Reason, Termination
+
+_POLL_S = 0.02
+_VERIFY_SHARE = 0.02  # of the budget, kept for checking and writing the answer
+_PROOF_GAP = 1e-6  # relative; the engine is asked for a little less than its default, so that "optimal" means it
+
+
+@dataclass
+class _State:
+    """What is known now, minimised sense."""
+
+    objective: float = math.inf
+    x: Floats | None = None
+    bound: float = -math.inf
+    source: str = ""
+    lns_source: str = "lns:start"
+    started_from: float | None = None
+    iterations: int = 0
+    arms: Message = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    engine_end: Message | None = None
+
+
+def supervise(
+    problem: IlpProblem,
+    stop: StoppingCriterion,
+    rng: np.random.Generator,
+    on_incumbent: OnIncumbent,
+    *,
+    on_forked: Callable[[], None] = lambda: None,
+) -> SearchOutcome:
+    """Search until a proof, a limit, or the owner's word. `on_forked` is called once no more processes will be forked."""
+    model, spec = problem.model, problem.spec
+    seeds = rng.integers(2**31 - 2, size=2)
+    budget_s = stop.remaining_s()
+    reserve_s = min(2.0, _VERIFY_SHARE * budget_s) if math.isfinite(budget_s) else 0.0
+    deadline = time.monotonic() + max(0.05, budget_s - reserve_s)
+    state = _State()
+    engine_place, lns_place = Place(model.n), Place(model.n)
+    why_not = lns_applies(model, spec.lns)
+    processes: dict[str, NativeProcess] = {}
+    try:
+        processes["engine"] = NativeProcess(
+            spec.engine.value,
+            run_engine(
+                model,
+                engine=spec.engine.value,
+                mine=engine_place,
+                theirs=None if why_not else lns_place,
+                seconds=deadline - time.monotonic(),
+                threads=1 if why_not is None else 2,
+                seed=int(seeds[0]),
+                gap=_PROOF_GAP,
+            ),
+        )
+        if why_not is None:
+            processes["lns"] = NativeProcess(
+                "large neighbourhood search",
+                run_lns(
+                    model, options=spec.lns, mine=lns_place, theirs=engine_place, deadline=deadline, seed=int(seeds[1])
+                ),
+            )
+        else:
+            state.notes.append(f"large neighbourhood search stays out: {why_not}")
+        on_forked()
+        _watch(model, state, processes, engine_place, lns_place, stop, deadline, on_incumbent, spec.engine.value)
+    finally:
+        for process in processes.values():
+            process.close()
+    return _outcome(model, state, stop, spec.engine.value, why_not is None)
+
+
+def _watch(
+    model: MilpModel,
+    state: _State,
+    processes: dict[str, NativeProcess],
+    engine_place: Place,
+    lns_place: Place,
+    stop: StoppingCriterion,
+    deadline: float,
+    on_incumbent: OnIncumbent,
+    engine: str,
+) -> None:
+    point: Incumbent | None = None
+    while True:
+        alive = {name: process.alive for name, process in processes.items()}
+        for name, process in processes.items():
+            for message in process.messages():
+                _hear(state, name, message, stop)
+        changed = _look(state, engine_place, engine, model)
+        changed = _look(state, lns_place, state.lns_source, model) or changed
+        if engine_place.bound > state.bound:
+            state.bound, changed = engine_place.bound, True
+        if changed:
+            point = _point(model, state)
+            on_incumbent(point)
+        if stop(point):
+            return
+        if _closed(state) or (state.engine_end is not None and state.engine_end["reason"] in _PROOFS):
+            return
+        if not alive["engine"] and state.engine_end is None:
+            _note_death(state, processes["engine"])
+            state.engine_end = {"reason": "crashed"}
+        if not any(alive.values()):
+            for name, process in processes.items():
+                if name == "lns":
+                    _note_death(state, process)
+            return
+        if time.monotonic() >= deadline:
+            # Time for the check is kept back; the criterion itself will say TIME a moment later.
+            return
+        select.select([p for name, p in processes.items() if alive[name]], [], [], _POLL_S)
+
+
+_PROOFS = ("optimal", "infeasible", "unbounded", "infeasible_or_unbounded")
+
+
+def _hear(state: _State, name: str, message: Message, stop: StoppingCriterion) -> None:
+    if name == "engine":
+        state.engine_end = message
+    elif "source" in message:
+        state.lns_source = str(message["source"])
+    elif "iteration" in message:
+        state.iterations += 1
+        if isinstance(stop, AnyOf):
+            stop.spend(1)
+    elif "arms" in message:
+        state.arms = message["arms"]
+    elif "started_from" in message:
+        state.started_from = float(message["started_from"])
+
+
+def _look(state: _State, place: Place, source: str, model: MilpModel) -> bool:
+    better = place.better_than(state.objective)
+    if better is None:
+        return False
+    state.objective, state.x = better
+    state.source = source
+    return True
+
+
+def _point(model: MilpModel, state: _State) -> Incumbent:
+    objective = _shown(model, state.objective)
+    bound = _shown(model, state.bound)
+    return Incumbent(
+        elapsed_s=0.0,  # the pipeline puts its own clock in
+        objective=objective,
+        bound=bound,
+        gap=relative_gap(objective, bound),
+        source=state.source,
+    )
+
+
+def _shown(model: MilpModel, value: float) -> float | None:
+    return model.in_user_sense(value) + 0.0 if math.isfinite(value) else None
+
+
+def _closed(state: _State) -> bool:
+    if state.x is None:
+        return False
+    return state.objective - state.bound <= max(1e-9, _PROOF_GAP * abs(state.objective))
+
+
+def _note_death(state: _State, process: NativeProcess) -> None:
+    try:
+        process.raise_for_end()
+    except NativeCrash as error:
+        state.notes.append(f"{error}; the run went on without it")
+    except NativeError as error:
+        state.notes.append(f"{error}"[:1000])
+
+
+def _outcome(model: MilpModel, state: _State, stop: StoppingCriterion, engine: str, with_lns: bool) -> SearchOutcome:
+    termination = _termination(state, stop, engine)
+    if termination.reason in (Reason.INFEASIBLE, Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED):
+        state.x = None
+    summary = {
+        "columns": model.n,
+        "integer_columns": int(model.integrality.sum()),
+        "rows": model.m,
+        "nonzeros": model.nnz,
+        "engine": engine,
+        "engine_nodes": (state.engine_end or {}).get("nodes", 0),
+        "lns": with_lns,
+        "lns_iterations": state.iterations,
+        "best_found_by": state.source or None,
+        "notes": state.notes,
+    }
+    if state.arms:
+        summary["lns_arms"] = state.arms
+    if state.started_from is not None:
+        summary["lns_started_from"] = _shown(model, state.started_from)
+    return SearchOutcome(
+        termination=termination,
+        solution=state.x,
+        objective=_shown(model, state.objective) if state.x is not None else None,
+        bound=_shown(model, state.bound),
+        sense="maximize" if model.maximize else "minimize",
+        summary=summary,
+    )
+
+
+def _termination(state: _State, stop: StoppingCriterion, engine: str) -> Termination:
+    end = state.engine_end or {}
+    reason = str(end.get("reason", ""))
+    detail = str(end.get("detail", ""))
+    if reason in ("infeasible", "infeasible_or_unbounded") and state.x is not None:
+        # Two programs disagree; the solution will be checked exactly, the claim cannot be.
+        state.notes.append(f"{engine} claims {reason}, but a solution was found")
+        return Termination(
+            reason=Reason.FEASIBLE, limit=Limit.OTHER, detail=f"{engine} claimed {reason} against a solution in hand"
+        )
+    if reason in ("infeasible", "unbounded", "infeasible_or_unbounded"):
+        return Termination(reason=Reason(reason), detail=detail or f"proved by {engine}")
+    if _closed(state) or (reason == "optimal" and state.x is not None):
+        return Termination(reason=Reason.OPTIMAL, detail=f"no better solution exists (proved by {engine})")
+    limit = stop.limit or Limit.TIME
+    if state.x is None:
+        notes = "; ".join(state.notes)
+        if reason == "crashed" and limit is Limit.TIME and stop.limit is None:
+            return Termination(reason=Reason.NUMERICAL_ERROR, detail=f"no solver is left: {notes}")
+        return Termination(
+            reason=Reason.NO_SOLUTION_FOUND, limit=limit, detail=f"no solution was found before the limit {limit.value}"
+        )
+    return Termination(
+        reason=Reason.FEASIBLE, limit=limit, detail=f"ended by the limit {limit.value} with a solution in hand"
+    )

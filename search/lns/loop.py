@@ -1,0 +1,176 @@
+"""Large neighbourhood search, as the papers write it:
+
+x̂ ← start heuristic
+repeat  pick an arm (bandit) and its size k
+        X ← arm's destroy heuristic, |X| ≈ k            (LB-RELAX, random)
+        x ← solve the sub-MIP over X below the cutoff   (HiGHS on a slice of the matrix)
+        accept improvements; adapt k to how the sub-MIP ended; reward the arm
+        take over what others found
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from search.lns.neighbourhoods import Neighbourhood
+from search.lns.size_control import Size
+from search.lns.sub_mip import Slicer
+from search.select import DiscountedBandit
+from solvers.types import Bools, Floats, MilpModel, SolveParams, Solver
+from trimtab.results import Reason
+
+_REL_IMPROVEMENT = 1e-7
+
+
+@dataclass(frozen=True, kw_only=True)
+class LnsParams:
+    """What the loop may spend."""
+
+    sub_mip_s: float = 1.0
+    sub_mip_gap: float = 1e-3  # relative; proofs to the last digit are not worth their time inside LNS
+    first_share: Mapping[str, float] = field(default_factory=lambda: {"random": 0.15, "lb-relax": 0.05})
+    least: int = 10
+    most_share: float = 0.9  # of the integer variables
+
+
+@dataclass
+class ArmStatistics:
+    """What an arm did."""
+
+    calls: int = 0
+    improvements: int = 0
+    seconds: float = 0.0
+
+
+class LnsLoop:
+    """The search. Parts are arguments; `others` and `publish` are its ties to the rest of the run."""
+
+    def __init__(
+        self,
+        *,
+        model: MilpModel,
+        slicer: Slicer,
+        solver: Solver,
+        arms: Mapping[str, Neighbourhood],
+        params: LnsParams,
+        rng: np.random.Generator,
+        publish: Callable[[float, Floats, str], None],  # (objective, x, source): a better solution
+        others: Callable[[float], tuple[float, Floats] | None],  # anything better than this objective found elsewhere
+        stopped: Callable[[], bool],
+        remaining_s: Callable[[], float],
+        on_iteration: Callable[[], None] = lambda: None,
+        movable: Callable[[Floats, float], tuple[Bools, Bools]] | None = None,  # see search.lns.prune
+    ) -> None:
+        self._model, self._slicer, self._solver = model, slicer, solver
+        self._arms = dict(arms)
+        self._params = params
+        self._rng = rng
+        self._publish, self._others = publish, others
+        self._stopped, self._remaining_s = stopped, remaining_s
+        self._on_iteration = on_iteration
+        everything, nothing = np.ones(model.n, dtype=bool), np.zeros(model.n, dtype=bool)
+        self._movable = movable or (lambda x, cutoff: (everything, nothing))
+        count = int(model.integrality.sum())
+        most = max(1, int(params.most_share * count))
+        least = min(params.least, most)
+        self._sizes = {
+            name: Size(k=max(least, params.first_share.get(name, 0.1) * count), least=least, most=most) for name in arms
+        }
+        self._bandit = DiscountedBandit(list(arms))
+        self._granularity = granularity(model)
+        self.statistics = {name: ArmStatistics() for name in arms}
+        self.objective = math.inf
+        self.x: Floats | None = None
+
+    def run(self, start: Floats) -> None:
+        """Improve on `start` (feasible) until stopped."""
+        self.x, self.objective = start, self._model.objective(start)
+        while not self._stopped():
+            self._take_over()
+            name = self._bandit.pick(self._rng)
+            began = time.perf_counter()
+            gain = self._iterate(name)
+            seconds = time.perf_counter() - began
+            self._bandit.update(name, gain=gain, seconds=seconds)
+            statistics = self.statistics[name]
+            statistics.calls += 1
+            statistics.improvements += gain > 0
+            statistics.seconds += seconds
+            self._on_iteration()
+
+    def _take_over(self) -> None:
+        better = self._others(self.objective)
+        if better is not None:
+            self.objective, self.x = better
+
+    def _iterate(self, name: str) -> float:
+        """One destroy and repair; returns the relative improvement."""
+        if self.x is None:
+            raise RuntimeError("run() sets a first solution")
+        size = self._sizes[name]
+        cutoff = self.objective - self._step()
+        movable, must = self._movable(self.x, cutoff)
+        free = self._arms[name].choose(self.x, size.count, self._rng, movable) | must
+        sub = self._slicer.cut(self.x, free)
+        if sub is None or self._stopped():
+            return 0.0
+        limit_s = max(0.05, min(self._params.sub_mip_s, self._remaining_s()))
+        result = self._solver.solve(
+            sub.model,
+            SolveParams(
+                time_limit_s=limit_s,
+                seed=int(self._rng.integers(2**31 - 1)),
+                relative_gap=self._params.sub_mip_gap,
+                cutoff=cutoff,
+            ),
+            stop=self._stopped,
+        )
+        improved = result.x is not None and result.primal is not None and result.primal < cutoff + 1e-9
+        proved = result.termination.reason in (Reason.OPTIMAL, Reason.INFEASIBLE)
+        self._sizes[name] = size.after(proved=proved, improved=improved, seconds=result.elapsed_s, limit_s=limit_s)
+        if not improved or result.x is None:
+            return 0.0
+        return self._accept(sub.lift(self.x, result.x), f"lns:{name}")
+
+    def _accept(self, x: Floats, source: str) -> float:
+        x = np.where(self._model.integrality, np.round(x), x)
+        objective = self._model.objective(x)
+        if not objective < self.objective - 1e-12 * max(1.0, abs(self.objective)):
+            return 0.0
+        gain = (self.objective - objective) / max(1e-9, abs(self.objective))
+        self.objective, self.x = objective, x
+        self._publish(objective, x, source)
+        return gain
+
+    def _step(self) -> float:
+        """How much better a solution must be to count: the objective's granularity, or a hair."""
+        if self._granularity > 0:
+            return self._granularity * (1 - 1e-6)
+        return max(1e-9, _REL_IMPROVEMENT * abs(self.objective))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Current size of each arm."""
+        return {name: size.count for name, size in self._sizes.items()}
+
+
+def granularity(model: MilpModel) -> float:
+    """A number that divides every difference of two objective values; 0.0 when there is none.
+
+    On set cover with whole costs it is 1 or more, which prunes a sub-MIP hard: only a whole step better is of interest.
+    """
+    used = model.c != 0
+    if not bool(used.any()) or not bool(model.integrality[used].all()):
+        return 0.0
+    costs = np.unique(np.abs(model.c[used]))
+    for scale in (1.0, 10.0, 100.0, 1000.0):
+        scaled = costs * scale
+        whole = np.round(scaled)
+        if bool((np.abs(scaled - whole) <= 1e-9 * np.maximum(1.0, whole)).all()) and whole.max() < 2**53:
+            return float(np.gcd.reduce(whole.astype(np.int64))) / scale
+    return 0.0

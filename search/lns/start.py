@@ -1,0 +1,110 @@
+"""A first feasible solution, in well under a second where the rows have a known shape. It decides the primal integral
+(ilp.md, section 5, lesson a).
+
+- covering rows (positive coefficients, only lower sides, costs >= 0): greedy by cost per row newly covered, then drop what is
+  redundant, dearest first (Chvátal 1979; redundancy removal as in Caprara, Toth and Fischetti 2000)
+- packing (x = lower bound is feasible, some costs < 0): greedy by gain, keep what fits
+- anything else: none here; the loop then lets a solver look for its first solution
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from solvers.types import Floats, MilpModel
+
+_EPS = 1e-9
+
+
+def constructive(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> Floats | None:
+    """(n,) a feasible solution, or None when no construction applies or succeeds."""
+    if model.n == 0 or not bool(model.integrality.all()) or not bool(np.isfinite(model.col_lower).all()):
+        return None
+    if _is_cover(model):
+        return _cover(model, by_row, by_column)
+    return _pack(model, by_row, by_column)
+
+
+def _is_cover(model: MilpModel) -> bool:
+    return bool(
+        (model.data > 0).all()
+        and np.isinf(model.row_upper).all()
+        and (model.c >= 0).all()
+        and (model.col_lower == 0).all()
+        and (model.col_upper >= 1).all()
+    )
+
+
+def _cover(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> Floats | None:
+    need = np.maximum(model.row_lower, 0.0)  # (m,) what each row still wants
+    x = np.zeros(model.n)
+    cost = np.maximum(model.c, _EPS)
+    indptr, indices, data = by_column.indptr, by_column.indices, by_column.data
+    unit = bool((model.data == 1).all() and (need <= 1).all())
+    # useful[j]: how much of what is still wanted column j would give
+    useful = np.asarray(by_column.T @ (need > _EPS).astype(float)) if unit else _useful(by_column, need)
+    capped = model.col_upper.copy()
+    while bool((need > _EPS).any()):
+        score = np.where(x < capped, useful, 0.0) / cost
+        j = int(np.argmax(score))
+        if score[j] <= _EPS:
+            return None  # some row cannot be covered: infeasible, or bounds we do not understand
+        span = slice(indptr[j], indptr[j + 1])
+        rows, gives = indices[span], data[span]
+        x[j] += 1.0
+        open_rows = need[rows] > _EPS
+        before = need[rows]
+        need[rows] = np.maximum(0.0, before - gives)
+        if unit:
+            closed = rows[open_rows]
+            # Each newly covered row makes all its columns less useful by one.
+            touched = _columns_of(by_row, closed)
+            useful -= np.bincount(touched, minlength=model.n)
+        else:
+            useful = _useful(by_column, need)
+    return _drop_redundant(model, by_column, x)
+
+
+def _useful(by_column: sparse.csc_matrix, need: Floats) -> Floats:
+    gives = np.minimum(by_column.data, need[by_column.indices])
+    columns = np.repeat(np.arange(by_column.shape[1]), np.diff(by_column.indptr))
+    return np.bincount(columns, weights=gives, minlength=by_column.shape[1])
+
+
+def _columns_of(by_row: sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
+    if len(rows) == 0:
+        return np.zeros(0, dtype=np.int64)
+    return np.concatenate([by_row.indices[by_row.indptr[r] : by_row.indptr[r + 1]] for r in rows])
+
+
+def _drop_redundant(model: MilpModel, by_column: sparse.csc_matrix, x: Floats) -> Floats:
+    slack = np.asarray(by_column @ x) - model.row_lower  # (m,) what each row has to spare
+    for j in sorted(np.flatnonzero(x > 0.5), key=lambda j: -model.c[j]):
+        span = slice(by_column.indptr[j], by_column.indptr[j + 1])
+        rows, gives = by_column.indices[span], by_column.data[span]
+        while x[j] > 0.5 and bool((slack[rows] >= gives - _EPS).all()):
+            x[j] -= 1.0
+            slack[rows] -= gives
+    return x
+
+
+def _pack(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> Floats | None:
+    x = model.col_lower.astype(float).copy()
+    activity = np.asarray(by_row @ x)
+    if bool(((activity < model.row_lower - _EPS) | (activity > model.row_upper + _EPS)).any()):
+        return None
+    gain = -model.c
+    degree = np.maximum(1, np.diff(by_column.indptr))
+    for j in np.argsort(-gain / degree, kind="stable"):
+        if gain[j] <= 0:
+            break
+        span = slice(by_column.indptr[j], by_column.indptr[j + 1])
+        rows, gives = by_column.indices[span], by_column.data[span]
+        after = activity[rows] + gives
+        if x[j] + 1 <= model.col_upper[j] and bool(
+            ((after <= model.row_upper[rows] + _EPS) & (after >= model.row_lower[rows] - _EPS)).all()
+        ):
+            x[j] += 1.0
+            activity[rows] = after
+    return x
