@@ -69,7 +69,8 @@ def _cover(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_ma
 def _useful(by_column: sparse.csc_matrix, need: Floats) -> Floats:
     gives = np.minimum(by_column.data, need[by_column.indices])
     columns = np.repeat(np.arange(by_column.shape[1]), np.diff(by_column.indptr))
-    return np.bincount(columns, weights=gives, minlength=by_column.shape[1])
+    useful: Floats = np.bincount(columns, weights=gives, minlength=by_column.shape[1]).astype(np.float64)
+    return useful
 
 
 def _columns_of(by_row: sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:

@@ -34,17 +34,18 @@ class IlpProblem:
 def parse(spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path) -> IlpProblem:
     """Read the model in a forked process: hostile files crash native parsers. Raises InvalidInput or NativeCrash."""
     if spec.model_text is not None:
-        file = workdir / f"model.{'lp' if spec.format == 'lp' else 'mps' if spec.format == 'mps' else 'txt'}"
+        file, name = workdir / "model.txt", "model_text"
         file.write_text(spec.model_text)
     else:
         file = inputs["model"]
+        name = (spec.model.name if spec.model else "") or file.name
     arrays = workdir / "model.npz"
 
     def read() -> native.Message:
-        from solvers.read import read_model
+        from solvers.read import format_of, read_model
 
-        read_back = read_model(file, format=spec.format)
-        return _save(read_back.model, arrays) | {"format": read_back.format}
+        file_format = spec.format if spec.format != "auto" else format_of(file, name=name)
+        return _save(read_model(file, format=file_format, name=name), arrays) | {"format": file_format}
 
     try:
         told = native.call("reading the model", read, timeout_s=READ_LIMIT_S)

@@ -30,7 +30,7 @@ class ExactReading:
 
     def _read(self) -> None:
         try:
-            self._model = read_exact(self._file, format=self._format)  # type: ignore[arg-type]
+            self._model = read_exact(self._file, format=self._format)
         except ModelError as error:
             self._error = error
 
@@ -93,7 +93,7 @@ def _checks(found: ExactCheck) -> dict[str, Any]:
 
 
 def _close(exact: Fraction, claimed: float) -> bool:
-    return math.isfinite(claimed) and abs(exact - Fraction(claimed)) <= Fraction(1, 10**6) * max(1, abs(exact))
+    return math.isfinite(claimed) and abs(exact - Fraction(claimed)) <= Fraction(1, 10**6) * max(Fraction(1), abs(exact))
 
 
 def _as_float(value: Fraction) -> float:

@@ -37,10 +37,12 @@ def submit_sqlite(folder: Path, scale: float, given: argparse.Namespace) -> Figu
 
 def submit_postgres(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
     """8 clients against PostgreSQL."""
-    with PostgresServer(folder / "postgres") as database:
-        with running_server(folder / "data", role="gateway", database_url=database.url) as server:
-            asyncio.run(load.submit_load(server, clients=8, seconds=2.0))
-            return asyncio.run(load.submit_load(server, clients=8, seconds=max(2.0, 20 * scale)))
+    with (
+        PostgresServer(folder / "postgres") as database,
+        running_server(folder / "data", role="gateway", database_url=database.url) as server,
+    ):
+        asyncio.run(load.submit_load(server, clients=8, seconds=2.0))
+        return asyncio.run(load.submit_load(server, clients=8, seconds=max(2.0, 20 * scale)))
 
 
 def submit_to_running(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
