@@ -1,0 +1,182 @@
+"""Is a point a solution of the original file? Answered in integers scaled to a common denominator: nothing is rounded.
+
+Integer variables are rounded to the nearest integer first, and how far is reported; continuous ones are taken as the
+exact dyadic rational of their double. Continuous problems are rarely feasible exactly, so two answers are given: exactly
+feasible, and feasible within the field's tolerance (violation ≤ 1e-6 · max(1, |side|), rounding ≤ 1e-6).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from solvers.errors import SolversError
+from solvers.exact.model import ExactModel
+
+TOLERANCE = Fraction(1, 10**6)
+_ZERO = Fraction(0)
+
+Number = int | float | Fraction
+
+
+class SolutionError(SolversError):
+    """The point is no point of this model: names or numbers are wrong. The message shows what came and what was wanted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactCheck:
+    """What the check found. Violations are exact; 0 means none."""
+
+    objective: Fraction  # of the rounded point, as the model's author counts it
+    row_violation: Fraction
+    bound_violation: Fraction
+    rounding: Fraction  # largest distance of an integer variable's value to the integer it was rounded to
+    relative_row_violation: Fraction  # each row's violation over max(1, |side|)
+    relative_bound_violation: Fraction
+    worst_row: str | None
+    worst_bound: str | None  # the variable's name
+    violated_rows: int
+
+    @property
+    def max_violation(self) -> Fraction:
+        """Largest of rows, bounds and rounding."""
+        return max(self.row_violation, self.bound_violation, self.rounding)
+
+    @property
+    def exactly_feasible(self) -> bool:
+        """True when every row and bound holds exactly for the rounded point."""
+        return self.row_violation == 0 and self.bound_violation == 0 and self.rounding <= TOLERANCE
+
+    @property
+    def feasible(self) -> bool:
+        """True within tolerance."""
+        return (
+            self.relative_row_violation <= TOLERANCE
+            and self.relative_bound_violation <= TOLERANCE
+            and self.rounding <= TOLERANCE
+        )
+
+
+def check(model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]) -> ExactCheck:
+    """Check a point: by name (absent names are 0), or one number a column in the file's order.
+
+    Raises SolutionError when the point does not belong to the model, or the model is not linear.
+    """
+    if model.unsupported and not model.unsupported == tuple(u for u in model.unsupported if _is_semi(u)):
+        raise SolutionError(f"only linear models can be checked; this one has {', '.join(model.unsupported)}")
+    point, rounding = _rounded(model, _in_order(model, solution))
+    numerators, scale = _common_scale(point)
+    bound = _bounds(model, point)
+    row = _rows(model, numerators, scale)
+    return ExactCheck(
+        objective=model.offset + sum((cost * point[column] for column, cost in model.objective.items()), _ZERO),
+        row_violation=row.worst,
+        bound_violation=bound.worst,
+        rounding=rounding,
+        relative_row_violation=row.worst_relative,
+        relative_bound_violation=bound.worst_relative,
+        worst_row=row.where(model.row_names),
+        worst_bound=bound.where(model.col_names),
+        violated_rows=row.count,
+    )
+
+
+def _is_semi(what: str) -> bool:
+    return what in ("semi-continuous variables", "SC bounds", "SI bounds")
+
+
+def _in_order(model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]) -> Sequence[Number]:
+    if not isinstance(solution, Mapping):
+        if len(solution) != model.n:
+            raise SolutionError(f"wanted {model.n} numbers, one a variable; {len(solution)} came")
+        return solution
+    values: list[Number] = [0] * model.n
+    places = {name: column for column, name in enumerate(model.col_names)}
+    for name, value in solution.items():
+        place = places.get(name)
+        if place is None:
+            raise SolutionError(f"the model has no variable {name[:100]!r}")
+        values[place] = value
+    return values
+
+
+def _rounded(model: ExactModel, values: Sequence[Number]) -> tuple[list[int | Fraction], Fraction]:
+    """Exact values, integers rounded, and the largest rounding."""
+    point: list[int | Fraction] = []
+    worst = _ZERO
+    integer = model.integer
+    for column, value in enumerate(values):
+        if isinstance(value, int):
+            exact: int | Fraction = int(value)
+        elif isinstance(value, Fraction):
+            exact = value
+        else:
+            number = float(value)
+            if not math.isfinite(number):
+                raise SolutionError(
+                    f"variable {model.col_names[column][:100]!r} has the value {number}; wanted a finite one"
+                )
+            exact = int(number) if number.is_integer() else Fraction(number)
+        if integer[column] and not isinstance(exact, int):
+            nearest = round(exact)
+            worst = max(worst, abs(exact - nearest))
+            exact = nearest
+        point.append(exact)
+    return point, worst
+
+
+def _common_scale(values: Sequence[int | Fraction]) -> tuple[list[int], int]:
+    """Integers and the one denominator they share."""
+    scale = math.lcm(*{value.denominator for value in values}) if values else 1
+    return [value.numerator * (scale // value.denominator) for value in values], scale
+
+
+class _Worst:
+    """The largest violation so far, absolute and relative, and where."""
+
+    def __init__(self) -> None:
+        self.worst, self.worst_relative = _ZERO, _ZERO
+        self.count = 0
+        self._at: int | None = None
+
+    def add(self, place: int, violation: Fraction, side: Fraction) -> None:
+        self.count += 1
+        relative = violation / max(Fraction(1), abs(side))
+        self.worst = max(self.worst, violation)
+        if relative > self.worst_relative:
+            self.worst_relative, self._at = relative, place
+
+    def where(self, names: tuple[str, ...]) -> str | None:
+        return None if self._at is None else names[self._at]
+
+
+def _bounds(model: ExactModel, point: Sequence[int | Fraction]) -> _Worst:
+    worst = _Worst()
+    for column, (value, lower, upper) in enumerate(zip(point, model.lower, model.upper, strict=True)):
+        if column in model.semicontinuous and value == 0:
+            continue
+        if lower is not None and value < lower:
+            worst.add(column, lower - value, lower)
+        if upper is not None and value > upper:
+            worst.add(column, value - upper, upper)
+    return worst
+
+
+def _rows(model: ExactModel, numerators: list[int], scale: int) -> _Worst:
+    coefficients, coefficient_scale = _common_scale(model.values)
+    activity = [0] * model.m
+    for row, column, value in zip(model.entry_row, model.entry_col, model.entry_value, strict=True):
+        x = numerators[column]
+        if x:
+            activity[row] += x * coefficients[value]
+    total = scale * coefficient_scale
+    worst = _Worst()
+    for row, (sum_, lower, upper) in enumerate(zip(activity, model.row_lower, model.row_upper, strict=True)):
+        # sum_ / total against p / q without a division
+        if lower is not None and sum_ * lower.denominator < lower.numerator * total:
+            worst.add(row, lower - Fraction(sum_, total), lower)
+        if upper is not None and sum_ * upper.denominator > upper.numerator * total:
+            worst.add(row, Fraction(sum_, total) - upper, upper)
+    return worst

@@ -1,0 +1,112 @@
+"""The words of a CPLEX LP file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from solvers.errors import ModelError
+
+
+class Token(NamedTuple):
+    """One word. Kinds: number, name, compare (<, >, =), sign, other (one of : [ ] ^ * / and ->), section, end."""
+
+    kind: str
+    text: str
+    line: int
+
+
+_NAME_START = r"A-Za-z_!\"#$%&(),;?@`'{}~|"
+_WORD = re.compile(
+    r"(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)"
+    rf"|(?P<name>[{_NAME_START}][{_NAME_START}0-9.]*)"
+    r"|(?P<arrow>->|<->)"
+    r"|(?P<compare><=|>=|=<|=>|<|>|=)"
+    r"|(?P<sign>[+-])"
+    r"|(?P<other>::|[:\[\]^*/])"
+    r"|(?P<space>\s+)",
+    re.ASCII,
+)
+
+_SENSES = {
+    word: "maximize" if word.startswith("max") else "minimize"
+    for word in ("max", "min", "maximize", "minimize", "maximise", "minimise", "maximum", "minimum")
+}
+_ALONE = {
+    **dict.fromkeys(("st", "s.t.", "st."), "rows"),
+    **dict.fromkeys(("bounds", "bound"), "bounds"),
+    **dict.fromkeys(("general", "generals", "gen", "gens", "integer", "integers", "int", "ints"), "integers"),
+    **dict.fromkeys(("binary", "binaries", "bin", "bins"), "binaries"),
+    **dict.fromkeys(("semi-continuous", "semis", "semi"), "semi"),
+    **dict.fromkeys(("sos", "sos1", "sos2"), "sos"),
+    **dict.fromkeys(("pwlobj", "gencons"), "other"),
+    "end": "end",
+}
+_PAIRS = {
+    ("subject", "to"): "rows",
+    ("such", "that"): "rows",
+    ("lazy", "constraints"): "lazy",
+    ("user", "cuts"): "lazy",
+    ("general", "constraints"): "other",
+}
+_FIRST_WORDS = re.compile(r"\s*([A-Za-z][A-Za-z0-9.\-]*)(?:\s+([A-Za-z]+))?")
+# After a section's word no comparison, sign or colon may come: then it is a variable or a label of that name.
+_NOT_A_SECTION = re.compile(r"\s*(?::(?!:)|<|>|=|\+|-|\*)")
+
+
+def tokens(batches: Iterable[list[str]]) -> Iterator[Token]:
+    """The words of all lines, comments left out; the last is of kind `end`, with the number of the last line."""
+    number = 0
+    for lines in batches:
+        for text in lines:
+            number += 1
+            comment = text.find("\\")
+            if comment >= 0:
+                text = text[:comment]
+            if not text or text.isspace():
+                continue
+            yield from _words(text, number)
+    yield Token("end", "", number)
+
+
+def _words(text: str, number: int) -> Iterator[Token]:
+    section, place = _section(text)
+    if section is not None:
+        yield Token("section", section, number)
+    match = _WORD.match(text, place)
+    size = len(text)
+    while match is not None:
+        kind = match.lastgroup
+        if kind == "compare":
+            yield Token("compare", "=" if match[0] == "=" else "<" if "<" in match[0] else ">", number)
+        elif kind == "arrow":
+            yield Token("other", "->", number)
+        elif kind != "space" and kind is not None:
+            yield Token(kind, match[0], number)
+        place = match.end()
+        if place == size:
+            return
+        match = _WORD.match(text, place)
+    if place < size:
+        raise ModelError(f"unknown character {text[place]!r}", line=number)
+
+
+def _section(text: str) -> tuple[str | None, int]:
+    """The section a line opens, and where its words go on."""
+    match = _FIRST_WORDS.match(text)
+    if match is None:
+        return None, 0
+    first, second = match[1].lower(), (match[2] or "").lower()
+    pair = _PAIRS.get((first, second))
+    if pair is not None and not _NOT_A_SECTION.match(text, match.end(2)):
+        return pair, match.end(2)
+    place = match.end(1)
+    if first in _SENSES:
+        # `max: x` is written too (lp_solve); `max x` and `max - x` begin an objective.
+        return (None, 0) if re.match(r"\s*[<>=]", text[place:]) else (_SENSES[first], place)
+    if first in _ALONE:
+        if _ALONE[first] == "rows":
+            return ("rows", place) if not re.match(r"\s*[:<>=]", text[place:]) else (None, 0)
+        return (None, 0) if _NOT_A_SECTION.match(text, place) else (_ALONE[first], place)
+    return None, 0

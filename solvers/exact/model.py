@@ -1,0 +1,186 @@
+"""A linear program in exact rationals, and the limits on reading one."""
+
+from __future__ import annotations
+
+import re
+import time
+from array import array
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from solvers.errors import ModelError
+
+INFINITE = Fraction(10) ** 20  # bounds and sides from here on mean "none", as every solver has it
+
+_NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eEdD]([+-]?\d{1,6}))?\Z", re.ASCII)
+_MAX_CHARS = 400
+_MAX_EXPONENT = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactLimits:
+    """What reading may cost. The time is checked about every megabyte of text."""
+
+    max_bytes: int = 1 << 30  # after decompression
+    max_line_chars: int = 1 << 20
+    max_entries: int = 100_000_000
+    time_s: float = 120.0
+
+
+class Deadline:
+    """Raises once the time is over."""
+
+    def __init__(self, limits: ExactLimits) -> None:
+        self._time_s = limits.time_s
+        self._end = time.monotonic() + limits.time_s
+
+    def check(self) -> None:
+        """Raise ModelError when the time is over."""
+        if time.monotonic() > self._end:
+            raise ModelError(f"the exact reader was not done within {self._time_s:g} s; the file is too large for it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactModel:
+    """optimise objective·x + offset, as the author counts it; absent sides are None. n columns, m rows.
+
+    Entries are parallel arrays; `entry_value` counts into `values`, the distinct coefficients.
+    """
+
+    name: str
+    maximize: bool
+    objective: dict[int, Fraction]  # column → cost, zeros left out
+    offset: Fraction
+    col_names: tuple[str, ...]
+    row_names: tuple[str, ...]
+    lower: list[Fraction | None]
+    upper: list[Fraction | None]
+    integer: bytearray  # (n,) 1 where the variable must be integer
+    semicontinuous: frozenset[int]  # may also be 0
+    row_lower: list[Fraction | None]
+    row_upper: list[Fraction | None]
+    entry_row: array[int]
+    entry_col: array[int]
+    entry_value: array[int]
+    values: list[Fraction]
+    unsupported: tuple[str, ...] = ()  # parts of the file that are not linear rows; `check` refuses such a model
+
+    @property
+    def n(self) -> int:
+        """Variables."""
+        return len(self.col_names)
+
+    @property
+    def m(self) -> int:
+        """Rows."""
+        return len(self.row_names)
+
+    @property
+    def nnz(self) -> int:
+        """Coefficients that are not zero."""
+        return len(self.entry_row)
+
+
+@dataclass(kw_only=True)
+class Builder:
+    """An `ExactModel` while it is read."""
+
+    limits: ExactLimits
+    name: str = ""
+    maximize: bool = False
+    objective: dict[int, Fraction] = field(default_factory=dict)
+    offset: Fraction = Fraction(0)
+    col_names: list[str] = field(default_factory=list)
+    columns: dict[str, int] = field(default_factory=dict)
+    row_names: list[str] = field(default_factory=list)
+    lower: list[Fraction | None] = field(default_factory=list)
+    upper: list[Fraction | None] = field(default_factory=list)
+    integer: bytearray = field(default_factory=bytearray)
+    semicontinuous: set[int] = field(default_factory=set)
+    row_lower: list[Fraction | None] = field(default_factory=list)
+    row_upper: list[Fraction | None] = field(default_factory=list)
+    entry_row: array[int] = field(default_factory=lambda: array("i"))
+    entry_col: array[int] = field(default_factory=lambda: array("i"))
+    entry_value: array[int] = field(default_factory=lambda: array("i"))
+    values: list[Fraction] = field(default_factory=list)
+    value_ids: dict[Fraction, int] = field(default_factory=dict)
+    unsupported: list[str] = field(default_factory=list)
+
+    def add_column(self, name: str) -> int:
+        """A new column with bounds [0, ∞)."""
+        column = self.columns[name] = len(self.col_names)
+        self.col_names.append(name)
+        self.lower.append(Fraction(0))
+        self.upper.append(None)
+        self.integer.append(0)
+        return column
+
+    def value_id(self, value: Fraction) -> int:
+        """The place of a coefficient among the distinct ones."""
+        known = self.value_ids.get(value)
+        if known is None:
+            known = self.value_ids[value] = len(self.values)
+            self.values.append(value)
+        return known
+
+    def finish(self) -> ExactModel:
+        """Freeze, after the checks that both file formats share."""
+        if not self.col_names and not self.row_names:
+            raise ModelError("the file holds no variables and no rows")
+        if len(self.entry_row) > self.limits.max_entries:
+            raise ModelError(f"{len(self.entry_row):,} coefficients came; at most {self.limits.max_entries:,} are read")
+        for column, (lower, upper) in enumerate(zip(self.lower, self.upper, strict=True)):
+            # See solvers.read: without a lower bound in the file, readers disagree what a negative upper one means.
+            if upper is not None and upper < 0 and lower == 0:
+                raise ModelError(
+                    f"variable {self.col_names[column][:100]!r} has the upper bound {float(upper):g} and no lower bound "
+                    "below it; readers disagree whether its lower bound is then 0 or -infinity: state it in the file"
+                )
+        return ExactModel(
+            name=self.name,
+            maximize=self.maximize,
+            objective={column: cost for column, cost in self.objective.items() if cost},
+            offset=self.offset,
+            col_names=tuple(self.col_names),
+            row_names=tuple(self.row_names),
+            lower=self.lower,
+            upper=self.upper,
+            integer=self.integer,
+            semicontinuous=frozenset(self.semicontinuous),
+            row_lower=self.row_lower,
+            row_upper=self.row_upper,
+            entry_row=self.entry_row,
+            entry_col=self.entry_col,
+            entry_value=self.entry_value,
+            values=self.values,
+            unsupported=tuple(self.unsupported),
+        )
+
+
+def parse_number(token: str, line: int) -> Fraction:
+    """A decimal number, exactly. Infinities are the callers' business."""
+    match = _NUMBER.match(token) if len(token) <= _MAX_CHARS else None
+    if match is None or not (match[2] or match[3]):
+        raise ModelError(f"wanted a number; {token[:60]!r} came", line=line)
+    sign, whole, part, exponent = match[1], match[2] or "", match[3] or "", int(match[4] or 0)
+    if abs(exponent) > _MAX_EXPONENT:
+        raise ModelError(f"wanted a number that a double can hold; {token[:60]!r} came", line=line)
+    mantissa = int(whole + part)
+    if sign == "-":
+        mantissa = -mantissa
+    power = exponent - len(part)
+    return Fraction(mantissa * 10**power) if power >= 0 else Fraction(mantissa, 10**-power)
+
+
+_INFINITY_WORDS = {"inf": 1, "+inf": 1, "infinity": 1, "+infinity": 1, "-inf": -1, "-infinity": -1}
+
+
+def parse_side(token: str, line: int) -> tuple[Fraction | None, int]:
+    """A bound: (value, 0), or (None, ±1) for an infinite one."""
+    word = _INFINITY_WORDS.get(token.lower())
+    if word is not None:
+        return None, word
+    value = parse_number(token, line)
+    if abs(value) >= INFINITE:
+        return None, 1 if value > 0 else -1
+    return value, 0

@@ -1,0 +1,320 @@
+"""CPLEX LP format in exact rationals.
+
+Kept from practice (and checked against HiGHS): a variable is [0, ∞) until Bounds or a section of types says otherwise,
+the last word counts; terms of one variable in one row are summed; constants in a row are moved to its right-hand side
+(HiGHS drops them with a warning, so such files are refused by `solvers.read`); bounds and sides from 1e20 on are infinite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from solvers.errors import ModelError
+from solvers.exact.lp_tokens import Token, tokens
+from solvers.exact.model import INFINITE, Builder, ExactLimits, ExactModel, parse_number, parse_side
+
+_INFINITE_NAMES = ("inf", "infinity")
+_NOT_LINEAR = {"sos": "SOS sets", "lazy": "lazy rows or user cuts", "other": "general constraints"}
+_TURNED = {"<": ">", ">": "<", "=": "="}
+_ZERO = Fraction(0)
+
+
+def read_lp(batches: Iterable[list[str]], limits: ExactLimits) -> ExactModel:
+    """The model of the lines in `batches`."""
+    return _Reader(tokens(batches), limits).read()
+
+
+class _Reader:
+    def __init__(self, words: Iterator[Token], limits: ExactLimits) -> None:
+        self._words = words
+        self._build = Builder(limits=limits)
+        self._row_names: set[str] = set()
+        self._numbers: dict[str, Fraction] = {}
+        self._now = next(words)
+        self._next: Token | None = None
+
+    def read(self) -> ExactModel:
+        if self._now.kind != "section" or self._now.text not in ("maximize", "minimize"):
+            raise self._unexpected("Minimize or Maximize at the start")
+        self._build.maximize = self._now.text == "maximize"
+        self._advance()
+        self._objective()
+        while self._now.kind == "section":
+            section = self._now.text
+            if section == "end":
+                self._advance()
+                if self._now.kind != "end":
+                    raise self._unexpected("nothing after End")
+                return self._build.finish()
+            if section in ("maximize", "minimize"):
+                raise self._unexpected("one objective")
+            self._advance()
+            if section == "rows":
+                self._rows()
+            elif section == "bounds":
+                self._bounds()
+            elif section in _NOT_LINEAR:
+                self._skip(_NOT_LINEAR[section])
+            else:
+                self._typed(section)
+        raise self._unexpected("End at the end (the file may be cut off)" if self._now.kind == "end" else "a section")
+
+    # words
+
+    def _advance(self) -> Token:
+        taken = self._now
+        if self._next is not None:
+            self._now, self._next = self._next, None
+        elif taken.kind != "end":
+            self._now = next(self._words)
+        return taken
+
+    def _peek(self) -> Token:
+        if self._next is None:
+            self._next = next(self._words, self._now) if self._now.kind != "end" else self._now
+        return self._next
+
+    def _unexpected(self, wanted: str) -> ModelError:
+        came = self._now.text[:60] if self._now.kind != "end" else "the end of the file"
+        return ModelError(f"wanted {wanted}; {came!r} came", line=self._now.line)
+
+    def _number(self, token: Token) -> Fraction:
+        value = self._numbers.get(token.text)
+        if value is None:
+            value = self._numbers[token.text] = parse_number(token.text, token.line)
+        return value
+
+    def _column(self, name: str) -> int:
+        column = self._build.columns.get(name)
+        return self._build.add_column(name) if column is None else column
+
+    def _is_label(self) -> bool:
+        return self._now.kind == "name" and self._peek().kind == "other" and self._peek().text == ":"
+
+    # sections
+
+    def _objective(self) -> None:
+        if self._now.kind == "other" and self._now.text == ":":
+            self._advance()
+        elif self._is_label():
+            self._advance()
+            self._advance()
+        terms, constant = self._expression(quadratic_objective=True)
+        if self._now.kind == "compare":
+            raise self._unexpected("Subject To after the objective")
+        self._build.objective = terms
+        self._build.offset = constant
+
+    def _rows(self) -> None:
+        while self._now.kind not in ("section", "end"):
+            self._row()
+
+    def _row(self) -> None:
+        build = self._build
+        name = f"R{len(build.row_names) + 1}"
+        if self._is_label():
+            name = self._advance().text
+            self._advance()
+            if name in self._row_names:
+                raise ModelError(
+                    f"a second row has the name {name[:100]!r}; wanted a name of its own", line=self._now.line
+                )
+            self._row_names.add(name)
+        line = self._now.line
+        terms, constant = self._expression()
+        first = self._compare()
+        if terms:
+            lower, upper = _sides(first, *self._side(), constant)
+            if self._now.kind == "compare":
+                raise self._unexpected("one comparison in a row, or a number on its left: 2 <= x + y <= 10")
+        else:
+            # `10 >= x + y`, `2 <= x + y <= 10`, or `0 <= 10`, which is a row without variables.
+            terms, more = self._expression()
+            lower, upper = _sides(_TURNED[first], constant, 0, more)
+            if not terms:
+                lower, upper = _sides(first, more, 0, constant)
+            if self._now.kind == "compare" and terms:
+                second = self._compare()
+                if second != first or first == "=":
+                    raise ModelError("a row between two numbers wants the same comparison twice, < or >", line=line)
+                other_lower, other_upper = _sides(second, *self._side(), more)
+                lower = other_lower if other_lower is not None else lower
+                upper = other_upper if other_upper is not None else upper
+        if self._now.kind not in ("section", "end") and self._now.line == self._last_line:
+            raise self._unexpected("the next row on a line of its own")
+        row = len(build.row_names)
+        build.row_names.append(name)
+        build.row_lower.append(lower)
+        build.row_upper.append(upper)
+        for column, value in terms.items():
+            if value:
+                build.entry_row.append(row)
+                build.entry_col.append(column)
+                build.entry_value.append(build.value_id(value))
+
+    def _compare(self) -> str:
+        if self._now.kind != "compare":
+            raise self._unexpected("a comparison (<=, >= or =)")
+        return self._advance().text
+
+    def _side(self) -> tuple[Fraction | None, int]:
+        """A number with signs, or an infinity: (value, 0) or (None, ±1)."""
+        negative = self._signs()
+        self._last_line = self._now.line
+        if self._now.kind == "name" and self._now.text.lower() in _INFINITE_NAMES:
+            self._advance()
+            return None, -1 if negative else 1
+        if self._now.kind != "number":
+            raise self._unexpected("a number")
+        token = self._advance()
+        return parse_side("-" + token.text if negative else token.text, token.line)
+
+    def _signs(self) -> bool:
+        negative = False
+        while self._now.kind == "sign":
+            negative ^= self._advance().text == "-"
+        return negative
+
+    _last_line = 0
+
+    def _expression(self, *, quadratic_objective: bool = False) -> tuple[dict[int, Fraction], Fraction]:
+        """Terms up to a comparison, a section or a label: column → coefficient, and the sum of the constants."""
+        terms: dict[int, Fraction] = {}
+        constant, first = _ZERO, True
+        while True:
+            signed = self._now.kind == "sign"
+            negative = self._signs()
+            kind = self._now.kind
+            if kind == "other" and self._now.text == "[":
+                self._quadratic(objective=quadratic_objective)
+            elif kind == "number":
+                token = self._advance()
+                self._last_line = token.line
+                value = -self._number(token) if negative else self._number(token)
+                if self._now.kind == "other" and self._now.text == "*":
+                    self._advance()
+                    if self._now.kind != "name":
+                        raise self._unexpected("a variable after *")
+                if self._now.kind == "name" and not self._starts_next_row(token):
+                    self._add(terms, value)
+                else:
+                    constant += value
+            elif kind == "name" and (signed or first) and not (self._is_label() and not signed):
+                self._add(terms, Fraction(-1) if negative else Fraction(1))
+            elif signed:
+                raise self._unexpected("a number or a variable after the sign")
+            elif kind in ("compare", "section", "end"):
+                return terms, constant
+            elif first or kind != "name" or not self._is_label():
+                raise self._unexpected("+ or - between terms, or a comparison")
+            else:
+                return terms, constant
+            first = False
+            if self._now.kind in ("number", "name") and not (self._now.kind == "name" and self._is_label()):
+                if self._now.line > self._last_line and not terms:
+                    return terms, constant  # a row without variables has ended; the next begins
+                raise self._unexpected("+ or - between terms, or a comparison")
+
+    def _starts_next_row(self, number: Token) -> bool:
+        return self._is_label() and self._now.line > number.line
+
+    def _add(self, terms: dict[int, Fraction], value: Fraction) -> None:
+        token = self._advance()
+        self._last_line = token.line
+        if token.text.lower() in _INFINITE_NAMES:
+            raise ModelError(f"{token.text!r} among the terms of a row; wanted a variable", line=token.line)
+        if self._now.kind == "other" and self._now.text in ("^", "*", "->"):
+            what = "an indicator row" if self._now.text == "->" else "a product"
+            raise ModelError(f"{what} came; wanted linear rows", line=token.line)
+        column = self._column(token.text)
+        known = terms.get(column)
+        terms[column] = value if known is None else known + value
+
+    def _quadratic(self, *, objective: bool) -> None:
+        """Skip `[ ... ] / 2` and note it."""
+        self._build.unsupported.append("a quadratic objective" if objective else "quadratic rows")
+        while not (self._now.kind == "other" and self._now.text == "]"):
+            if self._now.kind in ("end", "section"):
+                raise self._unexpected("] at the end of the quadratic part")
+            token = self._advance()
+            if token.kind == "name":
+                self._column(token.text)
+        self._advance()
+        if self._now.kind == "other" and self._now.text == "/":
+            self._advance()
+            self._advance()
+
+    def _bounds(self) -> None:
+        while self._now.kind not in ("section", "end"):
+            self._bound()
+
+    def _bound(self) -> None:
+        build, line = self._build, self._now.line
+        if self._now.kind == "name" and not self._is_infinity():
+            column = self._column(self._advance().text)
+            if self._now.kind == "name" and self._now.text.lower() == "free":
+                self._advance()
+                build.lower[column] = build.upper[column] = None
+                return
+            self._apply(column, self._compare(), *self._side(), line)
+        else:
+            value, infinite = self._side()
+            first = self._compare()
+            if self._now.kind != "name":
+                raise self._unexpected("a variable")
+            column = self._column(self._advance().text)
+            self._apply(column, _TURNED[first], value, infinite, line)
+            if self._now.kind == "compare":
+                second = self._compare()
+                if second != first or first == "=":
+                    raise ModelError("a variable between two numbers wants the same comparison twice", line=line)
+                self._apply(column, second, *self._side(), line)
+        if self._now.kind not in ("section", "end") and self._now.line == self._last_line:
+            raise self._unexpected("the next bound on a line of its own")
+
+    def _is_infinity(self) -> bool:
+        return self._now.text.lower() in _INFINITE_NAMES
+
+    def _apply(self, column: int, compare: str, value: Fraction | None, infinite: int, line: int) -> None:
+        build = self._build
+        if (infinite > 0 and compare in "=>") or (infinite < 0 and compare in "=<"):
+            raise ModelError(f"a bound of {'' if infinite > 0 else '-'}infinity that leaves no value", line=line)
+        if compare in "=>":
+            build.lower[column] = value
+        if compare in "=<":
+            build.upper[column] = value
+
+    def _typed(self, section: str) -> None:
+        build = self._build
+        while self._now.kind not in ("section", "end"):
+            if self._now.kind != "name":
+                raise self._unexpected("a variable")
+            column = self._column(self._advance().text)
+            if section == "semi":
+                build.semicontinuous.add(column)
+                if "semi-continuous variables" not in build.unsupported:
+                    build.unsupported.append("semi-continuous variables")
+                continue
+            build.integer[column] = 1
+            if section == "binaries":
+                build.lower[column], build.upper[column] = _ZERO, Fraction(1)
+
+    def _skip(self, what: str) -> None:
+        self._build.unsupported.append(what)
+        while self._now.kind not in ("section", "end"):
+            self._advance()
+
+
+def _sides(
+    compare: str, value: Fraction | None, infinite: int, constant: Fraction
+) -> tuple[Fraction | None, Fraction | None]:
+    """Lower and upper side of `terms + constant (compare) value`."""
+    if value is None:
+        if (infinite > 0 and compare == "<") or (infinite < 0 and compare == ">"):
+            return None, None
+        raise ModelError("a row compared with an infinity that leaves no value")
+    if abs(value) >= INFINITE:
+        return _sides(compare, None, 1 if value > 0 else -1, constant)
+    value -= constant
+    return (None if compare == "<" else value), (None if compare == ">" else value)

@@ -1,0 +1,361 @@
+"""MPS, free and fixed, in exact rationals.
+
+Strict where files are ambiguous: what other readers ignore with a warning, or take in different ways, is an error here.
+Kept from practice (and checked against HiGHS): the first N row is the objective and further ones are dropped; the
+objective's right-hand side is minus its constant; a variable between integer markers without any bound is binary; any
+bound at all makes its default [0, ∞); bounds and sides from 1e20 on are infinite; names of RHS, RANGES and BOUNDS sets
+may be left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from solvers.errors import ModelError
+from solvers.exact.model import Builder, ExactLimits, ExactModel, parse_number, parse_side
+
+_OBJECTIVE, _DROPPED = -1, -2
+_SECTIONS = ("NAME", "ROWS", "COLUMNS", "RHS", "RANGES", "BOUNDS", "OBJSENSE", "OBJNAME", "ENDATA")
+_NOT_LINEAR = {
+    "SOS": "SOS sets",
+    "SOS1": "SOS sets",
+    "SOS2": "SOS sets",
+    "SETS": "SOS sets",
+    "QUADOBJ": "a quadratic objective",
+    "QMATRIX": "a quadratic objective",
+    "QSECTION": "quadratic terms",
+    "QCMATRIX": "quadratic rows",
+    "CSECTION": "cones",
+    "INDICATORS": "indicator rows",
+    "GENCONS": "general constraints",
+    "PWLOBJ": "a piecewise linear objective",
+    "LAZYCONS": "lazy rows",
+    "USERCUTS": "user cuts",
+}
+_FIXED_FIELDS = ((1, 3), (4, 12), (14, 22), (24, 36), (39, 47), (49, 61))
+_WITH_VALUE = ("UP", "LO", "FX", "LI", "UI", "SC", "SI")
+_WITHOUT_VALUE = ("FR", "MI", "PL", "BV")
+
+
+def read_mps(batches: Iterable[list[str]], limits: ExactLimits, *, fixed: bool) -> ExactModel:
+    """The model of the lines in `batches`."""
+    return _Reader(limits, fixed=fixed).read(batches)
+
+
+class _Reader:
+    def __init__(self, limits: ExactLimits, *, fixed: bool) -> None:
+        self._fixed = fixed
+        self._build = Builder(limits=limits)
+        self._row_types: list[str] = []
+        self._rows: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}  # what was written → its place in the builder's values
+        self._rhs: dict[int, Fraction | None] = {}
+        self._rhs_sign: dict[int, int] = {}
+        self._ranges: dict[int, Fraction] = {}
+        self._sets: dict[str, str] = {}
+        self._binary_by_marker: set[int] = set()  # integer by marker and still without any bound
+        self._bound_sides: set[tuple[int, str]] = set()
+        self._in_marker = False
+        self._objective_name: str | None = None
+        self._wanted_objective: str | None = None
+        self._column: int = -1
+        self._column_name: str | None = None
+        self._last_column_of_row: list[int] = []
+
+    def read(self, batches: Iterable[list[str]]) -> ExactModel:
+        section, line, ended = "", 0, False
+        seen: set[str] = set()
+        for lines in batches:
+            for text in lines:
+                line += 1
+                first = text[:1]
+                if first == "*" or not text or text.isspace():
+                    continue
+                if first not in (" ", "\t"):
+                    header = self._header(text)
+                    if header is not None:
+                        section = header
+                        if section == "ENDATA":
+                            ended = True
+                            break
+                        if section in seen:
+                            raise ModelError(f"a second section {section} came; wanted one", line=line)
+                        seen.add(section)
+                        self._open(section, text.split(), line)
+                        continue
+                    if self._fixed:
+                        raise ModelError(f"wanted a section; {text.split()[0][:60]!r} came", line=line)
+                if section == "COLUMNS":
+                    self._columns_line(text, line)
+                else:
+                    self._line(section, text, line)
+            if ended:
+                break
+        if not ended:
+            raise ModelError("the file ends without ENDATA; it may be cut off", line=line)
+        for wanted in ("ROWS", "COLUMNS"):
+            if wanted not in seen:
+                raise ModelError(f"the section {wanted} is missing")
+        return self._finish()
+
+    def _header(self, text: str) -> str | None:
+        word = text.split(None, 1)[0].upper()
+        return word if word in _SECTIONS or word in _NOT_LINEAR else None
+
+    def _open(self, section: str, words: list[str], line: int) -> None:
+        if section in _NOT_LINEAR:
+            self._build.unsupported.append(_NOT_LINEAR[section])
+        elif section == "NAME":
+            self._build.name = " ".join(words[1:])[:200]
+        elif section == "OBJSENSE" and len(words) == 2:
+            self._sense(words[1], line)
+        elif section == "RHS" and len(words) > 1:
+            raise ModelError("text after RHS; wanted the entries on lines of their own, indented", line=line)
+        elif len(words) > 1 and section in ("ROWS", "COLUMNS", "RANGES", "BOUNDS", "OBJSENSE"):
+            raise ModelError(f"text after {section}: {words[1][:60]!r}", line=line)
+        if section == "COLUMNS":
+            self._last_column_of_row = [-1] * (len(self._row_types) + 2)
+
+    def _line(self, section: str, text: str, line: int) -> None:
+        if section in _NOT_LINEAR:
+            return
+        words = self._fields(text, line, section)
+        if section == "ROWS":
+            self._row(words, line)
+        elif section == "RHS":
+            self._pairs("RHS", words, line)
+        elif section == "RANGES":
+            self._pairs("RANGES", words, line)
+        elif section == "BOUNDS":
+            self._bound(words, line)
+        elif section == "OBJSENSE":
+            self._sense(words[0], line)
+        elif section == "OBJNAME":
+            self._wanted_objective = words[0]
+        else:
+            raise ModelError(f"wanted a section such as ROWS; {words[0][:60]!r} came", line=line)
+
+    def _fields(self, text: str, line: int, section: str) -> list[str]:
+        if not self._fixed:
+            return text.split()
+        if "\t" in text:
+            raise ModelError("tabs in a file with fixed columns", line=line)
+        fields = [text[start:end].strip() for start, end in _FIXED_FIELDS]
+        if section in ("OBJSENSE", "OBJNAME"):
+            return [text.strip()]
+        if section == "ROWS":
+            return [fields[0], fields[1]]
+        if section == "BOUNDS":
+            # The set's name may be blank; its columns say which field is which.
+            return [fields[0], fields[1], fields[2], *([fields[3]] if fields[3] else [])]
+        while len(fields) > 2 and not fields[-1]:
+            fields.pop()
+        return fields[1:]
+
+    def _sense(self, word: str, line: int) -> None:
+        senses = {"MAX": True, "MAXIMIZE": True, "MAXIMISE": True, "MIN": False, "MINIMIZE": False, "MINIMISE": False}
+        if word.upper() not in senses:
+            raise ModelError(f"OBJSENSE wants MAX or MIN; {word[:60]!r} came", line=line)
+        self._build.maximize = senses[word.upper()]
+
+    def _row(self, words: list[str], line: int) -> None:
+        if len(words) != 2 or words[0] not in ("N", "L", "G", "E") or not words[1]:
+            raise ModelError(f"a row wants a type (N, L, G or E) and a name; {' '.join(words)[:60]!r} came", line=line)
+        kind, name = words
+        if name in self._rows:
+            raise ModelError(f"a second row has the name {name[:100]!r}; wanted a name of its own for each", line=line)
+        if kind == "N":
+            self._rows[name] = _DROPPED if self._objective_name is not None else _OBJECTIVE
+            if self._objective_name is None:
+                self._objective_name = name
+            return
+        self._rows[name] = len(self._row_types)
+        self._row_types.append(kind)
+        self._build.row_names.append(name)
+
+    def _columns_line(self, text: str, line: int) -> None:
+        words = text.split() if not self._fixed else self._fields(text, line, "COLUMNS")
+        count = len(words)
+        if count >= 3 and words[1] == "'MARKER'":
+            self._marker(words[-1], line)
+            return
+        if count not in (3, 5):
+            raise ModelError(
+                f"a line of COLUMNS wants a column and one or two pairs of row and number; {count} words came",
+                line=line,
+            )
+        if words[0] != self._column_name:
+            self._new_column(words[0], line)
+        self._entry(words[1], words[2], line)
+        if count == 5:
+            self._entry(words[3], words[4], line)
+
+    def _new_column(self, name: str, line: int) -> None:
+        if name in self._build.columns or not name:
+            raise ModelError(f"column {name[:100]!r} comes a second time; wanted its entries together", line=line)
+        self._column, self._column_name = self._build.add_column(name), name
+        if self._in_marker:
+            self._build.integer[self._column] = 1
+            self._binary_by_marker.add(self._column)
+
+    def _entry(self, row_name: str, token: str, line: int) -> None:
+        row = self._rows.get(row_name)
+        if row is None:
+            raise ModelError(f"row {row_name[:100]!r} is not in ROWS", line=line)
+        number = self._numbers.get(token)
+        if number is None:
+            number = self._numbers[token] = self._build.value_id(parse_number(token, line))
+        column = self._column
+        # The two last places stand for the objective and the dropped rows: -1 and -2 count from the end.
+        if self._last_column_of_row[row] == column and row != _DROPPED:
+            raise ModelError(f"column {self._column_name!r} has a second entry in row {row_name[:100]!r}", line=line)
+        self._last_column_of_row[row] = column
+        build = self._build
+        if row >= 0:
+            if build.values[number]:
+                build.entry_row.append(row)
+                build.entry_col.append(column)
+                build.entry_value.append(number)
+        elif row == _OBJECTIVE:
+            build.objective[column] = build.values[number]
+
+    def _marker(self, word: str, line: int) -> None:
+        if word == "'INTORG'":
+            self._in_marker = True
+        elif word == "'INTEND'":
+            self._in_marker = False
+        else:
+            raise ModelError(f"a marker wants 'INTORG' or 'INTEND'; {word[:60]!r} came", line=line)
+        self._column_name = None
+
+    def _pairs(self, section: str, words: list[str], line: int) -> None:
+        # With an even number of words the set's name was left out; in fixed columns its field is there, maybe blank.
+        named = self._fixed or len(words) % 2 == 1
+        if len(words) not in (2, 3, 4, 5) or (self._fixed and len(words) not in (3, 5)):
+            raise ModelError(
+                f"a line of {section} wants a set (or none) and one or two pairs of row and number; {len(words)} words came",
+                line=line,
+            )
+        if named:
+            self._one_set(section, words[0], line)
+        pairs = words[1:] if named else words
+        for row_name, token in _two_by_two(pairs):
+            row = self._rows.get(row_name)
+            if row is None:
+                raise ModelError(f"row {row_name[:100]!r} of {section} is not in ROWS", line=line)
+            into = self._rhs if section == "RHS" else self._ranges
+            if row in into and row != _DROPPED:
+                raise ModelError(f"row {row_name[:100]!r} comes a second time in {section}", line=line)
+            if section == "RHS":
+                self._rhs[row], self._rhs_sign[row] = parse_side(token, line)
+            elif row < 0:
+                raise ModelError(f"a range on {row_name[:100]!r}, a row of type N", line=line)
+            else:
+                self._ranges[row] = parse_number(token, line)
+
+    def _one_set(self, section: str, name: str, line: int) -> None:
+        known = self._sets.setdefault(section, name)
+        if name and known and known != name:
+            raise ModelError(
+                f"a second set {name[:60]!r} in {section}; wanted one, {known[:60]!r} came first", line=line
+            )
+
+    def _bound(self, words: list[str], line: int) -> None:
+        kind, column, token = self._bound_parts(words, line)
+        build = self._build
+        if column in self._binary_by_marker:
+            self._binary_by_marker.discard(column)
+        sides = {"UP": "u", "UI": "u", "PL": "u", "SC": "u", "SI": "u", "LO": "l", "LI": "l", "MI": "l"}.get(kind, "lu")
+        for side in sides:
+            if (column, side) in self._bound_sides:
+                which = "a lower" if side == "l" else "an upper"
+                raise ModelError(f"variable {build.col_names[column][:100]!r} gets {which} bound twice", line=line)
+            self._bound_sides.add((column, side))
+        if kind in ("LI", "UI", "BV", "SI"):
+            build.integer[column] = 1
+        if kind in ("SC", "SI"):
+            build.semicontinuous.add(column)
+            if f"{kind} bounds" not in build.unsupported:
+                build.unsupported.append(f"{kind} bounds")
+        if kind == "FR":
+            build.lower[column] = build.upper[column] = None
+        elif kind == "MI":
+            build.lower[column] = None
+        elif kind == "PL":
+            build.upper[column] = None
+        elif kind == "BV":
+            build.lower[column], build.upper[column] = Fraction(0), Fraction(1)
+        else:
+            value, infinite = parse_side(token, line)
+            if (infinite > 0 and "l" in sides) or (infinite < 0 and "u" in sides):
+                raise ModelError(f"a bound {kind} of {token[:60]!r} leaves no value", line=line)
+            if "l" in sides:
+                build.lower[column] = value
+            if "u" in sides:
+                build.upper[column] = value
+
+    def _bound_parts(self, words: list[str], line: int) -> tuple[str, int, str]:
+        """(type, column, number or '')."""
+        kind, rest = words[0], words[1:]
+        columns = self._build.columns
+        token, set_name, name = "", "", ""
+        if kind in _WITH_VALUE and len(rest) in (2, 3):
+            *set_part, name, token = rest
+            set_name = set_part[0] if set_part else ""
+        elif kind in _WITHOUT_VALUE and 1 <= len(rest) <= 3:
+            # `MI set x`, `MI x`, `MI set x 0` and `MI x 0` are all written; the known column's place decides.
+            if len(rest) == 1:
+                name = rest[0]
+            elif len(rest) == 3 or rest[1] in columns:
+                set_name, name = rest[0], rest[1]
+            else:
+                name = rest[0]
+        elif kind not in _WITH_VALUE and kind not in _WITHOUT_VALUE:
+            raise ModelError(f"a bound wants a type such as UP or LO; {kind[:60]!r} came", line=line)
+        else:
+            raise ModelError(f"a bound {kind} wants a set, a column and a number; {len(rest)} words came", line=line)
+        if set_name:
+            self._one_set("BOUNDS", set_name, line)
+        column = columns.get(name)
+        if column is None:
+            raise ModelError(f"column {name[:100]!r} of BOUNDS is not in COLUMNS", line=line)
+        return kind, column, token
+
+    def _finish(self) -> ExactModel:
+        build = self._build
+        if self._wanted_objective is not None and self._wanted_objective != self._objective_name:
+            raise ModelError(
+                f"OBJNAME wants row {self._wanted_objective[:60]!r} as objective; only the first N row can be it here"
+            )
+        for column in self._binary_by_marker:
+            build.upper[column] = Fraction(1)
+        if _OBJECTIVE in self._rhs:
+            constant = self._rhs[_OBJECTIVE]
+            if constant is None:
+                raise ModelError("the objective's right-hand side is infinite")
+            build.offset = -constant
+        for row, kind in enumerate(self._row_types):
+            lower, upper = self._sides(row, kind)
+            build.row_lower.append(lower)
+            build.row_upper.append(upper)
+        return build.finish()
+
+    def _sides(self, row: int, kind: str) -> tuple[Fraction | None, Fraction | None]:
+        rhs, infinite = self._rhs.get(row, Fraction(0)), self._rhs_sign.get(row, 0)
+        spread = self._ranges.get(row)
+        if rhs is None:
+            if (infinite > 0 and kind == "L") or (infinite < 0 and kind == "G"):
+                return None, None
+            raise ModelError(f"row {self._build.row_names[row][:100]!r} of type {kind} has an infinite right-hand side")
+        if spread is None:
+            return (rhs if kind != "L" else None), (rhs if kind != "G" else None)
+        if kind == "L":
+            return rhs - abs(spread), rhs
+        if kind == "G":
+            return rhs, rhs + abs(spread)
+        return (rhs, rhs + spread) if spread >= 0 else (rhs + spread, rhs)
+
+
+def _two_by_two(words: list[str]) -> Iterator[tuple[str, str]]:
+    return zip(words[::2], words[1::2], strict=True)
