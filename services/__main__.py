@@ -5,18 +5,22 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from services.settings import Settings
 from trimtab import __version__
+
+if TYPE_CHECKING:
+    from services.gateway.deps import Context
 
 _FLAGS = {
     "--host": "host",
@@ -45,6 +49,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--diagnostic-kinds", action="store_true", default=None, help="offer kinds that test the service"
     )
+    parser.add_argument(
+        "--contained", action="store_true", default=None, help=Settings.model_fields["contained"].description
+    )
     given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
     try:
         settings = Settings(**given)
@@ -58,22 +65,16 @@ def main(argv: list[str]) -> int:
     import uvicorn
 
     from services import telemetry
-    from services.gateway.app import LOOPBACK, create_app
     from services.errors import StoreUnavailable
-    from workers.sandbox import SandboxUnavailable, choose_level
+    from services.gateway.app import check_settings, create_app
+    from services.gateway.server import Server
+    from workers.sandbox import SandboxUnavailable
 
     telemetry.configure_logging(settings)
-    if settings.host not in LOOPBACK and settings.role != "gateway" and settings.executor == "process":
-        level, why = choose_level(settings.sandbox)
-        if level != "bwrap" and settings.sandbox != "rlimit":
-            print(
-                f"bind address {settings.host} is not loopback and runs could not be sandboxed: {why}. "
-                "Install bubblewrap, or accept rlimits alone with --sandbox rlimit (inside a container, say)",
-                file=sys.stderr,
-            )
-            return 2
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
+        check_settings(settings)
+        _check_sandbox(settings)
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _only_one(settings), _listening(settings) as listener:
             app = create_app(settings)
             config = uvicorn.Config(
@@ -86,13 +87,42 @@ def main(argv: list[str]) -> int:
                 ssl_certfile=str(settings.tls_cert) if settings.tls_cert else None,
                 ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
             )
-            server = uvicorn.Server(config)
-            with _announced(settings, listener):
+            context: Context = app.state.context
+            with _announced(settings, listener) as url:
+                server = Server(config, lifetime=context.lifetime, on_started=functools.partial(_greet, context, url))
                 server.run(sockets=[listener])
             return 0 if server.started else 1
-    except (_InUse, StoreUnavailable, SandboxUnavailable, ValueError) as error:
+    except (_InUse, StoreUnavailable, SandboxUnavailable, OSError, ImportError, ValueError) as error:
         print(str(error), file=sys.stderr)
-        return 2 if isinstance(error, ValueError) else 1
+        return 2 if isinstance(error, ValueError | ImportError) else 1
+
+
+async def _greet(context: Context, url: str) -> None:
+    """Say where the page is. On a terminal with a one-time link that signs in; never in a log, which others may read."""
+    settings = context.settings
+    print(f"trimtab {__version__} serves {url}", file=sys.stderr)
+    if settings.auth != "keys":
+        return
+    if sys.stderr.isatty():
+        admin = await context.keyring.by_key(settings.admin_key_file.read_text().strip())
+        ticket = context.keyring.ticket(admin)
+        print(f"page, signed in (once, within ten minutes): {url}/login?ticket={ticket}", file=sys.stderr)
+    print(f"admin key: {settings.admin_key_file}   sign in to the page: trimtab open", file=sys.stderr)
+
+
+def _check_sandbox(settings: Settings) -> None:
+    """Others may send jobs unless the bind address is loopback: then bubblewrap must work. Raises SandboxUnavailable."""
+    from services.gateway.app import LOOPBACK
+    from workers.sandbox import SandboxUnavailable, bwrap_works
+
+    if settings.host in LOOPBACK or settings.contained or not settings.runs_here:
+        return
+    works, why_not = bwrap_works()
+    if not works:
+        raise SandboxUnavailable(
+            f"the bind address {settings.host!r} is not loopback and bubblewrap does not work here: {why_not}. "
+            "Install it, or say TRIMTAB_CONTAINED=true if this is a container of its own"
+        )
 
 
 class _InUse(Exception):
@@ -131,7 +161,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def _announced(settings: Settings, listener: socket.socket) -> Iterator[None]:
+def _announced(settings: Settings, listener: socket.socket) -> Iterator[str]:
     """server.json in the data folder says where the server is, for SDK, CLI and page on this machine."""
     port = listener.getsockname()[1]
     host = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104 - shown, not bound
@@ -139,11 +169,8 @@ def _announced(settings: Settings, listener: socket.socket) -> Iterator[None]:
     url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     path = settings.data_dir / "server.json"
     _write(path, {"url": url, "pid": os.getpid(), "version": __version__})
-    print(f"trimtab {__version__} serves {url}", file=sys.stderr)
-    if settings.auth == "keys":
-        print(f"admin key: {settings.admin_key_file}   sign in to the page: trimtab open", file=sys.stderr)
     try:
-        yield
+        yield url
     finally:
         with contextlib.suppress(OSError, ValueError):
             if json.loads(path.read_text())["pid"] == os.getpid():

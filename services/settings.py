@@ -47,7 +47,10 @@ class Settings(BaseSettings):
     sweep_s: Annotated[float, Field(gt=0)] = 5.0
     job_memory_bytes: Annotated[int, Field(ge=2**28)] = 6 * 2**30
     sandbox: Literal["auto", "rlimit", "bwrap"] = "auto"
-    """`auto` takes bubblewrap when it works here; `bwrap` refuses to start without it."""
+    """`auto` takes bubblewrap when it works here; `bwrap` refuses to start without it. Unless the bind address is loopback,
+    bubblewrap is required or `contained` must say that something else holds the runs."""
+    contained: bool = False
+    """True says: this process runs in a container of its own, which holds what bubblewrap would hold."""
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
     """Largest JSON body."""
@@ -72,6 +75,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     otlp_endpoint: str | None = None
     """OpenTelemetry traces go here; needs the `otel` extra."""
+
+    @property
+    def runs_here(self) -> bool:
+        """True when this process starts the runs on this machine."""
+        return self.role != "gateway" and self.executor == "process"
 
     @property
     def admin_key_file(self) -> Path:

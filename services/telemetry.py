@@ -19,19 +19,28 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        label = {"registry": self.registry}
-        self.requests = Counter("trimtab_http_requests", "HTTP requests answered", ["method", "route", "status"], **label)
+        registry = self.registry
+        self.requests = Counter(
+            "trimtab_http_requests", "HTTP requests answered", ["method", "route", "status"], registry=registry
+        )
         self.latency = Histogram(
-            "trimtab_http_request_seconds", "Seconds to answer", ["method", "route"], buckets=_BUCKETS, **label
+            "trimtab_http_request_seconds",
+            "Seconds to answer",
+            ["method", "route"],
+            buckets=_BUCKETS,
+            registry=registry,
         )
-        self.submits = Counter("trimtab_submits", "Jobs accepted", ["kind"], **label)
-        self.jobs = Gauge("trimtab_jobs", "Jobs by state", ["state"], **label)
+        self.submits = Counter("trimtab_submits", "Jobs accepted", ["kind"], registry=registry)
+        self.jobs = Gauge("trimtab_jobs", "Jobs by state", ["state"], registry=registry)
+        self.queue_age = Gauge(
+            "trimtab_queue_age_seconds", "Age of the oldest QUEUED job, 0 without one", registry=registry
+        )
         self.stale_writes = Gauge(
-            "trimtab_stale_writes_total", "Writes refused because their lease had passed on", **label
+            "trimtab_stale_writes_total", "Writes refused because their lease had passed on", registry=registry
         )
-        self.running = Gauge("trimtab_running_attempts", "Attempts that run in this process", **label)
-        self.capacity = Gauge("trimtab_capacity", "Attempts this process can run at once", **label)
-        self.streams = Gauge("trimtab_event_streams", "Clients that listen to events", **label)
+        self.running = Gauge("trimtab_running_attempts", "Attempts that run in this process", registry=registry)
+        self.capacity = Gauge("trimtab_capacity", "Attempts this process can run at once", registry=registry)
+        self.streams = Gauge("trimtab_event_streams", "Clients that listen to events", registry=registry)
 
 
 def configure_logging(settings: Settings) -> None:
@@ -61,7 +70,9 @@ def configure_tracing(settings: Settings) -> Any | None:
     if settings.otlp_endpoint is None:
         return None
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # type: ignore[import-not-found,unused-ignore]
+            OTLPSpanExporter,
+        )
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor

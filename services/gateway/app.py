@@ -96,8 +96,12 @@ def create_app(
         metrics=context.metrics,
         max_body_bytes=settings.max_body_bytes,
         allowed_hosts=settings.allowed_hosts,
-        # Behind an operator's own name the Host check needs that name; a bind to all addresses without one takes any.
+        # The Host check keeps a page of another site from reaching this machine under a name of its own (DNS rebinding).
+        # On the network that page could reach us only without a key or a session, because those are tied to the name; so
+        # a bind to other addresses takes any name unless the operator gives some. An address cannot be rebound, and a
+        # probe of Kubernetes uses one.
         any_host=settings.host not in LOOPBACK and not settings.allowed_hosts,
+        any_address=settings.host not in LOOPBACK,
     )
     return app
 
@@ -112,7 +116,12 @@ def check_settings(settings: Settings) -> None:
             f"auth is off and the bind address is {settings.host!r}: anybody on the network could use this server. "
             "Bind to 127.0.0.1 or leave TRIMTAB_AUTH at 'keys'"
         )
-    if settings.role != "all" and settings.database_url is None and settings.role == "dispatcher":
+    if settings.host not in LOOPBACK and settings.sandbox == "rlimit" and settings.runs_here and not settings.contained:
+        raise ValueError(
+            f"the bind address {settings.host!r} is not loopback and sandbox 'rlimit' leaves runs the network and your files. "
+            "Take --sandbox bwrap (or auto, with bubblewrap installed), or say TRIMTAB_CONTAINED=true if this is a container"
+        )
+    if settings.role == "dispatcher" and settings.database_url is None:
         raise ValueError(
             "role 'dispatcher' came without TRIMTAB_DATABASE_URL: an SQLite file has one writer, the process with role 'all'. "
             "Give a PostgreSQL URL or use role 'all'"
@@ -157,7 +166,7 @@ def _requests(kinds: Mapping[str, Kind]) -> TypeAdapter[Any]:
         raise ValueError("no kind is offered; give create_app at least one")
     if len(models) == 1:
         return TypeAdapter(models[0])
-    union = functools.reduce(operator.or_, models)  # type: ignore[arg-type]
+    union: Any = functools.reduce(operator.or_, models)
     return TypeAdapter(Annotated[union, Field(discriminator="kind")])
 
 

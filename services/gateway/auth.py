@@ -88,7 +88,9 @@ class Keyring:
         """Raises Unauthorized when the cookie is not one of ours, has run out, or its key was revoked."""
         key_id, _, rest = cookie.partition(".")
         expires, _, mac = rest.partition(".")
-        if not hmac.compare_digest(mac, self._mac(f"{key_id}.{expires}")) or int(expires) < time.time():
+        # Bytes, because compare_digest refuses text that is not ASCII; `expires` is a number once the signature is ours.
+        wanted = self._mac(f"{key_id}.{expires}").encode()
+        if not hmac.compare_digest(mac.encode("utf-8", "replace"), wanted) or int(expires) < time.time():
             raise Unauthorized("the session is over", fix="sign in again")
         record = await self._record(key_id)
         if record is None:
@@ -142,7 +144,8 @@ class Keyring:
         )
 
     def _mac(self, body: str) -> str:
-        return base64.urlsafe_b64encode(hmac.digest(self._secret, body.encode(), "sha256")).decode().rstrip("=")
+        digest = hmac.digest(self._secret, body.encode("utf-8", "replace"), "sha256")
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 async def ensure_admin_key(store: JobStore, path: Path) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from services.dispatcher.loop import Dispatcher
 
-__all__ = ["Context", "Pool", "Principal", "context", "current_principal", "require", "visible_tenant"]
+__all__ = ["Context", "Lifetime", "Pool", "Principal", "context", "current_principal", "require", "visible_tenant"]
 
 
 @dataclass
@@ -32,6 +34,29 @@ class Pool:
     """The dispatcher of this process, while there is one."""
 
     dispatcher: Dispatcher | None = None
+
+
+@dataclass
+class Lifetime:
+    """Tells streams and long polls that the server is about to close, so that they end by themselves and are not cut."""
+
+    closing: bool = False
+    waiters: set[asyncio.Event] = field(default_factory=set)
+
+    def close(self) -> None:
+        """Wake everyone for the last time."""
+        self.closing = True
+        for waiter in self.waiters:
+            waiter.set()
+
+    @contextlib.contextmanager
+    def waiting(self, waiter: asyncio.Event) -> Iterator[None]:
+        """`waiter` is also set when the server closes."""
+        self.waiters.add(waiter)
+        try:
+            yield
+        finally:
+            self.waiters.discard(waiter)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +73,7 @@ class Context:
     metrics: Metrics
     request_adapter: TypeAdapter[Any]  # the union of the kinds' JobRequests
     pool: Pool = field(default_factory=Pool)
+    lifetime: Lifetime = field(default_factory=Lifetime)
 
 
 def context(request: Request) -> Context:
@@ -60,6 +86,7 @@ async def current_principal(request: Request) -> Principal:
     """By bearer key, else by session cookie. Raises Unauthorized, or Forbidden for a request forged by another site."""
     parts = context(request)
     if parts.settings.auth == "off":
+        refuse_cross_site(request)  # any page open in a browser of this machine can reach us
         return NOBODY
     header = request.headers.get("authorization")
     if header is not None:
@@ -104,7 +131,7 @@ def visible_tenant(principal: Principal) -> str | None:
 
 
 def refuse_cross_site(request: Request) -> None:
-    """A cookie is sent by the browser whatever page asked: unsafe methods want proof that the page was ours."""
+    """The browser sends a cookie whatever page asked: unsafe methods want proof that the page was ours. Raises Forbidden."""
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return
     origin = request.headers.get("origin")

@@ -6,7 +6,6 @@ while disconnected is in the table, so resuming loses nothing and repeats nothin
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import orjson
@@ -29,10 +28,10 @@ async def stream(context: Context, job_id: str, *, after_seq: int) -> AsyncItera
     """The bytes of the stream. Ends when the job is terminal and everything was sent."""
     context.metrics.streams.inc()
     try:
-        with context.bus.listen(job_id) as changed:
+        with context.bus.listen(job_id) as changed, context.lifetime.waiting(changed):
             yield b"retry: 1000\n\n"
             idle_s = 0.0
-            while True:
+            while not context.lifetime.closing:  # the client comes back with Last-Event-ID when we are up again
                 changed.clear()
                 try:
                     job = await context.store.get(job_id)
@@ -41,7 +40,7 @@ async def stream(context: Context, job_id: str, *, after_seq: int) -> AsyncItera
                     yield b'event: end\ndata: {"deleted":true}\n\n'
                     return
                 except StoreUnavailable as error:
-                    await asyncio.sleep(error.retry_after_s or 1.0)
+                    await wait_for(changed, error.retry_after_s or 1.0)
                     continue
                 for event in events:
                     after_seq = event.seq

@@ -5,6 +5,7 @@ Request id, Host check (DNS rebinding), body limits, security headers, metrics, 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import secrets
 import time
@@ -15,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.errors import BadRequest, PayloadTooLarge, ServiceError, UnsupportedMedia
+from services.errors import BadRequest, NotFound, PayloadTooLarge, ServiceError, UnsupportedMedia
 from services.gateway.problems import service_error
 from services.telemetry import Metrics
 
@@ -44,12 +45,14 @@ class Outermost:
         max_body_bytes: int,
         allowed_hosts: Collection[str],
         any_host: bool,
+        any_address: bool,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
         self._hosts = _LOOPBACK | set(allowed_hosts)
         self._any_host = any_host
+        self._any_address = any_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -93,11 +96,13 @@ class Outermost:
     def _check(self, scope: Scope, headers: Headers) -> None:
         host = headers.get("host", "")
         name = host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
-        if not self._any_host and name.lower() not in self._hosts:
+        if not self._any_host and name.lower() not in self._hosts and not (self._any_address and _is_address(name)):
             raise BadRequest(
                 f"Host {host[:100]!r} is not served here",
                 fix="an operator can add the name to TRIMTAB_ALLOWED_HOSTS",
             )
+        if "\x00" in scope["path"]:
+            raise NotFound("nothing is at a path with a NUL character")  # and no database is asked about it
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedMedia(
                 f"Content-Encoding {headers['content-encoding'][:40]!r} came; bodies are taken as they are",
@@ -128,6 +133,14 @@ class Outermost:
             level(
                 "request", method=method, path=scope["path"], status=status, ms=round(seconds * 1e3, 2), id=request_id
             )
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _limit_body(receive: Receive, limit: int | None) -> Receive:

@@ -187,6 +187,10 @@ class MemoryStore:
                 found[job.state] += 1
         return found
 
+    async def oldest_queued_us(self) -> int | None:
+        """See JobStore."""
+        return min((job.created_us for job in self._jobs.values() if job.state is JobState.QUEUED), default=None)
+
     # -- lease holders --------------------------------------------------------------------------------------------
     async def claim(self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1) -> list[Claim]:
         """See JobStore."""

@@ -141,6 +141,10 @@ class SqlStore:
         """See JobStore."""
         return await self._read(jobs.counts, tenant)
 
+    async def oldest_queued_us(self) -> int | None:
+        """See JobStore."""
+        return await self._read(jobs.oldest_queued_us)
+
     # -- lease holders --------------------------------------------------------------------------------------------
     async def claim(self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1) -> list[Claim]:
         """See JobStore."""

@@ -269,6 +269,10 @@ class JobStore(Protocol):
         """Jobs by state."""
         ...
 
+    async def oldest_queued_us(self) -> int | None:
+        """When the job was made that has been QUEUED longest by that; None when none is."""
+        ...
+
     # -- lease holders --------------------------------------------------------------------------------------------
     async def claim(self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1) -> list[Claim]:
         """Lease due QUEUED jobs: highest priority, then oldest. fence += 1, attempt += 1, an attempt row, a state event."""

@@ -6,18 +6,28 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import AfterValidator
 from starlette.responses import Response
 
-from services.errors import BadRequest
+from services.errors import BadRequest, NotFound
 from services.gateway import operations
 from services.gateway.deps import Context, Principal, context, require, visible_tenant
 from services.gateway.problems import documented
 from services.gateway.routes.jobs import file_response
 from services.gateway.views import FastJson
-from trimtab.specs.common import ArtifactRef
+from trimtab.specs.common import DIGEST_PATTERN, ArtifactRef
 
 router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
 Ctx = Annotated[Context, Depends(context)]
+
+
+def _digest(given: str) -> str:
+    if not DIGEST_PATTERN.match(given):
+        raise NotFound(f"{given[:100]!r} is no digest; wanted sha256: and 64 hex digits")
+    return given
+
+
+Digest = Annotated[str, AfterValidator(_digest)]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -57,7 +67,9 @@ async def upload_artifact(
     responses=documented(401, 403, 404, 429, 503),
     summary="What is known of a file",
 )
-async def get_artifact(digest: str, ctx: Ctx, principal: Annotated[Principal, Depends(require("viewer"))]) -> Response:
+async def get_artifact(
+    digest: Digest, ctx: Ctx, principal: Annotated[Principal, Depends(require("viewer"))]
+) -> Response:
     """Name, size and type. 404 when this tenant has not uploaded or produced it."""
     return FastJson(operations.reference(await ctx.store.get_artifact(digest, tenant=visible_tenant(principal))))
 
@@ -71,7 +83,9 @@ async def get_artifact(digest: str, ctx: Ctx, principal: Annotated[Principal, De
     },
     summary="Download a file",
 )
-async def get_content(digest: str, ctx: Ctx, principal: Annotated[Principal, Depends(require("viewer"))]) -> Response:
+async def get_content(
+    digest: Digest, ctx: Ctx, principal: Annotated[Principal, Depends(require("viewer"))]
+) -> Response:
     """The bytes."""
     record = await ctx.store.get_artifact(digest, tenant=visible_tenant(principal))
     return file_response(ctx, record.digest, record.name)

@@ -41,6 +41,9 @@ async def readyz(ctx: Ctx) -> Response:
         dispatcher = ctx.pool.dispatcher
         alive = dispatcher is not None and dispatcher.alive
         ready, checks["dispatcher_alive"] = ready and alive, alive
+        # Of the executor only its kind and size: this page asks for no key.
+        executor = operations.describe_pool(ctx).get("executor", {})
+        checks["executor"] = {name: executor[name] for name in ("executor", "capacity") if name in executor}
     return FastJson({"status": "ready" if ready else "not ready", **checks}, status_code=200 if ready else 503)
 
 
@@ -57,6 +60,9 @@ async def metrics(ctx: Ctx, principal: Annotated[Principal, Depends(require("vie
     """Give Prometheus a viewer key as its bearer token."""
     for state, count in (await ctx.store.counts()).items():
         ctx.metrics.jobs.labels(state.value).set(count)
+    oldest_us = await ctx.store.oldest_queued_us()
+    age_s = 0.0 if oldest_us is None else max(0.0, (await ctx.store.now_us() - oldest_us) / 1e6)
+    ctx.metrics.queue_age.set(age_s)
     ctx.metrics.stale_writes.set(await ctx.store.stale_writes())
     pool = operations.describe_pool(ctx)
     ctx.metrics.running.set(pool.get("running", 0))

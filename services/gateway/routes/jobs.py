@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Header, Query, Request
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AwareDatetime, TypeAdapter, ValidationError
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from services.bus import wait_for
@@ -27,6 +27,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 batch_router = APIRouter(prefix="/v1", tags=["jobs"])
 
 MAX_WAIT_S = 60.0
+JOB_ID = re.compile(r"^job_[0-9A-Z]{26}\Z")
 _KEY = re.compile(r"^[\x21-\x7e]{1,200}$")
 IdempotencyKey = Annotated[
     str | None,
@@ -38,6 +39,16 @@ IdempotencyKey = Annotated[
 Ctx = Annotated[Context, Depends(context)]
 Viewer = Annotated[Principal, Depends(require("viewer"))]
 Submitter = Annotated[Principal, Depends(require("submitter"))]
+
+
+def _job_id(given: str) -> str:
+    """No database is asked about what cannot be an id. Raises NotFound, after the key was checked."""
+    if not JOB_ID.match(given):
+        raise NotFound(f"no job {given[:100]!r}; an id is job_ and 26 letters and digits")
+    return given
+
+
+JobId = Annotated[str, AfterValidator(_job_id)]
 
 EXAMPLE = {
     "kind": "ilp",
@@ -199,13 +210,13 @@ def _from_cursor(cursor: str) -> str:
         job_id = base64.urlsafe_b64decode(cursor.encode("ascii")).decode("ascii")
     except (ValueError, UnicodeError):
         job_id = ""
-    if not re.fullmatch(r"job_[0-9A-Z]{26}", job_id):
+    if not JOB_ID.match(job_id):
         raise BadRequest("this cursor is not one of ours", fix="give back `next_cursor` as it came")
     return job_id
 
 
 @router.get("/{job_id}", response_model=JobView, responses=documented(401, 403, 404, 429, 503), summary="One job")
-async def get_job(job_id: str, ctx: Ctx, principal: Viewer) -> Response:
+async def get_job(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
     """State, best, termination; `heartbeat_age_s` tells whether a RUNNING job is alive."""
     job = await ctx.store.get(job_id, tenant=visible_tenant(principal))
     return FastJson(job_view(job, await ctx.store.now_us()))
@@ -218,18 +229,18 @@ async def get_job(job_id: str, ctx: Ctx, principal: Viewer) -> Response:
     summary="Wait until a job ends",
 )
 async def wait_job(
-    job_id: str, ctx: Ctx, principal: Viewer, timeout_s: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 30.0
+    job_id: JobId, ctx: Ctx, principal: Viewer, timeout_s: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 30.0
 ) -> Response:
     """Answers when the job is terminal or `timeout_s` is over, whichever comes first; look at `state`, ask again."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
     tenant = visible_tenant(principal)
-    with ctx.bus.listen(job_id) as changed:
+    with ctx.bus.listen(job_id) as changed, ctx.lifetime.waiting(changed):
         while True:
             changed.clear()
             job = await ctx.store.get(job_id, tenant=tenant)
             left = deadline - loop.time()
-            if job.state.is_terminal or left <= 0:
+            if job.state.is_terminal or left <= 0 or ctx.lifetime.closing:
                 return FastJson(job_view(job, await ctx.store.now_us()))
             await wait_for(changed, min(left, event_stream.poll_s(ctx)))
 
@@ -249,7 +260,7 @@ async def wait_job(
     summary="Listen to a job",
 )
 async def job_events(
-    job_id: str,
+    job_id: JobId,
     ctx: Ctx,
     principal: Viewer,
     after_seq: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
@@ -277,14 +288,14 @@ async def job_events(
     responses=documented(401, 403, 404, 429, 503),
     summary="Runs of a job",
 )
-async def job_attempts(job_id: str, ctx: Ctx, principal: Viewer) -> Response:
+async def job_attempts(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
     """Which worker ran it when, under which fence, and how that ended."""
     await ctx.store.get(job_id, tenant=visible_tenant(principal))
     return FastJson([attempt_view(attempt) for attempt in await ctx.store.attempts(job_id)])
 
 
 def _verb_route(verb: str, summary: str, text: str) -> None:
-    async def act(job_id: str, ctx: Ctx, principal: Submitter) -> Response:
+    async def act(job_id: JobId, ctx: Ctx, principal: Submitter) -> Response:
         job = await operations.act(ctx, principal, job_id, verb)
         return FastJson(job_view(job, await ctx.store.now_us()), status_code=202)
 
@@ -309,7 +320,7 @@ _verb_route("retry", "Drive an ended job again", "FAILED, CANCELLED or DEAD goes
 @router.delete(
     "/{job_id}", status_code=204, responses=documented(401, 403, 404, 409, 429, 503), summary="Forget an ended job"
 )
-async def delete_job(job_id: str, ctx: Ctx, principal: Submitter) -> Response:
+async def delete_job(job_id: JobId, ctx: Ctx, principal: Submitter) -> Response:
     """Removes the job, its events and attempts; its files go some days later unless another job refers to them."""
     await ctx.store.delete(job_id, tenant=visible_tenant(principal))
     ctx.bus.notify(job_id)
@@ -322,7 +333,7 @@ async def delete_job(job_id: str, ctx: Ctx, principal: Submitter) -> Response:
     responses=documented(401, 403, 404, 409, 429, 503),
     summary="The result of a job",
 )
-async def job_result(job_id: str, ctx: Ctx, principal: Viewer) -> Response:
+async def job_result(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
     """Incumbent, bound, trace, verification, termination, seed, versions; files by name in `artifacts`."""
     job = await operations.result(ctx, principal, job_id)
     headers = {"Content-Disposition": f'inline; filename="{job_id}-result.json"'}
@@ -334,7 +345,7 @@ async def job_result(job_id: str, ctx: Ctx, principal: Viewer) -> Response:
     responses={200: {"description": "A JobRequest"}, **documented(401, 403, 404, 429, 503)},
     summary="The request that repeats a job",
 )
-async def job_input(job_id: str, ctx: Ctx, principal: Viewer) -> Response:
+async def job_input(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
     """POST it to /v1/jobs to run the same again: same spec, budget and seed."""
     job = await ctx.store.get(job_id, tenant=visible_tenant(principal))
     headers = {"Content-Disposition": f'inline; filename="{job_id}-input.json"'}
@@ -353,7 +364,7 @@ async def job_input(job_id: str, ctx: Ctx, principal: Viewer) -> Response:
     },
     summary="A produced file",
 )
-async def job_artifact(job_id: str, name: str, ctx: Ctx, principal: Viewer) -> Response:
+async def job_artifact(job_id: JobId, name: str, ctx: Ctx, principal: Viewer) -> Response:
     """Download a file of the result by its name."""
     job = await operations.result(ctx, principal, job_id)
     references = (job.result or {}).get("artifacts", {})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 from starlette.responses import Response
 
+from services.errors import InvalidBody, NotFound
 from services.gateway import operations
 from services.gateway.deps import Context, Principal, context, require
 from services.gateway.problems import documented, from_validation
@@ -21,7 +23,10 @@ Ctx = Annotated[Context, Depends(context)]
 Admin = Annotated[Principal, Depends(require("admin"))]
 Viewer = Annotated[Principal, Depends(require("viewer"))]
 Scope = Literal["viewer", "submitter", "operator", "admin"]
+KEY_ID = re.compile(r"^[a-z0-9]{12}\Z")
 LimitName = Literal["submits_per_minute", "requests_per_minute", "queued_jobs", "artifact_bytes"]
+
+_LONGEST_US = 100 * 365 * 86_400 * 1_000_000
 
 
 class NewKey(WireModel):
@@ -101,10 +106,25 @@ async def make_key(request: Request, ctx: Ctx, principal: Admin) -> Response:
         tenant=given.tenant,
         name=given.name,
         scopes=given.scopes,
-        expires_us=round(given.expires_at.timestamp() * 1e6) if given.expires_at else None,
+        expires_us=await _expiry_us(ctx, given),
         limits={str(name): value for name, value in given.limits.items()},
     )
     return FastJson({**key_view(record), "key": key}, status_code=201)
+
+
+async def _expiry_us(ctx: Context, given: NewKey) -> int | None:
+    if given.expires_at is None:
+        return None
+    expires_us = round(given.expires_at.timestamp() * 1e6)
+    now_us = await ctx.store.now_us()
+    if not now_us < expires_us <= now_us + _LONGEST_US:
+        came = given.expires_at.isoformat()
+        raise InvalidBody(
+            f"expires_at {came} came; wanted a time to come, within a hundred years",
+            errors=[{"path": "expires_at", "came": came, "wanted": "a time to come, within a hundred years"}],
+            fix="leave it out for a key that does not expire",
+        )
+    return expires_us
 
 
 @router.get("/keys", response_model=list[KeyView], responses=documented(401, 403, 429, 503), summary="All keys")
@@ -113,8 +133,14 @@ async def list_keys(ctx: Ctx, principal: Admin) -> Response:
     return FastJson([key_view(record) for record in await ctx.store.list_keys()])
 
 
+def _key_id(given: str) -> str:
+    if not KEY_ID.match(given):
+        raise NotFound(f"no key {given[:100]!r}; an id is 12 small letters and digits")
+    return given
+
+
 @router.delete("/keys/{key_id}", status_code=204, responses=documented(401, 403, 404, 429, 503), summary="Revoke a key")
-async def revoke_key(key_id: str, ctx: Ctx, principal: Admin) -> Response:
+async def revoke_key(key_id: Annotated[str, AfterValidator(_key_id)], ctx: Ctx, principal: Admin) -> Response:
     """At once here; within five seconds in other gateways on the same database."""
     await operations.revoke_key(ctx, key_id)
     return Response(status_code=204)

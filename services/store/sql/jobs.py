@@ -122,6 +122,14 @@ def counts(tx: Tx, tenant: str | None) -> dict[JobState, int]:
     return dict.fromkeys(JobState, 0) | {JobState(state): number for state, number in tx.conn.execute(query)}
 
 
+def oldest_queued_us(tx: Tx) -> int | None:
+    """When the oldest QUEUED job was made."""
+    job = rows.job
+    query = select(func.min(job.c.created_us)).where(job.c.state == JobState.QUEUED.value)
+    found: int | None = tx.conn.execute(query).scalar()
+    return found
+
+
 def _replay(tx: Tx, job_ids: list[str], key: str) -> list[Submitted]:
     found: dict[str, JobRecord] = {}
     for chunk in _chunks(job_ids):
