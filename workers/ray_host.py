@@ -139,7 +139,8 @@ class Host:
                 continue  # a running actor is heard anyway
             try:
                 async with asyncio.timeout(self._silence_s):
-                    await slot.actor.hello.remote()
+                    slot.about = await slot.actor.hello.remote()
+                self._tell_slots()  # Ray may have restarted it, elsewhere even
             except Exception:
                 slot.broken.set()
 

@@ -136,6 +136,7 @@ class RayExecutor:
             "running": len(self._runs),
             "sandbox": ", ".join(sorted({str(slot.get("sandbox")) for slot in self._slots})),
             "nodes": len({slot.get("node") for slot in self._slots}),
+            "slots": [dict(slot) for slot in self._slots],
             "host_pid": None if self._process is None else self._process.pid,
             "host_starts": self._starts,
             **self._about,
