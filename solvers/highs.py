@@ -15,7 +15,7 @@ import numpy as np
 from highspy import cb
 
 from solvers.errors import SolverFailed
-from solvers.reporting import Watch, finish, without_variables
+from solvers.reporting import Watch, crossing_sides, finish, without_variables
 from solvers.types import (
     Floats,
     Injected,
@@ -69,6 +69,9 @@ class HighsSolver:
         watch = Watch(model, params, on_incumbent=on_incumbent, on_bound=on_bound, stop=stop)
         if model.n == 0:
             return without_variables(model, watch, params, solver=self.name)
+        crossing = crossing_sides(model)
+        if crossing is not None:
+            return finish(watch, params, solver=self.name, reason=Reason.INFEASIBLE, detail=crossing)
         if watch.should_stop():
             return finish(watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.STOPPED)
         engine = new_engine(params)

@@ -63,7 +63,7 @@ def read_model(
     shown = name or source.name
     with tempfile.TemporaryDirectory(prefix="read-", dir=workdir) as scratch:
         plain = _decompressed(source, Path(scratch) / "content", shown, limits)
-        kind = format if format != "auto" else _format_of(plain, shown)
+        kind = format if format != "auto" else _told_format(plain, shown)
         # HiGHS tells the format by the ending and by nothing else.
         named = Path(scratch) / f"model.{kind}"
         named.symlink_to(plain.resolve())
@@ -110,13 +110,29 @@ def _decompressed(source: Path, target: Path, shown: str, limits: ReadLimits) ->
     return target
 
 
-def _format_of(plain: Path, shown: str) -> Literal["mps", "lp"]:
-    """By the name, then by the first lines that say something."""
+def format_of(
+    path: str | os.PathLike[str], *, name: str | None = None, limits: ReadLimits | None = None
+) -> Literal["mps", "lp"]:
+    """The format of a file, by its name, then by its content. Raises ModelError."""
+    shown = name or Path(path).name
+    known = _named_format(shown)
+    if known is not None:
+        return known
+    with tempfile.TemporaryDirectory(prefix="read-") as scratch:
+        plain = _decompressed(Path(path), Path(scratch) / "content", shown, limits or ReadLimits())
+        return _told_format(plain, shown)
+
+
+def _named_format(shown: str) -> Literal["mps", "lp"] | None:
     stem = shown.lower().removesuffix(".gz")
-    if stem.endswith(".mps"):
-        return "mps"
-    if stem.endswith(".lp"):
-        return "lp"
+    return "mps" if stem.endswith(".mps") else "lp" if stem.endswith(".lp") else None
+
+
+def _told_format(plain: Path, shown: str) -> Literal["mps", "lp"]:
+    """By the name, then by the first lines that say something."""
+    known = _named_format(shown)
+    if known is not None:
+        return known
     with plain.open("rb") as file:
         head = file.read(_SNIFFED)
     for line in head.splitlines():
@@ -183,7 +199,10 @@ def _model(engine: Any, log: list[str], shown: str, limits: ReadLimits) -> MilpM
     maximize = lp.sense_ == highspy.ObjSense.kMaximize
     sign = -1.0 if maximize else 1.0
     integrality, semi = _integrality(lp)
-    col_names, row_names = tuple(lp.col_names_), tuple(lp.row_names_)
+    try:
+        col_names, row_names = tuple(lp.col_names_), tuple(lp.row_names_)
+    except UnicodeDecodeError:
+        raise ModelError(f"{shown} has names that are not UTF-8 text") from None
     for what, names in (("variables", col_names), ("rows", row_names)):
         _refuse_duplicates(what, names, shown)
     lower, upper = _floats(lp.col_lower_), _floats(lp.col_upper_)
@@ -209,11 +228,18 @@ def _model(engine: Any, log: list[str], shown: str, limits: ReadLimits) -> MilpM
             maximize=maximize,
             col_names=col_names or None,
             row_names=row_names or None,
-            name=str(lp.model_name_)[:200],
+            name=_text(lp),
             has_unsupported=tuple(unsupported),
         )
     except ValueError as error:
         raise ModelError(f"{shown}: {error}") from error
+
+
+def _text(lp: Any) -> str:
+    try:
+        return str(lp.model_name_)[:200]
+    except UnicodeDecodeError:
+        return ""
 
 
 def _floats(values: Any) -> Floats:

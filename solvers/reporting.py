@@ -178,3 +178,16 @@ def without_variables(model: MilpModel, watch: Watch, params: SolveParams, *, so
     watch.solution(np.zeros(0))
     watch.dual_bound(model.offset)
     return finish(watch, params, solver=solver, reason=Reason.OPTIMAL, detail="no variables")
+
+
+def crossing_sides(model: MilpModel) -> str | None:
+    """A sentence when a lower bound or side is above its upper one: no solution, and solvers refuse such input."""
+    for what, lower, upper in (
+        ("variable", model.col_lower, model.col_upper),
+        ("row", model.row_lower, model.row_upper),
+    ):
+        crossing = np.flatnonzero((lower > upper) | (lower == np.inf) | (upper == -np.inf))
+        if len(crossing):
+            place = int(crossing[0])
+            return f"{what} {place + 1} has the lower side {lower[place]:g} above the upper side {upper[place]:g}"
+    return None

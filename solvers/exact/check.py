@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from solvers.errors import SolversError
+from solvers.errors import ModelError, SolversError
 from solvers.exact.model import ExactModel
 
 TOLERANCE = Fraction(1, 10**6)
 _ZERO = Fraction(0)
+_SEMI = ("semi-continuous variables", "SC bounds", "SI bounds")  # checked: 0 or within the bounds
 
 Number = int | float | Fraction
 
@@ -30,24 +31,40 @@ class ExactCheck:
     """What the check found. Violations are exact; 0 means none."""
 
     objective: Fraction  # of the rounded point, as the model's author counts it
-    row_violation: Fraction
-    bound_violation: Fraction
-    rounding: Fraction  # largest distance of an integer variable's value to the integer it was rounded to
+    max_row_violation: Fraction
+    max_bound_violation: Fraction
+    max_integrality: Fraction  # largest distance of an integer variable's value to the integer it was rounded to
     relative_row_violation: Fraction  # each row's violation over max(1, |side|)
     relative_bound_violation: Fraction
     worst_row: str | None
-    worst_bound: str | None  # the variable's name
+    worst_column: str | None  # the variable furthest outside its bounds
     violated_rows: int
+    checked_rows: int
+    checked_columns: int
+
+    @property
+    def detail(self) -> str:
+        """A sentence for people; empty when all is well."""
+        if self.feasible:
+            return ""
+        parts = []
+        if self.worst_row is not None:
+            parts.append(f"{self.violated_rows} rows are violated, worst {self.worst_row[:100]!r}")
+        if self.worst_column is not None:
+            parts.append(f"variable {self.worst_column[:100]!r} is outside its bounds")
+        if self.max_integrality > TOLERANCE:
+            parts.append("an integer variable is not whole")
+        return "; ".join(parts)
 
     @property
     def max_violation(self) -> Fraction:
         """Largest of rows, bounds and rounding."""
-        return max(self.row_violation, self.bound_violation, self.rounding)
+        return max(self.max_row_violation, self.max_bound_violation, self.max_integrality)
 
     @property
     def exactly_feasible(self) -> bool:
         """True when every row and bound holds exactly for the rounded point."""
-        return self.row_violation == 0 and self.bound_violation == 0 and self.rounding <= TOLERANCE
+        return self.max_row_violation == 0 and self.max_bound_violation == 0 and self.max_integrality <= TOLERANCE
 
     @property
     def feasible(self) -> bool:
@@ -55,36 +72,35 @@ class ExactCheck:
         return (
             self.relative_row_violation <= TOLERANCE
             and self.relative_bound_violation <= TOLERANCE
-            and self.rounding <= TOLERANCE
+            and self.max_integrality <= TOLERANCE
         )
 
 
 def check(model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]) -> ExactCheck:
     """Check a point: by name (absent names are 0), or one number a column in the file's order.
 
-    Raises SolutionError when the point does not belong to the model, or the model is not linear.
+    Raises SolutionError when the point does not belong to the model, ModelError when the model is not linear.
     """
-    if model.unsupported and not model.unsupported == tuple(u for u in model.unsupported if _is_semi(u)):
-        raise SolutionError(f"only linear models can be checked; this one has {', '.join(model.unsupported)}")
+    not_linear = [part for part in model.unsupported if part not in _SEMI]
+    if not_linear:
+        raise ModelError(f"only linear models can be checked; this one has {', '.join(not_linear)}")
     point, rounding = _rounded(model, _in_order(model, solution))
     numerators, scale = _common_scale(point)
     bound = _bounds(model, point)
     row = _rows(model, numerators, scale)
     return ExactCheck(
         objective=model.offset + sum((cost * point[column] for column, cost in model.objective.items()), _ZERO),
-        row_violation=row.worst,
-        bound_violation=bound.worst,
-        rounding=rounding,
+        max_row_violation=row.worst,
+        max_bound_violation=bound.worst,
+        max_integrality=rounding,
         relative_row_violation=row.worst_relative,
         relative_bound_violation=bound.worst_relative,
         worst_row=row.where(model.row_names),
-        worst_bound=bound.where(model.col_names),
+        worst_column=bound.where(model.col_names),
         violated_rows=row.count,
+        checked_rows=model.m,
+        checked_columns=model.n,
     )
-
-
-def _is_semi(what: str) -> bool:
-    return what in ("semi-continuous variables", "SC bounds", "SI bounds")
 
 
 def _in_order(model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]) -> Sequence[Number]:

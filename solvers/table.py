@@ -1,0 +1,50 @@
+"""The table of solvers: a name, what makes it, and its own word whether it takes a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import cast
+
+from solvers.types import MilpModel, Solver
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A solver as text: importing CP-SAT takes over a second, and a run needs only its own solver."""
+
+    name: str
+    module: str
+    class_name: str
+    needs: str  # the package on PyPI
+
+    def make(self) -> Solver:
+        """A new instance."""
+        return cast("Solver", getattr(import_module(self.module), self.class_name)())
+
+
+SOLVERS: Mapping[str, Row] = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            Row(name="highs", module="solvers.highs", class_name="HighsSolver", needs="highspy"),
+            Row(name="scip", module="solvers.scip", class_name="ScipSolver", needs="pyscipopt"),
+            Row(name="cp-sat", module="solvers.cpsat", class_name="CpSatSolver", needs="ortools"),
+        )
+    }
+)
+
+
+def make_solver(name: str) -> Solver:
+    """The solver of that name. Raises ValueError for a name that is not in the table."""
+    row = SOLVERS.get(name)
+    if row is None:
+        raise ValueError(f"no solver {name!r}; wanted one of {', '.join(SOLVERS)}")
+    return row.make()
+
+
+def applicable(model: MilpModel) -> dict[str, str | None]:
+    """Name → None when that solver takes the model, otherwise why it does not."""
+    return {name: row.make().why_not(model) for name, row in SOLVERS.items()}
