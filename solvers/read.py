@@ -71,16 +71,6 @@ def read_model(
     return _model(engine, log, shown, limits)
 
 
-def format_of(
-    path: str | os.PathLike[str], *, name: str | None = None, limits: ReadLimits | None = None
-) -> Literal["mps", "lp"]:
-    """The format of a file by its name, else by its content. Raises ModelError."""
-    source = Path(path)
-    shown = name or source.name
-    with tempfile.TemporaryDirectory(prefix="read-") as scratch:
-        return _format_of(_decompressed(source, Path(scratch) / "content", shown, limits or ReadLimits()), shown)
-
-
 def _decompressed(source: Path, target: Path, shown: str, limits: ReadLimits) -> Path:
     """The file itself, or its content when it is gzipped, with the limits kept."""
     try:
