@@ -19,6 +19,7 @@ Each says what came, what was wanted, and what to do (`fix`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
@@ -36,12 +37,14 @@ class ServiceError(Exception):
         fix: str | None = None,
         errors: list[dict[str, Any]] | None = None,
         retry_after_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.fix = fix
         self.errors = errors or []
         self.retry_after_s = retry_after_s
+        self.headers = dict(headers or {})
 
 
 class BadRequest(ServiceError):

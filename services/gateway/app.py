@@ -19,7 +19,7 @@ from services.gateway import auth, openapi, problems
 from services.gateway.deps import Context
 from services.gateway.limits import RateLimiter
 from services.gateway.middleware import Outermost
-from services.gateway.routes import artifacts, health, jobs, keys
+from services.gateway.routes import artifacts, docs, health, jobs, keys
 from services.gateway.routes import kinds as kinds_routes
 from services.settings import Settings
 from services.store import open_store
@@ -88,6 +88,7 @@ def create_app(
     app.state.context = context
     for router in (jobs.batch_router, jobs.router, artifacts.router, kinds_routes.router, keys.router, health.router):
         app.include_router(router)
+    app.include_router(docs.router)
     mount_web(app)
     problems.install(app)
     openapi.install(app, offered, context.request_adapter)

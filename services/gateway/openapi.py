@@ -77,10 +77,11 @@ def _build(app: FastAPI, kinds: Mapping[str, Kind], adapter: TypeAdapter[Any]) -
             unprocessable = operation.get("responses", {}).get("422", {})
             if "HTTPValidationError" in str(unprocessable):
                 del operation["responses"]["422"]
-            # Sent for any request that the door itself refuses: bad Host, bad length, an encoded or oversized body.
+            # Sent for any request that the door itself refuses: another method, a bad Host, an encoded or oversized body.
             problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
             for status, text in (
                 ("400", "Malformed request"),
+                ("405", "Method not allowed; `Allow` names those that are"),
                 ("413", "Payload too large"),
                 ("415", "Unsupported media type"),
             ):

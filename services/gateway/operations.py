@@ -23,8 +23,7 @@ async def submit(
     context: Context, principal: Principal, requests: Sequence[JobRequest], *, idempotency_key: str | None
 ) -> list[Submitted]:
     """Store validated requests, all or none. Raises InvalidBody, TooManyRequests or Conflict."""
-    settings = context.settings
-    per_minute = principal.limits.get("submits_per_minute", settings.submits_per_minute)
+    per_minute = _submits_per_minute(context, principal)
     context.limiter.take(principal.key_id, "submits", per_minute=per_minute, count=len(requests))
     jobs = [await _new_job(context, principal, request, index) for index, request in enumerate(requests)]
     await _check_queue_quota(context, principal, len(jobs))
@@ -38,6 +37,16 @@ async def submit(
             context.metrics.submits.labels(job.kind).inc()
         context.bus.notify(QUEUE)
     return submitted
+
+
+def rate_headers(context: Context, principal: Principal) -> dict[str, str]:
+    """What the caller's key may still submit."""
+    per_minute = _submits_per_minute(context, principal)
+    return context.limiter.headers(principal.key_id, "submits", per_minute=per_minute)
+
+
+def _submits_per_minute(context: Context, principal: Principal) -> int:
+    return principal.limits.get("submits_per_minute", context.settings.submits_per_minute)
 
 
 async def _new_job(context: Context, principal: Principal, request: JobRequest, index: int) -> NewJob:

@@ -47,7 +47,7 @@ def problem_response(
 
 def service_error(request: Request, error: ServiceError) -> Response:
     """A ServiceError as its problem document."""
-    headers = {}
+    headers = dict(error.headers)
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if error.status == 401:

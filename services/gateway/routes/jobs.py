@@ -87,6 +87,8 @@ def _checked_key(key: str | None) -> str | None:
             "headers": {
                 "Location": {"schema": {"type": "string"}},
                 "Idempotency-Replayed": {"schema": {"type": "string"}},
+                "RateLimit": {"schema": {"type": "string"}},
+                "RateLimit-Policy": {"schema": {"type": "string"}},
             },
         },
         **documented(400, 401, 403, 409, 413, 415, 422, 429, 503),
@@ -106,7 +108,7 @@ async def submit_job(
         raise from_validation(error) from error
     (submitted,) = await operations.submit(ctx, principal, [parsed], idempotency_key=key)
     job = submitted.job
-    headers = {"Location": f"/v1/jobs/{job.id}"}
+    headers = {"Location": f"/v1/jobs/{job.id}", **operations.rate_headers(ctx, principal)}
     if submitted.replayed:
         headers["Idempotency-Replayed"] = "true"
     return FastJson(job_view(job, job.created_us), status_code=202, headers=headers)
@@ -152,7 +154,9 @@ async def submit_batch(
     # Thousands of specs take a while to check: not on the event loop.
     requests = await asyncio.to_thread(validate)
     submitted = await operations.submit(ctx, principal, requests, idempotency_key=key)
-    headers = {"Idempotency-Replayed": "true"} if submitted[0].replayed else {}
+    headers = operations.rate_headers(ctx, principal)
+    if submitted[0].replayed:
+        headers["Idempotency-Replayed"] = "true"
     items = [job_view(s.job, s.job.created_us) for s in submitted]
     return FastJson({"items": items}, status_code=202, headers=headers)
 
