@@ -1,0 +1,210 @@
+"""CP-SAT behind our vocabulary: integers only, bounded, scaled exactly (see `integral`) or refused.
+
+Its portfolio is made for eight workers and more; with one it uses no large neighbourhood search at all. So `threads=1`
+means one worker, which repeats with the same seed, and more threads mean at least eight workers sharing them.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from ortools.sat.python import cp_model
+
+from solvers.errors import SolverFailed, Unsupported
+from solvers.integral import NO_LOWER, NO_UPPER, IntegralModel, integral, why_not_integral
+from solvers.reporting import Watch, crossing_sides, finish, without_variables
+from solvers.types import (
+    Floats,
+    Injected,
+    MilpModel,
+    OnBound,
+    OnIncumbent,
+    SolveParams,
+    SolveResult,
+    Stop,
+)
+from trimtab.results import Limit, Reason
+
+_STOP_POLL_S = 0.05
+_PORTFOLIO_WORKERS = 8
+
+
+class CpSatSolver:
+    """Clause learning over integers. Refuses what it cannot hold exactly."""
+
+    name = "cp-sat"
+
+    def why_not(self, model: MilpModel) -> str | None:
+        """Continuous or unbounded variables, and numbers that do not scale to 64-bit integers."""
+        return why_not_integral(model)
+
+    def solve(
+        self,
+        model: MilpModel,
+        params: SolveParams,
+        *,
+        hint: Floats | None = None,
+        on_incumbent: OnIncumbent | None = None,
+        on_bound: OnBound | None = None,
+        stop: Stop | None = None,
+        injected: Injected | None = None,
+    ) -> SolveResult:
+        """See `Solver.solve`. Takes no solutions while it runs; a node limit limits its conflicts."""
+        watch = Watch(model, params, on_incumbent=on_incumbent, on_bound=on_bound, stop=stop)
+        why_not = self.why_not(model)
+        if why_not is not None:
+            raise Unsupported(self.name, why_not)
+        if model.n == 0:
+            return without_variables(model, watch, params, solver=self.name)
+        whole = integral(model)
+        crossing = crossing_sides(model) or whole.crossed
+        if crossing is not None:
+            return finish(watch, params, solver=self.name, reason=Reason.INFEASIBLE, detail=crossing)
+        if watch.should_stop():
+            return finish(watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.STOPPED)
+        built = _build(model, whole, params)
+        _add_hint(built, whole, hint)
+        remaining_s = params.time_limit_s - watch.elapsed_s
+        if remaining_s <= 0:
+            return finish(watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.TIME)
+        solver = cp_model.CpSolver()
+        _set_params(solver.parameters, params, remaining_s)
+        solver.best_bound_callback = watch.dual_bound if len(built.proto.objective.vars) else None
+        with _stopping(solver, watch):
+            status = solver.solve(built, _Solutions(watch, solver, params))
+        return _result(solver, status, built, model, watch, params)
+
+
+def _build(model: MilpModel, whole: IntegralModel, params: SolveParams) -> Any:
+    built = cp_model.CpModel()
+    proto = built.proto
+    for lower, upper in zip(whole.lower, whole.upper, strict=True):
+        proto.variables.add().domain.extend((lower, upper))
+    indptr, indices, data = model.indptr.tolist(), model.indices, whole.data
+    for row, (lower, upper) in enumerate(zip(whole.row_lower, whole.row_upper, strict=True)):
+        if lower == NO_LOWER and upper == NO_UPPER:
+            continue
+        begin, end = indptr[row], indptr[row + 1]
+        linear = proto.constraints.add().linear
+        linear.vars.extend(indices[begin:end].tolist())
+        linear.coeffs.extend(data[begin:end].tolist())
+        linear.domain.extend((lower, upper))
+    costly = np.flatnonzero(whole.costs)
+    if len(costly):
+        objective = proto.objective
+        objective.vars.extend(costly.tolist())
+        objective.coeffs.extend(whole.costs[costly].tolist())
+        objective.scaling_factor = 1.0 / whole.cost_scale
+        objective.offset = model.offset * whole.cost_scale
+        if params.cutoff is not None:
+            # strictly better than the cutoff, in whole units of cost
+            most = math.ceil((Fraction(params.cutoff) - Fraction(model.offset)) * whole.cost_scale) - 1
+            objective.domain.extend((-(2**62), max(-(2**62), min(2**62, most))))
+    elif params.cutoff is not None and model.offset >= params.cutoff:
+        proto.constraints.add().bool_or.literals.extend(())  # every point costs the same, and that is too much
+    return built
+
+
+def _add_hint(built: Any, whole: IntegralModel, hint: Floats | None) -> None:
+    if hint is None:
+        return
+    known = np.flatnonzero(np.isfinite(hint))
+    built.proto.solution_hint.vars.extend(known.tolist())
+    built.proto.solution_hint.values.extend(
+        min(max(round(float(hint[column])), whole.lower[column]), whole.upper[column]) for column in known.tolist()
+    )
+
+
+def _set_params(parameters: Any, params: SolveParams, remaining_s: float) -> None:
+    parameters.num_workers = 1 if params.threads == 1 else max(_PORTFOLIO_WORKERS, params.threads)
+    parameters.random_seed = params.seed
+    parameters.relative_gap_limit = params.relative_gap
+    parameters.absolute_gap_limit = params.absolute_gap
+    parameters.log_search_progress = params.log
+    parameters.catch_sigint_signal = False
+    if math.isfinite(remaining_s):
+        parameters.max_time_in_seconds = remaining_s
+    if params.node_limit is not None:
+        parameters.max_number_of_conflicts = params.node_limit
+    if params.memory_limit_mb is not None:
+        parameters.max_memory_in_mb = max(1, int(params.memory_limit_mb))
+
+
+class _Solutions(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]
+    def __init__(self, watch: Watch, solver: Any, params: SolveParams) -> None:
+        super().__init__()
+        self._watch, self._solver, self._params = watch, solver, params
+
+    def on_solution_callback(self) -> None:
+        def handle() -> None:
+            found = self.response_proto
+            self._watch.solution(np.fromiter(found.solution, np.float64, len(found.solution)))
+
+        self._watch.guard(handle)
+        best, enough = self._watch.best, self._params.objective_limit
+        if self._watch.should_stop() or (enough is not None and best is not None and best <= enough):
+            self.stop_search()
+
+
+@contextmanager
+def _stopping(solver: Any, watch: Watch) -> Iterator[None]:
+    """Ask `stop` from a thread of its own; CP-SAT solves without the interpreter lock."""
+    over = threading.Event()
+
+    def poll() -> None:
+        while not over.wait(_STOP_POLL_S):
+            if watch.should_stop():
+                # Again and again: a call before the search has begun is lost.
+                solver.stop_search()
+
+    poller = threading.Thread(target=poll, name="cp-sat-stop", daemon=True)
+    poller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        poller.join()
+
+
+def _result(solver: Any, status: Any, built: Any, model: MilpModel, watch: Watch, params: SolveParams) -> SolveResult:
+    name = solver.status_name(status)
+    has_objective = len(built.proto.objective.vars) > 0
+    if name in ("OPTIMAL", "FEASIBLE"):
+        found = solver.response_proto.solution
+        watch.solution(np.fromiter(found, np.float64, len(found)))
+        watch.dual_bound(float(solver.best_objective_bound) if has_objective else model.offset)
+    elif name == "UNKNOWN" and has_objective:
+        watch.dual_bound(float(solver.best_objective_bound))
+    elif name == "MODEL_INVALID":
+        raise SolverFailed(f"CP-SAT refused the model: {built.validate()[:300]}")
+    limit: Limit | None = None
+    if name == "OPTIMAL":
+        reason = Reason.OPTIMAL
+    elif name == "INFEASIBLE":
+        reason = Reason.INFEASIBLE
+    else:
+        reason = Reason.FEASIBLE
+        enough = params.objective_limit
+        if watch.stopped:
+            limit = Limit.STOPPED
+        elif watch.elapsed_s >= params.time_limit_s * 0.98:
+            limit = Limit.TIME
+        elif enough is not None and watch.best is not None and watch.best <= enough:
+            limit = Limit.OTHER
+        else:
+            limit = Limit.OTHER
+    return finish(
+        watch,
+        params,
+        solver=CpSatSolver.name,
+        reason=reason,
+        limit=limit,
+        detail=f"CP-SAT: {name.lower()}",
+        nodes=int(solver.num_branches),
+    )
