@@ -76,15 +76,19 @@ class Context:
     lifetime: Lifetime = field(default_factory=Lifetime)
 
 
-def context(request: Request) -> Context:
-    """The service's parts."""
+async def context(request: Request) -> Context:
+    """The service's parts. A coroutine, because FastAPI sends a plain function to a thread for each request."""
+    return _parts(request)
+
+
+def _parts(request: Request) -> Context:
     parts: Context = request.app.state.context
     return parts
 
 
 async def current_principal(request: Request) -> Principal:
     """By bearer key, else by session cookie. Raises Unauthorized, or Forbidden for a request forged by another site."""
-    parts = context(request)
+    parts = _parts(request)
     if parts.settings.auth == "off":
         refuse_cross_site(request)  # any page open in a browser of this machine can reach us
         return NOBODY

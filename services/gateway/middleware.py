@@ -6,6 +6,7 @@ Request id, Host check (DNS rebinding), body limits, security headers, metrics, 
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 import secrets
 import time
@@ -52,6 +53,9 @@ class Outermost:
         self._max_body_bytes = max_body_bytes
         self._hosts = _LOOPBACK | set(allowed_hosts)
         self._any_host = any_host
+        # Not random for each request: asking the kernel lets go of the interpreter's lock, and the writer thread takes it.
+        self._prefix = secrets.token_hex(5)
+        self._numbers = itertools.count(1)
         self._any_address = any_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +66,7 @@ class Outermost:
         began = time.perf_counter()
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
-        request_id = given if _SANE_ID.match(given) else secrets.token_hex(8)
+        request_id = given if _SANE_ID.match(given) else f"{self._prefix}-{next(self._numbers):x}"
         scope.setdefault("state", {})["request_id"] = request_id
         status = 500
 

@@ -27,6 +27,8 @@ _EVENTS = (
     .limit(bindparam("most"))
 )
 _ATTEMPTS = select(rows.attempt).where(rows.attempt.c.job_id == bindparam("job_id")).order_by(rows.attempt.c.fence)
+# Made once: SQLAlchemy then also keeps the key under which it finds the compiled statement.
+_INSERT = {table.name: insert(table) for table in (rows.job, rows.spec, rows.event, rows.label)}
 _CHUNK = 500  # ids in one IN list
 
 
@@ -149,7 +151,7 @@ def _visible(row: Any, job_id: str, tenant: str | None) -> JobRecord:
 def _insert(tx: Tx, table: Any, values: Iterator[dict[str, Any]]) -> None:
     listed = list(values)
     if listed:
-        tx.conn.execute(insert(table), listed if len(listed) > 1 else listed[0])
+        tx.conn.execute(_INSERT[table.name], listed if len(listed) > 1 else listed[0])
 
 
 def _chunks(job_ids: list[str]) -> Iterator[list[str]]:
