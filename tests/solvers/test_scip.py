@@ -1,0 +1,15 @@
+"""The contract over ScipSolver, and what is its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from solvers.scip import ScipSolver
+from solvers.types import Solver
+from tests.contracts.solver import SolverContract
+
+
+class TestScipSolver(SolverContract):
+    @pytest.fixture
+    def solver(self) -> Solver:
+        return ScipSolver()
