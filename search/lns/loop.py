@@ -25,17 +25,21 @@ from solvers.types import Bools, Floats, MilpModel, SolveParams, Solver
 from trimtab.results import Reason
 
 _REL_IMPROVEMENT = 1e-7
+_FIRST_LIMIT_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class LnsParams:
     """What the loop may spend."""
 
-    sub_mip_s: float = 1.0
+    sub_mip_s: float = 3.0  # the most one sub-MIP may take
     sub_mip_gap: float = 1e-3  # relative; proofs to the last digit are not worth their time inside LNS
     first_share: Mapping[str, float] = field(default_factory=lambda: {"random": 0.15, "lb-relax": 0.05})
     least: int = 10
     most_share: float = 0.9  # of the integer variables
+    core_share: float = 0.75  # of the steps choose among the core only (search.lns.prefer)
+    core_factor: float = 3.0  # size of the core over the size of the neighbourhood
+    patience: int = 8  # steps without improvement before sub-MIPs get twice the time
 
 
 @dataclass
@@ -65,6 +69,7 @@ class LnsLoop:
         remaining_s: Callable[[], float],
         on_iteration: Callable[[], None] = lambda: None,
         movable: Callable[[Floats, float], tuple[Bools, Bools]] | None = None,  # see search.lns.prune
+        core: Callable[[int, Floats], Bools | None] = lambda count, x: None,  # see search.lns.prefer
     ) -> None:
         self._model, self._slicer, self._solver = model, slicer, solver
         self._arms = dict(arms)
@@ -74,6 +79,9 @@ class LnsLoop:
         self._stopped, self._remaining_s = stopped, remaining_s
         self._on_iteration = on_iteration
         everything, nothing = np.ones(model.n, dtype=bool), np.zeros(model.n, dtype=bool)
+        self._core = core
+        self._limit_s = min(_FIRST_LIMIT_S, params.sub_mip_s)
+        self._stale = 0
         self._movable = movable or (lambda x, cutoff: (everything, nothing))
         count = int(model.integrality.sum())
         most = max(1, int(params.most_share * count))
@@ -97,6 +105,7 @@ class LnsLoop:
             gain = self._iterate(name)
             seconds = time.perf_counter() - began
             self._bandit.update(name, gain=gain, seconds=seconds)
+            self._be_patient(improved=gain > 0)
             statistics = self.statistics[name]
             statistics.calls += 1
             statistics.improvements += gain > 0
@@ -115,11 +124,14 @@ class LnsLoop:
         size = self._sizes[name]
         cutoff = self.objective - self._step()
         movable, must = self._movable(self.x, cutoff)
+        if self._rng.random() < self._params.core_share:
+            core = self._core(round(self._params.core_factor * size.count), self.x)
+            movable = movable if core is None else movable & core
         free = self._arms[name].choose(self.x, size.count, self._rng, movable) | must
         sub = self._slicer.cut(self.x, free)
         if sub is None or self._stopped():
             return 0.0
-        limit_s = max(0.05, min(self._params.sub_mip_s, self._remaining_s()))
+        limit_s = max(0.05, min(self._limit_s, self._remaining_s()))
         result = self._solver.solve(
             sub.model,
             SolveParams(
@@ -136,6 +148,13 @@ class LnsLoop:
         if not improved or result.x is None:
             return 0.0
         return self._accept(sub.lift(self.x, result.x), f"lns:{name}")
+
+    def _be_patient(self, *, improved: bool) -> None:
+        """Short sub-MIPs while they help; longer ones when nothing has for a while."""
+        self._stale = 0 if improved else self._stale + 1
+        if self._stale >= self._params.patience:
+            self._stale = 0
+            self._limit_s = min(self._params.sub_mip_s, 2 * self._limit_s)
 
     def _accept(self, x: Floats, source: str) -> float:
         x = np.where(self._model.integrality, np.round(x), x)

@@ -125,12 +125,12 @@ class LbRelaxNeighbourhood:
         digest = np.packbits(np.bincount(chosen, minlength=model.n).astype(bool)).tobytes()
         if digest in self._taken:
             candidates = np.flatnonzero((difference > 1e-9) & movable)
-            if len(candidates) > count:
-                chosen = rng.choice(candidates, size=count, replace=False)
-            else:
-                # All that differ, and random others: what is freed must be able to move.
-                others = rng.permutation(np.flatnonzero(model.integrality & movable & (difference <= 1e-9)))
-                chosen = np.concatenate([candidates, others[: count - len(candidates)]])
+            # Where hardly more variables differ than may be freed, half of them and random others: else the sample is the set.
+            share = count if len(candidates) > 2 * count else max(1, min(count, len(candidates)) // 2)
+            drawn = rng.choice(candidates, size=min(share, len(candidates)), replace=False)
+            others = np.setdiff1d(np.flatnonzero(model.integrality & movable), drawn, assume_unique=True)
+            filled = rng.choice(others, size=min(count - len(drawn), len(others)), replace=False)
+            chosen = np.concatenate([drawn, filled])
         self._taken.add(digest)
         free = ~model.integrality
         free[chosen] = True

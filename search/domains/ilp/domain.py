@@ -60,10 +60,10 @@ class IlpDomain:
         on_incumbent: OnIncumbent,
     ) -> SearchOutcome:
         """Two processes, one incumbent. See supervisor."""
-        outcome = supervise(problem, stop, rng, on_incumbent, on_forked=encoding.start)
+        outcome = supervise(problem, stop, rng, on_incumbent)
         if outcome.solution is None or outcome.objective is None:
             return outcome
-        x = self._polished(problem, outcome.solution)
+        x = self._polished(problem, encoding, outcome.solution)
         claimed = problem.model.in_user_sense(problem.model.objective(x))
         return SearchOutcome(
             termination=outcome.termination,
@@ -83,13 +83,13 @@ class IlpDomain:
         """solution.sol and solution.json."""
         return produce(problem, solution.x, workdir)
 
-    def _polished(self, problem: IlpProblem, x: Floats) -> Floats:
+    def _polished(self, problem: IlpProblem, encoding: ExactReading, x: Floats) -> Floats:
         """Integers made whole, then the continuous part solved again, when rounding has moved a row."""
         model = problem.model
         rounded = np.where(model.integrality, np.round(x), np.clip(x, model.col_lower, model.col_upper))
         if bool(model.integrality.all()) or _worst(problem, rounded) <= _POLISH_ABOVE:
             return rounded
-        problem.exact.wait()  # no fork while its thread runs
+        encoding.wait()  # no fork while its thread runs
         kept = problem.workdir / "polished.npy"
 
         def polish() -> native.Message:

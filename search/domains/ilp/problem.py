@@ -72,7 +72,7 @@ def parse(spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path) -> IlpProble
         file=file,
         file_format=file_format,
         workdir=workdir,
-        exact=ExactReading(file, file_format),
+        exact=ExactReading(file, file_format, model),
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from search.domains.ilp.board import Place
 from search.lns.loop import LnsLoop, LnsParams
 from search.lns.neighbourhoods import LbRelaxNeighbourhood, Neighbourhood, RandomNeighbourhood
+from search.lns.prefer import Core
 from search.lns.prune import ReducedCostPruning
 from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
@@ -115,12 +116,14 @@ def run_lns(
             return
         say({"started_from": model.objective(start)})
         relaxation = Relaxation(model)
+        core = Core(model, slicer.by_row, slicer.by_column)
         loop = LnsLoop(
             model=model,
             slicer=slicer,
             solver=make_solver("highs"),
             arms=_arms(model, slicer, relaxation, options, remaining_s, stopped),
-            movable=_pruner(model, relaxation),
+            movable=_pruner(model, relaxation, core),
+            core=core.best,
             params=LnsParams(sub_mip_s=options.sub_mip_seconds),
             rng=rng,
             publish=_publisher(model, mine, say),
@@ -179,7 +182,7 @@ def _arms(
     return arms
 
 
-def _pruner(model: MilpModel, relaxation: Relaxation) -> Callable[[Floats, float], tuple[Bools, Bools]]:
+def _pruner(model: MilpModel, relaxation: Relaxation, core: Core) -> Callable[[Floats, float], tuple[Bools, Bools]]:
     """Reduced-cost fixing once some arm has had the root LP solved; until then everything may move."""
     everything, nothing = np.ones(model.n, dtype=bool), np.zeros(model.n, dtype=bool)
     pruning: ReducedCostPruning | None = None
@@ -188,6 +191,7 @@ def _pruner(model: MilpModel, relaxation: Relaxation) -> Callable[[Floats, float
         nonlocal pruning
         if pruning is None and relaxation.solved_root is not None:
             pruning = ReducedCostPruning(model, relaxation.solved_root)
+            core.learn(relaxation.solved_root)
         return (everything, nothing) if pruning is None else pruning.movable(x, cutoff)
 
     return movable

@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 import select
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,10 +14,11 @@ import numpy as np
 from search.domains.ilp.board import Place
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.processes import lns_applies, run_engine, run_lns
+from search.domains.ilp.verify import ExactReading
 from search.native import Message, NativeCrash, NativeError, NativeProcess
 from search.stop import AnyOf, StoppingCriterion
 from search.trace import relative_gap
-from search.types import OnIncumbent, SearchOutcome
+from search.types import InvalidInput, OnIncumbent, SearchOutcome
 from solvers.types import Floats, MilpModel
 from trimtab.results import Incumbent, Limit, Reason, Termination
 
@@ -48,10 +48,8 @@ def supervise(
     stop: StoppingCriterion,
     rng: np.random.Generator,
     on_incumbent: OnIncumbent,
-    *,
-    on_forked: Callable[[], None] = lambda: None,
 ) -> SearchOutcome:
-    """Search until a proof, a limit, or the owner's word. `on_forked` is called once no more processes will be forked."""
+    """Search until a proof, a limit, or the owner's word. Raises InvalidInput when the exact reading refuses the file."""
     model, spec = problem.model, problem.spec
     seeds = rng.integers(2**31 - 2, size=2)
     budget_s = stop.remaining_s()
@@ -84,8 +82,19 @@ def supervise(
             )
         else:
             state.notes.append(f"large neighbourhood search stays out: {why_not}")
-        on_forked()
-        _watch(model, state, processes, engine_place, lns_place, stop, deadline, on_incumbent, spec.engine.value)
+        problem.exact.start()  # no more processes are forked from here on
+        _watch(
+            model,
+            state,
+            processes,
+            engine_place,
+            lns_place,
+            stop,
+            deadline,
+            on_incumbent,
+            spec.engine.value,
+            problem.exact,
+        )
     finally:
         for process in processes.values():
             process.close()
@@ -102,6 +111,7 @@ def _watch(
     deadline: float,
     on_incumbent: OnIncumbent,
     engine: str,
+    exact: ExactReading,
 ) -> None:
     point: Incumbent | None = None
     while True:
@@ -116,6 +126,9 @@ def _watch(
         if changed:
             point = _point(model, state)
             on_incumbent(point)
+        fault = exact.fault
+        if fault is not None:
+            raise InvalidInput(str(fault))
         if stop(point):
             return
         if _closed(state) or (state.engine_end is not None and state.engine_end["reason"] in _PROOFS):

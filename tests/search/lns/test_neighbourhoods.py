@@ -1,0 +1,249 @@
+"""Destroy heuristics against plain references, size control, selection, pruning, construction, the loop itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.lns.loop import LnsLoop, LnsParams, granularity
+from search.lns.neighbourhoods import LbRelaxNeighbourhood, RandomNeighbourhood
+from search.lns.prefer import Core
+from search.lns.prune import ReducedCostPruning
+from search.lns.size_control import Size
+from search.lns.start import constructive
+from search.lns.sub_mip import Slicer
+from search.select import DiscountedBandit
+from solvers.feasibility import is_feasible
+from solvers.highs import HighsSolver
+from solvers.relaxation import Relaxation
+from solvers.types import Floats, MilpModel
+from tests.search.models import brute_force, milp, random_cover
+
+
+def never() -> bool:
+    return False
+
+
+def everything(model: MilpModel) -> np.ndarray:
+    return np.ones(model.n, dtype=bool)
+
+
+@pytest.mark.parametrize("count", [1, 5, 12, 50])
+def test_random_frees_so_many_integers_and_all_continuous(count: int) -> None:
+    base = random_cover(10, 20, 1)
+    model = milp(
+        base.c.tolist(),
+        [(1.0, row.tolist(), np.inf) for row in base.matrix.toarray()],
+        integer=[True] * 15 + [False] * 5,
+    )
+    slicer = Slicer(model)
+    arm = RandomNeighbourhood(model, slicer.by_row, slicer.by_column)
+    for seed in range(5):
+        free = arm.choose(np.ones(model.n), count, np.random.default_rng(seed), everything(model))
+        assert free[15:].all()
+        assert free[:15].sum() == min(count, 15)
+
+
+def test_grown_neighbourhoods_reach_the_size_even_over_components() -> None:
+    # Two blocks that share no row: growing from one must go on in the other.
+    block = [[1.0 if j // 3 == i else 0.0 for j in range(60)] for i in range(20)]
+    model = milp([1.0] * 60, [(1.0, row, np.inf) for row in block])
+    slicer = Slicer(model)
+    arm = RandomNeighbourhood(model, slicer.by_row, slicer.by_column)
+    chosen = arm._grow(10, np.random.default_rng(0), np.arange(60))
+    assert len(chosen) == 10
+    blocks = {int(j) // 3 for j in chosen}
+    assert len(blocks) <= 4, "related variables come together"
+
+
+def test_lb_relax_takes_the_largest_differences() -> None:
+    model = random_cover(12, 24, 5)
+    relaxation = Relaxation(model)
+    arm = LbRelaxNeighbourhood(model, relaxation, lp_seconds=5.0, stop=never)
+    x = np.ones(model.n)
+    free = arm.choose(x, 6, np.random.default_rng(0), everything(model))
+    x_lp = relaxation.near(x, 6.0).x
+    assert x_lp is not None
+    difference = np.abs(x_lp - x)
+    assert free.sum() == 6
+    assert difference[free].min() >= difference[~free].max() - 1e-9
+
+
+def test_lb_relax_does_not_repeat_itself() -> None:
+    model = random_cover(12, 24, 5)
+    arm = LbRelaxNeighbourhood(model, Relaxation(model), lp_seconds=5.0, stop=never)
+    rng = np.random.default_rng(0)
+    x = np.ones(model.n)
+    sets = {arm.choose(x, 6, rng, everything(model)).tobytes() for _ in range(8)}
+    assert len(sets) > 1, "the same incumbent and size must not give the same set for ever"
+
+
+@given(seed=st.integers(0, 5_000))
+@settings(max_examples=25, deadline=None)
+def test_pruning_never_cuts_off_a_better_solution(seed: int) -> None:
+    model = random_cover(7, 10, seed)
+    root = Relaxation(model).root()
+    best, best_x = brute_force(model)
+    assert best_x is not None
+    x = np.ones(model.n)
+    movable, must = ReducedCostPruning(model, root).movable(x, best + 0.5)
+    # Every variable that a better solution changes may move, and what must move does.
+    assert movable[np.abs(best_x - x) > 0.5].all()
+    assert (np.abs(best_x - x) > 0.5)[must].all()
+
+
+@given(seed=st.integers(0, 5_000))
+@settings(max_examples=25, deadline=None)
+def test_construction_is_feasible(seed: int) -> None:
+    model = random_cover(12, 20, seed)
+    slicer = Slicer(model)
+    x = constructive(model, slicer.by_row, slicer.by_column)
+    assert x is not None
+    assert is_feasible(model, x)
+    for j in np.flatnonzero(x > 0.5):  # nothing in it is redundant
+        without = x.copy()
+        without[j] = 0.0
+        assert not is_feasible(model, without)
+
+
+def test_construction_packs_and_says_no_where_it_does_not_apply() -> None:
+    packing = milp([-3, -2, -2], [(-np.inf, [1, 1, 0], 1), (-np.inf, [0, 1, 1], 1)])
+    slicer = Slicer(packing)
+    x = constructive(packing, slicer.by_row, slicer.by_column)
+    assert x is not None
+    assert is_feasible(packing, x)
+    assert packing.objective(x) == -5.0
+    equality = milp([1, 1], [(1, [1, 1], 1)])
+    slicer = Slicer(equality)
+    assert constructive(equality, slicer.by_row, slicer.by_column) is None
+
+
+def test_core_keeps_the_incumbent_and_the_good() -> None:
+    model = random_cover(10, 30, 2)
+    slicer = Slicer(model)
+    core = Core(model, slicer.by_row, slicer.by_column)
+    x = np.zeros(model.n)
+    x[29] = 1.0
+    mask = core.best(8, x)
+    assert mask is not None
+    assert mask[29]
+    assert 8 <= mask.sum() <= 9
+    root = Relaxation(model).root()
+    core.learn(root)
+    assert root.reduced_costs is not None
+    mask = core.best(8, np.zeros(model.n))
+    assert mask is not None
+    assert np.abs(root.reduced_costs)[mask].max() <= np.abs(root.reduced_costs)[~mask].min() + 1e-9
+
+
+def test_size_moves_both_ways_and_stays_in_its_bounds() -> None:
+    size = Size(k=100, least=10, most=200)
+    assert size.after(proved=True, improved=False, seconds=0.01, limit_s=1.0).count > 100
+    assert size.after(proved=False, improved=False, seconds=1.0, limit_s=1.0).count < 100
+    assert size.after(proved=True, improved=False, seconds=0.9, limit_s=1.0).count == 100
+    for _ in range(50):
+        size = size.after(proved=True, improved=False, seconds=0.0, limit_s=1.0)
+    assert size.count == 200
+    for _ in range(50):
+        size = size.after(proved=False, improved=False, seconds=1.0, limit_s=1.0)
+    assert size.count == 10
+    with pytest.raises(ValueError, match="least"):
+        Size(k=1, least=5, most=2)
+
+
+def test_bandit_tries_all_then_prefers_what_pays() -> None:
+    bandit = DiscountedBandit(["a", "b"], explore=0.0)
+    rng = np.random.default_rng(0)
+    assert bandit.pick(rng) == "a"
+    bandit.update("a", gain=0.0, seconds=1.0)
+    assert bandit.pick(rng) == "b"
+    bandit.update("b", gain=1.0, seconds=1.0)
+    assert all(bandit.pick(rng) == "b" for _ in range(20))
+    for _ in range(60):  # b stops paying, a starts
+        bandit.update("b", gain=0.0, seconds=1.0)
+        bandit.update("a", gain=1.0, seconds=1.0)
+    assert bandit.pick(rng) == "a"
+    with pytest.raises(ValueError, match="at least one"):
+        DiscountedBandit([])
+
+
+@pytest.mark.parametrize(
+    ("costs", "expected"),
+    [([2, 4, 6], 2.0), ([3, 5], 1.0), ([0.5, 1.5], 0.5), ([0.1234567, 1], 0.0), ([0, 0], 0.0)],
+)
+def test_granularity(costs: list[float], expected: float) -> None:
+    model = milp(costs, [(0, [1.0] * len(costs), 5)])
+    assert granularity(model) == pytest.approx(expected)
+
+
+def test_granularity_needs_whole_variables() -> None:
+    assert granularity(milp([2, 4], [(0, [1, 1], 5)], integer=[True, False])) == 0.0
+
+
+def _loop(model: MilpModel, publish: Callable[[float, Floats, str], None], steps: int) -> LnsLoop:
+    slicer = Slicer(model)
+    relaxation = Relaxation(model)
+    done = [0]
+
+    def count() -> None:
+        done[0] += 1
+
+    return LnsLoop(
+        model=model,
+        slicer=slicer,
+        solver=HighsSolver(),
+        arms={
+            "random": RandomNeighbourhood(model, slicer.by_row, slicer.by_column),
+            "lb-relax": LbRelaxNeighbourhood(model, relaxation, lp_seconds=5.0, stop=never),
+        },
+        params=LnsParams(least=4),
+        rng=np.random.default_rng(7),
+        publish=publish,
+        others=lambda objective: None,
+        stopped=lambda: done[0] >= steps,
+        remaining_s=lambda: 60.0,
+        on_iteration=count,
+    )
+
+
+def test_loop_only_improves_and_reaches_the_optimum() -> None:
+    model = random_cover(9, 13, 11)
+    best, _ = brute_force(model)
+    seen: list[float] = []
+
+    def publish(objective: float, x: Floats, source: str) -> None:
+        assert is_feasible(model, x)
+        assert model.objective(x) == pytest.approx(objective)
+        assert source in ("lns:random", "lns:lb-relax")
+        seen.append(objective)
+
+    loop = _loop(model, publish, steps=40)
+    loop.run(np.ones(model.n))
+    assert seen == sorted(seen, reverse=True)
+    assert len(set(seen)) == len(seen)
+    assert loop.objective == pytest.approx(best)
+
+
+def test_same_seed_same_run() -> None:
+    model = random_cover(10, 16, 4)
+    runs = []
+    for _ in range(2):
+        seen: list[tuple[float, str]] = []
+        _loop(model, lambda o, x, s, seen=seen: seen.append((o, s)), steps=15).run(np.ones(model.n))
+        runs.append(seen)
+    assert runs[0]
+    assert [o for o, _ in runs[0]][-1] == [o for o, _ in runs[1]][-1]
+
+
+def test_loop_takes_over_what_others_found() -> None:
+    model = random_cover(8, 12, 6)
+    best, best_x = brute_force(model)
+    assert best_x is not None
+    loop = _loop(model, lambda o, x, s: None, steps=1)
+    loop._others = lambda objective: (best, best_x) if best < objective else None
+    loop.run(np.ones(model.n))
+    assert loop.objective == best

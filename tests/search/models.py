@@ -1,0 +1,55 @@
+"""Small models to search on."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from scipy import sparse
+
+from solvers.types import MilpModel
+
+
+def milp(
+    c: list[float],
+    rows: list[tuple[float, list[float], float]],
+    *,
+    lower: list[float] | None = None,
+    upper: list[float] | None = None,
+    integer: list[bool] | None = None,
+) -> MilpModel:
+    """A dense little model; a row is (lower, coefficients, upper)."""
+    n = len(c)
+    matrix = sparse.csr_matrix(np.array([r[1] for r in rows], dtype=float).reshape(len(rows), n))
+    return MilpModel(
+        c=np.array(c, dtype=float),
+        col_lower=np.array(lower if lower is not None else [0.0] * n),
+        col_upper=np.array(upper if upper is not None else [1.0] * n),
+        integrality=np.array(integer if integer is not None else [True] * n),
+        indptr=matrix.indptr,
+        indices=matrix.indices,
+        data=matrix.data,
+        row_lower=np.array([r[0] for r in rows], dtype=float),
+        row_upper=np.array([r[2] for r in rows], dtype=float),
+    )
+
+
+def random_cover(rows: int, columns: int, seed: int) -> MilpModel:
+    """A set cover in which every row can be covered."""
+    rng = np.random.default_rng(seed)
+    matrix = (rng.random((rows, columns)) < 0.3).astype(float)
+    matrix[np.arange(rows), rng.integers(columns, size=rows)] = 1.0
+    entries = [(1.0, matrix[i].tolist(), np.inf) for i in range(rows)]
+    return milp(rng.integers(1, 20, columns).astype(float).tolist(), entries)
+
+
+def brute_force(model: MilpModel) -> tuple[float, np.ndarray | None]:
+    """Best 0/1 point by trying all; (inf, None) when there is none."""
+    best, best_x = np.inf, None
+    for point in itertools.product((0.0, 1.0), repeat=model.n):
+        x = np.array(point)
+        activity = model.matrix @ x
+        holds = bool(((activity >= model.row_lower - 1e-9) & (activity <= model.row_upper + 1e-9)).all())
+        if holds and model.objective(x) < best:
+            best, best_x = model.objective(x), x
+    return best, best_x
