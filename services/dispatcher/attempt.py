@@ -54,8 +54,13 @@ async def run_attempt(tools: Tools, claim: Claim, kind: Kind) -> None:
     except (ServiceError, OSError, ValueError) as error:
         await _record(tools, claim, _cannot_begin(error))
         return
+    # Shielded: a start that is torn in the middle would leave a child that nobody knows.
+    starting = asyncio.create_task(tools.executor.start(task))
     try:
-        execution = await tools.executor.start(task)
+        execution = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.gather(_hand_back(tools, claim), _discard(starting))
+        raise
     except Exception as error:  # e.g. no memory to fork: the service's fault, another attempt may succeed
         log.warning("attempt could not start", job=claim.job.id, error=repr(error))
         detail = f"no worker could be started: {error}"
@@ -102,9 +107,7 @@ class _Attempt:
                 raise
             # The dispatcher is closing: the job goes back to the queue at once, not when its lease runs out.
             await self._execution.cancel()
-            with contextlib.suppress(ServiceError, TimeoutError):
-                async with asyncio.timeout(LAST_WORD_S):
-                    await self._hand_back()
+            await _hand_back(self._tools, self._claim)
             raise
         finally:
             keeper.cancel()
@@ -116,15 +119,6 @@ class _Attempt:
             return outcome
         lost = _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, self._given_up)
         return replace(lost, usage=outcome.usage)
-
-    async def _hand_back(self) -> None:
-        lost = _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, "the dispatcher was shut down")
-        while True:
-            try:
-                await self._tools.store.complete(self._job.id, self._claim.fence, _completion(lost, retry_delay_s=0.0))
-                return
-            except StoreUnavailable as error:
-                await asyncio.sleep(min(error.retry_after_s or 1.0, 1.0))
 
     async def _forward_events(self) -> None:
         """Append what the child says: one append at a time; what comes meanwhile goes into the next."""
@@ -236,6 +230,28 @@ async def _task(tools: Tools, claim: Claim, kind: Kind) -> Task:
         input_names=names,
         limits=tools.limits,
     )
+
+
+async def _hand_back(tools: Tools, claim: Claim) -> None:
+    """At shutdown: the job may be claimed again at once. If the store is away, its lease runs out instead."""
+    lost = _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, "the dispatcher was shut down")
+    with contextlib.suppress(ServiceError, TimeoutError):
+        async with asyncio.timeout(LAST_WORD_S):
+            while True:
+                try:
+                    await tools.store.complete(claim.job.id, claim.fence, _completion(lost, retry_delay_s=0.0))
+                    return
+                except StoreUnavailable as error:
+                    await asyncio.sleep(min(error.retry_after_s or 1.0, 1.0))
+
+
+async def _discard(starting: asyncio.Task[Execution]) -> None:
+    """End an execution that nobody waits for any more."""
+    await asyncio.wait({starting}, timeout=LAST_WORD_S)
+    if not starting.done():
+        starting.cancel()
+    elif not starting.cancelled() and starting.exception() is None:
+        await starting.result().close()
 
 
 async def _record(tools: Tools, claim: Claim, outcome: Outcome) -> None:

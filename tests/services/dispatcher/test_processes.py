@@ -1,0 +1,210 @@
+"""The real store and real children, killed and paused: no job lost, exactly one effect each, stale writes refused."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from services.bus import QUEUE, Bus
+from services.settings import Settings
+from services.store.factory import open_store
+from services.store.types import JobStore, NewJob
+from tests.services.dispatcher.serving import LEASE_S, serving, unfinished
+from trimtab.results import EventType, JobState
+from workers.process_pool import ProcessExecutor
+
+pytestmark = pytest.mark.chaos
+
+
+def probes(count: int, step_seconds: float) -> list[NewJob]:
+    spec = {"steps": 3, "step_seconds": step_seconds}
+    return [
+        NewJob(tenant="a", kind="probe", spec=spec, budget={"seconds": 60.0}, seed=n, max_attempts=10)
+        for n in range(count)
+    ]
+
+
+async def check_one_effect_each(store: JobStore, ids: list[str]) -> int:
+    """Returns how many attempts were lost on the way."""
+    lost = 0
+    for job_id in ids:
+        job = await store.get(job_id)
+        assert job.state is JobState.SUCCEEDED, (job.state, job.termination)
+        assert job.result is not None
+        attempts = await store.attempts(job_id)
+        assert [a.outcome for a in attempts].count("result") == 1
+        events = await store.events(job_id)
+        assert [e.seq for e in events] == list(range(1, len(events) + 1))
+        ends = [e for e in events if e.type is EventType.STATE and e.data["state"] == "SUCCEEDED"]
+        assert [e.seq for e in ends] == [len(events)], "the end is written once, and nothing after it"
+        lost += len(attempts) - 1
+    return lost
+
+
+def child_groups(executor: ProcessExecutor) -> list[int]:
+    return [run._child.process.pid for run in executor._running]
+
+
+async def a_child(executor: ProcessExecutor) -> int:
+    while not (groups := child_groups(executor)):
+        await asyncio.sleep(0.01)
+    return groups[0]
+
+
+def test_children_are_killed_at_random(tmp_path: Path, scale: float) -> None:
+    jobs, kills, rng = max(10, round(200 * scale)), max(4, round(60 * scale)), random.Random(1)
+
+    async def body() -> None:
+        async with serving(tmp_path) as (store, executor, _):
+            ids = [s.job.id for s in await store.submit_many(probes(jobs, 0.05))]
+            for _ in range(kills):
+                await asyncio.sleep(rng.uniform(0.0, 0.2))
+                if await unfinished(store):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(await asyncio.wait_for(a_child(executor), 10), signal.SIGKILL)
+            async with asyncio.timeout(60 + jobs):
+                while await unfinished(store):
+                    await asyncio.sleep(0.05)
+            assert await check_one_effect_each(store, ids) >= 1
+
+    asyncio.run(body())
+
+
+def test_children_paused_longer_than_their_lease_write_nothing_more(tmp_path: Path, scale: float) -> None:
+    jobs, pauses = max(4, round(50 * scale)), max(1, round(50 * scale))
+
+    async def body() -> None:
+        async with serving(tmp_path) as (store, executor, _):
+            ids = [s.job.id for s in await store.submit_many(probes(jobs, 0.2))]
+            for _ in range(pauses):
+                group = await asyncio.wait_for(a_child(executor), 10)
+                os.killpg(group, signal.SIGSTOP)
+                # Silent for half a lease: no longer renewed. Then the lease runs out and another attempt begins.
+                await asyncio.sleep(1.6 * LEASE_S)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(group, signal.SIGCONT)
+            async with asyncio.timeout(60 + jobs):
+                while await unfinished(store):
+                    await asyncio.sleep(0.05)
+            assert await check_one_effect_each(store, ids) >= 1
+
+    asyncio.run(body())
+
+
+class DeafBus(Bus):
+    """Wakes nobody for a job: as between dispatchers in two processes, which learn of each other by the store alone."""
+
+    def notify(self, topic: str) -> None:
+        if topic == QUEUE:
+            super().notify(topic)
+
+
+def test_write_with_an_old_fence_is_refused_and_counted(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with serving(tmp_path, heartbeat_s=20.0, bus=DeafBus()) as (store, executor, _):
+            (submitted,) = await store.submit_many(probes(1, 0.15))
+            group = await asyncio.wait_for(a_child(executor), 10)
+            os.killpg(group, signal.SIGSTOP)
+            async with asyncio.timeout(20):
+                while await unfinished(store):  # the lease runs out, and a second attempt ends the job
+                    await asyncio.sleep(0.02)
+                assert await store.stale_writes() == 0
+                os.killpg(group, signal.SIGCONT)  # the first one wakes up and has much to say
+                while executor._running:
+                    await asyncio.sleep(0.02)
+            assert await store.stale_writes() >= 1
+            assert await check_one_effect_each(store, [submitted.job.id]) == 1
+
+    asyncio.run(body())
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.services.dispatcher.serving", str(folder)], stdout=subprocess.DEVNULL
+    )
+
+
+def wait_until_running(folder: Path, ended: int = 0) -> None:
+    """Until a job runs, and so many have ended. Read from the side: the store itself lets one process in."""
+    deadline = time.monotonic() + 30
+    with contextlib.closing(sqlite3.connect(f"file:{folder}/trimtab.sqlite3?mode=ro", uri=True)) as database:
+        while True:
+            counts = dict(database.execute("SELECT state, count(*) FROM job GROUP BY state"))
+            if counts.get("RUNNING") and counts.get("SUCCEEDED", 0) >= ended:
+                return
+            assert time.monotonic() < deadline, counts
+            time.sleep(0.02)
+
+
+def children_in(folder: Path) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and f"--workdir {folder}" in (entry / "cmdline").read_bytes().replace(
+                b"\0", b" "
+            ).decode(errors="replace"):
+                found.append(int(entry.name))
+    return found
+
+
+def test_killed_dispatcher_loses_nothing_and_leaves_no_child(tmp_path: Path, scale: float) -> None:
+    jobs, kills = max(8, round(200 * scale)), max(2, round(25 * scale))
+
+    async def submit() -> list[str]:
+        store = open_store(Settings(data_dir=tmp_path))
+        await store.open()
+        ids = [s.job.id for s in await store.submit_many(probes(jobs, 0.05))]
+        await store.close()
+        return ids
+
+    async def check(ids: list[str]) -> int:
+        store = open_store(Settings(data_dir=tmp_path))
+        await store.open()
+        lost = await check_one_effect_each(store, ids)
+        await store.close()
+        return lost
+
+    ids = asyncio.run(submit())
+    for number in range(kills):
+        service = start(tmp_path)
+        try:
+            wait_until_running(tmp_path, ended=jobs * number // (kills + 1))
+        finally:
+            service.kill()
+            service.wait()
+        deadline = time.monotonic() + 5
+        while children_in(tmp_path):
+            assert time.monotonic() < deadline, "children outlived their host"
+            time.sleep(0.02)
+    service = start(tmp_path)
+    try:
+        assert service.wait(timeout=60 + jobs) == 0
+    finally:
+        service.kill()
+        service.wait()
+    assert asyncio.run(check(ids)) >= 1
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_ended_dispatcher_gives_its_jobs_back(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with serving(tmp_path) as (store, executor, _):
+            ids = [s.job.id for s in await store.submit_many(probes(2, 0.5))]
+            await asyncio.wait_for(a_child(executor), 10)
+        async with serving(tmp_path) as (store, executor, _):
+            async with asyncio.timeout(30):
+                while await unfinished(store):
+                    await asyncio.sleep(0.05)
+            await check_one_effect_each(store, ids)
+
+    asyncio.run(body())
