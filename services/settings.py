@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     otlp_endpoint: str | None = None
-    """OpenTelemetry traces go here; needs the `otel` extra."""
+    """OTLP/HTTP collector that gets traces, e.g. `http://127.0.0.1:4318`; needs the `otel` extra."""
 
     @property
     def runs_here(self) -> bool:

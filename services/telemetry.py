@@ -81,5 +81,10 @@ def configure_tracing(settings: Settings) -> Any | None:
             "TRIMTAB_OTLP_ENDPOINT is set, but the `otel` extra is not installed: pip install -e '.[otel]'"
         ) from error
     provider = TracerProvider(resource=Resource.create({"service.name": "trimtab"}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.otlp_endpoint)))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=_traces_url(settings.otlp_endpoint))))
     return provider
+
+
+def _traces_url(endpoint: str) -> str:
+    """As OTEL_EXPORTER_OTLP_ENDPOINT is meant: the collector's address, below which traces have their own path."""
+    return endpoint if endpoint.endswith("/v1/traces") else endpoint.rstrip("/") + "/v1/traces"

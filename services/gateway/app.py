@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import operator
 from collections.abc import AsyncIterator, Mapping
@@ -48,6 +49,7 @@ def create_app(
     settings = settings or Settings()
     check_settings(settings)
     offered = {name: kind for name, kind in kinds.items() if settings.diagnostic_kinds or not kind.diagnostic}
+    tracer_provider = telemetry.configure_tracing(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = store or open_store(settings)
     context = Context(
@@ -75,6 +77,8 @@ def create_app(
                 yield
         finally:
             await context.store.close()
+            if tracer_provider is not None:
+                await asyncio.to_thread(tracer_provider.shutdown)  # sends what is left
 
     app = FastAPI(
         title="trimtab",
@@ -83,7 +87,7 @@ def create_app(
         openapi_url="/openapi.json",
         docs_url=None,
         redoc_url=None,
-        **_tracing(settings),
+        **_tracing(tracer_provider),
     )
     app.state.context = context
     for router in (jobs.batch_router, jobs.router, artifacts.router, kinds_routes.router, keys.router, health.router):
@@ -171,6 +175,9 @@ def _requests(kinds: Mapping[str, Kind]) -> TypeAdapter[Any]:
     return TypeAdapter(Annotated[union, Field(discriminator="kind")])
 
 
-def _tracing(settings: Settings) -> dict[str, Any]:
-    provider = telemetry.configure_tracing(settings)
-    return {} if provider is None else {"telemetry": {"tracer_provider": provider}}
+def _tracing(provider: Any | None) -> dict[str, Any]:
+    """FastAPI's own tracing. Not its logs, which hold the text of exceptions; not its metrics, /metrics has ours."""
+    wanted: dict[str, Any] = {"metrics": False, "logs": False, "exclude": lambda scope: scope["path"] in health.PROBED}
+    if provider is not None:
+        wanted["tracer_provider"] = provider
+    return {"telemetry": wanted}

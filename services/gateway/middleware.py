@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.errors import BadRequest, NotFound, PayloadTooLarge, ServiceError, UnsupportedMedia
 from services.gateway.problems import service_error
+from services.gateway.routes.health import PROBED
 from services.telemetry import Metrics
 
 log = structlog.get_logger("trimtab.http")
@@ -32,7 +33,6 @@ _HEADERS = (
     ("cross-origin-resource-policy", "same-origin"),
 )
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-_SKIPPED_PATHS = ("/healthz", "/metrics", "/readyz")
 
 
 class Outermost:
@@ -132,7 +132,7 @@ class Outermost:
         )
         self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.latency.labels(method, route).observe(seconds)
-        if route not in _SKIPPED_PATHS:
+        if route not in PROBED:
             level = log.warning if status >= 500 else log.debug
             level(
                 "request", method=method, path=scope["path"], status=status, ms=round(seconds * 1e3, 2), id=request_id
