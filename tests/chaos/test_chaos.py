@@ -1,0 +1,43 @@
+"""Kill, pause, crash: the suites of workers/bench/service at the scale of `--scale`. Each checks its own invariants."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import pytest
+
+from workers.bench.service import cli
+from workers.bench.service.postgres import PostgresMissing, binaries
+
+pytestmark = pytest.mark.chaos
+GIVEN = argparse.Namespace(seed=0, model=None)
+
+
+def test_no_submit_is_lost_or_doubled_when_the_gateway_is_killed(tmp_path: Path, scale: float) -> None:
+    figures = cli.kill_gateway(tmp_path, scale, GIVEN)
+    assert figures["kills"] >= 2
+    assert figures["lost"] == figures["duplicates"] == 0
+    assert figures["integrity_check"] == "ok"
+
+
+def test_every_job_has_one_effect_when_workers_are_killed_and_paused(tmp_path: Path, scale: float) -> None:
+    figures = cli.kill_workers(tmp_path, scale / 4 if scale < 0.5 else scale, GIVEN)
+    assert figures["kills"] >= 3
+    assert figures["pauses"] >= 2
+    assert figures["lost"] == 0
+    assert figures["stale_writes_refused"] >= 1
+
+
+def test_postgres_restarts_give_503_and_lose_nothing(tmp_path: Path, scale: float) -> None:
+    try:
+        binaries()
+    except PostgresMissing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))
+    figures = cli.restart_postgres(tmp_path, scale, GIVEN)
+    assert figures["restarts"] >= 1
+    assert figures["lost"] == 0
+    assert set(figures["statuses"]) <= {202, 503}

@@ -1,0 +1,137 @@
+"""What every kind of job must do, whatever it optimises. Subclass it with a small example (deploy/docs/adding-a-domain.md)."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from search import pipeline
+from search.domains import Kind
+from search.pipeline import Finished
+from search.stop import from_budget
+from search.types import InvalidInput
+from trimtab.results import Incumbent, Reason, RunResult, VerificationStatus
+from trimtab.specs.common import Spec, request_model
+
+
+class DomainContract:
+    """Give `kind`, `good()` and `bad()`; the rest is checked for you."""
+
+    kind: ClassVar[Kind]
+    budget: ClassVar[Mapping[str, Any]] = {"seconds": 20.0}
+
+    def good(self, folder: Path) -> tuple[Spec, Mapping[str, Path]]:
+        """A small spec that has a solution, and its input files."""
+        raise NotImplementedError
+
+    def bad(self, folder: Path) -> tuple[Spec, Mapping[str, Path]]:
+        """A spec that passes its model but makes no sense."""
+        raise NotImplementedError
+
+    def tampered(self, solution: Any) -> Any:
+        """The solution, changed so that it is no longer one."""
+        raise NotImplementedError
+
+    def domain(self) -> Any:
+        module, _, function = self.kind.builder.partition(":")
+        return getattr(importlib.import_module(module), function)()
+
+    def run(self, tmp_path: Path, seed: int = 1) -> tuple[Finished, list[Incumbent], list[str]]:
+        spec, inputs = self.good(tmp_path)
+        incumbents: list[Incumbent] = []
+        phases: list[str] = []
+        workdir = tmp_path / f"run-{seed}-{len(list(tmp_path.iterdir()))}"
+        workdir.mkdir()
+        finished = pipeline.run(
+            self.domain(),
+            spec,
+            inputs=inputs,
+            workdir=workdir,
+            stop=from_budget(self.budget, threading.Event()),
+            seed=seed,
+            on_incumbent=incumbents.append,
+            on_phase=lambda phase, detail: phases.append(phase),
+        )
+        return finished, incumbents, phases
+
+    def test_request_round_trips_and_has_a_schema(self, tmp_path: Path) -> None:
+        spec, _ = self.good(tmp_path)
+        model = request_model(self.kind.spec)
+        request = model.model_validate_json(model(kind=self.kind.name, spec=spec).model_dump_json())
+        assert request.spec == spec
+        schema = model.model_json_schema()
+        assert schema["properties"]["kind"]["const"] == self.kind.name
+
+    def test_a_good_run_is_verified_and_leaves_files(self, tmp_path: Path) -> None:
+        finished, incumbents, phases = self.run(tmp_path)
+        result = finished.result
+        assert result.termination.reason in (Reason.OPTIMAL, Reason.FEASIBLE, Reason.COMPLETED)
+        assert result.verification.status is VerificationStatus.VALID
+        assert result.verification.objective == pytest.approx(result.objective)
+        assert phases == ["parse", "encode", "search", "verify", "produce"]
+        assert incumbents, "progress was told"
+        assert incumbents[-1].objective == pytest.approx(result.objective)
+        assert set(result.timings_s) == set(phases)
+        assert all(p.path.is_file() and p.path.stat().st_size > 0 for p in finished.produced)
+        assert all("/" not in p.name for p in finished.produced)
+        assert RunResult.model_validate_json(result.model_dump_json()) == result
+
+    def test_time_goes_forward_and_the_best_gets_no_worse(self, tmp_path: Path) -> None:
+        finished, incumbents, _ = self.run(tmp_path)
+        sign = -1.0 if finished.result.sense == "maximize" else 1.0
+        times = [point.elapsed_s for point in incumbents]
+        values = [sign * p.objective for p in incumbents if p.objective is not None]
+        assert times == sorted(times)
+        assert values == sorted(values, reverse=True)
+
+    def test_nonsense_is_invalid_input(self, tmp_path: Path) -> None:
+        spec, inputs = self.bad(tmp_path)
+        with pytest.raises(InvalidInput, match=r"."):
+            pipeline.run(
+                self.domain(),
+                spec,
+                inputs=inputs,
+                workdir=tmp_path,
+                stop=from_budget(self.budget, threading.Event()),
+                seed=0,
+            )
+
+    def test_stop_before_the_beginning_ends_at_once(self, tmp_path: Path) -> None:
+        spec, inputs = self.good(tmp_path)
+        event = threading.Event()
+        event.set()
+        result = pipeline.run(
+            self.domain(), spec, inputs=inputs, workdir=tmp_path, stop=from_budget(self.budget, event), seed=0
+        ).result
+        assert sum(result.timings_s.values()) < 10
+        assert result.termination.reason is not Reason.INTERNAL_ERROR
+
+    def test_a_tampered_solution_is_refused(self, tmp_path: Path) -> None:
+        domain = self.domain()
+        kept: list[Any] = []
+        verify = domain.verify
+
+        def tampering(problem: Any, solution: Any) -> Any:
+            kept.append(solution)
+            return verify(problem, self.tampered(solution))
+
+        domain.verify = tampering
+        spec, inputs = self.good(tmp_path)
+        finished = pipeline.run(
+            domain,
+            spec,
+            inputs=inputs,
+            workdir=tmp_path,
+            stop=from_budget(self.budget, threading.Event()),
+            seed=1,
+        )
+        assert kept
+        assert finished.result.verification.status is VerificationStatus.INVALID
+        assert finished.result.termination.reason is Reason.VERIFICATION_FAILED
+        assert finished.result.objective is None, "what was refused is not shown as an answer"
+        assert finished.produced == ()

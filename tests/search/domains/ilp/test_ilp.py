@@ -1,0 +1,296 @@
+"""Kind `ilp` end to end through the pipeline: every way a run can end, in every form a model can come."""
+
+from __future__ import annotations
+
+import faulthandler
+import gzip
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search import native, pipeline
+from search.domains import KINDS
+from search.domains.ilp import build
+from search.domains.ilp.domain import IlpSolution
+from search.stop import from_budget
+from search.types import InvalidInput
+from tests.contracts.domain import DomainContract
+from trimtab.results import Limit, Reason, RunResult, VerificationStatus
+from trimtab.specs.common import ArtifactRef
+from trimtab.specs.ilp import Engine, IlpSpec, LnsOptions
+from workers.bench.generators import set_cover, write_mps
+
+KNAPSACK = """Maximize
+ value: 5 a + 4 b + 3 c
+Subject To
+ weight: 2 a + 3 b + c <= 5
+ volume: 4 a + b + 2 c <= 11
+ third: 3 a + 4 b + 2 c <= 8
+Bounds
+ a <= 10
+ b <= 10
+ c <= 10
+General
+ a b c
+End
+"""
+
+
+def solve(
+    spec: IlpSpec, tmp_path: Path, *, seconds: float = 20.0, inputs: Mapping[str, Path] | None = None, **budget: Any
+) -> RunResult:
+    workdir = tmp_path / "work"
+    workdir.mkdir(exist_ok=True)
+    return pipeline.run(
+        build(),
+        spec,
+        inputs=inputs or {},
+        workdir=workdir,
+        stop=from_budget({"seconds": seconds, **budget}, threading.Event()),
+        seed=1,
+    ).result
+
+
+def inline(text: str, **more: Any) -> IlpSpec:
+    return IlpSpec(model_text=text, format="lp", **more)
+
+
+class TestIlpContract(DomainContract):
+    kind = KINDS["ilp"]
+
+    def good(self, folder: Path) -> tuple[IlpSpec, Mapping[str, Path]]:
+        file = folder / "cover.mps"
+        if not file.exists():
+            write_mps(set_cover(60, 50, density=0.1, seed=3), file)
+        return IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name="cover.mps")), {"model": file}
+
+    def bad(self, folder: Path) -> tuple[IlpSpec, Mapping[str, Path]]:
+        return inline("this is no model"), {}
+
+    def tampered(self, solution: IlpSolution) -> IlpSolution:
+        x = solution.x.copy()
+        x[x > 0.5] = 0.0
+        return replace(solution, x=x)
+
+
+def test_golden_cover(tmp_path: Path) -> None:
+    """The optimum of a fixed instance, proved by HiGHS, SCIP and CP-SAT when the golden file was made."""
+    golden = json.loads((Path(__file__).parent / "golden_cover.json").read_text())
+    file = tmp_path / "cover.mps"
+    write_mps(set_cover(**golden["instance"]), file)
+    spec = IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name="cover.mps"))
+    result = solve(spec, tmp_path, inputs={"model": file}, seconds=40)
+    assert result.termination.reason is Reason.OPTIMAL
+    assert result.objective == golden["optimum"]
+    assert result.verification.objective_exact == str(golden["optimum"])
+    assert result.bound is not None
+    assert golden["optimum"] - 1 < result.bound <= golden["optimum"] + 1e-6
+
+
+@pytest.mark.parametrize("engine", list(Engine))
+def test_maximise_is_told_in_the_owners_sense(engine: Engine, tmp_path: Path) -> None:
+    result = solve(inline(KNAPSACK, engine=engine), tmp_path)
+    assert result.sense == "maximize"
+    assert result.termination.reason is Reason.OPTIMAL
+    assert result.objective == 13
+    assert result.bound is not None
+    assert result.bound >= 13 - 1e-6
+    assert result.verification.status is VerificationStatus.VALID
+    assert result.verification.objective_exact == "13"
+
+
+def test_infeasible(tmp_path: Path) -> None:
+    result = solve(inline("Minimize\n o: x\nSubject To\n a: x >= 2\n b: x <= 1\nGeneral\n x\nEnd\n"), tmp_path)
+    assert result.termination.reason is Reason.INFEASIBLE
+    assert result.objective is None
+    assert result.verification.status is VerificationStatus.NOT_CHECKED
+
+
+def test_unbounded(tmp_path: Path) -> None:
+    result = solve(inline("Maximize\n o: x\nSubject To\n a: x >= 2\nGeneral\n x\nEnd\n"), tmp_path)
+    assert result.termination.reason in (Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED)
+    assert result.objective is None
+
+
+def test_linear_program_without_integers(tmp_path: Path) -> None:
+    text = "Minimize\n o: x + 2 y\nSubject To\n a: x + y >= 1.5\n b: x - y = 0.25\nEnd\n"
+    result = solve(inline(text), tmp_path)
+    assert result.termination.reason is Reason.OPTIMAL
+    assert result.objective == pytest.approx(0.875 + 2 * 0.625)
+    assert result.verification.status is VerificationStatus.VALID
+    assert not result.summary["lns"]
+
+
+def test_mixed_general_integers_equalities_and_free_rows(tmp_path: Path) -> None:
+    integers = "".join(f" + {3 + i % 5} i{i}" for i in range(25))
+    text = (
+        f"Minimize\n o: 7 y {integers}\nSubject To\n demand: 2.5 y {integers.replace('3 i', '1 i')} = 61.5\n"
+        " cap: y <= 9.75\nBounds\n"
+        + "".join(f" 0 <= i{i} <= 4\n" for i in range(25))
+        + "General\n"
+        + "".join(f" i{i}\n" for i in range(25))
+        + "End\n"
+    )
+    result = solve(inline(text), tmp_path)
+    assert result.termination.reason is Reason.OPTIMAL
+    assert result.verification.status is VerificationStatus.VALID
+    assert result.summary["lns"]
+
+
+def test_gzip_and_plain_are_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "cover.mps"
+    write_mps(set_cover(60, 50, density=0.1, seed=3), file)
+    packed = tmp_path / "cover.mps.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    objectives = set()
+    for path in (file, packed):
+        spec = IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name=path.name))
+        objectives.add(solve(spec, tmp_path, inputs={"model": path}).objective)
+    assert len(objectives) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "."),
+        ("Minimize\n o: x\nSubject To\n a: x >= nan\nEnd\n", "."),
+        ("Minimize\n o: [ x ^ 2 ] / 2\nSubject To\n a: x >= 1\nEnd\n", "quadratic|\\[|\\^"),
+        ("NAME t\nROWS\n N o\n L a\nCOLUMNS\n x o 1\n x zzz 1\nENDATA\n", "."),
+    ],
+    ids=["empty", "not a number", "quadratic", "unknown row"],
+)
+def test_bad_files_are_invalid_input(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        solve(IlpSpec(model_text=text), tmp_path, seconds=5)
+
+
+def test_cp_sat_refuses_continuous_variables_before_it_searches(tmp_path: Path) -> None:
+    text = "Minimize\n o: x + y\nSubject To\n a: x + y >= 1.5\nGeneral\n x\nEnd\n"
+    with pytest.raises(InvalidInput, match="cp-sat"):
+        solve(inline(text, engine=Engine.CP_SAT), tmp_path)
+
+
+def segfault() -> None:
+    faulthandler.disable()  # pytest's own handler would print a page for a crash that is meant
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hard(tmp_path: Path) -> tuple[IlpSpec, dict[str, Path]]:
+    file = tmp_path / "hard.mps"
+    write_mps(set_cover(400, 320, seed=9), file)
+    return IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name="hard.mps")), {"model": file}
+
+
+def test_time_limit_keeps_the_best(tmp_path: Path) -> None:
+    spec, inputs = hard(tmp_path)
+    began = time.monotonic()
+    result = solve(spec, tmp_path, seconds=3.0, inputs=inputs)
+    assert time.monotonic() - began < 8
+    assert result.termination.reason is Reason.FEASIBLE
+    assert result.termination.limit is Limit.TIME
+    assert result.verification.status is VerificationStatus.VALID
+    assert result.bound is not None
+    assert result.objective is not None
+    assert result.bound <= result.objective
+    assert 0 < result.primal_integral < 3.5
+
+
+def test_target_gap_ends_early(tmp_path: Path) -> None:
+    spec, inputs = hard(tmp_path)
+    result = solve(spec, tmp_path, seconds=30.0, inputs=inputs, target_gap=0.5)
+    assert result.termination.limit is Limit.TARGET_GAP
+    assert result.gap is not None
+    assert result.gap <= 0.5
+
+
+def test_evaluations_count_sub_mips(tmp_path: Path) -> None:
+    spec, inputs = hard(tmp_path)
+    result = solve(spec, tmp_path, seconds=30.0, inputs=inputs, evaluations=3)
+    assert result.termination.limit is Limit.EVALUATIONS
+    assert result.summary["lns_iterations"] >= 3
+
+
+def test_owner_stop_is_heard_at_once(tmp_path: Path) -> None:
+    spec, inputs = hard(tmp_path)
+    event = threading.Event()
+    heard: list[float] = []
+
+    def on_incumbent(point: Any) -> None:
+        if point.objective is not None and not event.is_set():
+            event.set()
+            heard.append(time.monotonic())
+
+    result = pipeline.run(
+        build(),
+        spec,
+        inputs=inputs,
+        workdir=tmp_path,
+        stop=from_budget({"seconds": 60.0}, event),
+        seed=1,
+        on_incumbent=on_incumbent,
+    ).result
+    assert time.monotonic() - heard[0] < 2.0
+    assert result.termination.limit is Limit.STOPPED
+    assert result.verification.status is VerificationStatus.VALID
+
+
+def test_a_crashed_engine_does_not_lose_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from search.domains.ilp import supervisor
+
+    monkeypatch.setattr(supervisor, "run_engine", lambda *a, **k: lambda say: segfault())
+    spec, inputs = hard(tmp_path)
+    result = solve(spec, tmp_path, seconds=4.0, inputs=inputs)
+    assert result.termination.reason is Reason.FEASIBLE
+    assert result.verification.status is VerificationStatus.VALID
+    assert any("SIGSEGV" in note for note in result.summary["notes"])
+    assert result.bound is None, "nobody is left to prove one"
+
+
+def test_a_crashing_parser_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import solvers.read
+
+    monkeypatch.setattr(solvers.read, "read_model", lambda *a, **k: segfault())
+    with pytest.raises(native.NativeCrash, match="SIGSEGV"):
+        solve(inline(KNAPSACK), tmp_path)
+
+
+def test_two_readings_that_differ_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from search.domains.ilp import verify
+
+    monkeypatch.setattr(verify, "differences", lambda exact, model: ["cost of a: 5 here, 6 by HiGHS"])
+    with pytest.raises(InvalidInput, match="differently"):
+        solve(inline(KNAPSACK), tmp_path)
+
+
+def test_solution_files_hold_the_owners_names(tmp_path: Path) -> None:
+    workdir = tmp_path / "work"
+    workdir.mkdir()
+    finished = pipeline.run(
+        build(),
+        inline(KNAPSACK),
+        inputs={},
+        workdir=workdir,
+        stop=from_budget({"seconds": 20.0}, threading.Event()),
+        seed=0,
+    )
+    files = {p.name: p.path for p in finished.produced}
+    lines = files["solution.sol"].read_text().splitlines()
+    assert lines[0] == "=obj= 13"
+    values = dict(line.split() for line in lines[1:])
+    assert values == {"a": "2", "c": "1"}
+    assert json.loads(files["solution.json"].read_text())["nonzeros"] == {"a": 2.0, "c": 1.0}
+
+
+def test_lns_off_leaves_the_engine_alone(tmp_path: Path) -> None:
+    spec, inputs = hard(tmp_path)
+    result = solve(spec.model_copy(update={"lns": LnsOptions(enabled=False)}), tmp_path, seconds=3.0, inputs=inputs)
+    assert result.summary["lns_iterations"] == 0
+    assert result.summary["notes"] == ["large neighbourhood search stays out: switched off by the spec"]

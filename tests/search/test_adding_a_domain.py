@@ -1,0 +1,126 @@
+"""A throw-away kind, built by deploy/docs/adding-a-domain.md and nothing else: spec, domain, row. Nobody else changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from search.domains import Kind
+from search.stop import StoppingCriterion
+from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
+from tests.contracts.domain import DomainContract
+from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
+from trimtab.specs.common import Spec
+
+
+class RootSpec(Spec):
+    """Find the whole number whose square is nearest."""
+
+    KIND: ClassVar[str] = "root"
+    SUMMARY: ClassVar[str] = "Nearest integer square root."
+
+    square: Annotated[int, Field(ge=-(10**6), le=10**6)]
+    """The number to take the root of."""
+
+
+class RootDomain:
+    """Counts up while the square comes nearer."""
+
+    def parse(self, spec: RootSpec, inputs: Mapping[str, Path], workdir: Path) -> RootSpec:
+        if spec.square < 0:
+            raise InvalidInput(f"square wants a number >= 0; {spec.square} came")
+        return spec
+
+    def encode(self, problem: RootSpec) -> None:
+        return None
+
+    def search(
+        self,
+        problem: RootSpec,
+        encoding: None,
+        stop: StoppingCriterion,
+        rng: np.random.Generator,
+        on_incumbent: OnIncumbent,
+    ) -> SearchOutcome:
+        best = 0
+        while True:
+            off = float(abs(problem.square - best**2))
+            point = Incumbent(elapsed_s=0.0, objective=off, bound=0.0, source="count")
+            on_incumbent(point)
+            if stop(point) or abs(problem.square - (best + 1) ** 2) >= off:
+                break
+            best += 1
+        termination = Termination(reason=Reason.COMPLETED, detail="no neighbour is nearer")
+        return SearchOutcome(termination=termination, solution=best, objective=off, bound=0.0)
+
+    def verify(self, problem: RootSpec, solution: Any) -> Verification:
+        off = float(abs(problem.square - solution**2))
+        nearer = min(abs(problem.square - (solution + d) ** 2) for d in (-1, 1) if solution + d >= 0) < off
+        status = VerificationStatus.INVALID if nearer else VerificationStatus.VALID
+        return Verification(
+            status=status, method="neighbours", objective=off, detail="a neighbour is nearer" if nearer else ""
+        )
+
+    def produce(self, problem: RootSpec, solution: Any, workdir: Path) -> list[Produced]:
+        path = workdir / "root.txt"
+        path.write_text(f"{solution}\n")
+        return [Produced(name="root.txt", path=path, media_type="text/plain")]
+
+
+def build() -> RootDomain:
+    return RootDomain()
+
+
+KIND = Kind(spec=RootSpec, builder="tests.search.test_adding_a_domain:build")
+
+
+class TestRootContract(DomainContract):
+    kind = KIND
+
+    def good(self, folder: Path) -> tuple[RootSpec, Mapping[str, Path]]:
+        return RootSpec(square=143), {}
+
+    def bad(self, folder: Path) -> tuple[RootSpec, Mapping[str, Path]]:
+        return RootSpec(square=-4), {}
+
+    def tampered(self, solution: Any) -> Any:
+        return solution + 3
+
+
+def test_the_whole_service_takes_it_without_a_change(tmp_path: Path) -> None:
+    """Gateway, store, dispatcher, executor, result, files: only the table has a row more."""
+    import asyncio
+
+    import httpx2
+
+    from services.gateway.app import create_app
+    from services.settings import Settings
+    from services.store.memory import MemoryStore
+
+    settings = Settings(data_dir=tmp_path, workers=1, sandbox="rlimit", auth="off")
+
+    async def go() -> dict[str, Any]:
+        app = create_app(settings, store=MemoryStore(), kinds={"root": KIND})
+        async with app.router.lifespan_context(app):
+            transport = httpx2.ASGITransport(app=app)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+                kinds = (await client.get("/v1/kinds")).json()
+                assert [k["kind"] for k in kinds] == ["root"]
+                body = {"kind": "root", "spec": {"square": 99}}
+                job = (await client.post("/v1/jobs", json=body)).json()
+                view = (await client.get(f"/v1/jobs/{job['id']}/wait?timeout_s=30")).json()
+                assert view["state"] == "SUCCEEDED", view
+                result = (await client.get(f"/v1/jobs/{job['id']}/result")).json()
+                file = await client.get(f"/v1/jobs/{job['id']}/artifacts/root.txt")
+                assert file.text == "10\n"
+                refused = await client.post("/v1/jobs", json={"kind": "root", "spec": {"square": "x"}})
+                assert refused.status_code == 422
+                return dict(result)
+
+    result = asyncio.run(go())
+    assert result["objective"] == 1.0
+    assert result["verification"]["status"] == "valid"
