@@ -1,0 +1,51 @@
+"""Files go when nobody refers to them, and not a moment before."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from services.dispatcher.gc import collect_garbage
+from services.store.blobs import BlobStore
+from services.store.memory import MemoryStore
+from services.store.types import ArtifactRecord, NewJob
+
+DAY_US = 86_400_000_000
+
+
+def test_only_old_files_without_a_job_are_removed(tmp_path: Path) -> None:
+    now_us = 100 * DAY_US
+
+    async def body() -> None:
+        nonlocal now_us
+        store, blobs = MemoryStore(clock=lambda: now_us), BlobStore(tmp_path / "blobs")
+
+        async def uploaded(content: str, tenant: str = "a") -> str:
+            path = tmp_path / "given"
+            path.write_text(content)
+            blob = blobs.adopt(path)
+            record = ArtifactRecord(
+                digest=blob.digest,
+                tenant=tenant,
+                name="given",
+                media_type="text/plain",
+                size_bytes=blob.size_bytes,
+                created_us=now_us,
+            )
+            await store.put_artifact(record)
+            return blob.digest
+
+        used, unused, shared = await uploaded("used"), await uploaded("unused"), await uploaded("shared")
+        job = NewJob(tenant="a", kind="probe", spec={}, budget={"seconds": 1.0}, seed=0, artifacts=[used])
+        await store.submit(job)
+        now_us += 8 * DAY_US
+        fresh = await uploaded("fresh")
+        await uploaded("shared", tenant="b")
+
+        assert await collect_garbage(store, blobs, ttl_s=7 * 86_400.0) == 2
+        there = {d for d in (used, unused, shared, fresh) if (blobs._place(d)).is_file()}
+        assert there == {used, shared, fresh}
+        assert (await store.get_artifact(shared)).tenant == "b"
+        assert await collect_garbage(store, blobs, ttl_s=7 * 86_400.0) == 0
+
+    asyncio.run(body())
