@@ -1,6 +1,6 @@
 """One model read twice: by HiGHS for the search, and exactly for the verifier. They must agree before anything runs.
 
-HiGHS 1.16 takes some files otherwise than written, without a word: `OBJSENSE MAX` on one line is minimised, a
+HiGHS 1.16 takes some files otherwise than written, without a word: `OBJSENSE MAXIMIZE` on one line is minimised, a
 right-hand side on a second N row becomes the objective's constant, RANGES before RHS give other ranges, `1abc` is 1.
 Found out at the end of a run, that is a wrong answer; found out here, it is a message.
 """

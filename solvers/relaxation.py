@@ -172,8 +172,8 @@ class Relaxation:
         self, _event: object, _message: str, _out: object, back: cb.HighsCallbackInput, _data: object
     ) -> None:
         try:
-            if self._stop_error is not None or (self._stop is not None and self._stop()):
-                back.user_interrupt = True
+            # Said each time: HiGHS keeps the flag of an earlier run.
+            back.user_interrupt = self._stop_error is not None or (self._stop is not None and bool(self._stop()))
         except BaseException as error:  # must not fly through native frames; _solve raises it
             self._stop_error = error
             back.user_interrupt = True

@@ -86,7 +86,8 @@ def _batches(path: str | os.PathLike[str], limits: ExactLimits, deadline: Deadli
                 raise ModelError(
                     f"a line is longer than {limits.max_line_chars:,} characters", line=first_line + len(complete)
                 )
-            yield _decoded(complete, first_line)
+            if complete:
+                yield _decoded(complete, first_line)
             first_line += len(complete)
         if rest:
             yield _decoded([rest], first_line)
