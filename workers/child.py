@@ -28,7 +28,7 @@ from trimtab.specs.common import Spec
 from workers.frames import Channel, Frame
 from workers.progress import NewestThrottle
 
-BEAT_S = 1.0
+BEAT_S = 0.5
 
 
 def main(argv: list[str]) -> None:

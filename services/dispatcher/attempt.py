@@ -20,6 +20,7 @@ from services.bus import Bus, wait_for
 from services.dispatcher.retry import TREATMENTS, Backoff
 from services.errors import NotFound, ServiceError, StaleFence, StoreUnavailable
 from services.store.blobs import BlobStore
+from services.store.changes import HANDED_BACK
 from services.store.types import ArtifactRecord, Claim, Completion, JobStore, NewEvent
 from trimtab.results import Reason, Termination
 from trimtab.specs.common import Spec
@@ -180,7 +181,7 @@ class _Attempt:
                     return
                 beat_due = asyncio.get_running_loop().time() >= next_beat
                 try:
-                    if beat_due and silent_s < tools.lease_s / 2:
+                    if beat_due and silent_s < 0.75 * tools.lease_s:
                         signals = await tools.store.renew(self._job.id, self._claim.fence, lease_s=tools.lease_s)
                         stop, cancel = signals.stop_requested, signals.cancel_requested
                     elif woken or not beat_due:
@@ -235,11 +236,12 @@ async def _task(tools: Tools, claim: Claim, kind: Kind) -> Task:
 async def _hand_back(tools: Tools, claim: Claim) -> None:
     """At shutdown: the job may be claimed again at once. If the store is away, its lease runs out instead."""
     lost = _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, "the dispatcher was shut down")
+    completion = replace(_completion(lost, retry_delay_s=0.0), outcome=HANDED_BACK)
     with contextlib.suppress(ServiceError, TimeoutError):
         async with asyncio.timeout(LAST_WORD_S):
             while True:
                 try:
-                    await tools.store.complete(claim.job.id, claim.fence, _completion(lost, retry_delay_s=0.0))
+                    await tools.store.complete(claim.job.id, claim.fence, completion)
                     return
                 except StoreUnavailable as error:
                     await asyncio.sleep(min(error.retry_after_s or 1.0, 1.0))

@@ -13,6 +13,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -28,12 +29,16 @@ class Breach(AssertionError):
     """An invariant did not hold."""
 
 
-async def submit_all(server: Server, bodies: list[dict[str, Any]], *, clients: int, tag: str) -> dict[str, Any]:
-    """Submit every body exactly once through any number of failures: each has an idempotency key, each is retried."""
+async def submit_all(
+    server: Server, bodies: list[dict[str, Any]], *, clients: int, tag: str, acked: dict[int, str]
+) -> dict[str, Any]:
+    """Submit every body exactly once through any number of failures: each has an idempotency key, each is retried.
+
+    `acked` is filled as answers come (number → job id), so that faults can be made at shares of the work.
+    """
     queue: asyncio.Queue[int] = asyncio.Queue()
     for number in range(len(bodies)):
         queue.put_nowait(number)
-    acked: dict[int, str] = {}
     statuses: Counter[int] = Counter()
     broken = replayed = missing_retry_after = 0
 
@@ -67,7 +72,6 @@ async def submit_all(server: Server, bodies: list[dict[str, Any]], *, clients: i
 
     await asyncio.gather(*(one() for _ in range(clients)))
     return {
-        "acked": acked,
         "statuses": dict(statuses),
         "broken_connections": broken,
         "replayed": replayed,
@@ -83,17 +87,19 @@ async def kill_gateway(server: Server, *, submits: int, kills: int, clients: int
         for n in range(submits)
     ]
     began = time.perf_counter()
-    load = asyncio.create_task(submit_all(server, bodies, clients=clients, tag="kill-gateway"))
+    acked: dict[int, str] = {}
+    load = asyncio.create_task(submit_all(server, bodies, clients=clients, tag="kill-gateway", acked=acked))
     killed = 0
     while killed < kills and not load.done():
-        # Half a second of traffic between two kills: the restart itself takes about as long.
-        await asyncio.sleep(rng.uniform(0.2, 0.8))
+        # At even shares of the work, give or take, so that the last kill still meets traffic.
+        if len(acked) < submits * (killed + rng.uniform(0.5, 0.9)) / kills:
+            await asyncio.sleep(0.005)
+            continue
         await asyncio.to_thread(server.kill)
         killed += 1
         await asyncio.to_thread(server.start)
     told = await load
     seconds = time.perf_counter() - began
-    acked = told.pop("acked")
     server.stop()
     found = _count(server, "SELECT count(*), count(DISTINCT id) FROM job")
     ids = {row[0] for row in _rows(server, "SELECT id FROM job")}
@@ -123,7 +129,8 @@ async def kill_workers(
     bodies = [
         {
             "kind": "probe",
-            "spec": {"steps": 1, "step_seconds": 0.05},
+            # Most are trivial; every tenth is long enough to be surely met by a fault in the middle.
+            "spec": {"steps": 1, "step_seconds": 0.6 if n % 10 == 0 else 0.02},
             "seed": n,
             "budget": {"seconds": 120.0},
             "max_attempts": 10,
@@ -132,8 +139,8 @@ async def kill_workers(
         for n in range(jobs)
     ]
     began = time.perf_counter()
-    told = await submit_all(server, bodies, clients=8, tag="kill-workers")
-    acked = told.pop("acked")
+    acked: dict[int, str] = {}
+    await submit_all(server, bodies, clients=8, tag="kill-workers", acked=acked)
     client = LeanClient(server.port, server.key)
 
     async def terminal() -> int:
@@ -160,15 +167,21 @@ async def kill_workers(
                 item[1].send_signal(signal.SIGCONT)
         due = round(done / jobs * len(faults) + 1)
         while faults and made.total() < due:
-            victim = _busy_worker(server, rng, exclude={p.pid for _, p in resume})
+            paused = {p.pid for _, p in resume}
+            fault = faults[-1]
+            victim = _worker(server, rng, exclude=paused, only_busy=fault is signal.SIGSTOP)
             if victim is None:
+                # A pause of a spare proves nothing, so it waits for a worker that has a job; a kill may come first.
+                faults.insert(0, faults.pop())
                 break
-            fault = faults.pop()
-            with contextlib.suppress(psutil.Error):
+            try:
                 victim.send_signal(fault)
-                made[fault.name] += 1
-                if fault is signal.SIGSTOP:
-                    resume.append((now + lease_s * rng.uniform(1.3, 1.8), victim))
+            except psutil.Error:
+                continue  # it ended just now: another one gets this fault
+            faults.pop()
+            made[fault.name] += 1
+            if fault is signal.SIGSTOP:
+                resume.append((now + lease_s * rng.uniform(1.3, 1.8), victim))
         await asyncio.sleep(0.05)
         done = await terminal()
     seconds = time.perf_counter() - began
@@ -211,17 +224,19 @@ async def restart_postgres(
     rng = random.Random(seed)
     bodies = [{"kind": "probe", "spec": {"steps": 0}, "seed": n, "budget": {"seconds": 60.0}} for n in range(submits)]
     began = time.perf_counter()
-    load = asyncio.create_task(submit_all(server, bodies, clients=clients, tag="restart-postgres"))
+    acked: dict[int, str] = {}
+    load = asyncio.create_task(submit_all(server, bodies, clients=clients, tag="restart-postgres", acked=acked))
     done = 0
     while done < restarts and not load.done():
-        await asyncio.sleep(rng.uniform(0.3, 1.0))
+        if len(acked) < submits * (done + rng.uniform(0.5, 0.9)) / restarts:
+            await asyncio.sleep(0.005)
+            continue
         await asyncio.to_thread(database.stop, "immediate")
         await asyncio.sleep(rng.uniform(0.0, 0.5))
         await asyncio.to_thread(database.start)
         done += 1
     told = await load
     seconds = time.perf_counter() - began
-    acked = told.pop("acked")
     client = LeanClient(server.port, server.key)
     ids: list[str] = []
     cursor = ""
@@ -240,16 +255,19 @@ async def restart_postgres(
     return {"submits": submits, "restarts": done, "seconds": round(seconds, 1), "lost": 0, "duplicates": 0, **told}
 
 
-def _busy_worker(server: Server, rng: random.Random, *, exclude: set[int]) -> psutil.Process | None:
-    """A worker's child, busy or spare, not one that is paused already."""
-    found = []
+def _worker(server: Server, rng: random.Random, *, exclude: set[int], only_busy: bool) -> psutil.Process | None:
+    """A worker's child that is not paused already: busy where there is one, else (unless `only_busy`) a warm spare."""
+    busy, spare = [], []
     for process in server.descendants():
         with contextlib.suppress(psutil.Error):
-            if "workers.child" in " ".join(process.cmdline()) and process.pid not in exclude:
-                found.append(process)
-    # The innermost: under bubblewrap the outer processes only wait for the inner one.
+            command = process.cmdline()
+            if "workers.child" in " ".join(command) and process.pid not in exclude and "--workdir" in command:
+                # The host puts the inputs into the run folder when a child gets its job.
+                folder = Path(command[command.index("--workdir") + 1])
+                (busy if (folder / "inputs").exists() else spare).append(process)
+    found = busy or ([] if only_busy else spare)
     parents = {p.ppid() for p in found if p.is_running()}
-    inner = [p for p in found if p.pid not in parents]
+    inner = [p for p in found if p.pid not in parents]  # under bubblewrap the outer processes only wait
     return rng.choice(inner) if inner else None
 
 
