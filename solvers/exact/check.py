@@ -2,7 +2,8 @@
 
 Integer variables are rounded to the nearest integer first, and how far is reported; continuous ones are taken as the
 exact dyadic rational of their double. Continuous problems are rarely feasible exactly, so two answers are given: exactly
-feasible, and feasible within the field's tolerance (violation ≤ 1e-6 · max(1, |side|), rounding ≤ 1e-6).
+feasible, and feasible within the field's tolerance (violation ≤ 1e-6 · max(1, |side|), rounding ≤ 1e-5: solvers promise
+1e-6 on their own scaled and presolved model, and the rounded point must hold anyway).
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Rational, Real
 
 from solvers.errors import ModelError, SolversError
 from solvers.exact.model import ExactModel
 
 TOLERANCE = Fraction(1, 10**6)
+ROUNDING = Fraction(1, 10**5)
 _ZERO = Fraction(0)
 _SEMI = ("semi-continuous variables", "SC bounds", "SI bounds")  # checked: 0 or within the bounds
 
@@ -52,7 +55,7 @@ class ExactCheck:
             parts.append(f"{self.violated_rows} rows are violated, worst {self.worst_row[:100]!r}")
         if self.worst_column is not None:
             parts.append(f"variable {self.worst_column[:100]!r} is outside its bounds")
-        if self.max_integrality > TOLERANCE:
+        if self.max_integrality > ROUNDING:
             parts.append("an integer variable is not whole")
         return "; ".join(parts)
 
@@ -64,7 +67,7 @@ class ExactCheck:
     @property
     def exactly_feasible(self) -> bool:
         """True when every row and bound holds exactly for the rounded point."""
-        return self.max_row_violation == 0 and self.max_bound_violation == 0 and self.max_integrality <= TOLERANCE
+        return self.max_row_violation == 0 and self.max_bound_violation == 0 and self.max_integrality <= ROUNDING
 
     @property
     def feasible(self) -> bool:
@@ -72,7 +75,7 @@ class ExactCheck:
         return (
             self.relative_row_violation <= TOLERANCE
             and self.relative_bound_violation <= TOLERANCE
-            and self.max_integrality <= TOLERANCE
+            and self.max_integrality <= ROUNDING
         )
 
 
@@ -118,7 +121,7 @@ def _in_order(model: ExactModel, solution: Mapping[str, Number] | Sequence[Numbe
     return values
 
 
-def _rounded(model: ExactModel, values: Sequence[Number]) -> tuple[list[int | Fraction], Fraction]:
+def _rounded(model: ExactModel, values: Sequence[object]) -> tuple[list[int | Fraction], Fraction]:
     """Exact values, integers rounded, and the largest rounding."""
     point: list[int | Fraction] = []
     worst = _ZERO
@@ -126,21 +129,26 @@ def _rounded(model: ExactModel, values: Sequence[Number]) -> tuple[list[int | Fr
     for column, value in enumerate(values):
         if isinstance(value, int):
             exact: int | Fraction = int(value)
-        elif isinstance(value, Fraction):
-            exact = value
+        elif isinstance(value, Rational):  # fractions, and numpy's integers
+            exact = Fraction(value)
+        elif isinstance(value, Real):
+            exact = _of_double(float(value), model.col_names[column])
         else:
-            number = float(value)
-            if not math.isfinite(number):
-                raise SolutionError(
-                    f"variable {model.col_names[column][:100]!r} has the value {number}; wanted a finite one"
-                )
-            exact = int(number) if number.is_integer() else Fraction(number)
+            raise SolutionError(
+                f"variable {model.col_names[column][:100]!r} has a value of type {type(value).__name__}; wanted a number"
+            )
         if integer[column] and not isinstance(exact, int):
             nearest = round(exact)
             worst = max(worst, abs(exact - nearest))
             exact = nearest
         point.append(exact)
     return point, worst
+
+
+def _of_double(value: float, name: str) -> int | Fraction:
+    if not math.isfinite(value):
+        raise SolutionError(f"variable {name[:100]!r} has the value {value}; wanted a finite one")
+    return int(value) if value.is_integer() else Fraction(value)
 
 
 def _common_scale(values: Sequence[int | Fraction]) -> tuple[list[int], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -15,15 +16,19 @@ INFINITE = Fraction(10) ** 20  # bounds and sides from here on mean "none", as e
 _NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eEdD]([+-]?\d{1,6}))?\Z", re.ASCII)
 _MAX_CHARS = 400
 _MAX_EXPONENT = 400
+_TOO_LARGE = 1 << 1024  # doubles end just below
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExactLimits:
-    """What reading may cost. The time is checked about every megabyte of text."""
+    """What reading may cost. Time and sizes are checked about every megabyte of text."""
 
     max_bytes: int = 1 << 30  # after decompression
     max_line_chars: int = 1 << 20
+    max_columns: int = 10_000_000
+    max_rows: int = 10_000_000
     max_entries: int = 100_000_000
+    max_distinct: int = 5_000_000  # different coefficients: each costs as much memory as a dozen entries
     time_s: float = 120.0
 
 
@@ -123,12 +128,28 @@ class Builder:
             self.values.append(value)
         return known
 
+    def watched(self, batches: Iterable[list[str]]) -> Iterator[list[str]]:
+        """The same batches of lines; raises as soon as what was built from those before is too large."""
+        for lines in batches:
+            self._check_sizes()
+            yield lines
+
+    def _check_sizes(self) -> None:
+        limits = self.limits
+        for what, came, most in (
+            ("variables", len(self.col_names), limits.max_columns),
+            ("rows", len(self.row_names), limits.max_rows),
+            ("coefficients", len(self.entry_row), limits.max_entries),
+            ("different coefficients", len(self.values), limits.max_distinct),
+        ):
+            if came > most:
+                raise ModelError(f"{came:,} {what} came; at most {most:,} are read")
+
     def finish(self) -> ExactModel:
         """Freeze, after the checks that both file formats share."""
         if not self.col_names and not self.row_names:
             raise ModelError("the file holds no variables and no rows")
-        if len(self.entry_row) > self.limits.max_entries:
-            raise ModelError(f"{len(self.entry_row):,} coefficients came; at most {self.limits.max_entries:,} are read")
+        self._check_sizes()
         for column, (lower, upper) in enumerate(zip(self.lower, self.upper, strict=True)):
             # See solvers.read: without a lower bound in the file, readers disagree what a negative upper one means.
             if upper is not None and upper < 0 and lower == 0:
@@ -169,7 +190,10 @@ def parse_number(token: str, line: int) -> Fraction:
     if sign == "-":
         mantissa = -mantissa
     power = exponent - len(part)
-    return Fraction(mantissa * 10**power) if power >= 0 else Fraction(mantissa, 10**-power)
+    value = Fraction(mantissa * 10**power) if power >= 0 else Fraction(mantissa, 10**-power)
+    if not -_TOO_LARGE < value < _TOO_LARGE:
+        raise ModelError(f"wanted a number that a double can hold; {token[:60]!r} came", line=line)
+    return value
 
 
 _INFINITY_WORDS = {"inf": 1, "+inf": 1, "infinity": 1, "+infinity": 1, "-inf": -1, "-infinity": -1}

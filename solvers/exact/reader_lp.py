@@ -22,13 +22,14 @@ _ZERO = Fraction(0)
 
 def read_lp(batches: Iterable[list[str]], limits: ExactLimits) -> ExactModel:
     """The model of the lines in `batches`."""
-    return _Reader(tokens(batches), limits).read()
+    build = Builder(limits=limits)
+    return _Reader(tokens(build.watched(batches)), build).read()
 
 
 class _Reader:
-    def __init__(self, words: Iterator[Token], limits: ExactLimits) -> None:
+    def __init__(self, words: Iterator[Token], build: Builder) -> None:
         self._words = words
-        self._build = Builder(limits=limits)
+        self._build = build
         self._row_names: set[str] = set()
         self._numbers: dict[str, Fraction] = {}
         self._now = next(words)
@@ -125,20 +126,20 @@ class _Reader:
         terms, constant = self._expression()
         first = self._compare()
         if terms:
-            lower, upper = _sides(first, *self._side(), constant)
+            lower, upper = _sides(first, *self._side(), constant, line)
             if self._now.kind == "compare":
                 raise self._unexpected("one comparison in a row, or a number on its left: 2 <= x + y <= 10")
         else:
             # `10 >= x + y`, `2 <= x + y <= 10`, or `0 <= 10`, which is a row without variables.
             terms, more = self._expression()
-            lower, upper = _sides(_TURNED[first], constant, 0, more)
+            lower, upper = _sides(_TURNED[first], constant, 0, more, line)
             if not terms:
-                lower, upper = _sides(first, more, 0, constant)
+                lower, upper = _sides(first, more, 0, constant, line)
             if self._now.kind == "compare" and terms:
                 second = self._compare()
                 if second != first or first == "=":
                     raise ModelError("a row between two numbers wants the same comparison twice, < or >", line=line)
-                other_lower, other_upper = _sides(second, *self._side(), more)
+                other_lower, other_upper = _sides(second, *self._side(), more, line)
                 lower = other_lower if other_lower is not None else lower
                 upper = other_upper if other_upper is not None else upper
         if self._now.kind not in ("section", "end") and self._now.line == self._last_line:
@@ -307,14 +308,14 @@ class _Reader:
 
 
 def _sides(
-    compare: str, value: Fraction | None, infinite: int, constant: Fraction
+    compare: str, value: Fraction | None, infinite: int, constant: Fraction, line: int
 ) -> tuple[Fraction | None, Fraction | None]:
     """Lower and upper side of `terms + constant (compare) value`."""
     if value is None:
         if (infinite > 0 and compare == "<") or (infinite < 0 and compare == ">"):
             return None, None
-        raise ModelError("a row compared with an infinity that leaves no value")
+        raise ModelError("a row compared with an infinity that leaves no value", line=line)
     if abs(value) >= INFINITE:
-        return _sides(compare, None, 1 if value > 0 else -1, constant)
+        return _sides(compare, None, 1 if value > 0 else -1, constant, line)
     value -= constant
     return (None if compare == "<" else value), (None if compare == ">" else value)

@@ -4,7 +4,8 @@ Strict where files are ambiguous: what other readers ignore with a warning, or t
 Kept from practice (and checked against HiGHS): the first N row is the objective and further ones are dropped; the
 objective's right-hand side is minus its constant; a variable between integer markers without any bound is binary; any
 bound at all makes its default [0, ∞); bounds and sides from 1e20 on are infinite; names of RHS, RANGES and BOUNDS sets
-may be left out.
+may be left out; a $ before a row's name, or after the last number, begins a comment. An upper bound below 0 without a
+lower one is refused, as readers disagree about it, and so is an entry that comes twice (HiGHS keeps the first, CPLEX fails).
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class _Reader:
     def read(self, batches: Iterable[list[str]]) -> ExactModel:
         section, line, ended = "", 0, False
         seen: set[str] = set()
-        for lines in batches:
+        for lines in self._build.watched(batches):
             for text in lines:
                 line += 1
                 first = text[:1]
@@ -138,7 +139,7 @@ class _Reader:
 
     def _fields(self, text: str, line: int, section: str) -> list[str]:
         if not self._fixed:
-            return text.split()
+            return self._uncommented(text.split()) if "$" in text else text.split()
         if "\t" in text:
             raise ModelError("tabs in a file with fixed columns", line=line)
         fields = [text[start:end].strip() for start, end in _FIXED_FIELDS]
@@ -152,6 +153,13 @@ class _Reader:
         while len(fields) > 2 and not fields[-1]:
             fields.pop()
         return fields[1:]
+
+    def _uncommented(self, words: list[str]) -> list[str]:
+        """Without a comment, which begins with a $ at the second word or later. A row or column may still be called $r."""
+        for place in range(1, len(words)):
+            if words[place][0] == "$" and words[place] not in self._rows and words[place] not in self._build.columns:
+                return words[:place]
+        return words
 
     def _sense(self, word: str, line: int) -> None:
         senses = {"MAX": True, "MAXIMIZE": True, "MAXIMISE": True, "MIN": False, "MINIMIZE": False, "MINIMISE": False}
@@ -175,7 +183,7 @@ class _Reader:
         self._build.row_names.append(name)
 
     def _columns_line(self, text: str, line: int) -> None:
-        words = text.split() if not self._fixed else self._fields(text, line, "COLUMNS")
+        words = self._fields(text, line, "COLUMNS") if self._fixed or "$" in text else text.split()
         count = len(words)
         if count >= 3 and words[1] == "'MARKER'":
             self._marker(words[-1], line)

@@ -7,6 +7,7 @@ import io
 import os
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 from solvers.errors import ModelError
@@ -18,10 +19,23 @@ _CHUNK = 1 << 20
 
 
 def read_exact(
-    path: str | os.PathLike[str], *, format: str = "auto", name: str | None = None, limits: ExactLimits | None = None
+    path: str | os.PathLike[str],
+    *,
+    format: str = "auto",
+    name: str | None = None,
+    deadline_s: float | None = None,
+    max_bytes: int | None = None,
+    limits: ExactLimits | None = None,
 ) -> ExactModel:
-    """The model of an .mps or .lp file, plain or gzipped, in exact rationals. Raises ModelError and nothing else."""
+    """The model of an .mps or .lp file, plain or gzipped, in exact rationals. Raises ModelError and nothing else.
+
+    `deadline_s` (from now) and `max_bytes` (of text, after decompression) stand before those of `limits`.
+    """
     limits = limits or ExactLimits()
+    if deadline_s is not None:
+        limits = replace(limits, time_s=deadline_s)
+    if max_bytes is not None:
+        limits = replace(limits, max_bytes=max_bytes)
     deadline = Deadline(limits)
     shown = name or os.path.basename(os.fspath(path))
     try:
