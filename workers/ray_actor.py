@@ -23,7 +23,7 @@ from workers.process_pool import ProcessExecutor
 from workers.ray_wire import CHUNK_BYTES, Json, outcome_to_json, task_from_json
 from workers.types import Execution
 
-BEAT_S = 1.0
+BEAT_S = 0.5  # as the child itself
 _FOLDER = "trimtab-ray-"
 T = TypeVar("T")
 

@@ -23,6 +23,7 @@ from trimtab.results import EventType, JobState, Limit, Reason
 
 COMPLETING = frozenset({Verb.SUCCEED, Verb.FAIL, Verb.CONFIRM_CANCEL, Verb.LOSE})
 LOST = "lost"  # outcome of an attempt whose lease ran out
+HANDED_BACK = "handed_back"  # outcome of an attempt that a dispatcher gave up because it was shut down
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +94,9 @@ def completed(job: JobRecord, completion: Completion, now_us: int) -> Step:
     if verb not in COMPLETING:
         wanted = ", ".join(sorted(COMPLETING))
         raise ValueError(f"verb {verb.value!r} does not complete an attempt; wanted one of {wanted}")
+    if verb is Verb.LOSE and completion.outcome == HANDED_BACK:
+        # A restart of the service is nobody's failure: it must not use up an attempt, or the last one would end DEAD.
+        job = replace(job, attempt=job.attempt - 1)
     return _ended(job, verb, completion, now_us)
 
 

@@ -120,7 +120,7 @@ def test_silent_child_loses_its_lease_then_its_life_and_another_attempt_counts(t
     async def body(r: Rig) -> None:
         job_id = await r.submit()
         paused = await r.begun()
-        paused.silent_s = 0.7  # > lease / 2: no longer renewed
+        paused.silent_s = 0.9  # most of a lease: no longer renewed
         second = await r.begun()
         assert second.task.fence > paused.task.fence
         paused.end(OutcomeStatus.RESULT)  # it wakes up and hands in its result, too late
@@ -245,13 +245,15 @@ def test_shutdown_gives_running_jobs_back_and_writes_what_has_ended(tmp_path: Pa
     async def whole() -> None:
         store = FlakyStore()
         async with rig(tmp_path, store=store) as r:
-            running, ending = await r.submit(), await r.submit()
+            running, ending = await r.submit(max_attempts=1), await r.submit()
             runs = {e.task.job_id: e for e in (await r.begun(), await r.begun())}
             store.refusals = 3  # its end is being offered to a store that is away while we close
             runs[ending].end(OutcomeStatus.RESULT)
             await asyncio.sleep(0)
         assert all(e.closed for e in runs.values())
         assert (await store.get(running)).state is JobState.QUEUED
+        assert (await store.get(running)).attempt == 0, "a restart uses no attempt up"
+        assert [a.outcome for a in await store.attempts(running)] == ["handed_back"]
         assert (await store.get(running)).run_at_us <= await store.now_us()
         assert (await store.get(ending)).state in (JobState.SUCCEEDED, JobState.QUEUED)
 
