@@ -58,7 +58,11 @@ async def run_attempt(tools: Tools, claim: Claim, kind: Kind) -> None:
     # Shielded: a start that is torn in the middle would leave a child that nobody knows.
     starting = asyncio.create_task(tools.executor.start(task))
     try:
-        execution = await asyncio.shield(starting)
+        execution = await _started(tools, claim, starting)
+    except StaleFence:
+        log.warning("lease has passed on before the run began", job=claim.job.id, fence=claim.fence)
+        await _discard(starting)
+        return
     except asyncio.CancelledError:
         await asyncio.gather(_hand_back(tools, claim), _discard(starting))
         raise
@@ -73,6 +77,17 @@ async def run_attempt(tools: Tools, claim: Claim, kind: Kind) -> None:
     finally:
         with contextlib.suppress(Exception):
             await execution.close()
+
+
+async def _started(tools: Tools, claim: Claim, starting: asyncio.Task[Execution]) -> Execution:
+    """Wait for the start and keep the lease meanwhile: on a busy machine a child may take longer to come up than a lease
+    lasts. Raises StaleFence, and what the start raised. Being cancelled does not cancel the start."""
+    while True:
+        done, _ = await asyncio.wait({starting}, timeout=tools.heartbeat_s)
+        if done:
+            return starting.result()
+        with contextlib.suppress(StoreUnavailable):
+            await tools.store.renew(claim.job.id, claim.fence, lease_s=tools.lease_s)
 
 
 class _Attempt:

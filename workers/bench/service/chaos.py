@@ -129,8 +129,8 @@ async def kill_workers(
     bodies = [
         {
             "kind": "probe",
-            # Most are trivial; every tenth is long enough to be surely met by a fault in the middle.
-            "spec": {"steps": 1, "step_seconds": 0.6 if n % 10 == 0 else 0.02},
+            # Most are trivial; every fourth is long enough to be surely met by a fault in the middle.
+            "spec": {"steps": 1, "step_seconds": 0.6 if n % 4 == 0 else 0.02},
             "seed": n,
             "budget": {"seconds": 120.0},
             "max_attempts": 10,
@@ -165,7 +165,7 @@ async def kill_workers(
             resume.remove(item)
             with contextlib.suppress(psutil.Error):
                 item[1].send_signal(signal.SIGCONT)
-        due = round(done / jobs * len(faults) + 1)
+        due = round(done / jobs * (kills + pauses) + 1)
         while faults and made.total() < due:
             paused = {p.pid for _, p in resume}
             fault = faults[-1]
@@ -181,8 +181,8 @@ async def kill_workers(
             faults.pop()
             made[fault.name] += 1
             if fault is signal.SIGSTOP:
-                resume.append((now + lease_s * rng.uniform(1.3, 1.8), victim))
-        await asyncio.sleep(0.05)
+                resume.append((now + lease_s * rng.uniform(1.8, 1.95), victim))
+        await asyncio.sleep(0.05 if not faults or made.total() >= due else 0.01)
         done = await terminal()
     seconds = time.perf_counter() - began
     client.close()
