@@ -49,4 +49,5 @@ def _rank_in_rows(price: Floats, by_row: sparse.csr_matrix) -> Floats:
     place_in_row = np.arange(len(order)) - by_row.indptr[rows[order]]
     best = np.full(len(price), np.inf)
     np.minimum.at(best, by_row.indices[order], place_in_row)
-    return best + price / (1.0 + price.max(initial=0.0))
+    ranked: Floats = best + price / (1.0 + price.max(initial=0.0))
+    return ranked

@@ -129,8 +129,7 @@ def _files(given: argparse.Namespace, folder: Path) -> list[tuple[str, Path]]:
 def main(argv: list[str]) -> int:
     """Run the protocol."""
     if argv[:1] == ["--one"]:
-        method, file, seconds, seed = argv[1:5]
-        print(json.dumps(run_one(method, Path(file), float(seconds), int(seed))))
+        print(json.dumps(run_one(argv[1], Path(argv[2]), float(argv[3]), int(argv[4]))))
         return 0
     parser = argparse.ArgumentParser(prog="python -m workers.bench ilp", description=__doc__)
     parser.add_argument("--sizes", nargs="*", choices=sorted(generators.SIZES), default=["SC/5", "SC-S"])

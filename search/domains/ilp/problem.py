@@ -77,7 +77,7 @@ def parse(spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path) -> IlpProble
 
 
 def _save(model: MilpModel, path: Path) -> native.Message:
-    np.savez(path, **{name: getattr(model, name) for name in _ARRAYS})  # type: ignore[arg-type]
+    np.savez(path, **{name: getattr(model, name) for name in _ARRAYS})
     names = path.with_suffix(".json")
     names.write_text(json.dumps([model.col_names, model.row_names]))
     return {

@@ -10,7 +10,7 @@ from pathlib import Path
 from search.types import InvalidInput
 from solvers.errors import ModelError
 from solvers.exact import ExactCheck, ExactModel, SolutionError, check, read_exact
-from solvers.load import differences
+from solvers.compare import refuse_differences
 from solvers.types import MilpModel
 from trimtab.results import Verification, VerificationStatus
 
@@ -20,7 +20,7 @@ METHOD = "rational arithmetic on the original file"
 class ExactReading:
     """Reads the file in a thread while the solvers work, so that the check at the end takes no time of its owner's.
 
-    The reading is also held against HiGHS' (solvers.load): a file that two independent readers understand differently is
+    The reading is also held against HiGHS' (solvers.compare): a file that two independent readers understand differently is
     refused as soon as that is known, because no result on it could be trusted.
     """
 
@@ -37,13 +37,7 @@ class ExactReading:
     def _read(self) -> None:
         try:
             exact = read_exact(self._file, format=self._format)
-            found = differences(exact, self._searched)
-            if found:
-                raise ModelError(
-                    "two independent readers understand the file differently, so a result could not be trusted: "
-                    + "; ".join(found[:5])
-                    + ". Write that part the common way"
-                )
+            refuse_differences(exact, self._searched)
             self._model = exact
         except Exception as error:  # it is raised again where somebody waits for the model
             self._error = error

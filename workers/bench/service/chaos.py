@@ -257,7 +257,8 @@ async def restart_postgres(
 
 def _worker(server: Server, rng: random.Random, *, exclude: set[int], only_busy: bool) -> psutil.Process | None:
     """A worker's child that is not paused already: busy where there is one, else (unless `only_busy`) a warm spare."""
-    busy, spare = [], []
+    busy: list[psutil.Process] = []
+    spare: list[psutil.Process] = []
     for process in server.descendants():
         with contextlib.suppress(psutil.Error):
             command = process.cmdline()

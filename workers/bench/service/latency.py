@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from trimtab import Client
+from trimtab.client import Client
 from trimtab.results import EventType, JobState
 from trimtab.specs.ilp import IlpSpec
 from trimtab.specs.probe import ProbeSpec
