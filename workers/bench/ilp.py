@@ -178,10 +178,14 @@ def _rows(name: str, runs: dict[str, dict[str, Any]], seconds: float) -> dict[st
             "primal_integral": round(primal_integral(points, best=best, until_s=seconds), 3),
             "best_known": best,
             "took_s": round(run["seconds"], 2),
-            **{k: run[k] for k in ("verified", "exactly_feasible", "summary", "detail") if k in run},
+            **_some(run, "verified", "exactly_feasible", "summary", "detail"),
             "trace": [(round(t, 3), o) for t, o in run["trace"]][-200:],
         }
     return rows
+
+
+def _some(run: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: run[key] for key in keys if key in run}
 
 
 def _line(name: str, method: str, row: dict[str, Any]) -> str:

@@ -8,9 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from search.types import InvalidInput
+from solvers.compare import refuse_differences
 from solvers.errors import ModelError
 from solvers.exact import ExactCheck, ExactModel, SolutionError, check, read_exact
-from solvers.compare import refuse_differences
 from solvers.types import MilpModel
 from trimtab.results import Verification, VerificationStatus
 
