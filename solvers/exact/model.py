@@ -21,7 +21,7 @@ _TOO_LARGE = 1 << 1024  # doubles end just below
 
 @dataclass(frozen=True, kw_only=True)
 class ExactLimits:
-    """What reading may cost. Time and sizes are checked about every megabyte of text."""
+    """What reading may cost. Time and sizes are checked about every quarter of a megabyte of text."""
 
     max_bytes: int = 1 << 30  # after decompression
     max_line_chars: int = 1 << 20
