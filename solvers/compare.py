@@ -25,7 +25,7 @@ def refuse_differences(exact: ExactModel, model: MilpModel) -> None:
         raise ModelError(
             "two independent readers understand the file differently, so a result could not be trusted: "
             + "; ".join(found[:5])
-            + ". Write that part the common way (see deploy/docs/reading-models.md)"
+            + ". Write that part the common way (see deploy/docs/guide/reading-models.md)"
         )
 
 

@@ -21,6 +21,7 @@ from typing import Any
 MEMORY_BYTES = 6 << 30  # HiGHS, SCIP and numpy map a good deal before they do anything
 SOLVE_S = 0.3
 EXACT_LIMIT_S = 5.0
+OWN_TIMEOUT_S = 60.0
 _NUMBERS = (b"1e308", b"-1e308", b"1e-320", b"nan", b"inf", b"-", b"99999999999999999999", b"1e15", b"-0")
 
 
@@ -89,7 +90,8 @@ class Child:
         assert process.stdout is not None
         process.stdin.write(f"{path}\n".encode())
         process.stdin.flush()
-        deadline, stage, buffer = time.monotonic() + timeout_s, "start", b""
+        # The child may have to be started, and the exact reader is ours: both get the time a busy machine takes.
+        deadline, stage, buffer = time.monotonic() + OWN_TIMEOUT_S, "start", b""
         while True:
             ready, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
             chunk = os.read(process.stdout.fileno(), 1 << 16) if ready else b""
@@ -105,6 +107,7 @@ class Child:
                 if "stage" not in said:
                     return dict(said)
                 stage = said["stage"]
+                deadline = time.monotonic() + (OWN_TIMEOUT_S if stage == "exact" else timeout_s)
 
     def close(self) -> None:
         """End it."""
