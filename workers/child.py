@@ -23,12 +23,16 @@ from typing import Any, cast
 
 import orjson
 
-from trimtab.results import Incumbent, Reason, Termination
+from search.native import die_with_parent
+from trimtab.results import Incumbent
 from trimtab.specs.common import Spec
 from workers.frames import Channel, Frame
 from workers.progress import NewestThrottle
+from workers.run import failure_of
 
 BEAT_S = 0.5
+_CPU_WARNING_S = 5  # between SIGXCPU, which names the cause, and SIGKILL, which does not
+_OPEN_FILES = 1024
 
 
 def main(argv: list[str]) -> None:
@@ -38,6 +42,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--workdir", required=True)
     given = parser.parse_args(argv)
 
+    die_with_parent()  # also when it is paused, or its main thread never comes back from native code
     channel = _take_over_stdin()
     began = time.monotonic()
     for name in filter(None, given.preload.split(",")):
@@ -82,22 +87,23 @@ def _beat(channel: Channel) -> None:
 
 def _limit(limits: Mapping[str, Any], seconds: float) -> None:
     cpu_s = int(limits.get("cpu_s") or 4 * seconds + 60)
-    for what, value in (
-        (resource.RLIMIT_AS, int(limits["memory_bytes"])),
-        (resource.RLIMIT_FSIZE, int(limits["file_bytes"])),
-        (resource.RLIMIT_CPU, cpu_s),
-        (resource.RLIMIT_CORE, 0),
+    for what, soft, hard in (
+        (resource.RLIMIT_AS, int(limits["memory_bytes"]), int(limits["memory_bytes"])),
+        (resource.RLIMIT_FSIZE, int(limits["file_bytes"]), int(limits["file_bytes"])),
+        (resource.RLIMIT_CPU, cpu_s, cpu_s + _CPU_WARNING_S),
+        (resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES),
+        (resource.RLIMIT_CORE, 0, 0),
     ):
-        _soft, hard = resource.getrlimit(what)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(what, (value, value))
+        _soft, most = resource.getrlimit(what)
+        if most != resource.RLIM_INFINITY:
+            soft, hard = min(soft, most), min(hard, most)
+        resource.setrlimit(what, (soft, hard))
 
 
 def _run(task: Frame, workdir: Path, channel: Channel, stop_event: threading.Event) -> Frame:
     """The last frame: `result` or `failed`. Whatever happens, it says why."""
-    from search import native, pipeline
+    from search import pipeline
     from search.stop import from_budget
-    from search.types import InvalidInput
 
     began = time.monotonic()
     phase = "start"
@@ -113,10 +119,6 @@ def _run(task: Frame, workdir: Path, channel: Channel, stop_event: threading.Eve
         channel.send(
             {"type": "incumbent", "data": incumbent.model_dump(mode="json"), "elapsed_s": time.monotonic() - began}
         )
-
-    def failed(reason: Reason, detail: str, **more: Any) -> Frame:
-        termination = Termination(reason=reason, detail=detail)
-        return {"type": "failed", "termination": termination.model_dump(mode="json"), "usage": _usage(began), **more}
 
     incumbents = NewestThrottle(send_incumbent)
     try:
@@ -137,23 +139,19 @@ def _run(task: Frame, workdir: Path, channel: Channel, stop_event: threading.Eve
             on_phase=on_phase,
             packages=tuple(getattr(domain, "packages", ())),
         )
-    except InvalidInput as error:
-        return failed(error.reason, str(error))
-    except native.NativeCrash as error:
-        if phase == "parse":
-            return failed(Reason.INPUT_CRASHED_PARSER, f"reading the input: {error}; the file is damaged or hostile")
-        return failed(Reason.NUMERICAL_ERROR, f"in phase {phase}: {error}")
-    except MemoryError:
-        limit_gb = task["limits"]["memory_bytes"] / 2**30
-        return failed(
-            Reason.RESOURCE_EXHAUSTED, f"in phase {phase} the run wanted more than its {limit_gb:.1f} GiB of memory"
-        )
     except Exception as error:
-        trace = traceback.format_exc()
-        print(trace, file=sys.stderr)
-        return failed(
-            Reason.INTERNAL_ERROR, f"in phase {phase}: {type(error).__name__}: {error}"[:2000], trace=trace[-4000:]
-        )
+        failure = failure_of(error, phase=phase, memory_bytes=int(task["limits"]["memory_bytes"]))
+        told: Frame = {
+            "type": "failed",
+            "termination": failure.termination.model_dump(mode="json"),
+            "transient": failure.transient,
+            "usage": _usage(began),
+        }
+        if failure.internal:
+            trace = traceback.format_exc()
+            print(trace, file=sys.stderr)
+            told["trace"] = trace[-4000:]
+        return told
     finally:
         incumbents.close()
     return {

@@ -16,8 +16,9 @@ import orjson
 
 from search import pipeline
 from search.stop import from_budget
-from search.types import InvalidInput
 from trimtab.results import EventType, Incumbent, Reason, Termination
+from workers.progress import NewestThrottle
+from workers.run import failure_of
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
 
 
@@ -117,10 +118,17 @@ class InlineExecution:
 
     def _run(self) -> Outcome:
         task = self._task
+        phase = "start"
 
         def on_incumbent(incumbent: Incumbent) -> None:
             self._say(EventType.INCUMBENT, incumbent.model_dump(mode="json"))
 
+        def on_phase(name: str, detail: str) -> None:
+            nonlocal phase
+            phase = name
+            self._say(EventType.PHASE, {"phase": name, "detail": detail})
+
+        incumbents = NewestThrottle(on_incumbent)
         try:
             finished = pipeline.run(
                 _load(task.builder)(),
@@ -129,13 +137,15 @@ class InlineExecution:
                 workdir=self._workdir,
                 stop=from_budget(task.budget, self._stop),
                 seed=task.seed,
-                on_incumbent=on_incumbent,
-                on_phase=lambda phase, detail: self._say(EventType.PHASE, {"phase": phase, "detail": detail}),
+                on_incumbent=incumbents.offer,
+                on_phase=on_phase,
             )
-        except InvalidInput as error:
-            return self._failed(error.reason, str(error))
         except Exception as error:  # a run's own fault must not end the dispatcher
-            return self._failed(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            failure = failure_of(error, phase=phase, memory_bytes=task.limits.memory_bytes)
+            status = OutcomeStatus.TRANSIENT if failure.transient else OutcomeStatus.FAILED
+            return Outcome(status=status, termination=failure.termination)
+        finally:
+            incumbents.close()
         result = finished.result
         refused = result.termination.reason is Reason.VERIFICATION_FAILED
         return Outcome(
@@ -145,10 +155,6 @@ class InlineExecution:
             produced=tuple(ProducedFile(name=p.name, path=p.path, media_type=p.media_type) for p in finished.produced),
             usage={"wall_s": time.monotonic() - self._began},
         )
-
-    def _failed(self, reason: Reason, detail: str) -> Outcome:
-        termination = Termination(reason=reason, detail=detail)
-        return Outcome(status=OutcomeStatus.FAILED, termination=termination)
 
 
 def _load(where: str) -> Any:

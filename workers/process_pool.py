@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import tempfile
 import time
@@ -15,8 +16,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trimtab.results import EventType, Reason, Termination
+from trimtab.results import EventType, Limit, Reason, Termination
 from workers import frames
+from workers.leftovers import owner_of, started_at
 from workers.sandbox import ChildProcess, Level, choose_level, start_child
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
 
@@ -24,6 +26,11 @@ LOG_TAIL_BYTES = 16_384
 # Signals that the input itself causes, again and again: a second attempt would end the same way.
 _OWN_FAULT = frozenset({"SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSYS"})
 _PREFIX = "trimtab-run-"
+MAX_WAITING = (
+    2_000  # events nobody took yet; a run says some ten a second, and one that floods must not fill our memory
+)
+OVERTIME_S = 10.0
+LAST_WORDS_S = 0.5  # after a child's death: how long what it wrote before may take to be read
 
 
 class ProcessExecutor:
@@ -53,8 +60,7 @@ class ProcessExecutor:
         """Choose the sandbox, remove what a killed host left, start the spares. Raises SandboxUnavailable."""
         self._level, self._why_level = await asyncio.to_thread(choose_level, self._asked)
         self._scratch_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for left in self._scratch_dir.glob(_PREFIX + "*"):
-            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+        await asyncio.to_thread(_remove_leftovers, self._scratch_dir)
         self._refill()
 
     async def start(self, task: Task) -> Execution:
@@ -93,8 +99,14 @@ class ProcessExecutor:
             self._spares.append(asyncio.create_task(self._start_spare()))
 
     async def _start_spare(self) -> ChildProcess:
-        workdir = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._scratch_dir))
-        child = await start_child(workdir, level=self._level, preload=self._preload)
+        # The name says whose it is, so that another host on the same folder leaves it alone.
+        owner = f"{_PREFIX}{os.getpid()}-{started_at(os.getpid())}-"
+        workdir = Path(tempfile.mkdtemp(prefix=owner, dir=self._scratch_dir))
+        try:
+            child = await start_child(workdir, level=self._level, preload=self._preload)
+        except BaseException:
+            shutil.rmtree(workdir, ignore_errors=True)
+            raise
         try:
             ready = await frames.read(child.reader)
             if ready is None or ready["type"] != "ready":
@@ -111,7 +123,7 @@ class ProcessExecutor:
                 self._refill()
             spare = self._spares.popleft()
             child = await asyncio.shield(spare)
-            if child.process.returncode is None and not child.reader.at_eof():
+            if not child.exited.is_set() and not child.reader.at_eof():
                 return child
             await _discard(child)  # it was killed while it waited: its job is nobody's
 
@@ -138,10 +150,8 @@ class ProcessExecution:
 
     async def begin(self) -> None:
         """Copy the inputs into the run folder and send the task."""
-        self._background = [
-            asyncio.create_task(self._collect_output()),
-            asyncio.create_task(self._guard_time()),
-        ]
+        self._output = asyncio.create_task(self._collect_output())
+        self._background = [self._output, asyncio.create_task(self._guard_time())]
         try:
             inputs = await asyncio.to_thread(self._copy_inputs)
         except OSError as error:
@@ -217,13 +227,24 @@ class ProcessExecution:
         """Kill what is left and remove the run folder."""
         self._child.kill()
         await self._ended.wait()
+        await self._child.end()
         for task in self._background:
             task.cancel()
         self._child.writer.close()
         await asyncio.to_thread(shutil.rmtree, self._child.workdir, ignore_errors=True)
 
     async def _listen(self) -> None:
-        last: frames.Frame | None = None
+        talk = asyncio.create_task(self._talk())
+        death = asyncio.create_task(self._child.exited.wait())
+        await asyncio.wait({talk, death}, return_when=asyncio.FIRST_COMPLETED)
+        if not talk.done():
+            # Its socket ends with it, unless something it started holds a copy: then we do not wait for that.
+            await asyncio.wait({talk}, timeout=LAST_WORDS_S)
+        for task in (talk, death):
+            task.cancel()
+        await self._reap()
+
+    async def _talk(self) -> None:
         try:
             while (frame := await frames.read(self._child.reader)) is not None:
                 self._heard = time.monotonic()
@@ -231,27 +252,26 @@ class ProcessExecution:
                     case "beat":
                         continue
                     case "phase" | "incumbent" | "log" as name:
+                        if not isinstance(frame["data"], dict):
+                            raise frames.BadFrame(f"{name!r} without an object as its data")
                         if name == "phase":
                             self._phase = str(frame["data"]["phase"])
-                        progress = Progress(
-                            type=EventType(name), data=frame["data"], elapsed_s=float(frame["elapsed_s"])
-                        )
-                        self._queue.put_nowait(progress)
+                        elapsed_s = float(frame["elapsed_s"])
+                        self._tell(Progress(type=EventType(name), data=frame["data"], elapsed_s=elapsed_s))
                     case "result" | "failed":
-                        last = frame
-                        break
+                        if not self._cancelled:
+                            self._settle_frame(frame)
+                        return
                     case other:
                         raise frames.BadFrame(f"unknown frame {other!r}")
-        except (frames.BadFrame, KeyError, TypeError, ValueError) as error:
-            self._settle(OutcomeStatus.FAILED, Reason.INTERNAL_ERROR, f"the child spoke nonsense: {error}")
-        if last is not None and not self._cancelled:
-            self._settle_frame(last)
-        await self._reap()
+        except (frames.BadFrame, KeyError, TypeError, ValueError, OSError) as error:
+            self._settle(OutcomeStatus.FAILED, Reason.INTERNAL_ERROR, f"the child spoke nonsense: {error}"[:2000])
 
     async def _reap(self) -> None:
-        self._child.kill()
-        await self._child.process.wait()
+        await self._child.end()
         if not self._outcome.done():
+            # Its last words explain its death: they are in the pipe, and read by now or in a moment.
+            await asyncio.wait({self._output}, timeout=LAST_WORDS_S)
             self._settle_death()
         self._queue.put_nowait(None)
         self._ended.set()
@@ -262,8 +282,9 @@ class ProcessExecution:
         if frame["type"] == "failed":
             termination = Termination.model_validate(frame["termination"], strict=False)
             if frame.get("trace"):
-                self._queue.put_nowait(self._log_event(str(frame["trace"])))
-            self._finish(Outcome(status=OutcomeStatus.FAILED, termination=termination, usage=usage))
+                self._tell(self._log_event(str(frame["trace"])))
+            status = OutcomeStatus.TRANSIENT if frame.get("transient") is True else OutcomeStatus.FAILED
+            self._finish(Outcome(status=status, termination=termination, usage=usage))
             return
         produced = []
         root = self._child.workdir.resolve()
@@ -287,26 +308,32 @@ class ProcessExecution:
         death = self._child.death()
         tail = self._log_text()
         if tail:
-            self._queue.put_nowait(self._log_event(tail))
+            self._tell(self._log_event(tail))
         if death is not None and death.name in _OWN_FAULT:
             what = Reason.INPUT_CRASHED_PARSER if self._phase in ("start", "parse") else Reason.NUMERICAL_ERROR
             detail = f"the run died by {death.name} in phase {self._phase}; the same input would do so again"
             self._settle(OutcomeStatus.FAILED, what, detail)
         elif death is not None and death.name == "SIGXCPU":
             detail = f"used up its processor time in phase {self._phase}"
-            self._settle(OutcomeStatus.FAILED, Reason.RESOURCE_EXHAUSTED, detail)
+            self._settle(OutcomeStatus.FAILED, Reason.RESOURCE_EXHAUSTED, detail, Limit.TIME)
         elif self._over_time:
             seconds = float(self._task.budget["seconds"])
             detail = f"did not end within its {seconds:g} s and was killed in phase {self._phase}"
-            self._settle(OutcomeStatus.FAILED, Reason.RESOURCE_EXHAUSTED, detail)
+            self._settle(OutcomeStatus.FAILED, Reason.RESOURCE_EXHAUSTED, detail, Limit.TIME)
         else:
             how = f"by {death.name}" if death else f"with code {self._child.process.returncode}"
             detail = f"the worker's child ended {how} in phase {self._phase}"
             self._settle(OutcomeStatus.LOST, Reason.WORKER_LOST, detail)
 
-    def _settle(self, status: OutcomeStatus, reason: Reason, detail: str) -> None:
+    def _settle(self, status: OutcomeStatus, reason: Reason, detail: str, limit: Limit | None = None) -> None:
         usage = {"wall_s": time.monotonic() - self._began}
-        self._finish(Outcome(status=status, termination=Termination(reason=reason, detail=detail), usage=usage))
+        termination = Termination(reason=reason, limit=limit, detail=detail)
+        self._finish(Outcome(status=status, termination=termination, usage=usage))
+
+    def _tell(self, progress: Progress) -> None:
+        if self._queue.qsize() >= MAX_WAITING:
+            self._queue.get_nowait()  # the oldest: a newer incumbent says all that an older one did
+        self._queue.put_nowait(progress)
 
     def _finish(self, outcome: Outcome) -> None:
         if not self._outcome.done():
@@ -319,7 +346,7 @@ class ProcessExecution:
     async def _guard_time(self) -> None:
         # The run ends itself at its budget. Reading, checking and writing get as much again as grace, and then some.
         budget = float(self._task.budget["seconds"])
-        await asyncio.sleep(budget + self._task.limits.grace_s + max(10.0, 0.25 * budget))
+        await asyncio.sleep(budget + self._task.limits.grace_s + max(OVERTIME_S, 0.25 * budget))
         self._over_time = True
         self._child.kill()
 
@@ -339,6 +366,14 @@ class ProcessExecution:
         return Progress(type=EventType.LOG, data={"level": "error", "message": text[-8000:]}, elapsed_s=elapsed)
 
 
+def _remove_leftovers(scratch_dir: Path) -> None:
+    """Run folders whose host is dead. Its children died with it (`die_with_parent`)."""
+    for left in scratch_dir.glob(_PREFIX + "*"):
+        owner = owner_of(left.name, _PREFIX)
+        if owner is None or started_at(owner[0]) != owner[1]:
+            shutil.rmtree(left, ignore_errors=True)
+
+
 async def _tail(child: ChildProcess) -> str:
     stream = child.process.stdout
     data = await stream.read(LOG_TAIL_BYTES) if stream is not None else b""
@@ -346,7 +381,6 @@ async def _tail(child: ChildProcess) -> str:
 
 
 async def _discard(child: ChildProcess) -> None:
-    child.kill()
-    await child.process.wait()
+    await child.end()
     child.writer.close()
     await asyncio.to_thread(shutil.rmtree, child.workdir, ignore_errors=True)

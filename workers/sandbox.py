@@ -17,9 +17,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+
+from workers.leftovers import MARK, kill_run
 
 # One BLAS thread: runs share the cores, and a fork after BLAS started threads would hang.
 _ENVIRONMENT = {
@@ -111,12 +113,28 @@ class ChildProcess:
     writer: asyncio.StreamWriter
     workdir: Path
     level: Level
+    exited: asyncio.Event  # set when the child itself is dead, whatever it started is not
+    _over: bool = field(default=False, init=False)
 
     def kill(self) -> None:
-        """SIGKILL to the child and everything in its session. Under bubblewrap the whole process namespace goes with it;
+        """SIGKILL to the child and its process group, at once. Under bubblewrap the whole process namespace goes with it;
         without it, what the child forked asked the kernel to die with its parent (search.native)."""
+        if self._over:
+            return  # its number may be another process' by now
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
+
+    async def end(self) -> None:
+        """Kill, and return when nothing the child started is left, also what had left its process group."""
+        if self._over:
+            return
+        self.kill()
+        await asyncio.to_thread(kill_run, self.workdir)
+        await self.exited.wait()
+        # Before Python 3.12 this waits for the end of the child's output too, which something unkillable may hold open.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), 2.0)
+        self._over = True
 
     def death(self) -> signal.Signals | None:
         """The signal that ended it; None when it ended by itself."""
@@ -137,6 +155,7 @@ async def start_child(workdir: Path, *, level: Level, preload: Sequence[str]) ->
     environment = _ENVIRONMENT | {k: os.environ[k] for k in _PASSED_ON if k in os.environ}
     # The code is found by PYTHONPATH, not by the working folder, which is the run's own.
     inherited = os.environ.get("PYTHONPATH")
+    environment[MARK] = str(workdir)
     environment["PYTHONPATH"] = os.pathsep.join([str(_ROOT), *([inherited] if inherited else [])])
     ours, theirs = socket.socketpair()
     try:
@@ -154,6 +173,33 @@ async def start_child(workdir: Path, *, level: Level, preload: Sequence[str]) ->
         raise
     finally:
         theirs.close()
-    ours.setblocking(False)
-    reader, writer = await asyncio.open_connection(sock=ours)
-    return ChildProcess(process=process, reader=reader, writer=writer, workdir=workdir, level=level)
+    exited = _watch(process.pid)
+    try:
+        ours.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=ours)
+    except BaseException:  # also when the pool closes in the middle: nobody would know of this child any more
+        ours.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await exited.wait()
+        await process.wait()
+        raise
+    return ChildProcess(process=process, reader=reader, writer=writer, workdir=workdir, level=level, exited=exited)
+
+
+def _watch(pid: int) -> asyncio.Event:
+    """An event that is set when the process ends. asyncio's own waits for the end of its output as well."""
+    loop, exited = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:  # over already, and reaped
+        exited.set()
+        return exited
+
+    def ended() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        exited.set()
+
+    loop.add_reader(descriptor, ended)
+    return exited

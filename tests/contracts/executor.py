@@ -1,0 +1,345 @@
+"""What every executor must do. A subclass gives the fixtures `executor` and `runner`; `kills`: it has a child to kill.
+
+`runner` keeps one event loop for all tests of a class, because an executor lives on its loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from trimtab.results import EventType, Limit, Reason
+from workers.types import Execution, Executor, Limits, Outcome, OutcomeStatus, Progress, Task
+
+Run = Callable[[Awaitable[None]], None]
+
+
+def probe(number: int = 0, *, seconds: float = 30.0, limits: Limits | None = None, **spec: Any) -> Task:
+    return Task(
+        job_id=f"job-{number}",
+        fence=1,
+        kind="probe",
+        builder="search.domains.probe:build",
+        spec_class="trimtab.specs.probe:ProbeSpec",
+        spec=spec,
+        seed=number,
+        budget={"seconds": seconds},
+        limits=limits or Limits(),
+    )
+
+
+def behaviour(
+    does: str,
+    *,
+    seconds: float = 30.0,
+    limits: Limits | None = None,
+    inputs: dict[str, Path] | None = None,
+    **spec: Any,
+) -> Task:
+    return Task(
+        job_id="job",
+        fence=1,
+        kind="behaviour",
+        builder="tests.workers.behaviour:build",
+        spec_class="tests.workers.behaviour:BehaviourSpec",
+        spec={"does": does, **spec},
+        seed=0,
+        budget={"seconds": seconds},
+        inputs=inputs or {},
+        input_names={name: "../../model.mps" for name in inputs or {}},
+        limits=limits or Limits(),
+    )
+
+
+@asynccontextmanager
+async def running(executor: Executor, task: Task) -> AsyncIterator[Execution]:
+    execution = await executor.start(task)
+    try:
+        yield execution
+    finally:
+        await execution.cancel()
+        await execution.close()
+
+
+async def outcome_of(executor: Executor, task: Task) -> Outcome:
+    async with running(executor, task) as execution:
+        return await execution.result()
+
+
+async def first(execution: Execution, kind: EventType) -> Progress:
+    async for progress in execution.events():
+        if progress.type is kind:
+            return progress
+    raise AssertionError(f"the run ended without a {kind}")
+
+
+async def whole(execution: Execution) -> tuple[list[Progress], Outcome]:
+    events = [progress async for progress in execution.events()]
+    return events, await execution.result()
+
+
+class ExecutorContract:
+    """Subclass as Test…; the fixtures are `executor` (opened) and `runner`."""
+
+    kills: ClassVar[bool] = True  # False: runs in a thread, which can be asked and not killed
+
+    @pytest.fixture
+    def run(self, runner: asyncio.Runner) -> Run:
+        def call(body: Awaitable[None]) -> None:
+            async def bounded() -> None:
+                async with asyncio.timeout(60):
+                    await body
+
+            runner.run(bounded())
+
+        return call
+
+    @pytest.fixture
+    def killing(self) -> None:
+        if not self.kills:
+            pytest.skip("a thread cannot be killed")
+
+    def test_succeeds_with_result_file_and_usage(self, executor: Executor, run: Run) -> None:
+        async def body() -> None:
+            async with running(executor, probe(7, steps=3)) as execution:
+                outcome = await execution.result()
+                assert outcome.status is OutcomeStatus.RESULT
+                assert outcome.termination.reason is Reason.COMPLETED
+                assert outcome.result is not None
+                assert (outcome.result["objective"], outcome.result["seed"]) == (0.0, 7)
+                assert outcome.result["verification"]["status"] == "valid"
+                (file,) = outcome.produced
+                assert (file.name, file.media_type) == ("probe.txt", "text/plain")
+                assert file.path.read_text() == "0\n"
+                assert outcome.usage["wall_s"] > 0
+            assert not file.path.exists(), "close() removes the run folder"
+
+        run(body())
+
+    def test_events_come_in_order_and_end(self, executor: Executor, run: Run) -> None:
+        async def body() -> None:
+            async with running(executor, probe(steps=4, step_seconds=0.12)) as execution:
+                events, _ = await whole(execution)
+            phases = [e.data["phase"] for e in events if e.type is EventType.PHASE]
+            assert phases == ["parse", "encode", "search", "verify", "produce"]
+            assert [e.data["objective"] for e in events if e.type is EventType.INCUMBENT] == [3.0, 2.0, 1.0, 0.0]
+            times = [e.elapsed_s for e in events]
+            assert times == sorted(times)
+
+        run(body())
+
+    def test_throttles_to_ten_a_second_and_keeps_the_newest(self, executor: Executor, run: Run) -> None:
+        async def body() -> None:
+            began = time.monotonic()
+            async with running(executor, behaviour("incumbents", number=700)) as execution:
+                events, _ = await whole(execution)
+            took_s = time.monotonic() - began
+            told = [e for e in events if e.type is EventType.INCUMBENT]
+            objectives = [e.data["objective"] for e in told]
+            assert objectives[0] == 699.0
+            assert objectives[-1] == 0.0
+            assert objectives == sorted(objectives, reverse=True)
+            assert 3 <= len(told) <= 10 * took_s + 2
+
+        run(body())
+
+    def test_inputs_arrive_by_content(self, executor: Executor, run: Run, tmp_path: Path) -> None:
+        (tmp_path / "blob").write_text("NAME M\n")
+
+        async def body() -> None:
+            task = behaviour("look_around", inputs={"model": tmp_path / "blob"})
+            async with running(executor, task) as execution:
+                outcome = await execution.result()
+                told = json.loads(outcome.produced[0].path.read_text())
+            name, text = told["inputs"]["model"]
+            assert text == "NAME M\n"
+            assert "/" not in name
+
+        run(body())
+
+    def test_refused_solution_is_never_a_success(self, executor: Executor, run: Run) -> None:
+        async def body() -> None:
+            outcome = await outcome_of(executor, behaviour("lie"))
+            assert outcome.status is OutcomeStatus.FAILED
+            assert outcome.termination.reason is Reason.VERIFICATION_FAILED
+            assert outcome.produced == ()
+
+        run(body())
+
+    @pytest.mark.parametrize(("does", "reason"), [("invalid", Reason.INVALID_INPUT), ("raise", Reason.INTERNAL_ERROR)])
+    def test_exceptions_are_failures_that_say_why(
+        self, executor: Executor, run: Run, does: str, reason: Reason
+    ) -> None:
+        async def body() -> None:
+            outcome = await outcome_of(executor, probe(steps=1, outcome=does))
+            assert (outcome.status, outcome.termination.reason) == (OutcomeStatus.FAILED, reason)
+            assert does in outcome.termination.detail
+
+        run(body())
+
+    def test_forked_parser_that_crashes_is_the_inputs_fault(self, executor: Executor, run: Run) -> None:
+        async def body() -> None:
+            outcome = await outcome_of(executor, behaviour("crash_forked_parser"))
+            assert outcome.status is OutcomeStatus.FAILED
+            assert outcome.termination.reason is Reason.INPUT_CRASHED_PARSER
+            assert "SIGSEGV" in outcome.termination.detail
+
+        run(body())
+
+    def test_stop_keeps_the_best(self, executor: Executor, run: Run) -> None:
+        async def body() -> None:
+            async with running(executor, probe(steps=1000, step_seconds=0.05)) as execution:
+                await first(execution, EventType.INCUMBENT)
+                began = time.monotonic()
+                await execution.stop()
+                outcome = await execution.result()
+                assert time.monotonic() - began < 2.5
+            assert outcome.status is OutcomeStatus.RESULT
+            assert (outcome.termination.reason, outcome.termination.limit) == (Reason.FEASIBLE, Limit.STOPPED)
+            assert outcome.result is not None
+            assert outcome.result["objective"] is not None
+
+        run(body())
+
+    def test_time_ends_it_with_the_best(self, executor: Executor, run: Run) -> None:
+        async def body() -> None:
+            outcome = await outcome_of(executor, probe(seconds=0.4, steps=1000, step_seconds=0.1))
+            assert outcome.status is OutcomeStatus.RESULT
+            assert outcome.termination.limit is Limit.TIME
+            assert outcome.usage["wall_s"] < 3.0
+
+        run(body())
+
+    def test_cancel_discards_whatever_came(self, executor: Executor, run: Run) -> None:
+        async def body() -> None:
+            async with running(executor, probe(steps=1000, step_seconds=0.05)) as execution:
+                await first(execution, EventType.INCUMBENT)
+                await execution.cancel()
+                await execution.cancel()
+                outcome = await execution.result()
+            assert (outcome.status, outcome.termination.reason) == (OutcomeStatus.CANCELLED, Reason.CANCELLED)
+            assert outcome.result is None
+
+        run(body())
+
+    def test_stop_and_cancel_after_the_end_change_nothing(self, executor: Executor, run: Run) -> None:
+        async def body() -> None:
+            async with running(executor, probe(steps=1)) as execution:
+                before = await execution.result()
+                await execution.stop()
+                assert (await execution.result()).status is before.status is OutcomeStatus.RESULT
+
+        run(body())
+
+    def test_many_in_a_row(self, executor: Executor, run: Run) -> None:
+        async def body() -> None:
+            for number in range(5):
+                assert (await outcome_of(executor, probe(number, steps=1))).status is OutcomeStatus.RESULT
+
+        run(body())
+
+    def test_dead_parser_is_the_inputs_fault(self, executor: Executor, run: Run, killing: None) -> None:
+        async def body() -> None:
+            async with running(executor, behaviour("crash_parser")) as execution:
+                events, outcome = await whole(execution)
+            assert outcome.status is OutcomeStatus.FAILED
+            assert outcome.termination.reason is Reason.INPUT_CRASHED_PARSER
+            assert "SIGSEGV" in outcome.termination.detail
+            assert "parse" in outcome.termination.detail
+            assert any("about to read from nowhere" in e.data["message"] for e in events if e.type is EventType.LOG)
+
+        run(body())
+
+    def test_memory_is_limited(self, executor: Executor, run: Run, killing: None) -> None:
+        async def body() -> None:
+            task = probe(steps=1, outcome="allocate", limits=Limits(memory_bytes=2**30))
+            outcome = await outcome_of(executor, task)
+            assert outcome.status is OutcomeStatus.FAILED
+            assert outcome.termination.reason is Reason.RESOURCE_EXHAUSTED
+            assert outcome.termination.limit is Limit.MEMORY
+
+        run(body())
+
+    def test_file_size_is_limited(self, executor: Executor, run: Run, killing: None) -> None:
+        async def body() -> None:
+            outcome = await outcome_of(executor, behaviour("write", number=9, limits=Limits(file_bytes=2**20)))
+            assert outcome.status is OutcomeStatus.FAILED
+            assert outcome.termination.reason is Reason.RESOURCE_EXHAUSTED
+
+        run(body())
+
+    def test_processor_time_is_limited(self, executor: Executor, run: Run, killing: None) -> None:
+        async def body() -> None:
+            outcome = await outcome_of(executor, behaviour("burn", limits=Limits(cpu_s=2)))
+            assert outcome.status is OutcomeStatus.FAILED
+            assert outcome.termination.reason is Reason.RESOURCE_EXHAUSTED
+            assert outcome.termination.limit is Limit.TIME
+
+        run(body())
+
+    def test_stop_kills_what_does_not_listen(self, executor: Executor, run: Run, killing: None) -> None:
+        async def body() -> None:
+            async with running(executor, probe(steps=1, outcome="hang", limits=Limits(grace_s=0.3))) as execution:
+                await first(execution, EventType.INCUMBENT)
+                began = time.monotonic()
+                await execution.stop()
+                assert (await execution.result()).status is OutcomeStatus.LOST
+                assert time.monotonic() - began < 1.5
+
+        run(body())
+
+    def test_floods_of_output_are_bounded(self, executor: Executor, run: Run, killing: None) -> None:
+        async def body() -> None:
+            async with running(executor, behaviour("flood", number=20)) as execution:
+                events, outcome = await whole(execution)
+            assert outcome.status is OutcomeStatus.FAILED
+            logs = [e.data["message"] for e in events if e.type is EventType.LOG]
+            assert logs
+            assert logs[-1].endswith("these were its last words")
+            assert sum(map(len, logs)) <= 20_000
+
+        run(body())
+
+    def test_two_at_once_do_not_meet(self, executor: Executor, run: Run, killing: None) -> None:
+        async def body() -> None:
+            async with (
+                running(executor, probe(1, steps=1, outcome="hang")) as hanging,
+                running(executor, probe(2, steps=1)) as other,
+            ):
+                assert (await other.result()).status is OutcomeStatus.RESULT
+                await hanging.cancel()
+                assert (await hanging.result()).status is OutcomeStatus.CANCELLED
+
+        run(body())
+
+    def test_secrets_and_files_of_the_host_do_not_reach_a_run(
+        self, executor: Executor, run: Run, killing: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # The fixtures of an executor set SECRETS before it is opened: its spares are started with what it has then.
+        async def body() -> None:
+            async with running(executor, behaviour("look_around")) as execution:
+                outcome = await execution.result()
+                told = json.loads(outcome.produced[0].path.read_text())
+            assert not set(told["environment"]) & set(SECRETS)
+            assert not [value for value in told["environment"].values() if "hush" in value]
+            assert told["environment"]["OMP_NUM_THREADS"] == "1"
+            assert len(told["files"]) <= 8, told["files"]
+            assert os.path.basename(told["folder"]).startswith("trimtab-run-")
+
+        run(body())
+
+
+SECRETS = {
+    "TRIMTAB_DATABASE_URL": "postgresql://u:hush@db/x",
+    "DATABASE_URL": "postgresql://u:hush@db/x",
+    "AWS_SECRET_ACCESS_KEY": "hush",
+    "TRIMTAB_API_KEY": "tt_1_hush",
+}

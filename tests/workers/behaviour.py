@@ -1,0 +1,148 @@
+"""A kind for the tests of executors: runs that do what hostile input, or a native library gone wrong, would do."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from search import native
+from search.stop import StoppingCriterion
+from search.types import OnIncumbent, Produced, SearchOutcome
+from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
+from trimtab.specs.common import Spec
+
+
+class BehaviourSpec(Spec):
+    KIND: ClassVar[str] = "behaviour"
+    SUMMARY: ClassVar[str] = "What tests need."
+
+    does: str
+    number: int = 0
+    path: str = ""
+
+
+class BehaviourDomain:
+    def parse(self, spec: BehaviourSpec, inputs: Mapping[str, Path], workdir: Path) -> Any:
+        if spec.does == "crash_parser":
+            _segfault()
+        if spec.does == "crash_forked_parser":
+            native.call("reading", _segfault, timeout_s=10)
+        return spec, inputs, workdir
+
+    def encode(self, problem: Any) -> None:
+        pass
+
+    def search(
+        self,
+        problem: Any,
+        encoding: None,
+        stop: StoppingCriterion,
+        rng: np.random.Generator,
+        on_incumbent: OnIncumbent,
+    ) -> SearchOutcome:
+        spec, inputs, workdir = problem
+        told = getattr(self, "_" + spec.does)(spec, inputs, workdir, stop, on_incumbent)
+        (workdir / "told.json").write_text(json.dumps(told))
+        return SearchOutcome(termination=Termination(reason=Reason.COMPLETED), solution=1.0, objective=1.0, bound=None)
+
+    def verify(self, problem: Any, solution: Any) -> Verification:
+        refused = problem[0].does == "lie"
+        return Verification(status=VerificationStatus.INVALID if refused else VerificationStatus.VALID)
+
+    def produce(self, problem: Any, solution: Any, workdir: Path) -> list[Produced]:
+        return [Produced(name="told.json", path=workdir / "told.json", media_type="application/json")]
+
+    def _lie(self, *_: Any) -> None:
+        return None
+
+    def _look_around(self, spec: BehaviourSpec, inputs: Mapping[str, Path], workdir: Path, *_: Any) -> Any:
+        """Environment, open files, and whether a file and a port of the machine can be reached."""
+        try:
+            socket.create_connection(("127.0.0.1", spec.number), timeout=2).close()
+            reached = True
+        except OSError:
+            reached = False
+        try:
+            (Path(__file__).parent / "written-by-a-run").touch()
+            (Path(__file__).parent / "written-by-a-run").unlink()
+            writes_code = True
+        except OSError:
+            writes_code = False
+        return {
+            "environment": dict(os.environ),
+            "files": [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_open(fd)],
+            "reached": reached,
+            "sees": os.path.exists(spec.path),
+            "writes_code": writes_code,
+            "folder": os.getcwd(),
+            "inputs": {name: [path.name, path.read_text()] for name, path in inputs.items()},
+        }
+
+    def _incumbents(self, spec: BehaviourSpec, _i: Any, _w: Any, stop: StoppingCriterion, say: OnIncumbent) -> None:
+        """`number` of them, one each millisecond."""
+        for left in range(spec.number, 0, -1):
+            say(Incumbent(elapsed_s=0.0, objective=float(left - 1)))
+            time.sleep(0.001)
+
+    def _flood(self, spec: BehaviourSpec, *_: Any) -> None:
+        line = b"x" * 1023 + b"\n"
+        for _number in range(spec.number * 1024):
+            os.write(1, line)
+        os.write(2, b"these were its last words\n")
+        os.kill(os.getpid(), signal.SIGABRT)
+
+    def _escape(self, spec: BehaviourSpec, _i: Any, workdir: Path, *_: Any) -> None:
+        """A grandchild in a session of its own that outlives its parent and holds every file of it."""
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                time.sleep(300)
+            os._exit(0)
+        os.wait()
+        if spec.number:
+            os.kill(os.getpid(), spec.number)
+            time.sleep(300)
+
+    def _spawn_and_hang(self, _s: Any, _i: Any, _w: Any, _stop: Any, say: OnIncumbent) -> None:
+        """Two forked native processes that hang, and so does this one."""
+        _kept = [native.NativeProcess("hanging", lambda tell: time.sleep(300)) for _ in range(2)]
+        say(Incumbent(elapsed_s=0.0, objective=1.0))
+        time.sleep(300)
+
+    def _burn(self, _s: Any, _i: Any, _w: Any, _stop: Any, say: OnIncumbent) -> None:
+        while True:
+            pass
+
+    def _write(self, spec: BehaviourSpec, _i: Any, workdir: Path, *_: Any) -> None:
+        with (workdir / "large").open("wb") as file:
+            for _number in range(spec.number):
+                file.write(bytes(2**20))
+
+    def _deaf(self, _s: Any, _i: Any, _w: Any, _stop: Any, say: OnIncumbent) -> None:
+        """Holds the interpreter's lock, as native code may: no thread of this process runs any more."""
+        say(Incumbent(elapsed_s=0.0, objective=1.0))
+        ctypes.PyDLL(None).sleep(300)
+
+
+def _is_open(descriptor: str) -> bool:
+    return os.path.lexists(f"/proc/self/fd/{descriptor}")
+
+
+def _segfault() -> dict[str, Any]:
+    print("about to read from nowhere", file=sys.stderr, flush=True)
+    ctypes.string_at(0)
+    return {}
+
+
+def build() -> BehaviourDomain:
+    return BehaviourDomain()
