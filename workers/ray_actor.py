@@ -33,6 +33,9 @@ class RayWorker:
 
     def __init__(self, *, sandbox: str, preload: Sequence[str]) -> None:
         # Ray runs each method in a thread of its group. Children live on one loop of our own.
+        # Not Ray's choice, uvloop: its children inherit every open file that native code did not mark, Ray's sockets and
+        # logs among them.
+        asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="children", daemon=True).start()
         _remove_leftovers()
