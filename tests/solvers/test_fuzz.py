@@ -29,7 +29,7 @@ def test_mutated_files(tmp_path: Path, scale: float) -> None:
     seen: Counter[str] = Counter()
     wrong: list[str] = []
     try:
-        for number in range(max(60, int(FULL * scale))):
+        for number in range(max(25, int(FULL * scale))):
             rng = random.Random(number)
             name, content = rng.choice(files)
             kind, mutant = mutate(content, rng)
