@@ -147,6 +147,7 @@ class ProcessExecution:
         self._background: list[asyncio.Task[None]] = []
         self._ended = asyncio.Event()
         self._over_time = False
+        self._last: frames.Frame | None = None  # how the child says it ended
 
     async def begin(self) -> None:
         """Copy the inputs into the run folder and send the task."""
@@ -259,16 +260,21 @@ class ProcessExecution:
                         elapsed_s = float(frame["elapsed_s"])
                         self._tell(Progress(type=EventType(name), data=frame["data"], elapsed_s=elapsed_s))
                     case "result" | "failed":
-                        if not self._cancelled:
-                            self._settle_frame(frame)
+                        self._last = frame
                         return
                     case other:
                         raise frames.BadFrame(f"unknown frame {other!r}")
         except (frames.BadFrame, KeyError, TypeError, ValueError, OSError) as error:
-            self._settle(OutcomeStatus.FAILED, Reason.INTERNAL_ERROR, f"the child spoke nonsense: {error}"[:2000])
+            self._settle_nonsense(error)
 
     async def _reap(self) -> None:
         await self._child.end()
+        # Only now, when nobody is left who could put a link to a file of the host where a checked file was.
+        if self._last is not None and not self._cancelled:
+            try:
+                self._settle_frame(self._last)
+            except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+                self._settle_nonsense(error)
         if not self._outcome.done():
             # Its last words explain its death: they are in the pipe, and read by now or in a moment.
             await asyncio.wait({self._output}, timeout=LAST_WORDS_S)
@@ -329,6 +335,9 @@ class ProcessExecution:
         usage = {"wall_s": time.monotonic() - self._began}
         termination = Termination(reason=reason, limit=limit, detail=detail)
         self._finish(Outcome(status=status, termination=termination, usage=usage))
+
+    def _settle_nonsense(self, error: Exception) -> None:
+        self._settle(OutcomeStatus.FAILED, Reason.INTERNAL_ERROR, f"the child spoke nonsense: {error}"[:2000])
 
     def _tell(self, progress: Progress) -> None:
         if self._queue.qsize() >= MAX_WAITING:

@@ -111,6 +111,16 @@ class ProcessContract(ExecutorContract):
 
         run(body())
 
+    def test_result_comes_when_nobody_can_change_its_files_any_more(self, executor: ProcessExecutor, run: Run) -> None:
+        """A run that still lives could put a link to a file of the host where a checked file was."""
+
+        async def body() -> None:
+            async with running(executor, probe(steps=1)) as execution:
+                assert (await execution.result()).status is OutcomeStatus.RESULT
+                assert processes_of(execution) == []
+
+        run(body())
+
     def test_run_that_ignores_its_time_is_killed(
         self, executor: ProcessExecutor, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
