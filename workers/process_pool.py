@@ -48,6 +48,7 @@ class ProcessExecutor:
         self._level = Level.RLIMIT
         self._why_level = ""
         self._spares: deque[asyncio.Task[ChildProcess]] = deque()
+        self._coming_up: set[ChildProcess] = set()
         self._running: set[ProcessExecution] = set()
         self._closed = False
 
@@ -77,10 +78,13 @@ class ProcessExecutor:
         self._closed = True
         for execution in list(self._running):
             await execution.cancel()
-        for spare in self._spares:
-            spare.cancel()
-            with contextlib.suppress(BaseException):
-                await _discard(await spare)
+        # A start that is cancelled in the middle leaves a process half known to the event loop, which it then complains
+        # of at its own end. So starts are let come to a process, whose death ends them at once.
+        for child in self._coming_up:
+            child.kill()
+        for spare in await asyncio.gather(*self._spares, return_exceptions=True):
+            if isinstance(spare, ChildProcess):
+                await _discard(spare)
         self._spares.clear()
 
     def describe(self) -> Mapping[str, Any]:
@@ -107,6 +111,9 @@ class ProcessExecutor:
         except BaseException:
             shutil.rmtree(workdir, ignore_errors=True)
             raise
+        self._coming_up.add(child)
+        if self._closed:
+            child.kill()
         try:
             ready = await frames.read(child.reader)
             if ready is None or ready["type"] != "ready":
@@ -115,6 +122,8 @@ class ProcessExecutor:
         except BaseException:
             await _discard(child)
             raise
+        finally:
+            self._coming_up.discard(child)
         return child
 
     async def _warm_child(self) -> ChildProcess:
@@ -122,7 +131,11 @@ class ProcessExecutor:
             if not self._spares:
                 self._refill()
             spare = self._spares.popleft()
-            child = await asyncio.shield(spare)
+            try:
+                child = await asyncio.shield(spare)
+            except asyncio.CancelledError:
+                self._spares.appendleft(spare)  # somebody else's, or close()'s
+                raise
             if not child.exited.is_set() and not child.reader.at_eof():
                 return child
             await _discard(child)  # it was killed while it waited: its job is nobody's

@@ -104,7 +104,7 @@ def _visible() -> tuple[Path, ...]:
     return (*sorted(interpreter), *packages, *extra)
 
 
-@dataclass
+@dataclass(eq=False)  # compared by identity: it is a process
 class ChildProcess:
     """A started child: its process, and the streams to talk to it."""
 

@@ -25,7 +25,7 @@ from solvers.types import Bools, Floats, MilpModel, SolveParams, Solver
 from trimtab.results import Reason
 
 _REL_IMPROVEMENT = 1e-7
-_FIRST_LIMIT_S = 0.5
+_FIRST_LIMIT_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class LnsParams:
     most_share: float = 0.9  # of the integer variables
     core_share: float = 0.75  # of the steps choose among the core only (search.lns.prefer)
     core_factor: float = 3.0  # size of the core over the size of the neighbourhood
-    patience: int = 8  # steps without improvement before sub-MIPs get twice the time
+    patience: int = 6  # steps without improvement before sub-MIPs get twice the time
 
 
 @dataclass
