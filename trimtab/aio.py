@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -136,12 +136,18 @@ class AsyncClient:
         return AsyncJob(self, await self._view("get_job", job_id))
 
     async def jobs(
-        self, *, state: JobState | str | None = None, kind: str | None = None, page_size: int = 100
+        self,
+        *,
+        state: JobState | str | None = None,
+        kind: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        page_size: int = 100,
     ) -> AsyncIterator[JobView]:
         """Jobs, newest first, page after page."""
         cursor: str | None = None
         while True:
-            params = {"state": state and str(state), "kind": kind, "limit": page_size, "cursor": cursor}
+            label = [f"{key}:{value}" for key, value in (labels or {}).items()] or None
+            params = {"state": state and str(state), "kind": kind, "label": label, "limit": page_size, "cursor": cursor}
             page = _core.parse(JobPage, await self._send(_core.call("list_jobs", params=params)))
             for item in page.items:
                 yield item

@@ -6,7 +6,7 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_futures
 from itertools import islice
@@ -139,12 +139,18 @@ class Client:
         return Job(self, self._view("get_job", job_id))
 
     def jobs(
-        self, *, state: JobState | str | None = None, kind: str | None = None, page_size: int = 100
+        self,
+        *,
+        state: JobState | str | None = None,
+        kind: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        page_size: int = 100,
     ) -> Iterator[JobView]:
         """Jobs, newest first, page after page."""
         cursor: str | None = None
         while True:
-            params = {"state": state and str(state), "kind": kind, "limit": page_size, "cursor": cursor}
+            label = [f"{key}:{value}" for key, value in (labels or {}).items()] or None
+            params = {"state": state and str(state), "kind": kind, "label": label, "limit": page_size, "cursor": cursor}
             page = _core.parse(JobPage, self._send(_core.call("list_jobs", params=params)))
             yield from page.items
             cursor = page.next_cursor

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from trimtab.client import Job
-from trimtab.results import EventType, Incumbent, JobState, JobView, RunResult
-
-_BARS = "▁▂▃▄▅▆▇█"
+from trimtab.results import Event, EventType, Incumbent, JobState, JobView, RunResult
 
 
 def number(value: float | None) -> str:
@@ -17,58 +21,128 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.10g}"
 
 
-def sparkline(values: list[float], width: int = 48) -> str:
-    """The last values as a small curve."""
-    shown = values[-width:]
-    if not shown:
+def plot(points: list[Incumbent], *, until_s: float, width: int = 64, height: int = 8) -> str:
+    """Incumbent (━) and bound (┄) over time, as text; empty until there is something to show."""
+    values = [v for p in points for v in (p.objective, p.bound) if v is not None]
+    if not values:
         return ""
-    low, high = min(shown), max(shown)
-    return "".join(_BARS[round((value - low) / ((high - low) or 1.0) * (len(_BARS) - 1))] for value in shown)
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    grid = [[" "] * width for _ in range(height)]
+
+    def draw(get: Callable[[Incumbent], float | None], mark: str) -> None:
+        at, value = 0, None
+        for column in range(width):
+            now = until_s * (column + 1) / width
+            while at < len(points) and points[at].elapsed_s <= now:
+                new = get(points[at])
+                value = value if new is None else new
+                at += 1
+            if value is not None:
+                grid[height - 1 - round((value - low) / span * (height - 1))][column] = mark
+
+    draw(lambda p: p.bound, "┄")
+    draw(lambda p: p.objective, "━")
+    labels = [number(high), *[""] * (height - 2), number(low)]
+    margin = max(len(label) for label in labels)
+    lines = [f"{label:>{margin}} │{''.join(row)}" for label, row in zip(labels, grid, strict=True)]
+    return "\n".join([*lines, f"{'':>{margin}} └{'─' * width} {until_s:.0f} s"])
 
 
-def _panel(view: JobView, point: Incumbent | None, phase: str, curve: list[float]) -> Table:
-    table = Table(title=f"{view.kind} {view.id}", show_header=False)
-    rows = {
-        "state": view.state.value,
-        "phase": phase,
-        "elapsed": "-" if point is None else f"{point.elapsed_s:.1f} s",
-        "incumbent": "-" if point is None else number(point.objective),
-        "bound": "-" if point is None else number(point.bound),
-        "gap": "-" if point is None or point.gap is None else f"{point.gap:.3%}",
-        "curve": sparkline(curve),
-    }
-    if view.heartbeat_age_s is not None:
-        rows["heartbeat"] = f"{view.heartbeat_age_s:.1f} s ago"
-    for name, text in rows.items():
-        table.add_row(name, text)
-    return table
+class _Screen:
+    """What a watcher knows, as a panel."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.phase = job.view.phase or ""
+        self.points: list[Incumbent] = []
+        self._began = time.monotonic()
+
+    def hear(self, event: Event) -> str | None:
+        """Take an event in; the line that tells it where there is no panel."""
+        match event.type:
+            case EventType.INCUMBENT:
+                point = Incumbent.model_validate(event.data)
+                if not self.points:
+                    self._began = time.monotonic() - point.elapsed_s
+                self.points.append(point)
+                gap = "" if point.gap is None else f"  gap {point.gap:.2%}"
+                found = f"  {point.source}" if point.source else ""
+                objective, bound = number(point.objective), number(point.bound)
+                return f"{point.elapsed_s:9.2f} s  incumbent {objective}  bound {bound}{gap}{found}"
+            case EventType.PHASE:
+                self.phase = str(event.data.get("phase", ""))
+                return f"{'':11}  {self.phase}"
+            case EventType.STATE:
+                state, attempt = event.data.get("state"), event.data.get("attempt")
+                return f"{'':11}  {state}" + (f", attempt {attempt}" if state == "RUNNING" and attempt != 1 else "")
+            case _:
+                return f"{'':11}  {event.data.get('message', '')}"
+
+    def panel(self) -> Group:
+        view, newest = self.job.view, self.points[-1] if self.points else None
+        elapsed = time.monotonic() - self._began if view.state is JobState.RUNNING else None
+        table = Table(show_header=False, box=None, padding=(0, 2))
+        gap = None if newest is None else newest.gap
+        objective, bound = ("-", "-") if newest is None else (number(newest.objective), number(newest.bound))
+        for left, right in (
+            (("state", view.state.value), ("phase", self.phase or "-")),
+            (("incumbent", objective), ("bound", bound)),
+            (("gap", "-" if gap is None else f"{gap:.2%}"), ("found by", (newest and newest.source) or "-")),
+            (("elapsed", "-" if elapsed is None else f"{elapsed:.0f} s of {view.budget.seconds:g} s"), self._pulse()),
+        ):
+            table.add_row(Text(left[0], style="dim"), left[1], Text(right[0], style="dim"), right[1])
+        until_s = max([elapsed or 0.0, *[p.elapsed_s for p in self.points], 1.0])
+        heading = Text(f"{view.kind}  {view.id}", style="bold")
+        return Group(heading, table, Text(plot(self.points, until_s=until_s)))
+
+    def _pulse(self) -> tuple[str, str]:
+        age = self.job.view.heartbeat_age_s
+        return ("heartbeat", "-" if age is None else f"{age:.1f} s ago")
 
 
 def watch(job: Job, console: Console) -> JobView:
     """Follow until the job ends. KeyboardInterrupt passes through: the caller says that the job goes on."""
-    phase, curve = job.view.phase or "", list[float]()
-    point: Incumbent | None = None
-    live = Live(console=console, refresh_per_second=8) if console.is_terminal else None
-    with live or console:
+    screen = _Screen(job)
+    if not console.is_terminal:
         for event in job.events():
-            if event.type is EventType.INCUMBENT:
-                point = Incumbent.model_validate(event.data)
-                curve += [] if point.objective is None else [point.objective]
-            elif event.type is EventType.PHASE:
-                phase = str(event.data.get("phase", ""))
-            if live is not None:
-                if event.type is not EventType.INCUMBENT:
-                    job.refresh()
-                live.update(_panel(job.view, point, phase, curve))
-            elif event.type is EventType.INCUMBENT and point is not None:
-                line = f"{point.elapsed_s:9.2f} s  incumbent {number(point.objective)}  bound {number(point.bound)}"
-                console.print(line, markup=False, highlight=False)
+            line = screen.hear(event)
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        return job.wait()
+    # Events come in a thread of their own, so that the clock and the heartbeat move while nothing is heard.
+    heard: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(job, heard), daemon=True).start()
+    with Live(screen.panel(), console=console, refresh_per_second=8) as live:
+        looked = 0.0
+        while True:
+            due = looked + 1.0
+            try:
+                item = heard.get(timeout=0.25)
+            except queue.Empty:
+                pass
             else:
-                console.print(f"{event.type.value}: {dict(event.data)}", markup=False, highlight=False)
+                if item is None:
+                    break
+                if isinstance(item, BaseException):
+                    raise item
+                screen.hear(item)
+                due = due if item.type is not EventType.STATE else 0.0
+            if time.monotonic() >= due:
+                job.refresh()
+                looked = time.monotonic()
+            live.update(screen.panel())
         view = job.wait()
-        if live is not None:
-            live.update(_panel(view, point, phase, curve))
+        live.update(screen.panel())
     return view
+
+
+def _listen(job: Job, heard: queue.SimpleQueue[Event | BaseException | None]) -> None:
+    try:
+        for event in job.events():
+            heard.put(event)
+    except BaseException as error:  # raised again where the panel is
+        heard.put(error)
+    heard.put(None)
 
 
 def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str, str]]:
@@ -76,8 +150,8 @@ def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str,
     ended = result.termination if result is not None else view.termination
     rows = [("job", f"{view.id} ({view.kind})"), ("state", view.state.value)]
     if ended is not None:
-        limit = f", limit: {ended.limit}" if ended.limit else ""
-        rows.append(("termination", f"{ended.reason}{limit} {ended.detail}".rstrip()))
+        limit = f" (limit: {ended.limit})" if ended.limit else ""
+        rows.append(("termination", f"{ended.reason}{limit}" + (f": {ended.detail}" if ended.detail else "")))
     if result is not None:
         checked = result.verification
         rows += [
@@ -85,7 +159,8 @@ def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str,
             ("bound", number(result.bound)),
             ("gap", "-" if result.gap is None else f"{result.gap:.4%}"),
             ("primal integral", number(result.primal_integral)),
-            ("verification", f"{checked.status} ({checked.method or 'no method'}) {checked.detail}".rstrip()),
+            ("verification", f"{checked.status}, {checked.method}" if checked.method else checked.status.value),
+            ("checked", checked.detail or "-"),
             ("exact objective", checked.objective_exact or "-"),
             ("max violation", number(checked.max_violation)),
             ("files", ", ".join(sorted(result.artifacts)) or "-"),
