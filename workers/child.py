@@ -45,7 +45,7 @@ def main(argv: list[str]) -> None:
     die_with_parent()  # also when it is paused, or its main thread never comes back from native code
     channel = _take_over_stdin()
     began = time.monotonic()
-    for name in filter(None, given.preload.split(",")):
+    for name in ("search.pipeline", *filter(None, given.preload.split(","))):
         # Preloading only saves time. What cannot be imported fails the jobs that need it, with its own message.
         with contextlib.suppress(Exception):
             importlib.import_module(name)

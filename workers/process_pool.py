@@ -242,6 +242,8 @@ class ProcessExecution:
         self._child.kill()
         await self._ended.wait()
         await self._child.end()
+        # asyncio lets go of a process once its output has ended.
+        await asyncio.wait({self._output}, timeout=LAST_WORDS_S)
         for task in self._background:
             task.cancel()
         self._child.writer.close()
@@ -404,5 +406,9 @@ async def _tail(child: ChildProcess) -> str:
 
 async def _discard(child: ChildProcess) -> None:
     await child.end()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LAST_WORDS_S):
+            while await _tail(child):  # asyncio lets go of a process once its output has ended
+                pass
     child.writer.close()
     await asyncio.to_thread(shutil.rmtree, child.workdir, ignore_errors=True)
