@@ -331,9 +331,9 @@ class AsyncClient:
                 async with self._http.stream("GET", sent.path, headers=dict(sent.headers), timeout=timeout) as answer:
                     if answer.is_success:
                         async for block in answer.aiter_bytes():
+                            began, attempt = time.monotonic(), 0  # alive, if only by a ping
                             for event in stream.feed(block):
                                 yield event
-                                began, attempt = time.monotonic(), 0  # it moves: the deadline starts anew
                             if stream.ended:
                                 return
                         failure = httpx2.RemoteProtocolError("the event stream broke off before its end")

@@ -329,9 +329,8 @@ class Client:
                 with self._http.stream("GET", sent.path, headers=dict(sent.headers), timeout=timeout) as answer:
                     if answer.is_success:
                         for block in answer.iter_bytes():
-                            for event in stream.feed(block):
-                                yield event
-                                began, attempt = time.monotonic(), 0  # it moves: the deadline starts anew
+                            began, attempt = time.monotonic(), 0  # alive, if only by a ping
+                            yield from stream.feed(block)
                             if stream.ended:
                                 return
                         failure = httpx2.RemoteProtocolError("the event stream broke off before its end")

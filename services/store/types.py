@@ -128,7 +128,9 @@ class Completion:
 
     verb: str  # lifecycle.Verb: succeed, fail, confirm_cancel or lose
     termination: Json
-    outcome: str  # for the attempt row: "result", "failed", "cancelled", "lost", "transient", "handed_back" (is not counted)
+    outcome: (
+        str  # for the attempt row: "result", "failed", "cancelled", "lost", "transient", "handed_back" (is not counted)
+    )
     result: Json | None = None
     best: Json | None = None
     artifacts: Sequence[str] = ()  # digests of produced files

@@ -139,6 +139,12 @@ def test_command_line_from_submit_to_report(server: Server, tmp_path: Path) -> N
     listed = run(server, "list", "--json")
     assert listed.returncode == 0
     assert json.loads(listed.stdout.splitlines()[0])
+    first = json.loads(listed.stdout.splitlines()[0])
+    rows = first if isinstance(first, list) else first.get("items", [first])
+    job_id = rows[0]["id"]
+    events = run(server, "watch", job_id, "--json")
+    assert json.loads(events.stdout.splitlines()[0])["seq"] == 1
+    assert json.loads(run(server, "open", "--json").stdout)["url"].startswith(server.url)
     opened = run(server, "open", "--print")
     assert opened.stdout.strip().startswith(f"{server.url}/login?ticket=")
 

@@ -182,9 +182,14 @@ def _submit_request(client: Client, request: dict[str, Any], *, key: str | None 
 
 
 @app.command()
-def watch(job_id: JobId) -> None:
-    """Follow a job; Ctrl-C detaches and does not cancel."""
+def watch(job_id: JobId, as_json: AsJson = False) -> None:
+    """Follow a job; Ctrl-C detaches and does not cancel. With --json, each event is a line on stdout."""
     with Client() as client:
+        if as_json:
+            job = client.job(job_id)
+            for event in job.events():
+                _out(event.model_dump(mode="json"))
+            raise typer.Exit(live.exit_code(job.wait()))
         raise typer.Exit(live.exit_code(_watch(client.job(job_id))))
 
 
@@ -312,11 +317,14 @@ def keys(
 @app.command("open")
 def open_page(
     print_only: Annotated[bool, typer.Option("--print", help="Print the URL; open no browser.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Open the web page, signed in by a link that works once."""
     with Client() as client:
         url = client.page_url()
-    if print_only or not webbrowser.open(url):
+    if as_json:
+        _out({"url": url})
+    elif print_only or not webbrowser.open(url):
         print(url)
 
 

@@ -57,6 +57,7 @@ class _Screen:
         self.phase = job.view.phase or ""
         self.points: list[Incumbent] = []
         self._began = time.monotonic()
+        self._elapsed_s: float | None = None  # stands still once the job has ended
 
     def hear(self, event: Event) -> str | None:
         """Take an event in; the line that tells it where there is no panel."""
@@ -81,7 +82,9 @@ class _Screen:
 
     def panel(self) -> Group:
         view, newest = self.job.view, self.points[-1] if self.points else None
-        elapsed = time.monotonic() - self._began if view.state is JobState.RUNNING else None
+        if view.state is JobState.RUNNING or self._elapsed_s is None:
+            self._elapsed_s = time.monotonic() - self._began if self.points else None
+        elapsed = self._elapsed_s
         table = Table(show_header=False, box=None, padding=(0, 2))
         gap = None if newest is None else newest.gap
         objective, bound = ("-", "-") if newest is None else (number(newest.objective), number(newest.bound))
@@ -163,6 +166,7 @@ def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str,
             ("checked", checked.detail or "-"),
             ("exact objective", checked.objective_exact or "-"),
             ("max violation", number(checked.max_violation)),
+            ("timings", ", ".join(f"{name} {seconds:.2f} s" for name, seconds in result.timings_s.items()) or "-"),
             ("files", ", ".join(sorted(result.artifacts)) or "-"),
             ("seed", str(result.seed)),
         ]
