@@ -29,6 +29,7 @@ from workers.types import Executor, Limits
 
 log = structlog.get_logger("trimtab.dispatcher")
 GARBAGE_EVERY_S = 300.0
+STOP_GRACE_S = 10.0
 CLAIM_POLL_S = 0.5  # when no wake-up comes: jobs of other processes, and retries that become due
 
 
@@ -59,7 +60,8 @@ class Dispatcher:
             executor=executor,
             blobs=blobs,
             bus=bus,
-            limits=Limits(memory_bytes=settings.job_memory_bytes),
+            # Reading and checking a large model exactly takes a second or two after `stop`; only a deaf run is to be killed.
+            limits=Limits(memory_bytes=settings.job_memory_bytes, grace_s=STOP_GRACE_S),
             lease_s=settings.lease_s,
             heartbeat_s=settings.heartbeat_s,
             signal_poll_s=settings.heartbeat_s if store.dialect != "postgresql" else min(1.0, settings.heartbeat_s),
