@@ -78,7 +78,8 @@ def _download() -> None:
 
 
 def _sdist(scratch: Path) -> Path:
-    """Download by pip, which knows the index and its settings. Nothing of the package is run: no build, no metadata."""
+    """Download by pip, which knows the index and its settings. pip prepares the archive's metadata, so its build backend runs;
+    the archive itself is pinned by hash."""
     print(f"fetching the source distribution of {PACKAGE} {VERSION} …", file=sys.stderr, flush=True)
     requirements = scratch / "requirements.txt"
     requirements.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{SHA256}\n")
