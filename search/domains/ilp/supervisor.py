@@ -119,8 +119,8 @@ def _watch(
         for name, process in processes.items():
             for message in process.messages():
                 _hear(state, name, message, stop)
-        changed = _look(state, engine_place, engine, model)
-        changed = _look(state, lns_place, state.lns_source, model) or changed
+        changed = _look(state, engine_place, engine)
+        changed = _look(state, lns_place, state.lns_source) or changed
         if engine_place.bound > state.bound:
             state.bound, changed = engine_place.bound, True
         if changed:
@@ -165,7 +165,7 @@ def _hear(state: _State, name: str, message: Message, stop: StoppingCriterion) -
         state.started_from = float(message["started_from"])
 
 
-def _look(state: _State, place: Place, source: str, model: MilpModel) -> bool:
+def _look(state: _State, place: Place, source: str) -> bool:
     better = place.better_than(state.objective)
     if better is None:
         return False
