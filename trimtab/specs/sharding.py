@@ -1,0 +1,333 @@
+"""Kind `sharding`: embedding tables of a recommender placed on devices, whole or split by columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from trimtab.specs.common import ArtifactRef, Spec, WireModel, _storable
+
+MAX_TABLES = 10_000
+MAX_DEVICES = 4_096
+REUSE_BINS = 17
+MIN_SHARD_DIM = 4  # FBGEMM wants widths that are multiples of 4
+PLAN_FORMAT = "trimtab-sharding-plan/1"
+
+TableName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)]
+
+
+class Hardware(StrEnum):
+    """Profile of the simulated device; constants and sources in `cost_models/sharding/hardware.py`."""
+
+    V100 = "v100"
+    A100 = "a100"
+    H100 = "h100"
+
+
+class DataType(StrEnum):
+    """Type of a table's weights."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of one element."""
+        return 4 if self is DataType.FP32 else 2
+
+
+class Optimizer(StrEnum):
+    """Fused optimizer; decides the state kept beside the weights."""
+
+    SGD = "sgd"
+    ROWWISE_ADAGRAD = "rowwise_adagrad"
+    ADAGRAD = "adagrad"
+    ADAM = "adam"
+
+
+class ZipfAccess(WireModel):
+    """Look-ups follow a Zipf law over `active_rows` of the table's rows: p(rank) ~ rank^-alpha."""
+
+    type: Literal["zipf"] = "zipf"
+    alpha: Annotated[float, Field(ge=0, le=4)]
+    active_rows: Annotated[int, Field(ge=1, le=2**40)]
+
+
+class ReuseAccess(WireModel):
+    """Measured reuse in one batch: the share of the accessed rows by how often each was accessed."""
+
+    type: Literal["reuse"] = "reuse"
+    bins: Annotated[
+        tuple[Annotated[float, Field(ge=0, le=1)], ...],
+        Field(min_length=REUSE_BINS, max_length=REUSE_BINS, strict=False),
+    ]
+    """17 shares of the unique accessed rows, by access count: (0,1], (1,2], (2,4], ... (16384,32768], above; sum 1."""
+    batch: Annotated[int, Field(ge=1, le=2**30)] | None = None
+    """Samples in the measured batch; None: the job's global batch."""
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> ReuseAccess:
+        if abs((total := sum(self.bins)) - 1) > 0.02:
+            raise ValueError(
+                f"bins want to sum to 1 (shares of the unique rows); they sum to {total:.4g}; divide each by that"
+            )
+        return self
+
+
+class SampleAccess(WireModel):
+    """A sample of the indices looked up, in any order."""
+
+    type: Literal["sample"] = "sample"
+    indices: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=2**40)], ...], Field(min_length=1, max_length=200_000, strict=False)
+    ]
+
+
+Access = Annotated[ZipfAccess | ReuseAccess | SampleAccess, Field(discriminator="type")]
+
+
+class Table(WireModel):
+    """An embedding table."""
+
+    name: TableName
+    rows: Annotated[int, Field(ge=1, le=2**40)]
+    dim: Annotated[int, Field(ge=MIN_SHARD_DIM, le=65_536, multiple_of=MIN_SHARD_DIM)]
+    """Embedding width; a multiple of 4."""
+    pooling: Annotated[float, Field(gt=0, le=100_000)] = 1.0
+    """Mean look-ups per sample."""
+    dtype: DataType = DataType.FP32
+    access: Access | None = None
+    """How rows are accessed. None: an assumed Zipf law, told in the result."""
+
+
+class DeviceGroup(WireModel):
+    """Equal devices. Devices are numbered through the groups in their order: 0, 1, 2, ..."""
+
+    count: Annotated[int, Field(ge=1, le=MAX_DEVICES)]
+    memory_gib: Annotated[float, Field(gt=0, le=65_536)]
+    """Memory that tables may use on each device, GiB (2^30 bytes)."""
+    hardware: Hardware = Hardware.A100
+
+
+class Fabric(WireModel):
+    """What connects the devices. None takes the hardware profile's own figure."""
+
+    devices_per_node: Annotated[int, Field(ge=1, le=MAX_DEVICES)] | None = None
+    """None: all devices are in one node."""
+    intra_gb_s: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    """Bandwidth per device and direction inside a node, GB/s (10^9 bytes)."""
+    inter_gb_s: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    """Bandwidth per device and direction between nodes, GB/s."""
+
+
+class MemoryModel(StrEnum):
+    """What a shard is charged for."""
+
+    WEIGHTS = "weights"
+    """rows x width x bytes alone, as in the NeuroShard paper."""
+    TRAINING = "training"
+    """Weights, optimizer state, and the pooled output and its gradient for the global batch."""
+
+
+class Pin(WireModel):
+    """All shards of a table must be on one of these devices."""
+
+    table: TableName
+    devices: Annotated[
+        tuple[Annotated[int, Field(ge=0, lt=MAX_DEVICES)], ...],
+        Field(min_length=1, max_length=MAX_DEVICES, strict=False),
+    ]
+
+
+class PlanShard(WireModel):
+    """Columns [offset, offset + width) of a table on a device."""
+
+    table: TableName
+    offset: Annotated[int, Field(ge=0)]
+    width: Annotated[int, Field(ge=1)]
+    device: Annotated[int, Field(ge=0)]
+
+
+class Constraints(WireModel):
+    """What the plan must respect."""
+
+    pin: Annotated[tuple[Pin, ...], Field(max_length=MAX_TABLES, strict=False)] = ()
+    together: Annotated[
+        tuple[Annotated[tuple[TableName, ...], Field(min_length=2, max_length=MAX_TABLES, strict=False)], ...],
+        Field(max_length=MAX_TABLES, strict=False),
+    ] = ()
+    """Groups of tables that share one device; they are not split."""
+    no_split: Annotated[tuple[TableName, ...], Field(max_length=MAX_TABLES, strict=False)] = ()
+    min_shard_dim: Annotated[int, Field(ge=MIN_SHARD_DIM, le=65_536, multiple_of=MIN_SHARD_DIM)] = MIN_SHARD_DIM
+    """Narrowest column shard."""
+    current_plan: Annotated[tuple[PlanShard, ...], Field(max_length=100_000, strict=False)] = ()
+    """The plan in use: a starting point of the search, and what the diff is against."""
+    max_moved_gib: Annotated[float, Field(ge=0, le=1e9)] | None = None
+    """Most weights that may leave their device of `current_plan`, GiB."""
+
+
+class Method(StrEnum):
+    """Which search."""
+
+    TRIMTAB = "trimtab"
+    """Greedy grid, beam and local search over a certified model, re-scored on the oracle."""
+    NEUROSHARD = "neuroshard"
+    """The paper's algorithm and networks, as published."""
+
+
+class BeamOptions(WireModel):
+    """Parameters of NeuroShard's two searches; defaults are the paper's."""
+
+    levels: Annotated[int, Field(ge=0, le=64)] = 10
+    width: Annotated[int, Field(ge=1, le=64)] = 3
+    candidates: Annotated[int, Field(ge=1, le=256)] = 10
+    grid: Annotated[int, Field(ge=1, le=101)] = 11
+    """Values of the dim cap between 1.0 and 1.5 times the mean."""
+
+
+class ShardingSpec(Spec):
+    """Place embedding tables on devices, whole or split by columns, so that the slowest device is as fast as can be."""
+
+    KIND: ClassVar[str] = "sharding"
+    SUMMARY: ClassVar[str] = "Embedding tables placed on devices, as a TorchRec plan, with a certificate."
+
+    tables: Annotated[tuple[Table, ...], Field(max_length=MAX_TABLES, strict=False)] = ()
+    """The tables inline; or give `tables_file`."""
+    tables_file: ArtifactRef | None = None
+    """Uploaded .csv or .json list of tables.
+
+    Columns: name, rows, dim, and optionally pooling, dtype, alpha, active_rows, bin_0 ... bin_16.
+    """
+    devices: Annotated[tuple[DeviceGroup, ...], Field(min_length=1, max_length=256, strict=False)]
+    fabric: Fabric = Field(default_factory=Fabric)
+    global_batch: Annotated[int, Field(ge=1, le=2**26)] = 65_536
+    """Samples in one step over all devices."""
+    optimizer: Optimizer = Optimizer.ROWWISE_ADAGRAD
+    memory_model: MemoryModel = MemoryModel.TRAINING
+    constraints: Constraints = Field(default_factory=Constraints)
+    method: Method = Method.TRIMTAB
+    beam: BeamOptions = Field(default_factory=BeamOptions)
+    what_if: Annotated[tuple[Annotated[int, Field(ge=1, le=MAX_DEVICES)], ...], Field(max_length=16, strict=False)] = ()
+    """Also plan for these numbers of devices (of the first group's sort) and tell each cost."""
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> ShardingSpec:
+        if bool(self.tables) == (self.tables_file is not None):
+            came = "both" if self.tables else "neither"
+            raise ValueError(f"wants exactly one of `tables` and `tables_file`; {came} came")
+        if (count := sum(g.count for g in self.devices)) > MAX_DEVICES:
+            raise ValueError(f"devices: at most {MAX_DEVICES} in all; {count} came")
+        if (per_node := self.fabric.devices_per_node) is not None and count % per_node:
+            raise ValueError(
+                f"fabric.devices_per_node: {per_node} does not divide the {count} devices; give whole nodes"
+            )
+        if self.constraints.max_moved_gib is not None and not self.constraints.current_plan:
+            raise ValueError(
+                "constraints.max_moved_gib bounds what leaves `current_plan`, and none came; give it or drop the bound"
+            )
+        if self.tables:
+            check_tables(self.tables)
+            self.check_constraints(self.tables)
+        return self
+
+    @property
+    def device_count(self) -> int:
+        """Devices of all groups."""
+        return sum(group.count for group in self.devices)
+
+    def check_constraints(self, tables: Iterable[Table]) -> None:
+        """Raise ValueError when a constraint names what is not there or contradicts another."""
+        by_name = {t.name: t for t in tables}
+        rules = self.constraints
+        named = [("pin", p.table) for p in rules.pin] + [("no_split", n) for n in rules.no_split]
+        named += [("together", n) for group in rules.together for n in group]
+        named += [("current_plan", s.table) for s in rules.current_plan]
+        for field, name in named:
+            if name not in by_name:
+                raise ValueError(
+                    f"constraints.{field}: there is no table {name!r}; name one of the {len(by_name)} tables"
+                )
+        if twice := [n for n, c in Counter(p.table for p in rules.pin).items() if c > 1]:
+            raise ValueError(
+                f"constraints.pin: table {twice[0]!r} is pinned twice; give one entry with all its devices"
+            )
+        for pin in rules.pin:
+            if (worst := max(pin.devices)) >= self.device_count:
+                raise ValueError(
+                    f"constraints.pin: table {pin.table!r} to device {worst}, but devices are 0 .. {self.device_count - 1}"
+                )
+        if twice := [n for n, c in Counter(n for g in rules.together for n in g).items() if c > 1]:
+            raise ValueError(f"constraints.together: table {twice[0]!r} is named twice; join its groups into one")
+        pins = {p.table: set(p.devices) for p in rules.pin}
+        for group in rules.together:
+            allowed = [pins[n] for n in group if n in pins]
+            if allowed and not set.intersection(*allowed):
+                raise ValueError(
+                    f"constraints.together and constraints.pin contradict: tables {', '.join(map(repr, group))} must share one "
+                    "device, but their pins have none in common; drop one of the two"
+                )
+        covered: Counter[str] = Counter()
+        for shard in rules.current_plan:
+            covered[shard.table] += shard.width
+            if shard.device >= self.device_count:
+                raise ValueError(
+                    f"constraints.current_plan: table {shard.table!r} is on device {shard.device}, "
+                    f"but devices are 0 .. {self.device_count - 1}"
+                )
+        for name, columns in covered.items():
+            if columns != by_name[name].dim:
+                raise ValueError(
+                    f"constraints.current_plan: shards of table {name!r} have {columns} columns, the table {by_name[name].dim}"
+                )
+
+    @classmethod
+    def from_file(cls, path: str, **options: Any) -> ShardingSpec:
+        """A spec whose tables are in a .csv or .json file on this machine; the client uploads it on submit."""
+        from trimtab.files import LocalFile  # the server's side of this model has no use for it
+
+        return cls(tables_file=LocalFile.of(path), **options)
+
+    def artifacts(self) -> dict[str, ArtifactRef]:
+        """The list of tables, when it was uploaded."""
+        return {} if self.tables_file is None else {"tables_file": self.tables_file}
+
+
+def check_tables(tables: Iterable[Table]) -> None:
+    """Raise ValueError when two tables have one name."""
+    if twice := [n for n, c in Counter(t.name for t in tables).items() if c > 1]:
+        shown = ", ".join(map(repr, twice[:5]))
+        raise ValueError(
+            f"tables: {len(twice)} names come more than once ({shown}); names tell tables apart, make them unique"
+        )
+
+
+class DeviceLoad(WireModel):
+    """What a plan puts on one device, by the oracle."""
+
+    device: int
+    compute_ms: float
+    forward_ms: float
+    """Forward all-to-all, waiting for the slowest device included."""
+    backward_ms: float
+    memory_bytes: int
+    memory_limit_bytes: int
+    dim: int
+    """Sum of the widths of its shards."""
+    shards: int
+
+
+class ShardingPlan(WireModel):
+    """A plan as the file `plan.json` has it."""
+
+    format: Literal["trimtab-sharding-plan/1"] = PLAN_FORMAT  # type: ignore[assignment]
+    cost_ms: float
+    """Slowest device's compute and communication of one step, by the oracle, milliseconds."""
+    global_batch: int
+    devices: tuple[DeviceLoad, ...] = Field(strict=False)
+    devices_per_node: int
+    shards: tuple[PlanShard, ...] = Field(strict=False)
+    tables: tuple[Table, ...] = Field(strict=False)
