@@ -1,0 +1,1 @@
+"""What a set of embedding tables costs on a device, and what their exchange costs between devices."""

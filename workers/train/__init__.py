@@ -1,0 +1,1 @@
+"""One entry point per trained thing: `python -m workers.train WHAT`. Resumable; seeds and data hash in the manifest."""

@@ -1,0 +1,61 @@
+"""`python -m workers.train sharding paper-compute|paper-exchange|compute|exchange [options]`. Resumable."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from cost_models.weights import FOLDER
+from trimtab.specs.sharding import Hardware
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train what is named; progress goes to standard error."""
+    parser = argparse.ArgumentParser(prog="python -m workers.train", description=__doc__)
+    areas = parser.add_subparsers(dest="area", required=True)
+    sharding = areas.add_parser("sharding", help="cost models of embedding sharding")
+    sharding.add_argument("what", choices=["paper-compute", "paper-exchange", "compute", "exchange"])
+    sharding.add_argument("--hardware", type=Hardware, choices=list(Hardware), default=Hardware.A100)
+    sharding.add_argument("--devices", type=int, default=4, help="device count of a paper-exchange net")
+    sharding.add_argument("--member", type=int, default=0, help="which member of the ensemble")
+    sharding.add_argument("--samples", type=int, default=100_000, help="sets per hardware profile")
+    sharding.add_argument("--epochs", type=int, default=100)
+    sharding.add_argument("--seed", type=int, default=0)
+    sharding.add_argument("--threads", type=int, default=1)
+    sharding.add_argument("--work", type=Path, default=Path("bench-results/train"), help="checkpoints, to resume from")
+    sharding.add_argument("--out", type=Path, default=FOLDER, help="where the weights go")
+    given = parser.parse_args(argv)
+
+    import torch  # only here: `--help` needs none
+
+    from workers.train.sharding import compute, exchange
+
+    torch.set_num_threads(given.threads)
+
+    def say(text: str) -> None:
+        sys.stderr.write(f"{given.what}: {text}\n")
+        sys.stderr.flush()
+
+    common = {
+        "samples": given.samples,
+        "epochs": given.epochs,
+        "seed": given.seed,
+        "work": given.work,
+        "out": given.out,
+        "say": say,
+    }
+    match given.what:
+        case "paper-compute":
+            compute.paper_compute(given.hardware, **common)
+        case "compute":
+            compute.conditioned_compute(member=given.member, **common)
+        case "paper-exchange":
+            exchange.paper_exchange(given.hardware, given.devices, **common)
+        case "exchange":
+            exchange.conditioned_exchange(**common)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

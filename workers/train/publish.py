@@ -1,0 +1,50 @@
+"""Write trained weights and their row in the manifest."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
+
+from cost_models.weights import manifest
+
+LICENCE = "Apache-2.0"
+
+
+def publish(name: str, arrays: Mapping[str, np.ndarray], *, folder: Path, command: str, data: str, metric: str) -> None:
+    """`<name>.safetensors` and its row: hash, command that made it, hash of its data, metric on held-out data."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = save({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())})
+    _replace(folder / f"{name}.safetensors", content)
+    rows = manifest(folder)
+    rows[name] = {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "command": command,
+        "data_sha256": data,
+        "metric": metric,
+        "licence": LICENCE,
+        "date": datetime.date.today().isoformat(),
+        "bytes": len(content),
+    }
+    lines = ["# Written by workers/train. The loader refuses a file that is not here or whose hash differs."]
+    for key in sorted(rows):
+        lines += ["", f'["{key}"]'] + [f"{field} = {_toml(value)}" for field, value in rows[key].items()]
+    _replace(folder / "MANIFEST.toml", ("\n".join(lines) + "\n").encode())
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, int):
+        return str(value)
+    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def _replace(path: Path, content: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    os.replace(part, path)

@@ -1,0 +1,1 @@
+"""Training of the sharding cost models; `python -m workers.train sharding --help`."""

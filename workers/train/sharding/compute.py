@@ -1,0 +1,78 @@
+"""Train the computation models: the paper's for one profile, ours for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cost_models.sharding.features import PHYSICAL_FEATURES, Physical
+from trimtab.specs.sharding import Hardware
+from workers.train.publish import publish
+from workers.train.sharding.data import Sets, conditioned_sets, paper_sets
+from workers.train.sharding.fit import Recipe, SetBatches, evaluate, fit, split
+from workers.train.sharding.models import ConvexCompute, PaperCompute
+
+Say = Callable[[str], object]
+
+
+def paper_compute(hardware: Hardware, *, samples: int, epochs: int, seed: int, work: Path, out: Path, say: Say) -> None:
+    """NeuroShard's compute net for one profile."""
+    sets = paper_sets(hardware, samples, seed)
+    mean, std = sets.features.mean(0), sets.features.std(0) + 1e-6
+    torch.manual_seed(seed)
+    model = PaperCompute(mean, std)
+    batches = SetBatches(sets)
+    name = f"neuroshard-compute-{hardware.value}"
+    best = fit(
+        model,
+        batches.predict,
+        batches.cost,
+        Recipe(epochs=epochs, seed=seed),
+        state=work / f"{name}-{samples}.safetensors",
+        say=say,
+    )
+    publish(
+        name,
+        {k: v.numpy() for k, v in best.items()},
+        folder=out,
+        command=f"python -m workers.train sharding paper-compute --hardware {hardware.value} --samples {samples} --epochs {epochs} --seed {seed}",
+        data=sets.digest(),
+        metric=_held_out(model, batches, sets, seed),
+    )
+
+
+def conditioned_compute(*, samples: int, epochs: int, seed: int, member: int, work: Path, out: Path, say: Say) -> None:
+    """Ours, one member of the ensemble. Members share the data and differ in their start and order."""
+    say("drawing and pricing the training sets …")
+    sets = conditioned_sets(samples, seed)
+    mean, std = sets.features.mean(0), sets.features.std(0) + 1e-6
+    scale = np.ones(PHYSICAL_FEATURES)
+    scale[[Physical.FOOTPRINT, Physical.WARPS, Physical.ROWS, Physical.ONE]] = (4.0, 16.0, 4.0, 8.0)
+    torch.manual_seed(seed + 1000 * member)
+    model = ConvexCompute(mean, std, scale, sets.condition.mean(0))
+    batches = SetBatches(sets)
+    name = f"trimtab-compute-{member}"
+    recipe = Recipe(
+        epochs=epochs, batch=1024, learning_rate=2e-3, cosine=True, relative=True, seed=seed + 1000 * member
+    )
+    best = fit(model, batches.predict, batches.cost, recipe, state=work / f"{name}-{samples}.safetensors", say=say)
+    publish(
+        name,
+        {k: v.numpy() for k, v in best.items()},
+        folder=out,
+        command=f"python -m workers.train sharding compute --samples {samples} --epochs {epochs} --seed {seed} --member {member}",
+        data=sets.digest(),
+        metric=_held_out(model, batches, sets, recipe.seed),
+    )
+
+
+def _held_out(model: torch.nn.Module, batches: SetBatches, sets: Sets, seed: int) -> str:
+    _, _, test = split(len(sets), seed)
+    found = evaluate(model, batches.predict, test).numpy()
+    error = np.abs(found / sets.cost_ms[test] - 1)
+    return f"MAPE {error.mean():.2%}, 95th percentile {np.quantile(error, 0.95):.2%} on {len(test)} held-out sets"
+
+

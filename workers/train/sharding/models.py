@@ -1,0 +1,92 @@
+"""The nets as torch modules, for training. `cost_models.sharding.nets` evaluates the same weights in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cost_models.sharding.features import MAGNITUDE, PHYSICAL_FEATURES
+from cost_models.sharding.hardware import CONDITIONS
+
+LEARNED = 24
+HIDDEN = 96
+JOINTS = 48
+
+
+class PaperCompute(nn.Module):
+    """NeuroShard's computation model (MLSys 2023): 20 → 128 → 32 with ReLU, sum over tables, 32 → 64 → 1.
+
+    Shapes: x (M, 20) features of all shards; owner (M,) the set of each; returns (N,) milliseconds.
+    """
+
+    def __init__(self, mean: np.ndarray, std: np.ndarray) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
+        self.table = nn.Sequential(nn.Linear(len(mean), 128), nn.ReLU(), nn.Linear(128, 32), nn.ReLU())
+        self.head = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 1))
+
+    def forward(self, x: Tensor, owner: Tensor, sets: int) -> Tensor:
+        """Cost of each set."""
+        embedded = self.table((x - self.mean) / self.std)  # (M, 32)
+        pooled = torch.zeros(sets, embedded.shape[1]).index_add_(0, owner, embedded)  # (N, 32)
+        return self.head(pooled)[:, 0]
+
+
+class PaperExchange(nn.Module):
+    """NeuroShard's communication model of one device count: in → 128 → 64 → 32 → 16 → D."""
+
+    def __init__(self, mean: np.ndarray, std: np.ndarray, devices: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
+        sizes = [len(mean), 128, 64, 32, 16, devices]
+        layers: list[nn.Module] = []
+        for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            layers += [nn.Linear(a, b)] + ([nn.ReLU()] if i < 4 else [])
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in) → (N, D)"""
+        return self.layers((x - self.mean) / self.std)
+
+
+class ConvexCompute(nn.Module):
+    """Ours: see `cost_models.sharding.nets.ConvexComputeNet`. Convex in the pooled embedding for any fixed hardware.
+
+    Shapes: x (M, F), physical (M, P), owner (M,), condition (N, CONDITIONS); returns (N,) milliseconds.
+    """
+
+    def __init__(self, mean: np.ndarray, std: np.ndarray, scale: np.ndarray, condition_mean: np.ndarray) -> None:
+        super().__init__()
+        width = PHYSICAL_FEATURES + LEARNED
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
+        self.register_buffer("scale", torch.tensor(np.concatenate([scale, np.ones(LEARNED)]), dtype=torch.float32))
+        self.register_buffer("condition_mean", torch.tensor(condition_mean, dtype=torch.float32))
+        self.table = nn.Sequential(nn.Linear(len(mean), HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, LEARNED))
+        self.inner = nn.Linear(width, JOINTS)
+        self.condition = nn.Parameter(torch.randn(JOINTS, CONDITIONS) * 0.1)
+        self.out_raw = nn.Parameter(torch.full((JOINTS,), -3.0))
+        skip = torch.zeros(width)
+        # Start near what the parts add up to; training finds the rest.
+        for column in MAGNITUDE:
+            skip[column] = 1.0
+        self.skip = nn.Parameter(skip)
+        self.bias_raw = nn.Parameter(torch.tensor([-3.0]))
+        nn.init.normal_(self.table[2].weight, std=0.01)
+        nn.init.zeros_(self.table[2].bias)
+
+    def forward(self, x: Tensor, physical: Tensor, owner: Tensor, condition: Tensor) -> Tensor:
+        """Cost of each set."""
+        learned = self.table(torch.clamp((x - self.mean) / self.std, -6.0, 6.0))  # (M, LEARNED)
+        size = physical[:, list(MAGNITUDE)].sum(1, keepdim=True)  # (M, 1)
+        z = torch.cat([physical, size * learned], dim=1) / self.scale  # (M, K)
+        pooled = torch.zeros(len(condition), z.shape[1]).index_add_(0, owner, z)  # (N, K)
+        joints = torch.relu(self.inner(pooled) + (condition - self.condition_mean) @ self.condition.T)  # (N, J)
+        positive = nn.functional.softplus
+        return positive(self.bias_raw) + pooled @ self.skip + joints @ positive(self.out_raw)
+
+
+__all__ = ["ConvexCompute", "PaperCompute", "PaperExchange"]
