@@ -95,6 +95,7 @@ def run(
             timings_s=clock.timings_s,
             seed=seed,
             versions=_versions(packages),
+            weights=dict(outcome.weights),
         ),
         produced=tuple(produced),
     )

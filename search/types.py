@@ -52,6 +52,7 @@ class SearchOutcome:
     bound: float | None
     sense: str = "minimize"
     summary: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, str] = field(default_factory=dict)  # sha256 of each weights file used
 
 
 OnIncumbent = Callable[[Incumbent], None]

@@ -162,3 +162,40 @@ class ConvexComputeNet:
 
 def _softplus(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.logaddexp(0.0, x))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvexExchangeNet:
+    """Ours: an all-to-all of any number of devices, convex and non-decreasing in the bytes of each level.
+
+    time = latency(W, g) + max_j (near_j * near + far_j * far), with `near` and `far` the milliseconds the slowest
+    device needs at the rated bandwidth inside and between nodes. Invariant under renaming devices within a node.
+    """
+
+    latency: tuple[Dense, Dense]
+    slopes: np.ndarray  # (J, 2) >= 0
+
+    @classmethod
+    def of(cls, weights: Weights) -> ConvexExchangeNet:
+        """From the arrays of a weights file."""
+        return cls(
+            latency=(_dense(weights, "latency.0"), _dense(weights, "latency.2")),
+            slopes=_softplus(weights["slopes_raw"].astype(float)),
+        )
+
+    def latency_ms(self, ranks: int, per_node: int) -> float:
+        """Milliseconds of an exchange of nothing."""
+        if ranks == 1:
+            return 0.0
+        x = exchange_condition(ranks, per_node)
+        return float(np.exp(self.latency[1](np.tanh(self.latency[0](x)))[0]))
+
+    def cost(self, near_ms: np.ndarray, far_ms: np.ndarray, *, ranks: int, per_node: int) -> np.ndarray:
+        """Milliseconds of the exchange.  (...), (...) → (...)"""
+        forms = near_ms[..., None] * self.slopes[:, 0] + far_ms[..., None] * self.slopes[:, 1]
+        return np.asarray(self.latency_ms(ranks, per_node) + forms.max(-1))
+
+
+def exchange_condition(ranks: int, per_node: int) -> np.ndarray:
+    """What the latency depends on.  # (2,)"""
+    return np.array([np.log2(ranks), np.log2(ranks / per_node)])

@@ -166,17 +166,23 @@ def all_to_all_ms(dims: np.ndarray, batch: int, fabric: FabricModel) -> np.ndarr
     Rank r holds `dims[r]` columns for the whole batch and sends each peer its share of the samples; the two levels
     work at once and the slowest rank of the slower level decides. The backward exchange is the transpose: equal time.
     """
-    ranks, per_node = fabric.ranks, fabric.per_node
-    if ranks == 1:
+    if fabric.ranks == 1:
         return np.zeros(dims.shape[:-1])
+    near, far = transfer_ms(dims, batch, fabric)
+    return np.asarray(1e3 * fabric.latency_s + np.maximum(near, far))
+
+
+def transfer_ms(dims: np.ndarray, batch: int, fabric: FabricModel) -> tuple[np.ndarray, np.ndarray]:
+    """Milliseconds the slowest rank needs inside and between nodes, at full bandwidth.  (..., W) → (...), (...)"""
+    ranks, per_node = fabric.ranks, fabric.per_node
     bytes_per_peer = batch * OUTPUT_BYTES / ranks
     nodes = dims.reshape(*dims.shape[:-1], ranks // per_node, per_node)
     node_sum = np.repeat(nodes.sum(-1), per_node, axis=-1)
     everything = dims.sum(-1, keepdims=True)
     near = np.maximum((per_node - 1) * dims, node_sum - dims) * bytes_per_peer
     far = np.maximum((ranks - per_node) * dims, everything - node_sum) * bytes_per_peer
-    slowest = np.maximum((near / fabric.intra_bytes_s).max(-1), (far / fabric.inter_bytes_s).max(-1))
-    return np.asarray(1e3 * (fabric.latency_s + slowest))
+    slowest_near = (near / fabric.intra_bytes_s).max(-1)
+    return np.asarray(1e3 * slowest_near), np.asarray(1e3 * (far / fabric.inter_bytes_s).max(-1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,5 +74,3 @@ def _held_out(model: torch.nn.Module, batches: SetBatches, sets: Sets, seed: int
     found = evaluate(model, batches.predict, test).numpy()
     error = np.abs(found / sets.cost_ms[test] - 1)
     return f"MAPE {error.mean():.2%}, 95th percentile {np.quantile(error, 0.95):.2%} on {len(test)} held-out sets"
-
-

@@ -89,4 +89,23 @@ class ConvexCompute(nn.Module):
         return positive(self.bias_raw) + pooled @ self.skip + joints @ positive(self.out_raw)
 
 
-__all__ = ["ConvexCompute", "PaperCompute", "PaperExchange"]
+class ConvexExchange(nn.Module):
+    """Ours: see `cost_models.sharding.nets.ConvexExchangeNet`.
+
+    Shapes: x (N, 4) = near ms, far ms, log2 W, log2 nodes; returns (N, 1) milliseconds.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latency = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1))
+        nn.init.constant_(self.latency[2].bias, -3.0)  # e^-3 ms: a few launches
+        # Two pieces begin at one level each, two in between: from equal starts all pieces would learn the same form.
+        self.slopes_raw = nn.Parameter(torch.tensor([[0.5, -4.0], [-4.0, 0.5], [-0.5, -2.0], [-2.0, -0.5]]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Milliseconds of each exchange."""
+        slopes = nn.functional.softplus(self.slopes_raw)
+        return torch.exp(self.latency(x[:, 2:])) + (x[:, :2] @ slopes.T).max(1, keepdim=True).values
+
+
+__all__ = ["ConvexCompute", "ConvexExchange", "PaperCompute", "PaperExchange"]

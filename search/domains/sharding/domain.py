@@ -1,0 +1,294 @@
+"""Kind `sharding`: read the tables, search with the learned model, let the oracle choose, prove how good it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cost_models.sharding.problem import TableArrays
+from search.domains.sharding.certificate import Certificate, prove
+from search.domains.sharding.infeasible import prove_infeasible
+from search.domains.sharding.local_search import Limits
+from search.domains.sharding.models import Models
+from search.domains.sharding.neuroshard import PAPER_BATCH, PAPER_DEVICES, neuroshard
+from search.domains.sharding.placement import Plan, plan_cost
+from search.domains.sharding.plan_cost import PlanModel, certified_model
+from search.domains.sharding.planner import Effort, Found, search_plan
+from search.domains.sharding.problem import GIB, Setup, ShardingProblem, parse, set_up, to_shards
+from search.domains.sharding.produce import produce
+from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.verify import verify_plan
+from search.stop import StoppingCriterion
+from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
+from trimtab.results import Incumbent, Reason, Termination, Verification
+from trimtab.specs.sharding import MAX_DEVICES, DeviceGroup, Method, PlanShard, ShardingSpec
+
+_VERIFY_SHARE = 0.05  # of the time left when the search begins, kept for the check
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardingSolution:
+    """What the search claims."""
+
+    shards: tuple[PlanShard, ...]
+    cost_ms: float  # by the oracle
+
+
+class ShardingDomain:
+    """Models come from outside; `build` gives the shipped ones."""
+
+    packages = ("scipy", "safetensors")
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    def parse(self, spec: ShardingSpec, inputs: Mapping[str, Path], workdir: Path) -> ShardingProblem:
+        """Raises InvalidInput."""
+        problem = parse(spec, inputs)
+        if spec.method is Method.NEUROSHARD:
+            _check_paper_mode(spec)
+        return problem
+
+    def encode(self, problem: ShardingProblem) -> Setup:
+        """Reuse of every table in a batch, the ways each can be split, the devices."""
+        spec = problem.spec
+        arrays = TableArrays.of(problem.tables, batch=spec.global_batch, optimizer=spec.optimizer)
+        return set_up(problem, arrays, spec)
+
+    def search(
+        self,
+        problem: ShardingProblem,
+        encoding: Setup,
+        stop: StoppingCriterion,
+        rng: np.random.Generator,
+        on_incumbent: OnIncumbent,
+    ) -> SearchOutcome:
+        """The plan, its certificate, and what other numbers of devices would cost."""
+        began = time.monotonic()
+        ends = _ends(stop)
+        if (proof := prove_infeasible(encoding)) is not None:
+            return SearchOutcome(
+                termination=Termination(reason=Reason.INFEASIBLE, detail=proof.argument),
+                solution=None,
+                objective=None,
+                bound=None,
+                summary={"missing_gib": proof.missing_bytes / GIB, "tables": list(proof.tables)},
+            )
+        model = self._certified(encoding)
+        oracle = _oracle(encoding)
+
+        def tell(plan: Plan, cost: float, source: str) -> None:
+            on_incumbent(Incumbent(elapsed_s=0.0, objective=cost, source=source))
+
+        if problem.spec.method is Method.NEUROSHARD:
+            found = self._as_published(problem.spec, encoding, model, oracle, ends, tell)
+        else:
+            found = _search(problem.spec, encoding, model, oracle, rng, ends, tell)
+        if found is None:
+            return _nothing_found(stop)
+        certificate = prove(encoding.items, model, encoding.capacity, found.plan.option, stop=ends)
+        summary = _summary(problem, encoding, found, certificate, time.monotonic() - began)
+        summary["interval_ms"] = self._models.interval(found.model_ms)
+        if problem.spec.what_if:
+            summary["what_if"] = self._what_if(problem, encoding.arrays, rng, ends)
+        return SearchOutcome(
+            termination=_termination(stop, found, certificate),
+            solution=ShardingSolution(shards=to_shards(encoding, found.plan), cost_ms=found.oracle_ms),
+            objective=found.oracle_ms,
+            bound=None,  # the certificate bounds the model's cost, which is another number: see the summary
+            summary=summary,
+            weights=self._models.digests,
+        )
+
+    def verify(self, problem: ShardingProblem, solution: ShardingSolution) -> Verification:
+        """By counting, and by the oracle from the plan's own rows."""
+        return verify_plan(problem, solution.shards, solution.cost_ms)
+
+    def produce(self, problem: ShardingProblem, solution: ShardingSolution, workdir: Path) -> list[Produced]:
+        """plan.json, plan.svg, and the difference from the current plan."""
+        return produce(problem, solution.shards, solution.cost_ms, workdir)
+
+    def _certified(self, setup: Setup) -> PlanModel:
+        models = self._models
+        return certified_model(setup.items, setup.arrays, setup.profiles, setup.fabric, models.compute, models.exchange)
+
+    def _as_published(
+        self,
+        spec: ShardingSpec,
+        setup: Setup,
+        model: PlanModel,
+        oracle: Oracle,
+        ends: Callable[[], bool],
+        tell: Callable[[Plan, float, str], object],
+    ) -> Found | None:
+        paper = self._models.paper(setup.items, setup.arrays, spec.devices[0].hardware, spec.device_count)
+        found = neuroshard(
+            setup.items,
+            paper,
+            setup.capacity,
+            spec.beam,
+            stop=ends,
+            on_best=lambda p, c: tell(p, oracle.cost(p), p.source),
+        )
+        if found.best is None:
+            return None
+        mine = plan_cost(setup.items, model, found.best)
+        cost = oracle.cost(found.best)
+        return Found(
+            plan=found.best, model_ms=mine, model_best_ms=mine, oracle_ms=cost, priced=found.graded, steps=0, kicks=0
+        )
+
+    def _what_if(
+        self, problem: ShardingProblem, arrays: TableArrays, rng: np.random.Generator, ends: Callable[[], bool]
+    ) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for count in problem.spec.what_if:
+            spec = _with_devices(problem.spec, count)
+            if isinstance(spec, str):
+                rows.append({"devices": count, "cost_ms": None, "note": spec})
+                continue
+            setup = set_up(problem, arrays, spec)
+            if (proof := prove_infeasible(setup)) is not None:
+                rows.append({"devices": count, "cost_ms": None, "note": proof.argument})
+                continue
+            model = self._certified(setup)
+            found = _search(spec, setup, model, _oracle(setup), rng, ends, lambda plan, cost, source: None)
+            if found is None:
+                rows.append({"devices": count, "cost_ms": None, "note": "no plan found in the time left"})
+                continue
+            bound = prove(setup.items, model, setup.capacity, found.plan.option, stop=ends).lower_bound_ms
+            rows.append({"devices": count, "cost_ms": found.oracle_ms, "gap": _gap(found.model_ms, bound), "note": ""})
+        return rows
+
+
+def _search(
+    spec: ShardingSpec,
+    setup: Setup,
+    model: PlanModel,
+    oracle: Oracle,
+    rng: np.random.Generator,
+    ends: Callable[[], bool],
+    tell: Callable[[Plan, float, str], object],
+) -> Found | None:
+    moved = spec.constraints.max_moved_gib
+    limits = Limits(
+        capacity=setup.capacity,
+        moved=np.inf if moved is None else moved * GIB,
+        home_device=setup.home_device,
+    )
+    return search_plan(
+        setup.items,
+        model,
+        oracle,
+        limits,
+        spec.beam,
+        rng,
+        current=setup.current,
+        stop=ends,
+        effort=Effort(kicks=spec.kicks),
+        on_better=tell,
+    )
+
+
+def _oracle(setup: Setup) -> Oracle:
+    return Oracle(items=setup.items, arrays=setup.arrays, profiles=setup.profiles, fabric=setup.fabric)
+
+
+def _ends(stop: StoppingCriterion) -> Callable[[], bool]:
+    keep = min(5.0, _VERIFY_SHARE * stop.remaining_s())
+    return lambda: stop(None) or stop.remaining_s() <= keep
+
+
+def _gap(cost: float, bound: float) -> float:
+    return max(0.0, 1 - bound / cost)
+
+
+def _termination(stop: StoppingCriterion, found: Found, certificate: Certificate) -> Termination:
+    gap = _gap(found.model_ms, certificate.lower_bound_ms)
+    detail = f"within {gap:.2%} of the best possible plan under the certified model"
+    if stop.limit is not None:
+        return Termination(reason=Reason.FEASIBLE, limit=stop.limit, detail=detail)
+    return Termination(reason=Reason.COMPLETED, detail=detail)
+
+
+def _nothing_found(stop: StoppingCriterion) -> SearchOutcome:
+    return SearchOutcome(
+        termination=Termination(
+            reason=Reason.NO_SOLUTION_FOUND,
+            limit=stop.limit,
+            detail="no plan that fits was found, and none was proved impossible; give more memory, allow narrower shards "
+            "(min_shard_dim), or relax pins and the bound on moved bytes",
+        ),
+        solution=None,
+        objective=None,
+        bound=None,
+    )
+
+
+def _summary(
+    problem: ShardingProblem, setup: Setup, found: Found, certificate: Certificate, seconds: float
+) -> dict[str, Any]:
+    spec = problem.spec
+    split = len(found.plan.option) - len(setup.items)
+    return {
+        "tables": len(problem.tables),
+        "tables_with_assumed_access": problem.assumed,
+        "devices": spec.device_count,
+        "shards": len(to_shards(setup, found.plan)),
+        "splits": split,
+        "found_by": found.plan.source,
+        "planning_s": seconds,
+        "oracle": f"simulated {', '.join(dict.fromkeys(p.name for p in setup.profiles))}",
+        "certificate": {
+            "model_ms": found.model_ms,
+            "model_best_ms": found.model_best_ms,
+            "lower_bound_ms": certificate.lower_bound_ms,
+            "gap": _gap(found.model_ms, certificate.lower_bound_ms),
+            "search_gap": _gap(found.model_best_ms, certificate.lower_bound_ms),
+            "method": certificate.method,
+            "multipliers": list(certificate.multipliers),
+        },
+        "baselines": [{"planner": name, "cost_ms": cost} for name, cost in found.baselines_ms.items()],
+        "search": {"oracle_evaluations": found.priced, "local_steps": found.steps, "kicks": found.kicks},
+    }
+
+
+def _with_devices(spec: ShardingSpec, count: int) -> ShardingSpec | str:
+    """The job on `count` devices of the first group's sort, or why that makes no sense."""
+    first = spec.devices[0]
+    per_node = spec.fabric.devices_per_node
+    if per_node is not None and count > per_node and count % per_node:
+        return f"{count} devices are not whole nodes of {per_node}"
+    rules = spec.constraints
+    if any(max(pin.devices) >= count for pin in rules.pin):
+        return f"a table is pinned to a device beyond {count - 1}"
+    fabric = spec.fabric
+    if per_node is not None and count < per_node:
+        fabric = fabric.model_copy(update={"devices_per_node": None})
+    group = DeviceGroup(count=min(count, MAX_DEVICES), memory_gib=first.memory_gib, hardware=first.hardware)
+    fresh = rules.model_copy(update={"current_plan": (), "max_moved_gib": None})
+    return spec.model_copy(update={"devices": (group,), "fabric": fabric, "constraints": fresh, "what_if": ()})
+
+
+def _check_paper_mode(spec: ShardingSpec) -> None:
+    rules = spec.constraints
+    wrong = {
+        f"devices: {spec.device_count}, wanted {' or '.join(map(str, PAPER_DEVICES))}": spec.device_count
+        not in PAPER_DEVICES,
+        "devices: several sorts, wanted one": len({g.hardware for g in spec.devices}) > 1,
+        f"global_batch: {spec.global_batch}, wanted {PAPER_BATCH}": spec.global_batch != PAPER_BATCH,
+        "fabric.devices_per_node: several nodes, wanted one": spec.fabric.devices_per_node
+        not in (None, spec.device_count),
+        "constraints: some, wanted none": bool(rules.pin or rules.together or rules.current_plan),
+    }
+    if faults := [text for text, bad in wrong.items() if bad]:
+        raise InvalidInput(
+            "method 'neuroshard' runs the published networks, which were trained for one setting: "
+            + "; ".join(faults)
+            + ". Change that, or use method 'trimtab'"
+        )

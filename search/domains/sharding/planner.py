@@ -1,0 +1,183 @@
+"""Our search from beginning to end: starts → beam → local search → kicks → the oracle's choice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from search.domains.sharding.beam import beam_search
+from search.domains.sharding.items import Items
+from search.domains.sharding.local_search import Limits, LocalSearch
+from search.domains.sharding.placement import Plan, fits, plan_cost
+from search.domains.sharding.plan_cost import PlanModel
+from search.domains.sharding.polish import polish
+from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.starts import baseline_plans, forced_splits, pack_with_splits
+from trimtab.specs.sharding import BeamOptions
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How much to try. The defaults end by themselves; a budget only ends them sooner."""
+
+    top: int = 8  # plans the oracle prices
+    starts: int = 4  # plans local search begins from
+    kicks: int = 12  # kicks in a row without a better plan before the search ends
+    beam_shards: int = 220  # larger problems go without the beam: local search splits what pays
+    polish: int = 400  # oracle evaluations spent on the best plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the search found."""
+
+    plan: Plan
+    model_ms: float
+    model_best_ms: float  # of the plan the model likes best: what the certificate's search gap is about
+    oracle_ms: float
+    priced: int  # plans and steps the oracle priced
+    steps: int  # local search steps taken
+    kicks: int
+    baselines_ms: dict[str, float | None] = field(default_factory=dict)  # by the oracle; None: did not fit
+
+
+def search_plan(
+    items: Items,
+    model: PlanModel,
+    oracle: Oracle,
+    limits: Limits,
+    beam: BeamOptions,
+    rng: np.random.Generator,
+    *,
+    current: Plan | None,
+    stop: Stop,
+    effort: Effort,
+    on_better: Callable[[Plan, float, str], object],
+) -> Found | None:
+    """The best plan by the oracle, never dearer than any baseline that fits; None when nothing fitted."""
+    pool = _Pool(items, model)
+    baselines: dict[str, float | None] = {}
+    moving = np.isfinite(limits.moved)  # then every plan must come from the current one
+    best_oracle = np.inf
+    priced = 0
+
+    def tell(plan: Plan, cost: float) -> None:
+        nonlocal best_oracle
+        if cost < best_oracle:
+            best_oracle = cost
+            on_better(plan, cost, plan.source)
+
+    if current is not None and fits(items, current, limits.capacity):
+        pool.add(current)
+        tell(current, oracle.cost(current))
+    if not moving:
+        for name, plan in baseline_plans(items, oracle.arrays, limits.capacity, rng):
+            baselines[name] = None
+            if plan is not None:
+                baselines[name] = oracle.cost(plan)
+                priced += 1
+                pool.add(plan)
+                tell(plan, baselines[name] or np.inf)
+        start = forced_splits(items, limits.capacity)
+        packed = pack_with_splits(items, model.single.mean(0), start, limits.capacity)
+        if packed is not None:
+            pool.add(packed)
+            tell(packed, oracle.cost(packed))
+            splits = len(packed.option) - len(start)
+            first = packed.option if splits else start
+            if len(first) <= effort.beam_shards and not stop():
+                for plan in beam_search(items, model, first, limits.capacity, beam, stop=stop).plans:
+                    pool.add(plan)
+            elif not stop():
+                only = BeamOptions(levels=0, width=1, candidates=1, grid=beam.grid)
+                for plan in beam_search(items, model, first, limits.capacity, only, stop=stop).plans:
+                    pool.add(plan)
+    if not pool.plans:
+        return None
+
+    steps = kicks = 0
+    for plan in pool.best(effort.starts):
+        if stop():
+            break
+        search = LocalSearch(items, model, plan, limits)
+        search.descend(stop)
+        steps += search.steps
+        pool.add(search.plan)
+    idle = 0
+    while idle < effort.kicks and not stop():
+        base = pool.best(1)[0]
+        search = LocalSearch(items, model, base, limits)
+        before = search.cost
+        if moving:
+            break  # kicks would spend the bytes that may move
+        search.kick(rng, int(rng.integers(1, 5)))
+        search.descend(stop)
+        steps, kicks = steps + search.steps, kicks + 1
+        pool.add(search.plan)
+        idle = 0 if search.cost < before * (1 - 1e-6) else idle + 1
+    best: Plan | None = None
+    best_ms = np.inf
+    for plan in pool.best(effort.top):
+        cost = oracle.cost(plan)
+        priced += 1
+        tell(plan, cost)
+        if cost < best_ms:
+            best, best_ms = plan, cost
+    for plan in pool.named(baselines):  # the portfolio: a baseline that the oracle prefers is the answer
+        cost = baselines[plan.source]
+        if cost is not None and cost < best_ms:
+            best, best_ms = plan, cost
+    assert best is not None
+    polished, polished_ms, used = polish(items, oracle, best, limits, rng, evaluations=effort.polish, stop=stop)
+    priced += used
+    if polished_ms < best_ms:
+        best, best_ms = polished, polished_ms
+        tell(best, best_ms)
+    return Found(
+        plan=best,
+        model_ms=plan_cost(items, model, best),
+        model_best_ms=pool.best_cost,
+        oracle_ms=best_ms,
+        priced=priced,
+        steps=steps,
+        kicks=kicks,
+        baselines_ms=baselines,
+    )
+
+
+class _Pool:
+    """Distinct plans by the model's cost."""
+
+    def __init__(self, items: Items, model: PlanModel) -> None:
+        self._items, self._model = items, model
+        self._seen: set[bytes] = set()
+        self.plans: list[tuple[float, int, Plan]] = []
+
+    def add(self, plan: Plan) -> None:
+        order = np.lexsort((plan.device, plan.option))
+        key = plan.option[order].tobytes() + plan.device[order].tobytes()
+        if key not in self._seen:
+            self._seen.add(key)
+            self.plans.append((plan_cost(self._items, self._model, plan), len(self.plans), plan))
+
+    def best(self, count: int) -> list[Plan]:
+        return [plan for _, _, plan in sorted(self.plans, key=lambda entry: entry[:2])[:count]]
+
+    @property
+    def best_cost(self) -> float:
+        return min(cost for cost, _, _ in self.plans)
+
+    def named(self, names: object) -> list[Plan]:
+        wanted = set(names)  # type: ignore[call-overload]
+        return [plan for _, _, plan in self.plans if plan.source in wanted]
+
+
+def deadline(seconds: float) -> Stop:
+    """True once `seconds` have passed."""
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() >= until

@@ -1,0 +1,162 @@
+"""The independent check of a plan: from the tables, the constraints and the shards alone. Shares no code with the search."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+
+from cost_models.sharding.fabric import fabric_of, profiles_of
+from cost_models.sharding.problem import Shards, TableArrays
+from cost_models.sharding.simulator import compute_ms, step_cost
+from search.domains.sharding.problem import ShardingProblem
+from trimtab.results import Verification, VerificationStatus
+from trimtab.specs.sharding import MemoryModel, Optimizer, PlanShard, ShardingSpec, Table
+
+_METHOD = "every column once, widths, memory and constraints by counting; cost by the simulated devices"
+
+
+def verify_plan(problem: ShardingProblem, shards: Iterable[PlanShard], claimed_ms: float) -> Verification:
+    """Valid only when nothing is wrong and the oracle repeats the claimed cost."""
+    shards = tuple(shards)
+    spec, tables = problem.spec, {t.name: t for t in problem.tables}
+    faults = [
+        *_coverage(tables, shards, spec),
+        *_memory(tables, shards, spec),
+        *_constraints(tables, shards, spec),
+    ]
+    cost = None
+    if not faults:
+        cost = oracle_ms(problem, shards)
+        if abs(cost - claimed_ms) > 1e-6 * max(1.0, claimed_ms):
+            faults.append(f"the search claimed {claimed_ms:.6f} ms, the oracle says {cost:.6f} ms")
+    return Verification(
+        status=VerificationStatus.INVALID if faults else VerificationStatus.VALID,
+        method=_METHOD,
+        claimed_objective=claimed_ms,
+        objective=cost,
+        max_violation=None if faults else 0.0,
+        checks={"tables": len(tables), "shards": len(shards), "faults": len(faults)},
+        detail="; ".join(faults[:5]),
+    )
+
+
+def oracle_ms(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> float:
+    """The step's milliseconds on the simulated devices, priced from the plan's own rows."""
+    spec = problem.spec
+    arrays = TableArrays.of(problem.tables, batch=spec.global_batch, optimizer=spec.optimizer)
+    number = {t.name: i for i, t in enumerate(problem.tables)}
+    table = np.array([number[s.table] for s in shards])
+    width = np.array([s.width for s in shards])
+    device = np.array([s.device for s in shards])
+    profiles = profiles_of(spec.devices)
+    compute = np.zeros(len(profiles))
+    for profile in {p.name: p for p in profiles}.values():
+        mine = np.array([p.name == profile.name for p in profiles])
+        here = mine[device]
+        rows = Shards(table=table[here], width=width[here], group=device[here], groups=len(profiles))
+        compute[mine] = compute_ms(arrays, rows, profile).total_ms[mine]
+    dims = np.bincount(device, weights=width, minlength=len(profiles)).astype(float)
+    return step_cost(compute, dims, spec.global_batch, fabric_of(spec.devices, spec.fabric)).total_ms
+
+
+def _coverage(tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec) -> list[str]:
+    faults = []
+    columns: dict[str, list[PlanShard]] = defaultdict(list)
+    for shard in shards:
+        if shard.table not in tables:
+            faults.append(f"shard of {shard.table!r}, which is no table")
+            continue
+        if not 0 <= shard.device < spec.device_count:
+            faults.append(f"table {shard.table!r} on device {shard.device}, which does not exist")
+        if shard.width % 4:
+            faults.append(f"table {shard.table!r} has a shard of {shard.width} columns, no multiple of 4")
+        columns[shard.table].append(shard)
+    for name, table in tables.items():
+        at = 0
+        for shard in sorted(columns[name], key=lambda s: s.offset):
+            if shard.offset != at:
+                faults.append(
+                    f"table {name!r}: columns {min(at, shard.offset)} to {max(at, shard.offset)} twice or never"
+                )
+                break
+            at += shard.width
+        else:
+            if at != table.dim:
+                faults.append(f"table {name!r}: {at} of {table.dim} columns are placed")
+    return faults
+
+
+def _memory(tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec) -> list[str]:
+    limit = [group.memory_gib * 2**30 for group in spec.devices for _ in range(group.count)]
+    used = [0.0] * len(limit)
+    for shard in shards:
+        if shard.table in tables and shard.device < len(used):
+            used[shard.device] += shard_memory(tables[shard.table], shard.width, spec)
+    return [
+        f"device {d} holds {u / 2**30:.3f} GiB of {m / 2**30:.3f} GiB"
+        for d, (u, m) in enumerate(zip(used, limit, strict=True))
+        if u > m * (1 + 1e-12)
+    ]
+
+
+def shard_memory(table: Table, width: int, spec: ShardingSpec) -> float:
+    """Bytes a shard takes on its device, written out anew here."""
+    weights = table.rows * width * (4 if table.dtype.value == "fp32" else 2)
+    if spec.memory_model is MemoryModel.WEIGHTS:
+        return float(weights)
+    per_row = {
+        Optimizer.SGD: 0,
+        Optimizer.ROWWISE_ADAGRAD: 4,
+        Optimizer.ADAGRAD: 4 * width,
+        Optimizer.ADAM: 8 * width,
+    }[spec.optimizer]
+    return float(weights + table.rows * per_row + 2 * spec.global_batch * width * 4)
+
+
+def _constraints(tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec) -> list[str]:
+    rules = spec.constraints
+    where: dict[str, set[int]] = defaultdict(set)
+    count: dict[str, int] = defaultdict(int)
+    for shard in shards:
+        where[shard.table].add(shard.device)
+        count[shard.table] += 1
+    faults = [
+        f"table {pin.table!r} is on devices {sorted(where[pin.table])}, pinned to {sorted(pin.devices)}"
+        for pin in rules.pin
+        if not where[pin.table] <= set(pin.devices)
+    ]
+    faults += [
+        f"tables {', '.join(group)} are to be together and are not"
+        for group in rules.together
+        if len(set.union(*(where[name] for name in group))) > 1
+    ]
+    faults += [f"table {name!r} is split and must not be" for name in rules.no_split if count[name] > 1]
+    faults += [
+        f"table {s.table!r} has a shard of {s.width} columns, narrower than {rules.min_shard_dim}"
+        for s in shards
+        if s.width < rules.min_shard_dim and s.width < tables[s.table].dim and not rules.current_plan
+    ]
+    if rules.max_moved_gib is not None:
+        moved = _moved_bytes(tables, rules.current_plan, shards)
+        if moved > rules.max_moved_gib * 2**30 * (1 + 1e-12):
+            faults.append(f"{moved / 2**30:.3f} GiB leave their device, {rules.max_moved_gib:.3f} GiB may")
+    return faults
+
+
+def _moved_bytes(tables: dict[str, Table], old: tuple[PlanShard, ...], new: tuple[PlanShard, ...]) -> float:
+    """Weights whose column is on another device than before; tables that are new move nothing."""
+    before: dict[str, dict[int, int]] = defaultdict(dict)
+    for shard in old:
+        for column in range(shard.offset, shard.offset + shard.width):
+            before[shard.table][column] = shard.device
+    moved = 0.0
+    for shard in new:
+        if shard.table in before:
+            away = sum(
+                before[shard.table].get(column) != shard.device
+                for column in range(shard.offset, shard.offset + shard.width)
+            )
+            moved += away * tables[shard.table].rows * tables[shard.table].dtype.bytes
+    return moved

@@ -1,0 +1,1 @@
+"""Quality of sharding plans, side by side with the planners people use."""
