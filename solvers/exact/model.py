@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from solvers.errors import ModelError
 
+_ZERO = Fraction(0)
 INFINITE = Fraction(10) ** 20  # bounds and sides from here on mean "none", as every solver has it
 
 _NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eEdD]([+-]?\d{1,6}))?\Z", re.ASCII)
@@ -115,7 +116,7 @@ class Builder:
         """A new column with bounds [0, ∞)."""
         column = self.columns[name] = len(self.col_names)
         self.col_names.append(name)
-        self.lower.append(Fraction(0))
+        self.lower.append(_ZERO)
         self.upper.append(None)
         self.integer.append(0)
         return column
@@ -152,7 +153,7 @@ class Builder:
         self._check_sizes()
         for column, (lower, upper) in enumerate(zip(self.lower, self.upper, strict=True)):
             # See solvers.read: without a lower bound in the file, readers disagree what a negative upper one means.
-            if upper is not None and upper < 0 and lower == 0:
+            if upper is not None and upper.numerator < 0 and lower == 0:
                 raise ModelError(
                     f"variable {self.col_names[column][:100]!r} has the upper bound {float(upper):g} and no lower bound "
                     "below it; readers disagree whether its lower bound is then 0 or -infinity: state it in the file"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import islice
 
 from solvers.errors import ModelError
 from solvers.exact.model import Builder, ExactLimits, ExactModel, parse_number, parse_side
@@ -37,6 +38,7 @@ _NOT_LINEAR = {
 _FIXED_FIELDS = ((1, 3), (4, 12), (14, 22), (24, 36), (39, 47), (49, 61))
 _WITH_VALUE = ("UP", "LO", "FX", "LI", "UI", "SC", "SI")
 _WITHOUT_VALUE = ("FR", "MI", "PL", "BV")
+_SIDES_OF_BOUND = {"UP": "u", "UI": "u", "PL": "u", "SC": "u", "SI": "u", "LO": "l", "LI": "l", "MI": "l"}
 
 
 def read_mps(batches: Iterable[list[str]], limits: ExactLimits, *, fixed: bool) -> ExactModel:
@@ -51,6 +53,7 @@ class _Reader:
         self._row_types: list[str] = []
         self._rows: dict[str, int] = {}
         self._numbers: dict[str, int] = {}  # what was written → its place in the builder's values
+        self._known_sides: dict[str, tuple[Fraction | None, int]] = {}
         self._rhs: dict[int, Fraction | None] = {}
         self._rhs_sign: dict[int, int] = {}
         self._ranges: dict[int, Fraction] = {}
@@ -68,8 +71,15 @@ class _Reader:
         section, line, ended = "", 0, False
         seen: set[str] = set()
         for lines in self._build.watched(batches):
-            for text in lines:
-                line += 1
+            place = 0
+            while place < len(lines):
+                if section == "COLUMNS" and not self._fixed:
+                    taken = self._plain_columns(lines, place)
+                    place, line = place + taken, line + taken
+                    if place == len(lines):
+                        break
+                text = lines[place]
+                place, line = place + 1, line + 1
                 first = text[:1]
                 if first == "*" or not text or text.isspace():
                     continue
@@ -199,6 +209,51 @@ class _Reader:
         if count == 5:
             self._entry(words[3], words[4], line)
 
+    def _plain_columns(self, lines: list[str], begin: int) -> int:
+        """Take the lines from `begin` on that hold known rows and known numbers and nothing odd; returns how many.
+
+        Nearly all of most files is such lines, and here they cost a quarter of what they cost in `_columns_line`. Any other
+        line ends the run with none of its entries taken: what is wrong with it is told in one place.
+        """
+        build, columns, values = self._build, self._build.columns, self._build.values
+        row_of, number_of, last_column_of_row = self._rows.get, self._numbers.get, self._last_column_of_row
+        add_row, add_column, add_value = build.entry_row.append, build.entry_col.append, build.entry_value.append
+        zero = build.value_ids.get(Fraction(0), -1)
+        name, column = self._column_name, self._column
+        for taken, text in enumerate(islice(lines, begin, None)):
+            words = text.split()
+            count = len(words)
+            if (count != 5 and count != 3) or text[0] not in " \t" or "$" in text:
+                return taken
+            if words[0] != name:
+                if words[0] in columns or words[1] == "'MARKER'":
+                    return taken
+                self._new_column(words[0], 0)
+                name, column = self._column_name, self._column
+            row, number = row_of(words[1], _DROPPED), number_of(words[2], -1)
+            if row == _DROPPED or number < 0 or last_column_of_row[row] == column:
+                return taken
+            if count == 5:
+                other, other_number = row_of(words[3], _DROPPED), number_of(words[4], -1)
+                if other in (_DROPPED, row) or other_number < 0 or last_column_of_row[other] == column:
+                    return taken
+            last_column_of_row[row] = column
+            if row == _OBJECTIVE:
+                build.objective[column] = values[number]
+            elif number != zero:
+                add_row(row)
+                add_column(column)
+                add_value(number)
+            if count == 5:
+                last_column_of_row[other] = column
+                if other == _OBJECTIVE:
+                    build.objective[column] = values[other_number]
+                elif other_number != zero:
+                    add_row(other)
+                    add_column(column)
+                    add_value(other_number)
+        return len(lines) - begin
+
     def _new_column(self, name: str, line: int) -> None:
         if name in self._build.columns or not name:
             raise ModelError(f"column {name[:100]!r} comes a second time; wanted its entries together", line=line)
@@ -256,7 +311,7 @@ class _Reader:
             if row in into and row != _DROPPED:
                 raise ModelError(f"row {row_name[:100]!r} comes a second time in {section}", line=line)
             if section == "RHS":
-                self._rhs[row], self._rhs_sign[row] = parse_side(token, line)
+                self._rhs[row], self._rhs_sign[row] = self._side(token, line)
             elif row < 0:
                 raise ModelError(f"a range on {row_name[:100]!r}, a row of type N", line=line)
             else:
@@ -274,7 +329,7 @@ class _Reader:
         build = self._build
         if column in self._binary_by_marker:
             self._binary_by_marker.discard(column)
-        sides = {"UP": "u", "UI": "u", "PL": "u", "SC": "u", "SI": "u", "LO": "l", "LI": "l", "MI": "l"}.get(kind, "lu")
+        sides = _SIDES_OF_BOUND.get(kind, "lu")
         for side in sides:
             if (column, side) in self._bound_sides:
                 which = "a lower" if side == "l" else "an upper"
@@ -295,13 +350,20 @@ class _Reader:
         elif kind == "BV":
             build.lower[column], build.upper[column] = Fraction(0), Fraction(1)
         else:
-            value, infinite = parse_side(token, line)
+            value, infinite = self._side(token, line)
             if (infinite > 0 and "l" in sides) or (infinite < 0 and "u" in sides):
                 raise ModelError(f"a bound {kind} of {token[:60]!r} leaves no value", line=line)
             if "l" in sides:
                 build.lower[column] = value
             if "u" in sides:
                 build.upper[column] = value
+
+    def _side(self, token: str, line: int) -> tuple[Fraction | None, int]:
+        """`parse_side`, once for each way of writing: a hundred thousand bounds are mostly the same number."""
+        known = self._known_sides.get(token)
+        if known is None:
+            known = self._known_sides[token] = parse_side(token, line)
+        return known
 
     def _bound_parts(self, words: list[str], line: int) -> tuple[str, int, str]:
         """(type, column, number or '')."""
