@@ -13,6 +13,7 @@ from types import MappingProxyType
 from trimtab.specs.common import Spec
 from trimtab.specs.ilp import IlpSpec
 from trimtab.specs.probe import ProbeSpec
+from trimtab.specs.sharding import ShardingSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         row.name: row
         for row in (
             Kind(spec=IlpSpec, builder="search.domains.ilp:build", preload=("search.domains.ilp",)),
+            Kind(spec=ShardingSpec, builder="search.domains.sharding:build", preload=("search.domains.sharding",)),
             Kind(spec=ProbeSpec, builder="search.domains.probe:build", diagnostic=True),
         )
     }

@@ -10,10 +10,10 @@ import numpy as np
 
 from search import native
 from search.domains.ilp import problem as reading
+from search.domains.ilp.checker import Checker
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.produce import produce, values_by_name
 from search.domains.ilp.supervisor import supervise
-from search.domains.ilp.verify import ExactReading, verify
 from search.stop import StoppingCriterion
 from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
 from solvers.feasibility import violation
@@ -35,7 +35,7 @@ class IlpSolution:
 
 
 class IlpDomain:
-    """Stateless; what is read in advance for the check belongs to the problem's encoding."""
+    """Stateless; the process of the check belongs to the problem."""
 
     packages = ("highspy", "PySCIPOpt", "ortools", "scipy")
 
@@ -44,26 +44,32 @@ class IlpDomain:
         problem = reading.parse(spec, inputs, workdir)
         why_not = make_solver(spec.engine.value).why_not(problem.model)
         if why_not is not None:
+            problem.checker.close()
             raise InvalidInput(f"engine {spec.engine.value} cannot take this model: {why_not}; choose another engine")
         return problem
 
-    def encode(self, problem: IlpProblem) -> ExactReading:
-        """The reader of the check; it starts once the solvers' processes have been forked."""
-        return problem.exact
+    def encode(self, problem: IlpProblem) -> Checker:
+        """The process of the check; it has been reading since before the solvers' reader began."""
+        return problem.checker
 
     def search(
         self,
         problem: IlpProblem,
-        encoding: ExactReading,
+        encoding: Checker,
         stop: StoppingCriterion,
         rng: np.random.Generator,
         on_incumbent: OnIncumbent,
     ) -> SearchOutcome:
         """Two processes, one incumbent. See supervisor."""
-        outcome = supervise(problem, stop, rng, on_incumbent)
+        try:
+            outcome = supervise(problem, stop, rng, on_incumbent)
+        except BaseException:
+            encoding.close()
+            raise
         if outcome.solution is None or outcome.objective is None:
+            encoding.close()
             return outcome
-        x = self._polished(problem, encoding, outcome.solution)
+        x = self._polished(problem, outcome.solution)
         claimed = problem.model.in_user_sense(problem.model.objective(x))
         return SearchOutcome(
             termination=outcome.termination,
@@ -76,20 +82,19 @@ class IlpDomain:
 
     def verify(self, problem: IlpProblem, solution: IlpSolution) -> Verification:
         """From the original file alone."""
-        values = values_by_name(problem, solution.x)
-        return verify(problem.exact, values, claimed=solution.objective)
+        values = {name: value for name, value in values_by_name(problem, solution.x).items() if value != 0}
+        return problem.checker.check(values, claimed=solution.objective)
 
     def produce(self, problem: IlpProblem, solution: IlpSolution, workdir: Path) -> list[Produced]:
         """solution.sol and solution.json."""
         return produce(problem, solution.x, workdir)
 
-    def _polished(self, problem: IlpProblem, encoding: ExactReading, x: Floats) -> Floats:
+    def _polished(self, problem: IlpProblem, x: Floats) -> Floats:
         """Integers made whole, then the continuous part solved again, when rounding has moved a row."""
         model = problem.model
         rounded = np.where(model.integrality, np.round(x), np.clip(x, model.col_lower, model.col_upper))
         if bool(model.integrality.all()) or _worst(problem, rounded) <= _POLISH_ABOVE:
             return rounded
-        encoding.wait()  # no fork while its thread runs
         kept = problem.workdir / "polished.npy"
 
         def polish() -> native.Message:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from search.domains.ilp.board import Place
+from search.domains.ilp.checker import Checker
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.processes import lns_applies, run_engine, run_lns
-from search.domains.ilp.verify import ExactReading
 from search.native import Message, NativeCrash, NativeError, NativeProcess
 from search.stop import AnyOf, StoppingCriterion
 from search.trace import relative_gap
-from search.types import InvalidInput, OnIncumbent, SearchOutcome
+from search.types import OnIncumbent, SearchOutcome
 from solvers.types import Floats, MilpModel
 from trimtab.results import Incumbent, Limit, Reason, Termination
 
@@ -82,7 +82,6 @@ def supervise(
             )
         else:
             state.notes.append(f"large neighbourhood search stays out: {why_not}")
-        problem.exact.start()  # no more processes are forked from here on
         _watch(
             model,
             state,
@@ -93,7 +92,7 @@ def supervise(
             deadline,
             on_incumbent,
             spec.engine.value,
-            problem.exact,
+            problem.checker,
         )
     finally:
         for process in processes.values():
@@ -111,7 +110,7 @@ def _watch(
     deadline: float,
     on_incumbent: OnIncumbent,
     engine: str,
-    exact: ExactReading,
+    checker: Checker,
 ) -> None:
     point: Incumbent | None = None
     while True:
@@ -126,9 +125,9 @@ def _watch(
         if changed:
             point = _point(model, state)
             on_incumbent(point)
-        fault = exact.fault
+        fault = checker.fault()
         if fault is not None:
-            raise InvalidInput(str(fault))
+            raise fault
         if stop(point):
             return
         if _closed(state) or (state.engine_end is not None and state.engine_end["reason"] in _PROOFS):

@@ -1,73 +1,19 @@
-"""The check: the original file, read again by code that shares nothing with the search, in rational arithmetic."""
+"""What the check says: the original file, read again by code that shares nothing with the search, in rational arithmetic."""
 
 from __future__ import annotations
 
 import math
-import threading
+from collections.abc import Mapping
 from fractions import Fraction
-from pathlib import Path
 
-from search.types import InvalidInput
-from solvers.compare import refuse_differences
-from solvers.errors import ModelError
-from solvers.exact import ExactCheck, ExactModel, SolutionError, check, read_exact
-from solvers.types import MilpModel
+from solvers.exact import ExactCheck, ExactModel, SolutionError, check
 from trimtab.results import Verification, VerificationStatus
 
 METHOD = "rational arithmetic on the original file"
 
 
-class ExactReading:
-    """Reads the file in a thread while the solvers work, so that the check at the end takes no time of its owner's.
-
-    The reading is also held against HiGHS' (solvers.compare): a file that two independent readers understand differently is
-    refused as soon as that is known, because no result on it could be trusted.
-    """
-
-    def __init__(self, file: Path, file_format: str, model: MilpModel) -> None:
-        self._file, self._format, self._searched = file, file_format, model
-        self._model: ExactModel | None = None
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._read, name="exact reading", daemon=True)
-
-    def start(self) -> None:
-        """Begin. Only after the last fork: a fork copies no threads."""
-        self._thread.start()
-
-    def _read(self) -> None:
-        try:
-            exact = read_exact(self._file, format=self._format)
-            refuse_differences(exact, self._searched)
-            self._model = exact
-        except Exception as error:  # it is raised again where somebody waits for the model
-            self._error = error
-
-    @property
-    def fault(self) -> ModelError | None:
-        """Why the file is refused, as far as is known now."""
-        return self._error if isinstance(self._error, ModelError) else None
-
-    def wait(self) -> None:
-        """Until the reading is done; it is done here when it was never started."""
-        if self._thread.is_alive():
-            self._thread.join()
-        elif self._model is None and self._error is None:
-            self._read()
-
-    def model(self) -> ExactModel:
-        """The model; waits for it. Raises ModelError."""
-        self.wait()
-        if self._model is None:
-            raise self._error or RuntimeError("the exact reader ended without a model or an error")
-        return self._model
-
-
-def verify(reading: ExactReading, values: dict[str, float], *, claimed: float | None) -> Verification:
-    """Check `values` (column name → value). Raises InvalidInput when the two readings of the file disagree."""
-    try:
-        model = reading.model()
-    except ModelError as error:
-        raise InvalidInput(str(error)) from error
+def verify(model: ExactModel, values: Mapping[str, float], *, claimed: float | None) -> Verification:
+    """Check `values` (column name → value, absent ones 0) against the model as the exact reader has it."""
     try:
         found = check(model, values)
     except SolutionError as error:

@@ -42,7 +42,7 @@ def prove_infeasible(setup: Setup) -> Infeasible | None:
         # Hall's condition: what may only be on these devices must fit on them.
         confined = np.ones(len(need), dtype=bool)
         if items.allowed is not None:
-            confined = ~(items.allowed & ~mask).any(1)
+            confined = np.asarray(~(items.allowed & ~mask).any(1))
         wanted, room = float(need[confined].sum()), float(capacity[mask].sum())
         if wanted > room:
             largest = np.flatnonzero(confined)[np.argsort(-need[confined], kind="stable")][:5]

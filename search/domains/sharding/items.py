@@ -73,11 +73,11 @@ def build_items(
     extra = _widths_of(constraints.current_plan, number)
 
     rows: list[tuple[int, int]] = []  # (item, width)
-    for item, group in enumerate(members):
+    for place, group in enumerate(members):
         first = group[0]
         reachable = {tables[first].dim, *(w for w in extra.get(first, ()) if len(group) == 1)}
         widths = set(reachable) if first in unsplit else _halvings(reachable, constraints.min_shard_dim)
-        rows += [(item, w) for w in sorted(widths, reverse=True)]
+        rows += [(place, w) for w in sorted(widths, reverse=True)]
     index = {row: o for o, row in enumerate(rows)}
     item = np.array([r[0] for r in rows])
     width = np.array([r[1] for r in rows])

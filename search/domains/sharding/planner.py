@@ -129,9 +129,9 @@ def search_plan(
         if cost < best_ms:
             best, best_ms = plan, cost
     for plan in pool.named(baselines):  # the portfolio: a baseline that the oracle prefers is the answer
-        cost = baselines[plan.source]
-        if cost is not None and cost < best_ms:
-            best, best_ms = plan, cost
+        known = baselines[plan.source]
+        if known is not None and known < best_ms:
+            best, best_ms = plan, known
     assert best is not None
     polished, polished_ms, used = polish(items, oracle, best, limits, rng, evaluations=effort.polish, stop=stop)
     priced += used

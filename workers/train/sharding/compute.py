@@ -38,7 +38,8 @@ def paper_compute(hardware: Hardware, *, samples: int, epochs: int, seed: int, w
         name,
         {k: v.numpy() for k, v in best.items()},
         folder=out,
-        command=f"python -m workers.train sharding paper-compute --hardware {hardware.value} --samples {samples} --epochs {epochs} --seed {seed}",
+        command=f"python -m workers.train sharding paper-compute --hardware {hardware.value} "
+        f"--samples {samples} --epochs {epochs} --seed {seed}",
         data=sets.digest(),
         metric=_held_out(model, batches, sets, seed),
     )
@@ -63,7 +64,8 @@ def conditioned_compute(*, samples: int, epochs: int, seed: int, member: int, wo
         name,
         {k: v.numpy() for k, v in best.items()},
         folder=out,
-        command=f"python -m workers.train sharding compute --samples {samples} --epochs {epochs} --seed {seed} --member {member}",
+        command=f"python -m workers.train sharding compute --member {member} "
+        f"--samples {samples} --epochs {epochs} --seed {seed}",
         data=sets.digest(),
         metric=_held_out(model, batches, sets, recipe.seed),
     )

@@ -40,17 +40,21 @@ def paper_exchange(
         torch.manual_seed(seed)
         model = PaperExchange(mean, std, devices)
         inputs, targets = _tensor(x), _tensor(wanted)
+
+        def predict(net: nn.Module, index: np.ndarray, inputs: Tensor = inputs) -> Tensor:
+            return net(inputs[index])
+
         name = f"neuroshard-exchange-{hardware.value}-{devices}"
         best = fit(
             model,
-            lambda net, index, inputs=inputs: net(inputs[index]),
+            predict,
             targets,
             Recipe(epochs=epochs, seed=seed),
             state=work / f"{name}-{direction}-{samples}.safetensors",
             say=say,
         )
         _, _, test = split(samples, seed)
-        error = (evaluate(model, lambda net, index, inputs=inputs: net(inputs[index]), test) - targets[test]).abs()
+        error = (evaluate(model, predict, test) - targets[test]).abs()
         metrics.append(f"{direction} mean error {float(error.mean()):.3f} ms of {float(targets[test].mean()):.3f}")
         arrays |= {f"{direction}.{k.removeprefix('layers.')}": v.numpy() for k, v in best.items()}
     publish(

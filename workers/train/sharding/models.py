@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -43,7 +45,7 @@ class PaperExchange(nn.Module):
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
         sizes = [len(mean), 128, 64, 32, 16, devices]
         layers: list[nn.Module] = []
-        for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for i, (a, b) in enumerate(pairwise(sizes)):
             layers += [nn.Linear(a, b)] + ([nn.ReLU()] if i < 4 else [])
         self.layers = nn.Sequential(*layers)
 

@@ -1,0 +1,146 @@
+"""The process of the check. It reads the original file while HiGHS reads it too, and waits for a solution.
+
+Reading exactly takes as long as HiGHS' reading does, and a `stop` must not wait for it: so it begins first, on the
+processor that nobody else uses yet. The reading is also held against HiGHS' (solvers.compare): a file that two
+independent readers understand differently is refused as soon as that is known, as no result on it could be trusted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+
+from search.domains.ilp import arrays
+from search.domains.ilp.verify import verify
+from search.native import Message, NativeError, NativeProcess, Say
+from search.types import InvalidInput
+from solvers.compare import refuse_differences
+from solvers.errors import ModelError
+from solvers.exact import read_exact
+from solvers.types import MilpModel
+from trimtab.results import Verification
+
+_POLL_S = 0.05
+
+
+class Checker:
+    """One original file, and the process that knows it exactly.
+
+    `start`, then `compare` once HiGHS has read, then `check`; a check after `close` starts again from the file.
+    """
+
+    def __init__(self, file: Path, *, file_format: str, name: str, workdir: Path) -> None:
+        self._file, self._format, self._name, self._workdir = file, file_format, name, workdir
+        self._searched: MilpModel | None = None
+        self._process: NativeProcess | None = None
+        self._commands = -1  # the write end of a pipe to the process
+        self._refusal: str | None = None
+        self._answer: Verification | None = None
+        self._finalizer: weakref.finalize[..., Checker] | None = None
+
+    def start(self) -> None:
+        """Begin to read."""
+        commands, self._commands = os.pipe()
+        self._process = NativeProcess("the exact check", lambda say: self._serve(commands, say))
+        os.close(commands)
+        self._finalizer = weakref.finalize(self, _close, self._process, self._commands, os.getpid())
+
+    def compare(self, model: MilpModel, saved: Path, told: Message) -> None:
+        """Give HiGHS' reading, kept in `saved` too: the process takes it from there and deletes it."""
+        self._searched = model
+        self._send({"compare": str(saved), "told": told})
+
+    def fault(self) -> InvalidInput | None:
+        """Why the file is refused, as far as is known now; never waits."""
+        if self._process is not None:
+            self._hear(self._process)
+        return None if self._refusal is None else InvalidInput(self._refusal)
+
+    def check(self, values: Mapping[str, float], *, claimed: float | None) -> Verification:
+        """Check `values` (column name → value, absent ones 0), and end the process.
+
+        Raises InvalidInput when the file is refused, MemoryError, or NativeCrash.
+        """
+        if self._process is None:
+            self.start()
+        kept = self._workdir / "claimed.json"
+        kept.write_text(json.dumps(dict(values)))
+        self._answer = None
+        self._send({"check": str(kept), "claimed": claimed})
+        try:
+            return self._wait()
+        finally:
+            self.close()
+            kept.unlink()
+
+    def close(self) -> None:
+        """End the process."""
+        if self._finalizer is not None:
+            self._finalizer()
+        self._process, self._finalizer, self._commands = None, None, -1
+
+    def _serve(self, commands: int, say: Say) -> None:
+        """The process' work."""
+        from solvers.read import format_of
+
+        try:
+            file_format = self._format if self._format != "auto" else format_of(self._file, name=self._name)
+            exact = read_exact(self._file, format=file_format, name=self._name)
+            if self._searched is not None:  # a second start
+                refuse_differences(exact, self._searched)
+            with os.fdopen(commands) as lines:
+                while line := lines.readline():
+                    command = json.loads(line)
+                    if "compare" in command:
+                        saved = Path(command["compare"])
+                        refuse_differences(exact, arrays.load(saved, command["told"]))
+                        arrays.remove(saved)
+                    else:
+                        values = json.loads(Path(command["check"]).read_text())
+                        found = verify(exact, values, claimed=command["claimed"])
+                        say({"verification": found.model_dump(mode="json")})
+        except ModelError as error:
+            say({"refused": str(error)})
+
+    def _send(self, command: Message) -> None:
+        # When the process has ended, what it said last tells why.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._commands, json.dumps(command).encode() + b"\n")
+
+    def _hear(self, process: NativeProcess) -> None:
+        for message in process.messages():
+            if "refused" in message:
+                self._refusal = str(message["refused"])
+            else:
+                self._answer = Verification.model_validate(message["verification"])
+
+    def _wait(self) -> Verification:
+        process = self._process
+        if process is None:
+            raise RuntimeError("check() starts the process")
+        while True:
+            alive = process.alive
+            self._hear(process)
+            if self._answer is not None:
+                return self._answer
+            if self._refusal is not None:
+                raise InvalidInput(self._refusal)
+            if not alive:
+                break
+            select.select([process], [], [], _POLL_S)
+        if process.error is not None and process.error.kind == "MemoryError":
+            raise MemoryError(process.error.message)
+        process.raise_for_end()
+        raise NativeError(process.what, "Exit", "ended without an answer", "")
+
+
+def _close(process: NativeProcess, commands: int, owner: int) -> None:
+    if os.getpid() != owner:
+        return  # a fork has a copy of the object, but the process is its parent's
+    process.close()
+    os.close(commands)

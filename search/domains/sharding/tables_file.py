@@ -1,0 +1,22 @@
+"""An uploaded list of tables, read by the SDK's own rules; Parquet is read on the owner's side only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from search.types import InvalidInput
+from trimtab.specs.sharding import Table
+from trimtab.tables import TablesError
+from trimtab.tables import read_tables as read
+
+
+def read_tables(path: Path, name: str) -> tuple[Table, ...]:
+    """The tables of an uploaded .csv or .json file. Raises InvalidInput."""
+    if name.lower().endswith(".parquet"):
+        raise InvalidInput(
+            f"tables_file: {name} came; upload a .csv or .json list (the SDK reads .parquet: trimtab.tables.read_tables)"
+        )
+    try:
+        return read(path, name=name or "tables_file")
+    except TablesError as error:
+        raise InvalidInput(f"tables_file: {error}") from error
