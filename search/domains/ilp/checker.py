@@ -103,7 +103,7 @@ class Checker:
                     else:
                         values = json.loads(Path(command["check"]).read_text())
                         found = verify(exact, values, claimed=command["claimed"])
-                        say({"verification": found.model_dump(mode="json")})
+                        say({"verification": found.model_dump_json()})
         except ModelError as error:
             say({"refused": str(error)})
 
@@ -117,7 +117,7 @@ class Checker:
             if "refused" in message:
                 self._refusal = str(message["refused"])
             else:
-                self._answer = Verification.model_validate(message["verification"])
+                self._answer = Verification.model_validate_json(message["verification"])
 
     def _wait(self) -> Verification:
         process = self._process

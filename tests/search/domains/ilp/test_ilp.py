@@ -263,11 +263,11 @@ def test_a_crashing_parser_is_told_apart(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_two_readings_that_differ_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from search.domains.ilp import verify
+    from search.domains.ilp import checker
 
-    refuse = verify.refuse_differences
+    refuse = checker.refuse_differences
     monkeypatch.setattr(
-        verify, "refuse_differences", lambda exact, model: refuse(exact, replace(model, c=model.c + 1.0))
+        checker, "refuse_differences", lambda exact, model: refuse(exact, replace(model, c=model.c + 1.0))
     )
     with pytest.raises(InvalidInput, match="differently"):
         solve(inline(KNAPSACK), tmp_path)
