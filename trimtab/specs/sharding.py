@@ -211,8 +211,11 @@ class ShardingSpec(Spec):
     constraints: Constraints = Field(default_factory=Constraints)
     method: Method = Method.TRIMTAB
     beam: BeamOptions = Field(default_factory=BeamOptions)
-    kicks: Annotated[int, Field(ge=0, le=100_000)] = 12
-    """Random kicks in a row without a better plan before the search ends: more finds more and takes longer."""
+    kicks: Annotated[int, Field(ge=0, le=100_000)] | None = None
+    """Random kicks in a row without a better plan before the search ends: more finds more and takes longer.
+
+    None: 12, fewer on large problems.
+    """
     what_if: Annotated[tuple[Annotated[int, Field(ge=1, le=MAX_DEVICES)], ...], Field(max_length=16, strict=False)] = ()
     """Also plan for these numbers of devices (of the first group's sort) and tell each cost."""
 

@@ -2,8 +2,9 @@
 
 service [NAME...]   load, latency, overhead, chaos of the whole service      (workers/bench/service)
 ilp                 primal integral against SCIP, HiGHS and CP-SAT           (workers/bench/ilp)
+sharding SUITE      plans against NeuroShard, TorchRec and heuristics         (workers/bench/sharding)
 instances fetch     real integer programs out of a PyPI source distribution  (workers/bench/instances)
-all                 service and ilp at the published scale
+all                 service, ilp and sharding at the published scale
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ SUITES = MappingProxyType(
         "ilp": "workers.bench.ilp",
         "instances": "workers.bench.instances",
         "generators": "workers.bench.generators",
+        "sharding": "workers.bench.sharding.cli",
     }
 )
 
@@ -32,7 +34,8 @@ def load(suite: str) -> Callable[[list[str]], int]:
 def main(argv: list[str]) -> int:
     """Run one suite, or all."""
     if argv[:1] == ["all"]:
-        return max(load("service")(argv[1:]), load("ilp")(argv[1:]))
+        sharding = [load("sharding")([suite, *argv[1:]]) for suite in ("quality", "scale", "models", "exact")]
+        return max(load("service")(argv[1:]), load("ilp")(argv[1:]), *sharding)
     if not argv or argv[0] not in SUITES:
         came = argv[0] if argv else "nothing"
         print(f"{came!r} is not a suite; say one of: {', '.join(SUITES)}, all\n\n{__doc__}", file=sys.stderr)

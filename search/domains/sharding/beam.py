@@ -33,20 +33,21 @@ def beam_search(
     capacity: np.ndarray,
     options: BeamOptions,
     *,
+    patience: int | None = None,
     stop: Callable[[], bool] = lambda: False,
     on_best: Callable[[Plan, float], object] = lambda plan, cost: None,
 ) -> BeamResult:
     """Split one shard more at each of L levels; keep the K cheapest column plans, even when dearer than their parent.
 
     Candidates to split are the N largest by memory and the N dearest alone; a half takes the split shard's place in
-    the list and the other goes to the end.
+    the list and the other goes to the end. The paper always runs all levels; `patience` ends after so many without gain.
     """
     caps = paper_caps(options.grid)
     beam = [np.asarray(start)]
     best: Plan | None = None
     best_cost = np.inf
     kept: list[Plan] = []
-    graded = 0
+    graded = idle = 0
     for level in range(options.levels + 1):
         candidates = (
             [start[None]] if level == 0 else [_splits(items, model, state, options.candidates) for state in beam]
@@ -60,14 +61,15 @@ def beam_search(
         graded += len(lists)
         order = np.argsort(found.cost, kind="stable")
         beam = [lists[i] for i in order[: options.width]]
+        idle += 1
         for i in order[: options.width]:
             if np.isfinite(found.cost[i]):
                 plan = Plan.of(lists[i], found.device[i], f"beam {level}")
                 kept.append(plan)
                 if found.cost[i] < best_cost:
-                    best, best_cost = plan, float(found.cost[i])
+                    best, best_cost, idle = plan, float(found.cost[i]), 0
                     on_best(plan, best_cost)
-        if stop():
+        if stop() or (patience is not None and idle > patience):
             break
     return BeamResult(best=best, cost=best_cost, plans=tuple(kept), graded=graded)
 

@@ -88,7 +88,7 @@ class ShardingDomain:
         if problem.spec.method is Method.NEUROSHARD:
             found = self._as_published(problem.spec, encoding, model, oracle, ends, tell)
         else:
-            found = _search(problem.spec, encoding, model, oracle, rng, ends, tell)
+            found = search_with(problem.spec, encoding, model, oracle, rng, ends, tell)
         if found is None:
             return _nothing_found(stop)
         certificate = prove(encoding.items, model, encoding.capacity, found.plan.option, stop=ends)
@@ -157,7 +157,7 @@ class ShardingDomain:
                 rows.append({"devices": count, "cost_ms": None, "note": proof.argument})
                 continue
             model = self._certified(setup)
-            found = _search(spec, setup, model, _oracle(setup), rng, ends, lambda plan, cost, source: None)
+            found = search_with(spec, setup, model, _oracle(setup), rng, ends, lambda plan, cost, source: None)
             if found is None:
                 rows.append({"devices": count, "cost_ms": None, "note": "no plan found in the time left"})
                 continue
@@ -166,7 +166,7 @@ class ShardingDomain:
         return rows
 
 
-def _search(
+def search_with(
     spec: ShardingSpec,
     setup: Setup,
     model: PlanModel,
@@ -175,6 +175,7 @@ def _search(
     ends: Callable[[], bool],
     tell: Callable[[Plan, float, str], object],
 ) -> Found | None:
+    """The search of one setup, with the effort its size allows."""
     moved = spec.constraints.max_moved_gib
     limits = Limits(
         capacity=setup.capacity,
@@ -190,7 +191,7 @@ def _search(
         rng,
         current=setup.current,
         stop=ends,
-        effort=Effort(kicks=spec.kicks),
+        effort=Effort.for_size(len(setup.items), spec.device_count, spec.kicks),
         on_better=tell,
     )
 

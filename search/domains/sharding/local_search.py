@@ -16,7 +16,8 @@ from search.domains.sharding.placement import Loads, Plan
 from search.domains.sharding.plan_cost import PlanModel
 
 _TOLERANCE = 1e-9
-_MAX_SWAPS = 60_000  # pairs priced in one go
+_MAX_SWAPS = 4_000  # pairs priced in one go; of more, those with the lightest devices
+_MAX_TARGETS = 64  # devices a shard may go to in one step; of more, the lightest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +163,14 @@ class LocalSearch:
         left = self._head(at, self._loads.pooled[a] - self._vector(at, self.option[shards]))
         return np.zeros(len(shards)) if alone else left
 
+    def _targets(self, a: int) -> np.ndarray:
+        """Devices other than `a`; of very many, the lightest."""
+        compute = self._loads.compute
+        others = np.flatnonzero(np.arange(len(compute)) != a)
+        if len(others) > _MAX_TARGETS:
+            others = others[np.argsort(compute[others], kind="stable")[:_MAX_TARGETS]]
+        return others
+
     def _may(self, shard: int) -> np.ndarray:
         if self._items.allowed is None:
             return np.ones(self._model.devices, dtype=bool)
@@ -196,9 +205,9 @@ class LocalSearch:
 
     def _moves(self, a: int) -> _Step | None:
         """One shard of `a` to any other device."""
-        loads, options, model = self._loads, self._items.options, self._model
+        loads, options = self._loads, self._items.options
         shards = np.flatnonzero(self.device == a)
-        others = np.flatnonzero(np.arange(model.devices) != a)
+        others = self._targets(a)
         if not len(shards) or not len(others):
             return None
         p, b = np.repeat(np.arange(len(shards)), len(others)), np.tile(others, len(shards))
@@ -267,9 +276,9 @@ class LocalSearch:
 
     def _splits(self, a: int) -> _Step | None:
         """A shard of `a` halved, one half to another device."""
-        loads, options, model = self._loads, self._items.options, self._model
+        loads, options = self._loads, self._items.options
         shards = np.flatnonzero((self.device == a) & (options.half[self.option] != NONE))
-        others = np.flatnonzero(np.arange(model.devices) != a)
+        others = self._targets(a)
         if not len(shards) or not len(others):
             return None
         p, b = np.repeat(np.arange(len(shards)), len(others)), np.tile(others, len(shards))

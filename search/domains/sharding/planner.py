@@ -27,9 +27,18 @@ class Effort:
 
     top: int = 8  # plans the oracle prices
     starts: int = 4  # plans local search begins from
+    patience: int = 2  # levels of the beam without a better plan
+    slack: float = 0.005  # how much dearer than the model's best the oracle's choice may be under the model
     kicks: int = 12  # kicks in a row without a better plan before the search ends
     beam_shards: int = 220  # larger problems go without the beam: local search splits what pays
     polish: int = 400  # oracle evaluations spent on the best plan
+
+    @classmethod
+    def for_size(cls, shards: int, devices: int, kicks: int | None) -> Effort:
+        """Less of what grows with the problem, so that planning stays a matter of seconds; `kicks` overrides."""
+        size = shards * devices
+        patient = min(12, 1_600 // size)
+        return cls(starts=4 if size < 2_000 else 1, kicks=patient if kicks is None else kicks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +100,9 @@ def search_plan(
             splits = len(packed.option) - len(start)
             first = packed.option if splits else start
             if len(first) <= effort.beam_shards and not stop():
-                for plan in beam_search(items, model, first, limits.capacity, beam, stop=stop).plans:
+                for plan in beam_search(
+                    items, model, first, limits.capacity, beam, patience=effort.patience, stop=stop
+                ).plans:
                     pool.add(plan)
             elif not stop():
                 only = BeamOptions(levels=0, width=1, candidates=1, grid=beam.grid)
@@ -108,6 +119,8 @@ def search_plan(
         search.descend(stop)
         steps += search.steps
         pool.add(search.plan)
+        tell(search.plan, oracle.cost(search.plan))
+        priced += 1
     idle = 0
     while idle < effort.kicks and not stop():
         base = pool.best(1)[0]
@@ -122,7 +135,10 @@ def search_plan(
         idle = 0 if search.cost < before * (1 - 1e-6) else idle + 1
     best: Plan | None = None
     best_ms = np.inf
+    dearest = pool.best_cost * (1 + effort.slack)
     for plan in pool.best(effort.top):
+        if best is not None and plan_cost(items, model, plan) > dearest:
+            break
         cost = oracle.cost(plan)
         priced += 1
         tell(plan, cost)
@@ -133,7 +149,17 @@ def search_plan(
         if known is not None and known < best_ms:
             best, best_ms = plan, known
     assert best is not None
-    polished, polished_ms, used = polish(items, oracle, best, limits, rng, evaluations=effort.polish, stop=stop)
+    dearest = max(dearest, plan_cost(items, model, best))
+    polished, polished_ms, used = polish(
+        items,
+        oracle,
+        best,
+        limits,
+        rng,
+        evaluations=effort.polish,
+        allowed=lambda plan: plan_cost(items, model, plan) <= dearest,
+        stop=stop,
+    )
     priced += used
     if polished_ms < best_ms:
         best, best_ms = polished, polished_ms

@@ -24,9 +24,13 @@ def polish(
     rng: np.random.Generator,
     *,
     evaluations: int,
+    allowed: Callable[[Plan], bool],
     stop: Callable[[], bool],
 ) -> tuple[Plan, float, int]:
-    """Improve `plan` by the oracle; returns plan, its milliseconds and the evaluations used."""
+    """Improve `plan` by the oracle; returns plan, its milliseconds and the evaluations used.
+
+    `allowed` is the model's word: plans it finds much dearer are not tried, so that its certificate stays tight.
+    """
     options = items.options
     option, device, home = plan.option.copy(), plan.device.copy(), plan.home.copy()
     compute = oracle.compute(option, device)
@@ -52,6 +56,8 @@ def polish(
         if (new_memory > limits.capacity).any():
             continue
         if items.allowed is not None and not items.allowed[options.item[new_option], new_device].all():
+            continue
+        if not allowed(Plan(option=new_option, device=new_device, home=new_home)):
             continue
         changed = np.array([slow, target])
         new_compute = compute.copy()

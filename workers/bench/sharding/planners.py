@@ -1,0 +1,153 @@
+"""Every planner of the comparison behind one call: a job in, shards and seconds out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from cost_models.sharding.problem import TableArrays
+from search.domains.sharding import domain as sharding
+from search.domains.sharding.certificate import prove
+from search.domains.sharding.models import Models
+from search.domains.sharding.neuroshard import neuroshard
+from search.domains.sharding.placement import Plan
+from search.domains.sharding.plan_cost import certified_model
+from search.domains.sharding.problem import ShardingProblem, parse, set_up, to_shards
+from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.starts import BASELINES, baseline_plans
+from search.domains.sharding.verify import verify_plan
+from trimtab.results import VerificationStatus
+from trimtab.specs.sharding import PlanShard, ShardingSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What one planner made of one task."""
+
+    cost_ms: float | None  # by the oracle; None: no plan
+    seconds: float  # wall clock of this process's core, from the tables to the plan
+    extra: Mapping[str, Any] | None = None
+
+
+Planner = Callable[[ShardingSpec, Models], Planned]
+
+
+def ours(spec: ShardingSpec, models: Models) -> Planned:
+    """trimtab: everything a job does, from tables to certificate."""
+    began = time.process_time()
+    problem = parse(spec, {})
+    setup = set_up(problem, _arrays(problem), spec)
+    model = certified_model(setup.items, setup.arrays, setup.profiles, setup.fabric, models.compute, models.exchange)
+    oracle = Oracle(items=setup.items, arrays=setup.arrays, profiles=setup.profiles, fabric=setup.fabric)
+    found = sharding.search_with(
+        spec, setup, model, oracle, np.random.default_rng(0), lambda: False, lambda plan, cost, source: None
+    )
+    if found is None:
+        return Planned(cost_ms=None, seconds=time.process_time() - began)
+    proof = prove(setup.items, model, setup.capacity, found.plan.option, stop=lambda: False)
+    seconds = time.process_time() - began
+    _check(problem, to_shards(setup, found.plan), found.oracle_ms)
+    return Planned(
+        cost_ms=found.oracle_ms,
+        seconds=seconds,
+        extra={
+            "gap": max(0.0, 1 - proof.lower_bound_ms / found.model_ms),
+            "search_gap": max(0.0, 1 - proof.lower_bound_ms / found.model_best_ms),
+            "model_ms": found.model_ms,
+            "lower_bound_ms": proof.lower_bound_ms,
+            "shards": len(found.plan.option),
+        },
+    )
+
+
+def as_published(spec: ShardingSpec, models: Models) -> Planned:
+    """NeuroShard: the paper's networks, beam and grid, on our numpy."""
+    began = time.process_time()
+    problem = parse(spec, {})
+    setup = set_up(problem, _arrays(problem), spec)
+    paper = models.paper(setup.items, setup.arrays, spec.devices[0].hardware, spec.device_count)
+    found = neuroshard(
+        setup.items, paper, setup.capacity, spec.beam, stop=lambda: False, on_best=lambda plan, cost: None
+    )
+    seconds = time.process_time() - began
+    if found.best is None:
+        return Planned(cost_ms=None, seconds=seconds)
+    return Planned(
+        cost_ms=_price(problem, to_shards(setup, found.best)), seconds=seconds, extra={"model_ms": found.cost}
+    )
+
+
+def heuristic(name: str) -> Planner:
+    """One of the greedy baselines."""
+
+    def plan(spec: ShardingSpec, models: Models) -> Planned:
+        began = time.process_time()
+        problem = parse(spec, {})
+        setup = set_up(problem, _arrays(problem), spec)
+        plans: dict[str, Plan | None] = dict(
+            baseline_plans(setup.items, setup.arrays, setup.capacity, np.random.default_rng(1))
+        )
+        seconds = time.process_time() - began
+        found = plans[name]
+        cost = None if found is None else _price(problem, to_shards(setup, found))
+        return Planned(cost_ms=cost, seconds=seconds)
+
+    return plan
+
+
+def torchrec(variant: str) -> Planner:
+    """TorchRec's own planner, run for real, with storage counted as everyone else counts it."""
+
+    def plan(spec: ShardingSpec, models: Models) -> Planned:
+        from workers.bench.sharding.torchrec_baseline import plan_with_torchrec
+
+        problem = parse(spec, {})
+        group = spec.devices[0]
+        shards, seconds = plan_with_torchrec(
+            list(spec.tables),
+            device_count=spec.device_count,
+            memory_bytes_per_device=int(group.memory_gib * 2**30),
+            devices_per_node=spec.fabric.devices_per_node or spec.device_count,
+            global_batch=spec.global_batch,
+            variant=variant,
+        )
+        return Planned(cost_ms=None if shards is None else _price(problem, tuple(shards)), seconds=seconds)
+
+    return plan
+
+
+TORCHREC = ("default", "perf", "dp", "memory_balanced")
+
+PLANNERS: Mapping[str, Planner] = MappingProxyType(
+    {
+        "trimtab": ours,
+        "neuroshard": as_published,
+        **{name: heuristic(name) for name in BASELINES if name != "torchrec-perf"},
+        **{f"torchrec-{variant}": torchrec(variant) for variant in TORCHREC},
+    }
+)
+
+
+def _arrays(problem: ShardingProblem) -> TableArrays:
+    spec = problem.spec
+    return TableArrays.of(problem.tables, batch=spec.global_batch, optimizer=spec.optimizer)
+
+
+def _price(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> float | None:
+    """The oracle's cost; None when the independent check finds the plan does not fit."""
+    from search.domains.sharding.verify import oracle_ms
+
+    cost = oracle_ms(problem, shards)
+    verdict = verify_plan(problem, shards, cost)
+    return cost if verdict.status is VerificationStatus.VALID else None
+
+
+def _check(problem: ShardingProblem, shards: tuple[PlanShard, ...], claimed: float) -> None:
+    verdict = verify_plan(problem, shards, claimed)
+    if verdict.status is not VerificationStatus.VALID:
+        raise RuntimeError(f"our own plan was refused: {verdict.detail}")

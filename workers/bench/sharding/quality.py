@@ -1,0 +1,114 @@
+"""`python -m workers.bench sharding quality`: every planner on the paper's tasks, priced by the oracle, JSON lines kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.domains.sharding.models import Models
+from workers.bench.sharding.planners import PLANNERS
+from workers.bench.sharding.tasks import Setting, accepted_share, tasks
+
+WIDTHS = (4, 8, 16, 32, 64, 128)
+SETTINGS: tuple[Setting, ...] = (
+    *(Setting(source="meta", devices=d, max_dim=w) for d in (4, 8) for w in WIDTHS),
+    *(Setting(source="fbgemm", devices=d, max_dim=w) for d in (4, 8) for w in (32, 128)),
+    *(Setting(source="mlperf", devices=d, max_dim=32) for d in (4, 8)),
+    *(Setting(source="small", devices=d, max_dim=32) for d in (4, 8)),
+)
+
+
+def run_setting(
+    setting: Setting,
+    names: Iterable[str],
+    models: Models,
+    *,
+    count: int,
+    slow_count: int,
+    seed: int,
+    out: Path,
+    say: Callable[[str], object],
+) -> dict[str, Any]:
+    """All planners on `count` tasks (TorchRec's on the first `slow_count`); resumes from the lines in `out`."""
+    names = list(names)
+    known: dict[tuple[int, str], dict[str, Any]] = {}
+    if out.is_file():
+        for line in out.read_text().splitlines():
+            row = json.loads(line)
+            if row["setting"] == setting.name and row["seed"] == seed:
+                known[(row["task"], row["planner"])] = row
+    with out.open("a") as file:
+        for k, spec in enumerate(tasks(setting, count, seed)):
+            for name in names:
+                if (k, name) in known or (name.startswith("torchrec") and k >= slow_count):
+                    continue
+                planned = PLANNERS[name](spec, models)
+                row = {
+                    "setting": setting.name,
+                    "seed": seed,
+                    "task": k,
+                    "tables": len(spec.tables),
+                    "planner": name,
+                    "cost_ms": planned.cost_ms,
+                    "seconds": round(planned.seconds, 4),
+                    **(planned.extra or {}),
+                }
+                known[(k, name)] = row
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+            if (k + 1) % 10 == 0:
+                say(f"{setting.name}: {k + 1}/{count} tasks")
+    return summarise(setting, [r for r in known.values() if r["planner"] in names and r["task"] < count])
+
+
+def summarise(setting: Setting, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Success first; then, against each planner, on the tasks both solved: mean cost, wins, interval of the ratio."""
+    by_planner: dict[str, dict[int, dict[str, Any]]] = {}
+    for row in rows:
+        by_planner.setdefault(row["planner"], {})[row["task"]] = row
+    mine = by_planner.get("trimtab", {})
+    gaps = [r["gap"] for r in mine.values() if r.get("gap") is not None]
+    search_gaps = [r["search_gap"] for r in mine.values() if r.get("search_gap") is not None]
+    table = []
+    for name, found in by_planner.items():
+        solved = {k for k, r in found.items() if r["cost_ms"] is not None}
+        both = sorted(k for k in solved if mine.get(k, {}).get("cost_ms") is not None)
+        line: dict[str, Any] = {
+            "planner": name,
+            "tasks": len(found),
+            "success": len(solved) / max(1, len(found)),
+            "seconds_median": float(np.median([r["seconds"] for r in found.values()])),
+        }
+        if both:
+            theirs = np.array([found[k]["cost_ms"] for k in both])
+            ours = np.array([mine[k]["cost_ms"] for k in both])
+            line |= {
+                "compared": len(both),
+                "mean_ms": float(theirs.mean()),
+                "trimtab_ms": float(ours.mean()),
+                "saved": float(1 - ours.mean() / theirs.mean()),
+                "saved_interval": bootstrap_saved(ours, theirs),
+                "never_worse": float((ours <= theirs * (1 + 1e-9)).mean()),
+                "wins": int((ours < theirs * (1 - 1e-9)).sum()),
+                "losses": int((ours > theirs * (1 + 1e-9)).sum()),
+            }
+        table.append(line)
+    return {
+        "setting": setting.name,
+        "accepted_draws": accepted_share(setting),
+        "gap_median": float(np.median(gaps)) if gaps else None,
+        "search_gap_median": float(np.median(search_gaps)) if search_gaps else None,
+        "planners": table,
+    }
+
+
+def bootstrap_saved(ours: np.ndarray, theirs: np.ndarray, *, draws: int = 2_000, seed: int = 0) -> list[float]:
+    """95 % bootstrap interval, over tasks, of 1 - mean(ours) / mean(theirs)."""
+    rng = np.random.default_rng(seed)
+    index = rng.integers(0, len(ours), (draws, len(ours)))
+    saved = 1 - ours[index].mean(1) / theirs[index].mean(1)
+    return [float(q) for q in np.quantile(saved, [0.025, 0.975])]
