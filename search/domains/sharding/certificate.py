@@ -9,7 +9,9 @@ lies below f. The slowest of U used devices is at least their mean, so with W eq
 
     B(s) = alpha(s) + (1/U) sum_i m_i(s),   m_i = least g(s) E over all ways to halve item i into shards that fit a device
 
-(U = W when the sum is positive, otherwise 1). The exchange is at least that of equal dim sums. So *any* s is a proof: the
+(U = W when the sum is positive, otherwise 1). Two more facts sharpen it. A device that holds shard o costs at least
+floor(o) = f(E_o) + what the items priced below zero by the slope of f at E_o could take off. So a plan below C uses no shard with floor above
+C: if some item then has no way left, or B(s) without those shards exceeds C, no plan is below C. The exchange is at least that of equal dim sums. So *any* s is a proof: the
 certificate is the vector s, and checking it is this formula. The best s comes from a linear program whose columns, ways to
 split an item, are generated as needed; small problems are then closed by branch and bound (`exact.py`).
 """
@@ -27,6 +29,7 @@ from search.domains.sharding.items import NONE, Items
 from search.domains.sharding.plan_cost import PlanModel
 
 _ROUNDS = 25
+_BISECTIONS = 20
 _CLOSE = 2e-4  # relative; below this another round is not worth its time
 
 
@@ -51,6 +54,7 @@ def prove(
     exchange = exchange_bound(items, model)
     kinds = range(len(model.heads))
     found = [_best_multipliers(items, model, kind, capacity, option, stop) for kind in kinds]
+    found = [(_raised(items, model, kind, capacity, s, b), s) for kind, (b, s) in zip(kinds, found, strict=True)]
     compute, multipliers = min(found, key=lambda entry: entry[0])
     several = len(model.heads) > 1
     return Certificate(
@@ -70,12 +74,20 @@ def exchange_bound(items: Items, model: PlanModel) -> float:
     return float(model.exchange.of_largest(np.array(even)))
 
 
-def bound_of(items: Items, model: PlanModel, kind: int, capacity: np.ndarray, s: np.ndarray) -> float:
-    """B(s): the compute bound that multipliers `s` in [0, 1]^J prove."""
+def bound_of(
+    items: Items,
+    model: PlanModel,
+    kind: int,
+    capacity: np.ndarray,
+    s: np.ndarray,
+    forbidden: np.ndarray | None = None,
+) -> float:
+    """B(s): the compute bound that multipliers `s` in [0, 1]^J prove; infinite when `forbidden` leaves an item no way."""
     head = _head(model, kind)
     alpha = head.bias + float((head.out * s) @ head.shift)
     slope = head.skip + (head.out * s) @ head.inner  # (K,)
-    cheapest, _ = cheapest_splits(items, model.embedding[kind] @ slope, capacity)
+    price = model.embedding[kind] @ slope
+    cheapest, _ = cheapest_splits(items, price if forbidden is None else np.where(forbidden, np.inf, price), capacity)
     total = float(cheapest[items.whole].sum())
     return alpha + total / (model.devices if total > 0 else 1)
 
@@ -88,12 +100,55 @@ def cheapest_splits(items: Items, price: np.ndarray, capacity: np.ndarray) -> tu
     options = items.options
     best = np.where(options.memory <= capacity.max(), price, np.inf)
     split = np.zeros(len(best), dtype=bool)
-    # Halves come after their doubles within an item, so go from the narrowest up.
-    for option in np.flatnonzero(options.half != NONE)[::-1]:
-        halves = 2 * best[options.half[option]]
-        if halves < best[option]:
-            best[option], split[option] = halves, True
+    for layer in _layers(options.half):  # narrowest first: a width is decided after its half
+        halves = 2 * best[options.half[layer]]
+        better = halves < best[layer]
+        best[layer] = np.where(better, halves, best[layer])
+        split[layer] = better
     return best, split
+
+
+def _layers(half: np.ndarray) -> list[np.ndarray]:
+    """Options that can be halved, by how often, fewest first."""
+    depth = np.zeros(len(half), dtype=np.int64)
+    can = half != NONE
+    while True:
+        deeper = np.where(can, depth[half] + 1, 0)
+        if (deeper == depth).all():
+            return [np.flatnonzero(depth == d) for d in range(1, int(depth.max()) + 1)]
+        depth = deeper
+
+
+def floors(items: Items, model: PlanModel, kind: int, capacity: np.ndarray) -> np.ndarray:
+    """What a device costs at least that holds an option; 0 where nothing is proved.  # (O,)"""
+    head = _head(model, kind)
+    embedding = model.embedding[kind]
+    active = embedding @ head.inner.T + head.shift > 0  # (O, J)
+    patterns, which = np.unique(active, axis=0, return_inverse=True)
+    slopes = head.skip + (patterns * head.out) @ head.inner  # (P, K)
+    rest = np.array([_least_rest(items, embedding @ slope, capacity) for slope in slopes])
+    return np.maximum(head(embedding) + rest[which.reshape(-1)], 0.0)
+
+
+def _least_rest(items: Items, price: np.ndarray, capacity: np.ndarray) -> float:
+    """What everything else on a device can lower its price by at most: the items whose cheapest way is negative."""
+    cheapest, _ = cheapest_splits(items, price, capacity)
+    return float(np.minimum(cheapest[items.whole], 0.0).sum())
+
+
+def _raised(items: Items, model: PlanModel, kind: int, capacity: np.ndarray, s: np.ndarray, bound: float) -> float:
+    """The largest C found for which `floors` and `s` prove that no plan is below C."""
+    floor = floors(items, model, kind, capacity)
+    low, high = bound, max(bound, float(floor.max()))
+    for _ in range(_BISECTIONS):
+        if high - low <= _CLOSE * max(high, 1e-9):
+            break
+        middle = (low + high) / 2
+        if bound_of(items, model, kind, capacity, s, forbidden=floor > middle) > middle:
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def _best_multipliers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
 from trimtab.results import Incumbent, Reason, Termination, Verification
 from trimtab.specs.sharding import MAX_DEVICES, DeviceGroup, Method, PlanShard, ShardingSpec
 
+_PUBLISHED_SIZE = 700  # items x devices; beyond, its full beam takes longer than all the rest
 _VERIFY_SHARE = 0.05  # of the time left when the search begins, kept for the check
 
 
@@ -88,7 +89,7 @@ class ShardingDomain:
         if problem.spec.method is Method.NEUROSHARD:
             found = self._as_published(problem.spec, encoding, model, oracle, ends, tell)
         else:
-            found = search_with(problem.spec, encoding, model, oracle, rng, ends, tell)
+            found = search_with(problem.spec, encoding, model, oracle, rng, ends, tell, models=self._models)
         if found is None:
             return _nothing_found(stop)
         certificate = prove(encoding.items, model, encoding.capacity, found.plan.option, stop=ends)
@@ -157,7 +158,9 @@ class ShardingDomain:
                 rows.append({"devices": count, "cost_ms": None, "note": proof.argument})
                 continue
             model = self._certified(setup)
-            found = search_with(spec, setup, model, _oracle(setup), rng, ends, lambda plan, cost, source: None)
+            found = search_with(
+                spec, setup, model, _oracle(setup), rng, ends, lambda plan, cost, source: None, models=self._models
+            )
             if found is None:
                 rows.append({"devices": count, "cost_ms": None, "note": "no plan found in the time left"})
                 continue
@@ -174,8 +177,10 @@ def search_with(
     rng: np.random.Generator,
     ends: Callable[[], bool],
     tell: Callable[[Plan, float, str], object],
+    *,
+    models: Models,
 ) -> Found | None:
-    """The search of one setup, with the effort its size allows."""
+    """The search of one setup, with the effort its size allows. NeuroShard's own plan is a rival where its nets apply."""
     moved = spec.constraints.max_moved_gib
     limits = Limits(
         capacity=setup.capacity,
@@ -190,10 +195,20 @@ def search_with(
         spec.beam,
         rng,
         current=setup.current,
+        others=lambda: _published(spec, setup, models, ends),
         stop=ends,
         effort=Effort.for_size(len(setup.items), spec.device_count, spec.kicks),
         on_better=tell,
     )
+
+
+def _published(spec: ShardingSpec, setup: Setup, models: Models, ends: Callable[[], bool]) -> dict[str, Plan | None]:
+    """NeuroShard's plan, when the job is one its networks were trained for and small enough to be quick."""
+    if paper_mode_faults(spec) or len(setup.items) * spec.device_count > _PUBLISHED_SIZE:
+        return {}
+    paper = models.paper(setup.items, setup.arrays, spec.devices[0].hardware, spec.device_count)
+    found = neuroshard(setup.items, paper, setup.capacity, spec.beam, stop=ends, on_best=lambda plan, cost: None)
+    return {"neuroshard": found.best if found.best is None else replace(found.best, source="neuroshard")}
 
 
 def _oracle(setup: Setup) -> Oracle:
@@ -276,7 +291,8 @@ def _with_devices(spec: ShardingSpec, count: int) -> ShardingSpec | str:
     return spec.model_copy(update={"devices": (group,), "fabric": fabric, "constraints": fresh, "what_if": ()})
 
 
-def _check_paper_mode(spec: ShardingSpec) -> None:
+def paper_mode_faults(spec: ShardingSpec) -> list[str]:
+    """Why the published networks do not apply to a job; empty when they do."""
     rules = spec.constraints
     wrong = {
         f"devices: {spec.device_count}, wanted {' or '.join(map(str, PAPER_DEVICES))}": spec.device_count
@@ -287,7 +303,11 @@ def _check_paper_mode(spec: ShardingSpec) -> None:
         not in (None, spec.device_count),
         "constraints: some, wanted none": bool(rules.pin or rules.together or rules.current_plan),
     }
-    if faults := [text for text, bad in wrong.items() if bad]:
+    return [text for text, bad in wrong.items() if bad]
+
+
+def _check_paper_mode(spec: ShardingSpec) -> None:
+    if faults := paper_mode_faults(spec):
         raise InvalidInput(
             "method 'neuroshard' runs the published networks, which were trained for one setting: "
             + "; ".join(faults)

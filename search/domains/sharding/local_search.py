@@ -164,11 +164,14 @@ class LocalSearch:
         return np.zeros(len(shards)) if alone else left
 
     def _targets(self, a: int) -> np.ndarray:
-        """Devices other than `a`; of very many, the lightest."""
-        compute = self._loads.compute
+        """Devices other than `a`; of very many, those that compute least and those that exchange least."""
+        compute, dims = self._loads.compute, self._loads.dims * self._model.slowness
         others = np.flatnonzero(np.arange(len(compute)) != a)
         if len(others) > _MAX_TARGETS:
-            others = others[np.argsort(compute[others], kind="stable")[:_MAX_TARGETS]]
+            half = _MAX_TARGETS // 2
+            quick = np.argsort(compute[others], kind="stable")[:half]
+            narrow = np.argsort(dims[others], kind="stable")[:half]
+            others = others[np.union1d(quick, narrow)]
         return others
 
     def _may(self, shard: int) -> np.ndarray:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from search.domains.sharding.beam import beam_search
+from search.domains.sharding.greedy import greedy_grid, paper_caps
 from search.domains.sharding.items import Items
 from search.domains.sharding.local_search import Limits, LocalSearch
 from search.domains.sharding.placement import Plan, fits, plan_cost
 from search.domains.sharding.plan_cost import PlanModel
 from search.domains.sharding.polish import polish
 from search.domains.sharding.rescore import Oracle
-from search.domains.sharding.starts import baseline_plans, forced_splits, pack_with_splits
+from search.domains.sharding.starts import baseline_plans, forced_splits, pack_with_splits, split_heavy
 from trimtab.specs.sharding import BeamOptions
 
 Stop = Callable[[], bool]
@@ -27,18 +28,32 @@ class Effort:
 
     top: int = 8  # plans the oracle prices
     starts: int = 4  # plans local search begins from
+    shares: tuple[float, ...] = (
+        1.5,
+        1.0,
+        0.7,
+        0.5,
+        0.35,
+    )  # of a mean device load: heavier shards are split for a start
+    caps: int = 5  # dim caps tried for such a start
     patience: int = 2  # levels of the beam without a better plan
-    slack: float = 0.005  # how much dearer than the model's best the oracle's choice may be under the model
+    slack: float = 0.01  # how much dearer than the model's best the oracle's choice may be under the model
     kicks: int = 12  # kicks in a row without a better plan before the search ends
     beam_shards: int = 220  # larger problems go without the beam: local search splits what pays
-    polish: int = 400  # oracle evaluations spent on the best plan
+    polish: int = 400  # oracle evaluations spent on one plan
+    polished: int = 3  # plans polished, the model's best ones and the oracle's
 
     @classmethod
     def for_size(cls, shards: int, devices: int, kicks: int | None) -> Effort:
         """Less of what grows with the problem, so that planning stays a matter of seconds; `kicks` overrides."""
         size = shards * devices
         patient = min(12, 1_600 // size)
-        return cls(starts=4 if size < 2_000 else 1, kicks=patient if kicks is None else kicks)
+        kicks = patient if kicks is None else kicks
+        if size < 400:
+            return cls(kicks=kicks)
+        if size < 2_000:
+            return cls(starts=2, polished=1, shares=(1.0, 0.5), patience=1, polish=250, kicks=kicks)
+        return cls(starts=2 if size < 50_000 else 1, polished=1, polish=250, kicks=kicks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +79,15 @@ def search_plan(
     rng: np.random.Generator,
     *,
     current: Plan | None,
+    others: Callable[[], Mapping[str, Plan | None]],
     stop: Stop,
     effort: Effort,
     on_better: Callable[[Plan, float, str], object],
 ) -> Found | None:
-    """The best plan by the oracle, never dearer than any baseline that fits; None when nothing fitted."""
+    """The best plan by the oracle, never dearer than any baseline that fits; None when nothing fitted.
+
+    `others` gives further planners' plans by name: starts and rivals like the baselines.
+    """
     pool = _Pool(items, model)
     baselines: dict[str, float | None] = {}
     moving = np.isfinite(limits.moved)  # then every plan must come from the current one
@@ -92,8 +111,16 @@ def search_plan(
                 priced += 1
                 pool.add(plan)
                 tell(plan, baselines[name] or np.inf)
+        for name, plan in others().items():
+            baselines[name] = None
+            if plan is not None:
+                baselines[name] = oracle.cost(plan)
+                priced += 1
+                pool.add(plan)
+                tell(plan, baselines[name] or np.inf)
         start = forced_splits(items, limits.capacity)
-        packed = pack_with_splits(items, model.single.mean(0), start, limits.capacity)
+        single = model.single.mean(0)
+        packed = pack_with_splits(items, single, start, limits.capacity)
         if packed is not None:
             pool.add(packed)
             tell(packed, oracle.cost(packed))
@@ -108,6 +135,14 @@ def search_plan(
                 only = BeamOptions(levels=0, width=1, candidates=1, grid=beam.grid)
                 for plan in beam_search(items, model, first, limits.capacity, only, stop=stop).plans:
                     pool.add(plan)
+        for share in effort.shares:
+            if packed is None or stop():
+                break
+            split = split_heavy(items, single, packed.option, share, model.devices)
+            if len(split) > len(packed.option):
+                graded = greedy_grid(items, model, split[None], limits.capacity, paper_caps(effort.caps))
+                if np.isfinite(graded.cost[0]):
+                    pool.add(Plan.of(split, graded.device[0], f"split {share:g}"))
     if not pool.plans:
         return None
 
@@ -149,21 +184,22 @@ def search_plan(
         if known is not None and known < best_ms:
             best, best_ms = plan, known
     assert best is not None
-    dearest = max(dearest, plan_cost(items, model, best))
-    polished, polished_ms, used = polish(
-        items,
-        oracle,
-        best,
-        limits,
-        rng,
-        evaluations=effort.polish,
-        allowed=lambda plan: plan_cost(items, model, plan) <= dearest,
-        stop=stop,
-    )
-    priced += used
-    if polished_ms < best_ms:
-        best, best_ms = polished, polished_ms
-        tell(best, best_ms)
+    for start_plan in [best, *(p for p in pool.best(effort.polished) if p is not best)]:
+        ceiling = max(dearest, plan_cost(items, model, start_plan))
+        polished, polished_ms, used = polish(
+            items,
+            oracle,
+            start_plan,
+            limits,
+            rng,
+            evaluations=effort.polish,
+            allowed=lambda plan, ceiling=ceiling: plan_cost(items, model, plan) <= ceiling,  # type: ignore[misc]
+            stop=stop,
+        )
+        priced += used
+        if polished_ms < best_ms:
+            best, best_ms = polished, polished_ms
+            tell(best, best_ms)
     return Found(
         plan=best,
         model_ms=plan_cost(items, model, best),

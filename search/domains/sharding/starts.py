@@ -72,6 +72,24 @@ def forced_splits(items: Items, capacity: np.ndarray) -> np.ndarray:
     return np.array(found[::-1], dtype=np.int64)
 
 
+def split_heavy(items: Items, cost: np.ndarray, option: np.ndarray, share: float, devices: int) -> np.ndarray:
+    """`option` with every shard halved that alone costs more than `share` of a device's mean load.
+
+    One heavy table on each of many devices is a plateau: no single step helps until all of them are split.
+    """
+    half = items.options.half
+    option = option.copy()
+    limit = share * float(cost[option].sum()) / devices
+    while True:
+        heavy = np.flatnonzero(
+            (cost[option] > limit) & (half[option] != NONE) & (cost[np.maximum(half[option], 0)] < cost[option] * 0.95)
+        )
+        if not len(heavy) or len(option) > _MAX_FORCED_SPLITS:
+            return option
+        option[heavy] = half[option[heavy]]
+        option = np.append(option, option[heavy])
+
+
 def pack_with_splits(items: Items, key: np.ndarray, option: np.ndarray, capacity: np.ndarray) -> Plan | None:
     """A plan that fits: by cost, else by best fit, else halving the largest shard and trying again."""
     options = items.options

@@ -45,7 +45,14 @@ def ours(spec: ShardingSpec, models: Models) -> Planned:
     model = certified_model(setup.items, setup.arrays, setup.profiles, setup.fabric, models.compute, models.exchange)
     oracle = Oracle(items=setup.items, arrays=setup.arrays, profiles=setup.profiles, fabric=setup.fabric)
     found = sharding.search_with(
-        spec, setup, model, oracle, np.random.default_rng(0), lambda: False, lambda plan, cost, source: None
+        spec,
+        setup,
+        model,
+        oracle,
+        np.random.default_rng(0),
+        lambda: False,
+        lambda plan, cost, source: None,
+        models=models,
     )
     if found is None:
         return Planned(cost_ms=None, seconds=time.process_time() - began)

@@ -1,0 +1,1 @@
+"""Plans executed by TorchRec; skipped where it is not installed."""

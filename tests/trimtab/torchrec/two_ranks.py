@@ -1,0 +1,93 @@
+"""Run by test_executed.py in a process of its own: a plan through DistributedModelParallel on two gloo ranks."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from pathlib import Path
+
+
+def main(rank: int, plan_path: str, port: str, out: str) -> None:
+    warnings.simplefilter("ignore")
+    os.environ |= {
+        "RANK": str(rank),
+        "WORLD_SIZE": "2",
+        "LOCAL_RANK": str(rank),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+    }
+    import torch
+    import torch.distributed as dist
+    from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, KeyedJaggedTensor
+    from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
+    from torchrec.distributed.model_parallel import DistributedModelParallel
+    from torchrec.distributed.types import ShardingEnv
+
+    from trimtab.specs.sharding import ShardingPlan
+    from trimtab.torchrec import to_torchrec
+
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", rank=rank, world_size=2)
+    plan = ShardingPlan.model_validate(json.loads(Path(plan_path).read_text()), strict=False)
+
+    def configs() -> list[EmbeddingBagConfig]:
+        return [
+            EmbeddingBagConfig(name=t.name, num_embeddings=t.rows, embedding_dim=t.dim, feature_names=[f"f_{t.name}"])
+            for t in plan.tables
+        ]
+
+    torch.manual_seed(0)
+    plain = EmbeddingBagCollection(tables=configs(), device=torch.device("cpu"))
+    torch.manual_seed(0)
+    model = EmbeddingBagCollection(tables=configs(), device=torch.device("cpu"))
+    sharded = DistributedModelParallel(
+        model,
+        env=ShardingEnv.from_process_group(dist.group.WORLD),
+        plan=to_torchrec(plan, model, device_type="cpu"),
+        sharders=[EmbeddingBagCollectionSharder()],
+        device=torch.device("cpu"),
+        init_data_parallel=False,
+    )
+    _copy_weights(plain.state_dict(), sharded.state_dict())
+    generator = torch.Generator().manual_seed(10 + rank)
+    batch = 8
+    lengths = torch.randint(0, 5, (len(plan.tables) * batch,), generator=generator)
+    values = torch.cat(
+        [
+            torch.randint(0, t.rows, (int(lengths[i * batch : (i + 1) * batch].sum()),), generator=generator)
+            for i, t in enumerate(plan.tables)
+        ]
+    )
+    features = KeyedJaggedTensor(keys=[f"f_{t.name}" for t in plan.tables], values=values, lengths=lengths)
+    found = sharded(features)
+    found = found.wait() if hasattr(found, "wait") else found
+    wanted = plain(features)
+    difference = max(float((found[k] - wanted[k]).abs().max()) for k in wanted.keys())  # noqa: SIM118 - a KeyedTensor
+    size = max(float(wanted[k].abs().max()) for k in wanted.keys())  # noqa: SIM118
+    sum(found[k].sum() for k in wanted.keys()).backward()  # noqa: SIM118
+    Path(f"{out}.{rank}").write_text(
+        json.dumps({"difference": difference, "largest": size, "columns": sum(found.length_per_key())})
+    )
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def _copy_weights(whole_of: dict, held_by: dict) -> None:
+    """The plain weights into the sharded model's own memory, each shard its columns."""
+    from torch.distributed._shard.sharded_tensor import ShardedTensor
+
+    copied = 0
+    for name, held in held_by.items():
+        assert isinstance(held, ShardedTensor), f"{name} is sharded"
+        whole = whole_of[name.removeprefix("module.")]
+        for shard in held.local_shards():
+            (r, c), (h, w) = shard.metadata.shard_offsets, shard.metadata.shard_sizes
+            shard.tensor.detach().copy_(whole[r : r + h, c : c + w])
+            copied += 1
+    assert copied, "this rank holds something"
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4])
