@@ -248,6 +248,15 @@ class ShardingSpec(Spec):
         """Raise ValueError when a constraint names what is not there or contradicts another."""
         by_name = {t.name: t for t in tables}
         rules = self.constraints
+        largest = max(group.memory_gib for group in self.devices) * 2**30
+        for name, table in by_name.items():
+            width = narrowest_width(table.dim, rules.min_shard_dim) if name not in rules.no_split else table.dim
+            if (need := table.rows * width * table.dtype.bytes) > largest:
+                raise ValueError(
+                    f"tables: {name!r} has {table.rows} rows; its narrowest shard ({width} columns) takes "
+                    f"{need / 2**30:.1f} GiB and the largest device has {largest / 2**30:.1f} GiB; "
+                    "use larger devices, fp16, or a smaller min_shard_dim"
+                )
         named = [("pin", p.table) for p in rules.pin] + [("no_split", n) for n in rules.no_split]
         named += [("together", n) for group in rules.together for n in group]
         named += [("current_plan", s.table) for s in rules.current_plan]
@@ -299,6 +308,13 @@ class ShardingSpec(Spec):
     def artifacts(self) -> dict[str, ArtifactRef]:
         """The list of tables, when it was uploaded."""
         return {} if self.tables_file is None else {"tables_file": self.tables_file}
+
+
+def narrowest_width(dim: int, least: int) -> int:
+    """Columns of the narrowest shard that halving reaches: a multiple of 4, not below `least`."""
+    while dim % (2 * MIN_SHARD_DIM) == 0 and dim // 2 >= least:
+        dim //= 2
+    return dim
 
 
 def check_tables(tables: Iterable[Table]) -> None:

@@ -10,10 +10,12 @@ lies below f. The slowest of U used devices is at least their mean, so with W eq
     B(s) = alpha(s) + (1/U) sum_i m_i(s),   m_i = least g(s) E over all ways to halve item i into shards that fit a device
 
 (U = W when the sum is positive, otherwise 1). Two more facts sharpen it. A device that holds shard o costs at least
-floor(o) = f(E_o) + what the items priced below zero by the slope of f at E_o could take off. So a plan below C uses no shard with floor above
-C: if some item then has no way left, or B(s) without those shards exceeds C, no plan is below C. The exchange is at least that of equal dim sums. So *any* s is a proof: the
-certificate is the vector s, and checking it is this formula. The best s comes from a linear program whose columns, ways to
-split an item, are generated as needed; small problems are then closed by branch and bound (`exact.py`).
+floor(o) = f(E_o) + what the items priced below zero by the slope of f at E_o could take off. So a plan below C uses no
+shard with floor above C: if some item then has no way left, or B(s) without those shards exceeds C, no plan is below C.
+
+The exchange is at least that of equal dim sums. So *any* s is a proof: the certificate is the vector s, and checking it is
+these formulae. The best s comes from a linear program whose columns, ways to split an item, are generated as needed; small
+problems can then be closed by branch and bound (`exact.py`).
 """
 
 from __future__ import annotations

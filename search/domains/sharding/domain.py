@@ -18,7 +18,7 @@ from search.domains.sharding.models import Models
 from search.domains.sharding.neuroshard import PAPER_BATCH, PAPER_DEVICES, neuroshard
 from search.domains.sharding.placement import Plan, plan_cost
 from search.domains.sharding.plan_cost import PlanModel, certified_model
-from search.domains.sharding.planner import Effort, Found, search_plan
+from search.domains.sharding.planner import Effort, Found, NothingFits, search_plan
 from search.domains.sharding.problem import GIB, Setup, ShardingProblem, parse, set_up, to_shards
 from search.domains.sharding.produce import produce
 from search.domains.sharding.rescore import Oracle
@@ -86,10 +86,13 @@ class ShardingDomain:
         def tell(plan: Plan, cost: float, source: str) -> None:
             on_incumbent(Incumbent(elapsed_s=0.0, objective=cost, source=source))
 
-        if problem.spec.method is Method.NEUROSHARD:
-            found = self._as_published(problem.spec, encoding, model, oracle, ends, tell)
-        else:
-            found = search_with(problem.spec, encoding, model, oracle, rng, ends, tell, models=self._models)
+        try:
+            if problem.spec.method is Method.NEUROSHARD:
+                found = self._as_published(problem.spec, encoding, model, oracle, ends, tell)
+            else:
+                found = search_with(problem.spec, encoding, model, oracle, rng, ends, tell, models=self._models)
+        except NothingFits:
+            return _impossible(problem, encoding)
         if found is None:
             return _nothing_found(stop)
         certificate = prove(encoding.items, model, encoding.capacity, found.plan.option, stop=ends)
@@ -158,11 +161,16 @@ class ShardingDomain:
                 rows.append({"devices": count, "cost_ms": None, "note": proof.argument})
                 continue
             model = self._certified(setup)
-            found = search_with(
-                spec, setup, model, _oracle(setup), rng, ends, lambda plan, cost, source: None, models=self._models
-            )
+            try:
+                found = search_with(
+                    spec, setup, model, _oracle(setup), rng, ends, lambda plan, cost, source: None, models=self._models
+                )
+            except NothingFits:
+                found = None
             if found is None:
-                rows.append({"devices": count, "cost_ms": None, "note": "no plan found in the time left"})
+                rows.append(
+                    {"devices": count, "cost_ms": None, "note": "no plan fits, or none was found in the time left"}
+                )
                 continue
             bound = prove(setup.items, model, setup.capacity, found.plan.option, stop=ends).lower_bound_ms
             rows.append({"devices": count, "cost_ms": found.oracle_ms, "gap": _gap(found.model_ms, bound), "note": ""})
@@ -243,6 +251,26 @@ def _nothing_found(stop: StoppingCriterion) -> SearchOutcome:
         solution=None,
         objective=None,
         bound=None,
+    )
+
+
+def _impossible(problem: ShardingProblem, setup: Setup) -> SearchOutcome:
+    """In all there is memory enough, but no way to cut and place the tables in it."""
+    options = setup.items.options
+    need, room = float(options.memory[setup.items.whole].sum()), float(setup.capacity.sum())
+    detail = (
+        f"{len(problem.tables)} tables take {need / GIB:.2f} GiB and {len(setup.capacity)} devices have {room / GIB:.2f} GiB, "
+        "but branch and bound proved that no placement respects every device's memory with the pins, groups and shard widths "
+        "allowed; give some more memory, a smaller min_shard_dim, or drop no_split, together or pin of the largest tables"
+    )
+    largest = np.argsort(-options.memory[setup.items.whole], kind="stable")[:5]
+    names = [problem.tables[t].name for i in largest for t in setup.items.members[i]]
+    return SearchOutcome(
+        termination=Termination(reason=Reason.INFEASIBLE, detail=detail),
+        solution=None,
+        objective=None,
+        bound=None,
+        summary={"tables": names},
     )
 
 

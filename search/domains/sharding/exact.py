@@ -14,14 +14,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, vstack
 
 from cost_models.sharding.nets import ConvexHead
 from search.domains.sharding.items import Items
 from search.domains.sharding.placement import Plan
+from search.domains.sharding.placement import fits as within
 from search.domains.sharding.plan_cost import PlanModel
 from solvers.table import make_solver
 from solvers.types import MilpModel, SolveParams
+from trimtab.results import Reason
 
 MAX_COUNTS = 1_500  # integer variables; above this branch and bound adds nothing in seconds
 
@@ -131,6 +133,49 @@ def build(items: Items, model: PlanModel, head: ConvexHead, capacity: np.ndarray
         row_upper=np.array(upper),
         offset=float(model.exchange.of_largest(np.array(0.0))),
     )
+
+
+MAX_PACKING = 40_000  # counts of a packing problem; above this the packers' word stands
+
+
+def pack(items: Items, capacity: np.ndarray, *, seconds: float) -> tuple[Plan | None, bool]:
+    """A plan that fits, whatever it costs, or the proof that none exists.  → (plan, proved impossible)
+
+    For when the packers failed: memory, pins and coverage alone, as a feasibility program for HiGHS.
+    """
+    options, devices = items.options, len(capacity)
+    count = len(options)
+    if count * devices > MAX_PACKING:
+        return None, False
+    every = np.arange(count * devices)
+    option, device = every % count, every // count
+    memory = coo_matrix((options.memory[option] / 2**20, (device, every)), shape=(devices, len(every)))
+    cover = coo_matrix(
+        (options.width[option].astype(float), (options.item[option], every)), shape=(len(items), len(every))
+    )
+    matrix = vstack([memory, cover]).tocsr()
+    whole = options.width[items.whole].astype(float)
+    fits = options.memory[option] <= capacity[device]
+    if items.allowed is not None:
+        fits &= items.allowed[options.item[option], device]
+    most = (options.width[items.whole[options.item]] // options.width)[option]
+    model = MilpModel(
+        c=np.zeros(len(every)),
+        col_lower=np.zeros(len(every)),
+        col_upper=np.where(fits, most, 0).astype(float),
+        integrality=np.ones(len(every), dtype=bool),
+        indptr=matrix.indptr.astype(np.int32),
+        indices=matrix.indices.astype(np.int32),
+        data=matrix.data,
+        row_lower=np.concatenate([np.full(devices, -np.inf), whole]),
+        row_upper=np.concatenate([capacity / 2**20, whole]),
+    )
+    found = make_solver("highs").solve(model, SolveParams(time_limit_s=seconds))
+    if found.x is None:
+        return None, found.termination.reason is Reason.INFEASIBLE
+    times = np.round(found.x).astype(int)
+    plan = Plan.of(np.repeat(option, times), np.repeat(device, times), "packed by branch and bound")
+    return (plan, False) if within(items, plan, capacity) else (None, False)
 
 
 def _plan(items: Items, model: PlanModel, x: np.ndarray) -> Plan:

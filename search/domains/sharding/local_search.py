@@ -94,7 +94,9 @@ class LocalSearch:
         loads = self._loads
         weighted = loads.dims * self._model.slowness
         critical = list(dict.fromkeys([int(loads.compute.argmax()), int(weighted.argmax())]))
-        now = _Step(cost=self.cost, spread=self._spread(loads.compute, weighted), apply=lambda: None)
+        # By the same estimate as the steps are priced, or a difference between it and the exact exchange could go in circles.
+        estimate = float(loads.compute.max() + self._model.exchange.of_largest(weighted.max()))
+        now = _Step(cost=estimate, spread=self._spread(loads.compute, weighted), apply=lambda: None)
         best = now
         for device in critical:
             for steps in (self._moves, self._splits, self._merges):

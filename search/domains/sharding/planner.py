@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from search.domains.sharding import exact
 from search.domains.sharding.beam import beam_search
 from search.domains.sharding.greedy import greedy_grid, paper_caps
 from search.domains.sharding.items import Items
@@ -20,6 +21,10 @@ from search.domains.sharding.starts import baseline_plans, forced_splits, pack_w
 from trimtab.specs.sharding import BeamOptions
 
 Stop = Callable[[], bool]
+
+
+class NothingFits(Exception):
+    """Proved by branch and bound: no plan respects memory and pins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,7 @@ class Effort:
         0.35,
     )  # of a mean device load: heavier shards are split for a start
     caps: int = 5  # dim caps tried for such a start
+    pack_seconds: float = 10.0  # for branch and bound when the packers find no room
     patience: int = 2  # levels of the beam without a better plan
     slack: float = 0.01  # how much dearer than the model's best the oracle's choice may be under the model
     kicks: int = 12  # kicks in a row without a better plan before the search ends
@@ -86,7 +92,7 @@ def search_plan(
 ) -> Found | None:
     """The best plan by the oracle, never dearer than any baseline that fits; None when nothing fitted.
 
-    `others` gives further planners' plans by name: starts and rivals like the baselines.
+    `others` gives further planners' plans by name: starts and rivals like the baselines. Raises NothingFits with a proof.
     """
     pool = _Pool(items, model)
     baselines: dict[str, float | None] = {}
@@ -121,6 +127,10 @@ def search_plan(
         start = forced_splits(items, limits.capacity)
         single = model.single.mean(0)
         packed = pack_with_splits(items, single, start, limits.capacity)
+        if packed is None and not stop():
+            packed, impossible = exact.pack(items, limits.capacity, seconds=effort.pack_seconds)
+            if impossible:
+                raise NothingFits
         if packed is not None:
             pool.add(packed)
             tell(packed, oracle.cost(packed))

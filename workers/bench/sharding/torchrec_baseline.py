@@ -90,17 +90,16 @@ def plan_with_torchrec(
     except PlannerError:
         return None, time.process_time() - began
     seconds = time.process_time() - began
-    found = []
-    for name, sharding in plan.plan[""].items():
-        for shard in sharding.sharding_spec.shards:
-            found.append(
-                PlanShard(
-                    table=tables[int(name[1:])].name,
-                    offset=int(shard.shard_offsets[1]),
-                    width=int(shard.shard_sizes[1]),
-                    device=int(shard.placement.rank()),
-                )
-            )
+    found = [
+        PlanShard(
+            table=tables[int(name[1:])].name,
+            offset=int(shard.shard_offsets[1]),
+            width=int(shard.shard_sizes[1]),
+            device=int(shard.placement.rank()),
+        )
+        for name, sharding in plan.plan[""].items()
+        for shard in sharding.sharding_spec.shards
+    ]
     return found, seconds
 
 

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from cost_models.sharding.generator import meta_like
+from cost_models.sharding.problem import TableArrays
+from search.domains.sharding.models import Models, shipped
+from search.domains.sharding.plan_cost import PlanModel, certified_model
+from search.domains.sharding.problem import Setup, ShardingProblem, parse, set_up
+from search.domains.sharding.rescore import Oracle
+from trimtab.specs.sharding import DeviceGroup, MemoryModel, Optimizer, ShardingSpec, Table
+
+WIDTHS = (128, 64, 32, 16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A job with all the search wants."""
+
+    spec: ShardingSpec
+    problem: ShardingProblem
+    setup: Setup
+    model: PlanModel
+    oracle: Oracle
+    models: Models
+
+
+def job(count: int, ranks: int, *, seed: int = 0, slack: float = 1.6, **more: object) -> ShardingSpec:
+    rng = np.random.default_rng((4711, seed))
+    tables = tuple(
+        Table(**{**t.model_dump(), "dim": int(rng.choice(WIDTHS)), "access": t.access}) for t in meta_like(count, rng)
+    )
+    need = sum(t.rows * t.dim * 4 for t in tables) / 2**30
+    fields = {
+        "tables": tables,
+        "devices": (DeviceGroup(count=ranks, memory_gib=slack * need / ranks + 0.5),),
+        "optimizer": Optimizer.SGD,
+        "memory_model": MemoryModel.WEIGHTS,
+        **more,
+    }
+    return ShardingSpec(**fields)
+
+
+@pytest.fixture(scope="session")
+def models() -> Models:
+    return shipped()
+
+
+@pytest.fixture(scope="session")
+def ready(models: Models) -> Callable[[ShardingSpec], Ready]:
+    def make(spec: ShardingSpec) -> Ready:
+        problem = parse(spec, {})
+        arrays = TableArrays.of(problem.tables, batch=spec.global_batch, optimizer=spec.optimizer)
+        setup = set_up(problem, arrays, spec)
+        model = certified_model(setup.items, arrays, setup.profiles, setup.fabric, models.compute, models.exchange)
+        oracle = Oracle(items=setup.items, arrays=arrays, profiles=setup.profiles, fabric=setup.fabric)
+        return Ready(spec=spec, problem=problem, setup=setup, model=model, oracle=oracle, models=models)
+
+    return make

@@ -1,0 +1,86 @@
+"""`python -m workers.bench sharding exact`: the search against the model's true optimum, by two exact solvers.
+
+Tasks of at most 20 tables on at most 4 devices, table-wise and with splits; each solver gets a minute. Reported: which
+solvers proved the optimum, whether they agree, how far the search's model cost and the certificate are from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from cost_models.sharding.generator import meta_like
+from cost_models.sharding.problem import TableArrays
+from search.domains.sharding import exact
+from search.domains.sharding.certificate import prove
+from search.domains.sharding.domain import search_with
+from search.domains.sharding.models import Models
+from search.domains.sharding.placement import plan_cost
+from search.domains.sharding.plan_cost import certified_model
+from search.domains.sharding.problem import parse, set_up
+from search.domains.sharding.rescore import Oracle
+from trimtab.specs.sharding import Constraints, DeviceGroup, MemoryModel, Optimizer, ShardingSpec
+
+_SECONDS = 60.0
+
+
+def run(models: Models, *, count: int, seed: int, say: Callable[[str], object]) -> Iterator[dict[str, Any]]:
+    """One line a task; half of them forbid splits."""
+    for k in range(min(count, 16)):
+        spec = _job(seed, k)
+        problem = parse(spec, {})
+        arrays = TableArrays.of(spec.tables, batch=spec.global_batch, optimizer=spec.optimizer)
+        setup = set_up(problem, arrays, spec)
+        items = setup.items
+        model = certified_model(items, arrays, setup.profiles, setup.fabric, models.compute, models.exchange)
+        oracle = Oracle(items=items, arrays=arrays, profiles=setup.profiles, fabric=setup.fabric)
+        found = search_with(
+            spec,
+            setup,
+            model,
+            oracle,
+            np.random.default_rng(seed),
+            lambda: False,
+            lambda plan, cost, source: None,
+            models=models,
+        )
+        proof = None if found is None else prove(items, model, setup.capacity, found.plan.option, stop=lambda: False)
+        line: dict[str, Any] = {
+            "task": k,
+            "tables": len(spec.tables),
+            "devices": spec.device_count,
+            "splits_allowed": not spec.constraints.no_split,
+            "search_model_ms": None if found is None else found.model_best_ms,
+            "certificate_ms": None if proof is None else proof.lower_bound_ms,
+        }
+        for solver in ("highs", "scip"):
+            solved = exact.solve(items, model, setup.capacity, seconds=_SECONDS, solver=solver)
+            if solved is not None:
+                line[solver] = {
+                    "bound_ms": solved.lower_bound_ms,
+                    "plan_ms": None if solved.plan is None else plan_cost(items, model, solved.plan),
+                    "optimal": solved.optimal,
+                    "plan_oracle_ms": None if solved.plan is None else oracle.cost(solved.plan),
+                }
+        line["search_oracle_ms"] = None if found is None else found.oracle_ms
+        say(f"exact: task {k} done")
+        yield line
+
+
+def _job(seed: int, k: int) -> ShardingSpec:
+    rng = np.random.default_rng((seed, 77, k))
+    count = int(rng.integers(6, 21))
+    devices = int(rng.integers(2, 5))
+    widths = rng.choice([128, 64, 32], count)
+    tables = tuple(t.model_copy(update={"dim": int(w)}) for t, w in zip(meta_like(count, rng), widths, strict=True))
+    need = sum(t.rows * t.dim * 4 for t in tables) / 2**30
+    whole = k % 2 == 0
+    return ShardingSpec(
+        tables=tables,
+        devices=(DeviceGroup(count=devices, memory_gib=1.6 * need / devices + 1),),
+        optimizer=Optimizer.SGD,
+        memory_model=MemoryModel.WEIGHTS,
+        constraints=Constraints(no_split=tuple(t.name for t in tables) if whole else (), min_shard_dim=32),
+    )
