@@ -8,7 +8,7 @@ MODEL ?=
 BUDGET ?= 60
 SCALE ?= 0.02
 
-.PHONY: help setup setup-dev system run serve test chaos bench lint type imports check lock clean
+.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports check lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,11 +29,18 @@ $(VENV)/.dev-ready: $(VENV)/.run-ready requirements-dev.lock
 	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 
+$(VENV)/.torch-ready: $(VENV)/.dev-ready requirements-torch.txt requirements-torchrec.txt
+	$(BIN)/pip install --quiet -r requirements-torch.txt
+	$(BIN)/pip install --quiet --no-deps -r requirements-torchrec.txt
+	@touch $@
+
 setup: $(VENV)/.run-ready ## virtual environment with what the service needs
 	@bash deploy/setup/debian.sh run
 
 setup-dev: $(VENV)/.dev-ready ## and with what the tests and Ray need
 	@bash deploy/setup/debian.sh test
+
+setup-torch: setup-dev $(VENV)/.torch-ready ## and torch with TorchRec: to train cost models and to execute sharding plans
 
 run: setup ## start trimtab and solve a real integer program (MODEL=your.mps BUDGET=60)
 	$(BIN)/python deploy/run.py $(if $(MODEL),--model "$(MODEL)") --seconds $(BUDGET)
@@ -41,13 +48,16 @@ run: setup ## start trimtab and solve a real integer program (MODEL=your.mps BUD
 serve: setup ## only start the service
 	$(BIN)/python -m services
 
-test: setup-dev ## all tests, at the small scale
+test: setup-torch ## all tests, at the small scale
 	$(BIN)/python -m pytest --scale $(SCALE)
 
 chaos: setup-dev ## kill and pause processes at the published scale (about an hour)
 	$(BIN)/python -m workers.bench service chaos --scale 1.0
 
-bench: setup-dev ## measure every figure of the README, side by side with the usual tools
+train: setup-torch ## train the sharding cost models again (hours; resumes)
+	$(BIN)/python -m workers.train sharding all --out bench-results/weights
+
+bench: setup-torch ## measure every figure of the README, side by side with the usual tools
 	$(BIN)/python -m workers.bench all
 
 lint: setup-dev ## style

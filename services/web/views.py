@@ -13,6 +13,8 @@ from services.store.types import AttemptRecord, EventRecord, JobRecord
 from services.web import words
 from trimtab.results import EventType, JobState, VerificationStatus
 
+MAX_LISTED = 12  # values of a list in a summary
+MAX_COLUMNS = 12  # of a table in a summary
 MAX_POINTS = 200  # rows of the incumbent table
 MAX_LOGS = 200
 LATE_HEARTBEAT_S = 15.0  # a worker beats every few seconds: more is worth a colour
@@ -94,12 +96,14 @@ def job_page(
                 name=name,
                 size=words.size(ref.get("size_bytes")),
                 href=f"/v1/jobs/{job.id}/artifacts/{quote(name, safe='')}",
+                picture=ref.get("media_type") == "image/svg+xml",
             )
             for name, ref in (result or {}).get("artifacts", {}).items()
         ],
         inputs=list(_inputs(job.spec)),
         timings=_timings((result or {}).get("timings_s", {})),
-        summary=[(key, flat(value)) for key, value in (result or {}).get("summary", {}).items()],
+        summary=[(k, flat(v)) for k, v in (result or {}).get("summary", {}).items() if not is_table(v)],
+        tables=[_table(k, v) for k, v in (result or {}).get("summary", {}).items() if is_table(v)],
         versions=(result or {}).get("versions", {}),
         attempts=[_attempt(attempt, now_us) for attempt in attempts],
         max_attempts=job.max_attempts,
@@ -127,6 +131,21 @@ def lease_row(job: JobRecord, now_us: int) -> SimpleNamespace:
     )
 
 
+def is_table(value: Any) -> bool:
+    """Whether a value of a summary is a list of flat objects with the same keys: shown as a table."""
+    if not isinstance(value, list) or not value or not all(isinstance(row, Mapping) for row in value):
+        return False
+    scalar = all(not isinstance(cell, Mapping | list) for row in value for cell in row.values())
+    return scalar and 0 < len(value[0]) <= MAX_COLUMNS and len(value) <= MAX_POINTS
+
+
+def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> SimpleNamespace:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    return SimpleNamespace(
+        name=name, columns=columns, rows=[[flat(row.get(column)) for column in columns] for row in rows]
+    )
+
+
 def flat(value: Any) -> str:
     """A value of a summary in one line of text."""
     if isinstance(value, bool):
@@ -139,6 +158,8 @@ def flat(value: Any) -> str:
         return value
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {flat(inner)}" for key, inner in value.items()) or "–"
+    if len(value) > MAX_LISTED:
+        return f"{len(value)} values, in the result"
     return ", ".join(flat(inner) for inner in value) or "–"
 
 

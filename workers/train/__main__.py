@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cost_models.weights import FOLDER
+from cost_models.weights import FOLDER, manifest
 from trimtab.specs.sharding import Hardware
 
 
@@ -15,7 +15,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m workers.train", description=__doc__)
     areas = parser.add_subparsers(dest="area", required=True)
     sharding = areas.add_parser("sharding", help="cost models of embedding sharding")
-    sharding.add_argument("what", choices=["paper-compute", "paper-exchange", "compute", "exchange"])
+    sharding.add_argument("what", choices=["paper-compute", "paper-exchange", "compute", "exchange", "all"])
     sharding.add_argument("--hardware", type=Hardware, choices=list(Hardware), default=Hardware.A100)
     sharding.add_argument("--devices", type=int, default=4, help="device count of a paper-exchange net")
     sharding.add_argument("--member", type=int, default=0, help="which member of the ensemble")
@@ -45,6 +45,8 @@ def main(argv: list[str] | None = None) -> int:
         "out": given.out,
         "say": say,
     }
+    if given.what == "all":
+        return _everything(given)
     match given.what:
         case "paper-compute":
             compute.paper_compute(given.hardware, **common)
@@ -54,6 +56,17 @@ def main(argv: list[str] | None = None) -> int:
             exchange.paper_exchange(given.hardware, given.devices, **common)
         case "exchange":
             exchange.conditioned_exchange(**common)
+    return 0
+
+
+def _everything(given: argparse.Namespace) -> int:
+    """Every shipped weights file, by the commands its manifest row names; each resumes from its checkpoint."""
+    where = ["--work", str(given.work), "--out", str(given.out), "--threads", str(given.threads)]
+    for row in manifest().values():
+        command = str(row["command"]).split()
+        code = main([*command[command.index("sharding") :], *where])
+        if code:
+            return code
     return 0
 
 

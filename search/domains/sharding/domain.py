@@ -97,7 +97,7 @@ class ShardingDomain:
             return _nothing_found(stop)
         certificate = prove(encoding.items, model, encoding.capacity, found.plan.option, stop=ends)
         summary = _summary(problem, encoding, found, certificate, time.monotonic() - began)
-        summary["interval_ms"] = self._models.interval(found.model_ms)
+        summary["interval_ms"] = self._models.interval(member_costs(self._models, encoding, found.plan))
         if problem.spec.what_if:
             summary["what_if"] = self._what_if(problem, encoding.arrays, rng, ends)
         return SearchOutcome(
@@ -208,6 +208,15 @@ def search_with(
         effort=Effort.for_size(len(setup.items), spec.device_count, spec.kicks),
         on_better=tell,
     )
+
+
+def member_costs(models: Models, setup: Setup, plan: Plan) -> list[float]:
+    """What each member of the ensemble says a plan costs, the certified model first.  # milliseconds"""
+    costs = []
+    for net in (models.compute, *models.ensemble):
+        model = certified_model(setup.items, setup.arrays, setup.profiles, setup.fabric, net, models.exchange)
+        costs.append(plan_cost(setup.items, model, plan))
+    return costs
 
 
 def _published(spec: ShardingSpec, setup: Setup, models: Models, ends: Callable[[], bool]) -> dict[str, Plan | None]:

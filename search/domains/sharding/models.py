@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from cost_models.sharding.nets import ConvexComputeNet, ConvexExchangeNet, PaperComputeNet, PaperExchangeNet
 from cost_models.sharding.problem import TableArrays
@@ -18,24 +20,34 @@ from trimtab.specs.sharding import Hardware
 COMPUTE = "trimtab-compute-0"
 EXCHANGE = "trimtab-exchange"
 CALIBRATION = "sharding-calibration.json"
+MEMBERS = 4
+SPREAD_FLOOR = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """What prices plans. `calibration` are the 5 % and 95 % quantiles of oracle / model over calibration plans."""
+    """What prices plans. `calibration` is the 90 % quantile of |oracle / model - 1| / spread over calibration plans."""
 
     compute: ConvexComputeNet
     exchange: ConvexExchangeNet
+    ensemble: tuple[ConvexComputeNet, ...] = ()  # other members, trained alike from other starts
     digests: Mapping[str, str] = field(default_factory=dict)
-    calibration: tuple[float, float] | None = None
+    calibration: float | None = None
     folder: Path = FOLDER
 
-    def interval(self, model_ms: float) -> list[float] | None:
-        """90 % interval for the oracle's cost of a plan the model prices at `model_ms` (split conformal)."""
+    def spread(self, costs: Sequence[float]) -> float:
+        """How uncertain the members are about a plan, relative: their standard deviation and a floor of 1 %."""
+        return float(np.std(costs) / np.mean(costs)) + SPREAD_FLOOR
+
+    def interval(self, costs: Sequence[float]) -> list[float] | None:
+        """90 % interval for the oracle's cost of a plan from what each member says (normalised split conformal).
+
+        The first of `costs` is the certified model's.
+        """
         if self.calibration is None:
             return None
-        low, high = self.calibration
-        return [model_ms * low, model_ms * high]
+        reach = self.calibration * self.spread(costs)
+        return [costs[0] * (1 - reach), costs[0] * (1 + reach)]
 
     def paper(self, items: Items, arrays: TableArrays, hardware: Hardware, devices: int) -> PlanModel:
         """NeuroShard's model of a job; raises WeightsRefused when its nets are not there."""
@@ -50,11 +62,13 @@ class Models:
 def shipped(folder: Path = FOLDER) -> Models:
     """The models of this repository. Raises WeightsRefused when a file is not what its manifest row says."""
     calibration = folder / CALIBRATION
-    quantiles = json.loads(calibration.read_text())["quantiles"] if calibration.is_file() else None
+    quantile = json.loads(calibration.read_text())["quantile"] if calibration.is_file() else None
+    members = [f"trimtab-compute-{k}" for k in range(1, MEMBERS)]
     return Models(
         compute=ConvexComputeNet.of(load_weights(COMPUTE, folder=folder)),
         exchange=ConvexExchangeNet.of(load_weights(EXCHANGE, folder=folder)),
-        digests={name: digest(name, folder=folder) for name in (COMPUTE, EXCHANGE)},
-        calibration=None if quantiles is None else (float(quantiles[0]), float(quantiles[1])),
+        ensemble=tuple(ConvexComputeNet.of(load_weights(name, folder=folder)) for name in members),
+        digests={name: digest(name, folder=folder) for name in (COMPUTE, EXCHANGE, *members)},
+        calibration=None if quantile is None else float(quantile),
         folder=folder,
     )

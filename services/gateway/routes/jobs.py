@@ -23,6 +23,8 @@ from services.store.types import JobFilter
 from trimtab.results import Attempt, Event, JobPage, JobState, JobView, RunResult
 from trimtab.specs.common import JobRequest
 
+SVG = "image/svg+xml"
+
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 batch_router = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -375,14 +377,22 @@ async def job_artifact(job_id: JobId, name: str, ctx: Ctx, principal: Viewer) ->
     if name not in references:
         have = ", ".join(references) or "none"
         raise NotFound(f"job {job_id} left no file {name[:100]!r}; it left: {have}")
-    return file_response(ctx, str(references[name]["digest"]), name)
+    reference = references[name]
+    return file_response(ctx, str(reference["digest"]), name, picture=reference.get("media_type") == SVG)
 
 
-def file_response(ctx: Context, digest: str, name: str) -> Response:
-    """The bytes of a digest as a download: never shown by a browser as a page of ours."""
+def file_response(ctx: Context, digest: str, name: str, *, picture: bool = False) -> Response:
+    """The bytes of a digest as a download: never shown by a browser as a page of ours.
+
+    A picture that a run drew keeps its type, so that the job page can show it in an <img>, where nothing in it can run; opened by
+    itself it is a download still, and its policy lets it load and run nothing.
+    """
     safe = re.sub(r"[^A-Za-z0-9._\-]", "_", name)[:150] or "file"
     headers = {"Content-Disposition": f'attachment; filename="{safe}"', "ETag": f'"{digest}"'}
-    return FileResponse(ctx.blobs.path(digest), media_type="application/octet-stream", headers=headers)
+    if picture:
+        headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+    media_type = SVG if picture else "application/octet-stream"
+    return FileResponse(ctx.blobs.path(digest), media_type=media_type, headers=headers)
 
 
 __all__ = ["EXAMPLE", "Event", "batch_router", "router"]

@@ -382,7 +382,7 @@ def test_a_fifth_kind_needs_no_template(settings: Settings) -> None:
 
 
 def test_an_unknown_kind_is_told_what_there_is(reader: Reader) -> None:
-    assert "This server offers ilp, probe." in reader.get("/submit/nope", status=404).text
+    assert "This server offers ilp, probe, sharding." in reader.get("/submit/nope", status=404).text
 
 
 # -- workers and keys ---------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """`python -m workers.bench sharding calibrate`: the 90 % interval for the oracle's cost of a plan the search chose.
 
-Split conformal: plans of tasks from a pool of its own (seed 31), all profiles, several sizes; the 5 % and 95 % quantiles of
-oracle / model. The quality suite's tasks, from yet another pool, then tell how often the interval holds.
+Normalised split conformal: plans of tasks from a pool of its own (seed 31), all profiles, several sizes; the 90 % quantile
+of |oracle / model - 1| / spread, where the spread is the ensemble's. The quality suite's tasks, from yet another pool, then
+tell how often the interval holds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from cost_models.sharding.generator import diverse, meta_like
 from cost_models.sharding.problem import TableArrays
-from search.domains.sharding.domain import search_with
+from search.domains.sharding.domain import member_costs, search_with
 from search.domains.sharding.models import CALIBRATION, Models
 from search.domains.sharding.plan_cost import certified_model
 from search.domains.sharding.problem import parse, set_up
@@ -27,21 +28,21 @@ _JOBS = 240
 
 def calibrate(models: Models, *, seed: int, say: Callable[[str], object]) -> dict[str, Any]:
     """Plan calibration jobs, keep the quantiles beside the weights, report them and their coverage on a held-out half."""
-    ratios = np.array([r for k in range(_JOBS) if (r := _ratio(models, seed, k, say)) is not None])
-    fit, rest = ratios[::2], ratios[1::2]
-    held_out = np.quantile(fit, [0.05, 0.95])
-    covered = float(((rest >= held_out[0]) & (rest <= held_out[1])).mean())
-    low, high = np.quantile(ratios, [0.05, 0.95])
-    content = {
-        "quantiles": [round(float(low), 5), round(float(high), 5)],
-        "plans": len(ratios),
-        "pool_seed": _POOL_SEED,
-    }
+    scores = np.array([s for k in range(_JOBS) if (s := _score(models, seed, k, say)) is not None])
+    fit, rest = scores[::2], scores[1::2]
+    covered = float((rest <= _quantile(fit)).mean())
+    content = {"quantile": round(_quantile(scores), 5), "plans": len(scores), "pool_seed": _POOL_SEED}
     (models.folder / CALIBRATION).write_text(json.dumps(content) + "\n")
     return {**content, "coverage_of_half_fitted_on_other_half": covered}
 
 
-def _ratio(models: Models, seed: int, k: int, say: Callable[[str], object]) -> float | None:
+def _quantile(scores: np.ndarray) -> float:
+    """The smallest score that at least 90 % of n + 1 do not exceed: conformal's finite-sample quantile."""
+    rank = min(len(scores), int(np.ceil(0.9 * (len(scores) + 1))))
+    return float(np.sort(scores)[rank - 1])
+
+
+def _score(models: Models, seed: int, k: int, say: Callable[[str], object]) -> float | None:
     rng = np.random.default_rng((seed, _POOL_SEED, k))
     count = int(rng.integers(10, 80))
     devices = int(rng.choice([2, 4, 8]))
@@ -75,4 +76,7 @@ def _ratio(models: Models, seed: int, k: int, say: Callable[[str], object]) -> f
     found = search_with(spec, setup, model, oracle, rng, lambda: False, lambda plan, cost, source: None, models=models)
     if (k + 1) % 20 == 0:
         say(f"{k + 1}/{_JOBS} calibration plans")
-    return None if found is None else found.oracle_ms / found.model_ms
+    if found is None:
+        return None
+    costs = member_costs(models, setup, found.plan)
+    return abs(found.oracle_ms / costs[0] - 1) / models.spread(costs)

@@ -57,6 +57,7 @@ def ours(spec: ShardingSpec, models: Models) -> Planned:
     if found is None:
         return Planned(cost_ms=None, seconds=time.process_time() - began)
     proof = prove(setup.items, model, setup.capacity, found.plan.option, stop=lambda: False)
+    interval = models.interval(sharding.member_costs(models, setup, found.plan))
     seconds = time.process_time() - began
     _check(problem, to_shards(setup, found.plan), found.oracle_ms)
     return Planned(
@@ -68,6 +69,7 @@ def ours(spec: ShardingSpec, models: Models) -> Planned:
             "model_ms": found.model_ms,
             "lower_bound_ms": proof.lower_bound_ms,
             "shards": len(found.plan.option),
+            "covered": None if interval is None else bool(interval[0] <= found.oracle_ms <= interval[1]),
         },
     )
 

@@ -73,6 +73,7 @@ def summarise(setting: Setting, rows: list[dict[str, Any]]) -> dict[str, Any]:
     mine = by_planner.get("trimtab", {})
     gaps = [r["gap"] for r in mine.values() if r.get("gap") is not None]
     search_gaps = [r["search_gap"] for r in mine.values() if r.get("search_gap") is not None]
+    covered = [r["covered"] for r in mine.values() if r.get("covered") is not None]
     table = []
     for name, found in by_planner.items():
         solved = {k for k, r in found.items() if r["cost_ms"] is not None}
@@ -100,6 +101,7 @@ def summarise(setting: Setting, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "setting": setting.name,
         "accepted_draws": accepted_share(setting),
+        "interval_coverage": float(np.mean(covered)) if covered else None,
         "gap_median": float(np.median(gaps)) if gaps else None,
         "search_gap_median": float(np.median(search_gaps)) if search_gaps else None,
         "planners": table,
