@@ -203,6 +203,7 @@ class ShardingSpec(Spec):
     Columns: name, rows, dim, and optionally pooling, dtype, alpha, active_rows, bin_0 ... bin_16.
     """
     devices: Annotated[tuple[DeviceGroup, ...], Field(min_length=1, max_length=256, strict=False)]
+    """Groups of equal devices, e.g. `[{"count": 8, "memory_gib": 80, "hardware": "a100"}]`; hardware: v100, a100, h100."""
     fabric: Fabric = Field(default_factory=Fabric)
     global_batch: Annotated[int, Field(ge=1, le=2**26)] = 65_536
     """Samples in one step over all devices."""

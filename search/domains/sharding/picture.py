@@ -63,7 +63,7 @@ def _legend() -> list[str]:
         ("memory", "memory"),
     ]
     parts = []
-    for (kind, name), x in zip(names, (_LEFT, _LEFT + 90, _LEFT + 225, _LEFT + _TIME + _GAP), strict=True):
+    for (kind, name), x in zip(names, (_LEFT, _LEFT + 85, _LEFT + 230, _LEFT + _TIME + _GAP), strict=True):
         parts.append(f'<rect class="{kind}" x="{x}" y="{_TOP - 22}" width="10" height="10"/>')
         parts.append(f'<text x="{x + 15}" y="{_TOP - 13}">{name}</text>')
     return parts

@@ -384,8 +384,8 @@ async def job_artifact(job_id: JobId, name: str, ctx: Ctx, principal: Viewer) ->
 def file_response(ctx: Context, digest: str, name: str, *, picture: bool = False) -> Response:
     """The bytes of a digest as a download: never shown by a browser as a page of ours.
 
-    A picture that a run drew keeps its type, so that the job page can show it in an <img>, where nothing in it can run; opened by
-    itself it is a download still, and its policy lets it load and run nothing.
+    A picture that a run drew keeps its type, so that the job page can show it in an <img>, where nothing in it can run;
+    opened by itself it is a download still, and its policy lets it load and run nothing.
     """
     safe = re.sub(r"[^A-Za-z0-9._\-]", "_", name)[:150] or "file"
     headers = {"Content-Disposition": f'attachment; filename="{safe}"', "ETag": f'"{digest}"'}
