@@ -24,9 +24,8 @@ def test_plan_is_drawn_and_told(site: Site, open_page: Callable[..., Page], tmp_
     text = page.text()
     for word in ("plan.json", "plan.svg", "Baselines", "What if", "Certificate", "under the certified model"):
         assert word in text
-    rows = page.eval(
-        "[...document.querySelectorAll('h2')].find((h) => h.textContent === 'What if').parentElement.querySelectorAll('tbody tr').length"
-    )
+    table = "[...document.querySelectorAll('h2')].find((h) => h.textContent === 'What if').parentElement"
+    rows = page.eval(f"{table}.querySelectorAll('tbody tr').length")
     assert rows == 2
     page.screenshot(Path(os.environ.get("SHOTS", tmp_path)) / "sharding.png")
 

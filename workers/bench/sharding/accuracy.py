@@ -35,7 +35,12 @@ def run(models: Models, *, say: Callable[[str], object]) -> Iterator[dict[str, A
     for hardware in Hardware:
         say(f"profile {hardware.value} …")
         for name, predict in _models(models, hardware):
-            yield {"profile": hardware.value, "model": name, **_sets(predict, hardware), **_plans(predict, hardware)}
+            yield {
+                "profile": hardware.value,
+                "model": name,
+                **set_error(predict, hardware),
+                **_plans(predict, hardware),
+            }
 
 
 def _models(models: Models, hardware: Hardware) -> Iterator[tuple[str, Predict]]:
@@ -45,7 +50,7 @@ def _models(models: Models, hardware: Hardware) -> Iterator[tuple[str, Predict]]
     def conditioned(
         arrays: TableArrays, table: np.ndarray, width: np.ndarray, group: np.ndarray, groups: int
     ) -> np.ndarray:
-        return head(_pool(models.compute.embed(arrays, table, width, profile), group, groups))
+        return head(pool_rows(models.compute.embed(arrays, table, width, profile), group, groups))
 
     yield "trimtab", conditioned
     try:
@@ -57,7 +62,7 @@ def _models(models: Models, hardware: Hardware) -> Iterator[tuple[str, Predict]]
         def paper(
             arrays: TableArrays, table: np.ndarray, width: np.ndarray, group: np.ndarray, groups: int
         ) -> np.ndarray:
-            return net.cost(_pool(net.embed(arrays, table, width), group, groups))
+            return net.cost(pool_rows(net.embed(arrays, table, width), group, groups))
 
         yield "neuroshard", paper
 
@@ -85,7 +90,7 @@ def _fitted(features: Callable[[TableArrays, np.ndarray, np.ndarray], np.ndarray
     wanted = _oracle(arrays, table, width, group, groups, hardware)
 
     def pooled(a: TableArrays, t: np.ndarray, w: np.ndarray, g: np.ndarray, n: int) -> np.ndarray:
-        return np.column_stack([_pool(features(a, t, w), g, n), np.ones(n)])
+        return np.column_stack([pool_rows(features(a, t, w), g, n), np.ones(n)])
 
     weights, *_ = np.linalg.lstsq(
         pooled(arrays, table, width, group, groups) / wanted[:, None], np.ones(groups), rcond=None
@@ -93,7 +98,7 @@ def _fitted(features: Callable[[TableArrays, np.ndarray, np.ndarray], np.ndarray
     return lambda a, t, w, g, n: pooled(a, t, w, g, n) @ weights
 
 
-def _sets(predict: Predict, hardware: Hardware) -> dict[str, Any]:
+def set_error(predict: Predict, hardware: Hardware) -> dict[str, Any]:
     """Error on 5,000 sets of 1-15 unseen tables."""
     arrays, table, width, group, groups = _draw(UNSEEN_POOL_SEED, np.random.default_rng(2), 5_000)
     wanted = _oracle(arrays, table, width, group, groups, hardware)
@@ -141,7 +146,8 @@ def _oracle(
     return compute_ms(arrays, Shards(table=table, width=width, group=group, groups=groups), PROFILES[hardware]).total_ms
 
 
-def _pool(rows: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+def pool_rows(rows: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+    """Sum rows by group.  (M, K) → (G, K)"""
     pooled = np.zeros((groups, rows.shape[1]))
     np.add.at(pooled, group, rows)
     return pooled

@@ -1,4 +1,4 @@
-"""`python -m workers.bench sharding quality|scale|models|calibrate [options]`."""
+"""`python -m workers.bench sharding quality|scale|models|calibrate|exact|curve [options]`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workers.bench.stats import machine
 def main(argv: list[str]) -> int:
     """Run a suite; lines go to --out and to standard output."""
     parser = argparse.ArgumentParser(prog="python -m workers.bench sharding", description=__doc__)
-    parser.add_argument("suite", choices=["quality", "scale", "models", "calibrate", "exact"])
+    parser.add_argument("suite", choices=["quality", "scale", "models", "calibrate", "exact", "curve"])
     parser.add_argument("--tasks", type=int, default=100, help="tasks per setting")
     parser.add_argument("--torchrec-tasks", type=int, default=5, help="of them, how many TorchRec's four planners get")
     parser.add_argument("--settings", nargs="*", help="names of settings; default all")
@@ -74,6 +74,11 @@ def main(argv: list[str]) -> int:
             from workers.bench.sharding import interval
 
             keep(interval.calibrate(models, seed=given.seed, say=say))
+        case "curve":
+            from workers.bench.sharding import curve
+
+            for line in curve.run(seed=given.seed, say=say):
+                keep(line)
         case "exact":
             from workers.bench.sharding import optimum
 

@@ -13,6 +13,7 @@ from workers.train.collect.journal import Line
 FORMAT = "trimtab-tbe-costs/1"
 PARTS = ("forward", "backward", "total")
 MIN_SETS = 20
+STRETCH = 20  # sets: about half a minute on a CPU
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +148,20 @@ def errors(
     four = _with_one(amounts(sets, pool, batch))
     found.append(fitted("linear in four amounts", [four] * len(PARTS)))
     return found
+
+
+def drift(sets: list[Sample], pool: list[TableConfig], batch: int) -> np.ndarray:
+    """(3,) how much the slowest stretch, in the order measured, costs above what the linear model says of it.
+
+    The median of a stretch is near 0 % on a quiet machine; other programs on it show here, and nowhere else.
+    """
+    if len(sets) < MIN_SETS:
+        return np.full(len(PARTS), np.nan)
+    true = np.stack([s.cost_ms for s in sets])
+    x = _with_one(amounts(sets, pool, batch))
+    ratio = np.stack([part / _fitted(x, part, x) for part in true.T], axis=1)
+    stretches = np.stack([np.median(ratio[i : i + STRETCH], axis=0) for i in range(len(sets) - STRETCH + 1)])
+    return np.max(stretches, axis=0) / np.median(ratio, axis=0) - 1
 
 
 def amounts(sets: list[Sample], pool: list[TableConfig], batch: int) -> np.ndarray:

@@ -62,6 +62,19 @@ def test_exact_costs_have_no_noise_and_no_error() -> None:
     assert min(found["MAPE: a constant"]) > 30
 
 
+def test_a_slow_while_is_found() -> None:
+    header, lines = _file(0)
+    assert _parts(header, lines)["drift: slowest 20 sets in a row"] == [0, 0, 0]
+    slow = [
+        li | {"forward_ms": [3 * t for t in li["forward_ms"]]} if li["kind"] == "set" and 40 <= li["index"] < 60 else li
+        for li in lines
+    ]
+    forward, backward, total = _parts(header, slow)["drift: slowest 20 sets in a row"]
+    assert forward == pytest.approx(200, rel=0.35)
+    assert backward == 0
+    assert 0 < total < forward
+
+
 def test_noise_is_found_as_large_as_it_is() -> None:
     found = _parts(*_file(0.1))
     one, median = found["noise: CV of one build (20 samples)"], found["noise: CV of a median of 3 builds"]
@@ -74,7 +87,7 @@ def test_noise_is_found_as_large_as_it_is() -> None:
 def test_the_kept_profile_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     header, lines = journal.read(KEPT)
     kinds = [line["kind"] for line in lines]
-    assert (kinds.count("set"), kinds.count("single"), kinds.count("noise")) == (250, 40, 10)
+    assert (kinds.count("set"), kinds.count("single"), kinds.count("noise")) == (166, 40, 10)
     assert draw_pool(DrawLimits(**header["draw"])) == [analyse.TableConfig.of_row(row) for row in header["pool"]]
     assert main(["analyse", str(KEPT)]) == 0
     said = capsys.readouterr().out
