@@ -10,7 +10,7 @@ from workers.train.collect.errors import CollectError
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run what is named; results go to FILE or standard output, progress to standard error."""
+    """Run what is named. Results go to the file or to standard output, progress to standard error."""
     given = _parser().parse_args(argv)
     try:
         match given.what:

@@ -73,6 +73,7 @@ def report(header: Line, lines: list[Line], *, seed: int) -> str:
             _row(f"noise: CV of a median of {builds} builds", floor.cv_median),
             _row("noise: set against its repetition", floor.again),
         ]
+    text.append(_row(f"drift: slowest {STRETCH} sets in a row", drift(by_kind["set"], pool, batch)))
     text += [
         _row(f"MAPE: {e.model}", e.mape) for e in errors(by_kind["set"], by_kind["single"], pool, batch, seed=seed)
     ]

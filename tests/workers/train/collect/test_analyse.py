@@ -10,7 +10,7 @@ import pytest
 
 from workers.train.collect import analyse, journal
 from workers.train.collect.__main__ import main
-from workers.train.collect.draw import DrawLimits, draw_pool, draw_set
+from workers.train.collect.draw import DrawLimits, TableConfig, draw_pool, draw_set
 from workers.train.collect.errors import CollectError
 
 LIMITS = DrawLimits(seed=1, batch=512, pool=12, max_rows=10_000, max_pooling=9, max_gib=4)
@@ -88,7 +88,7 @@ def test_the_kept_profile_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     header, lines = journal.read(KEPT)
     kinds = [line["kind"] for line in lines]
     assert (kinds.count("set"), kinds.count("single"), kinds.count("noise")) == (166, 40, 10)
-    assert draw_pool(DrawLimits(**header["draw"])) == [analyse.TableConfig.of_row(row) for row in header["pool"]]
+    assert draw_pool(DrawLimits(**header["draw"])) == [TableConfig.of_row(row) for row in header["pool"]]
     assert main(["analyse", str(KEPT)]) == 0
     said = capsys.readouterr().out
     for model in ("sum of measured singles", "linear in four amounts", "CV of one build"):
