@@ -40,6 +40,7 @@ def test_form_takes_a_list_of_tables(site: Site, open_page: Callable[..., Page],
     file = tmp_path / "tables.csv"
     file.write_text("name,rows,dim\n" + "".join(f"t{i},{1000 * (i + 1)},32\n" for i in range(6)))
     page.choose_file("input[type=file]", file)
+    page.wait("document.body.innerText.includes('Uploaded: tables.csv')")  # the page shifts as it says so
     page.eval("document.querySelector('main textarea[name*=devices]').value = '[{\"count\": 2, \"memory_gib\": 4}]'")
     page.click("main form button[type=submit]", loads=True)
     page.wait("document.querySelector('#live')?.dataset.state === 'SUCCEEDED'", timeout_s=40)

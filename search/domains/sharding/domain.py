@@ -97,7 +97,9 @@ class ShardingDomain:
             return _nothing_found(stop)
         certificate = prove(encoding.items, model, encoding.capacity, found.plan.option, stop=ends)
         summary = _summary(problem, encoding, found, certificate, time.monotonic() - began)
-        summary["interval_ms"] = self._models.interval(member_costs(self._models, encoding, found.plan))
+        summary["interval_ms"] = self._models.interval(
+            member_costs(self._models, encoding, found.plan), float(encoding.arrays.dim.mean())
+        )
         if problem.spec.what_if:
             summary["what_if"] = self._what_if(problem, encoding.arrays, rng, ends)
         return SearchOutcome(

@@ -22,31 +22,32 @@ EXCHANGE = "trimtab-exchange"
 CALIBRATION = "sharding-calibration.json"
 MEMBERS = 4
 SPREAD_FLOOR = 0.01
+WIDTH_BINS = (5.0, 9.0, 20.0, 45.0)  # upper ends of mean widths
 
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """What prices plans. `calibration` is the 90 % quantile of |oracle / model - 1| / spread over calibration plans."""
+    """What prices plans. `calibration`: 90 % quantiles of |oracle / model - 1| / spread, by mean width."""
 
     compute: ConvexComputeNet
     exchange: ConvexExchangeNet
     ensemble: tuple[ConvexComputeNet, ...] = ()  # other members, trained alike from other starts
     digests: Mapping[str, str] = field(default_factory=dict)
-    calibration: float | None = None
+    calibration: tuple[float, ...] | None = None  # one number for each of WIDTH_BINS
     folder: Path = FOLDER
 
     def spread(self, costs: Sequence[float]) -> float:
         """How uncertain the members are about a plan, relative: their standard deviation and a floor of 1 %."""
         return float(np.std(costs) / np.mean(costs)) + SPREAD_FLOOR
 
-    def interval(self, costs: Sequence[float]) -> list[float] | None:
+    def interval(self, costs: Sequence[float], mean_width: float) -> list[float] | None:
         """90 % interval for the oracle's cost of a plan from what each member says (normalised split conformal).
 
-        The first of `costs` is the certified model's.
+        The first of `costs` is the certified model's; `mean_width` is that of the job's tables: the model errs by width.
         """
         if self.calibration is None:
             return None
-        reach = self.calibration * self.spread(costs)
+        reach = self.calibration[width_bin(mean_width)] * self.spread(costs)
         return [costs[0] * (1 - reach), costs[0] * (1 + reach)]
 
     def paper(self, items: Items, arrays: TableArrays, hardware: Hardware, devices: int) -> PlanModel:
@@ -59,16 +60,21 @@ class Models:
         return paper_model(items, arrays, devices, compute, exchange)
 
 
+def width_bin(mean_width: float) -> int:
+    """Which of the calibration's bins a job is in."""
+    return sum(mean_width > edge for edge in WIDTH_BINS)
+
+
 def shipped(folder: Path = FOLDER) -> Models:
     """The models of this repository. Raises WeightsRefused when a file is not what its manifest row says."""
     calibration = folder / CALIBRATION
-    quantile = json.loads(calibration.read_text())["quantile"] if calibration.is_file() else None
+    quantiles = json.loads(calibration.read_text())["quantiles"] if calibration.is_file() else None
     members = [f"trimtab-compute-{k}" for k in range(1, MEMBERS)]
     return Models(
         compute=ConvexComputeNet.of(load_weights(COMPUTE, folder=folder)),
         exchange=ConvexExchangeNet.of(load_weights(EXCHANGE, folder=folder)),
         ensemble=tuple(ConvexComputeNet.of(load_weights(name, folder=folder)) for name in members),
         digests={name: digest(name, folder=folder) for name in (COMPUTE, EXCHANGE, *members)},
-        calibration=None if quantile is None else float(quantile),
+        calibration=None if quantiles is None else tuple(float(q) for q in quantiles),
         folder=folder,
     )

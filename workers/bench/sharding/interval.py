@@ -1,8 +1,8 @@
 """`python -m workers.bench sharding calibrate`: the 90 % interval for the oracle's cost of a plan the search chose.
 
-Normalised split conformal: plans of tasks from a pool of its own (seed 31), all profiles, several sizes; the 90 % quantile
-of |oracle / model - 1| / spread, where the spread is the ensemble's. The quality suite's tasks, from yet another pool, then
-tell how often the interval holds.
+Normalised split conformal: plans of tasks from a pool of its own (seed 31), all profiles, several sizes; the 90 % quantiles
+of |oracle / model - 1| / spread by mean width, where the spread is the ensemble's. The quality suite's tasks, from yet another
+pool, then tell how often the interval holds.
 """
 
 from __future__ import annotations
@@ -16,38 +16,44 @@ import numpy as np
 from cost_models.sharding.generator import diverse, meta_like
 from cost_models.sharding.problem import TableArrays
 from search.domains.sharding.domain import member_costs, search_with
-from search.domains.sharding.models import CALIBRATION, Models
+from search.domains.sharding.models import CALIBRATION, WIDTH_BINS, Models, width_bin
 from search.domains.sharding.plan_cost import certified_model
 from search.domains.sharding.problem import parse, set_up
 from search.domains.sharding.rescore import Oracle
 from trimtab.specs.sharding import DeviceGroup, Hardware, MemoryModel, Optimizer, ShardingSpec
 
 _POOL_SEED = 31
-_JOBS = 240
+_JOBS = 600
 
 
 def calibrate(models: Models, *, seed: int, say: Callable[[str], object]) -> dict[str, Any]:
     """Plan calibration jobs, keep the quantiles beside the weights, report them and their coverage on a held-out half."""
-    scores = np.array([s for k in range(_JOBS) if (s := _score(models, seed, k, say)) is not None])
-    fit, rest = scores[::2], scores[1::2]
-    covered = float((rest <= _quantile(fit)).mean())
-    content = {"quantile": round(_quantile(scores), 5), "plans": len(scores), "pool_seed": _POOL_SEED}
+    found = [entry for k in range(_JOBS) if (entry := _score(models, seed, k, say)) is not None]
+    scores, bins = np.array([score for score, _ in found]), np.array([width for _, width in found])
+    every = range(len(WIDTH_BINS) + 1)
+    fit = np.array([_quantile(scores[::2][bins[::2] == b]) for b in every])
+    covered = float((scores[1::2] <= fit[bins[1::2]]).mean())
+    quantiles = [round(_quantile(scores[bins == b]), 4) for b in every]
+    content = {"quantiles": quantiles, "width_bins": list(WIDTH_BINS), "plans": len(scores), "pool_seed": _POOL_SEED}
     (models.folder / CALIBRATION).write_text(json.dumps(content) + "\n")
     return {**content, "coverage_of_half_fitted_on_other_half": covered}
 
 
 def _quantile(scores: np.ndarray) -> float:
     """The smallest score that at least 90 % of n + 1 do not exceed: conformal's finite-sample quantile."""
+    if not len(scores):
+        raise ValueError("a bin of widths has no calibration plan; draw more jobs")
     rank = min(len(scores), int(np.ceil(0.9 * (len(scores) + 1))))
     return float(np.sort(scores)[rank - 1])
 
 
-def _score(models: Models, seed: int, k: int, say: Callable[[str], object]) -> float | None:
+def _score(models: Models, seed: int, k: int, say: Callable[[str], object]) -> tuple[float, int] | None:
     rng = np.random.default_rng((seed, _POOL_SEED, k))
     count = int(rng.integers(10, 80))
     devices = int(rng.choice([2, 4, 8]))
     tables = meta_like(count, rng) if rng.random() < 0.7 else diverse(count, rng)
-    widths = rng.choice([128, 64, 32, 16, 8], count)
+    widest = int(rng.choice([4, 8, 16, 32, 64, 128]))
+    widths = rng.choice([w for w in (128, 64, 32, 16, 8, 4) if w <= widest], count)
     tables = [
         t.model_copy(update={"dim": int(w), "name": f"{i}"})
         for i, (t, w) in enumerate(zip(tables, widths, strict=True))
@@ -79,4 +85,4 @@ def _score(models: Models, seed: int, k: int, say: Callable[[str], object]) -> f
     if found is None:
         return None
     costs = member_costs(models, setup, found.plan)
-    return abs(found.oracle_ms / costs[0] - 1) / models.spread(costs)
+    return abs(found.oracle_ms / costs[0] - 1) / models.spread(costs), width_bin(float(arrays.dim.mean()))

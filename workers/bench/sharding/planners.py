@@ -57,7 +57,7 @@ def ours(spec: ShardingSpec, models: Models) -> Planned:
     if found is None:
         return Planned(cost_ms=None, seconds=time.process_time() - began)
     proof = prove(setup.items, model, setup.capacity, found.plan.option, stop=lambda: False)
-    interval = models.interval(sharding.member_costs(models, setup, found.plan))
+    interval = models.interval(sharding.member_costs(models, setup, found.plan), float(setup.arrays.dim.mean()))
     seconds = time.process_time() - began
     _check(problem, to_shards(setup, found.plan), found.oracle_ms)
     return Planned(
