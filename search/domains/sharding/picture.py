@@ -31,7 +31,7 @@ def draw_plan(plan: ShardingPlan) -> str:
     longest = max((_total(d) for d in plan.devices), default=1.0) or 1.0
     mean = sum(d.compute_ms for d in plan.devices) / max(1, len(plan.devices))
     height = _TOP + _ROW * len(loads) + 34
-    width = _LEFT + _TIME + _GAP + _MEMORY + 90
+    width = _LEFT + _TIME + _GAP + _MEMORY + 125
     title = f"{plan.cost_ms:.3f} ms a step: {len(plan.tables)} tables, {len(plan.shards)} shards, {len(plan.devices)} devices"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '

@@ -17,6 +17,7 @@ from search.domains.sharding.models import Models
 from search.domains.sharding.neuroshard import neuroshard
 from search.domains.sharding.placement import Plan
 from search.domains.sharding.plan_cost import certified_model
+from search.domains.sharding.planner import NothingFits
 from search.domains.sharding.problem import ShardingProblem, parse, set_up, to_shards
 from search.domains.sharding.rescore import Oracle
 from search.domains.sharding.starts import BASELINES, baseline_plans
@@ -44,16 +45,19 @@ def ours(spec: ShardingSpec, models: Models) -> Planned:
     setup = set_up(problem, _arrays(problem), spec)
     model = certified_model(setup.items, setup.arrays, setup.profiles, setup.fabric, models.compute, models.exchange)
     oracle = Oracle(items=setup.items, arrays=setup.arrays, profiles=setup.profiles, fabric=setup.fabric)
-    found = sharding.search_with(
-        spec,
-        setup,
-        model,
-        oracle,
-        np.random.default_rng(0),
-        lambda: False,
-        lambda plan, cost, source: None,
-        models=models,
-    )
+    try:
+        found = sharding.search_with(
+            spec,
+            setup,
+            model,
+            oracle,
+            np.random.default_rng(0),
+            lambda: False,
+            lambda plan, cost, source: None,
+            models=models,
+        )
+    except NothingFits:
+        return Planned(cost_ms=None, seconds=time.process_time() - began, extra={"proved_impossible": True})
     if found is None:
         return Planned(cost_ms=None, seconds=time.process_time() - began)
     proof = prove(setup.items, model, setup.capacity, found.plan.option, stop=lambda: False)

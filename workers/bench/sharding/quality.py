@@ -101,6 +101,7 @@ def summarise(setting: Setting, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "setting": setting.name,
         "accepted_draws": accepted_share(setting),
+        "proved_impossible": sum(1 for r in mine.values() if r.get("proved_impossible")),
         "interval_coverage": float(np.mean(covered)) if covered else None,
         "gap_median": float(np.median(gaps)) if gaps else None,
         "search_gap_median": float(np.median(search_gaps)) if search_gaps else None,
