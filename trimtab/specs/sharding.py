@@ -217,6 +217,8 @@ class ShardingSpec(Spec):
 
     None: 12, fewer on large problems.
     """
+    proof_seconds: Annotated[float, Field(ge=0, le=3600)] = 3.0
+    """Small jobs: at most so long for branch and bound to tighten the bound after the search; 0: never."""
     what_if: Annotated[tuple[Annotated[int, Field(ge=1, le=MAX_DEVICES)], ...], Field(max_length=16, strict=False)] = ()
     """Also plan for these numbers of devices (of the first group's sort) and tell each cost."""
 

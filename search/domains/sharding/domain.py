@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from cost_models.sharding.problem import TableArrays
+from search.domains.sharding import exact
 from search.domains.sharding.certificate import Certificate, prove
 from search.domains.sharding.infeasible import prove_infeasible
 from search.domains.sharding.local_search import Limits
 from search.domains.sharding.models import Models
 from search.domains.sharding.neuroshard import PAPER_BATCH, PAPER_DEVICES, neuroshard
-from search.domains.sharding.placement import Plan, plan_cost
+from search.domains.sharding.placement import Plan, fits, plan_cost
 from search.domains.sharding.plan_cost import PlanModel, certified_model
 from search.domains.sharding.planner import Effort, Found, NothingFits, search_plan
 from search.domains.sharding.problem import GIB, Setup, ShardingProblem, parse, set_up, to_shards
@@ -29,6 +30,8 @@ from trimtab.results import Incumbent, Reason, Termination, Verification
 from trimtab.specs.sharding import MAX_DEVICES, DeviceGroup, Method, PlanShard, ShardingSpec
 
 _PUBLISHED_SIZE = 700  # items x devices; beyond, its full beam takes longer than all the rest
+_LOOSE = 0.005  # a gap below this is not worth branch and bound
+_LEAST_PROOF_S = 0.2
 _VERIFY_SHARE = 0.05  # of the time left when the search begins, kept for the check
 
 
@@ -96,6 +99,7 @@ class ShardingDomain:
         if found is None:
             return _nothing_found(stop)
         certificate = prove(encoding.items, model, encoding.capacity, found.plan.option, stop=ends)
+        found, certificate = _tightened(problem.spec, encoding, model, oracle, found, certificate, stop, ends, tell)
         summary = _summary(problem, encoding, found, certificate, time.monotonic() - began)
         summary["interval_ms"] = self._models.interval(
             member_costs(self._models, encoding, found.plan), float(encoding.arrays.dim.mean())
@@ -177,6 +181,43 @@ class ShardingDomain:
             bound = prove(setup.items, model, setup.capacity, found.plan.option, stop=ends).lower_bound_ms
             rows.append({"devices": count, "cost_ms": found.oracle_ms, "gap": _gap(found.model_ms, bound), "note": ""})
         return rows
+
+
+def _tightened(
+    spec: ShardingSpec,
+    setup: Setup,
+    model: PlanModel,
+    oracle: Oracle,
+    found: Found,
+    certificate: Certificate,
+    stop: StoppingCriterion,
+    ends: Callable[[], bool],
+    tell: Callable[[Plan, float, str], object],
+) -> tuple[Found, Certificate]:
+    """Branch and bound on a small job whose bound is loose: a better bound, and its plan where the oracle likes it better."""
+    seconds = min(spec.proof_seconds, 0.5 * stop.remaining_s())
+    loose = _gap(found.model_best_ms, certificate.lower_bound_ms) > _LOOSE
+    apart = spec.method is Method.NEUROSHARD or spec.constraints.max_moved_gib is not None
+    if seconds < _LEAST_PROOF_S or not loose or apart or not exact.is_small(setup.items, model) or ends():
+        return found, certificate
+    solved = exact.solve(setup.items, model, setup.capacity, seconds=seconds, stop=ends)
+    if solved is None:
+        return found, certificate
+    if solved.lower_bound_ms > certificate.lower_bound_ms:
+        certificate = replace(
+            certificate,
+            lower_bound_ms=solved.lower_bound_ms,
+            method=f"branch and bound ({solved.solver})" + (", closed" if solved.optimal else ""),
+            multipliers=(),
+        )
+    # A plan cut off by the clock would make equal seeds give different answers; a closed one is always the same.
+    if solved.optimal and solved.plan is not None and fits(setup.items, solved.plan, setup.capacity):
+        mine, cost = plan_cost(setup.items, model, solved.plan), oracle.cost(solved.plan)
+        found = replace(found, model_best_ms=min(found.model_best_ms, mine))
+        if cost < found.oracle_ms:
+            found = replace(found, plan=solved.plan, model_ms=mine, oracle_ms=cost)
+            tell(solved.plan, cost, solved.plan.source)
+    return found, certificate
 
 
 def search_with(

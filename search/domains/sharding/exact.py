@@ -11,6 +11,7 @@ item covers every way to split it:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,14 +46,23 @@ def is_small(items: Items, model: PlanModel) -> bool:
 
 
 def solve(
-    items: Items, model: PlanModel, capacity: np.ndarray, *, seconds: float, solver: str = "highs", seed: int = 0
+    items: Items,
+    model: PlanModel,
+    capacity: np.ndarray,
+    *,
+    seconds: float,
+    solver: str = "highs",
+    seed: int = 0,
+    stop: Callable[[], bool] | None = None,
 ) -> Exact | None:
     """Branch and bound for `seconds`; None when nothing was proved."""
     head = model.heads[0]
     if not isinstance(head, ConvexHead):
         raise TypeError(f"an exact model wants a convex head; {type(head).__name__} came")
     milp = build(items, model, head, capacity)
-    found = make_solver(solver).solve(milp, SolveParams(time_limit_s=seconds, relative_gap=1e-5, threads=1, seed=seed))
+    found = make_solver(solver).solve(
+        milp, SolveParams(time_limit_s=seconds, relative_gap=1e-5, threads=1, seed=seed), stop=stop
+    )
     if found.dual_bound is None or not math.isfinite(found.dual_bound):
         return None
     # A device without shards is priced f(0) here and nothing in truth; above f(0) the difference cannot matter.

@@ -184,3 +184,15 @@ def test_published_method_says_where_it_does_not_apply(tmp_path: Path) -> None:
     ours, _ = run(job(20, 4), tmp_path / "ours")
     theirs, _ = run(job(20, 4, method=Method.NEUROSHARD), tmp_path / "theirs")
     assert ours.objective <= theirs.objective * (1 + 1e-9)
+
+
+def test_small_jobs_are_closed_by_branch_and_bound(tmp_path: Path) -> None:
+    spec = job(8, 3, seed=3, slack=6.0, constraints=Constraints(min_shard_dim=64), proof_seconds=20.0)
+    loose, _ = run(spec.model_copy(update={"proof_seconds": 0.0}), tmp_path / "loose")
+    closed, _ = run(spec, tmp_path / "closed")
+    before, after = loose.summary["certificate"], closed.summary["certificate"]
+    assert before["search_gap"] > 0.005, "the averaging bound is loose here, or this test shows nothing"
+    assert "closed" in after["method"]
+    assert after["search_gap"] < 1e-3
+    assert before["lower_bound_ms"] <= after["lower_bound_ms"] <= before["model_best_ms"] * (1 + 1e-4)
+    assert closed.objective <= loose.objective * (1 + 1e-9)
