@@ -104,17 +104,24 @@ def _block(
 
 
 def pack_by(
-    items: Items, key: np.ndarray, option: np.ndarray, capacity: np.ndarray, *, best_fit: bool = False
+    items: Items,
+    key: np.ndarray,
+    option: np.ndarray,
+    capacity: np.ndarray,
+    *,
+    first: np.ndarray | None = None,
+    best_fit: bool = False,
 ) -> np.ndarray | None:
     """Longest processing time first: each shard, largest key first, to the device with the least key that has room.
 
+    `first` orders the shards by something else than the key, e.g. memory, while loads are balanced by the key.
     `best_fit` picks the fullest device that has room instead: the better packer when memory is tight. None: no room.
     """
     options = items.options
     load = np.zeros(len(capacity))
     memory = np.zeros(len(capacity))
     device = np.zeros(len(option), dtype=np.int64)
-    for shard in np.argsort(-key, kind="stable"):
+    for shard in np.argsort(-(key if first is None else first), kind="stable"):
         ok = memory + options.memory[option[shard]] <= capacity
         if items.allowed is not None:
             ok = ok & items.allowed[options.item[option[shard]]]

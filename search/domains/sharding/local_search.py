@@ -170,6 +170,11 @@ class LocalSearch:
         compute, dims = self._loads.compute, self._loads.dims * self._model.slowness
         others = np.flatnonzero(np.arange(len(compute)) != a)
         if len(others) > _MAX_TARGETS:
+            # The lightest devices are often those a huge shard fills: only devices with room count.
+            mine = self._items.options.memory[self.option[self.device == a]]
+            room = self._limits.capacity[others] - self._loads.memory[others]
+            others = others[room >= (mine.min() / 2 if len(mine) else 0.0)]
+        if len(others) > _MAX_TARGETS:
             half = _MAX_TARGETS // 2
             quick = np.argsort(compute[others], kind="stable")[:half]
             narrow = np.argsort(dims[others], kind="stable")[:half]

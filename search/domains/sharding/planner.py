@@ -126,7 +126,9 @@ def search_plan(
                 tell(plan, baselines[name] or np.inf)
         start = forced_splits(items, limits.capacity)
         single = model.single.mean(0)
-        packed = pack_with_splits(items, single, start, limits.capacity)
+        slope = float(model.exchange.of_largest(np.array(1.0)) - model.exchange.of_largest(np.array(0.0)))
+        load = single + slope * items.options.dim  # what a shard adds to a device's step: compute and exchange
+        packed = pack_with_splits(items, load, start, limits.capacity)
         if packed is None and not stop():
             packed, impossible = exact.pack(items, limits.capacity, seconds=effort.pack_seconds)
             if impossible:
@@ -150,9 +152,13 @@ def search_plan(
                 break
             split = split_heavy(items, single, packed.option, share, model.devices)
             if len(split) > len(packed.option):
-                graded = greedy_grid(items, model, split[None], limits.capacity, paper_caps(effort.caps))
+                # The last cap is none: when memory is tight, dim sums cannot be even as well.
+                caps = np.append(paper_caps(effort.caps), np.inf)
+                graded = greedy_grid(items, model, split[None], limits.capacity, caps)
                 if np.isfinite(graded.cost[0]):
                     pool.add(Plan.of(split, graded.device[0], f"split {share:g}"))
+                elif (plan := pack_with_splits(items, load, split, limits.capacity)) is not None:
+                    pool.add(plan)
     if not pool.plans:
         return None
 

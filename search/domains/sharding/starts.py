@@ -91,11 +91,13 @@ def split_heavy(items: Items, cost: np.ndarray, option: np.ndarray, share: float
 
 
 def pack_with_splits(items: Items, key: np.ndarray, option: np.ndarray, capacity: np.ndarray) -> Plan | None:
-    """A plan that fits: by cost, else by best fit, else halving the largest shard and trying again."""
+    """A plan that fits: by cost, else large shards first, else by best fit, else halving the largest and trying again."""
     options = items.options
     option = option.copy()
     for _ in range(min(_MAX_FORCED_SPLITS, 64 * len(capacity))):
         device = pack_by(items, key[option], option, capacity)
+        if device is None:
+            device = pack_by(items, key[option], option, capacity, first=options.memory[option])
         if device is None:
             device = pack_by(items, options.memory[option], option, capacity, best_fit=True)
         if device is not None:
