@@ -110,14 +110,8 @@ def search_plan(
         pool.add(current)
         tell(current, oracle.cost(current))
     if not moving:
-        for name, plan in baseline_plans(items, oracle.arrays, limits.capacity, rng):
-            baselines[name] = None
-            if plan is not None:
-                baselines[name] = oracle.cost(plan)
-                priced += 1
-                pool.add(plan)
-                tell(plan, baselines[name] or np.inf)
-        for name, plan in others().items():
+        rivals = [*baseline_plans(items, oracle.arrays, limits.capacity, rng), *others().items()]
+        for name, plan in rivals:
             baselines[name] = None
             if plan is not None:
                 baselines[name] = oracle.cost(plan)

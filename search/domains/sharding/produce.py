@@ -6,13 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from cost_models.sharding.fabric import fabric_of, profiles_of
-from cost_models.sharding.problem import Shards, TableArrays
-from cost_models.sharding.simulator import compute_ms, step_cost
 from search.domains.sharding.diff import diff_plans, to_text
 from search.domains.sharding.picture import draw_plan
 from search.domains.sharding.problem import GIB, ShardingProblem
-from search.domains.sharding.verify import shard_memory
+from search.domains.sharding.verify import priced, shard_memory
 from search.types import Produced
 from trimtab.specs.sharding import DeviceLoad, PlanShard, ShardingPlan
 
@@ -33,24 +30,15 @@ def produce(problem: ShardingProblem, shards: tuple[PlanShard, ...], cost_ms: fl
 def describe(problem: ShardingProblem, shards: tuple[PlanShard, ...], cost_ms: float) -> ShardingPlan:
     """The plan with what each device carries, by the oracle."""
     spec = problem.spec
-    arrays = TableArrays.of(problem.tables, batch=spec.global_batch, optimizer=spec.optimizer)
-    number = {t.name: i for i, t in enumerate(problem.tables)}
-    table = np.array([number[s.table] for s in shards])
-    width = np.array([s.width for s in shards])
+    tables = {t.name: t for t in problem.tables}
+    step = priced(problem, shards)
+    devices = spec.device_count
     device = np.array([s.device for s in shards])
-    profiles = profiles_of(spec.devices)
-    compute = np.zeros(len(profiles))
-    for profile in {p.name: p for p in profiles}.values():
-        mine = np.array([p.name == profile.name for p in profiles])
-        here = mine[device]
-        rows = Shards(table=table[here], width=width[here], group=device[here], groups=len(profiles))
-        compute[mine] = compute_ms(arrays, rows, profile).total_ms[mine]
-    dims = np.bincount(device, weights=width, minlength=len(profiles))
-    step = step_cost(compute, dims, spec.global_batch, fabric_of(spec.devices, spec.fabric))
-    memory = np.zeros(len(profiles))
+    dims = np.bincount(device, weights=[s.width for s in shards], minlength=devices)
+    memory = np.zeros(devices)
     for shard in shards:
-        memory[shard.device] += shard_memory(problem.tables[number[shard.table]], shard.width, spec)
-    count = np.bincount(device, minlength=len(profiles))
+        memory[shard.device] += shard_memory(tables[shard.table], shard.width, spec)
+    count = np.bincount(device, minlength=devices)
     limits = [g.memory_gib * GIB for g in spec.devices for _ in range(g.count)]
     return ShardingPlan(
         cost_ms=cost_ms,
@@ -67,7 +55,7 @@ def describe(problem: ShardingProblem, shards: tuple[PlanShard, ...], cost_ms: f
                 dim=int(dims[d]),
                 shards=int(count[d]),
             )
-            for d in range(len(profiles))
+            for d in range(devices)
         ),
         shards=shards,
         tables=problem.tables,

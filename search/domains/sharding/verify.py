@@ -9,7 +9,7 @@ import numpy as np
 
 from cost_models.sharding.fabric import fabric_of, profiles_of
 from cost_models.sharding.problem import Shards, TableArrays
-from cost_models.sharding.simulator import compute_ms, step_cost
+from cost_models.sharding.simulator import StepCost, compute_ms, step_cost
 from search.domains.sharding.problem import ShardingProblem
 from trimtab.results import Verification, VerificationStatus
 from trimtab.specs.sharding import MemoryModel, Optimizer, PlanShard, ShardingSpec, Table
@@ -43,7 +43,12 @@ def verify_plan(problem: ShardingProblem, shards: Iterable[PlanShard], claimed_m
 
 
 def oracle_ms(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> float:
-    """The step's milliseconds on the simulated devices, priced from the plan's own rows."""
+    """The step's milliseconds on the simulated devices."""
+    return priced(problem, shards).total_ms
+
+
+def priced(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> StepCost:
+    """One step on the simulated devices, from the plan's own rows."""
     spec = problem.spec
     arrays = TableArrays.of(problem.tables, batch=spec.global_batch, optimizer=spec.optimizer)
     number = {t.name: i for i, t in enumerate(problem.tables)}
@@ -58,7 +63,7 @@ def oracle_ms(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> float:
         rows = Shards(table=table[here], width=width[here], group=device[here], groups=len(profiles))
         compute[mine] = compute_ms(arrays, rows, profile).total_ms[mine]
     dims = np.bincount(device, weights=width, minlength=len(profiles)).astype(float)
-    return step_cost(compute, dims, spec.global_batch, fabric_of(spec.devices, spec.fabric)).total_ms
+    return step_cost(compute, dims, spec.global_batch, fabric_of(spec.devices, spec.fabric))
 
 
 def _coverage(tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec) -> list[str]:
