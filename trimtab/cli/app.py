@@ -21,7 +21,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from trimtab.cli import live
+from trimtab.cli import bars, live
 from trimtab.client import Client, Job
 from trimtab.errors import (
     AuthError,
@@ -155,7 +155,8 @@ def submit(
             request = body if "spec" in body else {"spec": body}
             job = _submit_request(client, request, kind=kind, seconds=seconds, seed=seed, labels=labels)
         else:
-            job = client.submit_file(file, seconds=seconds, seed=seed or 0, labels=labels)
+            with bars.transfer(f"upload {file.name}", quiet=as_json) as progress:
+                job = client.submit_file(file, seconds=seconds, seed=seed or 0, labels=labels, progress=progress)
         _say(f"submitted {job.id}")
         if watch:
             _watch(job)
@@ -260,8 +261,8 @@ def download(
     job_id: JobId, name: str, to: Annotated[Path | None, typer.Option()] = None, as_json: AsJson = False
 ) -> None:
     """Fetch a file that a job left, verified by its digest."""
-    with Client() as client:
-        path = client.job(job_id).download(name, to)
+    with Client() as client, bars.transfer(f"download {name}", quiet=as_json) as progress:
+        path = client.job(job_id).download(name, to, progress=progress)
     _out({"path": str(path)}) if as_json else print(path)
 
 
