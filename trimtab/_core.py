@@ -229,8 +229,17 @@ def request_body(
     max_attempts: int = 3,
     webhook: str | None = None,
 ) -> dict[str, Any]:
-    """The envelope. A JobRequest is sent as it is; a mapping needs `kind` (for kinds this SDK does not know)."""
+    """The envelope. A JobRequest is sent as it is; a mapping needs `kind` (for kinds this SDK does not know).
+
+    Raises TypeError when options come beside a JobRequest, which has its own: silently dropping either would be wrong.
+    """
     if isinstance(spec, JobRequest):
+        defaults = (kind, seconds, evaluations, target_gap, seed, priority, labels or None, max_attempts, webhook)
+        if defaults != (None, None, None, None, 0, 0, None, 3, None):
+            raise TypeError(
+                "options came beside a JobRequest, which carries its own kind, budget, seed, priority, labels, max_attempts "
+                "and webhook; change the request: request.model_copy(update={...})"
+            )
         body = spec.model_dump(mode="json", exclude_none=True)
         # `spec` is typed Any in the base envelope: dump it by its own model.
         if isinstance(spec.spec, Spec):
@@ -241,7 +250,8 @@ def request_body(
     elif kind is not None:
         inner = dict(spec)
     else:
-        raise TypeError("a spec given as a mapping wants `kind=`, e.g. submit({...}, kind='ilp')")
+        hint = "; a whole request came, submit its 'spec' with kind=, seconds=, ..." if "spec" in spec else ""
+        raise TypeError(f"a spec given as a mapping wants `kind=`, e.g. submit({{...}}, kind='ilp'){hint}")
     budget: dict[str, Any] = {"evaluations": evaluations, "target_gap": target_gap}
     if seconds is not None:
         budget["seconds"] = float(seconds)

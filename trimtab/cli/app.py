@@ -35,6 +35,7 @@ from trimtab.errors import (
     WaitTimeout,
 )
 from trimtab.results import JobState, JobView
+from trimtab.specs.common import JobRequest
 
 app = typer.Typer(name="trimtab", no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 
@@ -172,6 +173,10 @@ def submit(
 
 def _submit_request(client: Client, request: dict[str, Any], *, key: str | None = None, **given: Any) -> Job:
     """A request of the wire; options given on the command line win."""
+    if unknown := sorted(set(request) - set(JobRequest.model_fields)):
+        raise typer.BadParameter(
+            f"the request has a field {unknown[0]!r}, which no request has; fields are {', '.join(JobRequest.model_fields)}"
+        )
     known: dict[str, Any] = {
         name: request[name] for name in ("kind", "seed", "priority", "labels", "max_attempts") if name in request
     }
