@@ -112,7 +112,7 @@ def kill_workers(folder: Path, scale: float, given: argparse.Namespace) -> Figur
                 server,
                 jobs=max(40, round(10_000 * scale)),
                 kills=max(3, round(200 * scale)),
-                pauses=max(2, round(50 * scale)),
+                pauses=max(6, round(50 * scale)),  # about half of them wake in time to have a write refused
                 lease_s=lease_s,
                 seed=given.seed,
             )
