@@ -40,10 +40,10 @@ def fetch_instance(name: str) -> Path:
     generate = [
         sys.executable,
         "-m",
-        "workers.bench.generators",
+        "workers.generators",
         "set-cover",
         "--size",
-        "SC/5",
+        "1/5",
         "--seed",
         "0",
         str(made),

@@ -96,6 +96,7 @@ def new_engine(params: SolveParams) -> Any:
         ("threads", params.threads),
         ("random_seed", params.seed),
         ("mip_rel_gap", params.relative_gap),
+        ("mip_heuristic_effort", 0.3 if params.aggressive else 0.05),
         ("mip_abs_gap", params.absolute_gap),
         ("objective_bound", math.inf if params.cutoff is None else params.cutoff),
         ("objective_target", -math.inf if params.objective_limit is None else params.objective_limit),

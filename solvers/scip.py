@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from pyscipopt import SCIP_EVENTTYPE, SCIP_HEURTIMING, SCIP_RESULT, Eventhdlr, Expr, Heur, Model
+from pyscipopt import SCIP_EVENTTYPE, SCIP_HEURTIMING, SCIP_PARAMSETTING, SCIP_RESULT, Eventhdlr, Expr, Heur, Model
 from pyscipopt.scip import Term
 
 from solvers.errors import SolverFailed
@@ -90,6 +90,8 @@ class ScipSolver:
         scip = Model()
         scip.hideOutput(not params.log)
         _set_params(scip, model, params)
+        if params.aggressive:
+            scip.setHeuristics(SCIP_PARAMSETTING.AGGRESSIVE)
         variables = _build(scip, model)
         if params.cutoff is not None:
             # `setObjlimit` wants the objective without the constant, and so does `limits/primal`, which follows below.

@@ -127,6 +127,10 @@ class MilpModel:
         """The author's name, or C1, C2, … as solvers write them."""
         return self.col_names[column] if self.col_names is not None else f"C{column + 1}"
 
+    def row_name(self, row: int) -> str:
+        """The author's name, or R1, R2, …"""
+        return self.row_names[row] if self.row_names is not None else f"R{row + 1}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SolveParams:
@@ -140,6 +144,7 @@ class SolveParams:
     cutoff: float | None = None  # look only for solutions with objective < cutoff, minimising sense, offset included
     objective_limit: float | None = None  # ends as soon as a solution with objective ≤ this is found
     node_limit: int | None = None
+    aggressive: bool = False  # put more of the time into primal heuristics, where the solver has such a setting
     memory_limit_mb: float | None = None  # honoured where the solver can; the child's rlimit holds always
     log: bool = False
 

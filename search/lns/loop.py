@@ -2,7 +2,7 @@
 
 x̂ ← start heuristic
 repeat  pick an arm (bandit) and its size k
-        X ← arm's destroy heuristic, |X| ≈ k            (LB-RELAX, random)
+        X ← arm's destroy heuristic, |X| ≈ k            (search.lns.neighbourhoods, search.lns.learned)
         x ← solve the sub-MIP over X below the cutoff   (HiGHS on a slice of the matrix)
         accept improvements; adapt k to how the sub-MIP ended; reward the arm
         take over what others found
@@ -17,15 +17,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from search.lns.guide import Pool
+from search.lns.learned import LearnedNeighbourhood
 from search.lns.neighbourhoods import Neighbourhood
 from search.lns.size_control import Size
 from search.lns.sub_mip import Slicer
+from search.lns.swap import OneSwap
 from search.select import DiscountedBandit
 from solvers.types import Bools, Floats, MilpModel, SolveParams, Solver
 from trimtab.results import Reason
 
 _REL_IMPROVEMENT = 1e-7
-_FIRST_LIMIT_S = 1.0
+_FIRST_LIMIT_S = 0.3
+_TURN_SHARE = 0.3
+_WANT_LP = ("rins", "lb-relax", "lb-relax-s", "lb-relax-r", "cl-lns")  # a first call may have to solve the root LP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +39,17 @@ class LnsParams:
 
     sub_mip_s: float = 3.0  # the most one sub-MIP may take
     sub_mip_gap: float = 1e-3  # relative; proofs to the last digit are not worth their time inside LNS
-    first_share: Mapping[str, float] = field(default_factory=lambda: {"random": 0.15, "lb-relax": 0.05})
+    # of the integer variables; relaxation-guided arms free the hardest ones, so they begin 3 times smaller (ilp.md, section 5)
+    first_share: Mapping[str, float] = field(
+        default_factory=lambda: {"random": 0.15, "variable-graph": 0.15, "constraint-block": 0.15, "crossover": 0.1}
+    )
+    other_share: float = 0.05
+    swap_s: float = 0.1  # of one call of the one-swap search
     least: int = 10
     most_share: float = 0.9  # of the integer variables
     core_share: float = 0.75  # of the steps choose among the core only (search.lns.prefer)
     core_factor: float = 3.0  # size of the core over the size of the neighbourhood
-    patience: int = 6  # steps without improvement before sub-MIPs get twice the time
+    patience: float = 8.0  # limits' worth of time without improvement before sub-MIPs get half as much again
 
 
 @dataclass
@@ -61,6 +71,9 @@ class LnsLoop:
         slicer: Slicer,
         solver: Solver,
         arms: Mapping[str, Neighbourhood],
+        swap: OneSwap | None = None,
+        pool: Pool | None = None,
+        setup_s: Callable[[], float] = lambda: 0.0,  # of the last step, what no single arm should be charged for
         params: LnsParams,
         rng: np.random.Generator,
         publish: Callable[[float, Floats, str], None],  # (objective, x, source): a better solution
@@ -73,6 +86,9 @@ class LnsLoop:
     ) -> None:
         self._model, self._slicer, self._solver = model, slicer, solver
         self._arms = dict(arms)
+        self._swap = swap
+        self._setup_s = setup_s
+        self._pool = Pool() if pool is None else pool
         self._params = params
         self._rng = rng
         self._publish, self._others = publish, others
@@ -81,53 +97,84 @@ class LnsLoop:
         everything, nothing = np.ones(model.n, dtype=bool), np.zeros(model.n, dtype=bool)
         self._core = core
         self._limit_s = min(_FIRST_LIMIT_S, params.sub_mip_s)
-        self._stale = 0
+        self._stale_s = 0.0
         self._movable = movable or (lambda x, cutoff: (everything, nothing))
         count = int(model.integrality.sum())
         most = max(1, int(params.most_share * count))
         least = min(params.least, most)
         self._sizes = {
-            name: Size(k=max(least, params.first_share.get(name, 0.1) * count), least=least, most=most) for name in arms
+            name: Size(k=max(least, params.first_share.get(name, params.other_share) * count), least=least, most=most)
+            for name in arms
         }
-        self._bandit = DiscountedBandit(list(arms))
+        self._bandit = DiscountedBandit(
+            [OneSwap.name] * (swap is not None) + list(arms), expected_s=dict.fromkeys(_WANT_LP, 0.3)
+        )
         self._granularity = granularity(model)
-        self.statistics = {name: ArmStatistics() for name in arms}
+        self.statistics = {name: ArmStatistics() for name in self._bandit.arms}
+        self.solver_s = 0.0  # of all seconds, those inside sub-MIP solves
         self.objective = math.inf
         self.x: Floats | None = None
 
     def run(self, start: Floats) -> None:
         """Improve on `start` (feasible) until stopped."""
         self.x, self.objective = start, self._model.objective(start)
+        self._pool.add(self.objective, start)
+        if self._swap is not None:  # to a local optimum at once; afterwards it is an arm among others
+            self._swapped()
         while not self._stopped():
             self._take_over()
             name = self._bandit.pick(self._rng)
             began = time.perf_counter()
-            gain = self._iterate(name)
-            seconds = time.perf_counter() - began
+            gain = self._swapped() if name == OneSwap.name else self._grown(name)
+            seconds = max(0.0, time.perf_counter() - began - self._setup_s())
             self._bandit.update(name, gain=gain, seconds=seconds)
-            self._be_patient(improved=gain > 0)
+            self._be_patient(improved=gain > 0, seconds=seconds)
             statistics = self.statistics[name]
             statistics.calls += 1
             statistics.improvements += gain > 0
             statistics.seconds += seconds
             self._on_iteration()
 
+    def _grown(self, name: str) -> float:
+        """Steps of one arm until one improves, or they have taken a fair share of the limit: a size that is still far too
+        small is found out in milliseconds, and should not cost the arm its turn."""
+        spent = 0.0
+        while True:
+            before = self._sizes[name].count
+            began = time.perf_counter()
+            gain = self._iterate(name)
+            spent += time.perf_counter() - began
+            grows = self._sizes[name].count > before and name in self._bandit.arms
+            if gain > 0 or not grows or spent > _TURN_SHARE * self._limit_s or self._stopped():
+                return gain
+
     def _take_over(self) -> None:
         better = self._others(self.objective)
         if better is not None:
             self.objective, self.x = better
+            self._pool.add(*better)
+
+    def _swapped(self) -> float:
+        if self.x is None or self._swap is None:
+            raise RuntimeError("run() sets a first solution")
+        seconds = min(self._params.swap_s, max(0.01, self._remaining_s()))
+        return self._accept(self._swap.improve(self.x, seconds, self._rng), f"lns:{OneSwap.name}")
 
     def _iterate(self, name: str) -> float:
         """One destroy and repair; returns the relative improvement."""
         if self.x is None:
             raise RuntimeError("run() sets a first solution")
+        arm = self._arms[name]
+        if isinstance(arm, LearnedNeighbourhood) and not arm.ready(self.x):
+            self._bandit.drop(name)
+            return 0.0
         size = self._sizes[name]
         cutoff = self.objective - self._step()
         movable, must = self._movable(self.x, cutoff)
         if self._rng.random() < self._params.core_share:
             core = self._core(round(self._params.core_factor * size.count), self.x)
             movable = movable if core is None else movable & core
-        free = self._arms[name].choose(self.x, size.count, self._rng, movable) | must
+        free = arm.choose(self.x, size.count, self._rng, movable) | must
         sub = self._slicer.cut(self.x, free)
         if sub is None or self._stopped():
             return 0.0
@@ -142,6 +189,7 @@ class LnsLoop:
             ),
             stop=self._stopped,
         )
+        self.solver_s += result.elapsed_s
         improved = result.x is not None and result.primal is not None and result.primal < cutoff + 1e-9
         proved = result.termination.reason in (Reason.OPTIMAL, Reason.INFEASIBLE)
         self._sizes[name] = size.after(proved=proved, improved=improved, seconds=result.elapsed_s, limit_s=limit_s)
@@ -149,12 +197,16 @@ class LnsLoop:
             return 0.0
         return self._accept(sub.lift(self.x, result.x), f"lns:{name}")
 
-    def _be_patient(self, *, improved: bool) -> None:
-        """Short sub-MIPs while they help; longer ones when nothing has for a while."""
-        self._stale = 0 if improved else self._stale + 1
-        if self._stale >= self._params.patience:
-            self._stale = 0
-            self._limit_s = min(self._params.sub_mip_s, 2 * self._limit_s)
+    def _be_patient(self, *, improved: bool, seconds: float) -> None:
+        """Short sub-MIPs while they help; longer ones when nothing has for the time of several."""
+        if improved:
+            self._stale_s = 0.0
+            self._limit_s = max(min(_FIRST_LIMIT_S, self._params.sub_mip_s), 0.9 * self._limit_s)
+            return
+        self._stale_s += seconds
+        if self._stale_s >= self._params.patience * self._limit_s:
+            self._stale_s = 0.0
+            self._limit_s = min(self._params.sub_mip_s, 1.5 * self._limit_s)
 
     def _accept(self, x: Floats, source: str) -> float:
         x = np.where(self._model.integrality, np.round(x), x)
@@ -163,6 +215,7 @@ class LnsLoop:
             return 0.0
         gain = (self.objective - objective) / max(1e-9, abs(self.objective))
         self.objective, self.x = objective, x
+        self._pool.add(objective, x)
         self._publish(objective, x, source)
         return gain
 

@@ -19,6 +19,8 @@ class Size:
     grow: float = 1.15
     shrink: float = 0.8
     quick_share: float = 0.15  # of the time limit: a proof faster than this was cheap
+    leap: float = 2.0  # instead of `grow` when the proof took next to nothing
+    leap_share: float = 0.05
 
     def __post_init__(self) -> None:
         if not 1 <= self.least <= self.most:
@@ -37,7 +39,8 @@ class Size:
             # An improvement found at the limit is still too slow: a smaller neighbourhood gives the next one sooner.
             factor = self.shrink if not improved else (1 + self.shrink) / 2
         elif seconds < self.quick_share * limit_s:
-            factor = self.grow if not improved else (1 + self.grow) / 2
+            growth = self.leap if seconds < self.leap_share * limit_s else self.grow
+            factor = growth if not improved else (1 + self.grow) / 2
         else:
             factor = 1.0
         return replace(self, k=min(float(self.most), max(float(self.least), self.k * factor)))

@@ -25,17 +25,27 @@ class Neighbourhood(StrEnum):
     """Destroy heuristics of the large neighbourhood search."""
 
     RANDOM = "random"
+    VARIABLE_GRAPH = "variable-graph"
+    CONSTRAINT_BLOCK = "constraint-block"
+    RINS = "rins"
+    CROSSOVER = "crossover"
     LB_RELAX = "lb-relax"
+    LB_RELAX_S = "lb-relax-s"
+    LB_RELAX_R = "lb-relax-r"
+    CL_LNS = "cl-lns"
+    ONE_SWAP = "one-swap"
 
 
 class LnsOptions(WireModel):
     """Large neighbourhood search beside the complete solver."""
 
     enabled: bool = True
-    neighbourhoods: Annotated[tuple[Neighbourhood, ...], Field(min_length=1, max_length=8, strict=False)] = (
-        Neighbourhood.RANDOM,
-        Neighbourhood.LB_RELAX,
+    neighbourhoods: Annotated[tuple[Neighbourhood, ...], Field(min_length=1, max_length=16, strict=False)] = tuple(
+        Neighbourhood
     )
+    """Arms a bandit chooses from; those that the model's structure does not allow stay out."""
+    sub_mip_engine: Engine = Engine.HIGHS
+    """Solver of the sub-MIPs."""
     sub_mip_seconds: Annotated[float, Field(gt=0, le=600)] = 3.0
     """Time limit of one sub-MIP, seconds."""
 
@@ -55,6 +65,8 @@ class IlpSpec(Spec):
     format: Literal["auto", "mps", "lp"] = "auto"
     """`auto` tells it from the file name, then from the content."""
     engine: Engine = Engine.HIGHS
+    warm_start: ArtifactRef | None = None
+    """Uploaded solution to start from: a .sol or .mst file in plain text. It may be partial; what is missing is completed."""
     lns: LnsOptions = Field(default_factory=LnsOptions)
 
     @model_validator(mode="after")
@@ -65,12 +77,23 @@ class IlpSpec(Spec):
         return self
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str], **options: Any) -> IlpSpec:
-        """A spec of a file on this machine; the client uploads it on submit (unless the server has its content)."""
+    def from_file(
+        cls, path: str | os.PathLike[str], *, warm_start: str | os.PathLike[str] | None = None, **options: Any
+    ) -> IlpSpec:
+        """A spec of files on this machine; the client uploads them on submit (unless the server has their content)."""
         from trimtab.files import LocalFile  # the server's side of this model has no use for it
 
-        return cls(model=LocalFile.of(path), **options)
+        start = None if warm_start is None else LocalFile.of(warm_start)
+        return cls(model=LocalFile.of(path), warm_start=start, **options)
+
+    @classmethod
+    def from_model(cls, model: Any, **options: Any) -> IlpSpec:
+        """A spec of a model object: highspy, pyscipopt, OR-Tools (pywraplp, ModelBuilder, MPModelProto). See trimtab.milp."""
+        from trimtab.milp import write_model
+
+        return cls.from_file(write_model(model), **options)
 
     def artifacts(self) -> dict[str, ArtifactRef]:
-        """The model file, when it was uploaded."""
-        return {} if self.model is None else {"model": self.model}
+        """The files that were uploaded."""
+        files = {"model": self.model, "warm_start": self.warm_start}
+        return {name: reference for name, reference in files.items() if reference is not None}

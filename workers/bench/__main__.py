@@ -17,9 +17,9 @@ from types import MappingProxyType
 SUITES = MappingProxyType(
     {
         "service": "workers.bench.service.cli",
-        "ilp": "workers.bench.ilp",
+        "ilp": "workers.bench.ilp.cli",
         "instances": "workers.bench.instances",
-        "generators": "workers.bench.generators",
+        "generators": "workers.generators",
         "sharding": "workers.bench.sharding.cli",
     }
 )

@@ -1,4 +1,5 @@
-"""`python -m workers.train sharding paper-compute|paper-exchange|compute|exchange [options]`. Resumable."""
+"""`python -m workers.train sharding paper-compute|paper-exchange|compute|exchange [options]`
+`python -m workers.train ilp collect|policy [options]`. Everything resumes from where it was left."""
 
 from __future__ import annotations
 
@@ -25,8 +26,44 @@ def main(argv: list[str] | None = None) -> int:
     sharding.add_argument("--threads", type=int, default=1)
     sharding.add_argument("--work", type=Path, default=Path("bench-results/train"), help="checkpoints, to resume from")
     sharding.add_argument("--out", type=Path, default=FOLDER, help="where the weights go")
+    ilp = areas.add_parser("ilp", help="the neighbourhood scorer of integer programs (CL-LNS)")
+    ilp.add_argument("what", choices=["collect", "policy"])
+    ilp.add_argument("--instances", type=int, default=20, help="of each family, to collect from; seeds from 1")
+    ilp.add_argument("--epochs", type=int, default=30)
+    ilp.add_argument("--seed", type=int, default=0)
+    ilp.add_argument("--threads", type=int, default=1)
+    ilp.add_argument(
+        "--work", type=Path, default=Path("bench-results/train"), help="states and checkpoints, to resume from"
+    )
+    ilp.add_argument("--out", type=Path, default=FOLDER, help="where the weights go")
     given = parser.parse_args(argv)
+    if given.area == "ilp":
+        return _ilp(given)
+    return _sharding(given)
 
+
+def _ilp(given: argparse.Namespace) -> int:
+    def say(text: str) -> None:
+        sys.stderr.write(f"{given.what}: {text}\n")
+        sys.stderr.flush()
+
+    states = given.work / "ilp-states"
+    if given.what == "collect":
+        from workers.train.ilp.states import Recipe, collect_all
+
+        collect_all(states, instances=given.instances, first_seed=1, recipe=Recipe(), say=say)
+        return 0
+    import torch
+
+    from workers.train.ilp import policy
+
+    torch.set_num_threads(given.threads)
+    command = f"python -m workers.train ilp policy --epochs {given.epochs} --seed {given.seed}"
+    policy.train(states, epochs=given.epochs, seed=given.seed, work=given.work, out=given.out, command=command, say=say)
+    return 0
+
+
+def _sharding(given: argparse.Namespace) -> int:
     import torch  # only here: `--help` needs none
 
     from workers.train.sharding import compute, exchange
@@ -64,6 +101,8 @@ def _everything(given: argparse.Namespace) -> int:
     where = ["--work", str(given.work), "--out", str(given.out), "--threads", str(given.threads)]
     for row in manifest().values():
         command = str(row["command"]).split()
+        if "sharding" not in command:
+            continue
         code = main([*command[command.index("sharding") :], *where])
         if code:
             return code

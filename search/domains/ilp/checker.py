@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import select
+import time
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +41,7 @@ class Checker:
         self._process: NativeProcess | None = None
         self._commands = -1  # the write end of a pipe to the process
         self._refusal: str | None = None
+        self._compared = False
         self._answer: Verification | None = None
         self._finalizer: weakref.finalize[..., Checker] | None = None
 
@@ -60,6 +62,15 @@ class Checker:
         if self._process is not None:
             self._hear(self._process)
         return None if self._refusal is None else InvalidInput(self._refusal)
+
+    def settle(self, timeout_s: float) -> InvalidInput | None:
+        """Why the file is refused, waiting for the comparison. A claim without a solution has no other check."""
+        until = time.monotonic() + timeout_s
+        while not self._compared and self._process is not None and time.monotonic() < until:
+            if (fault := self.fault()) is not None or not self._process.alive:
+                return fault or self.fault()
+            select.select([self._process], [], [], _POLL_S)
+        return self.fault()
 
     def check(self, values: Mapping[str, float], *, claimed: float | None) -> Verification:
         """Check `values` (column name → value, absent ones 0), and end the process.
@@ -100,6 +111,7 @@ class Checker:
                         saved = Path(command["compare"])
                         refuse_differences(exact, arrays.load(saved, command["told"]))
                         arrays.remove(saved)
+                        say({"compared": True})
                     else:
                         values = json.loads(Path(command["check"]).read_text())
                         found = verify(exact, values, claimed=command["claimed"])
@@ -116,6 +128,8 @@ class Checker:
         for message in process.messages():
             if "refused" in message:
                 self._refusal = str(message["refused"])
+            elif "compared" in message:
+                self._compared = True
             else:
                 self._answer = Verification.model_validate_json(message["verification"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +13,21 @@ from search import native
 from search.domains.ilp import problem as reading
 from search.domains.ilp.checker import Checker
 from search.domains.ilp.problem import IlpProblem
-from search.domains.ilp.produce import produce, values_by_name
+from search.domains.ilp.produce import produce, produce_curve, values_by_name
 from search.domains.ilp.supervisor import supervise
 from search.stop import StoppingCriterion
 from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
 from solvers.feasibility import violation
 from solvers.table import make_solver
 from solvers.types import Floats
-from trimtab.results import Verification
+from trimtab.results import Incumbent, Reason, Verification
 from trimtab.specs.ilp import IlpSpec
 
 _POLISH_LIMIT_S = 5.0
 _POLISH_ABOVE = 1e-9
+_SETTLE_S = 20.0
+_CURVE_POINTS = 100_000
+_CLAIMS = (Reason.INFEASIBLE, Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,6 +36,7 @@ class IlpSolution:
 
     x: Floats  # (n,) minimised model's columns
     objective: float  # in the owner's sense
+    curve: tuple[tuple[float, float | None, float | None], ...] = ()  # (seconds, incumbent, bound), owner's sense
 
 
 class IlpDomain:
@@ -61,23 +66,34 @@ class IlpDomain:
         on_incumbent: OnIncumbent,
     ) -> SearchOutcome:
         """Two processes, one incumbent. See supervisor."""
+        curve: list[tuple[float, float | None, float | None]] = []
+
+        def record(point: Incumbent) -> None:
+            if len(curve) < _CURVE_POINTS:
+                curve.append((time.monotonic() - problem.began, point.objective, point.bound))
+            on_incumbent(point)
+
         try:
-            outcome = supervise(problem, stop, rng, on_incumbent)
+            outcome = supervise(problem, stop, rng, record)
         except BaseException:
             encoding.close()
             raise
         if outcome.solution is None or outcome.objective is None:
+            fault = encoding.settle(_SETTLE_S) if outcome.termination.reason in _CLAIMS else None
             encoding.close()
+            if fault is not None:
+                raise fault
             return outcome
         x = self._polished(problem, outcome.solution)
         claimed = problem.model.in_user_sense(problem.model.objective(x))
         return SearchOutcome(
             termination=outcome.termination,
-            solution=IlpSolution(x=x, objective=claimed),
+            solution=IlpSolution(x=x, objective=claimed, curve=tuple(curve)),
             objective=claimed,
             bound=outcome.bound,
             sense=outcome.sense,
             summary=outcome.summary,
+            weights=outcome.weights,
         )
 
     def verify(self, problem: IlpProblem, solution: IlpSolution) -> Verification:
@@ -86,8 +102,8 @@ class IlpDomain:
         return problem.checker.check(values, claimed=solution.objective)
 
     def produce(self, problem: IlpProblem, solution: IlpSolution, workdir: Path) -> list[Produced]:
-        """solution.sol and solution.json."""
-        return produce(problem, solution.x, workdir)
+        """solution.sol, solution.json, curve.csv and curve.svg."""
+        return produce(problem, solution.x, workdir) + produce_curve(solution.curve, workdir)
 
     def _polished(self, problem: IlpProblem, x: Floats) -> Floats:
         """Integers made whole, then the continuous part solved again, when rounding has moved a row."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from search import native
 from search.domains.ilp import arrays
 from search.domains.ilp.checker import Checker
 from search.types import InvalidInput
-from solvers.types import MilpModel
+from solvers.errors import ModelError
+from solvers.solution_file import read_solution
+from solvers.types import Floats, MilpModel
 from trimtab.specs.ilp import IlpSpec
 
+_COMPARED_AT_ONCE_BYTES = 64 << 10
 READ_LIMIT_S = 60.0  # HiGHS reads a million nonzeros in 1 s, and hangs on some damaged files
 
 
@@ -26,6 +30,8 @@ class IlpProblem:
     file_format: str  # "mps" or "lp"
     workdir: Path
     checker: Checker  # the verifier's process, which reads `file` itself
+    warm_start: Floats | None = None  # (n,) NaN where the owner's file says nothing
+    began: float = field(default_factory=time.monotonic)
 
 
 def parse(spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path) -> IlpProblem:
@@ -36,24 +42,48 @@ def parse(spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path) -> IlpProble
     else:
         file = inputs["model"]
         name = (spec.model.name if spec.model else "") or file.name
+    began = time.monotonic()
     checker = Checker(file, file_format=spec.format, name=name, workdir=workdir)
     checker.start()
     try:
         model, file_format = _read(spec, file, name, workdir, checker)
+        warm_start = _warm_start(spec, inputs, model)
     except BaseException:
         checker.close()
         raise
-    return IlpProblem(spec=spec, model=model, file=file, file_format=file_format, workdir=workdir, checker=checker)
+    return IlpProblem(
+        spec=spec,
+        model=model,
+        file=file,
+        file_format=file_format,
+        workdir=workdir,
+        checker=checker,
+        warm_start=warm_start,
+        began=began,
+    )
+
+
+def _warm_start(spec: IlpSpec, inputs: Mapping[str, Path], model: MilpModel) -> Floats | None:
+    if spec.warm_start is None:
+        return None
+    try:
+        return read_solution(inputs["warm_start"], model, name=spec.warm_start.name or "the warm start")
+    except ModelError as error:
+        raise InvalidInput(str(error)) from error
 
 
 def _read(spec: IlpSpec, file: Path, name: str, workdir: Path, checker: Checker) -> tuple[MilpModel, str]:
     saved = workdir / "model.npz"
 
     def read() -> native.Message:
-        from solvers.read import format_of, read_model
+        from solvers.read import ReadLimits, format_of, read_model
 
+        # The check's process reads exactly and compares beside the search; only tiny files are quicker compared at once.
+        limits = ReadLimits(compared_bytes=_COMPARED_AT_ONCE_BYTES)
         file_format = spec.format if spec.format != "auto" else format_of(file, name=name)
-        return arrays.save(read_model(file, format=file_format, name=name), saved) | {"format": file_format}
+        return arrays.save(read_model(file, format=file_format, name=name, limits=limits), saved) | {
+            "format": file_format
+        }
 
     try:
         told = native.call("reading the model", read, timeout_s=READ_LIMIT_S)

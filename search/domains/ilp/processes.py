@@ -11,21 +11,42 @@ from collections.abc import Callable
 
 import numpy as np
 
+from cost_models.neighbourhood.net import NeighbourhoodNet
+from cost_models.weights import load_weights, manifest
 from search.domains.ilp.board import Place
+from search.domains.ilp.first import FirstSolution
+from search.lns.guide import Guide
+from search.lns.learned import LearnedNeighbourhood
 from search.lns.loop import LnsLoop, LnsParams
-from search.lns.neighbourhoods import LbRelaxNeighbourhood, Neighbourhood, RandomNeighbourhood
+from search.lns.neighbourhoods import (
+    ConstraintBlockNeighbourhood,
+    CrossoverNeighbourhood,
+    LbRelaxNeighbourhood,
+    LbRelaxRounding,
+    LbRelaxSampling,
+    Neighbourhood,
+    RandomNeighbourhood,
+    RinsNeighbourhood,
+    VariableGraphNeighbourhood,
+)
 from search.lns.prefer import Core
 from search.lns.prune import ReducedCostPruning
-from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
+from search.lns.swap import one_swap
 from search.native import Message, Say
 from solvers.feasibility import is_feasible
-from solvers.relaxation import Relaxation
+from solvers.iis import irreducible_subset
+from solvers.relaxation import LpSolution
 from solvers.table import make_solver
-from solvers.types import Bools, Floats, MilpModel, SolveParams
+from solvers.types import Bools, Floats, MilpModel, SolveParams, SolveResult
+from trimtab.results import Reason
 from trimtab.specs.ilp import LnsOptions
 from trimtab.specs.ilp import Neighbourhood as Word
 
+CL_LNS = "cl-lns"  # name of the weights
+_STATISTICS_EVERY_S = 0.5
+_IIS_S = 5.0
+_SHOWN = 100  # names of an infeasible subset
 _MIN_INTEGERS_FOR_LNS = 20  # below, the complete solver is done before a neighbourhood is chosen
 
 
@@ -39,6 +60,7 @@ def run_engine(
     threads: int,
     seed: int,
     gap: float,
+    warm_start: Floats | None = None,
 ) -> Callable[[Say], None]:
     """Work of the process that runs the complete solver on the whole problem."""
 
@@ -60,8 +82,9 @@ def run_engine(
             return better[1]
 
         params = SolveParams(time_limit_s=max(0.01, seconds), threads=threads, seed=seed % 2**31, relative_gap=gap)
+        began = time.monotonic()
         result = make_solver(engine).solve(
-            model, params, on_incumbent=on_incumbent, on_bound=mine.put_bound, injected=injected
+            model, params, hint=warm_start, on_incumbent=on_incumbent, on_bound=mine.put_bound, injected=injected
         )
         if result.x is not None and result.primal is not None and result.primal < mine.objective:
             mine.put(result.primal, result.x)
@@ -74,10 +97,24 @@ def run_engine(
                 "limit": termination.limit.value if termination.limit else None,
                 "detail": termination.detail,
                 "nodes": result.nodes,
+                **_why_infeasible(model, result, seconds - (time.monotonic() - began)),
             }
         )
 
     return work
+
+
+def _why_infeasible(model: MilpModel, result: SolveResult, left_s: float) -> Message:
+    """Names of an irreducible infeasible subset, where the relaxation has one and the time is there."""
+    if result.termination.reason is not Reason.INFEASIBLE or left_s <= 0:
+        return {}
+    subset = irreducible_subset(model, seconds=min(_IIS_S, left_s))
+    if subset is None:
+        return {}
+    return {
+        "infeasible_rows": [model.row_name(i) for i in subset.rows[:_SHOWN]],
+        "infeasible_columns": [model.column_name(j) for j in subset.columns[:_SHOWN]],
+    }
 
 
 def lns_applies(model: MilpModel, options: LnsOptions) -> str | None:
@@ -98,6 +135,7 @@ def run_lns(
     theirs: Place,
     deadline: float,  # on time.monotonic(), which all processes of a machine share
     seed: int,
+    warm_start: Floats | None = None,
 ) -> Callable[[Say], None]:
     """Work of the process that searches neighbourhoods."""
 
@@ -111,18 +149,38 @@ def run_lns(
         def remaining_s() -> float:
             return max(0.0, deadline - time.monotonic())
 
-        start = _first_solution(model, slicer, theirs, mine, remaining_s, seed)
+        first = FirstSolution(model, slicer, theirs=theirs, remaining_s=remaining_s, rng=rng)
+        start = first.find(warm_start)
         if start is None:
             return
-        say({"started_from": model.objective(start)})
-        relaxation = Relaxation(model)
+        objective = model.objective(start)
+        if objective < mine.objective and objective < theirs.objective:
+            mine.put(objective, start)
+            say({"source": f"start:{first.found_by}"})
+        say({"started_from": objective, "start": first.found_by})
         core = Core(model, slicer.by_row, slicer.by_column)
+        pruner = _Pruner(model, core)
+        guide = Guide(model, stop=stopped, remaining_s=remaining_s, on_root=pruner.learn)
+        told = 0.0
+        loop: LnsLoop
+
+        def on_iteration() -> None:
+            nonlocal told
+            say({"iteration": 1})
+            if time.monotonic() - told > _STATISTICS_EVERY_S:  # so that a killed process leaves its figures
+                told = time.monotonic()
+                say(statistics(loop))
+
+        swap = one_swap(model, slicer.by_row, slicer.by_column) if Word.ONE_SWAP in options.neighbourhoods else None
         loop = LnsLoop(
             model=model,
             slicer=slicer,
-            solver=make_solver("highs"),
-            arms=_arms(model, slicer, relaxation, options, remaining_s, stopped),
-            movable=_pruner(model, relaxation, core),
+            solver=make_solver(options.sub_mip_engine.value),
+            arms=_arms(model, slicer, guide, options, say),
+            swap=swap,
+            pool=guide.pool,
+            setup_s=guide.take_setup_s,
+            movable=pruner.movable,
             core=core.best,
             params=LnsParams(sub_mip_s=options.sub_mip_seconds),
             rng=rng,
@@ -130,7 +188,7 @@ def run_lns(
             others=theirs.better_than,
             stopped=stopped,
             remaining_s=remaining_s,
-            on_iteration=lambda: say({"iteration": 1}),
+            on_iteration=on_iteration,
         )
         loop.run(start)
         say(statistics(loop))
@@ -146,10 +204,12 @@ def statistics(loop: LnsLoop) -> Message:
                 "calls": s.calls,
                 "improvements": s.improvements,
                 "seconds": round(s.seconds, 2),
-                "size": loop.sizes[name],
+                "size": loop.sizes.get(name, 0),
             }
             for name, s in loop.statistics.items()
-        }
+            if s.calls
+        },
+        "solver_seconds": round(loop.solver_s, 2),
     }
 
 
@@ -163,73 +223,48 @@ def _publisher(model: MilpModel, mine: Place, say: Say) -> Callable[[float, Floa
     return publish
 
 
-def _arms(
-    model: MilpModel,
-    slicer: Slicer,
-    relaxation: Relaxation,
-    options: LnsOptions,
-    remaining_s: Callable[[], float],
-    stopped: Callable[[], bool],
-) -> dict[str, Neighbourhood]:
+def _arms(model: MilpModel, slicer: Slicer, guide: Guide, options: LnsOptions, say: Say) -> dict[str, Neighbourhood]:
+    """The arms that are asked for and legal here, cheap ones first: each is tried once before the bandit chooses."""
     arms: dict[str, Neighbourhood] = {}
     for word in options.neighbourhoods:
-        if word is Word.RANDOM:
-            arms[word.value] = RandomNeighbourhood(model, slicer.by_row, slicer.by_column)
-        elif word is Word.LB_RELAX:
-            arms[word.value] = LbRelaxNeighbourhood(
-                model, relaxation, lp_seconds=max(1.0, 0.2 * remaining_s()), stop=stopped
-            )
-    return arms
+        match word:
+            case Word.RANDOM:
+                arms[word.value] = RandomNeighbourhood(model)
+            case Word.VARIABLE_GRAPH if model.m:
+                arms[word.value] = VariableGraphNeighbourhood(model, slicer.by_row, slicer.by_column)
+            case Word.CONSTRAINT_BLOCK if model.m:
+                arms[word.value] = ConstraintBlockNeighbourhood(model, slicer.by_row)
+            case Word.RINS:
+                arms[word.value] = RinsNeighbourhood(model, guide)
+            case Word.CROSSOVER:
+                arms[word.value] = CrossoverNeighbourhood(model, guide)
+            case Word.LB_RELAX:
+                arms[word.value] = LbRelaxNeighbourhood(model, guide)
+            case Word.LB_RELAX_S:
+                arms[word.value] = LbRelaxSampling(model, guide)
+            case Word.LB_RELAX_R:
+                arms[word.value] = LbRelaxRounding(model, guide)
+            case Word.CL_LNS if CL_LNS in manifest():
+                net = NeighbourhoodNet(weights=load_weights(CL_LNS))
+                arms[word.value] = LearnedNeighbourhood(model, guide, net, say=lambda text: say({"note": text}))
+            case _:
+                pass  # not legal on this model, or no neighbourhood (one-swap)
+    return arms or {Word.RANDOM.value: RandomNeighbourhood(model)}
 
 
-def _pruner(model: MilpModel, relaxation: Relaxation, core: Core) -> Callable[[Floats, float], tuple[Bools, Bools]]:
+class _Pruner:
     """Reduced-cost fixing once some arm has had the root LP solved; until then everything may move."""
-    everything, nothing = np.ones(model.n, dtype=bool), np.zeros(model.n, dtype=bool)
-    pruning: ReducedCostPruning | None = None
 
-    def movable(x: Floats, cutoff: float) -> tuple[Bools, Bools]:
-        nonlocal pruning
-        if pruning is None and relaxation.solved_root is not None:
-            pruning = ReducedCostPruning(model, relaxation.solved_root)
-            core.learn(relaxation.solved_root)
-        return (everything, nothing) if pruning is None else pruning.movable(x, cutoff)
+    def __init__(self, model: MilpModel, core: Core) -> None:
+        self._model, self._core = model, core
+        self._everything, self._nothing = np.ones(model.n, dtype=bool), np.zeros(model.n, dtype=bool)
+        self._pruning: ReducedCostPruning | None = None
 
-    return movable
+    def learn(self, root: LpSolution) -> None:
+        self._pruning = ReducedCostPruning(self._model, root)
+        self._core.learn(root)
 
-
-def _first_solution(
-    model: MilpModel,
-    slicer: Slicer,
-    theirs: Place,
-    mine: Place,
-    remaining_s: Callable[[], float],
-    seed: int,
-) -> Floats | None:
-    """A construction where one applies, else whichever comes first: the engine's solution, or HiGHS' here."""
-    x = constructive(model, slicer.by_row, slicer.by_column)
-    if x is not None and is_feasible(model, x):
-        mine.put(model.objective(x), x)
-        return x
-    found: list[Floats] = []
-
-    def stop() -> bool:
-        return bool(found) or math.isfinite(theirs.objective) or remaining_s() <= 0
-
-    if not stop():
-        make_solver("highs").solve(
-            model,
-            # Another seed than the engine's: the same start twice would be one start.
-            SolveParams(time_limit_s=max(0.05, remaining_s()), seed=(seed + 1) % 2**31, relative_gap=1.0),
-            on_incumbent=lambda objective, x: found.append(x.copy()),
-            stop=stop,
-        )
-    for candidate in found:
-        if is_feasible(model, candidate):
-            mine.put(model.objective(candidate), candidate)
-            return candidate
-    while remaining_s() > 0:
-        better = theirs.better_than(math.inf)
-        if better is not None:
-            return better[1]
-        time.sleep(0.02)
-    return None
+    def movable(self, x: Floats, cutoff: float) -> tuple[Bools, Bools]:
+        if self._pruning is None:
+            return self._everything, self._nothing
+        return self._pruning.movable(x, cutoff)

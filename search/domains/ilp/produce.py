@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from search.domains.ilp.problem import IlpProblem
+from search.picture import step_curves
 from search.types import Produced
 from solvers.types import Floats
 
@@ -33,6 +35,39 @@ def produce(problem: IlpProblem, x: Floats, workdir: Path) -> list[Produced]:
         Produced(name="solution.sol", path=sol, media_type="text/plain"),
         Produced(name="solution.json", path=as_json, media_type="application/json"),
     ]
+
+
+def produce_curve(curve: Sequence[tuple[float, float | None, float | None]], workdir: Path) -> list[Produced]:
+    """`curve.csv` (seconds, incumbent, bound; empty while there is none) and the same as a picture."""
+    table = workdir / "curve.csv"
+    with table.open("w", encoding="utf-8") as file:
+        file.write("seconds,incumbent,bound\n")
+        for seconds, *values in curve:
+            file.write(",".join([f"{seconds:.3f}", *("" if v is None else repr(v) for v in values)]) + "\n")
+    picture = workdir / "curve.svg"
+    incumbents = [(seconds, value) for seconds, value, _ in curve if value is not None]
+    bounds = [(seconds, value) for seconds, _, value in curve if value is not None]
+    until = max((seconds for seconds, _, _ in curve), default=1.0)
+    shown = {"incumbent": incumbents, "bound": bounds}
+    limits = _limits(incumbents, bounds)
+    picture.write_text(step_curves(shown, until=until, title="Incumbent and bound over time", limits=limits))
+    return [
+        Produced(name="curve.csv", path=table, media_type="text/csv"),
+        Produced(name="curve.svg", path=picture, media_type="image/svg+xml"),
+    ]
+
+
+def _limits(
+    incumbents: Sequence[tuple[float, float]], bounds: Sequence[tuple[float, float]]
+) -> tuple[float, float] | None:
+    """A first solution may be a thousand times worse than the last: show what lies near the end."""
+    if not incumbents:
+        return None
+    values = [value for _, value in [*incumbents, *bounds]]
+    last = incumbents[-1][1]
+    reach = 0.5 * max(abs(last), 1e-9)
+    low, high = max(min(values), last - reach), min(max(values), last + reach)
+    return (low, high) if high > low else None
 
 
 def _number(value: float) -> str:

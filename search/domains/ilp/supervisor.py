@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cost_models.weights import digest
 from search.domains.ilp.board import Place
 from search.domains.ilp.checker import Checker
 from search.domains.ilp.problem import IlpProblem
-from search.domains.ilp.processes import lns_applies, run_engine, run_lns
+from search.domains.ilp.processes import CL_LNS, lns_applies, run_engine, run_lns
+from search.lns.structure import structure
 from search.native import Message, NativeCrash, NativeError, NativeProcess
 from search.stop import AnyOf, StoppingCriterion
 from search.trace import relative_gap
@@ -37,6 +39,7 @@ class _State:
     source: str = ""
     lns_source: str = "lns:start"
     started_from: float | None = None
+    started_by: str = ""
     iterations: int = 0
     arms: Message = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -71,13 +74,20 @@ def supervise(
                 threads=1 if why_not is None else 2,
                 seed=int(seeds[0]),
                 gap=_PROOF_GAP,
+                warm_start=problem.warm_start,
             ),
         )
         if why_not is None:
             processes["lns"] = NativeProcess(
                 "large neighbourhood search",
                 run_lns(
-                    model, options=spec.lns, mine=lns_place, theirs=engine_place, deadline=deadline, seed=int(seeds[1])
+                    model,
+                    options=spec.lns,
+                    mine=lns_place,
+                    theirs=engine_place,
+                    deadline=deadline,
+                    seed=int(seeds[1]),
+                    warm_start=problem.warm_start,
                 ),
             )
         else:
@@ -159,9 +169,11 @@ def _hear(state: _State, name: str, message: Message, stop: StoppingCriterion) -
         if isinstance(stop, AnyOf):
             stop.spend(1)
     elif "arms" in message:
-        state.arms = message["arms"]
+        state.arms = message
+    elif "note" in message:
+        state.notes.append(str(message["note"]))
     elif "started_from" in message:
-        state.started_from = float(message["started_from"])
+        state.started_from, state.started_by = float(message["started_from"]), str(message["start"])
 
 
 def _look(state: _State, place: Place, source: str) -> bool:
@@ -216,14 +228,22 @@ def _outcome(model: MilpModel, state: _State, stop: StoppingCriterion, engine: s
         "engine": engine,
         "engine_nodes": (state.engine_end or {}).get("nodes", 0),
         "lns": with_lns,
+        "structure": structure(model).as_summary(),
         "lns_iterations": state.iterations,
         "best_found_by": state.source or None,
         "notes": state.notes,
     }
     if state.arms:
-        summary["lns_arms"] = state.arms
+        summary["lns_arms"] = state.arms["arms"]
+        summary["lns_solver_seconds"] = state.arms["solver_seconds"]
     if state.started_from is not None:
         summary["lns_started_from"] = _shown(model, state.started_from)
+        summary["lns_started_by"] = state.started_by
+    if (state.engine_end or {}).get("infeasible_rows") is not None and termination.reason is Reason.INFEASIBLE:
+        summary["infeasible_subset"] = {
+            "rows": state.engine_end["infeasible_rows"],  # type: ignore[index]
+            "columns": state.engine_end["infeasible_columns"],  # type: ignore[index]
+        }
     return SearchOutcome(
         termination=termination,
         solution=state.x,
@@ -231,6 +251,7 @@ def _outcome(model: MilpModel, state: _State, stop: StoppingCriterion, engine: s
         bound=_shown(model, state.bound),
         sense="maximize" if model.maximize else "minimize",
         summary=summary,
+        weights={CL_LNS: digest(CL_LNS)} if CL_LNS in (state.arms or {}).get("arms", {}) else {},
     )
 
 

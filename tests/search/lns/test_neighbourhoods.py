@@ -9,8 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.lns.guide import Guide
 from search.lns.loop import LnsLoop, LnsParams, granularity
-from search.lns.neighbourhoods import LbRelaxNeighbourhood, RandomNeighbourhood
+from search.lns.neighbourhoods import (
+    ConstraintBlockNeighbourhood,
+    CrossoverNeighbourhood,
+    LbRelaxNeighbourhood,
+    LbRelaxRounding,
+    LbRelaxSampling,
+    Neighbourhood,
+    RandomNeighbourhood,
+    RinsNeighbourhood,
+    VariableGraphNeighbourhood,
+)
 from search.lns.prefer import Core
 from search.lns.prune import ReducedCostPruning
 from search.lns.size_control import Size
@@ -40,8 +51,7 @@ def test_random_frees_so_many_integers_and_all_continuous(count: int) -> None:
         [(1.0, row.tolist(), np.inf) for row in base.matrix.toarray()],
         integer=[True] * 15 + [False] * 5,
     )
-    slicer = Slicer(model)
-    arm = RandomNeighbourhood(model, slicer.by_row, slicer.by_column)
+    arm = RandomNeighbourhood(model)
     for seed in range(5):
         free = arm.choose(np.ones(model.n), count, np.random.default_rng(seed), everything(model))
         assert free[15:].all()
@@ -53,7 +63,7 @@ def test_grown_neighbourhoods_reach_the_size_even_over_components() -> None:
     block = [[1.0 if j // 3 == i else 0.0 for j in range(60)] for i in range(20)]
     model = milp([1.0] * 60, [(1.0, row, np.inf) for row in block])
     slicer = Slicer(model)
-    arm = RandomNeighbourhood(model, slicer.by_row, slicer.by_column)
+    arm = VariableGraphNeighbourhood(model, slicer.by_row, slicer.by_column)
     chosen = arm._grow(10, np.random.default_rng(0), np.arange(60))
     assert len(chosen) == 10
     blocks = {int(j) // 3 for j in chosen}
@@ -62,11 +72,11 @@ def test_grown_neighbourhoods_reach_the_size_even_over_components() -> None:
 
 def test_lb_relax_takes_the_largest_differences() -> None:
     model = random_cover(12, 24, 5)
-    relaxation = Relaxation(model)
-    arm = LbRelaxNeighbourhood(model, relaxation, lp_seconds=5.0, stop=never)
+    guide = Guide(model, stop=never)
+    arm = LbRelaxNeighbourhood(model, guide)
     x = np.ones(model.n)
     free = arm.choose(x, 6, np.random.default_rng(0), everything(model))
-    x_lp = relaxation.near(x, 6.0).x
+    x_lp = guide.relaxation.near(x, 6.0).x
     assert x_lp is not None
     difference = np.abs(x_lp - x)
     assert free.sum() == 6
@@ -75,7 +85,7 @@ def test_lb_relax_takes_the_largest_differences() -> None:
 
 def test_lb_relax_does_not_repeat_itself() -> None:
     model = random_cover(12, 24, 5)
-    arm = LbRelaxNeighbourhood(model, Relaxation(model), lp_seconds=5.0, stop=never)
+    arm = LbRelaxNeighbourhood(model, Guide(model, stop=never))
     rng = np.random.default_rng(0)
     x = np.ones(model.n)
     sets = {arm.choose(x, 6, rng, everything(model)).tobytes() for _ in range(8)}
@@ -158,9 +168,8 @@ def test_size_moves_both_ways_and_stays_in_its_bounds() -> None:
 def test_bandit_tries_all_then_prefers_what_pays() -> None:
     bandit = DiscountedBandit(["a", "b"], explore=0.0)
     rng = np.random.default_rng(0)
-    assert bandit.pick(rng) == "a"
+    assert {bandit.pick(rng) for _ in range(30)} == {"a", "b"}, "nothing is known: both have their turn"
     bandit.update("a", gain=0.0, seconds=1.0)
-    assert bandit.pick(rng) == "b"
     bandit.update("b", gain=1.0, seconds=1.0)
     assert all(bandit.pick(rng) == "b" for _ in range(20))
     for _ in range(60):  # b stops paying, a starts
@@ -169,6 +178,112 @@ def test_bandit_tries_all_then_prefers_what_pays() -> None:
     assert bandit.pick(rng) == "a"
     with pytest.raises(ValueError, match="at least one"):
         DiscountedBandit([])
+
+
+def test_bandit_explores_cheap_arms_more_often_and_forgets_dry_ones() -> None:
+    bandit = DiscountedBandit(["cheap", "dear"], explore=1.0)
+    rng = np.random.default_rng(1)
+    for _ in range(6):
+        bandit.update("cheap", gain=0.1, seconds=0.01)
+        bandit.update("dear", gain=0.1, seconds=2.0)
+    picks = [bandit.pick(rng) for _ in range(300)]
+    assert picks.count("cheap") > 10 * picks.count("dear") > 0
+    bandit = DiscountedBandit(["early", "steady"], explore=0.0)
+    bandit.update("early", gain=100.0, seconds=0.1)
+    bandit.update("steady", gain=0.01, seconds=0.1)
+    for _ in range(25):  # 2.5 s without a gain
+        bandit.update("early", gain=0.0, seconds=0.1)
+    assert bandit.pick(rng) == "steady"
+    bandit.drop("steady")
+    bandit.drop("early")
+    assert bandit.arms == ("early",), "the last arm stays"
+
+
+def _arms(model: MilpModel) -> dict[str, Neighbourhood]:
+    slicer, guide = Slicer(model), Guide(model, stop=never)
+    for seed in range(3):
+        x = (np.random.default_rng(seed).random(model.n) < 0.8).astype(float)
+        guide.pool.add(model.objective(x), x)
+    arms: list[Neighbourhood] = [
+        RandomNeighbourhood(model),
+        VariableGraphNeighbourhood(model, slicer.by_row, slicer.by_column),
+        ConstraintBlockNeighbourhood(model, slicer.by_row),
+        RinsNeighbourhood(model, guide),
+        CrossoverNeighbourhood(model, guide),
+        LbRelaxNeighbourhood(model, guide),
+        LbRelaxSampling(model, guide),
+        LbRelaxRounding(model, guide),
+    ]
+    return {arm.name: arm for arm in arms}
+
+
+@pytest.mark.parametrize("name", list(_arms(random_cover(8, 20, 1))))
+@pytest.mark.parametrize("count", [1, 7, 12, 100])
+def test_every_arm_frees_what_it_may_and_so_many(name: str, count: int) -> None:
+    """Continuous variables always; integers only where they may move, and `count` of them where there are so many."""
+    base = random_cover(12, 30, 3)
+    model = milp(
+        base.c.tolist(),
+        [(1.0, row.tolist(), np.inf) for row in base.matrix.toarray()],
+        integer=[True] * 24 + [False] * 6,
+    )
+    arm = _arms(model)[name]
+    movable = np.ones(model.n, dtype=bool)
+    movable[:8] = False
+    for seed in range(4):
+        free = arm.choose(np.ones(model.n), count, np.random.default_rng(seed), movable)
+        assert free[24:].all()
+        assert not free[:8].any()
+        assert free[8:24].sum() == min(count, 16)
+
+
+def test_rins_and_crossover_free_differences_first() -> None:
+    model = random_cover(12, 40, 8)
+    guide = Guide(model, stop=never)
+    root = guide.root()
+    assert root is not None
+    assert root.x is not None
+    x = np.ones(model.n)
+    differs = np.abs(root.x - x) > 1e-6
+    free = RinsNeighbourhood(model, guide).choose(x, 5, np.random.default_rng(0), everything(model))
+    assert differs[free].all()
+    other = x.copy()
+    other[[3, 17]] = 0.0
+    guide.pool.add(1.0, x)
+    guide.pool.add(0.5, other)
+    free = CrossoverNeighbourhood(model, guide).choose(x, 2, np.random.default_rng(0), everything(model))
+    assert set(np.flatnonzero(free)) == {3, 17}
+
+
+def test_constraint_block_begins_with_tight_rows() -> None:
+    # Row 0 is tight at x = e0, row 1 has slack 2: two variables come from row 0.
+    model = milp([1] * 6, [(1, [1, 1, 0, 0, 0, 0], np.inf), (1, [0, 0, 1, 1, 1, 1], np.inf)])
+    x = np.array([1.0, 0, 1, 1, 1, 0])
+    free = ConstraintBlockNeighbourhood(model, Slicer(model).by_row).choose(
+        x, 2, np.random.default_rng(0), everything(model)
+    )
+    assert set(np.flatnonzero(free)) == {0, 1}
+
+
+def test_lb_relax_rounding_follows_its_probabilities() -> None:
+    model = random_cover(12, 40, 8)
+    guide = Guide(model, stop=never)
+    x = np.ones(model.n)
+    near = guide.near(x, 20.0)
+    difference = guide.difference(x, near)
+    arm = LbRelaxRounding(model, guide)
+    rng = np.random.default_rng(0)
+    counts = sum(arm.choose(x, 20, rng, everything(model)).astype(int) for _ in range(200))
+    assert counts[difference > 0.9].mean() > 2 * counts[difference < 0.1].mean()
+
+
+def test_pool_keeps_the_best_distinct_solutions() -> None:
+    guide = Guide(random_cover(5, 8, 0), stop=never)
+    for value in range(14):
+        guide.pool.add(float(value), np.full(8, float(value)))
+        guide.pool.add(float(value), np.full(8, float(value)))
+    assert len(guide.pool) == 10
+    assert [float(y[0]) for y in guide.pool.others(np.zeros(8))] == [float(v) for v in range(9, 0, -1)]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +301,7 @@ def test_granularity_needs_whole_variables() -> None:
 
 def _loop(model: MilpModel, publish: Callable[[float, Floats, str], None], steps: int) -> LnsLoop:
     slicer = Slicer(model)
-    relaxation = Relaxation(model)
+    guide = Guide(model, stop=never)
     done = [0]
 
     def count() -> None:
@@ -197,8 +312,8 @@ def _loop(model: MilpModel, publish: Callable[[float, Floats, str], None], steps
         slicer=slicer,
         solver=HighsSolver(),
         arms={
-            "random": RandomNeighbourhood(model, slicer.by_row, slicer.by_column),
-            "lb-relax": LbRelaxNeighbourhood(model, relaxation, lp_seconds=5.0, stop=never),
+            "random": RandomNeighbourhood(model),
+            "lb-relax": LbRelaxNeighbourhood(model, guide),
         },
         params=LnsParams(least=4),
         rng=np.random.default_rng(7),

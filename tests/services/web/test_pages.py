@@ -298,7 +298,7 @@ def test_faults_come_back_with_every_answer(reader: Reader) -> None:
 
 def test_a_file_goes_with_the_form(reader: Reader) -> None:
     form = reader.get("/submit/ilp").form("/submit/ilp")
-    assert form.files == ["spec.model"]
+    assert form.files == ["spec.model", "spec.warm_start"]
     model = b"Minimize\n obj: x\nSubject To\n c: x >= 1\nEnd\n"
     answer = reader.post(form.action, form.fill(), files={"spec.model": (f"{EVIL}.lp", model)})
     assert answer.status_code == 303, answer.text

@@ -26,7 +26,7 @@ from tests.contracts.domain import DomainContract
 from trimtab.results import Limit, Reason, RunResult, VerificationStatus
 from trimtab.specs.common import ArtifactRef
 from trimtab.specs.ilp import Engine, IlpSpec, LnsOptions
-from workers.bench.generators import set_cover, write_mps
+from workers.generators import set_cover, write_mps
 
 KNAPSACK = """Maximize
  value: 5 a + 4 b + 3 c
@@ -297,3 +297,62 @@ def test_lns_off_leaves_the_engine_alone(tmp_path: Path) -> None:
     result = solve(spec.model_copy(update={"lns": LnsOptions(enabled=False)}), tmp_path, seconds=3.0, inputs=inputs)
     assert result.summary["lns_iterations"] == 0
     assert result.summary["notes"] == ["large neighbourhood search stays out: switched off by the spec"]
+
+
+def test_warm_start_is_where_the_search_begins(tmp_path: Path) -> None:
+    file, start = tmp_path / "cover.mps", tmp_path / "start.sol"
+    model = set_cover(200, 150, density=0.06, seed=9)
+    write_mps(model, file)
+    start.write_text("".join(f"x{j} 1\n" for j in range(model.n)))  # everything: feasible and dear
+    reference = ArtifactRef(digest="sha256:" + "0" * 64, name="start.sol")
+    spec = IlpSpec(model=reference.model_copy(update={"name": "cover.mps"}), warm_start=reference)
+    result = solve(spec, tmp_path, inputs={"model": file, "warm_start": start}, seconds=3)
+    assert result.summary["lns_started_by"] == "warm-start"
+    assert result.summary["lns_started_from"] == model.c.sum()
+    assert result.objective is not None
+    assert result.objective < model.c.sum()
+    # A partial one is completed; one of another model is refused.
+    start.write_text("x0 1\nx1 1\n")
+    again = solve(spec, tmp_path, inputs={"model": file, "warm_start": start}, seconds=3)
+    assert again.summary["lns_started_by"] in ("warm-start", "warm-start-repaired")
+    start.write_text("y0 1\n")
+    with pytest.raises(InvalidInput, match="'y0'"):
+        solve(spec, tmp_path, inputs={"model": file, "warm_start": start})
+
+
+def test_an_infeasible_model_is_told_with_the_rows_that_clash(tmp_path: Path) -> None:
+    text = (
+        "Minimize\n o: x + y\nSubject To\n low: x + y >= 5\n high: x + y <= 3\n other: x - y <= 9\nGeneral\n x y\nEnd\n"
+    )
+    result = solve(inline(text), tmp_path)
+    assert result.termination.reason is Reason.INFEASIBLE
+    assert result.summary["infeasible_subset"]["rows"] == ["low", "high"]
+    # Without an infeasible relaxation there is no such subset, and none is made up.
+    parity = "Minimize\n o: x\nSubject To\n a: 2 x + 2 y = 3\nBounds\n x <= 5\n y <= 5\nGeneral\n x y\nEnd\n"
+    result = solve(inline(parity), tmp_path)
+    assert result.termination.reason is Reason.INFEASIBLE
+    assert "infeasible_subset" not in result.summary
+
+
+def test_the_curve_comes_as_table_and_picture(tmp_path: Path) -> None:
+    file = tmp_path / "cover.mps"
+    write_mps(set_cover(200, 150, density=0.06, seed=9), file)
+    spec = IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name="cover.mps"))
+    workdir = tmp_path / "work"
+    workdir.mkdir()
+    finished = pipeline.run(
+        build(),
+        spec,
+        inputs={"model": file},
+        workdir=workdir,
+        stop=from_budget({"seconds": 5}, threading.Event()),
+        seed=1,
+    )
+    files = {p.name: p.path for p in finished.produced}
+    lines = files["curve.csv"].read_text().splitlines()
+    assert lines[0] == "seconds,incumbent,bound"
+    incumbents = [float(line.split(",")[1]) for line in lines[1:] if line.split(",")[1]]
+    assert incumbents == sorted(incumbents, reverse=True)
+    assert incumbents[-1] == finished.result.objective
+    assert "<polyline" in files["curve.svg"].read_text()
+    assert finished.result.weights.keys() <= {"cl-lns"}

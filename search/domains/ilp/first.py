@@ -1,0 +1,168 @@
+"""The first solution of the neighbourhood search: whichever way is through first."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from search.domains.ilp.board import Place
+from search.lns.propagate import Propagator, feasibility_jump
+from search.lns.start import constructive
+from search.lns.sub_mip import Slicer
+from solvers.feasibility import is_feasible
+from solvers.highs import HighsSolver
+from solvers.relaxation import Relaxation
+from solvers.types import Floats, MilpModel, SolveParams
+
+_DIVES = 4
+_DIVE_S = 0.7
+_JUMP_S = 1.0
+_ROUNDS = 3  # of dives and jumps, each with twice the time
+
+
+class FirstSolution:
+    """In turn: the owner's, a construction for the row class, fix-and-propagate, LP rounding with propagation, feasibility
+    jump, HiGHS with another seed; and at any time what the complete solver finds."""
+
+    def __init__(
+        self,
+        model: MilpModel,
+        slicer: Slicer,
+        *,
+        theirs: Place,
+        remaining_s: Callable[[], float],
+        rng: np.random.Generator,
+    ) -> None:
+        self._model, self._slicer, self._theirs = model, slicer, theirs
+        self._remaining_s, self._rng = remaining_s, rng
+        self.found_by = ""
+
+    def find(self, warm_start: Floats | None = None) -> Floats | None:
+        """(n,) a feasible solution, or None when time is up."""
+        if warm_start is not None and (x := self._from_warm_start(warm_start)) is not None:
+            return x
+        x = constructive(self._model, self._slicer.by_row, self._slicer.by_column)
+        if x is not None and (x := self._whole(x, "construction")) is not None:
+            return x
+        for factor in range(_ROUNDS):
+            for way in (self._propagated, self._rounded, self._jumped):
+                if self._others_have_one() or self._remaining_s() <= 0:
+                    return self._taken_over()
+                x = way(2.0**factor)
+                if x is not None:
+                    return x
+        return self._solved()
+
+    def _from_warm_start(self, values: Floats) -> Floats | None:
+        """As it is, with 0 (or the nearest bound) for what is missing; else fix-and-propagate towards it."""
+        model = self._model
+        known = np.isfinite(values)
+        filled = np.clip(np.where(known, values, 0.0), model.col_lower, model.col_upper)
+        if (x := self._whole(filled, "warm-start")) is not None:
+            return x
+        integers = np.flatnonzero(model.integrality)
+        order = integers[np.lexsort((-np.abs(filled[integers]), ~known[integers]))]
+        propagator = Propagator(model, self._slicer.by_row, self._slicer.by_column)
+        x = propagator.dive(filled, order, time.monotonic() + min(5.0, 0.2 * self._remaining_s()))
+        return None if x is None else self._whole(x, "warm-start-repaired")
+
+    def _whole(self, x: Floats, by: str) -> Floats | None:
+        """x with integers whole and the continuous part solved, when that is feasible."""
+        model = self._model
+        x = np.where(model.integrality, np.rint(x), x)
+        if not is_feasible(model, x):
+            if bool(model.integrality.all()):
+                return None
+            completed = Relaxation(model).complete(x, time_limit_s=max(0.1, min(5.0, self._remaining_s()))).x
+            if completed is None:
+                return None
+            x = np.where(model.integrality, np.rint(completed), completed)
+            if not is_feasible(model, x):
+                return None
+        self.found_by = by
+        return x
+
+    def _propagated(self, factor: float) -> Floats | None:
+        model, rng = self._model, self._rng
+        integers = np.flatnonzero(model.integrality)
+        degree = np.diff(self._slicer.by_column.indptr)[integers]
+        propagator = Propagator(model, self._slicer.by_row, self._slicer.by_column)
+        until = time.monotonic() + factor * _DIVE_S
+        finite_low = np.where(np.isfinite(model.col_lower), model.col_lower, 0.0)
+        finite_high = np.where(np.isfinite(model.col_upper), model.col_upper, finite_low)
+        cheap = np.where(model.c > 0, finite_low, np.where(model.c < 0, finite_high, finite_low))
+        for dive in range(_DIVES):
+            noise = rng.random(len(integers))
+            order = integers[np.argsort(-degree * (1.0 if dive == 0 else noise), kind="stable")]
+            prefer = cheap if dive % 2 == 0 else np.where(rng.random(model.n) < 0.5, finite_low, finite_high)
+            x = propagator.dive(prefer, order, until)
+            if x is not None and (x := self._whole(x, "fix-and-propagate")) is not None:
+                return x
+            if self._others_have_one() or time.monotonic() > until:
+                break
+        return None
+
+    def _rounded(self, factor: float) -> Floats | None:
+        """Fix-and-propagate towards the root LP's optimum, its whole variables first."""
+        model, rng = self._model, self._rng
+        root = Relaxation(model).root(
+            time_limit_s=max(0.1, min(2.0 * factor, 0.2 * self._remaining_s())), stop=self._others_have_one
+        )
+        if root.x is None:
+            return None
+        integers = np.flatnonzero(model.integrality)
+        fraction = np.abs(root.x - np.rint(root.x))[integers]
+        propagator = Propagator(model, self._slicer.by_row, self._slicer.by_column)
+        until = time.monotonic() + factor * _DIVE_S
+        for dive in range(_DIVES):
+            # Large values first: in partitioning rows a 1 settles the row, a 0 settles nothing.
+            order = integers[
+                np.lexsort((fraction + 0.2 * dive * rng.random(len(integers)), -np.rint(root.x[integers])))
+            ]
+            prefer = root.x if dive == 0 else np.floor(root.x + rng.random(model.n))
+            x = propagator.dive(prefer, order, until)
+            if x is not None and (x := self._whole(x, "lp-rounding")) is not None:
+                return x
+            if self._others_have_one() or time.monotonic() > until:
+                break
+        return None
+
+    def _jumped(self, factor: float) -> Floats | None:
+        model = self._model
+        start = np.where(np.isfinite(model.col_lower), model.col_lower, np.minimum(0.0, model.col_upper))
+        if factor > 1:
+            start = start + (self._rng.random(model.n) < 0.1)
+        until = time.monotonic() + min(factor * _JUMP_S, self._remaining_s())
+        x = feasibility_jump(model, self._slicer.by_row, self._slicer.by_column, start, self._rng, until)
+        return None if x is None else self._whole(x, "feasibility-jump")
+
+    def _solved(self) -> Floats | None:
+        found: list[Floats] = []
+        HighsSolver().solve(
+            self._model,
+            # Another seed than the engine's: the same start twice would be one start.
+            SolveParams(
+                time_limit_s=max(0.05, self._remaining_s()), seed=int(self._rng.integers(2**31 - 1)), relative_gap=1.0
+            ),
+            on_incumbent=lambda objective, x: found.append(x.copy()),
+            stop=lambda: bool(found) or self._others_have_one() or self._remaining_s() <= 0,
+        )
+        for candidate in found:
+            if (x := self._whole(candidate, "highs")) is not None:
+                return x
+        return self._taken_over()
+
+    def _others_have_one(self) -> bool:
+        return math.isfinite(self._theirs.objective)
+
+    def _taken_over(self) -> Floats | None:
+        while self._remaining_s() > 0:
+            better = self._theirs.better_than(math.inf)
+            if better is not None:
+                self.found_by = "engine"
+                return better[1]
+            time.sleep(0.02)
+        return None

@@ -1,0 +1,119 @@
+"""The learned arm: features that do not depend on size, scores that single out what to free, silence elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cost_models.neighbourhood.home import MARGIN, strangeness
+from cost_models.neighbourhood.net import NeighbourhoodNet
+from cost_models.weights import load_weights
+from search.lns.graph import GraphBuilder, RowFeature, VariableFeature
+from search.lns.guide import Guide
+from search.lns.learned import LearnedNeighbourhood, inclusion
+from search.lns.start import constructive
+from search.lns.sub_mip import Slicer
+from solvers.relaxation import Relaxation
+from solvers.types import MilpModel
+from tests.search.models import milp
+from workers import generators
+
+
+def never() -> bool:
+    return False
+
+
+def learned(model: MilpModel, said: list[str] | None = None) -> LearnedNeighbourhood:
+    net = NeighbourhoodNet(weights=load_weights("cl-lns"))
+    return LearnedNeighbourhood(model, Guide(model, stop=never), net, say=(said if said is not None else []).append)
+
+
+def start(model: MilpModel) -> np.ndarray:
+    slicer = Slicer(model)
+    x = constructive(model, slicer.by_row, slicer.by_column)
+    assert x is not None
+    return x
+
+
+def test_features_of_a_little_model_by_hand() -> None:
+    model = milp([4.0, -2.0, 0.0], [(1, [1, 1, 0], np.inf), (-2, [0, 2, -1], 3)])
+    builder = GraphBuilder(model, Relaxation(model).root())
+    graph = builder.at([np.array([1.0, 0.0, 0.0])])
+    assert graph.variables.shape == (3, len(VariableFeature))
+    assert graph.rows.shape == (3, len(RowFeature)), "the row of two sides is two nodes"
+    assert graph.variables[:, VariableFeature.OBJECTIVE].tolist() == [1.0, -0.5, 0.0]
+    assert graph.variables[:, VariableFeature.VALUE_0].tolist() == [1.0, 0.0, 0.0]
+    assert graph.variables[:, VariableFeature.PRESENT_1].tolist() == [0.0] * 3
+    assert graph.rows[:, RowFeature.LOWER_SIDE].tolist() == [0.0, 1.0, 1.0]
+    # Upper sides come first; a lower side is negated: −x0 − x1 ≤ −1 is tight at the incumbent.
+    assert graph.rows[:, RowFeature.INCUMBENT_TIGHT].tolist() == [0.0, 1.0, 0.0]
+    assert graph.rows[:, RowFeature.RHS_SIGN].tolist() == [1.0, -1.0, 1.0]
+    assert sorted(graph.edges[:, 0].tolist()) == [-1.0, -1.0, -1.0, -0.5, 0.5, 1.0]
+    with pytest.raises(ValueError, match="at least one incumbent"):
+        builder.at([])
+
+
+@pytest.mark.parametrize("family", list(generators.FAMILIES))
+def test_held_out_instances_of_five_times_the_size_are_at_home(family: str) -> None:
+    if family == "auction":
+        pytest.skip("its root LP takes seconds; measured in the bench")
+    model = generators.generate(family, "S", 900)
+    builder = GraphBuilder(model, Relaxation(model).root())
+    assert strangeness(builder.summary(), load_weights("cl-lns")) < MARGIN
+
+
+def test_silent_on_other_models() -> None:
+    rng = np.random.default_rng(0)
+    rows = [(-np.inf, rng.integers(1, 40, 60).astype(float).tolist(), 400.0) for _ in range(20)]
+    model = milp((-rng.integers(1, 50, 60)).astype(float).tolist(), rows)
+    said: list[str] = []
+    arm = learned(model, said)
+    assert not arm.ready(np.zeros(60))
+    assert not arm.ready(np.zeros(60))
+    assert len(said) == 1, "it says so once"
+    assert "silent" in said[0]
+
+
+def test_scores_find_what_the_expert_frees() -> None:
+    """On a held-out instance the top scores hold far more of what an optimal solution changes than chance would."""
+    from solvers.highs import HighsSolver
+    from solvers.types import SolveParams
+
+    shares, chances = [], []
+    for seed in (901, 902):
+        model = generators.generate("set-cover", "1/5", seed)
+        x = start(model)
+        best = HighsSolver().solve(model, SolveParams(time_limit_s=6.0, relative_gap=0.05), hint=x)
+        assert best.x is not None
+        changed = np.abs(best.x - x) > 0.5
+        arm = learned(model)
+        assert arm.ready(x)
+        free = arm.choose(x, 2 * int(changed.sum()), np.random.default_rng(0), np.ones(model.n, dtype=bool))
+        shares.append(float(free[changed].mean()))
+        chances.append(float(free.mean()))
+    assert np.mean(shares) > 3 * np.mean(chances)
+
+
+def test_a_set_is_not_taken_twice() -> None:
+    model = generators.generate("set-cover", "1/5", 903)
+    x, arm = start(model), learned(model)
+    assert arm.ready(x)
+    rng = np.random.default_rng(0)
+    movable = np.ones(model.n, dtype=bool)
+    sets = [arm.choose(x, 50, rng, movable) for _ in range(4)]
+    assert sets[0].sum() == 50
+    assert len({s.tobytes() for s in sets}) == 4
+    assert all(20 <= s.sum() <= 60 for s in sets[1:])
+    movable[np.flatnonzero(sets[0])] = False
+    assert not arm.choose(x, 50, rng, movable)[sets[0]].any()
+
+
+def test_inclusion_probabilities_sum_to_the_size() -> None:
+    logits = np.random.default_rng(0).normal(0, 3, 500)
+    for count in (1, 40, 250, 499):
+        p = inclusion(logits, count)
+        assert p.sum() == pytest.approx(count, rel=1e-6)
+        assert ((p >= 0) & (p <= 1)).all()
+        assert (np.diff(p[np.argsort(logits)]) >= 0).all(), "a larger score is never less likely"
+    with pytest.raises(ValueError, match="count"):
+        inclusion(logits, 0)

@@ -1,0 +1,70 @@
+"""Metrics against values worked out by hand; generators against their recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search.picture import step_curves
+from solvers.read import read_model
+from workers import generators
+from workers.bench.ilp import metrics
+
+
+def test_gap_and_integral() -> None:
+    trace = [(1.0, 200.0), (3.0, 125.0), (6.0, 100.0)]
+    assert metrics.gap_at(trace, 100.0, 0.5) == 1.0
+    assert metrics.gap_at(trace, 100.0, 2.0) == 0.5
+    assert metrics.gap_at(trace, 100.0, 4.0) == pytest.approx(0.2)
+    # 1 s without a solution, 2 s at 0.5, 3 s at 0.2, then none.
+    assert metrics.integral(trace, 100.0, 10.0) == pytest.approx(1 + 2 * 0.5 + 3 * 0.2)
+    assert metrics.integral([], None, 10.0) == 10.0
+
+
+def test_rates() -> None:
+    assert metrics.survival_rate([0.0, 0.01, 0.5, 1.0], 0.01) == 0.5
+    rates = metrics.best_performing_rate({"a": [0.0, 0.2, 0.1], "b": [0.0, 0.1, 0.3]})
+    assert rates == {"a": pytest.approx(2 / 3), "b": pytest.approx(2 / 3)}
+    ratio, low, high = metrics.ratio_of_means([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
+    assert (ratio, low, high) == pytest.approx((0.5, 0.5, 0.5))
+    assert metrics.geometric_mean([0.0, 3.0], shift=1.0) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("family", list(generators.FAMILIES))
+def test_families_are_seeded_and_survive_the_file(family: str, tmp_path: Path) -> None:
+    model = generators.generate(family, "1/5", 3)
+    again = generators.generate(family, "1/5", 3)
+    assert (model.c == again.c).all()
+    assert (model.indices == again.indices).all()
+    assert (
+        model.nnz != generators.generate(family, "1/5", 4).nnz
+        or not (model.c == generators.generate(family, "1/5", 4).c).all()
+    )
+    file = tmp_path / "m.mps"
+    generators.write_mps(model, file)
+    read = read_model(file)
+    assert read.maximize == model.maximize
+    np.testing.assert_allclose(read.c, model.c)
+    assert (read.matrix != model.matrix).nnz == 0
+    np.testing.assert_array_equal(read.row_lower, model.row_lower)
+    np.testing.assert_array_equal(read.row_upper, model.row_upper)
+
+
+def test_sizes_are_those_of_the_papers() -> None:
+    assert generators.generate("set-cover", "S", 0).nnz == 1_000_000
+    cover = generators.generate("vertex-cover", "S", 0)
+    assert (cover.n, cover.m) == (1_000, 70 * (1_000 - 70))
+    independent = generators.generate("independent-set", "S", 0)
+    assert independent.n == 6_000
+    assert independent.m == pytest.approx(24_000, rel=0.03)
+    bids = generators.generate("auction", "1/5", 0)
+    assert bids.n == 800
+    assert (np.bincount(bids.row_of_entry) >= 1).all()
+
+
+def test_curves_are_drawn() -> None:
+    svg = step_curves({"a <b>": [(0, 3.0), (2, 1.0)], "none": []}, until=4.0, title="t")
+    assert "a &lt;b&gt;" in svg
+    assert svg.count("<polyline") == 1

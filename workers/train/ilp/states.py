@@ -1,0 +1,198 @@
+"""States to learn from: an incumbent, neighbourhoods that improved it much, and near misses that did not.
+
+As CL-LNS (Huang, Ferber, Tian, Dilkina and Steiner, ICML 2023) collects them: on small instances an expert solves the local
+branching problem (Fischetti and Lodi 2003), min c·x within Hamming distance k of the incumbent x̂, and steps to the best it
+finds. Positives are the sets of variables that its better solutions change. Negatives are made from the best of them:
+a growing share of its variables is exchanged for random others, until the sub-MIP over the set gains next to nothing.
+
+    python -m workers.train ilp collect --instances 24        # resumable: one .npz an instance, written when it is done
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from search.lns.start import constructive
+from search.lns.sub_mip import Slicer
+from solvers.highs import HighsSolver
+from solvers.relaxation import distance_row
+from solvers.types import Floats, MilpModel, SolveParams
+from workers import generators
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What the expert may spend. The paper gives it an hour a step; seconds do at a fifth of the size."""
+
+    expert_s: float = 5.0
+    steps: int = 6
+    least_share: float = 0.5  # of the best gain: what a positive must reach (α_p)
+    most_share: float = 0.05  # of the best gain: what a negative may reach (α_n)
+    positives: int = 10  # at most (u_p)
+    negatives: int = 45  # the paper: 90
+    sub_mip_s: float = 0.7
+    negatives_s: float = 8.0  # of time for all negatives of a state
+
+
+# Hamming distance of the expert, at a fifth of the paper's size. The paper: 50 / 500 / 50 / 200.
+DISTANCE = {"set-cover": 20, "independent-set": 60, "vertex-cover": 20, "auction": 40}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class State:
+    """One decision. Shapes: x (n,); sets (P, n) and (Q, n) of bool."""
+
+    x: Floats
+    positives: np.ndarray
+    gains: Floats  # (P,) of each positive, as a share of the best
+    negatives: np.ndarray
+
+
+def collect(family: str, seed: int, recipe: Recipe, *, say: Callable[[str], object]) -> list[State]:
+    """The expert's way on one instance of a fifth of the paper's size."""
+    model = generators.generate(family, "1/5", seed)
+    slicer = Slicer(model)
+    rng = np.random.default_rng((seed, 7))
+    # Greedy by costs that are off by up to a factor: the plain greedy is optimal on small vertex covers, and a longer way from
+    # the start to the optimum gives more states.
+    noisy = replace(model, c=model.c * np.exp(rng.uniform(-1.0, 1.0, model.n)))
+    x = constructive(noisy, slicer.by_row, slicer.by_column)
+    if x is None:
+        raise RuntimeError(f"{family} seed {seed}: no start solution")
+    states: list[State] = []
+    for step in range(recipe.steps):
+        began = time.monotonic()
+        better = _expert(model, x, DISTANCE[family], recipe.expert_s, seed=seed)
+        if not better:
+            break
+        objective = model.objective(x)
+        best = min(better, key=model.objective)
+        gain = objective - model.objective(best)
+        kept = sorted(better, key=model.objective)
+        kept = [y for y in kept if objective - model.objective(y) >= recipe.least_share * gain][: recipe.positives]
+        negatives = _negatives(model, slicer, x, np.abs(best - x) > 0.5, gain, recipe, rng)
+        say(
+            f"{family} seed {seed} step {step}: gain {gain:.4g}, {len(kept)} positives, {len(negatives)} negatives, "
+            f"{time.monotonic() - began:.1f} s"
+        )
+        if len(negatives):
+            states.append(
+                State(
+                    x=x,
+                    positives=np.stack([np.abs(y - x) > 0.5 for y in kept]),
+                    gains=np.array([(objective - model.objective(y)) / gain for y in kept]),
+                    negatives=negatives,
+                )
+            )
+        x = best
+    return states
+
+
+def _expert(model: MilpModel, x: Floats, distance: int, seconds: float, *, seed: int) -> list[Floats]:
+    """Solutions better than x within `distance` of it, the best last."""
+    row = distance_row(model, x)
+    columns = np.flatnonzero(row.weights)
+    limited = replace(
+        model,
+        indptr=np.append(model.indptr, len(model.data) + len(columns)),
+        indices=np.append(model.indices, columns),
+        data=np.append(model.data, row.weights[columns]),
+        row_lower=np.append(model.row_lower, -np.inf),
+        row_upper=np.append(model.row_upper, distance - row.constant),
+        row_names=None,
+    )
+    cutoff = model.objective(x) - 1e-4 * max(1.0, abs(model.objective(x)))
+    found: list[Floats] = []
+    HighsSolver().solve(
+        limited,
+        SolveParams(time_limit_s=seconds, seed=seed, relative_gap=1e-4, cutoff=cutoff),
+        hint=x,
+        on_incumbent=lambda objective, y: found.append(np.round(y)) if objective < cutoff else None,
+    )
+    return found
+
+
+def _negatives(
+    model: MilpModel,
+    slicer: Slicer,
+    x: Floats,
+    good: np.ndarray,
+    gain: float,
+    recipe: Recipe,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """(Q, n) sets of the size of `good` whose sub-MIP gains less than `most_share` of `gain`."""
+    members, others = np.flatnonzero(good), np.flatnonzero(~good)
+    cutoff = model.objective(x) - recipe.most_share * gain
+    kept: list[np.ndarray] = []
+    until = time.monotonic() + recipe.negatives_s
+    for share in np.arange(0.05, 1.01, 0.05):
+        exchanged = max(1, round(share * len(members)))
+        failed = 0
+        while failed < 5 and len(kept) < recipe.negatives * (share + 0.2) and time.monotonic() < until:
+            free = good.copy()
+            free[rng.choice(members, size=exchanged, replace=False)] = False
+            free[rng.choice(others, size=min(exchanged, len(others)), replace=False)] = True
+            sub = slicer.cut(x, free)
+            if sub is None:
+                break
+            solved = HighsSolver().solve(
+                sub.model, SolveParams(time_limit_s=recipe.sub_mip_s, relative_gap=0.5, cutoff=cutoff)
+            )
+            if solved.x is None:
+                kept.append(free)
+            else:
+                failed += 1
+        if len(kept) >= recipe.negatives or time.monotonic() >= until:
+            break
+    return np.stack(kept[: recipe.negatives]) if kept else np.zeros((0, model.n), dtype=bool)
+
+
+def path_of(folder: Path, family: str, seed: int) -> Path:
+    """Where the states of an instance lie."""
+    return folder / f"{family}-{seed}.npz"
+
+
+def save(states: list[State], path: Path) -> None:
+    """Write atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, np.ndarray] = {"count": np.array(len(states))}
+    for i, state in enumerate(states):
+        arrays |= {
+            f"{i}.x": state.x,
+            f"{i}.positives": np.packbits(state.positives, axis=1),
+            f"{i}.gains": state.gains,
+            f"{i}.negatives": np.packbits(state.negatives, axis=1),
+        }
+    part = path.with_suffix(".part.npz")
+    np.savez_compressed(part, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
+    os.replace(part, path)
+
+
+def load(path: Path) -> list[State]:
+    """What `save` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        states = []
+        for i in range(int(arrays["count"])):
+            x = arrays[f"{i}.x"]
+            positives, negatives = (
+                np.unpackbits(arrays[f"{i}.{name}"], axis=1, count=len(x)).astype(bool)
+                for name in ("positives", "negatives")
+            )
+            states.append(State(x=x, positives=positives, gains=arrays[f"{i}.gains"], negatives=negatives))
+        return states
+
+
+def collect_all(folder: Path, *, instances: int, first_seed: int, recipe: Recipe, say: Callable[[str], object]) -> None:
+    """Every family in turn, seed by seed, so that whatever is there at any time is balanced. Skips what is done."""
+    for seed in range(first_seed, first_seed + instances):
+        for family in generators.FAMILIES:
+            path = path_of(folder, family, seed)
+            if not path.is_file():
+                save(collect(family, seed, recipe, say=say), path)
