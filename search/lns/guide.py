@@ -70,13 +70,13 @@ class Guide:
         return self._relaxation
 
     def root(self) -> LpSolution | None:
-        """The root LP's optimum; None when it could not be solved in a fifth of the time that was left."""
+        """The root LP's optimum; None when it could not be solved in a seventh of the time that was left."""
         if self._relaxation is not None and self._relaxation.solved_root is not None:
             return self._relaxation.solved_root
         if self._gave_up:
             return None
         began = time.perf_counter()
-        found = self.relaxation.root(time_limit_s=max(1.0, 0.2 * self._remaining_s()), stop=self._stop)
+        found = self.relaxation.root(time_limit_s=min(max(3.0, 0.15 * self._remaining_s()), self._remaining_s() + 0.1), stop=self._stop)
         self._root_s = time.perf_counter() - began
         self._setup_s += self._root_s
         if not found.optimal:

@@ -30,7 +30,8 @@ from trimtab.results import Reason
 _REL_IMPROVEMENT = 1e-7
 _FIRST_LIMIT_S = 0.3
 _TURN_SHARE = 0.3
-_WANT_LP = ("rins", "lb-relax", "lb-relax-s", "lb-relax-r", "cl-lns")  # a first call may have to solve the root LP
+# Of a first call. LB-LPs may take long; the learned arm is tried early, though it wants the root LP: all else gains by that too.
+_EXPECTED_S = {"lb-relax": 0.3, "lb-relax-s": 0.3, "lb-relax-r": 0.3, "rins": 0.1, "cl-lns": 0.03}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class LnsParams:
     other_share: float = 0.05
     swap_s: float = 0.1  # of one call of the one-swap search
     least: int = 10
-    most_share: float = 0.9  # of the integer variables
+    most_share: float = 0.8  # of the integer variables
     core_share: float = 0.75  # of the steps choose among the core only (search.lns.prefer)
     core_factor: float = 3.0  # size of the core over the size of the neighbourhood
     patience: float = 8.0  # limits' worth of time without improvement before sub-MIPs get half as much again
@@ -106,9 +107,7 @@ class LnsLoop:
             name: Size(k=max(least, params.first_share.get(name, params.other_share) * count), least=least, most=most)
             for name in arms
         }
-        self._bandit = DiscountedBandit(
-            [OneSwap.name] * (swap is not None) + list(arms), expected_s=dict.fromkeys(_WANT_LP, 0.3)
-        )
+        self._bandit = DiscountedBandit([OneSwap.name] * (swap is not None) + list(arms), expected_s=_EXPECTED_S)
         self._granularity = granularity(model)
         self.statistics = {name: ArmStatistics() for name in self._bandit.arms}
         self.solver_s = 0.0  # of all seconds, those inside sub-MIP solves

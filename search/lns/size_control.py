@@ -17,7 +17,7 @@ class Size:
     least: int
     most: int
     grow: float = 1.15
-    shrink: float = 0.8
+    shrink: float = 0.7
     quick_share: float = 0.15  # of the time limit: a proof faster than this was cheap
     leap: float = 2.0  # instead of `grow` when the proof took next to nothing
     leap_share: float = 0.05
