@@ -78,11 +78,13 @@ class AsyncClient:
         sent = _core.call("submit", body=body, key=idempotency_key or _core.new_key())
         return AsyncJob(self, _core.parse(JobView, await self._send(sent)))
 
-    async def submit_file(self, path: str | os.PathLike[str], **options: Any) -> AsyncJob:
-        """Submit an .mps or .lp file, plain or .gz, as a job of kind `ilp`."""
+    async def submit_file(
+        self, path: str | os.PathLike[str], *, warm_start: str | os.PathLike[str] | None = None, **options: Any
+    ) -> AsyncJob:
+        """Submit an .mps or .lp file, plain or .gz, as a job of kind `ilp`; `warm_start` is a .sol or .mst to begin from."""
         from trimtab.specs.ilp import IlpSpec
 
-        return await self.submit(IlpSpec.from_file(path), **options)
+        return await self.submit(IlpSpec.from_file(path, warm_start=warm_start), **options)
 
     async def submit_batch(
         self, specs: Iterable[Submission], *, idempotency_key: str | None = None, **options: Any

@@ -80,11 +80,13 @@ class Client:
         sent = _core.call("submit", body=body, key=idempotency_key or _core.new_key())
         return Job(self, _core.parse(JobView, self._send(sent)))
 
-    def submit_file(self, path: str | os.PathLike[str], **options: Any) -> Job:
-        """Submit an .mps or .lp file, plain or .gz, as a job of kind `ilp`."""
+    def submit_file(
+        self, path: str | os.PathLike[str], *, warm_start: str | os.PathLike[str] | None = None, **options: Any
+    ) -> Job:
+        """Submit an .mps or .lp file, plain or .gz, as a job of kind `ilp`; `warm_start` is a .sol or .mst to begin from."""
         from trimtab.specs.ilp import IlpSpec
 
-        return self.submit(IlpSpec.from_file(path), **options)
+        return self.submit(IlpSpec.from_file(path, warm_start=warm_start), **options)
 
     def submit_batch(
         self, specs: Iterable[Submission], *, idempotency_key: str | None = None, **options: Any

@@ -76,7 +76,9 @@ class Guide:
         if self._gave_up:
             return None
         began = time.perf_counter()
-        found = self.relaxation.root(time_limit_s=min(max(3.0, 0.15 * self._remaining_s()), self._remaining_s() + 0.1), stop=self._stop)
+        left_s = self._remaining_s()
+        limit_s = min(max(3.0, 0.15 * left_s), left_s + 0.1)
+        found = self.relaxation.root(time_limit_s=limit_s, stop=self._stop)
         self._root_s = time.perf_counter() - began
         self._setup_s += self._root_s
         if not found.optimal:

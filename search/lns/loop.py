@@ -30,7 +30,7 @@ from trimtab.results import Reason
 _REL_IMPROVEMENT = 1e-7
 _FIRST_LIMIT_S = 0.3
 _TURN_SHARE = 0.3
-# Of a first call. LB-LPs may take long; the learned arm is tried early, though it wants the root LP: all else gains by that too.
+# Of a first call. LB-LPs may take long; the learned arm is tried early though it wants the root LP: all gain by that.
 _EXPECTED_S = {"lb-relax": 0.3, "lb-relax-s": 0.3, "lb-relax-r": 0.3, "rins": 0.1, "cl-lns": 0.03}
 
 

@@ -140,6 +140,9 @@ def submit(
     seconds: Annotated[float | None, typer.Option(min=0.001, help="Budget.")] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, repeatable.")] = None,
+    warm_start: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A .sol or .mst to begin from (model files).")
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch")] = False,
     wait: Annotated[bool, typer.Option("--wait")] = False,
     timeout: Annotated[float | None, typer.Option(help="Seconds to wait at most; the job goes on.")] = None,
@@ -152,12 +155,16 @@ def submit(
     labels = dict(text.split("=", 1) for text in label or ())
     with Client() as client:
         if file.suffix == ".json":
+            if warm_start is not None:
+                raise typer.BadParameter("--warm-start goes with a model file; a JSON spec names its own files")
             body = json.loads(file.read_text())
             request = body if "spec" in body else {"spec": body}
             job = _submit_request(client, request, kind=kind, seconds=seconds, seed=seed, labels=labels)
         else:
             with bars.transfer(f"upload {file.name}", quiet=as_json) as progress:
-                job = client.submit_file(file, seconds=seconds, seed=seed or 0, labels=labels, progress=progress)
+                job = client.submit_file(
+                    file, warm_start=warm_start, seconds=seconds, seed=seed or 0, labels=labels, progress=progress
+                )
         _say(f"submitted {job.id}")
         if watch:
             _watch(job)

@@ -44,6 +44,7 @@ class _State:
     arms: Message = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     engine_end: Message | None = None
+    lns_ended: bool = False
 
 
 def supervise(
@@ -128,8 +129,9 @@ def _watch(
         for name, process in processes.items():
             for message in process.messages():
                 _hear(state, name, message, stop)
-        changed = _look(state, engine_place, engine)
-        changed = _look(state, lns_place, state.lns_source) or changed
+        # The search's place first: what the engine has from there must not be credited to the engine.
+        changed = _look(state, lns_place, state.lns_source)
+        changed = _look(state, engine_place, engine) or changed
         if engine_place.bound > state.bound:
             state.bound, changed = engine_place.bound, True
         if changed:
@@ -145,10 +147,10 @@ def _watch(
         if not alive["engine"] and state.engine_end is None:
             _note_death(state, processes["engine"])
             state.engine_end = {"reason": "crashed"}
+        if not alive.get("lns", True) and not state.lns_ended:
+            state.lns_ended = True
+            _note_death(state, processes["lns"])
         if not any(alive.values()):
-            for name, process in processes.items():
-                if name == "lns":
-                    _note_death(state, process)
             return
         if time.monotonic() >= deadline:
             # Time for the check is kept back; the criterion itself will say TIME a moment later.

@@ -25,7 +25,7 @@ from search.types import InvalidInput
 from tests.contracts.domain import DomainContract
 from trimtab.results import Limit, Reason, RunResult, VerificationStatus
 from trimtab.specs.common import ArtifactRef
-from trimtab.specs.ilp import Engine, IlpSpec, LnsOptions
+from trimtab.specs.ilp import Engine, IlpSpec, LnsOptions, Neighbourhood
 from workers.generators import set_cover, write_mps
 
 KNAPSACK = """Maximize
@@ -252,6 +252,64 @@ def test_a_crashed_engine_does_not_lose_the_search(tmp_path: Path, monkeypatch: 
     assert result.verification.status is VerificationStatus.VALID
     assert any("SIGSEGV" in note for note in result.summary["notes"])
     assert result.bound is None, "nobody is left to prove one"
+
+
+def test_a_crashed_search_is_told_though_the_engine_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from search.domains.ilp import supervisor
+
+    monkeypatch.setattr(supervisor, "run_lns", lambda *a, **k: lambda say: segfault())
+    spec, inputs = hard(tmp_path)
+    result = solve(spec, tmp_path, seconds=4.0, inputs=inputs)
+    assert result.verification.status is VerificationStatus.VALID
+    assert result.summary["best_found_by"] == "highs"
+    assert sum("SIGSEGV" in note for note in result.summary["notes"]) == 1
+
+
+@pytest.mark.parametrize("arm", list(Neighbourhood))
+def test_every_arm_alone_carries_a_run(arm: Neighbourhood, tmp_path: Path) -> None:
+    """And tells what it did; an arm that is not legal here is replaced by the random one, never by nothing."""
+    file = tmp_path / "cover.mps"
+    write_mps(set_cover(400, 320, seed=9), file)
+    reference = ArtifactRef(digest="sha256:" + "0" * 64, name="cover.mps")
+    spec = IlpSpec(model=reference, lns=LnsOptions(neighbourhoods=(arm,)))
+    result = solve(spec, tmp_path, inputs={"model": file}, seconds=2.5)
+    assert result.verification.status is VerificationStatus.VALID
+    assert set(result.summary["lns_arms"]) <= {arm.value, "random"}
+    assert result.summary["lns_arms"]
+    assert result.summary["structure"] == {"binaries": 320, "covering": 400, "density": pytest.approx(0.05, abs=0.01)}
+
+
+MIXED = """Minimize
+ cost: 3 a + 2 b + 4 c - 0.5 u + 0.25 v + 7 d
+Subject To
+ balance: a + b + c + 0.5 u - v = 7
+ demand: 2 a + 3 c + u >= 9.5
+ cap: a + b + d <= 6
+ free: a - b >= -1e30
+ range: -2 <= b - c <= 3
+Bounds
+ a <= 9
+ -3 <= b <= 9
+ c <= 9
+ u <= 20
+ v <= 5
+General
+ a b c d
+End
+"""
+
+
+def test_general_integers_equalities_and_continuous_variables_go_through_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from search.domains.ilp import processes
+
+    monkeypatch.setattr(processes, "_MIN_INTEGERS_FOR_LNS", 1)
+    alone = solve(inline(MIXED, lns=LnsOptions(enabled=False)), tmp_path, seconds=5)
+    result = solve(inline(MIXED), tmp_path, seconds=5)
+    assert result.termination.reason is Reason.OPTIMAL
+    assert result.objective == pytest.approx(alone.objective)
+    assert result.verification.status is VerificationStatus.VALID
 
 
 def test_a_crashing_parser_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

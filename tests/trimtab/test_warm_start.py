@@ -1,0 +1,37 @@
+"""A warm start from the command line and the SDK, through a real server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trimtab.client import Client
+from trimtab.results import JobState
+from trimtab.specs.ilp import IlpSpec
+from workers import generators
+from workers.bench.service.harness import Server
+
+
+def test_files_go_up_and_the_search_begins_there(server: Server, tmp_path: Path) -> None:
+    model = generators.set_cover(200, 150, density=0.06, seed=4)
+    file, start = tmp_path / "cover.mps", tmp_path / "start.sol"
+    generators.write_mps(model, file)
+    start.write_text("".join(f"x{j} 1\n" for j in range(model.n)))
+    with Client(server.url, api_key=server.key) as client:
+        job = client.submit_file(file, warm_start=start, seconds=3)
+        view = job.wait(60)
+        assert view.state is JobState.SUCCEEDED
+        result = job.result()
+        assert result.summary["lns_started_by"] == "warm-start"
+        assert {"solution.sol", "curve.csv", "curve.svg"} <= set(job.artifacts)
+        # The solution of one job is the warm start of the next.
+        kept = job.download("solution.sol", tmp_path / "again.sol")
+        again = client.submit(IlpSpec.from_file(file, warm_start=kept), seconds=3)
+        again.wait(60)
+        assert again.result().summary["lns_started_from"] == result.objective
+        # A file of another model fails with a sentence.
+        start.write_text("y7 1\n")
+        refused = client.submit_file(file, warm_start=start, seconds=3)
+        view = refused.wait(60)
+        assert view.state is JobState.FAILED
+        assert view.termination is not None
+        assert "'y7'" in view.termination.detail
