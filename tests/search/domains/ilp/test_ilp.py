@@ -185,7 +185,7 @@ def segfault() -> None:
 
 def hard(tmp_path: Path) -> tuple[IlpSpec, dict[str, Path]]:
     file = tmp_path / "hard.mps"
-    write_mps(set_cover(400, 320, seed=9), file)
+    write_mps(set_cover(1_000, 800, seed=9), file)
     return IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name="hard.mps")), {"model": file}
 
 
@@ -285,8 +285,8 @@ Subject To
  balance: a + b + c + 0.5 u - v = 7
  demand: 2 a + 3 c + u >= 9.5
  cap: a + b + d <= 6
- free: a - b >= -1e30
- range: -2 <= b - c <= 3
+ low: b - c >= -2
+ high: b - c <= 3
 Bounds
  a <= 9
  -3 <= b <= 9
