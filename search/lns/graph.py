@@ -18,7 +18,7 @@ from cost_models.neighbourhood.graph import BipartiteGraph
 from solvers.relaxation import LpSolution
 from solvers.types import Floats, MilpModel
 
-_WINDOW = 3  # incumbents, newest first
+WINDOW = 3  # incumbents, newest first
 _CLIP = 10.0
 _OF_INCUMBENTS = ("INCUMBENT_", "PRESENT_", "VALUE_")
 
@@ -119,7 +119,7 @@ class GraphBuilder:
         if not incumbents:
             raise ValueError("features want at least one incumbent")
         variables, rows = self._variables.copy(), self._row_nodes.copy()
-        for (present, value), x in zip(_WINDOW_COLUMNS, incumbents[:_WINDOW], strict=False):
+        for (present, value), x in zip(_WINDOW_COLUMNS, incumbents[:WINDOW], strict=False):
             variables[:, present] = 1.0
             variables[:, value] = self._scaled(x)
         newest = incumbents[0]

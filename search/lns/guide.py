@@ -55,6 +55,7 @@ class Guide:
         self._remaining_s = remaining_s
         self._on_root = on_root
         self._relaxation: Relaxation | None = None
+        self._root: LpSolution | None = None
         self._gave_up = False
         self._setup_s = self._root_s = 0.0
         self._near_failed = 0
@@ -71,10 +72,8 @@ class Guide:
 
     def root(self) -> LpSolution | None:
         """The root LP's optimum; None when it could not be solved in a seventh of the time that was left."""
-        if self._relaxation is not None and self._relaxation.solved_root is not None:
-            return self._relaxation.solved_root
-        if self._gave_up:
-            return None
+        if self._root is not None or self._gave_up:
+            return self._root
         began = time.perf_counter()
         left_s = self._remaining_s()
         limit_s = min(max(3.0, 0.15 * left_s), left_s + 0.1)
@@ -84,6 +83,7 @@ class Guide:
         if not found.optimal:
             self._gave_up = True
             return None
+        self._root = found
         self._on_root(found)
         return found
 

@@ -13,16 +13,15 @@ import numpy as np
 
 from cost_models.neighbourhood.home import MARGIN, strangeness
 from cost_models.neighbourhood.net import NeighbourhoodNet
-from search.lns.graph import GraphBuilder
+from search.lns.graph import WINDOW, GraphBuilder
 from search.lns.guide import Guide
-from search.lns.neighbourhoods import _Chooser
+from search.lns.neighbourhoods import Guided
 from solvers.types import Bools, Floats, MilpModel
 
-_WINDOW = 3
-MAX_NONZEROS = 5_000_000  # scores take 0.2 s a million
+MAX_NONZEROS = 5_000_000  # scores take 0.1 s a million
 
 
-class LearnedNeighbourhood(_Chooser):
+class LearnedNeighbourhood(Guided):
     """`ready()` is False while there is no root LP, and for good where the net is not at home."""
 
     name = "cl-lns"
@@ -35,8 +34,8 @@ class LearnedNeighbourhood(_Chooser):
         *,
         say: Callable[[str], object] = lambda text: None,
     ) -> None:
-        super().__init__(model)
-        self._guide, self._net, self._say = guide, net, say
+        super().__init__(model, guide)
+        self._net, self._say = net, say
         self._builder: GraphBuilder | None = None
         self._silent = model.nnz > MAX_NONZEROS or model.m == 0
         self._window: list[Floats] = []
@@ -81,7 +80,7 @@ class LearnedNeighbourhood(_Chooser):
         if self._scores is None or not self._window or self._window[0] is not x:
             if self._builder is None:
                 raise RuntimeError("ready() comes first")
-            self._window = [x, *self._window][:_WINDOW]
+            self._window = [x, *self._window][:WINDOW]
             self._scores = self._net.logits(self._builder.at(self._window)).astype(np.float64)
             self._taken.clear()
         return self._scores

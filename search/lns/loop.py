@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from search.lns.guide import Pool
-from search.lns.learned import LearnedNeighbourhood
 from search.lns.neighbourhoods import Neighbourhood
 from search.lns.size_control import Size
 from search.lns.sub_mip import Slicer
@@ -164,7 +163,7 @@ class LnsLoop:
         if self.x is None:
             raise RuntimeError("run() sets a first solution")
         arm = self._arms[name]
-        if isinstance(arm, LearnedNeighbourhood) and not arm.ready(self.x):
+        if not arm.ready(self.x):
             self._bandit.drop(name)
             return 0.0
         size = self._sizes[name]

@@ -35,17 +35,25 @@ class Neighbourhood(Protocol):
 
     name: str
 
+    def ready(self, x: Floats) -> bool:
+        """False takes the arm out for good: it has nothing to say about this model."""
+        ...
+
     def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
         """(n,) True for the variables to free: all continuous ones and about `count` integer ones out of `movable`."""
         ...
 
 
-class _Chooser:
+class Chooser:
     """What all arms share: continuous variables free, integer ones out of `movable`, filled up at random."""
 
     def __init__(self, model: MilpModel) -> None:
         self._model = model
         self._integers = np.flatnonzero(model.integrality)
+
+    def ready(self, x: Floats) -> bool:
+        """Always, unless an arm knows better."""
+        return True
 
     def _candidates(self, movable: Bools) -> Ints64:
         return self._integers[movable[self._integers]]
@@ -64,7 +72,15 @@ class _Chooser:
         return self._free(chosen)
 
 
-class RandomNeighbourhood(_Chooser):
+class Guided(Chooser):
+    """An arm that asks the guide."""
+
+    def __init__(self, model: MilpModel, guide: Guide) -> None:
+        super().__init__(model)
+        self._guide = guide
+
+
+class RandomNeighbourhood(Chooser):
     """`count` integer variables, each as likely as the others."""
 
     name = "random"
@@ -74,7 +90,7 @@ class RandomNeighbourhood(_Chooser):
         return self._filled(self._integers[:0], count, rng, self._candidates(movable))
 
 
-class VariableGraphNeighbourhood(_Chooser):
+class VariableGraphNeighbourhood(Chooser):
     """Variables that meet in rows can trade with one another; uniformly chosen ones of a sparse model often cannot."""
 
     name = "variable-graph"
@@ -132,7 +148,7 @@ def _members(matrix: sparse.csc_matrix | sparse.csr_matrix, which: Ints64) -> ND
     return members
 
 
-class ConstraintBlockNeighbourhood(_Chooser):
+class ConstraintBlockNeighbourhood(Chooser):
     """The variables of random rows, those without slack first: they are what holds the incumbent back."""
 
     name = "constraint-block"
@@ -161,14 +177,10 @@ class ConstraintBlockNeighbourhood(_Chooser):
         return self._filled(members[np.sort(first)][:count].astype(np.int64), count, rng, candidates)
 
 
-class RinsNeighbourhood(_Chooser):
+class RinsNeighbourhood(Guided):
     """Variables in which the incumbent and the root LP differ; a sample where there are more than fit."""
 
     name = "rins"
-
-    def __init__(self, model: MilpModel, guide: Guide) -> None:
-        super().__init__(model)
-        self._guide = guide
 
     def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
         """Differences, then random others up to `count`."""
@@ -179,14 +191,10 @@ class RinsNeighbourhood(_Chooser):
         return self._filled(chosen, count, rng, self._candidates(movable))
 
 
-class CrossoverNeighbourhood(_Chooser):
+class CrossoverNeighbourhood(Guided):
     """Variables in which the incumbent and one or two other good solutions differ."""
 
     name = "crossover"
-
-    def __init__(self, model: MilpModel, guide: Guide) -> None:
-        super().__init__(model)
-        self._guide = guide
 
     def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
         """Differences to the others, then random others up to `count`."""
@@ -198,7 +206,7 @@ class CrossoverNeighbourhood(_Chooser):
         return self._filled(chosen, count, rng, self._candidates(movable))
 
 
-class LbRelaxNeighbourhood(_Chooser):
+class LbRelaxNeighbourhood(Guided):
     """Variables with the largest |x_LP − x̂|, where x_LP solves the relaxation within Hamming distance k of x̂.
 
     Ties are broken at random. The set is a function of x̂ and k, so plain LB-RELAX takes it again while the incumbent
@@ -208,8 +216,7 @@ class LbRelaxNeighbourhood(_Chooser):
     name = "lb-relax"
 
     def __init__(self, model: MilpModel, guide: Guide) -> None:
-        super().__init__(model)
-        self._guide = guide
+        super().__init__(model, guide)
         self._sampling = LbRelaxSampling(model, guide)
         self._taken: set[bytes] = set()
 
@@ -229,14 +236,10 @@ class LbRelaxNeighbourhood(_Chooser):
         return self._free(chosen)
 
 
-class LbRelaxSampling(_Chooser):
+class LbRelaxSampling(Guided):
     """LB-RELAX-S: a uniform sample of the variables that differ from the local-branching LP."""
 
     name = "lb-relax-s"
-
-    def __init__(self, model: MilpModel, guide: Guide) -> None:
-        super().__init__(model)
-        self._guide = guide
 
     def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
         """At most half of what differs where hardly more differ than may be freed: else the sample is the whole set."""
@@ -247,14 +250,10 @@ class LbRelaxSampling(_Chooser):
         return self._filled(chosen, count, rng, self._candidates(movable))
 
 
-class LbRelaxRounding(_Chooser):
+class LbRelaxRounding(Guided):
     """LB-RELAX-R: each variable by itself, with probability (1 − 2ε)Δ + ε."""
 
     name = "lb-relax-r"
-
-    def __init__(self, model: MilpModel, guide: Guide) -> None:
-        super().__init__(model)
-        self._guide = guide
 
     def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
         """Independent draws; trimmed or filled at random to `count`, which the size control needs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from cost_models.weights import FOLDER, manifest
@@ -37,16 +38,15 @@ def main(argv: list[str] | None = None) -> int:
     )
     ilp.add_argument("--out", type=Path, default=FOLDER, help="where the weights go")
     given = parser.parse_args(argv)
-    if given.area == "ilp":
-        return _ilp(given)
-    return _sharding(given)
 
-
-def _ilp(given: argparse.Namespace) -> int:
     def say(text: str) -> None:
         sys.stderr.write(f"{given.what}: {text}\n")
         sys.stderr.flush()
 
+    return _ilp(given, say) if given.area == "ilp" else _sharding(given, say)
+
+
+def _ilp(given: argparse.Namespace, say: Callable[[str], None]) -> int:
     states = given.work / "ilp-states"
     if given.what == "collect":
         from workers.train.ilp.states import Recipe, collect_all
@@ -63,16 +63,12 @@ def _ilp(given: argparse.Namespace) -> int:
     return 0
 
 
-def _sharding(given: argparse.Namespace) -> int:
+def _sharding(given: argparse.Namespace, say: Callable[[str], None]) -> int:
     import torch  # only here: `--help` needs none
 
     from workers.train.sharding import compute, exchange
 
     torch.set_num_threads(given.threads)
-
-    def say(text: str) -> None:
-        sys.stderr.write(f"{given.what}: {text}\n")
-        sys.stderr.flush()
 
     common = {
         "samples": given.samples,

@@ -9,12 +9,12 @@ from collections.abc import Callable
 import numpy as np
 
 from search.domains.ilp.board import Place
+from search.lns.guide import Guide
 from search.lns.propagate import Propagator, feasibility_jump
 from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
 from solvers.feasibility import is_feasible
 from solvers.highs import HighsSolver
-from solvers.relaxation import Relaxation
 from solvers.types import Floats, MilpModel, SolveParams
 
 _DIVES = 4
@@ -31,12 +31,13 @@ class FirstSolution:
         self,
         model: MilpModel,
         slicer: Slicer,
+        guide: Guide,
         *,
         theirs: Place,
         remaining_s: Callable[[], float],
         rng: np.random.Generator,
     ) -> None:
-        self._model, self._slicer, self._theirs = model, slicer, theirs
+        self._model, self._slicer, self._guide, self._theirs = model, slicer, guide, theirs
         self._remaining_s, self._rng = remaining_s, rng
         self.found_by = ""
 
@@ -76,7 +77,7 @@ class FirstSolution:
         if not is_feasible(model, x):
             if bool(model.integrality.all()):
                 return None
-            completed = Relaxation(model).complete(x, time_limit_s=max(0.1, min(5.0, self._remaining_s()))).x
+            completed = self._guide.relaxation.complete(x, time_limit_s=max(0.1, min(5.0, self._remaining_s()))).x
             if completed is None:
                 return None
             x = np.where(model.integrality, np.rint(completed), completed)
@@ -89,42 +90,43 @@ class FirstSolution:
         model, rng = self._model, self._rng
         integers = np.flatnonzero(model.integrality)
         degree = np.diff(self._slicer.by_column.indptr)[integers]
-        propagator = Propagator(model, self._slicer.by_row, self._slicer.by_column)
-        until = time.monotonic() + factor * _DIVE_S
         finite_low = np.where(np.isfinite(model.col_lower), model.col_lower, 0.0)
         finite_high = np.where(np.isfinite(model.col_upper), model.col_upper, finite_low)
         cheap = np.where(model.c > 0, finite_low, np.where(model.c < 0, finite_high, finite_low))
-        for dive in range(_DIVES):
+
+        def plan(dive: int) -> tuple[Floats, np.ndarray]:
             noise = rng.random(len(integers))
             order = integers[np.argsort(-degree * (1.0 if dive == 0 else noise), kind="stable")]
             prefer = cheap if dive % 2 == 0 else np.where(rng.random(model.n) < 0.5, finite_low, finite_high)
-            x = propagator.dive(prefer, order, until)
-            if x is not None and (x := self._whole(x, "fix-and-propagate")) is not None:
-                return x
-            if self._others_have_one() or time.monotonic() > until:
-                break
-        return None
+            return prefer, order
+
+        return self._dived(plan, factor, "fix-and-propagate")
 
     def _rounded(self, factor: float) -> Floats | None:
         """Fix-and-propagate towards the root LP's optimum, its whole variables first."""
         model, rng = self._model, self._rng
-        root = Relaxation(model).root(
-            time_limit_s=max(0.1, min(2.0 * factor, 0.2 * self._remaining_s())), stop=self._others_have_one
-        )
+        limit_s = max(0.1, min(2.0 * factor, 0.2 * self._remaining_s()))
+        root = self._guide.relaxation.root(time_limit_s=limit_s, stop=self._others_have_one)
         if root.x is None:
             return None
+        at = root.x
         integers = np.flatnonzero(model.integrality)
-        fraction = np.abs(root.x - np.rint(root.x))[integers]
-        propagator = Propagator(model, self._slicer.by_row, self._slicer.by_column)
+        fraction = np.abs(at - np.rint(at))[integers]
+
+        def plan(dive: int) -> tuple[Floats, np.ndarray]:
+            # Large values first: in partitioning rows a 1 settles the row, a 0 settles nothing.
+            order = integers[np.lexsort((fraction + 0.2 * dive * rng.random(len(integers)), -np.rint(at[integers])))]
+            return (at if dive == 0 else np.floor(at + rng.random(model.n))), order
+
+        return self._dived(plan, factor, "lp-rounding")
+
+    def _dived(self, plan: Callable[[int], tuple[Floats, np.ndarray]], factor: float, by: str) -> Floats | None:
+        """Dives by `plan(number)` → (preferred values, order), until one is feasible, time is up, or others have a solution."""
+        propagator = Propagator(self._model, self._slicer.by_row, self._slicer.by_column)
         until = time.monotonic() + factor * _DIVE_S
         for dive in range(_DIVES):
-            # Large values first: in partitioning rows a 1 settles the row, a 0 settles nothing.
-            order = integers[
-                np.lexsort((fraction + 0.2 * dive * rng.random(len(integers)), -np.rint(root.x[integers])))
-            ]
-            prefer = root.x if dive == 0 else np.floor(root.x + rng.random(model.n))
-            x = propagator.dive(prefer, order, until)
-            if x is not None and (x := self._whole(x, "lp-rounding")) is not None:
+            x = propagator.dive(*plan(dive), until)
+            if x is not None and (x := self._whole(x, by)) is not None:
                 return x
             if self._others_have_one() or time.monotonic() > until:
                 break

@@ -149,7 +149,10 @@ def run_lns(
         def remaining_s() -> float:
             return max(0.0, deadline - time.monotonic())
 
-        first = FirstSolution(model, slicer, theirs=theirs, remaining_s=remaining_s, rng=rng)
+        core = Core(model, slicer.by_row, slicer.by_column)
+        pruner = _Pruner(model, core)
+        guide = Guide(model, stop=stopped, remaining_s=remaining_s, on_root=pruner.learn)
+        first = FirstSolution(model, slicer, guide, theirs=theirs, remaining_s=remaining_s, rng=rng)
         start = first.find(warm_start)
         if start is None:
             return
@@ -158,9 +161,6 @@ def run_lns(
             mine.put(objective, start)
             say({"source": f"start:{first.found_by}"})
         say({"started_from": objective, "start": first.found_by})
-        core = Core(model, slicer.by_row, slicer.by_column)
-        pruner = _Pruner(model, core)
-        guide = Guide(model, stop=stopped, remaining_s=remaining_s, on_root=pruner.learn)
         told = 0.0
         loop: LnsLoop
 
