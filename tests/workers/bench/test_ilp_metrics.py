@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +66,22 @@ def test_sizes_are_those_of_the_papers() -> None:
     bids = generators.generate("auction", "1/5", 0)
     assert bids.n == 800
     assert (np.bincount(bids.row_of_entry) >= 1).all()
+
+
+@pytest.mark.parametrize("method", ["trimtab-without-learned", "highs", "scip-aggressive", "or-tools-set-cover"])
+def test_a_method_runs_in_a_process_of_its_own(method: str, tmp_path: Path) -> None:
+    file = tmp_path / "cover.mps"
+    model = generators.set_cover(300, 200, seed=5)
+    generators.write_mps(model, file)
+    command = [sys.executable, "-m", "workers.bench.ilp.methods", method, str(file), "2", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr[-2000:]
+    run = json.loads(done.stdout.splitlines()[-1])
+    objectives = [objective for _, objective in run["trace"]]
+    assert objectives
+    assert all(later <= earlier for earlier, later in pairwise(objectives))
+    assert min(model.c) <= objectives[-1] <= model.c.sum()
+    assert run["reason"] in ("feasible", "optimal")
 
 
 def test_curves_are_drawn() -> None:
