@@ -1,0 +1,124 @@
+"""What the LLVM engine takes and gives. Plain data: no numpy, no LLVM, so that the engine's server starts in milliseconds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Metric(StrEnum):
+    """What is made small."""
+
+    LOADABLE_BYTES = "loadable_bytes"  # sections that take room in memory or flash: SHF_ALLOC without NOBITS
+    CODE_BYTES = "code_bytes"  # sections with SHF_EXECINSTR
+    IR_INSTRUCTIONS = "ir_instructions"  # all instructions of all functions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What code is made for. Sizes of objects are comparable only under one and the same target."""
+
+    triple: str = "x86_64-unknown-linux-gnu"
+    cpu: str = "x86-64"
+    features: str = ""  # LLVM's notation, e.g. "+avx2,-sse4.2"
+    pic: bool = True  # relocation model PIC; False: static
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a module is optimised: enough to do it again with the same LLVM.
+
+    Order: `attributes` are set on the input's functions, then `pipeline` runs on the module, then each function of
+    `function_tails` gets its own function pipeline.
+    """
+
+    pipeline: str  # as `opt -passes=` takes it
+    function_tails: tuple[tuple[str, str], ...] = ()  # (function, function pipeline)
+    attributes: tuple[tuple[str, str, bool], ...] = ()  # (function, enum attribute, added or removed)
+
+    def as_json(self) -> dict[str, object]:
+        """JSON form; `from_json` reads it."""
+        return {
+            "pipeline": self.pipeline,
+            "function_tails": [list(pair) for pair in self.function_tails],
+            "attributes": [list(row) for row in self.attributes],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, object]) -> Recipe:
+        """Raises KeyError, TypeError or ValueError on other shapes."""
+        tails, attributes = data.get("function_tails", ()), data.get("attributes", ())
+        if not isinstance(tails, (list, tuple)) or not isinstance(attributes, (list, tuple)):
+            raise TypeError("recipe wants lists `function_tails` and `attributes`")
+        return cls(
+            pipeline=str(data["pipeline"]),
+            function_tails=tuple((str(name), str(tail)) for name, tail in tails),
+            attributes=tuple((str(name), str(word), bool(added)) for name, word, added in attributes),
+        )
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the JSON form, hex."""
+        return hashlib.sha256(json.dumps(self.as_json(), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Measured on one optimised module and the object made from it. Bytes; object fields are 0 when none was emitted."""
+
+    ir_instructions: int
+    code_bytes: int = 0
+    loadable_bytes: int = 0
+    sections: Mapping[str, int] = field(default_factory=dict)  # allocated sections by name
+    functions: Mapping[str, int] = field(default_factory=dict)  # bytes of each defined function symbol
+
+    def of(self, metric: Metric) -> int:
+        """The number that `metric` names."""
+        return int(getattr(self, metric.value))
+
+
+class Outcome(StrEnum):
+    """How one candidate ended."""
+
+    OK = "ok"
+    REFUSED = "refused"  # LLVM does not know the pipeline, or the verifier refuses its result
+    CRASHED = "crashed"  # assertion, fatal error or signal inside a pass or the code generator
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One candidate's result. `sizes` is there exactly when `outcome` is OK."""
+
+    recipe: Recipe
+    outcome: Outcome
+    seconds: float
+    sizes: Sizes | None = None
+    ir_sha256: str = ""  # of the optimised bitcode: equal digests are equal programs
+    detail: str = ""  # what LLVM said, at most 2,000 characters
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineLimits:
+    """What one candidate may use."""
+
+    candidate_s: float = 20.0
+    memory_bytes: int = 4 * 2**30
+    module_bytes: int = 64 * 2**20  # of bitcode
+    instructions: int = 2_000_000
+
+
+class LlvmMissing(Exception):
+    """No usable LLVM or C compiler. The message says what was looked for, where, and what to install."""
+
+
+class BadModule(Exception):
+    """The IR cannot be read, is refused by the verifier, or is beyond a limit. The message is LLVM's own where there is one."""
+
+
+class EngineDied(Exception):
+    """The engine's process is gone (killed, out of memory) and could not be started again."""
