@@ -52,6 +52,17 @@ class LnsParams:
     patience: float = 8.0  # limits' worth of time without improvement before sub-MIPs get half as much again
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Step:
+    """One destroy and repair, for those who learn from it. Shapes: (n,)."""
+
+    arm: str
+    before: Floats  # the incumbent
+    free: Bools
+    proved: bool  # the neighbourhood holds nothing better than `after`, or than `before` (within the gap of sub-MIPs)
+    after: Floats | None  # the better solution; None when there was none
+
+
 @dataclass
 class ArmStatistics:
     """What an arm did."""
@@ -81,6 +92,7 @@ class LnsLoop:
         stopped: Callable[[], bool],
         remaining_s: Callable[[], float],
         on_iteration: Callable[[], None] = lambda: None,
+        on_step: Callable[[Step], None] = lambda step: None,
         movable: Callable[[Floats, float], tuple[Bools, Bools]] | None = None,  # see search.lns.prune
         core: Callable[[int, Floats], Bools | None] = lambda count, x: None,  # see search.lns.prefer
     ) -> None:
@@ -93,7 +105,7 @@ class LnsLoop:
         self._rng = rng
         self._publish, self._others = publish, others
         self._stopped, self._remaining_s = stopped, remaining_s
-        self._on_iteration = on_iteration
+        self._on_iteration, self._on_step = on_iteration, on_step
         everything, nothing = np.ones(model.n, dtype=bool), np.zeros(model.n, dtype=bool)
         self._core = core
         self._limit_s = min(_FIRST_LIMIT_S, params.sub_mip_s)
@@ -191,9 +203,9 @@ class LnsLoop:
         improved = result.x is not None and result.primal is not None and result.primal < cutoff + 1e-9
         proved = result.termination.reason in (Reason.OPTIMAL, Reason.INFEASIBLE)
         self._sizes[name] = size.after(proved=proved, improved=improved, seconds=result.elapsed_s, limit_s=limit_s)
-        if not improved or result.x is None:
-            return 0.0
-        return self._accept(sub.lift(self.x, result.x), f"lns:{name}")
+        after = sub.lift(self.x, result.x) if improved and result.x is not None else None
+        self._on_step(Step(arm=name, before=self.x, free=free, proved=proved, after=after))
+        return 0.0 if after is None else self._accept(after, f"lns:{name}")
 
     def _be_patient(self, *, improved: bool, seconds: float) -> None:
         """Short sub-MIPs while they help; longer ones when nothing has for the time of several."""
