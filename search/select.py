@@ -45,14 +45,15 @@ class DiscountedBandit:
         if len(self._arms) > 1:
             self._arms = tuple(name for name in self._arms if name != arm)
 
-    def pick(self, rng: np.random.Generator) -> str:
-        """The next arm."""
-        rates = np.array([self._gain[arm] / max(1e-9, self._seconds[arm]) for arm in self._arms])
+    def pick(self, rng: np.random.Generator, among: Sequence[str] | None = None) -> str:
+        """The next arm, out of `among` (of all, when nothing is said)."""
+        arms = self._arms if among is None else tuple(among)
+        rates = np.array([self._gain[arm] / max(1e-9, self._seconds[arm]) for arm in arms])
         if rates.max() > 1e-12 and rng.random() >= self._explore:
             # A little noise keeps two good arms both in play.
-            return self._arms[int(np.argmax(rates * rng.uniform(0.5, 1.5, len(rates))))]
-        cheap = np.array([1.0 / (0.02 + self._per_call[arm]) for arm in self._arms])
-        return self._arms[int(rng.choice(len(cheap), p=cheap / cheap.sum()))]
+            return arms[int(np.argmax(rates * rng.uniform(0.5, 1.5, len(rates))))]
+        cheap = np.array([1.0 / (0.02 + self._per_call[arm]) for arm in arms])
+        return arms[int(rng.choice(len(cheap), p=cheap / cheap.sum()))]
 
     def update(self, arm: str, *, gain: float, seconds: float) -> None:
         """Tell what `arm` gained in `seconds`."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import highspy
 import numpy as np
 from highspy import cb
+from numpy.typing import NDArray
 
 from solvers.errors import SolverFailed
 from solvers.highs import REASONS, new_engine, pass_model, run
@@ -41,6 +42,14 @@ class LpSolution:
     def optimal(self) -> bool:
         """True when x is an optimum of the LP that was asked for."""
         return self.termination.reason is Reason.OPTIMAL
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Basis:
+    """HiGHS' word (HighsBasisStatus) for each column and row of an optimum, to begin from there in another process."""
+
+    columns: NDArray[np.int8]  # (n,)
+    rows: NDArray[np.int8]  # (m,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +79,29 @@ def distance_row(model: MilpModel, point: Floats) -> DistanceRow:
     weights = np.where(at_low, scale, 0.0) - np.where(at_high, scale, 0.0)
     constant = float(-(scale * np.where(at_low, low, 0.0)).sum() + (scale * np.where(at_high, high, 0.0)).sum())
     return DistanceRow(weights=weights, constant=constant)
+
+
+def safe_bound(model: MilpModel, row_duals: Floats) -> float:
+    """No point of the relaxation is better than this, whatever the duals are (Neumaier and Shcherbina 2004).
+
+    Weak duality: with d = c - Aᵀy, c·x = y·(Ax) + d·x, and both terms are bounded by the sides and bounds that the signs point
+    at. It only asks for y, so an LP that was solved to a tolerance is no worse a witness than an exact one. Where an absent
+    side or bound would be used, y or d within 1e-9 of the costs' size counts as 0; a larger one gives -inf. 1e-9 relative
+    is kept back for rounding.
+    """
+    size = max(1.0, float(np.abs(model.c).max(initial=0.0)))
+    y = np.where(row_duals > 0, np.where(np.isfinite(model.row_lower), row_duals, 0.0), row_duals)
+    y = np.where((y < 0) & ~np.isfinite(model.row_upper), 0.0, y)
+    sides = np.where(y > 0, model.row_lower, np.where(y < 0, model.row_upper, 0.0))
+    entries = model.data * y[model.row_of_entry]
+    d = model.c - np.bincount(model.indices, weights=entries, minlength=model.n)
+    rest = np.where(d > 0, model.col_lower, np.where(d < 0, model.col_upper, 0.0))
+    absent = ~np.isfinite(rest)
+    if bool((np.abs(d[absent]) > 1e-9 * size).any()):
+        return -math.inf
+    products = np.concatenate([y * sides, d * np.where(absent, 0.0, rest)])
+    value = float(math.fsum(products)) + model.offset
+    return value - 1e-9 * max(1.0, abs(value), float(np.abs(products).max(initial=0.0)))
 
 
 class Relaxation:
@@ -109,6 +141,25 @@ class Relaxation:
                     break
                 self._root = self._solve(left_s if solver == "simplex" else 0.7 * left_s, stop, solver=solver)
         return self._root
+
+    def basis(self) -> Basis:
+        """Of the last solve."""
+        found = self._engine.getBasis()
+        return Basis(
+            columns=np.array([int(status) for status in found.col_status], dtype=np.int8),
+            rows=np.array([int(status) for status in found.row_status], dtype=np.int8)[: self._model.m],
+        )
+
+    def adopt(self, root: LpSolution, basis: Basis) -> None:
+        """Take over a root that was solved elsewhere: later solves begin from its basis."""
+        if self._row_weights is not None:
+            raise RuntimeError("adopt() comes before the first distance row")
+        warm = highspy.HighsBasis()
+        warm.col_status = [highspy.HighsBasisStatus(status) for status in basis.columns.tolist()]
+        warm.row_status = [highspy.HighsBasisStatus(status) for status in basis.rows.tolist()]
+        warm.valid = True
+        self._engine.setBasis(warm)
+        self._root = root
 
     def near(
         self, point: Floats, distance: float, *, time_limit_s: float = math.inf, stop: Stop | None = None

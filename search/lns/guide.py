@@ -8,11 +8,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from solvers.relaxation import LpSolution, Relaxation
+from search.lns.root import RootPlace
+from solvers.relaxation import Basis, LpSolution, Relaxation
 from solvers.types import Floats, MilpModel, Stop
 
 _POOL = 10
 _LEAST_NEAR_S = 0.1
+_POLL_S = 0.005
 _NEAR_TRIES = 2  # LB-LPs that ran into their limit before the root's optimum stands in for good
 
 
@@ -40,7 +42,7 @@ class Pool:
 
 
 class Guide:
-    """Root LP, solved when first asked for and kept; LB-LPs; the pool."""
+    """Root LP, LB-LPs, the pool. The root is solved `beside` the search, or, without a place for that, when first asked for."""
 
     def __init__(
         self,
@@ -49,8 +51,11 @@ class Guide:
         stop: Stop,
         remaining_s: Callable[[], float] = lambda: math.inf,
         on_root: Callable[[LpSolution], None] = lambda root: None,
+        beside: RootPlace | None = None,
     ) -> None:
         self._model = model
+        self._beside = beside
+        self._basis: Basis | None = None
         self._stop = stop
         self._remaining_s = remaining_s
         self._on_root = on_root
@@ -68,12 +73,29 @@ class Guide:
         """The LP, warm between solves."""
         if self._relaxation is None:
             self._relaxation = Relaxation(self._model)
+        if self._basis is not None and self._root is not None:
+            self._relaxation.adopt(self._root, self._basis)
+            self._basis = None
         return self._relaxation
 
+    @property
+    def waiting(self) -> bool:
+        """True while the root LP is being solved beside the search."""
+        return self._root is None and self._beside is not None and self._beside.pending
+
+    def wait(self, seconds: float, stop: Stop) -> LpSolution | None:
+        """The root LP, waiting so long for it at most."""
+        until = time.monotonic() + seconds
+        while self.waiting and time.monotonic() < until and not stop():
+            time.sleep(_POLL_S)
+        return None if self.waiting else self.root()
+
     def root(self) -> LpSolution | None:
-        """The root LP's optimum; None when it could not be solved in a seventh of the time that was left."""
+        """The root LP's optimum; None while it is being solved beside, and when it could not be solved in its time."""
         if self._root is not None or self._gave_up:
             return self._root
+        if self._beside is not None:
+            return self._taken(self._beside)
         began = time.perf_counter()
         left_s = self._remaining_s()
         limit_s = min(max(3.0, 0.15 * left_s), left_s + 0.1)
@@ -86,6 +108,16 @@ class Guide:
         self._root = found
         self._on_root(found)
         return found
+
+    def _taken(self, beside: RootPlace) -> LpSolution | None:
+        found = beside.take()
+        if found is None:
+            self._gave_up = not beside.pending
+            return None
+        self._root, self._basis = found
+        self._root_s = self._root.elapsed_s
+        self._on_root(self._root)
+        return self._root
 
     def take_setup_s(self) -> float:
         """Seconds spent on the root LP since last asked: whichever arm asked for it first, all use it."""

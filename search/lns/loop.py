@@ -29,6 +29,7 @@ from trimtab.results import Reason
 _REL_IMPROVEMENT = 1e-7
 _FIRST_LIMIT_S = 0.3
 _TURN_SHARE = 0.3
+_WAIT_S = 0.005  # when all arms wait for the root LP
 # Of a first call. LB-LPs may take long; the learned arm is tried early though it wants the root LP: all gain by that.
 _EXPECTED_S = {"lb-relax": 0.3, "lb-relax-s": 0.3, "lb-relax-r": 0.3, "rins": 0.1, "cl-lns": 0.03}
 
@@ -133,7 +134,11 @@ class LnsLoop:
             self._swapped()
         while not self._stopped():
             self._take_over()
-            name = self._bandit.pick(self._rng)
+            among = [arm for arm in self._bandit.arms if arm == OneSwap.name or not self._arms[arm].waits()]
+            if not among:
+                time.sleep(_WAIT_S)
+                continue
+            name = self._bandit.pick(self._rng, among)
             began = time.perf_counter()
             gain = self._swapped() if name == OneSwap.name else self._grown(name)
             seconds = max(0.0, time.perf_counter() - began - self._setup_s())
@@ -168,7 +173,13 @@ class LnsLoop:
         if self.x is None or self._swap is None:
             raise RuntimeError("run() sets a first solution")
         seconds = min(self._params.swap_s, max(0.01, self._remaining_s()))
-        return self._accept(self._swap.improve(self.x, seconds, self._rng), f"lns:{OneSwap.name}")
+        source, before = f"lns:{OneSwap.name}", self.objective
+
+        def on_better(x: Floats) -> None:
+            self._accept(x, source)
+
+        self._accept(self._swap.improve(self.x, seconds, self._rng, on_better), source)
+        return (before - self.objective) / max(1e-9, abs(before))
 
     def _iterate(self, name: str) -> float:
         """One destroy and repair; returns the relative improvement."""

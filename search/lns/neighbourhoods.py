@@ -39,6 +39,10 @@ class Neighbourhood(Protocol):
         """False takes the arm out for good: it has nothing to say about this model."""
         ...
 
+    def waits(self) -> bool:
+        """True while something is missing that will come: the arm is then not asked. Must be cheap."""
+        ...
+
     def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
         """(n,) True for the variables to free: all continuous ones and about `count` integer ones out of `movable`."""
         ...
@@ -54,6 +58,10 @@ class Chooser:
     def ready(self, x: Floats) -> bool:
         """Always, unless an arm knows better."""
         return True
+
+    def waits(self) -> bool:
+        """Never, unless an arm wants something."""
+        return False
 
     def _candidates(self, movable: Bools) -> Ints64:
         return self._integers[movable[self._integers]]
@@ -78,6 +86,10 @@ class Guided(Chooser):
     def __init__(self, model: MilpModel, guide: Guide) -> None:
         super().__init__(model)
         self._guide = guide
+
+    def waits(self) -> bool:
+        """For the root LP."""
+        return self._guide.waiting
 
 
 class RandomNeighbourhood(Chooser):
@@ -195,6 +207,10 @@ class CrossoverNeighbourhood(Guided):
     """Variables in which the incumbent and one or two other good solutions differ."""
 
     name = "crossover"
+
+    def waits(self) -> bool:
+        """For a second solution: the root LP is not needed."""
+        return len(self._guide.pool) < 2
 
     def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
         """Differences to the others, then random others up to `count`."""

@@ -3,7 +3,8 @@
 
 - covering rows (positive coefficients, only lower sides, costs >= 0): greedy by cost per row newly covered, then drop what is
   redundant, dearest first (Chvátal 1979; redundancy removal as in Caprara, Toth and Fischetti 2000)
-- packing (x = lower bound is feasible, some costs < 0): greedy by gain, keep what fits
+- packing (x = lower bound is feasible, some costs < 0): greedy by gain over the square root of the row count (Lehmann,
+  O'Callaghan and Shoham 2002; on auctions 4 to 9 % better than over the row count), keep what fits
 - anything else: none here; the loop then lets a solver look for its first solution
 """
 
@@ -90,6 +91,11 @@ def _drop_redundant(model: MilpModel, by_column: sparse.csc_matrix, x: Floats) -
     return x
 
 
+def _is_set_packing(model: MilpModel) -> bool:
+    binary = (model.col_lower == 0).all() and (model.col_upper == 1).all()
+    return bool(binary and (model.data == 1).all() and (model.row_upper == 1).all() and (model.row_lower <= 0).all())
+
+
 def _pack(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> Floats | None:
     x = model.col_lower.astype(float).copy()
     activity = np.asarray(by_row @ x)
@@ -97,9 +103,16 @@ def _pack(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_mat
         return None
     gain = -model.c
     degree = np.maximum(1, np.diff(by_column.indptr))
-    for j in np.argsort(-gain / degree, kind="stable"):
-        if gain[j] <= 0:
-            break
+    order = np.argsort(-gain / np.sqrt(degree), kind="stable")
+    order = order[gain[order] > 0]
+    if _is_set_packing(model):
+        taken = np.zeros(model.m, dtype=bool)
+        for j in order.tolist():
+            rows = by_column.indices[by_column.indptr[j] : by_column.indptr[j + 1]]
+            if not taken[rows].any():
+                taken[rows], x[j] = True, 1.0
+        return x
+    for j in order.tolist():
         span = slice(by_column.indptr[j], by_column.indptr[j + 1])
         rows, gives = by_column.indices[span], by_column.data[span]
         after = activity[rows] + gives

@@ -9,6 +9,7 @@ random column is forced in and the search goes on from there; the best is kept.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 from scipy import sparse
@@ -16,6 +17,7 @@ from scipy import sparse
 from solvers.types import Floats, MilpModel
 
 _EPS = 1e-9
+_TELL_EVERY_S = 0.01
 
 
 class OneSwap:
@@ -29,10 +31,26 @@ class OneSwap:
         self._model, self._rows, self._columns, self._cover = model, by_row, by_column, cover
         self._entry_column = np.repeat(np.arange(model.n), np.diff(by_column.indptr))
 
-    def improve(self, x: Floats, seconds: float, rng: np.random.Generator) -> Floats:
-        """(n,) a feasible solution no worse than `x`, 0/1."""
+    def improve(
+        self,
+        x: Floats,
+        seconds: float,
+        rng: np.random.Generator,
+        on_better: Callable[[Floats], None] = lambda x: None,
+    ) -> Floats:
+        """(n,) a feasible solution no worse than `x`, 0/1. `on_better` hears of better ones on the way, not too often."""
         until = time.perf_counter() + seconds
-        best = current = self._descend(x > 0.5, until)
+        told, best_value = time.perf_counter(), self._value(x > 0.5)
+
+        def tell(taken: np.ndarray) -> None:
+            # Every step of a descent is feasible: the first one takes a tenth of a second that nobody need wait for.
+            nonlocal told, best_value
+            now = time.perf_counter()
+            if now - told > _TELL_EVERY_S and (value := self._value(taken)) < best_value - _EPS:
+                told, best_value = now, value
+                on_better(taken.astype(np.float64))
+
+        best = current = self._descend(x > 0.5, until, tell)
         best_value = current_value = self._value(current)
         while time.perf_counter() < until:
             trial = self._descend(self._kick(current, rng), until)
@@ -40,17 +58,21 @@ class OneSwap:
             if value <= current_value + _EPS or rng.random() < 0.02:
                 current, current_value = trial, value
             if value < best_value - _EPS:
-                best, best_value = trial, value
+                best = trial
+                tell(best)
+                best_value = value
         return best.astype(np.float64)
 
     def _value(self, taken: np.ndarray) -> float:
         return float(self._model.c[taken].sum())
 
-    def _descend(self, taken: np.ndarray, until: float) -> np.ndarray:
+    def _descend(
+        self, taken: np.ndarray, until: float, tell: Callable[[np.ndarray], None] = lambda taken: None
+    ) -> np.ndarray:
         taken = taken.copy()
         step = self._cover_step if self._cover else self._packing_step
         while step(taken) and time.perf_counter() < until:
-            pass
+            tell(taken)
         return taken
 
     def _kick(self, taken: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -36,7 +36,9 @@ class FirstSolution:
         theirs: Place,
         remaining_s: Callable[[], float],
         rng: np.random.Generator,
+        constructed: Floats | None = None,  # (n,) feasible: a construction that was made before
     ) -> None:
+        self._constructed = constructed
         self._model, self._slicer, self._guide, self._theirs = model, slicer, guide, theirs
         self._remaining_s, self._rng = remaining_s, rng
         self.found_by = ""
@@ -45,6 +47,9 @@ class FirstSolution:
         """(n,) a feasible solution, or None when time is up."""
         if warm_start is not None and (x := self._from_warm_start(warm_start)) is not None:
             return x
+        if self._constructed is not None:
+            self.found_by = "construction"
+            return self._constructed
         x = constructive(self._model, self._slicer.by_row, self._slicer.by_column)
         if x is not None and (x := self._whole(x, "construction")) is not None:
             return x
@@ -106,8 +111,8 @@ class FirstSolution:
         """Fix-and-propagate towards the root LP's optimum, its whole variables first."""
         model, rng = self._model, self._rng
         limit_s = max(0.1, min(2.0 * factor, 0.2 * self._remaining_s()))
-        root = self._guide.relaxation.root(time_limit_s=limit_s, stop=self._others_have_one)
-        if root.x is None:
+        root = self._guide.wait(limit_s, self._others_have_one)
+        if root is None or root.x is None:
             return None
         at = root.x
         integers = np.flatnonzero(model.integrality)

@@ -31,6 +31,8 @@ from search.lns.neighbourhoods import (
 )
 from search.lns.prefer import Core
 from search.lns.prune import ReducedCostPruning
+from search.lns.root import RootPlace
+from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
 from search.lns.swap import one_swap
 from search.native import Message, Say
@@ -47,6 +49,7 @@ CL_LNS = "cl-lns"  # name of the weights
 _STATISTICS_EVERY_S = 0.5
 _IIS_S = 5.0
 _SHOWN = 100  # names of an infeasible subset
+_AT_ONCE_NONZEROS = 200_000
 _MIN_INTEGERS_FOR_LNS = 20  # below, the complete solver is done before a neighbourhood is chosen
 
 
@@ -127,6 +130,17 @@ def lns_applies(model: MilpModel, options: LnsOptions) -> str | None:
     return None
 
 
+def construct_at_once(model: MilpModel, slicer: Slicer) -> Floats | None:
+    """(n,) a feasible solution by construction, where that takes some hundredths of a second; None otherwise.
+
+    Made by the supervisor itself while the engine starts: a fork takes as long, and every process of the run has it then.
+    """
+    if model.nnz > _AT_ONCE_NONZEROS or model.n > _AT_ONCE_NONZEROS // 4:
+        return None
+    x = constructive(model, slicer.by_row, slicer.by_column)
+    return x if x is not None and is_feasible(model, x) else None
+
+
 def run_lns(
     model: MilpModel,
     *,
@@ -135,13 +149,16 @@ def run_lns(
     theirs: Place,
     deadline: float,  # on time.monotonic(), which all processes of a machine share
     seed: int,
+    slicer: Slicer | None = None,
+    root: RootPlace | None = None,
     warm_start: Floats | None = None,
+    constructed: Floats | None = None,
 ) -> Callable[[Say], None]:
-    """Work of the process that searches neighbourhoods."""
+    """Work of the process that searches neighbourhoods. The root LP comes from `root`; without that it solves it itself."""
 
     def work(say: Say) -> None:
         rng = np.random.default_rng(seed)
-        slicer = Slicer(model)
+        cut = slicer or Slicer(model)
 
         def stopped() -> bool:
             return time.monotonic() >= deadline
@@ -149,15 +166,17 @@ def run_lns(
         def remaining_s() -> float:
             return max(0.0, deadline - time.monotonic())
 
-        core = Core(model, slicer.by_row, slicer.by_column)
+        core = Core(model, cut.by_row, cut.by_column)
         pruner = _Pruner(model, core)
-        guide = Guide(model, stop=stopped, remaining_s=remaining_s, on_root=pruner.learn)
-        first = FirstSolution(model, slicer, guide, theirs=theirs, remaining_s=remaining_s, rng=rng)
+        guide = Guide(model, stop=stopped, remaining_s=remaining_s, on_root=pruner.learn, beside=root)
+        first = FirstSolution(
+            model, cut, guide, theirs=theirs, remaining_s=remaining_s, rng=rng, constructed=constructed
+        )
         start = first.find(warm_start)
         if start is None:
             return
         objective = model.objective(start)
-        if objective < mine.objective and objective < theirs.objective:
+        if objective < min(mine.objective, theirs.objective):
             mine.put(objective, start)
             say({"source": f"start:{first.found_by}"})
         say({"started_from": objective, "start": first.found_by})
@@ -171,12 +190,12 @@ def run_lns(
                 told = time.monotonic()
                 say(statistics(loop))
 
-        swap = one_swap(model, slicer.by_row, slicer.by_column) if Word.ONE_SWAP in options.neighbourhoods else None
+        swap = one_swap(model, cut.by_row, cut.by_column) if Word.ONE_SWAP in options.neighbourhoods else None
         loop = LnsLoop(
             model=model,
-            slicer=slicer,
+            slicer=cut,
             solver=make_solver(options.sub_mip_engine.value),
-            arms=_arms(model, slicer, guide, options, say),
+            arms=_arms(model, cut, guide, options, say),
             swap=swap,
             pool=guide.pool,
             setup_s=guide.take_setup_s,

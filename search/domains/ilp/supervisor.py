@@ -15,8 +15,10 @@ from cost_models.weights import digest
 from search.domains.ilp.board import Place
 from search.domains.ilp.checker import Checker
 from search.domains.ilp.problem import IlpProblem
-from search.domains.ilp.processes import CL_LNS, lns_applies, run_engine, run_lns
+from search.domains.ilp.processes import CL_LNS, construct_at_once, lns_applies, run_engine, run_lns
+from search.lns.root import RootPlace, solve_root
 from search.lns.structure import structure
+from search.lns.sub_mip import Slicer
 from search.native import Message, NativeCrash, NativeError, NativeProcess
 from search.stop import AnyOf, StoppingCriterion
 from search.trace import relative_gap
@@ -25,7 +27,9 @@ from solvers.types import Floats, MilpModel
 from trimtab.results import Incumbent, Limit, Reason, Termination
 
 _POLL_S = 0.02
+_EARLY_S, _EARLY_POLL_S = 2.0, 0.004  # the first solutions weigh most
 _VERIFY_SHARE = 0.02  # of the budget, kept for checking and writing the answer
+_LEAST_ROOT_S, _ROOT_SHARE = 5.0, 0.2
 _PROOF_GAP = 1e-6  # relative; the engine is asked for a little less than its default, so that "optimal" means it
 
 
@@ -60,7 +64,7 @@ def supervise(
     reserve_s = min(2.0, _VERIFY_SHARE * budget_s) if math.isfinite(budget_s) else 0.0
     deadline = time.monotonic() + max(0.05, budget_s - reserve_s)
     state = _State()
-    engine_place, lns_place = Place(model.n), Place(model.n)
+    engine_place, lns_place, root_place = Place(model.n), Place(model.n), RootPlace(model)
     why_not = lns_applies(model, spec.lns)
     processes: dict[str, NativeProcess] = {}
     try:
@@ -79,6 +83,12 @@ def supervise(
             ),
         )
         if why_not is None:
+            slicer = Slicer(model)
+            constructed = None if problem.warm_start is not None else construct_at_once(model, slicer)
+            if constructed is not None:
+                lns_place.put(model.objective(constructed), constructed)
+                if _look(state, lns_place, "start:construction"):
+                    on_incumbent(_point(model, state))
             processes["lns"] = NativeProcess(
                 "large neighbourhood search",
                 run_lns(
@@ -88,8 +98,15 @@ def supervise(
                     theirs=engine_place,
                     deadline=deadline,
                     seed=int(seeds[1]),
+                    slicer=slicer,
+                    root=root_place,
                     warm_start=problem.warm_start,
+                    constructed=constructed,
                 ),
+            )
+            # Three busy processes on two processors for a second or so: the search goes on meanwhile.
+            processes["root"] = NativeProcess(
+                "the root LP", solve_root(model, root_place, seconds=_root_s(deadline - time.monotonic()))
             )
         else:
             state.notes.append(f"large neighbourhood search stays out: {why_not}")
@@ -99,6 +116,7 @@ def supervise(
             processes,
             engine_place,
             lns_place,
+            root_place,
             stop,
             deadline,
             on_incumbent,
@@ -111,12 +129,18 @@ def supervise(
     return _outcome(model, state, stop, spec.engine.value, why_not is None)
 
 
+def _root_s(left_s: float) -> float:
+    """Seconds the root LP may take beside the search."""
+    return min(max(_LEAST_ROOT_S, _ROOT_SHARE * left_s), left_s)
+
+
 def _watch(
     model: MilpModel,
     state: _State,
     processes: dict[str, NativeProcess],
     engine_place: Place,
     lns_place: Place,
+    root_place: RootPlace,
     stop: StoppingCriterion,
     deadline: float,
     on_incumbent: OnIncumbent,
@@ -124,6 +148,7 @@ def _watch(
     checker: Checker,
 ) -> None:
     point: Incumbent | None = None
+    began = time.monotonic()
     while True:
         alive = {name: process.alive for name, process in processes.items()}
         for name, process in processes.items():
@@ -132,8 +157,9 @@ def _watch(
         # The search's place first: what the engine has from there must not be credited to the engine.
         changed = _look(state, lns_place, state.lns_source)
         changed = _look(state, engine_place, engine) or changed
-        if engine_place.bound > state.bound:
-            state.bound, changed = engine_place.bound, True
+        bound = max(engine_place.bound, root_place.bound)
+        if bound > state.bound:
+            state.bound, changed = bound, True
         if changed:
             point = _point(model, state)
             on_incumbent(point)
@@ -150,12 +176,15 @@ def _watch(
         if not alive.get("lns", True) and not state.lns_ended:
             state.lns_ended = True
             _note_death(state, processes["lns"])
-        if not any(alive.values()):
+        if not alive.get("root", True):
+            root_place.give_up()  # it may have crashed
+        if not (alive["engine"] or alive.get("lns", False)):
             return
         if time.monotonic() >= deadline:
             # Time for the check is kept back; the criterion itself will say TIME a moment later.
             return
-        select.select([p for name, p in processes.items() if alive[name]], [], [], _POLL_S)
+        poll_s = _POLL_S if time.monotonic() - began > _EARLY_S else _EARLY_POLL_S
+        select.select([p for name, p in processes.items() if alive[name]], [], [], poll_s)
 
 
 _PROOFS = ("optimal", "infeasible", "unbounded", "infeasible_or_unbounded")

@@ -251,7 +251,7 @@ def test_a_crashed_engine_does_not_lose_the_search(tmp_path: Path, monkeypatch: 
     assert result.termination.reason is Reason.FEASIBLE
     assert result.verification.status is VerificationStatus.VALID
     assert any("SIGSEGV" in note for note in result.summary["notes"])
-    assert result.bound is None, "nobody is left to prove one"
+    assert result.bound is None or result.bound <= result.objective, "the root LP's is all that is left"
 
 
 def test_a_crashed_search_is_told_though_the_engine_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
