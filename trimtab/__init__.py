@@ -24,6 +24,7 @@ _EXPORTS = {
     "Job": "trimtab.client",
     "ArtifactRef": "trimtab.specs.common",
     "Budget": "trimtab.specs.common",
+    "CompileSpec": "trimtab.specs.compile",
     "IlpSpec": "trimtab.specs.ilp",
     "ProbeSpec": "trimtab.specs.probe",
     "Event": "trimtab.results",
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         Verification,
     )
     from trimtab.specs.common import ArtifactRef, Budget
+    from trimtab.specs.compile import CompileSpec
     from trimtab.specs.ilp import IlpSpec
     from trimtab.specs.probe import ProbeSpec
 

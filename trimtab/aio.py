@@ -79,12 +79,21 @@ class AsyncClient:
         return AsyncJob(self, _core.parse(JobView, await self._send(sent)))
 
     async def submit_file(
-        self, path: str | os.PathLike[str], *, warm_start: str | os.PathLike[str] | None = None, **options: Any
+        self,
+        path: str | os.PathLike[str],
+        *,
+        kind: str | None = None,
+        warm_start: str | os.PathLike[str] | None = None,
+        fields: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> AsyncJob:
-        """Submit an .mps or .lp file, plain or .gz, as a job of kind `ilp`; `warm_start` is a .sol or .mst to begin from."""
-        from trimtab.specs.ilp import IlpSpec
+        """Submit a file; its name tells the kind (.mps, .lp: `ilp`; .c, .cpp, .ll, .bc, archives: `compile`; .csv: `sharding`).
 
-        return await self.submit(IlpSpec.from_file(path, warm_start=warm_start), **options)
+        `fields` are further fields of the spec, as JSON has them; `warm_start` is a .sol or .mst for a model to begin from.
+        """
+        from trimtab.specs.by_file import spec_of_file
+
+        return await self.submit(spec_of_file(path, kind=kind, warm_start=warm_start, fields=fields), **options)
 
     async def submit_batch(
         self, specs: Iterable[Submission], *, idempotency_key: str | None = None, **options: Any

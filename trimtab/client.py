@@ -81,12 +81,21 @@ class Client:
         return Job(self, _core.parse(JobView, self._send(sent)))
 
     def submit_file(
-        self, path: str | os.PathLike[str], *, warm_start: str | os.PathLike[str] | None = None, **options: Any
+        self,
+        path: str | os.PathLike[str],
+        *,
+        kind: str | None = None,
+        warm_start: str | os.PathLike[str] | None = None,
+        fields: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> Job:
-        """Submit an .mps or .lp file, plain or .gz, as a job of kind `ilp`; `warm_start` is a .sol or .mst to begin from."""
-        from trimtab.specs.ilp import IlpSpec
+        """Submit a file; its name tells the kind (.mps, .lp: `ilp`; .c, .cpp, .ll, .bc, archives: `compile`; .csv: `sharding`).
 
-        return self.submit(IlpSpec.from_file(path, warm_start=warm_start), **options)
+        `fields` are further fields of the spec, as JSON has them; `warm_start` is a .sol or .mst for a model to begin from.
+        """
+        from trimtab.specs.by_file import spec_of_file
+
+        return self.submit(spec_of_file(path, kind=kind, warm_start=warm_start, fields=fields), **options)
 
     def submit_batch(
         self, specs: Iterable[Submission], *, idempotency_key: str | None = None, **options: Any

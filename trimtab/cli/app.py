@@ -35,6 +35,7 @@ from trimtab.errors import (
     WaitTimeout,
 )
 from trimtab.results import JobState, JobView
+from trimtab.specs.by_file import set_field
 from trimtab.specs.common import JobRequest
 
 app = typer.Typer(name="trimtab", no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
@@ -135,13 +136,19 @@ def serve(context: typer.Context) -> None:
 
 @app.command()
 def submit(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A model, or a spec or request as JSON.")],
-    kind: Annotated[str | None, typer.Option(help="Kind of a JSON spec.")] = None,
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="A model or source, or a spec or request as JSON.")
+    ],
+    kind: Annotated[str | None, typer.Option(help="Kind, where the file's name does not tell it.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.001, help="Budget.")] = None,
+    evaluations: Annotated[int | None, typer.Option(min=1, help="Budget; what one is, each kind says.")] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, repeatable.")] = None,
     warm_start: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A .sol or .mst to begin from (model files).")
+    ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="FIELD=VALUE of the spec, repeatable, e.g. objective=code_bytes.")
     ] = None,
     watch: Annotated[bool, typer.Option("--watch")] = False,
     wait: Annotated[bool, typer.Option("--wait")] = False,
@@ -149,21 +156,36 @@ def submit(
     report: Annotated[bool, typer.Option("--report", help="Print the report at the end.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a model or a JSON spec."""
+    """Submit a model, a source, or a JSON spec."""
     if any("=" not in text for text in label or ()):
         raise typer.BadParameter("a label wants KEY=VALUE")
     labels = dict(text.split("=", 1) for text in label or ())
+    fields: dict[str, Any] = {}
+    for text in setting or ():
+        set_field(fields, text)
     with Client() as client:
         if file.suffix == ".json":
-            if warm_start is not None:
-                raise typer.BadParameter("--warm-start goes with a model file; a JSON spec names its own files")
+            if warm_start is not None or fields:
+                raise typer.BadParameter(
+                    "--warm-start and --set go with a file of a model or source; a JSON spec says it all"
+                )
             body = json.loads(file.read_text())
             request = body if "spec" in body else {"spec": body}
-            job = _submit_request(client, request, kind=kind, seconds=seconds, seed=seed, labels=labels)
+            job = _submit_request(
+                client, request, kind=kind, seconds=seconds, evaluations=evaluations, seed=seed, labels=labels
+            )
         else:
             with bars.transfer(f"upload {file.name}", quiet=as_json) as progress:
                 job = client.submit_file(
-                    file, warm_start=warm_start, seconds=seconds, seed=seed or 0, labels=labels, progress=progress
+                    file,
+                    kind=kind,
+                    warm_start=warm_start,
+                    fields=fields,
+                    seconds=seconds,
+                    evaluations=evaluations,
+                    seed=seed or 0,
+                    labels=labels,
+                    progress=progress,
                 )
         _say(f"submitted {job.id}")
         if watch:
