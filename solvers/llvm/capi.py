@@ -1,0 +1,157 @@
+"""The part of LLVM's C API that is used, with its types. Loaded in the engine's server process only.
+
+Source: llvm-c/Core.h, IRReader.h, BitWriter.h, Analysis.h, TargetMachine.h, Transforms/PassBuilder.h of LLVM 22.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, c_char_p, c_int, c_size_t, c_uint, c_uint64, c_void_p
+from typing import Any
+
+_P = c_void_p
+_TEXT = c_char_p
+_OUT = POINTER(c_void_p)
+_OUT_SIZE = POINTER(c_size_t)
+
+# name → (result, arguments). A `char *` that must be freed is declared c_void_p: ctypes would lose the address.
+SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "LLVMGetVersion": (None, (POINTER(c_uint), POINTER(c_uint), POINTER(c_uint))),
+    "LLVMDisposeMessage": (None, (_P,)),
+    "LLVMContextCreate": (_P, ()),
+    "LLVMContextSetDiscardValueNames": (None, (_P, c_int)),
+    "LLVMContextDispose": (None, (_P,)),
+    "LLVMCreateMemoryBufferWithMemoryRangeCopy": (_P, (_TEXT, c_size_t, _TEXT)),
+    "LLVMGetBufferStart": (_P, (_P,)),
+    "LLVMGetBufferSize": (c_size_t, (_P,)),
+    "LLVMDisposeMemoryBuffer": (None, (_P,)),
+    "LLVMParseIRInContext": (c_int, (_P, _P, _OUT, _OUT)),
+    "LLVMVerifyModule": (c_int, (_P, c_int, _OUT)),
+    "LLVMVerifyFunction": (c_int, (_P, c_int)),
+    "LLVMWriteBitcodeToMemoryBuffer": (_P, (_P,)),
+    "LLVMPrintModuleToString": (_P, (_P,)),
+    "LLVMCloneModule": (_P, (_P,)),
+    "LLVMDisposeModule": (None, (_P,)),
+    "LLVMGetTarget": (_TEXT, (_P,)),
+    "LLVMSetTarget": (None, (_P, _TEXT)),
+    "LLVMGetDataLayoutStr": (_TEXT, (_P,)),
+    "LLVMSetDataLayout": (None, (_P, _TEXT)),
+    "LLVMNormalizeTargetTriple": (_P, (_TEXT,)),
+    "LLVMGetTargetFromTriple": (c_int, (_TEXT, _OUT, _OUT)),
+    "LLVMCreateTargetMachine": (_P, (_P, _TEXT, _TEXT, _TEXT, c_int, c_int, c_int)),
+    "LLVMDisposeTargetMachine": (None, (_P,)),
+    "LLVMCreateTargetDataLayout": (_P, (_P,)),
+    "LLVMCopyStringRepOfTargetData": (_P, (_P,)),
+    "LLVMDisposeTargetData": (None, (_P,)),
+    "LLVMTargetMachineEmitToMemoryBuffer": (c_int, (_P, _P, c_int, _OUT, _OUT)),
+    "LLVMCreatePassBuilderOptions": (_P, ()),
+    "LLVMDisposePassBuilderOptions": (None, (_P,)),
+    "LLVMRunPasses": (_P, (_P, _TEXT, _P, _P)),
+    "LLVMRunPassesOnFunction": (_P, (_P, _TEXT, _P, _P)),
+    "LLVMGetErrorMessage": (_P, (_P,)),
+    "LLVMDisposeErrorMessage": (None, (_P,)),
+    "LLVMGetModuleInlineAsm": (_P, (_P, _OUT_SIZE)),
+    "LLVMGetNamedFunction": (_P, (_P, _TEXT)),
+    "LLVMGetNamedGlobal": (_P, (_P, _TEXT)),
+    "LLVMGetFirstFunction": (_P, (_P,)),
+    "LLVMGetNextFunction": (_P, (_P,)),
+    "LLVMGetFirstGlobal": (_P, (_P,)),
+    "LLVMGetNextGlobal": (_P, (_P,)),
+    "LLVMGetFirstGlobalAlias": (_P, (_P,)),
+    "LLVMGetNextGlobalAlias": (_P, (_P,)),
+    "LLVMGetFirstGlobalIFunc": (_P, (_P,)),
+    "LLVMGetNextGlobalIFunc": (_P, (_P,)),
+    "LLVMGetValueName2": (_P, (_P, _OUT_SIZE)),
+    "LLVMIsDeclaration": (c_int, (_P,)),
+    "LLVMGetLinkage": (c_int, (_P,)),
+    "LLVMGetVisibility": (c_int, (_P,)),
+    "LLVMGetFirstBasicBlock": (_P, (_P,)),
+    "LLVMGetNextBasicBlock": (_P, (_P,)),
+    "LLVMGetFirstInstruction": (_P, (_P,)),
+    "LLVMGetNextInstruction": (_P, (_P,)),
+    "LLVMGetInstructionOpcode": (c_int, (_P,)),
+    "LLVMGetCalledValue": (_P, (_P,)),
+    "LLVMIsAInlineAsm": (_P, (_P,)),
+    "LLVMGetEnumAttributeKindForName": (c_uint, (_TEXT, c_size_t)),
+    "LLVMCreateEnumAttribute": (_P, (_P, c_uint, c_uint64)),
+    "LLVMAddAttributeAtIndex": (None, (_P, c_uint, _P)),
+    "LLVMRemoveEnumAttributeAtIndex": (None, (_P, c_uint, c_uint)),
+}
+# The C API has no count; these C++ members take the object alone, so the C calling convention reaches them.
+_MODULE_COUNT = "_ZNK4llvm6Module19getInstructionCountEv"
+_FUNCTION_COUNT = "_ZNK4llvm8Function19getInstructionCountEv"
+
+_TARGETS = (
+    *("X86", "AArch64", "ARM", "RISCV", "AVR", "MSP430", "Mips", "PowerPC", "Sparc", "SystemZ", "LoongArch", "M68k"),
+    *("Xtensa", "Hexagon", "Lanai", "BPF", "VE", "ARC", "CSKY", "XCore"),
+)
+_PARTS = ("TargetInfo", "Target", "TargetMC", "AsmParser", "AsmPrinter")
+
+
+class CApi:
+    """libLLVM with typed functions. `lib` is the CDLL: other modules may add signatures of their own."""
+
+    def __init__(self, library: str) -> None:
+        # RTLD_LOCAL: another libLLVM that something else loaded must not share symbols with this one.
+        self.lib = ctypes.CDLL(library, mode=ctypes.RTLD_LOCAL)
+        for name, (result, arguments) in SIGNATURES.items():
+            function = getattr(self.lib, name)
+            function.restype, function.argtypes = result, arguments
+        self.count_module = self._counter(_MODULE_COUNT)
+        self.count_function = self._counter(_FUNCTION_COUNT)
+        for target in _TARGETS:
+            for part in _PARTS:  # a build holds the targets it was configured with; some have no AsmParser
+                start = getattr(self.lib, f"LLVMInitialize{target}{part}", None)
+                if start is not None:
+                    start()
+
+    def _counter(self, name: str) -> Any:
+        function = getattr(self.lib, name, None)
+        if function is not None:
+            function.restype, function.argtypes = c_uint, (_P,)
+        return function
+
+    @property
+    def version(self) -> str:
+        """Like "22.1.8"."""
+        parts = [c_uint() for _ in range(3)]
+        self.lib.LLVMGetVersion(*(ctypes.byref(part) for part in parts))
+        return ".".join(str(part.value) for part in parts)
+
+    def message(self, address: int | None) -> str:
+        """Text of a message that LLVM made; frees it."""
+        if not address:
+            return ""
+        text = ctypes.string_at(address).decode("utf-8", "replace")
+        self.lib.LLVMDisposeMessage(address)
+        return text
+
+    def error(self, reference: int | None) -> str | None:
+        """Text of an LLVMErrorRef; None when there was no error."""
+        if not reference:
+            return None
+        address = self.lib.LLVMGetErrorMessage(reference)
+        text = ctypes.string_at(address).decode("utf-8", "replace")
+        self.lib.LLVMDisposeErrorMessage(address)
+        return text
+
+    def buffer(self, reference: int) -> bytes:
+        """Content of a memory buffer; frees it."""
+        data = ctypes.string_at(self.lib.LLVMGetBufferStart(reference), self.lib.LLVMGetBufferSize(reference))
+        self.lib.LLVMDisposeMemoryBuffer(reference)
+        return data
+
+    def name(self, value: int) -> str:
+        """Name of a global value."""
+        length = c_size_t()
+        address = self.lib.LLVMGetValueName2(value, ctypes.byref(length))
+        return ctypes.string_at(address, length.value).decode("utf-8", "backslashreplace") if address else ""
+
+    def each(self, owner: int, kind: str) -> list[int]:
+        """Addresses of all children of a kind: Function, Global, GlobalAlias, GlobalIFunc, BasicBlock, Instruction."""
+        following, found = getattr(self.lib, f"LLVMGetNext{kind}"), []
+        item = getattr(self.lib, f"LLVMGetFirst{kind}")(owner)
+        while item:
+            found.append(item)
+            item = following(item)
+        return found

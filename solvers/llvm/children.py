@@ -1,0 +1,195 @@
+"""Candidates in forked children of the server: each with limits of its own, ended at its deadline, its last words kept."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import resource
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from solvers.llvm.module import die_with_parent
+
+SAID_BYTES = 1 << 20  # of stderr, per process
+_ANSWER_BYTES = 256 << 20
+_DETAIL = 2000
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|bad_alloc|Cannot allocate memory|MemoryError|allocation failed", re.IGNORECASE
+)
+_MEMORY_EXIT, _ERROR_EXIT = 71, 70
+
+# A job gets `tell` to answer with, once or more often (each answer is one line of JSON), and may write files.
+Job = Callable[[Callable[[dict[str, Any]], None]], None]
+
+
+class Child:
+    """One forked child at work. `answers` fills while it runs; `ended` says how it ended."""
+
+    def __init__(self, job: Job, *, seconds: float, memory_bytes: int, close: tuple[int, ...] = ()) -> None:
+        self.started = time.monotonic()
+        self.deadline = self.started + seconds
+        self.ended_at = self.started
+        self.answers: list[dict[str, Any]] = []
+        self._rest, self._timed_out, self._status = b"", False, 0
+        self._said = os.memfd_create("stderr")
+        self.pipe, write = os.pipe()
+        parent = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _live(job, write, self._said, parent, seconds, memory_bytes, (self.pipe, *close))
+        os.close(write)
+
+    def read(self) -> bool:
+        """Takes what the child wrote; True when it has ended (its end of the pipe is closed)."""
+        data = os.read(self.pipe, 1 << 20)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                self.answers.append(json.loads(line))
+        if not data or len(self._rest) > _ANSWER_BYTES:
+            self._reap(kill=bool(data))
+            return True
+        return False
+
+    def kill(self, *, timed_out: bool = False) -> None:
+        """Ends it at once and waits for its end."""
+        self._timed_out = timed_out
+        self._reap(kill=True)
+
+    def _reap(self, *, kill: bool) -> None:
+        if kill:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        self._status = os.waitpid(self.pid, 0)[1]
+        self.ended_at = time.monotonic()
+        os.close(self.pipe)
+
+    def ended(self) -> tuple[str, str]:
+        """(outcome, detail): outcome is ok, timeout, memory or crashed. To be asked once, after the end."""
+        said = os.pread(self._said, SAID_BYTES, 0).decode("utf-8", "replace")
+        os.close(self._said)
+        code = os.waitstatus_to_exitcode(self._status)
+        seconds = self.ended_at - self.started
+        if self._timed_out or code == -signal.SIGXCPU:
+            return "timeout", f"ended after {seconds:.1f} s"
+        if code == 0:
+            return "ok", ""
+        words = last_words(said)
+        if code == _MEMORY_EXIT or _OUT_OF_MEMORY.search(said):
+            return "memory", words or "memory limit reached"
+        if code == -signal.SIGKILL:  # not by us: the kernel's, when memory is short
+            return "memory", "killed by the system, most likely for want of memory"
+        how = signal.Signals(-code).name if code < 0 else f"exit {code}"
+        return "crashed", f"{how}: {words}"[:_DETAIL] if words else how
+
+
+def last_words(said: str) -> str:
+    """The lines of a crash that say what happened: an assertion or a fatal error where there is one, else the end."""
+    lines = [
+        line for line in said.splitlines() if line.strip() and not line.startswith(("PLEASE submit", "Stack dump"))
+    ]
+    telling = [line for line in lines if "Assertion `" in line or "LLVM ERROR" in line or "UNREACHABLE" in line]
+    return "\n".join(telling or lines[-8:])[-_DETAIL:]
+
+
+def run_all(
+    jobs: Iterator[tuple[int, Job]],
+    *,
+    side_by_side: int,
+    seconds: float,
+    memory_bytes: int,
+    stop: int,
+) -> Iterator[tuple[int, Child]]:
+    """Runs jobs, `side_by_side` at a time; yields each with its number when it has ended.
+
+    Ends early, with all children killed, when file `stop` (the client's pipe) has something to read.
+    """
+    running: dict[int, tuple[int, Child]] = {}
+    poll = select.poll()
+    poll.register(stop, select.POLLIN)
+    more = True
+    try:
+        while True:
+            while more and len(running) < side_by_side:
+                following = next(jobs, None)
+                if following is None:
+                    more = False
+                    break
+                child = Child(following[1], seconds=seconds, memory_bytes=memory_bytes, close=(0, stop))
+                running[child.pipe] = (following[0], child)
+                poll.register(child.pipe, select.POLLIN)
+            if not running:
+                return
+            left = min(child.deadline for _, child in running.values()) - time.monotonic()
+            events = poll.poll(max(0.0, left) * 1000)
+            if any(file == stop for file, _ in events):
+                return
+            now = time.monotonic()
+            ready = {file for file, _ in events}
+            for file, (number, child) in list(running.items()):
+                late = now >= child.deadline
+                if late or file in ready:
+                    poll.unregister(file)
+                    if late:
+                        child.kill(timed_out=True)
+                    elif not child.read():
+                        poll.register(file, select.POLLIN)
+                        continue
+                    del running[file]
+                    yield number, child
+    finally:
+        for _, child in running.values():
+            child.kill()
+            child.ended()
+
+
+def _live(
+    job: Job, write: int, said: int, parent: int, seconds: float, memory_bytes: int, close: tuple[int, ...]
+) -> None:
+    """The child's life; never returns."""
+    code = _ERROR_EXIT
+    try:
+        die_with_parent(parent, signal.SIGKILL)
+        for file in close:
+            with contextlib.suppress(OSError):
+                os.close(file)
+        os.dup2(said, 2)
+        os.dup2(said, 1)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 2, int(seconds) + 3))
+        limit_memory(memory_bytes)
+
+        def tell(answer: dict[str, Any]) -> None:
+            line = json.dumps(answer).encode() + b"\n"
+            while line:
+                line = line[os.write(write, line) :]
+
+        job(tell)
+        code = 0
+    except MemoryError:
+        code = _MEMORY_EXIT
+    except BaseException as error:  # whatever it was, the parent hears of it and the child ends
+        os.write(2, f"{type(error).__name__}: {error}"[:_DETAIL].encode("utf-8", "replace"))
+    finally:
+        os._exit(code)
+
+
+def limit_memory(more_bytes: int) -> None:
+    """Lets this process take so much address space beyond what it has now."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        pages = int(file.read().split()[0])
+    limit = pages * resource.getpagesize() + more_bytes
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def limit_files(byte_count: int) -> None:
+    """Lets this process write files of so many bytes; beyond, writes fail."""
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    wanted = byte_count if hard == resource.RLIM_INFINITY else min(byte_count, hard)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (wanted, hard))

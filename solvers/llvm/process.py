@@ -1,0 +1,131 @@
+"""The client's side of the server process: start, talk, end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from solvers.llvm.children import last_words
+from solvers.llvm.types import EngineDied
+
+_POLL_S = 0.02
+_ROOT = str(Path(__file__).resolve().parents[2])
+# -I and -S: neither the user's environment nor site packages; that also halves the start.
+_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from solvers.llvm.server import main; main()"
+
+
+class ServerProcess:
+    """One running server with a private folder for its files."""
+
+    def __init__(self, workdir: Path | None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="llvm-", dir=workdir))  # mode 0700
+        command = [sys.executable, "-I", "-S", *(["-B"] if sys.dont_write_bytecode else []), "-c", _START]
+        try:
+            self._process = subprocess.Popen(
+                [*command, _ROOT, str(os.getpid()), str(self.folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=(self.folder / "stderr").open("wb"),
+                start_new_session=True,
+                env={"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", "")},
+            )
+        except OSError:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
+        self._rest = b""
+        self._lines: list[bytes] = []
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server; it leads a session and a group of its own."""
+        return self._process.pid
+
+    def ask(
+        self, request: dict[str, Any], *, seconds: float, stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[dict[str, Any]]:
+        """Sends a request; yields its replies, the last one with "done" or "error".
+
+        When `stopped()` turns true, the server is told to stop and the replies end sooner.
+        Raises EngineDied when the server ends or says nothing more for `seconds`.
+        """
+        self._send(json.dumps(request).encode() + b"\n")
+        deadline, told = time.monotonic() + seconds, False
+        while True:
+            line = self._receive()
+            if line is not None:
+                reply = json.loads(line)
+                yield reply
+                if "done" in reply or "error" in reply:
+                    return
+                deadline = time.monotonic() + seconds
+            elif time.monotonic() > deadline:
+                raise EngineDied(f"the engine did not answer for {seconds:.0f} s")
+            if not told and stopped():
+                self._send(b'{"op": "stop"}\n')
+                told = True
+
+    def _send(self, data: bytes) -> None:
+        try:
+            while data:
+                data = data[os.write(self._in, data) :]
+        except (BrokenPipeError, OSError, ValueError) as error:
+            raise EngineDied(self.last_words()) from error
+
+    def _receive(self) -> bytes | None:
+        """A line, or None when there is none after a short wait."""
+        if self._lines:
+            return self._lines.pop(0)
+        try:
+            ready = select.select([self._out], [], [], _POLL_S)[0]
+            data = os.read(self._out, 1 << 20) if ready else None
+        except (OSError, ValueError) as error:  # closed by `kill` in another thread
+            raise EngineDied("the engine was closed") from error
+        if data is None:
+            return None
+        if not data:
+            raise EngineDied(self.last_words())
+        *self._lines, self._rest = (self._rest + data).split(b"\n")
+        return self._lines.pop(0) if self._lines else None
+
+    def last_words(self) -> str:
+        """How the server ended and what it said."""
+        code = self._process.poll()
+        if code is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(timeout=1)
+        with contextlib.suppress(OSError):
+            with (self.folder / "stderr").open("rb") as file:
+                said = last_words(file.read(1 << 20).decode("utf-8", "replace"))
+            how = signal.Signals(-code).name if code is not None and code < 0 else f"exit {code}"
+            return f"{how}: {said}" if said else how
+        return "the engine's process is gone"
+
+    def signal_end(self) -> None:
+        """Ends the server and all its children at once; may be called from any thread."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Ends the server, waits for it and removes its folder."""
+        if self._process.poll() is None:
+            self.signal_end()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                if pipe:
+                    pipe.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
