@@ -20,11 +20,25 @@ _CALLS = frozenset({5, 45, 67})  # LLVMInvoke, LLVMCall, LLVMCallBr
 _FUNCTION_INDEX = 0xFFFFFFFF  # LLVMAttributeFunctionIndex
 _RETURN_STATUS, _OBJECT_FILE = 2, 1
 _DEFAULT_LEVEL, _STATIC, _PIC, _DEFAULT_CODE_MODEL = 2, 1, 2, 0  # clang -Oz generates code at the default level
+_TRIPLE = re.compile(r"[A-Za-z0-9_.]+(?:-[A-Za-z0-9_.]*){0,4}")
 _CPU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _FEATURES = re.compile(r"(?:[+-][A-Za-z0-9][A-Za-z0-9._-]*(?:,(?!$)|$))*")
 _NOT_ELF = re.compile(
     r"darwin|macos|ios|tvos|watchos|xros|driverkit|windows|win32|cygwin|mingw|uefi|wasm|aix|zos|spirv|dxil|nvptx"
 )
+
+
+# A path in a pass's parameters, or a pass that writes pictures of the program and shows them.
+_ODD_TEXT = re.compile(r"[^\w<>()=,;.:@+\-*\s]|(?<![\w<-])(?:view|dot)-[\w-]+")
+_LONGEST_PIPELINE = 1 << 20
+
+
+def unfit(pipeline: str) -> str | None:
+    """What keeps a text from being run as a pipeline, before LLVM sees it."""
+    if len(pipeline) > _LONGEST_PIPELINE:
+        return f"the pipeline has {len(pipeline):,} characters; at most {_LONGEST_PIPELINE:,} are taken"
+    found = _ODD_TEXT.search(pipeline)
+    return f"{found.group()!r} at character {found.start()} does not belong in a pipeline" if found else None
 
 
 class Refused(Exception):
@@ -40,6 +54,8 @@ class Session:
 
     def __init__(self, api: CApi, *, triple: str, cpu: str, features: str, pic: bool) -> None:
         self.api, self.triple, self.cpu, self.features, self.pic = api, triple, cpu, features, pic
+        if not _TRIPLE.fullmatch(triple):
+            raise Refused("target", f"target triple {triple!r} came; wanted one such as x86_64-unknown-linux-gnu")
         if not _CPU.fullmatch(cpu):
             raise Refused("target", f"CPU {cpu!r} came; wanted a name such as x86-64 or cortex-m4")
         if not _FEATURES.fullmatch(features):  # LLVM ends the process on one without a sign
@@ -59,8 +75,9 @@ class Session:
                 _DEFAULT_LEVEL, _PIC if pic else _STATIC, _DEFAULT_CODE_MODEL,
             )  # fmt: skip
         if said or not self.machine:  # LLVM goes on with another processor and only says so
-            text = said.decode("utf-8", "replace").strip() or "LLVM makes no code for it"
-            raise Refused("target", f"target {triple!r}, CPU {cpu!r}, features {features!r}: {text[:1000]}")
+            lines = dict.fromkeys(said.decode("utf-8", "replace").strip().splitlines() or ["LLVM makes no code for it"])
+            text = "; ".join(lines)
+            raise Refused("target", f"target {triple!r}, CPU {cpu!r}, features {features!r}: {text[:400]}")
         layout = api.lib.LLVMCreateTargetDataLayout(self.machine)
         self.layout = api.message(api.lib.LLVMCopyStringRepOfTargetData(layout))
         api.lib.LLVMDisposeTargetData(layout)
@@ -142,8 +159,10 @@ class Module:
         return (text or said.decode("utf-8", "replace").strip() or "refused without a reason") if failed else None
 
     def run(self, pipeline: str) -> str | None:
-        """Runs a module pipeline; the text of LLVM's error when it does not know it (the module is then unchanged)."""
+        """Runs a module pipeline; the text of the error when it is not one (the module is then unchanged)."""
         lib = self.api.lib
+        if problem := unfit(pipeline):
+            return problem
         return self.api.error(
             lib.LLVMRunPasses(self.ref, pipeline.encode(), self.session.machine, self.session.options)
         )
@@ -153,6 +172,8 @@ class Module:
         lib, function = self.api.lib, self.function(name)
         if function is None:
             raise KeyError(name)
+        if problem := unfit(pipeline):
+            return problem
         session = self.session
         return self.api.error(
             lib.LLVMRunPassesOnFunction(function, pipeline.encode(), session.machine, session.options)

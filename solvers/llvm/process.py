@@ -22,6 +22,7 @@ from solvers.llvm.types import EngineDied
 _POLL_S = 0.02
 _ROOT = str(Path(__file__).resolve().parents[2])
 # -I and -S: neither the user's environment nor site packages; that also halves the start.
+_PASSED_ON = ("PATH", "HOME", "XDG_CACHE_HOME", "TRIMTAB_CACHE", "LD_LIBRARY_PATH", "TMPDIR")
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from solvers.llvm.server import main; main()"
 
 
@@ -32,14 +33,16 @@ class ServerProcess:
         self.folder = Path(tempfile.mkdtemp(prefix="llvm-", dir=workdir))  # mode 0700
         command = [sys.executable, "-I", "-S", *(["-B"] if sys.dont_write_bytecode else []), "-c", _START]
         try:
-            self._process = subprocess.Popen(
-                [*command, _ROOT, str(os.getpid()), str(self.folder)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=(self.folder / "stderr").open("wb"),
-                start_new_session=True,
-                env={"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", "")},
-            )
+            with (self.folder / "stderr").open("wb") as said:
+                self._process = subprocess.Popen(
+                    [*command, _ROOT, str(os.getpid()), str(self.folder)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=said,
+                    start_new_session=True,
+                    cwd=self.folder,  # some passes write files where they are
+                    env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"LC_ALL": "C.UTF-8"},
+                )
         except OSError:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
@@ -62,21 +65,25 @@ class ServerProcess:
         When `stopped()` turns true, the server is told to stop and the replies end sooner.
         Raises EngineDied when the server ends or says nothing more for `seconds`.
         """
-        self._send(json.dumps(request).encode() + b"\n")
-        deadline, told = time.monotonic() + seconds, False
-        while True:
-            line = self._receive()
-            if line is not None:
-                reply = json.loads(line)
-                yield reply
-                if "done" in reply or "error" in reply:
-                    return
-                deadline = time.monotonic() + seconds
-            elif time.monotonic() > deadline:
-                raise EngineDied(f"the engine did not answer for {seconds:.0f} s")
-            if not told and stopped():
-                self._send(b'{"op": "stop"}\n')
-                told = True
+        finished = False
+        try:
+            self._send(json.dumps(request).encode() + b"\n")
+            deadline, told = time.monotonic() + seconds, False
+            while not finished:
+                line = self._receive()
+                if line is not None:
+                    reply = json.loads(line)
+                    finished = "done" in reply or "error" in reply
+                    yield reply
+                    deadline = time.monotonic() + seconds
+                elif time.monotonic() > deadline:
+                    raise EngineDied(f"the engine did not answer for {seconds:.0f} s")
+                if not finished and not told and stopped():
+                    self._send(b'{"op": "stop"}\n')
+                    told = True
+        finally:
+            if not finished:  # replies nobody took would be read as those of the next request
+                self.signal_end()
 
     def _send(self, data: bytes) -> None:
         try:

@@ -93,6 +93,7 @@ class Server:
         passes, sizes = request["passes"], bool(request["sizes"])
 
         def job(tell: Tell) -> None:
+            limit_files(_FILE_BYTES if sizes else SAID_BYTES)
             module = self.module
             tell({"n": _loadable(module, self) if sizes else module.count()})
             for text in passes:
@@ -118,15 +119,23 @@ class Server:
 
     def features(self, request: Request) -> dict[str, Any]:
         """Feature vectors of the module."""
-        from solvers.llvm.features import features_of
+        from solvers.llvm.features import features_of  # here and not in the child: the next child has it then
 
-        return self._one(lambda tell: tell(features_of(self.module)), lambda answers: {"value": answers[-1]})
+        def job(tell: Tell) -> None:
+            limit_files(_FILE_BYTES)  # the walker may be built now
+            tell(features_of(self.module))
+
+        return self._one(job, lambda answers: {"value": answers[-1]})
 
     def graph(self, request: Request) -> dict[str, Any]:
         """The program's graph; arrays lie in the engine's folder."""
         from solvers.llvm.graph import graph_of
 
-        return self._one(lambda tell: tell(graph_of(self.module, Path(self.folder))), lambda answers: {"value": answers[-1]})
+        def job(tell: Tell) -> None:
+            limit_files(_FILE_BYTES)
+            tell(graph_of(self.module, Path(self.folder)))
+
+        return self._one(job, lambda answers: {"value": answers[-1]})
 
     # --- children
 

@@ -1,0 +1,86 @@
+"""The ProGraML-style graph of a module, with types as nodes, and the compact form that the shipped policy reads.
+
+Nodes are instructions, one variable a use, one constant a constant, types; edges are control, data, call and type
+(ProGraML, Cummins et al., ICML 2021; type nodes as in Liang et al., ICML 2023). Two bounds for hostile input: the
+plain members of a struct are nodes of their own, its composite members are shared, so nested types stay linear; and
+a call returns from at most 16 exits of a function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from solvers.llvm.vocabulary import VOCABULARY, EdgeColumn, Flow, NodeColumn, NodeKind
+from solvers.llvm.walk import ModuleHandle, Walker, walker_for
+
+if TYPE_CHECKING:  # numpy is the client's: the engine's server starts without it
+    import numpy as np
+
+
+def graph_of(module: ModuleHandle, folder: Path, walker: Walker | None = None) -> dict[str, Any]:
+    """Write `graph-nodes.i32` and `graph-edges.i32` (little-endian int32 rows) into `folder`; the reply has their shapes.
+
+    For the engine's server: no numpy. Raises MemoryError, OSError.
+    """
+    walker = walker or walker_for(module.api.lib)
+    walked = walker.graph(module)
+    reply: dict[str, Any] = {"vocabulary": VOCABULARY, "native": walker.native, "folder": str(folder)}
+    for name, rows, columns in (("nodes", walked.nodes, NodeColumn), ("edges", walked.edges, EdgeColumn)):
+        path = Path(folder) / f"graph-{name}.i32"
+        path.write_bytes(rows.tobytes())
+        reply[name] = {"file": path.name, "shape": [len(rows) // len(columns), len(columns)]}
+    return reply
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ProgramGraph:
+    """Node 0 is the outside, `[external]`. Columns are `NodeColumn` and `EdgeColumn` of `solvers.llvm.vocabulary`."""
+
+    nodes: np.ndarray  # (N, 5) int32
+    edges: np.ndarray  # (E, 4) int32
+    vocabulary: str = VOCABULARY  # of the node tokens
+    native: bool = True  # walked by the C walker
+
+    @classmethod
+    def from_reply(cls, reply: Mapping[str, Any], folder: Path | None = None) -> ProgramGraph:
+        """Read what `graph_of` wrote (into `folder`, by default the one it named).
+
+        Raises KeyError, OSError, or ValueError when a file's length is not its shape's.
+        """
+        import numpy as np
+
+        arrays = {}
+        for name in ("nodes", "edges"):
+            path = Path(folder or reply["folder"]) / Path(reply[name]["file"]).name
+            flat, shape = np.fromfile(path, dtype="<i4"), tuple(reply[name]["shape"])
+            if flat.size != shape[0] * shape[1]:
+                raise ValueError(f"{path.name} holds {flat.size} numbers; its shape is {shape}")
+            arrays[name] = flat.reshape(shape)
+        return cls(**arrays, vocabulary=str(reply["vocabulary"]), native=bool(reply["native"]))
+
+    def compact(self) -> ProgramGraph:
+        """Types told by a column, and each variable that an instruction makes merged with that instruction.
+
+        That leaves about half of the nodes and of the edges; a def-use edge then goes
+        from instruction to instruction, at the user's operand position. Idempotent.
+        """
+        import numpy as np
+
+        nodes, edges = self.nodes.copy(), self.edges
+        source, target, flow = edges[:, EdgeColumn.SOURCE], edges[:, EdgeColumn.TARGET], edges[:, EdgeColumn.FLOW]
+        kind = nodes[:, NodeColumn.KIND]
+        typed = (flow == Flow.TYPE) & (kind[target] != NodeKind.TYPE)
+        nodes[target[typed], NodeColumn.TYPE] = nodes[source[typed], NodeColumn.TOKEN]
+        makes = (flow == Flow.DATA) & (kind[source] == NodeKind.INSTRUCTION) & (kind[target] == NodeKind.VARIABLE)
+        into = np.arange(len(nodes), dtype=np.int32)  # which node each becomes
+        into[target[makes]] = source[makes]
+        nodes[source[makes], NodeColumn.TYPE] = nodes[target[makes], NodeColumn.TYPE]
+        kept = (into == np.arange(len(nodes))) & (kind != NodeKind.TYPE)
+        number = (np.cumsum(kept) - 1).astype(np.int32)
+        left = edges[~makes & (flow != Flow.TYPE)].copy()
+        for column in (EdgeColumn.SOURCE, EdgeColumn.TARGET):
+            left[:, column] = number[into[left[:, column]]]
+        return ProgramGraph(nodes=nodes[kept], edges=left, vocabulary=self.vocabulary, native=self.native)

@@ -1,0 +1,110 @@
+"""Small modules for tests. PROGRAM is what `clang -Oz -Xclang -disable-llvm-passes` makes of a few lines of C, shortened."""
+
+PROGRAM = b"""
+target triple = "x86_64-unknown-linux-gnu"
+
+@table = global [16 x i32] zeroinitializer, align 16
+
+define i32 @public(ptr %p, i32 %n) #0 {
+entry:
+  %h = alloca i32, align 4
+  %i = alloca i32, align 4
+  store i32 7, ptr %h, align 4
+  store i32 0, ptr %i, align 4
+  br label %head
+
+head:
+  %i0 = load i32, ptr %i, align 4
+  %more = icmp slt i32 %i0, %n
+  br i1 %more, label %body, label %done
+
+body:
+  %at = sext i32 %i0 to i64
+  %byte = getelementptr inbounds i8, ptr %p, i64 %at
+  %b = load i8, ptr %byte, align 1
+  %w = zext i8 %b to i32
+  %h0 = load i32, ptr %h, align 4
+  %h1 = mul nsw i32 %h0, 31
+  %h2 = add nsw i32 %h1, %w
+  store i32 %h2, ptr %h, align 4
+  %low = and i32 %h2, 15
+  %sum = call i32 @helper(i32 %low)
+  %h3 = xor i32 %h2, %sum
+  store i32 %h3, ptr %h, align 4
+  %where = zext i32 %low to i64
+  %slot = getelementptr inbounds [16 x i32], ptr @table, i64 0, i64 %where
+  store i32 %h3, ptr %slot, align 4
+  %i1 = add nsw i32 %i0, 1
+  store i32 %i1, ptr %i, align 4
+  br label %head
+
+done:
+  %r = load i32, ptr %h, align 4
+  ret i32 %r
+}
+
+define internal i32 @helper(i32 %x) #0 {
+entry:
+  %s = alloca i32, align 4
+  %i = alloca i32, align 4
+  store i32 0, ptr %s, align 4
+  store i32 0, ptr %i, align 4
+  br label %head
+
+head:
+  %i0 = load i32, ptr %i, align 4
+  %more = icmp slt i32 %i0, %x
+  br i1 %more, label %body, label %done
+
+body:
+  %q = mul nsw i32 %i0, %i0
+  %s0 = load i32, ptr %s, align 4
+  %t = xor i32 %s0, %q
+  store i32 %t, ptr %s, align 4
+  %i1 = add nsw i32 %i0, 1
+  store i32 %i1, ptr %i, align 4
+  br label %head
+
+done:
+  %r = load i32, ptr %s, align 4
+  ret i32 %r
+}
+
+define i32 @caller(ptr %p) #0 {
+  %n = call i64 @strlen(ptr %p)
+  %m = trunc i64 %n to i32
+  %a = call i32 @public(ptr %p, i32 %m)
+  %b = call i32 @helper(i32 %m)
+  %c = add i32 %a, %b
+  ret i32 %c
+}
+
+declare i64 @strlen(ptr)
+
+attributes #0 = { minsize nounwind optsize uwtable }
+"""
+
+CONSTRUCTOR = b"""
+target triple = "x86_64-unknown-linux-gnu"
+@llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 65535, ptr @start, ptr null }]
+@seed = global i32 0
+declare i32 @getpid()
+define internal void @start() {
+  %pid = call i32 @getpid()
+  store i32 %pid, ptr @seed
+  ret void
+}
+define i32 @read_seed() {
+  %v = load i32, ptr @seed
+  ret i32 %v
+}
+"""
+
+ASSEMBLY = b"""
+define i32 @f() {
+  %v = call i32 asm "movl $$3, $0", "=r"()
+  ret i32 %v
+}
+"""
+
+PLAIN = b"define i32 @f(i32 %a) {\n  %b = add i32 %a, 3\n  ret i32 %b\n}\n"
