@@ -12,9 +12,13 @@ import numpy as np
 import pytest
 
 from search.picture import step_curves
+from solvers.highs import HighsSolver
 from solvers.read import read_model
+from solvers.types import SolveParams
+from trimtab.results import Reason
 from workers import generators
 from workers.bench.ilp import metrics
+from workers.bench.ilp.methods import run_one
 
 
 def test_gap_and_integral() -> None:
@@ -88,3 +92,15 @@ def test_curves_are_drawn() -> None:
     svg = step_curves({"a <b>": [(0, 3.0), (2, 1.0)], "none": []}, until=4.0, title="t")
     assert "a &lt;b&gt;" in svg
     assert svg.count("<polyline") == 1
+
+
+def test_or_tools_set_cover_tells_only_covers(tmp_path: Path) -> None:
+    """Guided local search passes through states that cover not all; their cost once stood below the proved optimum."""
+    file = tmp_path / "cover.mps"
+    model = generators.set_cover(300, 200, seed=6)
+    generators.write_mps(model, file)
+    optimum = HighsSolver().solve(model, SolveParams(time_limit_s=60.0, relative_gap=1e-9))
+    assert optimum.termination.reason is Reason.OPTIMAL
+    run = run_one("or-tools-set-cover", file, 1.0, 0)
+    assert run["trace"]
+    assert min(objective for _, objective in run["trace"]) >= optimum.primal - 1e-6
