@@ -1,0 +1,200 @@
+"""Starts one program held: limits, no network, only the files it is given, and nothing of it left when it has ended.
+
+Run as a file, `python -I -S confine.py ORDER`, so that it starts in milliseconds and imports nothing of ours; `confined.py` is
+its client and writes the order (JSON). What is held, each as far as the kernel lets an ordinary user:
+
+- network and processes: own user, network and process namespaces (unshare(2)). The program's ancestor is process 1 of the
+  process namespace, so the kernel ends all of it with that one, also what left the session or forked twice.
+  Where namespaces are not allowed, this process is the reaper of orphans (PR_SET_CHILD_SUBREAPER) and kills what is left.
+- files: Landlock (since Linux 5.13). What is not under a folder of the order cannot be opened.
+- limits: address space, processor time, size of a file, open files, no core dump; processes too, unless we are root (whom
+  the kernel exempts).
+
+The last line on the report's descriptor says what held and how the program ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import math
+import os
+import resource
+import signal
+import sys
+import time
+from typing import Any, NoReturn
+
+_NEWUSER, _NEWPID, _NEWNET, _NEWIPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
+_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS = 1, 24, 28
+_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
+_NO_ROOT_LOCKED = 0b11  # SECBIT_NOROOT with its lock: user 0 gets no capability by executing a program
+_NO_RANDOM_ADDRESSES = 0x0040000  # personality(2): an address that a program prints is the same at the next run
+
+# landlock_create_ruleset, landlock_add_rule, landlock_restrict_self: the same numbers on every architecture
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_FS_EXECUTE, _FS_WRITE, _FS_READ, _FS_READ_DIR, _FS_TRUNCATE, _FS_IOCTL = 1, 2, 4, 8, 1 << 14, 1 << 15
+_OF_A_FILE = _FS_EXECUTE | _FS_WRITE | _FS_READ | _FS_TRUNCATE | _FS_IOCTL
+_FS_ALL = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}  # by ABI; from 5 on 16 rights
+_TCP = 0b11  # bind and connect
+_SCOPES = 0b11  # abstract sockets and signals to processes outside
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _isolate() -> dict[str, bool]:
+    """Namespaces, all or none. True where it held."""
+    user, group = os.geteuid(), os.getegid()
+    if _libc.unshare(_NEWUSER | _NEWPID | _NEWNET | _NEWIPC) != 0:
+        return {"network": False, "processes": False}
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        with contextlib.suppress(OSError), open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+    return {"network": True, "processes": True}
+
+
+def _landlock_abi() -> int:
+    return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1))))
+
+
+def _only_these_files(order: dict[str, Any]) -> bool:
+    """Landlock for this process and all it starts."""
+    abi = _landlock_abi()
+    if abi < 1:
+        return False
+    rights = _FS_ALL.get(abi, (1 << 16) - 1)
+    words = [rights, *([_TCP] if abi >= 4 else []), *([_SCOPES] if abi >= 6 else [])]
+    attributes = (ctypes.c_uint64 * len(words))(*words)
+    ruleset = _libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(8 * len(words)), ctypes.c_uint32(0))
+    if ruleset < 0:
+        return False
+    read = _FS_EXECUTE | _FS_READ | _FS_READ_DIR
+    devices = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+    rules = [(path, read) for path in order["readable"]] + [(path, rights) for path in order["writable"]]
+    for path, allowed in rules + [(path, _FS_READ | _FS_WRITE) for path in devices]:
+        try:
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            continue  # a system has only some of the folders that may hold its libraries
+        if not os.path.isdir(path):
+            allowed &= _OF_A_FILE
+        rule = allowed.to_bytes(8, sys.byteorder) + descriptor.to_bytes(4, sys.byteorder)
+        _libc.syscall(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(1), ctypes.c_char_p(rule), ctypes.c_uint32(0))
+        os.close(descriptor)
+    return int(_libc.syscall(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))) == 0
+
+
+def _limit(order: dict[str, Any]) -> None:
+    def lower(what: int, wanted: int) -> None:
+        hard = resource.getrlimit(what)[1]
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(what, (value, value))
+
+    lower(resource.RLIMIT_AS, order["memory_bytes"])
+    lower(resource.RLIMIT_CPU, math.ceil(order["cpu_s"]) + 1)
+    lower(resource.RLIMIT_FSIZE, order["file_bytes"])
+    lower(resource.RLIMIT_NOFILE, order["open_files"])
+    lower(resource.RLIMIT_CORE, 0)
+
+
+def _become_the_program(order: dict[str, Any], held: dict[str, bool], report: int) -> NoReturn:
+    """In the last child: hold, then exec. What held is reported here, because only here it is known."""
+    try:
+        os.setsid()
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        _libc.personality(ctypes.c_ulong(_NO_RANDOM_ADDRESSES))
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)  # Python ignores the last two, and that would be inherited
+        for capability in range(64):
+            _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        _libc.prctl(_PR_SET_SECUREBITS, _NO_ROOT_LOCKED, 0, 0, 0)
+        _limit(order)
+        if held["processes"]:
+            resource.setrlimit(resource.RLIMIT_NPROC, (order["processes"], order["processes"]))
+        held["files"] = _only_these_files(order)
+        os.write(report, json.dumps({"held": held}).encode() + b"\n")
+        os.execve(order["command"][0], order["command"], order["environment"])  # noqa: S606 - no shell wanted
+    except BaseException as error:
+        os.write(report, json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+    os._exit(127)
+
+
+def _children() -> list[int]:
+    """Direct children of this process. Orphans of the program are among them: we are their reaper."""
+    mine, found = os.getpid(), []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat") as file:
+                if int(file.read().rpartition(")")[2].split()[1]) == mine:
+                    found.append(int(name))
+    return found
+
+
+def _kill_all_left() -> None:
+    """Until no child is left: each kill may make us the parent of what it had started."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        for pid in _children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.001)
+
+
+def _run(order: dict[str, Any], held: dict[str, bool], report: int) -> NoReturn:
+    """As the program's parent: start it, reap whatever ends, say how the program ended, leave nothing."""
+    program = os.fork()
+    if program == 0:
+        _become_the_program(order, held, report)
+    while True:
+        pid, status, usage = os.wait4(-1, 0)
+        if pid == program:
+            break
+    if not held["processes"]:
+        _kill_all_left()
+    end = {
+        "status": os.waitstatus_to_exitcode(status),
+        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "peak_bytes": 1024 * usage.ru_maxrss,
+    }
+    os.write(report, json.dumps(end).encode() + b"\n")
+    os._exit(0)
+
+
+def main() -> NoReturn:
+    """The supervisor. SIGTERM to it ends everything at once."""
+    order = json.loads(sys.argv[1])
+    report = int(order["report"])
+    os.set_inheritable(report, False)  # the program must not write it
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    held = _isolate()
+    if not held["processes"]:
+
+        def stop(_number: int, _frame: object) -> None:
+            _kill_all_left()
+            os._exit(1)
+
+        signal.signal(signal.SIGTERM, stop)
+        _run(order, held, report)
+    first = os.fork()  # process 1 of the namespace
+    if first == 0:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _run(order, held, report)
+
+    def stop_all(_number: int, _frame: object) -> None:
+        os.kill(first, signal.SIGKILL)  # the kernel ends the namespace with it, before waitpid returns
+
+    signal.signal(signal.SIGTERM, stop_all)
+    os.waitpid(first, 0)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""How the C compiler is called: which program, which headers, for which target.
+
+Two front-ends make the same code. Debian's clang is called as it is. The wheel `ziglang` holds a whole clang 22: `zig clang …`
+is LLVM's own driver, and with its bundled headers named it gives the IR of Debian's clang-22, to the letter but for the
+producer's name. (`zig cc`, the documented way, does not: it defines NDEBUG, turns -Oz into -Os, keeps frame pointers and
+writes debug information.)
+Linking is zig's own work, so `zig cc` and `zig c++` are the linkers where the system has none.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from solvers.llvm import install
+from solvers.llvm.types import LlvmMissing, Target
+
+# Zig's folder of headers for a triple's architecture; its glibc headers are for all of them.
+_ARCHITECTURES = {
+    "x86_64": "x86",
+    "i386": "x86",
+    "i686": "x86",
+    "aarch64": "aarch64",
+    "arm": "arm",
+    "armv7": "arm",
+    "thumbv7": "arm",
+    "riscv32": "riscv",
+    "riscv64": "riscv",
+    "powerpc64le": "powerpc",
+    "powerpc64": "powerpc",
+    "s390x": "s390x",
+    "loongarch64": "loongarch",
+    "mips": "mips",
+    "mipsel": "mips",
+}
+# libc++ is configured on the command line there; these are what its own build was configured with.
+_LIBCXX = (
+    "ABI_VERSION=1",
+    "ABI_NAMESPACE=__1",
+    "HAS_THREADS=1",
+    "HAS_MONOTONIC_CLOCK",
+    "HAS_TERMINAL",
+    "HAS_MUSL_LIBC=0",
+    "DISABLE_VISIBILITY_ANNOTATIONS",
+    "HAS_VENDOR_AVAILABILITY_ANNOTATIONS=0",
+    "HAS_FILESYSTEM=1",
+    "HAS_RANDOM_DEVICE",
+    "HAS_LOCALIZATION",
+    "HAS_UNICODE",
+    "HAS_WIDE_CHARACTERS",
+    "HAS_NO_STD_MODULES",
+    "HAS_TIME_ZONE_DATABASE",
+    "PSTL_BACKEND_SERIAL",
+    "HARDENING_MODE=_LIBCPP_HARDENING_MODE_NONE",
+    "ASSERTION_SEMANTIC_DEFAULT=_LIBCPP_ASSERTION_SEMANTIC_IGNORE",
+)
+_GLIBC_MINOR = 31  # the oldest glibc that compiled code may meet; `zig cc` links against the same
+
+
+class BadTarget(ValueError):
+    """A triple, CPU or feature is not a word that a compiler can be given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A program with its first arguments, and the folders it reads beyond the system's."""
+
+    words: tuple[str, ...]
+    folders: tuple[Path, ...] = ()
+    wants_cache: bool = False  # zig as linker: builds its C library first, in ZIG_GLOBAL_CACHE_DIR
+
+
+def compiler(target: Target, *, cxx: bool, freestanding: bool = False) -> Command:
+    """clang, with the headers for `target`. Raises LlvmMissing, BadTarget."""
+    _check(target)
+    installed = install.find_llvm()
+    zig = _zig(installed.clang)
+    chosen = ["-target", target.triple, "-Xclang", "-target-cpu", "-Xclang", target.cpu]
+    for feature in filter(None, target.features.split(",")):
+        chosen += ["-Xclang", "-target-feature", "-Xclang", feature]
+    if not target.pic:
+        chosen += ["-fno-pic", "-fno-pie"]
+    if zig is None:
+        prefix = installed.clangxx if cxx else installed.clang
+        path = shutil.which(prefix[0])
+        if path is None:
+            raise LlvmMissing(f"the C compiler {prefix[0]!r} is gone since it was found")
+        return Command(words=(path, *prefix[1:], *chosen), folders=(Path(path).resolve().parents[1],))
+    library = zig.parent / "lib"
+    words = [str(zig), "clang", *(("--driver-mode=g++",) if cxx else ()), *chosen, "-nobuiltininc"]
+    if cxx and _system_cxx(target):  # libstdc++ with the C headers it was made for: clang finds both itself
+        return Command(words=(*words, "-isystem", str(library / "include")), folders=(zig.parent,))
+    words.append("-nostdlibinc")
+    if cxx and not freestanding:
+        words.append("-nostdinc++")
+        for folder in ("libcxx/include", "libcxxabi/include"):
+            words += ["-isystem", str(library / folder)]
+        words += [f"-D_LIBCPP_{word}" for word in _LIBCXX] + ["-D_LIBCXXABI_DISABLE_VISIBILITY_ANNOTATIONS"]
+    words += ["-isystem", str(library / "include")]
+    for folder in _headers(target.triple) if not freestanding else ():
+        words += ["-isystem", str(library / "libc" / "include" / folder)]
+    if "linux-gnu" in target.triple:
+        words.append(f"-D__GLIBC_MINOR__={_GLIBC_MINOR}")
+    return Command(words=tuple(words), folders=(zig.parent,))
+
+
+def linker(target: Target, *, cxx: bool) -> Command:
+    """A driver that links objects: the system's `cc` or `c++` for its own target, which takes 0.1 s, otherwise zig's.
+
+    Zig builds its C library at the first link (14 s on one core here; with libc++ 34 s more) and keeps it in its cache.
+    Raises LlvmMissing, BadTarget.
+    """
+    _check(target)
+    zig = _zig(install.find_llvm().clang)
+    if _is_native(target) and (not cxx or zig is None or _system_cxx(target)):
+        found = shutil.which("c++" if cxx else "cc")
+        if found is not None:
+            return Command(words=(found, "-pie" if target.pic else "-no-pie"))
+    if zig is None:
+        found = shutil.which("zig")
+        if found is None:
+            raise LlvmMissing(
+                f"no linker for {target.triple}: wanted the system's cc (Debian: apt-get install gcc libc6-dev) for"
+                " x86-64, or the wheel `ziglang` (pip install ziglang) for other targets"
+            )
+        zig = Path(found).resolve()
+    words = (str(zig), "c++" if cxx else "cc", "-target", _for_zig(target.triple), "-fno-sanitize=all")
+    return Command(words=(*words, *(() if target.pic else ("-no-pie",))), folders=(zig.parent,), wants_cache=True)
+
+
+def _zig(prefix: Sequence[str]) -> Path | None:
+    """The program inside the wheel, when that is what was found. Called directly: no interpreter in between."""
+    if "ziglang" not in prefix:
+        return None
+    found = importlib.util.find_spec("ziglang")
+    program = Path(found.origin).with_name("zig") if found is not None and found.origin else None
+    if program is None or not program.exists():
+        raise LlvmMissing("the wheel `ziglang` has no program `zig`; wanted ziglang 0.17 (pip install ziglang)")
+    return program
+
+
+def _is_native(target: Target) -> bool:
+    return target.triple.startswith("x86_64") and "linux-gnu" in target.triple
+
+
+@functools.cache
+def _has_system_cxx() -> bool:
+    """The headers of libstdc++ and a driver that links it. Without them zig's libc++ is used."""
+    return shutil.which("c++") is not None and any(Path("/usr/include/c++").glob("*/cstddef"))
+
+
+def _system_cxx(target: Target) -> bool:
+    return _is_native(target) and _has_system_cxx()
+
+
+def _headers(triple: str) -> list[str]:
+    """Folders of C library headers; none for a target without an operating system."""
+    architecture = next((v for k, v in _ARCHITECTURES.items() if re.match(rf"{k}\w*-", triple)), None)
+    if architecture is None or "-linux" not in triple:
+        return []
+    if "musl" in triple:
+        exact = triple.split("-")[0]
+        own = {"x86_64": "x86", "riscv32": "riscv32", "riscv64": "riscv64"}.get(exact, architecture)
+        return [f"{own}-linux-musl", "generic-musl", f"{architecture}-linux-any", "any-linux-any"]
+    return [f"{architecture}-linux-gnu", "generic-glibc", f"{architecture}-linux-any", "any-linux-any"]
+
+
+def _for_zig(triple: str) -> str:
+    """Zig's triples have no vendor: x86_64-unknown-linux-gnu is its x86_64-linux-gnu."""
+    parts = triple.split("-")
+    architecture = {"i686": "x86", "i386": "x86", "armv7": "arm"}.get(parts[0], parts[0])
+    return "-".join([architecture, *(parts[2:] if len(parts) == 4 else parts[1:])])
+
+
+def _check(target: Target) -> None:
+    for what, value, pattern in (
+        ("triple", target.triple, r"[A-Za-z0-9_.]+(-[A-Za-z0-9_.]+){1,4}"),
+        ("cpu", target.cpu, r"[A-Za-z0-9_.+-]+"),
+        ("features", target.features, r"([+-][A-Za-z0-9_.-]+(,[+-][A-Za-z0-9_.-]+)*)?"),
+    ):
+        if (
+            len(value) > 2000
+            or not re.fullmatch(pattern, value)
+            or value.startswith("-" if what != "features" else "=")
+        ):
+            raise BadTarget(
+                f"target {what} {value[:100]!r} came; wanted a word like those `clang --print-targets` lists"
+            )

@@ -1,0 +1,66 @@
+"""What every environment of passes does: ours, CompilerGym's behind the adapter, and a fake of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from solvers.llvm.environment.protocol import PassEnvironment
+
+
+class PassEnvironmentContract:
+    """Subclasses give the fixture `env` (observing Autophase, rewarding IrInstructionCount) and a pass that helps."""
+
+    helps = "mem2reg"
+
+    def test_step_gives_five_and_a_smaller_module(self, env: PassEnvironment) -> None:
+        observation, info = env.reset()
+        assert len(observation) == 56
+        assert isinstance(info, dict)
+        before = env.observation["IrInstructionCount"]
+        observation, reward, terminated, truncated, _ = env.step(env.action_space[self.helps])
+        after = env.observation["IrInstructionCount"]
+        assert len(observation) == 56
+        assert reward == before - after > 0
+        assert not terminated
+        assert not truncated
+        assert env.actions == [env.action_space[self.helps]]
+        assert self.helps in env.commandline()
+
+    def test_reset_forgets(self, env: PassEnvironment) -> None:
+        env.reset()
+        start = env.observation["IrInstructionCount"]
+        env.step(env.action_space[self.helps])
+        env.reset()
+        assert env.actions == []
+        assert env.observation["IrInstructionCount"] == start
+        assert env.episode_reward == 0
+
+    def test_forks_part(self, env: PassEnvironment) -> None:
+        env.reset()
+        fork = env.fork()
+        try:
+            start = env.observation["IrInstructionCount"]
+            fork.step(fork.action_space[self.helps])
+            assert fork.observation["IrInstructionCount"] < start
+            assert env.observation["IrInstructionCount"] == start
+        finally:
+            fork.close()
+
+    def test_multistep_is_its_steps(self, env: PassEnvironment) -> None:
+        env.reset()
+        action = env.action_space[self.helps]
+        fork = env.fork()
+        try:
+            _, once, *_ = env.multistep([action, action])
+            both = fork.step(action)[1] + fork.step(action)[1]
+            assert once == pytest.approx(both)
+        finally:
+            fork.close()
+
+    def test_named_spaces_come_as_lists(self, env: PassEnvironment) -> None:
+        env.reset()
+        spaces, scores = ["IrInstructionCount", "IrInstructionCountOz"], ["IrInstructionCount", "IrInstructionCountOz"]
+        seen, earned, *_ = env.multistep([env.action_space[self.helps]], spaces, scores)
+        assert seen == [env.observation[name] for name in spaces]
+        assert earned[0] > 0
+        assert len(earned) == 2
