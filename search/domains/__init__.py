@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from trimtab.specs.common import Spec
+from trimtab.specs.compile import CompileSpec
 from trimtab.specs.ilp import IlpSpec
 from trimtab.specs.probe import ProbeSpec
 from trimtab.specs.sharding import ShardingSpec
@@ -42,6 +43,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         for row in (
             Kind(spec=IlpSpec, builder="search.domains.ilp:build", preload=("search.domains.ilp",)),
             Kind(spec=ShardingSpec, builder="search.domains.sharding:build", preload=("search.domains.sharding",)),
+            Kind(spec=CompileSpec, builder="search.domains.compile:build", preload=("search.domains.compile",)),
             Kind(spec=ProbeSpec, builder="search.domains.probe:build", diagnostic=True),
         )
     }

@@ -49,12 +49,15 @@ async def show_form(
     context: Annotated[Context, Depends(door.context)],
     principal: Annotated[Principal, Depends(door.submitter)],
     clone: Annotated[str, Query(alias="from", max_length=80)] = "",
+    example: bool = False,
 ) -> Response:
-    """The form of one kind, empty or with the answers of the job in `?from=`."""
+    """The form of one kind: empty, with the answers of the job in `?from=`, or with the kind's example."""
     kind, model = _kind(context, kind_name)
     root = request_form(model)
     answers = defaults(root)
-    if clone:
+    if example and kind.spec.EXAMPLE is not None:
+        answers = Answers(values={**answers.values, **answers_of(root, kind.spec.EXAMPLE).values})
+    elif clone:
         job = await context.store.get(clone, tenant=door.visible_tenant(principal))
         if job.kind != kind.name:
             raise BadRequest(f"job {clone} is of kind {job.kind}", fix=f"Open /submit/{job.kind}?from={clone}.")

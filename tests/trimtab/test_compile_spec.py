@@ -24,7 +24,7 @@ def parsed(**fields: Any) -> CompileSpec:
 
 def test_defaults_are_the_honest_ones() -> None:
     spec = parsed()
-    assert (spec.objective.value, spec.mode.value, spec.tier.value) == ("loadable_bytes", "product", "default")
+    assert (spec.objective.value, spec.tier.value) == ("loadable_bytes", "default")
     assert spec.target.pic
     assert spec.artifacts() == {}
 
@@ -34,8 +34,6 @@ def test_defaults_are_the_honest_ones() -> None:
     [
         ({"source": REF}, "exactly one of"),
         ({"source_text": None}, "exactly one of"),
-        ({"objective": "run_time"}, "measures `runs`"),
-        ({"mode": "paper"}, "choose ir_instructions"),
         ({"objective": "speed"}, "objective"),
         ({"target": {"triple": "x86_64 linux"}}, "triple"),
         ({"target": {"features": "avx2"}}, "features"),

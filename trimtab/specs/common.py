@@ -11,6 +11,7 @@ an error, so a typo never becomes a default) and frozen. NaN and infinity are re
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
@@ -82,11 +83,18 @@ class Spec(WireModel):
     """The word on the wire, e.g. `ilp`."""
     SUMMARY: ClassVar[str] = ""
     """One line for people, shown on the submit page and by `trimtab kinds`."""
+    EXAMPLE: ClassVar[Mapping[str, Any] | None] = None
+    """A request of this kind that runs as it is: offered on the submit page and by `GET /v1/kinds`."""
     schema_version: Literal[1] = 1
 
     def artifacts(self) -> dict[str, ArtifactRef]:
         """Files the run needs, by input name. The worker finds each at `inputs[name]`."""
         return {}
+
+    @classmethod
+    def unit_of(cls, spec: Mapping[str, Any]) -> str:
+        """Unit of the objective of a stored spec, for people: `bytes`, `ms`; empty for a bare number."""
+        return ""
 
 
 class JobRequest(WireModel):

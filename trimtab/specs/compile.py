@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
@@ -16,6 +16,27 @@ MAX_SOURCE_CHARS = 2_000_000
 MAX_STREAM_CHARS = 1_000_000
 MAX_RUNS = 32
 SOURCE_SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".ll", ".bc", ".tar.gz", ".tgz", ".tar", ".zip")
+
+_EXAMPLE_PROGRAM = """#include <stdio.h>
+#include <stdlib.h>
+
+static unsigned mix(unsigned h, unsigned v) {
+    h ^= v * 2654435761u;
+    return (h << 13 | h >> 19) * 5 + 0xe6546b64u;
+}
+
+int main(int argc, char **argv) {
+    unsigned h = 17, n = argc > 1 ? strtoul(argv[1], 0, 10) : 1000;
+    for (unsigned i = 0; i < n; i++)
+        switch (i % 7) {
+        case 0: h = mix(h, i); break;
+        case 3: h += mix(i, h) >> 3; break;
+        default: h ^= i << (i & 15);
+        }
+    printf("%08x\\n", h);
+    return 0;
+}
+"""
 
 _IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
@@ -55,17 +76,6 @@ class Objective(StrEnum):
     """Executable sections alone; constants and unwind tables may grow meanwhile."""
     IR_INSTRUCTIONS = "ir_instructions"
     """LLVM instructions, as in the literature; says little about bytes."""
-    RUN_TIME = "run_time"
-    """Seconds of the runs in `runs`, median of several; never larger than -Oz is then no promise, but told."""
-
-
-class Mode(StrEnum):
-    """Which search."""
-
-    PRODUCT = "product"
-    """Whole pipelines anchored at -Oz, ranked by a learned policy, then local and per-function search. Never worse than -Oz."""
-    PAPER = "paper"
-    """The published method: flat pass sequences, IR count, 45 passes. On today's LLVM it often loses to -Oz; it says so."""
 
 
 class Tier(StrEnum):
@@ -166,6 +176,17 @@ class CompileSpec(Spec):
         "C, C++ or LLVM IR, smaller than clang -Oz: pass pipelines searched, the result run and compared."
     )
 
+    EXAMPLE: ClassVar[Mapping[str, Any] | None] = {
+        "kind": "compile",
+        "spec": {
+            "source_text": _EXAMPLE_PROGRAM,
+            "language": "c",
+            "runs": [{"arguments": ["10"]}, {"arguments": ["5000"], "timeout_seconds": 5.0}],
+        },
+        "budget": {"seconds": 20.0, "evaluations": 40},
+        "labels": {"example": "checksum"},
+    }
+
     source: ArtifactRef | None = None
     """Uploaded .c, .cc, .cpp, .cxx, .ll or .bc file, or a .tar.gz, .tar or .zip with sources and headers."""
     source_text: Annotated[str, Field(max_length=MAX_SOURCE_CHARS), AfterValidator(_storable)] | None = None
@@ -175,7 +196,6 @@ class CompileSpec(Spec):
     build: Build = Field(default_factory=Build)
     target: CompileTarget = Field(default_factory=CompileTarget)
     objective: Objective = Objective.LOADABLE_BYTES
-    mode: Mode = Mode.PRODUCT
     tier: Tier = Tier.DEFAULT
     runs: Annotated[tuple[Run, ...], Field(max_length=MAX_RUNS, strict=False)] = ()
     """Runs to compare with the unoptimised program, e.g. `[{"arguments": ["-d"], "stdin": "abc"}]`.
@@ -195,12 +215,6 @@ class CompileSpec(Spec):
             raise ValueError(f"wants exactly one of `source` and `source_text`; {came} came")
         if self.source is not None and self.language is not None:
             raise ValueError("`language` goes with `source_text`; a file says it by its name")
-        if self.objective is Objective.RUN_TIME and not self.runs:
-            raise ValueError("objective `run_time` measures `runs`, and none came; give one that takes a second or so")
-        if self.mode is Mode.PAPER and self.objective is not Objective.IR_INSTRUCTIONS:
-            raise ValueError(
-                f"mode `paper` counts IR instructions; objective {self.objective.value!r} came; choose ir_instructions"
-            )
         return self
 
     @classmethod
@@ -215,6 +229,11 @@ class CompileSpec(Spec):
             files = tuple(LocalFile.of(name) for name in link_objects)
             options["link"] = link.model_copy(update={"objects": (*link.objects, *files)})
         return cls(source=LocalFile.of(path), **options)
+
+    @classmethod
+    def unit_of(cls, spec: Mapping[str, Any]) -> str:
+        """Bytes or instructions, as the objective says."""
+        return "IR instructions" if spec.get("objective") == Objective.IR_INSTRUCTIONS.value else "bytes"
 
     def artifacts(self) -> dict[str, ArtifactRef]:
         """Every uploaded file: `source`, `stdin_0`, `object_0`, ..."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -307,6 +307,11 @@ class ShardingSpec(Spec):
         from trimtab.files import LocalFile  # the server's side of this model has no use for it
 
         return cls(tables_file=LocalFile.of(path), **options)
+
+    @classmethod
+    def unit_of(cls, spec: Mapping[str, Any]) -> str:
+        """Milliseconds of a step."""
+        return "ms"
 
     def artifacts(self) -> dict[str, ArtifactRef]:
         """The list of tables, when it was uploaded."""

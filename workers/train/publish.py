@@ -18,11 +18,16 @@ LICENCE = "Apache-2.0"
 
 def publish(name: str, arrays: Mapping[str, np.ndarray], *, folder: Path, command: str, data: str, metric: str) -> None:
     """`<name>.safetensors` and its row: hash, command that made it, hash of its data, metric on held-out data."""
-    folder.mkdir(parents=True, exist_ok=True)
     content = save({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())})
-    _replace(folder / f"{name}.safetensors", content)
+    publish_file(f"{name}.safetensors", content, folder=folder, command=command, data=data, metric=metric)
+
+
+def publish_file(file: str, content: bytes, *, folder: Path, command: str, data: str, metric: str) -> None:
+    """Any learned file and its row, named by the file's stem."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / file, content)
     rows = manifest(folder)
-    rows[name] = {
+    rows[Path(file).stem] = {
         "sha256": hashlib.sha256(content).hexdigest(),
         "command": command,
         "data_sha256": data,

@@ -29,7 +29,7 @@ def kind_view(kind: Kind) -> dict[str, Any]:
         "diagnostic": kind.diagnostic,
         "spec_schema": kind.spec.model_json_schema(),
         "request_schema": request_model(kind.spec).model_json_schema(),
-        "example": EXAMPLE if kind.name == EXAMPLE["kind"] else None,
+        "example": kind.spec.EXAMPLE or (EXAMPLE if kind.name == EXAMPLE["kind"] else None),
     }
 
 

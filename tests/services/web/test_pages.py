@@ -382,7 +382,17 @@ def test_a_fifth_kind_needs_no_template(settings: Settings) -> None:
 
 
 def test_an_unknown_kind_is_told_what_there_is(reader: Reader) -> None:
-    assert "This server offers ilp, probe, sharding." in reader.get("/submit/nope", status=404).text
+    assert "This server offers compile, ilp, probe, sharding." in reader.get("/submit/nope", status=404).text
+
+
+def test_an_example_fills_the_form(reader: Reader) -> None:
+    page = reader.get("/submit/compile")
+    assert page.links["Fill in an example"] == "/submit/compile?example=true"
+    values = dict(reader.get("/submit/compile?example=true").form("/submit/compile").values)
+    assert "int main" in values["spec.source_text"]
+    assert json.loads(values["spec.runs"])[0]["arguments"] == ["10"]
+    assert values["budget.evaluations"] == "40"
+    assert values["spec.objective"] == "loadable_bytes", "the rest keeps its defaults"
 
 
 # -- workers and keys ---------------------------------------------------------------------------------------------

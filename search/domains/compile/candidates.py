@@ -1,0 +1,182 @@
+"""The space of product mode: single changes of -Oz that may make code smaller. Mining and local search combine them.
+
+Where they come from: dropping passes that duplicate code (jump threading, loop rotation, unrolling), parameters of simplifycfg
+and others, hoisting and sinking of common code, another round of what shrinks, attributes inferred earlier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from search.domains.compile.edits import Candidate, Edit, Op
+from solvers.llvm.pipeline import leaves, parse
+from trimtab.specs.compile import Tier
+
+# Dropping these cannot make a program wrong: all are optional transformations.
+_DROPPABLE = [
+    "aggressive-instcombine",
+    "adce",
+    "bdce",
+    "called-value-propagation",
+    "constraint-elimination",
+    "correlated-propagation",
+    "deadargelim",
+    "div-rem-pairs",
+    "dse",
+    "early-cse",
+    "extra-simple-loop-unswitch-passes",
+    "float2int",
+    "globalopt",
+    "gvn",
+    "indvars",
+    "inline",
+    "instsimplify",
+    "ipsccp",
+    "jump-threading",
+    "libcalls-shrinkwrap",
+    "licm",
+    "loop-deletion",
+    "loop-idiom",
+    "loop-instsimplify",
+    "loop-load-elim",
+    "loop-rotate",
+    "loop-simplifycfg",
+    "loop-sink",
+    "loop-unroll",
+    "loop-unroll-full",
+    "loop-vectorize",
+    "memcpyopt",
+    "mldst-motion",
+    "reassociate",
+    "rel-lookup-table-converter",
+    "sccp",
+    "simple-loop-unswitch",
+    "slp-vectorizer",
+    "speculative-execution",
+    "tailcallelim",
+    "vector-combine",
+]
+_EACH = ("jump-threading", "gvn", "licm", "reassociate", "early-cse", "correlated-propagation", "loop-rotate", "sroa")
+_CFG = (
+    "hoist-common-insts",
+    "sink-common-insts",
+    "hoist-common-insts;sink-common-insts",
+    "no-speculate-blocks",
+    "switch-to-lookup",
+    "no-switch-to-lookup",
+    "no-switch-range-to-icmp",
+    "no-switch-to-arithmetic",
+    "switch-to-arithmetic",
+    "forward-switch-cond",
+    "no-keep-loops",
+    "bonus-inst-threshold=0",
+    "bonus-inst-threshold=2",
+    "bonus-inst-threshold=4",
+    "no-simplify-cond-branch",
+    "hoist-loads-stores-with-cond-faulting",
+)
+_COMBINE = "instcombine<max-iterations=1;no-verify-fixpoint>"
+_SHRINK = "simplifycfg<hoist-common-insts;sink-common-insts;switch-range-to-icmp;no-keep-loops>"
+# function pipelines: tails after -Oz, of the whole module or of one function (Recipe.function_tails)
+TAILS: tuple[tuple[str, str], ...] = (
+    ("shrink", _SHRINK),
+    ("combine", _COMBINE),
+    ("gvn-shrink", f"gvn,{_COMBINE},{_SHRINK},adce"),
+    ("sink", "sink"),
+    ("sink-shrink", f"sink,{_SHRINK},{_COMBINE}"),
+    ("reassociate-cse", f"reassociate,early-cse<memssa>,{_COMBINE}"),
+    ("nary", f"separate-const-offset-from-gep,slsr,early-cse<memssa>,nary-reassociate,early-cse,{_COMBINE}"),
+    ("cvp", f"constraint-elimination,correlated-propagation,{_SHRINK},{_COMBINE},adce"),
+    ("jump", f"jump-threading,{_SHRINK},{_COMBINE}"),
+    ("memory", f"memcpyopt,dse,mldst-motion<split-footer-bb>,{_COMBINE},{_SHRINK}"),
+    ("sroa", f"sroa<modify-cfg>,early-cse<memssa>,{_COMBINE},{_SHRINK}"),
+    ("loops", f"loop-mssa(licm<allowspeculation>),loop(indvars,loop-deletion),{_COMBINE},{_SHRINK}"),
+    ("rotate", f"loop(loop-rotate<no-header-duplication>,indvars,loop-deletion),{_COMBINE},{_SHRINK}"),
+    ("gvn-hoist", f"gvn-hoist,{_COMBINE},{_SHRINK}"),
+    ("gvn-sink", f"gvn-sink,{_COMBINE},{_SHRINK}"),
+    ("mergeicmps", f"mergeicmps,{_COMBINE}"),
+    ("consthoist", "consthoist"),
+    ("newgvn", f"newgvn,{_COMBINE},{_SHRINK},adce"),
+)
+_SECOND_ROUND = (
+    "cgscc(devirt<4>(inline,function-attrs<skip-non-recursive-function-attrs>,function<eager-inv;no-rerun>("
+    f"sroa<modify-cfg>,early-cse<memssa>,{_SHRINK},{_COMBINE},gvn,sccp,bdce,{_COMBINE},adce,dse,{_SHRINK},{_COMBINE})))"
+)
+_MODULE_TAILS: tuple[tuple[str, str], ...] = (
+    ("again", f"{_SECOND_ROUND},deadargelim,globalopt,globaldce"),
+    ("mergefunc", "mergefunc"),
+    ("ipsccp", f"ipsccp,deadargelim,globalopt,function({_COMBINE},{_SHRINK}),globaldce,constmerge"),
+    ("argpromotion", f"cgscc(argpromotion,function({_COMBINE},{_SHRINK})),globaldce"),
+    ("iroutliner", "iroutliner"),
+    ("hotcoldsplit", "hotcoldsplit"),
+    ("partial-inliner", f"partial-inliner,function({_SHRINK},{_COMBINE}),globaldce"),
+)
+_PROLOGUES: tuple[tuple[str, str], ...] = (
+    ("attributor", "attributor"),
+    ("attributor-cgscc", "cgscc(attributor-cgscc)"),
+    ("early-attributes", "function(sroa<modify-cfg>,early-cse<memssa>),rpo-function-attrs"),
+    ("early-sroa-gvn", f"function(sroa<modify-cfg>,gvn,{_COMBINE},{_SHRINK})"),
+    ("early-shrink", f"function(sroa<modify-cfg>,{_SHRINK},{_COMBINE})"),
+    ("early-argpromotion", "function(sroa<modify-cfg>,early-cse<>),cgscc(argpromotion)"),
+)
+
+
+def candidate_space(defaults: Mapping[str, str]) -> tuple[Candidate, ...]:
+    """Every single change that has a place in this LLVM's -Oz. `defaults`: level → text, all of O1, O2, O3, Os, Oz."""
+    known = {leaf.name for text in defaults.values() for leaf in leaves(parse(text))}
+    oz = parse(defaults["Oz"])
+    count: dict[str, int] = {}
+    for leaf in leaves(oz):
+        count[leaf.name] = count.get(leaf.name, 0) + 1
+    return tuple(Candidate(name=name, edits=edits, tier=_tier(edits, known)) for name, edits in _space(count)) + tuple(
+        Candidate(name=level, base=level) for level in ("Os", "O1", "O2")
+    )
+
+
+def _space(count: dict[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:
+    for name in _DROPPABLE:
+        if name in count:
+            yield f"drop-{name}", (Edit(op=Op.DROP, anchor=name),)
+        if name in _EACH and count.get(name, 0) > 1:
+            for i in range(count[name]):
+                yield f"drop-{name}-{i}", (Edit(op=Op.DROP, anchor=name, occurrence=i),)
+    for flags in _CFG:
+        yield f"cfg:{flags}", (Edit(op=Op.SET, anchor="simplifycfg", text=flags),)
+        last = count.get("simplifycfg", 1) - 1
+        for i in (0, 5, last - 1, last):
+            if 0 <= i <= last:
+                yield f"cfg-{i}:{flags}", (Edit(op=Op.SET, anchor="simplifycfg", occurrence=i, text=flags),)
+    yield "combine-twice", (Edit(op=Op.SET, anchor="instcombine", text="max-iterations=2"),)
+    yield "licm-no-speculation", (Edit(op=Op.SET, anchor="licm", text="no-allowspeculation"),)
+    yield "rotate-headers", (Edit(op=Op.SET, anchor="loop-rotate", text="header-duplication"),)
+    yield "cse-memssa-early", (Edit(op=Op.SET, anchor="early-cse", occurrence=0, text="memssa"),)
+    yield "mldst-split", (Edit(op=Op.SET, anchor="mldst-motion", text="split-footer-bb"),)
+    yield "sink-late", (Edit(op=Op.BEFORE, anchor="div-rem-pairs", text="sink"),)
+    yield "gvn-hoist-inside", (Edit(op=Op.BEFORE, anchor="gvn", text="gvn-hoist"),)
+    yield "gvn-sink-inside", (Edit(op=Op.AFTER, anchor="gvn", text="gvn-sink"),)
+    yield "gvn-twice", (Edit(op=Op.AFTER, anchor="memcpyopt", text=f"gvn,{_COMBINE}"),)
+    yield "newgvn-for-gvn", (Edit(op=Op.BEFORE, anchor="gvn", text="newgvn"), Edit(op=Op.DROP, anchor="gvn"))
+    yield "argpromotion-inside", (Edit(op=Op.AFTER, anchor="inline", occurrence=0, text="argpromotion"),)
+    for name, tail in TAILS:
+        yield f"tail:{name}", (Edit(op=Op.APPEND, text=f"function({tail})"),)
+    for name, tail in _MODULE_TAILS:
+        yield f"tail:{name}", (Edit(op=Op.APPEND, text=tail),)
+    for name, text in _PROLOGUES:
+        yield f"first:{name}", (Edit(op=Op.PREPEND, text=text),)
+
+
+def _tier(edits: tuple[Edit, ...], known: set[str]) -> Tier:
+    """Experimental as soon as one pass is in none of LLVM's default pipelines."""
+    texts = [edit.text for edit in edits if edit.op in (Op.BEFORE, Op.AFTER, Op.APPEND, Op.PREPEND)]
+    used = {leaf.name for text in texts for leaf in leaves(parse(text))}
+    return Tier.DEFAULT if used <= known else Tier.EXPERIMENTAL
+
+
+def function_tails(defaults: Mapping[str, str], *, experimental: bool) -> dict[str, str]:
+    """Name → function pipeline to run on single functions after -Oz."""
+    known = {leaf.name for text in defaults.values() for leaf in leaves(parse(text))}
+    return {
+        name: tail
+        for name, tail in TAILS
+        if experimental or _tier((Edit(op=Op.APPEND, text=f"function({tail})"),), known) is Tier.DEFAULT
+    }

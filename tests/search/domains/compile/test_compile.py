@@ -1,0 +1,163 @@
+"""The kind `compile` by the contract of all kinds, and what only it promises."""
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search import pipeline
+from search.domains import KINDS
+from search.domains.compile import build
+from search.pipeline import Finished
+from search.stop import from_budget
+from search.types import InvalidInput
+from tests.contracts.domain import DomainContract
+from trimtab.results import Reason, VerificationStatus
+from trimtab.specs.common import ArtifactRef, Spec
+from trimtab.specs.compile import Build, CompileSpec, CompileTarget, Language, Run
+
+PROGRAM = r"""
+#include <stdio.h>
+#include <string.h>
+static unsigned table[256];
+static void fill(void) { for (unsigned i = 0; i < 256; i++) { unsigned h = i; for (int k = 0; k < 8; k++) h = h & 1 ? h >> 1 ^ 0xedb88320u : h >> 1; table[i] = h; } }
+unsigned crc(const char *s, unsigned n) { unsigned h = ~0u; while (n--) h = table[(h ^ (unsigned char)*s++) & 255] ^ h >> 8; return ~h; }
+int words(const char *s) { int n = 0, in = 0; for (; *s; s++) { if (*s == ' ' || *s == '\t' || *s == '\n') in = 0; else if (!in) { in = 1; n++; } } return n; }
+int main(int argc, char **argv) { fill(); const char *s = argc > 1 ? argv[1] : "the quick brown fox"; printf("%08x %d\n", crc(s, strlen(s)), words(s)); return 0; }
+"""
+REFERENCE = ArtifactRef(digest="sha256:" + "0" * 64, name="program.c")
+
+
+def run(folder: Path, spec: CompileSpec, files: Mapping[str, Path] | None = None, **budget: Any) -> Finished:
+    workdir = folder / "work"
+    workdir.mkdir(parents=True)
+    stop = from_budget({"seconds": 30.0, "evaluations": 12} | budget, threading.Event())
+    return pipeline.run(build(), spec, inputs=files or {}, workdir=workdir, stop=stop, seed=1)
+
+
+def refused(folder: Path, spec: CompileSpec, files: Mapping[str, Path] | None = None) -> str:
+    with pytest.raises(InvalidInput) as caught:
+        run(folder, spec, files)
+    return str(caught.value)
+
+
+def archive(folder: Path, files: Mapping[str, str]) -> Path:
+    path = folder / "program.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return path
+
+
+class TestCompile(DomainContract):
+    kind = KINDS["compile"]
+    budget = {"seconds": 30.0, "evaluations": 10}  # noqa: RUF012
+
+    def good(self, folder: Path) -> tuple[Spec, Mapping[str, Path]]:
+        runs = (Run(arguments=("a b c",)), Run(arguments=(), expected_exit=0))
+        return CompileSpec(source_text=PROGRAM, language=Language.C, runs=runs), {}
+
+    def bad(self, folder: Path) -> tuple[Spec, Mapping[str, Path]]:
+        return CompileSpec(source_text="int main(void) { return x; }", language=Language.C), {}
+
+    def tampered(self, solution: Any) -> Any:
+        return replace(solution, sizes=replace(solution.sizes, loadable_bytes=solution.sizes.loadable_bytes - 1))
+
+
+def test_the_answer_is_checked_run_and_not_larger_than_oz(tmp_path: Path) -> None:
+    finished = run(tmp_path, CompileSpec(source_text=PROGRAM, language=Language.C, runs=(Run(arguments=("x y",)),)))
+    result = finished.result
+    assert result.verification.status is VerificationStatus.VALID
+    assert result.verification.checks["runs_equal"] == "1 of 1"
+    assert result.objective is not None
+    assert result.objective <= result.summary["oz"]  # type: ignore[operator]
+    names = {p.name for p in finished.produced}
+    assert {"optimised.bc", "optimised.o", "pipeline.txt", "recipe.json", "sizes.svg", "report.md"} <= names
+    assert result.weights["compile-coreset"]
+
+
+def test_without_a_main_it_says_unvalidated(tmp_path: Path) -> None:
+    result = run(tmp_path, CompileSpec(source_text="int twice(int x) { return 2 * x; }", language=Language.C)).result
+    assert result.verification.status is VerificationStatus.VALID
+    assert "unvalidated" in str(result.verification.checks["runs_equal"])
+    assert "unvalidated" in result.termination.detail
+
+
+def test_another_processor(tmp_path: Path) -> None:
+    spec = CompileSpec(
+        source_text="int twice(int x) { return 2 * x; }",
+        language=Language.C,
+        target=CompileTarget(triple="aarch64-unknown-linux-gnu"),
+    )
+    assert run(tmp_path, spec).result.verification.status is VerificationStatus.VALID
+
+
+def test_an_archive_of_sources(tmp_path: Path) -> None:
+    path = archive(
+        tmp_path,
+        {
+            "p/include/a.h": "int half(int);\n",
+            "p/src/a.c": '#include "a.h"\nint half(int x) { return x / N; }\n',
+            "p/src/main.c": '#include "a.h"\n#include <stdio.h>\nint main(void) { printf("%d", half(9)); return 0; }\n',
+        },
+    )
+    spec = CompileSpec(
+        source=REFERENCE.model_copy(update={"name": "program.tar.gz"}),
+        build=Build(include=("include",), defines=("N=2",)),
+    )
+    result = run(tmp_path, spec, {"source": path}).result
+    assert result.verification.checks["runs_equal"] == "1 of 1"
+
+
+def test_the_compilers_own_words_come_back(tmp_path: Path) -> None:
+    said = refused(tmp_path, CompileSpec(source_text="int f(void) { return y; }", language=Language.C))
+    assert "use of undeclared identifier 'y'" in said
+    assert str(tmp_path) not in said
+
+
+def test_llvms_own_words_come_back(tmp_path: Path) -> None:
+    said = refused(tmp_path, CompileSpec(source_text="define i32 @f() { ret i64 0 }", language=Language.IR))
+    assert "i32" in said
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"target": CompileTarget(triple="banana-unknown-linux")}, "banana"),
+        ({"build": Build(flags=("-fplugin=evil.so",))}, "-fplugin"),
+        ({"runs": (Run(arguments=("hang",), timeout_seconds=0.5),)}, "did not end within 0.5 s"),
+        ({"runs": (Run(expected_exit=3),)}, "3 was expected"),
+    ],
+)
+def test_what_makes_no_sense_is_told(tmp_path: Path, spec: dict[str, Any], words: str) -> None:
+    text = "#include <unistd.h>\nint main(int n, char **v) { if (n > 1) for (;;) pause(); return 0; }"
+    assert words in refused(tmp_path, CompileSpec(source_text=text, language=Language.C, **spec))
+
+
+def test_runs_want_a_main(tmp_path: Path) -> None:
+    spec = CompileSpec(source_text="int f(void) { return 1; }", language=Language.C, runs=(Run(),))
+    assert "main" in refused(tmp_path, spec)
+
+
+def test_a_path_out_of_the_archive_is_refused(tmp_path: Path) -> None:
+    path = archive(tmp_path, {"../evil.c": "int x;"})
+    spec = CompileSpec(source=REFERENCE.model_copy(update={"name": "program.tar.gz"}))
+    assert "evil.c" in refused(tmp_path, spec, {"source": path})
+    assert not (tmp_path.parent / "evil.c").exists()
+
+
+def test_a_program_that_does_not_repeat_itself_proves_nothing(tmp_path: Path) -> None:
+    text = '#include <stdio.h>\n#include <time.h>\nint main(void) { struct timespec t; clock_gettime(CLOCK_REALTIME, &t); printf("%ld", t.tv_nsec); return 0; }'
+    result = run(tmp_path, CompileSpec(source_text=text, language=Language.C)).result
+    assert "unvalidated" in str(result.verification.checks["runs_equal"])
+    assert result.termination.reason in (Reason.FEASIBLE, Reason.COMPLETED)

@@ -1,0 +1,120 @@
+"""The search of product mode on a small real program."""
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search.domains.compile.candidates import candidate_space, function_tails
+from search.domains.compile.local_search import Found, OnBetter, optimise
+from search.domains.compile.per_function import mixed
+from solvers.llvm.engine import Engine
+from solvers.llvm.frontend import compile_to_bitcode
+from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Target
+from trimtab.specs.compile import Tier
+
+LEVELS = ("O0", "O1", "O2", "O3", "Os", "Oz")
+SOURCE = r"""
+static unsigned step(unsigned h, unsigned c) { h ^= c; for (int i = 0; i < 8; i++) h = h & 1 ? h >> 1 ^ 0xedb88320u : h >> 1; return h; }
+unsigned crc(const unsigned char *p, unsigned n) { unsigned h = ~0u; while (n--) h = step(h, *p++); return ~h; }
+int kind(const char *s) {
+  int digits = 0, letters = 0, other = 0;
+  for (; *s; s++) {
+    if (*s >= '0' && *s <= '9') digits++;
+    else if ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z')) letters++;
+    else switch (*s) { case ' ': case '\t': break; case '_': letters++; break; case '-': digits += letters == 0; break; default: other++; }
+  }
+  if (other) return 3;
+  if (digits && letters) return 2;
+  return letters ? 1 : 0;
+}
+void sort(int *a, int n) { for (int i = 1; i < n; i++) { int v = a[i], j = i; while (j > 0 && a[j - 1] > v) { a[j] = a[j - 1]; j--; } a[j] = v; } }
+"""
+
+
+@pytest.fixture(scope="module")
+def module(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder: Path = tmp_path_factory.mktemp("module")
+    (folder / "a.c").write_text(SOURCE)
+    return compile_to_bitcode([folder / "a.c"], workdir=folder, target=Target())[0]
+
+
+def searched(
+    module: bytes, *, budget: int, on_better: OnBetter = lambda name, measured: True, seed: int = 1, start: str = ""
+) -> Found:
+    with Engine(module) as engine:
+        defaults = {level: engine.default_pipeline(level) for level in LEVELS}
+        (baseline,) = engine.measure([Recipe(pipeline=start or defaults["Oz"])])
+        space = [c for c in candidate_space(defaults) if c.tier is Tier.DEFAULT]
+        return optimise(
+            engine,
+            metric=Metric.LOADABLE_BYTES,
+            baseline=baseline,
+            defaults=defaults,
+            candidates=space[:5],
+            space=space,
+            tails=function_tails(defaults, experimental=False),
+            budget=budget,
+            rng=np.random.default_rng(seed),
+            on_better=on_better,
+            stopped=lambda: False,
+        )
+
+
+def size(measured: Measured) -> int:
+    assert measured.sizes is not None
+    return measured.sizes.loadable_bytes
+
+
+def test_it_gets_smaller_within_its_budget_and_never_larger(module: bytes) -> None:
+    offered: list[int] = []
+
+    def accept(name: str, measured: Measured) -> bool:
+        offered.append(size(measured))
+        return True
+
+    found = searched(module, budget=50, on_better=accept, start="function(mem2reg)")
+    with Engine(module) as engine:
+        (start,) = engine.measure([Recipe(pipeline="function(mem2reg)")])
+        (again,) = engine.measure([found.best.recipe])
+    assert size(found.best) < size(start)
+    assert size(again) == size(found.best), "the recipe repeats it"
+    assert len(found.table) <= 50
+    assert offered == sorted(offered, reverse=True)
+    assert offered[-1] == size(found.best)
+    moves = [measured.recipe.digest for name, measured in found.table if not name.startswith("tail:")]
+    assert len(set(moves)) == len(moves), "nothing is tried twice"
+
+
+def test_the_same_seed_gives_the_same_search(module: bytes) -> None:
+    one, two = (searched(module, budget=25) for _ in range(2))
+    assert [m.recipe for _, m in one.table[:5]] == [m.recipe for _, m in two.table[:5]]
+    assert one.best.sizes is not None
+
+
+def test_what_is_refused_does_not_count(module: bytes) -> None:
+    found = searched(module, budget=20, on_better=lambda name, measured: False)
+    with Engine(module) as engine:
+        (oz,) = engine.measure([Recipe(pipeline=engine.default_pipeline("Oz"))])
+    assert found.best.ir_sha256 == oz.ir_sha256
+
+
+def test_each_function_gets_its_own_best_tail(module: bytes) -> None:
+    tails = {
+        "nothing": "instsimplify",
+        "unroll": "loop-unroll<O3>,simplifycfg",
+        "shrink": "simplifycfg<sink-common-insts>,sink",
+    }
+    with Engine(module) as engine:
+        (bad,) = engine.measure([Recipe(pipeline="function(mem2reg)")])
+        recipe = mixed(engine, bad, tails, stopped=lambda: False)
+        assert recipe is not None
+        assert {name for name, _ in recipe.function_tails} <= set(engine.info.functions)
+        (result,) = engine.measure([recipe])
+    assert result.outcome is Outcome.OK
+    assert result.sizes is not None
+    assert bad.sizes is not None
+    assert sum(result.sizes.functions.values()) < sum(bad.sizes.functions.values())

@@ -1,0 +1,69 @@
+"""A bad candidate is brought down to the pass, or to the function, that makes it bad."""
+
+from __future__ import annotations
+
+import pytest
+
+from search.domains.compile.quarantine import Quarantined, prefix, reduced
+from solvers.llvm.pipeline import leaves, parse, text_of
+from solvers.llvm.types import Recipe
+
+PIPELINE = (
+    "inferattrs,function(sroa,early-cse),"
+    "cgscc(devirt<4>(inline,function<eager-inv>(gvn,instcombine<no-verify-fixpoint>))),globaldce"
+)
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.mark.parametrize("culprit", ["inferattrs", "early-cse", "inline", "gvn", "globaldce"])
+def test_first_bad_pass_is_found(culprit: str) -> None:
+    def differs(recipe: Recipe) -> str | None:
+        ran = [leaf.name for leaf in leaves(parse(recipe.pipeline))] if recipe.pipeline else []
+        return "stdout" if culprit in ran else None
+
+    found = reduced(Recipe(pipeline=PIPELINE, attributes=(("f", "noinline", True),)), differs, stopped=never)
+    assert found is not None
+    assert found.last_pass == culprit
+    assert found.bad.attributes == (), "what does not matter is left out"
+    assert culprit not in found.good_pipeline
+    assert [leaf.name for leaf in leaves(parse(found.bad.pipeline))][-1] == culprit
+    assert found.asked <= 10
+
+
+def test_function_that_matters_is_found() -> None:
+    tails = tuple((f"f{i}", "gvn-sink") for i in range(9))
+
+    def differs(recipe: Recipe) -> str | None:
+        return "exit code" if ("f5", "gvn-sink") in recipe.function_tails else None
+
+    found = reduced(Recipe(pipeline=PIPELINE, function_tails=tails), differs, stopped=never)
+    assert found is not None
+    assert (found.functions, found.last_pass) == (("f5",), "gvn-sink")
+
+
+def test_what_does_not_repeat_or_has_no_time_gives_no_reproducer() -> None:
+    assert reduced(Recipe(pipeline=PIPELINE), lambda recipe: None, stopped=never) is None
+    assert reduced(Recipe(pipeline=PIPELINE), lambda recipe: "stdout", stopped=lambda: True) is None
+
+
+def test_prefixes_parse_and_grow_by_one_pass() -> None:
+    items = parse(PIPELINE)
+    names = [leaf.name for leaf in leaves(items)]
+    for count in range(1, len(names) + 1):
+        assert [leaf.name for leaf in leaves(parse(text_of(prefix(items, count))))] == names[:count]
+    assert prefix(items, 0) == ()
+    assert text_of(prefix(items, len(names))) == PIPELINE
+
+
+def test_json_tells_build_pass_and_recipe() -> None:
+    found = reduced(
+        Recipe(pipeline="sroa,gvn"), lambda recipe: "x" if "gvn" in recipe.pipeline else None, stopped=never
+    )
+    told = Quarantined(
+        build_id="llvm-22", name="c", recipe=Recipe(pipeline="sroa,gvn"), objective=1.0, why="x", reproducer=found
+    ).as_json()
+    assert told["reproducer"]["last_pass"] == "gvn"
+    assert Recipe.from_json(told["reproducer"]["bad"]).pipeline == "sroa,gvn"

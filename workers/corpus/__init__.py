@@ -1,0 +1,1 @@
+"""Programs to learn from and to be measured on: rebuilt by a command, never committed."""

@@ -1,0 +1,40 @@
+"""`python -m workers.train.compile matrix|coreset`, after `python -m workers.corpus`. Both resume."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from cost_models.weights import FOLDER
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Do what is named; progress goes to standard error."""
+    parser = argparse.ArgumentParser(prog="python -m workers.train.compile", description=__doc__)
+    parser.add_argument("what", choices=["matrix", "coreset"])
+    parser.add_argument("--work", type=Path, default=Path("bench-results/train/compile"), help="the corpus folder")
+    parser.add_argument("--part", type=int, default=0, help="matrix: which part of the modules this process does")
+    parser.add_argument("--parts", type=int, default=1)
+    parser.add_argument("--count", type=int, default=20, help="coreset: how many candidates")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="coreset: where it is published")
+    given = parser.parse_args(argv)
+
+    def say(text: str) -> None:
+        sys.stderr.write(f"{given.what}: {text}\n")
+        sys.stderr.flush()
+
+    if given.what == "matrix":
+        from workers.train.compile.matrix import measure
+
+        measure(given.work, splits=("train", "val"), say=say, part=(given.part, given.parts))
+        return 0
+    from workers.train.compile.coreset import publish_coreset
+
+    command = f"python -m workers.train.compile coreset --count {given.count}"
+    publish_coreset(given.work, count=given.count, out=given.out, command=command, say=say)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
