@@ -3,8 +3,9 @@
 service [NAME...]   load, latency, overhead, chaos of the whole service      (workers/bench/service)
 ilp                 primal integral against SCIP, HiGHS and CP-SAT           (workers/bench/ilp)
 sharding SUITE      plans against NeuroShard, TorchRec and heuristics         (workers/bench/sharding)
+compile             loadable bytes against -Oz, beside other searches          (workers/bench/compile)
 instances fetch     real integer programs out of a PyPI source distribution  (workers/bench/instances)
-all                 service, ilp and sharding at the published scale
+all                 service, ilp, sharding and compile at the published scale
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from types import MappingProxyType
 SUITES = MappingProxyType(
     {
         "service": "workers.bench.service.cli",
+        "compile": "workers.bench.compile.cli",
         "ilp": "workers.bench.ilp.cli",
         "instances": "workers.bench.instances",
         "generators": "workers.generators",
@@ -35,7 +37,7 @@ def main(argv: list[str]) -> int:
     """Run one suite, or all."""
     if argv[:1] == ["all"]:
         sharding = [load("sharding")([suite, *argv[1:]]) for suite in ("quality", "scale", "models", "exact")]
-        return max(load("service")(argv[1:]), load("ilp")(argv[1:]), *sharding)
+        return max(load("service")(argv[1:]), load("ilp")(argv[1:]), load("compile")(argv[1:]), *sharding)
     if not argv or argv[0] not in SUITES:
         came = argv[0] if argv else "nothing"
         print(f"{came!r} is not a suite; say one of: {', '.join(SUITES)}, all\n\n{__doc__}", file=sys.stderr)

@@ -1,0 +1,38 @@
+# ruff: noqa: E501
+"""The bench's searches on one small module: equal budgets, never larger than -Oz, a line for each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from solvers.llvm.frontend import compile_to_bitcode
+from solvers.llvm.types import Target
+from workers.bench.compile import cli
+from workers.bench.compile.methods import METHODS
+
+FUNCTION = "int f{n}(int a, int b) {{ int s = {n}; for (int i = 0; i < b; i++) {{ s += a * i ^ s >> 3; if (s & 1) s -= i; else s += b; }} return s; }}\n"
+
+
+def test_every_method_gets_its_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.c").write_text("".join(FUNCTION.format(n=n) for n in range(4)))
+    (bitcode,) = compile_to_bitcode([tmp_path / "a.c"], workdir=tmp_path, target=Target())
+    sha = hashlib.sha256(bitcode).hexdigest()
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / f"{sha[:16]}.bc").write_bytes(bitcode)
+    row = {"sha": sha, "set": "debian", "package": "toy", "name": "a.c", "split": "heldout", "ir_instructions": 200}
+    (tmp_path / "modules.jsonl").write_text(json.dumps(row) + "\n")
+    out = tmp_path / "out.jsonl"
+    assert cli.main(["--corpus", str(tmp_path), "--budgets", "1", "6", "--out", str(out)]) == 0
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {(line["method"], line["pipelines"]) for line in lines} == {(m, b) for m in METHODS for b in (1, 6)}
+    assert all(line["best"]["loadable"] <= line["oz"]["loadable"] for line in lines)
+    assert "trimtab" in capsys.readouterr().out
+
+
+def test_without_a_corpus_it_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--corpus", str(tmp_path)]) == 2
+    assert "python -m workers.corpus" in capsys.readouterr().err

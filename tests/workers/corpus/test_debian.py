@@ -1,0 +1,63 @@
+# ruff: noqa: E501
+"""The corpus: held-out packages stay apart, modules come out of real sources, what is there is not fetched again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from solvers.llvm.types import Target
+from workers.corpus import build, debian
+
+FUNCTION = "int f{n}(int a, int b) {{ int s = {n}; for (int i = 0; i < b; i++) {{ s += a * i ^ s >> 3; if (s & 1) s -= i; else s += b; }} return s; }}\n"
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package that is there already."""
+    root = tmp_path / "sources" / "toy" / "toy-1.0"
+    (root / "src").mkdir(parents=True)
+    (root / "include").mkdir()
+    (root / "include" / "toy.h").write_text("int f0(int, int);\n")
+    (root / "src" / "good.c").write_text('#include "toy.h"\n' + "".join(FUNCTION.format(n=n) for n in range(9)))
+    (root / "src" / "tiny.c").write_text("int one(void) { return 1; }\n")
+    (root / "src" / "broken.c").write_text("int f(void) { return undeclared; }\n")
+    (root / "tests.c").write_text("int main(void) { return 0; }\n")
+    (root.parent / ".whole").touch()
+    monkeypatch.setattr(debian, "PACKAGES", {"toy": debian.Package(split="train", files=r"src/\w+\.c")})
+    return tmp_path
+
+
+def test_files_that_compile_alone_become_modules(sources: Path) -> None:
+    found = list(debian.modules("toy", sources, Target()))
+    assert [module.name for module in found] == ["src/good.c", "src/tiny.c"]
+    assert all(module.bitcode.startswith(b"BC\xc0\xde") for module in found)
+
+
+def test_the_corpus_is_built_once(sources: Path) -> None:
+    said: list[str] = []
+    for _ in range(2):
+        build.build(sources, packages=("toy",), per_package=5, say=said.append)
+    (row,) = build.read(sources)
+    assert (row["package"], row["name"], row["split"]) == ("toy", "src/good.c", "train")
+    assert build.LEAST <= int(str(row["ir_instructions"])) <= build.MOST
+    assert (sources / "modules" / f"{str(row['sha'])[:16]}.bc").is_file()
+    assert sum("toy: 1 of 1" in line for line in said) == 1, "the second time nothing is compiled"
+
+
+def test_a_package_that_cannot_be_had_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian.shutil, "which", lambda name: None)
+    said: list[str] = []
+    build.build(tmp_path, packages=("zlib",), per_package=5, say=said.append)
+    assert "zlib: left out: apt-get is not here" in said[0]
+    assert build.read(tmp_path) == []
+
+
+def test_packages_of_the_splits_are_apart() -> None:
+    splits = {package.split for package in debian.PACKAGES.values()}
+    assert splits == {"train", "val", "heldout"}
+    held = {name for name, package in debian.PACKAGES.items() if package.split == "heldout"}
+    assert held == {"lua5.4", "bzip2", "mbedtls", "jq", "cjson", "lz4"}
+    assert all(re.compile(package.files) for package in debian.PACKAGES.values())

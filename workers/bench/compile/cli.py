@@ -1,0 +1,112 @@
+"""`python -m workers.bench compile`: held-out packages, loadable bytes against true -Oz (minsize), methods one after another.
+
+The corpus comes from `python -m workers.corpus`; only modules of held-out packages are used: nothing was tuned on them.
+The modules are compiled alone and not run here: the service runs a program before an answer counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from solvers.llvm.engine import Engine
+from workers.bench.compile.methods import METHODS, Task
+from workers.bench.ilp.metrics import ratio_of_means
+from workers.bench.stats import machine
+from workers.corpus.build import read
+
+BUDGETS = (1, 10, 60)
+
+
+def main(argv: list[str]) -> int:
+    """Run the protocol."""
+    parser = argparse.ArgumentParser(prog="python -m workers.bench compile", description=__doc__)
+    parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
+    parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--budgets", nargs="*", type=int, default=list(BUDGETS))
+    parser.add_argument("--packages", nargs="*", default=None, help="none given: every held-out one")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the modules")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile.jsonl")
+    given = parser.parse_args(argv)
+    modules = [row for row in read(given.corpus) if row["split"] == "heldout"]
+    modules = [row for row in modules if given.packages is None or row["package"] in given.packages]
+    if not modules:
+        print(f"no held-out module in {given.corpus}; make the corpus first: python -m workers.corpus", file=sys.stderr)
+        return 2
+    modules = modules[:: max(1, round(1 / given.scale))]
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    lines: list[dict[str, Any]] = []
+    for number, row in enumerate(modules):
+        bitcode = (given.corpus / "modules" / f"{str(row['sha'])[:16]}.bc").read_bytes()
+        with Engine(bitcode) as engine:
+            task = Task.of(engine)
+            for method in given.methods:
+                lines += [_run(task, row, method, budget, given.seed) for budget in given.budgets]
+        print(f"{number + 1} of {len(modules)}: {row['package']}/{row['name']}", file=sys.stderr, flush=True)
+    with given.out.open("a") as out:
+        out.writelines(json.dumps(line | {"machine": machine()}) + "\n" for line in lines)
+    report(lines)
+    return 0
+
+
+def _run(task: Task, row: dict[str, object], method: str, budget: int, seed: int) -> dict[str, Any]:
+    began = time.monotonic()
+    best = METHODS[method](task, budget, seed)
+    assert best.sizes is not None
+    assert task.oz.sizes is not None
+    return {
+        "suite": "compile",
+        "package": row["package"],
+        "module": row["name"],
+        "instructions": row["ir_instructions"],
+        "method": method,
+        "pipelines": budget,
+        "seed": seed,
+        "seconds": round(time.monotonic() - began, 3),
+        "oz": {
+            "loadable": task.oz.sizes.loadable_bytes,
+            "code": task.oz.sizes.code_bytes,
+            "ir": task.oz.sizes.ir_instructions,
+        },
+        "best": {
+            "loadable": best.sizes.loadable_bytes,
+            "code": best.sizes.code_bytes,
+            "ir": best.sizes.ir_instructions,
+        },
+        "llvm": task.engine.installed.build_id,
+    }
+
+
+def report(lines: list[dict[str, Any]]) -> None:
+    """Share saved against -Oz: mean of package means and pooled mean, with a bootstrap interval of the pooled one."""
+    keys = sorted({(line["pipelines"], line["method"]) for line in lines})
+    print("pipelines method          loadable: of package means, pooled [95 %]      code     IR    larger  median s")
+    for pipelines, method in keys:
+        rows = [line for line in lines if (line["pipelines"], line["method"]) == (pipelines, method)]
+        packages: dict[str, list[float]] = {}
+        for line in rows:
+            packages.setdefault(line["package"], []).append(_saved(line, "loadable"))
+        ratio, low, high = ratio_of_means(
+            [line["best"]["loadable"] / line["oz"]["loadable"] for line in rows], [1.0] * len(rows)
+        )
+        larger = sum(_saved(line, "loadable") < 0 for line in rows)
+        print(
+            f"{pipelines:9d} {method:15s} {statistics.fmean(statistics.fmean(v) for v in packages.values()):8.2%} "
+            f"{1 - ratio:8.2%} [{1 - high:.2%}, {1 - low:.2%}]  {statistics.fmean(_saved(r, 'code') for r in rows):8.2%} "
+            f"{statistics.fmean(_saved(r, 'ir') for r in rows):7.2%} {larger:5d} "
+            f"{statistics.median(line['seconds'] for line in rows):8.2f}"
+        )
+
+
+def _saved(line: dict[str, Any], what: str) -> float:
+    return 1.0 - float(line["best"][what]) / float(line["oz"][what])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
