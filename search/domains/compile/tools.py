@@ -52,12 +52,10 @@ class Tools:
 
     def emit(self, module: Path, out: Path, *, level: str = "2") -> None:
         """Object file by `llc`, which optimises no IR. Raises ToolFailed."""
-        reloc = "pic" if self.target.pic else "static"
         self._call(
             "llc",
             f"-O{level}",
             "-filetype=obj",
-            f"-relocation-model={reloc}",
             *self._target_words(),
             str(module),
             "-o",
@@ -108,8 +106,10 @@ class Tools:
 
     def _target_words(self) -> list[str]:
         # The triple is the module's own (a module that came without one was given it); -mtriple would rewrite it.
+        # The relocation model decides more than code: rel-lookup-table-converter asks for it.
         target = self.target
-        return [f"-mcpu={target.cpu}"] + ([f"-mattr={target.features}"] if target.features else [])
+        words = [f"-relocation-model={'pic' if target.pic else 'static'}", f"-mcpu={target.cpu}"]
+        return words + ([f"-mattr={target.features}"] if target.features else [])
 
     def _call(self, program: str, *arguments: str, both: bool = False) -> str:
         try:
