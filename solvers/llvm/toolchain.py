@@ -118,7 +118,7 @@ def linker(target: Target, *, cxx: bool) -> Command:
     _check(target)
     zig = _zig(install.find_llvm().clang)
     if _is_native(target) and (not cxx or zig is None or _system_cxx(target)):
-        found = shutil.which("c++" if cxx else "cc")
+        found = _system_compiler(cxx)
         if found is not None:
             return Command(words=(found, "-pie" if target.pic else "-no-pie"))
     if zig is None:
@@ -131,6 +131,12 @@ def linker(target: Target, *, cxx: bool) -> Command:
         zig = Path(found).resolve()
     words = (str(zig), "c++" if cxx else "cc", "-target", _for_zig(target.triple), "-fno-sanitize=all")
     return Command(words=(*words, *(() if target.pic else ("-no-pie",))), folders=(zig.parent,), wants_cache=True)
+
+
+def _system_compiler(cxx: bool) -> str | None:
+    """Debian's `cc` is a link through /etc/alternatives, which a sandbox may not show: then the program's own name."""
+    names = ("c++", "g++", "clang++") if cxx else ("cc", "gcc", "clang")
+    return next((found for name in names if (found := shutil.which(name)) is not None), None)
 
 
 def _zig(prefix: Sequence[str]) -> Path | None:
@@ -151,7 +157,7 @@ def _is_native(target: Target) -> bool:
 @functools.cache
 def _has_system_cxx() -> bool:
     """The headers of libstdc++ and a driver that links it. Without them zig's libc++ is used."""
-    return shutil.which("c++") is not None and any(Path("/usr/include/c++").glob("*/cstddef"))
+    return _system_compiler(cxx=True) is not None and any(Path("/usr/include/c++").glob("*/cstddef"))
 
 
 def _system_cxx(target: Target) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from search.domains.compile.problem import CompileProblem
 from search.types import InvalidInput
 from solvers.llvm.execute import Ran, RunCase, compare, link_program, run_program
-from solvers.llvm.frontend import SourceError
+from solvers.llvm.frontend import SourceError, Stopped
 
 OWN_MAIN_S = 10.0  # a program nobody said how to run gets so long to end by itself
 MEMORY_BYTES = 2 * 2**30
@@ -75,6 +75,9 @@ class Judge:
                 raise InvalidInput(f"runs: the unoptimised program cannot be linked: {error}") from error
             self.why_unvalidated = f"it cannot be linked as it is: {str(error).strip()[:500]}"
             return
+        except Stopped:
+            self.why_unvalidated = "it was stopped before the unoptimised program was linked"
+            return
         if asked:
             for number, (case, timeout_s) in enumerate(
                 zip(self._problem.cases, self._problem.case_timeouts_s, strict=True)
@@ -82,6 +85,8 @@ class Judge:
                 self._learn_case(program, number, case, timeout_s, asked=True)
         else:
             self._learn_case(program, 0, RunCase(), OWN_MAIN_S, asked=False)
+        if not self._cases and not self.why_unvalidated and self._stopped():
+            self.why_unvalidated = "it was stopped before the unoptimised program had run"
         if not self._cases and not self.why_unvalidated:
             self.why_unvalidated = "no run of the unoptimised program repeats itself"
 
@@ -93,6 +98,8 @@ class Judge:
             program = self.link(code)
         except SourceError as error:
             return Verdict(equal=False, compared=0, detail=f"does not link: {str(error).strip()[:500]}")
+        except Stopped:
+            return Verdict(equal=False, compared=0, stopped=True)
         for known in self._cases:
             told = compare(known.reference, self.run(program, known.case, known.timeout_s))
             if self._stopped():
@@ -107,13 +114,18 @@ class Judge:
         self.why_unvalidated = why
 
     def link(self, code: bytes) -> Path:
-        """The program of an object file. Raises SourceError."""
+        """The program of an object file. Raises SourceError, Stopped."""
         self._count += 1
         folder = self._folder / f"program-{self._count}"
         folder.mkdir()
         problem = self._problem
         return link_program(
-            [code, *problem.objects], workdir=folder, target=problem.target, flags=link_flags(problem), cxx=problem.cxx
+            [code, *problem.objects],
+            workdir=folder,
+            target=problem.target,
+            flags=problem.libraries,
+            cxx=problem.cxx,
+            stopped=self._stopped,
         )
 
     def run(self, program: Path, case: RunCase, timeout_s: float) -> Ran:
@@ -146,11 +158,6 @@ class Judge:
         self._cases.append(
             _Case(number=number, case=case, timeout_s=timeout_s, reference=first, program_s=first.seconds)
         )
-
-
-def link_flags(problem: CompileProblem) -> tuple[str, ...]:
-    """Libraries, as the linker step takes them."""
-    return problem.libraries
 
 
 def _fault(ran: Ran, case: RunCase, timeout_s: float) -> str | None:
