@@ -18,6 +18,7 @@ class Violation:
     integrality: float  # largest distance of an integer variable to the nearest integer
     worst_row: int | None  # index of the most violated row; None when no row is violated
     finite: bool = True
+    extras: float = 0.0  # SOS sets, quadratic and indicator rows, semi-continuous columns; the worst, relative
 
     @property
     def feasible(self) -> bool:
@@ -27,6 +28,7 @@ class Violation:
             and self.rows <= FEASIBILITY_TOLERANCE
             and self.bounds <= FEASIBILITY_TOLERANCE
             and self.integrality <= INTEGRALITY_TOLERANCE
+            and self.extras <= FEASIBILITY_TOLERANCE
         )
 
 
@@ -45,6 +47,7 @@ def violation(model: MilpModel, x: Floats) -> Violation:
         bounds=float(bounds.max(initial=0.0)),
         integrality=float(fractions.max(initial=0.0)),
         worst_row=worst if worst is not None and rows[worst] > 0 else None,
+        extras=model.extras.violation(x) if model.extras is not None else 0.0,
     )
 
 

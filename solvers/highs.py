@@ -14,7 +14,7 @@ import highspy
 import numpy as np
 from highspy import cb
 
-from solvers.errors import SolverFailed
+from solvers.errors import SolverFailed, Unsupported
 from solvers.reporting import Watch, crossing_sides, finish, without_variables
 from solvers.types import (
     Floats,
@@ -25,6 +25,7 @@ from solvers.types import (
     SolveParams,
     SolveResult,
     Stop,
+    why_not_linear,
 )
 from trimtab.results import Limit, Reason
 
@@ -51,8 +52,8 @@ class HighsSolver:
     name = "highs"
 
     def why_not(self, model: MilpModel) -> str | None:
-        """It takes every model."""
-        return None
+        """It takes every linear model."""
+        return why_not_linear(model)
 
     def solve(
         self,
@@ -67,6 +68,8 @@ class HighsSolver:
     ) -> SolveResult:
         """See `Solver.solve`. Injected solutions are asked for between dives and at nodes."""
         watch = Watch(model, params, on_incumbent=on_incumbent, on_bound=on_bound, stop=stop)
+        if (why_not := self.why_not(model)) is not None:
+            raise Unsupported(self.name, why_not)
         if model.n == 0:
             return without_variables(model, watch, params, solver=self.name)
         crossing = crossing_sides(model)

@@ -23,9 +23,9 @@ class InfeasibleSubset:
 def irreducible_subset(model: MilpModel, *, seconds: float) -> InfeasibleSubset | None:
     """A subset of the relaxation that is infeasible by itself; None when there is none or it was not found in time.
 
-    A model that only integrality makes infeasible has none.
+    A model that only integrality (or what is not linear) makes infeasible has none.
     """
-    relaxed = replace(model, integrality=np.zeros(model.n, dtype=bool))
+    relaxed = replace(model, integrality=np.zeros(model.n, dtype=bool), extras=None)
     engine = new_engine(SolveParams(time_limit_s=seconds))
     engine.setOptionValue("time_limit", seconds)
     engine.setOptionValue("iis_time_limit", seconds)

@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from solvers.types import Floats, MilpModel
+from solvers.types import Floats, MilpModel, why_not_linear
 
 _MAX_PLACES = 9
 _EXACT_DOUBLE = 2.0**53
@@ -42,6 +42,8 @@ class IntegralModel:
 
 def why_not_integral(model: MilpModel) -> str | None:
     """None when `integral` can be made."""
+    if model.extras is not None:
+        return why_not_linear(model)
     continuous = int(model.n - np.count_nonzero(model.integrality))
     if continuous:
         return f"it takes integers only, and {continuous} of {model.n} variables are continuous"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import mmap
 import os
 import re
 import tempfile
@@ -25,6 +26,7 @@ import numpy as np
 from solvers.compare import refuse_differences
 from solvers.errors import ModelError
 from solvers.exact import ExactLimits, read_exact
+from solvers.from_exact import from_exact
 from solvers.types import Bools, Floats, MilpModel
 
 Format = Literal["auto", "mps", "lp"]
@@ -34,6 +36,12 @@ _SNIFFED = 64 * 1024
 _KEPT_LOG_BYTES = 64 * 1024
 _EXPLAIN_S = 10.0
 _MPS_START = re.compile(rb"^(NAME|ROWS|OBJSENSE|OBJSENSE_?\w*|OBJNAME|REFROW|FREE)\b", re.IGNORECASE)
+_MPS_HEADER = re.compile(rb"\n[^\s*]\S*")
+_SPECIAL_MPS = frozenset(
+    b"SOS SOS1 SOS2 SETS QUADOBJ QMATRIX QSECTION QCMATRIX CSECTION INDICATORS GENCONS PWLOBJ LAZYCONS USERCUTS".split()
+)
+_SEMI_BOUND = re.compile(rb"\n[ \t]*S[CI][ \t]")
+_SPECIAL_LP = re.compile(rb"\n[ \t]*(?:sos|semi|lazy|user|gencons|pwlobj|general constraints)", re.IGNORECASE)
 _LP_START = re.compile(rb"^\s*(max|min)(imi[sz]e|imum)?\b", re.IGNORECASE)
 _LOSES_SOMETHING = re.compile(r"ignored|not defined|same name|duplicate|not valid", re.IGNORECASE)
 _HARMLESS = re.compile(r"HighsSparseMatrix|appears more than once in this constraint|No objective row found")
@@ -60,8 +68,8 @@ def read_model(
 ) -> MilpModel:
     """The model of a file. `name` is the file's own name where `path` no longer tells (content-addressed stores).
 
-    Raises ModelError. Parts that a `MilpModel` cannot hold but HiGHS reads (quadratic objectives, semi-continuous
-    variables) are listed in `has_unsupported`; what HiGHS cannot read either (SOS, indicators) is a ModelError.
+    Raises ModelError. A file with parts that are not linear (`MilpModel.extras`) is read by the exact reader alone: HiGHS
+    reads some of them, drops others and fails on the rest.
     """
     limits = limits or ReadLimits()
     source = Path(path)
@@ -72,8 +80,10 @@ def read_model(
         # HiGHS tells the format by the ending and by nothing else.
         named = Path(scratch) / f"model.{kind}"
         named.symlink_to(plain.resolve())
-        if plain.stat().st_size <= limits.compared_bytes:
+        if plain.stat().st_size <= limits.compared_bytes or _may_be_special(plain, kind):
             exact = read_exact(plain, format=kind, name=shown)
+            if not exact.linear:
+                return _within(from_exact(exact), shown, limits)
             model = _model(_read_with_highs(named), shown, limits)
             refuse_differences(exact, model)
             return model
@@ -162,6 +172,31 @@ def _told_format(plain: Path, shown: str) -> Literal["mps", "lp"]:
     )
 
 
+def _may_be_special(plain: Path, kind: str) -> bool:
+    """A quick look for words that say more than linear rows and integers. Too often yes costs time, never an answer."""
+    with plain.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        if kind == "lp":
+            return text.find(b"[") >= 0 or text.find(b"->") >= 0 or _SPECIAL_LP.search(text) is not None
+        bounds = None
+        for header in _MPS_HEADER.finditer(text):
+            word = header[0].strip().upper()
+            if word in _SPECIAL_MPS:
+                return True
+            bounds = header.end() if word == b"BOUNDS" and bounds is None else bounds
+        return bounds is not None and _SEMI_BOUND.search(text, bounds) is not None
+
+
+def _within(model: MilpModel, shown: str, limits: ReadLimits) -> MilpModel:
+    for what, came, most in (
+        ("columns", model.n, limits.max_columns),
+        ("rows", model.m, limits.max_rows),
+        ("coefficients", model.nnz, limits.max_nonzeros),
+    ):
+        if came > most:
+            raise ModelError(f"{shown} has {came:,} {what}; at most {most:,} are taken")
+    return model
+
+
 def _read_with_highs(path: Path) -> Any:
     _refuse_what_is_no_text(path)
     engine = highspy._core._Highs()
@@ -223,13 +258,6 @@ def _tidy(lines: list[str], path: Path) -> str:
 
 
 def _model(engine: Any, shown: str, limits: ReadLimits) -> MilpModel:
-    for what, came, most in (
-        ("columns", engine.getNumCol(), limits.max_columns),
-        ("rows", engine.getNumRow(), limits.max_rows),
-        ("coefficients", engine.getNumNz(), limits.max_nonzeros),
-    ):
-        if came > most:
-            raise ModelError(f"{shown} has {came:,} {what}; at most {most:,} are taken")
     if engine.getNumCol() == 0 and engine.getNumRow() == 0:
         raise ModelError(f"{shown} holds no variables and no rows")
     engine.ensureRowwise()
@@ -237,6 +265,9 @@ def _model(engine: Any, shown: str, limits: ReadLimits) -> MilpModel:
     maximize = lp.sense_ == highspy.ObjSense.kMaximize
     sign = -1.0 if maximize else 1.0
     integrality, semi = _integrality(lp)
+    if semi or engine.getHessianNumNz():
+        # The quick look finds all that the exact reader knows to be special; a model half read must not pass.
+        raise ModelError(f"{shown} has parts that are not linear, written in a way that only HiGHS understands")
     try:
         col_names, row_names = tuple(lp.col_names_), tuple(lp.row_names_)
     except UnicodeDecodeError:
@@ -245,14 +276,9 @@ def _model(engine: Any, shown: str, limits: ReadLimits) -> MilpModel:
         _refuse_duplicates(what, names, shown)
     lower, upper = _floats(lp.col_lower_), _floats(lp.col_upper_)
     _refuse_doubtful_bounds(lower, upper, col_names)
-    unsupported = []
-    if engine.getHessianNumNz():
-        unsupported.append("a quadratic objective")
-    if semi:
-        unsupported.append(f"{semi} semi-continuous or semi-integer variables")
     matrix = lp.a_matrix_
     try:
-        return MilpModel(
+        model = MilpModel(
             c=_floats(lp.col_cost_) * sign,
             offset=float(lp.offset_) * sign,
             col_lower=lower,
@@ -267,10 +293,10 @@ def _model(engine: Any, shown: str, limits: ReadLimits) -> MilpModel:
             col_names=col_names or None,
             row_names=row_names or None,
             name=_text(lp),
-            has_unsupported=tuple(unsupported),
         )
     except ValueError as error:
         raise ModelError(f"{shown}: {error}") from error
+    return _within(model, shown, limits)
 
 
 def _text(lp: Any) -> str:

@@ -16,10 +16,21 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from pyscipopt import SCIP_EVENTTYPE, SCIP_HEURTIMING, SCIP_PARAMSETTING, SCIP_RESULT, Eventhdlr, Expr, Heur, Model
+from pyscipopt import (
+    SCIP_EVENTTYPE,
+    SCIP_HEURTIMING,
+    SCIP_PARAMSETTING,
+    SCIP_RESULT,
+    Eventhdlr,
+    Expr,
+    Heur,
+    Model,
+    quicksum,
+)
 from pyscipopt.scip import Term
 
 from solvers.errors import SolverFailed
+from solvers.extras import Extras, QuadraticForm
 from solvers.reporting import Watch, crossing_sides, finish, without_variables
 from solvers.types import (
     Floats,
@@ -35,6 +46,7 @@ from trimtab.results import Limit, Reason
 
 _STOP_POLL_S = 0.05
 _INFINITY = 1e20
+_FEASTOL_OF_PRODUCTS = 1e-7
 
 _STATUS = MappingProxyType(
     {
@@ -59,7 +71,8 @@ _STATUS = MappingProxyType(
 
 
 class ScipSolver:
-    """Branch, cut and price. Takes any linear model."""
+    """Branch, cut and price, with spatial branching for products. Takes every model: quadratic and indicator rows, quadratic
+    objectives (convex or not, to the global optimum), SOS sets, semi-continuous and semi-integer columns."""
 
     name = "scip"
 
@@ -93,10 +106,12 @@ class ScipSolver:
         if params.aggressive:
             scip.setHeuristics(SCIP_PARAMSETTING.AGGRESSIVE)
         variables = _build(scip, model)
+        if model.extras is not None:
+            _add_extras(scip, variables, model.extras)
         if params.cutoff is not None:
             # `setObjlimit` wants the objective without the constant, and so does `limits/primal`, which follows below.
             scip.setObjlimit(params.cutoff)
-        _add_hint(scip, variables, hint)
+        _add_hint(scip, variables, hint, partial=model.extras is not None)
         events = _Events(watch, variables)
         scip.includeEventhdlr(events, "trimtab", "reports incumbents and bounds")
         if injected is not None:
@@ -137,6 +152,9 @@ def _set_params(scip: Any, model: MilpModel, params: SolveParams) -> None:
         settings["limits/memory"] = params.memory_limit_mb
     if params.objective_limit is not None:
         settings["limits/primal"] = params.objective_limit
+    if model.extras is not None:
+        # The point is judged from outside at 1e-6 with every row as it is written; inside, rows are pieces of expressions.
+        settings["numerics/feastol"] = _FEASTOL_OF_PRODUCTS
     for name, value in settings.items():
         scip.setParam(name, value)
 
@@ -185,13 +203,55 @@ def _summed(terms: list[Any], columns: list[int], values: list[float]) -> dict[A
     return summed
 
 
-def _add_hint(scip: Any, variables: list[Any], hint: Floats | None) -> None:
+def _add_extras(scip: Any, variables: list[Any], extras: Extras) -> None:
+    def form(part: QuadraticForm) -> Any:
+        products = zip(part.first.tolist(), part.second.tolist(), part.values.tolist(), strict=True)
+        return quicksum(value * variables[i] * variables[j] for i, j, value in products)
+
+    if extras.objective is not None:
+        # SCIP's objective is linear: a free variable above the form stands for it.
+        above = scip.addVar(name="", vtype="C", lb=None, ub=None, obj=1.0)
+        scip.addCons(form(extras.objective) - above <= 0.0)
+    for row in extras.rows:
+        linear = zip(row.columns.tolist(), row.values.tolist(), strict=True)
+        body = quicksum(value * variables[column] for column, value in linear)
+        if row.quadratic is not None:
+            body = body + form(row.quadratic)
+        for sided in _sides_of(body, row.lower, row.upper, variables[0]):
+            if row.binary is None:
+                scip.addCons(sided)
+            else:
+                scip.addConsIndicator(sided, variables[row.binary], activeone=row.awake_at == 1)
+    for one in extras.sets:
+        add = scip.addConsSOS1 if one.kind == 1 else scip.addConsSOS2
+        add([variables[column] for column in one.columns.tolist()], [float(k) for k in range(1, len(one.columns) + 1)])
+    for part in extras.semi:
+        x, on = variables[part.column], scip.addVar(name="", vtype="B")
+        for sided in _sides_of(1.0 * x, part.lower, part.upper, x):
+            scip.addConsIndicator(sided, on, activeone=True)
+        for sided in _sides_of(1.0 * x, 0.0, 0.0, x):
+            scip.addConsIndicator(sided, on, activeone=False)
+
+
+def _sides_of(body: Any, lower: float, upper: float, any_variable: Any) -> list[Any]:
+    """One inequality a side: indicators take no more at once."""
+    body = body + 0.0 * any_variable  # a row without variables is a row all the same
+    sides = []
+    if lower > -_INFINITY:
+        sides.append(body >= lower)
+    if upper < _INFINITY:
+        sides.append(body <= upper)
+    return sides
+
+
+def _add_hint(scip: Any, variables: list[Any], hint: Floats | None, *, partial: bool) -> None:
     if hint is None:
         return
     known = np.isfinite(hint)
     if not known.any():
         return
-    solution = scip.createSol() if known.all() else scip.createPartialSol()
+    # With extras there are more variables than the model has columns.
+    solution = scip.createSol() if known.all() and not partial else scip.createPartialSol()
     for column in np.flatnonzero(known).tolist():
         scip.setSolVal(solution, variables[column], float(hint[column]))
     scip.addSol(solution)

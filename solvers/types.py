@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from solvers.extras import Extras
 from trimtab.results import Reason, Termination
 
 Floats = NDArray[np.float64]
@@ -48,7 +49,7 @@ class MilpModel:
     col_names: tuple[str, ...] | None = None
     row_names: tuple[str, ...] | None = None
     name: str = ""
-    has_unsupported: tuple[str, ...] = ()  # parts of the file that this form leaves out, e.g. "SOS sets"
+    extras: Extras | None = None  # what is not linear; only solvers whose `why_not` says so take such a model
 
     def __post_init__(self) -> None:
         n, m = len(self.c), len(self.row_lower)
@@ -109,9 +110,15 @@ class MilpModel:
 
         return csr_matrix((self.data, self.indices, self.indptr), shape=(self.m, self.n), copy=False)
 
+    @property
+    def beyond_linear(self) -> tuple[str, ...]:
+        """For people: the parts that only some solvers take; empty for a linear model."""
+        return self.extras.words if self.extras is not None else ()
+
     def objective(self, x: Floats) -> float:
-        """c·x + offset, minimising sense."""
-        return float(self.c @ x) + self.offset
+        """c·x + offset (and the quadratic part), minimising sense."""
+        quadratic = self.extras.objective if self.extras is not None else None
+        return float(self.c @ x) + self.offset + (quadratic.of(x) if quadratic is not None else 0.0)
 
     def activity(self, x: Floats) -> Floats:
         """(m,) A x."""
@@ -234,3 +241,8 @@ class Solver(Protocol):
         `injected` is an offer: a solver that cannot take solutions while it runs never asks for them.
         """
         ...
+
+
+def why_not_linear(model: MilpModel) -> str | None:
+    """For solvers that take linear models only: what else this one has."""
+    return f"it takes linear models only, and this one has {', '.join(model.beyond_linear)}" if model.extras else None

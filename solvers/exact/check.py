@@ -15,13 +15,12 @@ from fractions import Fraction
 from itertools import compress
 from numbers import Rational, Real
 
-from solvers.errors import ModelError, SolversError
-from solvers.exact.model import ExactModel
+from solvers.errors import SolversError
+from solvers.exact.model import ExactModel, Products
 
 TOLERANCE = Fraction(1, 10**6)
 ROUNDING = Fraction(1, 10**5)
 _ZERO = Fraction(0)
-_SEMI = ("semi-continuous variables", "SC bounds", "SI bounds")  # checked: 0 or within the bounds
 
 Number = int | float | Fraction
 
@@ -42,6 +41,8 @@ class ExactCheck:
     relative_bound_violation: Fraction
     worst_row: str | None
     worst_column: str | None  # the variable furthest outside its bounds
+    max_set_violation: Fraction  # the largest value that a SOS set wants to be 0
+    worst_set: str | None
     violated_rows: int
     checked_rows: int
     checked_columns: int
@@ -56,19 +57,26 @@ class ExactCheck:
             parts.append(f"{self.violated_rows} rows are violated, worst {self.worst_row[:100]!r}")
         if self.worst_column is not None:
             parts.append(f"variable {self.worst_column[:100]!r} is outside its bounds")
+        if self.worst_set is not None:
+            parts.append(f"the SOS set {self.worst_set[:100]!r} has too many values that are not 0")
         if self.max_integrality > ROUNDING:
             parts.append("an integer variable is not whole")
         return "; ".join(parts)
 
     @property
     def max_violation(self) -> Fraction:
-        """Largest of rows, bounds and rounding."""
-        return max(self.max_row_violation, self.max_bound_violation, self.max_integrality)
+        """Largest of rows, bounds, sets and rounding."""
+        return max(self.max_row_violation, self.max_bound_violation, self.max_set_violation, self.max_integrality)
 
     @property
     def exactly_feasible(self) -> bool:
-        """True when every row and bound holds exactly for the rounded point."""
-        return self.max_row_violation == 0 and self.max_bound_violation == 0 and self.max_integrality <= ROUNDING
+        """True when every row, bound and set holds exactly for the rounded point."""
+        return (
+            self.max_row_violation == 0
+            and self.max_bound_violation == 0
+            and self.max_set_violation == 0
+            and self.max_integrality <= ROUNDING
+        )
 
     @property
     def feasible(self) -> bool:
@@ -76,6 +84,7 @@ class ExactCheck:
         return (
             self.relative_row_violation <= TOLERANCE
             and self.relative_bound_violation <= TOLERANCE
+            and self.max_set_violation <= TOLERANCE
             and self.max_integrality <= ROUNDING
         )
 
@@ -83,17 +92,16 @@ class ExactCheck:
 def check(model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]) -> ExactCheck:
     """Check a point: by name (absent names are 0), or one number a column in the file's order.
 
-    Raises SolutionError when the point does not belong to the model, ModelError when the model is not linear.
+    Raises SolutionError when the point does not belong to the model.
     """
-    not_linear = [part for part in model.unsupported if part not in _SEMI]
-    if not_linear:
-        raise ModelError(f"only linear models can be checked; this one has {', '.join(not_linear)}")
     point, rounding = _rounded(model, _in_order(model, solution))
     numerators, scale = _common_scale(point)
     bound = _bounds(model, point)
-    row = _rows(model, numerators, scale)
+    row = _rows(model, numerators, scale, point)
+    sets = _sets(model, point)
+    linear = sum((cost * point[column] for column, cost in model.objective.items()), _ZERO)
     return ExactCheck(
-        objective=model.offset + sum((cost * point[column] for column, cost in model.objective.items()), _ZERO),
+        objective=model.offset + linear + _sum_of_products(model.objective_products, point),
         max_row_violation=row.worst,
         max_bound_violation=bound.worst,
         max_integrality=rounding,
@@ -101,6 +109,8 @@ def check(model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]) 
         relative_bound_violation=bound.worst_relative,
         worst_row=row.where(model.row_names),
         worst_column=bound.where(model.col_names),
+        max_set_violation=sets.worst,
+        worst_set=sets.where(tuple(one.name for one in model.sets)),
         violated_rows=row.count,
         checked_rows=model.m,
         checked_columns=model.n,
@@ -180,7 +190,8 @@ class _Worst:
 def _bounds(model: ExactModel, point: Sequence[int | Fraction]) -> _Worst:
     worst = _Worst()
     for column, (value, lower, upper) in enumerate(zip(point, model.lower, model.upper, strict=True)):
-        if column in model.semicontinuous and value == 0:
+        if column in model.semicontinuous:
+            _semicontinuous(worst, column, value, lower, upper)
             continue
         # p / q against r / s without a division, and without the comparison of Fraction, which costs five times as much
         p, q = value.numerator, value.denominator
@@ -191,7 +202,45 @@ def _bounds(model: ExactModel, point: Sequence[int | Fraction]) -> _Worst:
     return worst
 
 
-def _rows(model: ExactModel, numerators: list[int], scale: int) -> _Worst:
+def _semicontinuous(
+    worst: _Worst, column: int, value: int | Fraction, lower: Fraction | None, upper: Fraction | None
+) -> None:
+    """0 or within the bounds: the violation is the distance to whichever is nearer."""
+    exact = Fraction(value)
+    side = lower if lower is not None and exact < lower else upper if upper is not None and exact > upper else None
+    if side is None or exact == 0:
+        return
+    distance = abs(exact - side)
+    if abs(exact) < distance / max(Fraction(1), abs(side)):
+        worst.add(column, abs(exact), _ZERO)
+    else:
+        worst.add(column, distance, side)
+
+
+def _sets(model: ExactModel, point: Sequence[int | Fraction]) -> _Worst:
+    """SOS: the largest value outside the best window of one value, or of two neighbours."""
+    worst = _Worst()
+    for place, one in enumerate(model.sets):
+        sizes = [abs(Fraction(point[column])) for column in one.columns]
+        used = [at for at, size in enumerate(sizes) if size]
+        if not used or used[-1] - used[0] < one.kind:
+            continue
+        windows = {begin for at in used for begin in range(at - one.kind + 1, at + 1)}
+        outside = [
+            max((sizes[at] for at in used if not begin <= at < begin + one.kind), default=_ZERO) for begin in windows
+        ]
+        worst.add(place, min(outside), _ZERO)
+    return worst
+
+
+def _sum_of_products(products: Products, point: Sequence[int | Fraction]) -> Fraction:
+    return sum(
+        (value * point[i] * point[j] for (i, j), value in products.items() if point[i] and point[j]),
+        _ZERO,
+    )
+
+
+def _rows(model: ExactModel, numerators: list[int], scale: int, point: Sequence[int | Fraction]) -> _Worst:
     coefficients, coefficient_scale = _common_scale(model.values)
     activity = [0] * model.m
     # Most of a solution is 0; entries of those columns are passed over without a step of the loop.
@@ -202,6 +251,17 @@ def _rows(model: ExactModel, numerators: list[int], scale: int) -> _Worst:
     total = scale * coefficient_scale
     worst = _Worst()
     for row, (sum_, lower, upper) in enumerate(zip(activity, model.row_lower, model.row_upper, strict=True)):
+        if row in model.indicators:
+            binary, wakes = model.indicators[row]
+            if point[binary] != wakes:
+                continue
+        if row in model.row_products:
+            whole = Fraction(sum_, total) + _sum_of_products(model.row_products[row], point)
+            if lower is not None and whole < lower:
+                worst.add(row, lower - whole, lower)
+            if upper is not None and whole > upper:
+                worst.add(row, whole - upper, upper)
+            continue
         # sum_ / total against p / q without a division
         if lower is not None and sum_ * lower.denominator < lower.numerator * total:
             worst.add(row, lower - Fraction(sum_, total), lower)

@@ -10,7 +10,7 @@ from solvers.errors import ModelError
 
 
 class Token(NamedTuple):
-    """One word. Kinds: number, name, compare (<, >, =), sign, other (one of : [ ] ^ * / and ->), section, end."""
+    """One word. Kinds: number, name, compare (<, >, =), sign, other (one of : [ ] ^ * / -> <->), section, end."""
 
     kind: str
     text: str
@@ -81,7 +81,7 @@ def _words(text: str, number: int) -> Iterator[Token]:
         if kind == "compare":
             yield Token("compare", "=" if match[0] == "=" else "<" if "<" in match[0] else ">", number)
         elif kind == "arrow":
-            yield Token("other", "->", number)
+            yield Token("other", match[0], number)
         elif kind != "space" and kind is not None:
             yield Token(kind, match[0], number)
         place = match.end()

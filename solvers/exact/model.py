@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NoReturn
 
 from solvers.errors import ModelError
 
@@ -46,11 +47,25 @@ class Deadline:
             raise ModelError(f"the exact reader was not done within {self._time_s:g} s; the file is too large for it")
 
 
+Products = dict[tuple[int, int], Fraction]  # (i, j) with i ≤ j → coefficient of x_i · x_j
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactSet:
+    """SOS: at most `kind` of the columns are not 0, and two must be neighbours. Columns in the order of their weights."""
+
+    name: str
+    kind: int
+    columns: tuple[int, ...]
+    weights: tuple[Fraction, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExactModel:
-    """optimise objective·x + offset, as the author counts it; absent sides are None. n columns, m rows.
+    """optimise objective·x + products + offset, as the author counts it; absent sides are None. n columns, m rows.
 
-    Entries are parallel arrays; `entry_value` counts into `values`, the distinct coefficients.
+    Rows with products or an indicator are rows among the others; their linear entries are entries. Entries are parallel
+    arrays; `entry_value` counts into `values`, the distinct coefficients.
     """
 
     name: str
@@ -62,14 +77,24 @@ class ExactModel:
     lower: list[Fraction | None]
     upper: list[Fraction | None]
     integer: bytearray  # (n,) 1 where the variable must be integer
-    semicontinuous: frozenset[int]  # may also be 0
+    semicontinuous: frozenset[int]  # 0, or within the bounds
     row_lower: list[Fraction | None]
     row_upper: list[Fraction | None]
     entry_row: array[int]
     entry_col: array[int]
     entry_value: array[int]
     values: list[Fraction]
-    unsupported: tuple[str, ...] = ()  # parts of the file that are not linear rows; `check` refuses such a model
+    objective_products: Products = field(default_factory=dict)
+    row_products: dict[int, Products] = field(default_factory=dict)  # row → its products
+    indicators: dict[int, tuple[int, int]] = field(
+        default_factory=dict
+    )  # row → (binary column, value that wakes the row)
+    sets: tuple[ExactSet, ...] = ()
+
+    @property
+    def linear(self) -> bool:
+        """True when there is nothing but linear rows over continuous and integer variables."""
+        return not (self.objective_products or self.row_products or self.indicators or self.sets or self.semicontinuous)
 
     @property
     def n(self) -> int:
@@ -110,7 +135,51 @@ class Builder:
     entry_value: array[int] = field(default_factory=lambda: array("i"))
     values: list[Fraction] = field(default_factory=list)
     value_ids: dict[Fraction, int] = field(default_factory=dict)
-    unsupported: list[str] = field(default_factory=list)
+    objective_products: Products = field(default_factory=dict)
+    row_products: dict[int, Products] = field(default_factory=dict)
+    indicators: dict[int, tuple[int, int]] = field(default_factory=dict)
+    sets: list[ExactSet] = field(default_factory=list)
+    products: int = 0  # terms of all of them, for the limit
+
+    def refuse(self, what: str, line: int) -> NoReturn:
+        """For parts of a file that no solver here takes."""
+        raise ModelError(
+            f"{what} came; wanted linear, quadratic or indicator rows, SOS sets, and continuous, integer or semi-continuous "
+            "variables",
+            line=line,
+        )
+
+    def add_product(self, into: Products, first: int, second: int, value: Fraction) -> None:
+        """Add value · x_first · x_second."""
+        key = (first, second) if first <= second else (second, first)
+        known = into.get(key)
+        self.products += known is None
+        into[key] = value if known is None else known + value
+
+    def add_set(self, name: str, kind: int, members: list[tuple[int, Fraction]], line: int) -> None:
+        """A SOS set of (column, weight), in the order of the weights."""
+        if len({weight for _, weight in members}) < len(members):
+            raise ModelError(f"two members of the SOS set {name[:60]!r} have the same weight", line=line)
+        if len({column for column, _ in members}) < len(members):
+            raise ModelError(f"a variable comes twice in the SOS set {name[:60]!r}", line=line)
+        ordered = sorted(members, key=lambda member: member[1])
+        self.sets.append(
+            ExactSet(
+                name=name,
+                kind=kind,
+                columns=tuple(column for column, _ in ordered),
+                weights=tuple(weight for _, weight in ordered),
+            )
+        )
+        self.products += len(members)
+
+    def add_indicator(self, row: int, column: int, value: Fraction, line: int) -> None:
+        """Row `row` holds only while binary `column` has `value`. That it is binary is looked at in the end."""
+        if value not in (0, 1):
+            raise ModelError(f"an indicator wants the value 0 or 1; {float(value):g} came", line=line)
+        if row in self.indicators:
+            raise ModelError(f"a second indicator for the row {self.row_names[row][:60]!r}", line=line)
+        self.indicators[row] = (column, int(value))
 
     def add_column(self, name: str) -> int:
         """A new column with bounds [0, ∞)."""
@@ -142,6 +211,7 @@ class Builder:
             ("rows", len(self.row_names), limits.max_rows),
             ("coefficients", len(self.entry_row), limits.max_entries),
             ("different coefficients", len(self.values), limits.max_distinct),
+            ("products and members of sets", self.products, limits.max_distinct),
         ):
             if came > most:
                 raise ModelError(f"{came:,} {what} came; at most {most:,} are read")
@@ -158,6 +228,13 @@ class Builder:
                     f"variable {self.col_names[column][:100]!r} has the upper bound {float(upper):g} and no lower bound "
                     "below it; readers disagree whether its lower bound is then 0 or -infinity: state it in the file"
                 )
+        for row, (column, _) in self.indicators.items():
+            if not (self.integer[column] and self.lower[column] == 0 and self.upper[column] == 1):
+                raise ModelError(
+                    f"the indicator {self.col_names[column][:60]!r} of row {self.row_names[row][:60]!r} is not binary"
+                )
+            if row in self.row_products:
+                raise ModelError(f"row {self.row_names[row][:60]!r} has products and an indicator; wanted one of them")
         return ExactModel(
             name=self.name,
             maximize=self.maximize,
@@ -175,8 +252,15 @@ class Builder:
             entry_col=self.entry_col,
             entry_value=self.entry_value,
             values=self.values,
-            unsupported=tuple(self.unsupported),
+            objective_products=_without_zeros(self.objective_products),
+            row_products={row: kept for row, all_ in self.row_products.items() if (kept := _without_zeros(all_))},
+            indicators=self.indicators,
+            sets=tuple(self.sets),
         )
+
+
+def _without_zeros(products: Products) -> Products:
+    return {pair: value for pair, value in products.items() if value}
 
 
 def parse_number(token: str, line: int) -> Fraction:

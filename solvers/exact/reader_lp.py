@@ -12,10 +12,10 @@ from fractions import Fraction
 
 from solvers.errors import ModelError
 from solvers.exact.lp_tokens import Token, tokens
-from solvers.exact.model import INFINITE, Builder, ExactLimits, ExactModel, parse_number, parse_side
+from solvers.exact.model import INFINITE, Builder, ExactLimits, ExactModel, Products, parse_number, parse_side
 
 _INFINITE_NAMES = ("inf", "infinity")
-_NOT_LINEAR = {"sos": "SOS sets", "lazy": "lazy rows or user cuts", "other": "general constraints"}
+_LEFT_OUT = {"lazy": "lazy rows or user cuts", "other": "general constraints"}
 _TURNED = {"<": ">", ">": "<", "=": "="}
 _ZERO = Fraction(0)
 
@@ -34,6 +34,7 @@ class _Reader:
         self._numbers: dict[str, Fraction] = {}
         self._now = next(words)
         self._next: Token | None = None
+        self._after_next: Token | None = None  # only ever read ahead among SOS sets
 
     def read(self) -> ExactModel:
         if self._now.kind != "section" or self._now.text not in ("maximize", "minimize"):
@@ -55,8 +56,10 @@ class _Reader:
                 self._rows()
             elif section == "bounds":
                 self._bounds()
-            elif section in _NOT_LINEAR:
-                self._skip(_NOT_LINEAR[section])
+            elif section == "sos":
+                self._sets()
+            elif section in _LEFT_OUT:
+                self._build.refuse(_LEFT_OUT[section], self._now.line)
             else:
                 self._typed(section)
         raise self._unexpected("End at the end (the file may be cut off)" if self._now.kind == "end" else "a section")
@@ -66,7 +69,7 @@ class _Reader:
     def _advance(self) -> Token:
         taken = self._now
         if self._next is not None:
-            self._now, self._next = self._next, None
+            self._now, self._next, self._after_next = self._next, self._after_next, None
         elif taken.kind != "end":
             self._now = next(self._words)
         return taken
@@ -101,7 +104,7 @@ class _Reader:
         elif self._is_label():
             self._advance()
             self._advance()
-        terms, constant = self._expression(quadratic_objective=True)
+        terms, constant = self._expression(self._build.objective_products, halved=True)
         if self._now.kind == "compare":
             raise self._unexpected("Subject To after the objective")
         self._build.objective = terms
@@ -123,18 +126,27 @@ class _Reader:
                 )
             self._row_names.add(name)
         line = self._now.line
-        terms, constant = self._expression()
+        products: Products = {}
+        terms, constant = self._expression(products)
         first = self._compare()
-        if terms:
-            lower, upper = _sides(first, *self._side(), constant, line)
+        if terms or products:
+            value, infinite = self._side()
+            if self._now.kind == "other" and self._now.text == "->":
+                self._indicator(terms, products, constant, first, value, line)
+                terms, constant = self._expression(products)
+                first = self._compare()
+                value, infinite = self._side()
+            lower, upper = _sides(first, value, infinite, constant, line)
             if self._now.kind == "compare":
                 raise self._unexpected("one comparison in a row, or a number on its left: 2 <= x + y <= 10")
         else:
             # `10 >= x + y`, `2 <= x + y <= 10`, or `0 <= 10`, which is a row without variables.
-            terms, more = self._expression()
+            terms, more = self._expression(products)
             lower, upper = _sides(_TURNED[first], constant, 0, more, line)
             if not terms:
                 lower, upper = _sides(first, more, 0, constant, line)
+            if products and not terms:
+                raise ModelError("a row of products alone wants its number on the right", line=line)
             if self._now.kind == "compare" and terms:
                 second = self._compare()
                 if second != first or first == "=":
@@ -148,11 +160,34 @@ class _Reader:
         build.row_names.append(name)
         build.row_lower.append(lower)
         build.row_upper.append(upper)
-        for column, value in terms.items():
-            if value:
+        if products:
+            build.row_products[row] = products
+        for column, coefficient in terms.items():
+            if coefficient:
                 build.entry_row.append(row)
                 build.entry_col.append(column)
-                build.entry_value.append(build.value_id(value))
+                build.entry_value.append(build.value_id(coefficient))
+
+    def _indicator(
+        self,
+        terms: dict[int, Fraction],
+        products: Products,
+        constant: Fraction,
+        compare: str,
+        value: Fraction | None,
+        line: int,
+    ) -> None:
+        """What stands before `->` must be one binary and its value; the row after it is the one that is being built."""
+        if len(terms) != 1 or products or constant or compare != "=" or value is None or 1 not in terms.values():
+            raise ModelError(
+                "an indicator wants one binary variable and its value before ->: z = 1 -> x <= 3", line=line
+            )
+        self._advance()
+        build = self._build
+        row, column = len(build.row_names), next(iter(terms))
+        build.row_names.append("")  # for the message about a second indicator; the row itself comes next
+        build.add_indicator(row, column, value, line)
+        build.row_names.pop()
 
     def _compare(self) -> str:
         if self._now.kind != "compare":
@@ -179,8 +214,11 @@ class _Reader:
 
     _last_line = 0
 
-    def _expression(self, *, quadratic_objective: bool = False) -> tuple[dict[int, Fraction], Fraction]:
-        """Terms up to a comparison, a section or a label: column → coefficient, and the sum of the constants."""
+    def _expression(self, products: Products, *, halved: bool = False) -> tuple[dict[int, Fraction], Fraction]:
+        """Terms up to a comparison, a section or a label: column → coefficient, and the sum of the constants.
+
+        Products go `into`; those of the objective are written twice as large and halved: `[ 2 x^2 ] / 2`.
+        """
         terms: dict[int, Fraction] = {}
         constant, first = _ZERO, True
         while True:
@@ -188,7 +226,7 @@ class _Reader:
             negative = self._signs()
             kind = self._now.kind
             if kind == "other" and self._now.text == "[":
-                self._quadratic(objective=quadratic_objective)
+                self._quadratic(products, negative=negative, halved=halved)
             elif kind == "number":
                 token = self._advance()
                 self._last_line = token.line
@@ -225,26 +263,96 @@ class _Reader:
         self._last_line = token.line
         if token.text.lower() in _INFINITE_NAMES:
             raise ModelError(f"{token.text!r} among the terms of a row; wanted a variable", line=token.line)
-        if self._now.kind == "other" and self._now.text in ("^", "*", "->"):
-            what = "an indicator row" if self._now.text == "->" else "a product"
-            raise ModelError(f"{what} came; wanted linear rows", line=token.line)
+        if self._now.kind == "other" and self._now.text in ("^", "*"):
+            raise ModelError("a product came; wanted products between [ and ]", line=token.line)
         column = self._column(token.text)
         known = terms.get(column)
         terms[column] = value if known is None else known + value
 
-    def _quadratic(self, *, objective: bool) -> None:
-        """Skip `[ ... ] / 2` and note it."""
-        self._build.unsupported.append("a quadratic objective" if objective else "quadratic rows")
-        while not (self._now.kind == "other" and self._now.text == "]"):
-            if self._now.kind in ("end", "section"):
-                raise self._unexpected("] at the end of the quadratic part")
-            token = self._advance()
-            if token.kind == "name":
-                self._column(token.text)
+    def _quadratic(self, into: Products, *, negative: bool, halved: bool) -> None:
+        """`[ 3 x^2 + 2 x * y ]`, in the objective followed by `/ 2`."""
         self._advance()
-        if self._now.kind == "other" and self._now.text == "/":
+        found: list[tuple[int, int, Fraction]] = []
+        first = True
+        while not (self._now.kind == "other" and self._now.text == "]"):
+            signed = self._now.kind == "sign"
+            minus = self._signs()
+            if not signed and not first:
+                raise self._unexpected("+ or - between products, or ]")
+            first = False
+            value = self._number(self._advance()) if self._now.kind == "number" else Fraction(1)
+            if self._now.kind == "other" and self._now.text == "*":
+                self._advance()
+            found.append((*self._pair(), -value if minus else value))
+        self._last_line = self._advance().line
+        divided = self._now.kind == "other" and self._now.text == "/"
+        if divided != halved:
+            raise self._unexpected(
+                "/ 2 after the objective's products" if halved else "no / after the products of a row"
+            )
+        if divided:
             self._advance()
+            if self._now.kind != "number" or self._number(self._now) != 2:
+                raise self._unexpected("2 after /")
+            self._last_line = self._advance().line
+        factor = (Fraction(-1) if negative else Fraction(1)) / (2 if halved else 1)
+        for one, other, value in found:
+            self._build.add_product(into, one, other, factor * value)
+
+    def _pair(self) -> tuple[int, int]:
+        """`x^2` or `x * y`."""
+        if self._now.kind != "name":
+            raise self._unexpected("a variable")
+        one = self._column(self._advance().text)
+        if self._now.kind != "other" or self._now.text not in ("^", "*"):
+            raise self._unexpected("^2 or * and a variable")
+        if self._advance().text == "^":
+            if self._now.kind != "number" or self._number(self._now) != 2:
+                raise self._unexpected("the power 2")
             self._advance()
+            return one, one
+        if self._now.kind != "name":
+            raise self._unexpected("a variable after *")
+        return one, self._column(self._advance().text)
+
+    def _sets(self) -> None:
+        """`name: S1:: x:1 y:2 z:3`, one after the other."""
+        build = self._build
+        names: set[str] = set()
+        while self._now.kind not in ("section", "end"):
+            line, name = self._now.line, f"SOS{len(build.sets) + 1}"
+            if self._is_label():
+                name = self._advance().text
+                self._advance()
+            if name in names:
+                raise ModelError(f"a second SOS set has the name {name[:60]!r}", line=line)
+            names.add(name)
+            if self._now.kind != "name" or self._now.text.upper() not in ("S1", "S2"):
+                raise self._unexpected("S1:: or S2:: and the members of the set")
+            kind = int(self._advance().text[1])
+            if not (self._now.kind == "other" and self._now.text == "::"):
+                raise self._unexpected(":: after the kind of the set")
+            self._advance()
+            members: list[tuple[int, Fraction]] = []
+            # `a: S1::` begins the next set; `a:3` is a member of this one.
+            while self._is_label() and not self._begins_set():
+                members.append(self._member())
+            build.add_set(name, kind, members, line)
+
+    def _member(self) -> tuple[int, Fraction]:
+        column = self._column(self._advance().text)
+        self._advance()
+        negative = self._signs()
+        if self._now.kind != "number":
+            raise self._unexpected("a weight")
+        weight = self._number(self._advance())
+        return column, -weight if negative else weight
+
+    def _begins_set(self) -> bool:
+        """Whether the label in hand is a set's: a name comes after its colon, not a weight."""
+        if self._after_next is None:
+            self._after_next = next(self._words, self._peek())
+        return self._after_next.kind == "name"
 
     def _bounds(self) -> None:
         while self._now.kind not in ("section", "end"):
@@ -294,17 +402,10 @@ class _Reader:
             column = self._column(self._advance().text)
             if section == "semi":
                 build.semicontinuous.add(column)
-                if "semi-continuous variables" not in build.unsupported:
-                    build.unsupported.append("semi-continuous variables")
                 continue
             build.integer[column] = 1
             if section == "binaries":
                 build.lower[column], build.upper[column] = _ZERO, Fraction(1)
-
-    def _skip(self, what: str) -> None:
-        self._build.unsupported.append(what)
-        while self._now.kind not in ("section", "end"):
-            self._advance()
 
 
 def _sides(

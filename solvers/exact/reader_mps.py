@@ -6,6 +6,10 @@ objective's right-hand side is minus its constant; a variable between integer ma
 bound at all makes its default [0, ∞); bounds and sides from 1e20 on are infinite; names of RHS, RANGES and BOUNDS sets
 may be left out; a $ before a row's name, or after the last number, begins a comment. An upper bound below 0 without a
 lower one is refused, as readers disagree about it, and so is an entry that comes twice (HiGHS keeps the first, CPLEX fails).
+
+Beyond linear rows, as CPLEX, Gurobi and SCIP write them: QUADOBJ (one triangle of Q, objective + ½ xᵀQx), QMATRIX (both
+triangles, ½ xᵀQx), QSECTION of the objective (as QUADOBJ), QCMATRIX row (both triangles, xᵀQx without the half), SOS (kind and
+name, then members with weights), INDICATORS (IF row column value), SC and SI bounds.
 """
 
 from __future__ import annotations
@@ -15,21 +19,17 @@ from fractions import Fraction
 from itertools import islice
 
 from solvers.errors import ModelError
-from solvers.exact.model import Builder, ExactLimits, ExactModel, parse_number, parse_side
+from solvers.exact.model import Builder, ExactLimits, ExactModel, Products, parse_number, parse_side
 
 _OBJECTIVE, _DROPPED = -1, -2
 _SECTIONS = ("NAME", "ROWS", "COLUMNS", "RHS", "RANGES", "BOUNDS", "OBJSENSE", "OBJNAME", "ENDATA")
-_NOT_LINEAR = {
-    "SOS": "SOS sets",
-    "SOS1": "SOS sets",
-    "SOS2": "SOS sets",
-    "SETS": "SOS sets",
-    "QUADOBJ": "a quadratic objective",
-    "QMATRIX": "a quadratic objective",
-    "QSECTION": "quadratic terms",
-    "QCMATRIX": "quadratic rows",
+_PRODUCTS = ("QUADOBJ", "QMATRIX", "QSECTION", "QCMATRIX")
+_SPECIAL = (*_PRODUCTS, "SOS", "INDICATORS")
+_LEFT_OUT = {
+    "SOS1": "the section SOS1 (for SOS sets write SOS)",
+    "SOS2": "the section SOS2 (for SOS sets write SOS)",
+    "SETS": "the section SETS (for SOS sets write SOS)",
     "CSECTION": "cones",
-    "INDICATORS": "indicator rows",
     "GENCONS": "general constraints",
     "PWLOBJ": "a piecewise linear objective",
     "LAZYCONS": "lazy rows",
@@ -66,6 +66,10 @@ class _Reader:
         self._column: int = -1
         self._column_name: str | None = None
         self._last_column_of_row: list[int] = []
+        self._triangle: Products = {}  # of the section of products that is being read, (i, j) as written
+        self._products_of: int | None = None  # its row; _OBJECTIVE for the objective
+        self._products_section = ""
+        self._set: tuple[str, int, list[tuple[int, Fraction]], int] | None = None  # name, kind, members, line
 
     def read(self, batches: Iterable[list[str]]) -> ExactModel:
         section, line, ended = "", 0, False
@@ -87,10 +91,11 @@ class _Reader:
                     header = self._header(text)
                     if header is not None:
                         section = header
+                        self._close(line)
                         if section == "ENDATA":
                             ended = True
                             break
-                        if section in seen:
+                        if section in seen and section != "QCMATRIX":
                             raise ModelError(f"a second section {section} came; wanted one", line=line)
                         seen.add(section)
                         self._open(section, text.split(), line)
@@ -112,11 +117,13 @@ class _Reader:
 
     def _header(self, text: str) -> str | None:
         word = text.split(None, 1)[0].upper()
-        return word if word in _SECTIONS or word in _NOT_LINEAR else None
+        return word if word in _SECTIONS or word in _SPECIAL or word in _LEFT_OUT else None
 
     def _open(self, section: str, words: list[str], line: int) -> None:
-        if section in _NOT_LINEAR:
-            self._build.unsupported.append(_NOT_LINEAR[section])
+        if section in _LEFT_OUT:
+            self._build.refuse(_LEFT_OUT[section], line)
+        elif section in _PRODUCTS:
+            self._open_products(section, words, line)
         elif section == "NAME":
             self._build.name = " ".join(words[1:])[:200]
         elif section == "OBJSENSE" and len(words) == 2:
@@ -129,7 +136,8 @@ class _Reader:
             self._last_column_of_row = [-1] * (len(self._row_types) + 2)
 
     def _line(self, section: str, text: str, line: int) -> None:
-        if section in _NOT_LINEAR:
+        if section in _SPECIAL:
+            self._special(section, text.split(), line)
             return
         words = self._fields(text, line, section)
         if section == "ROWS":
@@ -339,8 +347,6 @@ class _Reader:
             build.integer[column] = 1
         if kind in ("SC", "SI"):
             build.semicontinuous.add(column)
-            if f"{kind} bounds" not in build.unsupported:
-                build.unsupported.append(f"{kind} bounds")
         if kind == "FR":
             build.lower[column] = build.upper[column] = None
         elif kind == "MI":
@@ -353,6 +359,8 @@ class _Reader:
             value, infinite = self._side(token, line)
             if (infinite > 0 and "l" in sides) or (infinite < 0 and "u" in sides):
                 raise ModelError(f"a bound {kind} of {token[:60]!r} leaves no value", line=line)
+            if kind in ("SC", "SI") and value == 0:
+                raise ModelError(f"a bound {kind} of 0: readers take it as 0 or as none; say which", line=line)
             if "l" in sides:
                 build.lower[column] = value
             if "u" in sides:
@@ -391,6 +399,87 @@ class _Reader:
         if column is None:
             raise ModelError(f"column {name[:100]!r} of BOUNDS is not in COLUMNS", line=line)
         return kind, column, token
+
+    def _open_products(self, section: str, words: list[str], line: int) -> None:
+        self._products_section, self._triangle = section, {}
+        if section == "QCMATRIX":
+            row = self._rows.get(words[1]) if len(words) == 2 else None
+            if row is None or row < 0:
+                raise ModelError("QCMATRIX wants the name of a row of ROWS (not the objective) after it", line=line)
+            if row in self._build.row_products:
+                raise ModelError(f"a second QCMATRIX of row {words[1][:60]!r}", line=line)
+            self._products_of = row
+        else:
+            if len(words) > 2 or (len(words) == 2 and words[1] != self._objective_name):
+                raise ModelError(f"{section} wants the objective; for a row write QCMATRIX", line=line)
+            if self._build.objective_products:
+                raise ModelError("a second section of products of the objective", line=line)
+            self._products_of = _OBJECTIVE
+
+    def _special(self, section: str, words: list[str], line: int) -> None:
+        """Lines of sections whose names may hold no spaces, in fixed columns too."""
+        if section in _PRODUCTS:
+            if len(words) != 3:
+                raise ModelError(f"a line of {section} wants two columns and a number", line=line)
+            key = (self._known_column(words[0], section, line), self._known_column(words[1], section, line))
+            value = parse_number(words[2], line)
+            # SCIP writes squares as two halves, so what comes again is added.
+            self._triangle[key] = self._triangle.get(key, Fraction(0)) + value
+            self._build.products += 1
+        elif section == "SOS":
+            self._sos_line(words, line)
+        else:
+            if len(words) != 4 or words[0].upper() != "IF":
+                raise ModelError("a line of INDICATORS wants IF, a row, a column and 0 or 1", line=line)
+            row = self._rows.get(words[1])
+            if row is None or row < 0:
+                raise ModelError(f"row {words[1][:100]!r} of INDICATORS is not in ROWS", line=line)
+            column = self._known_column(words[2], section, line)
+            self._build.add_indicator(row, column, parse_number(words[3], line), line)
+
+    def _sos_line(self, words: list[str], line: int) -> None:
+        """`S1 name` or `S1 SOS name` begins a set; `column weight` or `SOS column weight` is a member."""
+        if words[0].upper() in ("S1", "S2") and not (len(words) == 2 and words[0] in self._build.columns):
+            self._close(line)
+            name = words[2] if len(words) > 2 else words[1] if len(words) == 2 else f"SOS{len(self._build.sets) + 1}"
+            if any(known.name == name for known in self._build.sets):
+                raise ModelError(f"a second SOS set has the name {name[:60]!r}", line=line)
+            self._set = (name, int(words[0][1]), [], line)
+            return
+        if self._set is None or len(words) not in (2, 3):
+            raise ModelError("a line of SOS wants S1 or S2 and a name, or a column and its weight", line=line)
+        self._set[2].append((self._known_column(words[-2], "SOS", line), parse_number(words[-1], line)))
+
+    def _known_column(self, name: str, section: str, line: int) -> int:
+        column = self._build.columns.get(name)
+        if column is None:
+            raise ModelError(f"column {name[:100]!r} of {section} is not in COLUMNS", line=line)
+        return column
+
+    def _close(self, line: int) -> None:
+        """End the SOS set or the section of products in hand."""
+        if self._set is not None:
+            name, kind, members, began = self._set
+            self._build.add_set(name, kind, members, began)
+            self._set = None
+        if self._products_of is None:
+            return
+        of, self._products_of = self._products_of, None
+        into = self._build.objective_products if of == _OBJECTIVE else self._build.row_products.setdefault(of, {})
+        half = Fraction(1, 1 if of != _OBJECTIVE else 2)
+        both = self._products_section in ("QMATRIX", "QCMATRIX")
+        for (i, j), value in self._triangle.items():
+            other = self._triangle.get((j, i))
+            if both and i != j and other != value:
+                raise ModelError(
+                    f"{self._products_section} wants both triangles of a symmetric matrix; the entries of columns "
+                    f"{self._build.col_names[i][:60]!r} and {self._build.col_names[j][:60]!r} differ",
+                    line=line,
+                )
+            if not both and i != j and other is not None:
+                raise ModelError(f"{self._products_section} wants one triangle; both came", line=line)
+            twice = 1 if both or i == j else 2
+            self._build.add_product(into, i, j, half * twice * value)
 
     def _finish(self) -> ExactModel:
         build = self._build

@@ -173,7 +173,7 @@ def examine(path: Path, say: Any) -> dict[str, Any]:
         try:
             result = make_solver(name).solve(model, SolveParams(time_limit_s=SOLVE_S))
             outcome[name] = result.termination.reason.value
-            if same and exact is not None and result.x is not None and not model.has_unsupported:
+            if same and exact is not None and result.x is not None and model.extras is None:
                 outcome[f"{name} checked"] = check(exact, result.x.tolist()).feasible
         except (SolverFailed, MemoryError) as error:
             outcome[name] = f"failed: {error}"

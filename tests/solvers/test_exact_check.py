@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from solvers.errors import ModelError
 from solvers.exact import ExactModel, SolutionError, check, read_exact
 from tests.solvers.models import set_cover
 from tests.solvers.texts import lp, mps, write_mps
@@ -107,10 +106,11 @@ def test_semicontinuous_is_zero_or_within_bounds(tmp_path: Path) -> None:
     assert not check(model, [1, 7, 0]).feasible
 
 
-def test_models_that_are_not_linear_are_refused(tmp_path: Path) -> None:
-    model = model_of(tmp_path, mps(after="QUADOBJ\n x x 2\n"))
-    with pytest.raises(ModelError, match="quadratic"):
-        check(model, [0, 0, 0, 0])
+def test_a_quadratic_objective_is_counted_exactly(tmp_path: Path) -> None:
+    linear, model = model_of(tmp_path, mps()), model_of(tmp_path, mps(after="QUADOBJ\n x x 2\n"))
+    point = [Fraction(1, 2).__float__(), 0, 0, 0]
+    # QUADOBJ gives the upper triangle of Q in x'Qx / 2: x x 2 adds x squared.
+    assert check(model, point).objective - check(linear, point).objective == Fraction(1, 4)
 
 
 def test_tiny_and_huge_doubles(tmp_path: Path) -> None:

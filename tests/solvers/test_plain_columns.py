@@ -50,7 +50,7 @@ def _read(text: str) -> tuple[object, ...]:
 def _parts(model: ExactModel) -> tuple[object, ...]:
     return (
         *(model.maximize, model.objective, model.offset, model.col_names, model.row_names, model.lower, model.upper),
-        *(bytes(model.integer), model.row_lower, model.row_upper, model.semicontinuous, model.unsupported),
+        *(bytes(model.integer), model.row_lower, model.row_upper, model.semicontinuous),
         *(list(model.entry_row), list(model.entry_col), [model.values[value] for value in model.entry_value]),
     )
 

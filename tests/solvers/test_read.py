@@ -136,12 +136,13 @@ def test_format_of(tmp_path: Path) -> None:
         format_of(path)
 
 
-def test_parts_that_a_model_cannot_hold_are_listed(tmp_path: Path) -> None:
+def test_parts_that_are_not_linear_are_extras(tmp_path: Path) -> None:
     path = tmp_path / "m.mps"
-    path.write_text(mps(after="QUADOBJ\n x x 2\n", bounds=" SC B w 9\n"))
-    unsupported = read_model(path).has_unsupported
-    assert any("quadratic" in part for part in unsupported)
-    assert any("semi-continuous" in part for part in unsupported)
+    path.write_text(mps(after="QUADOBJ\n x x 2\n", bounds=" LO B w 3\n SC B w 9\n"))
+    for limits in (ReadLimits(), ReadLimits(compared_bytes=0)):  # found by the quick look too
+        parts = read_model(path, limits=limits).beyond_linear
+        assert any("quadratic" in part for part in parts)
+        assert any("semi-continuous" in part for part in parts)
 
 
 def test_messages_name_no_path_of_ours(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from search.native import Message
+from solvers.extras import Extras
 from solvers.types import MilpModel
 
 _ARRAYS = ("c", "col_lower", "col_upper", "integrality", "indptr", "indices", "data", "row_lower", "row_upper")
@@ -16,12 +17,12 @@ _ARRAYS = ("c", "col_lower", "col_upper", "integrality", "indptr", "indices", "d
 def save(model: MilpModel, path: Path) -> Message:
     """Write the model's arrays to `path` (.npz) and its names beside it; returns the rest of it."""
     np.savez(path, **{name: getattr(model, name) for name in _ARRAYS})
-    _names(path).write_text(json.dumps([model.col_names, model.row_names]))
+    extras = None if model.extras is None else model.extras.as_json()
+    _names(path).write_text(json.dumps([model.col_names, model.row_names, extras]))
     return {
         "offset": model.offset,
         "maximize": model.maximize,
         "name": model.name,
-        "has_unsupported": list(model.has_unsupported),
     }
 
 
@@ -29,15 +30,15 @@ def load(path: Path, told: Message) -> MilpModel:
     """The model that `save` wrote; `told` is what it returned."""
     with np.load(path, allow_pickle=False) as arrays:
         kept = {name: arrays[name] for name in _ARRAYS}
-    col_names, row_names = json.loads(_names(path).read_text())
+    col_names, row_names, extras = json.loads(_names(path).read_text())
     return MilpModel(
         **kept,
         offset=float(told["offset"]),
         maximize=bool(told["maximize"]),
         name=str(told["name"]),
-        has_unsupported=tuple(told["has_unsupported"]),
         col_names=tuple(col_names) if col_names is not None else None,
         row_names=tuple(row_names) if row_names is not None else None,
+        extras=Extras.from_json(extras) if extras is not None else None,
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +22,10 @@ from solvers.feasibility import violation
 from solvers.table import make_solver
 from solvers.types import Floats
 from trimtab.results import Incumbent, Reason, Verification
-from trimtab.specs.ilp import IlpSpec
+from trimtab.specs.ilp import Engine, IlpSpec
 
 _POLISH_LIMIT_S = 5.0
+_ENGINE_FOR_SPECIAL = Engine.SCIP  # of models that are not linear
 _POLISH_ABOVE = 1e-9
 _SETTLE_S = 20.0
 _CURVE_POINTS = 100_000
@@ -46,7 +48,8 @@ class IlpDomain:
 
     def parse(self, spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path) -> IlpProblem:
         """Raises InvalidInput or NativeCrash."""
-        problem = reading.parse(spec, inputs, workdir)
+        problem = _for_special(reading.parse(spec, inputs, workdir))
+        spec = problem.spec
         why_not = make_solver(spec.engine.value).why_not(problem.model)
         if why_not is not None:
             problem.checker.close()
@@ -78,6 +81,8 @@ class IlpDomain:
         except BaseException:
             encoding.close()
             raise
+        if problem.notes:
+            outcome = replace(outcome, summary=_noted(outcome.summary, problem.notes))
         if outcome.solution is None or outcome.objective is None:
             fault = encoding.settle(_SETTLE_S) if outcome.termination.reason in _CLAIMS else None
             encoding.close()
@@ -109,6 +114,9 @@ class IlpDomain:
         """Integers made whole, then the continuous part solved again, when rounding has moved a row."""
         model = problem.model
         rounded = np.where(model.integrality, np.round(x), np.clip(x, model.col_lower, model.col_upper))
+        if model.extras is not None:  # what is left is no linear program; only specks are swept away
+            tidy = model.extras.tidied(rounded)
+            return tidy if _worst(problem, tidy) <= max(_worst(problem, rounded), _POLISH_ABOVE) else rounded
         if bool(model.integrality.all()) or _worst(problem, rounded) <= _POLISH_ABOVE:
             return rounded
         kept = problem.workdir / "polished.npy"
@@ -134,7 +142,24 @@ class IlpDomain:
 
 def _worst(problem: IlpProblem, x: Floats) -> float:
     found = violation(problem.model, x)
-    return max(found.rows, found.bounds)
+    return max(found.rows, found.bounds, found.extras)
+
+
+def _for_special(problem: IlpProblem) -> IlpProblem:
+    """A model that is not linear goes to an engine that takes it, alone: neighbourhoods are cut out of linear rows."""
+    spec, model = problem.spec, problem.model
+    if model.extras is None:
+        return problem
+    has = f"the model has {', '.join(model.beyond_linear)}"
+    notes = [f"{has}: an exact solver works on it alone, and the exact check takes all of it"]
+    if make_solver(spec.engine.value).why_not(model) is not None:
+        notes.append(f"engine {spec.engine.value} cannot take that; {_ENGINE_FOR_SPECIAL.value} was taken instead")
+        spec = spec.model_copy(update={"engine": _ENGINE_FOR_SPECIAL})
+    return replace(problem, spec=spec, notes=tuple(notes))
+
+
+def _noted(summary: Mapping[str, Any], notes: tuple[str, ...]) -> dict[str, Any]:
+    return {**summary, "notes": [*notes, *summary.get("notes", ())]}
 
 
 def build() -> IlpDomain:

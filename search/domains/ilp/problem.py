@@ -31,6 +31,7 @@ class IlpProblem:
     workdir: Path
     checker: Checker  # the verifier's process, which reads `file` itself
     warm_start: Floats | None = None  # (n,) NaN where the owner's file says nothing
+    notes: tuple[str, ...] = ()  # what the owner should know about how the model is treated
     began: float = field(default_factory=time.monotonic)
 
 
@@ -96,11 +97,5 @@ def _read(spec: IlpSpec, file: Path, name: str, workdir: Path, checker: Checker)
     except native.NativeTimeout as error:
         raise InvalidInput(f"the model could not be read within {READ_LIMIT_S:g} s; send a smaller file") from error
     model = arrays.load(saved, told)
-    if model.has_unsupported:
-        parts = ", ".join(model.has_unsupported)
-        raise InvalidInput(
-            f"the model has {parts}, which this kind does not take; wanted a linear objective and linear rows over continuous "
-            "and integer variables"
-        )
     checker.compare(model, saved, told)
     return model, str(told["format"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 from solvers.exact import ExactCheck, ExactModel, SolutionError, check
 from trimtab.results import Verification, VerificationStatus
@@ -27,7 +28,7 @@ def verify(model: ExactModel, values: Mapping[str, float], *, claimed: float | N
         claimed_objective=claimed,
         objective=_as_float(found.objective),
         objective_exact=_as_text(found.objective),
-        max_violation=_as_float(max(found.max_row_violation, found.max_bound_violation)),
+        max_violation=_as_float(max(found.max_row_violation, found.max_bound_violation, found.max_set_violation)),
         checks={
             "exactly_feasible": found.exactly_feasible,
             "rows": model.m,
@@ -38,14 +39,28 @@ def verify(model: ExactModel, values: Mapping[str, float], *, claimed: float | N
             "max_rounding_distance": _as_float(found.max_integrality),
             "worst_row": found.worst_row,
             "worst_column": found.worst_column,
+            **({} if model.linear else _special(model, found)),
         },
         detail=_sentence(found, agrees, claimed),
     )
 
 
+def _special(model: ExactModel, found: ExactCheck) -> dict[str, Any]:
+    """What else was checked than linear rows, bounds and integrality."""
+    return {
+        "quadratic_objective": bool(model.objective_products),
+        "quadratic_rows": len(model.row_products),
+        "indicator_rows": len(model.indicators),
+        "sos_sets": len(model.sets),
+        "semicontinuous_columns": len(model.semicontinuous),
+        "max_set_violation": _as_float(found.max_set_violation),
+        "worst_set": found.worst_set,
+    }
+
+
 def _sentence(found: ExactCheck, agrees: bool, claimed: float | None) -> str:
     if not found.feasible:
-        where = found.worst_row or found.worst_column or "integrality"
+        where = found.worst_row or found.worst_column or found.worst_set or "integrality"
         return f"infeasible: {where} is violated by {_as_float(found.max_violation):.3g}"
     if not agrees:
         return f"the objective is {_as_float(found.objective):.12g}, but {claimed:.12g} was claimed"
