@@ -104,17 +104,25 @@ class Engine:
         emit: bool = True,
         stopped: Callable[[], bool] = lambda: False,
         jobs: int = 1,
+        seconds: float | None = None,
     ) -> list[Measured]:
         """Every recipe's result, in order. Recipes that fail are results, too.
 
         emit: make the object; without, only the IR is counted. stopped: asked every 20 ms; when it turns true, what runs is
-        killed and the results so far come back. jobs: candidates side by side. Raises EngineDied.
+        killed and the results so far come back. jobs: candidates side by side. seconds: of one candidate, where less than the
+        engine's own limit will do. Raises EngineDied.
         """
         found: dict[int, Measured] = {}
         died = 0
         while len(found) < len(recipes) and not stopped():
             open_ = [i for i in range(len(recipes)) if i not in found][:_AT_ONCE]
-            request = {"op": "measure", "recipes": [recipes[i].as_json() for i in open_], "emit": emit, "jobs": jobs}
+            request = {
+                "op": "measure",
+                "recipes": [recipes[i].as_json() for i in open_],
+                "emit": emit,
+                "jobs": jobs,
+                "seconds": seconds,
+            }
             before = len(found)
             try:
                 for reply in self._ask(request, stopped=stopped):

@@ -79,7 +79,8 @@ class Server:
         """Outcome, sizes and digest of every recipe."""
         recipes, emit, keep = request["recipes"], bool(request["emit"]), str(request.get("keep", ""))
         jobs = ((i, self._candidate(recipe, emit=emit, keep=keep)) for i, recipe in enumerate(recipes))
-        for number, answers, outcome, detail, seconds in self._run(jobs, int(request.get("jobs", 1))):
+        limit_s = min(self.seconds, float(request.get("seconds") or self.seconds))
+        for number, answers, outcome, detail, seconds in self._run(jobs, int(request.get("jobs", 1)), limit_s):
             line = {"outcome": outcome, "detail": detail}
             if outcome == "ok" and not answers:
                 line = {"outcome": "crashed", "detail": "the pass ended the process without a word"}
@@ -224,10 +225,14 @@ class Server:
             file.write(data)
 
     def _run(
-        self, jobs: Iterable[tuple[int, Job]], side_by_side: int
+        self, jobs: Iterable[tuple[int, Job]], side_by_side: int, seconds: float | None = None
     ) -> Iterator[tuple[int, list[dict[str, Any]], str, str, float]]:
         ended = run_all(
-            iter(jobs), side_by_side=max(1, side_by_side), seconds=self.seconds, memory_bytes=self.memory_bytes, stop=0
+            iter(jobs),
+            side_by_side=max(1, side_by_side),
+            seconds=self.seconds if seconds is None else seconds,
+            memory_bytes=self.memory_bytes,
+            stop=0,
         )
         for number, child in ended:
             outcome, detail = child.ended()

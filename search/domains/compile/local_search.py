@@ -24,6 +24,10 @@ OnBetter = Callable[[str, Measured], bool]
 """(name, measured) → accepted. False: it behaves otherwise, or could not be checked; the search goes on without it."""
 
 _MOVES = ("add", "again", "remove", "noinline", "alwaysinline")
+_PATIENCE, _LEAST_PATIENCE_S = (
+    10.0,
+    2.0,
+)  # times -Oz's own time: what blows a program up is not going to be the smallest
 _TRIES = 8  # for a move that has a place and was not tried yet
 
 
@@ -59,6 +63,8 @@ class _Search:
     programs: set[str] = field(default_factory=set)  # digests of optimised modules: equal ones are one
     won: list[Edit] = field(default_factory=list)
 
+    patience_s: float = 20.0  # of one compilation
+
     def over(self) -> bool:
         return self.budget <= 0 or self.stopped()
 
@@ -82,7 +88,7 @@ class _Search:
         if recipe is None or recipe.digest in self.tried or self.over():
             return 0.0
         self.tried.add(recipe.digest)
-        for measured in self.engine.measure([recipe], stopped=self.stopped):
+        for measured in self.engine.measure([recipe], stopped=self.stopped, seconds=self.patience_s):
             self.note(state.candidate.name, measured)
             if measured.outcome is not Outcome.OK or measured.ir_sha256 in self.programs:
                 continue
@@ -128,6 +134,7 @@ def optimise(
         best=baseline,
         tried={baseline.recipe.digest},
         programs={baseline.ir_sha256},
+        patience_s=max(_LEAST_PATIENCE_S, _PATIENCE * baseline.seconds),
     )
     order = range(len(candidates)) if scores is None else np.argsort(-scores, kind="stable").tolist()
     for index in order:
@@ -144,7 +151,7 @@ def optimise(
 
 def _tails(run: _Search, tails: Mapping[str, str]) -> None:
     room = dict(list(tails.items())[: max(0, run.budget - 1)])
-    recipe = mixed(run.engine, run.best, room, stopped=run.over, seen=run.note)
+    recipe = mixed(run.engine, run.best, room, stopped=run.over, patience_s=run.patience_s, seen=run.note)
     if recipe is not None:
         candidate = replace(run.state.candidate, name=f"{run.state.candidate.name}+per-function")
         run.try_(replace(run.state, candidate=candidate), recipe)

@@ -20,11 +20,13 @@ def mixed(
     tails: Mapping[str, str],
     *,
     stopped: Callable[[], bool],
+    patience_s: float | None = None,
     seen: Callable[[str, Measured], object] = lambda name, measured: None,
 ) -> Recipe | None:
     """`base` with each function's best tail; None when no tail makes any function smaller. Costs len(tails) compilations.
 
     base: measured with an object, so that its function sizes are there. `seen` is told of every compilation.
+    patience_s: the most one compilation may take.
     """
     if base.sizes is None:
         raise ValueError("per-function decisions want a base that came through")
@@ -33,7 +35,7 @@ def mixed(
         if stopped():
             break
         recipe = replace(base.recipe, pipeline=f"{base.recipe.pipeline},function({tail})", function_tails=())
-        for measured in engine.measure([recipe], stopped=stopped):
+        for measured in engine.measure([recipe], stopped=stopped, seconds=patience_s):
             seen(f"tail:{name}", measured)
             if measured.outcome is not Outcome.OK or measured.sizes is None:
                 continue

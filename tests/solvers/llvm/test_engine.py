@@ -171,6 +171,14 @@ def test_bad_candidates_are_recorded_and_the_next_goes_on(
     assert failed.value.measured.outcome is outcome
 
 
+def test_a_call_may_be_less_patient_than_the_engine() -> None:
+    with Engine(PROGRAM, limits=EngineLimits(candidate_s=20.0)) as engine:
+        slow, good = engine.measure([SLOW, OZ], seconds=0.25)
+        assert slow.outcome is Outcome.TIMEOUT
+        assert slow.seconds < 1.0
+        assert good.outcome is Outcome.OK
+
+
 def test_a_slow_candidate_ends_at_its_limit() -> None:
     with Engine(PROGRAM, limits=EngineLimits(candidate_s=0.25)) as engine:
         started = time.monotonic()
