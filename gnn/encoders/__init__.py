@@ -1,0 +1,1 @@
+"""Whole graphs to vectors: stacks of `gnn.layers` behind the embeddings of one kind of graph."""

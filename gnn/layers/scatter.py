@@ -1,0 +1,26 @@
+"""Sums, means and softmax over groups of rows."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def scatter_sum(rows: Tensor, group: Tensor, groups: int) -> Tensor:
+    """(M, D), (M,) → (groups, D); an empty group is zero."""
+    return rows.new_zeros(groups, *rows.shape[1:]).index_add_(0, group, rows)
+
+
+def scatter_mean(rows: Tensor, group: Tensor, groups: int) -> Tensor:
+    """(M, D), (M,) → (groups, D); an empty group is zero."""
+    count = rows.new_zeros(groups).index_add_(0, group, rows.new_ones(len(rows)))
+    return scatter_sum(rows, group, groups) / count.clamp_min(1)[:, None]
+
+
+def scatter_softmax(scores: Tensor, group: Tensor, groups: int) -> Tensor:
+    """(M, H), (M,) → (M, H); each column sums to one over each group that is not empty."""
+    with torch.no_grad():  # the softmax is the same whatever is taken off
+        index = group[:, None].expand_as(scores)
+        top = scores.new_full((groups, scores.shape[1]), -torch.inf).scatter_reduce_(0, index, scores, "amax")
+    weight = torch.exp(scores - top[group])  # (M, H)
+    return weight / scatter_sum(weight, group, groups)[group]
