@@ -12,22 +12,28 @@ from safetensors.numpy import load
 FOLDER = Path(__file__).parent
 
 
-class WeightsRefused(Exception):
+class WeightsRefused(ValueError):
     """A weights file is not the one its manifest row describes."""
 
 
 def load_weights(name: str, *, folder: Path = FOLDER) -> dict[str, np.ndarray]:
-    """The arrays of `<name>.safetensors`.
+    """The arrays of `<name>.safetensors`. Raises WeightsRefused as `read_learned` does."""
+    return load(read_learned(f"{name}.safetensors", folder=folder))
+
+
+def read_learned(file: str, *, folder: Path = FOLDER) -> bytes:
+    """Content of a learned file, which its row in the manifest describes; the row has the name of the file's stem.
 
     Raises WeightsRefused when the manifest has no row for it, the file is missing, or its hash is another.
     """
+    name = Path(file).stem
     row = manifest(folder).get(name)
     if row is None:
         known = ", ".join(sorted(manifest(folder))) or "none"
         raise WeightsRefused(
             f"weights {name!r} have no row in MANIFEST.toml (it has: {known}); train them or add the row"
         )
-    path = folder / f"{name}.safetensors"
+    path = folder / file
     if not path.is_file():
         raise WeightsRefused(
             f"weights {name!r}: {path.name} is missing; restore it, or train it again: {row['command']}"
@@ -35,10 +41,10 @@ def load_weights(name: str, *, folder: Path = FOLDER) -> dict[str, np.ndarray]:
     content = path.read_bytes()
     if (found := hashlib.sha256(content).hexdigest()) != row["sha256"]:
         raise WeightsRefused(
-            f"weights {name!r}: {path.name} has sha256 {found[:16]}…, its manifest row {str(row['sha256'])[:16]}…; "
+            f"weights {name!r}: {path.name} has sha256 {found[:16]}…, its row in MANIFEST.toml {str(row['sha256'])[:16]}…; "
             "restore the file or train it again"
         )
-    return load(content)
+    return content
 
 
 def manifest(folder: Path = FOLDER) -> dict[str, dict[str, object]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from solvers.llvm.defaults import parsable, printed_pipeline
+from solvers.llvm.defaults import LEVELS, parsable, printed_pipeline
 from solvers.llvm.install import Installed, find_llvm
 from solvers.llvm.module import BITCODE_MAGIC
 from solvers.llvm.process import ServerProcess
@@ -166,6 +166,10 @@ class Engine:
             text = printed_pipeline(self.installed, self.target, level)
             _DEFAULTS[key] = parsable(text, lambda pipeline: self.check([pipeline])[0])
         return _DEFAULTS[key]
+
+    def default_pipelines(self) -> dict[str, str]:
+        """Level → text, of every level."""
+        return {level: self.default_pipeline(level) for level in LEVELS}
 
     def features(self) -> Features:
         """Feature vectors of the input."""

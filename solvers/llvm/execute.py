@@ -17,9 +17,9 @@ from pathlib import Path, PurePosixPath
 
 from solvers.llvm.confined import CannotConfine, Finished, Held, Limits, run
 from solvers.llvm.flags import FlagRefused, checked_linker_flags
-from solvers.llvm.frontend import SourceError, Stopped, diagnostics, is_cxx
+from solvers.llvm.frontend import SourceError, diagnostics, run_tool
 from solvers.llvm.toolchain import BadTarget, compiler, linker
-from solvers.llvm.types import LlvmMissing, Target
+from solvers.llvm.types import Target
 
 LINK_S = 180.0  # zig's first link builds its C library
 ZIG_CACHE = "ZIG_GLOBAL_CACHE_DIR"  # a folder that later links share, when the caller's environment names one
@@ -185,21 +185,16 @@ def _tool(
     stopped: Callable[[], bool],
 ) -> Finished:
     limits = Limits(wall_s=timeout_s, memory_bytes=_LINK_MEMORY_BYTES, cpu_s=4 * timeout_s, open_files=1024)
-    try:
-        done = run(
-            words,
-            cwd=cwd,
-            limits=limits,
-            readable=readable,
-            writable=writable,
-            environment=environment,
-            stopped=stopped,
-        )
-    except CannotConfine as error:
-        raise LlvmMissing(f"the linker cannot be run: {error}") from error
-    if done.limit == "stopped":
-        raise Stopped("stopped while linking")
-    return done
+    return run_tool(
+        "the linker",
+        words,
+        cwd=cwd,
+        limits=limits,
+        readable=readable,
+        writable=writable,
+        environment=environment,
+        stopped=stopped,
+    )
 
 
 def _object(
@@ -345,8 +340,3 @@ def _first_difference(reference: Ran, candidate: Ran) -> str:
         f"stdout differs at byte {at:,}: {reference.stdout[start : at + 40]!r} from the reference,"
         f" {candidate.stdout[start : at + 40]!r} from the candidate"
     )
-
-
-def sources_need_cxx(sources: Sequence[Path]) -> bool:
-    """Whether any of the sources is C++, so that the program links with the C++ library."""
-    return any(is_cxx(path) for path in sources)

@@ -114,7 +114,6 @@ _AUTOPHASE: tuple[tuple[str, Count | str], ...] = (
     ("testUnary", Count.UNARY),
 )
 AUTOPHASE_NAMES: tuple[str, ...] = tuple(name for name, _ in _AUTOPHASE)
-TOTAL_INSTRUCTIONS = AUTOPHASE_NAMES.index("TotalInsts")
 _MEMORY = ("getelementptr", "load", "store", "call", "invoke", "alloca")
 
 # LLVM 10's Instruction.def in its order, by the names our table has for these opcodes.

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from solvers.llvm import install
@@ -163,20 +163,44 @@ def _held(
     limits = Limits(
         wall_s=max(timeout_s, 0.01), memory_bytes=_MEMORY_BYTES, output_bytes=4 * 2**20, file_bytes=_MODULE_BYTES
     )
+    return run_tool(
+        "the compiler",
+        [*command.words, *arguments],
+        cwd=root,
+        limits=limits,
+        readable=[*command.folders, *readable],
+        writable=[writable],
+        environment={**_ENVIRONMENT, "TMPDIR": str(writable)},
+        stopped=stopped,
+    )
+
+
+def run_tool(
+    what: str,
+    words: Sequence[str],
+    *,
+    cwd: Path,
+    limits: Limits,
+    readable: Sequence[Path],
+    writable: Sequence[Path],
+    environment: Mapping[str, str],
+    stopped: Callable[[], bool],
+) -> Finished:
+    """One held run of a compiler or linker, however it ended. `what` is it for people. Raises LlvmMissing or Stopped."""
     try:
         done = run(
-            [*command.words, *arguments],
-            cwd=root,
+            words,
+            cwd=cwd,
             limits=limits,
-            readable=[*command.folders, *readable],
-            writable=[writable],
-            environment={**_ENVIRONMENT, "TMPDIR": str(writable)},
+            readable=readable,
+            writable=writable,
+            environment=environment,
             stopped=stopped,
         )
     except CannotConfine as error:
-        raise LlvmMissing(f"the compiler cannot be run: {error}") from error
+        raise LlvmMissing(f"{what} cannot be run: {error}") from error
     if done.limit == "stopped":
-        raise Stopped("stopped while compiling")
+        raise Stopped(f"stopped while {what} ran")
     return done
 
 

@@ -155,14 +155,10 @@ def _download(name: str, folder: Path) -> Path:
         check=False,
     )
     found = sorted(path for path in place.glob("*.orig.tar.*") if not path.name.endswith(".asc"))
-    ours = [path for path in found if path.name.startswith(f"{_source_name(name)}_")]
+    ours = [path for path in found if path.name.startswith(f"{name}_")]
     if done.returncode != 0 or not ours:
         raise CorpusMissing(f"apt-get source {name} brought nothing: {done.stderr.strip()[-500:]}")
     return ours[0]
-
-
-def _source_name(name: str) -> str:
-    return {"libpng1.6": "libpng1.6", "mbedtls": "mbedtls"}.get(name, name)
 
 
 def _private_apt(folder: Path) -> tuple[list[str], Path]:

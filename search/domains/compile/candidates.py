@@ -123,7 +123,7 @@ _PROLOGUES: tuple[tuple[str, str], ...] = (
 
 def candidate_space(defaults: Mapping[str, str]) -> tuple[Candidate, ...]:
     """Every single change that has a place in this LLVM's -Oz. `defaults`: level → text, all of O1, O2, O3, Os, Oz."""
-    known = {leaf.name for text in defaults.values() for leaf in leaves(parse(text))}
+    known = _known(defaults)
     oz = parse(defaults["Oz"])
     count: dict[str, int] = {}
     for leaf in leaves(oz):
@@ -165,6 +165,11 @@ def _space(count: dict[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:
         yield f"first:{name}", (Edit(op=Op.PREPEND, text=text),)
 
 
+def _known(defaults: Mapping[str, str]) -> set[str]:
+    """Passes that LLVM's own default pipelines have."""
+    return {leaf.name for text in defaults.values() for leaf in leaves(parse(text))}
+
+
 def _tier(edits: tuple[Edit, ...], known: set[str]) -> Tier:
     """Experimental as soon as one pass is in none of LLVM's default pipelines."""
     texts = [edit.text for edit in edits if edit.op in (Op.BEFORE, Op.AFTER, Op.APPEND, Op.PREPEND)]
@@ -174,7 +179,7 @@ def _tier(edits: tuple[Edit, ...], known: set[str]) -> Tier:
 
 def function_tails(defaults: Mapping[str, str], *, experimental: bool) -> dict[str, str]:
     """Name → function pipeline to run on single functions after -Oz."""
-    known = {leaf.name for text in defaults.values() for leaf in leaves(parse(text))}
+    known = _known(defaults)
     return {
         name: tail
         for name, tail in TAILS

@@ -9,12 +9,11 @@ from __future__ import annotations
 import heapq
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models.weights import FOLDER, manifest
+from cost_models.weights import FOLDER, read_learned
 from search.domains.compile.edits import Candidate
 
 Floats = NDArray[np.float64]
@@ -48,16 +47,6 @@ def greedy(reward: Floats, count: int, weights: Floats | None = None) -> list[in
 
 
 def load_coreset(folder: Path = FOLDER) -> tuple[Candidate, ...]:
-    """The published candidates in greedy order. Raises ValueError when the file is not the one of its manifest row."""
-    return tuple(Candidate.from_json(row) for row in _document(folder)["candidates"])
-
-
-def _document(folder: Path) -> dict[str, Any]:
-    import hashlib
-
-    content = (folder / f"{NAME}.json").read_bytes()
-    row = manifest(folder).get(NAME)
-    if row is None or row["sha256"] != hashlib.sha256(content).hexdigest():
-        raise ValueError(f"{NAME}.json is not the file of its row in MANIFEST.toml; restore it or mine it again")
-    document: dict[str, Any] = json.loads(content)
-    return document
+    """The published candidates in greedy order. Raises WeightsRefused when the file is not the one of its manifest row."""
+    document = json.loads(read_learned(f"{NAME}.json", folder=folder))
+    return tuple(Candidate.from_json(row) for row in document["candidates"])

@@ -24,8 +24,7 @@ from solvers.llvm.types import BadModule, LlvmMissing, Outcome, Recipe
 from trimtab.results import Verification
 from trimtab.specs.compile import CompileSpec
 
-LEVELS = ("O0", "O2", "Os", "Oz")  # shown beside ours
-DEFAULTS = (*LEVELS, "O1", "O3")  # a pass is of the default tier when one of these has it
+SHOWN = ("O0", "O2", "Os", "Oz")  # beside ours
 
 
 class CompileDomain:
@@ -54,9 +53,9 @@ class CompileDomain:
             raise
 
     def _prepared(self, problem: CompileProblem, engine: Engine, installed: Installed) -> Prepared:
-        pipelines = {level: engine.default_pipeline(level) for level in DEFAULTS}
-        measured = engine.measure([Recipe(pipeline=pipelines[level]) for level in LEVELS])
-        levels = dict(zip(LEVELS, measured, strict=True))
+        pipelines = engine.default_pipelines()
+        measured = engine.measure([Recipe(pipeline=pipelines[level]) for level in SHOWN])
+        levels = dict(zip(SHOWN, measured, strict=True))
         if (oz := levels["Oz"]).outcome is not Outcome.OK:
             raise InvalidInput(
                 f"-Oz itself does not come through on this module ({oz.outcome.value}): {oz.detail or 'LLVM said nothing'}"

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from solvers.llvm.defaults import LEVELS
 from solvers.llvm.pipeline import BadPipeline, Leaf, Pass, find, leaves, parse, splice, text_of, with_flags
 from trimtab.specs.compile import Tier
 
 EVERY = -1  # occurrence: all of that name
-_LEVELS = ("O0", "O1", "O2", "O3", "Os", "Oz")
 
 
 class Op(StrEnum):
@@ -87,8 +87,8 @@ class Candidate:
     base: str = "Oz"
 
     def __post_init__(self) -> None:
-        if self.base not in _LEVELS:
-            raise ValueError(f"base {self.base!r} came; wanted one of {', '.join(_LEVELS)}")
+        if self.base not in LEVELS:
+            raise ValueError(f"base {self.base!r} came; wanted one of {', '.join(LEVELS)}")
 
     def pipeline(self, defaults: Mapping[str, str]) -> str:
         """The text for `defaults` (level → text of the installed LLVM). Raises BadPipeline when an edit has no place there."""

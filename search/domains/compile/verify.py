@@ -12,7 +12,6 @@ It reads the unoptimised module and the files of the answer, nothing of what the
 from __future__ import annotations
 
 import hashlib
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -29,7 +28,6 @@ from trimtab.results import Verification, VerificationStatus
 
 METHOD = "LLVM's own tools on the files; the program run against the unoptimised one"
 UNVALIDATED = "unvalidated"
-_GROUP = re.compile(r" #\d+")
 _REPLAY_S = 120.0
 _MEMORY_BYTES = 2 * 2**30
 

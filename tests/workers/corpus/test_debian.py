@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """The corpus: held-out packages stay apart, modules come out of real sources, what is there is not fetched again."""
 
 from __future__ import annotations
@@ -9,24 +8,21 @@ from pathlib import Path
 import pytest
 
 from solvers.llvm.types import Target
+from tests.workers.corpus import toy
 from workers.corpus import build, debian
-
-FUNCTION = "int f{n}(int a, int b) {{ int s = {n}; for (int i = 0; i < b; i++) {{ s += a * i ^ s >> 3; if (s & 1) s -= i; else s += b; }} return s; }}\n"
 
 
 @pytest.fixture
 def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package that is there already."""
-    root = tmp_path / "sources" / "toy" / "toy-1.0"
-    (root / "src").mkdir(parents=True)
-    (root / "include").mkdir()
-    (root / "include" / "toy.h").write_text("int f0(int, int);\n")
-    (root / "src" / "good.c").write_text('#include "toy.h"\n' + "".join(FUNCTION.format(n=n) for n in range(9)))
-    (root / "src" / "tiny.c").write_text("int one(void) { return 1; }\n")
-    (root / "src" / "broken.c").write_text("int f(void) { return undeclared; }\n")
-    (root / "tests.c").write_text("int main(void) { return 0; }\n")
-    (root.parent / ".whole").touch()
-    monkeypatch.setattr(debian, "PACKAGES", {"toy": debian.Package(split="train", files=r"src/\w+\.c")})
+    files = {
+        "include/toy.h": "int f0(int, int);\n",
+        "src/good.c": '#include "toy.h"\n' + toy.functions(9),
+        "src/tiny.c": "int one(void) { return 1; }\n",
+        "src/broken.c": "int f(void) { return undeclared; }\n",
+        "tests.c": "int main(void) { return 0; }\n",
+    }
+    toy.unpacked(tmp_path, monkeypatch, files, pattern=r"src/\w+\.c")
     return tmp_path
 
 

@@ -15,7 +15,6 @@ from solvers.llvm.engine import Engine
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
 
-LEVELS = ("O0", "O1", "O2", "O3", "Os", "Oz")
 _SLOTS = 4  # changes a random or evolved candidate combines at most
 METRIC = Metric.LOADABLE_BYTES
 
@@ -32,7 +31,7 @@ class Task:
     @classmethod
     def of(cls, engine: Engine) -> Task:
         """Raises ValueError when -Oz itself does not come through."""
-        defaults = {level: engine.default_pipeline(level) for level in LEVELS}
+        defaults = engine.default_pipelines()
         (oz,) = engine.measure([Recipe(pipeline=defaults["Oz"])])
         if oz.outcome is not Outcome.OK:
             raise ValueError(f"-Oz ended with {oz.outcome.value}: {oz.detail}")

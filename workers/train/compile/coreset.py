@@ -19,7 +19,6 @@ from trimtab.specs.compile import Tier
 from workers.train.compile.matrix import reward, rows
 from workers.train.publish import publish_file
 
-_LEVELS = ("O0", "O1", "O2", "O3", "Os", "Oz")
 _NOTHING = b"define i32 @main() {\n  ret i32 0\n}\n"
 
 
@@ -63,7 +62,7 @@ def publish_coreset(
 
 def _space() -> tuple[Candidate, ...]:
     with Engine(_NOTHING) as engine:
-        return candidate_space({level: engine.default_pipeline(level) for level in _LEVELS})
+        return candidate_space(engine.default_pipelines())
 
 
 def _package_weights(packages: list[str]) -> np.ndarray:

@@ -19,7 +19,6 @@ from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import EngineLimits, Outcome, Recipe
 from workers.corpus.build import read
 
-_LEVELS = ("O0", "O1", "O2", "O3", "Os", "Oz")
 _CANDIDATE_S = 20.0
 
 
@@ -79,7 +78,7 @@ def reward(
 
 
 def _of_module(engine: Engine, sha: str, done: set[tuple[object, object, object]]) -> Iterator[dict[str, object]]:
-    defaults = {level: engine.default_pipeline(level) for level in _LEVELS}
+    defaults = engine.default_pipelines()
     build = engine.installed.build_id
     wanted: list[tuple[Candidate, Recipe]] = []
     for candidate in (Candidate(name="Oz"), *candidate_space(defaults)):

@@ -14,14 +14,13 @@ from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
 from trimtab.specs.compile import Tier
 
-LEVELS = ("O0", "O1", "O2", "O3", "Os", "Oz")
 OZ = {"Oz": "globalopt,function(sroa<modify-cfg>,gvn<>,simplifycfg<keep-loops>,gvn<>)"}
 
 
 @pytest.fixture(scope="module")
 def defaults() -> dict[str, str]:
     with Engine(b"define void @f() {\n  ret void\n}\n") as engine:
-        return {level: engine.default_pipeline(level) for level in LEVELS}
+        return engine.default_pipelines()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from solvers.llvm.frontend import compile_to_bitcode
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Target
 from trimtab.specs.compile import Tier
 
-LEVELS = ("O0", "O1", "O2", "O3", "Os", "Oz")
 SOURCE = r"""
 static unsigned step(unsigned h, unsigned c) { h ^= c; for (int i = 0; i < 8; i++) h = h & 1 ? h >> 1 ^ 0xedb88320u : h >> 1; return h; }
 unsigned crc(const unsigned char *p, unsigned n) { unsigned h = ~0u; while (n--) h = step(h, *p++); return ~h; }
@@ -46,7 +45,7 @@ def searched(
     module: bytes, *, budget: int, on_better: OnBetter = lambda name, measured: True, seed: int = 1, start: str = ""
 ) -> Found:
     with Engine(module) as engine:
-        defaults = {level: engine.default_pipeline(level) for level in LEVELS}
+        defaults = engine.default_pipelines()
         (baseline,) = engine.measure([Recipe(pipeline=start or defaults["Oz"])])
         space = [c for c in candidate_space(defaults) if c.tier is Tier.DEFAULT]
         return optimise(

@@ -12,7 +12,7 @@ from gymnasium.utils.env_checker import check_env
 
 from solvers.llvm.engine import Engine
 from solvers.llvm.environment import make
-from solvers.llvm.environment.actions import FLAT, Action, Level, in_default_pipelines, known_to
+from solvers.llvm.environment.actions import COMPOSITE, FLAT, Action, Level, in_default_pipelines, known_to
 from solvers.llvm.environment.env import CompilerEnv
 from solvers.llvm.environment.observations import as_networkx
 from solvers.llvm.environment.validation import EnvState
@@ -153,3 +153,13 @@ def test_the_installed_llvm_knows_every_flat_pass() -> None:
         names = {action.name for action in in_default_pipelines(FLAT, [engine.default_pipeline("Oz")])}
     assert {"gvn", "licm", "inline"} <= names
     assert not {"newgvn", "gvn-hoist", "loop-fusion", "irce"} & names
+
+
+def test_composite_actions_are_whole_pipelines(file: Path) -> None:
+    with make(benchmark=file, actions=(*FLAT, *COMPOSITE)) as made:
+        made.reset()
+        assert {action.name for action in COMPOSITE} <= set(made.action_space.names), (
+            "the installed LLVM knows them all"
+        )
+        made.step(made.action_space["default<Oz>"])
+        assert made.observation["IrInstructionCount"] == made.observation["IrInstructionCountOz"]

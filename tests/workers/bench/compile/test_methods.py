@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """The bench's searches on one small module: equal budgets, never larger than -Oz, a line for each."""
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ import pytest
 
 from solvers.llvm.frontend import compile_to_bitcode
 from solvers.llvm.types import Target
+from tests.workers.corpus import toy
 from workers.bench.compile import cli
 from workers.bench.compile.methods import METHODS
 
-FUNCTION = "int f{n}(int a, int b) {{ int s = {n}; for (int i = 0; i < b; i++) {{ s += a * i ^ s >> 3; if (s & 1) s -= i; else s += b; }} return s; }}\n"
-
 
 def test_every_method_gets_its_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "a.c").write_text("".join(FUNCTION.format(n=n) for n in range(4)))
+    (tmp_path / "a.c").write_text(toy.functions(4))
     (bitcode,) = compile_to_bitcode([tmp_path / "a.c"], workdir=tmp_path, target=Target())
     sha = hashlib.sha256(bitcode).hexdigest()
     (tmp_path / "modules").mkdir()

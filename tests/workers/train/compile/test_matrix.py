@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """The reward matrix on a small corpus, resumed, and the coreset published from it."""
 
 from __future__ import annotations
@@ -11,20 +10,15 @@ import pytest
 
 from search.domains.compile.candidates import candidate_space
 from search.domains.compile.coreset import load_coreset
-from workers.corpus import build, debian
+from tests.workers.corpus import toy
+from workers.corpus import build
 from workers.train.compile import matrix
 from workers.train.compile.coreset import publish_coreset
-
-FUNCTION = "int f{n}(int a, int b) {{ int s = {n}; for (int i = 0; i < b; i++) {{ s += a * i ^ s >> 3; if (s & 1) s -= i; else s += b; }} return s; }}\n"
 
 
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    root = tmp_path / "sources" / "toy" / "toy-1.0"
-    root.mkdir(parents=True)
-    (root / "a.c").write_text("".join(FUNCTION.format(n=n) for n in range(6)))
-    (root.parent / ".whole").touch()
-    monkeypatch.setattr(debian, "PACKAGES", {"toy": debian.Package(split="train", files=r"\w+\.c")})
+    toy.unpacked(tmp_path, monkeypatch, {"a.c": toy.functions(6)}, pattern=r"\w+\.c")
     build.build(tmp_path, packages=("toy",), per_package=5, say=lambda text: None)
     short = candidate_space
     monkeypatch.setattr(matrix, "candidate_space", lambda defaults: short(defaults)[:12])
