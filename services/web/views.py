@@ -97,6 +97,7 @@ def job_page(
                 size=words.size(ref.get("size_bytes")),
                 href=f"/v1/jobs/{job.id}/artifacts/{quote(name, safe='')}",
                 picture=ref.get("media_type") == "image/svg+xml",
+                curve=name == "curve.svg",  # what the chart of the page shows already
             )
             for name, ref in (result or {}).get("artifacts", {}).items()
         ],

@@ -66,7 +66,21 @@ def proto() -> Any:
     return made
 
 
-@pytest.mark.parametrize("make", [highs, scip, pywraplp, builder, proto])
+def math_opt() -> Any:
+    from ortools.math_opt.python import mathopt
+
+    model = mathopt.Model(name="toy")
+    x, y = model.add_integer_variable(lb=0, ub=10, name="x"), model.add_integer_variable(lb=0, ub=10, name="y")
+    model.add_linear_constraint(2 * x + 3 * y <= 12)
+    model.maximize(3 * x + 4 * y)
+    return model
+
+
+def math_opt_proto() -> Any:
+    return math_opt().export_model()
+
+
+@pytest.mark.parametrize("make", [highs, scip, pywraplp, builder, proto, math_opt, math_opt_proto])
 def test_written_and_read_again(make: Any, tmp_path: Path) -> None:
     model = read_model(write_model(make(), tmp_path / "model.mps"))
     result = HighsSolver().solve(model, SolveParams())
@@ -84,3 +98,20 @@ def test_spec_of_a_model_object() -> None:
 def test_anything_else_is_refused() -> None:
     with pytest.raises(TypeError, match=r"builtins\.dict came; wanted a highspy\.Highs"):
         write_model({})
+
+
+def test_what_math_opt_would_drop_is_refused() -> None:
+    model = math_opt()
+    x, y = model.variables()
+    model.set_objective(x * y + x, is_maximize=True)
+    with pytest.raises(ValueError, match="a MathOpt model with a quadratic objective came"):
+        write_model(model)
+
+
+def test_what_the_proto_reader_would_drop_is_refused() -> None:
+    made = proto()
+    made.quadratic_objective.qvar1_index.append(0)
+    made.quadratic_objective.qvar2_index.append(1)
+    made.quadratic_objective.coefficient.append(5.0)
+    with pytest.raises(ValueError, match="quadratic"):
+        write_model(made)
