@@ -1,5 +1,5 @@
 """`python -m workers.train sharding paper-compute|paper-exchange|compute|exchange [options]`
-`python -m workers.train ilp collect|policy [options]`. Everything resumes from where it was left."""
+`python -m workers.train ilp collect|hindsight|policy [options]`. Everything resumes from where it was left."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from cost_models.weights import FOLDER, manifest
+from cost_models.weights import FOLDER, load_weights, manifest
 from trimtab.specs.sharding import Hardware
 
 
@@ -28,10 +28,12 @@ def main(argv: list[str] | None = None) -> int:
     sharding.add_argument("--work", type=Path, default=Path("bench-results/train"), help="checkpoints, to resume from")
     sharding.add_argument("--out", type=Path, default=FOLDER, help="where the weights go")
     ilp = areas.add_parser("ilp", help="the neighbourhood scorer of integer programs (CL-LNS)")
-    ilp.add_argument("what", choices=["collect", "policy"])
+    ilp.add_argument("what", choices=["collect", "hindsight", "policy"])
     ilp.add_argument("--instances", type=int, default=20, help="of each family, to collect from; seeds from 1")
     ilp.add_argument("--epochs", type=int, default=30)
     ilp.add_argument("--seed", type=int, default=0)
+    ilp.add_argument("--published", action="store_true", help="policy: go on from the published weights")
+    ilp.add_argument("--rate", type=float, default=1e-3, help="policy: learning rate")
     ilp.add_argument("--threads", type=int, default=1)
     ilp.add_argument(
         "--work", type=Path, default=Path("bench-results/train"), help="states and checkpoints, to resume from"
@@ -53,13 +55,28 @@ def _ilp(given: argparse.Namespace, say: Callable[[str], None]) -> int:
 
         collect_all(states, instances=given.instances, first_seed=1, recipe=Recipe(), say=say)
         return 0
+    if given.what == "hindsight":
+        from workers.train.ilp import hindsight
+
+        hindsight.collect_all(states, instances=given.instances, recipe=hindsight.Hindsight(), say=say)
+        return 0
     import torch
 
     from workers.train.ilp import policy
 
     torch.set_num_threads(given.threads)
-    command = f"python -m workers.train ilp policy --epochs {given.epochs} --seed {given.seed}"
-    policy.train(states, epochs=given.epochs, seed=given.seed, work=given.work, out=given.out, command=command, say=say)
+    command = f"python -m workers.train ilp policy --epochs {given.epochs} --seed {given.seed} --rate {given.rate:g}"
+    policy.train(
+        states,
+        epochs=given.epochs,
+        seed=given.seed,
+        work=given.work,
+        out=given.out,
+        command=command + " --published" * given.published,
+        say=say,
+        start=load_weights(policy.NAME) if given.published else None,
+        rate=given.rate,
+    )
     return 0
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,9 +63,21 @@ def recall(logits: Tensor, positives: Tensor, *, factor: float = 2.0) -> float:
 
 
 def train(
-    states: Path, *, epochs: int, seed: int, work: Path, out: Path, command: str, say: Callable[[str], object]
+    states: Path,
+    *,
+    epochs: int,
+    seed: int,
+    work: Path,
+    out: Path,
+    command: str,
+    say: Callable[[str], object],
+    start: Mapping[str, np.ndarray] | None = None,
+    rate: float = 1e-3,
 ) -> None:
-    """Fit and publish. Every fifth instance of a family is kept for validation. Resumes from `work`."""
+    """Fit and publish. Every fifth instance of a family is kept for validation. Resumes from `work`.
+
+    start: published weights to go on from (a few epochs on hindsight's states); what is "at home" stays theirs then.
+    """
     files = sorted(states.glob("*.npz"))
     if not files:
         raise FileNotFoundError(f"no states in {states}: python -m workers.train ilp collect makes them")
@@ -88,11 +100,22 @@ def train(
         raise ValueError(f"training wants states of at least 5 instances a family; {len(files)} files are there")
     torch.manual_seed(seed)
     model = NeighbourhoodPolicy(len(VariableFeature), len(RowFeature), 2)
-    _normalise(model, fitting)
-    best = _fit(model, fitting, validation, epochs=epochs, seed=seed, state=work / "cl-lns.safetensors", say=say)
+    if start is None:
+        _normalise(model, fitting)
+    else:
+        named = {name: torch.from_numpy(array) for name, array in start.items() if not name.startswith("home.")}
+        model.load_state_dict(named)
+        value, caught, random = _evaluate(model, validation)
+        say(f"before: loss {value:.4f}  recall {_told(caught)} random {random:.2f}")
+    state = work / "cl-lns.safetensors"
+    best = _fit(model, fitting, validation, epochs=epochs, seed=seed, rate=rate, state=state, say=say)
     model.load_state_dict(best)
     _, caught, random = _evaluate(model, validation)
-    arrays = model.arrays() | home.learn({family: np.stack(rows) for family, rows in summaries.items()})
+    if start is None:
+        at_home = home.learn({family: np.stack(rows) for family, rows in summaries.items()})
+    else:
+        at_home = {name: array for name, array in start.items() if name.startswith("home.")}
+    arrays = model.arrays() | at_home
     shares = ", ".join(f"{family} {caught[family]:.0%}" for family in caught)
     metric = f"share of the expert's best set among twice as many top scores, held out: {shares} (random {random:.0%})"
     publish(NAME, arrays, folder=out, command=command, data=digest.hexdigest(), metric=metric)
@@ -141,10 +164,11 @@ def _fit(
     *,
     epochs: int,
     seed: int,
+    rate: float,
     state: Path,
     say: Callable[[str], object],
 ) -> dict[str, Tensor]:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=5e-5, amsgrad=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=5e-5, amsgrad=True)
     first, best, best_loss = checkpoint.restore(state, model, optimizer)
     for epoch in range(first, epochs):
         order = np.random.default_rng((seed, epoch)).permutation(len(fitting))
@@ -161,9 +185,15 @@ def _fit(
         if value < best_loss:
             best_loss, best = value, {k: v.clone() for k, v in model.state_dict().items()}
         checkpoint.save(state, model, optimizer, epoch=epoch + 1, best=best, best_loss=best_loss)
-        shares = " ".join(f"{family} {share:.2f}" for family, share in caught.items())
-        say(f"epoch {epoch + 1}/{epochs}  loss {value:.4f} (best {best_loss:.4f})  recall {shares} random {random:.2f}")
+        say(
+            f"epoch {epoch + 1}/{epochs}  loss {value:.4f} (best {best_loss:.4f})  "
+            f"recall {_told(caught)} random {random:.2f}"
+        )
     return best
+
+
+def _told(caught: Mapping[str, float]) -> str:
+    return " ".join(f"{family} {share:.2f}" for family, share in caught.items())
 
 
 def _score(model: NeighbourhoodPolicy, example: Example) -> Tensor:

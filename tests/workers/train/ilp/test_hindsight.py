@@ -1,0 +1,77 @@
+"""Runs read backwards: what is called a good set did gain, what is called a bad one was closed without a gain."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from search.lns.loop import Step
+from solvers.feasibility import is_feasible
+from workers import generators
+from workers.train.ilp.hindsight import Hindsight, Log, collect, labelled
+
+N = 12
+
+
+def point(*ones: int) -> np.ndarray:
+    x = np.zeros(N)
+    x[list(ones)] = 1.0
+    return x
+
+
+def failed(at: np.ndarray, *free: int) -> Step:
+    return Step(arm="random", before=at, free=np.isin(np.arange(N), free), proved=True, after=None)
+
+
+def logged() -> Log:
+    """Objectives 10 → 9 → 5: the second improvement is where the gain is."""
+    log = Log()
+    log.began(10.0, point(0, 1))
+    for place in (5, 6, 7, 8):
+        log.step(failed(log.incumbents[-1][1], place, place + 1))
+    log.began(9.0, point(0, 2))
+    log.step(failed(log.incumbents[-1][1], 9, 10))
+    log.began(5.0, point(3, 2))
+    return log
+
+
+def test_positives_are_unions_of_what_changed() -> None:
+    first = labelled(logged(), Hindsight(least_negatives=4), np.random.default_rng(0))[0]
+    assert (first.x == point(0, 1)).all()
+    # 10 → 9 alone is a fifth of the gain: not half of it. 10 → 5 goes through 0, 1, 2 and 3.
+    assert [np.flatnonzero(row).tolist() for row in first.positives] == [[0, 1, 2, 3]]
+    assert first.gains.tolist() == [1.0]
+
+
+def test_negatives_were_closed_and_come_from_incumbents_around_too() -> None:
+    first = labelled(logged(), Hindsight(least_negatives=4), np.random.default_rng(0))[0]
+    sets = sorted(tuple(np.flatnonzero(row)) for row in first.negatives)
+    assert sets == [(5, 6), (6, 7), (7, 8), (8, 9), (9, 10)]
+
+
+def test_a_set_that_holds_the_next_gain_is_no_negative() -> None:
+    log = logged()
+    log.failed[1].append(
+        np.isin(np.arange(N), [1, 2, 11])
+    )  # failed at the second incumbent, would have gained at the first
+    first = labelled(log, Hindsight(least_negatives=4), np.random.default_rng(0))[0]
+    assert [1, 2, 11] not in [np.flatnonzero(row).tolist() for row in first.negatives]
+
+
+def test_steps_that_were_not_proved_or_gained_teach_nothing() -> None:
+    log = logged()
+    at = log.incumbents[0][1]
+    log.step(Step(arm="rins", before=at, free=np.ones(N, dtype=bool), proved=False, after=None))
+    log.step(Step(arm="rins", before=at, free=np.ones(N, dtype=bool), proved=True, after=point(3)))
+    assert log.failed[-1] == []
+
+
+def test_an_ordinary_run_teaches() -> None:
+    """Two seconds on a small set cover: states of feasible points, positives that lead to feasible, better points."""
+    states = collect("set-cover", 7, Hindsight(seconds=3.0, least_negatives=1), say=lambda text: None)
+    model = generators.generate("set-cover", "1/5", 7)
+    assert states
+    for state in states:
+        assert is_feasible(model, state.x)
+        assert state.positives.any(axis=1).all()
+        assert (state.gains >= 0.5).all()
+        assert state.gains.max() <= 1.0 + 1e-9
