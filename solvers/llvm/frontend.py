@@ -53,12 +53,14 @@ def compile_to_bitcode(
     target: Target,
     flags: Sequence[str] = (),
     include: Sequence[Path] = (),
+    include_last: Sequence[Path] = (),
     root: Path | None = None,
     timeout_s: float = 60.0,
     stopped: Callable[[], bool] = lambda: False,
 ) -> list[bytes]:
     """One module a source, in their order.
 
+    `include`: folders of headers; `include_last`: those that are searched after the system's.
     `root` is the folder the compiler runs in, to which paths in flags and diagnostics are relative (default: the folder
     that holds all sources). `timeout_s` is for all of them together. Warnings are not reported.
     Raises SourceError, LlvmMissing, Stopped.
@@ -76,11 +78,14 @@ def compile_to_bitcode(
             command, given = _command(path, target, flags, root)
             for extra in include:
                 given += ["-I", os.path.relpath(extra.resolve(), root)]
+            for extra in include_last:
+                given += ["-iquote", os.path.relpath(extra.resolve(), root)]
+                given += ["-idirafter", os.path.relpath(extra.resolve(), root)]
             done = _held(
                 command,
                 [*FLAVOUR, *given, *_STEADY, f"-ffile-prefix-map={root}=.", "-o", str(out), "--", name],
                 root=root,
-                readable=[root, *paths, *(p.resolve() for p in include)],
+                readable=[root, *paths, *(p.resolve() for p in (*include, *include_last))],
                 writable=out.parent,
                 timeout_s=timeout_s,
                 stopped=stopped,

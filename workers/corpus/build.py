@@ -13,6 +13,7 @@ from pathlib import Path
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import BadModule, Target
 from workers.corpus import debian
+from workers.corpus.packages import PACKAGES
 
 LEAST, MOST = 100, 10_000  # instructions of a module, as the paper's training sets
 PER_PACKAGE = 12  # so that no package dominates
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     """Build what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m workers.corpus", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("bench-results/train/compile"))
-    parser.add_argument("--packages", nargs="*", choices=sorted(debian.PACKAGES), default=list(debian.PACKAGES))
+    parser.add_argument("--packages", nargs="*", choices=sorted(PACKAGES), default=list(PACKAGES))
     parser.add_argument("--per-package", type=int, default=PER_PACKAGE)
     given = parser.parse_args(argv)
 

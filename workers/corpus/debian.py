@@ -15,6 +15,7 @@ from pathlib import Path
 
 from solvers.llvm.frontend import SourceError, compile_to_bitcode
 from solvers.llvm.types import Target
+from workers.corpus.packages import PACKAGES
 
 _UPDATE_S, _FETCH_S, _COMPILE_S = 180.0, 300.0, 30.0
 _MOST_BYTES = 200 * 2**20  # of an unpacked package
@@ -23,65 +24,6 @@ _MOST_INCLUDES = 40
 
 class CorpusMissing(Exception):
     """Sources cannot be had here. The message says what was tried and what would help."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Package:
-    """A source package, which of its files compile by themselves, and on which side of the split it stands."""
-
-    split: str  # train, val, heldout
-    files: str  # pattern of paths below the package's folder
-    flags: tuple[str, ...] = ()
-
-
-# Held out, never trained or tuned on: those of the last block.
-PACKAGES: Mapping[str, Package] = {
-    "zlib": Package(split="train", files=r"[a-z0-9]+\.c"),
-    "libpng1.6": Package(split="train", files=r"png\w*\.c"),
-    "jansson": Package(split="train", files=r"src/\w+\.c"),
-    "xxhash": Package(split="train", files=r"xxhash\.c|xxhsum\.c|cli/\w+\.c"),
-    "libzstd": Package(split="train", files=r"lib/(common|compress|decompress|dictBuilder)/\w+\.c"),
-    "lzo2": Package(split="train", files=r"(src|minilzo)/\w+\.c"),
-    "libyaml": Package(
-        split="train",
-        files=r"src/\w+\.c",
-        flags=(
-            "-DYAML_VERSION_MAJOR=0",
-            "-DYAML_VERSION_MINOR=2",
-            "-DYAML_VERSION_PATCH=5",
-            '-DYAML_VERSION_STRING="0.2.5"',
-        ),
-    ),
-    "libevent": Package(split="train", files=r"\w+\.c"),
-    "giflib": Package(split="train", files=r"\w+\.c"),
-    "libtomcrypt": Package(split="train", files=r"src/(ciphers|hashes|encauth|mac|modes)/[\w/]+\.c"),
-    "libtommath": Package(split="train", files=r"\w+\.c"),
-    "opus": Package(
-        split="train", files=r"(src|celt|silk)/\w+\.c", flags=("-DOPUS_BUILD", "-DUSE_ALLOCA", "-DFLOATING_POINT")
-    ),
-    "speex": Package(split="train", files=r"libspeex/\w+\.c", flags=("-DFLOATING_POINT", "-DUSE_ALLOCA", "-DEXPORT=")),
-    "libogg": Package(split="train", files=r"src/\w+\.c"),
-    "libvorbis": Package(split="train", files=r"lib/\w+\.c"),
-    "expat": Package(
-        split="val",
-        files=r"expat/lib/\w+\.c|lib/\w+\.c",
-        flags=(
-            "-DXML_GE=1",
-            "-DXML_DTD",
-            "-DXML_NS",
-            "-DXML_CONTEXT_BYTES=1024",
-            "-DBYTEORDER=1234",
-            "-DXML_POOR_ENTROPY",
-        ),
-    ),
-    "libspng": Package(split="val", files=r"spng/\w+\.c"),
-    "lua5.4": Package(split="heldout", files=r"src/l\w+\.c"),
-    "bzip2": Package(split="heldout", files=r"[a-z0-9]+\.c"),
-    "mbedtls": Package(split="heldout", files=r"library/\w+\.c"),
-    "jq": Package(split="heldout", files=r"src/jv\w*\.c"),
-    "cjson": Package(split="heldout", files=r"cJSON\w*\.c"),
-    "lz4": Package(split="heldout", files=r"lib/\w+\.c"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +56,12 @@ def fetch(name: str, folder: Path) -> Path:
 def modules(name: str, folder: Path, target: Target) -> Iterator[Module]:
     """Every file of the package that compiles by itself. Raises CorpusMissing when the package cannot be fetched."""
     package, root = PACKAGES[name], fetch(name, folder)
-    include = sorted({header.parent for header in root.rglob("*.h")})[:_MOST_INCLUDES]
+    include = _header_folders(root, package.without)
+    for other in package.needs:
+        include += _header_folders(fetch(other, folder), r"(?!)")
+    headers = dict(package.headers) | {path: (root / source).read_text() for path, source in package.copies.items()}
+    if headers:
+        include.append(_written(folder / "headers" / name, headers))
     pattern = re.compile(package.files)
     for path in sorted(root.rglob("*.c")):
         inside = path.relative_to(root).as_posix()
@@ -127,12 +74,29 @@ def modules(name: str, folder: Path, target: Target) -> Iterator[Module]:
                 root=root,
                 target=target,
                 flags=("-w", *package.flags),
-                include=include,
+                include_last=include,
                 timeout_s=_COMPILE_S,
             )
         except SourceError:
             continue  # wants a configured build: not every file stands alone
         yield Module(package=name, split=package.split, name=inside, bitcode=bitcode)
+
+
+def _header_folders(root: Path, without: str) -> list[Path]:
+    """Folders with headers, and those above them (`#include <ogg/ogg.h>` is found from include/), the shallowest first."""
+    refused = re.compile(without)
+    holding = {header.parent for header in root.rglob("*.h")}
+    holding |= {folder.parent for folder in holding if folder != root}
+    kept = [folder for folder in holding if not refused.fullmatch(folder.relative_to(root).as_posix())]
+    return sorted(kept, key=lambda folder: (len(folder.parts), folder))[:_MOST_INCLUDES]
+
+
+def _written(folder: Path, headers: Mapping[str, str]) -> Path:
+    for name, text in headers.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
 
 
 def _top(unpacked: Path) -> Path:

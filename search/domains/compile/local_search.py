@@ -37,6 +37,7 @@ class Found:
 
     best: Measured
     table: tuple[tuple[str, Measured], ...]
+    candidate: Candidate  # whose pipeline the best has, function attributes and tails apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +112,7 @@ def optimise(
     space: Sequence[Candidate] = (),
     tails: Mapping[str, str] | None = None,
     scores: Floats | None = None,
+    inlining: bool = True,
     budget: int,
     rng: np.random.Generator,
     on_better: OnBetter,
@@ -121,7 +123,8 @@ def optimise(
 
     baseline: true -Oz, measured and accepted. candidates: tried first, by falling `scores` (their own order without). space:
     single changes for the (1+1) search. tails: name → function pipeline, for per-function decisions. spend: told of each
-    compilation. Every program that would be the best is offered to `on_better` before it counts.
+    compilation. inlining: whether the (1+1) search may forbid or force that of single functions. Every program that would be
+    the best is offered to `on_better` before it counts.
     """
     run = _Search(
         engine=engine,
@@ -143,10 +146,11 @@ def optimise(
             break
     # Tails come last: what they win is lost again when the pipeline under them changes.
     kept = len(tails) + 1 if tails and metric is not Metric.IR_INSTRUCTIONS else 0
-    _one_plus_one(run, space, sorted(set(engine.info.functions) - {"main"}), rng, until=min(kept, run.budget // 2))
+    functions = sorted(set(engine.info.functions) - {"main"}) if inlining else []
+    _one_plus_one(run, space, functions, rng, until=min(kept, run.budget // 2))
     if tails and kept and not run.over():
         _tails(run, tails)
-    return Found(best=run.best, table=tuple(run.table))
+    return Found(best=run.best, table=tuple(run.table), candidate=run.state.candidate)
 
 
 def _tails(run: _Search, tails: Mapping[str, str]) -> None:

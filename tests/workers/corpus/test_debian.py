@@ -10,6 +10,7 @@ import pytest
 from solvers.llvm.types import Target
 from tests.workers.corpus import toy
 from workers.corpus import build, debian
+from workers.corpus.packages import PACKAGES
 
 
 @pytest.fixture
@@ -52,8 +53,8 @@ def test_a_package_that_cannot_be_had_is_told(tmp_path: Path, monkeypatch: pytes
 
 
 def test_packages_of_the_splits_are_apart() -> None:
-    splits = {package.split for package in debian.PACKAGES.values()}
+    splits = {package.split for package in PACKAGES.values()}
     assert splits == {"train", "val", "heldout"}
-    held = {name for name, package in debian.PACKAGES.items() if package.split == "heldout"}
+    held = {name for name, package in PACKAGES.items() if package.split == "heldout"}
     assert held == {"lua5.4", "bzip2", "mbedtls", "jq", "cjson", "lz4"}
-    assert all(re.compile(package.files) for package in debian.PACKAGES.values())
+    assert all(re.compile(package.files) for package in PACKAGES.values())

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from workers.corpus import debian
+from workers.corpus.packages import Package
 
 
 def functions(count: int) -> str:
@@ -26,4 +27,4 @@ def unpacked(folder: Path, monkeypatch: pytest.MonkeyPatch, files: Mapping[str, 
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     (root.parent / ".whole").touch()
-    monkeypatch.setattr(debian, "PACKAGES", {"toy": debian.Package(split="train", files=pattern)})
+    monkeypatch.setattr(debian, "PACKAGES", {"toy": Package(split="train", files=pattern)})

@@ -1,4 +1,4 @@
-"""`python -m workers.train.compile matrix|coreset`, after `python -m workers.corpus`. Both resume."""
+"""`python -m workers.train.compile mine|mean|matrix|coreset`, in this order, after `python -m workers.corpus`. All resume."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import sys
 from pathlib import Path
 
 from cost_models.weights import FOLDER
+from solvers.llvm.types import Metric
 
 
 def main(argv: list[str] | None = None) -> int:
     """Do what is named; progress goes to standard error."""
     parser = argparse.ArgumentParser(prog="python -m workers.train.compile", description=__doc__)
-    parser.add_argument("what", choices=["matrix", "coreset"])
+    parser.add_argument("what", choices=["mine", "mean", "matrix", "coreset"])
     parser.add_argument("--work", type=Path, default=Path("bench-results/train/compile"), help="the corpus folder")
-    parser.add_argument("--part", type=int, default=0, help="matrix: which part of the modules this process does")
+    parser.add_argument("--part", type=int, default=0, help="mine, matrix: which part of the modules this process does")
     parser.add_argument("--parts", type=int, default=1)
+    parser.add_argument("--metric", type=Metric, choices=list(Metric), default=Metric.LOADABLE_BYTES)
     parser.add_argument("--count", type=int, default=20, help="coreset: how many candidates")
     parser.add_argument("--out", type=Path, default=FOLDER, help="coreset: where it is published")
     given = parser.parse_args(argv)
@@ -24,6 +26,16 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"{given.what}: {text}\n")
         sys.stderr.flush()
 
+    if given.what == "mine":
+        from workers.train.compile.mine import mine
+
+        mine(given.work, metric=given.metric, say=say, part=(given.part, given.parts))
+        return 0
+    if given.what == "mean":
+        from workers.train.compile.mine import best_on_mean
+
+        best_on_mean(given.work, metric=given.metric, say=say)
+        return 0
     if given.what == "matrix":
         from workers.train.compile.matrix import measure
 

@@ -1,4 +1,4 @@
-"""What every candidate makes of every program of the corpus: resumable, one JSON line a measurement.
+"""What every candidate, single or mined, makes of every program of the corpus: resumable, one JSON line a measurement.
 
 Cached by (module, candidate, LLVM build): a run that broke off goes on where it was, new modules and candidates are added.
 """
@@ -6,7 +6,7 @@ Cached by (module, candidate, LLVM build): a run that broke off goes on where it
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import EngineLimits, Outcome, Recipe
 from workers.corpus.build import read
+from workers.train.compile.mine import mined
 
 _CANDIDATE_S = 20.0
 
@@ -28,11 +29,12 @@ def measure(
     """Fill matrix.jsonl. part: (which, of how many) modules this process does."""
     done = {(row["sha"], row["candidate"], row["llvm"]) for row in rows(folder)}
     todo = [row for row in read(folder) if row["split"] in splits][part[0] :: part[1]]
+    compounds = mined(folder)
     out = folder / (f"matrix-{part[0]}.jsonl" if part[1] > 1 else "matrix.jsonl")
     for number, row in enumerate(todo):
         bitcode = (folder / "modules" / f"{str(row['sha'])[:16]}.bc").read_bytes()
         with Engine(bitcode, limits=EngineLimits(candidate_s=_CANDIDATE_S)) as engine:
-            fresh = list(_of_module(engine, str(row["sha"]), done))
+            fresh = list(_of_module(engine, str(row["sha"]), compounds, done))
         with out.open("a") as file:
             file.writelines(json.dumps(line) + "\n" for line in fresh)
         say(f"{number + 1} of {len(todo)}: {row['package']}/{row['name']}: {len(fresh)} measured")
@@ -77,11 +79,13 @@ def reward(
     return matrix, [listed[sha] for sha in shas], digests, shas
 
 
-def _of_module(engine: Engine, sha: str, done: set[tuple[object, object, object]]) -> Iterator[dict[str, object]]:
+def _of_module(
+    engine: Engine, sha: str, compounds: Sequence[Candidate], done: set[tuple[object, object, object]]
+) -> Iterator[dict[str, object]]:
     defaults = engine.default_pipelines()
     build = engine.installed.build_id
     wanted: list[tuple[Candidate, Recipe]] = []
-    for candidate in (Candidate(name="Oz"), *candidate_space(defaults)):
+    for candidate in (Candidate(name="Oz"), *candidate_space(defaults), *compounds):
         if (sha, candidate.digest, build) in done:
             continue
         try:

@@ -1,0 +1,192 @@
+"""Which Debian source packages the corpus is made of, which of their files compile by themselves, and how they are split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """A source package, and on which side of the split it stands."""
+
+    split: str  # train, val, heldout
+    files: str  # pattern of paths below the package's folder
+    flags: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(
+        default_factory=dict
+    )  # path → text: what its configure script would have written
+    copies: Mapping[str, str] = field(default_factory=dict)  # path → that of a file of the package with the same purpose
+    needs: tuple[str, ...] = ()  # other packages whose headers it includes
+    without: str = r"(?!)"  # pattern of folders whose headers are for other systems or tests
+
+
+_OGG_TYPES = """#include <stdint.h>
+typedef int16_t ogg_int16_t;
+typedef uint16_t ogg_uint16_t;
+typedef int32_t ogg_int32_t;
+typedef uint32_t ogg_uint32_t;
+typedef int64_t ogg_int64_t;
+typedef uint64_t ogg_uint64_t;
+"""
+_JANSSON = """#define HAVE_STDINT_H 1
+#define HAVE_UNISTD_H 1
+#define HAVE_SYS_TYPES_H 1
+#define HAVE_GETTIMEOFDAY 1
+#define HAVE_GETPID 1
+#define HAVE_SYS_TIME_H 1
+#define HAVE_OPEN 1
+#define HAVE_READ 1
+#define HAVE_CLOSE 1
+#define HAVE_LOCALECONV 1
+#define HAVE_LOCALE_H 1
+#define INITIAL_HASHTABLE_ORDER 3
+"""
+_JANSSON_PUBLIC = """#define JSON_INLINE inline
+#define JSON_INTEGER_IS_LONG_LONG 1
+#define JSON_HAVE_LOCALECONV 1
+#define JSON_HAVE_ATOMIC_BUILTINS 1
+#define JSON_PARSER_MAX_DEPTH 2048
+"""
+_SPEEX_TYPES = """#include <stdint.h>
+typedef int16_t spx_int16_t;
+typedef uint16_t spx_uint16_t;
+typedef int32_t spx_int32_t;
+typedef uint32_t spx_uint32_t;
+"""
+_LAME = """#include <stdint.h>
+typedef float ieee754_float32_t;
+typedef double ieee754_float64_t;
+"""
+_HOST = ("-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64")
+
+# Held out, never trained or tuned on: those of the last block.
+PACKAGES: Mapping[str, Package] = {
+    "zlib": Package(split="train", files=r"[a-z0-9]+\.c"),
+    "libpng1.6": Package(
+        split="train", files=r"png\w*\.c", needs=("zlib",), copies={"pnglibconf.h": "scripts/pnglibconf.h.prebuilt"}
+    ),
+    "pcre2": Package(
+        split="train",
+        files=r"src/pcre2_\w+\.c",
+        flags=("-DHAVE_CONFIG_H", "-DPCRE2_CODE_UNIT_WIDTH=8", "-DSUPPORT_PCRE2_8=1", "-DSUPPORT_UNICODE=1"),
+        copies={"pcre2.h": "src/pcre2.h.generic", "config.h": "src/config.h.generic"},
+    ),
+    "jansson": Package(
+        split="train",
+        files=r"src/\w+\.c",
+        flags=("-DHAVE_CONFIG_H", "-DHAVE_STDINT_H"),
+        headers={"jansson_private_config.h": _JANSSON, "jansson_config.h": _JANSSON_PUBLIC},
+        without=r".*(win32|android).*",
+    ),
+    "xxhash": Package(split="train", files=r"xxhash\.c|xxhsum\.c|cli/\w+\.c"),
+    "libzstd": Package(
+        split="train",
+        files=r"lib/(common|compress|decompress|dictBuilder)/\w+\.c",
+        without=r"(contrib|tests|programs|zlibWrapper).*",
+    ),
+    "lzo2": Package(split="train", files=r"(src|minilzo)/\w+\.c"),
+    "libyaml": Package(
+        split="train",
+        files=r"src/\w+\.c",
+        flags=(
+            "-DYAML_VERSION_MAJOR=0",
+            "-DYAML_VERSION_MINOR=2",
+            "-DYAML_VERSION_PATCH=5",
+            '-DYAML_VERSION_STRING="0.2.5"',
+        ),
+    ),
+    "giflib": Package(split="train", files=r"\w+\.c"),
+    "libtomcrypt": Package(split="train", files=r"src/(ciphers|hashes|encauth|mac|modes)/[\w/]+\.c"),
+    "libtommath": Package(split="train", files=r"\w+\.c"),
+    "opus": Package(
+        split="train", files=r"(src|celt|silk)/\w+\.c", flags=("-DOPUS_BUILD", "-DUSE_ALLOCA", "-DFLOATING_POINT")
+    ),
+    "speex": Package(
+        split="train",
+        files=r"libspeex/\w+\.c",
+        flags=("-DFLOATING_POINT", "-DUSE_ALLOCA", "-DEXPORT="),
+        headers={"speex_config_types.h": _SPEEX_TYPES},
+        without=r".*(symbian|ti|win32).*",
+    ),
+    "libogg": Package(split="train", files=r"src/\w+\.c", headers={"ogg/config_types.h": _OGG_TYPES}),
+    "libvorbis": Package(
+        split="train",
+        files=r"lib/\w+\.c",
+        needs=("libogg",),
+        headers={"ogg/config_types.h": _OGG_TYPES},
+        without=r"(symbian|macos).*",
+    ),
+    "mujs": Package(split="train", files=r"(js|utf|reg)\w*\.c"),
+    "zopfli": Package(split="train", files=r"src/\w+/\w+\.c"),
+    "libwebp": Package(
+        split="train", files=r"src/(dec|enc|dsp|utils|mux|demux)/\w+\.c", flags=("-DWEBP_EXTERN=extern",)
+    ),
+    "freetype": Package(
+        split="train",
+        files=r"src/(autofit/autofit|base/ft\w+|cff/cff|truetype/truetype|psaux/psaux|smooth/smooth|raster/raster|sfnt/sfnt"
+        r"|psnames/psnames|pshinter/pshinter|type1/type1|winfonts/winfnt|pcf/pcf|bdf/bdf|cid/type1cid|type42/type42|pfr/pfr)\.c",
+        flags=("-DFT2_BUILD_LIBRARY",),
+        without=r"(builds|tests|devel).*",
+    ),
+    "libuv1": Package(split="train", files=r"src/(unix/)?[\w-]+\.c", flags=_HOST, without=r".*(win|test).*"),
+    "bearssl": Package(split="train", files=r"src/\w+/\w+\.c"),
+    "monocypher": Package(split="train", files=r"src/[\w/]+\.c"),
+    "nanopb": Package(split="train", files=r"pb_\w+\.c"),
+    "libgsm": Package(split="train", files=r"src/\w+\.c", flags=("-DWAV49",)),
+    "faad2": Package(
+        split="train",
+        files=r"libfaad/\w+\.c",
+        flags=("-DHAVE_INTTYPES_H", "-DHAVE_MEMCPY", "-DHAVE_LRINTF", "-DSTDC_HEADERS", '-DPACKAGE_VERSION="2"'),
+    ),
+    "kissfft": Package(split="train", files=r"kiss_\w+\.c|kfc\.c"),
+    "qhull": Package(split="train", files=r"src/libqhull_r/\w+\.c"),
+    "argon2": Package(split="train", files=r"src/(blake2/)?\w+\.c"),
+    "libsodium": Package(
+        split="train", files=r"src/libsodium/crypto_[\w/]+\.c", flags=("-DCONFIGURED=1", "-DNATIVE_LITTLE_ENDIAN=1")
+    ),
+    "iniparser": Package(split="train", files=r"src/\w+\.c"),
+    "libjpeg": Package(split="train", files=r"j\w+\.c"),
+    "lame": Package(
+        split="train",
+        files=r"libmp3lame/\w+\.c",
+        flags=("-DHAVE_CONFIG_H", "-DSTDC_HEADERS"),
+        headers={"config.h": _LAME},
+    ),
+    "expat": Package(
+        split="val",
+        files=r"expat/lib/\w+\.c|lib/\w+\.c",
+        flags=(
+            "-DXML_GE=1",
+            "-DXML_DTD",
+            "-DXML_NS",
+            "-DXML_CONTEXT_BYTES=1024",
+            "-DBYTEORDER=1234",
+            "-DXML_POOR_ENTROPY",
+        ),
+        headers={"expat_config.h": ""},
+    ),
+    "brotli": Package(split="val", files=r"c/(common|dec|enc)/\w+\.c"),
+    "libspng": Package(split="val", files=r"spng/\w+\.c", needs=("zlib",)),
+    "md4c": Package(split="val", files=r"(src|md2html)/\w+\.c"),
+    "sbc": Package(split="val", files=r"(sbc|src)/\w+\.c", flags=('-DVERSION="1"',)),
+    "utf8proc": Package(split="val", files=r"utf8proc\.c"),
+    "qrencode": Package(
+        split="val",
+        files=r"q?r\w+\.c|\w+\.c",
+        flags=(
+            "-DMAJOR_VERSION=4",
+            "-DMINOR_VERSION=1",
+            "-DMICRO_VERSION=1",
+            '-DVERSION="4"',
+            "-DSTATIC_IN_RELEASE=static",
+        ),
+        headers={"config.h": ""},
+    ),
+    "lua5.4": Package(split="heldout", files=r"src/l\w+\.c"),
+    "bzip2": Package(split="heldout", files=r"[a-z0-9]+\.c"),
+    "mbedtls": Package(split="heldout", files=r"library/\w+\.c", without=r"(configs|tests|programs|3rdparty).*"),
+    "jq": Package(split="heldout", files=r"src/jv\w*\.c"),
+    "cjson": Package(split="heldout", files=r"cJSON\w*\.c"),
+    "lz4": Package(split="heldout", files=r"lib/\w+\.c"),
+}

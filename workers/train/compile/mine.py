@@ -1,0 +1,169 @@
+"""Compound candidates: what a search finds on one program, and what is best on the mean of all. Both resume.
+
+As the paper's pool takes each program's best sequence (Liang et al., ICML 2023), here the (1+1) search over single changes of
+-Oz runs on each training module, and the changes it ends with, those taken out that do not help, are a candidate for all.
+Besides, a pipeline is built change by change so that the mean over packages grows most: the candidate to try first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from search.domains.compile.candidates import candidate_space
+from search.domains.compile.coreset import load_coreset
+from search.domains.compile.edits import Candidate
+from search.domains.compile.local_search import optimise
+from solvers.llvm.engine import Engine
+from solvers.llvm.pipeline import BadPipeline
+from solvers.llvm.types import EngineLimits, Measured, Metric, Outcome, Recipe
+from trimtab.specs.compile import Tier
+from workers.corpus.build import read
+
+EVALUATIONS = 100  # compilations of a module's search
+_CANDIDATE_S = 20.0
+_LEAST_GAIN = 1e-5  # of the mean: a change below it is noise
+_MODULES, _STEPS, _TRIED = 40, 8, 40  # of the pipeline that is best on the mean: modules, changes, changes tried a step
+
+
+def mined(folder: Path) -> list[Candidate]:
+    """Every compound found so far, each once."""
+    found: dict[str, Candidate] = {}
+    for path in sorted(folder.glob("mined*.jsonl")):
+        for line in path.read_text().splitlines():
+            candidate = Candidate.from_json(json.loads(line)["candidate"])
+            if candidate.edits:
+                found.setdefault(candidate.digest, candidate)
+    return list(found.values())
+
+
+def mine(folder: Path, *, metric: Metric, say: Callable[[str], None], part: tuple[int, int] = (0, 1)) -> None:
+    """One search a training module. part: (which, of how many) modules this process does."""
+    out = folder / f"mined-{metric.value}-{part[0]}.jsonl"
+    done = {row["sha"] for row in _rows(folder, f"mined-{metric.value}-*.jsonl")}
+    modules = [row for row in read(folder) if row["split"] == "train"][part[0] :: part[1]]
+    for number, row in enumerate(modules):
+        if row["sha"] in done:
+            continue
+        with _engine(folder, str(row["sha"])) as engine:
+            candidate, saved, tried = _of_module(engine, metric, seed=int(str(row["sha"])[:8], 16))
+        line = {"sha": row["sha"], "package": row["package"], "saved": saved, "candidate": candidate.as_json()}
+        with out.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        told = f"{row['package']}/{row['name']}: {saved:.2%} in {tried} pipelines: {candidate.name}"
+        say(f"{number + 1} of {len(modules)}: {told}")
+
+
+def _of_module(engine: Engine, metric: Metric, *, seed: int) -> tuple[Candidate, float, int]:
+    defaults = engine.default_pipelines()
+    (baseline,) = engine.measure([Recipe(pipeline=defaults["Oz"])])
+    if baseline.sizes is None:
+        return Candidate(name="Oz"), 0.0, 1
+    space = [c for c in candidate_space(defaults) if c.tier is Tier.DEFAULT and c.base == "Oz"]
+    found = optimise(
+        engine,
+        metric=metric,
+        baseline=baseline,
+        defaults=defaults,
+        candidates=[c for c in load_coreset() if c.tier is Tier.DEFAULT],
+        space=space,
+        inlining=False,
+        budget=EVALUATIONS,
+        rng=np.random.default_rng(seed),
+        on_better=lambda name, measured: True,
+        stopped=lambda: False,
+    )
+    candidate, best = _minimal(engine, found.candidate, _size(found.best, metric), metric)
+    saved = 1.0 - best / _size(baseline, metric)
+    return replace(candidate, name=f"mined-{candidate.digest[:8]}"), saved, len(found.table)
+
+
+def _minimal(engine: Engine, candidate: Candidate, size: float, metric: Metric) -> tuple[Candidate, float]:
+    """Without the changes that do not help here."""
+    defaults = engine.default_pipelines()
+    for edit in candidate.edits:
+        fewer = replace(candidate, edits=tuple(other for other in candidate.edits if other != edit))
+        try:
+            recipe = Recipe(pipeline=fewer.pipeline(defaults))
+        except BadPipeline:
+            continue
+        (measured,) = engine.measure([recipe])
+        if _size(measured, metric) <= size:
+            candidate, size = fewer, _size(measured, metric)
+    return candidate, size
+
+
+def best_on_mean(folder: Path, *, metric: Metric, say: Callable[[str], None]) -> None:
+    """Change by change the pipeline that saves most on the mean of packages; every prefix of it is a candidate."""
+    modules = _spread([row for row in read(folder) if row["split"] == "train"], _MODULES)
+    weights = _weights([str(row["package"]) for row in modules])
+    out = folder / f"mined-mean-{metric.value}.jsonl"
+    with ExitStack() as stack:
+        engines = [stack.enter_context(_engine(folder, str(row["sha"]))) for row in modules]
+        defaults = engines[0].default_pipelines()
+        baseline = _sizes(engines, Recipe(pipeline=defaults["Oz"]), metric)
+
+        def mean(candidate: Candidate) -> float:
+            try:
+                recipe = Recipe(pipeline=candidate.pipeline(defaults))
+            except BadPipeline:
+                return -np.inf
+            return float(weights @ (1.0 - _sizes(engines, recipe, metric) / baseline))
+
+        space = [c for c in candidate_space(defaults) if c.tier is Tier.DEFAULT and c.base == "Oz"]
+        alone = np.array([mean(candidate) for candidate in space])
+        order = np.argsort(-alone)[:_TRIED]
+        chosen, value = space[order[0]], float(alone[order[0]])
+        for step in range(_STEPS):
+            line = {"saved": value, "candidate": replace(chosen, name=f"mean-{chosen.digest[:8]}").as_json()}
+            with out.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            say(f"{step + 1} changes save {value:.3%} on the mean of {len(modules)} modules: {chosen.name}")
+            tried = [chosen.joined(space[index]) for index in order if space[index].edits[0] not in chosen.edits]
+            values = [mean(candidate) for candidate in tried]
+            best = int(np.argmax(values))
+            if values[best] <= value + _LEAST_GAIN:
+                return
+            chosen, value = tried[best], values[best]
+
+
+def _sizes(engines: Sequence[Engine], recipe: Recipe, metric: Metric) -> np.ndarray:
+    """(modules,) sizes; infinite where it did not come through."""
+    return np.array([_size(engine.measure([recipe])[0], metric) for engine in engines])
+
+
+def _spread(rows: list[dict[str, object]], count: int) -> list[dict[str, object]]:
+    """About `count`, the same number of each package as far as they go."""
+    packages: dict[str, list[dict[str, object]]] = {}
+    for row in rows:
+        packages.setdefault(str(row["package"]), []).append(row)
+    kept: list[dict[str, object]] = []
+    for layer in range(max(map(len, packages.values()))):
+        for members in packages.values():
+            if layer < len(members) and len(kept) < count:
+                kept.append(members[layer])
+    return kept
+
+
+def _weights(packages: Sequence[str]) -> np.ndarray:
+    names, index, counts = np.unique(packages, return_inverse=True, return_counts=True)
+    return np.asarray(1.0 / (len(names) * counts[index]))
+
+
+def _size(measured: Measured, metric: Metric) -> float:
+    return float(measured.sizes.of(metric)) if measured.outcome is Outcome.OK and measured.sizes else float("inf")
+
+
+def _engine(folder: Path, sha: str) -> Engine:
+    bitcode = (folder / "modules" / f"{sha[:16]}.bc").read_bytes()
+    return Engine(bitcode, limits=EngineLimits(candidate_s=_CANDIDATE_S))
+
+
+def _rows(folder: Path, pattern: str) -> Iterator[dict[str, object]]:
+    for path in sorted(folder.glob(pattern)):
+        yield from (json.loads(line) for line in path.read_text().splitlines())
