@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+_PRIOR_S = 0.5
+
 
 class DiscountedBandit:
     """Exploits the arm of the best discounted gain per second; explores the cheaper arms more often.
@@ -22,8 +24,10 @@ class DiscountedBandit:
         half_life_s: float = 4.0,
         explore: float = 0.4,
         expected_s: Mapping[str, float] | None = None,
+        prior: Mapping[str, float] | None = None,
     ) -> None:
-        """`expected_s`: what a first call may take, by arm; 0.02 s where nothing is said."""
+        """`expected_s`: what a first call may take, by arm; 0.02 s where nothing is said. `prior`: gain per second that an arm
+        is credited with before it was called; it weighs as much as half a second of play."""
         if not arms:
             raise ValueError("a bandit wants at least one arm")
         if not (half_life_s > 0 and 0 <= explore <= 1):
@@ -33,6 +37,9 @@ class DiscountedBandit:
         self._explore = explore
         self._gain = dict.fromkeys(arms, 0.0)
         self._seconds = dict.fromkeys(arms, 0.0)
+        for arm, rate in (prior or {}).items():
+            if arm in self._gain:
+                self._gain[arm], self._seconds[arm] = _PRIOR_S * rate, _PRIOR_S
         self._per_call = {arm: (expected_s or {}).get(arm, 0.02) for arm in arms}
 
     @property

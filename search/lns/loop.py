@@ -45,6 +45,9 @@ class LnsParams:
         default_factory=lambda: {"random": 0.15, "variable-graph": 0.15, "constraint-block": 0.15, "crossover": 0.1}
     )
     other_share: float = 0.05
+    # Gain per second an arm is trusted with at first. A run has time for five to ten calls of each arm before the large gains
+    # are over: too few to find out which is best (lab notes, 2026-11-26).
+    prior: Mapping[str, float] = field(default_factory=lambda: {"cl-lns": 0.05, "variable-graph": 0.02})
     swap_s: float = 0.1  # of one call of the one-swap search
     least: int = 10
     most_share: float = 0.8  # of the integer variables
@@ -92,6 +95,9 @@ class LnsLoop:
         others: Callable[[float], tuple[float, Floats] | None],  # anything better than this objective found elsewhere
         stopped: Callable[[], bool],
         remaining_s: Callable[[], float],
+        late: Callable[[], Floats | None] = lambda: (
+            None
+        ),  # a solution that comes after the start; asked before each step
         on_iteration: Callable[[], None] = lambda: None,
         on_step: Callable[[Step], None] = lambda step: None,
         movable: Callable[[Floats, float], tuple[Bools, Bools]] | None = None,  # see search.lns.prune
@@ -106,6 +112,7 @@ class LnsLoop:
         self._rng = rng
         self._publish, self._others = publish, others
         self._stopped, self._remaining_s = stopped, remaining_s
+        self._late = late
         self._on_iteration, self._on_step = on_iteration, on_step
         everything, nothing = np.ones(model.n, dtype=bool), np.zeros(model.n, dtype=bool)
         self._core = core
@@ -119,7 +126,9 @@ class LnsLoop:
             name: Size(k=max(least, params.first_share.get(name, params.other_share) * count), least=least, most=most)
             for name in arms
         }
-        self._bandit = DiscountedBandit([OneSwap.name] * (swap is not None) + list(arms), expected_s=_EXPECTED_S)
+        self._bandit = DiscountedBandit(
+            [OneSwap.name] * (swap is not None) + list(arms), expected_s=_EXPECTED_S, prior=params.prior
+        )
         self._granularity = granularity(model)
         self.statistics = {name: ArmStatistics() for name in self._bandit.arms}
         self.solver_s = 0.0  # of all seconds, those inside sub-MIP solves
@@ -134,6 +143,9 @@ class LnsLoop:
             self._swapped()
         while not self._stopped():
             self._take_over()
+            late = self._late()
+            if late is not None:
+                self._accept(late, "lns:lp-dive")
             among = [arm for arm in self._bandit.arms if arm == OneSwap.name or not self._arms[arm].waits()]
             if not among:
                 time.sleep(_WAIT_S)

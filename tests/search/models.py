@@ -43,6 +43,23 @@ def random_cover(rows: int, columns: int, seed: int) -> MilpModel:
     return milp(rng.integers(1, 20, columns).astype(float).tolist(), entries)
 
 
+def partitioning(rows: int, columns: int, seed: int) -> MilpModel:
+    """A set partitioning in which each row has a (dear) column of its own; the others take 2 to 6 rows."""
+    rng = np.random.default_rng(seed)
+    matrix = np.zeros((rows, columns + rows))
+    for j in range(columns):
+        matrix[rng.choice(rows, size=int(rng.integers(2, 7)), replace=False), j] = 1.0
+    matrix[np.arange(rows), columns + np.arange(rows)] = 1.0
+    cost = np.concatenate([matrix[:, :columns].sum(axis=0) * rng.integers(8, 13, columns), np.full(rows, 60)])
+    return milp(cost.astype(float).tolist(), [(1.0, matrix[i].tolist(), 1.0) for i in range(rows)])
+
+
+def odd_cycle() -> MilpModel:
+    """x + y = 1, y + z = 1, z + x = 1: only one half each will do."""
+    pairs = ([1.0, 1.0, 0.0], [0.0, 1.0, 1.0], [1.0, 0.0, 1.0])
+    return milp([1.0, 1.0, 1.0], [(1.0, pair, 1.0) for pair in pairs])
+
+
 def brute_force(model: MilpModel) -> tuple[float, np.ndarray | None]:
     """Best 0/1 point by trying all; (inf, None) when there is none."""
     best, best_x = np.inf, None

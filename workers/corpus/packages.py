@@ -16,7 +16,9 @@ class Package:
     headers: Mapping[str, str] = field(
         default_factory=dict
     )  # path → text: what its configure script would have written
-    copies: Mapping[str, str] = field(default_factory=dict)  # path → that of a file of the package with the same purpose
+    copies: Mapping[str, str] = field(
+        default_factory=dict
+    )  # path → that of a file of the package with the same purpose
     needs: tuple[str, ...] = ()  # other packages whose headers it includes
     without: str = r"(?!)"  # pattern of folders whose headers are for other systems or tests
 
@@ -109,7 +111,7 @@ PACKAGES: Mapping[str, Package] = {
         headers={"speex_config_types.h": _SPEEX_TYPES},
         without=r".*(symbian|ti|win32).*",
     ),
-    "libogg": Package(split="train", files=r"src/\w+\.c", headers={"ogg/config_types.h": _OGG_TYPES}),
+    "libogg": Package(split="val", files=r"src/\w+\.c", headers={"ogg/config_types.h": _OGG_TYPES}),
     "libvorbis": Package(
         split="train",
         files=r"lib/\w+\.c",
@@ -118,7 +120,7 @@ PACKAGES: Mapping[str, Package] = {
         without=r"(symbian|macos).*",
     ),
     "mujs": Package(split="train", files=r"(js|utf|reg)\w*\.c"),
-    "zopfli": Package(split="train", files=r"src/\w+/\w+\.c"),
+    "zopfli": Package(split="val", files=r"src/\w+/\w+\.c"),
     "libwebp": Package(
         split="train", files=r"src/(dec|enc|dsp|utils|mux|demux)/\w+\.c", flags=("-DWEBP_EXTERN=extern",)
     ),
@@ -129,9 +131,8 @@ PACKAGES: Mapping[str, Package] = {
         flags=("-DFT2_BUILD_LIBRARY",),
         without=r"(builds|tests|devel).*",
     ),
-    "libuv1": Package(split="train", files=r"src/(unix/)?[\w-]+\.c", flags=_HOST, without=r".*(win|test).*"),
+    "libuv1": Package(split="val", files=r"src/(unix/)?[\w-]+\.c", flags=_HOST, without=r".*(win|test).*"),
     "bearssl": Package(split="train", files=r"src/\w+/\w+\.c"),
-    "monocypher": Package(split="train", files=r"src/[\w/]+\.c"),
     "nanopb": Package(split="train", files=r"pb_\w+\.c"),
     "libgsm": Package(split="train", files=r"src/\w+\.c", flags=("-DWAV49",)),
     "faad2": Package(
@@ -141,12 +142,9 @@ PACKAGES: Mapping[str, Package] = {
     ),
     "kissfft": Package(split="train", files=r"kiss_\w+\.c|kfc\.c"),
     "qhull": Package(split="train", files=r"src/libqhull_r/\w+\.c"),
-    "argon2": Package(split="train", files=r"src/(blake2/)?\w+\.c"),
     "libsodium": Package(
         split="train", files=r"src/libsodium/crypto_[\w/]+\.c", flags=("-DCONFIGURED=1", "-DNATIVE_LITTLE_ENDIAN=1")
     ),
-    "iniparser": Package(split="train", files=r"src/\w+\.c"),
-    "libjpeg": Package(split="train", files=r"j\w+\.c"),
     "lame": Package(
         split="train",
         files=r"libmp3lame/\w+\.c",
@@ -168,21 +166,7 @@ PACKAGES: Mapping[str, Package] = {
     ),
     "brotli": Package(split="val", files=r"c/(common|dec|enc)/\w+\.c"),
     "libspng": Package(split="val", files=r"spng/\w+\.c", needs=("zlib",)),
-    "md4c": Package(split="val", files=r"(src|md2html)/\w+\.c"),
-    "sbc": Package(split="val", files=r"(sbc|src)/\w+\.c", flags=('-DVERSION="1"',)),
     "utf8proc": Package(split="val", files=r"utf8proc\.c"),
-    "qrencode": Package(
-        split="val",
-        files=r"q?r\w+\.c|\w+\.c",
-        flags=(
-            "-DMAJOR_VERSION=4",
-            "-DMINOR_VERSION=1",
-            "-DMICRO_VERSION=1",
-            '-DVERSION="4"',
-            "-DSTATIC_IN_RELEASE=static",
-        ),
-        headers={"config.h": ""},
-    ),
     "lua5.4": Package(split="heldout", files=r"src/l\w+\.c"),
     "bzip2": Package(split="heldout", files=r"[a-z0-9]+\.c"),
     "mbedtls": Package(split="heldout", files=r"library/\w+\.c", without=r"(configs|tests|programs|3rdparty).*"),

@@ -9,23 +9,27 @@ from collections.abc import Callable
 import numpy as np
 
 from search.domains.ilp.board import Place
+from search.lns.dive import lp_dive
 from search.lns.guide import Guide
 from search.lns.propagate import Propagator, feasibility_jump
 from search.lns.start import constructive
+from search.lns.structure import structure
 from search.lns.sub_mip import Slicer
 from solvers.feasibility import is_feasible
 from solvers.highs import HighsSolver
-from solvers.types import Floats, MilpModel, SolveParams
+from solvers.types import Floats, MilpModel, SolveParams, Stop
 
 _DIVES = 4
 _DIVE_S = 0.7
 _JUMP_S = 1.0
+_LP_DIVE_S = 3.0
+_PARTITIONING = 0.5  # share of partitioning rows from which on only the LP knows where to begin
 _ROUNDS = 3  # of dives and jumps, each with twice the time
 
 
 class FirstSolution:
-    """In turn: the owner's, a construction for the row class, fix-and-propagate, LP rounding with propagation, feasibility
-    jump, HiGHS with another seed; and at any time what the complete solver finds."""
+    """In turn: the owner's, a construction for the row class, fix-and-propagate, LP rounding with propagation, LP dive,
+    feasibility jump, HiGHS with another seed; and at any time what the complete solver finds."""
 
     def __init__(
         self,
@@ -41,6 +45,9 @@ class FirstSolution:
         self._constructed = constructed
         self._model, self._slicer, self._guide, self._theirs = model, slicer, guide, theirs
         self._remaining_s, self._rng = remaining_s, rng
+        kinds = structure(model)
+        self._partitioning = kinds.partitioning > _PARTITIONING * model.m
+        self._may_dive_late = self._partitioning
         self.found_by = ""
 
     def find(self, warm_start: Floats | None = None) -> Floats | None:
@@ -53,8 +60,11 @@ class FirstSolution:
         x = constructive(self._model, self._slicer.by_row, self._slicer.by_column)
         if x is not None and (x := self._whole(x, "construction")) is not None:
             return x
+        ways = [self._propagated, self._rounded, self._lp_dived, self._jumped]
+        if self._partitioning:  # nothing settles such rows but the LP, which gets the processor for itself
+            ways = [self._rounded, self._lp_dived, self._propagated, self._jumped]
         for factor in range(_ROUNDS):
-            for way in (self._propagated, self._rounded, self._jumped):
+            for way in ways:
                 if self._others_have_one() or self._remaining_s() <= 0:
                     return self._taken_over()
                 x = way(2.0**factor)
@@ -124,6 +134,30 @@ class FirstSolution:
             return (at if dive == 0 else np.floor(at + rng.random(model.n))), order
 
         return self._dived(plan, factor, "lp-rounding")
+
+    def late(self) -> Floats | None:
+        """(n,) what the LP dive finds, once the root LP is there; None before, afterwards, and where a start was at hand.
+
+        On partitioning rows the engine's first solution is mostly far worse than the dive's.
+        """
+        if not self._may_dive_late or self._guide.waiting:
+            return None
+        self._may_dive_late = False
+        return self._lp_dived(1.0, stop=lambda: self._remaining_s() <= 0)
+
+    def _lp_dived(self, factor: float, stop: Stop | None = None) -> Floats | None:
+        """The LP dive, twice: with what is nearly whole fixed along, and one variable a step."""
+        stop = stop or self._others_have_one
+        root = self._guide.wait(max(0.1, 0.2 * self._remaining_s()), stop)
+        if root is None or root.x is None:
+            return None
+        self._may_dive_late = False
+        until = time.monotonic() + min(factor * _LP_DIVE_S, 0.3 * self._remaining_s())
+        for nearly in (0.8, 2.0):
+            x = lp_dive(self._model, self._guide.relaxation, root, until=until, stop=stop, nearly=nearly)
+            if x is not None and (x := self._whole(x, "lp-dive")) is not None:
+                return x
+        return None
 
     def _dived(self, plan: Callable[[int], tuple[Floats, np.ndarray]], factor: float, by: str) -> Floats | None:
         """Dives by `plan(number)` → (preferred values, order), until one is feasible, time is up, or others have a solution."""

@@ -207,6 +207,7 @@ def run_lns(
             others=theirs.better_than,
             stopped=stopped,
             remaining_s=remaining_s,
+            late=first.late,
             on_iteration=on_iteration,
         )
         loop.run(start)

@@ -199,6 +199,17 @@ def test_bandit_explores_cheap_arms_more_often_and_forgets_dry_ones() -> None:
     assert bandit.arms == ("early",), "the last arm stays"
 
 
+def test_a_prior_gives_the_first_turns_and_is_lost_by_failing() -> None:
+    bandit = DiscountedBandit(["known", "other"], explore=0.0, prior={"known": 0.05, "absent": 1.0})
+    rng = np.random.default_rng(2)
+    assert all(bandit.pick(rng) == "known" for _ in range(20))
+    bandit.update("other", gain=0.002, seconds=0.2)
+    assert bandit.pick(rng) == "known"
+    for _ in range(6):
+        bandit.update("known", gain=0.0, seconds=0.2)
+    assert all(bandit.pick(rng) == "other" for _ in range(20))
+
+
 def _arms(model: MilpModel) -> dict[str, Neighbourhood]:
     slicer, guide = Slicer(model), Guide(model, stop=never)
     for seed in range(3):
