@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from cost_models.weights import FOLDER, read_learned
 from search.domains.compile.edits import Candidate
+from solvers.llvm.types import Metric
 
 Floats = NDArray[np.float64]
 NAME = "compile-coreset"
+METRICS = ("loadable", "ir")  # a list each
 
 
 def greedy(reward: Floats, count: int, weights: Floats | None = None) -> list[int]:
@@ -46,7 +48,11 @@ def greedy(reward: Floats, count: int, weights: Floats | None = None) -> list[in
     return chosen
 
 
-def load_coreset(folder: Path = FOLDER) -> tuple[Candidate, ...]:
-    """The published candidates in greedy order. Raises WeightsRefused when the file is not the one of its manifest row."""
+def load_coreset(metric: Metric = Metric.LOADABLE_BYTES, folder: Path = FOLDER) -> tuple[Candidate, ...]:
+    """The published candidates for a metric, in greedy order; code bytes take the list of loadable bytes.
+
+    Raises WeightsRefused when the file is not the one of its manifest row.
+    """
     document = json.loads(read_learned(f"{NAME}.json", folder=folder))
-    return tuple(Candidate.from_json(row) for row in document["candidates"])
+    which = "ir" if metric is Metric.IR_INSTRUCTIONS else "loadable"
+    return tuple(Candidate.from_json(row) for row in document["candidates"][which])

@@ -1,4 +1,7 @@
-"""`python -m workers.train.compile mine|mean|matrix|coreset`, in this order, after `python -m workers.corpus`. All resume."""
+"""`python -m workers.train.compile mine|mean|screen|keep|matrix|coreset|policy`, in this order.
+
+After `python -m workers.corpus`. All resume; `mine`, `screen` and `matrix` can be split between processes.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,11 @@ from solvers.llvm.types import Metric
 def main(argv: list[str] | None = None) -> int:
     """Do what is named; progress goes to standard error."""
     parser = argparse.ArgumentParser(prog="python -m workers.train.compile", description=__doc__)
-    parser.add_argument("what", choices=["mine", "mean", "matrix", "coreset"])
+    parser.add_argument("what", choices=["mine", "mean", "screen", "keep", "matrix", "coreset", "policy"])
     parser.add_argument("--work", type=Path, default=Path("bench-results/train/compile"), help="the corpus folder")
-    parser.add_argument("--part", type=int, default=0, help="mine, matrix: which part of the modules this process does")
+    parser.add_argument(
+        "--part", type=int, default=0, help="mine, screen, matrix: which part of the modules this process does"
+    )
     parser.add_argument("--parts", type=int, default=1)
     parser.add_argument("--metric", type=Metric, choices=list(Metric), default=Metric.LOADABLE_BYTES)
     parser.add_argument("--count", type=int, default=20, help="coreset: how many candidates")
@@ -36,10 +41,24 @@ def main(argv: list[str] | None = None) -> int:
 
         best_on_mean(given.work, metric=given.metric, say=say)
         return 0
+    if given.what in ("screen", "keep"):
+        from workers.train.compile import screen
+
+        if given.what == "screen":
+            screen.screen(given.work, say=say, part=(given.part, given.parts))
+        else:
+            screen.keep(given.work, say=say)
+        return 0
     if given.what == "matrix":
         from workers.train.compile.matrix import measure
 
         measure(given.work, splits=("train", "val"), say=say, part=(given.part, given.parts))
+        return 0
+    if given.what == "policy":
+        from workers.train.compile.policy import train
+
+        command = f"python -m workers.train.compile policy --metric {given.metric.value}"
+        train(given.work, metric=given.metric, out=given.out, command=command, say=say)
         return 0
     from workers.train.compile.coreset import publish_coreset
 

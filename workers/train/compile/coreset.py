@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from search.domains.compile.candidates import candidate_space
-from search.domains.compile.coreset import NAME, greedy
+from search.domains.compile.coreset import METRICS, NAME, greedy
 from search.domains.compile.edits import Candidate
 from solvers.llvm.engine import Engine
 from trimtab.specs.compile import Tier
-from workers.train.compile.matrix import reward, rows
+from workers.train.compile.matrix import Reward, reward, rows
+from workers.train.compile.mine import mined, package_weights
 from workers.train.publish import publish_file
 
 _NOTHING = b"define i32 @main() {\n  ret i32 0\n}\n"
@@ -24,40 +25,43 @@ _NOTHING = b"define i32 @main() {\n  ret i32 0\n}\n"
 
 def publish_coreset(
     folder: Path, *, count: int, out: Path, command: str, say: Callable[[str], None]
-) -> list[Candidate]:
-    """Greedy on the training packages, each package weighing the same; reported on val. Default tier only."""
-    by_digest = {c.digest: c for c in _space() if c.tier is Tier.DEFAULT}
-    matrix, packages, digests, _ = reward(folder, splits=("train",))
-    usable = [j for j, digest in enumerate(digests) if digest in by_digest]
-    matrix = matrix[:, usable]
-    weights = _package_weights(packages)
-    order = greedy(matrix, count, weights)
-    chosen = [by_digest[digests[usable[j]]] for j in order]
-    picked = [digests[usable[j]] for j in order]
-    train = _saved(matrix, order, weights)
-    other, other_packages, other_digests, _ = reward(folder, splits=("val",))
-    columns = [other_digests.index(digest) for digest in picked if digest in other_digests]
-    val = _saved(other, columns, _package_weights(other_packages)) if len(other) else []
-    best = _percent(float(weights @ matrix.max(axis=1)))
-    say(f"{len(matrix)} training modules, {matrix.shape[1]} candidates: best of all {best}")
-    for i, candidate in enumerate(chosen):
-        told = _percent(val[i]) if i < len(val) else "-"
-        say(f"  {i + 1:2d}. {candidate.name:45s} train {_percent(train[i])}  val {told}")
-    llvm = str(rows(folder)[0]["llvm"])
+) -> dict[str, list[Candidate]]:
+    """Greedy on the training packages, each weighing the same; reported on val. Default tier only, one list a metric."""
+    by_digest = {c.digest: c for c in [*_space(), *mined(folder)] if c.tier is Tier.DEFAULT}
+    lists: dict[str, list[Candidate]] = {}
+    told: dict[str, dict[str, list[float]]] = {}
+    data = hashlib.sha256()
+    for metric in METRICS:
+        train, val = (reward(folder, splits=(split,), metric=metric) for split in ("train", "val"))
+        usable = [j for j, digest in enumerate(train.digests) if digest in by_digest]
+        matrix, weights = np.maximum(0.0, train.saved[:, usable]), package_weights(train.packages)
+        order = greedy(matrix, count, weights)
+        picked = [train.digests[usable[j]] for j in order]
+        lists[metric] = [by_digest[digest] for digest in picked]
+        saved = {"train": _saved(matrix, order, weights), "val": _on_others(val, picked)}
+        told[metric] = {split: [round(x, 6) for x in values] for split, values in saved.items()}
+        data.update(json.dumps([train.shas, train.digests]).encode() + train.saved.tobytes())
+        best = _percent(float(weights @ matrix.max(axis=1)))
+        say(
+            f"{metric}: {len(matrix)} modules, {matrix.shape[1]} candidates: best of all {best}; val {len(val.shas)} modules"
+        )
+        for i, candidate in enumerate(lists[metric]):
+            on_val = _percent(saved["val"][i]) if i < len(saved["val"]) else "-"
+            say(f"  {i + 1:2d}. {candidate.name:45s} train {_percent(saved['train'][i])}  val {on_val}")
+    packages = reward(folder, splits=("train",)).packages
     document = {
-        "llvm": llvm,
+        "llvm": str(rows(folder)[0]["llvm"]),
         "date": datetime.date.today().isoformat(),
         "modules": dict(sorted(Counter(packages).items())),
-        "saved_on_train": [round(x, 6) for x in train],
-        "saved_on_val": [round(x, 6) for x in val],
-        "candidates": [candidate.as_json() for candidate in chosen],
+        "saved": told,
+        "candidates": {metric: [candidate.as_json() for candidate in found] for metric, found in lists.items()},
     }
-    data = hashlib.sha256(json.dumps([sorted(packages), digests]).encode() + matrix.tobytes()).hexdigest()
-    metric = f"mean loadable bytes saved against -Oz with the best of {len(chosen)}: train {_percent(train[-1])}"
-    metric += f", val packages {_percent(val[-1])}" if val else ""
+    first = told[METRICS[0]]
+    text = f"mean loadable bytes saved against -Oz with the best of {count}: train {_percent(first['train'][-1])}"
+    text += f", val packages {_percent(first['val'][-1])}" if first["val"] else ""
     content = (json.dumps(document, indent=1) + "\n").encode()
-    publish_file(f"{NAME}.json", content, folder=out, command=command, data=data, metric=metric)
-    return chosen
+    publish_file(f"{NAME}.json", content, folder=out, command=command, data=data.hexdigest(), metric=text)
+    return lists
 
 
 def _space() -> tuple[Candidate, ...]:
@@ -65,9 +69,12 @@ def _space() -> tuple[Candidate, ...]:
         return candidate_space(engine.default_pipelines())
 
 
-def _package_weights(packages: list[str]) -> np.ndarray:
-    count = Counter(packages)
-    return np.array([1.0 / (len(count) * count[name]) for name in packages])
+def _on_others(found: Reward, picked: list[str]) -> list[float]:
+    """Mean saved on other packages; nothing when not all of `picked` were measured there."""
+    if not len(found.shas) or not set(picked) <= set(found.digests):
+        return []
+    columns = [found.digests.index(digest) for digest in picked]
+    return _saved(np.maximum(0.0, found.saved), columns, package_weights(found.packages))
 
 
 def _saved(matrix: np.ndarray, order: list[int], weights: np.ndarray) -> list[float]:

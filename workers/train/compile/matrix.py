@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,24 +21,40 @@ from solvers.llvm.types import EngineLimits, Outcome, Recipe
 from workers.corpus.build import read
 from workers.train.compile.mine import mined
 
+SCREENED = "screened.json"
 _CANDIDATE_S = 20.0
+_MOST_PROGRAMS = 0.9  # share of the programs a candidate must have been measured on to count
 
 
 def measure(
     folder: Path, *, splits: tuple[str, ...], say: Callable[[str], None], part: tuple[int, int] = (0, 1)
 ) -> None:
-    """Fill matrix.jsonl. part: (which, of how many) modules this process does."""
-    done = {(row["sha"], row["candidate"], row["llvm"]) for row in rows(folder)}
+    """Fill matrix.jsonl: every candidate on every module, or, once some were screened, those.
+
+    part: (which, of how many) modules this process does.
+    """
     todo = [row for row in read(folder) if row["split"] in splits][part[0] :: part[1]]
+    wanted = None
+    if (folder / SCREENED).is_file():
+        wanted = set(json.loads((folder / SCREENED).read_text())["candidates"])
+    fill(folder, todo, wanted, out=f"matrix-{part[0]}.jsonl" if part[1] > 1 else "matrix.jsonl", say=say)
+
+
+def fill(
+    folder: Path, modules: Sequence[dict[str, object]], wanted: set[str] | None, *, out: str, say: Callable[[str], None]
+) -> None:
+    """Measure the candidates of the digests `wanted` (all: None), and -Oz, on `modules`; what is measured is not again."""
+    done = {(row["sha"], row["candidate"], row["llvm"]) for row in rows(folder)}
     compounds = mined(folder)
-    out = folder / (f"matrix-{part[0]}.jsonl" if part[1] > 1 else "matrix.jsonl")
-    for number, row in enumerate(todo):
+    for number, row in enumerate(modules):
         bitcode = (folder / "modules" / f"{str(row['sha'])[:16]}.bc").read_bytes()
         with Engine(bitcode, limits=EngineLimits(candidate_s=_CANDIDATE_S)) as engine:
-            fresh = list(_of_module(engine, str(row["sha"]), compounds, done))
-        with out.open("a") as file:
+            candidates = [Candidate(name="Oz"), *candidate_space(engine.default_pipelines()), *compounds]
+            chosen = [c for c in candidates if wanted is None or c.name == "Oz" or c.digest in wanted]
+            fresh = list(_of_module(engine, str(row["sha"]), chosen, done))
+        with (folder / out).open("a") as file:
             file.writelines(json.dumps(line) + "\n" for line in fresh)
-        say(f"{number + 1} of {len(todo)}: {row['package']}/{row['name']}: {len(fresh)} measured")
+        say(f"{number + 1} of {len(modules)}: {row['package']}/{row['name']}: {len(fresh)} measured")
 
 
 def rows(folder: Path) -> list[dict[str, object]]:
@@ -48,12 +65,22 @@ def rows(folder: Path) -> list[dict[str, object]]:
     return found
 
 
-def reward(
-    folder: Path, *, splits: tuple[str, ...], metric: str = "loadable"
-) -> tuple[NDArray[np.float64], list[str], list[str], list[str]]:
-    """(programs, candidates) share saved against -Oz, 0 where larger or failed; packages, candidate digests, module shas.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reward:
+    """What was measured, as matrices over (programs, candidates)."""
 
-    A candidate that crashed, hung or was refused anywhere has no column.
+    saved: NDArray[np.float64]  # share saved against -Oz, negative where larger
+    shas: list[str]  # of the programs
+    packages: list[str]
+    digests: list[str]  # of the candidates
+    oz: NDArray[np.float64]  # (programs,) size of -Oz
+
+
+def reward(folder: Path, *, splits: tuple[str, ...], metric: str = "loadable", whole: bool = True) -> Reward:
+    """Shares saved of every program that has a -Oz, over the candidates that came through wherever they were tried.
+
+    whole: only programs and candidates with every cell measured (candidates that most programs have decide which programs
+    count); else a cell that was not measured saves nothing.
     """
     listed = {str(row["sha"]): str(row["package"]) for row in read(folder) if row["split"] in splits}
     cells: dict[tuple[str, str], float] = {}
@@ -69,23 +96,26 @@ def reward(
             baseline[sha] = float(str(row[metric]))
         else:
             cells[(sha, digest)] = float(str(row[metric]))
-    shas = sorted(baseline)
-    digests = sorted({digest for _, digest in cells} - bad)
-    matrix = np.zeros((len(shas), len(digests)))
-    for i, sha in enumerate(shas):
-        for j, digest in enumerate(digests):
-            if (sha, digest) in cells:
-                matrix[i, j] = max(0.0, 1.0 - cells[(sha, digest)] / baseline[sha])
-    return matrix, [listed[sha] for sha in shas], digests, shas
+    shas, digests = sorted(baseline), sorted({digest for _, digest in cells} - bad)
+    sizes = np.array([[cells.get((sha, digest), np.nan) for digest in digests] for sha in shas])
+    sizes = sizes.reshape(len(shas), len(digests))
+    if whole and sizes.size:
+        column = np.isfinite(sizes).mean(axis=0) >= _MOST_PROGRAMS
+        kept = np.isfinite(sizes[:, column]).all(axis=1)
+        sizes, shas = sizes[kept][:, column], [sha for sha, keep in zip(shas, kept, strict=True) if keep]
+        digests = [digest for digest, keep in zip(digests, column, strict=True) if keep]
+    oz = np.array([baseline[sha] for sha in shas])
+    saved = np.where(np.isfinite(sizes), 1.0 - sizes / oz[:, None], 0.0)
+    return Reward(saved=saved, shas=shas, packages=[listed[sha] for sha in shas], digests=digests, oz=oz)
 
 
 def _of_module(
-    engine: Engine, sha: str, compounds: Sequence[Candidate], done: set[tuple[object, object, object]]
+    engine: Engine, sha: str, candidates: Sequence[Candidate], done: set[tuple[object, object, object]]
 ) -> Iterator[dict[str, object]]:
     defaults = engine.default_pipelines()
     build = engine.installed.build_id
     wanted: list[tuple[Candidate, Recipe]] = []
-    for candidate in (Candidate(name="Oz"), *candidate_space(defaults), *compounds):
+    for candidate in candidates:
         if (sha, candidate.digest, build) in done:
             continue
         try:

@@ -100,8 +100,8 @@ def _minimal(engine: Engine, candidate: Candidate, size: float, metric: Metric) 
 
 def best_on_mean(folder: Path, *, metric: Metric, say: Callable[[str], None]) -> None:
     """Change by change the pipeline that saves most on the mean of packages; every prefix of it is a candidate."""
-    modules = _spread([row for row in read(folder) if row["split"] == "train"], _MODULES)
-    weights = _weights([str(row["package"]) for row in modules])
+    modules = spread([row for row in read(folder) if row["split"] == "train"], _MODULES)
+    weights = package_weights([str(row["package"]) for row in modules])
     out = folder / f"mined-mean-{metric.value}.jsonl"
     with ExitStack() as stack:
         engines = [stack.enter_context(_engine(folder, str(row["sha"]))) for row in modules]
@@ -137,7 +137,7 @@ def _sizes(engines: Sequence[Engine], recipe: Recipe, metric: Metric) -> np.ndar
     return np.array([_size(engine.measure([recipe])[0], metric) for engine in engines])
 
 
-def _spread(rows: list[dict[str, object]], count: int) -> list[dict[str, object]]:
+def spread(rows: list[dict[str, object]], count: int) -> list[dict[str, object]]:
     """About `count`, the same number of each package as far as they go."""
     packages: dict[str, list[dict[str, object]]] = {}
     for row in rows:
@@ -150,7 +150,8 @@ def _spread(rows: list[dict[str, object]], count: int) -> list[dict[str, object]
     return kept
 
 
-def _weights(packages: Sequence[str]) -> np.ndarray:
+def package_weights(packages: Sequence[str]) -> np.ndarray:
+    """(programs,) so that every package weighs the same; they sum to 1."""
     names, index, counts = np.unique(packages, return_inverse=True, return_counts=True)
     return np.asarray(1.0 / (len(names) * counts[index]))
 

@@ -1,0 +1,1 @@
+"""The learned order of pipelines for kind `compile`."""

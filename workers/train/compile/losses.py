@@ -1,0 +1,27 @@
+"""The three ways to learn a choice among K pipelines that the paper compares (Liang et al., ICML 2023, section 3.4)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def nvp_loss(logits: Tensor, reward: Tensor, temperature: float) -> Tensor:
+    """Normalised value prediction: cross-entropy of softmax(logits) against softmax(reward / temperature).
+
+    Shapes (B, K), (B, K) → (). reward: share saved against -Oz, may be negative. Raises ValueError when temperature ≤ 0.
+    """
+    if temperature <= 0:
+        raise ValueError(f"temperature {temperature} came; wanted one above 0")
+    target = torch.softmax(reward / temperature, dim=1)
+    return -(target * torch.log_softmax(logits, dim=1)).sum(dim=1).mean()
+
+
+def bc_loss(logits: Tensor, reward: Tensor) -> Tensor:
+    """Behaviour cloning: cross-entropy against the best index, the first of equal ones. Shapes (B, K), (B, K) → ()."""
+    return torch.nn.functional.cross_entropy(logits, reward.argmax(dim=1))
+
+
+def q_loss(values: Tensor, reward: Tensor) -> Tensor:
+    """Q-value regression: mean squared error, in percent so that it is of the order of 1. Shapes (B, K), (B, K) → ()."""
+    return ((values - 100.0 * reward) ** 2).mean()
