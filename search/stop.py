@@ -80,6 +80,11 @@ class EvaluationLimit:
         self._left = count
         self.limit: Limit | None = None
 
+    @property
+    def left(self) -> int:
+        """Evaluations that may still be made."""
+        return max(0, self._left)
+
     def spend(self, count: int = 1) -> None:
         """Tell that evaluations were made."""
         self._left -= count
@@ -132,6 +137,12 @@ class AnyOf:
     def remaining_s(self) -> float:
         """The least that any part leaves."""
         return min((part.remaining_s() for part in self.parts), default=float("inf"))
+
+    def evaluations_left(self) -> int | None:
+        """The least that any part leaves; None when evaluations are no limit."""
+        counts = [part.left for part in self.parts if isinstance(part, EvaluationLimit)]
+        counts += [n for part in self.parts if isinstance(part, AnyOf) and (n := part.evaluations_left()) is not None]
+        return min(counts, default=None)
 
     def spend(self, count: int = 1) -> None:
         """Pass evaluations on to the parts that count them."""

@@ -65,12 +65,14 @@ class _Search:
     won: list[Edit] = field(default_factory=list)
 
     patience_s: float = 20.0  # of one compilation
+    since: int = 0  # compilations since the last better program
 
     def over(self) -> bool:
         return self.budget <= 0 or self.stopped()
 
     def note(self, name: str, measured: Measured) -> None:
         self.budget -= 1
+        self.since += 1
         self.spend(1)
         self.table.append((name, measured))
 
@@ -97,7 +99,7 @@ class _Search:
             before = self.value(self.best)
             if self.value(measured) < before and self.on_better(state.candidate.name, measured):
                 self.won.extend(edit for edit in state.candidate.edits if edit not in self.state.candidate.edits)
-                self.best, self.state = measured, state
+                self.best, self.state, self.since = measured, state, 0
                 return (before - self.value(measured)) / max(1.0, before)
         return 0.0
 
@@ -113,6 +115,8 @@ def optimise(
     tails: Mapping[str, str] | None = None,
     scores: Floats | None = None,
     inlining: bool = True,
+    stale: int | None = None,
+    late: Callable[[], bool] = lambda: False,
     budget: int,
     rng: np.random.Generator,
     on_better: OnBetter,
@@ -122,9 +126,10 @@ def optimise(
     """The smallest accepted program within `budget` compilations.
 
     baseline: true -Oz, measured and accepted. candidates: tried first, by falling `scores` (their own order without). space:
-    single changes for the (1+1) search. tails: name → function pipeline, for per-function decisions. spend: told of each
-    compilation. inlining: whether the (1+1) search may forbid or force that of single functions. Every program that would be
-    the best is offered to `on_better` before it counts.
+    single changes for the (1+1) search. tails: name → function pipeline, for per-function decisions. inlining: whether the
+    (1+1) search may forbid or force that of single functions. stale: so many compilations in a row without a better program
+    end it. late: True when the time left is just enough for the tails. spend: told of each compilation. Every program that
+    would be the best is offered to `on_better` before it counts.
     """
     run = _Search(
         engine=engine,
@@ -141,13 +146,19 @@ def optimise(
     )
     order = range(len(candidates)) if scores is None else np.argsort(-scores, kind="stable").tolist()
     for index in order:
-        run.try_(_State(candidate=candidates[index]))
         if run.over():
             break
+        run.try_(_State(candidate=candidates[index]))
+    run.since = 0
     # Tails come last: what they win is lost again when the pipeline under them changes.
     kept = len(tails) + 1 if tails and metric is not Metric.IR_INSTRUCTIONS else 0
     functions = sorted(set(engine.info.functions) - {"main"}) if inlining else []
-    _one_plus_one(run, space, functions, rng, until=min(kept, run.budget // 2))
+    until = min(kept, run.budget // 2)
+
+    def enough() -> bool:
+        return run.budget <= until or run.stopped() or late() or (stale is not None and run.since >= stale)
+
+    _one_plus_one(run, space, functions, rng, enough)
     if tails and kept and not run.over():
         _tails(run, tails)
     return Found(best=run.best, table=tuple(run.table), candidate=run.state.candidate)
@@ -162,10 +173,14 @@ def _tails(run: _Search, tails: Mapping[str, str]) -> None:
 
 
 def _one_plus_one(
-    run: _Search, space: Sequence[Candidate], functions: Sequence[str], rng: np.random.Generator, *, until: int
+    run: _Search,
+    space: Sequence[Candidate],
+    functions: Sequence[str],
+    rng: np.random.Generator,
+    enough: Callable[[], bool],
 ) -> None:
     bandit = DiscountedBandit(_MOVES, half_life_s=2.0, explore=0.5)
-    while run.budget > until and not run.stopped():
+    while not enough():
         kind = bandit.pick(rng)
         state = _moved(run, kind, space, functions, rng)
         if state is None:

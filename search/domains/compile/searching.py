@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from cost_models.weights import digest as coreset_digest
+from cost_models.weights import digest as learned_digest
 from search.domains.compile.candidates import candidate_space, function_tails
 from search.domains.compile.choose import Chooser, Chosen
 from search.domains.compile.coreset import NAME as CORESET
 from search.domains.compile.coreset import load_coreset
 from search.domains.compile.local_search import optimise
 from search.domains.compile.picture import OURS
+from search.domains.compile.policy import name_of, order
 from search.domains.compile.problem import CompileProblem, names
 from search.domains.compile.quarantine import reduced
 from search.domains.compile.report import PROMISE
@@ -38,7 +39,9 @@ _LEAST_RESERVE_S, _MOST_RESERVE = 0.3, 0.4  # seconds; share of what is left: ke
 _CHECK_COMPILES = 4  # compilations as long as -Oz's that the check makes
 _CHECK_RUNS = 3  # of each case
 _MOST_REDUCED = 3  # quarantined candidates brought down to their first bad pass
-_MOST_EVALUATIONS = 200  # when the budget says nothing
+_MOST_EVALUATIONS = 100_000  # when the budget says nothing: its time ends the search, or a dry stretch
+_STALE = 200  # compilations without a better program: the search is over
+_TAILS_S = 1.5  # -Oz's own times a tail
 _MOST_TOLD = 40  # rows of a table in the summary
 
 
@@ -96,7 +99,7 @@ def search(
     def ends() -> bool:
         return stop(None) or stop.remaining_s() <= reserve_s
 
-    found = _candidates(problem, prepared, chooser, rng, stop, ends) if sound else Tried()
+    found = _candidates(problem, prepared, chooser, rng, stop, reserve_s) if sound else Tried()
     _reduce(chooser, judge, engine, ends)
     solution = _solution(problem, prepared, chooser, judge)
     return SearchOutcome(
@@ -124,27 +127,41 @@ def _candidates(
     chooser: Chooser,
     rng: np.random.Generator,
     stop: StoppingCriterion,
-    ends: Callable[[], bool],
+    reserve_s: float,
 ) -> Tried:
     """Coreset in the policy's order, local search, per-function decisions; each new best is run before it counts."""
     experimental = problem.spec.tier is Tier.EXPERIMENTAL
     allowed = (Tier.DEFAULT, Tier.EXPERIMENTAL) if experimental else (Tier.DEFAULT,)
-    defaults = prepared.pipelines
+    defaults, oz = prepared.pipelines, prepared.levels["Oz"]
+    assert oz.sizes is not None
+    coreset = [c for c in load_coreset(problem.metric) if c.tier in allowed]
+    scores, how = order(prepared.engine.features(), oz.sizes, coreset, problem.metric)
+    tails = function_tails(defaults, experimental=experimental) if problem.spec.per_function else {}
+
+    evaluations = stop.evaluations_left() if isinstance(stop, AnyOf) else None
+
+    def left_s() -> float:
+        return stop.remaining_s() - reserve_s
+
     found = optimise(
         prepared.engine,
         metric=problem.metric,
-        baseline=prepared.levels["Oz"],
+        baseline=oz,
         defaults=defaults,
-        candidates=[c for c in load_coreset() if c.tier in allowed],
+        candidates=coreset,
+        scores=scores,
         space=[c for c in candidate_space(defaults) if c.tier in allowed],
-        tails=function_tails(defaults, experimental=experimental) if problem.spec.per_function else None,
-        budget=_MOST_EVALUATIONS,
+        tails=tails,
+        stale=_STALE,
+        late=lambda: left_s() <= _TAILS_S * oz.seconds * len(tails),
+        budget=_MOST_EVALUATIONS if evaluations is None else evaluations,
         rng=rng,
         on_better=chooser.offer,
-        stopped=ends,
+        stopped=lambda: stop(None) or left_s() <= 0,
         spend=lambda count: stop.spend(count) if isinstance(stop, AnyOf) else None,
     )
-    return Tried(table=found.table, policy="greedy order of the coreset", weights={CORESET: coreset_digest(CORESET)})
+    used = [CORESET, *([name_of(problem.metric)] if scores is not None else [])]
+    return Tried(table=found.table, policy=how, weights={name: learned_digest(name) for name in used})
 
 
 def _value(measured: Measured, metric: Metric) -> float:

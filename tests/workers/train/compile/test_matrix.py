@@ -10,9 +10,10 @@ import pytest
 
 from search.domains.compile.candidates import candidate_space
 from search.domains.compile.coreset import load_coreset
+from solvers.llvm.types import Metric
 from tests.workers.corpus import toy
 from workers.corpus import build
-from workers.train.compile import matrix
+from workers.train.compile import matrix, mine
 from workers.train.compile.coreset import publish_coreset
 
 
@@ -38,16 +39,60 @@ def test_every_candidate_is_measured_once_and_the_coreset_published(corpus: Path
     best["loadable"] = int(str(oz["loadable"])) // 2
     bad["outcome"], bad["loadable"] = "crashed", None
     (corpus / "matrix.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    reward, packages, digests, _ = matrix.reward(corpus, splits=("train",))
-    assert packages == ["toy"]
-    assert bad["candidate"] not in digests
-    assert reward[0, digests.index(str(best["candidate"]))] == pytest.approx(0.5, abs=0.01)
-    assert (reward >= 0).all()
-    assert np.isfinite(reward).all()
+    found = matrix.reward(corpus, splits=("train",))
+    assert found.packages == ["toy"]
+    assert bad["candidate"] not in found.digests
+    assert found.saved[0, found.digests.index(str(best["candidate"]))] == pytest.approx(0.5, abs=0.01)
+    assert np.isfinite(found.saved).all()
     out = tmp_path / "weights"
     chosen = publish_coreset(corpus, count=3, out=out, command="python -m x", say=lambda text: None)
-    assert chosen[0].digest == best["candidate"]
-    assert load_coreset(out) == tuple(chosen)
+    assert chosen["loadable"][0].digest == best["candidate"]
+    assert load_coreset(folder=out) == tuple(chosen["loadable"])
+    assert load_coreset(Metric.IR_INSTRUCTIONS, folder=out) == tuple(chosen["ir"])
     (out / "compile-coreset.json").write_text("{}")
     with pytest.raises(ValueError, match=r"MANIFEST\.toml"):
-        load_coreset(out)
+        load_coreset(folder=out)
+
+
+def test_programs_without_every_cell_do_not_count(corpus: Path) -> None:
+    matrix.measure(corpus, splits=("train",), say=lambda text: None)
+    rows = matrix.rows(corpus)
+    other = [row | {"sha": "f" * 64} for row in rows[:4]]  # -Oz and three candidates of twelve
+    (corpus / "matrix-1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in other))
+    listed = build.read(corpus)
+    more = listed[0] | {"sha": "f" * 64, "package": "half"}
+    with (corpus / "modules.jsonl").open("a") as file:
+        file.write(json.dumps(more) + "\n")
+    everything = matrix.reward(corpus, splits=("train",), whole=False)
+    assert sorted(everything.packages) == ["half", "toy"]
+    assert len(everything.digests) == 12
+    whole = matrix.reward(corpus, splits=("train",))
+    assert len(whole.digests) == 3, "only what both programs have"
+    assert len(whole.shas) == 2
+
+
+def test_mined_compounds_help_their_program_and_are_measured(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mine, "EVALUATIONS", 25)
+    said: list[str] = []
+    for _ in range(2):
+        mine.mine(corpus, metric=Metric.LOADABLE_BYTES, say=said.append)
+    assert len(said) == 1, "the second time there is nothing to do"
+    (line,) = (json.loads(text) for text in (corpus / "mined-loadable_bytes-0.jsonl").read_text().splitlines())
+    compounds = mine.mined(corpus)
+    matrix.measure(corpus, splits=("train",), say=said.append)
+    sizes = {row["candidate"]: row["loadable"] for row in matrix.rows(corpus)}
+    oz = next(row["loadable"] for row in matrix.rows(corpus) if row["name"] == "Oz")
+    if line["saved"] > 0:
+        (compound,) = compounds
+        assert sizes[compound.digest] == pytest.approx((1 - line["saved"]) * oz), "it does here what it did there"
+        assert len(compound.edits) == len(set(compound.edits))
+    else:
+        assert compounds == []
+
+
+def test_packages_weigh_the_same() -> None:
+    weights = mine.package_weights(["a", "a", "a", "b"])
+    assert weights.tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
+    rows = [{"package": "a", "n": n} for n in range(9)] + [{"package": "b", "n": n} for n in range(2)]
+    kept = mine.spread(rows, 5)
+    assert [row["package"] for row in kept] == ["a", "b", "a", "b", "a"]

@@ -1,0 +1,67 @@
+"""The network that orders pipelines: numpy equals torch, nonsense is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cost_models.compile.net import PipelineScorer
+
+F, H, K, M = 7, 5, 4, 3
+
+
+def arrays(seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {
+        "feature.mean": rng.normal(size=F).astype(np.float32),
+        "feature.std": rng.uniform(0.5, 2, F).astype(np.float32),
+        "first.weight": rng.normal(size=(M, H, F)).astype(np.float32),
+        "first.bias": rng.normal(size=(M, H)).astype(np.float32),
+        "out.weight": rng.normal(size=(M, K, H)).astype(np.float32),
+        "out.bias": rng.normal(size=(M, K)).astype(np.float32),
+        "candidates": rng.integers(256, size=(K, 32)).astype(np.uint8),
+    }
+
+
+def test_equals_torch() -> None:
+    torch = pytest.importorskip("torch")
+    given = arrays()
+    x = np.random.default_rng(1).normal(size=F)
+    standard = torch.from_numpy((x - given["feature.mean"]) / given["feature.std"]).double().clamp(-4, 4)
+    logits = []
+    for member in range(M):
+        first, out = torch.nn.Linear(F, H).double(), torch.nn.Linear(H, K).double()
+        for layer, name in ((first, "first"), (out, "out")):
+            layer.weight.data = torch.from_numpy(given[f"{name}.weight"][member]).double()
+            layer.bias.data = torch.from_numpy(given[f"{name}.bias"][member]).double()
+        logits.append(out(torch.relu(first(standard))))
+    stacked = torch.stack(logits)
+    wanted = (stacked - stacked.mean(dim=1, keepdim=True)).mean(dim=0).detach().numpy()
+    found = PipelineScorer(given).scores(x)
+    np.testing.assert_allclose(list(found.values()), wanted, atol=1e-9)
+    assert list(found) == [bytes(row).hex() for row in given["candidates"]]
+
+
+def test_a_constant_on_all_logits_of_a_member_changes_nothing() -> None:
+    given, shifted = arrays(), arrays()
+    shifted["out.bias"][1] += 3.0
+    x = np.zeros(F)
+    one, other = PipelineScorer(given).scores(x), PipelineScorer(shifted).scores(x)
+    np.testing.assert_allclose(list(one.values()), list(other.values()), atol=1e-6)
+
+
+def test_far_away_programs_are_clipped() -> None:
+    scorer = PipelineScorer(arrays())
+    far, farther = (dict(scorer.scores(np.full(F, size))) for size in (1e6, 1e9))
+    assert far == farther
+
+
+def test_shapes_are_checked() -> None:
+    with pytest.raises(ValueError, match=r"features of shape \(8,\) came; wanted \(7,\)"):
+        PipelineScorer(arrays()).scores(np.zeros(F + 1))
+    with pytest.raises(ValueError, match=r"out\.bias has shape"):
+        PipelineScorer(arrays() | {"out.bias": np.zeros((M, K + 1))})
+    with pytest.raises(ValueError, match="5 candidates came for 4 outputs"):
+        PipelineScorer(arrays() | {"candidates": np.zeros((5, 32), dtype=np.uint8)})
+    with pytest.raises(KeyError):
+        PipelineScorer({})

@@ -1,0 +1,36 @@
+"""The three losses against their formulae, and what sets them apart."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from workers.train.compile.losses import bc_loss, nvp_loss, q_loss  # noqa: E402
+
+
+def test_nvp_is_the_cross_entropy_of_the_papers_target() -> None:
+    logits, reward = torch.tensor([[0.3, -1.0, 2.0]]), torch.tensor([[0.01, 0.02, -0.01]])
+    target = torch.exp(reward / 0.01) / torch.exp(reward / 0.01).sum()
+    wanted = -(target * torch.log(torch.softmax(logits, dim=1))).sum()
+    torch.testing.assert_close(nvp_loss(logits, reward, 0.01), wanted)
+    with pytest.raises(ValueError, match="temperature 0 came"):
+        nvp_loss(logits, reward, 0)
+
+
+def test_nvp_becomes_cloning_as_it_cools() -> None:
+    logits, reward = torch.randn(5, 4), torch.rand(5, 4)
+    torch.testing.assert_close(nvp_loss(logits, reward, 1e-4), bc_loss(logits, reward))
+
+
+def test_nvp_forgives_where_two_are_alike_and_cloning_does_not() -> None:
+    reward = torch.tensor([[0.05, 0.0499, 0.0]])
+    first, second = torch.tensor([[5.0, 0.0, 0.0]]), torch.tensor([[0.0, 5.0, 0.0]])
+    assert abs(float(nvp_loss(first, reward, 0.005) - nvp_loss(second, reward, 0.005))) < 0.1
+    assert float(bc_loss(second, reward) - bc_loss(first, reward)) > 4
+
+
+def test_q_is_zero_at_the_truth() -> None:
+    reward = torch.rand(3, 4) / 10
+    assert float(q_loss(100 * reward, reward)) == pytest.approx(0.0, abs=1e-9)
+    assert float(q_loss(100 * reward + 1, reward)) == pytest.approx(1.0, abs=1e-5)
