@@ -7,45 +7,71 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import BadModule, Target
-from workers.corpus import debian
+from workers.corpus import debian, programs
 from workers.corpus.packages import PACKAGES
 
 LEAST, MOST = 100, 10_000  # instructions of a module, as the paper's training sets
 PER_PACKAGE = 12  # so that no package dominates
 
 
-def build(folder: Path, *, packages: tuple[str, ...], per_package: int, say: Callable[[str], None]) -> None:
-    """Fill the corpus folder."""
+def build(
+    folder: Path,
+    *,
+    packages: tuple[str, ...],
+    per_package: int,
+    say: Callable[[str], None],
+    generated: Mapping[str, int] = {},  # read only
+) -> None:
+    """Fill the corpus folder. generated: set of programs ("generated", "csmith") → how many."""
     (folder / "modules").mkdir(parents=True, exist_ok=True)
-    listing = folder / "modules.jsonl"
-    rows = read(folder)
-    seen = {str(row["sha"]) for row in rows}
-    done = {str(row["package"]) for row in rows}
+    done = {str(row["package"]) for row in read(folder)}
     for name in packages:
         if name in done:
             continue
         try:
-            found = [row for module in debian.modules(name, folder, Target()) if (row := _row(module)) is not None]
+            compiled = list(debian.modules(name, folder, Target()))
         except debian.CorpusMissing as error:
             say(f"{name}: left out: {error}")
             continue
-        # Spread over the sizes that are there, not the first in the alphabet.
-        found.sort(key=lambda pair: int(str(pair[0]["ir_instructions"])))
-        step = max(1.0, len(found) / per_package)
-        kept = [found[int(i * step)] for i in range(min(per_package, len(found)))]
-        fresh = [(listed, bitcode) for listed, bitcode in kept if listed["sha"] not in seen]
-        for listed, bitcode in fresh:
-            (folder / "modules" / f"{str(listed['sha'])[:16]}.bc").write_bytes(bitcode)
-        with listing.open("a") as out:
-            out.writelines(json.dumps(listed) + "\n" for listed, _ in fresh)
-        seen |= {str(listed["sha"]) for listed, _ in fresh}
-        say(f"{name}: {len(fresh)} of {len(found)} modules")
+        found = [
+            (_row(m.bitcode, package=m.package, name=m.name, split=m.split, origin="debian"), m.bitcode)
+            for m in compiled
+        ]
+        _add(folder, name, found, per_package, say)
+    for name, count in generated.items():
+        if name in done or count < 1:
+            continue
+        try:
+            made = list(programs.modules(name, count, folder))
+        except debian.CorpusMissing as error:
+            say(f"{name}: left out: {error}")
+            continue
+        found = [
+            (_row(code, package=p.set, name=f"{p.set}-{p.seed}", split=p.split, origin=p.set), code) for p, code in made
+        ]
+        _add(folder, name, found, count, say)
     say(str(dict(Counter(str(row["split"]) for row in read(folder)))))
+
+
+def _add(
+    folder: Path, name: str, found: list[tuple[dict[str, object] | None, bytes]], most: int, say: Callable[[str], None]
+) -> None:
+    """At most `most` of those that are of a size to learn from, spread over the sizes, not the first in the alphabet."""
+    fit = [(row, bitcode) for row, bitcode in found if row is not None]
+    fit.sort(key=lambda pair: int(str(pair[0]["ir_instructions"])))
+    step = max(1.0, len(fit) / most)
+    seen = {str(row["sha"]) for row in read(folder)}
+    fresh = [pair for i in range(min(most, len(fit))) if (pair := fit[int(i * step)])[0]["sha"] not in seen]
+    for row, bitcode in fresh:
+        (folder / "modules" / f"{str(row['sha'])[:16]}.bc").write_bytes(bitcode)
+    with (folder / "modules.jsonl").open("a") as out:
+        out.writelines(json.dumps(row) + "\n" for row, _ in fresh)
+    say(f"{name}: {len(fresh)} of {len(fit)} modules")
 
 
 def read(folder: Path) -> list[dict[str, object]]:
@@ -54,23 +80,23 @@ def read(folder: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in listing.read_text().splitlines()] if listing.is_file() else []
 
 
-def _row(module: debian.Module) -> tuple[dict[str, object], bytes] | None:
+def _row(bitcode: bytes, *, package: str, name: str, split: str, origin: str) -> dict[str, object] | None:
+    """What is listed of a module; None when LLVM does not read it, or it is too small or too large to learn from."""
     try:
-        with Engine(module.bitcode) as engine:
+        with Engine(bitcode) as engine:
             count = engine.info.ir_instructions
     except BadModule:
         return None
     if not LEAST <= count <= MOST:
         return None
-    row: dict[str, object] = {
-        "sha": hashlib.sha256(module.bitcode).hexdigest(),
-        "set": "debian",
-        "package": module.package,
-        "name": module.name,
-        "split": module.split,
+    return {
+        "sha": hashlib.sha256(bitcode).hexdigest(),
+        "set": origin,
+        "package": package,
+        "name": name,
+        "split": split,
         "ir_instructions": count,
     }
-    return row, module.bitcode
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -79,11 +105,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("bench-results/train/compile"))
     parser.add_argument("--packages", nargs="*", choices=sorted(PACKAGES), default=list(PACKAGES))
     parser.add_argument("--per-package", type=int, default=PER_PACKAGE)
+    parser.add_argument("--generated", type=int, default=40, help="training programs of our own generator")
+    parser.add_argument("--csmith", type=int, default=20, help="training programs of csmith")
     given = parser.parse_args(argv)
 
     def say(text: str) -> None:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
-    build(given.out, packages=tuple(given.packages), per_package=given.per_package, say=say)
+    counts = {"generated": given.generated, "csmith": given.csmith}
+    build(given.out, packages=tuple(given.packages), per_package=given.per_package, say=say, generated=counts)
     return 0

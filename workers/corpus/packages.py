@@ -165,7 +165,6 @@ PACKAGES: Mapping[str, Package] = {
         headers={"expat_config.h": ""},
     ),
     "brotli": Package(split="val", files=r"c/(common|dec|enc)/\w+\.c"),
-    "libspng": Package(split="val", files=r"spng/\w+\.c", needs=("zlib",)),
     "utf8proc": Package(split="val", files=r"utf8proc\.c"),
     "lua5.4": Package(split="heldout", files=r"src/l\w+\.c"),
     "bzip2": Package(split="heldout", files=r"[a-z0-9]+\.c"),

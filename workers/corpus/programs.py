@@ -1,0 +1,80 @@
+"""Whole programs that run: our generator's and csmith's (Yang et al., PLDI 2011).
+
+Seeds below 500 are for training, from 1000 on they are held out.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from solvers.llvm.frontend import SourceError, compile_to_bitcode
+from solvers.llvm.types import Target
+from workers.corpus import generator
+from workers.corpus.debian import CorpusMissing
+
+FIRST_HELD_OUT = 1000
+_CSMITH_S, _COMPILE_S = 20.0, 60.0
+_CSMITH = ("--max-funcs", "6", "--no-packed-struct", "--no-bitfields")
+_HEADERS = (Path("/usr/include/csmith"), Path("/usr/include/csmith-2.3.0"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """One whole program; it prints a checksum."""
+
+    set: str  # generated, csmith
+    seed: int
+    source: Path
+    headers: tuple[Path, ...] = ()
+
+    @property
+    def split(self) -> str:
+        """train or heldout."""
+        return "heldout" if self.seed >= FIRST_HELD_OUT else "train"
+
+    def bitcode(self, workdir: Path) -> bytes:
+        """As `clang -Oz` hands it to its passes. Raises SourceError."""
+        (module,) = compile_to_bitcode(
+            [self.source], workdir=workdir, target=Target(), include_last=self.headers, timeout_s=_COMPILE_S
+        )
+        return module
+
+
+def generated(seeds: range, folder: Path) -> Iterator[Program]:
+    """Programs of our generator."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        path = folder / f"generated-{seed}.c"
+        path.write_text(generator.program(seed))
+        yield Program(set="generated", seed=seed, source=path)
+
+
+def csmith(seeds: range, folder: Path) -> Iterator[Program]:
+    """Programs of csmith; those it takes too long for are left out. Raises CorpusMissing when it is not installed."""
+    headers = tuple(path for path in _HEADERS if (path / "csmith.h").is_file())[:1]
+    if shutil.which("csmith") is None or not headers:
+        raise CorpusMissing("csmith is not here: apt-get install csmith libcsmith-dev")
+    folder = folder.resolve()  # csmith runs in it
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        path = folder / f"csmith-{seed}.c"
+        command = ["csmith", *_CSMITH, "--seed", str(seed), "--output", str(path)]
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=_CSMITH_S, cwd=folder)
+        except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
+            continue
+        yield Program(set="csmith", seed=seed, source=path, headers=headers)
+
+
+def modules(name: str, count: int, folder: Path) -> Iterator[tuple[Program, bytes]]:
+    """`count` training programs of a set ("generated", "csmith"), compiled; those that do not compile are left out."""
+    make = {"generated": generated, "csmith": csmith}[name]
+    for program in make(range(1, count + 1), folder / "programs"):
+        try:
+            yield program, program.bitcode(folder / "compile")
+        except SourceError:
+            continue
