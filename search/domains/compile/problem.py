@@ -144,7 +144,7 @@ class _Folders:
         """`root` is the program's folder; every include folder has to be in it."""
         include = []
         for name in build.include:
-            folder = root / _below_top(name, top)
+            folder = root if name == top else root / _below_top(name, top)
             if not folder.is_dir():
                 raise InvalidInput(f"build.include: there is no folder {name!r} in the program; name one that is there")
             include.append(folder)

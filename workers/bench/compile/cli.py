@@ -24,7 +24,15 @@ BUDGETS = (1, 10, 60)
 
 
 def main(argv: list[str]) -> int:
-    """Run the protocol."""
+    """Run the protocol, or the one that is named first: `executed`, `audit`."""
+    if argv and argv[0] == "executed":
+        from workers.bench.compile import executed
+
+        return executed.main(argv[1:])
+    if argv and argv[0] == "audit":
+        from workers.bench.compile import audit
+
+        return audit.main(argv[1:])
     parser = argparse.ArgumentParser(prog="python -m workers.bench compile", description=__doc__)
     parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
     parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))

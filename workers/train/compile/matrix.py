@@ -6,7 +6,7 @@ Cached by (module, candidate, LLVM build): a run that broke off goes on where it
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,13 +76,21 @@ class Reward:
     oz: NDArray[np.float64]  # (programs,) size of -Oz
 
 
-def reward(folder: Path, *, splits: tuple[str, ...], metric: str = "loadable", whole: bool = True) -> Reward:
+def reward(
+    folder: Path,
+    *,
+    splits: tuple[str, ...],
+    metric: str = "loadable",
+    whole: bool = True,
+    among: Collection[str] | None = None,
+) -> Reward:
     """Shares saved of every program that has a -Oz, over the candidates that came through wherever they were tried.
 
     whole: only programs and candidates with every cell measured (candidates that most programs have decide which programs
-    count); else a cell that was not measured saves nothing.
+    count); else a cell that was not measured saves nothing. among: the sha256 of the programs to look at (all: None).
     """
     listed = {str(row["sha"]): str(row["package"]) for row in read(folder) if row["split"] in splits}
+    listed = {sha: package for sha, package in listed.items() if among is None or sha in among}
     cells: dict[tuple[str, str], float] = {}
     bad: set[str] = set()
     baseline: dict[str, float] = {}

@@ -17,24 +17,28 @@ from workers.train.compile.matrix import SCREENED, fill, reward, rows
 from workers.train.compile.mine import mined, spread
 
 _MODULES, _MOST_INSTRUCTIONS = 60, 1500
-_KEPT = 45  # by each metric
+_KEPT, _BEST = 45, 25  # by each metric: as greedy takes them, and the best of the others on the mean
 
 
 def screen(folder: Path, *, say: Callable[[str], None], part: tuple[int, int] = (0, 1)) -> None:
     """Measure every mined compound on the spread; the last part writes down what is kept, singles among them."""
+    fill(folder, _modules(folder)[part[0] :: part[1]], None, out=f"matrix-{part[0]}.jsonl", say=say)
+
+
+def _modules(folder: Path) -> list[dict[str, object]]:
     small = [r for r in read(folder) if r["split"] == "train" and int(str(r["ir_instructions"])) <= _MOST_INSTRUCTIONS]
-    modules = spread(small, _MODULES)
-    fill(folder, modules[part[0] :: part[1]], None, out=f"matrix-{part[0]}.jsonl", say=say)
+    return spread(small, _MODULES)
 
 
 def keep(folder: Path, *, say: Callable[[str], None]) -> None:
     """Write down the candidates that greedy takes on the screened modules, and the best single ones of each metric."""
     kept: dict[str, None] = {}
+    among = {str(row["sha"]) for row in _modules(folder)}
     for metric in ("loadable", "ir"):
-        found = reward(folder, splits=("train",), metric=metric)
+        found = reward(folder, splits=("train",), metric=metric, among=among)
         positive = np.maximum(0.0, found.saved)
         order = greedy(positive, _KEPT)
-        order += [j for j in np.argsort(-found.saved.mean(axis=0)).tolist() if j not in order][: _KEPT // 3]
+        order += [j for j in np.argsort(-found.saved.mean(axis=0)).tolist() if j not in order][:_BEST]
         kept |= dict.fromkeys(found.digests[j] for j in order)
         covered, all_of_them = positive[:, order].max(axis=1).mean(), positive.max(axis=1).mean()
         say(f"{metric}: {len(order)} of {len(found.digests)} save {covered:.2%} where all save {all_of_them:.2%}")

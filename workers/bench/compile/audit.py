@@ -1,0 +1,184 @@
+"""`python -m workers.bench compile audit`: replay a set of pipelines over programs that run, and count the miscompiles.
+
+Every program is built by every pipeline, linked, run, and compared with the unoptimised one: exit code, output. What differs
+is brought down to the first pass after which it differs. Sets: `coreset` (what trimtab tries first), `experimental` (passes
+LLVM ships and does not enable), `flat` (random flat sequences, as the literature's candidates are found), or a JSON list.
+
+    python -m workers.bench compile audit --sets coreset experimental flat
+    python -m workers.bench compile audit --pipelines mine.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.domains.compile import build
+from search.domains.compile.candidates import candidate_space
+from search.domains.compile.coreset import load_coreset
+from search.domains.compile.quarantine import reduced
+from search.domains.compile.runs import Judge
+from search.domains.compile.searching import Prepared
+from solvers.llvm.engine import CandidateFailed, Engine
+from solvers.llvm.environment.actions import FLAT, known_to
+from solvers.llvm.pipeline import BadPipeline
+from solvers.llvm.types import Metric, Outcome, Recipe
+from trimtab.specs.common import ArtifactRef
+from trimtab.specs.compile import CompileSpec, Tier
+from workers.bench.stats import machine
+from workers.corpus import programs
+from workers.corpus.debian import CorpusMissing
+from workers.corpus.whole import WHOLE
+
+SETS = ("coreset", "experimental", "flat")
+_FLAT_LENGTH = (10, 45)
+_NOTHING = b"define i32 @main() {\n  ret i32 0\n}\n"
+
+
+def main(argv: list[str]) -> int:
+    """Run it; resumes: pairs that the output file has are not run again."""
+    parser = argparse.ArgumentParser(prog="python -m workers.bench compile audit", description=__doc__)
+    parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
+    parser.add_argument("--pipelines", type=Path, help="JSON: a list of pipelines as opt -passes= takes them")
+    parser.add_argument("--flat", type=int, default=20, help="random flat sequences")
+    parser.add_argument("--generated", type=int, default=12)
+    parser.add_argument("--csmith", type=int, default=8)
+    parser.add_argument("--whole", nargs="*", choices=sorted(WHOLE), default=["zlib", "bzip2"])
+    parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile-audit.jsonl")
+    given = parser.parse_args(argv)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    audited = list(_pipelines(given))
+    lines = [json.loads(line) for line in given.out.read_text().splitlines()] if given.out.is_file() else []
+    done = {(line["program"], line["pipeline"]) for line in lines}
+    with tempfile.TemporaryDirectory(prefix="trimtab-audit-") as scratch:
+        for number, (name, spec, file) in enumerate(_programs(given, Path(scratch))):
+            left = [row for row in audited if (name, row["pipeline"]) not in done]
+            if not left:
+                continue
+            workdir = Path(scratch) / f"program-{number}"
+            workdir.mkdir()
+            for line in _of_program(spec, file, workdir, left):
+                lines.append({"suite": "compile-audit", "program": name} | line)
+                with given.out.open("a") as out:
+                    out.write(json.dumps(lines[-1] | {"machine": machine()}) + "\n")
+            found = Counter(line["outcome"] for line in lines if line["program"] == name)
+            print(f"{name}: {dict(found)}", file=sys.stderr, flush=True)
+    report(lines)
+    return 0
+
+
+def _pipelines(given: argparse.Namespace) -> Iterator[dict[str, str]]:
+    if given.pipelines is not None:
+        for number, text in enumerate(json.loads(given.pipelines.read_text())):
+            yield {"set": given.pipelines.name, "name": f"{number}", "pipeline": str(text)}
+        return
+    with Engine(_NOTHING) as engine:
+        defaults = engine.default_pipelines()
+        actions = known_to(engine, FLAT)
+    if "coreset" in given.sets:
+        coreset = {
+            c.digest: c for metric in (Metric.LOADABLE_BYTES, Metric.IR_INSTRUCTIONS) for c in load_coreset(metric)
+        }
+        for candidate in coreset.values():
+            yield {"set": "coreset", "name": candidate.name, "pipeline": candidate.pipeline(defaults)}
+    if "experimental" in given.sets:
+        for candidate in candidate_space(defaults):
+            if candidate.tier is Tier.EXPERIMENTAL:
+                try:
+                    yield {"set": "experimental", "name": candidate.name, "pipeline": candidate.pipeline(defaults)}
+                except BadPipeline:
+                    continue
+    if "flat" in given.sets:
+        rng = np.random.default_rng((given.seed, 50))
+        for number in range(given.flat):
+            length = int(rng.integers(_FLAT_LENGTH[0], _FLAT_LENGTH[1] + 1))
+            text = ",".join(actions[int(i)].pipeline for i in rng.integers(len(actions), size=length))
+            yield {"set": "flat", "name": f"flat-{number}", "pipeline": text}
+
+
+def _programs(given: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, CompileSpec, Path]]:
+    first = programs.FIRST_HELD_OUT
+    for make, count in ((programs.generated, given.generated), (programs.csmith, given.csmith)):
+        try:
+            for program in make(range(first, first + count), scratch / "programs"):
+                module = program.source.with_suffix(".bc")
+                module.write_bytes(program.bitcode(scratch / "programs"))
+                reference = ArtifactRef(digest="sha256:" + "0" * 64, name=module.name)
+                yield f"{program.set}-{program.seed}", CompileSpec(source=reference), module
+        except CorpusMissing as error:
+            print(f"left out: {error}", file=sys.stderr)
+    for name in given.whole:
+        try:
+            yield name, WHOLE[name].spec(), WHOLE[name].archive(given.corpus, scratch)
+        except CorpusMissing as error:
+            print(f"left out: {error}", file=sys.stderr)
+
+
+def _of_program(
+    spec: CompileSpec, file: Path, workdir: Path, audited: list[dict[str, str]]
+) -> Iterator[dict[str, Any]]:
+    domain = build()
+    problem = domain.parse(spec, {"source": file}, workdir)
+    prepared: Prepared = domain.encode(problem)
+    with prepared.engine as engine:
+        judge = Judge(problem, folder=workdir / "runs", stopped=lambda: False)
+        judge.learn(engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True)
+        for row in audited:
+            yield {**row, "llvm": prepared.installed.build_id} | _outcome(
+                engine, judge, Recipe(pipeline=row["pipeline"])
+            )
+
+
+def _outcome(engine: Engine, judge: Judge, recipe: Recipe) -> dict[str, Any]:
+    """outcome: equal, miscompiled, or what kept it from being built (crashed, timeout, memory, invalid …)."""
+    (measured,) = engine.measure([recipe])
+    if measured.outcome is not Outcome.OK or measured.sizes is None:
+        return {"outcome": measured.outcome.value, "detail": measured.detail[:300]}
+    sizes = {"loadable": measured.sizes.loadable_bytes, "ir": measured.sizes.ir_instructions}
+
+    def differs(candidate: Recipe) -> str | None:
+        try:
+            verdict = judge.ask(engine.build(candidate).object)
+        except CandidateFailed:
+            return None
+        return None if verdict.equal else verdict.detail
+
+    if not judge.cases:
+        return {"outcome": "not run", "detail": judge.why_unvalidated, **sizes}
+    try:
+        why = differs(recipe)
+    except BadPipeline as error:
+        return {"outcome": "invalid", "detail": str(error)[:300]}
+    if why is None:
+        return {"outcome": "equal", **sizes}
+    found = reduced(recipe, differs, stopped=lambda: False)
+    reproducer = None if found is None else found.as_json()
+    return {"outcome": "miscompiled", "detail": why[:300], "reproducer": reproducer, **sizes}
+
+
+def report(lines: list[dict[str, Any]]) -> None:
+    """Per set: outcomes over pairs of program and pipeline, and how many pipelines miscompile something."""
+    sets: dict[str, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        sets.setdefault(line["set"], []).append(line)
+    for name, rows in sets.items():
+        outcomes = Counter(row["outcome"] for row in rows)
+        pipelines = {row["pipeline"] for row in rows}
+        bad = {row["pipeline"] for row in rows if row["outcome"] == "miscompiled"}
+        first = Counter(row["reproducer"]["last_pass"] for row in rows if row.get("reproducer"))
+        print(
+            f"{name}: {len(pipelines)} pipelines on {len({row['program'] for row in rows})} programs: "
+            f"{', '.join(f'{count} {outcome}' for outcome, count in outcomes.most_common())}; "
+            f"{len(bad)} pipelines miscompile a program ({len(bad) / len(pipelines):.0%})"
+            + (f"; first bad passes {dict(first.most_common(5))}" if first else "")
+        )

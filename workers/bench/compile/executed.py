@@ -1,0 +1,125 @@
+"""`python -m workers.bench compile executed`: held-out programs that run, through the job's path, each answer linked and run.
+
+Sets: our generator's and csmith's programs with seeds from 1000 on, bzip2 and lua whole. An answer counts as equal when every
+run prints and ends as the unoptimised program's (the job would have refused it otherwise, and the check ran it again).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from search import pipeline
+from search.domains.compile import build
+from search.stop import from_budget
+from trimtab.specs.common import ArtifactRef
+from trimtab.specs.compile import CompileSpec
+from workers.bench.stats import machine
+from workers.corpus import programs
+from workers.corpus.debian import CorpusMissing
+from workers.corpus.whole import WHOLE
+
+HELD_OUT = ("bzip2", "lua5.4")
+Job = tuple[str, str, CompileSpec, Path]  # set, name, spec, input
+
+
+def main(argv: list[str]) -> int:
+    """Run the protocol."""
+    parser = argparse.ArgumentParser(prog="python -m workers.bench compile executed", description=__doc__)
+    parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
+    parser.add_argument("--generated", type=int, default=40, help="held-out programs of our generator")
+    parser.add_argument("--csmith", type=int, default=16)
+    parser.add_argument("--pipelines", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=120.0, help="of one job: large enough not to matter")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile-executed.jsonl")
+    given = parser.parse_args(argv)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    lines = []
+    with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as scratch:
+        for number, (kind, name, spec, file) in enumerate(_jobs(given, Path(scratch))):
+            workdir = Path(scratch) / f"job-{number}"
+            workdir.mkdir()
+            line = {"suite": "compile-executed", "set": kind, "program": name, "pipelines": given.pipelines}
+            line |= {"seed": given.seed} | _run(spec, file, workdir, given.pipelines, given.seconds, given.seed)
+            lines.append(line)
+            with given.out.open("a") as out:
+                out.write(json.dumps(line | {"machine": machine()}) + "\n")
+            told = (
+                f"{kind:10s} {name:16s} {line['saved']:7.2%}  runs equal {line['runs_equal']}  {line['seconds']:.1f} s"
+            )
+            print(told, file=sys.stderr, flush=True)
+    report(lines)
+    return 0
+
+
+def _jobs(given: argparse.Namespace, scratch: Path) -> Iterator[Job]:
+    first = programs.FIRST_HELD_OUT
+    for make, count in ((programs.generated, given.generated), (programs.csmith, given.csmith)):
+        try:
+            for program in make(range(first, first + count), scratch / "programs"):
+                file = _file(program)
+                reference = ArtifactRef(digest="sha256:" + "0" * 64, name=file.name)
+                yield program.set, f"{program.set}-{program.seed}", CompileSpec(source=reference), file
+        except CorpusMissing as error:
+            print(f"left out: {error}", file=sys.stderr)
+    for name in HELD_OUT:
+        try:
+            yield name, name, WHOLE[name].spec(), WHOLE[name].archive(given.corpus, scratch)
+        except CorpusMissing as error:
+            print(f"left out: {error}", file=sys.stderr)
+
+
+def _file(program: programs.Program) -> Path:
+    """What is sent: the source, or bitcode where headers that are not beside it are needed."""
+    if not program.headers:
+        return program.source
+    module = program.source.with_suffix(".bc")
+    module.write_bytes(program.bitcode(program.source.parent))
+    return module
+
+
+def _run(spec: CompileSpec, file: Path, workdir: Path, pipelines: int, seconds: float, seed: int) -> dict[str, Any]:
+    began = time.monotonic()
+    stop = from_budget({"seconds": seconds, "evaluations": pipelines}, threading.Event())
+    result = pipeline.run(build(), spec, inputs={"source": file}, workdir=workdir, stop=stop, seed=seed).result
+    summary: Any = result.summary
+    sizes = {row["level"]: row for row in summary["sizes"]}
+    oz, ours = sizes["Oz"], list(sizes.values())[-1]
+    return {
+        "instructions": summary["instructions"],
+        "oz": dict(oz),
+        "ours": dict(ours),
+        "saved": 1 - ours["loadable_bytes"] / oz["loadable_bytes"],
+        "saved_ir": 1 - ours["ir_instructions"] / oz["ir_instructions"],
+        "verified": result.verification.status.value,
+        "runs_equal": str(result.verification.checks.get("runs_equal")),
+        "quarantined": len(summary["quarantined"]),
+        "seconds": round(time.monotonic() - began, 2),
+    }
+
+
+def report(lines: list[dict[str, Any]]) -> None:
+    """Per set, mean of set means, pooled."""
+    sets: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        sets.setdefault(line["set"], []).append(line)
+    print("set         programs  loadable      IR   larger  run  equal  quarantined  median s")
+    for name, rows in [*sets.items(), ("pooled", lines)]:
+        run = [row for row in rows if " of " in row["runs_equal"]]
+        equal = [row for row in run if len(set(row["runs_equal"].split(" of "))) == 1 and row["verified"] == "valid"]
+        print(
+            f"{name:11s} {len(rows):8d} {statistics.fmean(r['saved'] for r in rows):9.2%} "
+            f"{statistics.fmean(r['saved_ir'] for r in rows):7.2%} {sum(r['saved'] < 0 for r in rows):8d} {len(run):4d} "
+            f"{len(equal):6d} {sum(r['quarantined'] for r in rows):12d} {statistics.median(r['seconds'] for r in rows):9.2f}"
+        )
+    means = [statistics.fmean(row["saved"] for row in rows) for rows in sets.values()]
+    print(f"mean of set means: {statistics.fmean(means):.2%} of loadable bytes")
