@@ -1,0 +1,76 @@
+"""Coreset, rewards and roll-outs within a budget of passes, from the table of trajectories (Liang et al., sections 3, 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.domains.compile.coreset import greedy
+from workers.train.compile.paper.discover import Row
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table:
+    """Programs × sequences. `counts[i][j]` are the IR counts after each pass; shorter when the sequence broke off."""
+
+    shas: list[str]
+    packages: list[str]
+    o0: Floats  # (N,)
+    oz: Floats  # (N,)
+    counts: list[list[list[int]]]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], split: str, columns: Sequence[int] | None = None) -> Table:
+        """Those of one split, with some of the sequences."""
+        kept = [row for row in rows if row["split"] == split and row["oz"]]
+        counts = [row["counts"] if columns is None else [row["counts"][j] for j in columns] for row in kept]
+        return cls(
+            shas=[row["sha"] for row in kept],
+            packages=[row["package"] for row in kept],
+            o0=np.array([row["o0"] for row in kept], dtype=float),
+            oz=np.array([row["oz"] for row in kept], dtype=float),
+            counts=counts,
+        )
+
+    def best(self) -> Floats:
+        """(N, K) least count over all prefixes of each sequence, the unoptimised program included."""
+        return np.array([[min([o0, *c]) for c in row] for o0, row in zip(self.o0, self.counts, strict=True)])
+
+    def reward(self) -> Floats:
+        """(N, K) share saved against -Oz by the best prefix: what NVP, BC and Q learn."""
+        found: Floats = (self.oz[:, None] - self.best()) / self.oz[:, None]
+        return found
+
+
+def coreset(table: Table, size: int) -> list[int]:
+    """Columns by greedy facility location over r_ij = count(O0) / best count, rows divided by their largest."""
+    ratio = table.o0[:, None] / table.best()
+    return greedy(ratio / ratio.max(axis=1, keepdims=True), size)
+
+
+def rolled_out(table: Table, order: NDArray[np.int64], budget: int) -> Floats:
+    """(N,) least IR count within `budget` passes: the sequences of each row of `order` (N, K), every one from the start."""
+    found = table.o0.copy()
+    for i, row in enumerate(order):
+        left = budget
+        for j in row.tolist():
+            counts = table.counts[i][j][:left]
+            found[i] = min([found[i], *counts])
+            left -= len(counts)
+            if left <= 0:
+                break
+    return found
+
+
+def mean_over_oz(table: Table, counts: Floats) -> tuple[float, float, float]:
+    """(mean of package means, pooled mean, pooled geometric mean of I_Oz / I) of (I_Oz − I) / I_Oz."""
+    saved = (table.oz - counts) / table.oz
+    packages = sorted(set(table.packages))
+    names = np.array(table.packages)
+    means = [float(saved[names == package].mean()) for package in packages]
+    return float(np.mean(means)), float(saved.mean()), float(np.exp(np.log(table.oz / counts).mean()))
