@@ -76,6 +76,8 @@ class Objective(StrEnum):
     """Executable sections alone; constants and unwind tables may grow meanwhile."""
     IR_INSTRUCTIONS = "ir_instructions"
     """LLVM instructions, as in the literature; says little about bytes."""
+    RUN_TIME = "run_time"
+    """CPU seconds of the given runs, against -O2; the program may be larger than -Oz. Give `runs` that take a while."""
 
 
 class Tier(StrEnum):
@@ -215,6 +217,8 @@ class CompileSpec(Spec):
             raise ValueError(f"wants exactly one of `source` and `source_text`; {came} came")
         if self.source is not None and self.language is not None:
             raise ValueError("`language` goes with `source_text`; a file says it by its name")
+        if self.objective is Objective.RUN_TIME and not (self.runs or self.run_by_itself):
+            raise ValueError("objective run_time wants `runs` to measure; none came, and run_by_itself is off")
         return self
 
     @classmethod
@@ -232,8 +236,9 @@ class CompileSpec(Spec):
 
     @classmethod
     def unit_of(cls, spec: Mapping[str, Any]) -> str:
-        """Bytes or instructions, as the objective says."""
-        return "IR instructions" if spec.get("objective") == Objective.IR_INSTRUCTIONS.value else "bytes"
+        """Bytes, instructions or seconds, as the objective says."""
+        units = {Objective.IR_INSTRUCTIONS.value: "IR instructions", Objective.RUN_TIME.value: "CPU seconds"}
+        return units.get(str(spec.get("objective")), "bytes")
 
     def artifacts(self) -> dict[str, ArtifactRef]:
         """Every uploaded file: `source`, `stdin_0`, `object_0`, ..."""

@@ -16,7 +16,7 @@ from solvers.llvm.execute import RunCase
 from solvers.llvm.frontend import SourceError, compile_to_bitcode, link_bitcode
 from solvers.llvm.install import find_llvm
 from solvers.llvm.types import EngineLimits, LlvmMissing, Metric, Target
-from trimtab.specs.compile import Build, CompileSpec, Language, Run
+from trimtab.specs.compile import Build, CompileSpec, Language, Objective, Run
 
 FRONTEND_S = 120.0
 _BITCODE = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
@@ -53,6 +53,11 @@ class CompileProblem:
     workdir: Path
     began: float = field(default_factory=time.monotonic)
 
+    @property
+    def timed(self) -> bool:
+        """CPU time is the objective; `metric` then only says which size is told."""
+        return self.spec.objective is Objective.RUN_TIME
+
 
 def parse(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> CompileProblem:
     """Raises InvalidInput, with the compiler's own words where it has some."""
@@ -77,7 +82,12 @@ def parse(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> Compi
         raise InvalidInput(f"this server cannot compile: {error}") from error
     if not runnable:
         notes.append(f"code for {target.triple} cannot be run on this machine ({platform.machine()})")
-    metric = Metric(spec.objective.value)
+    timed = spec.objective is Objective.RUN_TIME
+    if timed and not runnable:
+        raise InvalidInput(
+            f"objective run_time: code for {target.triple} cannot be run on this machine; choose another one"
+        )
+    metric = Metric.LOADABLE_BYTES if timed else Metric(spec.objective.value)
     return CompileProblem(
         spec=spec,
         module=module,

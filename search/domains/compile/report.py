@@ -17,6 +17,12 @@ PROMISE = (
     "on any doubt you get -Oz back. No proof of equivalence is claimed."
 )
 
+PROMISE_OF_TIME = (
+    "Its CPU time on the given runs was below that of -O2 of the same LLVM in fresh pairs of runs, the interval told; else you "
+    "get -O2 back. It may be larger than -Oz; accepted by LLVM's verifier; the same external symbols; seen to behave as "
+    "the unoptimised program on the given runs. No proof of equivalence is claimed, and other inputs may take other time."
+)
+
 
 def write_report(
     problem: CompileProblem, solution: CompileSolution, validation: Mapping[str, Any], tools: Tools
@@ -29,7 +35,7 @@ def write_report(
         f"{_headline(problem, solution)} Found by `{solution.name}` with {solution.build_id} for {problem.target.triple}, "
         f"{problem.target.cpu or 'generic'}, {'PIC' if problem.target.pic else 'static'}.",
         "",
-        f"**Promise.** {PROMISE}",
+        f"**Promise.** {PROMISE_OF_TIME if problem.timed else PROMISE}",
         "",
         "## Sizes",
         "",
@@ -69,6 +75,9 @@ def write_report(
 
 
 def _headline(problem: CompileProblem, solution: CompileSolution) -> str:
+    if problem.timed:
+        told = f"{solution.objective:.4g} s, -O2's own" if solution.timing is None else solution.timing.told()
+        return f"CPU time of the runs: {told}."
     oz = solution.levels["Oz"]
     mine, theirs = solution.sizes.of(problem.metric), oz.of(problem.metric)
     words = problem.metric.value.replace("_", " ")

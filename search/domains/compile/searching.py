@@ -23,9 +23,11 @@ from search.domains.compile.picture import OURS
 from search.domains.compile.policy import name_of, order
 from search.domains.compile.problem import CompileProblem, names
 from search.domains.compile.quarantine import reduced
-from search.domains.compile.report import PROMISE
+from search.domains.compile.report import PROMISE, PROMISE_OF_TIME
 from search.domains.compile.runs import Judge
 from search.domains.compile.solution import CompileSolution
+from search.domains.compile.timing import Timing, fastest
+from search.domains.compile.timing import reserve_s as timing_reserve_s
 from search.stop import AnyOf, StoppingCriterion
 from search.types import OnIncumbent, SearchOutcome
 from solvers.llvm.engine import CandidateFailed, Engine
@@ -85,7 +87,7 @@ def search(
         )
 
     chooser = chooser_of(judge)
-    sound = chooser.offer("Oz", prepared.levels["Oz"])
+    sound = problem.timed or chooser.offer("Oz", prepared.levels["Oz"])
     if not sound:
         why = chooser.quarantined[0].why if chooser.quarantined else "its runs did not end"
         judge.give_up(
@@ -99,9 +101,14 @@ def search(
     def ends() -> bool:
         return stop(None) or stop.remaining_s() <= reserve_s
 
-    found = _candidates(problem, prepared, chooser, rng, stop, reserve_s) if sound else Tried()
+    timing = None
+    if problem.timed:
+        reserve_s += timing_reserve_s(judge.seconds)
+        timing, found = _fastest(problem, prepared, chooser, judge, rng, stop, ends)
+    else:
+        found = _candidates(problem, prepared, chooser, rng, stop, reserve_s) if sound else Tried()
     _reduce(chooser, judge, engine, ends)
-    solution = _solution(problem, prepared, chooser, judge)
+    solution = _solution(problem, prepared, chooser, judge, timing)
     return SearchOutcome(
         termination=_termination(stop, ends(), problem, solution),
         solution=solution,
@@ -117,6 +124,7 @@ class Tried:
     """What was tried besides -Oz."""
 
     table: tuple[tuple[str, Measured], ...] = ()
+    count: int = 0  # where no table is kept
     policy: str = "not asked"
     weights: Mapping[str, str] = field(default_factory=dict)
 
@@ -164,11 +172,46 @@ def _candidates(
     return Tried(table=found.table, policy=how, weights={name: learned_digest(name) for name in used})
 
 
+def _fastest(
+    problem: CompileProblem,
+    prepared: Prepared,
+    chooser: Chooser,
+    judge: Judge,
+    rng: np.random.Generator,
+    stop: StoppingCriterion,
+    ends: Callable[[], bool],
+) -> tuple[Timing | None, Tried]:
+    """Objective run_time: its answer becomes the chooser's."""
+    experimental = problem.spec.tier is Tier.EXPERIMENTAL
+    result = fastest(
+        prepared.engine,
+        judge,
+        defaults=prepared.pipelines,
+        space=[c for c in candidate_space(prepared.pipelines) if experimental or c.tier is Tier.DEFAULT],
+        rng=rng,
+        build_id=prepared.installed.build_id,
+        tell=chooser.tell,
+        ends=ends,
+        spend=lambda count: stop.spend(count) if isinstance(stop, AnyOf) else None,
+    )
+    chooser.best = result.chosen
+    chooser.quarantined += result.quarantined
+    return result.timing, Tried(count=result.tried, policy="LLVM's levels, then single changes of the fastest, drawn")
+
+
 def _value(measured: Measured, metric: Metric) -> float:
     return float(measured.sizes.of(metric)) if measured.sizes is not None else math.inf
 
 
 def _termination(stop: StoppingCriterion, cut: bool, problem: CompileProblem, solution: CompileSolution) -> Termination:
+    if problem.timed:
+        told = "no pipeline was told to be faster than -O2" if solution.timing is None else solution.timing.told()
+        done = stop.limit is None and not cut
+        return Termination(
+            reason=Reason.COMPLETED if done else Reason.FEASIBLE,
+            limit=None if done else stop.limit or Limit.TIME,
+            detail=told,
+        )
     mine, oz = solution.objective, float(solution.levels["Oz"].of(problem.metric))
     words = problem.metric.value.replace("_", " ")
     detail = f"{mine:,.0f} {words}, {100 * (mine - oz) / oz:+.2f} % against -Oz" if oz else f"{mine:,.0f} {words}"
@@ -200,11 +243,12 @@ def _summary(
         "oz": oz,
         "saved": (oz - solution.sizes.of(problem.metric)) / oz if oz else 0.0,
         "found_by": solution.name,
-        "pipelines_tried": len(found.table),
+        "pipelines_tried": len(found.table) or found.count,
         "outcomes": dict(sorted(counts.items())),
         "policy": found.policy,
         "behaviour": f"compared on {len(judge.cases)} runs" if judge.cases else f"unvalidated: {judge.why_unvalidated}",
-        "promise": PROMISE,
+        "promise": PROMISE_OF_TIME if problem.timed else PROMISE,
+        **({"time": _time_of(solution)} if problem.timed else {}),
         "search_s": seconds,
         "sizes": [
             {
@@ -228,7 +272,13 @@ def _summary(
     }
 
 
-def _solution(problem: CompileProblem, prepared: Prepared, chooser: Chooser, judge: Judge) -> CompileSolution:
+def _time_of(solution: CompileSolution) -> str:
+    return f"{solution.objective:.4g} s, -O2's own" if solution.timing is None else solution.timing.told()
+
+
+def _solution(
+    problem: CompileProblem, prepared: Prepared, chooser: Chooser, judge: Judge, timing: Timing | None
+) -> CompileSolution:
     """The answer's files, in the work folder."""
     assert chooser.best is not None
     best, folder = chooser.best, problem.workdir / "answer"
@@ -268,6 +318,7 @@ def _solution(problem: CompileProblem, prepared: Prepared, chooser: Chooser, jud
         levels=prepared.sizes,
         build_id=prepared.installed.build_id,
         cases=judge.cases,
+        timing=timing,
         why_unvalidated=judge.why_unvalidated,
         quarantined=tuple(chooser.quarantined),
     )

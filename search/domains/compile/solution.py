@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.domains.compile.quarantine import Quarantined
+from search.domains.compile.timing import Timing
 from solvers.llvm.execute import RunCase
 from solvers.llvm.types import Recipe, Sizes
 
@@ -26,5 +27,6 @@ class CompileSolution:
     levels: Mapping[str, Sizes]  # O0, O2, Os, Oz
     build_id: str
     cases: tuple[tuple[RunCase, float], ...]  # (case, timeout in seconds) the program is compared on
+    timing: Timing | None = None  # of objective run_time, when the answer is not -O2 itself
     why_unvalidated: str = ""  # when there is none
     quarantined: Sequence[Quarantined] = ()

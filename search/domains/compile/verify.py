@@ -21,6 +21,7 @@ from typing import Any
 
 from search.domains.compile.problem import CompileProblem
 from search.domains.compile.solution import CompileSolution
+from search.domains.compile.timing import paired
 from search.domains.compile.tools import ToolFailed, Tools, discardable
 from solvers.llvm.execute import Ran, RunCase, compare, link_program, run_program
 from solvers.llvm.types import Metric
@@ -30,6 +31,7 @@ METHOD = "LLVM's own tools on the files; the program run against the unoptimised
 UNVALIDATED = "unvalidated"
 _REPLAY_S = 120.0
 _MEMORY_BYTES = 2 * 2**30
+_TIMED_PAIRS = 9
 
 
 @dataclass
@@ -55,6 +57,8 @@ def verify_answer(problem: CompileProblem, solution: CompileSolution, tools: Too
     if not found.faults:
         try:
             _runs(problem, solution, tools, folder, found)
+            if problem.timed:
+                _times(problem, solution, tools, folder, found)
         except ToolFailed as error:
             found.checks["runs_equal"] = f"{UNVALIDATED}: {error}"
     return Verification(
@@ -70,6 +74,8 @@ def verify_answer(problem: CompileProblem, solution: CompileSolution, tools: Too
 
 def _sentence(found: _Found) -> str:
     runs = str(found.checks.get("runs_equal", UNVALIDATED))
+    if "time" in found.checks:
+        return f"verifier-clean, same symbols; {runs} runs told the same as the unoptimised program; {found.checks['time']}"
     if runs.startswith(UNVALIDATED):
         return f"verifier-clean, same symbols, not larger than -Oz; behaviour {runs}"
     return f"verifier-clean, same symbols, not larger than -Oz; {runs} runs told the same as the unoptimised program"
@@ -156,6 +162,8 @@ def _sizes(problem: CompileProblem, solution: CompileSolution, tools: Tools, fol
     found.checks["object_made_again"] = "same sizes" if repeated == ours else "other sizes"
     if mine != claimed:
         found.faults.append(f"{problem.metric.value}: the search claimed {claimed:,}, the tools say {mine:,}")
+    if problem.timed:
+        return
     if mine > reference:
         found.faults.append(f"{problem.metric.value}: {mine:,} is larger than the {reference:,} of -Oz")
     found.objective = float(mine)
@@ -187,6 +195,23 @@ def _runs(problem: CompileProblem, solution: CompileSolution, tools: Tools, fold
     found.checks["runs_equal"] = f"{equal} of {counted}" if counted else f"{UNVALIDATED}: no run repeats itself"
     if uncounted:
         found.checks["runs_not_counted"] = uncounted
+
+
+def _times(problem: CompileProblem, solution: CompileSolution, tools: Tools, folder: Path, found: _Found) -> None:
+    """Objective run_time: -O2 made here and the answer in fresh pairs of runs. Clearly slower is a fault."""
+    baseline, baseline_object = folder / "O2.bc", folder / "O2.o"
+    tools.opt("default<O2>", problem.module, baseline)
+    tools.emit(baseline, baseline_object)
+    programs = [_linked(problem, solution.object, folder / "timed"), _linked(problem, baseline_object, folder / "O2")]
+    ours, theirs = (
+        lambda program=program: sum(_runner(case, limit, folder)(program).cpu_s for case, limit in solution.cases)
+        for program in programs
+    )
+    timing = paired(ours, theirs, _TIMED_PAIRS)
+    found.checks["time"] = timing.told()
+    found.objective = timing.ours_s
+    if solution.timing is not None and timing.low > 1.0:
+        found.faults.append(f"run_time: {timing.told()}: slower, though the search claimed {solution.timing.told()}")
 
 
 def _linked(problem: CompileProblem, code: Path, folder: Path) -> Path:
