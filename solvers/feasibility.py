@@ -70,11 +70,18 @@ def rows_always_satisfied(model: MilpModel, lower: Floats, upper: Floats) -> Boo
 
 def activity_range(model: MilpModel, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
     """(m,), (m,) smallest and largest activity of each row over the box."""
+    return activity_range_of(model.data, model.indices, model.row_of_entry, model.m, lower, upper)
+
+
+def activity_range_of(
+    data: Floats, indices: np.ndarray, row_of_entry: np.ndarray, rows: int, lower: Floats, upper: Floats
+) -> tuple[Floats, Floats]:
+    """The same of a matrix by its entries: coefficient, column and row of each."""
     with np.errstate(invalid="ignore"):  # a stored zero times an absent bound
-        at_lower = np.nan_to_num(model.data * lower[model.indices], nan=0.0, posinf=np.inf, neginf=-np.inf)
-        at_upper = np.nan_to_num(model.data * upper[model.indices], nan=0.0, posinf=np.inf, neginf=-np.inf)
-    low = np.bincount(model.row_of_entry, weights=np.minimum(at_lower, at_upper), minlength=model.m)
-    high = np.bincount(model.row_of_entry, weights=np.maximum(at_lower, at_upper), minlength=model.m)
+        at_lower = np.nan_to_num(data * lower[indices], nan=0.0, posinf=np.inf, neginf=-np.inf)
+        at_upper = np.nan_to_num(data * upper[indices], nan=0.0, posinf=np.inf, neginf=-np.inf)
+    low = np.bincount(row_of_entry, weights=np.minimum(at_lower, at_upper), minlength=rows)
+    high = np.bincount(row_of_entry, weights=np.maximum(at_lower, at_upper), minlength=rows)
     return low.astype(np.float64, copy=False), high.astype(np.float64, copy=False)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from search.lns.structure import is_set_packing
 from solvers.types import Floats, MilpModel
 
 _EPS = 1e-9
@@ -22,12 +23,13 @@ def constructive(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.
     """(n,) a feasible solution, or None when no construction applies or succeeds."""
     if model.n == 0 or not bool(model.integrality.all()) or not bool(np.isfinite(model.col_lower).all()):
         return None
-    if _is_cover(model):
+    if _is_covering(model):
         return _cover(model, by_row, by_column)
     return _pack(model, by_row, by_column)
 
 
-def _is_cover(model: MilpModel) -> bool:
+def _is_covering(model: MilpModel) -> bool:
+    """Rows that ask for more, none that asks for less; not only zeros and ones."""
     return bool(
         (model.data > 0).all()
         and np.isinf(model.row_upper).all()
@@ -91,11 +93,6 @@ def _drop_redundant(model: MilpModel, by_column: sparse.csc_matrix, x: Floats) -
     return x
 
 
-def _is_set_packing(model: MilpModel) -> bool:
-    binary = (model.col_lower == 0).all() and (model.col_upper == 1).all()
-    return bool(binary and (model.data == 1).all() and (model.row_upper == 1).all() and (model.row_lower <= 0).all())
-
-
 def _pack(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> Floats | None:
     x = model.col_lower.astype(float).copy()
     activity = np.asarray(by_row @ x)
@@ -105,7 +102,7 @@ def _pack(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_mat
     degree = np.maximum(1, np.diff(by_column.indptr))
     order = np.argsort(-gain / np.sqrt(degree), kind="stable")
     order = order[gain[order] > 0]
-    if _is_set_packing(model):
+    if is_set_packing(model):
         taken = np.zeros(model.m, dtype=bool)
         for j in order.tolist():
             rows = by_column.indices[by_column.indptr[j] : by_column.indptr[j + 1]]

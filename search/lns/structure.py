@@ -36,6 +36,22 @@ class Structure:
         return {name: value for name, value in asdict(self).items() if value}
 
 
+def is_set_cover(model: MilpModel) -> bool:
+    """Every row is ones · x ≥ 1 over binaries, costs ≥ 0."""
+    rows = (model.row_lower == 1).all() and np.isposinf(model.row_upper).all()
+    return bool(_ones_over_binaries(model) and rows and (model.c >= 0).all())
+
+
+def is_set_packing(model: MilpModel) -> bool:
+    """Every row is ones · x ≤ 1 over binaries."""
+    return bool(_ones_over_binaries(model) and (model.row_upper == 1).all() and (model.row_lower <= 0).all())
+
+
+def _ones_over_binaries(model: MilpModel) -> bool:
+    binary = model.integrality.all() and (model.col_lower == 0).all() and (model.col_upper == 1).all()
+    return bool(binary and (model.data == 1).all())
+
+
 def structure(model: MilpModel) -> Structure:
     """Classify every row."""
     binary = model.integrality & (model.col_lower >= 0) & (model.col_upper <= 1)

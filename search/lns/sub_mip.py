@@ -6,12 +6,12 @@ simply not there. On a set cover of a million nonzeros this leaves a few thousan
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
+from solvers.feasibility import activity_range_of
 from solvers.types import Bools, Floats, MilpModel
 
 _TOLERANCE = 1e-7
@@ -60,7 +60,9 @@ class Slicer:
         fixed_x = np.where(free, 0.0, x)
         fixed = self._by_row @ fixed_x  # (m,) what the fixed variables give to each row
         lower, upper = model.row_lower - fixed, model.row_upper - fixed
-        low, high = _activity_range(part, model.col_lower[columns], model.col_upper[columns])
+        entry_row = np.repeat(np.arange(model.m), np.diff(part.indptr))
+        bounds = (model.col_lower[columns], model.col_upper[columns])
+        low, high = activity_range_of(part.data, part.indices, entry_row, model.m, *bounds)
         scale = _TOLERANCE * np.maximum(1.0, np.abs(fixed))
         needed = (low < lower - scale) | (high > upper + scale)
         if bool(np.any(needed & ((high < lower - 10 * scale) | (low > upper + 10 * scale)))):
@@ -83,18 +85,3 @@ class Slicer:
                 offset=model.offset + float(model.c @ fixed_x),
             ),
         )
-
-
-def _activity_range(part: sparse.csr_matrix, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
-    """(smallest, largest) value each row can take within the bounds. Shapes (m,), (m,); infinities where unbounded."""
-    positive, negative = part.maximum(0), part.minimum(0)
-
-    def reach(at_positive: Floats, at_negative: Floats, infinite: float) -> Floats:
-        # inf · 0 is nan in a matrix product: put finite numbers in, then mark the rows that an infinity reaches.
-        value = positive @ np.where(np.isfinite(at_positive), at_positive, 0.0)
-        value = value + negative @ np.where(np.isfinite(at_negative), at_negative, 0.0)
-        touched = (positive != 0) @ (~np.isfinite(at_positive)).astype(float)
-        touched = touched + (negative != 0) @ (~np.isfinite(at_negative)).astype(float)
-        return np.where(touched > 0, infinite, value)
-
-    return reach(lower, upper, -math.inf), reach(upper, lower, math.inf)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import sparse
 
+from search.lns.structure import is_set_cover, is_set_packing
 from solvers.types import Floats, MilpModel
 
 _EPS = 1e-9
@@ -190,11 +191,7 @@ class OneSwap:
 
 def one_swap(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> OneSwap | None:
     """For pure 0/1 covers with costs ≥ 0 and packings; None for anything else."""
-    binary = model.integrality.all() and (model.col_lower == 0).all() and (model.col_upper == 1).all()
-    if not binary or model.m == 0 or not (model.data == 1).all():
+    cover = is_set_cover(model)
+    if model.m == 0 or not (cover or is_set_packing(model)):
         return None
-    cover = (model.row_lower == 1).all() and np.isposinf(model.row_upper).all() and (model.c >= 0).all()
-    packing = (model.row_upper == 1).all() and (model.row_lower <= 0).all()
-    if not (cover or packing):
-        return None
-    return OneSwap(model, by_row, by_column, cover=bool(cover))
+    return OneSwap(model, by_row, by_column, cover=cover)

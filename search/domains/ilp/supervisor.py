@@ -40,6 +40,7 @@ class _State:
     objective: float = math.inf
     x: Floats | None = None
     bound: float = -math.inf
+    bound_by: str = ""
     source: str = ""
     lns_source: str = "lns:start"
     started_from: float | None = None
@@ -160,6 +161,7 @@ def _watch(
         bound = max(engine_place.bound, root_place.bound)
         if bound > state.bound:
             state.bound, changed = bound, True
+            state.bound_by = engine if engine_place.bound >= bound else "the root LP's bound"
         if changed:
             point = _point(model, state)
             on_incumbent(point)
@@ -299,7 +301,8 @@ def _termination(state: _State, stop: StoppingCriterion, engine: str) -> Termina
     if reason in ("infeasible", "unbounded", "infeasible_or_unbounded"):
         return Termination(reason=Reason(reason), detail=detail or f"proved by {engine}")
     if _closed(state) or (reason == "optimal" and state.x is not None):
-        return Termination(reason=Reason.OPTIMAL, detail=f"no better solution exists (proved by {engine})")
+        by = engine if reason == "optimal" else state.bound_by
+        return Termination(reason=Reason.OPTIMAL, detail=f"no better solution exists (proved by {by})")
     limit = stop.limit or Limit.TIME
     if state.x is None:
         notes = "; ".join(state.notes)

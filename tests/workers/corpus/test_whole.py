@@ -34,9 +34,7 @@ def optimised(name: str, corpus: Path, folder: Path, *, pipelines: int) -> Path:
     workdir = folder / "job"
     workdir.mkdir()
     stop = from_budget({"seconds": 120.0, "evaluations": pipelines}, threading.Event())
-    finished = pipeline.run(
-        build(), WHOLE[name].spec(), inputs={"source": archive}, workdir=workdir, stop=stop, seed=1
-    )
+    finished = pipeline.run(build(), WHOLE[name].spec(), inputs={"source": archive}, workdir=workdir, stop=stop, seed=1)
     result = finished.result
     assert result.verification.status is VerificationStatus.VALID
     count = len(WHOLE[name].runs)

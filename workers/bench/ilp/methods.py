@@ -15,14 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from search import pipeline
 from search.domains.ilp import build
+from search.lns.structure import is_set_cover
 from search.stop import from_budget
 from solvers.read import ReadLimits, read_model
 from solvers.table import make_solver
-from solvers.types import MilpModel, SolveParams
+from solvers.types import SolveParams
 from trimtab.results import Incumbent
 from trimtab.specs.common import ArtifactRef
 from trimtab.specs.ilp import IlpSpec, LnsOptions, Neighbourhood
@@ -124,7 +123,7 @@ def _set_cover(file: Path, seconds: float) -> dict[str, Any]:
 
     began = time.monotonic()
     model = read_model(file, limits=ReadLimits(compared_bytes=0))
-    if not _is_set_cover(model):
+    if not is_set_cover(model):
         return {"trace": [], "bound": None, "sense": "minimize", "reason": "unsupported", "seconds": 0.0}
     trace: Trace = []
     cover = set_cover.SetCoverModel()
@@ -158,16 +157,6 @@ def _set_cover(file: Path, seconds: float) -> dict[str, Any]:
         "reason": "feasible",
         "seconds": time.monotonic() - began,
     }
-
-
-def _is_set_cover(model: MilpModel) -> bool:
-    return bool(
-        model.integrality.all()
-        and (model.data == 1).all()
-        and (model.row_lower == 1).all()
-        and np.isposinf(model.row_upper).all()
-        and (model.c >= 0).all()
-    )
 
 
 def preload() -> None:
