@@ -13,6 +13,31 @@ _FARTHEST = (
 )
 
 
+PARTS = ("pick", "order")
+
+
+class PipelineOrder:
+    """The order in which to try pipelines: the first by one ensemble, trained for that one, the others by another.
+
+    Arrays: those of two `PipelineScorer`s, named `pick.…` and `order.…`, and `candidates` for both.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self._pick, self._order = (
+            PipelineScorer(
+                {name.removeprefix(f"{part}."): array for name, array in arrays.items() if name.startswith(f"{part}.")}
+                | {"candidates": arrays["candidates"]}
+            )
+            for part in PARTS
+        )
+
+    def scores(self, features: Floats) -> dict[str, float]:
+        """Digest of each candidate → score, larger is sooner. Raises ValueError on features of another length."""
+        first, others = self._pick.scores(features), self._order.scores(features)
+        best = max(first, key=first.__getitem__)
+        return others | {best: 1.0 + max(others.values())}
+
+
 class PipelineScorer:
     """An ensemble of two-layer perceptrons over a feature vector; their mean logit is the score of each pipeline.
 

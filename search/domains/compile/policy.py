@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models.compile.net import PipelineScorer
+from cost_models.compile.net import PipelineOrder
 from cost_models.weights import load_weights, manifest
 from search.domains.compile.edits import Candidate
 from solvers.llvm.features import AUTOPHASE_NAMES, Features
@@ -49,8 +49,7 @@ def order(features: Features, oz: Sizes, candidates: Sequence[Candidate], metric
     name = name_of(metric)
     if name not in manifest():
         return None, "greedy order of the coreset: no policy is trained for this objective"
-    scorer = PipelineScorer(load_weights(name))
-    known = scorer.scores(describe(features, oz))
+    known = PipelineOrder(load_weights(name)).scores(describe(features, oz))
     if not all(candidate.digest in known for candidate in candidates):
         return None, "greedy order of the coreset: the policy was trained for another one"
     return np.array([known[candidate.digest] for candidate in candidates]), f"order by the network {name}"

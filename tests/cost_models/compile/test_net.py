@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cost_models.compile.net import PipelineScorer
+from cost_models.compile.net import PipelineOrder, PipelineScorer
 
 F, H, K, M = 7, 5, 4, 3
 
@@ -65,3 +65,18 @@ def test_shapes_are_checked() -> None:
         PipelineScorer(arrays() | {"candidates": np.zeros((5, 32), dtype=np.uint8)})
     with pytest.raises(KeyError):
         PipelineScorer({})
+
+
+def test_the_first_is_one_nets_choice_and_the_rest_the_others_order() -> None:
+    pick, behind = arrays(1), arrays(2)
+    both = {f"pick.{name}": array for name, array in pick.items() if name != "candidates"}
+    both |= {f"order.{name}": array for name, array in behind.items() if name != "candidates"}
+    names = pick["candidates"]
+    x = np.random.default_rng(5).normal(size=F)
+    found = PipelineOrder(both | {"candidates": names}).scores(x)
+    first = PipelineScorer(pick | {"candidates": names}).scores(x)
+    others = PipelineScorer(behind | {"candidates": names}).scores(x)
+    order = sorted(found, key=lambda name: -found[name])
+    best = max(first, key=lambda name: first[name])
+    assert order[0] == best
+    assert order[1:] == [name for name in sorted(others, key=lambda name: -others[name]) if name != best]

@@ -14,7 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from search.domains.compile.coreset import load_coreset
 from solvers.llvm.engine import Engine
+from solvers.llvm.types import Metric
 from workers.bench.compile.methods import METHODS, Task
 from workers.bench.ilp.metrics import ratio_of_means
 from workers.bench.stats import machine
@@ -36,6 +38,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m workers.bench compile", description=__doc__)
     parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
     parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument("--metric", type=Metric, choices=list(Metric), default=Metric.LOADABLE_BYTES)
     parser.add_argument("--budgets", nargs="*", type=int, default=list(BUDGETS))
     parser.add_argument("--packages", nargs="*", default=None, help="none given: every held-out one")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the modules")
@@ -53,9 +56,11 @@ def main(argv: list[str]) -> int:
     for number, row in enumerate(modules):
         bitcode = (given.corpus / "modules" / f"{str(row['sha'])[:16]}.bc").read_bytes()
         with Engine(bitcode) as engine:
-            task = Task.of(engine)
+            task = Task.of(engine, given.metric)
             for method in given.methods:
-                lines += [_run(task, row, method, budget, given.seed) for budget in given.budgets]
+                # An oracle has no budget: one line.
+                budgets = given.budgets if method != "oracle" else [len(load_coreset(given.metric))]
+                lines += [_run(task, row, method, budget, given.seed) for budget in budgets]
         print(f"{number + 1} of {len(modules)}: {row['package']}/{row['name']}", file=sys.stderr, flush=True)
     with given.out.open("a") as out:
         out.writelines(json.dumps(line | {"machine": machine()}) + "\n" for line in lines)
@@ -74,6 +79,7 @@ def _run(task: Task, row: dict[str, object], method: str, budget: int, seed: int
         "module": row["name"],
         "instructions": row["ir_instructions"],
         "method": method,
+        "metric": task.metric.value,
         "pipelines": budget,
         "seed": seed,
         "seconds": round(time.monotonic() - began, 3),

@@ -6,17 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.domains.compile.candidates import candidate_space, function_tails
 from search.domains.compile.coreset import load_coreset
 from search.domains.compile.edits import Candidate
 from search.domains.compile.local_search import optimise
+from search.domains.compile.policy import order
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
 
 _SLOTS = 4  # changes a random or evolved candidate combines at most
-METRIC = Metric.LOADABLE_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,26 +28,51 @@ class Task:
     defaults: Mapping[str, str]
     oz: Measured
     space: tuple[Candidate, ...]  # default tier
+    metric: Metric
 
     @classmethod
-    def of(cls, engine: Engine) -> Task:
+    def of(cls, engine: Engine, metric: Metric = Metric.LOADABLE_BYTES) -> Task:
         """Raises ValueError when -Oz itself does not come through."""
         defaults = engine.default_pipelines()
         (oz,) = engine.measure([Recipe(pipeline=defaults["Oz"])])
         if oz.outcome is not Outcome.OK:
             raise ValueError(f"-Oz ended with {oz.outcome.value}: {oz.detail}")
         space = tuple(c for c in candidate_space(defaults) if c.tier is Tier.DEFAULT and c.base == "Oz")
-        return cls(engine=engine, defaults=defaults, oz=oz, space=space)
+        return cls(engine=engine, defaults=defaults, oz=oz, space=space, metric=metric)
 
 
 def trimtab(task: Task, budget: int, seed: int) -> Measured:
     """Ours, as the service runs it; programs are not executed here."""
+    coreset = [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT]
+    assert task.oz.sizes is not None
+    scores, how = order(task.engine.features(), task.oz.sizes, coreset, task.metric)
+    assert scores is not None, how
+    return _ours(task, budget, seed, coreset, scores)
+
+
+def without_policy(task: Task, budget: int, seed: int) -> Measured:
+    """Ours with the coreset in its own order."""
+    return _ours(task, budget, seed, [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT], None)
+
+
+def oracle(task: Task, budget: int, seed: int) -> Measured:
+    """The best of the whole coreset, whatever the budget: what no order of it can beat."""
+    best = task.oz
+    for candidate in load_coreset(task.metric):
+        best = _better(task, best, _of(task, candidate))
+    return best
+
+
+def _ours(
+    task: Task, budget: int, seed: int, coreset: Sequence[Candidate], scores: NDArray[np.float64] | None
+) -> Measured:
     return optimise(
         task.engine,
-        metric=METRIC,
+        metric=task.metric,
         baseline=task.oz,
         defaults=task.defaults,
-        candidates=[c for c in load_coreset() if c.tier is Tier.DEFAULT],
+        candidates=coreset,
+        scores=scores,
         space=task.space,
         tails=function_tails(task.defaults, experimental=False),
         budget=budget,
@@ -83,14 +109,78 @@ def nevergrad_one_plus_one(task: Task, budget: int, seed: int) -> Measured:
         asked = optimizer.ask()
         measured = _combined(task, [i - 1 for i in dict.fromkeys(asked.value) if i > 0])
         best = _better(task, best, measured)
-        optimizer.tell(asked, float("inf") if measured is None else float(_size(measured)))
+        optimizer.tell(asked, float("inf") if measured is None else float(_size(task, measured)))
+    return best
+
+
+def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
+    """OpenTuner's way (Ansel et al., PACT 2014): an AUC bandit shares the budget between search techniques on one history.
+
+    Techniques: random, hill climbing (a slot of the best changed), a genetic one (uniform crossover of two of the best and a
+    mutation), differential evolution (slots in which two others differ are taken over). The bandit picks the technique of the
+    largest area under its recent improvements plus an exploration term (their equation, window 50, C = 0.05).
+    """
+    rng = np.random.default_rng(seed)
+    size, nothing = len(task.space), -1
+    history: list[tuple[int, tuple[int, ...]]] = []  # (size in bytes, slots)
+    uses: list[tuple[str, bool]] = []
+    best, tried = task.oz, {(nothing,) * _SLOTS}
+
+    def draw() -> list[int]:
+        return [int(rng.integers(size)) if rng.random() < 0.5 else nothing for _ in range(_SLOTS)]
+
+    def elite() -> list[int]:
+        known = sorted(history)[:8]
+        return list(known[int(rng.integers(len(known)))][1]) if known else draw()
+
+    def hill() -> list[int]:
+        slots = list(min(history)[1]) if history else draw()
+        slots[int(rng.integers(_SLOTS))] = int(rng.integers(-1, size))
+        return slots
+
+    def genetic() -> list[int]:
+        child = [a if rng.random() < 0.5 else b for a, b in zip(elite(), elite(), strict=True)]
+        if rng.random() < 0.5:
+            child[int(rng.integers(_SLOTS))] = int(rng.integers(-1, size))
+        return child
+
+    def differential() -> list[int]:
+        base, a, b = elite(), elite(), elite()
+        return [y if x != y and rng.random() < 0.9 else z for x, y, z in zip(a, b, base, strict=True)]
+
+    techniques = {"random": draw, "hill": hill, "genetic": genetic, "differential": differential}
+
+    def credit(name: str) -> float:
+        mine = [gained for used, gained in uses[-50:] if used == name]
+        if not mine:
+            return float("inf")
+        area = sum(rank * gained for rank, gained in enumerate(mine, start=1)) * 2 / (len(mine) * (len(mine) + 1))
+        return float(area + 0.05 * (2 * np.log2(max(2, len(uses[-50:]))) / len(mine)) ** 0.5)
+
+    for _ in range(budget):
+        name = max(techniques, key=credit)
+        slots = techniques[name]()
+        for _ in range(20):
+            if tuple(sorted(slots)) not in tried:
+                break
+            slots = draw()
+        tried.add(tuple(sorted(slots)))
+        measured = _combined(task, [index for index in dict.fromkeys(slots) if index != nothing])
+        gained = measured is not None and _size(task, measured) < _size(task, best)
+        uses.append((name, gained))
+        best = _better(task, best, measured)
+        if measured is not None:
+            history.append((_size(task, measured), tuple(slots)))
     return best
 
 
 METHODS: Mapping[str, Callable[[Task, int, int], Measured]] = {
     "trimtab": trimtab,
+    "without-policy": without_policy,
+    "oracle": oracle,
     "random": random_search,
     "nevergrad-1+1": nevergrad_one_plus_one,
+    "opentuner-style": opentuner_style,
 }
 
 
@@ -98,6 +188,10 @@ def _combined(task: Task, chosen: Sequence[int]) -> Measured | None:
     candidate = Candidate(name="Oz")
     for index in chosen:
         candidate = candidate.joined(task.space[index])
+    return _of(task, candidate)
+
+
+def _of(task: Task, candidate: Candidate) -> Measured | None:
     try:
         recipe = Recipe(pipeline=candidate.pipeline(task.defaults))
     except ValueError:  # one change took away the other's place
@@ -107,9 +201,9 @@ def _combined(task: Task, chosen: Sequence[int]) -> Measured | None:
 
 
 def _better(task: Task, best: Measured, measured: Measured | None) -> Measured:
-    return measured if measured is not None and _size(measured) < _size(best) else best
+    return measured if measured is not None and _size(task, measured) < _size(task, best) else best
 
 
-def _size(measured: Measured) -> int:
+def _size(task: Task, measured: Measured) -> int:
     assert measured.sizes is not None
-    return measured.sizes.of(METRIC)
+    return measured.sizes.of(task.metric)

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from workers.train.compile.losses import bc_loss, nvp_loss, q_loss  # noqa: E402
+from workers.train.compile.losses import bc_loss, expected_reward_loss, nvp_loss, q_loss  # noqa: E402
 
 
 def test_nvp_is_the_cross_entropy_of_the_papers_target() -> None:
@@ -34,3 +34,13 @@ def test_q_is_zero_at_the_truth() -> None:
     reward = torch.rand(3, 4) / 10
     assert float(q_loss(100 * reward, reward)) == pytest.approx(0.0, abs=1e-9)
     assert float(q_loss(100 * reward + 1, reward)) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_expected_reward_is_least_for_a_sure_best_choice_and_blind_below_oz() -> None:
+    reward = torch.tensor([[0.04, 0.02, -0.5]])
+    sure, second, bad = (torch.eye(3)[[i]] * 30 for i in range(3))
+    assert float(expected_reward_loss(sure, reward)) == pytest.approx(-3.0, abs=1e-4)
+    assert float(expected_reward_loss(second, reward)) == pytest.approx(-1.5, abs=1e-4)
+    assert float(expected_reward_loss(bad, reward)) == pytest.approx(0.0, abs=1e-4), "-Oz is the answer then"
+    nothing = torch.tensor([[-0.1, -0.2, -0.3]])
+    assert float(expected_reward_loss(sure, nothing)) == pytest.approx(0.0, abs=1e-4)
