@@ -14,7 +14,7 @@ from pathlib import Path
 from solvers.llvm.frontend import SourceError, compile_to_bitcode
 from solvers.llvm.types import Target
 from workers.corpus import generator
-from workers.corpus.debian import CorpusMissing
+from workers.corpus.sources import CorpusMissing
 
 FIRST_HELD_OUT = 1000
 _CSMITH_S, _COMPILE_S = 20.0, 60.0
@@ -70,10 +70,10 @@ def csmith(seeds: range, folder: Path) -> Iterator[Program]:
         yield Program(set="csmith", seed=seed, source=path, headers=headers)
 
 
-def modules(name: str, count: int, folder: Path) -> Iterator[tuple[Program, bytes]]:
-    """`count` training programs of a set ("generated", "csmith"), compiled; those that do not compile are left out."""
+def modules(name: str, seeds: range, folder: Path) -> Iterator[tuple[Program, bytes]]:
+    """The programs of a set ("generated", "csmith"), compiled; those that do not compile are left out."""
     make = {"generated": generated, "csmith": csmith}[name]
-    for program in make(range(1, count + 1), folder / "programs"):
+    for program in make(seeds, folder / "programs"):
         try:
             yield program, program.bitcode(folder / "compile")
         except SourceError:

@@ -35,7 +35,7 @@ from trimtab.specs.common import ArtifactRef
 from trimtab.specs.compile import CompileSpec, Tier
 from workers.bench.stats import machine
 from workers.corpus import programs
-from workers.corpus.debian import CorpusMissing
+from workers.corpus.sources import CorpusMissing
 from workers.corpus.whole import WHOLE
 
 SETS = ("coreset", "experimental", "flat")
