@@ -1,10 +1,11 @@
 """`python -m workers.bench compile audit`: replay a set of pipelines over programs that run, and count the miscompiles.
 
-Every program is built by every pipeline, linked, run, and compared with the unoptimised one: exit code, output. What differs
-is brought down to the first pass after which it differs. Sets: `coreset` (what trimtab tries first), `experimental` (passes
-LLVM ships and does not enable), `flat` (random flat sequences, as the literature's candidates are found), or a JSON list.
+Every program is built by every pipeline, linked, run, and compared with the unoptimised one: exit code, output, files. What
+differs, crashes or is refused by the verifier is brought down to the first pass after which it does. Sets: `levels` (O1 to Oz,
+the control), `coreset` (what trimtab tries first), `experimental` (passes LLVM ships and does not enable), `flat` (random flat
+sequences, as the literature's candidates are found, and one that broke zlib on LLVM 10), or a JSON list of one's own.
 
-    python -m workers.bench compile audit --sets coreset experimental flat
+    python -m workers.bench compile audit --sets levels coreset experimental flat
     python -m workers.bench compile audit --pipelines mine.json
 """
 
@@ -24,7 +25,7 @@ import numpy as np
 from search.domains.compile import build
 from search.domains.compile.candidates import candidate_space
 from search.domains.compile.coreset import load_coreset
-from search.domains.compile.quarantine import reduced
+from search.domains.compile.quarantine import Differs, reduced
 from search.domains.compile.runs import Judge
 from search.domains.compile.searching import Prepared
 from solvers.llvm.engine import CandidateFailed, Engine
@@ -38,8 +39,15 @@ from workers.corpus import programs
 from workers.corpus.sources import CorpusMissing
 from workers.corpus.whole import WHOLE
 
-SETS = ("coreset", "experimental", "flat")
+SETS = ("levels", "coreset", "experimental", "flat")
+WHOLE_PROGRAMS = ("zlib", "bzip2", "lua5.4")
 _FLAT_LENGTH = (10, 45)
+_CANDIDATE_S = 10.0
+# No. 43 of the fifty sequences Liang et al. (ICML 2023) published: in their LLVM 10 it miscompiles zlib's inflate_table.
+_PUBLISHED = (
+    "function(mem2reg,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,loop-vectorize,loop(indvars),instnamer,newgvn),"
+    "inferattrs,function(speculative-execution,lcssa,instcombine<no-verify-fixpoint>),cgscc(inline),function(simplifycfg)"
+)
 _NOTHING = b"define i32 @main() {\n  ret i32 0\n}\n"
 
 
@@ -51,7 +59,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--flat", type=int, default=20, help="random flat sequences")
     parser.add_argument("--generated", type=int, default=12)
     parser.add_argument("--csmith", type=int, default=8)
-    parser.add_argument("--whole", nargs="*", choices=sorted(WHOLE), default=["zlib", "bzip2"])
+    parser.add_argument("--whole", nargs="*", choices=sorted(WHOLE), default=list(WHOLE_PROGRAMS))
     parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile-audit.jsonl")
@@ -85,6 +93,10 @@ def _pipelines(given: argparse.Namespace) -> Iterator[dict[str, str]]:
     with Engine(_NOTHING) as engine:
         defaults = engine.default_pipelines()
         actions = known_to(engine, FLAT)
+    if "levels" in given.sets:
+        yield from (
+            {"set": "levels", "name": level, "pipeline": defaults[level]} for level in defaults if level != "O0"
+        )
     if "coreset" in given.sets:
         coreset = {
             c.digest: c for metric in (Metric.LOADABLE_BYTES, Metric.IR_INSTRUCTIONS) for c in load_coreset(metric)
@@ -99,6 +111,7 @@ def _pipelines(given: argparse.Namespace) -> Iterator[dict[str, str]]:
                 except BadPipeline:
                     continue
     if "flat" in given.sets:
+        yield {"set": "flat", "name": "published-43", "pipeline": _PUBLISHED}
         rng = np.random.default_rng((given.seed, 50))
         for number in range(given.flat):
             length = int(rng.integers(_FLAT_LENGTH[0], _FLAT_LENGTH[1] + 1))
@@ -133,19 +146,32 @@ def _of_program(
     with prepared.engine as engine:
         judge = Judge(problem, folder=workdir / "runs", stopped=lambda: False)
         judge.learn(engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True)
+        known: dict[str, dict[str, Any]] = {}  # digest of the optimised module → what is known of it
         for row in audited:
             yield {**row, "llvm": prepared.installed.build_id} | _outcome(
-                engine, judge, Recipe(pipeline=row["pipeline"])
+                engine, judge, Recipe(pipeline=row["pipeline"]), known
             )
 
 
-def _outcome(engine: Engine, judge: Judge, recipe: Recipe) -> dict[str, Any]:
-    """outcome: equal, miscompiled, or what kept it from being built (crashed, timeout, memory, invalid …)."""
-    (measured,) = engine.measure([recipe])
+def _outcome(engine: Engine, judge: Judge, recipe: Recipe, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """outcome: equal; miscompiled; endless (a run did not end); or what kept it from being built: crashed, timeout, memory,
+    refused (by the verifier, or because external symbols changed)."""
+    (measured,) = engine.measure([recipe], seconds=_CANDIDATE_S)
     if measured.outcome is not Outcome.OK or measured.sizes is None:
-        return {"outcome": measured.outcome.value, "detail": measured.detail[:300]}
-    sizes = {"loadable": measured.sizes.loadable_bytes, "ir": measured.sizes.ir_instructions}
 
+        def fails(candidate: Recipe) -> str | None:
+            (again,) = engine.measure([candidate], seconds=_CANDIDATE_S)
+            return again.outcome.value if again.outcome is measured.outcome else None
+
+        found = {"outcome": measured.outcome.value, "detail": measured.detail[:300]}
+        return found | _reduced(recipe, fails) if measured.outcome in (Outcome.CRASHED, Outcome.REFUSED) else found
+    if measured.ir_sha256 not in known:
+        sizes = {"loadable": measured.sizes.loadable_bytes, "ir": measured.sizes.ir_instructions}
+        known[measured.ir_sha256] = _behaviour(engine, judge, recipe) | sizes
+    return known[measured.ir_sha256]
+
+
+def _behaviour(engine: Engine, judge: Judge, recipe: Recipe) -> dict[str, Any]:
     def differs(candidate: Recipe) -> str | None:
         try:
             verdict = judge.ask(engine.build(candidate).object)
@@ -154,16 +180,19 @@ def _outcome(engine: Engine, judge: Judge, recipe: Recipe) -> dict[str, Any]:
         return None if verdict.equal else verdict.detail
 
     if not judge.cases:
-        return {"outcome": "not run", "detail": judge.why_unvalidated, **sizes}
-    try:
-        why = differs(recipe)
-    except BadPipeline as error:
-        return {"outcome": "invalid", "detail": str(error)[:300]}
+        return {"outcome": "not run", "detail": judge.why_unvalidated}
+    why = differs(recipe)
     if why is None:
-        return {"outcome": "equal", **sizes}
+        return {"outcome": "equal"}
+    found = _reduced(recipe, differs)
+    outcome = "endless" if "ended by the limit" in why else "miscompiled"
+    return {"outcome": outcome if found else "not repeated", "detail": why[:300]} | found
+
+
+def _reduced(recipe: Recipe, differs: Differs) -> dict[str, Any]:
+    """The first pass after which it is so; nothing when it is not so a second time."""
     found = reduced(recipe, differs, stopped=lambda: False)
-    reproducer = None if found is None else found.as_json()
-    return {"outcome": "miscompiled", "detail": why[:300], "reproducer": reproducer, **sizes}
+    return {} if found is None else {"reproducer": found.as_json()}
 
 
 def report(lines: list[dict[str, Any]]) -> None:
@@ -175,10 +204,11 @@ def report(lines: list[dict[str, Any]]) -> None:
         outcomes = Counter(row["outcome"] for row in rows)
         pipelines = {row["pipeline"] for row in rows}
         bad = {row["pipeline"] for row in rows if row["outcome"] == "miscompiled"}
-        first = Counter(row["reproducer"]["last_pass"] for row in rows if row.get("reproducer"))
+        first = Counter((row["outcome"], row["reproducer"]["last_pass"]) for row in rows if row.get("reproducer"))
         print(
             f"{name}: {len(pipelines)} pipelines on {len({row['program'] for row in rows})} programs: "
             f"{', '.join(f'{count} {outcome}' for outcome, count in outcomes.most_common())}; "
             f"{len(bad)} pipelines miscompile a program ({len(bad) / len(pipelines):.0%})"
-            + (f"; first bad passes {dict(first.most_common(5))}" if first else "")
         )
+        for (outcome, last), count in first.most_common(8):
+            print(f"  {outcome} from {last} on: {count}")
