@@ -37,6 +37,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
     parser.add_argument("--generated", type=int, default=40, help="held-out programs of our generator")
     parser.add_argument("--csmith", type=int, default=16)
+    parser.add_argument(
+        "--whole", nargs="*", choices=HELD_OUT, default=list(HELD_OUT), help="whole programs of packages"
+    )
     parser.add_argument("--pipelines", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=120.0, help="of one job: large enough not to matter")
     parser.add_argument("--seed", type=int, default=0)
@@ -71,7 +74,7 @@ def _jobs(given: argparse.Namespace, scratch: Path) -> Iterator[Job]:
                 yield program.set, f"{program.set}-{program.seed}", CompileSpec(source=reference), file
         except CorpusMissing as error:
             print(f"left out: {error}", file=sys.stderr)
-    for name in HELD_OUT:
+    for name in given.whole:
         try:
             yield name, name, WHOLE[name].spec(), WHOLE[name].archive(given.corpus, scratch)
         except CorpusMissing as error:
