@@ -25,7 +25,7 @@ import numpy as np
 from search.domains.compile import build
 from search.domains.compile.candidates import candidate_space
 from search.domains.compile.coreset import load_coreset
-from search.domains.compile.quarantine import Differs, reduced
+from search.domains.compile.quarantine import Differs, reduced, shortened
 from search.domains.compile.runs import Judge
 from search.domains.compile.searching import Prepared
 from solvers.llvm.engine import CandidateFailed, Engine
@@ -190,9 +190,12 @@ def _behaviour(engine: Engine, judge: Judge, recipe: Recipe) -> dict[str, Any]:
 
 
 def _reduced(recipe: Recipe, differs: Differs) -> dict[str, Any]:
-    """The first pass after which it is so; nothing when it is not so a second time."""
+    """The first pass after which it is so, and the passes before it that it takes; nothing when it is not so a second time."""
     found = reduced(recipe, differs, stopped=lambda: False)
-    return {} if found is None else {"reproducer": found.as_json()}
+    if found is None:
+        return {}
+    together = shortened(found.bad, differs, stopped=lambda: False).pipeline
+    return {"reproducer": {**found.as_json(), "together": together}}
 
 
 def report(lines: list[dict[str, Any]]) -> None:
@@ -204,11 +207,11 @@ def report(lines: list[dict[str, Any]]) -> None:
         outcomes = Counter(row["outcome"] for row in rows)
         pipelines = {row["pipeline"] for row in rows}
         bad = {row["pipeline"] for row in rows if row["outcome"] == "miscompiled"}
-        first = Counter((row["outcome"], row["reproducer"]["last_pass"]) for row in rows if row.get("reproducer"))
+        together = Counter((row["outcome"], row["reproducer"]["together"]) for row in rows if row.get("reproducer"))
         print(
             f"{name}: {len(pipelines)} pipelines on {len({row['program'] for row in rows})} programs: "
             f"{', '.join(f'{count} {outcome}' for outcome, count in outcomes.most_common())}; "
             f"{len(bad)} pipelines miscompile a program ({len(bad) / len(pipelines):.0%})"
         )
-        for (outcome, last), count in first.most_common(8):
-            print(f"  {outcome} from {last} on: {count}")
+        for (outcome, passes), count in together.most_common(8):
+            print(f"  {outcome} by {passes}: {count}")

@@ -49,6 +49,7 @@ def test_the_first_bad_pass_is_found(pipeline: str, outcome: str, last: str | No
         found = audit._outcome(engine, judge(), Recipe(pipeline=pipeline), {})
     assert found["outcome"] == outcome
     assert found.get("reproducer", {}).get("last_pass") == last
+    assert found.get("reproducer", {}).get("together") == last, "mem2reg has nothing to do with it"
 
 
 def test_the_same_program_is_judged_once_and_what_cannot_run_is_told() -> None:
