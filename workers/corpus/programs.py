@@ -13,6 +13,8 @@ from pathlib import Path
 
 from solvers.llvm.frontend import SourceError, compile_to_bitcode
 from solvers.llvm.types import Target
+from trimtab.specs.common import ArtifactRef
+from trimtab.specs.compile import CompileSpec, Run
 from workers.corpus import generator
 from workers.corpus.sources import CorpusMissing
 
@@ -32,6 +34,16 @@ class Program:
     headers: tuple[Path, ...] = ()
 
     @property
+    def runs(self) -> tuple[tuple[str, ...], ...]:
+        """Arguments of runs that tell: ours draw their inputs from the first, csmith's print every checksum on the way with "1"."""
+        return ((), ("first",), ("second",)) if self.set == "generated" else ((), ("1",))
+
+    def spec(self) -> CompileSpec:
+        """The job; what is sent goes as input `source`."""
+        reference = ArtifactRef(digest="sha256:" + "0" * 64, name=f"{self.source.stem}.bc")
+        return CompileSpec(source=reference, runs=tuple(Run(arguments=arguments) for arguments in self.runs))
+
+    @property
     def split(self) -> str:
         """train or heldout."""
         return "heldout" if self.seed >= FIRST_HELD_OUT else "train"
@@ -42,6 +54,12 @@ class Program:
             [self.source], workdir=workdir, target=Target(), include_last=self.headers, timeout_s=_COMPILE_S
         )
         return module
+
+    def sent(self, workdir: Path) -> Path:
+        """Its bitcode as a file: csmith's sources want headers that are not beside them."""
+        path = self.source.with_suffix(".bc")
+        path.write_bytes(self.bitcode(workdir))
+        return path
 
 
 def generated(seeds: range, folder: Path) -> Iterator[Program]:

@@ -32,7 +32,6 @@ from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.environment.actions import FLAT, known_to
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import Metric, Outcome, Recipe
-from trimtab.specs.common import ArtifactRef
 from trimtab.specs.compile import CompileSpec, Tier
 from workers.bench.stats import machine
 from workers.corpus import programs
@@ -124,10 +123,7 @@ def _programs(given: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, C
     for make, count in ((programs.generated, given.generated), (programs.csmith, given.csmith)):
         try:
             for program in make(range(first, first + count), scratch / "programs"):
-                module = program.source.with_suffix(".bc")
-                module.write_bytes(program.bitcode(scratch / "programs"))
-                reference = ArtifactRef(digest="sha256:" + "0" * 64, name=module.name)
-                yield f"{program.set}-{program.seed}", CompileSpec(source=reference), module
+                yield f"{program.set}-{program.seed}", program.spec(), program.sent(scratch / "programs")
         except CorpusMissing as error:
             print(f"left out: {error}", file=sys.stderr)
     for name in given.whole:

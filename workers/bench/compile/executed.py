@@ -20,7 +20,6 @@ from typing import Any
 from search import pipeline
 from search.domains.compile import build
 from search.stop import from_budget
-from trimtab.specs.common import ArtifactRef
 from trimtab.specs.compile import CompileSpec
 from workers.bench.stats import machine
 from workers.corpus import programs
@@ -69,9 +68,8 @@ def _jobs(given: argparse.Namespace, scratch: Path) -> Iterator[Job]:
     for make, count in ((programs.generated, given.generated), (programs.csmith, given.csmith)):
         try:
             for program in make(range(first, first + count), scratch / "programs"):
-                file = _file(program)
-                reference = ArtifactRef(digest="sha256:" + "0" * 64, name=file.name)
-                yield program.set, f"{program.set}-{program.seed}", CompileSpec(source=reference), file
+                name = f"{program.set}-{program.seed}"
+                yield program.set, name, program.spec(), program.sent(scratch / "programs")
         except CorpusMissing as error:
             print(f"left out: {error}", file=sys.stderr)
     for name in given.whole:
@@ -79,15 +77,6 @@ def _jobs(given: argparse.Namespace, scratch: Path) -> Iterator[Job]:
             yield name, name, WHOLE[name].spec(), WHOLE[name].archive(given.corpus, scratch)
         except CorpusMissing as error:
             print(f"left out: {error}", file=sys.stderr)
-
-
-def _file(program: programs.Program) -> Path:
-    """What is sent: the source, or bitcode where headers that are not beside it are needed."""
-    if not program.headers:
-        return program.source
-    module = program.source.with_suffix(".bc")
-    module.write_bytes(program.bitcode(program.source.parent))
-    return module
 
 
 def _run(spec: CompileSpec, file: Path, workdir: Path, pipelines: int, seconds: float, seed: int) -> dict[str, Any]:
