@@ -35,7 +35,7 @@ class Program:
 
     @property
     def runs(self) -> tuple[tuple[str, ...], ...]:
-        """Arguments of runs that tell: ours draw their inputs from the first, csmith's print every checksum on the way with "1"."""
+        """Arguments of runs that tell: ours draw their inputs from the first, csmith's then print every checksum on the way."""
         return ((), ("first",), ("second",)) if self.set == "generated" else ((), ("1",))
 
     def spec(self) -> CompileSpec:

@@ -12,6 +12,7 @@ sequences, as the literature's candidates are found, and one that broke zlib on 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import tempfile
@@ -62,6 +63,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile-audit.jsonl")
+    parser.add_argument(
+        "--summary", type=Path, help="JSON lines, one a pipeline: how often it ended how, and what it broke"
+    )
     given = parser.parse_args(argv)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     audited = list(_pipelines(given))
@@ -81,7 +85,40 @@ def main(argv: list[str]) -> int:
             found = Counter(line["outcome"] for line in lines if line["program"] == name)
             print(f"{name}: {dict(found)}", file=sys.stderr, flush=True)
     report(lines)
+    if given.summary is not None:
+        given.summary.write_text("".join(json.dumps(line) + "\n" for line in by_pipeline(lines)))
     return 0
+
+
+def by_pipeline(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """One line a pipeline. Those of the first three sets are known by their names; a flat one is told in full."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        rows.setdefault(line["pipeline"], []).append(line)
+    for pipeline, of_it in rows.items():
+        first = of_it[0]
+        broken = [
+            {
+                "program": row["program"],
+                "outcome": row["outcome"],
+                "together": row.get("reproducer", {}).get("together", ""),
+                "detail": row["detail"][:120],
+            }
+            for row in of_it
+            if row["outcome"] != "equal"
+        ]
+        known = first["set"] in ("levels", "coreset", "experimental")
+        yield {
+            "suite": "compile-audit",
+            "set": first["set"],
+            "name": first["name"],
+            "pipeline": hashlib.sha256(pipeline.encode()).hexdigest()[:16] if known else pipeline,
+            "programs": len(of_it),
+            "outcomes": dict(Counter(row["outcome"] for row in of_it)),
+            "broken": broken,
+            "llvm": first["llvm"],
+            "machine": machine(),
+        }
 
 
 def _pipelines(given: argparse.Namespace) -> Iterator[dict[str, str]]:

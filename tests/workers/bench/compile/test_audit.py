@@ -66,6 +66,7 @@ def test_the_same_program_is_judged_once_and_what_cannot_run_is_told() -> None:
 def test_an_audit_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, pipelines = tmp_path / "audit.jsonl", tmp_path / "mine.json"
     few = ["--generated", "1", "--csmith", "0", "--whole", "--pipelines", str(pipelines), "--out", str(out)]
+    few += ["--summary", str(tmp_path / "summary.jsonl")]
     for texts in (["function(mem2reg)"], ["function(mem2reg)", "function(sroa)"]):
         pipelines.write_text(json.dumps(texts))
         assert cli.main(["audit", *few]) == 0
@@ -74,6 +75,11 @@ def test_an_audit_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFix
     assert {(line["program"], line["outcome"], line["set"]) for line in lines} == {
         ("generated-1000", "equal", "mine.json")
     }
+    told = [json.loads(text) for text in (tmp_path / "summary.jsonl").read_text().splitlines()]
+    assert [(line["pipeline"], line["outcomes"], line["broken"]) for line in told] == [
+        ("function(mem2reg)", {"equal": 1}, []),
+        ("function(sroa)", {"equal": 1}, []),
+    ]
     assert "mine.json: 2 pipelines on 1 programs: 2 equal; 0 pipelines miscompile" in capsys.readouterr().out
 
 
