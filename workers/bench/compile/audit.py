@@ -42,7 +42,6 @@ from workers.corpus.whole import WHOLE
 SETS = ("levels", "coreset", "experimental", "flat")
 WHOLE_PROGRAMS = ("zlib", "bzip2", "lua5.4")
 _FLAT_LENGTH = (10, 45)
-_CANDIDATE_S = 10.0
 # No. 43 of the fifty sequences Liang et al. (ICML 2023) published: in their LLVM 10 it miscompiles zlib's inflate_table.
 _PUBLISHED = (
     "function(mem2reg,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,loop-vectorize,loop(indvars),instnamer,newgvn),"
@@ -189,22 +188,26 @@ def _of_program(
 def _outcome(engine: Engine, judge: Judge, recipe: Recipe, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """outcome: equal; miscompiled; endless (a run did not end); or what kept it from being built: crashed, timeout, memory,
     refused (by the verifier, or because external symbols changed)."""
-    (measured,) = engine.measure([recipe], seconds=_CANDIDATE_S)
-    if measured.outcome is not Outcome.OK or measured.sizes is None:
+    try:
+        built = engine.build(recipe)
+    except CandidateFailed as failed:
+        outcome = failed.measured.outcome
 
         def fails(candidate: Recipe) -> str | None:
-            (again,) = engine.measure([candidate], seconds=_CANDIDATE_S)
-            return again.outcome.value if again.outcome is measured.outcome else None
+            (again,) = engine.measure([candidate])
+            return again.outcome.value if again.outcome is outcome else None
 
-        found = {"outcome": measured.outcome.value, "detail": measured.detail[:300]}
-        return found | _reduced(recipe, fails) if measured.outcome in (Outcome.CRASHED, Outcome.REFUSED) else found
-    if measured.ir_sha256 not in known:
-        sizes = {"loadable": measured.sizes.loadable_bytes, "ir": measured.sizes.ir_instructions}
-        known[measured.ir_sha256] = _behaviour(engine, judge, recipe) | sizes
-    return known[measured.ir_sha256]
+        found = {"outcome": outcome.value, "detail": failed.measured.detail[:300]}
+        return found | _reduced(recipe, fails) if outcome in (Outcome.CRASHED, Outcome.REFUSED) else found
+    digest, sizes = built.measured.ir_sha256, built.measured.sizes
+    if digest not in known:
+        assert sizes is not None
+        told = {"loadable": sizes.loadable_bytes, "ir": sizes.ir_instructions}
+        known[digest] = _behaviour(engine, judge, recipe, built.object) | told
+    return known[digest]
 
 
-def _behaviour(engine: Engine, judge: Judge, recipe: Recipe) -> dict[str, Any]:
+def _behaviour(engine: Engine, judge: Judge, recipe: Recipe, code: bytes) -> dict[str, Any]:
     def differs(candidate: Recipe) -> str | None:
         try:
             verdict = judge.ask(engine.build(candidate).object)
@@ -214,12 +217,12 @@ def _behaviour(engine: Engine, judge: Judge, recipe: Recipe) -> dict[str, Any]:
 
     if not judge.cases:
         return {"outcome": "not run", "detail": judge.why_unvalidated}
-    why = differs(recipe)
-    if why is None:
+    verdict = judge.ask(code)
+    if verdict.equal:
         return {"outcome": "equal"}
     found = _reduced(recipe, differs)
-    outcome = "endless" if "ended by the limit" in why else "miscompiled"
-    return {"outcome": outcome if found else "not repeated", "detail": why[:300]} | found
+    outcome = "endless" if "ended by the limit" in verdict.detail else "miscompiled"
+    return {"outcome": outcome if found else "not repeated", "detail": verdict.detail[:300]} | found
 
 
 def _reduced(recipe: Recipe, differs: Differs) -> dict[str, Any]:
