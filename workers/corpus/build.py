@@ -8,15 +8,27 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import BadModule, Target
-from workers.corpus import debian, programs
+from workers.corpus import debian, programs, pypi
 from workers.corpus.packages import PACKAGES
+from workers.corpus.sources import CorpusMissing
 
 LEAST, MOST = 100, 10_000  # instructions of a module, as the paper's training sets
+MOST_OF_A_PROGRAM = 6_000  # of one that is made up
 PER_PACKAGE = 12  # so that no package dominates
+_TRIES = 4  # seeds to a program of fitting size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeds:
+    """How many programs of a set that is made by seed, on each side of the split."""
+
+    train: int  # the first of fitting size from seed 1 on
+    heldout: int  # from seed 1000 on
 
 
 def build(
@@ -25,36 +37,41 @@ def build(
     packages: tuple[str, ...],
     per_package: int,
     say: Callable[[str], None],
-    generated: Mapping[str, int] = {},  # read only
+    sdists: tuple[str, ...] = (),
+    seeds: Mapping[str, Seeds] = {},  # read only
 ) -> None:
-    """Fill the corpus folder. generated: set of programs ("generated", "csmith") → how many."""
+    """Fill the corpus folder. packages: Debian's; sdists: PyPI's; seeds: of the sets "generated" and "csmith"."""
     (folder / "modules").mkdir(parents=True, exist_ok=True)
-    done = {str(row["package"]) for row in read(folder)}
-    for name in packages:
-        if name in done:
-            continue
-        try:
-            compiled = list(debian.modules(name, folder, Target()))
-        except debian.CorpusMissing as error:
-            say(f"{name}: left out: {error}")
-            continue
-        found = [
-            (_row(m.bitcode, package=m.package, name=m.name, split=m.split, origin="debian"), m.bitcode)
-            for m in compiled
-        ]
-        _add(folder, name, found, per_package, say)
-    for name, count in generated.items():
-        if name in done or count < 1:
-            continue
-        try:
-            made = list(programs.modules(name, count, folder))
-        except debian.CorpusMissing as error:
-            say(f"{name}: left out: {error}")
-            continue
-        found = [
-            (_row(code, package=p.set, name=f"{p.set}-{p.seed}", split=p.split, origin=p.set), code) for p, code in made
-        ]
-        _add(folder, name, found, count, say)
+    done = {(str(row["package"]), str(row["split"])) for row in read(folder)}
+    for origin, names, compiled in (("debian", packages, debian.modules), ("pypi", sdists, pypi.modules)):
+        for name in names:
+            if any(package == name for package, _ in done):
+                continue
+            try:
+                made = [
+                    (_row(m.bitcode, package=m.package, name=m.name, split=m.split, origin=origin), m.bitcode)
+                    for m in compiled(name, folder, Target())
+                ]
+            except CorpusMissing as error:
+                say(f"{name}: left out: {error}")
+                continue
+            _add(folder, name, made, per_package, say)
+    for name, wanted in seeds.items():
+        for split, first, count in (("train", 1, wanted.train), ("heldout", programs.FIRST_HELD_OUT, wanted.heldout)):
+            if (name, split) in done or count < 1:
+                continue
+            seeds_of_split = range(first, first + _TRIES * count)
+            found: list[tuple[dict[str, object] | None, bytes]] = []
+            try:
+                for p, code in programs.modules(name, seeds_of_split, folder):
+                    row = _row(code, package=p.set, name=f"{p.set}-{p.seed}", split=p.split, origin=p.set)
+                    found += [(row, code)] if row is not None else []
+                    if len(found) == count:
+                        break
+            except CorpusMissing as error:
+                say(f"{name}: left out: {error}")
+                continue
+            _add(folder, f"{name}, {split}", found, count, say)
     say(str(dict(Counter(str(row["split"]) for row in read(folder)))))
 
 
@@ -87,7 +104,7 @@ def _row(bitcode: bytes, *, package: str, name: str, split: str, origin: str) ->
             count = engine.info.ir_instructions
     except BadModule:
         return None
-    if not LEAST <= count <= MOST:
+    if not LEAST <= count <= (MOST if origin in ("debian", "pypi") else MOST_OF_A_PROGRAM):
         return None
     return {
         "sha": hashlib.sha256(bitcode).hexdigest(),
@@ -105,14 +122,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("bench-results/train/compile"))
     parser.add_argument("--packages", nargs="*", choices=sorted(PACKAGES), default=list(PACKAGES))
     parser.add_argument("--per-package", type=int, default=PER_PACKAGE)
-    parser.add_argument("--generated", type=int, default=40, help="training programs of our own generator")
-    parser.add_argument("--csmith", type=int, default=20, help="training programs of csmith")
+    parser.add_argument("--sdists", nargs="*", choices=sorted(pypi.SDISTS), default=list(pypi.SDISTS))
+    for name, train, heldout in (("generated", 40, 100), ("csmith", 20, 48)):
+        parser.add_argument(f"--{name}", type=int, default=train, help=f"training programs of {name}: seeds from 1 on")
+        parser.add_argument(f"--{name}-heldout", type=int, default=heldout, help="seeds from 1000 on")
     given = parser.parse_args(argv)
 
     def say(text: str) -> None:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
-    counts = {"generated": given.generated, "csmith": given.csmith}
-    build(given.out, packages=tuple(given.packages), per_package=given.per_package, say=say, generated=counts)
+    seeds = {
+        "generated": Seeds(train=given.generated, heldout=given.generated_heldout),
+        "csmith": Seeds(train=given.csmith, heldout=given.csmith_heldout),
+    }
+    build(
+        given.out,
+        packages=tuple(given.packages),
+        sdists=tuple(given.sdists),
+        per_package=given.per_package,
+        seeds=seeds,
+        say=say,
+    )
     return 0

@@ -8,101 +8,27 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tarfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-from solvers.llvm.frontend import SourceError, compile_to_bitcode
 from solvers.llvm.types import Target
 from workers.corpus.packages import PACKAGES
+from workers.corpus.sources import CorpusMissing, Module, compiled, header_folders, top, unpacked, whole
 
-_UPDATE_S, _FETCH_S, _COMPILE_S = 180.0, 300.0, 30.0
-_MOST_BYTES = 200 * 2**20  # of an unpacked package
-_MOST_INCLUDES = 40
-
-
-class CorpusMissing(Exception):
-    """Sources cannot be had here. The message says what was tried and what would help."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Module:
-    """One compiled file."""
-
-    package: str
-    split: str
-    name: str  # path of the source below its package
-    bitcode: bytes
+_UPDATE_S, _FETCH_S = 180.0, 300.0
 
 
 def fetch(name: str, folder: Path) -> Path:
     """Folder of the unpacked sources of a package; fetched once. Raises CorpusMissing."""
-    unpacked = folder / "sources" / name
-    if (unpacked / ".whole").is_file():
-        return _top(unpacked)
-    archive = _download(name, folder)
-    shutil.rmtree(unpacked, ignore_errors=True)
-    unpacked.mkdir(parents=True)
-    with tarfile.open(archive) as tar:
-        members = [member for member in tar if member.isfile() or member.isdir()]
-        if sum(member.size for member in members) > _MOST_BYTES:
-            raise CorpusMissing(f"{name}: {archive.name} holds more than {_MOST_BYTES:,} bytes")
-        tar.extractall(unpacked, members=members, filter="data")
-    (unpacked / ".whole").touch()
-    return _top(unpacked)
+    place = folder / "sources" / name
+    return top(place) if whole(place) else unpacked(_download(name, folder), place)
 
 
 def modules(name: str, folder: Path, target: Target) -> Iterator[Module]:
     """Every file of the package that compiles by itself. Raises CorpusMissing when the package cannot be fetched."""
     package, root = PACKAGES[name], fetch(name, folder)
-    include = _header_folders(root, package.without)
-    for other in package.needs:
-        include += _header_folders(fetch(other, folder), r"(?!)")
-    headers = dict(package.headers) | {path: (root / source).read_text() for path, source in package.copies.items()}
-    if headers:
-        include.append(_written(folder / "headers" / name, headers))
-    pattern = re.compile(package.files)
-    for path in sorted(root.rglob("*.c")):
-        inside = path.relative_to(root).as_posix()
-        if not pattern.fullmatch(inside):
-            continue
-        try:
-            (bitcode,) = compile_to_bitcode(
-                [path],
-                workdir=folder / "compile",
-                root=root,
-                target=target,
-                flags=("-w", *package.flags),
-                include_last=include,
-                timeout_s=_COMPILE_S,
-            )
-        except SourceError:
-            continue  # wants a configured build: not every file stands alone
-        yield Module(package=name, split=package.split, name=inside, bitcode=bitcode)
-
-
-def _header_folders(root: Path, without: str) -> list[Path]:
-    """Folders with headers, and those above them (`#include <ogg/ogg.h>` is found from include/), the shallowest first."""
-    refused = re.compile(without)
-    holding = {header.parent for header in root.rglob("*.h")}
-    holding |= {folder.parent for folder in holding if folder != root}
-    kept = [folder for folder in holding if not refused.fullmatch(folder.relative_to(root).as_posix())]
-    return sorted(kept, key=lambda folder: (len(folder.parts), folder))[:_MOST_INCLUDES]
-
-
-def _written(folder: Path, headers: Mapping[str, str]) -> Path:
-    for name, text in headers.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return folder
-
-
-def _top(unpacked: Path) -> Path:
-    """The one folder most archives hold."""
-    inside = [path for path in unpacked.iterdir() if path.name != ".whole"]
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() else unpacked
+    others = [headers for other in package.needs for headers in header_folders(fetch(other, folder))]
+    yield from compiled(name, package, root, folder=folder, target=target, include=others)
 
 
 def _download(name: str, folder: Path) -> Path:
@@ -110,8 +36,8 @@ def _download(name: str, folder: Path) -> Path:
         raise CorpusMissing("apt-get is not here: the corpus comes out of Debian's source packages")
     options, place = _private_apt(folder)
     place.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        ["apt-get", *options, "-qq", "source", "--download-only", name],
+    done = subprocess.run(  # Debian's patches are not wanted, and mirrors drop those of replaced versions first
+        ["apt-get", *options, "-qq", "source", "--download-only", "--tar-only", name],
         cwd=place,
         capture_output=True,
         text=True,

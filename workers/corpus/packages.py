@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from workers.corpus import headers
+
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
@@ -23,43 +25,6 @@ class Package:
     without: str = r"(?!)"  # pattern of folders whose headers are for other systems or tests
 
 
-_OGG_TYPES = """#include <stdint.h>
-typedef int16_t ogg_int16_t;
-typedef uint16_t ogg_uint16_t;
-typedef int32_t ogg_int32_t;
-typedef uint32_t ogg_uint32_t;
-typedef int64_t ogg_int64_t;
-typedef uint64_t ogg_uint64_t;
-"""
-_JANSSON = """#define HAVE_STDINT_H 1
-#define HAVE_UNISTD_H 1
-#define HAVE_SYS_TYPES_H 1
-#define HAVE_GETTIMEOFDAY 1
-#define HAVE_GETPID 1
-#define HAVE_SYS_TIME_H 1
-#define HAVE_OPEN 1
-#define HAVE_READ 1
-#define HAVE_CLOSE 1
-#define HAVE_LOCALECONV 1
-#define HAVE_LOCALE_H 1
-#define INITIAL_HASHTABLE_ORDER 3
-"""
-_JANSSON_PUBLIC = """#define JSON_INLINE inline
-#define JSON_INTEGER_IS_LONG_LONG 1
-#define JSON_HAVE_LOCALECONV 1
-#define JSON_HAVE_ATOMIC_BUILTINS 1
-#define JSON_PARSER_MAX_DEPTH 2048
-"""
-_SPEEX_TYPES = """#include <stdint.h>
-typedef int16_t spx_int16_t;
-typedef uint16_t spx_uint16_t;
-typedef int32_t spx_int32_t;
-typedef uint32_t spx_uint32_t;
-"""
-_LAME = """#include <stdint.h>
-typedef float ieee754_float32_t;
-typedef double ieee754_float64_t;
-"""
 _HOST = ("-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64")
 
 # Held out, never trained or tuned on: those of the last block.
@@ -78,7 +43,7 @@ PACKAGES: Mapping[str, Package] = {
         split="train",
         files=r"src/\w+\.c",
         flags=("-DHAVE_CONFIG_H", "-DHAVE_STDINT_H"),
-        headers={"jansson_private_config.h": _JANSSON, "jansson_config.h": _JANSSON_PUBLIC},
+        headers={"jansson_private_config.h": headers.JANSSON, "jansson_config.h": headers.JANSSON_PUBLIC},
         without=r".*(win32|android).*",
     ),
     "xxhash": Package(split="train", files=r"xxhash\.c|xxhsum\.c|cli/\w+\.c"),
@@ -108,15 +73,15 @@ PACKAGES: Mapping[str, Package] = {
         split="train",
         files=r"libspeex/\w+\.c",
         flags=("-DFLOATING_POINT", "-DUSE_ALLOCA", "-DEXPORT="),
-        headers={"speex_config_types.h": _SPEEX_TYPES},
+        headers={"speex_config_types.h": headers.SPEEX_TYPES},
         without=r".*(symbian|ti|win32).*",
     ),
-    "libogg": Package(split="val", files=r"src/\w+\.c", headers={"ogg/config_types.h": _OGG_TYPES}),
+    "libogg": Package(split="val", files=r"src/\w+\.c", headers={"ogg/config_types.h": headers.OGG_TYPES}),
     "libvorbis": Package(
         split="train",
         files=r"lib/\w+\.c",
         needs=("libogg",),
-        headers={"ogg/config_types.h": _OGG_TYPES},
+        headers={"ogg/config_types.h": headers.OGG_TYPES},
         without=r"(symbian|macos).*",
     ),
     "mujs": Package(split="train", files=r"(js|utf|reg)\w*\.c"),
@@ -149,7 +114,7 @@ PACKAGES: Mapping[str, Package] = {
         split="train",
         files=r"libmp3lame/\w+\.c",
         flags=("-DHAVE_CONFIG_H", "-DSTDC_HEADERS"),
-        headers={"config.h": _LAME},
+        headers={"config.h": headers.LAME},
     ),
     "expat": Package(
         split="val",
@@ -166,6 +131,77 @@ PACKAGES: Mapping[str, Package] = {
     ),
     "brotli": Package(split="val", files=r"c/(common|dec|enc)/\w+\.c"),
     "utf8proc": Package(split="val", files=r"utf8proc\.c"),
+    "flac": Package(
+        split="train",
+        files=r"src/libFLAC/\w+\.c",
+        flags=("-DHAVE_CONFIG_H", "-DFLAC__NO_DLL", "-D_GNU_SOURCE"),
+        headers={"config.h": headers.FLAC},
+    ),
+    "wavpack": Package(split="train", files=r"(src|cli)/\w+\.c", flags=('-DVERSION_OS="Linux"', "-DENABLE_DSD")),
+    "cmark": Package(
+        split="train",
+        files=r"src/\w+\.c",
+        headers={
+            "config.h": headers.CMARK,
+            "cmark_version.h": headers.CMARK_VERSION,
+            "cmark_export.h": "#define CMARK_EXPORT\n",
+        },
+    ),
+    "qrencode": Package(
+        split="train",
+        files=r"\w+\.c",
+        flags=(
+            "-DSTATIC_IN_RELEASE=static",
+            "-DMAJOR_VERSION=4",
+            "-DMINOR_VERSION=1",
+            "-DMICRO_VERSION=1",
+            '-DVERSION="4.1.1"',
+        ),
+    ),
+    "bc": Package(
+        split="train", files=r"(bc|dc|lib)/\w+\.c", headers={"config.h": headers.BC}, flags=("-DHAVE_CONFIG_H",)
+    ),
+    "yajl": Package(
+        split="train",
+        files=r"(src|verify|reformatter)/\w+\.c",
+        headers={"yajl/yajl_version.h": "#define YAJL_VERSION 20100\n"},
+        copies={f"yajl/yajl_{part}.h": f"src/api/yajl_{part}.h" for part in ("parse", "gen", "common", "tree")},
+    ),
+    "c-ares": Package(
+        split="train",
+        files=r"src/lib/\w+\.c",
+        flags=("-DHAVE_CONFIG_H", *_HOST),
+        headers={"ares_config.h": headers.ARES},
+        without=r"test.*",
+    ),
+    "http-parser": Package(split="train", files=r"http_parser\.c|contrib/\w+\.c"),
+    "libjpeg-turbo": Package(
+        split="train",
+        files=r"j\w+\.c",
+        headers={"jconfig.h": headers.JPEG, "jconfigint.h": headers.JPEG_INTERNAL},
+        without=r"(win|java|simd/\w+).*",
+    ),
+    "json-c": Package(
+        split="train",
+        files=r"\w+\.c",
+        flags=("-D_GNU_SOURCE",),
+        headers={"config.h": headers.JSON_C, "json_config.h": "#define JSON_C_HAVE_INTTYPES_H 1\n"},
+    ),
+    "libdeflate": Package(split="train", files=r"lib/[\w/]+\.c", without=r"scripts.*"),
+    "libcsv": Package(split="train", files=r"(examples/)?\w+\.c"),
+    "libb64": Package(split="train", files=r"src/\w+\.c"),
+    "libsndfile": Package(
+        split="train",
+        files=r"src/(GSM610|ALAC|G72x|)/?\w+\.c",
+        flags=_HOST,
+        headers={"config.h": headers.SNDFILE},
+        without=r"(Win32|programs|tests).*",
+    ),
+    "minizip": Package(split="train", files=r"\w+\.c", needs=("zlib",)),
+    # C++
+    "snappy": Package(split="train", files=r"snappy[\w-]*\.cc", headers={"snappy-stubs-public.h": headers.SNAPPY}),
+    "tinyxml2": Package(split="train", files=r"\w+\.cpp"),
+    "double-conversion": Package(split="train", files=r"double-conversion/[\w-]+\.cc"),
     "lua5.4": Package(split="heldout", files=r"src/l\w+\.c"),
     "bzip2": Package(split="heldout", files=r"[a-z0-9]+\.c"),
     "mbedtls": Package(split="heldout", files=r"library/\w+\.c", without=r"(configs|tests|programs|3rdparty).*"),

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from solvers.llvm.frontend import SourceError, compile_to_bitcode
 from solvers.llvm.types import Target
+from trimtab.specs.common import ArtifactRef
+from trimtab.specs.compile import CompileSpec, Run
 from workers.corpus import generator
-from workers.corpus.debian import CorpusMissing
+from workers.corpus.sources import CorpusMissing
 
 FIRST_HELD_OUT = 1000
 _CSMITH_S, _COMPILE_S = 20.0, 60.0
@@ -32,6 +34,16 @@ class Program:
     headers: tuple[Path, ...] = ()
 
     @property
+    def runs(self) -> tuple[tuple[str, ...], ...]:
+        """Arguments of runs that tell: ours draw their inputs from the first, csmith's then print every checksum on the way."""
+        return ((), ("first",), ("second",)) if self.set == "generated" else ((), ("1",))
+
+    def spec(self) -> CompileSpec:
+        """The job; what is sent goes as input `source`."""
+        reference = ArtifactRef(digest="sha256:" + "0" * 64, name=f"{self.source.stem}.bc")
+        return CompileSpec(source=reference, runs=tuple(Run(arguments=arguments) for arguments in self.runs))
+
+    @property
     def split(self) -> str:
         """train or heldout."""
         return "heldout" if self.seed >= FIRST_HELD_OUT else "train"
@@ -42,6 +54,12 @@ class Program:
             [self.source], workdir=workdir, target=Target(), include_last=self.headers, timeout_s=_COMPILE_S
         )
         return module
+
+    def sent(self, workdir: Path) -> Path:
+        """Its bitcode as a file: csmith's sources want headers that are not beside them."""
+        path = self.source.with_suffix(".bc")
+        path.write_bytes(self.bitcode(workdir))
+        return path
 
 
 def generated(seeds: range, folder: Path) -> Iterator[Program]:
@@ -70,10 +88,10 @@ def csmith(seeds: range, folder: Path) -> Iterator[Program]:
         yield Program(set="csmith", seed=seed, source=path, headers=headers)
 
 
-def modules(name: str, count: int, folder: Path) -> Iterator[tuple[Program, bytes]]:
-    """`count` training programs of a set ("generated", "csmith"), compiled; those that do not compile are left out."""
+def modules(name: str, seeds: range, folder: Path) -> Iterator[tuple[Program, bytes]]:
+    """The programs of a set ("generated", "csmith"), compiled; those that do not compile are left out."""
     make = {"generated": generated, "csmith": csmith}[name]
-    for program in make(range(1, count + 1), folder / "programs"):
+    for program in make(seeds, folder / "programs"):
         try:
             yield program, program.bitcode(folder / "compile")
         except SourceError:

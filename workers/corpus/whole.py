@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
@@ -53,7 +54,7 @@ class Whole:
         root = debian.fetch(self.package, corpus)
         pattern = re.compile(self.files)
         path = out / f"{self.package}.tar.gz"
-        with tarfile.open(path, "w:gz") as tar:
+        with gzip.GzipFile(path, "wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as tar:
             for file in sorted(root.rglob("*")):
                 inside = file.relative_to(root).as_posix()
                 if file.is_file() and pattern.fullmatch(inside):

@@ -109,21 +109,48 @@ def reduced(recipe: Recipe, differs: Differs, *, stopped: Callable[[], bool]) ->
     )
 
 
+def shortened(recipe: Recipe, differs: Differs, *, stopped: Callable[[], bool]) -> Recipe:
+    """A bad recipe without the passes it stays bad without: halves, quarters, … single ones are left out (ddmin, Zeller and
+    Hildebrandt 2002). When not stopped, it is good without any one of the passes left: these make it bad together."""
+    items = parse(recipe.pipeline)
+    places = list(range(sum(1 for _ in leaves(items))))
+    size = max(1, len(places) // 2)
+    while places:
+        before = len(places)
+        start = 0
+        while start < len(places):
+            fewer = places[:start] + places[start + size :]
+            if stopped():
+                return replace(recipe, pipeline=text_of(only(items, places)))
+            if fewer and differs(replace(recipe, pipeline=text_of(only(items, fewer)))) is not None:
+                places = fewer
+            else:
+                start += size
+        if size == 1 and len(places) == before:
+            break
+        size = max(1, size // 2)
+    return replace(recipe, pipeline=text_of(only(items, places)))
+
+
 def prefix(items: Sequence[Pass], count: int) -> tuple[Pass, ...]:
     """The pipeline with its first `count` passes only, in their adaptors; adaptors left empty go."""
-    left = count
+    return only(items, range(count))
+
+
+def only(items: Sequence[Pass], places: Sequence[int]) -> tuple[Pass, ...]:
+    """The pipeline with the passes of these numbers (depth first, from 0) only, in their adaptors; adaptors left empty go."""
+    wanted, number = frozenset(places), -1
 
     def walk(inner: Sequence[Pass]) -> tuple[Pass, ...]:
-        nonlocal left
+        nonlocal number
         kept = []
         for item in inner:
-            if left == 0:
-                break
             if item.inner is None:
-                kept.append(item)
-                left -= 1
-            elif shorter := walk(item.inner):
-                kept.append(replace(item, inner=shorter))
+                number += 1
+                if number in wanted:
+                    kept.append(item)
+            elif fewer := walk(item.inner):
+                kept.append(replace(item, inner=fewer))
         return tuple(kept)
 
     return walk(items)

@@ -21,15 +21,16 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "src/good.c": '#include "toy.h"\n' + toy.functions(9),
         "src/tiny.c": "int one(void) { return 1; }\n",
         "src/broken.c": "int f(void) { return undeclared; }\n",
+        "src/cxx.cc": "struct V { virtual ~V(); int n; }; V::~V() { n++; }\nint f(V &v) { return v.n; }\n",
         "tests.c": "int main(void) { return 0; }\n",
     }
-    toy.unpacked(tmp_path, monkeypatch, files, pattern=r"src/\w+\.c")
+    toy.unpacked(tmp_path, monkeypatch, files, pattern=r"src/\w+\.(c|cc)")
     return tmp_path
 
 
 def test_files_that_compile_alone_become_modules(sources: Path) -> None:
     found = list(debian.modules("toy", sources, Target()))
-    assert [module.name for module in found] == ["src/good.c", "src/tiny.c"]
+    assert [module.name for module in found] == ["src/cxx.cc", "src/good.c", "src/tiny.c"]
     assert all(module.bitcode.startswith(b"BC\xc0\xde") for module in found)
 
 
@@ -55,6 +56,7 @@ def test_a_package_that_cannot_be_had_is_told(tmp_path: Path, monkeypatch: pytes
 def test_packages_of_the_splits_are_apart() -> None:
     splits = {package.split for package in PACKAGES.values()}
     assert splits == {"train", "val", "heldout"}
+    assert sum(package.split == "val" for package in PACKAGES.values()) >= 3
     held = {name for name, package in PACKAGES.items() if package.split == "heldout"}
     assert held == {"lua5.4", "bzip2", "mbedtls", "jq", "cjson", "lz4"}
     assert all(re.compile(package.files) for package in PACKAGES.values())

@@ -13,7 +13,7 @@ from search.stop import from_budget
 from solvers.llvm.execute import Ran, RunCase, link_program, run_program
 from solvers.llvm.types import Target
 from trimtab.results import VerificationStatus
-from workers.corpus.debian import CorpusMissing
+from workers.corpus.sources import CorpusMissing
 from workers.corpus.whole import WHOLE
 
 BUILT = Path(__file__).resolve().parents[3] / "bench-results" / "train" / "compile"  # sources may be there already

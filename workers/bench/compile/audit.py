@@ -1,16 +1,18 @@
 """`python -m workers.bench compile audit`: replay a set of pipelines over programs that run, and count the miscompiles.
 
-Every program is built by every pipeline, linked, run, and compared with the unoptimised one: exit code, output. What differs
-is brought down to the first pass after which it differs. Sets: `coreset` (what trimtab tries first), `experimental` (passes
-LLVM ships and does not enable), `flat` (random flat sequences, as the literature's candidates are found), or a JSON list.
+Every program is built by every pipeline, linked, run, and compared with the unoptimised one: exit code, output, files. What
+differs, crashes or is refused by the verifier is brought down to the first pass after which it does. Sets: `levels` (O1 to Oz,
+the control), `coreset` (what trimtab tries first), `experimental` (passes LLVM ships and does not enable), `flat` (random flat
+sequences, as the literature's candidates are found, and one that broke zlib on LLVM 10), or a JSON list of one's own.
 
-    python -m workers.bench compile audit --sets coreset experimental flat
+    python -m workers.bench compile audit --sets levels coreset experimental flat
     python -m workers.bench compile audit --pipelines mine.json
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import tempfile
@@ -24,22 +26,27 @@ import numpy as np
 from search.domains.compile import build
 from search.domains.compile.candidates import candidate_space
 from search.domains.compile.coreset import load_coreset
-from search.domains.compile.quarantine import reduced
+from search.domains.compile.quarantine import Differs, reduced, shortened
 from search.domains.compile.runs import Judge
 from search.domains.compile.searching import Prepared
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.environment.actions import FLAT, known_to
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import Metric, Outcome, Recipe
-from trimtab.specs.common import ArtifactRef
 from trimtab.specs.compile import CompileSpec, Tier
 from workers.bench.stats import machine
 from workers.corpus import programs
-from workers.corpus.debian import CorpusMissing
+from workers.corpus.sources import CorpusMissing
 from workers.corpus.whole import WHOLE
 
-SETS = ("coreset", "experimental", "flat")
+SETS = ("levels", "coreset", "experimental", "flat")
+WHOLE_PROGRAMS = ("zlib", "bzip2", "lua5.4")
 _FLAT_LENGTH = (10, 45)
+# No. 43 of the fifty sequences Liang et al. (ICML 2023) published: in their LLVM 10 it miscompiles zlib's inflate_table.
+_PUBLISHED = (
+    "function(mem2reg,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,loop-vectorize,loop(indvars),instnamer,newgvn),"
+    "inferattrs,function(speculative-execution,lcssa,instcombine<no-verify-fixpoint>),cgscc(inline),function(simplifycfg)"
+)
 _NOTHING = b"define i32 @main() {\n  ret i32 0\n}\n"
 
 
@@ -51,10 +58,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--flat", type=int, default=20, help="random flat sequences")
     parser.add_argument("--generated", type=int, default=12)
     parser.add_argument("--csmith", type=int, default=8)
-    parser.add_argument("--whole", nargs="*", choices=sorted(WHOLE), default=["zlib", "bzip2"])
+    parser.add_argument("--whole", nargs="*", choices=sorted(WHOLE), default=list(WHOLE_PROGRAMS))
     parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile-audit.jsonl")
+    parser.add_argument(
+        "--summary", type=Path, help="JSON lines, one a pipeline: how often it ended how, and what it broke"
+    )
     given = parser.parse_args(argv)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     audited = list(_pipelines(given))
@@ -74,7 +84,40 @@ def main(argv: list[str]) -> int:
             found = Counter(line["outcome"] for line in lines if line["program"] == name)
             print(f"{name}: {dict(found)}", file=sys.stderr, flush=True)
     report(lines)
+    if given.summary is not None:
+        given.summary.write_text("".join(json.dumps(line) + "\n" for line in by_pipeline(lines)))
     return 0
+
+
+def by_pipeline(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """One line a pipeline. Those of the first three sets are known by their names; a flat one is told in full."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        rows.setdefault(line["pipeline"], []).append(line)
+    for pipeline, of_it in rows.items():
+        first = of_it[0]
+        broken = [
+            {
+                "program": row["program"],
+                "outcome": row["outcome"],
+                "together": row.get("reproducer", {}).get("together", ""),
+                "detail": row["detail"][:120],
+            }
+            for row in of_it
+            if row["outcome"] != "equal"
+        ]
+        known = first["set"] in ("levels", "coreset", "experimental")
+        yield {
+            "suite": "compile-audit",
+            "set": first["set"],
+            "name": first["name"],
+            "pipeline": hashlib.sha256(pipeline.encode()).hexdigest()[:16] if known else pipeline,
+            "programs": len(of_it),
+            "outcomes": dict(Counter(row["outcome"] for row in of_it)),
+            "broken": broken,
+            "llvm": first["llvm"],
+            "machine": machine(),
+        }
 
 
 def _pipelines(given: argparse.Namespace) -> Iterator[dict[str, str]]:
@@ -85,6 +128,10 @@ def _pipelines(given: argparse.Namespace) -> Iterator[dict[str, str]]:
     with Engine(_NOTHING) as engine:
         defaults = engine.default_pipelines()
         actions = known_to(engine, FLAT)
+    if "levels" in given.sets:
+        yield from (
+            {"set": "levels", "name": level, "pipeline": defaults[level]} for level in defaults if level != "O0"
+        )
     if "coreset" in given.sets:
         coreset = {
             c.digest: c for metric in (Metric.LOADABLE_BYTES, Metric.IR_INSTRUCTIONS) for c in load_coreset(metric)
@@ -99,6 +146,7 @@ def _pipelines(given: argparse.Namespace) -> Iterator[dict[str, str]]:
                 except BadPipeline:
                     continue
     if "flat" in given.sets:
+        yield {"set": "flat", "name": "published-43", "pipeline": _PUBLISHED}
         rng = np.random.default_rng((given.seed, 50))
         for number in range(given.flat):
             length = int(rng.integers(_FLAT_LENGTH[0], _FLAT_LENGTH[1] + 1))
@@ -111,10 +159,7 @@ def _programs(given: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, C
     for make, count in ((programs.generated, given.generated), (programs.csmith, given.csmith)):
         try:
             for program in make(range(first, first + count), scratch / "programs"):
-                module = program.source.with_suffix(".bc")
-                module.write_bytes(program.bitcode(scratch / "programs"))
-                reference = ArtifactRef(digest="sha256:" + "0" * 64, name=module.name)
-                yield f"{program.set}-{program.seed}", CompileSpec(source=reference), module
+                yield f"{program.set}-{program.seed}", program.spec(), program.sent(scratch / "programs")
         except CorpusMissing as error:
             print(f"left out: {error}", file=sys.stderr)
     for name in given.whole:
@@ -133,19 +178,36 @@ def _of_program(
     with prepared.engine as engine:
         judge = Judge(problem, folder=workdir / "runs", stopped=lambda: False)
         judge.learn(engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True)
+        known: dict[str, dict[str, Any]] = {}  # digest of the optimised module → what is known of it
         for row in audited:
             yield {**row, "llvm": prepared.installed.build_id} | _outcome(
-                engine, judge, Recipe(pipeline=row["pipeline"])
+                engine, judge, Recipe(pipeline=row["pipeline"]), known
             )
 
 
-def _outcome(engine: Engine, judge: Judge, recipe: Recipe) -> dict[str, Any]:
-    """outcome: equal, miscompiled, or what kept it from being built (crashed, timeout, memory, invalid …)."""
-    (measured,) = engine.measure([recipe])
-    if measured.outcome is not Outcome.OK or measured.sizes is None:
-        return {"outcome": measured.outcome.value, "detail": measured.detail[:300]}
-    sizes = {"loadable": measured.sizes.loadable_bytes, "ir": measured.sizes.ir_instructions}
+def _outcome(engine: Engine, judge: Judge, recipe: Recipe, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """outcome: equal; miscompiled; endless (a run did not end); or what kept it from being built: crashed, timeout, memory,
+    refused (by the verifier, or because external symbols changed)."""
+    try:
+        built = engine.build(recipe)
+    except CandidateFailed as failed:
+        outcome = failed.measured.outcome
 
+        def fails(candidate: Recipe) -> str | None:
+            (again,) = engine.measure([candidate])
+            return again.outcome.value if again.outcome is outcome else None
+
+        found = {"outcome": outcome.value, "detail": failed.measured.detail[:300]}
+        return found | _reduced(recipe, fails) if outcome in (Outcome.CRASHED, Outcome.REFUSED) else found
+    digest, sizes = built.measured.ir_sha256, built.measured.sizes
+    if digest not in known:
+        assert sizes is not None
+        told = {"loadable": sizes.loadable_bytes, "ir": sizes.ir_instructions}
+        known[digest] = _behaviour(engine, judge, recipe, built.object) | told
+    return known[digest]
+
+
+def _behaviour(engine: Engine, judge: Judge, recipe: Recipe, code: bytes) -> dict[str, Any]:
     def differs(candidate: Recipe) -> str | None:
         try:
             verdict = judge.ask(engine.build(candidate).object)
@@ -154,16 +216,22 @@ def _outcome(engine: Engine, judge: Judge, recipe: Recipe) -> dict[str, Any]:
         return None if verdict.equal else verdict.detail
 
     if not judge.cases:
-        return {"outcome": "not run", "detail": judge.why_unvalidated, **sizes}
-    try:
-        why = differs(recipe)
-    except BadPipeline as error:
-        return {"outcome": "invalid", "detail": str(error)[:300]}
-    if why is None:
-        return {"outcome": "equal", **sizes}
+        return {"outcome": "not run", "detail": judge.why_unvalidated}
+    verdict = judge.ask(code)
+    if verdict.equal:
+        return {"outcome": "equal"}
+    found = _reduced(recipe, differs)
+    outcome = "endless" if "ended by the limit" in verdict.detail else "miscompiled"
+    return {"outcome": outcome if found else "not repeated", "detail": verdict.detail[:300]} | found
+
+
+def _reduced(recipe: Recipe, differs: Differs) -> dict[str, Any]:
+    """The first pass after which it is so, and the passes before it that it takes; nothing when it is not so a second time."""
     found = reduced(recipe, differs, stopped=lambda: False)
-    reproducer = None if found is None else found.as_json()
-    return {"outcome": "miscompiled", "detail": why[:300], "reproducer": reproducer, **sizes}
+    if found is None:
+        return {}
+    together = shortened(found.bad, differs, stopped=lambda: False).pipeline
+    return {"reproducer": {**found.as_json(), "together": together}}
 
 
 def report(lines: list[dict[str, Any]]) -> None:
@@ -175,10 +243,11 @@ def report(lines: list[dict[str, Any]]) -> None:
         outcomes = Counter(row["outcome"] for row in rows)
         pipelines = {row["pipeline"] for row in rows}
         bad = {row["pipeline"] for row in rows if row["outcome"] == "miscompiled"}
-        first = Counter(row["reproducer"]["last_pass"] for row in rows if row.get("reproducer"))
+        together = Counter((row["outcome"], row["reproducer"]["together"]) for row in rows if row.get("reproducer"))
         print(
             f"{name}: {len(pipelines)} pipelines on {len({row['program'] for row in rows})} programs: "
             f"{', '.join(f'{count} {outcome}' for outcome, count in outcomes.most_common())}; "
             f"{len(bad)} pipelines miscompile a program ({len(bad) / len(pipelines):.0%})"
-            + (f"; first bad passes {dict(first.most_common(5))}" if first else "")
         )
+        for (outcome, passes), count in together.most_common(8):
+            print(f"  {outcome} by {passes}: {count}")

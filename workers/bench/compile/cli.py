@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile.jsonl")
     given = parser.parse_args(argv)
-    modules = [row for row in read(given.corpus) if row["split"] == "heldout"]
+    modules = [row for row in read(given.corpus) if row["split"] == "heldout" and row["set"] == "debian"]
     modules = [row for row in modules if given.packages is None or row["package"] in given.packages]
     if not modules:
         print(f"no held-out module in {given.corpus}; make the corpus first: python -m workers.corpus", file=sys.stderr)

@@ -20,11 +20,10 @@ from typing import Any
 from search import pipeline
 from search.domains.compile import build
 from search.stop import from_budget
-from trimtab.specs.common import ArtifactRef
 from trimtab.specs.compile import CompileSpec
 from workers.bench.stats import machine
 from workers.corpus import programs
-from workers.corpus.debian import CorpusMissing
+from workers.corpus.sources import CorpusMissing
 from workers.corpus.whole import WHOLE
 
 HELD_OUT = ("bzip2", "lua5.4")
@@ -37,6 +36,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
     parser.add_argument("--generated", type=int, default=40, help="held-out programs of our generator")
     parser.add_argument("--csmith", type=int, default=16)
+    parser.add_argument(
+        "--whole", nargs="*", choices=HELD_OUT, default=list(HELD_OUT), help="whole programs of packages"
+    )
     parser.add_argument("--pipelines", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=120.0, help="of one job: large enough not to matter")
     parser.add_argument("--seed", type=int, default=0)
@@ -66,25 +68,15 @@ def _jobs(given: argparse.Namespace, scratch: Path) -> Iterator[Job]:
     for make, count in ((programs.generated, given.generated), (programs.csmith, given.csmith)):
         try:
             for program in make(range(first, first + count), scratch / "programs"):
-                file = _file(program)
-                reference = ArtifactRef(digest="sha256:" + "0" * 64, name=file.name)
-                yield program.set, f"{program.set}-{program.seed}", CompileSpec(source=reference), file
+                name = f"{program.set}-{program.seed}"
+                yield program.set, name, program.spec(), program.sent(scratch / "programs")
         except CorpusMissing as error:
             print(f"left out: {error}", file=sys.stderr)
-    for name in HELD_OUT:
+    for name in given.whole:
         try:
             yield name, name, WHOLE[name].spec(), WHOLE[name].archive(given.corpus, scratch)
         except CorpusMissing as error:
             print(f"left out: {error}", file=sys.stderr)
-
-
-def _file(program: programs.Program) -> Path:
-    """What is sent: the source, or bitcode where headers that are not beside it are needed."""
-    if not program.headers:
-        return program.source
-    module = program.source.with_suffix(".bc")
-    module.write_bytes(program.bitcode(program.source.parent))
-    return module
 
 
 def _run(spec: CompileSpec, file: Path, workdir: Path, pipelines: int, seconds: float, seed: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search.domains.compile.quarantine import Quarantined, prefix, reduced
+from search.domains.compile.quarantine import Quarantined, prefix, reduced, shortened
 from solvers.llvm.pipeline import leaves, parse, text_of
 from solvers.llvm.types import Recipe
 
@@ -31,6 +31,21 @@ def test_first_bad_pass_is_found(culprit: str) -> None:
     assert culprit not in found.good_pipeline
     assert [leaf.name for leaf in leaves(parse(found.bad.pipeline))][-1] == culprit
     assert found.asked <= 10
+
+
+@pytest.mark.parametrize("culprits", [{"early-cse"}, {"inferattrs", "gvn"}, {"sroa", "inline", "globaldce"}])
+def test_passes_that_are_bad_together_are_what_is_left(culprits: set[str]) -> None:
+    asked = 0
+
+    def differs(recipe: Recipe) -> str | None:
+        nonlocal asked
+        asked += 1
+        return "stdout" if culprits <= {leaf.name for leaf in leaves(parse(recipe.pipeline))} else None
+
+    found = shortened(Recipe(pipeline=PIPELINE), differs, stopped=never)
+    assert {leaf.name for leaf in leaves(parse(found.pipeline))} == culprits
+    assert asked <= 25
+    assert shortened(Recipe(pipeline=PIPELINE), differs, stopped=lambda: True).pipeline == PIPELINE
 
 
 def test_function_that_matters_is_found() -> None:

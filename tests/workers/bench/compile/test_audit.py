@@ -1,0 +1,91 @@
+"""The audit: what differs or is refused is brought down to its first bad pass, what was audited is not audited again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from search.domains.compile.runs import Verdict
+from solvers.llvm.engine import Engine
+from solvers.llvm.types import Recipe
+from workers.bench.compile import audit, cli
+
+_MODULE = b"""
+define internal i32 @marked() noinline {
+  ret i32 7
+}
+define i32 @main() {
+  %a = alloca i32
+  store i32 0, ptr %a
+  %v = load i32, ptr %a
+  ret i32 %v
+}
+"""
+
+
+def judge(*, cases: int = 1) -> Any:
+    """Takes every program without the function `marked` for one that behaves otherwise."""
+
+    def ask(code: bytes) -> Verdict:
+        return Verdict(equal=b"marked" in code, compared=cases, detail="stdout differs")
+
+    return SimpleNamespace(cases=("case",) * cases, ask=ask, why_unvalidated="it has no runs")
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "outcome", "last"),
+    [
+        ("function(mem2reg),function(adce)", "equal", None),
+        ("function(mem2reg),globaldce,function(adce)", "miscompiled", "globaldce"),
+        ("function(mem2reg),internalize,globaldce", "refused", "internalize"),
+    ],
+)
+def test_the_first_bad_pass_is_found(pipeline: str, outcome: str, last: str | None) -> None:
+    with Engine(_MODULE.replace(b"@main", b"@exported")) as engine:
+        found = audit._outcome(engine, judge(), Recipe(pipeline=pipeline), {})
+    assert found["outcome"] == outcome
+    assert found.get("reproducer", {}).get("last_pass") == last
+    assert found.get("reproducer", {}).get("together") == last, "mem2reg has nothing to do with it"
+
+
+def test_the_same_program_is_judged_once_and_what_cannot_run_is_told() -> None:
+    known: dict[str, dict[str, Any]] = {}
+    with Engine(_MODULE) as engine:
+        first = audit._outcome(engine, judge(), Recipe(pipeline="function(mem2reg)"), known)
+        again = audit._outcome(engine, judge(cases=0), Recipe(pipeline="function(mem2reg,adce)"), known)
+        other = audit._outcome(engine, judge(cases=0), Recipe(pipeline="function(adce)"), known)
+    assert first == again
+    assert len(known) == 2
+    assert (other["outcome"], other["detail"]) == ("not run", "it has no runs")
+
+
+def test_an_audit_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, pipelines = tmp_path / "audit.jsonl", tmp_path / "mine.json"
+    few = ["--generated", "1", "--csmith", "0", "--whole", "--pipelines", str(pipelines), "--out", str(out)]
+    few += ["--summary", str(tmp_path / "summary.jsonl")]
+    for texts in (["function(mem2reg)"], ["function(mem2reg)", "function(sroa)"]):
+        pipelines.write_text(json.dumps(texts))
+        assert cli.main(["audit", *few]) == 0
+    lines = [json.loads(text) for text in out.read_text().splitlines()]
+    assert [line["pipeline"] for line in lines] == ["function(mem2reg)", "function(sroa)"]
+    assert {(line["program"], line["outcome"], line["set"]) for line in lines} == {
+        ("generated-1000", "equal", "mine.json")
+    }
+    told = [json.loads(text) for text in (tmp_path / "summary.jsonl").read_text().splitlines()]
+    assert [(line["pipeline"], line["outcomes"], line["broken"]) for line in told] == [
+        ("function(mem2reg)", {"equal": 1}, []),
+        ("function(sroa)", {"equal": 1}, []),
+    ]
+    assert "mine.json: 2 pipelines on 1 programs: 2 equal; 0 pipelines miscompile" in capsys.readouterr().out
+
+
+def test_every_set_is_read_by_this_llvm(tmp_path: Path) -> None:
+    given = SimpleNamespace(pipelines=None, sets=audit.SETS, flat=3, seed=0)
+    rows = list(audit._pipelines(given))  # type: ignore[arg-type]
+    assert {row["set"] for row in rows} == set(audit.SETS)
+    with Engine(_MODULE) as engine:
+        assert [said for said in engine.check([row["pipeline"] for row in rows]) if said is not None] == []

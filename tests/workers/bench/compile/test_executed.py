@@ -1,0 +1,35 @@
+"""Held-out programs through the job's path: each line says what was saved against -Oz, and that what ran told the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from workers.bench.compile import cli, executed
+
+
+def test_a_generated_program_is_optimised_and_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.jsonl"
+    few = ["--generated", "1", "--csmith", "0", "--whole", "--pipelines", "2", "--out", str(out)]
+    assert cli.main(["executed", *few]) == 0
+    (line,) = [json.loads(text) for text in out.read_text().splitlines()]
+    assert (line["set"], line["program"], line["pipelines"]) == ("generated", "generated-1000", 2)
+    assert line["runs_equal"] == "3 of 3"
+    assert line["verified"] == "valid"
+    assert line["ours"]["loadable_bytes"] <= line["oz"]["loadable_bytes"]
+    assert "mean of set means" in capsys.readouterr().out
+
+
+def test_sets_weigh_the_same_in_their_mean(capsys: pytest.CaptureFixture[str]) -> None:
+    def line(kind: str, saved: float, runs: str = "1 of 1") -> dict[str, object]:
+        told = {"set": kind, "saved": saved, "saved_ir": saved, "runs_equal": runs}
+        return told | {"verified": "valid", "quarantined": 0, "seconds": 1.0}
+
+    executed.report([line("a", 0.04), line("b", 0.01), line("b", 0.01, "unvalidated: no main"), line("b", 0.01)])
+    said = capsys.readouterr().out
+    assert "mean of set means: 2.50% of loadable bytes" in said
+    pooled = next(text.split() for text in said.splitlines() if text.startswith("pooled"))
+    assert pooled[1:3] == ["4", "1.75%"]
+    assert pooled[5:7] == ["3", "3"], "what could not be run is neither run nor equal"
