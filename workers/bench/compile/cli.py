@@ -42,30 +42,47 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--budgets", nargs="*", type=int, default=list(BUDGETS))
     parser.add_argument("--packages", nargs="*", default=None, help="none given: every held-out one")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the modules")
+    parser.add_argument("--most-instructions", type=int, default=5000, help="larger modules are left out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile.jsonl")
     given = parser.parse_args(argv)
     modules = [row for row in read(given.corpus) if row["split"] == "heldout" and row["set"] == "debian"]
     modules = [row for row in modules if given.packages is None or row["package"] in given.packages]
+    modules = [row for row in modules if int(str(row["ir_instructions"])) <= given.most_instructions]
     if not modules:
         print(f"no held-out module in {given.corpus}; make the corpus first: python -m workers.corpus", file=sys.stderr)
         return 2
     modules = modules[:: max(1, round(1 / given.scale))]
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    lines: list[dict[str, Any]] = []
+    lines = _earlier(given.out, given.seed, given.metric)
+    done = {(line["module"], line["method"], line["pipelines"]) for line in lines}
     for number, row in enumerate(modules):
+        name = f"{row['package']}/{row['name']}"
+        # An oracle has no budget: one line.
+        wanted = [
+            (m, b)
+            for m in given.methods
+            for b in (given.budgets if m != "oracle" else [len(load_coreset(given.metric))])
+        ]
+        left = [(method, budget) for method, budget in wanted if (row["name"], method, budget) not in done]
+        if not left:
+            continue
         bitcode = (given.corpus / "modules" / f"{str(row['sha'])[:16]}.bc").read_bytes()
         with Engine(bitcode) as engine:
             task = Task.of(engine, given.metric)
-            for method in given.methods:
-                # An oracle has no budget: one line.
-                budgets = given.budgets if method != "oracle" else [len(load_coreset(given.metric))]
-                lines += [_run(task, row, method, budget, given.seed) for budget in budgets]
-        print(f"{number + 1} of {len(modules)}: {row['package']}/{row['name']}", file=sys.stderr, flush=True)
-    with given.out.open("a") as out:
-        out.writelines(json.dumps(line | {"machine": machine()}) + "\n" for line in lines)
+            fresh = [_run(task, row, method, budget, given.seed) for method, budget in left]
+        lines += fresh
+        with given.out.open("a") as out:
+            out.writelines(json.dumps(line | {"machine": machine()}) + "\n" for line in fresh)
+        print(f"{number + 1} of {len(modules)}: {name}", file=sys.stderr, flush=True)
     report(lines)
     return 0
+
+
+def _earlier(out: Path, seed: int, metric: Metric) -> list[dict[str, Any]]:
+    """Lines of the same seed and metric that the file has: a measurement that broke off goes on where it was."""
+    found = [json.loads(line) for line in out.read_text().splitlines()] if out.is_file() else []
+    return [line for line in found if line["seed"] == seed and line.get("metric") == metric.value]
 
 
 def _run(task: Task, row: dict[str, object], method: str, budget: int, seed: int) -> dict[str, Any]:
