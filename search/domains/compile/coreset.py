@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import heapq
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +55,24 @@ def load_coreset(metric: Metric = Metric.LOADABLE_BYTES, folder: Path = FOLDER) 
 
     Raises WeightsRefused when the file is not the one of its manifest row.
     """
-    document = json.loads(read_learned(f"{NAME}.json", folder=folder))
-    which = "ir" if metric is Metric.IR_INSTRUCTIONS else "loadable"
-    return tuple(Candidate.from_json(row) for row in document["candidates"][which])
+    return tuple(Candidate.from_json(row) for row in _document(folder)["candidates"][_list_of(metric)])
+
+
+def usefulness(
+    space: Sequence[Candidate], metric: Metric = Metric.LOADABLE_BYTES, folder: Path = FOLDER
+) -> NDArray[np.float64]:
+    """(len(space),) how often each single change was part of what a search ended with on a training program, plus one.
+
+    The local search draws changes in these proportions. Raises WeightsRefused as `load_coreset`.
+    """
+    counted = _document(folder)["useful"][_list_of(metric)]
+    return np.array([1.0 + float(counted.get(candidate.digest, 0)) for candidate in space])
+
+
+def _document(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(read_learned(f"{NAME}.json", folder=folder))
+    return document
+
+
+def _list_of(metric: Metric) -> str:
+    return "ir" if metric is Metric.IR_INSTRUCTIONS else "loadable"

@@ -28,6 +28,7 @@ _PATIENCE, _LEAST_PATIENCE_S = (
     10.0,
     2.0,
 )  # times -Oz's own time: what blows a program up is not going to be the smallest
+FIRST = 6  # candidates of the coreset before the local search, which has better uses for the rest of a budget
 _TRIES = 8  # for a move that has a place and was not tried yet
 
 
@@ -114,6 +115,8 @@ def optimise(
     space: Sequence[Candidate] = (),
     tails: Mapping[str, str] | None = None,
     scores: Floats | None = None,
+    first: int | None = None,
+    usefulness: Floats | None = None,
     inlining: bool = True,
     stale: int | None = None,
     late: Callable[[], bool] = lambda: False,
@@ -126,7 +129,8 @@ def optimise(
     """The smallest accepted program within `budget` compilations.
 
     baseline: true -Oz, measured and accepted. candidates: tried first, by falling `scores` (their own order without). space:
-    single changes for the (1+1) search. tails: name → function pipeline, for per-function decisions. inlining: whether the
+    single changes for the (1+1) search, drawn by `usefulness` (alike without). first: so many candidates before that search,
+    the others never (all: None). tails: name → function pipeline, for per-function decisions. inlining: whether the
     (1+1) search may forbid or force that of single functions. stale: so many compilations in a row without a better program
     end it. late: True when the time left is just enough for the tails. spend: told of each compilation. Every program that
     would be the best is offered to `on_better` before it counts.
@@ -145,7 +149,7 @@ def optimise(
         patience_s=max(_LEAST_PATIENCE_S, _PATIENCE * baseline.seconds),
     )
     order = range(len(candidates)) if scores is None else np.argsort(-scores, kind="stable").tolist()
-    for index in order:
+    for index in list(order)[:first]:
         if run.over():
             break
         run.try_(_State(candidate=candidates[index]))
@@ -158,7 +162,8 @@ def optimise(
     def enough() -> bool:
         return run.budget <= until or run.stopped() or late() or (stale is not None and run.since >= stale)
 
-    _one_plus_one(run, space, functions, rng, enough)
+    weights = None if usefulness is None or not len(space) else usefulness / usefulness.sum()
+    _one_plus_one(run, space, weights, functions, rng, enough)
     if tails and kept and not run.over():
         _tails(run, tails)
     return Found(best=run.best, table=tuple(run.table), candidate=run.state.candidate)
@@ -175,6 +180,7 @@ def _tails(run: _Search, tails: Mapping[str, str]) -> None:
 def _one_plus_one(
     run: _Search,
     space: Sequence[Candidate],
+    weights: Floats | None,
     functions: Sequence[str],
     rng: np.random.Generator,
     enough: Callable[[], bool],
@@ -182,10 +188,10 @@ def _one_plus_one(
     bandit = DiscountedBandit(_MOVES, half_life_s=2.0, explore=0.5)
     while not enough():
         kind = bandit.pick(rng)
-        state = _moved(run, kind, space, functions, rng)
+        state = _moved(run, kind, space, weights, functions, rng)
         if state is None:
             bandit.drop(kind)
-            if len(bandit.arms) == 1 and _moved(run, bandit.arms[0], space, functions, rng) is None:
+            if len(bandit.arms) == 1 and _moved(run, bandit.arms[0], space, weights, functions, rng) is None:
                 return
             continue
         spent = len(run.table)
@@ -195,11 +201,16 @@ def _one_plus_one(
 
 
 def _moved(
-    run: _Search, kind: str, space: Sequence[Candidate], functions: Sequence[str], rng: np.random.Generator
+    run: _Search,
+    kind: str,
+    space: Sequence[Candidate],
+    weights: Floats | None,
+    functions: Sequence[str],
+    rng: np.random.Generator,
 ) -> _State | None:
     """A neighbour not tried yet; None when none was found in a few tries."""
     for _ in range(_TRIES):
-        state = _neighbour(run, kind, space, functions, rng)
+        state = _neighbour(run, kind, space, weights, functions, rng)
         recipe = None if state is None else run.recipe(state)
         if state is not None and recipe is not None and recipe.digest not in run.tried:
             return state
@@ -207,12 +218,17 @@ def _moved(
 
 
 def _neighbour(
-    run: _Search, kind: str, space: Sequence[Candidate], functions: Sequence[str], rng: np.random.Generator
+    run: _Search,
+    kind: str,
+    space: Sequence[Candidate],
+    weights: Floats | None,
+    functions: Sequence[str],
+    rng: np.random.Generator,
 ) -> _State | None:
     now, candidate = run.state, run.state.candidate
     match kind:
         case "add" if space:
-            other = space[int(rng.integers(len(space)))]
+            other = space[int(rng.choice(len(space), p=weights))]
             return replace(now, candidate=candidate.joined(other)) if other.base == candidate.base else None
         case "again" if run.won:
             edit = run.won[int(rng.integers(len(run.won)))]

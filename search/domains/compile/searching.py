@@ -17,8 +17,8 @@ from cost_models.weights import digest as learned_digest
 from search.domains.compile.candidates import candidate_space, function_tails
 from search.domains.compile.choose import Chooser, Chosen
 from search.domains.compile.coreset import NAME as CORESET
-from search.domains.compile.coreset import load_coreset
-from search.domains.compile.local_search import optimise
+from search.domains.compile.coreset import load_coreset, usefulness
+from search.domains.compile.local_search import FIRST, optimise
 from search.domains.compile.picture import OURS
 from search.domains.compile.policy import name_of, order
 from search.domains.compile.problem import CompileProblem, names
@@ -144,6 +144,7 @@ def _candidates(
     assert oz.sizes is not None
     coreset = [c for c in load_coreset(problem.metric) if c.tier in allowed]
     scores, how = order(prepared.engine.features(), oz.sizes, coreset, problem.metric)
+    space = [c for c in candidate_space(defaults) if c.tier in allowed]
     tails = function_tails(defaults, experimental=experimental) if problem.spec.per_function else {}
 
     evaluations = stop.evaluations_left() if isinstance(stop, AnyOf) else None
@@ -158,7 +159,9 @@ def _candidates(
         defaults=defaults,
         candidates=coreset,
         scores=scores,
-        space=[c for c in candidate_space(defaults) if c.tier in allowed],
+        first=FIRST,
+        usefulness=usefulness(space, problem.metric),
+        space=space,
         tails=tails,
         stale=_STALE,
         late=lambda: left_s() <= _TAILS_S * oz.seconds * len(tails),

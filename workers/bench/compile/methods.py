@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.domains.compile.candidates import candidate_space, function_tails
-from search.domains.compile.coreset import load_coreset
+from search.domains.compile.coreset import load_coreset, usefulness
 from search.domains.compile.edits import Candidate
-from search.domains.compile.local_search import optimise
+from search.domains.compile.local_search import FIRST, optimise
 from search.domains.compile.policy import order
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe
@@ -73,6 +73,8 @@ def _ours(
         defaults=task.defaults,
         candidates=coreset,
         scores=scores,
+        first=FIRST,
+        usefulness=usefulness(task.space, task.metric),
         space=task.space,
         tails=function_tails(task.defaults, experimental=False),
         budget=budget,

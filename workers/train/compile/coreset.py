@@ -15,9 +15,10 @@ from search.domains.compile.candidates import candidate_space
 from search.domains.compile.coreset import METRICS, NAME, greedy
 from search.domains.compile.edits import Candidate
 from solvers.llvm.engine import Engine
+from solvers.llvm.types import Metric
 from trimtab.specs.compile import Tier
 from workers.train.compile.matrix import Reward, reward, rows
-from workers.train.compile.mine import mined, package_weights
+from workers.train.compile.mine import mined, package_weights, useful
 from workers.train.publish import publish_file
 
 _NOTHING = b"define i32 @main() {\n  ret i32 0\n}\n"
@@ -49,11 +50,14 @@ def publish_coreset(
             on_val = _percent(saved["val"][i]) if i < len(saved["val"]) else "-"
             say(f"  {i + 1:2d}. {candidate.name:45s} train {_percent(saved['train'][i])}  val {on_val}")
     packages = reward(folder, splits=("train",)).packages
+    space = _space()
+    metrics = {"loadable": Metric.LOADABLE_BYTES, "ir": Metric.IR_INSTRUCTIONS}
     document = {
         "llvm": str(rows(folder)[0]["llvm"]),
         "date": datetime.date.today().isoformat(),
         "modules": dict(sorted(Counter(packages).items())),
         "saved": told,
+        "useful": {name: useful(folder, metric, space) for name, metric in metrics.items()},
         "candidates": {metric: [candidate.as_json() for candidate in found] for metric, found in lists.items()},
     }
     first = told[METRICS[0]]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,13 @@ def mined(folder: Path) -> list[Candidate]:
             if candidate.edits:
                 found.setdefault(candidate.digest, candidate)
     return list(found.values())
+
+
+def useful(folder: Path, metric: Metric, space: Sequence[Candidate]) -> dict[str, int]:
+    """Digest of each single change → in how many training programs' ends it was; those in none are left out."""
+    ends = [Candidate.from_json(row["candidate"]) for row in _rows(folder, f"mined-{metric.value}-*.jsonl")]
+    counts = {c.digest: sum(set(c.edits) <= set(end.edits) for end in ends) for c in space if c.edits}
+    return {digest: count for digest, count in counts.items() if count}
 
 
 def mine(folder: Path, *, metric: Metric, say: Callable[[str], None], part: tuple[int, int] = (0, 1)) -> None:
@@ -165,6 +173,6 @@ def _engine(folder: Path, sha: str) -> Engine:
     return Engine(bitcode, limits=EngineLimits(candidate_s=_CANDIDATE_S))
 
 
-def _rows(folder: Path, pattern: str) -> Iterator[dict[str, object]]:
+def _rows(folder: Path, pattern: str) -> Iterator[dict[str, Any]]:
     for path in sorted(folder.glob(pattern)):
         yield from (json.loads(line) for line in path.read_text().splitlines())
