@@ -57,13 +57,14 @@ def build(
                 continue
             _add(folder, name, made, per_package, say)
     for name, wanted in seeds.items():
-        for split, first, count in (("train", 1, wanted.train), ("heldout", programs.FIRST_HELD_OUT, wanted.heldout)):
+        trained = range(1, programs.LAST_OF_TRAINING + 1)[: _TRIES * wanted.train]
+        held = range(programs.FIRST_HELD_OUT, programs.FIRST_HELD_OUT + _TRIES * wanted.heldout)
+        for split, few, count in (("train", trained, wanted.train), ("heldout", held, wanted.heldout)):
             if (name, split) in done or count < 1:
                 continue
-            seeds_of_split = range(first, first + _TRIES * count)
             found: list[tuple[dict[str, object] | None, bytes]] = []
             try:
-                for p, code in programs.modules(name, seeds_of_split, folder):
+                for p, code in programs.modules(name, few, folder):
                     row = _row(code, package=p.set, name=f"{p.set}-{p.seed}", split=p.split, origin=p.set)
                     found += [(row, code)] if row is not None else []
                     if len(found) == count:

@@ -18,7 +18,7 @@ from trimtab.specs.compile import CompileSpec, Run
 from workers.corpus import generator
 from workers.corpus.sources import CorpusMissing
 
-FIRST_HELD_OUT = 1000
+LAST_OF_TRAINING, FIRST_HELD_OUT = 499, 1000
 _CSMITH_S, _COMPILE_S = 20.0, 60.0
 _CSMITH = ("--max-funcs", "6", "--no-packed-struct", "--no-bitfields")
 _HEADERS = (Path("/usr/include/csmith"), Path("/usr/include/csmith-2.3.0"))

@@ -56,6 +56,8 @@ def test_clang_traps_at_no_undefined_behaviour(tmp_path: Path) -> None:
             made[flags] = run_program(program, RunCase(), timeout_s=20.0, workdir=tmp_path)
         assert {ran.exit_code for ran in made.values()} == {0}
         assert len({ran.stdout for ran in made.values()}) == 1
+        if CC is not None:
+            assert made[("-O0",)].stdout.decode() == run(source, "-O0"), "gcc's program prints the same"
 
 
 @needs_cc

@@ -11,7 +11,10 @@ import pytest
 
 from search.domains.compile.runs import Verdict
 from solvers.llvm.engine import Engine
+from solvers.llvm.install import find_llvm
 from solvers.llvm.types import Recipe
+from trimtab.specs.common import ArtifactRef
+from trimtab.specs.compile import CompileSpec
 from workers.bench.compile import audit, cli
 
 _MODULE = b"""
@@ -89,3 +92,48 @@ def test_every_set_is_read_by_this_llvm(tmp_path: Path) -> None:
     assert {row["set"] for row in rows} == set(audit.SETS)
     with Engine(_MODULE) as engine:
         assert [said for said in engine.check([row["pipeline"] for row in rows]) if said is not None] == []
+
+
+# No undefined behaviour; prints 100. LLVM 22.1.8's attributor, which no default pipeline has, makes later passes lose stores.
+_BROKEN_BY_ATTRIBUTOR = r"""
+#include <stdio.h>
+#include <string.h>
+struct machine { unsigned stack[4], sum, top; };
+static unsigned steps(struct machine *m, const unsigned char *code, unsigned n) {
+  while (n--) {
+    unsigned char op = *code++;
+    switch (op) {
+    case 0: if (m->top < 4) m->stack[m->top++] = op + 7u; break;
+    case 1: if (m->top) m->top--; break;
+    default: m->sum += m->top;
+    }
+  }
+  return m->sum;
+}
+int main(void) {
+  struct machine m;
+  unsigned char code[8];
+  memset(&m, 0, sizeof m);
+  for (int i = 0; i < 8; i++) code[i] = (unsigned char)(i * 5 % 3);
+  unsigned h = steps(&m, code, 8);
+  for (unsigned i = 0; i < m.top; i++) h = h * 31 + m.stack[i];
+  printf("%u\n", h);
+  return 0;
+}
+"""
+
+
+def test_a_real_miscompile_is_found_and_named(tmp_path: Path) -> None:
+    file = tmp_path / "program.c"
+    file.write_text(_BROKEN_BY_ATTRIBUTOR)
+    spec = CompileSpec(source=ArtifactRef(digest="sha256:" + "0" * 64, name=file.name))
+    pipeline = "attributor,function(sroa<modify-cfg>,early-cse),function(loop-mssa(licm),adce)"
+    rows = [{"set": "mine", "name": str(i), "pipeline": text} for i, text in enumerate(["function(sroa)", pipeline])]
+    (tmp_path / "work").mkdir()
+    right, wrong = audit._of_program(spec, file, tmp_path / "work", rows)
+    assert right["outcome"] == "equal"
+    if find_llvm().version != "22.1.8" and wrong["outcome"] == "equal":
+        pytest.skip("this LLVM makes the program right")
+    assert wrong["outcome"] == "miscompiled"
+    assert wrong["reproducer"]["together"] == "attributor,function(sroa<modify-cfg>),function(loop-mssa(licm))"
+    assert wrong["reproducer"]["last_pass"] == "licm", "the pass that shows it, not the one to blame"

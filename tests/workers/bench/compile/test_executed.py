@@ -7,19 +7,34 @@ from pathlib import Path
 
 import pytest
 
+from search.types import InvalidInput
 from workers.bench.compile import cli, executed
 
 
 def test_a_generated_program_is_optimised_and_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.jsonl"
     few = ["--generated", "1", "--csmith", "0", "--whole", "--pipelines", "2", "--out", str(out)]
-    assert cli.main(["executed", *few]) == 0
+    for _ in range(2):
+        assert cli.main(["executed", *few]) == 0, "the second time it is only reported"
     (line,) = [json.loads(text) for text in out.read_text().splitlines()]
     assert (line["set"], line["program"], line["pipelines"]) == ("generated", "generated-1000", 2)
     assert line["runs_equal"] == "3 of 3"
     assert line["verified"] == "valid"
     assert line["ours"]["loadable_bytes"] <= line["oz"]["loadable_bytes"]
     assert "mean of set means" in capsys.readouterr().out
+
+
+def test_a_program_without_end_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def endless(*_: object) -> None:
+        raise InvalidInput("runs: run 0: the unoptimised program did not end within 10 s")
+
+    monkeypatch.setattr(executed, "_run", endless)
+    monkeypatch.setattr(executed, "report", lambda lines: None)
+    few = ["--generated", "1", "--csmith", "0", "--whole", "--out", str(tmp_path / "out.jsonl")]
+    assert cli.main(["executed", *few]) == 0
+    assert "generated-1000 is left out: runs: run 0" in capsys.readouterr().err
 
 
 def test_sets_weigh_the_same_in_their_mean(capsys: pytest.CaptureFixture[str]) -> None:
