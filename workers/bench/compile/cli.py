@@ -26,11 +26,15 @@ BUDGETS = (1, 10, 60)
 
 
 def main(argv: list[str]) -> int:
-    """Run the protocol, or the one that is named first: `executed`, `audit`."""
+    """Run the protocol, or the one that is named first: `executed`, `audit`, `overhead`."""
     if argv and argv[0] == "executed":
         from workers.bench.compile import executed
 
         return executed.main(argv[1:])
+    if argv and argv[0] == "overhead":
+        from workers.bench.compile import overhead
+
+        return overhead.main(argv[1:])
     if argv and argv[0] == "audit":
         from workers.bench.compile import audit
 
