@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from cost_models.compile.net import PipelineOrder
 from cost_models.weights import load_weights, manifest
 from search.domains.compile.edits import Candidate
+from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.features import AUTOPHASE_NAMES, Features
 from solvers.llvm.types import Metric, Sizes
 
 NAME = "compile-policy"
+MOST_INSTRUCTIONS = 100_000  # ten times the largest it learned from; without the C walker, counting these takes seconds
+_OWN_ORDER = "greedy order of the coreset"
 _INSTRUCTIONS, _FUNCTIONS, _BLOCKS = (AUTOPHASE_NAMES.index(n) for n in ("TotalInsts", "TotalFuncs", "TotalBlocks"))
 Floats = NDArray[np.float64]
 
@@ -44,14 +47,29 @@ def describe(features: Features, oz: Sizes) -> Floats:
 _SECTIONS = (".rodata", ".eh_frame", ".data")
 
 
+def ask(engine: Engine, oz: Sizes, candidates: Sequence[Candidate], metric: Metric) -> tuple[Floats | None, str]:
+    """As `order`, of the engine's program; None, too, where it is too large or cannot be described."""
+    if (count := engine.info.ir_instructions) > MOST_INSTRUCTIONS:
+        return (
+            None,
+            f"{_OWN_ORDER}: the program has {count:,} instructions, the policy is asked up to {MOST_INSTRUCTIONS:,}",
+        )
+    try:
+        features = engine.features()
+    except CandidateFailed as failed:
+        return None, f"{_OWN_ORDER}: the program could not be described ({failed})"
+    scores, how = order(features, oz, candidates, metric)
+    return scores, how if features.native else f"{how}; counted without the C walker, which no compiler here built"
+
+
 def order(features: Features, oz: Sizes, candidates: Sequence[Candidate], metric: Metric) -> tuple[Floats | None, str]:
     """((K,) scores or None, how they came about): None where the network knows nothing of this metric or of the candidates."""
     name = name_of(metric)
     if name not in manifest():
-        return None, "greedy order of the coreset: no policy is trained for this objective"
+        return None, f"{_OWN_ORDER}: no policy is trained for this objective"
     known = PipelineOrder(load_weights(name)).scores(describe(features, oz))
     if not all(candidate.digest in known for candidate in candidates):
-        return None, "greedy order of the coreset: the policy was trained for another one"
+        return None, f"{_OWN_ORDER}: the policy was trained for another one"
     return np.array([known[candidate.digest] for candidate in candidates]), f"order by the network {name}"
 
 

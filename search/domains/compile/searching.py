@@ -20,7 +20,7 @@ from search.domains.compile.coreset import NAME as CORESET
 from search.domains.compile.coreset import load_coreset, usefulness
 from search.domains.compile.local_search import FIRST, optimise
 from search.domains.compile.picture import OURS
-from search.domains.compile.policy import name_of, order
+from search.domains.compile.policy import ask, name_of
 from search.domains.compile.problem import CompileProblem, names
 from search.domains.compile.quarantine import reduced
 from search.domains.compile.report import PROMISE, PROMISE_OF_TIME
@@ -143,7 +143,7 @@ def _candidates(
     defaults, oz = prepared.pipelines, prepared.levels["Oz"]
     assert oz.sizes is not None
     coreset = [c for c in load_coreset(problem.metric) if c.tier in allowed]
-    scores, how = order(prepared.engine.features(), oz.sizes, coreset, problem.metric)
+    scores, how = ask(prepared.engine, oz.sizes, coreset, problem.metric)
     space = [c for c in candidate_space(defaults) if c.tier in allowed]
     tails = function_tails(defaults, experimental=experimental) if problem.spec.per_function else {}
 

@@ -1,4 +1,4 @@
-"""`python -m workers.train.compile mine|mean|screen|keep|matrix|coreset|policy`, in this order.
+"""`python -m workers.train.compile mine|mean|screen|keep|matrix|coreset|policy`, in this order; `encoders` compares nets.
 
 After `python -m workers.corpus`. All resume; `mine`, `screen` and `matrix` can be split between processes.
 """
@@ -16,7 +16,7 @@ from solvers.llvm.types import Metric
 def main(argv: list[str] | None = None) -> int:
     """Do what is named; progress goes to standard error."""
     parser = argparse.ArgumentParser(prog="python -m workers.train.compile", description=__doc__)
-    parser.add_argument("what", choices=["mine", "mean", "screen", "keep", "matrix", "coreset", "policy"])
+    parser.add_argument("what", choices=["mine", "mean", "screen", "keep", "matrix", "coreset", "policy", "encoders"])
     parser.add_argument("--work", type=Path, default=Path("bench-results/train/compile"), help="the corpus folder")
     parser.add_argument(
         "--part", type=int, default=0, help="mine, screen, matrix: which part of the modules this process does"
@@ -25,6 +25,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--metric", type=Metric, choices=list(Metric), default=Metric.LOADABLE_BYTES)
     parser.add_argument("--count", type=int, default=20, help="coreset: how many candidates")
     parser.add_argument("--out", type=Path, default=FOLDER, help="coreset: where it is published")
+    parser.add_argument(
+        "--results", type=Path, default=Path("bench-results") / "compile-encoders.jsonl", help="encoders"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="encoders: of initial weights and batches")
     given = parser.parse_args(argv)
 
     def say(text: str) -> None:
@@ -59,6 +63,14 @@ def main(argv: list[str] | None = None) -> int:
 
         command = f"python -m workers.train.compile policy --metric {given.metric.value}"
         train(given.work, metric=given.metric, out=given.out, command=command, say=say)
+        return 0
+    if given.what == "encoders":
+        import torch
+
+        from workers.train.compile.encoders import compare
+
+        torch.set_num_threads(1)
+        compare(given.work, metric=given.metric, out=given.results, seed=given.seed, say=say)
         return 0
     from workers.train.compile.coreset import publish_coreset
 

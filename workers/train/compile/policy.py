@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +84,15 @@ class Data:
     features: Floats  # (N, F)
     saved: Floats  # (N, K)
     packages: list[str]
+    shas: list[str]
     digest: str
 
     def part(self, rows: NDArray[np.bool_]) -> Data:
         """Some of the programs."""
-        packages = [package for package, keep in zip(self.packages, rows, strict=True) if keep]
-        return Data(features=self.features[rows], saved=self.saved[rows], packages=packages, digest=self.digest)
+        packages, shas = (
+            [one for one, keep in zip(names, rows, strict=True) if keep] for names in (self.packages, self.shas)
+        )
+        return replace(self, features=self.features[rows], saved=self.saved[rows], packages=packages, shas=shas)
 
 
 def load(folder: Path, metric: Metric, say: Callable[[str], None]) -> Data:
@@ -99,7 +102,8 @@ def load(folder: Path, metric: Metric, say: Callable[[str], None]) -> Data:
     columns = [found.digests.index(candidate.digest) for candidate in load_coreset(metric)]
     features = described(folder, found, say)
     digest = hashlib.sha256(json.dumps([found.shas, found.digests]).encode() + found.saved.tobytes()).hexdigest()
-    return Data(features=features, saved=found.saved[:, columns], packages=found.packages, digest=digest)
+    saved = found.saved[:, columns]
+    return Data(features=features, saved=saved, packages=found.packages, shas=found.shas, digest=digest)
 
 
 def described(folder: Path, found: Reward, say: Callable[[str], None]) -> Floats:
@@ -174,11 +178,16 @@ def best_of_first(scores: Floats, saved: Floats, count: int) -> Floats:
     return np.maximum(0.0, np.take_along_axis(saved, order, axis=1).max(axis=1))
 
 
+def folds(packages: Sequence[str], count: int) -> NDArray[np.int64]:
+    """(N,) the part in which a program is left out: that of its package."""
+    names = np.random.default_rng(7).permutation(sorted(set(packages))).tolist()
+    fold = {name: place % count for place, name in enumerate(names)}
+    return np.array([fold[name] for name in packages])
+
+
 def left_out(data: Data, setting: Setting, seed: int = 0) -> Floats:
     """(N, K) scores of every program by a net that saw nothing of its package."""
-    names = sorted(set(data.packages))
-    fold = {name: place % FOLDS for place, name in enumerate(np.random.default_rng(7).permutation(names).tolist())}
-    which = np.array([fold[name] for name in data.packages])
+    which = folds(data.packages, FOLDS)
     scores = np.zeros_like(data.saved)
     for number in range(FOLDS):
         out = which == number

@@ -1,0 +1,90 @@
+"""The learned order: what ships fits the coreset that ships, how a file is arranged does not count, it can be done without."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from search.domains.compile import policy
+from search.domains.compile.coreset import load_coreset
+from solvers.llvm.engine import CandidateFailed, Engine
+from solvers.llvm.features import AUTOPHASE_NAMES, INST_COUNT_NAMES, Features
+from solvers.llvm.frontend import compile_to_bitcode
+from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes, Target
+
+OZ = Sizes(ir_instructions=60, code_bytes=300, loadable_bytes=400, sections={".text": 300, ".rodata.str": 40})
+PARTS = (
+    "int kind(int c) { switch (c) { case 1: return 7; case 2: return 9; case 40: return c * 3; default: return -c; } }",
+    "unsigned sum(const unsigned *p, int n) { unsigned s = 0; for (int i = 0; i < n; i++) s += p[i] * 3u; return s; }",
+    "char *put(char *to, const char *from) { while ((*to++ = *from++)) {} return to; }",
+)
+
+
+def features(seed: int = 0, *, native: bool = True) -> Features:
+    rng = np.random.default_rng(seed)
+    autophase, inst_count = (rng.integers(1, 90, len(names)) for names in (AUTOPHASE_NAMES, INST_COUNT_NAMES))
+    return Features(autophase=autophase, inst_count=inst_count, native=native)
+
+
+class Program:
+    """Stands for an engine."""
+
+    def __init__(self, found: Features | Exception, instructions: int = 90) -> None:
+        self.info, self._found = SimpleNamespace(ir_instructions=instructions), found
+
+    def features(self) -> Features:
+        """As Engine.features."""
+        if isinstance(self._found, Exception):
+            raise self._found
+        return self._found
+
+
+def asked(program: Program, metric: Metric = Metric.LOADABLE_BYTES) -> tuple[Any, str]:
+    return policy.ask(cast("Engine", program), OZ, load_coreset(metric), metric)
+
+
+@pytest.mark.parametrize("metric", [Metric.LOADABLE_BYTES, Metric.CODE_BYTES, Metric.IR_INSTRUCTIONS])
+def test_what_ships_knows_the_coreset_that_ships(metric: Metric) -> None:
+    scores, how = asked(Program(features()), metric)
+    assert scores.shape == (len(load_coreset(metric)),)
+    assert np.isfinite(scores).all()
+    assert how == f"order by the network {policy.name_of(metric)}"
+
+
+def test_another_coreset_keeps_its_own_order() -> None:
+    stranger = replace(load_coreset()[0], edits=load_coreset()[0].edits[:1], base="O1")
+    scores, how = policy.order(features(), OZ, [*load_coreset(), stranger], Metric.LOADABLE_BYTES)
+    assert scores is None
+    assert "trained for another one" in how
+
+
+def test_programs_that_are_too_large_or_cannot_be_described_keep_the_coresets_order() -> None:
+    scores, how = asked(Program(features(), instructions=policy.MOST_INSTRUCTIONS + 1))
+    assert scores is None
+    assert "100,001 instructions, the policy is asked up to 100,000" in how
+    late = Measured(recipe=Recipe(pipeline=""), outcome=Outcome.TIMEOUT, seconds=20.0, detail="ended after 20.0 s")
+    scores, how = asked(Program(CandidateFailed(late)))
+    assert scores is None
+    assert "could not be described (timeout: ended after 20.0 s)" in how
+
+
+def test_without_the_c_walker_the_order_is_the_same_and_it_is_told() -> None:
+    fast, slow = asked(Program(features())), asked(Program(features(native=False)))
+    np.testing.assert_array_equal(fast[0], slow[0])
+    assert "without the C walker" in slow[1]
+
+
+def test_the_order_does_not_see_how_the_functions_are_arranged(tmp_path: Path) -> None:
+    found = []
+    for name, parts in (("one", PARTS), ("other", PARTS[::-1])):
+        (tmp_path / f"{name}.c").write_text("\n".join(parts))
+        bitcode = compile_to_bitcode([tmp_path / f"{name}.c"], workdir=tmp_path, target=Target())[0]
+        with Engine(bitcode) as engine:
+            found.append(policy.ask(engine, OZ, load_coreset(), Metric.LOADABLE_BYTES)[0])
+    assert found[0] is not None
+    np.testing.assert_array_equal(found[0], found[1])
