@@ -1,6 +1,7 @@
-"""`python -m workers.train.compile mine|mean|screen|keep|matrix|coreset|policy`, in this order; `encoders` compares nets.
+"""`python -m workers.train.compile mine|mean|screen|keep|matrix|race|matrix|coreset|policy`, in this order.
 
-After `python -m workers.corpus`. All resume; `mine`, `screen` and `matrix` can be split between processes.
+After `python -m workers.corpus`; `encoders` compares nets. All resume but `race`, which goes on from the best known;
+`mine`, `screen` and `matrix` can be split between processes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from solvers.llvm.types import Metric
 def main(argv: list[str] | None = None) -> int:
     """Do what is named; progress goes to standard error."""
     parser = argparse.ArgumentParser(prog="python -m workers.train.compile", description=__doc__)
-    parser.add_argument("what", choices=["mine", "mean", "screen", "keep", "matrix", "coreset", "policy", "encoders"])
+    parser.add_argument(
+        "what", choices=["mine", "mean", "screen", "keep", "matrix", "race", "coreset", "policy", "encoders"]
+    )
     parser.add_argument("--work", type=Path, default=Path("bench-results/train/compile"), help="the corpus folder")
     parser.add_argument(
         "--part", type=int, default=0, help="mine, screen, matrix: which part of the modules this process does"
@@ -28,7 +31,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--results", type=Path, default=Path("bench-results") / "compile-encoders.jsonl", help="encoders"
     )
-    parser.add_argument("--seed", type=int, default=0, help="encoders: of initial weights and batches")
+    parser.add_argument("--seed", type=int, default=0, help="encoders: of weights and batches; race: of changes")
+    parser.add_argument("--seconds", type=float, default=900.0, help="race: how long")
     given = parser.parse_args(argv)
 
     def say(text: str) -> None:
@@ -57,6 +61,11 @@ def main(argv: list[str] | None = None) -> int:
         from workers.train.compile.matrix import measure
 
         measure(given.work, splits=("train", "val"), say=say, part=(given.part, given.parts))
+        return 0
+    if given.what == "race":
+        from workers.train.compile.race import race
+
+        race(given.work, metric=given.metric, seconds=given.seconds, seed=given.seed, say=say)
         return 0
     if given.what == "policy":
         from workers.train.compile.policy import train

@@ -19,7 +19,7 @@ from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import EngineLimits, Outcome, Recipe
 from workers.corpus.build import read
-from workers.train.compile.mine import mined
+from workers.train.compile.mine import mined, raced
 
 SCREENED = "screened.json"
 _CANDIDATE_S = 20.0
@@ -29,14 +29,14 @@ _MOST_PROGRAMS = 0.9  # share of the programs a candidate must have been measure
 def measure(
     folder: Path, *, splits: tuple[str, ...], say: Callable[[str], None], part: tuple[int, int] = (0, 1)
 ) -> None:
-    """Fill matrix.jsonl: every candidate on every module, or, once some were screened, those.
+    """Fill matrix.jsonl: every candidate on every module, or, once some were screened, those and the race's.
 
     part: (which, of how many) modules this process does.
     """
     todo = [row for row in read(folder) if row["split"] in splits][part[0] :: part[1]]
     wanted = None
     if (folder / SCREENED).is_file():
-        wanted = set(json.loads((folder / SCREENED).read_text())["candidates"])
+        wanted = {*json.loads((folder / SCREENED).read_text())["candidates"], *(c.digest for c in raced(folder))}
     fill(folder, todo, wanted, out=f"matrix-{part[0]}.jsonl" if part[1] > 1 else "matrix.jsonl", say=say)
 
 

@@ -30,6 +30,7 @@ EVALUATIONS = 100  # compilations of a module's search
 _CANDIDATE_S = 20.0
 _LEAST_GAIN = 1e-5  # of the mean: a change below it is noise
 _MODULES, _STEPS, _TRIED = 40, 8, 40  # of the pipeline that is best on the mean: modules, changes, changes tried a step
+_OF_A_RACE = 6  # compounds of each that go on
 
 
 def mined(folder: Path) -> list[Candidate]:
@@ -41,6 +42,13 @@ def mined(folder: Path) -> list[Candidate]:
             if candidate.edits:
                 found.setdefault(candidate.digest, candidate)
     return list(found.values())
+
+
+def raced(folder: Path) -> list[Candidate]:
+    """The last few compounds of each race for the mean."""
+    paths = sorted(folder.glob("mined-race-*.jsonl"))
+    lines = [line for path in paths for line in path.read_text().splitlines()[-_OF_A_RACE:]]
+    return [Candidate.from_json(json.loads(line)["candidate"]) for line in lines]
 
 
 def useful(folder: Path, metric: Metric, space: Sequence[Candidate]) -> dict[str, int]:
