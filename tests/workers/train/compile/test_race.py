@@ -1,4 +1,4 @@
-"""The race for the pipeline that is best on the mean: what is behind leaves early, what is ahead comes through, all is legal."""
+"""The race for the pipeline that is best on the mean: what is behind leaves early, what is ahead comes through."""
 
 from __future__ import annotations
 
