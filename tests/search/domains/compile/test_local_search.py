@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from search.domains.compile.candidates import candidate_space, function_tails
+from search.domains.compile.candidates import TAILS, candidate_space, function_tails
 from search.domains.compile.local_search import Found, OnBetter, optimise
 from search.domains.compile.per_function import mixed
 from solvers.llvm.engine import Engine
@@ -42,7 +43,13 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def searched(
-    module: bytes, *, budget: int, on_better: OnBetter = lambda name, measured: True, seed: int = 1, start: str = ""
+    module: bytes,
+    *,
+    budget: int,
+    on_better: OnBetter = lambda name, measured: True,
+    seed: int = 1,
+    start: str = "",
+    **more: Any,
 ) -> Found:
     with Engine(module) as engine:
         defaults = engine.default_pipelines()
@@ -55,7 +62,7 @@ def searched(
             defaults=defaults,
             candidates=space[:5],
             space=space,
-            tails=function_tails(defaults, experimental=False),
+            **({"tails": function_tails(defaults, experimental=False)} | more),
             budget=budget,
             rng=np.random.default_rng(seed),
             on_better=on_better,
@@ -92,6 +99,32 @@ def test_the_same_seed_gives_the_same_search(module: bytes) -> None:
     one, two = (searched(module, budget=25) for _ in range(2))
     assert [m.recipe for _, m in one.table[:5]] == [m.recipe for _, m in two.table[:5]]
     assert one.best.sizes is not None
+
+
+def test_a_dry_stretch_ends_it(module: bytes) -> None:
+    found = searched(module, budget=5000, stale=12, tails={}, on_better=lambda name, measured: False, inlining=False)
+    assert 12 <= len(found.table) <= 12 + 5, "five candidates of the coreset, then twelve without a better program"
+
+
+def test_late_leaves_the_rest_to_the_tails(module: bytes) -> None:
+    found = searched(module, budget=400, late=lambda: True)
+    names = [name for name, _ in found.table]
+    assert len([name for name in names if name.startswith("tail:")]) >= 3
+    assert len(names) <= 5 + len(TAILS) + 1
+
+
+def test_only_the_first_of_the_coreset_and_then_useful_changes(module: bytes) -> None:
+    with Engine(module) as engine:
+        space = [c for c in candidate_space(engine.default_pipelines()) if c.tier is Tier.DEFAULT]
+    useful = np.full(len(space), 1e-12)
+    chosen = next(i for i, c in enumerate(space) if c.name == "drop-indvars")
+    useful[chosen] = 1.0
+    scores = -np.arange(5, dtype=float)
+    found = searched(module, budget=8, first=2, usefulness=useful, scores=scores, tails={}, inlining=False)
+    names = [name for name, _ in found.table]
+    assert names[:2] == [space[0].name, space[1].name]
+    assert space[2].name not in names
+    assert any("drop-indvars" in name for name in names[2:4])
 
 
 def test_what_is_refused_does_not_count(module: bytes) -> None:

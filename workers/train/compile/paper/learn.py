@@ -41,7 +41,7 @@ class Run:
     loss: str  # nvp, bc, q
     temperature: float = 0.002
     rate: float = 2e-3
-    epochs: int = 40
+    epochs: int = 20
 
 
 TEMPERATURES = (0.002, 0.005, 0.01, 0.02, 0.05)
