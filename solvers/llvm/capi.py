@@ -1,11 +1,12 @@
 """The part of LLVM's C API that is used, with its types. Loaded in the engine's server process only.
 
-Source: llvm-c/Core.h, IRReader.h, BitWriter.h, Analysis.h, TargetMachine.h, Transforms/PassBuilder.h of LLVM 22.
+Source: llvm-c/Core.h, Support.h, IRReader.h, BitWriter.h, Analysis.h, TargetMachine.h, Transforms/PassBuilder.h of LLVM 22.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from ctypes import POINTER, c_char_p, c_int, c_size_t, c_uint, c_uint64, c_void_p
 from typing import Any
 
@@ -16,6 +17,7 @@ _OUT_SIZE = POINTER(c_size_t)
 
 # name → (result, arguments). A `char *` that must be freed is declared c_void_p: ctypes would lose the address.
 SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "LLVMParseCommandLineOptions": (None, (c_int, POINTER(c_char_p), _TEXT)),
     "LLVMGetVersion": (None, (POINTER(c_uint), POINTER(c_uint), POINTER(c_uint))),
     "LLVMDisposeMessage": (None, (_P,)),
     "LLVMContextCreate": (_P, ()),
@@ -117,6 +119,11 @@ class CApi:
         parts = [c_uint() for _ in range(3)]
         self.lib.LLVMGetVersion(*(ctypes.byref(part) for part in parts))
         return ".".join(str(part.value) for part in parts)
+
+    def set_options(self, options: Sequence[str]) -> None:
+        """LLVM's command-line options, for this process from now on. One it does not know ends the process, with its words."""
+        words = (c_char_p * (len(options) + 1))(b"llvm", *(option.encode() for option in options))
+        self.lib.LLVMParseCommandLineOptions(len(words), words, None)
 
     def message(self, address: int | None) -> str:
         """Text of a message that LLVM made; frees it."""

@@ -270,14 +270,15 @@ class Module:
         """As `opt -S` would write it."""
         return self.api.message(self.api.lib.LLVMPrintModuleToString(self.ref))
 
-    def emit(self, *, llc: str = "", folder: str = "") -> bytes:
+    def emit(self, *, llc: str = "", folder: str = "", options: Sequence[str] = ()) -> bytes:
         """The ELF object. Code generation changes the module: nothing may be asked of it afterwards.
 
-        A module with constructors goes through `llc` of the same build, with its files in `folder`: the C API has no way
-        to ask for .init_array, and the old .ctors it would write is ignored by many linkers. Raises RuntimeError.
+        A module with constructors goes through `llc` of the same build, with its files in `folder` and `options` (which hold
+        in this process already): the C API has no way to ask for .init_array, and the old .ctors it would write is ignored
+        by many linkers. Raises RuntimeError.
         """
         if self.has_constructors():
-            return self._emit_by_llc(llc, folder)
+            return self._emit_by_llc(llc, folder, options)
         message, buffer = c_void_p(), c_void_p()
         failed = self.api.lib.LLVMTargetMachineEmitToMemoryBuffer(
             self.session.machine, self.ref, _OBJECT_FILE, byref(message), byref(buffer)
@@ -286,13 +287,13 @@ class Module:
             raise RuntimeError(f"code generation failed: {self.api.message(message.value)}")
         return self.api.buffer(buffer.value)
 
-    def _emit_by_llc(self, llc: str, folder: str) -> bytes:
+    def _emit_by_llc(self, llc: str, folder: str, options: Sequence[str]) -> bytes:
         if not llc:
             raise RuntimeError("the module has constructors, which need llc of the same LLVM build; install its tools")
         session, stem = self.session, os.path.join(folder, f"llc-{os.getpid()}")
         command = [
             llc, "-filetype=obj", "-O2", f"-mtriple={session.triple}", f"-mcpu={session.cpu}", f"-mattr={session.features}",
-            f"-relocation-model={'pic' if session.pic else 'static'}", "-o", f"{stem}.o", f"{stem}.bc",
+            f"-relocation-model={'pic' if session.pic else 'static'}", *options, "-o", f"{stem}.o", f"{stem}.bc",
         ]  # fmt: skip
         try:
             with open(f"{stem}.bc", "wb") as file:

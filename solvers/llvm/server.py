@@ -23,6 +23,7 @@ from solvers.llvm.capi import CApi
 from solvers.llvm.children import SAID_BYTES, Job, limit_files, limit_memory, run_all
 from solvers.llvm.elf import sizes_of
 from solvers.llvm.module import Module, Refused, Session, die_with_parent
+from solvers.llvm.options import unknown_option
 
 _DETAIL = 2000
 _FILE_BYTES = 1 << 30  # the largest file a child may write
@@ -161,7 +162,7 @@ class Server:
                 self._keep(f"{keep}.bc", bitcode)
                 self._keep(f"{keep}.ll", module.text().encode())
             if emit:
-                found = module.emit(llc=self.llc, folder=self.folder)
+                found = module.emit(llc=self.llc, folder=self.folder, options=recipe["options"])
                 sizes = sizes_of(found)
                 answer |= {
                     "code": sizes.code,
@@ -177,6 +178,11 @@ class Server:
 
     def _optimise(self, module: Module, recipe: Request) -> tuple[str | None, str]:
         """(what is wrong, remark)."""
+        options = recipe["options"]
+        if problem := unknown_option(options):
+            return problem, ""
+        if options:
+            self.session.api.set_options(options)
         for name, word, added in recipe["attributes"]:
             problem = module.set_attribute(name, word, added=added)
             if problem:

@@ -32,12 +32,13 @@ class Recipe:
     """How a module is optimised: enough to do it again with the same LLVM.
 
     Order: `attributes` are set on the input's functions, then `pipeline` runs on the module, then each function of
-    `function_tails` gets its own function pipeline.
+    `function_tails` gets its own function pipeline, then code is generated. `options` hold for all of it.
     """
 
     pipeline: str  # as `opt -passes=` takes it
     function_tails: tuple[tuple[str, str], ...] = ()  # (function, function pipeline)
     attributes: tuple[tuple[str, str, bool], ...] = ()  # (function, enum attribute, added or removed)
+    options: tuple[str, ...] = ()  # LLVM's own, as opt and llc take them and clang after -mllvm
 
     def as_json(self) -> dict[str, object]:
         """JSON form; `from_json` reads it."""
@@ -45,18 +46,24 @@ class Recipe:
             "pipeline": self.pipeline,
             "function_tails": [list(pair) for pair in self.function_tails],
             "attributes": [list(row) for row in self.attributes],
+            "options": list(self.options),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Recipe:
         """Raises KeyError, TypeError or ValueError on other shapes."""
-        tails, attributes = data.get("function_tails", ()), data.get("attributes", ())
-        if not isinstance(tails, (list, tuple)) or not isinstance(attributes, (list, tuple)):
-            raise TypeError("recipe wants lists `function_tails` and `attributes`")
+        tails, attributes, options = (data.get(name, ()) for name in ("function_tails", "attributes", "options"))
+        if not (
+            isinstance(tails, (list, tuple))
+            and isinstance(attributes, (list, tuple))
+            and isinstance(options, (list, tuple))
+        ):
+            raise TypeError("recipe wants lists `function_tails`, `attributes` and `options`")
         return cls(
             pipeline=str(data["pipeline"]),
             function_tails=tuple((str(name), str(tail)) for name, tail in tails),
             attributes=tuple((str(name), str(word), bool(added)) for name, word, added in attributes),
+            options=tuple(map(str, options)),
         )
 
     @property
@@ -98,8 +105,13 @@ class Measured:
     outcome: Outcome
     seconds: float
     sizes: Sizes | None = None
-    ir_sha256: str = ""  # of the optimised bitcode: equal digests are equal programs
+    ir_sha256: str = ""  # of the optimised bitcode
     detail: str = ""  # what LLVM said, at most 2,000 characters
+
+    @property
+    def program(self) -> str:
+        """Equal for equal machine code: the optimised bitcode's digest and the code generator's options."""
+        return " ".join((self.ir_sha256, *self.recipe.options))
 
 
 @dataclass(frozen=True, kw_only=True)

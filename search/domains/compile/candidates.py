@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from search.domains.compile.edits import Candidate, Edit, Op
+from solvers.llvm.options import EXPERIMENTAL, OF_CODE_GENERATION, OF_PASSES
 from solvers.llvm.pipeline import leaves, parse
 from trimtab.specs.compile import Tier
 
@@ -163,6 +164,8 @@ def _space(count: dict[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:
         yield f"tail:{name}", (Edit(op=Op.APPEND, text=tail),)
     for name, text in _PROLOGUES:
         yield f"first:{name}", (Edit(op=Op.PREPEND, text=text),)
+    for word in (*OF_PASSES, *OF_CODE_GENERATION, *EXPERIMENTAL):
+        yield word, (Edit(op=Op.OPTION, text=word),)
 
 
 def _known(defaults: Mapping[str, str]) -> set[str]:
@@ -171,7 +174,9 @@ def _known(defaults: Mapping[str, str]) -> set[str]:
 
 
 def _tier(edits: tuple[Edit, ...], known: set[str]) -> Tier:
-    """Experimental as soon as one pass is in none of LLVM's default pipelines."""
+    """Experimental as soon as one pass is in none of LLVM's default pipelines, or one option is so."""
+    if any(edit.text in EXPERIMENTAL for edit in edits if edit.op is Op.OPTION):
+        return Tier.EXPERIMENTAL
     texts = [edit.text for edit in edits if edit.op in (Op.BEFORE, Op.AFTER, Op.APPEND, Op.PREPEND)]
     used = {leaf.name for text in texts for leaf in leaves(parse(text))}
     return Tier.DEFAULT if used <= known else Tier.EXPERIMENTAL

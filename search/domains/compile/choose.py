@@ -31,11 +31,11 @@ class Chooser:
     tell: Callable[[Chosen], None]
     best: Chosen | None = None
     quarantined: list[Quarantined] = field(default_factory=list)
-    _differ: set[str] = field(default_factory=set)  # digests of optimised modules that behaved otherwise
+    _differ: set[str] = field(default_factory=set)  # programs that behaved otherwise
 
     def offer(self, name: str, measured: Measured) -> bool:
         """True when it is the new best. False also when it would be and behaves otherwise: it is then in quarantine."""
-        if measured.outcome is not Outcome.OK or measured.sizes is None or measured.ir_sha256 in self._differ:
+        if measured.outcome is not Outcome.OK or measured.sizes is None or measured.program in self._differ:
             return False
         value = float(measured.sizes.of(self.metric))
         if self.best is not None and value >= self.best.value:
@@ -48,7 +48,7 @@ class Chooser:
         if not verdict.equal:
             if verdict.stopped:
                 return False
-            self._differ.add(measured.ir_sha256)
+            self._differ.add(measured.program)
             self.quarantined.append(
                 Quarantined(
                     build_id=self.build_id, name=name, recipe=measured.recipe, objective=value, why=verdict.detail

@@ -1,4 +1,6 @@
-"""A candidate is a set of edits to the installed LLVM's own -Oz pipeline, so that it carries over between modules and builds.
+"""A candidate is a set of edits to the installed LLVM's own -Oz, so that it carries over between modules and builds.
+
+-Oz is a pipeline of passes and then code generation: an edit changes the one, or sets an option of LLVM for both.
 
 An edit names its place by the pass and its occurrence, not by a position in a text: the text is printed anew by each LLVM.
 """
@@ -13,6 +15,7 @@ from enum import StrEnum
 
 from solvers.llvm.defaults import LEVELS
 from solvers.llvm.pipeline import BadPipeline, Leaf, Pass, find, leaves, parse, splice, text_of, with_flags
+from solvers.llvm.types import Recipe
 from trimtab.specs.compile import Tier
 
 EVERY = -1  # occurrence: all of that name
@@ -27,6 +30,7 @@ class Op(StrEnum):
     AFTER = "after"
     APPEND = "append"  # at the end of the module pipeline
     PREPEND = "prepend"
+    OPTION = "option"  # set an option of LLVM: `text` is the word, e.g. "-apply-ext-tsp-for-size"
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -34,12 +38,12 @@ class Edit:
     """One change of a pipeline."""
 
     op: Op
-    anchor: str = ""  # name of a leaf pass; empty for APPEND and PREPEND
+    anchor: str = ""  # name of a leaf pass; empty for APPEND, PREPEND and OPTION
     occurrence: int = EVERY
-    text: str = ""  # parameters of SET; a pipeline for the other ops but DROP
+    text: str = ""  # parameters of SET; a word for OPTION; a pipeline for the other ops but DROP
 
     def __post_init__(self) -> None:
-        if (self.op in (Op.APPEND, Op.PREPEND)) == bool(self.anchor):
+        if (self.op in (Op.APPEND, Op.PREPEND, Op.OPTION)) == bool(self.anchor):
             raise ValueError(
                 f"edit {self.op.value}: anchor {self.anchor!r} came; wanted one exactly where a pass is named"
             )
@@ -48,6 +52,8 @@ class Edit:
 
     def apply(self, items: tuple[Pass, ...]) -> tuple[Pass, ...]:
         """The changed pipeline. Raises BadPipeline when the place is not there."""
+        if self.op is Op.OPTION:
+            return items
         if self.op is Op.APPEND:
             return (*items, *parse(self.text))
         if self.op is Op.PREPEND:
@@ -79,7 +85,7 @@ class Edit:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A whole pipeline: a default one with edits. `name` is for people."""
+    """A default level with edits. `name` is for people."""
 
     name: str
     edits: tuple[Edit, ...] = ()
@@ -96,6 +102,16 @@ class Candidate:
         for edit in self.edits:
             items = edit.apply(items)
         return text_of(items)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Options of LLVM, sorted; of those with the same name the last one."""
+        words = [edit.text for edit in self.edits if edit.op is Op.OPTION]
+        return tuple(sorted({word.partition("=")[0]: word for word in words}.values()))
+
+    def recipe(self, defaults: Mapping[str, str]) -> Recipe:
+        """How it is done by the installed LLVM. Raises BadPipeline as `pipeline`."""
+        return Recipe(pipeline=self.pipeline(defaults), options=self.options)
 
     def joined(self, other: Candidate) -> Candidate:
         """Both sets of edits, each edit once."""

@@ -82,7 +82,7 @@ class _Search:
 
     def recipe(self, state: _State) -> Recipe | None:
         try:
-            return Recipe(pipeline=state.candidate.pipeline(self.defaults), attributes=state.attributes)
+            return replace(state.candidate.recipe(self.defaults), attributes=state.attributes)
         except BadPipeline:
             return None  # an edit has no place in this LLVM's -Oz
 
@@ -94,9 +94,9 @@ class _Search:
         self.tried.add(recipe.digest)
         for measured in self.engine.measure([recipe], stopped=self.stopped, seconds=self.patience_s):
             self.note(state.candidate.name, measured)
-            if measured.outcome is not Outcome.OK or measured.ir_sha256 in self.programs:
+            if measured.outcome is not Outcome.OK or measured.program in self.programs:
                 continue
-            self.programs.add(measured.ir_sha256)
+            self.programs.add(measured.program)
             before = self.value(self.best)
             if self.value(measured) < before and self.on_better(state.candidate.name, measured):
                 self.won.extend(edit for edit in state.candidate.edits if edit not in self.state.candidate.edits)
@@ -145,7 +145,7 @@ def optimise(
         spend=spend,
         best=baseline,
         tried={baseline.recipe.digest},
-        programs={baseline.ir_sha256},
+        programs={baseline.program},
         patience_s=max(_LEAST_PATIENCE_S, _PATIENCE * baseline.seconds),
     )
     order = range(len(candidates)) if scores is None else np.argsort(-scores, kind="stable").tolist()

@@ -94,7 +94,7 @@ def _pipeline(solution: CompileSolution, tools: Tools) -> str:
         lines.append("# with decisions for single functions, which opt cannot take; this repeats it:")
         lines.append("python -m solvers.llvm.replay recipe.json original.bc optimised.bc")
         lines.append("# its pipeline alone:")
-    lines.append(tools.command(recipe.pipeline))
+    lines += tools.commands(recipe)
     return "\n".join(lines) + "\n"
 
 

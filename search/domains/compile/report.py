@@ -70,7 +70,7 @@ def write_report(
         lines += [f"- `{row['name']}`: {row['why']}" + _reproducer(row) for row in quarantined]
     if problem.notes:
         lines += ["", "## Notes", "", *(f"- {note}" for note in problem.notes)]
-    lines += ["", "## Again", "", "```", tools.command(solution.recipe.pipeline), "```", ""]
+    lines += ["", "## Again", "", "```", *tools.commands(solution.recipe), "```", ""]
     return "\n".join(lines)
 
 

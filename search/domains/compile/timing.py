@@ -23,7 +23,6 @@ from search.domains.compile.runs import Judge
 from search.types import InvalidInput
 from solvers.llvm.engine import Built, CandidateFailed, Engine
 from solvers.llvm.pipeline import BadPipeline
-from solvers.llvm.types import Recipe
 
 BASELINE = "O2"
 LEAST_S = 0.02  # of CPU time with the baseline: below it start-up and the clock are what is measured
@@ -130,7 +129,7 @@ def fastest(
     def program(candidate: Candidate) -> _Program | None:
         """Built, linked and seen to behave; None otherwise."""
         try:
-            recipe = Recipe(pipeline=candidate.pipeline(defaults))
+            recipe = candidate.recipe(defaults)
             built = engine.build(recipe)
         except (BadPipeline, CandidateFailed):
             return None
@@ -159,7 +158,7 @@ def fastest(
         )
     best, best_s, tried = baseline, took, 1
     tell(Chosen(name=best.name, value=best_s, built=best.built))
-    seen = {best.built.measured.ir_sha256}
+    seen = {best.built.measured.program}
     queue = [Candidate(name=level, base=level) for level in ("O3", "Os", "Oz", "O1")]
     while not ends():
         if not queue:
@@ -169,9 +168,9 @@ def fastest(
         found = program(queue.pop(0))
         tried += 1
         spend(1)
-        if found is None or found.built.measured.ir_sha256 in seen:
+        if found is None or found.built.measured.program in seen:
             continue
-        seen.add(found.built.measured.ir_sha256)
+        seen.add(found.built.measured.program)
         if paired(seconds(found), seconds(best), _LOOK).ratio > _WORTH_IT or ends():
             continue
         timing = paired(seconds(found), seconds(best), _PAIRS)

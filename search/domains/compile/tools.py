@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from solvers.llvm.install import Installed
-from solvers.llvm.types import LlvmMissing, Target
+from solvers.llvm.types import LlvmMissing, Recipe, Target
 
 _DETAIL_CHARS = 2000
 _NO_NAMES = ("-discard-value-names",)  # as clang does for itself: equal programs are then equal files
@@ -46,16 +46,18 @@ class Tools:
     target: Target
     timeout_s: float = 120.0
 
-    def opt(self, pipeline: str, module: Path, out: Path) -> None:
+    def opt(self, pipeline: str, module: Path, out: Path, *, options: Sequence[str] = ()) -> None:
         """`opt -passes=PIPELINE module -o out`. Raises ToolFailed."""
-        self._call("opt", f"-passes={pipeline}", *self._target_words(), *_NO_NAMES, str(module), "-o", str(out))
+        words = (f"-passes={pipeline}", *options, *self._target_words(), *_NO_NAMES)
+        self._call("opt", *words, str(module), "-o", str(out))
 
-    def emit(self, module: Path, out: Path, *, level: str = "2") -> None:
+    def emit(self, module: Path, out: Path, *, level: str = "2", options: Sequence[str] = ()) -> None:
         """Object file by `llc`, which optimises no IR. Raises ToolFailed."""
         self._call(
             "llc",
             f"-O{level}",
             "-filetype=obj",
+            *options,
             *self._target_words(),
             str(module),
             "-o",
@@ -99,10 +101,21 @@ class Tools:
             sections[row["name"]] = sections.get(row["name"], 0) + size
         return ObjectSizes(code_bytes=code, loadable_bytes=loadable, sections=sections)
 
-    def command(self, pipeline: str) -> str:
-        """The line that repeats a pipeline by hand."""
-        words = ["opt", f"-passes='{pipeline}'", *self._target_words(), *_NO_NAMES, "original.bc", "-o", "optimised.bc"]
-        return " ".join(words)
+    def commands(self, recipe: Recipe) -> list[str]:
+        """The lines that repeat a pipeline and make the object by hand."""
+        target = self._target_words()
+        opt = [
+            "opt",
+            f"-passes='{recipe.pipeline}'",
+            *recipe.options,
+            *target,
+            *_NO_NAMES,
+            "original.bc",
+            "-o",
+            "optimised.bc",
+        ]
+        llc = ["llc", "-O2", "-filetype=obj", *recipe.options, *target, "optimised.bc", "-o", "optimised.o"]
+        return [" ".join(opt), " ".join(llc)]
 
     def _target_words(self) -> list[str]:
         # The triple is the module's own (a module that came without one was given it); -mtriple would rewrite it.

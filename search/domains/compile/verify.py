@@ -107,7 +107,7 @@ def _replay(problem: CompileProblem, solution: CompileSolution, tools: Tools, fo
         _replay_by_command(problem, solution, out)
         how = "the replay command"
     else:
-        tools.opt(solution.recipe.pipeline, problem.module, out)
+        tools.opt(solution.recipe.pipeline, problem.module, out, options=solution.recipe.options)
         how = "opt -passes"
     if _digest(out) == _digest(solution.bitcode):
         found.checks["replay"] = f"{how} makes the same bitcode"
@@ -145,7 +145,7 @@ def _sizes(problem: CompileProblem, solution: CompileSolution, tools: Tools, fol
     oz, oz_object, again = folder / "Oz.bc", folder / "Oz.o", folder / "answer.o"
     tools.opt("default<Oz>", problem.module, oz)
     tools.emit(oz, oz_object)
-    tools.emit(solution.bitcode, again)
+    tools.emit(solution.bitcode, again, options=solution.recipe.options)
     ours, theirs, repeated = tools.sizes(solution.object), tools.sizes(oz_object), tools.sizes(again)
     measured = {
         Metric.CODE_BYTES: (ours.code_bytes, theirs.code_bytes),

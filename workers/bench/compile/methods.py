@@ -195,7 +195,7 @@ def _combined(task: Task, chosen: Sequence[int]) -> Measured | None:
 
 def _of(task: Task, candidate: Candidate) -> Measured | None:
     try:
-        recipe = Recipe(pipeline=candidate.pipeline(task.defaults))
+        recipe = candidate.recipe(task.defaults)
     except ValueError:  # one change took away the other's place
         return None
     (measured,) = task.engine.measure([recipe])

@@ -127,7 +127,7 @@ def _of_module(
         if (sha, candidate.digest, build) in done:
             continue
         try:
-            wanted.append((candidate, Recipe(pipeline=candidate.pipeline(defaults))))
+            wanted.append((candidate, candidate.recipe(defaults)))
         except BadPipeline:
             continue
     for (candidate, _), measured in zip(wanted, engine.measure([recipe for _, recipe in wanted]), strict=True):

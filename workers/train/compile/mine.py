@@ -105,7 +105,7 @@ def _minimal(engine: Engine, candidate: Candidate, size: float, metric: Metric) 
     for edit in candidate.edits:
         fewer = replace(candidate, edits=tuple(other for other in candidate.edits if other != edit))
         try:
-            recipe = Recipe(pipeline=fewer.pipeline(defaults))
+            recipe = fewer.recipe(defaults)
         except BadPipeline:
             continue
         (measured,) = engine.measure([recipe])
@@ -126,7 +126,7 @@ def best_on_mean(folder: Path, *, metric: Metric, say: Callable[[str], None]) ->
 
         def mean(candidate: Candidate) -> float:
             try:
-                recipe = Recipe(pipeline=candidate.pipeline(defaults))
+                recipe = candidate.recipe(defaults)
             except BadPipeline:
                 return -np.inf
             return float(weights @ (1.0 - _sizes(engines, recipe, metric) / baseline))

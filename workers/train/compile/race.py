@@ -96,7 +96,7 @@ def race(folder: Path, *, metric: Metric, seconds: float, seed: int, say: Callab
         edits = list(dict.fromkeys(edit for candidate in (*known, *space) for edit in candidate.edits))
         best, saved = Candidate(name="Oz"), np.zeros(len(engines))
         for candidate in known[:_STARTS]:
-            found = track.saved(Recipe(pipeline=candidate.pipeline(defaults)), np.arange(len(engines)))
+            found = track.saved(candidate.recipe(defaults), np.arange(len(engines)))
             if found is not None and track.mean(found) > track.mean(saved):
                 best, saved = candidate, found
         say(f"{len(engines)} programs; starts from {best.name}, {track.mean(saved):.3%}, {len(best.edits)} changes")
@@ -107,7 +107,7 @@ def race(folder: Path, *, metric: Metric, seconds: float, seed: int, say: Callab
                 continue
             tried.add(changed.digest)
             try:
-                recipe = Recipe(pipeline=changed.pipeline(defaults))
+                recipe = changed.recipe(defaults)
             except BadPipeline:
                 continue
             runs += 1

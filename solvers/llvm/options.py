@@ -1,0 +1,104 @@
+"""Options of LLVM that a recipe may set: a closed list, because others write files, load code or end the process.
+
+They are the words that `opt` and `llc` take, and clang after `-mllvm`; LLVM calls them cl::opt. Each moves a threshold or leaves
+out an optional transformation, so that none can ask for code that means something else. No numpy: the engine's server reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+# Of the passes on IR.
+OF_PASSES = (
+    "-disable-lftr",
+    "-enable-load-in-loop-pre=false",
+    "-enable-load-pre=false",
+    "-enable-pre=false",
+    "-gvn-max-block-speculations=0",
+    "-indvars-widen-indvars=false",
+    "-inline-call-penalty=10",
+    "-inline-call-penalty=40",
+    "-inline-instr-cost=4",
+    "-inline-instr-cost=6",
+    "-inline-threshold=0",
+    "-inline-threshold=15",
+    "-inline-threshold=40",
+    "-instcombine-code-sinking=false",
+    "-jump-threading-threshold=0",
+    "-max-phi-entries-increase-after-removing-empty-block=0",
+    "-max-phi-entries-increase-after-removing-empty-block=8",
+    "-max-speculation-depth=1",
+    "-phi-node-folding-threshold=1",
+    "-phi-node-folding-threshold=5",
+    "-replexitval=always",
+    "-replexitval=never",
+    "-scev-cheap-expansion-budget=1",
+    "-scev-cheap-expansion-budget=8",
+    "-simplifycfg-branch-fold-threshold=0",
+    "-simplifycfg-branch-fold-threshold=1",
+    "-simplifycfg-max-small-block-size=2",
+    "-two-entry-phi-node-folding-threshold=1",
+    "-two-entry-phi-node-folding-threshold=8",
+)
+# Of code generation: block placement for size (ext-TSP, Newell and Pupyrev, IEEE Trans. Computers 2020, as LLVM has it), loop
+# transformations left out, jump tables, scheduling, register allocation.
+OF_CODE_GENERATION = (
+    "-addr-sink-new-phis",
+    "-aggressive-ext-opt",
+    "-aggressive-machine-cse",
+    "-apply-ext-tsp-for-size",
+    "-disable-block-placement",
+    "-disable-early-taildup",
+    "-disable-lsr",
+    "-disable-machine-cse",
+    "-disable-machine-licm",
+    "-disable-machine-sink",
+    "-disable-x86-lea-opt",
+    "-enable-andcmp-sinking=false",
+    "-enable-ext-tsp-block-placement",
+    "-enable-misched=false",
+    "-enable-shrink-wrap=false",
+    "-greedy-reverse-local-assignment",
+    "-join-splitedges",
+    "-lsr-complexity-limit=1000000",
+    "-lsr-drop-solution",
+    "-lsr-exp-narrow",
+    "-lsr-insns-cost=false",
+    "-max-store-memset=4",
+    "-min-bit-test-cmps=6",
+    "-min-jump-table-entries=16",
+    "-min-jump-table-entries=3",
+    "-min-jump-table-entries=8",
+    "-misched=ilpmax",
+    "-misched=ilpmin",
+    "-optsize-jump-table-density=60",
+    "-optsize-jump-table-density=90",
+    "-post-RA-scheduler",
+    "-pre-RA-sched=fast",
+    "-pre-RA-sched=linearize",
+    "-pre-RA-sched=list-burr",
+    "-pre-RA-sched=list-hybrid",
+    "-pre-RA-sched=list-ilp",
+    "-regalloc=basic",
+    "-sink-insts-to-avoid-spills",
+    "-split-spill-mode=size",
+    "-tail-merge-size=2",
+    "-twoaddr-reschedule=false",
+    "-x86-cmov-converter-force-all",
+)
+# Less used ways of LLVM's code generator.
+EXPERIMENTAL = ("-enable-ipra", "-enable-machine-outliner=always", "-fast-isel")
+KNOWN = frozenset((*OF_PASSES, *OF_CODE_GENERATION, *EXPERIMENTAL))
+
+
+def unknown_option(options: Iterable[str]) -> str | None:
+    """What is wrong with the first that is not on the list, or given twice; None when nothing is."""
+    seen: set[str] = set()
+    for option in options:
+        name = option.partition("=")[0]
+        if option not in KNOWN:
+            return f"option {option[:200]!r} came; wanted one of {', '.join(sorted(KNOWN))}"
+        if name in seen:
+            return f"option {name!r} came twice"
+        seen.add(name)
+    return None
