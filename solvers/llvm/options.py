@@ -1,7 +1,8 @@
 """Options of LLVM that a recipe may set: a closed list, because others write files, load code or end the process.
 
-They are the words that `opt` and `llc` take, and clang after `-mllvm`; LLVM calls them cl::opt. Each moves a threshold or leaves
-out an optional transformation, so that none can ask for code that means something else. No numpy: the engine's server reads it.
+They are the words that `opt` and `llc` take, and clang after `-mllvm`; LLVM calls them cl::opt. Each moves a threshold or
+leaves out an optional transformation, so that none can ask for code that means something else.
+No numpy: the engine's server reads it.
 """
 
 from __future__ import annotations

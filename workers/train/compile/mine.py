@@ -59,10 +59,11 @@ def useful(folder: Path, metric: Metric, space: Sequence[Candidate]) -> dict[str
 
 
 def mine(folder: Path, *, metric: Metric, say: Callable[[str], None], part: tuple[int, int] = (0, 1)) -> None:
-    """One search a training module. part: (which, of how many) modules this process does."""
+    """One search a training module, packages in turn. part: (which, of how many) modules this process does."""
     out = folder / f"mined-{metric.value}-{part[0]}.jsonl"
     done = {row["sha"] for row in _rows(folder, f"mined-{metric.value}-*.jsonl")}
-    modules = [row for row in read(folder) if row["split"] == "train"][part[0] :: part[1]]
+    train = [row for row in read(folder) if row["split"] == "train"]
+    modules = spread(train, len(train))[part[0] :: part[1]]
     for number, row in enumerate(modules):
         if row["sha"] in done:
             continue
