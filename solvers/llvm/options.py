@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from solvers.llvm.types import Metric
+
 # Of the passes on IR.
 OF_PASSES = (
     "-disable-lftr",
@@ -90,6 +92,11 @@ OF_CODE_GENERATION = (
 # Less used ways of LLVM's code generator.
 EXPERIMENTAL = ("-enable-ipra", "-enable-machine-outliner=always", "-fast-isel")
 KNOWN = frozenset((*OF_PASSES, *OF_CODE_GENERATION, *EXPERIMENTAL))
+
+
+def options_for(metric: Metric) -> frozenset[str]:
+    """Those that can change it: code generation does not change instructions of IR."""
+    return frozenset(OF_PASSES) if metric is Metric.IR_INSTRUCTIONS else KNOWN
 
 
 def unknown_option(options: Iterable[str]) -> str | None:

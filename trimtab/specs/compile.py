@@ -209,6 +209,8 @@ class CompileSpec(Spec):
     link: Link = Field(default_factory=Link)
     per_function: bool = True
     """Also decide function by function: costs no more compilations."""
+    llvm_options: bool = True
+    """Also set options of LLVM, of its code generator too; off: passes alone, for a compiler that takes no `-mllvm`."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> CompileSpec:

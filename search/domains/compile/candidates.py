@@ -6,10 +6,10 @@ and others, hoisting and sinking of common code, another round of what shrinks, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from search.domains.compile.edits import Candidate, Edit, Op
-from solvers.llvm.options import EXPERIMENTAL, OF_CODE_GENERATION, OF_PASSES
+from solvers.llvm.options import EXPERIMENTAL, KNOWN, OF_CODE_GENERATION, OF_PASSES
 from solvers.llvm.pipeline import leaves, parse
 from trimtab.specs.compile import Tier
 
@@ -113,8 +113,6 @@ _MODULE_TAILS: tuple[tuple[str, str], ...] = (
     ("partial-inliner", f"partial-inliner,function({_SHRINK},{_COMBINE}),globaldce"),
 )
 _PROLOGUES: tuple[tuple[str, str], ...] = (
-    ("attributor", "attributor"),
-    ("attributor-cgscc", "cgscc(attributor-cgscc)"),
     ("early-attributes", "function(sroa<modify-cfg>,early-cse<memssa>),rpo-function-attrs"),
     ("early-sroa-gvn", f"function(sroa<modify-cfg>,gvn,{_COMBINE},{_SHRINK})"),
     ("early-shrink", f"function(sroa<modify-cfg>,{_SHRINK},{_COMBINE})"),
@@ -122,16 +120,19 @@ _PROLOGUES: tuple[tuple[str, str], ...] = (
 )
 
 
-def candidate_space(defaults: Mapping[str, str]) -> tuple[Candidate, ...]:
-    """Every single change that has a place in this LLVM's -Oz. `defaults`: level → text, all of O1, O2, O3, Os, Oz."""
+def candidate_space(defaults: Mapping[str, str], *, options: Container[str] = KNOWN) -> tuple[Candidate, ...]:
+    """Every single change that has a place in this LLVM's -Oz. `defaults`: level → text, all of O1, O2, O3, Os, Oz.
+
+    options: those of LLVM that may be set.
+    """
     known = _known(defaults)
     oz = parse(defaults["Oz"])
     count: dict[str, int] = {}
     for leaf in leaves(oz):
         count[leaf.name] = count.get(leaf.name, 0) + 1
-    return tuple(Candidate(name=name, edits=edits, tier=_tier(edits, known)) for name, edits in _space(count)) + tuple(
-        Candidate(name=level, base=level) for level in ("Os", "O1", "O2")
-    )
+    singles = (Candidate(name=name, edits=edits, tier=_tier(edits, known)) for name, edits in _space(count))
+    levels = (Candidate(name=level, base=level) for level in ("Os", "O1", "O2"))
+    return (*(c for c in singles if all(word in options for word in c.options)), *levels)
 
 
 def _space(count: dict[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.weights import FOLDER, read_learned
-from search.domains.compile.edits import Candidate
+from search.domains.compile.edits import Candidate, Op
 from solvers.llvm.types import Metric
 
 Floats = NDArray[np.float64]
@@ -56,6 +57,16 @@ def load_coreset(metric: Metric = Metric.LOADABLE_BYTES, folder: Path = FOLDER) 
     Raises WeightsRefused when the file is not the one of its manifest row.
     """
     return tuple(Candidate.from_json(row) for row in _document(folder)["candidates"][_list_of(metric)])
+
+
+def without_options(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Their changes of passes alone, each once; those that had no other change are left out."""
+    kept: dict[str, Candidate] = {}
+    for candidate in candidates:
+        passes = replace(candidate, edits=tuple(edit for edit in candidate.edits if edit.op is not Op.OPTION))
+        if passes.edits or not candidate.edits:
+            kept.setdefault(passes.digest, passes)
+    return list(kept.values())
 
 
 def usefulness(

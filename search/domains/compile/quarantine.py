@@ -13,6 +13,8 @@ from typing import Any
 from solvers.llvm.pipeline import BadPipeline, Pass, leaves, parse, text_of
 from solvers.llvm.types import Recipe
 
+_EMPTY = "no-op-module"
+
 Differs = Callable[[Recipe], str | None]
 """Builds and runs a recipe: what differs; None when nothing does, or when it cannot be told."""
 
@@ -21,7 +23,9 @@ Differs = Callable[[Recipe], str | None]
 class Reproducer:
     """Where it begins to go wrong."""
 
-    last_pass: str  # of the first bad prefix; or "per-function decisions" / "attributes"
+    last_pass: (
+        str  # of the first bad prefix; or "per-function decisions"; or the options of LLVM that are bad by themselves
+    )
     good_pipeline: str  # the longest prefix before it, "" when even the empty one is bad
     bad: Recipe
     functions: tuple[str, ...] = ()  # whose own tails are needed
@@ -84,6 +88,10 @@ def reduced(recipe: Recipe, differs: Differs, *, stopped: Callable[[], bool]) ->
             break
     if recipe.function_tails:
         return _needed_tails(recipe, bad, stopped, lambda: asked)
+    for option in recipe.options:
+        fewer = replace(recipe, options=tuple(other for other in recipe.options if other != option))
+        if not stopped() and bad(fewer):
+            recipe = fewer
     try:
         items = parse(recipe.pipeline)
     except BadPipeline:
@@ -100,6 +108,12 @@ def reduced(recipe: Recipe, differs: Differs, *, stopped: Callable[[], bool]) ->
             low = middle
     good = text_of(prefix(items, high - 1))
     confirmed = high > 1 and not stopped() and not bad(replace(recipe, pipeline=good))
+    if high == 1 and recipe.options and not stopped() and bad(replace(recipe, pipeline=_EMPTY)):
+        plain = replace(recipe, pipeline=_EMPTY)
+        confirmed = not stopped() and not bad(replace(plain, options=()))
+        return Reproducer(
+            last_pass=" ".join(recipe.options), good_pipeline=_EMPTY, bad=plain, confirmed=confirmed, asked=asked
+        )
     return Reproducer(
         last_pass=passes[high - 1] if passes else "",
         good_pipeline=good,

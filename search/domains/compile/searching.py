@@ -17,7 +17,7 @@ from cost_models.weights import digest as learned_digest
 from search.domains.compile.candidates import candidate_space, function_tails
 from search.domains.compile.choose import Chooser, Chosen
 from search.domains.compile.coreset import NAME as CORESET
-from search.domains.compile.coreset import load_coreset, usefulness
+from search.domains.compile.coreset import load_coreset, usefulness, without_options
 from search.domains.compile.local_search import FIRST, optimise
 from search.domains.compile.picture import OURS
 from search.domains.compile.policy import ask, name_of
@@ -32,6 +32,7 @@ from search.stop import AnyOf, StoppingCriterion
 from search.types import OnIncumbent, SearchOutcome
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.install import Installed
+from solvers.llvm.options import KNOWN, options_for
 from solvers.llvm.types import Measured, Metric, Recipe, Sizes
 from trimtab.results import Incumbent, Limit, Reason, Termination
 from trimtab.specs.compile import Tier
@@ -142,9 +143,12 @@ def _candidates(
     allowed = (Tier.DEFAULT, Tier.EXPERIMENTAL) if experimental else (Tier.DEFAULT,)
     defaults, oz = prepared.pipelines, prepared.levels["Oz"]
     assert oz.sizes is not None
+    options = options_for(problem.metric) if problem.spec.llvm_options else frozenset[str]()
     coreset = [c for c in load_coreset(problem.metric) if c.tier in allowed]
     scores, how = ask(prepared.engine, oz.sizes, coreset, problem.metric)
-    space = [c for c in candidate_space(defaults) if c.tier in allowed]
+    if not options:
+        coreset, scores, how = without_options(coreset), None, "greedy order of the coreset, its options left out"
+    space = [c for c in candidate_space(defaults, options=options) if c.tier in allowed]
     tails = function_tails(defaults, experimental=experimental) if problem.spec.per_function else {}
 
     evaluations = stop.evaluations_left() if isinstance(stop, AnyOf) else None
@@ -186,11 +190,14 @@ def _fastest(
 ) -> tuple[Timing | None, Tried]:
     """Objective run_time: its answer becomes the chooser's."""
     experimental = problem.spec.tier is Tier.EXPERIMENTAL
+    options = KNOWN if problem.spec.llvm_options else frozenset[str]()
     result = fastest(
         prepared.engine,
         judge,
         defaults=prepared.pipelines,
-        space=[c for c in candidate_space(prepared.pipelines) if experimental or c.tier is Tier.DEFAULT],
+        space=[
+            c for c in candidate_space(prepared.pipelines, options=options) if experimental or c.tier is Tier.DEFAULT
+        ],
         rng=rng,
         build_id=prepared.installed.build_id,
         tell=chooser.tell,

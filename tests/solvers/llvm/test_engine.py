@@ -139,6 +139,16 @@ def test_a_tail_of_a_function_that_is_no_more_is_told(engine: Engine) -> None:
     [
         (Recipe(pipeline="no-such-pass"), Outcome.REFUSED, "unknown pass name 'no-such-pass'"),
         (Recipe(pipeline="function(gvn"), Outcome.REFUSED, "invalid pipeline"),
+        (
+            Recipe(pipeline="default<Oz>", options=("-load=/tmp/x.so",)),
+            Outcome.REFUSED,
+            "'-load=/tmp/x.so' came; wanted",
+        ),
+        (
+            Recipe(pipeline="default<Oz>", options=("-inline-threshold=0", "-inline-threshold=15")),
+            Outcome.REFUSED,
+            "'-inline-threshold' came twice",
+        ),
         (Recipe(pipeline="internalize"), Outcome.REFUSED, "lost caller, public, table"),
         (Recipe(pipeline="memprof-use<profile-filename=/etc/passwd>"), Outcome.REFUSED, "'/'"),
         (Recipe(pipeline="function(view-cfg)"), Outcome.REFUSED, "view-cfg"),

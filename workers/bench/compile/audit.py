@@ -26,6 +26,7 @@ import numpy as np
 from search.domains.compile import build
 from search.domains.compile.candidates import candidate_space
 from search.domains.compile.coreset import load_coreset
+from search.domains.compile.edits import Candidate
 from search.domains.compile.quarantine import Differs, reduced, shortened
 from search.domains.compile.runs import Judge
 from search.domains.compile.searching import Prepared
@@ -142,12 +143,12 @@ def _pipelines(given: argparse.Namespace) -> Iterator[dict[str, str]]:
             c.digest: c for metric in (Metric.LOADABLE_BYTES, Metric.IR_INSTRUCTIONS) for c in load_coreset(metric)
         }
         for candidate in coreset.values():
-            yield {"set": "coreset", "name": candidate.name, "pipeline": candidate.pipeline(defaults)}
+            yield _row("coreset", candidate, defaults)
     if "experimental" in given.sets:
         for candidate in candidate_space(defaults):
             if candidate.tier is Tier.EXPERIMENTAL:
                 try:
-                    yield {"set": "experimental", "name": candidate.name, "pipeline": candidate.pipeline(defaults)}
+                    yield _row("experimental", candidate, defaults)
                 except BadPipeline:
                     continue
     if "flat" in given.sets:
@@ -157,6 +158,11 @@ def _pipelines(given: argparse.Namespace) -> Iterator[dict[str, str]]:
             length = int(rng.integers(_FLAT_LENGTH[0], _FLAT_LENGTH[1] + 1))
             text = ",".join(actions[int(i)].pipeline for i in rng.integers(len(actions), size=length))
             yield {"set": "flat", "name": f"flat-{number}", "pipeline": text}
+
+
+def _row(name: str, candidate: Candidate, defaults: Mapping[str, str]) -> dict[str, str]:
+    recipe = candidate.recipe(defaults)
+    return {"set": name, "name": candidate.name, "pipeline": recipe.pipeline, "options": " ".join(recipe.options)}
 
 
 def _programs(given: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, CompileSpec, Path]]:
@@ -183,10 +189,10 @@ def _of_program(
     with prepared.engine as engine:
         judge = Judge(problem, folder=workdir / "runs", stopped=lambda: False)
         judge.learn(engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True)
-        known: dict[str, dict[str, Any]] = {}  # digest of the optimised module → what is known of it
+        known: dict[str, dict[str, Any]] = {}  # digest of the program → what is known of it
         for row in audited:
             yield {**row, "llvm": prepared.installed.build_id} | _outcome(
-                engine, judge, Recipe(pipeline=row["pipeline"]), known
+                engine, judge, Recipe(pipeline=row["pipeline"], options=tuple(row.get("options", "").split())), known
             )
 
 
@@ -204,7 +210,7 @@ def _outcome(engine: Engine, judge: Judge, recipe: Recipe, known: dict[str, dict
 
         found = {"outcome": outcome.value, "detail": failed.measured.detail[:300]}
         return found | _reduced(recipe, fails) if outcome in (Outcome.CRASHED, Outcome.REFUSED) else found
-    digest, sizes = built.measured.ir_sha256, built.measured.sizes
+    digest, sizes = built.measured.program, built.measured.sizes
     if digest not in known:
         assert sizes is not None
         told = {"loadable": sizes.loadable_bytes, "ir": sizes.ir_instructions}
@@ -246,8 +252,8 @@ def report(lines: list[dict[str, Any]]) -> None:
         sets.setdefault(line["set"], []).append(line)
     for name, rows in sets.items():
         outcomes = Counter(row["outcome"] for row in rows)
-        pipelines = {row["pipeline"] for row in rows}
-        bad = {row["pipeline"] for row in rows if row["outcome"] == "miscompiled"}
+        pipelines = {(row["pipeline"], row.get("options", "")) for row in rows}
+        bad = {(row["pipeline"], row.get("options", "")) for row in rows if row["outcome"] == "miscompiled"}
         together = Counter((row["outcome"], row["reproducer"]["together"]) for row in rows if row.get("reproducer"))
         print(
             f"{name}: {len(pipelines)} pipelines on {len({row['program'] for row in rows})} programs: "

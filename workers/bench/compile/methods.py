@@ -14,6 +14,7 @@ from search.domains.compile.edits import Candidate
 from search.domains.compile.local_search import FIRST, optimise
 from search.domains.compile.policy import order
 from solvers.llvm.engine import Engine
+from solvers.llvm.options import options_for
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
 
@@ -37,7 +38,8 @@ class Task:
         (oz,) = engine.measure([Recipe(pipeline=defaults["Oz"])])
         if oz.outcome is not Outcome.OK:
             raise ValueError(f"-Oz ended with {oz.outcome.value}: {oz.detail}")
-        space = tuple(c for c in candidate_space(defaults) if c.tier is Tier.DEFAULT and c.base == "Oz")
+        space = candidate_space(defaults, options=options_for(metric))
+        space = tuple(c for c in space if c.tier is Tier.DEFAULT and c.base == "Oz")
         return cls(engine=engine, defaults=defaults, oz=oz, space=space, metric=metric)
 
 

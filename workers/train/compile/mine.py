@@ -21,6 +21,7 @@ from search.domains.compile.coreset import load_coreset
 from search.domains.compile.edits import Candidate
 from search.domains.compile.local_search import optimise
 from solvers.llvm.engine import Engine
+from solvers.llvm.options import options_for
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import EngineLimits, Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
@@ -81,7 +82,9 @@ def _of_module(engine: Engine, metric: Metric, *, seed: int) -> tuple[Candidate,
     (baseline,) = engine.measure([Recipe(pipeline=defaults["Oz"])])
     if baseline.sizes is None:
         return Candidate(name="Oz"), 0.0, 1
-    space = [c for c in candidate_space(defaults) if c.tier is Tier.DEFAULT and c.base == "Oz"]
+    space = [
+        c for c in candidate_space(defaults, options=options_for(metric)) if c.tier is Tier.DEFAULT and c.base == "Oz"
+    ]
     found = optimise(
         engine,
         metric=metric,
@@ -132,7 +135,11 @@ def best_on_mean(folder: Path, *, metric: Metric, say: Callable[[str], None]) ->
                 return -np.inf
             return float(weights @ (1.0 - _sizes(engines, recipe, metric) / baseline))
 
-        space = [c for c in candidate_space(defaults) if c.tier is Tier.DEFAULT and c.base == "Oz"]
+        space = [
+            c
+            for c in candidate_space(defaults, options=options_for(metric))
+            if c.tier is Tier.DEFAULT and c.base == "Oz"
+        ]
         alone = np.array([mean(candidate) for candidate in space])
         order = np.argsort(-alone)[:_TRIED]
         chosen, value = space[order[0]], float(alone[order[0]])

@@ -1,6 +1,7 @@
 """The pipeline to try first when nothing is known of the program: a (1+1) search for the best on the mean of many programs.
 
-It goes on from the best compound known so far and changes it one edit at a time. A change runs on the programs in blocks and is
+It goes on from the best compound known so far and changes it one edit at a time: first adds each single change that was never
+measured, in turn, then draws. A change runs on the programs in blocks and is
 out as soon as it is behind the incumbent: most need a quarter of the programs (a race, Maron and Moore 1994, with a plain rule
 in place of their bound). Every better one is a candidate of its own, so that the coreset's greedy decides what stays.
 """
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from search.domains.compile.candidates import candidate_space
 from search.domains.compile.edits import Candidate, Edit
 from solvers.llvm.engine import Engine
+from solvers.llvm.options import options_for
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import EngineLimits, Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
@@ -91,8 +93,10 @@ def race(folder: Path, *, metric: Metric, seconds: float, seed: int, say: Callab
             weights=package_weights([str(row["package"]) for row in modules]),
             metric=metric,
         )
-        space = [c for c in candidate_space(defaults) if c.tier is Tier.DEFAULT and c.base == "Oz"]
+        space = candidate_space(defaults, options=options_for(metric))
+        space = tuple(c for c in space if c.tier is Tier.DEFAULT and c.base == "Oz")
         known = _known(folder, metric, space)
+        unmeasured = [c for c in space if c.digest not in {other.digest for other in known}]
         edits = list(dict.fromkeys(edit for candidate in (*known, *space) for edit in candidate.edits))
         best, saved = Candidate(name="Oz"), np.zeros(len(engines))
         for candidate in known[:_STARTS]:
@@ -102,7 +106,7 @@ def race(folder: Path, *, metric: Metric, seconds: float, seed: int, say: Callab
         say(f"{len(engines)} programs; starts from {best.name}, {track.mean(saved):.3%}, {len(best.edits)} changes")
         tried, runs = {best.digest}, 0
         while time.monotonic() < ends:
-            changed = _changed(best, edits, rng)
+            changed = _renamed(best.joined(unmeasured.pop(0))) if unmeasured else _changed(best, edits, rng)
             if changed.digest in tried:
                 continue
             tried.add(changed.digest)
@@ -141,8 +145,11 @@ def _changed(candidate: Candidate, edits: Sequence[Edit], rng: np.random.Generat
         edit = edits[int(rng.integers(max(1, among)))]
         if edit not in kept:
             kept.insert(int(rng.integers(len(kept) + 1)), edit)
-    changed = replace(candidate, edits=tuple(kept))
-    return replace(changed, name=f"race-{changed.digest[:8]}")
+    return _renamed(replace(candidate, edits=tuple(kept)))
+
+
+def _renamed(candidate: Candidate) -> Candidate:
+    return replace(candidate, name=f"race-{candidate.digest[:8]}")
 
 
 def _write(folder: Path, metric: Metric, candidate: Candidate, saved: float) -> None:

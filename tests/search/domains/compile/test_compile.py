@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 import threading
 from collections.abc import Mapping
@@ -91,6 +92,17 @@ def test_without_a_main_it_says_unvalidated(tmp_path: Path) -> None:
     assert result.verification.status is VerificationStatus.VALID
     assert "unvalidated" in str(result.verification.checks["runs_equal"])
     assert "unvalidated" in result.termination.detail
+
+
+def test_options_of_llvm_can_be_left_out(tmp_path: Path) -> None:
+    for allowed in (True, False):
+        spec = CompileSpec(source_text=PROGRAM, language=Language.C, llvm_options=allowed)
+        finished = run(tmp_path / str(allowed), spec, evaluations=40)
+        (recipe,) = [json.loads(p.path.read_text()) for p in finished.produced if p.name == "recipe.json"]
+        (commands,) = [p.path.read_text() for p in finished.produced if p.name == "pipeline.txt"]
+        assert bool(recipe["options"]) is allowed
+        assert all(option in commands for option in recipe["options"])
+        assert finished.result.verification.status is VerificationStatus.VALID
 
 
 def test_another_processor(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from search.domains.compile.candidates import candidate_space, function_tails
-from search.domains.compile.coreset import greedy, load_coreset
+from search.domains.compile.coreset import greedy, load_coreset, without_options
 from search.domains.compile.edits import Candidate, Edit, Op
 from solvers.llvm.engine import Engine
+from solvers.llvm.options import KNOWN
 from solvers.llvm.pipeline import BadPipeline
 from trimtab.specs.compile import Tier
 
@@ -90,6 +91,26 @@ def test_the_default_tier_has_only_passes_of_llvms_own_pipelines(defaults: dict[
     assert tiers["newgvn-for-gvn"] is Tier.EXPERIMENTAL
     assert tiers["tail:iroutliner"] is Tier.EXPERIMENTAL
     assert "newgvn" not in function_tails(defaults, experimental=False)
+
+
+def test_of_two_values_of_an_option_the_last_counts() -> None:
+    words = ("-inline-threshold=0", "-disable-lsr", "-inline-threshold=15")
+    candidate = Candidate(name="x", edits=tuple(Edit(op=Op.OPTION, text=word) for word in words))
+    assert candidate.recipe(OZ).options == ("-disable-lsr", "-inline-threshold=15")
+    assert candidate.recipe(OZ).pipeline == OZ["Oz"]
+    assert Candidate.from_json(candidate.as_json()) == candidate
+
+
+def test_without_options_the_changes_of_passes_stay() -> None:
+    option, drop = Edit(op=Op.OPTION, text="-disable-lsr"), Edit(op=Op.DROP, anchor="gvn")
+    one, both, other = (Candidate(name="x", edits=edits) for edits in ((option,), (option, drop), (drop,)))
+    assert [c.edits for c in without_options([one, both, other])] == [(drop,)]
+
+
+def test_only_the_allowed_options_are_in_the_space(defaults: dict[str, str]) -> None:
+    everything, passes = candidate_space(defaults), candidate_space(defaults, options=())
+    assert {word for c in everything for word in c.options} == KNOWN
+    assert [c for c in everything if not c.options] == list(passes)
 
 
 def test_greedy_is_plain_greedy_and_near_the_best() -> None:

@@ -59,6 +59,20 @@ def test_function_that_matters_is_found() -> None:
     assert (found.functions, found.last_pass) == (("f5",), "gvn-sink")
 
 
+@pytest.mark.parametrize("culprit", ["", "gvn"])
+def test_option_that_matters_is_found_with_its_pass_or_alone(culprit: str) -> None:
+    options = ("-disable-lsr", "-regalloc=basic", "-fast-isel")
+
+    def differs(recipe: Recipe) -> str | None:
+        return "stdout" if "-regalloc=basic" in recipe.options and culprit in recipe.pipeline else None
+
+    found = reduced(Recipe(pipeline=PIPELINE, options=options), differs, stopped=never)
+    assert found is not None
+    assert found.confirmed
+    assert found.bad.options == ("-regalloc=basic",)
+    assert found.last_pass == (culprit or "-regalloc=basic")
+
+
 def test_what_does_not_repeat_or_has_no_time_gives_no_reproducer() -> None:
     assert reduced(Recipe(pipeline=PIPELINE), lambda recipe: None, stopped=never) is None
     assert reduced(Recipe(pipeline=PIPELINE), lambda recipe: "stdout", stopped=lambda: True) is None
