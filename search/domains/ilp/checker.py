@@ -27,6 +27,7 @@ from solvers.types import MilpModel
 from trimtab.results import Verification
 
 _POLL_S = 0.05
+_NICE = 5  # its reading is wanted at the end; the first solutions are wanted now
 
 
 class Checker:
@@ -48,7 +49,7 @@ class Checker:
     def start(self) -> None:
         """Begin to read."""
         commands, self._commands = os.pipe()
-        self._process = NativeProcess("the exact check", lambda say: self._serve(commands, say))
+        self._process = NativeProcess("the exact check", lambda say: self._serve(commands, say), nice=_NICE)
         os.close(commands)
         self._finalizer = weakref.finalize(self, _close, self._process, self._commands, os.getpid())
 

@@ -30,6 +30,7 @@ _POLL_S = 0.02
 _EARLY_S, _EARLY_POLL_S = 2.0, 0.004  # the first solutions weigh most
 _VERIFY_SHARE = 0.02  # of the budget, kept for checking and writing the answer
 _LEAST_ROOT_S, _ROOT_SHARE = 5.0, 0.2
+_NICE_ROOT = 3  # steps below the two that search
 _PROOF_GAP = 1e-6  # relative; the engine is asked for a little less than its default, so that "optimal" means it
 
 
@@ -107,7 +108,9 @@ def supervise(
             )
             # Three busy processes on two processors for a second or so: the search goes on meanwhile.
             processes["root"] = NativeProcess(
-                "the root LP", solve_root(model, root_place, seconds=_root_s(deadline - time.monotonic()))
+                "the root LP",
+                solve_root(model, root_place, seconds=_root_s(deadline - time.monotonic())),
+                nice=_NICE_ROOT,
             )
         else:
             state.notes.append(f"large neighbourhood search stays out: {why_not}")

@@ -28,6 +28,7 @@ from trimtab.specs.compile import Tier
 from workers.corpus.build import read
 
 EVALUATIONS = 100  # compilations of a module's search
+_MOST_INSTRUCTIONS = 3000  # larger ones take most of the time and are few
 _CANDIDATE_S = 20.0
 _LEAST_GAIN = 1e-5  # of the mean: a change below it is noise
 _MODULES, _STEPS, _TRIED = 40, 8, 40  # of the pipeline that is best on the mean: modules, changes, changes tried a step
@@ -63,7 +64,7 @@ def mine(folder: Path, *, metric: Metric, say: Callable[[str], None], part: tupl
     """One search a training module, packages in turn. part: (which, of how many) modules this process does."""
     out = folder / f"mined-{metric.value}-{part[0]}.jsonl"
     done = {row["sha"] for row in _rows(folder, f"mined-{metric.value}-*.jsonl")}
-    train = [row for row in read(folder) if row["split"] == "train"]
+    train = [r for r in read(folder) if r["split"] == "train" and int(str(r["ir_instructions"])) <= _MOST_INSTRUCTIONS]
     modules = spread(train, len(train))[part[0] :: part[1]]
     for number, row in enumerate(modules):
         if row["sha"] in done:
