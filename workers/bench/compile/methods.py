@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from search.domains.compile.candidates import candidate_space, function_tails
-from search.domains.compile.coreset import load_coreset, usefulness
+from search.domains.compile.coreset import load_coreset, usefulness, without_options
 from search.domains.compile.edits import Candidate
 from search.domains.compile.local_search import FIRST, optimise
 from search.domains.compile.policy import order
@@ -55,6 +55,13 @@ def trimtab(task: Task, budget: int, seed: int) -> Measured:
 def without_policy(task: Task, budget: int, seed: int) -> Measured:
     """Ours with the coreset in its own order."""
     return _ours(task, budget, seed, [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT], None)
+
+
+def passes_only(task: Task, budget: int, seed: int) -> Measured:
+    """Ours for a compiler that takes no options of LLVM: the coreset without its options, in its own order."""
+    space = tuple(c for c in task.space if not c.options)
+    coreset = without_options([c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT])
+    return _ours(replace(task, space=space), budget, seed, coreset, None)
 
 
 def oracle(task: Task, budget: int, seed: int) -> Measured:
@@ -181,6 +188,7 @@ def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
 METHODS: Mapping[str, Callable[[Task, int, int], Measured]] = {
     "trimtab": trimtab,
     "without-policy": without_policy,
+    "passes-only": passes_only,
     "oracle": oracle,
     "random": random_search,
     "nevergrad-1+1": nevergrad_one_plus_one,

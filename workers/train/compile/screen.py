@@ -17,12 +17,13 @@ from workers.train.compile.matrix import SCREENED, fill, reward, rows
 from workers.train.compile.mine import mined, spread
 
 _MODULES, _MOST_INSTRUCTIONS = 60, 1500
-_KEPT, _BEST = 45, 25  # by each metric: as greedy takes them, and the best of the others on the mean
+_KEPT, _BEST = 32, 8  # by each metric: as greedy takes them, and the best of the others on the mean
 
 
 def screen(folder: Path, *, say: Callable[[str], None], part: tuple[int, int] = (0, 1)) -> None:
-    """Measure every mined compound on the spread; the last part writes down what is kept, singles among them."""
-    fill(folder, _modules(folder)[part[0] :: part[1]], None, out=f"matrix-{part[0]}.jsonl", say=say)
+    """Measure every mined compound on the spread; single changes are no match for them (lab notes)."""
+    compounds = {candidate.digest for candidate in mined(folder)}
+    fill(folder, _modules(folder)[part[0] :: part[1]], compounds, out=f"matrix-{part[0]}.jsonl", say=say)
 
 
 def _modules(folder: Path) -> list[dict[str, object]]:
@@ -31,7 +32,7 @@ def _modules(folder: Path) -> list[dict[str, object]]:
 
 
 def keep(folder: Path, *, say: Callable[[str], None]) -> None:
-    """Write down the candidates that greedy takes on the screened modules, and the best single ones of each metric."""
+    """Write down the compounds that greedy takes on the screened modules, and the best of the others by each metric."""
     kept: dict[str, None] = {}
     among = {str(row["sha"]) for row in _modules(folder)}
     for metric in ("loadable", "ir"):
