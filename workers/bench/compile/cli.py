@@ -26,7 +26,7 @@ BUDGETS = (1, 10, 60)
 
 
 def main(argv: list[str]) -> int:
-    """Run the protocol, or the one that is named first: `executed`, `audit`, `overhead`."""
+    """Run the protocol, or the one that is named first: `executed`, `audit`, `overhead`, `speed`."""
     if argv and argv[0] == "executed":
         from workers.bench.compile import executed
 
@@ -35,6 +35,10 @@ def main(argv: list[str]) -> int:
         from workers.bench.compile import overhead
 
         return overhead.main(argv[1:])
+    if argv and argv[0] == "speed":
+        from workers.bench.compile import speed
+
+        return speed.main(argv[1:])
     if argv and argv[0] == "audit":
         from workers.bench.compile import audit
 

@@ -19,7 +19,7 @@ from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import EngineLimits, Outcome, Recipe
 from workers.corpus.build import read
-from workers.train.compile.mine import mined, raced
+from workers.train.compile.mine import mined, raced, spread
 
 SCREENED = "screened.json"
 _CANDIDATE_S = 20.0
@@ -31,9 +31,11 @@ def measure(
 ) -> None:
     """Fill matrix.jsonl: every candidate on every module, or, once some were screened, those and the race's.
 
+    Packages in turn, so that what is there when it breaks off is a spread of them.
     part: (which, of how many) modules this process does.
     """
-    todo = [row for row in read(folder) if row["split"] in splits][part[0] :: part[1]]
+    todo = [row for row in read(folder) if row["split"] in splits]
+    todo = spread(todo, len(todo))[part[0] :: part[1]]
     wanted = None
     if (folder / SCREENED).is_file():
         wanted = {*json.loads((folder / SCREENED).read_text())["candidates"], *(c.digest for c in raced(folder))}

@@ -1,6 +1,6 @@
 """Which candidates are worth measuring on every module: screened on a spread of small ones.
 
-Hundreds of compounds on hundreds of modules would take hours; what saves nothing on a spread of sixty saves little elsewhere.
+Hundreds of compounds on hundreds of modules would take hours; what saves nothing on a spread of small ones saves little elsewhere.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from workers.corpus.build import read
 from workers.train.compile.matrix import SCREENED, fill, reward, rows
 from workers.train.compile.mine import mined, spread
 
-_MODULES, _MOST_INSTRUCTIONS = 60, 1500
-_KEPT, _BEST = 32, 8  # by each metric: as greedy takes them, and the best of the others on the mean
+_MODULES, _MOST_INSTRUCTIONS = 120, 1000
+_KEPT, _BEST = 40, 8  # by each metric: as greedy takes them, and the best of the others on the mean
 
 
 def screen(folder: Path, *, say: Callable[[str], None], part: tuple[int, int] = (0, 1)) -> None:

@@ -1,0 +1,91 @@
+"""`python -m workers.bench compile speed`: what smaller costs in time. Whole programs by -Oz and as answered, run in turn."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from search import pipeline
+from search.domains.compile import build
+from search.domains.compile.runs import Judge
+from search.domains.compile.timing import cpu_s, paired
+from search.stop import from_budget
+from solvers.llvm.types import Recipe
+from workers.bench.stats import machine
+from workers.corpus.whole import WHOLE
+
+_TEXT = "".join(f"{i * i % 9973}: the quick brown fox jumps over {i % 13} lazy dogs\n" for i in range(18_000))
+_LUA = """
+local words = {}
+for i = 1, 300000 do words[i] = (i * 7919) % 10007 end
+table.sort(words)
+local seen, text = {}, {}
+for _, w in ipairs(words) do seen[w] = (seen[w] or 0) + 1; text[#text + 1] = string.format("%d", w) end
+print(#table.concat(text, ","), seen[7], select(2, table.concat(text, " "):gsub("%d7", "")))
+"""
+RUNS: Mapping[str, list[dict[str, Any]]] = {
+    "zlib": [{"arguments": ["-9"], "stdin": _TEXT}],
+    "bzip2": [{"arguments": ["-c"], "stdin": _TEXT}],
+    "lua5.4": [{"arguments": ["-"], "stdin": _LUA}],
+}
+
+
+def main(argv: list[str]) -> int:
+    """Each program once: the job, then pairs of runs."""
+    parser = argparse.ArgumentParser(prog="python -m workers.bench compile speed", description=__doc__)
+    parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
+    parser.add_argument("--whole", nargs="*", choices=list(RUNS), default=list(RUNS))
+    parser.add_argument("--pipelines", type=int, default=10)
+    parser.add_argument("--pairs", type=int, default=15)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile-speed.jsonl")
+    given = parser.parse_args(argv)
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    for name in given.whole:
+        with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as scratch:
+            line = _of(name, given, Path(scratch))
+        with given.out.open("a") as out:
+            out.write(json.dumps(line | {"machine": machine()}) + "\n")
+        print(
+            f"{name:8s} {line['saved']:6.2%} smaller, CPU time {line['ratio']:.3f} [{line['low']:.3f}, {line['high']:.3f}] of "
+            f"{line['oz_s']:.3f} s by -Oz, {line['pairs']} pairs"
+        )
+    return 0
+
+
+def _of(name: str, given: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    spec = WHOLE[name].spec(runs=[run | {"timeout_seconds": 60.0} for run in RUNS[name]])
+    file, workdir = WHOLE[name].archive(given.corpus, scratch), scratch / "job"
+    workdir.mkdir()
+    stop = from_budget({"seconds": 600.0, "evaluations": given.pipelines}, threading.Event())
+    done = pipeline.run(build(), spec, inputs={"source": file}, workdir=workdir, stop=stop, seed=given.seed)
+    (answer,) = [produced.path.read_bytes() for produced in done.produced if produced.name == "optimised.o"]
+    summary: Any = done.result.summary
+    domain, again = build(), scratch / "again"
+    again.mkdir()
+    problem = domain.parse(spec, {"source": file}, again)
+    prepared = domain.encode(problem)
+    with prepared.engine as engine:
+        judge = Judge(problem, folder=again / "runs", stopped=lambda: False)
+        judge.learn(engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True)
+        ours = judge.link(answer)
+        theirs = judge.link(engine.build(Recipe(pipeline=prepared.pipelines["Oz"])).object)
+    found = paired(lambda: cpu_s(judge, ours), lambda: cpu_s(judge, theirs), given.pairs)
+    return {
+        "suite": "compile-speed",
+        "program": name,
+        "pipelines": given.pipelines,
+        "seed": given.seed,
+        "saved": summary["saved"],
+        "ratio": found.ratio,
+        "low": found.low,
+        "high": found.high,
+        "pairs": found.pairs,
+        "ours_s": found.ours_s,
+        "oz_s": found.baseline_s,
+    }
