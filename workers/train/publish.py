@@ -36,6 +36,19 @@ def publish_file(file: str, content: bytes, *, folder: Path, command: str, data:
         "date": datetime.date.today().isoformat(),
         "bytes": len(content),
     }
+    _write_manifest(rows, folder)
+
+
+def withdraw(name: str, *, folder: Path) -> None:
+    """Take a learned file and its row away; nothing happens when there is none."""
+    rows = manifest(folder)
+    if rows.pop(name, None) is not None:
+        _write_manifest(rows, folder)
+    for path in folder.glob(f"{name}.*"):
+        path.unlink()
+
+
+def _write_manifest(rows: Mapping[str, Mapping[str, object]], folder: Path) -> None:
     lines = ["# Written by workers/train. The loader refuses a file that is not here or whose hash differs."]
     for key in sorted(rows):
         lines += ["", f'["{key}"]'] + [f"{field} = {_toml(value)}" for field, value in rows[key].items()]

@@ -1,18 +1,20 @@
 """Which pipelines of the coreset first: a small network that has seen what each did to a few hundred programs.
 
-It looks at the program's Autophase numbers and instruction counts, as shares, and at what true -Oz made of it, which is
-measured anyway. It only orders: a wrong guess costs a pipeline, never a larger program.
+One is published only where it beat the coreset's own order on packages left out (lab notes). It looks at the program's
+Autophase numbers and instruction counts, as shares, and at what true -Oz made of it, which is measured anyway. It only orders:
+a wrong guess costs a pipeline, never a larger program.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.compile.net import PipelineOrder
-from cost_models.weights import load_weights, manifest
+from cost_models.weights import FOLDER, load_weights, manifest
 from search.domains.compile.edits import Candidate
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.features import AUTOPHASE_NAMES, Features
@@ -47,8 +49,12 @@ def describe(features: Features, oz: Sizes) -> Floats:
 _SECTIONS = (".rodata", ".eh_frame", ".data")
 
 
-def ask(engine: Engine, oz: Sizes, candidates: Sequence[Candidate], metric: Metric) -> tuple[Floats | None, str]:
+def ask(
+    engine: Engine, oz: Sizes, candidates: Sequence[Candidate], metric: Metric, folder: Path = FOLDER
+) -> tuple[Floats | None, str]:
     """As `order`, of the engine's program; None, too, where it is too large or cannot be described."""
+    if name_of(metric) not in manifest(folder):
+        return None, _OWN_ORDER
     if (count := engine.info.ir_instructions) > MOST_INSTRUCTIONS:
         return (
             None,
@@ -58,16 +64,18 @@ def ask(engine: Engine, oz: Sizes, candidates: Sequence[Candidate], metric: Metr
         features = engine.features()
     except CandidateFailed as failed:
         return None, f"{_OWN_ORDER}: the program could not be described ({failed})"
-    scores, how = order(features, oz, candidates, metric)
+    scores, how = order(features, oz, candidates, metric, folder)
     return scores, how if features.native else f"{how}; counted without the C walker, which no compiler here built"
 
 
-def order(features: Features, oz: Sizes, candidates: Sequence[Candidate], metric: Metric) -> tuple[Floats | None, str]:
+def order(
+    features: Features, oz: Sizes, candidates: Sequence[Candidate], metric: Metric, folder: Path = FOLDER
+) -> tuple[Floats | None, str]:
     """((K,) scores or None, how they came about): None where the network knows nothing of this metric or of the candidates."""
     name = name_of(metric)
-    if name not in manifest():
-        return None, f"{_OWN_ORDER}: no policy is trained for this objective"
-    known = PipelineOrder(load_weights(name)).scores(describe(features, oz))
+    if name not in manifest(folder):
+        return None, _OWN_ORDER
+    known = PipelineOrder(load_weights(name, folder=folder)).scores(describe(features, oz))
     if not all(candidate.digest in known for candidate in candidates):
         return None, f"{_OWN_ORDER}: the policy was trained for another one"
     return np.array([known[candidate.digest] for candidate in candidates]), f"order by the network {name}"

@@ -28,7 +28,7 @@ from solvers.llvm.types import Metric, Recipe
 from workers.train.compile.losses import bc_loss, expected_reward_loss, nvp_loss, q_loss
 from workers.train.compile.matrix import Reward, reward
 from workers.train.compile.mine import package_weights
-from workers.train.publish import publish
+from workers.train.publish import publish, withdraw
 
 Floats = NDArray[np.float64]
 FOLDS = 6
@@ -196,7 +196,10 @@ def left_out(data: Data, setting: Setting, seed: int = 0) -> Floats:
 
 
 def train(folder: Path, *, metric: Metric, out: Path, command: str, say: Callable[[str], None]) -> None:
-    """Compare the settings on packages left out, publish the best one trained on all."""
+    """Compare the settings on packages left out, publish the best one trained on all.
+
+    Where none of them beats the coreset's own order, none is published, and one that was is withdrawn.
+    """
     data = load(folder, metric, say)
     weights = package_weights(data.packages)
     greedy = -np.tile(np.arange(data.saved.shape[1], dtype=float), (len(data.saved), 1))
@@ -217,6 +220,10 @@ def train(folder: Path, *, metric: Metric, out: Path, command: str, say: Callabl
     behind = max(tried, key=lambda setting: saved(tried[setting], 10))
     both = picked_first(tried[pick], tried[behind])
     say(_told("one, then the other", both, data.saved, weights, oracle))
+    if pick == behind == OWN_ORDER:
+        withdraw(name_of(metric), folder=out)
+        say("nothing learned beats the coreset's own order: no network is published")
+        return
     named = np.array([list(bytes.fromhex(c.digest)) for c in load_coreset(metric)], dtype=np.uint8)
     arrays = {"candidates": named}
     for part, setting in zip(PARTS, (pick, behind), strict=True):

@@ -1,6 +1,6 @@
 """Which candidates are worth measuring on every module: screened on a spread of small ones.
 
-Hundreds of compounds on hundreds of modules would take hours; what saves nothing on a spread of small ones saves little elsewhere.
+Hundreds of compounds on hundreds of modules would take hours; what saves nothing on many small ones saves little elsewhere.
 """
 
 from __future__ import annotations

@@ -1,7 +1,11 @@
-"""The learned order: what ships fits the coreset that ships, how a file is arranged does not count, it can be done without."""
+"""The learned order: what ships fits the coreset that ships, how a file is arranged does not count, it can be done without.
+
+A network is made here, on made-up rewards: none ships where none beats the coreset's own order.
+"""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,12 +14,16 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from cost_models.compile.net import PARTS as PARTS_OF_NET
+from cost_models.weights import FOLDER, manifest
 from search.domains.compile import policy
 from search.domains.compile.coreset import load_coreset
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.features import AUTOPHASE_NAMES, INST_COUNT_NAMES, Features
 from solvers.llvm.frontend import compile_to_bitcode
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes, Target
+from workers.train.compile import policy as training
+from workers.train.publish import publish, withdraw
 
 OZ = Sizes(ir_instructions=60, code_bytes=300, loadable_bytes=400, sections={".text": 300, ".rodata.str": 40})
 PARTS = (
@@ -44,47 +52,88 @@ class Program:
         return self._found
 
 
-def asked(program: Program, metric: Metric = Metric.LOADABLE_BYTES) -> tuple[Any, str]:
-    return policy.ask(cast("Engine", program), OZ, load_coreset(metric), metric)
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights with a network for each list of the coreset."""
+    folder = tmp_path_factory.mktemp("weights")
+    rng = np.random.default_rng(5)
+    setting = training.Setting(loss="reward", members=2, width=4, epochs=3)
+    for metric in (Metric.LOADABLE_BYTES, Metric.IR_INSTRUCTIONS):
+        coreset = load_coreset(metric)
+        data = training.Data(
+            features=np.array([policy.describe(features(seed), OZ) for seed in range(12)]),
+            saved=rng.random((12, len(coreset))),
+            packages=[f"p{i % 4}" for i in range(12)],
+            shas=[str(i) for i in range(12)],
+            digest="",
+        )
+        arrays = {"candidates": np.array([list(bytes.fromhex(c.digest)) for c in coreset], dtype=np.uint8)}
+        for part in PARTS_OF_NET:
+            arrays |= {f"{part}.{name}": array for name, array in training.fit(data, setting, 0).items()}
+        publish(policy.name_of(metric), arrays, folder=folder, command="a test", data="", metric="")
+    return folder
+
+
+def asked(program: Program, folder: Path, metric: Metric = Metric.LOADABLE_BYTES) -> tuple[Any, str]:
+    return policy.ask(cast("Engine", program), OZ, load_coreset(metric), metric, folder)
 
 
 @pytest.mark.parametrize("metric", [Metric.LOADABLE_BYTES, Metric.CODE_BYTES, Metric.IR_INSTRUCTIONS])
 def test_what_ships_knows_the_coreset_that_ships(metric: Metric) -> None:
-    scores, how = asked(Program(features()), metric)
+    scores, how = asked(Program(features()), FOLDER, metric)
+    if policy.name_of(metric) not in manifest():
+        assert (scores, how) == (None, "greedy order of the coreset")
+        return
     assert scores.shape == (len(load_coreset(metric)),)
     assert np.isfinite(scores).all()
     assert how == f"order by the network {policy.name_of(metric)}"
 
 
-def test_another_coreset_keeps_its_own_order() -> None:
+@pytest.mark.parametrize("metric", [Metric.LOADABLE_BYTES, Metric.CODE_BYTES, Metric.IR_INSTRUCTIONS])
+def test_a_published_network_is_asked(published: Path, metric: Metric) -> None:
+    scores, how = asked(Program(features()), published, metric)
+    assert scores.shape == (len(load_coreset(metric)),)
+    assert len(set(scores.tolist())) > 1
+    assert how == f"order by the network {policy.name_of(metric)}"
+
+
+def test_a_withdrawn_network_is_gone(published: Path, tmp_path: Path) -> None:
+    shutil.copytree(published, tmp_path, dirs_exist_ok=True)
+    withdraw(policy.name_of(Metric.LOADABLE_BYTES), folder=tmp_path)
+    assert asked(Program(features()), tmp_path) == (None, "greedy order of the coreset")
+    assert asked(Program(features()), tmp_path, Metric.IR_INSTRUCTIONS)[0] is not None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["MANIFEST.toml", "compile-policy-ir.safetensors"]
+
+
+def test_another_coreset_keeps_its_own_order(published: Path) -> None:
     stranger = replace(load_coreset()[0], edits=load_coreset()[0].edits[:1], base="O1")
-    scores, how = policy.order(features(), OZ, [*load_coreset(), stranger], Metric.LOADABLE_BYTES)
+    scores, how = policy.order(features(), OZ, [*load_coreset(), stranger], Metric.LOADABLE_BYTES, published)
     assert scores is None
     assert "trained for another one" in how
 
 
-def test_programs_that_are_too_large_or_cannot_be_described_keep_the_coresets_order() -> None:
-    scores, how = asked(Program(features(), instructions=policy.MOST_INSTRUCTIONS + 1))
+def test_programs_that_are_too_large_or_cannot_be_described_keep_the_coresets_order(published: Path) -> None:
+    scores, how = asked(Program(features(), instructions=policy.MOST_INSTRUCTIONS + 1), published)
     assert scores is None
     assert "100,001 instructions, the policy is asked up to 100,000" in how
     late = Measured(recipe=Recipe(pipeline=""), outcome=Outcome.TIMEOUT, seconds=20.0, detail="ended after 20.0 s")
-    scores, how = asked(Program(CandidateFailed(late)))
+    scores, how = asked(Program(CandidateFailed(late)), published)
     assert scores is None
     assert "could not be described (timeout: ended after 20.0 s)" in how
 
 
-def test_without_the_c_walker_the_order_is_the_same_and_it_is_told() -> None:
-    fast, slow = asked(Program(features())), asked(Program(features(native=False)))
+def test_without_the_c_walker_the_order_is_the_same_and_it_is_told(published: Path) -> None:
+    fast, slow = (asked(Program(features(native=native)), published) for native in (True, False))
     np.testing.assert_array_equal(fast[0], slow[0])
     assert "without the C walker" in slow[1]
 
 
-def test_the_order_does_not_see_how_the_functions_are_arranged(tmp_path: Path) -> None:
+def test_the_order_does_not_see_how_the_functions_are_arranged(published: Path, tmp_path: Path) -> None:
     found = []
     for name, parts in (("one", PARTS), ("other", PARTS[::-1])):
         (tmp_path / f"{name}.c").write_text("\n".join(parts))
         bitcode = compile_to_bitcode([tmp_path / f"{name}.c"], workdir=tmp_path, target=Target())[0]
         with Engine(bitcode) as engine:
-            found.append(policy.ask(engine, OZ, load_coreset(), Metric.LOADABLE_BYTES)[0])
+            found.append(policy.ask(engine, OZ, load_coreset(), Metric.LOADABLE_BYTES, published)[0])
     assert found[0] is not None
     np.testing.assert_array_equal(found[0], found[1])
