@@ -71,10 +71,10 @@ def main(argv: list[str]) -> int:
     given.out.parent.mkdir(parents=True, exist_ok=True)
     audited = list(_pipelines(given))
     lines = [json.loads(line) for line in given.out.read_text().splitlines()] if given.out.is_file() else []
-    done = {(line["program"], line["pipeline"]) for line in lines}
+    done = {(line["program"], line["pipeline"], line.get("options", "")) for line in lines}
     with tempfile.TemporaryDirectory(prefix="trimtab-audit-") as scratch:
         for number, (name, spec, file) in enumerate(_programs(given, Path(scratch))):
-            left = [row for row in audited if (name, row["pipeline"]) not in done]
+            left = [row for row in audited if (name, row["pipeline"], row.get("options", "")) not in done]
             if not left:
                 continue
             workdir = Path(scratch) / f"program-{number}"
@@ -97,10 +97,10 @@ def main(argv: list[str]) -> int:
 
 def by_pipeline(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """One line a pipeline. Those of the first three sets are known by their names; a flat one is told in full."""
-    rows: dict[str, list[dict[str, Any]]] = {}
+    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for line in lines:
-        rows.setdefault(line["pipeline"], []).append(line)
-    for pipeline, of_it in rows.items():
+        rows.setdefault((line["pipeline"], line.get("options", "")), []).append(line)
+    for (pipeline, options), of_it in rows.items():
         first = of_it[0]
         broken = [
             {
@@ -118,6 +118,7 @@ def by_pipeline(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             "set": first["set"],
             "name": first["name"],
             "pipeline": hashlib.sha256(pipeline.encode()).hexdigest()[:16] if known else pipeline,
+            "options": options,
             "programs": len(of_it),
             "outcomes": dict(Counter(row["outcome"] for row in of_it)),
             "broken": broken,
