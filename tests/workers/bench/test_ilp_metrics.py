@@ -72,7 +72,7 @@ def test_sizes_are_those_of_the_papers() -> None:
     assert (np.bincount(bids.row_of_entry) >= 1).all()
 
 
-@pytest.mark.parametrize("method", ["trimtab-without-learned", "highs", "scip-aggressive", "or-tools-set-cover"])
+@pytest.mark.parametrize("method", ["trimtab-with-learned", "highs", "scip-aggressive", "or-tools-set-cover"])
 def test_a_method_runs_in_a_process_of_its_own(method: str, tmp_path: Path) -> None:
     file = tmp_path / "cover.mps"
     model = generators.set_cover(300, 200, seed=5)

@@ -22,7 +22,7 @@ from workers.bench.ilp.methods import METHODS, SET_COVER
 from workers.bench.ilp.report import Run
 from workers.bench.stats import machine
 
-DEFAULT = ("trimtab", "trimtab-without-learned", "random-lns", "highs", "scip", "scip-aggressive", "cp-sat", SET_COVER)
+DEFAULT = ("trimtab", "trimtab-with-learned", "random-lns", "highs", "scip", "scip-aggressive", "cp-sat", SET_COVER)
 
 
 def main(argv: list[str]) -> int:

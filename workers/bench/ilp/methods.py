@@ -26,12 +26,12 @@ from trimtab.results import Incumbent
 from trimtab.specs.common import ArtifactRef
 from trimtab.specs.ilp import IlpSpec, LnsOptions, Neighbourhood
 
-_ALL = LnsOptions().neighbourhoods
+_DEFAULT = LnsOptions().neighbourhoods
 
 # Ours: which arms beside HiGHS on the whole problem.
 OURS: dict[str, tuple[Neighbourhood, ...]] = {
-    "trimtab": _ALL,
-    "trimtab-without-learned": tuple(arm for arm in _ALL if arm is not Neighbourhood.CL_LNS),
+    "trimtab": _DEFAULT,
+    "trimtab-with-learned": tuple(Neighbourhood),
     "random-lns": (Neighbourhood.RANDOM,),
     **{f"arm:{arm.value}": (arm,) for arm in Neighbourhood},
 }
