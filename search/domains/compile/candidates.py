@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 
 from search.domains.compile.edits import Candidate, Edit, Op
-from solvers.llvm.options import EXPERIMENTAL, KNOWN, OF_CODE_GENERATION, OF_PASSES
+from solvers.llvm.options import EXPERIMENTAL, KNOWN, OF_CODE_GENERATION, OF_PASSES, options_for
 from solvers.llvm.pipeline import leaves, parse
+from solvers.llvm.types import Metric
 from trimtab.specs.compile import Tier
 
 # Dropping these cannot make a program wrong: all are optional transformations.
@@ -133,6 +134,12 @@ def candidate_space(defaults: Mapping[str, str], *, options: Container[str] = KN
     singles = (Candidate(name=name, edits=edits, tier=_tier(edits, known)) for name, edits in _space(count))
     levels = (Candidate(name=level, base=level) for level in ("Os", "O1", "O2"))
     return (*(c for c in singles if all(word in options for word in c.options)), *levels)
+
+
+def changes_of_oz(defaults: Mapping[str, str], metric: Metric) -> tuple[Candidate, ...]:
+    """Those of `candidate_space` that make up compounds: of -Oz itself, default tier, with options that can change `metric`."""
+    space = candidate_space(defaults, options=options_for(metric))
+    return tuple(c for c in space if c.tier is Tier.DEFAULT and c.base == "Oz")
 
 
 def _space(count: dict[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:

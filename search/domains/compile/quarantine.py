@@ -23,9 +23,7 @@ Differs = Callable[[Recipe], str | None]
 class Reproducer:
     """Where it begins to go wrong."""
 
-    last_pass: (
-        str  # of the first bad prefix; or "per-function decisions"; or the options of LLVM that are bad by themselves
-    )
+    last_pass: str  # of the first bad prefix; or "per-function decisions"; or LLVM's options that are bad by themselves
     good_pipeline: str  # the longest prefix before it, "" when even the empty one is bad
     bad: Recipe
     functions: tuple[str, ...] = ()  # whose own tails are needed

@@ -143,11 +143,13 @@ def _candidates(
     allowed = (Tier.DEFAULT, Tier.EXPERIMENTAL) if experimental else (Tier.DEFAULT,)
     defaults, oz = prepared.pipelines, prepared.levels["Oz"]
     assert oz.sizes is not None
-    options = options_for(problem.metric) if problem.spec.llvm_options else frozenset[str]()
     coreset = [c for c in load_coreset(problem.metric) if c.tier in allowed]
-    scores, how = ask(prepared.engine, oz.sizes, coreset, problem.metric)
-    if not options:
-        coreset, scores, how = without_options(coreset), None, "greedy order of the coreset, its options left out"
+    if problem.spec.llvm_options:
+        options = options_for(problem.metric)
+        scores, how = ask(prepared.engine, oz.sizes, coreset, problem.metric)
+    else:
+        options, coreset = frozenset(), without_options(coreset)
+        scores, how = None, "greedy order of the coreset, its options left out"
     space = [c for c in candidate_space(defaults, options=options) if c.tier in allowed]
     tails = function_tails(defaults, experimental=experimental) if problem.spec.per_function else {}
 
@@ -190,7 +192,7 @@ def _fastest(
 ) -> tuple[Timing | None, Tried]:
     """Objective run_time: its answer becomes the chooser's."""
     experimental = problem.spec.tier is Tier.EXPERIMENTAL
-    options = KNOWN if problem.spec.llvm_options else frozenset[str]()
+    options: frozenset[str] = KNOWN if problem.spec.llvm_options else frozenset()
     result = fastest(
         prepared.engine,
         judge,

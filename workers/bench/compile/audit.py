@@ -71,10 +71,10 @@ def main(argv: list[str]) -> int:
     given.out.parent.mkdir(parents=True, exist_ok=True)
     audited = list(_pipelines(given))
     lines = [json.loads(line) for line in given.out.read_text().splitlines()] if given.out.is_file() else []
-    done = {(line["program"], line["pipeline"], line.get("options", "")) for line in lines}
+    done = {(line["program"], _recipe_of(line)) for line in lines}
     with tempfile.TemporaryDirectory(prefix="trimtab-audit-") as scratch:
         for number, (name, spec, file) in enumerate(_programs(given, Path(scratch))):
-            left = [row for row in audited if (name, row["pipeline"], row.get("options", "")) not in done]
+            left = [row for row in audited if (name, _recipe_of(row)) not in done]
             if not left:
                 continue
             workdir = Path(scratch) / f"program-{number}"
@@ -97,10 +97,10 @@ def main(argv: list[str]) -> int:
 
 def by_pipeline(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """One line a pipeline. Those of the first three sets are known by their names; a flat one is told in full."""
-    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    rows: dict[Recipe, list[dict[str, Any]]] = {}
     for line in lines:
-        rows.setdefault((line["pipeline"], line.get("options", "")), []).append(line)
-    for (pipeline, options), of_it in rows.items():
+        rows.setdefault(_recipe_of(line), []).append(line)
+    for recipe, of_it in rows.items():
         first = of_it[0]
         broken = [
             {
@@ -117,8 +117,8 @@ def by_pipeline(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             "suite": "compile-audit",
             "set": first["set"],
             "name": first["name"],
-            "pipeline": hashlib.sha256(pipeline.encode()).hexdigest()[:16] if known else pipeline,
-            "options": options,
+            "pipeline": hashlib.sha256(recipe.pipeline.encode()).hexdigest()[:16] if known else recipe.pipeline,
+            "options": " ".join(recipe.options),
             "programs": len(of_it),
             "outcomes": dict(Counter(row["outcome"] for row in of_it)),
             "broken": broken,
@@ -166,6 +166,11 @@ def _row(name: str, candidate: Candidate, defaults: Mapping[str, str]) -> dict[s
     return {"set": name, "name": candidate.name, "pipeline": recipe.pipeline, "options": " ".join(recipe.options)}
 
 
+def _recipe_of(row: Mapping[str, Any]) -> Recipe:
+    """Of a line of the results, or of what is to be audited; the pipelines of two may differ in LLVM's options alone."""
+    return Recipe(pipeline=row["pipeline"], options=tuple(row.get("options", "").split()))
+
+
 def _programs(given: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, CompileSpec, Path]]:
     first = programs.FIRST_HELD_OUT
     for make, count in ((programs.generated, given.generated), (programs.csmith, given.csmith)):
@@ -192,9 +197,7 @@ def _of_program(
         judge.learn(engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True)
         known: dict[str, dict[str, Any]] = {}  # digest of the program → what is known of it
         for row in audited:
-            yield {**row, "llvm": prepared.installed.build_id} | _outcome(
-                engine, judge, Recipe(pipeline=row["pipeline"], options=tuple(row.get("options", "").split())), known
-            )
+            yield {**row, "llvm": prepared.installed.build_id} | _outcome(engine, judge, _recipe_of(row), known)
 
 
 def _outcome(engine: Engine, judge: Judge, recipe: Recipe, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -253,8 +256,8 @@ def report(lines: list[dict[str, Any]]) -> None:
         sets.setdefault(line["set"], []).append(line)
     for name, rows in sets.items():
         outcomes = Counter(row["outcome"] for row in rows)
-        pipelines = {(row["pipeline"], row.get("options", "")) for row in rows}
-        bad = {(row["pipeline"], row.get("options", "")) for row in rows if row["outcome"] == "miscompiled"}
+        pipelines = {_recipe_of(row) for row in rows}
+        bad = {_recipe_of(row) for row in rows if row["outcome"] == "miscompiled"}
         together = Counter((row["outcome"], row["reproducer"]["together"]) for row in rows if row.get("reproducer"))
         print(
             f"{name}: {len(pipelines)} pipelines on {len({row['program'] for row in rows})} programs: "

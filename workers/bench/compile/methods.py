@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from search.domains.compile.candidates import candidate_space, function_tails
+from search.domains.compile.candidates import changes_of_oz, function_tails
 from search.domains.compile.coreset import load_coreset, usefulness, without_options
 from search.domains.compile.edits import Candidate
 from search.domains.compile.local_search import FIRST, optimise
-from search.domains.compile.policy import order
+from search.domains.compile.policy import ask
 from solvers.llvm.engine import Engine
-from solvers.llvm.options import options_for
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
 
@@ -38,16 +37,14 @@ class Task:
         (oz,) = engine.measure([Recipe(pipeline=defaults["Oz"])])
         if oz.outcome is not Outcome.OK:
             raise ValueError(f"-Oz ended with {oz.outcome.value}: {oz.detail}")
-        space = candidate_space(defaults, options=options_for(metric))
-        space = tuple(c for c in space if c.tier is Tier.DEFAULT and c.base == "Oz")
-        return cls(engine=engine, defaults=defaults, oz=oz, space=space, metric=metric)
+        return cls(engine=engine, defaults=defaults, oz=oz, space=changes_of_oz(defaults, metric), metric=metric)
 
 
 def trimtab(task: Task, budget: int, seed: int) -> Measured:
     """Ours, as the service runs it; programs are not executed here."""
     coreset = [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT]
     assert task.oz.sizes is not None
-    scores, _ = order(task.engine.features(), task.oz.sizes, coreset, task.metric)
+    scores, _ = ask(task.engine, task.oz.sizes, coreset, task.metric)
     return _ours(task, budget, seed, coreset, scores)
 
 

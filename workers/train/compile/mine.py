@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from search.domains.compile.candidates import candidate_space
+from search.domains.compile.candidates import changes_of_oz
 from search.domains.compile.coreset import load_coreset
 from search.domains.compile.edits import Candidate
 from search.domains.compile.local_search import optimise
 from solvers.llvm.engine import Engine
-from solvers.llvm.options import options_for
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import EngineLimits, Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
@@ -83,16 +82,13 @@ def _of_module(engine: Engine, metric: Metric, *, seed: int) -> tuple[Candidate,
     (baseline,) = engine.measure([Recipe(pipeline=defaults["Oz"])])
     if baseline.sizes is None:
         return Candidate(name="Oz"), 0.0, 1
-    space = [
-        c for c in candidate_space(defaults, options=options_for(metric)) if c.tier is Tier.DEFAULT and c.base == "Oz"
-    ]
     found = optimise(
         engine,
         metric=metric,
         baseline=baseline,
         defaults=defaults,
         candidates=[c for c in load_coreset() if c.tier is Tier.DEFAULT],
-        space=space,
+        space=changes_of_oz(defaults, metric),
         inlining=False,
         budget=EVALUATIONS,
         rng=np.random.default_rng(seed),
@@ -136,11 +132,7 @@ def best_on_mean(folder: Path, *, metric: Metric, say: Callable[[str], None]) ->
                 return -np.inf
             return float(weights @ (1.0 - _sizes(engines, recipe, metric) / baseline))
 
-        space = [
-            c
-            for c in candidate_space(defaults, options=options_for(metric))
-            if c.tier is Tier.DEFAULT and c.base == "Oz"
-        ]
+        space = changes_of_oz(defaults, metric)
         alone = np.array([mean(candidate) for candidate in space])
         order = np.argsort(-alone)[:_TRIED]
         chosen, value = space[order[0]], float(alone[order[0]])

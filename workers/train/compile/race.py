@@ -1,9 +1,9 @@
 """The pipeline to try first when nothing is known of the program: a (1+1) search for the best on the mean of many programs.
 
 It goes on from the best compound known so far and changes it one edit at a time: first adds each single change that was never
-measured, in turn, then draws. A change runs on the programs in blocks and is
-out as soon as it is behind the incumbent: most need a quarter of the programs (a race, Maron and Moore 1994, with a plain rule
-in place of their bound). Every better one is a candidate of its own, so that the coreset's greedy decides what stays.
+measured, in turn, then draws. A change runs on the programs in blocks and is out as soon as it is behind the incumbent: most
+need a quarter of the programs (a race, Maron and Moore 1994, with a plain rule in place of their bound). Every better one is a
+candidate of its own, so that the coreset's greedy decides what stays.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from search.domains.compile.candidates import candidate_space
+from search.domains.compile.candidates import changes_of_oz
 from search.domains.compile.edits import Candidate, Edit
 from solvers.llvm.engine import Engine
-from solvers.llvm.options import options_for
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import EngineLimits, Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
@@ -93,10 +92,10 @@ def race(folder: Path, *, metric: Metric, seconds: float, seed: int, say: Callab
             weights=package_weights([str(row["package"]) for row in modules]),
             metric=metric,
         )
-        space = candidate_space(defaults, options=options_for(metric))
-        space = tuple(c for c in space if c.tier is Tier.DEFAULT and c.base == "Oz")
+        space = changes_of_oz(defaults, metric)
         known = _known(folder, metric, space)
-        unmeasured = [c for c in space if c.digest not in {other.digest for other in known}]
+        measured = {candidate.digest for candidate in known}
+        unmeasured = [candidate for candidate in space if candidate.digest not in measured]
         edits = list(dict.fromkeys(edit for candidate in (*known, *space) for edit in candidate.edits))
         best, saved = Candidate(name="Oz"), np.zeros(len(engines))
         for candidate in known[:_STARTS]:

@@ -47,4 +47,4 @@ def keep(folder: Path, *, say: Callable[[str], None]) -> None:
     (folder / SCREENED).write_text(
         json.dumps({"candidates": list(kept), "names": [names[d] for d in kept]}, indent=1) + "\n"
     )
-    say(f"{len(kept)} candidates of {len(mined(folder))} compounds and the single ones go on")
+    say(f"{len(kept)} of {len(mined(folder))} compounds go on")
