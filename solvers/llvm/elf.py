@@ -1,6 +1,7 @@
 """Sizes of sections and functions in an ELF object. Pure Python; bytes may be hostile: it raises BadObject and nothing else.
 
-Source: System V ABI, gABI chapters 4 and 5 (ELF header, sections, symbol table).
+Source: System V ABI, gABI chapters 4 and 5 (ELF header, sections, symbol table, relocation); Linux Standard Base, core
+specification 5.0, section 10.6 (.eh_frame).
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 import struct
 
 _ALLOC, _EXEC = 0x2, 0x4
-_SYMTAB, _NOBITS, _XINDEX_TABLE = 2, 8, 18
+_SYMTAB, _RELA, _NOBITS, _REL = 2, 4, 8, 9
 _FUNCTION, _IFUNC = 2, 10
 _UNDEFINED, _RESERVED, _XINDEX = 0, 0xFF00, 0xFFFF
 _MOST_SECTIONS = 1 << 20
 _MOST_SYMBOLS = 1 << 22
+_LONG = 0xFFFFFFFF  # length of an entry of .eh_frame whose length is told in eight bytes more
 
 
 class BadObject(Exception):
@@ -22,20 +24,32 @@ class BadObject(Exception):
 class ObjectSizes:
     """What an object takes. All numbers are bytes."""
 
-    __slots__ = ("code", "functions", "loadable", "sections")
+    __slots__ = ("code", "functions", "loadable", "sections", "unwind")
 
-    def __init__(self, *, code: int, loadable: int, sections: dict[str, int], functions: dict[str, int]) -> None:
+    def __init__(
+        self, *, code: int, loadable: int, sections: dict[str, int], functions: dict[str, int], unwind: dict[str, int]
+    ) -> None:
         self.code = code  # sections with SHF_EXECINSTR
         self.loadable = loadable  # sections with SHF_ALLOC that are in the file: what Berkeley `size` calls text + data
         self.sections = sections  # every section with SHF_ALLOC by name (.bss too); equal names are added up
         self.functions = functions  # st_size of every defined function symbol
+        self.unwind = unwind  # of each function that has one, its entry in .eh_frame
 
 
 class _Section:
-    __slots__ = ("entry", "flags", "kind", "link", "name", "offset", "size")
+    __slots__ = ("entry", "flags", "info", "kind", "link", "name", "offset", "size")
 
     def __init__(self, row: tuple[int, ...]) -> None:
-        self.name, self.kind, self.flags, _, self.offset, self.size, self.link, _, _, self.entry = row
+        self.name, self.kind, self.flags, _, self.offset, self.size, self.link, self.info, _, self.entry = row
+
+
+class _Symbol:
+    __slots__ = ("function", "name", "place", "size", "value")
+
+    def __init__(self, *, name: int, info: int, place: int, value: int, size: int) -> None:
+        self.name, self.place, self.value, self.size = name, place, value, size
+        defined = place != _UNDEFINED and (place < _RESERVED or place == _XINDEX)
+        self.function = info & 0xF in (_FUNCTION, _IFUNC) and defined
 
 
 def sizes_of(data: bytes) -> ObjectSizes:
@@ -64,8 +78,16 @@ def _read(data: bytes) -> ObjectSizes:
                 raise BadObject(f"section {name!r} ends at byte {section.offset + section.size} of {len(data)}")
             loadable += section.size
             code += section.size if section.flags & _EXEC else 0
-    functions = _functions(data, [section for section, _ in sections], wide=wide, order=order)
-    return ObjectSizes(code=code, loadable=loadable, sections=allocated, functions=functions)
+    symbols, names = _symbols(data, [section for section, _ in sections], wide=wide, order=order)
+    functions: dict[str, int] = {}
+    starts: dict[tuple[int, int], str] = {}  # (section, offset in it) → function
+    for symbol in symbols:
+        if symbol.function:
+            name = _text(data, names, symbol.name)
+            functions[name] = max(functions.get(name, 0), symbol.size)
+            starts[symbol.place, symbol.value] = name
+    unwind = _unwind(data, sections, symbols, starts, wide=wide, order=order)
+    return ObjectSizes(code=code, loadable=loadable, sections=allocated, functions=functions, unwind=unwind)
 
 
 def _sections(data: bytes, *, wide: bool, order: str) -> list[tuple[_Section, str]]:
@@ -94,23 +116,75 @@ def _sections(data: bytes, *, wide: bool, order: str) -> list[tuple[_Section, st
     return [(section, _text(data, texts, section.name)) for section in found]
 
 
-def _functions(data: bytes, sections: list[_Section], *, wide: bool, order: str) -> dict[str, int]:
+def _symbols(data: bytes, sections: list[_Section], *, wide: bool, order: str) -> tuple[list[_Symbol], _Section | None]:
+    """All, in their order, and the section that has their names."""
     table = next((section for section in sections if section.kind == _SYMTAB), None)
     if table is None:
-        return {}
-    symbol = struct.Struct(order + ("IBBHQQ" if wide else "IIIBBH"))
-    count = table.size // symbol.size
+        return [], None
+    row = struct.Struct(order + ("IBBHQQ" if wide else "IIIBBH"))
+    count = table.size // row.size
     if count > _MOST_SYMBOLS or table.offset + table.size > len(data):
         raise BadObject(f"{count} symbols at byte {table.offset} do not fit in {len(data)} bytes")
     if table.link >= len(sections):
         raise BadObject(f"symbol names are in section {table.link} of {len(sections)}")
+    found = []
+    for name, *rest in row.iter_unpack(data[table.offset : table.offset + count * row.size]):
+        info, _, place, value, size = rest if wide else (rest[2], rest[3], rest[4], rest[0], rest[1])
+        found.append(_Symbol(name=name, info=info, place=place, value=value, size=size))
+    return found, sections[table.link]
+
+
+def _unwind(
+    data: bytes,
+    sections: list[tuple[_Section, str]],
+    symbols: list[_Symbol],
+    starts: dict[tuple[int, int], str],
+    *,
+    wide: bool,
+    order: str,
+) -> dict[str, int]:
+    """Bytes of each function's frame description entry. Common entries (CIE) are nobody's."""
     found: dict[str, int] = {}
-    for name, *rest in symbol.iter_unpack(data[table.offset : table.offset + count * symbol.size]):
-        info, _, place, _, size = rest if wide else (rest[2], rest[3], rest[4], rest[0], rest[1])
-        defined = place != _UNDEFINED and (place < _RESERVED or place == _XINDEX)
-        if info & 0xF in (_FUNCTION, _IFUNC) and defined:
-            text = _text(data, sections[table.link], name)
-            found[text] = max(found.get(text, 0), size)
+    for index, (frames, name) in enumerate(sections):
+        if name != ".eh_frame" or frames.kind == _NOBITS:
+            continue
+        places = _relocated(data, [section for section, _ in sections], index, symbols, wide=wide, order=order)
+        at, end = frames.offset, frames.offset + frames.size
+        while at + 8 <= end:
+            (length,), head = struct.unpack_from(order + "I", data, at), 4
+            if length == _LONG:
+                (length,), head = struct.unpack_from(order + "Q", data, at + 4), 12
+            if length == 0:
+                break
+            if at + head + length > end:
+                raise BadObject(f"an entry of .eh_frame ends at byte {at + head + length}, the section at {end}")
+            pointer = 8 if head == 12 else 4  # of the common entry: 0 in such a one itself
+            function = starts.get(places.get(at + head + pointer - frames.offset, (0, 0)))
+            if function is not None:
+                found[function] = found.get(function, 0) + head + length
+            at += head + length
+    return found
+
+
+def _relocated(
+    data: bytes, sections: list[_Section], target: int, symbols: list[_Symbol], *, wide: bool, order: str
+) -> dict[int, tuple[int, int]]:
+    """Offset in section `target` → (section, offset in it) that a relocation puts there."""
+    found: dict[int, tuple[int, int]] = {}
+    for section in sections:
+        if section.kind not in (_RELA, _REL) or section.info != target:
+            continue
+        row = struct.Struct(
+            order + ("QQ" if wide else "II") + (("q" if wide else "i") if section.kind == _RELA else "")
+        )
+        if section.offset + section.size > len(data):
+            raise BadObject(f"relocations end at byte {section.offset + section.size} of {len(data)}")
+        whole = section.size // row.size * row.size
+        for at, info, *addend in row.iter_unpack(data[section.offset : section.offset + whole]):
+            number = info >> 32 if wide else info >> 8
+            if number < len(symbols):
+                symbol = symbols[number]
+                found[at] = (symbol.place, symbol.value + (addend[0] if addend else 0))
     return found
 
 

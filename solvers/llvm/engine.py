@@ -325,6 +325,7 @@ def _measured(recipe: Recipe, reply: Mapping[str, Any]) -> Measured:
             loadable_bytes=reply.get("loadable", 0),
             sections=reply.get("sections", {}),
             functions=reply.get("functions", {}),
+            unwind=reply.get("unwind", {}),
         )
     return Measured(
         recipe=recipe,

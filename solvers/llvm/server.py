@@ -169,6 +169,7 @@ class Server:
                     "loadable": sizes.loadable,
                     "sections": sizes.sections,
                     "functions": sizes.functions,
+                    "unwind": sizes.unwind,
                 }
                 if keep:
                     self._keep(f"{keep}.o", found)
@@ -205,8 +206,18 @@ class Server:
                 continue
             if problem:
                 return f"tail of {name}: {problem}", ""
+        for name, word, added in recipe["late_attributes"]:
+            if module.function(name) is None:
+                absent.append(name)
+                continue
+            problem = module.set_attribute(name, word, added=added)
+            if problem:
+                return problem, ""
         problem = module.verify() or self._other_symbols(module)
-        return problem, f"no tail for {', '.join(absent)}: not defined after the pipeline" if absent else ""
+        told = (
+            f"{', '.join(dict.fromkeys(absent))}: not defined after the pipeline, decisions left out" if absent else ""
+        )
+        return problem, told
 
     def _other_symbols(self, module: Module) -> str | None:
         now = module.exported()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Metric(StrEnum):
@@ -32,12 +33,16 @@ class Recipe:
     """How a module is optimised: enough to do it again with the same LLVM.
 
     Order: `attributes` are set on the input's functions, then `pipeline` runs on the module, then each function of
-    `function_tails` gets its own function pipeline, then code is generated. `options` hold for all of it.
+    `function_tails` gets its own function pipeline, then `late_attributes` are set and code is generated. `options` hold for
+    all of it.
     """
 
     pipeline: str  # as `opt -passes=` takes it
     function_tails: tuple[tuple[str, str], ...] = ()  # (function, function pipeline)
     attributes: tuple[tuple[str, str, bool], ...] = ()  # (function, enum attribute, added or removed)
+    late_attributes: tuple[
+        tuple[str, str, bool], ...
+    ] = ()  # of those that the pipeline left; for the code generator alone
     options: tuple[str, ...] = ()  # LLVM's own, as opt and llc take them and clang after -mllvm
 
     def as_json(self) -> dict[str, object]:
@@ -46,25 +51,33 @@ class Recipe:
             "pipeline": self.pipeline,
             "function_tails": [list(pair) for pair in self.function_tails],
             "attributes": [list(row) for row in self.attributes],
+            "late_attributes": [list(row) for row in self.late_attributes],
             "options": list(self.options),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Recipe:
         """Raises KeyError, TypeError or ValueError on other shapes."""
-        tails, attributes, options = (data.get(name, ()) for name in ("function_tails", "attributes", "options"))
-        if not (
-            isinstance(tails, (list, tuple))
-            and isinstance(attributes, (list, tuple))
-            and isinstance(options, (list, tuple))
-        ):
-            raise TypeError("recipe wants lists `function_tails`, `attributes` and `options`")
+        lists: dict[str, Sequence[Any]] = {}
+        for name in ("function_tails", "attributes", "late_attributes", "options"):
+            value = data.get(name, ())
+            if not isinstance(value, (list, tuple)):
+                raise TypeError(f"recipe wants a list `{name}`; {type(value).__name__} came")
+            lists[name] = value
         return cls(
             pipeline=str(data["pipeline"]),
-            function_tails=tuple((str(name), str(tail)) for name, tail in tails),
-            attributes=tuple((str(name), str(word), bool(added)) for name, word, added in attributes),
-            options=tuple(map(str, options)),
+            function_tails=tuple((str(name), str(tail)) for name, tail in lists["function_tails"]),
+            attributes=tuple((str(name), str(word), bool(added)) for name, word, added in lists["attributes"]),
+            late_attributes=tuple(
+                (str(name), str(word), bool(added)) for name, word, added in lists["late_attributes"]
+            ),
+            options=tuple(map(str, lists["options"])),
         )
+
+    @property
+    def of_functions(self) -> bool:
+        """Whether single functions have decisions of their own, which `opt` has no words for."""
+        return bool(self.function_tails or self.attributes or self.late_attributes)
 
     @property
     def digest(self) -> str:
@@ -81,10 +94,17 @@ class Sizes:
     loadable_bytes: int = 0
     sections: Mapping[str, int] = field(default_factory=dict)  # allocated sections by name
     functions: Mapping[str, int] = field(default_factory=dict)  # bytes of each defined function symbol
+    unwind: Mapping[str, int] = field(default_factory=dict)  # bytes of its entry in .eh_frame, where it has one
 
     def of(self, metric: Metric) -> int:
         """The number that `metric` names."""
         return int(getattr(self, metric.value))
+
+    def of_functions(self, metric: Metric) -> dict[str, int]:
+        """What each defined function adds to the number that `metric` names, which has to be one of bytes."""
+        if metric is Metric.CODE_BYTES:
+            return dict(self.functions)
+        return {name: size + self.unwind.get(name, 0) for name, size in self.functions.items()}
 
 
 class Outcome(StrEnum):

@@ -94,6 +94,7 @@ TAILS: tuple[tuple[str, str], ...] = (
     ("sroa", f"sroa<modify-cfg>,early-cse<memssa>,{_COMBINE},{_SHRINK}"),
     ("loops", f"loop-mssa(licm<allowspeculation>),loop(indvars,loop-deletion),{_COMBINE},{_SHRINK}"),
     ("rotate", f"loop(loop-rotate<no-header-duplication>,indvars,loop-deletion),{_COMBINE},{_SHRINK}"),
+    ("slp", f"slp-vectorizer,vector-combine,early-cse<>,{_COMBINE}"),
     ("gvn-hoist", f"gvn-hoist,{_COMBINE},{_SHRINK}"),
     ("gvn-sink", f"gvn-sink,{_COMBINE},{_SHRINK}"),
     ("mergeicmps", f"mergeicmps,{_COMBINE}"),
@@ -165,6 +166,7 @@ def _space(count: dict[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:
     yield "gvn-sink-inside", (Edit(op=Op.AFTER, anchor="gvn", text="gvn-sink"),)
     yield "gvn-twice", (Edit(op=Op.AFTER, anchor="memcpyopt", text=f"gvn,{_COMBINE}"),)
     yield "newgvn-for-gvn", (Edit(op=Op.BEFORE, anchor="gvn", text="newgvn"), Edit(op=Op.DROP, anchor="gvn"))
+    yield "slp-inside", (Edit(op=Op.BEFORE, anchor="transform-warning", text="slp-vectorizer,vector-combine"),)
     yield "argpromotion-inside", (Edit(op=Op.AFTER, anchor="inline", occurrence=0, text="argpromotion"),)
     for name, tail in TAILS:
         yield f"tail:{name}", (Edit(op=Op.APPEND, text=f"function({tail})"),)

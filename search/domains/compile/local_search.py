@@ -1,4 +1,4 @@
-"""The search of product mode: -Oz, the coreset in order, per-function tails, then a (1+1) search from the best.
+"""The search of product mode: -Oz, the coreset in order, `minsize` function by function, a (1+1) search, per-function tails.
 
 A step of the (1+1) search changes the best program's recipe by one move; a discounted bandit picks the kind of move by what
 it won of late: add a change from the space, add one that won before, take one out, forbid or force the inlining of a function.
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.domains.compile.edits import Candidate, Edit
-from search.domains.compile.per_function import mixed
+from search.domains.compile.per_function import mixed, of_each, toggled
 from search.select import DiscountedBandit
 from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
@@ -47,6 +47,7 @@ class _State:
 
     candidate: Candidate
     attributes: tuple[tuple[str, str, bool], ...] = ()
+    late: tuple[tuple[str, str, bool], ...] = ()  # Recipe.late_attributes
 
 
 @dataclass
@@ -82,9 +83,10 @@ class _Search:
 
     def recipe(self, state: _State) -> Recipe | None:
         try:
-            return replace(state.candidate.recipe(self.defaults), attributes=state.attributes)
+            recipe = state.candidate.recipe(self.defaults)
         except BadPipeline:
             return None  # an edit has no place in this LLVM's -Oz
+        return replace(recipe, attributes=state.attributes, late_attributes=state.late)
 
     def try_(self, state: _State, recipe: Recipe | None = None) -> float:
         """Relative gain of a new best; 0 otherwise. A recipe that was tried costs nothing."""
@@ -114,6 +116,7 @@ def optimise(
     candidates: Sequence[Candidate],
     space: Sequence[Candidate] = (),
     tails: Mapping[str, str] | None = None,
+    per_function: bool = True,
     scores: Floats | None = None,
     first: int | None = None,
     usefulness: Floats | None = None,
@@ -130,10 +133,10 @@ def optimise(
 
     baseline: true -Oz, measured and accepted. candidates: tried first, by falling `scores` (their own order without). space:
     single changes for the (1+1) search, drawn by `usefulness` (alike without). first: so many candidates before that search,
-    the others never (all: None). tails: name → function pipeline, for per-function decisions. inlining: whether the
-    (1+1) search may forbid or force that of single functions. stale: so many compilations in a row without a better program
-    end it. late: True when the time left is just enough for the tails. spend: told of each compilation. Every program that
-    would be the best is offered to `on_better` before it counts.
+    the others never (all: None). per_function: decide on `minsize` for each function. tails: name → function pipeline, of
+    which each function gets its best. inlining: whether the (1+1) search may forbid or force that of single functions. stale:
+    so many compilations in a row without a better program end it. late: True when the time left is just enough for the tails.
+    spend: told of each compilation. Every program that would be the best is offered to `on_better` before it counts.
     """
     run = _Search(
         engine=engine,
@@ -153,6 +156,8 @@ def optimise(
         if run.over():
             break
         run.try_(_State(candidate=candidates[index]))
+    if per_function and metric is not Metric.IR_INSTRUCTIONS:
+        _minsize(run)
     run.since = 0
     # Tails come last: what they win is lost again when the pipeline under them changes.
     kept = len(tails) + 1 if tails and metric is not Metric.IR_INSTRUCTIONS else 0
@@ -169,9 +174,28 @@ def optimise(
     return Found(best=run.best, table=tuple(run.table), candidate=run.state.candidate)
 
 
+def _minsize(run: _Search) -> None:
+    """Code of every function without `minsize` (or with, where the pipeline took it away), then of those it makes smaller."""
+    base, state = run.best, run.state
+    whole = toggled(base)
+    if whole is None or run.over():
+        return
+    spent = len(run.table)
+    run.try_(_without_minsize(state, whole), whole)
+    for _, measured in run.table[spent:]:
+        if (fewer := of_each(base, measured, run.metric)) is not None and not run.over():
+            run.try_(_without_minsize(state, fewer), fewer)
+
+
+def _without_minsize(state: _State, recipe: Recipe) -> _State:
+    return replace(
+        state, late=recipe.late_attributes, candidate=replace(state.candidate, name=f"{state.candidate.name}+minsize")
+    )
+
+
 def _tails(run: _Search, tails: Mapping[str, str]) -> None:
     room = dict(list(tails.items())[: max(0, run.budget - 1)])
-    recipe = mixed(run.engine, run.best, room, stopped=run.over, patience_s=run.patience_s, seen=run.note)
+    recipe = mixed(run.engine, run.best, room, run.metric, stopped=run.over, patience_s=run.patience_s, seen=run.note)
     if recipe is not None:
         candidate = replace(run.state.candidate, name=f"{run.state.candidate.name}+per-function")
         run.try_(replace(run.state, candidate=candidate), recipe)

@@ -77,9 +77,11 @@ def reduced(recipe: Recipe, differs: Differs, *, stopped: Callable[[], bool]) ->
     if stopped() or not bad(recipe):
         return None
     for smaller in (
-        replace(recipe, function_tails=(), attributes=()),
+        replace(recipe, function_tails=(), attributes=(), late_attributes=()),
+        replace(recipe, attributes=(), late_attributes=()),
         replace(recipe, function_tails=()),
         replace(recipe, attributes=()),
+        replace(recipe, late_attributes=()),
     ):
         if smaller != recipe and not stopped() and bad(smaller):
             recipe = smaller

@@ -169,6 +169,7 @@ def _candidates(
         usefulness=usefulness(space, problem.metric),
         space=space,
         tails=tails,
+        per_function=problem.spec.per_function,
         stale=_STALE,
         late=lambda: left_s() <= _TAILS_S * oz.seconds * len(tails),
         budget=_MOST_EVALUATIONS if evaluations is None else evaluations,

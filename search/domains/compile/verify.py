@@ -103,7 +103,7 @@ def _symbols(problem: CompileProblem, solution: CompileSolution, tools: Tools, f
 
 def _replay(problem: CompileProblem, solution: CompileSolution, tools: Tools, folder: Path, found: _Found) -> None:
     out = folder / "replay.bc"
-    if solution.recipe.function_tails or solution.recipe.attributes:
+    if solution.recipe.of_functions:
         _replay_by_command(problem, solution, out)
         how = "the replay command"
     else:

@@ -10,10 +10,11 @@ from solvers.llvm.elf import BadObject, sizes_of
 from solvers.llvm.engine import Engine
 from solvers.llvm.install import find_llvm
 from solvers.llvm.types import Recipe, Target
-from tests.solvers.llvm.modules import CONSTRUCTOR, PLAIN, PROGRAM
+from tests.solvers.llvm.modules import CONSTRUCTOR, PLAIN, PROGRAM, UNWOUND
 
 CASES = {
     "program": (PROGRAM, Target()),
+    "unwound": (UNWOUND, Target()),
     "constructor": (CONSTRUCTOR, Target()),
     "32-bit": (PLAIN, Target(triple="armv7-none-eabi", cpu="cortex-m4")),
     "big-endian": (PLAIN, Target(triple="aarch64_be-none-linux-gnu", cpu="generic")),
@@ -49,6 +50,23 @@ def test_functions_are_those_of_llvm_nm(objects: dict[str, bytes], tmp_path) -> 
     rows = [line.split() for line in subprocess.run(nm, capture_output=True, text=True, check=True).stdout.splitlines()]
     wanted = {row[0]: int(row[3], 16) for row in rows if row[1] in "tT"}
     assert sizes_of(objects["program"]).functions == wanted
+
+
+def test_unwinding_is_that_of_llvm_dwarfdump(tmp_path) -> None:
+    with Engine(UNWOUND) as engine:
+        data = engine.build(Recipe(pipeline="verify")).object
+    path = tmp_path / "a.o"
+    path.write_bytes(data)
+    dump = [find_llvm().tool("llvm-dwarfdump"), "--eh-frame", path]
+    text = subprocess.run(dump, capture_output=True, text=True, check=True).stdout
+    entries = [line.split() for line in text.splitlines() if " FDE " in line]  # offset length CIE FDE cie=… pc=…
+    wanted = sorted(int(length, 16) + 4 for _, length, *_ in entries)
+    sizes = sizes_of(data)
+    assert sorted(sizes.unwind.values()) == wanted
+    assert set(sizes.unwind) == {"small", "calls"}
+    assert sizes.unwind["calls"] > sizes.unwind["small"], "six constants pushed and popped are described"
+    common = sizes.sections[".eh_frame"] - sum(sizes.unwind.values())
+    assert 0 < common <= 32
 
 
 def test_damage_raises_its_own_error_and_nothing_else(objects: dict[str, bytes]) -> None:

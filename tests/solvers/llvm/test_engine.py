@@ -13,7 +13,7 @@ import pytest
 
 from solvers.llvm.engine import BadTarget, CandidateFailed, Engine
 from solvers.llvm.types import BadModule, EngineDied, EngineLimits, Metric, Outcome, Recipe, Target
-from tests.solvers.llvm.modules import ASSEMBLY, CONSTRUCTOR, PLAIN, PROGRAM
+from tests.solvers.llvm.modules import ASSEMBLY, CONSTRUCTOR, PLAIN, PROGRAM, UNWOUND
 
 OZ = Recipe(pipeline="default<Oz>")
 SLOW = Recipe(pipeline=f"function({','.join(['sroa,instcombine<no-verify-fixpoint>,gvn'] * 20_000)})")
@@ -117,6 +117,25 @@ def test_attributes_come_before_the_pipeline_and_tails_after(engine: Engine) -> 
     assert "helper" not in into_.sizes.functions
     assert tail_.sizes.functions["public"] < plain.sizes.functions["public"]
     assert tail_.sizes.functions["caller"] == plain.sizes.functions["caller"]
+
+
+def test_late_attributes_steer_code_generation_alone() -> None:
+    with Engine(UNWOUND) as engine:
+        plain, late = engine.measure(
+            [
+                Recipe(pipeline="verify"),
+                Recipe(pipeline="verify", late_attributes=(("calls", "minsize", False), ("gone", "minsize", False))),
+            ]
+        )
+    assert plain.sizes
+    assert late.sizes
+    assert late.sizes.ir_instructions == plain.sizes.ir_instructions
+    assert late.sizes.functions["small"] == plain.sizes.functions["small"]
+    assert late.sizes.functions["calls"] > plain.sizes.functions["calls"]
+    assert late.sizes.unwind["calls"] < plain.sizes.unwind["calls"]
+    assert late.sizes.loadable_bytes < plain.sizes.loadable_bytes
+    assert late.program != plain.program
+    assert "gone: not defined after the pipeline" in late.detail
 
 
 def test_a_removed_attribute_is_gone() -> None:

@@ -45,9 +45,9 @@ def mined(folder: Path) -> list[Candidate]:
     return list(found.values())
 
 
-def raced(folder: Path) -> list[Candidate]:
-    """The last few compounds of each race for the mean."""
-    paths = sorted(folder.glob("mined-race-*.jsonl"))
+def raced(folder: Path, metric: Metric | None = None) -> list[Candidate]:
+    """The last few compounds of the race for the mean of each metric, or of one."""
+    paths = sorted(folder.glob(f"mined-race-{'*' if metric is None else metric.value}.jsonl"))
     lines = [line for path in paths for line in path.read_text().splitlines()[-_OF_A_RACE:]]
     return [Candidate.from_json(json.loads(line)["candidate"]) for line in lines]
 
@@ -65,11 +65,12 @@ def mine(folder: Path, *, metric: Metric, say: Callable[[str], None], part: tupl
     done = {row["sha"] for row in _rows(folder, f"mined-{metric.value}-*.jsonl")}
     train = [r for r in read(folder) if r["split"] == "train" and int(str(r["ir_instructions"])) <= _MOST_INSTRUCTIONS]
     modules = spread(train, len(train))[part[0] :: part[1]]
+    starts = [*raced(folder, metric), *(c for c in load_coreset(metric) if c.tier is Tier.DEFAULT)]
     for number, row in enumerate(modules):
         if row["sha"] in done:
             continue
         with _engine(folder, str(row["sha"])) as engine:
-            candidate, saved, tried = _of_module(engine, metric, seed=int(str(row["sha"])[:8], 16))
+            candidate, saved, tried = _of_module(engine, metric, starts, seed=int(str(row["sha"])[:8], 16))
         line = {"sha": row["sha"], "package": row["package"], "saved": saved, "candidate": candidate.as_json()}
         with out.open("a") as file:
             file.write(json.dumps(line) + "\n")
@@ -77,7 +78,9 @@ def mine(folder: Path, *, metric: Metric, say: Callable[[str], None], part: tupl
         say(f"{number + 1} of {len(modules)}: {told}")
 
 
-def _of_module(engine: Engine, metric: Metric, *, seed: int) -> tuple[Candidate, float, int]:
+def _of_module(
+    engine: Engine, metric: Metric, starts: Sequence[Candidate], *, seed: int
+) -> tuple[Candidate, float, int]:
     defaults = engine.default_pipelines()
     (baseline,) = engine.measure([Recipe(pipeline=defaults["Oz"])])
     if baseline.sizes is None:
@@ -87,8 +90,9 @@ def _of_module(engine: Engine, metric: Metric, *, seed: int) -> tuple[Candidate,
         metric=metric,
         baseline=baseline,
         defaults=defaults,
-        candidates=[c for c in load_coreset() if c.tier is Tier.DEFAULT],
+        candidates=starts,
         space=changes_of_oz(defaults, metric),
+        per_function=False,
         inlining=False,
         budget=EVALUATIONS,
         rng=np.random.default_rng(seed),

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from search.domains.compile.candidates import TAILS, candidate_space, function_tails
+from search.domains.compile.edits import Candidate, Edit, Op
 from search.domains.compile.local_search import Found, OnBetter, optimise
 from search.domains.compile.per_function import mixed
 from solvers.llvm.engine import Engine
 from solvers.llvm.frontend import compile_to_bitcode
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Target
+from tests.solvers.llvm.modules import UNWOUND
 from trimtab.specs.compile import Tier
 
 SOURCE = r"""
@@ -57,12 +59,17 @@ def searched(
         space = [c for c in candidate_space(defaults) if c.tier is Tier.DEFAULT]
         return optimise(
             engine,
-            metric=Metric.LOADABLE_BYTES,
             baseline=baseline,
             defaults=defaults,
-            candidates=space[:5],
-            space=space,
-            **({"tails": function_tails(defaults, experimental=False)} | more),
+            **(
+                {
+                    "metric": Metric.LOADABLE_BYTES,
+                    "candidates": space[:5],
+                    "space": space,
+                    "tails": function_tails(defaults, experimental=False),
+                }
+                | more
+            ),
             budget=budget,
             rng=np.random.default_rng(seed),
             on_better=on_better,
@@ -103,7 +110,7 @@ def test_the_same_seed_gives_the_same_search(module: bytes) -> None:
 
 def test_a_dry_stretch_ends_it(module: bytes) -> None:
     found = searched(module, budget=5000, stale=12, tails={}, on_better=lambda name, measured: False, inlining=False)
-    assert 12 <= len(found.table) <= 12 + 5, "five candidates of the coreset, then twelve without a better program"
+    assert 12 <= len(found.table) <= 12 + 5 + 2, "five candidates of the coreset, two for minsize, then twelve"
 
 
 def test_late_leaves_the_rest_to_the_tails(module: bytes) -> None:
@@ -120,7 +127,9 @@ def test_only_the_first_of_the_coreset_and_then_useful_changes(module: bytes) ->
     chosen = next(i for i, c in enumerate(space) if c.name == "drop-indvars")
     useful[chosen] = 1.0
     scores = -np.arange(5, dtype=float)
-    found = searched(module, budget=8, first=2, usefulness=useful, scores=scores, tails={}, inlining=False)
+    found = searched(
+        module, budget=8, first=2, usefulness=useful, scores=scores, tails={}, inlining=False, per_function=False
+    )
     names = [name for name, _ in found.table]
     assert names[:2] == [space[0].name, space[1].name]
     assert space[2].name not in names
@@ -132,6 +141,30 @@ def test_what_is_refused_does_not_count(module: bytes) -> None:
     with Engine(module) as engine:
         (oz,) = engine.measure([Recipe(pipeline=engine.default_pipeline("Oz"))])
     assert found.best.ir_sha256 == oz.ir_sha256
+
+
+def test_minsize_is_taken_from_the_functions_that_are_smaller_without_it() -> None:
+    both = UNWOUND.replace(
+        b"ret i32 %b", b"%c = sdiv i32 %b, 7\n  ret i32 %c"
+    )  # minsize divides by idiv, which is shorter
+    found = searched(both, budget=2, first=0, space=(), tails={}, inlining=False)
+    assert found.best.recipe.late_attributes == (("calls", "minsize", False),)
+    assert [name for name, _ in found.table] == ["Oz+minsize", "Oz+minsize"]
+    (_, whole), (_, chosen) = found.table
+    assert chosen.sizes.loadable_bytes < min(
+        whole.sizes.loadable_bytes, searched(both, budget=0).best.sizes.loadable_bytes
+    )
+    code = searched(both, budget=2, first=0, space=(), tails={}, inlining=False, metric=Metric.CODE_BYTES)
+    assert code.best.recipe.late_attributes == (), "of code alone, pushes are shorter"
+    assert searched(both, budget=2, first=0, space=(), tails={}, inlining=False, per_function=False).table == ()
+
+
+def test_minsize_is_given_back_where_the_pipeline_took_it() -> None:
+    both = UNWOUND.replace(b"ret i32 %b", b"%c = sdiv i32 %b, 7\n  ret i32 %c")
+    without = Candidate(name="without", edits=(Edit(op=Op.OPTION, text="-force-remove-attribute=minsize"),))
+    found = searched(both, budget=3, candidates=[without], space=(), tails={}, inlining=False)
+    assert found.best.recipe.options == ("-force-remove-attribute=minsize",)
+    assert found.best.recipe.late_attributes == (("small", "minsize", True),)
 
 
 def test_each_function_gets_its_own_best_tail(module: bytes) -> None:
