@@ -57,9 +57,9 @@ def mixed(
 def toggled(base: Measured) -> Recipe | None:
     """`base` with code generated for every function without `minsize`, or with it where `base` has taken it from all.
 
-    None when `base` has no function with code, or decisions on the attribute already.
+    None when `base` has it so already.
     """
-    if base.sizes is None or not base.sizes.functions or base.recipe.late_attributes:
+    if base.sizes is None or set(base.sizes.functions) <= _decided(base.recipe):
         return None
     added = _WITHOUT in base.recipe.options
     late = tuple((function, _MINSIZE, added) for function in sorted(base.sizes.functions))
@@ -67,13 +67,19 @@ def toggled(base: Measured) -> Recipe | None:
 
 
 def of_each(base: Measured, other: Measured, metric: Metric) -> Recipe | None:
-    """`other`, a `toggled` base, for those functions that are smaller with it; None when there are none, or all are."""
+    """`other`, a `toggled` base, for those functions that are smaller with it and those that have it in `base`.
+
+    None when that is what one of the two is.
+    """
     if base.sizes is None or other.sizes is None:
         return None
     before, after = base.sizes.of_functions(metric), other.sizes.of_functions(metric)
-    smaller = {name for name, size in after.items() if size < before.get(name, 0)}
-    if not smaller or smaller == set(after):
+    decided = _decided(base.recipe)
+    chosen = decided | {name for name, size in after.items() if size < before.get(name, 0)}
+    if chosen == decided or set(after) <= chosen:
         return None
-    return replace(
-        other.recipe, late_attributes=tuple(row for row in other.recipe.late_attributes if row[0] in smaller)
-    )
+    return replace(other.recipe, late_attributes=tuple(row for row in other.recipe.late_attributes if row[0] in chosen))
+
+
+def _decided(recipe: Recipe) -> set[str]:
+    return {function for function, *_ in recipe.late_attributes}

@@ -11,7 +11,12 @@ from solvers.llvm.replay import CannotReplay, main, read_recipe
 from solvers.llvm.types import Recipe
 from tests.solvers.llvm.modules import PROGRAM
 
-RECIPE = Recipe(pipeline="default<Oz>", function_tails=(("public", "gvn"),), attributes=(("helper", "noinline", True),))
+RECIPE = Recipe(
+    pipeline="default<Oz>",
+    function_tails=(("public", "gvn"),),
+    attributes=(("helper", "noinline", True),),
+    late_attributes=(("caller", "minsize", False),),
+)
 
 
 @pytest.fixture
@@ -49,6 +54,8 @@ def test_bitcode_and_object_are_the_same_again(answer: Path, capsys: pytest.Capt
     assert "loadable_bytes" in capsys.readouterr().out
     assert run(answer, "out.ll") == 0
     assert "@public" in (answer / "out.ll").read_text()
+    change(answer, late_attributes=[])
+    assert run(answer, "out.bc") == 3, "without its late attributes it is another module"
 
 
 def test_another_build_is_refused_unless_asked(answer: Path, capsys: pytest.CaptureFixture[str]) -> None:
