@@ -75,9 +75,10 @@ class Recipe:
         )
 
     @property
-    def of_functions(self) -> bool:
-        """Whether single functions have decisions of their own, which `opt` has no words for."""
-        return bool(self.function_tails or self.attributes or self.late_attributes)
+    def by_opt(self) -> bool:
+        """Whether `opt` has words for all of it: it has none for a function's own pipeline, nor for attributes before it."""
+        names = "".join(name for name, *_ in self.late_attributes)
+        return not self.function_tails and not self.attributes and "," not in names and ":" not in names
 
     @property
     def digest(self) -> str:

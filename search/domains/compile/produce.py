@@ -90,7 +90,7 @@ def _title(solution: CompileSolution) -> str:
 def _pipeline(solution: CompileSolution, tools: Tools) -> str:
     recipe = solution.recipe
     lines = [f"# {solution.build_id}: another build may name or do its passes otherwise"]
-    if recipe.of_functions:
+    if not recipe.by_opt:
         lines.append("# with decisions for single functions, which opt cannot take; this repeats it:")
         lines.append("python -m solvers.llvm.replay recipe.json original.bc optimised.bc")
         lines.append("# its pipeline alone:")

@@ -6,6 +6,7 @@ Each call is a process of its own on files; nothing of LLVM is loaded here.
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,15 @@ class Tools:
         """`opt -passes=PIPELINE module -o out`. Raises ToolFailed."""
         words = (f"-passes={pipeline}", *options, *self._target_words(), *_NO_NAMES)
         self._call("opt", *words, str(module), "-o", str(out))
+
+    def again(self, recipe: Recipe, module: Path, out: Path) -> None:
+        """What `commands` does up to the optimised module, for a recipe that `opt` has words for. Raises ToolFailed."""
+        if not recipe.late_attributes:
+            self.opt(recipe.pipeline, module, out, options=recipe.options)
+            return
+        passes = out.with_name(f"{out.stem}-passes.bc")
+        self.opt(recipe.pipeline, module, passes, options=recipe.options)
+        self._call("opt", *_late(recipe), *_NO_NAMES, str(passes), "-o", str(out))
 
     def emit(self, module: Path, out: Path, *, level: str = "2", options: Sequence[str] = ()) -> None:
         """Object file by `llc`, which optimises no IR. Raises ToolFailed."""
@@ -104,18 +114,14 @@ class Tools:
     def commands(self, recipe: Recipe) -> list[str]:
         """The lines that repeat a pipeline and make the object by hand."""
         target = self._target_words()
-        opt = [
-            "opt",
-            f"-passes='{recipe.pipeline}'",
-            *recipe.options,
-            *target,
-            *_NO_NAMES,
-            "original.bc",
-            "-o",
-            "optimised.bc",
+        late = _late(recipe) if recipe.late_attributes and recipe.by_opt else []
+        after = "passes.bc" if late else "optimised.bc"
+        lines = [
+            ["opt", f"-passes='{recipe.pipeline}'", *recipe.options, *target, *_NO_NAMES, "original.bc", "-o", after],
+            *([["opt", *map(shlex.quote, late), *_NO_NAMES, after, "-o", "optimised.bc"]] if late else []),
+            ["llc", "-O2", "-filetype=obj", *recipe.options, *target, "optimised.bc", "-o", "optimised.o"],
         ]
-        llc = ["llc", "-O2", "-filetype=obj", *recipe.options, *target, "optimised.bc", "-o", "optimised.o"]
-        return [" ".join(opt), " ".join(llc)]
+        return [" ".join(line) for line in lines]
 
     def _target_words(self) -> list[str]:
         # The triple is the module's own (a module that came without one was given it); -mtriple would rewrite it.
@@ -143,6 +149,12 @@ class Tools:
             raise ToolFailed(f"{program} ended with {done.returncode}: {said.strip()[:_DETAIL_CHARS]}")
         out = done.stdout.decode(errors="replace")
         return out + said if both else out
+
+
+def _late(recipe: Recipe) -> list[str]:
+    """Late attributes in the words of `opt`."""
+    words = {True: "-force-attribute", False: "-force-remove-attribute"}
+    return ["-passes=forceattrs", *(f"{words[added]}={name}:{word}" for name, word, added in recipe.late_attributes)]
 
 
 def discardable(text: str) -> frozenset[str]:

@@ -103,12 +103,17 @@ def _symbols(problem: CompileProblem, solution: CompileSolution, tools: Tools, f
 
 def _replay(problem: CompileProblem, solution: CompileSolution, tools: Tools, folder: Path, found: _Found) -> None:
     out = folder / "replay.bc"
-    if solution.recipe.of_functions:
+    if solution.recipe.by_opt:
+        tools.again(solution.recipe, problem.module, out)
+        how = "opt -passes"
+        if solution.recipe.late_attributes:  # which are no part of the text that is compared below
+            made = folder / "replay.o"
+            tools.emit(out, made, options=solution.recipe.options)
+            if tools.sizes(made) != tools.sizes(solution.object):
+                found.faults.append(f"{how} and late attributes make an object of other sizes than the answer's")
+    else:
         _replay_by_command(problem, solution, out)
         how = "the replay command"
-    else:
-        tools.opt(solution.recipe.pipeline, problem.module, out, options=solution.recipe.options)
-        how = "opt -passes"
     if _digest(out) == _digest(solution.bitcode):
         found.checks["replay"] = f"{how} makes the same bitcode"
         return

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import subprocess
 import tarfile
 import threading
 from collections.abc import Mapping
@@ -20,6 +22,8 @@ from search.domains.compile import build
 from search.pipeline import Finished
 from search.stop import from_budget
 from search.types import InvalidInput
+from solvers.llvm.elf import sizes_of
+from solvers.llvm.install import find_llvm
 from tests.contracts.domain import DomainContract
 from trimtab.results import Reason, VerificationStatus
 from trimtab.specs.common import ArtifactRef, Spec
@@ -103,6 +107,31 @@ def test_options_of_llvm_can_be_left_out(tmp_path: Path) -> None:
         assert bool(recipe["options"]) is allowed
         assert all(option in commands for option in recipe["options"])
         assert finished.result.verification.status is VerificationStatus.VALID
+
+
+CALLS = """
+void sink(int, int, int, int, int, int);
+int calls(void) { sink(1, 2, 3, 4, 5, 6); sink(7, 8, 9, 10, 11, 12); return 0; }
+int small(int b) { return b / 7; }
+"""
+
+
+def test_the_commands_repeat_decisions_on_single_functions(tmp_path: Path) -> None:
+    """What `pipeline.txt` says, done in a shell, makes an object of the answer's sizes: minsize is off for one function."""
+    finished = run(tmp_path, CompileSpec(source_text=CALLS, language=Language.C, llvm_options=False), evaluations=9)
+    files = {p.name: p.path for p in finished.produced}
+    recipe = json.loads(files["recipe.json"].read_text())
+    assert recipe["late_attributes"] == [["calls", "minsize", False]]
+    assert finished.result.verification.status is VerificationStatus.VALID
+    folder = tmp_path / "by-hand"
+    folder.mkdir()
+    shutil.copy(files["original.bc"], folder / "original.bc")
+    tools = find_llvm().tool("opt").parent
+    lines = [line for line in files["pipeline.txt"].read_text().splitlines() if not line.startswith("#")]
+    assert [line.split()[0] for line in lines] == ["opt", "opt", "llc"]
+    subprocess.run(["sh", "-e", "-c", "\n".join(lines)], cwd=folder, env={"PATH": f"{tools}:/usr/bin:/bin"}, check=True)
+    ours, theirs = (sizes_of(path.read_bytes()) for path in (folder / "optimised.o", files["optimised.o"]))
+    assert (ours.sections, ours.functions, ours.unwind) == (theirs.sections, theirs.functions, theirs.unwind)
 
 
 def test_another_processor(tmp_path: Path) -> None:
