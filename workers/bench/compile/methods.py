@@ -60,6 +60,12 @@ def passes_only(task: Task, budget: int, seed: int) -> Measured:
     return _ours(replace(task, space=space), budget, seed, coreset, None)
 
 
+def whole_modules(task: Task, budget: int, seed: int) -> Measured:
+    """Ours without decisions on single functions: what the other searches may change, and no more."""
+    coreset = [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT]
+    return _ours(task, budget, seed, coreset, None, per_function=False)
+
+
 def oracle(task: Task, budget: int, seed: int) -> Measured:
     """The best of the whole coreset, whatever the budget: what no order of it can beat."""
     best = task.oz
@@ -69,7 +75,13 @@ def oracle(task: Task, budget: int, seed: int) -> Measured:
 
 
 def _ours(
-    task: Task, budget: int, seed: int, coreset: Sequence[Candidate], scores: NDArray[np.float64] | None
+    task: Task,
+    budget: int,
+    seed: int,
+    coreset: Sequence[Candidate],
+    scores: NDArray[np.float64] | None,
+    *,
+    per_function: bool = True,
 ) -> Measured:
     return optimise(
         task.engine,
@@ -81,7 +93,9 @@ def _ours(
         first=FIRST,
         usefulness=usefulness(task.space, task.metric),
         space=task.space,
-        tails=function_tails(task.defaults, experimental=False),
+        per_function=per_function,
+        inlining=per_function,
+        tails=function_tails(task.defaults, experimental=False) if per_function else {},
         budget=budget,
         rng=np.random.default_rng(seed),
         on_better=lambda name, measured: True,
@@ -185,6 +199,7 @@ METHODS: Mapping[str, Callable[[Task, int, int], Measured]] = {
     "trimtab": trimtab,
     "without-policy": without_policy,
     "passes-only": passes_only,
+    "whole-modules": whole_modules,
     "oracle": oracle,
     "random": random_search,
     "nevergrad-1+1": nevergrad_one_plus_one,
