@@ -125,7 +125,7 @@ def _run(task: Task, row: dict[str, object], method: str, budget: int, seed: int
 
 
 def report(lines: list[dict[str, Any]], metric: Metric) -> None:
-    """Share saved against -Oz: mean of package means, what share of the oracle's that is, pooled mean with a bootstrap interval.
+    """Share saved against -Oz: mean of package means, its share of the oracle's, pooled mean with a bootstrap interval.
 
     Searches that leave the coreset can have more than all of it. The last columns are pooled means by every measure.
     """
