@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.domains.compile.candidates import changes_of_oz
+from search.domains.compile.coreset import load_coreset
 from search.domains.compile.edits import Candidate, Edit
 from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import EngineLimits, Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
 from workers.corpus.build import read
-from workers.train.compile.matrix import reward
+from workers.train.compile.matrix import reward, rows
 from workers.train.compile.mine import mined, package_weights, spread
 
 Floats = NDArray[np.float64]
@@ -80,8 +81,8 @@ class Track:
 def race(folder: Path, *, metric: Metric, seconds: float, seed: int, say: Callable[[str], None]) -> Candidate:
     """The best on the mean after so many seconds; each better one on the way goes into mined-race-<metric>.jsonl."""
     ends, rng = time.monotonic() + seconds, np.random.default_rng(seed)
-    rows = [r for r in read(folder) if r["split"] == "train" and int(str(r["ir_instructions"])) <= _MOST_INSTRUCTIONS]
-    modules = spread(rows, _MODULES)
+    small = [r for r in read(folder) if r["split"] == "train" and int(str(r["ir_instructions"])) <= _MOST_INSTRUCTIONS]
+    modules = spread(small, _MODULES)
     with ExitStack() as stack:
         engines = [stack.enter_context(_engine(folder, str(row["sha"]))) for row in modules]
         defaults = engines[0].default_pipelines()
@@ -126,7 +127,9 @@ def race(folder: Path, *, metric: Metric, seconds: float, seed: int, say: Callab
 
 
 def _known(folder: Path, metric: Metric, space: Sequence[Candidate]) -> list[Candidate]:
-    """What was measured on the training programs, best on the mean first."""
+    """What was measured on the training programs, best on the mean first; before the first matrix, the published coreset."""
+    if not rows(folder):
+        return [candidate for candidate in load_coreset(metric) if candidate.edits and candidate.tier is Tier.DEFAULT]
     found = reward(folder, splits=("train",), metric="ir" if metric is Metric.IR_INSTRUCTIONS else "loadable")
     by_digest = {c.digest: c for c in (*mined(folder), *space) if c.base == "Oz" and c.tier is Tier.DEFAULT}
     means = package_weights(found.packages) @ np.maximum(0.0, found.saved)

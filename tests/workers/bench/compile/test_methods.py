@@ -27,8 +27,9 @@ def test_every_method_gets_its_budget(tmp_path: Path, capsys: pytest.CaptureFixt
     out = tmp_path / "out.jsonl"
     assert cli.main(["--corpus", str(tmp_path), "--budgets", "1", "6", "--out", str(out)]) == 0
     lines = [json.loads(line) for line in out.read_text().splitlines()]
-    budgets = {name: (1, 6) if name != "oracle" else (len(load_coreset()),) for name in METHODS}
-    assert {(line["method"], line["pipelines"]) for line in lines} == {(m, b) for m in METHODS for b in budgets[m]}
+    asked = set(METHODS) - {"without-policy"}  # on request: none is published now, and the rows would be the same
+    budgets = {name: (1, 6) if name != "oracle" else (len(load_coreset()),) for name in asked}
+    assert {(line["method"], line["pipelines"]) for line in lines} == {(m, b) for m in asked for b in budgets[m]}
     assert all(line["best"]["loadable"] <= line["oz"]["loadable"] for line in lines)
     assert "trimtab" in capsys.readouterr().out
 

@@ -23,6 +23,7 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     build.build(tmp_path, packages=("toy",), per_package=5, say=lambda text: None)
     short = candidate_space
     monkeypatch.setattr(matrix, "candidate_space", lambda defaults: short(defaults)[:12])
+    monkeypatch.setattr(mine, "PUBLISHED", ())  # twelve single changes and nothing else
     return tmp_path
 
 
@@ -88,6 +89,11 @@ def test_mined_compounds_help_their_program_and_are_measured(corpus: Path, monke
         assert len(compound.edits) == len(set(compound.edits))
     else:
         assert compounds == []
+
+
+def test_what_was_published_stays_a_candidate(tmp_path: Path) -> None:
+    names = {candidate.digest for metric in mine.PUBLISHED for candidate in load_coreset(metric) if candidate.edits}
+    assert {candidate.digest for candidate in mine.mined(tmp_path)} == names
 
 
 def test_packages_weigh_the_same() -> None:

@@ -10,11 +10,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from search.domains.compile.coreset import load_coreset
 from search.domains.compile.edits import Candidate, Edit, Op
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes
 from workers.train.compile.mine import raced
-from workers.train.compile.race import Track, _changed
+from workers.train.compile.race import Track, _changed, _known
 
 EDITS = [Edit(op=Op.DROP, anchor=name) for name in ("gvn", "licm", "sccp", "dse", "adce", "bdce")]
 
@@ -78,6 +79,12 @@ def test_changes_are_one_edit_away_and_have_no_edit_twice() -> None:
         lengths.add(len(changed.edits))
     assert lengths == {2, 3, 4}
     assert len(_changed(Candidate(name="Oz"), EDITS, rng).edits) <= 1
+
+
+def test_before_the_first_matrix_the_published_coreset_is_known(tmp_path: Path) -> None:
+    known = _known(tmp_path, Metric.IR_INSTRUCTIONS, [])
+    assert known
+    assert {candidate.digest for candidate in known} <= {c.digest for c in load_coreset(Metric.IR_INSTRUCTIONS)}
 
 
 @pytest.mark.parametrize("count", [3, 9])
