@@ -61,7 +61,6 @@ def supervise(
 ) -> SearchOutcome:
     """Search until a proof, a limit, or the owner's word. Raises InvalidInput when the exact reading refuses the file."""
     model, spec = problem.model, problem.spec
-    seeds = rng.integers(2**31 - 2, size=2)
     budget_s = stop.remaining_s()
     reserve_s = min(2.0, _VERIFY_SHARE * budget_s) if math.isfinite(budget_s) else 0.0
     deadline = time.monotonic() + max(0.05, budget_s - reserve_s)
@@ -79,7 +78,7 @@ def supervise(
                 theirs=None if why_not else lns_place,
                 seconds=deadline - time.monotonic(),
                 threads=1 if why_not is None else 2,
-                seed=int(seeds[0]),
+                seed=_job_seed(rng),
                 gap=_PROOF_GAP,
                 warm_start=problem.warm_start,
             ),
@@ -99,7 +98,7 @@ def supervise(
                     mine=lns_place,
                     theirs=engine_place,
                     deadline=deadline,
-                    seed=int(seeds[1]),
+                    seed=int(rng.integers(2**31 - 2)),
                     slicer=slicer,
                     root=root_place,
                     warm_start=problem.warm_start,
@@ -131,6 +130,16 @@ def supervise(
         for process in processes.values():
             process.close()
     return _outcome(model, state, stop, spec.engine.value, why_not is None)
+
+
+def _job_seed(rng: np.random.Generator) -> int:
+    """The seed `rng` was made from. The engine gets it, so that with 0, everybody's default, it starts as it does alone.
+
+    Its first solutions vary more with the seed than with anything we do beside it.
+    """
+    sequence = rng.bit_generator.seed_seq
+    entropy = getattr(sequence, "entropy", None)
+    return entropy if isinstance(entropy, int) else int(rng.integers(2**31 - 1))
 
 
 def _root_s(left_s: float) -> float:
