@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from cost_models.weights import read_learned
 from search.domains.compile.candidates import candidate_space
 from search.domains.compile.coreset import METRICS, NAME, greedy
 from search.domains.compile.edits import Candidate
 from solvers.llvm.engine import Engine
-from solvers.llvm.types import Metric
 from trimtab.specs.compile import Tier
 from workers.train.compile.matrix import Reward, reward, rows
-from workers.train.compile.mine import mined, package_weights, useful
+from workers.train.compile.mine import PUBLISHED, mined, package_weights, useful
 from workers.train.publish import publish_file
 
 _NOTHING = b"define i32 @main() {\n  ret i32 0\n}\n"
@@ -50,14 +50,14 @@ def publish_coreset(
             on_val = _percent(saved["val"][i]) if i < len(saved["val"]) else "-"
             say(f"  {i + 1:2d}. {candidate.name:45s} train {_percent(saved['train'][i])}  val {on_val}")
     packages = reward(folder, splits=("train",)).packages
-    space = _space()
-    metrics = {"loadable": Metric.LOADABLE_BYTES, "ir": Metric.IR_INSTRUCTIONS}
+    counts, mined_on = _useful(folder)
     document = {
         "llvm": str(rows(folder)[0]["llvm"]),
         "date": datetime.date.today().isoformat(),
         "modules": dict(sorted(Counter(packages).items())),
         "saved": told,
-        "useful": {name: useful(folder, metric, space) for name, metric in metrics.items()},
+        "useful": counts,
+        "mined": mined_on,
         "candidates": {metric: [candidate.as_json() for candidate in found] for metric, found in lists.items()},
     }
     first = told[METRICS[0]]
@@ -66,6 +66,16 @@ def publish_coreset(
     content = (json.dumps(document, indent=1) + "\n").encode()
     publish_file(f"{NAME}.json", content, folder=out, command=command, data=data.hexdigest(), metric=text)
     return lists
+
+
+def _useful(folder: Path) -> tuple[dict[str, dict[str, int]], dict[str, list[str]]]:
+    """By list: how often each single change was of use, on which programs; the published counts and the minings since."""
+    before, space = json.loads(read_learned(f"{NAME}.json")), _space()
+    counts, programs = {}, {}
+    for name, metric in zip(METRICS, PUBLISHED, strict=True):
+        earlier = before.get("mined", {}).get(name, [])
+        counts[name], programs[name] = useful(folder, metric, space, before["useful"][name], earlier)
+    return counts, programs
 
 
 def _space() -> tuple[Candidate, ...]:

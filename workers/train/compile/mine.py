@@ -8,7 +8,8 @@ Besides, a pipeline is built change by change so that the mean over packages gro
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -53,11 +54,19 @@ def raced(folder: Path, metric: Metric | None = None) -> list[Candidate]:
     return [Candidate.from_json(json.loads(line)["candidate"]) for line in lines]
 
 
-def useful(folder: Path, metric: Metric, space: Sequence[Candidate]) -> dict[str, int]:
-    """Digest of each single change → in how many training programs' ends it was; those in none are left out."""
-    ends = [Candidate.from_json(row["candidate"]) for row in _rows(folder, f"mined-{metric.value}-*.jsonl")]
-    counts = {c.digest: sum(set(c.edits) <= set(end.edits) for end in ends) for c in space if c.edits}
-    return {digest: count for digest, count in counts.items() if count}
+def useful(
+    folder: Path, metric: Metric, space: Sequence[Candidate], counted: Mapping[str, int], programs: Collection[str]
+) -> tuple[dict[str, int], list[str]]:
+    """(digest of each single change → in how many training programs' ends it was; the first 16 digits of their sha256).
+
+    counted, programs: the same of earlier minings, to which those of this folder are added.
+    """
+    rows = {row["sha"][:16]: row for row in _rows(folder, f"mined-{metric.value}-*.jsonl")}
+    fresh = [sha for sha in rows if sha not in programs]  # no program counts twice
+    ends = [set(Candidate.from_json(rows[sha]["candidate"]).edits) for sha in fresh]
+    counts = Counter(counted)
+    counts.update({c.digest: sum(set(c.edits) <= end for end in ends) for c in space if c.edits})
+    return {digest: count for digest, count in counts.items() if count}, sorted({*programs, *fresh})
 
 
 def mine(folder: Path, *, metric: Metric, say: Callable[[str], None], part: tuple[int, int] = (0, 1)) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from search.domains.compile.candidates import candidate_space
 from search.domains.compile.coreset import load_coreset
+from search.domains.compile.edits import Candidate, Edit, Op
 from solvers.llvm.types import Metric
 from tests.workers.corpus import toy
 from workers.corpus import build
@@ -94,6 +95,15 @@ def test_mined_compounds_help_their_program_and_are_measured(corpus: Path, monke
 def test_what_was_published_stays_a_candidate(tmp_path: Path) -> None:
     names = {candidate.digest for metric in mine.PUBLISHED for candidate in load_coreset(metric) if candidate.edits}
     assert {candidate.digest for candidate in mine.mined(tmp_path)} == names
+
+
+def test_what_was_of_use_is_counted_once_a_program(tmp_path: Path) -> None:
+    space = [Candidate(name="drop", edits=(Edit(op=Op.DROP, anchor="gvn"),))]
+    ends = [{"sha": f"{i:064x}", "candidate": space[0].as_json()} for i in (1 << 200, 2 << 200)]
+    (tmp_path / "mined-loadable_bytes-0.jsonl").write_text("".join(json.dumps(end) + "\n" for end in ends))
+    first = mine.useful(tmp_path, Metric.LOADABLE_BYTES, space, {"other": 3}, [])
+    assert first == ({"other": 3, space[0].digest: 2}, sorted(str(end["sha"])[:16] for end in ends))
+    assert mine.useful(tmp_path, Metric.LOADABLE_BYTES, space, *first) == first
 
 
 def test_packages_weigh_the_same() -> None:
