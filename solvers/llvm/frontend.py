@@ -1,7 +1,7 @@
-"""C and C++ sources → bitcode as `clang -Oz` hands it to its own passes.
+"""C and C++ sources → bitcode as `clang -Oz` (or -O2) hands it to its own passes.
 
-The flavour decides what a comparison with -Oz means: functions carry `minsize` and `optsize`, and no pass has run
-(-Oz -Xclang -disable-llvm-passes). Code compiled at -O0 would carry `noinline`, and code compiled at -O1 no `minsize`.
+The flavour decides what a comparison means: at -Oz functions carry `minsize` and `optsize`, and no pass has run
+(-Oz -Xclang -disable-llvm-passes). Code compiled at -O0 would carry `noinline`, and code compiled at -O2 no `minsize`.
 
 The compiler runs held (`confined.py`): no network, time and memory limits, and it can open the sources, its own headers and
 the system's, nothing else, so that `#include "/etc/passwd"` finds nothing. Where the kernel has no Landlock and no bubblewrap
@@ -24,7 +24,8 @@ from solvers.llvm.types import LlvmMissing, Target
 
 C_SUFFIXES = (".c",)
 CXX_SUFFIXES = (".cc", ".cpp", ".cxx", ".c++", ".C")
-FLAVOUR = ("-Oz", "-Xclang", "-disable-llvm-passes", "-emit-llvm", "-c")
+_UNOPTIMISED = ("-Xclang", "-disable-llvm-passes", "-emit-llvm", "-c")
+FLAVOURS = ("Oz", "O2")
 _MOST_SOURCES = 2000
 _MOST_TEXT = 20_000  # characters of diagnostics that come back
 _MEMORY_BYTES = 4 * 2**30
@@ -51,6 +52,7 @@ def compile_to_bitcode(
     *,
     workdir: Path,
     target: Target,
+    flavour: str = "Oz",
     flags: Sequence[str] = (),
     include: Sequence[Path] = (),
     include_last: Sequence[Path] = (),
@@ -60,11 +62,14 @@ def compile_to_bitcode(
 ) -> list[bytes]:
     """One module a source, in their order.
 
+    `flavour`: the level whose attributes and predefined macros they get, one of FLAVOURS.
     `include`: folders of headers; `include_last`: those that are searched after the system's.
     `root` is the folder the compiler runs in, to which paths in flags and diagnostics are relative (default: the folder
     that holds all sources). `timeout_s` is for all of them together. Warnings are not reported.
     Raises SourceError, LlvmMissing, Stopped.
     """
+    if flavour not in FLAVOURS:
+        raise ValueError(f"flavour {flavour!r} came; wanted one of {', '.join(FLAVOURS)}")
     if not 0 < len(sources) <= _MOST_SOURCES:
         raise SourceError(f"{len(sources)} sources came; wanted 1 to {_MOST_SOURCES}", "")
     paths = [path.resolve() for path in sources]
@@ -83,7 +88,17 @@ def compile_to_bitcode(
                 given += ["-idirafter", os.path.relpath(extra.resolve(), root)]
             done = _held(
                 command,
-                [*FLAVOUR, *given, *_STEADY, f"-ffile-prefix-map={root}=.", "-o", str(out), "--", name],
+                [
+                    f"-{flavour}",
+                    *_UNOPTIMISED,
+                    *given,
+                    *_STEADY,
+                    f"-ffile-prefix-map={root}=.",
+                    "-o",
+                    str(out),
+                    "--",
+                    name,
+                ],
                 root=root,
                 readable=[root, *paths, *(p.resolve() for p in (*include, *include_last))],
                 writable=out.parent,

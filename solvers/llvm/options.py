@@ -106,12 +106,16 @@ OF_CODE_GENERATION = (
 )
 # Less used ways of LLVM's code generator.
 EXPERIMENTAL = ("-enable-ipra", "-enable-machine-outliner=always", "-fast-isel")
-KNOWN = frozenset((*OF_PASSES, *OF_CODE_GENERATION, *EXPERIMENTAL))
+_OF_CODE = (*OF_CODE_GENERATION, *EXPERIMENTAL)
+# Attributes of all functions, which clang sets by its level: no change to search for, but what makes -O2 of -Oz's module.
+_LISTS = ("-force-attribute", "-force-remove-attribute")  # may come several times
+OF_LEVELS = tuple(f"{word}={attribute}" for word in _LISTS for attribute in ("minsize", "optsize"))
+KNOWN = frozenset((*OF_PASSES, *_OF_CODE, *OF_LEVELS))
 
 
 def options_for(metric: Metric) -> frozenset[str]:
     """Those that can change it: code generation does not change instructions of IR."""
-    return frozenset(OF_PASSES) if metric is Metric.IR_INSTRUCTIONS else KNOWN
+    return frozenset(OF_PASSES) if metric is Metric.IR_INSTRUCTIONS else frozenset((*OF_PASSES, *_OF_CODE))
 
 
 def unknown_option(options: Iterable[str]) -> str | None:
@@ -119,6 +123,7 @@ def unknown_option(options: Iterable[str]) -> str | None:
     seen: set[str] = set()
     for option in options:
         name = option.partition("=")[0]
+        name = option if name in _LISTS else name
         if option not in KNOWN:
             return f"option {option[:200]!r} came; wanted one of {', '.join(sorted(KNOWN))}"
         if name in seen:

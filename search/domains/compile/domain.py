@@ -24,7 +24,21 @@ from solvers.llvm.types import BadModule, LlvmMissing, Outcome, Recipe
 from trimtab.results import Verification
 from trimtab.specs.compile import CompileSpec
 
-SHOWN = ("O0", "O2", "Os", "Oz")  # beside ours
+# Beside ours: level → options that give functions the attributes of that level, by the flavour of the module.
+SHOWN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "Oz": {
+        "O0": (),
+        "O2": ("-force-remove-attribute=minsize", "-force-remove-attribute=optsize"),
+        "Os": ("-force-remove-attribute=minsize",),
+        "Oz": (),
+    },
+    "O2": {
+        "O0": (),
+        "O2": (),
+        "Os": ("-force-attribute=optsize",),
+        "Oz": ("-force-attribute=optsize", "-force-attribute=minsize"),
+    },
+}
 
 
 class CompileDomain:
@@ -54,8 +68,9 @@ class CompileDomain:
 
     def _prepared(self, problem: CompileProblem, engine: Engine, installed: Installed) -> Prepared:
         pipelines = engine.default_pipelines()
-        measured = engine.measure([Recipe(pipeline=pipelines[level]) for level in SHOWN])
-        levels = dict(zip(SHOWN, measured, strict=True))
+        shown = SHOWN[reading.flavour_of(problem.spec)]
+        recipes = [Recipe(pipeline=pipelines[level], options=options) for level, options in shown.items()]
+        levels = dict(zip(shown, engine.measure(recipes), strict=True))
         if (oz := levels["Oz"]).outcome is not Outcome.OK:
             raise InvalidInput(
                 f"-Oz itself does not come through on this module ({oz.outcome.value}): {oz.detail or 'LLVM said nothing'}"

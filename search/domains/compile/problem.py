@@ -74,7 +74,7 @@ def parse(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> Compi
     sources, build, notes = _sources(spec, inputs, workdir)
     module = workdir / "original.bc"
     try:
-        module = _module(sources, build, target, module, workdir)
+        module = _module(sources, build, target, module, workdir, flavour_of(spec))
         objects = _objects(spec, inputs, target, workdir)
     except SourceError as error:
         raise InvalidInput(str(error)) from error
@@ -104,6 +104,11 @@ def parse(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> Compi
         workdir=workdir,
         began=began,
     )
+
+
+def flavour_of(spec: CompileSpec) -> str:
+    """The level whose attributes sources get: what time is compared with is -O2, what size is compared with is -Oz."""
+    return "O2" if spec.objective is Objective.RUN_TIME else "Oz"
 
 
 def native(triple: str) -> bool:
@@ -206,7 +211,7 @@ def _chosen(tree: Unpacked, build: Build, name: str) -> list[str]:
     return chosen
 
 
-def _module(sources: Sources, build: _Folders, target: Target, module: Path, workdir: Path) -> Path:
+def _module(sources: Sources, build: _Folders, target: Target, module: Path, workdir: Path, flavour: str) -> Path:
     """One unoptimised module of all sources."""
     compiled = [(name, path) for name, path in sources if _language(path.name) is not Language.IR]
     ready = [path for _, path in sources if _language(path.name) is Language.IR]
@@ -216,6 +221,7 @@ def _module(sources: Sources, build: _Folders, target: Target, module: Path, wor
         [path for _, path in compiled],
         workdir=_made(workdir / "front-end"),
         target=target,
+        flavour=flavour,
         flags=build.flags,
         include=build.include,
         timeout_s=FRONTEND_S,
@@ -250,7 +256,12 @@ def _objects(spec: CompileSpec, inputs: Mapping[str, Path], target: Target, work
             shutil.copyfile(path, copy)
             folders = _Folders.of(spec.build.model_copy(update={"include": ()}), workdir)
             code = compile_to_bitcode(
-                [copy], workdir=_made(workdir / "front-end"), target=target, flags=folders.flags, timeout_s=FRONTEND_S
+                [copy],
+                workdir=_made(workdir / "front-end"),
+                target=target,
+                flavour=flavour_of(spec),
+                flags=folders.flags,
+                timeout_s=FRONTEND_S,
             )
             path = copy.with_suffix(".bc")
             path.write_bytes(code[0])
