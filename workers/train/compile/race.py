@@ -27,7 +27,7 @@ from solvers.llvm.types import EngineLimits, Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
 from workers.corpus.build import read
 from workers.train.compile.matrix import reward, rows
-from workers.train.compile.mine import mined, package_weights, spread
+from workers.train.compile.mine import mined, package_weights, raced, spread
 
 Floats = NDArray[np.float64]
 _MODULES, _MOST_INSTRUCTIONS = 64, 1500
@@ -127,9 +127,12 @@ def race(folder: Path, *, metric: Metric, seconds: float, seed: int, say: Callab
 
 
 def _known(folder: Path, metric: Metric, space: Sequence[Candidate]) -> list[Candidate]:
-    """What was measured on the training programs, best on the mean first; before the first matrix, the published coreset."""
+    """What was measured on the training programs, best on the mean first; before that, an earlier race's and the published."""
     if not rows(folder):
-        return [candidate for candidate in load_coreset(metric) if candidate.edits and candidate.tier is Tier.DEFAULT]
+        coreset = (
+            candidate for candidate in load_coreset(metric) if candidate.edits and candidate.tier is Tier.DEFAULT
+        )
+        return [*reversed(raced(folder, metric)), *coreset]
     found = reward(folder, splits=("train",), metric="ir" if metric is Metric.IR_INSTRUCTIONS else "loadable")
     by_digest = {c.digest: c for c in (*mined(folder), *space) if c.base == "Oz" and c.tier is Tier.DEFAULT}
     means = package_weights(found.packages) @ np.maximum(0.0, found.saved)
