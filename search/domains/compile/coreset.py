@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,15 @@ from numpy.typing import NDArray
 
 from cost_models.weights import FOLDER, read_learned
 from search.domains.compile.edits import Candidate, Op
-from solvers.llvm.types import Metric
+from solvers.llvm.types import Metric, Sizes
 
 Floats = NDArray[np.float64]
 NAME = "compile-coreset"
-METRICS = ("loadable", "ir")  # a list each
+# A list each.
+LISTS: Mapping[Metric, str] = MappingProxyType(
+    {Metric.LOADABLE_BYTES: "loadable", Metric.IR_INSTRUCTIONS: "ir", Metric.CODE_BYTES: "code"}
+)
+_UNWINDING = ".eh_frame"
 
 
 def greedy(reward: Floats, count: int, weights: Floats | None = None) -> list[int]:
@@ -52,11 +57,20 @@ def greedy(reward: Floats, count: int, weights: Floats | None = None) -> list[in
 
 
 def load_coreset(metric: Metric = Metric.LOADABLE_BYTES, folder: Path = FOLDER) -> tuple[Candidate, ...]:
-    """The published candidates for a metric, in greedy order; code bytes take the list of loadable bytes.
+    """The published candidates for a metric, in greedy order.
 
     Raises WeightsRefused when the file is not the one of its manifest row.
     """
-    return tuple(Candidate.from_json(row) for row in _document(folder)["candidates"][_list_of(metric)])
+    return tuple(Candidate.from_json(row) for row in _document(folder)["candidates"][LISTS[metric]])
+
+
+def list_for(metric: Metric, oz: Sizes) -> Metric:
+    """Whose list to try on a program: without unwinding tables its loadable bytes are code bytes and what never changes.
+
+    Much of what the list of loadable bytes saves is in those tables, partly at the cost of code.
+    """
+    has_unwinding = any(name.startswith(_UNWINDING) for name in oz.sections)
+    return Metric.CODE_BYTES if metric is Metric.LOADABLE_BYTES and not has_unwinding else metric
 
 
 def without_options(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -74,16 +88,13 @@ def usefulness(
 ) -> NDArray[np.float64]:
     """(len(space),) how often each single change was part of what a search ended with on a training program, plus one.
 
-    The local search draws changes in these proportions. Raises WeightsRefused as `load_coreset`.
+    The local search draws changes in these proportions; no search was for code bytes, which take those of loadable
+    bytes. Raises WeightsRefused as `load_coreset`.
     """
-    counted = _document(folder)["useful"][_list_of(metric)]
+    counted = _document(folder)["useful"]["ir" if metric is Metric.IR_INSTRUCTIONS else "loadable"]
     return np.array([1.0 + float(counted.get(candidate.digest, 0)) for candidate in space])
 
 
 def _document(folder: Path) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(read_learned(f"{NAME}.json", folder=folder))
     return document
-
-
-def _list_of(metric: Metric) -> str:
-    return "ir" if metric is Metric.IR_INSTRUCTIONS else "loadable"

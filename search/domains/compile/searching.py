@@ -17,7 +17,7 @@ from cost_models.weights import digest as learned_digest
 from search.domains.compile.candidates import candidate_space, function_tails
 from search.domains.compile.choose import Chooser, Chosen
 from search.domains.compile.coreset import NAME as CORESET
-from search.domains.compile.coreset import load_coreset, usefulness, without_options
+from search.domains.compile.coreset import list_for, load_coreset, usefulness, without_options
 from search.domains.compile.local_search import FIRST, optimise
 from search.domains.compile.picture import OURS
 from search.domains.compile.policy import ask, name_of
@@ -143,10 +143,11 @@ def _candidates(
     allowed = (Tier.DEFAULT, Tier.EXPERIMENTAL) if experimental else (Tier.DEFAULT,)
     defaults, oz = prepared.pipelines, prepared.levels["Oz"]
     assert oz.sizes is not None
-    coreset = [c for c in load_coreset(problem.metric) if c.tier in allowed]
+    listed = list_for(problem.metric, oz.sizes)
+    coreset = [c for c in load_coreset(listed) if c.tier in allowed]
     if problem.spec.llvm_options:
         options = options_for(problem.metric)
-        scores, how = ask(prepared.engine, oz.sizes, coreset, problem.metric)
+        scores, how = ask(prepared.engine, oz.sizes, coreset, listed)
     else:
         options, coreset = frozenset(), without_options(coreset)
         scores, how = None, "greedy order of the coreset, its options left out"
@@ -178,7 +179,7 @@ def _candidates(
         stopped=lambda: stop(None) or left_s() <= 0,
         spend=lambda count: stop.spend(count) if isinstance(stop, AnyOf) else None,
     )
-    used = [CORESET, *([name_of(problem.metric)] if scores is not None else [])]
+    used = [CORESET, *([name_of(listed)] if scores is not None else [])]
     return Tried(table=found.table, policy=how, weights={name: learned_digest(name) for name in used})
 
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from search.domains.compile import build
 from search.domains.compile.candidates import candidate_space
-from search.domains.compile.coreset import load_coreset
+from search.domains.compile.coreset import LISTS, load_coreset
 from search.domains.compile.edits import Candidate
 from search.domains.compile.quarantine import Differs, reduced, shortened
 from search.domains.compile.runs import Judge
@@ -34,7 +34,7 @@ from search.types import InvalidInput
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.environment.actions import FLAT, known_to
 from solvers.llvm.pipeline import BadPipeline
-from solvers.llvm.types import Metric, Outcome, Recipe
+from solvers.llvm.types import Outcome, Recipe
 from trimtab.specs.compile import CompileSpec, Tier
 from workers.bench.stats import machine
 from workers.corpus import programs
@@ -140,9 +140,7 @@ def _pipelines(given: argparse.Namespace) -> Iterator[dict[str, str]]:
             {"set": "levels", "name": level, "pipeline": defaults[level]} for level in defaults if level != "O0"
         )
     if "coreset" in given.sets:
-        coreset = {
-            c.digest: c for metric in (Metric.LOADABLE_BYTES, Metric.IR_INSTRUCTIONS) for c in load_coreset(metric)
-        }
+        coreset = {c.digest: c for metric in LISTS for c in load_coreset(metric)}
         for candidate in coreset.values():
             yield _row("coreset", candidate, defaults)
     if "experimental" in given.sets:

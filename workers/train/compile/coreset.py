@@ -13,12 +13,13 @@ import numpy as np
 
 from cost_models.weights import read_learned
 from search.domains.compile.candidates import candidate_space
-from search.domains.compile.coreset import METRICS, NAME, greedy
+from search.domains.compile.coreset import LISTS, NAME, greedy
 from search.domains.compile.edits import Candidate
 from solvers.llvm.engine import Engine
+from solvers.llvm.types import Metric
 from trimtab.specs.compile import Tier
 from workers.train.compile.matrix import Reward, reward, rows
-from workers.train.compile.mine import PUBLISHED, mined, package_weights, useful
+from workers.train.compile.mine import mined, package_weights, useful
 from workers.train.publish import publish_file
 
 _NOTHING = b"define i32 @main() {\n  ret i32 0\n}\n"
@@ -32,7 +33,7 @@ def publish_coreset(
     lists: dict[str, list[Candidate]] = {}
     told: dict[str, dict[str, list[float]]] = {}
     data = hashlib.sha256()
-    for metric in METRICS:
+    for metric in LISTS.values():
         train, val = (reward(folder, splits=(split,), metric=metric) for split in ("train", "val"))
         usable = [j for j, digest in enumerate(train.digests) if digest in by_digest]
         matrix, weights = np.maximum(0.0, train.saved[:, usable]), package_weights(train.packages)
@@ -60,7 +61,7 @@ def publish_coreset(
         "mined": mined_on,
         "candidates": {metric: [candidate.as_json() for candidate in found] for metric, found in lists.items()},
     }
-    first = told[METRICS[0]]
+    first = told[LISTS[Metric.LOADABLE_BYTES]]
     text = f"mean loadable bytes saved against -Oz with the best of {count}: train {_percent(first['train'][-1])}"
     text += f", val packages {_percent(first['val'][-1])}" if first["val"] else ""
     content = (json.dumps(document, indent=1) + "\n").encode()
@@ -72,7 +73,8 @@ def _useful(folder: Path) -> tuple[dict[str, dict[str, int]], dict[str, list[str
     """By list: how often each single change was of use, on which programs; the published counts and the minings since."""
     before, space = json.loads(read_learned(f"{NAME}.json")), _space()
     counts, programs = {}, {}
-    for name, metric in zip(METRICS, PUBLISHED, strict=True):
+    for metric in (Metric.LOADABLE_BYTES, Metric.IR_INSTRUCTIONS):
+        name = LISTS[metric]
         earlier = before.get("mined", {}).get(name, [])
         counts[name], programs[name] = useful(folder, metric, space, before["useful"][name], earlier)
     return counts, programs

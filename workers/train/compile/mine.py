@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from search.domains.compile.candidates import changes_of_oz
-from search.domains.compile.coreset import load_coreset
+from search.domains.compile.coreset import LISTS, load_coreset
 from search.domains.compile.edits import Candidate
 from search.domains.compile.local_search import optimise
 from solvers.llvm.engine import Engine
@@ -27,7 +27,6 @@ from solvers.llvm.types import EngineLimits, Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
 from workers.corpus.build import read
 
-PUBLISHED = (Metric.LOADABLE_BYTES, Metric.IR_INSTRUCTIONS)  # metrics with a list in the coreset
 EVALUATIONS = 100  # compilations of a module's search
 _MOST_INSTRUCTIONS = 3000  # larger ones take most of the time and are few
 _CANDIDATE_S = 20.0
@@ -38,7 +37,7 @@ _OF_A_RACE = 6  # compounds of each that go on
 
 def mined(folder: Path) -> list[Candidate]:
     """Every compound found so far, each once: those of the published coreset, so that what was learned before stays, first."""
-    found = {c.digest: c for metric in PUBLISHED for c in load_coreset(metric) if c.edits}
+    found = {c.digest: c for metric in LISTS for c in load_coreset(metric) if c.edits}
     for path in sorted(folder.glob("mined*.jsonl")):
         for line in path.read_text().splitlines():
             candidate = Candidate.from_json(json.loads(line)["candidate"])

@@ -11,8 +11,9 @@ from search.domains.compile.candidates import candidate_space, function_tails
 from search.domains.compile.coreset import greedy, load_coreset, without_options
 from search.domains.compile.edits import Candidate, Edit, Op
 from solvers.llvm.engine import Engine
-from solvers.llvm.options import KNOWN
+from solvers.llvm.options import options_for
 from solvers.llvm.pipeline import BadPipeline
+from solvers.llvm.types import Metric
 from trimtab.specs.compile import Tier
 
 OZ = {"Oz": "globalopt,function(sroa<modify-cfg>,gvn<>,simplifycfg<keep-loops>,gvn<>)"}
@@ -109,7 +110,7 @@ def test_without_options_the_changes_of_passes_stay() -> None:
 
 def test_only_the_allowed_options_are_in_the_space(defaults: dict[str, str]) -> None:
     everything, passes = candidate_space(defaults), candidate_space(defaults, options=())
-    assert {word for c in everything for word in c.options} == KNOWN
+    assert {word for c in everything for word in c.options} == options_for(Metric.LOADABLE_BYTES)
     assert [c for c in everything if not c.options] == list(passes)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from search.domains.compile.candidates import candidate_space
-from search.domains.compile.coreset import load_coreset
+from search.domains.compile.coreset import LISTS, load_coreset
 from search.domains.compile.edits import Candidate, Edit, Op
 from solvers.llvm.types import Metric
 from tests.workers.corpus import toy
@@ -24,7 +24,7 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     build.build(tmp_path, packages=("toy",), per_package=5, say=lambda text: None)
     short = candidate_space
     monkeypatch.setattr(matrix, "candidate_space", lambda defaults: short(defaults)[:12])
-    monkeypatch.setattr(mine, "PUBLISHED", ())  # twelve single changes and nothing else
+    monkeypatch.setattr(mine, "LISTS", {})  # twelve single changes and nothing else
     return tmp_path
 
 
@@ -93,7 +93,7 @@ def test_mined_compounds_help_their_program_and_are_measured(corpus: Path, monke
 
 
 def test_what_was_published_stays_a_candidate(tmp_path: Path) -> None:
-    names = {candidate.digest for metric in mine.PUBLISHED for candidate in load_coreset(metric) if candidate.edits}
+    names = {candidate.digest for metric in LISTS for candidate in load_coreset(metric) if candidate.edits}
     assert {candidate.digest for candidate in mine.mined(tmp_path)} == names
 
 
