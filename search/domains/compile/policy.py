@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cost_models.compile.net import PipelineOrder
 from cost_models.weights import FOLDER, load_weights, manifest
+from search.domains.compile.coreset import LISTS
 from search.domains.compile.edits import Candidate
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.features import AUTOPHASE_NAMES, Features
@@ -82,5 +83,5 @@ def order(
 
 
 def name_of(metric: Metric) -> str:
-    """Of the weights for a metric; code bytes take those of loadable bytes, as the coreset does."""
-    return f"{NAME}-{'ir' if metric is Metric.IR_INSTRUCTIONS else 'loadable'}"
+    """Of the weights that order a metric's list."""
+    return f"{NAME}-{LISTS[metric]}"

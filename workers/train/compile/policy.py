@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cost_models.compile.net import PARTS, PipelineScorer
-from search.domains.compile.coreset import load_coreset
+from search.domains.compile.coreset import LISTS, load_coreset
 from search.domains.compile.policy import describe, name_of
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric, Recipe
@@ -97,7 +97,7 @@ class Data:
 
 def load(folder: Path, metric: Metric, say: Callable[[str], None]) -> Data:
     """Training and validation packages that have every pipeline of the coreset measured."""
-    name = "ir" if metric is Metric.IR_INSTRUCTIONS else "loadable"
+    name = LISTS[metric]
     found = reward(folder, splits=("train", "val"), metric=name)
     columns = [found.digests.index(candidate.digest) for candidate in load_coreset(metric)]
     features = described(folder, found, say)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.domains.compile.candidates import changes_of_oz
-from search.domains.compile.coreset import load_coreset
+from search.domains.compile.coreset import LISTS, load_coreset
 from search.domains.compile.edits import Candidate, Edit
 from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
@@ -133,7 +133,7 @@ def _known(folder: Path, metric: Metric, space: Sequence[Candidate]) -> list[Can
             candidate for candidate in load_coreset(metric) if candidate.edits and candidate.tier is Tier.DEFAULT
         )
         return [*reversed(raced(folder, metric)), *coreset]
-    found = reward(folder, splits=("train",), metric="ir" if metric is Metric.IR_INSTRUCTIONS else "loadable")
+    found = reward(folder, splits=("train",), metric=LISTS[metric])
     by_digest = {c.digest: c for c in (*mined(folder), *space) if c.base == "Oz" and c.tier is Tier.DEFAULT}
     means = package_weights(found.packages) @ np.maximum(0.0, found.saved)
     return [by_digest[found.digests[j]] for j in np.argsort(-means) if found.digests[j] in by_digest]

@@ -17,7 +17,7 @@ import pytest
 from cost_models.compile.net import PARTS as PARTS_OF_NET
 from cost_models.weights import FOLDER, manifest
 from search.domains.compile import policy
-from search.domains.compile.coreset import load_coreset
+from search.domains.compile.coreset import LISTS, load_coreset
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.features import AUTOPHASE_NAMES, INST_COUNT_NAMES, Features
 from solvers.llvm.frontend import compile_to_bitcode
@@ -58,7 +58,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     rng = np.random.default_rng(5)
     setting = training.Setting(loss="reward", members=2, width=4, epochs=3)
-    for metric in (Metric.LOADABLE_BYTES, Metric.IR_INSTRUCTIONS):
+    for metric in LISTS:
         coreset = load_coreset(metric)
         data = training.Data(
             features=np.array([policy.describe(features(seed), OZ) for seed in range(12)]),
@@ -102,7 +102,8 @@ def test_a_withdrawn_network_is_gone(published: Path, tmp_path: Path) -> None:
     withdraw(policy.name_of(Metric.LOADABLE_BYTES), folder=tmp_path)
     assert asked(Program(features()), tmp_path) == (None, "greedy order of the coreset")
     assert asked(Program(features()), tmp_path, Metric.IR_INSTRUCTIONS)[0] is not None
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["MANIFEST.toml", "compile-policy-ir.safetensors"]
+    kept = [f"compile-policy-{name}.safetensors" for name in ("code", "ir")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["MANIFEST.toml", *kept]
 
 
 def test_another_coreset_keeps_its_own_order(published: Path) -> None:
