@@ -122,7 +122,6 @@ def optimise(
     usefulness: Floats | None = None,
     inlining: bool = True,
     stale: int | None = None,
-    again: bool = False,
     late: Callable[[], bool] = lambda: False,
     budget: int,
     rng: np.random.Generator,
@@ -159,7 +158,6 @@ def optimise(
         run.try_(_State(candidate=candidates[index]))
     if per_function and metric is not Metric.IR_INSTRUCTIONS:
         _minsize(run)
-    decided_for = run.state.candidate.edits
     run.since = 0
     # Tails come last: what they win is lost again when the pipeline under them changes.
     kept = len(tails) + 1 if tails and metric is not Metric.IR_INSTRUCTIONS else 0
@@ -171,8 +169,6 @@ def optimise(
 
     weights = None if usefulness is None or not len(space) else usefulness / usefulness.sum()
     _one_plus_one(run, space, weights, functions, rng, enough)
-    if again and run.state.candidate.edits != decided_for:
-        _minsize(run)
     if tails and kept and not run.over():
         _tails(run, tails)
     return Found(best=run.best, table=tuple(run.table), candidate=run.state.candidate)

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from search.domains.compile.coreset import load_coreset
+from search.domains.compile.coreset import LISTS, load_coreset
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric
 from workers.bench.compile.methods import METHODS, Task
@@ -130,7 +130,7 @@ def report(lines: list[dict[str, Any]], metric: Metric) -> None:
     Searches that leave the coreset can have more than all of it. The last columns are pooled means by every measure.
     """
     keys = sorted({(line["pipelines"], line["method"]) for line in lines})
-    chief = {Metric.LOADABLE_BYTES: "loadable", Metric.CODE_BYTES: "code", Metric.IR_INSTRUCTIONS: "ir"}[metric]
+    chief = LISTS[metric]
     whole = _package_mean([line for line in lines if line["method"] == "oracle"], chief)
     print(f"{metric.value}:")
     print(

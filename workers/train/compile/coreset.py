@@ -75,8 +75,7 @@ def _useful(folder: Path) -> tuple[dict[str, dict[str, int]], dict[str, list[str
     counts, programs = {}, {}
     for metric in (Metric.LOADABLE_BYTES, Metric.IR_INSTRUCTIONS):
         name = LISTS[metric]
-        earlier = before.get("mined", {}).get(name, [])
-        counts[name], programs[name] = useful(folder, metric, space, before["useful"][name], earlier)
+        counts[name], programs[name] = useful(folder, metric, space, before["useful"][name], before["mined"][name])
     return counts, programs
 
 

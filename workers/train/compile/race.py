@@ -26,7 +26,7 @@ from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import EngineLimits, Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
 from workers.corpus.build import read
-from workers.train.compile.matrix import reward, rows
+from workers.train.compile.matrix import reward
 from workers.train.compile.mine import mined, package_weights, raced, spread
 
 Floats = NDArray[np.float64]
@@ -128,12 +128,12 @@ def race(folder: Path, *, metric: Metric, seconds: float, seed: int, say: Callab
 
 def _known(folder: Path, metric: Metric, space: Sequence[Candidate]) -> list[Candidate]:
     """What was measured on the training programs, best on the mean first; before that, an earlier race's and the published."""
-    if not rows(folder):
+    found = reward(folder, splits=("train",), metric=LISTS[metric])
+    if not found.digests:
         coreset = (
             candidate for candidate in load_coreset(metric) if candidate.edits and candidate.tier is Tier.DEFAULT
         )
         return [*reversed(raced(folder, metric)), *coreset]
-    found = reward(folder, splits=("train",), metric=LISTS[metric])
     by_digest = {c.digest: c for c in (*mined(folder), *space) if c.base == "Oz" and c.tier is Tier.DEFAULT}
     means = package_weights(found.packages) @ np.maximum(0.0, found.saved)
     return [by_digest[found.digests[j]] for j in np.argsort(-means) if found.digests[j] in by_digest]
