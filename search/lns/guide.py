@@ -63,6 +63,7 @@ class Guide:
         self._root: LpSolution | None = None
         self._gave_up = False
         self._setup_s = self._root_s = 0.0
+        self.solver_s = 0.0  # inside LPs solved here
         self._near_failed = 0
         self.pool = Pool()
         span = model.col_upper - model.col_lower
@@ -102,6 +103,7 @@ class Guide:
         found = self.relaxation.root(time_limit_s=limit_s, stop=self._stop)
         self._root_s = time.perf_counter() - began
         self._setup_s += self._root_s
+        self.solver_s += found.elapsed_s
         if not found.optimal:
             self._gave_up = True
             return None
@@ -134,6 +136,7 @@ class Guide:
         # Warm it takes a fraction of the root's time where it is of any use; where it takes more, the root must do.
         limit_s = min(max(_LEAST_NEAR_S, 0.3 * self._root_s), 0.1 * self._remaining_s() + 0.01)
         found = self.relaxation.near(x, distance, time_limit_s=limit_s, stop=self._stop)
+        self.solver_s += found.elapsed_s
         self._near_failed += found.x is None
         best = found if found.x is not None else root
         return x if best.x is None else best.x

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from search.lns.exchange import Exchange
 from search.lns.guide import Pool
 from search.lns.neighbourhoods import Neighbourhood
 from search.lns.size_control import Size
@@ -49,6 +50,8 @@ class LnsParams:
     # are over: too few to find out which is best (lab notes, 2026-11-26).
     prior: Mapping[str, float] = field(default_factory=lambda: {"cl-lns": 0.05, "variable-graph": 0.02})
     swap_s: float = 0.1  # of one call of the one-swap search
+    exchange_share: float = 1.0  # of an arm's seconds, that the search by exchanges gets after it where there is one
+    swap_gain: float = 2e-3  # relative, of a call: worth another one at once, before any arm has its turn
     least: int = 10
     most_share: float = 0.8  # of the integer variables
     core_share: float = 0.75  # of the steps choose among the core only (search.lns.prefer)
@@ -86,7 +89,7 @@ class LnsLoop:
         slicer: Slicer,
         solver: Solver,
         arms: Mapping[str, Neighbourhood],
-        swap: OneSwap | None = None,
+        swap: OneSwap | Exchange | None = None,
         pool: Pool | None = None,
         setup_s: Callable[[], float] = lambda: 0.0,  # of the last step, what no single arm should be charged for
         params: LnsParams,
@@ -126,11 +129,14 @@ class LnsLoop:
             name: Size(k=max(least, params.first_share.get(name, params.other_share) * count), least=least, most=most)
             for name in arms
         }
+        # Exchanges go beside the arms, not among them; where there are no others they are the one arm.
+        competes = swap is not None and (isinstance(swap, OneSwap) or not arms)
         self._bandit = DiscountedBandit(
-            [OneSwap.name] * (swap is not None) + list(arms), expected_s=_EXPECTED_S, prior=params.prior
+            [OneSwap.name] * competes + list(arms), expected_s=_EXPECTED_S, prior=params.prior
         )
         self._granularity = granularity(model)
-        self.statistics = {name: ArmStatistics() for name in self._bandit.arms}
+        self._owed_s = 0.0  # to a search that goes beside the arms
+        self.statistics = {name: ArmStatistics() for name in [OneSwap.name] * (swap is not None) + list(arms)}
         self.solver_s = 0.0  # of all seconds, those inside sub-MIP solves
         self.objective = math.inf
         self.x: Floats | None = None
@@ -139,8 +145,11 @@ class LnsLoop:
         """Improve on `start` (feasible) until stopped."""
         self.x, self.objective = start, self._model.objective(start)
         self._pool.add(self.objective, start)
-        if self._swap is not None:  # to a local optimum at once; afterwards it is an arm among others
-            self._swapped()
+        if (
+            self._swap is not None
+        ):  # as long as it brings much; afterwards it is an arm among others, or goes beside them
+            while self._swapped(self._params.swap_s) >= self._params.swap_gain and not self._stopped():
+                self._take_over()
         while not self._stopped():
             self._take_over()
             late = self._late()
@@ -148,19 +157,33 @@ class LnsLoop:
                 self._accept(late, "lns:lp-dive")
             among = [arm for arm in self._bandit.arms if arm == OneSwap.name or not self._arms[arm].waits()]
             if not among:
-                time.sleep(_WAIT_S)
+                if isinstance(self._swap, Exchange):
+                    self._turn(Exchange.name)
+                    self._on_iteration()
+                else:
+                    time.sleep(_WAIT_S)
                 continue
             name = self._bandit.pick(self._rng, among)
-            began = time.perf_counter()
-            gain = self._swapped() if name == OneSwap.name else self._grown(name)
-            seconds = max(0.0, time.perf_counter() - began - self._setup_s())
+            gain, seconds = self._turn(name)
             self._bandit.update(name, gain=gain, seconds=seconds)
             self._be_patient(improved=gain > 0, seconds=seconds)
-            statistics = self.statistics[name]
-            statistics.calls += 1
-            statistics.improvements += gain > 0
-            statistics.seconds += seconds
+            if isinstance(self._swap, Exchange):
+                self._owed_s += self._params.exchange_share * seconds
+                if self._owed_s >= self._params.swap_s:
+                    self._turn(OneSwap.name, self._owed_s)
+                    self._owed_s = 0.0
             self._on_iteration()
+
+    def _turn(self, name: str, swap_s: float | None = None) -> tuple[float, float]:
+        """(relative gain, seconds) of one arm's turn, noted."""
+        began = time.perf_counter()
+        gain = self._swapped(swap_s or self._params.swap_s) if name == OneSwap.name else self._grown(name)
+        seconds = max(0.0, time.perf_counter() - began - self._setup_s())
+        statistics = self.statistics[name]
+        statistics.calls += 1
+        statistics.improvements += gain > 0
+        statistics.seconds += seconds
+        return gain, seconds
 
     def _grown(self, name: str) -> float:
         """Steps of one arm until one improves, or they have taken a fair share of the limit: a size that is still far too
@@ -181,10 +204,10 @@ class LnsLoop:
             self.objective, self.x = better
             self._pool.add(*better)
 
-    def _swapped(self) -> float:
+    def _swapped(self, seconds: float) -> float:
         if self.x is None or self._swap is None:
             raise RuntimeError("run() sets a first solution")
-        seconds = min(self._params.swap_s, max(0.01, self._remaining_s()))
+        seconds = min(seconds, max(0.01, self._remaining_s()))
         source, before = f"lns:{OneSwap.name}", self.objective
 
         def on_better(x: Floats) -> None:

@@ -1,9 +1,8 @@
-"""One-swap local search for pure covers and packings: no solver, thousands of moves a second.
+"""One-swap local search for pure covers and packings: no solver.
 
 Cover (rows a·x ≥ 1, all ones): take out one column and put in a cheaper one that covers what only the first did, then drop what
-has become redundant. Packing (rows a·x ≤ 1, all ones): take out one column and put in those that only it kept out, when they
-are worth more (the (1, 2)-swap of Andrade, Resende and Werneck 2012 is the case of unit weights). At a local optimum a
-random column is forced in and the search goes on from there; the best is kept.
+has become redundant. At a local optimum random columns are forced in and the search goes on from there; the best is kept.
+Packings, and covers whose rows have two entries, have a search of their own (`search.lns.exchange`).
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import sparse
 
+from search.lns.exchange import Exchange, conflicts_of
 from search.lns.structure import is_set_cover, is_set_packing
 from solvers.types import Floats, MilpModel
 
@@ -26,10 +26,8 @@ class OneSwap:
 
     name = "one-swap"
 
-    def __init__(
-        self, model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix, *, cover: bool
-    ) -> None:
-        self._model, self._rows, self._columns, self._cover = model, by_row, by_column, cover
+    def __init__(self, model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> None:
+        self._model, self._rows, self._columns = model, by_row, by_column
         self._entry_column = np.repeat(np.arange(model.n), np.diff(by_column.indptr))
 
     def improve(
@@ -71,90 +69,22 @@ class OneSwap:
         self, taken: np.ndarray, until: float, tell: Callable[[np.ndarray], None] = lambda taken: None
     ) -> np.ndarray:
         taken = taken.copy()
-        step = self._cover_step if self._cover else self._packing_step
-        while step(taken) and time.perf_counter() < until:
+        while self._step(taken) and time.perf_counter() < until:
             tell(taken)
         return taken
 
     def _kick(self, taken: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         taken = taken.copy()
         outside = np.flatnonzero(~taken)
-        if self._cover:
-            taken[rng.choice(outside, size=min(2, len(outside)), replace=False)] = True
-            self._drop_redundant(taken, rng)
-            return taken
-        for j in rng.choice(outside, size=min(2, len(outside)), replace=False).tolist():
-            rows = self._rows_of(j)
-            taken[self._others_in(rows)] = False
-            taken[j] = True
+        taken[rng.choice(outside, size=min(2, len(outside)), replace=False)] = True
+        self._drop_redundant(taken, rng)
         return taken
 
     def _rows_of(self, j: int) -> np.ndarray:
         rows: np.ndarray = self._columns.indices[self._columns.indptr[j] : self._columns.indptr[j + 1]]
         return rows
 
-    def _others_in(self, rows: np.ndarray) -> np.ndarray:
-        spans = [self._rows.indices[self._rows.indptr[r] : self._rows.indptr[r + 1]] for r in rows.tolist()]
-        return np.concatenate(spans) if spans else rows[:0]
-
-    # Packing.
-
-    def _packing_step(self, taken: np.ndarray) -> bool:
-        """Insert what fits, then the best exchange of one for several. False at a local optimum."""
-        model = self._model
-        owner = np.full(model.m, -1, dtype=np.int64)  # which chosen column holds the row
-        inside = taken[self._entry_column]
-        owner[self._columns.indices[inside]] = self._entry_column[inside]
-        held = owner[self._columns.indices]  # (nnz,) by column
-        last = np.full(model.n, -1, dtype=np.int64)
-        np.maximum.at(last, self._entry_column, held)
-        first = np.full(model.n, model.n, dtype=np.int64)
-        real = held >= 0
-        np.minimum.at(first, self._entry_column[real], held[real])
-        gain = -model.c
-        free = np.flatnonzero(~taken & (last < 0) & (gain > _EPS))
-        if len(free):
-            self._insert(free, taken, owner, gain)
-            return True
-        single = np.flatnonzero(~taken & (first == last) & (gain > _EPS))  # only one chosen column is in the way
-        blocker = last[single]
-        worth = np.bincount(blocker, weights=gain[single], minlength=model.n)
-        moved = False
-        for j in np.argsort(gain - worth)[:200].tolist():
-            if worth[j] <= gain[j] + _EPS:
-                break
-            rows = self._rows_of(j)
-            if not taken[j] or (owner[rows] != j).any():
-                continue
-            options = single[blocker == j]
-            taken[j] = False
-            owner[rows] = -1
-            put = self._insert(options, taken, owner, gain)
-            if gain[put].sum() > gain[j] + _EPS:
-                moved = True
-                continue
-            for k in put:
-                taken[k] = False
-                owner[self._rows_of(k)] = -1
-            taken[j] = True
-            owner[rows] = j
-        return moved
-
-    def _insert(self, options: np.ndarray, taken: np.ndarray, owner: np.ndarray, gain: Floats) -> list[int]:
-        """Put in those that fit, dearest per row first."""
-        degree = np.diff(self._columns.indptr)[options]
-        put = []
-        for k in options[np.argsort(-gain[options] / np.maximum(1, degree), kind="stable")].tolist():
-            rows = self._rows_of(k)
-            if (owner[rows] < 0).all():
-                owner[rows] = k
-                taken[k] = True
-                put.append(k)
-        return put
-
-    # Cover.
-
-    def _cover_step(self, taken: np.ndarray) -> bool:
+    def _step(self, taken: np.ndarray) -> bool:
         """Drop what is redundant, then the best exchange of one column for a cheaper one. False at a local optimum."""
         model = self._model
         self._drop_redundant(taken, None)
@@ -189,9 +119,15 @@ class OneSwap:
                 times[rows] -= 1
 
 
-def one_swap(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> OneSwap | None:
+def one_swap(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> OneSwap | Exchange | None:
     """For pure 0/1 covers with costs ≥ 0 and packings; None for anything else."""
-    cover = is_set_cover(model)
-    if model.m == 0 or not (cover or is_set_packing(model)):
+    if model.m == 0:
         return None
-    return OneSwap(model, by_row, by_column, cover=cover)
+    if is_set_packing(model):
+        conflicts = conflicts_of(by_row)
+        return None if conflicts is None else Exchange(-model.c, conflicts, complement=False)
+    if not is_set_cover(model):
+        return None
+    if bool((np.diff(by_row.indptr) == 2).all()) and (conflicts := conflicts_of(by_row)) is not None:
+        return Exchange(model.c, conflicts, complement=True)
+    return OneSwap(model, by_row, by_column)

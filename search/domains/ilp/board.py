@@ -60,3 +60,19 @@ class Place:
         if int(self._head[0]) != version or not found < objective:
             return None
         return found, x
+
+
+class Places:
+    """Several processes' places, read as one."""
+
+    def __init__(self, *places: Place) -> None:
+        self._places = places
+
+    @property
+    def objective(self) -> float:
+        """The least of all; infinity while there is none."""
+        return min(place.objective for place in self._places)
+
+    def better_than(self, objective: float) -> tuple[float, Floats] | None:
+        """As `Place.better_than`, of the best place."""
+        return min(self._places, key=lambda place: place.objective).better_than(objective)

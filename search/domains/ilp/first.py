@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from search.domains.ilp.board import Place
+from search.domains.ilp.board import Places
 from search.lns.dive import lp_dive
 from search.lns.guide import Guide
 from search.lns.propagate import Propagator, feasibility_jump
@@ -37,7 +37,7 @@ class FirstSolution:
         slicer: Slicer,
         guide: Guide,
         *,
-        theirs: Place,
+        theirs: Places,
         remaining_s: Callable[[], float],
         rng: np.random.Generator,
         constructed: Floats | None = None,  # (n,) feasible: a construction that was made before

@@ -13,7 +13,7 @@ import numpy as np
 
 from cost_models.neighbourhood.net import NeighbourhoodNet
 from cost_models.weights import load_weights, manifest
-from search.domains.ilp.board import Place
+from search.domains.ilp.board import Place, Places
 from search.domains.ilp.first import FirstSolution
 from search.lns.guide import Guide
 from search.lns.learned import LearnedNeighbourhood
@@ -33,10 +33,12 @@ from search.lns.prefer import Core
 from search.lns.prune import ReducedCostPruning
 from search.lns.root import RootPlace
 from search.lns.start import constructive
+from search.lns.structure import is_set_cover, is_set_packing
 from search.lns.sub_mip import Slicer
 from search.lns.swap import one_swap
 from search.native import Message, Say
 from solvers.feasibility import is_feasible
+from solvers.highs import feasibility_jump
 from solvers.iis import irreducible_subset
 from solvers.relaxation import LpSolution
 from solvers.table import make_solver
@@ -50,6 +52,7 @@ _STATISTICS_EVERY_S = 0.5
 _IIS_S = 5.0
 _SHOWN = 100  # names of an infeasible subset
 _AT_ONCE_NONZEROS = 200_000
+_JUMP_NONZEROS = 600_000
 _MIN_INTEGERS_FOR_LNS = 20  # below, the complete solver is done before a neighbourhood is chosen
 
 
@@ -120,6 +123,24 @@ def _why_infeasible(model: MilpModel, result: SolveResult, left_s: float) -> Mes
     }
 
 
+def jump_pays(model: MilpModel) -> bool:
+    """Whether HiGHS' feasibility jump on the model as it is may beat a construction within seconds: covers and packings."""
+    return 0 < model.nnz <= _JUMP_NONZEROS and (is_set_cover(model) or is_set_packing(model))
+
+
+def run_jump(model: MilpModel, *, mine: Place, seconds: float, seed: int) -> Callable[[Say], None]:
+    """Work of the process that runs it. It does not end by itself when the jump has: kill it."""
+
+    def work(say: Say) -> None:
+        def on_incumbent(objective: float, x: Floats) -> None:
+            if objective < mine.objective and is_feasible(model, x):
+                mine.put(objective, x)
+
+        feasibility_jump(model, seconds=seconds, seed=seed % 2**31, on_incumbent=on_incumbent)
+
+    return work
+
+
 def lns_applies(model: MilpModel, options: LnsOptions) -> str | None:
     """Why large neighbourhood search stays out; None when it runs."""
     if not options.enabled:
@@ -146,7 +167,7 @@ def run_lns(
     *,
     options: LnsOptions,
     mine: Place,
-    theirs: Place,
+    theirs: Places,
     deadline: float,  # on time.monotonic(), which all processes of a machine share
     seed: int,
     slicer: Slicer | None = None,
@@ -188,7 +209,7 @@ def run_lns(
             say({"iteration": 1})
             if time.monotonic() - told > _STATISTICS_EVERY_S:  # so that a killed process leaves its figures
                 told = time.monotonic()
-                say(statistics(loop))
+                say(statistics(loop, guide))
 
         swap = one_swap(model, cut.by_row, cut.by_column) if Word.ONE_SWAP in options.neighbourhoods else None
         loop = LnsLoop(
@@ -211,13 +232,13 @@ def run_lns(
             on_iteration=on_iteration,
         )
         loop.run(start)
-        say(statistics(loop))
+        say(statistics(loop, guide))
 
     return work
 
 
-def statistics(loop: LnsLoop) -> Message:
-    """What each arm did."""
+def statistics(loop: LnsLoop, guide: Guide) -> Message:
+    """What each arm did, and how much of its seconds solvers took: sub-MIPs and LPs."""
     return {
         "arms": {
             name: {
@@ -229,7 +250,7 @@ def statistics(loop: LnsLoop) -> Message:
             for name, s in loop.statistics.items()
             if s.calls
         },
-        "solver_seconds": round(loop.solver_s, 2),
+        "solver_seconds": round(loop.solver_s + guide.solver_s, 2),
     }
 
 

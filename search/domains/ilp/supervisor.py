@@ -12,10 +12,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cost_models.weights import digest
-from search.domains.ilp.board import Place
+from search.domains.ilp.board import Place, Places
 from search.domains.ilp.checker import Checker
 from search.domains.ilp.problem import IlpProblem
-from search.domains.ilp.processes import CL_LNS, construct_at_once, lns_applies, run_engine, run_lns
+from search.domains.ilp.processes import (
+    CL_LNS,
+    construct_at_once,
+    jump_pays,
+    lns_applies,
+    run_engine,
+    run_jump,
+    run_lns,
+)
 from search.lns.root import RootPlace, solve_root
 from search.lns.structure import structure
 from search.lns.sub_mip import Slicer
@@ -30,6 +38,7 @@ _POLL_S = 0.02
 _EARLY_S, _EARLY_POLL_S = 2.0, 0.004  # the first solutions weigh most
 _VERIFY_SHARE = 0.02  # of the budget, kept for checking and writing the answer
 _LEAST_ROOT_S, _ROOT_SHARE = 5.0, 0.2
+_JUMP_S = 4.0
 _NICE_ROOT = 3  # steps below the two that search
 _PROOF_GAP = 1e-6  # relative; the engine is asked for a little less than its default, so that "optimal" means it
 
@@ -65,7 +74,7 @@ def supervise(
     reserve_s = min(2.0, _VERIFY_SHARE * budget_s) if math.isfinite(budget_s) else 0.0
     deadline = time.monotonic() + max(0.05, budget_s - reserve_s)
     state = _State()
-    engine_place, lns_place, root_place = Place(model.n), Place(model.n), RootPlace(model)
+    engine_place, lns_place, jump_place, root_place = *(Place(model.n) for _ in range(3)), RootPlace(model)
     why_not = lns_applies(model, spec.lns)
     processes: dict[str, NativeProcess] = {}
     try:
@@ -96,7 +105,7 @@ def supervise(
                     model,
                     options=spec.lns,
                     mine=lns_place,
-                    theirs=engine_place,
+                    theirs=Places(engine_place, jump_place),
                     deadline=deadline,
                     seed=int(rng.integers(2**31 - 2)),
                     slicer=slicer,
@@ -105,12 +114,13 @@ def supervise(
                     constructed=constructed,
                 ),
             )
-            # Three busy processes on two processors for a second or so: the search goes on meanwhile.
-            processes["root"] = NativeProcess(
-                "the root LP",
-                solve_root(model, root_place, seconds=_root_s(deadline - time.monotonic())),
-                nice=_NICE_ROOT,
-            )
+            # Three busy processes on two processors for a second or two: the jump, then the root LP.
+            if problem.warm_start is None and jump_pays(model):
+                processes["jump"] = NativeProcess(
+                    "the feasibility jump", run_jump(model, mine=jump_place, seconds=_JUMP_S, seed=_job_seed(rng))
+                )
+            else:
+                processes["root"] = _root(model, root_place, deadline)
         else:
             state.notes.append(f"large neighbourhood search stays out: {why_not}")
         _watch(
@@ -119,6 +129,7 @@ def supervise(
             processes,
             engine_place,
             lns_place,
+            jump_place,
             root_place,
             stop,
             deadline,
@@ -142,6 +153,11 @@ def _job_seed(rng: np.random.Generator) -> int:
     return entropy if isinstance(entropy, int) else int(rng.integers(2**31 - 1))
 
 
+def _root(model: MilpModel, place: RootPlace, deadline: float) -> NativeProcess:
+    work = solve_root(model, place, seconds=_root_s(deadline - time.monotonic()))
+    return NativeProcess("the root LP", work, nice=_NICE_ROOT)
+
+
 def _root_s(left_s: float) -> float:
     """Seconds the root LP may take beside the search."""
     return min(max(_LEAST_ROOT_S, _ROOT_SHARE * left_s), left_s)
@@ -153,6 +169,7 @@ def _watch(
     processes: dict[str, NativeProcess],
     engine_place: Place,
     lns_place: Place,
+    jump_place: Place,
     root_place: RootPlace,
     stop: StoppingCriterion,
     deadline: float,
@@ -170,6 +187,16 @@ def _watch(
         # The search's place first: what the engine has from there must not be credited to the engine.
         changed = _look(state, lns_place, state.lns_source)
         changed = _look(state, engine_place, engine) or changed
+        changed = _look(state, jump_place, "start:feasibility-jump") or changed
+        if "jump" in processes:
+            # What it finds before the jump is trivial: never better than a construction, which the search begins with.
+            over = jump_place.objective < lns_place.objective < math.inf or time.monotonic() - began > _JUMP_S
+            if over or not alive["jump"]:
+                jump = processes.pop("jump")
+                if not alive["jump"]:
+                    _note_death(state, jump)
+                jump.close()
+                processes["root"] = _root(model, root_place, deadline)
         bound = max(engine_place.bound, root_place.bound)
         if bound > state.bound:
             state.bound, changed = bound, True
@@ -198,7 +225,7 @@ def _watch(
             # Time for the check is kept back; the criterion itself will say TIME a moment later.
             return
         poll_s = _POLL_S if time.monotonic() - began > _EARLY_S else _EARLY_POLL_S
-        select.select([p for name, p in processes.items() if alive[name]], [], [], poll_s)
+        select.select([p for name, p in processes.items() if alive.get(name, True)], [], [], poll_s)
 
 
 _PROOFS = ("optimal", "infeasible", "unbounded", "infeasible_or_unbounded")

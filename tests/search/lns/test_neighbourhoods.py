@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -27,12 +28,14 @@ from search.lns.prune import ReducedCostPruning
 from search.lns.size_control import Size
 from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
+from search.lns.swap import one_swap
 from search.select import DiscountedBandit
 from solvers.feasibility import is_feasible
 from solvers.highs import HighsSolver
 from solvers.relaxation import Relaxation
 from solvers.types import Floats, MilpModel
 from tests.search.models import brute_force, milp, random_cover
+from workers import generators
 
 
 def never() -> bool:
@@ -363,6 +366,36 @@ def test_same_seed_same_run() -> None:
         runs.append(seen)
     assert runs[0]
     assert [o for o, _ in runs[0]][-1] == [o for o, _ in runs[1]][-1]
+
+
+def test_exchanges_go_beside_the_arms_and_without_any() -> None:
+    model = generators.generate("auction", "1/5", 7)
+    slicer = Slicer(model)
+    for arms in ({"random": RandomNeighbourhood(model)}, {}):
+        seen: list[str] = []
+        until = time.monotonic() + 2.0
+        loop = LnsLoop(
+            model=model,
+            slicer=slicer,
+            solver=HighsSolver(),
+            arms=arms,
+            swap=one_swap(model, slicer.by_row, slicer.by_column),
+            params=LnsParams(sub_mip_s=0.2),
+            rng=np.random.default_rng(7),
+            publish=lambda o, x, s, seen=seen: seen.append(s),
+            others=lambda objective: None,
+            stopped=lambda until=until: time.monotonic() > until,
+            remaining_s=lambda: 60.0,
+        )
+        loop.run(np.zeros(model.n))
+        assert loop.x is not None
+        assert is_feasible(model, loop.x)
+        assert "lns:one-swap" in seen
+        swaps = loop.statistics["one-swap"]
+        assert swaps.calls > 0
+        if arms:
+            assert swaps.seconds == pytest.approx(loop.statistics["random"].seconds, rel=0.5)
+            assert "one-swap" not in loop._bandit.arms, "it does not compete with them"
 
 
 def test_loop_takes_over_what_others_found() -> None:

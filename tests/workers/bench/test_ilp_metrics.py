@@ -17,7 +17,7 @@ from solvers.read import read_model
 from solvers.types import SolveParams
 from trimtab.results import Reason
 from workers import generators
-from workers.bench.ilp import metrics
+from workers.bench.ilp import metrics, report
 from workers.bench.ilp.methods import run_one
 
 
@@ -104,3 +104,10 @@ def test_or_tools_set_cover_tells_only_covers(tmp_path: Path) -> None:
     run = run_one("or-tools-set-cover", file, 1.0, 0)
     assert run["trace"]
     assert min(objective for _, objective in run["trace"]) >= optimum.primal - 1e-6
+
+
+def test_time_outside_solvers_leaves_the_one_swap_search_out() -> None:
+    arms = {"random": {"seconds": 6.0}, "lb-relax": {"seconds": 2.0}, "one-swap": {"seconds": 5.0}}
+    runs = [{"summary": {"lns_arms": arms, "lns_solver_seconds": 7.0}, "peak_bytes": 4e8}, {"peak_bytes": 3e8}]
+    assert report.costs(runs) == "  memory 0.40 GB  outside solvers 12.5%"
+    assert report.costs([{"trace": []}]) == ""

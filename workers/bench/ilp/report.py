@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from search.lns.swap import OneSwap
 from search.picture import step_curves
 from workers.bench import instances
 from workers.bench.ilp import metrics
@@ -98,13 +99,29 @@ def summary(group: str, rows: list[dict[str, Run]], seconds: float) -> None:
         if method != "trimtab" and "trimtab" in integrals:
             ratio, low, high = metrics.ratio_of_means(integrals["trimtab"], integrals[method])
             text += f"  ratio {ratio:.3f} [{low:.3f}, {high:.3f}]"
-        print(text)
+        print(text + costs([row[method] for row in rows]))
     singles = [m for m in methods if m in SOLVERS]
     if singles and "trimtab" in integrals:
         best = min(singles, key=lambda m: statistics.fmean(integrals[m]))
         print(
             f"  best single solver: {best}; ours / it {metrics.ratio_of_means(integrals['trimtab'], integrals[best])[0]:.3f}"
         )
+
+
+def costs(runs: Sequence[Run]) -> str:
+    """The most memory of all runs and, where neighbourhoods were searched, what share of that search was spent outside solvers.
+
+    The one-swap search is no solver and no overhead: its seconds count on neither side.
+    """
+    text = ""
+    if peaks := [run["peak_bytes"] for run in runs if run.get("peak_bytes")]:
+        text += f"  memory {max(peaks) / 1e9:.2f} GB"
+    searched = solved = 0.0
+    for run in runs:
+        told = run.get("summary") or {}
+        searched += sum(arm["seconds"] for name, arm in told.get("lns_arms", {}).items() if name != OneSwap.name)
+        solved += told.get("lns_solver_seconds", 0.0)
+    return text + (f"  outside solvers {max(0.0, 1.0 - solved / searched):.1%}" if searched else "")
 
 
 def picture(group: str, rows: list[dict[str, Run]], seconds: float) -> str:

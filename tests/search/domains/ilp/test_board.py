@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from search.domains.ilp.board import Place
+from search.domains.ilp.board import Place, Places
 from search.native import NativeProcess
 
 
@@ -55,3 +55,16 @@ def test_a_writer_killed_in_the_middle_is_only_not_seen() -> None:
     place._head[0] += 1  # as if it had died between the two version writes
     place._numbers[0] = 0.5
     assert place.better_than(math.inf) is None
+
+
+def test_several_places_are_read_as_one() -> None:
+    one, other = Place(2), Place(2)
+    places = Places(one, other)
+    assert places.objective == math.inf
+    assert places.better_than(math.inf) is None
+    one.put(5.0, np.array([1.0, 0.0]))
+    other.put(3.0, np.array([0.0, 1.0]))
+    found = places.better_than(4.0)
+    assert found is not None
+    assert (places.objective, found[0], found[1].tolist()) == (3.0, 3.0, [0.0, 1.0])
+    assert places.better_than(3.0) is None
