@@ -31,6 +31,7 @@ _REL_IMPROVEMENT = 1e-7
 _FIRST_LIMIT_S = 0.3
 _TURN_SHARE = 0.3
 _WAIT_S = 0.005  # when all arms wait for the root LP
+_SLICE_S = 0.5  # of the search by exchanges, before it looks at what others have found
 # Of a first call. LB-LPs may take long; the learned arm is tried early though it wants the root LP: all gain by that.
 _EXPECTED_S = {"lb-relax": 0.3, "lb-relax-s": 0.3, "lb-relax-r": 0.3, "rins": 0.1, "cl-lns": 0.03}
 
@@ -169,9 +170,11 @@ class LnsLoop:
             self._be_patient(improved=gain > 0, seconds=seconds)
             if isinstance(self._swap, Exchange):
                 self._owed_s += self._params.exchange_share * seconds
-                if self._owed_s >= self._params.swap_s:
-                    self._turn(OneSwap.name, self._owed_s)
-                    self._owed_s = 0.0
+                while self._owed_s >= self._params.swap_s and not self._stopped():
+                    self._take_over()
+                    slice_s = min(self._owed_s, _SLICE_S)
+                    self._turn(Exchange.name, slice_s)
+                    self._owed_s -= slice_s
             self._on_iteration()
 
     def _turn(self, name: str, swap_s: float | None = None) -> tuple[float, float]:
