@@ -137,12 +137,16 @@ class Engine:
                 self._restart()
         return [found[i] for i in sorted(found)]
 
-    def trajectory(self, passes: Sequence[str], *, sizes: bool = False) -> list[int]:
+    def trajectory(
+        self, passes: Sequence[str], *, sizes: bool = False, stopped: Callable[[], bool] = lambda: False
+    ) -> list[int]:
         """IR counts after 0, 1, … passes, each run by itself; shorter when a pass crashes or is refused.
 
-        sizes: loadable bytes instead of IR counts. The limit of a candidate holds for the whole.
+        sizes: loadable bytes instead of IR counts. The limit of a candidate holds for the whole. stopped: as for `measure`, but
+        nothing comes back. Raises CandidateFailed when it was stopped or not even the first count came, and EngineDied.
         """
-        counts: list[int] = self._once({"op": "trajectory", "passes": list(passes), "sizes": sizes})["counts"]
+        request = {"op": "trajectory", "passes": list(passes), "sizes": sizes}
+        counts: list[int] = self._all(request, stopped=stopped)[-1]["counts"]
         return counts
 
     def build(self, recipe: Recipe) -> Built:
@@ -283,13 +287,13 @@ class Engine:
             raise EngineDied("the engine was closed")
         return process.ask(request, seconds=self.limits.candidate_s + _GRACE_S, stopped=stopped)
 
-    def _all(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+    def _all(self, request: dict[str, Any], stopped: Callable[[], bool] = lambda: False) -> list[dict[str, Any]]:
         """All replies; asks once more when the server died."""
         try:
-            replies = list(self._ask(request))
+            replies = list(self._ask(request, stopped=stopped))
         except EngineDied:
             self._restart()
-            replies = list(self._ask(request))
+            replies = list(self._ask(request, stopped=stopped))
         if "error" in replies[-1]:
             raise _failure(replies[-1]["error"])
         return replies

@@ -88,6 +88,22 @@ def test_failed_jobs_say_why(client: Client) -> None:
             job.result()
 
 
+def test_the_command_line_says_why_a_source_did_not_compile(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "wrong.c").write_text("int main(void) { return nothing; }\n")
+    environment = {**os.environ, "TRIMTAB_URL": server.url, "TRIMTAB_API_KEY": server.key}
+    command = [sys.executable, "-m", "trimtab.cli", "submit", str(tmp_path / "wrong.c"), "--seconds", "10", "--watch"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "FAILED" in done.stdout
+    assert "invalid_input" in done.stderr
+    assert "use of undeclared identifier 'nothing'" in done.stderr
+    job_id = done.stdout.split()[0]
+    watched = subprocess.run(
+        [*command[:3], "watch", job_id], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "use of undeclared identifier 'nothing'" in watched.stderr
+
+
 def test_map_keeps_the_order_of_many(client: Client) -> None:
     with client:
         specs = [ProbeSpec(steps=n % 3 + 1) for n in range(6)]

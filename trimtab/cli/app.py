@@ -83,6 +83,13 @@ def _show(view: JobView, as_json: bool) -> None:
         _out(view.model_dump(mode="json"))
     else:
         print(f"{view.id}  {view.kind}  {view.state}")
+        _say_why(view)
+
+
+def _say_why(view: JobView) -> None:
+    """Of a job that failed: the reason, a compiler's own message included."""
+    if view.state is JobState.FAILED and view.termination is not None:
+        _say(f"{view.termination.reason.value}: {view.termination.detail or 'no more is known'}")
 
 
 def _table(rows: list[tuple[str, str]]) -> None:
@@ -225,7 +232,9 @@ def watch(job_id: JobId, as_json: AsJson = False) -> None:
             for event in job.events():
                 _out(event.model_dump(mode="json"))
             raise typer.Exit(live.exit_code(job.wait()))
-        raise typer.Exit(live.exit_code(_watch(client.job(job_id))))
+        view = _watch(client.job(job_id))
+        _say_why(view)
+        raise typer.Exit(live.exit_code(view))
 
 
 @app.command("list")

@@ -89,6 +89,15 @@ class Tier(StrEnum):
     """Also passes that LLVM ships and does not enable, some with known miscompiles. Give `runs`."""
 
 
+class Mode(StrEnum):
+    """How pipelines are searched."""
+
+    PRODUCT = "product"
+    """Whole pipelines that change the installed LLVM's own -Oz, from a mined coreset, then a local search around the best."""
+    PAPER = "paper"
+    """Flat passes from nothing, sequences and order learned as in Liang et al. (ICML 2023): 45 passes, for IR instructions."""
+
+
 class Library(StrEnum):
     """Libraries a program may be linked with."""
 
@@ -199,6 +208,7 @@ class CompileSpec(Spec):
     target: CompileTarget = Field(default_factory=CompileTarget)
     objective: Objective = Objective.LOADABLE_BYTES
     tier: Tier = Tier.DEFAULT
+    mode: Mode = Mode.PRODUCT
     runs: Annotated[tuple[Run, ...], Field(max_length=MAX_RUNS, strict=False)] = ()
     """Runs to compare with the unoptimised program, e.g. `[{"arguments": ["-d"], "stdin": "abc"}]`.
 
@@ -219,6 +229,11 @@ class CompileSpec(Spec):
             raise ValueError(f"wants exactly one of `source` and `source_text`; {came} came")
         if self.source is not None and self.language is not None:
             raise ValueError("`language` goes with `source_text`; a file says it by its name")
+        if self.mode is Mode.PAPER and self.objective is not Objective.IR_INSTRUCTIONS:
+            raise ValueError(
+                f"mode paper counts IR instructions; objective {self.objective.value} came: set objective to ir_instructions, "
+                "or leave mode out"
+            )
         if self.objective is Objective.RUN_TIME and not (self.runs or self.run_by_itself):
             raise ValueError("objective run_time wants `runs` to measure; none came, and run_by_itself is off")
         return self

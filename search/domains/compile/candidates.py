@@ -127,7 +127,7 @@ def candidate_space(defaults: Mapping[str, str], *, options: Container[str] = KN
 
     options: those of LLVM that may be set.
     """
-    known = _known(defaults)
+    known = passes_of(defaults)
     oz = parse(defaults["Oz"])
     count: dict[str, int] = {}
     for leaf in leaves(oz):
@@ -178,7 +178,7 @@ def _space(count: dict[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:
         yield word, (Edit(op=Op.OPTION, text=word),)
 
 
-def _known(defaults: Mapping[str, str]) -> set[str]:
+def passes_of(defaults: Mapping[str, str]) -> set[str]:
     """Passes that LLVM's own default pipelines have."""
     return {leaf.name for text in defaults.values() for leaf in leaves(parse(text))}
 
@@ -194,7 +194,7 @@ def _tier(edits: tuple[Edit, ...], known: set[str]) -> Tier:
 
 def function_tails(defaults: Mapping[str, str], *, experimental: bool) -> dict[str, str]:
     """Name → function pipeline to run on single functions after -Oz."""
-    known = _known(defaults)
+    known = passes_of(defaults)
     return {
         name: tail
         for name, tail in TAILS

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cost_models.weights import digest as learned_digest
+from search.domains.compile import paper
 from search.domains.compile.candidates import candidate_space, function_tails
 from search.domains.compile.choose import Chooser, Chosen
 from search.domains.compile.coreset import NAME as CORESET
@@ -35,7 +36,7 @@ from solvers.llvm.install import Installed
 from solvers.llvm.options import KNOWN, options_for
 from solvers.llvm.types import Measured, Metric, Recipe, Sizes
 from trimtab.results import Incumbent, Limit, Reason, Termination
-from trimtab.specs.compile import Tier
+from trimtab.specs.compile import Mode, Tier
 
 RECIPE_FORMAT = "trimtab-compile-recipe/1"
 _LEAST_RESERVE_S, _MOST_RESERVE = 0.3, 0.4  # seconds; share of what is left: kept for the check
@@ -107,7 +108,8 @@ def search(
         reserve_s += timing_reserve_s(judge.seconds)
         timing, found = _fastest(problem, prepared, chooser, judge, rng, stop, ends)
     else:
-        found = _candidates(problem, prepared, chooser, rng, stop, reserve_s) if sound else Tried()
+        searched = _paper if problem.spec.mode is Mode.PAPER else _candidates
+        found = searched(problem, prepared, chooser, rng, stop, reserve_s) if sound else Tried()
     _reduce(chooser, judge, engine, ends)
     solution = _solution(problem, prepared, chooser, judge, timing)
     return SearchOutcome(
@@ -125,7 +127,7 @@ class Tried:
     """What was tried besides -Oz."""
 
     table: tuple[tuple[str, Measured], ...] = ()
-    count: int = 0  # where no table is kept
+    count: int = 0  # where the table has not all
     policy: str = "not asked"
     weights: Mapping[str, str] = field(default_factory=dict)
 
@@ -181,6 +183,37 @@ def _candidates(
     )
     used = [CORESET, *([name_of(listed)] if scores is not None else [])]
     return Tried(table=found.table, policy=how, weights={name: learned_digest(name) for name in used})
+
+
+def _paper(
+    problem: CompileProblem,
+    prepared: Prepared,
+    chooser: Chooser,
+    rng: np.random.Generator,
+    stop: StoppingCriterion,
+    reserve_s: float,
+) -> Tried:
+    """Mode paper: nothing in it is drawn."""
+    published, oz = paper.load_sequences(), prepared.levels["Oz"]
+    assert oz.sizes is not None
+    order, how, used = paper.ask(prepared.engine, published)
+    evaluations = stop.evaluations_left() if isinstance(stop, AnyOf) else None
+    rolled = paper.roll_out(
+        prepared.engine,
+        paper.allowed(published, prepared.pipelines, problem.spec.tier),
+        order,
+        least=oz.sizes.ir_instructions,
+        passes=paper.PASSES if evaluations is None else evaluations,
+        offer=chooser.offer,
+        stopped=lambda: stop(None) or stop.remaining_s() <= reserve_s,
+        spend=lambda count: stop.spend(count) if isinstance(stop, AnyOf) else None,
+    )
+    return Tried(
+        table=rolled.table,
+        count=rolled.sequences,
+        policy=f"{how}; {rolled.passes} passes",
+        weights={name: learned_digest(name) for name in used},
+    )
 
 
 def _fastest(
@@ -257,7 +290,7 @@ def _summary(
         "oz": oz,
         "saved": (oz - solution.sizes.of(problem.metric)) / oz if oz else 0.0,
         "found_by": solution.name,
-        "pipelines_tried": len(found.table) or found.count,
+        "pipelines_tried": found.count or len(found.table),
         "outcomes": dict(sorted(counts.items())),
         "policy": found.policy,
         "behaviour": f"compared on {len(judge.cases)} runs" if judge.cases else f"unvalidated: {judge.why_unvalidated}",

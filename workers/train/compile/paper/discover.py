@@ -2,6 +2,8 @@
 
 python -m workers.train.compile.paper discover       # one sequence a training program: resumable
 python -m workers.train.compile.paper table          # IR counts after every pass, of programs x sequences: resumable
+
+Both can be split between processes; the table wants every sequence to be there.
 """
 
 from __future__ import annotations
@@ -13,19 +15,20 @@ from typing import Any
 
 import numpy as np
 
+from search.domains.compile.paper import PASSES
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.environment.actions import FLAT, known_to
 from solvers.llvm.types import EngineLimits, Recipe
 from workers.corpus.build import read
 from workers.train.compile.mine import spread
 
-BUDGET = 45  # passes of a program, the paper's
-EPISODES = 40  # of a program; the paper: 200
+EPISODES = 100  # of a program; the paper: 200
 _CANDIDATE_S = 10.0
 _SMALLEST, _LARGEST = 100, 2000  # instructions
-PROGRAMS = {"train": 240, "val": 30, "heldout": 40}
-DISCOVERED = 80  # of the training programs: those that give a sequence
+PROGRAMS = {"train": 400, "val": 40, "heldout": 120}
+DISCOVERED = 200  # of the training programs: those that give a sequence
 Row = dict[str, Any]
+_SEQUENCES, _TABLE = "paper-sequences", "paper-table"
 
 
 def programs(folder: Path, split: str) -> list[Row]:
@@ -38,11 +41,14 @@ def programs(folder: Path, split: str) -> list[Row]:
     return spread(fit, PROGRAMS[split])
 
 
-def discover(folder: Path, *, say: Callable[[str], None]) -> None:
-    """The best prefix of `EPISODES` random sequences of each training program, without the passes that do not matter."""
-    out = folder / "paper-sequences.jsonl"
-    done = {row["sha"] for row in rows(out)}
-    todo = programs(folder, "train")[:DISCOVERED]
+def discover(folder: Path, *, say: Callable[[str], None], part: tuple[int, int] = (0, 1)) -> None:
+    """The best prefix of `EPISODES` random sequences of each training program, without the passes that do not matter.
+
+    part: (which, of how many) of the programs this process does.
+    """
+    out = _own(folder, _SEQUENCES, part)
+    done = {row["sha"] for row in parts(folder, _SEQUENCES)}
+    todo = programs(folder, "train")[:DISCOVERED][part[0] :: part[1]]
     for number, row in enumerate(todo):
         if row["sha"] in done:
             continue
@@ -51,7 +57,7 @@ def discover(folder: Path, *, say: Callable[[str], None]) -> None:
             actions = [action.pipeline for action in known_to(engine, FLAT)]
             best, least = [], engine.info.ir_instructions
             for _ in range(EPISODES):
-                tried = [actions[int(i)] for i in rng.integers(len(actions), size=BUDGET)]
+                tried = [actions[int(i)] for i in rng.integers(len(actions), size=PASSES)]
                 counts = trajectory(engine, tried)
                 if counts and min(counts) < least:
                     least = min(counts)
@@ -73,13 +79,13 @@ def _needed(engine: Engine, passes: list[str], least: int) -> tuple[list[str], i
     return passes, least
 
 
-def table(folder: Path, *, say: Callable[[str], None]) -> None:
-    """Trajectories of every distinct sequence on every program of all splits, and -O0 and -Oz counts."""
-    out = folder / "paper-table.jsonl"
-    done = {row["sha"] for row in rows(out)}
+def table(folder: Path, *, say: Callable[[str], None], part: tuple[int, int] = (0, 1)) -> None:
+    """Trajectories of every distinct sequence on every program of all splits, and -O0 and -Oz counts. part: as above."""
+    out = _own(folder, _TABLE, part)
+    done = {row["sha"] for row in parts(folder, _TABLE)}
     found = sequences(folder)
     for split in PROGRAMS:
-        todo = programs(folder, split)
+        todo = programs(folder, split)[part[0] :: part[1]]
         for number, row in enumerate(todo):
             if row["sha"] in done:
                 continue
@@ -99,9 +105,13 @@ def table(folder: Path, *, say: Callable[[str], None]) -> None:
 
 
 def sequences(folder: Path) -> list[list[str]]:
-    """The distinct discovered sequences, in order."""
-    distinct = {tuple(row["passes"]): None for row in rows(folder / "paper-sequences.jsonl") if row["passes"]}
-    return [list(passes) for passes in distinct]
+    """The distinct discovered sequences, sorted: whatever processes found them."""
+    return sorted(map(list, {tuple(row["passes"]) for row in parts(folder, _SEQUENCES) if row["passes"]}))
+
+
+def measured(folder: Path) -> list[Row]:
+    """The table's rows."""
+    return parts(folder, _TABLE)
 
 
 def trajectory(engine: Engine, passes: Sequence[str]) -> list[int]:
@@ -116,6 +126,15 @@ def engine_of(folder: Path, row: Row) -> Engine:
     """An engine with a program of the corpus."""
     bitcode = (folder / "modules" / f"{str(row['sha'])[:16]}.bc").read_bytes()
     return Engine(bitcode, limits=EngineLimits(candidate_s=_CANDIDATE_S))
+
+
+def parts(folder: Path, name: str) -> list[Row]:
+    """Lines of every process."""
+    return [row for path in sorted(folder.glob(f"{name}*.jsonl")) for row in rows(path)]
+
+
+def _own(folder: Path, name: str, part: tuple[int, int]) -> Path:
+    return folder / (f"{name}-{part[0]}.jsonl" if part[1] > 1 else f"{name}.jsonl")
 
 
 def rows(path: Path) -> list[Row]:

@@ -1,13 +1,17 @@
 """Train and compare: GEAN and GRMP over program graphs, an MLP over Autophase; NVP, behaviour cloning, Q regression.
 
 python -m workers.train.compile.paper learn          # trains on train, stops early on val, reports on the held-out packages
+python -m workers.train.compile.paper publish        # coreset, and the GEAN-NVP that is best on val if it beats the blind order
 """
 
 from __future__ import annotations
 
 import copy
+import datetime
+import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +19,29 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
-from gnn.encoders.program import AutophaseMlp, GeanProgram, GrmpProgram, ProgramBatch
+from gnn.encoders.program import AutophaseMlp, GeanProgram, GrmpProgram, ProgramBatch, arrays
+from search.domains.compile.paper import PASSES, POLICY, SEQUENCES, digest, graph_arrays
 from solvers.llvm.features import AUTOPHASE_NAMES, Features
 from solvers.llvm.graph import ProgramGraph
-from solvers.llvm.vocabulary import TOKENS, EdgeColumn, Flow, NodeColumn, NodeKind
+from solvers.llvm.install import find_llvm
+from solvers.llvm.vocabulary import TOKENS, Flow
 from workers.train.compile.losses import bc_loss, nvp_loss, q_loss
-from workers.train.compile.paper.discover import BUDGET, engine_of, rows
-from workers.train.compile.paper.rollout import Table, coreset, mean_over_oz, rolled_out
+from workers.train.compile.paper.discover import engine_of, measured, sequences
+from workers.train.compile.paper.rollout import Table, coreset, mean_over_oz, means_over_oz, rolled_out
+from workers.train.publish import publish, publish_file, withdraw
 
 SIZE = 50  # of the coreset, the paper's
 RELATIONS = 12  # of GRMP: six classes of edges, both ways
 _BATCH = 8
 _TOTAL = AUTOPHASE_NAMES.index("TotalInsts")
+NETS = "paper-nets"  # beside the corpus: a folder for each coreset
+PROGRAM_SETS = (
+    "generated",
+    "csmith",
+)  # whole programs, of which a good sequence may leave a tenth: told apart from packages
 Program = tuple[ProgramBatch, Tensor]  # and its reward row (1, K)
 
 
@@ -56,16 +69,15 @@ RUNS: tuple[Run, ...] = (
     Run(name="GEAN-BC", encoder="gean", loss="bc"),
     Run(name="GEAN-Q", encoder="gean", loss="q"),
     *(Run(name=f"GRMP-NVP T={t}", encoder="grmp", loss="nvp", temperature=t) for t in (0.002, 0.01)),
+    Run(name="GRMP-BC", encoder="grmp", loss="bc"),
+    Run(name="GRMP-Q", encoder="grmp", loss="q"),
 )
 
 
 def batch_of(graph: ProgramGraph, features: Features) -> ProgramBatch:
     """One program as tensors: compact graph, Autophase over the instruction count."""
-    nodes = torch.from_numpy(graph.nodes.astype(np.int64))
-    edges = torch.from_numpy(graph.edges.astype(np.int64))
-    source, target = edges[:, EdgeColumn.SOURCE], edges[:, EdgeColumn.TARGET]
-    flow, position = edges[:, EdgeColumn.FLOW], edges[:, EdgeColumn.POSITION].clamp(0, 31)
-    block = nodes[:, NodeColumn.BLOCK]
+    read = {name: torch.from_numpy(array) for name, array in vars(graph_arrays(graph)).items()}
+    flow, position = read["flow"], read["position"]
     relation = torch.where(
         flow == Flow.CONTROL,
         position.clamp(max=1),  # next, or a branch's second and later ways
@@ -74,17 +86,10 @@ def batch_of(graph: ProgramGraph, features: Features) -> ProgramBatch:
     count = max(1, int(features.autophase[_TOTAL]))
     return ProgramBatch(
         features=torch.from_numpy(features.autophase / count).float()[None],
-        token=nodes[:, NodeColumn.TOKEN],
-        type=nodes[:, NodeColumn.TYPE].clamp(min=0),
-        instruction=nodes[:, NodeColumn.KIND] == NodeKind.INSTRUCTION,
-        source=source,
-        target=target,
-        flow=flow,
-        position=position,
-        turn=torch.sign(block[target] - block[source]) + 1,
+        **read,
         relation=relation,
-        graph=torch.zeros(len(nodes), dtype=torch.long),
-        edge_graph=torch.zeros(len(edges), dtype=torch.long),
+        graph=torch.zeros(len(read["token"]), dtype=torch.long),
+        edge_graph=torch.zeros(len(flow), dtype=torch.long),
     )
 
 
@@ -150,10 +155,15 @@ def order_of(net: nn.Module, programs: Sequence[Program]) -> NDArray[np.int64]:
     return found
 
 
-def compare(folder: Path, *, out: Path, seed: int, say: Callable[[str], None]) -> None:
-    """Every run on the held-out packages, beside top-k and the oracle; a JSON line each."""
-    lines = rows(folder / "paper-table.jsonl")
+def compare(folder: Path, *, out: Path, seed: int, say: Callable[[str], None], part: tuple[int, int] = (0, 1)) -> None:
+    """Every run on the held-out programs, beside top-k and the oracle; a JSON line each.
+
+    Nets are kept, for `publish_paper` and so that a second call only tells. part: (which, of how many) of the runs this process
+    does.
+    """
+    lines = measured(folder)
     chosen = coreset(Table.of(lines, "train"), SIZE)
+    nets = _nets(folder, chosen)
     tables = {split: Table.of(lines, split, chosen) for split in ("train", "val", "heldout")}
     lengths = [max(len(row[j]) for row in tables["train"].counts) for j in range(len(chosen))]
     say(
@@ -168,21 +178,26 @@ def compare(folder: Path, *, out: Path, seed: int, say: Callable[[str], None]) -
     on_validation: dict[str, float] = {}
     results = {
         "Oz": test.oz,
-        f"Top-{BUDGET}": rolled_out(test, greedy_order, BUDGET),
+        f"Top-{PASSES}": rolled_out(test, greedy_order, PASSES),
         "Oracle": oracle,
     }
-    for run in RUNS:
+    for run in RUNS[part[0] :: part[1]]:
         began = time.monotonic()
-        net = fit(run, data["train"], data["val"], seed, say)
-        on_val = rolled_out(tables["val"], order_of(net, data["val"]), BUDGET)
+        kept = nets / f"{run.name}-{seed}.safetensors"
+        net = _loaded(run, kept, k) if kept.is_file() else fit(run, data["train"], data["val"], seed, say)
+        on_val = rolled_out(tables["val"], order_of(net, data["val"]), PASSES)
         on_validation[run.name] = mean_over_oz(tables["val"], on_val)[1]  # what chooses among temperatures
-        results[run.name] = rolled_out(test, order_of(net, data["heldout"]), BUDGET)
+        save_file(arrays(net), kept)
+        results[run.name] = rolled_out(test, order_of(net, data["heldout"]), PASSES)
         told = f"validation {on_validation[run.name]:.2%}, {time.monotonic() - began:.0f} s"
         say(f"  {_told(run.name, test, results)}  {told}")
     with out.open("a") as file:
         for name, counts in results.items():
             sets, pooled, ratio = mean_over_oz(test, counts)
+            of_sets = means_over_oz(test, counts)
+            packages = [mean for which, mean in of_sets.items() if which not in PROGRAM_SETS]
             line = {"suite": "compile-paper", "method": name, "seed": seed, "mean_of_sets": sets, "pooled": pooled}
+            line |= {"mean_of_packages": float(np.mean(packages)) if packages else None, "sets": of_sets}
             line |= {"gmean_over_oz": ratio, "share": _share(results, name), "programs": len(counts), "sequences": k}
             line |= {"on_validation": on_validation.get(name)}
             file.write(json.dumps(line) + "\n")
@@ -190,12 +205,71 @@ def compare(folder: Path, *, out: Path, seed: int, say: Callable[[str], None]) -
         say(_told(name, test, results))
 
 
+def publish_paper(folder: Path, *, out: Path, seed: int, say: Callable[[str], None]) -> None:
+    """What jobs in mode paper use: the coreset of sequences, and the net that `compare` kept if it is worth asking.
+
+    Of the GEANs with normalised value prediction, validation packages choose; one that does not beat the coreset's own order
+    there is not published. Raises FileNotFoundError when `compare` has not run.
+    """
+    lines = measured(folder)
+    training = Table.of(lines, "train")
+    chosen = coreset(training, SIZE)
+    every = sequences(folder)
+    kept = [every[j] for j in chosen]
+    val = Table.of(lines, "val", chosen)
+    blind = mean_over_oz(val, rolled_out(val, np.tile(np.arange(len(chosen)), (len(val.shas), 1)), PASSES))[1]
+    programs = _programs(folder, val)
+    best: tuple[float, str, dict[str, np.ndarray]] | None = None
+    nets = _nets(folder, chosen)
+    for path in sorted(nets.glob(f"GEAN-NVP*-{seed}.safetensors")):
+        weights = load_file(path)
+        net = _loaded(Run(name="", encoder="gean", loss="nvp"), path, len(chosen))
+        saved = mean_over_oz(val, rolled_out(val, order_of(net, programs), PASSES))[1]
+        say(f"{path.stem}: {saved:.2%} on validation packages, the blind order {blind:.2%}")
+        if best is None or saved > best[0]:
+            best = saved, path.stem, weights
+    if best is None:
+        raise FileNotFoundError(f"no GEAN-NVP of seed {seed} in {nets}: run `learn` first")
+    command = "python -m workers.train.compile.paper publish"
+    data = hashlib.sha256("".join(sorted(training.shas)).encode()).hexdigest()
+    document = {
+        "llvm": find_llvm().build_id,
+        "date": datetime.date.today().isoformat(),
+        "programs": dict(sorted(Counter(training.packages).items())),
+        "sequences": kept,
+    }
+    told = f"{len(kept)} sequences; {PASSES} passes in blind order {blind:.2%} of -Oz's IR instructions on validation packages"
+    content = json.dumps(document, indent=0).encode()
+    publish_file(f"{SEQUENCES}.json", content, folder=out, command=command, data=data, metric=told)
+    if best[0] <= blind:
+        withdraw(POLICY, folder=out)
+        say("no net beats the blind order: none is published")
+        return
+    tied = best[2] | {"sequences": np.frombuffer(digest(kept), dtype=np.uint8)}
+    told = f"{best[1]}: {best[0]:.2%} on validation packages, blind order {blind:.2%}"
+    publish(POLICY, tied, folder=out, command=command, data=data, metric=told)
+
+
+def _nets(folder: Path, chosen: Sequence[int]) -> Path:
+    """Where the nets for this coreset are."""
+    every = sequences(folder)
+    place = folder / NETS / digest([every[j] for j in chosen]).hex()[:12]
+    place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _loaded(run: Run, path: Path, outputs: int) -> nn.Module:
+    net = net_of(run, outputs)
+    net.load_state_dict({name: torch.from_numpy(array) for name, array in load_file(path).items()})
+    return net.eval()
+
+
 def _share(results: dict[str, NDArray[np.float64]], name: str) -> float:
     """How much of the way from the blind order to the oracle a method goes: 0 is Top-k, 1 the oracle.
 
     The paper's own ratio (4.5 % over 5.8 %) says nothing where the oracle itself loses to -Oz.
     """
-    blind, oracle = (np.log(results[key]).mean() for key in (f"Top-{BUDGET}", "Oracle"))
+    blind, oracle = (np.log(results[key]).mean() for key in (f"Top-{PASSES}", "Oracle"))
     return float((blind - np.log(results[name]).mean()) / max(1e-12, blind - oracle))
 
 

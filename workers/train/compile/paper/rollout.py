@@ -70,7 +70,11 @@ def rolled_out(table: Table, order: NDArray[np.int64], budget: int) -> Floats:
 def mean_over_oz(table: Table, counts: Floats) -> tuple[float, float, float]:
     """(mean of package means, pooled mean, pooled geometric mean of I_Oz / I) of (I_Oz − I) / I_Oz."""
     saved = (table.oz - counts) / table.oz
-    packages = sorted(set(table.packages))
-    names = np.array(table.packages)
-    means = [float(saved[names == package].mean()) for package in packages]
+    means = list(means_over_oz(table, counts).values())
     return float(np.mean(means)), float(saved.mean()), float(np.exp(np.log(table.oz / counts).mean()))
+
+
+def means_over_oz(table: Table, counts: Floats) -> dict[str, float]:
+    """Package → mean share saved against -Oz."""
+    saved, names = (table.oz - counts) / table.oz, np.array(table.packages)
+    return {package: float(saved[names == package].mean()) for package in sorted(set(table.packages))}
