@@ -28,6 +28,7 @@ from trimtab.specs.compile import Tier
 PASSES = 45  # of a program, the paper's; the job's budget of evaluations counts passes here
 SEQUENCES, POLICY = "compile-paper-sequences", "compile-paper-policy"
 MOST_INSTRUCTIONS = 20_000  # ten times the largest it learned from
+_MISCOMPILES = ("attributor",)  # most programs of the audit; in no tier of product mode either
 _BLIND = "greedy order of the coreset of sequences"
 Sequences = tuple[tuple[str, ...], ...]
 
@@ -48,13 +49,17 @@ def load_sequences(folder: Path = FOLDER) -> Sequences:
 
 
 def allowed(sequences: Sequences, defaults: Mapping[str, str], tier: Tier) -> Sequences:
-    """Default tier: without the passes that none of LLVM's default pipelines has. A sequence may come out empty."""
-    if tier is Tier.EXPERIMENTAL:
-        return sequences
+    """Without the attributor; default tier: without all passes that none of LLVM's default pipelines has.
+
+    A sequence may come out empty.
+    """
     known = passes_of(defaults)
+
+    def may(name: str) -> bool:
+        return name in known if tier is Tier.DEFAULT else name not in _MISCOMPILES
+
     return tuple(
-        tuple(text for text in passes if all(leaf.name in known for leaf in leaves(parse(text))))
-        for passes in sequences
+        tuple(text for text in passes if all(may(leaf.name) for leaf in leaves(parse(text)))) for passes in sequences
     )
 
 

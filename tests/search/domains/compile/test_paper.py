@@ -102,6 +102,13 @@ def test_the_default_tier_leaves_out_what_no_default_pipeline_has() -> None:
     assert paper.allowed(given, defaults, Tier.EXPERIMENTAL) == given
 
 
+def test_no_tier_runs_the_attributor() -> None:
+    assert any("attributor" in passes for passes in paper.load_sequences()), "it was among what was searched"
+    defaults = {"Oz": "function(gvn)"}
+    for tier in Tier:
+        assert paper.allowed((("attributor", "function(gvn)"),), defaults, tier) == (("function(gvn)",),)
+
+
 def test_what_ships_fits_together() -> None:
     sequences = paper.load_sequences()
     assert 10 <= len(sequences) <= 50
