@@ -1,6 +1,6 @@
 """Nets that look at a program and give a number to each pipeline of a coreset: Autophase MLP, GEAN, GRMP.
 
-`cost_models.compile.net` evaluates the same weights in numpy; names of arrays are torch's names of parameters.
+`cost_models.compile.gean` evaluates GEAN's weights in numpy; names of arrays are torch's names of parameters.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ def _candidates(
     space = [c for c in candidate_space(defaults, options=options) if c.tier in allowed]
     tails = function_tails(defaults, experimental=experimental) if problem.spec.per_function else {}
 
-    evaluations = stop.evaluations_left() if isinstance(stop, AnyOf) else None
+    evaluations = _evaluations_left(stop)
 
     def left_s() -> float:
         return stop.remaining_s() - reserve_s
@@ -179,7 +179,7 @@ def _candidates(
         rng=rng,
         on_better=chooser.offer,
         stopped=lambda: stop(None) or left_s() <= 0,
-        spend=lambda count: stop.spend(count) if isinstance(stop, AnyOf) else None,
+        spend=_spender(stop),
     )
     used = [CORESET, *([name_of(listed)] if scores is not None else [])]
     return Tried(table=found.table, policy=how, weights={name: learned_digest(name) for name in used})
@@ -197,7 +197,7 @@ def _paper(
     published, oz = paper.load_sequences(), prepared.levels["Oz"]
     assert oz.sizes is not None
     order, how, used = paper.ask(prepared.engine, published)
-    evaluations = stop.evaluations_left() if isinstance(stop, AnyOf) else None
+    evaluations = _evaluations_left(stop)
     rolled = paper.roll_out(
         prepared.engine,
         paper.allowed(published, prepared.pipelines, problem.spec.tier),
@@ -206,7 +206,7 @@ def _paper(
         passes=paper.PASSES if evaluations is None else evaluations,
         offer=chooser.offer,
         stopped=lambda: stop(None) or stop.remaining_s() <= reserve_s,
-        spend=lambda count: stop.spend(count) if isinstance(stop, AnyOf) else None,
+        spend=_spender(stop),
     )
     return Tried(
         table=rolled.table,
@@ -239,11 +239,21 @@ def _fastest(
         build_id=prepared.installed.build_id,
         tell=chooser.tell,
         ends=ends,
-        spend=lambda count: stop.spend(count) if isinstance(stop, AnyOf) else None,
+        spend=_spender(stop),
     )
     chooser.best = result.chosen
     chooser.quarantined += result.quarantined
     return result.timing, Tried(count=result.tried, policy="LLVM's levels, then single changes of the fastest, drawn")
+
+
+def _evaluations_left(stop: StoppingCriterion) -> int | None:
+    """None where they are no limit."""
+    return stop.evaluations_left() if isinstance(stop, AnyOf) else None
+
+
+def _spender(stop: StoppingCriterion) -> Callable[[int], object]:
+    """Tells a criterion that counts them of evaluations."""
+    return stop.spend if isinstance(stop, AnyOf) else lambda count: None
 
 
 def _value(measured: Measured, metric: Metric) -> float:

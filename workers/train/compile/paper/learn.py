@@ -163,7 +163,7 @@ def compare(folder: Path, *, out: Path, seed: int, say: Callable[[str], None], p
     """
     lines = measured(folder)
     chosen = coreset(Table.of(lines, "train"), SIZE)
-    nets = _nets(folder, chosen)
+    nets = _nets(folder, _passes(folder, chosen))
     tables = {split: Table.of(lines, split, chosen) for split in ("train", "val", "heldout")}
     lengths = [max(len(row[j]) for row in tables["train"].counts) for j in range(len(chosen))]
     say(
@@ -214,13 +214,12 @@ def publish_paper(folder: Path, *, out: Path, seed: int, say: Callable[[str], No
     lines = measured(folder)
     training = Table.of(lines, "train")
     chosen = coreset(training, SIZE)
-    every = sequences(folder)
-    kept = [every[j] for j in chosen]
+    kept = _passes(folder, chosen)
     val = Table.of(lines, "val", chosen)
     blind = mean_over_oz(val, rolled_out(val, np.tile(np.arange(len(chosen)), (len(val.shas), 1)), PASSES))[1]
     programs = _programs(folder, val)
     best: tuple[float, str, dict[str, np.ndarray]] | None = None
-    nets = _nets(folder, chosen)
+    nets = _nets(folder, kept)
     for path in sorted(nets.glob(f"GEAN-NVP*-{seed}.safetensors")):
         weights = load_file(path)
         net = _loaded(Run(name="", encoder="gean", loss="nvp"), path, len(chosen))
@@ -250,10 +249,14 @@ def publish_paper(folder: Path, *, out: Path, seed: int, say: Callable[[str], No
     publish(POLICY, tied, folder=out, command=command, data=data, metric=told)
 
 
-def _nets(folder: Path, chosen: Sequence[int]) -> Path:
-    """Where the nets for this coreset are."""
+def _passes(folder: Path, chosen: Sequence[int]) -> list[list[str]]:
     every = sequences(folder)
-    place = folder / NETS / digest([every[j] for j in chosen]).hex()[:12]
+    return [every[j] for j in chosen]
+
+
+def _nets(folder: Path, kept: Sequence[Sequence[str]]) -> Path:
+    """Where the nets for this coreset are."""
+    place = folder / NETS / digest(kept).hex()[:12]
     place.mkdir(parents=True, exist_ok=True)
     return place
 
