@@ -48,9 +48,7 @@ class Exchange:
         self._value = 0.0
         self._journal: list[int] = []  # j + 1 for one that was put in, -(j + 1) for one that was taken out
         self._loose: list[int] = []  # outside, and lost a neighbour: may fit, or be worth more than the others
-        self._single: list[
-            int
-        ] = []  # outside, with one neighbour left: with another one it may be worth more than that
+        self._single: list[int] = []  # outside, one neighbour inside: with another one it may be worth more than that
 
     def improve(
         self,

@@ -146,9 +146,8 @@ class LnsLoop:
         """Improve on `start` (feasible) until stopped."""
         self.x, self.objective = start, self._model.objective(start)
         self._pool.add(self.objective, start)
-        if (
-            self._swap is not None
-        ):  # as long as it brings much; afterwards it is an arm among others, or goes beside them
+        # As long as it brings much; afterwards it is an arm among others, or goes beside them.
+        if self._swap is not None:
             while self._swapped(self._params.swap_s) >= self._params.swap_gain and not self._stopped():
                 self._take_over()
         while not self._stopped():
