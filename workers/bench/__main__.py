@@ -4,6 +4,7 @@ service [NAME...]   load, latency, overhead, chaos of the whole service      (wo
 ilp                 primal integral against SCIP, HiGHS and CP-SAT           (workers/bench/ilp)
 sharding SUITE      plans against NeuroShard, TorchRec and heuristics         (workers/bench/sharding)
 compile             loadable bytes against -Oz, beside other searches          (workers/bench/compile)
+fuzz KIND           random inputs against independent peers                  (workers/bench/fuzz)
 instances fetch     real integer programs out of a PyPI source distribution  (workers/bench/instances)
 all                 service, ilp, sharding and compile at the published scale
 """
@@ -23,6 +24,7 @@ SUITES = MappingProxyType(
         "instances": "workers.bench.instances",
         "generators": "workers.generators",
         "sharding": "workers.bench.sharding.cli",
+        "fuzz": "workers.bench.fuzz.cli",
     }
 )
 
