@@ -69,7 +69,11 @@ class ProcessExecutor:
         child = await self._warm_child()
         execution = ProcessExecution(task, child, on_end=self._running.discard)
         self._running.add(execution)
-        await execution.begin()
+        try:
+            await execution.begin()
+        except asyncio.CancelledError:
+            await asyncio.shield(execution.abandon())
+            raise
         self._refill()
         return execution
 
@@ -232,10 +236,23 @@ class ProcessExecution:
         self._background.append(asyncio.create_task(self._kill_later(self._task.limits.grace_s)))
 
     async def cancel(self) -> None:
-        """Kill now."""
-        self._cancelled = True
+        """Kill now; returns when nothing of the run is left. `result` and `events` do not wait for that."""
+        self._kill_for_owner()
+        await self._ended.wait()
+
+    async def abandon(self) -> None:
+        """End a run whose start was cancelled: nobody will call `close`."""
+        self._kill_for_owner()
+        await self._reap()
+        await self.close()
+
+    def _kill_for_owner(self) -> None:
         self._child.kill()
-        await self.result()
+        if self._outcome.done():
+            return
+        self._cancelled = True
+        self._settle_death()
+        self._queue.put_nowait(None)
 
     async def close(self) -> None:
         """Kill what is left and remove the run folder."""
