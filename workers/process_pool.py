@@ -49,6 +49,7 @@ class ProcessExecutor:
         self._why_level = ""
         self._spares: deque[asyncio.Task[ChildProcess]] = deque()
         self._coming_up: set[ChildProcess] = set()
+        self._starts: set[asyncio.Task[ChildProcess]] = set()  # of spares, also those that a job waits for already
         self._running: set[ProcessExecution] = set()
         self._closed = False
 
@@ -86,7 +87,7 @@ class ProcessExecutor:
         # of at its own end. So starts are let come to a process, whose death ends them at once.
         for child in self._coming_up:
             child.kill()
-        for spare in await asyncio.gather(*self._spares, return_exceptions=True):
+        for spare in await asyncio.gather(*{*self._spares, *self._starts}, return_exceptions=True):
             if isinstance(spare, ChildProcess):
                 await _discard(spare)
         self._spares.clear()
@@ -104,7 +105,10 @@ class ProcessExecutor:
 
     def _refill(self) -> None:
         while len(self._spares) < self._workers and not self._closed:
-            self._spares.append(asyncio.create_task(self._start_spare()))
+            start = asyncio.create_task(self._start_spare())
+            self._starts.add(start)
+            start.add_done_callback(self._starts.discard)
+            self._spares.append(start)
 
     async def _start_spare(self) -> ChildProcess:
         # The name says whose it is, so that another host on the same folder leaves it alone.

@@ -80,8 +80,19 @@ async def run_attempt(tools: Tools, claim: Claim, kind: Kind) -> None:
     try:
         await attempt.run()
     finally:
-        with contextlib.suppress(Exception):
-            await execution.close()
+        await _closed(execution)
+
+
+async def _closed(execution: Execution) -> None:
+    """Clear away what is left of a run, also while the dispatcher is closing."""
+    closing = asyncio.create_task(execution.close())
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        await asyncio.wait({closing}, timeout=LAST_WORD_S)
+        raise
+    except Exception as error:
+        log.warning("a run could not be cleared away", error=repr(error))
 
 
 class _CancelledByOwner(Exception):
