@@ -222,6 +222,7 @@ def run_lns(
             setup_s=guide.take_setup_s,
             movable=pruner.movable,
             core=core.best,
+            stretch=guide.stretch,
             params=LnsParams(sub_mip_s=options.sub_mip_seconds),
             rng=rng,
             publish=_publisher(model, mine, say),

@@ -14,6 +14,7 @@ import numpy as np
 from cost_models.weights import digest
 from search.domains.ilp.board import Place, Places
 from search.domains.ilp.checker import Checker
+from search.domains.ilp.core_sharing import BEFORE_FIRST, CoreSharing
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.processes import (
     CL_LNS,
@@ -76,6 +77,7 @@ def supervise(
     state = _State()
     engine_place, lns_place, jump_place, root_place = *(Place(model.n) for _ in range(3)), RootPlace(model)
     why_not = lns_applies(model, spec.lns)
+    sharing = CoreSharing(threads=spec.threads, checker=problem.checker, budget_s=budget_s)
     processes: dict[str, NativeProcess] = {}
     try:
         processes["engine"] = NativeProcess(
@@ -86,7 +88,7 @@ def supervise(
                 mine=engine_place,
                 theirs=None if why_not else lns_place,
                 seconds=deadline - time.monotonic(),
-                threads=1 if why_not is None else 2,
+                threads=max(1, spec.threads - 1) if why_not is None else spec.threads,
                 seed=_job_seed(rng),
                 gap=_PROOF_GAP,
                 warm_start=problem.warm_start,
@@ -114,10 +116,11 @@ def supervise(
                     constructed=constructed,
                 ),
             )
-            # Three busy processes on two processors for a second or two: the jump, then the root LP.
+            # Where there is room: three busy processes on two cores for a second or two, the jump, then the root LP.
             if problem.warm_start is None and jump_pays(model):
                 processes["jump"] = NativeProcess(
-                    "the feasibility jump", run_jump(model, mine=jump_place, seconds=_JUMP_S, seed=_job_seed(rng))
+                    "the feasibility jump",
+                    run_jump(model, mine=jump_place, seconds=_jump_wall_s(sharing), seed=_job_seed(rng)),
                 )
             else:
                 processes["root"] = _root(model, root_place, deadline)
@@ -136,6 +139,7 @@ def supervise(
             on_incumbent,
             spec.engine.value,
             problem.checker,
+            sharing,
         )
     finally:
         for process in processes.values():
@@ -151,6 +155,11 @@ def _job_seed(rng: np.random.Generator) -> int:
     sequence = rng.bit_generator.seed_seq
     entropy = getattr(sequence, "entropy", None)
     return entropy if isinstance(entropy, int) else int(rng.integers(2**31 - 1))
+
+
+def _jump_wall_s(sharing: CoreSharing) -> float:
+    """The jump's limit is processor time; where helpers wait for the engine, wall clock must not end it first."""
+    return _JUMP_S / BEFORE_FIRST if sharing.crowded else _JUMP_S
 
 
 def _root(model: MilpModel, place: RootPlace, deadline: float) -> NativeProcess:
@@ -176,6 +185,7 @@ def _watch(
     on_incumbent: OnIncumbent,
     engine: str,
     checker: Checker,
+    sharing: CoreSharing,
 ) -> None:
     point: Incumbent | None = None
     began = time.monotonic()
@@ -190,13 +200,15 @@ def _watch(
         changed = _look(state, jump_place, "start:feasibility-jump") or changed
         if "jump" in processes:
             # What it finds before the jump is trivial: never better than a construction, which the search begins with.
-            over = jump_place.objective < lns_place.objective < math.inf or time.monotonic() - began > _JUMP_S
+            over = jump_place.objective < lns_place.objective < math.inf or processes["jump"].cpu_s > _JUMP_S
             if over or not alive["jump"]:
                 jump = processes.pop("jump")
                 if not alive["jump"]:
                     _note_death(state, jump)
                 jump.close()
                 processes["root"] = _root(model, root_place, deadline)
+                sharing.admit(processes["root"])
+        sharing.tick(processes, objective=state.objective, helpers_lead=state.source != engine)
         bound = max(engine_place.bound, root_place.bound)
         if bound > state.bound:
             state.bound, changed = bound, True
