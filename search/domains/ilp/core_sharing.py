@@ -23,15 +23,15 @@ from search.cores import RoomMeter, own_cpu_s, running_processes, usable_cores
 from search.domains.ilp.checker import Checker
 from search.native import NativeProcess
 
-CREDIT_S = 0.15  # processor seconds that helpers may use before the engine has earned them any
-MOST_S, LEAST_S = 0.3, -0.1  # bounds of the account: neither a burst later on nor a debt for ever
+CREDIT_S = 0.12  # processor seconds that helpers may use before the engine has earned them any
+MOST_S, LEAST_S = 0.3, -0.5  # bounds of the account: neither a burst later on nor a debt for ever
 BEFORE_FIRST, ENGINE_LEADS, ENGINE_STALLS, HELPERS_LEAD = 0.08, 0.1, 0.5, 1.0
 STALLED_S, STALLED_SHARE = 3.0, 0.3  # of the engine's seconds without a better solution
-SLICE_S = 0.02  # paused helpers go on when they can run for so long
+SLICE_S = 0.03  # paused helpers go on when they can run for so long
 FREE_CORES = 1.6  # of the two that engine and helpers want
 FREE_WINDOWS = 2
 READER_SHARE = 0.25  # of the budget; then the exact reading is waited for no longer
-TICK_S = 0.02
+TICK_S = 0.04
 _IDLE_SHARE = 0.25  # of a tick: helpers that use less are waiting, and the engine need not
 
 
@@ -130,14 +130,15 @@ class CoreSharing:
             return
         wall_s, self._at, self._live = now - self._at, now, processes
         engine, helpers = processes["engine"], self._helpers()
-        engine_s, helpers_s = engine.cpu_s, self._spent(helpers)
+        solved = math.isfinite(objective)
+        engine_s, helpers_s = engine.cpu_s, self._spent(helpers, reader=not solved)
         used_by_engine, used_by_helpers = engine_s - self._engine_s, max(0.0, helpers_s - self._helpers_s)
         self._engine_s, self._helpers_s = engine_s, helpers_s
         if objective < self._best:
             self._best, self._better_at_s = objective, engine_s
         self._look_around()
         standing = Standing(
-            solved=math.isfinite(objective),
+            solved=solved,
             helpers_lead=helpers_lead,
             engine_s=engine_s,
             since_better_s=engine_s - self._better_at_s,
@@ -170,9 +171,9 @@ class CoreSharing:
     def _everyone(self) -> list[NativeProcess | Checker]:
         return [*(p for p in self._live.values() if p.alive), self._checker]
 
-    def _spent(self, helpers: Sequence[NativeProcess]) -> float:
+    def _spent(self, helpers: Sequence[NativeProcess], *, reader: bool) -> float:
         # Of ended helpers nothing is counted any more: the sum may fall, and then nothing was used.
-        return sum(p.cpu_s for p in helpers) + self._checker.cpu_s
+        return sum(p.cpu_s for p in helpers) + (self._checker.cpu_s if reader else 0.0)
 
     def _apply(self, helpers: Sequence[NativeProcess], *, run: bool, reader: bool) -> None:
         for process in helpers:

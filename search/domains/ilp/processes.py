@@ -76,6 +76,7 @@ def run_engine(
         def on_incumbent(objective: float, x: Floats) -> None:
             if objective < mine.objective:
                 mine.put(objective, x)
+                say({"news": True})  # wakes the supervisor
 
         def injected() -> Floats | None:
             nonlocal offered

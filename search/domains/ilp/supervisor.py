@@ -37,6 +37,7 @@ from trimtab.results import Incumbent, Limit, Reason, Termination
 
 _POLL_S = 0.02
 _EARLY_S, _EARLY_POLL_S = 2.0, 0.004  # the first solutions weigh most
+_CROWDED_POLL_S = 0.05  # new solutions wake the supervisor; looking takes processor time from the engine
 _VERIFY_SHARE = 0.02  # of the budget, kept for checking and writing the answer
 _LEAST_ROOT_S, _ROOT_SHARE = 5.0, 0.2
 _JUMP_S = 4.0
@@ -237,6 +238,7 @@ def _watch(
             # Time for the check is kept back; the criterion itself will say TIME a moment later.
             return
         poll_s = _POLL_S if time.monotonic() - began > _EARLY_S else _EARLY_POLL_S
+        poll_s = _CROWDED_POLL_S if sharing.crowded else poll_s
         select.select([p for name, p in processes.items() if alive.get(name, True)], [], [], poll_s)
 
 
@@ -244,6 +246,8 @@ _PROOFS = ("optimal", "infeasible", "unbounded", "infeasible_or_unbounded")
 
 
 def _hear(state: _State, name: str, message: Message, stop: StoppingCriterion) -> None:
+    if "news" in message:
+        return
     if name == "engine":
         state.engine_end = message
     elif "source" in message:
