@@ -15,6 +15,7 @@ from search import pipeline
 from search.domains.ilp import build, core_sharing, supervisor
 from search.domains.ilp.core_sharing import Account
 from search.stop import from_budget
+from trimtab.errors import TrimtabError
 from trimtab.results import RunResult, VerificationStatus
 from trimtab.specs.common import ArtifactRef
 from trimtab.specs.ilp import Engine, IlpSpec, LnsOptions
@@ -94,5 +95,5 @@ def test_helpers_are_paused_with_one_thread_and_where_there_is_no_room(
 
 @pytest.mark.parametrize("threads", [0, -1, 65, 1.5, "two", None])
 def test_what_is_no_number_of_cores_is_refused(threads: Any) -> None:
-    with pytest.raises(ValidationError, match="threads"):
+    with pytest.raises((ValidationError, TrimtabError), match="threads"):
         IlpSpec(model_text="x", threads=threads)
