@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,8 +24,9 @@ from services.store.memory import MemoryStore
 from services.store.types import NewJob
 from tests.cases.service.stuck import StuckSpec
 from trimtab.results import EventType, JobState
-from workers import generators
-from workers.process_pool import ProcessExecutor
+from workers import generators, leftovers
+from workers.process_pool import ProcessExecution, ProcessExecutor
+from workers.types import Task
 
 LIMIT_S = 0.25
 TRIES = 3  # the least of these counts: what waits for the run waits in each of them
@@ -112,8 +114,13 @@ async def least(folder: Path, phase: str, *, sandbox: str, preload: tuple[str, .
     return min(took)
 
 
-@pytest.mark.parametrize("phase", ["parse", "encode", "search", "verify", "produce"])
-@pytest.mark.parametrize("sandbox", ["rlimit", "auto"])
+@pytest.mark.parametrize(
+    ("phase", "sandbox"),
+    [
+        *((phase, "auto") for phase in ("parse", "encode", "search", "verify", "produce")),
+        *((phase, "rlimit") for phase in ("parse", "search")),
+    ],
+)
 def test_a_running_phase_ends_at_once(tmp_path: Path, load: None, phase: str, sandbox: str) -> None:
     assert asyncio.run(least(tmp_path, phase, sandbox=sandbox)) <= LIMIT_S
 
@@ -171,3 +178,47 @@ def test_a_cancel_right_after_the_claim_is_not_waited_for(tmp_path: Path, load: 
         return min(took)
 
     assert asyncio.run(body()) <= LIMIT_S
+
+
+def test_a_start_that_is_cancelled_while_it_copies_its_inputs_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copying, go_on = threading.Event(), threading.Event()
+
+    def copy_inputs(execution: ProcessExecution) -> dict[str, str]:
+        copying.set()
+        go_on.wait(30)
+        return {}
+
+    monkeypatch.setattr(ProcessExecution, "_copy_inputs", copy_inputs)
+    task = Task(
+        job_id="job",
+        fence=1,
+        kind="stuck",
+        builder=STUCK.builder,
+        spec_class=STUCK.spec_class,
+        spec={"phase": "parse"},
+        seed=0,
+        budget={"seconds": 60.0},
+    )
+
+    async def body() -> None:
+        executor = ProcessExecutor(workers=1, scratch_dir=tmp_path / "runs", sandbox="rlimit")
+        await executor.open()
+        try:
+            starting = asyncio.create_task(executor.start(task))
+            await asyncio.to_thread(copying.wait, 60)
+            (execution,) = executor._running
+            starting.cancel()
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            assert isinstance(execution, ProcessExecution)
+            assert leftovers.of_run(execution._child.workdir) == []
+            assert not execution._child.workdir.exists()
+            assert not executor._running
+        finally:
+            go_on.set()
+            await executor.close()
+
+    asyncio.run(body())
