@@ -245,6 +245,7 @@ async def _task(tools: Tools, claim: Claim, kind: Kind) -> Task:
         inputs=inputs,
         input_names=names,
         limits=tools.limits,
+        baseline=kind.baseline,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,14 +15,14 @@ from search import native
 from search.domains.ilp import problem as reading
 from search.domains.ilp.checker import Checker
 from search.domains.ilp.problem import IlpProblem
-from search.domains.ilp.produce import produce, produce_curve, values_by_name
+from search.domains.ilp.produce import curve_extras, produce, values_by_name
 from search.domains.ilp.supervisor import supervise
 from search.stop import StoppingCriterion
-from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
+from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
 from solvers.feasibility import violation
 from solvers.table import make_solver
 from solvers.types import Floats
-from trimtab.results import Incumbent, Reason, Verification
+from trimtab.results import Incumbent, Reason, Termination, Verification
 from trimtab.specs.ilp import Engine, IlpSpec
 
 _POLISH_LIMIT_S = 5.0
@@ -67,14 +68,23 @@ class IlpDomain:
         stop: StoppingCriterion,
         rng: np.random.Generator,
         on_incumbent: OnIncumbent,
+        start: IlpSolution | None = None,
     ) -> SearchOutcome:
         """Two processes, one incumbent. See supervisor."""
         curve: list[tuple[float, float | None, float | None]] = []
+        if start is not None:
+            problem = replace(problem, warm_start=start.x)
+        newest: Floats | None = None
 
-        def record(point: Incumbent) -> None:
+        def record(point: Incumbent, x: Floats | None = None) -> None:
+            nonlocal newest
             if len(curve) < _CURVE_POINTS:
                 curve.append((time.monotonic() - problem.began, point.objective, point.bound))
-            on_incumbent(point)
+            if x is None or x is newest:  # only the bound has moved
+                on_incumbent(point)
+                return
+            newest = x
+            on_incumbent(point, lambda: IlpSolution(x=x, objective=point.objective or 0.0))
 
         try:
             outcome = supervise(problem, stop, rng, record)
@@ -106,9 +116,39 @@ class IlpDomain:
         values = {name: value for name, value in values_by_name(problem, solution.x).items() if value != 0}
         return problem.checker.check(values, claimed=solution.objective)
 
-    def produce(self, problem: IlpProblem, solution: IlpSolution, workdir: Path) -> list[Produced]:
+    def produce(self, problem: IlpProblem, solution: IlpSolution, workdir: Path) -> list[Produced | Extra]:
         """solution.sol, solution.json, curve.csv and curve.svg."""
-        return produce(problem, solution.x, workdir) + produce_curve(solution.curve, workdir)
+        return [*produce(problem, solution.x, workdir), *curve_extras(solution.curve)]
+
+    def keep(self, problem: IlpProblem, solution: IlpSolution) -> bytes:
+        """Values of the columns, as numpy's own format."""
+        out = io.BytesIO()
+        np.save(out, solution.x, allow_pickle=False)
+        return out.getvalue()
+
+    def restore(self, problem: IlpProblem, data: bytes) -> SearchOutcome:
+        """The values again, made whole. Raises ValueError when they are not of this model."""
+        model = problem.model
+        x = np.load(io.BytesIO(data), allow_pickle=False)
+        if x.dtype != np.float64 or x.shape != (model.n,) or not np.isfinite(x).all():
+            raise ValueError(f"solution: expected {model.n} finite numbers, got {x.dtype} of shape {x.shape}")
+        x = self._polished(problem, x)
+        claimed = model.in_user_sense(model.objective(x))
+        return SearchOutcome(
+            termination=Termination(reason=Reason.FEASIBLE, detail="restored"),
+            solution=IlpSolution(x=x, objective=claimed),
+            objective=claimed,
+            bound=None,
+            sense="maximize" if model.maximize else "minimize",
+            summary={
+                "columns": model.n,
+                "integer_columns": int(model.integrality.sum()),
+                "rows": model.m,
+                "nonzeros": model.nnz,
+                "engine": problem.spec.engine.value,
+                "notes": list(problem.notes),
+            },
+        )
 
     def _polished(self, problem: IlpProblem, x: Floats) -> Floats:
         """Integers made whole, then the continuous part solved again, when rounding has moved a row."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import select
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,9 +31,11 @@ from search.lns.sub_mip import Slicer
 from search.native import Message, NativeCrash, NativeError, NativeProcess
 from search.stop import AnyOf, StoppingCriterion
 from search.trace import relative_gap
-from search.types import OnIncumbent, SearchOutcome
+from search.types import SearchOutcome
 from solvers.types import Floats, MilpModel
 from trimtab.results import Incumbent, Limit, Reason, Termination
+
+OnPoint = Callable[[Incumbent, Floats | None], None]  # (point, (n,) its solution, minimised model's columns)
 
 _POLL_S = 0.02
 _EARLY_S, _EARLY_POLL_S = 2.0, 0.004  # the first solutions weigh most
@@ -66,7 +69,7 @@ def supervise(
     problem: IlpProblem,
     stop: StoppingCriterion,
     rng: np.random.Generator,
-    on_incumbent: OnIncumbent,
+    on_incumbent: OnPoint,
 ) -> SearchOutcome:
     """Search until a proof, a limit, or the owner's word. Raises InvalidInput when the exact reading refuses the file."""
     model, spec = problem.model, problem.spec
@@ -98,7 +101,7 @@ def supervise(
             if constructed is not None:
                 lns_place.put(model.objective(constructed), constructed)
                 if _look(state, lns_place, "start:construction"):
-                    on_incumbent(_point(model, state))
+                    on_incumbent(_point(model, state), state.x)
             processes["lns"] = NativeProcess(
                 "large neighbourhood search",
                 run_lns(
@@ -173,7 +176,7 @@ def _watch(
     root_place: RootPlace,
     stop: StoppingCriterion,
     deadline: float,
-    on_incumbent: OnIncumbent,
+    on_incumbent: OnPoint,
     engine: str,
     checker: Checker,
 ) -> None:
@@ -203,7 +206,7 @@ def _watch(
             state.bound_by = engine if engine_place.bound >= bound else "the root LP's bound"
         if changed:
             point = _point(model, state)
-            on_incumbent(point)
+            on_incumbent(point, state.x)
         fault = checker.fault()
         if fault is not None:
             raise fault
