@@ -109,7 +109,8 @@ class FinishingExecution:
     async def stop(self) -> None:
         """Ask for the best. A finishing run is on its way to it already."""
         self._stopped = True
-        await self._first.stop()
+        if self._task.finish is None:
+            await self._first.stop()
 
     async def cancel(self) -> None:
         """Kill now."""
