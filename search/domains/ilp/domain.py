@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -121,17 +120,15 @@ class IlpDomain:
         return [*produce(problem, solution.x, workdir), *curve_extras(solution.curve)]
 
     def keep(self, problem: IlpProblem, solution: IlpSolution) -> bytes:
-        """Values of the columns, as numpy's own format."""
-        out = io.BytesIO()
-        np.save(out, solution.x, allow_pickle=False)
-        return out.getvalue()
+        """Values of the columns as doubles, little-endian."""
+        return solution.x.astype("<f8").tobytes()
 
     def restore(self, problem: IlpProblem, data: bytes) -> SearchOutcome:
         """The values again, made whole. Raises ValueError when they are not of this model."""
         model = problem.model
-        x = np.load(io.BytesIO(data), allow_pickle=False)
-        if x.dtype != np.float64 or x.shape != (model.n,) or not np.isfinite(x).all():
-            raise ValueError(f"solution: expected {model.n} finite numbers, got {x.dtype} of shape {x.shape}")
+        x = np.frombuffer(data, dtype="<f8").astype(np.float64)
+        if len(x) != model.n or not np.isfinite(x).all():
+            raise ValueError(f"solution: expected {model.n} finite numbers, got {len(data)} bytes")
         x = self._polished(problem, x)
         claimed = model.in_user_sense(model.objective(x))
         return SearchOutcome(
