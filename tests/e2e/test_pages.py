@@ -188,7 +188,7 @@ def test_pages_are_accessible(site: Site, open_page: Open, axe: Callable[[Page],
     """axe finds nothing serious, light and dark, wide and narrow; and 360 px need no sideways scrolling."""
     done = site.submit(steps=3)
     site.wait(done)
-    failed = site.submit(outcome="raise")
+    failed = site.submit(steps=0, outcome="raise")
     site.wait(failed)
     running = site.submit(steps=1000, step_seconds=0.1)
     page = open_page("/")
