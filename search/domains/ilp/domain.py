@@ -15,6 +15,7 @@ from search.domains.ilp import problem as reading
 from search.domains.ilp.checker import Checker
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.produce import curve_extras, produce, values_by_name
+from search.domains.ilp.resume import from_bytes, summary_of, to_bytes
 from search.domains.ilp.supervisor import supervise
 from search.stop import StoppingCriterion
 from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
@@ -120,16 +121,13 @@ class IlpDomain:
         return [*produce(problem, solution.x, workdir), *curve_extras(solution.curve)]
 
     def keep(self, problem: IlpProblem, solution: IlpSolution) -> bytes:
-        """Values of the columns as doubles, little-endian."""
-        return solution.x.astype("<f8").tobytes()
+        """Values of the columns."""
+        return to_bytes(solution.x)
 
     def restore(self, problem: IlpProblem, data: bytes) -> SearchOutcome:
         """The values again, made whole. Raises ValueError when they are not of this model."""
         model = problem.model
-        x = np.frombuffer(data, dtype="<f8").astype(np.float64)
-        if len(x) != model.n or not np.isfinite(x).all():
-            raise ValueError(f"solution: expected {model.n} finite numbers, got {len(data)} bytes")
-        x = self._polished(problem, x)
+        x = self._polished(problem, from_bytes(problem, data))
         claimed = model.in_user_sense(model.objective(x))
         return SearchOutcome(
             termination=Termination(reason=Reason.FEASIBLE, detail="restored"),
@@ -137,14 +135,7 @@ class IlpDomain:
             objective=claimed,
             bound=None,
             sense="maximize" if model.maximize else "minimize",
-            summary={
-                "columns": model.n,
-                "integer_columns": int(model.integrality.sum()),
-                "rows": model.m,
-                "nonzeros": model.nnz,
-                "engine": problem.spec.engine.value,
-                "notes": list(problem.notes),
-            },
+            summary=summary_of(problem),
         )
 
     def _polished(self, problem: IlpProblem, x: Floats) -> Floats:
