@@ -319,10 +319,8 @@ class ShardingSpec(Spec):
 
 
 def narrowest_width(dim: int, least: int) -> int:
-    """Columns of the narrowest shard that halving reaches: a multiple of 4, not below `least`."""
-    while dim % (2 * MIN_SHARD_DIM) == 0 and dim // 2 >= least:
-        dim //= 2
-    return dim
+    """Columns of the narrowest shard a table can have: `least`, or all of them when that leaves no second shard."""
+    return least if dim >= 2 * least else dim
 
 
 def check_tables(tables: Iterable[Table]) -> None:

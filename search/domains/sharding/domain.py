@@ -98,7 +98,7 @@ class ShardingDomain:
             return _impossible(problem, encoding)
         if found is None:
             return _nothing_found(stop)
-        certificate = prove(encoding.items, model, encoding.capacity, found.plan.option, stop=ends)
+        certificate = prove(encoding.items, model, encoding.capacity, found.plan, stop=ends)
         found, certificate = _tightened(problem.spec, encoding, model, oracle, found, certificate, stop, ends, tell)
         summary = _summary(problem, encoding, found, certificate, time.monotonic() - began)
         summary["interval_ms"] = self._models.interval(
@@ -178,7 +178,7 @@ class ShardingDomain:
                     {"devices": count, "cost_ms": None, "note": "no plan fits, or none was found in the time left"}
                 )
                 continue
-            bound = prove(setup.items, model, setup.capacity, found.plan.option, stop=ends).lower_bound_ms
+            bound = prove(setup.items, model, setup.capacity, found.plan, stop=ends).lower_bound_ms
             rows.append({"devices": count, "cost_ms": found.oracle_ms, "gap": _gap(found.model_ms, bound), "note": ""})
         return rows
 
