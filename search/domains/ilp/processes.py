@@ -74,7 +74,8 @@ def run_engine(
         offered = math.inf
 
         def on_incumbent(objective: float, x: Floats) -> None:
-            if objective < mine.objective:
+            # The engine's tolerance may be relative, and whole rows have none.
+            if objective < mine.objective and is_feasible(model, x):
                 mine.put(objective, x)
 
         def injected() -> Floats | None:
@@ -92,8 +93,8 @@ def run_engine(
         result = make_solver(engine).solve(
             model, params, hint=warm_start, on_incumbent=on_incumbent, on_bound=mine.put_bound, injected=injected
         )
-        if result.x is not None and result.primal is not None and result.primal < mine.objective:
-            mine.put(result.primal, result.x)
+        if result.x is not None and result.primal is not None:
+            on_incumbent(result.primal, result.x)
         if result.dual_bound is not None and result.dual_bound > mine.bound:
             mine.put_bound(result.dual_bound)
         termination = result.termination
