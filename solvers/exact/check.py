@@ -36,6 +36,7 @@ class ExactCheck:
     """What the check found. Violations are exact; 0 means none."""
 
     objective: Fraction  # of the rounded point, as the model's author counts it
+    objective_size: Fraction  # sum of the objective's terms and constant, each as an absolute value
     max_row_violation: Fraction
     max_bound_violation: Fraction
     max_integrality: Fraction  # largest distance of an integer variable's value to the integer it was rounded to
@@ -102,9 +103,11 @@ def check(model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]) 
     bound = _bounds(model, point, units)
     row = _rows(model, numerators, scale, point, units)
     sets = _sets(model, point)
-    linear = sum((cost * point[column] for column, cost in model.objective.items()), _ZERO)
+    terms = [cost * point[column] for column, cost in model.objective.items() if point[column]]
+    products = [value * point[i] * point[j] for (i, j), value in model.objective_products.items()]
     return ExactCheck(
-        objective=model.offset + linear + _sum_of_products(model.objective_products, point),
+        objective=model.offset + sum(terms, _ZERO) + sum(products, _ZERO),
+        objective_size=abs(model.offset) + sum(map(abs, terms), _ZERO) + sum(map(abs, products), _ZERO),
         max_row_violation=row.worst,
         max_bound_violation=bound.worst,
         max_integrality=rounding,

@@ -35,6 +35,7 @@ class Proof:
 
     claim: Claim
     objective: Fraction | None = None  # of x, or of the incumbent given; in the author's sense
+    bound: Fraction | None = None  # with OPTIMAL: no exactly feasible point is better than this
     x: tuple[Fraction, ...] | None = None
     nodes: int = 0
 
@@ -46,7 +47,7 @@ def takes(model: ExactModel) -> bool:
 
 
 def prove(model: ExactModel, *, incumbent: Fraction | None, gap: Fraction, seconds: float) -> Proof:
-    """Look for an exact point better than `incumbent` (an objective, in the author's sense) by more than `gap`."""
+    """Look for an exact point better than `incumbent` (in the author's sense) by more than the relative `gap`."""
     if not takes(model):
         return Proof(claim=Claim.UNDECIDED, objective=incumbent)
     return _Search(model, incumbent=incumbent, gap=gap, seconds=seconds).run()
@@ -55,6 +56,7 @@ def prove(model: ExactModel, *, incumbent: Fraction | None, gap: Fraction, secon
 class _Search:
     def __init__(self, model: ExactModel, *, incumbent: Fraction | None, gap: Fraction, seconds: float) -> None:
         self._model, self._gap = model, gap
+        self._least_gap = gap * min((abs(cost) for cost in model.objective.values()), default=Fraction(1))
         self._sign = -1 if model.maximize else 1
         self._deadline = time.monotonic() + seconds
         self._incumbent = None if incumbent is None else self._sign * (incumbent - model.offset)  # minimised
@@ -90,7 +92,12 @@ class _Search:
 
     def _done(self, claim: Claim) -> Proof:
         objective = None if self._incumbent is None else self._sign * self._incumbent + self._model.offset
-        return Proof(claim=claim, objective=objective, x=self._x, nodes=self._nodes)
+        bound = None
+        if claim is Claim.OPTIMAL and self._incumbent is not None:
+            below = self._cutoff(self._incumbent)
+            bound = self._incumbent if self._step and (self._incumbent / self._step).denominator == 1 else below
+            bound = self._sign * bound + self._model.offset
+        return Proof(claim=claim, objective=objective, bound=bound, x=self._x, nodes=self._nodes)
 
     def _root_bounds(self, column: int) -> tuple[Side, Side]:
         lower, upper = self._model.lower[column], self._model.upper[column]
@@ -105,7 +112,8 @@ class _Search:
     def _cutoff(self, incumbent: Fraction) -> Fraction:
         if self._step:
             return (math.ceil(incumbent / self._step) - 1) * self._step
-        return incumbent - self._gap
+        size = abs(incumbent + self._sign * self._model.offset)
+        return incumbent - max(self._gap * size, self._least_gap)
 
     def _branch(self, *, any_point: bool) -> None:
         """Depth first. Ends with an empty tree, or at the first point when any will do."""

@@ -16,6 +16,7 @@ from solvers.types import Floats, MilpModel
 from trimtab.results import Incumbent, Limit, Reason, Termination
 
 PROOF_GAP = 1e-6  # relative; the engine is asked for a little less than its default, so that "optimal" means it
+_ABSOLUTE_GAP = 1e-9  # of the scaled objective, whose costs are near 1: for optima of 0
 
 
 @dataclass
@@ -56,15 +57,28 @@ def shown(model: MilpModel, value: float) -> float | None:
 
 
 def closed(state: State) -> bool:
-    """True when incumbent and bound meet within the gap of a proof."""
+    """True when incumbent and bound meet within the gap of a proof. A bound beyond the incumbent proves nothing."""
     if state.x is None:
         return False
-    return state.objective - state.bound <= max(1e-9, PROOF_GAP * abs(state.objective))
+    return abs(state.objective - state.bound) <= _allowed(state.objective)
+
+
+def contradicts(state: State) -> bool:
+    """True when the incumbent is better than the bound allows: one of the two is wrong."""
+    return state.x is not None and state.bound - state.objective > _allowed(state.objective)
+
+
+def _allowed(objective: float) -> float:
+    return max(_ABSOLUTE_GAP, PROOF_GAP * abs(objective))
 
 
 def outcome_of(model: MilpModel, state: State, stop: StoppingCriterion, engine: str, with_lns: bool) -> SearchOutcome:
     """Outcome of a search that has ended, with its summary."""
     termination = termination_of(state, stop, engine)
+    if termination.reason is Reason.OPTIMAL:
+        state.bound = min(state.bound, state.objective)  # it may overshoot by the tolerance
+        if state.objective - state.bound <= _ABSOLUTE_GAP:
+            state.bound = state.objective  # both are 0 but for rounding: no gap of 100 %
     if termination.reason in (Reason.INFEASIBLE, Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED):
         state.x = None
     summary = {
@@ -115,17 +129,31 @@ def termination_of(state: State, stop: StoppingCriterion, engine: str) -> Termin
         )
     if reason in ("infeasible", "unbounded", "infeasible_or_unbounded"):
         return Termination(reason=Reason(reason), detail=detail or f"proved by {engine}")
-    if closed(state) or (reason == "optimal" and state.x is not None):
+    if contradicts(state):
+        state.notes.append(f"the bound of {state.bound_by} excludes a solution that was found, so it is dropped")
+        state.bound = -math.inf
+    if closed(state):
         by = engine if reason == "optimal" else state.bound_by
         return Termination(reason=Reason.OPTIMAL, detail=f"no better solution exists (proved by {by})")
-    limit = stop.limit or Limit.TIME
+    limit = stop.limit or _limit_of(end, reason)
     if state.x is None:
         notes = "; ".join(state.notes)
-        if reason == "crashed" and limit is Limit.TIME and stop.limit is None:
+        if reason == "crashed" and stop.limit is None:
             return Termination(reason=Reason.NUMERICAL_ERROR, detail=f"no solver is left: {notes}")
         return Termination(
-            reason=Reason.NO_SOLUTION_FOUND, limit=limit, detail=f"no solution was found before the limit {limit.value}"
+            reason=Reason.NO_SOLUTION_FOUND, limit=limit, detail=_ended(limit, engine, detail, "without a")
         )
-    return Termination(
-        reason=Reason.FEASIBLE, limit=limit, detail=f"ended by the limit {limit.value} with a solution in hand"
-    )
+    return Termination(reason=Reason.FEASIBLE, limit=limit, detail=_ended(limit, engine, detail, "with a"))
+
+
+def _limit_of(end: Message, reason: str) -> Limit:
+    """The limit of a run that its owner's criterion did not end: the engine's own, or the time kept back for the check."""
+    if not end or reason == "crashed":
+        return Limit.TIME
+    return Limit.TIME if end.get("limit") == Limit.TIME.value else Limit.OTHER
+
+
+def _ended(limit: Limit, engine: str, detail: str, with_a: str) -> str:
+    if limit is Limit.OTHER:
+        return f"{engine} ended before the time was over ({detail or 'it gave no reason'}), {with_a} solution in hand"
+    return f"ended by the limit {limit.value} {with_a} solution in hand"
