@@ -73,7 +73,7 @@ def scale(model: MilpModel) -> ScaledModel:
             row_upper=model.row_upper * rows,
             extras=extras,
             cost_factor=cost,
-            row_units=model.whole_rows * rows,
+            row_factors=rows,
         )
     return ScaledModel(original=model, model=scaled, columns=columns, doubt=_doubt(scaled))
 

@@ -52,7 +52,7 @@ class MilpModel:
     name: str = ""
     extras: Extras | None = None  # what is not linear; only solvers whose `why_not` says so take such a model
     cost_factor: float = 1.0  # power of two: c and offset are the author's (minimised) times this (solvers.scaling)
-    row_units: Floats | None = None  # (m,) `whole_rows` of the model before scaling, scaled; None: from the data
+    row_factors: Floats | None = None  # (m,) powers of two: rows are the author's times these; None: all 1
 
     def __post_init__(self) -> None:
         n, m = len(self.c), len(self.row_lower)
@@ -111,9 +111,18 @@ class MilpModel:
     @cached_property
     def whole_rows(self) -> Floats:
         """(m,) the unit of each whole row, which holds exactly or not at all; 0.0 for the other rows (solvers.whole)."""
-        if self.row_units is not None:
-            return self.row_units
-        return whole_units(self.data, self.integrality[self.indices], self.row_of_entry, self.row_lower, self.row_upper)
+        integer_entry = self.integrality[self.indices]
+        if self.row_factors is None:
+            return whole_units(self.data, integer_entry, self.row_of_entry, self.row_lower, self.row_upper)
+        data, lower, upper = self.author_rows()
+        return whole_units(data, integer_entry, self.row_of_entry, lower, upper) * self.row_factors
+
+    def author_rows(self) -> tuple[Floats, Floats, Floats]:
+        """Coefficients (nnz,) and sides (m,), (m,) before rows were scaled. Exact: the factors are powers of two."""
+        if self.row_factors is None:
+            return self.data, self.row_lower, self.row_upper
+        factors = self.row_factors
+        return self.data / factors[self.row_of_entry], self.row_lower / factors, self.row_upper / factors
 
     @cached_property
     def matrix(self) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -136,7 +137,12 @@ class IlpDomain:
 
     def produce(self, problem: IlpProblem, solution: IlpSolution, workdir: Path) -> list[Produced]:
         """solution.sol, solution.json, curve.csv and curve.svg."""
-        return produce(problem, solution.x, workdir) + produce_curve(solution.curve, workdir)
+        produced = produce(problem, solution.x, workdir)
+        try:
+            return produced + produce_curve(solution.curve, workdir)
+        except Exception:  # a curve decorates the result and must not cost it
+            traceback.print_exc()
+            return produced
 
 
 def _for_special(problem: IlpProblem) -> IlpProblem:

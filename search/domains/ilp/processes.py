@@ -49,6 +49,7 @@ from trimtab.specs.ilp import Neighbourhood as Word
 
 CL_LNS = "cl-lns"  # name of the weights
 _STATISTICS_EVERY_S = 0.5
+_ABSOLUTE_GAP = 1e-9  # of the scaled objective: the relative gap decides
 _IIS_S = 5.0
 _SHOWN = 100  # names of an infeasible subset
 _AT_ONCE_NONZEROS = 200_000
@@ -88,7 +89,13 @@ def run_engine(
             offered = better[0]
             return better[1]
 
-        params = SolveParams(time_limit_s=max(0.01, seconds), threads=threads, seed=seed % 2**31, relative_gap=gap)
+        params = SolveParams(
+            time_limit_s=max(0.01, seconds),
+            threads=threads,
+            seed=seed % 2**31,
+            relative_gap=gap,
+            absolute_gap=_ABSOLUTE_GAP,
+        )
         began = time.monotonic()
         result = make_solver(engine).solve(
             model, params, hint=warm_start, on_incumbent=on_incumbent, on_bound=mine.put_bound, injected=injected

@@ -227,8 +227,7 @@ class Settlement:
             return _as(termination, Reason.FEASIBLE) if improved else termination
         self._certain = True
         if proof.claim is Claim.OPTIMAL and proof.bound is not None:
-            if self._bound() is None or improved or not _meet(self._best.objective, self._bound() or 0.0):
-                self._bounds = [proof.bound]
+            self._bounds = [proof.bound]
             return Termination(reason=Reason.OPTIMAL, detail=f"no better solution exists ({detail})")
         self._bounds.clear()
         return Termination(reason=Reason(proof.claim.value), detail=detail)
