@@ -127,6 +127,7 @@ def new_engine(params: SolveParams) -> Any:
         ("mip_heuristic_effort", 0.3 if params.aggressive else 0.05),
         ("mip_abs_gap", params.absolute_gap),
         ("small_matrix_value", _SMALLEST),
+        ("large_matrix_value", math.inf),  # solvers.scaling says where numbers are too large to trust
         ("objective_bound", math.inf if params.cutoff is None else params.cutoff),
         ("objective_target", -math.inf if params.objective_limit is None else params.objective_limit),
         ("mip_max_nodes", highspy.kHighsIInf if params.node_limit is None else min(params.node_limit, 2**31 - 1)),
@@ -156,9 +157,9 @@ def pass_model(engine: Any, model: MilpModel) -> None:
         model.integrality.astype(np.int32),
     )
     if status == highspy.HighsStatus.kError:
-        # It refuses coefficients beyond 1e15, columns named twice in a row, and lower bounds above upper ones.
+        # It refuses columns named twice in a row, and lower bounds above upper ones.
         raise SolverFailed(
-            "HiGHS refused the model: it wants coefficients below 1e15 and each column once a row; "
+            "HiGHS refused the model: it wants finite numbers and each column once a row; "
             f"{model.n} columns, {model.m} rows and {model.nnz} coefficients came"
         )
 

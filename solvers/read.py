@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import math
 import mmap
 import os
 import re
@@ -36,7 +37,7 @@ _CHUNK = 1 << 20
 _SNIFFED = 64 * 1024
 _KEPT_LOG_BYTES = 64 * 1024
 _EXPLAIN_S = 10.0
-_DROPPED_BY_HIGHS = Fraction(1, 10**9)  # coefficients up to here; the exact reading keeps them
+_DROPPED_BY_HIGHS = Fraction(1, 10**12)  # coefficients up to here; the exact reading keeps them
 _MPS_START = re.compile(rb"^(NAME|ROWS|OBJSENSE|OBJSENSE_?\w*|OBJNAME|REFROW|FREE)\b", re.IGNORECASE)
 _MPS_HEADER = re.compile(rb"\n[^\s*]\S*")
 _SPECIAL_MPS = frozenset(
@@ -207,6 +208,9 @@ def _read_with_highs(path: Path) -> tuple[Any, bool]:
     _refuse_what_is_no_text(path)
     engine = highspy._core._Highs()
     engine.setOptionValue("log_to_console", False)
+    # Coefficients of any size are read; solvers get them scaled.
+    engine.setOptionValue("large_matrix_value", math.inf)
+    engine.setOptionValue("small_matrix_value", float(_DROPPED_BY_HIGHS))
     # A file, not the logging callback: HiGHS puts bytes of foreign memory into some messages, and the callback's
     # conversion to text then throws through its frames.
     log_path = path.with_name("highs.log")
