@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 _COLOURS = ("#0b6e4f", "#c8553d", "#3066be", "#b08900", "#7a4fa3", "#4d4d4d", "#00848c", "#a3195b")
+_MOST = 1e307  # the range between two heights is a double as well
 _LEFT, _TOP, _WIDTH, _HEIGHT = 70, 30, 560, 260
 
 
@@ -20,10 +21,11 @@ def step_curves(
     limits: tuple[float, float] | None = None,
 ) -> str:
     """An SVG. Each curve is points (x, y) by x; y holds until the next point. One without points is in the legend only."""
-    values = [y for points in curves.values() for _, y in points if math.isfinite(y)]
+    values = [min(_MOST, max(-_MOST, y)) for points in curves.values() for _, y in points if math.isfinite(y)]
     low, high = limits or (min(values, default=0.0), max(values, default=1.0))
-    if high <= low:
-        low, high = low - 0.5, high + 0.5
+    if high - low <= 1e-12 * max(abs(low), abs(high)):  # flat; half a unit is no height beside 1e16
+        half = max(0.5, 0.05 * max(abs(low), abs(high)))
+        low, high = max(low - half, -_MOST), min(high + half, _MOST)
     margin = 0.0 if limits else 0.05 * (high - low)
     low, high = low - margin, high + margin
 
