@@ -16,6 +16,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
+from trimtab.solution import Variables
+
 API_VERSION = "v1"
 MAX_SECONDS = 86_400.0
 MAX_LABELS = 32
@@ -90,6 +92,10 @@ class Spec(WireModel):
     def artifacts(self) -> dict[str, ArtifactRef]:
         """Files the run needs, by input name. The worker finds each at `inputs[name]`."""
         return {}
+
+    def variables(self) -> Variables | None:
+        """The user's own variables, for a spec made from a model object on this machine."""
+        return None
 
     @classmethod
     def unit_of(cls, spec: Mapping[str, Any]) -> str:
