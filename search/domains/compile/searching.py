@@ -293,7 +293,7 @@ def _summary(
     counts = Counter(measured.outcome.value for _, measured in found.table)
     return {
         "llvm": prepared.installed.build_id,
-        "target": f"{problem.target.triple}, {problem.target.cpu}, {'PIC' if problem.target.pic else 'static'}",
+        "target": f"{problem.machine.triple}, {problem.machine.cpu}, {'PIC' if problem.machine.pic else 'static'}",
         "sources": names(problem.sources),
         "instructions": prepared.engine.info.ir_instructions,
         "objective": problem.spec.objective.value,
@@ -348,13 +348,19 @@ def _solution(
     for name, data in files.items():
         (folder / name).write_bytes(data)
     recipe = best.built.measured.recipe
-    target = problem.target
+    target = problem.machine
     (folder / "recipe.json").write_text(
         json.dumps(
             {
                 "format": RECIPE_FORMAT,
                 "llvm": prepared.installed.build_id,
-                "target": {"triple": target.triple, "cpu": target.cpu, "features": target.features, "pic": target.pic},
+                "target": {
+                    "triple": target.triple,
+                    "cpu": target.cpu,
+                    "features": target.features,
+                    "pic": target.pic,
+                    "codegen": list(target.codegen),
+                },
                 "original_sha256": prepared.engine.info.source_sha256,
                 "optimised_sha256": hashlib.sha256(best.built.bitcode).hexdigest(),
                 **recipe.as_json(),
