@@ -84,7 +84,7 @@ def _find(asked: str) -> Installed:
             tools=folder,
             clang=clang,
             clangxx=clangxx,
-            targets=_targets(opt),
+            targets=_targets(folder),
         )
     said = f"{VARIABLE}={asked!r} was set. " if asked else ""
     raise LlvmMissing(f"no usable LLVM. {said}Looked for: {', '.join(tried) or 'nothing to look at'}. {_TO_INSTALL}")
@@ -147,12 +147,14 @@ def _version(library: Path) -> str:
     return answer
 
 
-def _targets(opt: Path | None) -> tuple[str, ...]:
-    """Those that `opt --version` lists; nothing where there is no opt to ask."""
-    if opt is None:
+def _targets(tools: Path | None) -> tuple[str, ...]:
+    """Those that `llc --version` lists; nothing where there is no llc to ask."""
+    if tools is None:
         return ()
     try:
-        done = subprocess.run([str(opt), "--version"], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            [str(tools / "llc"), "--version"], capture_output=True, text=True, timeout=30, check=False
+        )
     except (OSError, subprocess.SubprocessError):
         return ()
     listed = done.stdout.partition("Registered Targets:")[2]

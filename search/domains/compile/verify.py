@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from search.domains.compile.problem import CompileProblem
+from search.domains.compile.runs import PATIENCE, exceeded
 from search.domains.compile.solution import CompileSolution
 from search.domains.compile.timing import paired
 from search.domains.compile.tools import ToolFailed, Tools, discardable
@@ -214,11 +215,14 @@ def _runs(problem: CompileProblem, solution: CompileSolution, tools: Tools, fold
             uncounted.append(f"run {number}: the unoptimised program does not repeat itself ({differs})")
             continue
         counted += 1
-        told = compare(first, go(ours))
+        ran = go(ours)
+        if ran.limit == "seconds":
+            ran = _runner(case, PATIENCE * timeout_s, folder)(ours)
+        told = exceeded(number, ran, timeout_s) if ran.limit else compare(first, ran)
         if told is None:
             equal += 1
         else:
-            found.faults.append(f"run {number} differs from the unoptimised program: {told}")
+            found.faults.append(told if ran.limit else f"run {number} differs from the unoptimised program: {told}")
     found.checks["runs_equal"] = f"{equal} of {counted}" if counted else f"{UNVALIDATED}: no run repeats itself"
     if uncounted:
         found.checks["runs_not_counted"] = uncounted
