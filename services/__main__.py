@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from search.cores import usable_cores
 from services.settings import Settings
 from trimtab import __version__
 
@@ -101,6 +102,9 @@ async def _greet(context: Context, url: str) -> None:
     """Say where the page is. On a terminal with a one-time link that signs in; never in a log, which others may read."""
     settings = context.settings
     print(f"trimtab {__version__} serves {url}", file=sys.stderr)
+    if settings.runs_here:
+        cores, jobs = usable_cores(), settings.workers
+        print(f"runs {jobs} job{'s' * (jobs > 1)} at a time on {cores:g} cores (--workers)", file=sys.stderr)
     if settings.auth != "keys":
         return
     if sys.stderr.isatty():

@@ -86,7 +86,7 @@ def _beat(channel: Channel) -> None:
 
 
 def _limit(limits: Mapping[str, Any], seconds: float) -> None:
-    cpu_s = int(limits.get("cpu_s") or 4 * seconds + 60)
+    cpu_s = int(limits.get("cpu_s") or max(4, os.cpu_count() or 1) * seconds + 60)
     for what, soft, hard in (
         (resource.RLIMIT_AS, int(limits["memory_bytes"]), int(limits["memory_bytes"])),
         (resource.RLIMIT_FSIZE, int(limits["file_bytes"]), int(limits["file_bytes"])),

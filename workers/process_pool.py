@@ -49,6 +49,7 @@ class ProcessExecutor:
         self._why_level = ""
         self._spares: deque[asyncio.Task[ChildProcess]] = deque()
         self._coming_up: set[ChildProcess] = set()
+        self._starts: set[asyncio.Task[ChildProcess]] = set()  # of spares, also those that a job waits for already
         self._running: set[ProcessExecution] = set()
         self._closed = False
 
@@ -69,7 +70,11 @@ class ProcessExecutor:
         child = await self._warm_child()
         execution = ProcessExecution(task, child, on_end=self._running.discard)
         self._running.add(execution)
-        await execution.begin()
+        try:
+            await execution.begin()
+        except asyncio.CancelledError:
+            await asyncio.shield(execution.abandon())
+            raise
         self._refill()
         return execution
 
@@ -82,7 +87,7 @@ class ProcessExecutor:
         # of at its own end. So starts are let come to a process, whose death ends them at once.
         for child in self._coming_up:
             child.kill()
-        for spare in await asyncio.gather(*self._spares, return_exceptions=True):
+        for spare in await asyncio.gather(*{*self._spares, *self._starts}, return_exceptions=True):
             if isinstance(spare, ChildProcess):
                 await _discard(spare)
         self._spares.clear()
@@ -100,7 +105,10 @@ class ProcessExecutor:
 
     def _refill(self) -> None:
         while len(self._spares) < self._workers and not self._closed:
-            self._spares.append(asyncio.create_task(self._start_spare()))
+            start = asyncio.create_task(self._start_spare())
+            self._starts.add(start)
+            start.add_done_callback(self._starts.discard)
+            self._spares.append(start)
 
     async def _start_spare(self) -> ChildProcess:
         # The name says whose it is, so that another host on the same folder leaves it alone.
@@ -232,10 +240,23 @@ class ProcessExecution:
         self._background.append(asyncio.create_task(self._kill_later(self._task.limits.grace_s)))
 
     async def cancel(self) -> None:
-        """Kill now."""
-        self._cancelled = True
+        """Kill now; returns when nothing of the run is left. `result` and `events` do not wait for that."""
+        self._kill_for_owner()
+        await self._ended.wait()
+
+    async def abandon(self) -> None:
+        """End a run whose start was cancelled: nobody will call `close`."""
+        self._kill_for_owner()
+        await self._reap()
+        await self.close()
+
+    def _kill_for_owner(self) -> None:
         self._child.kill()
-        await self.result()
+        if self._outcome.done():
+            return
+        self._cancelled = True
+        self._settle_death()
+        self._queue.put_nowait(None)
 
     async def close(self) -> None:
         """Kill what is left and remove the run folder."""

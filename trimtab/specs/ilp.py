@@ -69,6 +69,9 @@ class IlpSpec(Spec):
     format: Literal["auto", "mps", "lp"] = "auto"
     """`auto` tells it from the file name, then from the content."""
     engine: Engine = Engine.HIGHS
+    threads: Annotated[int, Field(ge=1, le=64)] = 2
+    """Cores the run may use. 1: the complete solver and the large neighbourhood search share one core in turn. 2: a core each.
+    More: the further ones are threads of the complete solver. Without the search, all of them are."""
     warm_start: ArtifactRef | None = None
     """Uploaded solution to start from: a .sol or .mst file in plain text. It may be partial; what is missing is completed."""
     lns: LnsOptions = Field(default_factory=LnsOptions)

@@ -75,6 +75,26 @@ class Checker:
         self._searched = model
         self._send({"compare": str(saved), "told": told})
 
+    @property
+    def cpu_s(self) -> float:
+        """Processor seconds of the process so far; 0 while there is none."""
+        return 0.0 if self._process is None else self._process.cpu_s
+
+    @property
+    def reading(self) -> bool:
+        """True while the process is there and has not compared its reading yet."""
+        return self._process is not None and not self._compared and self._process.alive
+
+    def pause(self) -> None:
+        """Take the process off the processor. Whoever waits for it resumes it."""
+        if self._process is not None:
+            self._process.pause()
+
+    def resume(self) -> None:
+        """Let the process run on."""
+        if self._process is not None:
+            self._process.resume()
+
     def fault(self) -> InvalidInput | None:
         """Why the file is refused, as far as is known now; never waits."""
         if self._process is not None:
@@ -84,6 +104,7 @@ class Checker:
     def settle(self, timeout_s: float) -> InvalidInput | None:
         """Why the file is refused, waiting for the comparison. A claim without a solution has no other check."""
         until = time.monotonic() + timeout_s
+        self.resume()
         while not self._compared and self._process is not None and time.monotonic() < until:
             if (fault := self.fault()) is not None or not self._process.alive:
                 return fault or self.fault()
@@ -189,6 +210,7 @@ class Checker:
         process = self._process
         if process is None:
             raise RuntimeError("check() and prove() start the process")
+        process.resume()
         while True:
             alive = process.alive
             self._hear(process)

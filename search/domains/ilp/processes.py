@@ -78,6 +78,7 @@ def run_engine(
             # The engine's tolerance may be relative, and whole rows have none.
             if objective < mine.objective and is_feasible(model, x):
                 mine.put(objective, x)
+                say({"news": True})  # wakes the supervisor
 
         def injected() -> Floats | None:
             nonlocal offered
@@ -230,6 +231,7 @@ def run_lns(
             setup_s=guide.take_setup_s,
             movable=pruner.movable,
             core=core.best,
+            stretch=guide.stretch,
             params=LnsParams(sub_mip_s=options.sub_mip_seconds),
             rng=rng,
             publish=_publisher(model, mine, say),

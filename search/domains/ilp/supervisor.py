@@ -12,6 +12,7 @@ import numpy as np
 
 from search.domains.ilp.board import Place, Places
 from search.domains.ilp.checker import Checker
+from search.domains.ilp.core_sharing import BEFORE_FIRST, CoreSharing
 from search.domains.ilp.outcome import PROOF_GAP, State, closed, outcome_of, point_of
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.processes import (
@@ -32,6 +33,7 @@ from trimtab.results import Incumbent
 
 _POLL_S = 0.02
 _EARLY_S, _EARLY_POLL_S = 2.0, 0.004  # the first solutions weigh most
+_CROWDED_POLL_S = 0.05  # new solutions wake the supervisor; looking takes processor time from the engine
 _VERIFY_SHARE = 0.02  # of the budget, kept for checking and writing the answer
 _LEAST_ROOT_S, _ROOT_SHARE = 5.0, 0.2
 _JUMP_S = 4.0
@@ -52,6 +54,7 @@ def supervise(
     state = State()
     engine_place, lns_place, jump_place, root_place = *(Place(model.n) for _ in range(3)), RootPlace(model)
     why_not = lns_applies(model, spec.lns)
+    sharing = CoreSharing(threads=spec.threads, checker=problem.checker, budget_s=budget_s)
     processes: dict[str, NativeProcess] = {}
     try:
         processes["engine"] = NativeProcess(
@@ -62,7 +65,7 @@ def supervise(
                 mine=engine_place,
                 theirs=None if why_not else lns_place,
                 seconds=deadline - time.monotonic(),
-                threads=1 if why_not is None else 2,
+                threads=max(1, spec.threads - 1) if why_not is None else spec.threads,
                 seed=_job_seed(rng),
                 gap=PROOF_GAP,
                 warm_start=problem.warm_start,
@@ -90,10 +93,11 @@ def supervise(
                     constructed=constructed,
                 ),
             )
-            # Three busy processes on two processors for a second or two: the jump, then the root LP.
+            # Where there is room: three busy processes on two cores for a second or two, the jump, then the root LP.
             if problem.warm_start is None and jump_pays(model):
                 processes["jump"] = NativeProcess(
-                    "the feasibility jump", run_jump(model, mine=jump_place, seconds=_JUMP_S, seed=_job_seed(rng))
+                    "the feasibility jump",
+                    run_jump(model, mine=jump_place, seconds=_jump_wall_s(sharing), seed=_job_seed(rng)),
                 )
             else:
                 processes["root"] = _root(model, root_place, deadline)
@@ -112,6 +116,7 @@ def supervise(
             on_incumbent,
             spec.engine.value,
             problem.checker,
+            sharing,
         )
     finally:
         for process in processes.values():
@@ -127,6 +132,11 @@ def _job_seed(rng: np.random.Generator) -> int:
     sequence = rng.bit_generator.seed_seq
     entropy = getattr(sequence, "entropy", None)
     return entropy if isinstance(entropy, int) else int(rng.integers(2**31 - 1))
+
+
+def _jump_wall_s(sharing: CoreSharing) -> float:
+    """The jump's limit is processor time; where helpers wait for the engine, wall clock must not end it first."""
+    return _JUMP_S / BEFORE_FIRST if sharing.crowded else _JUMP_S
 
 
 def _root(model: MilpModel, place: RootPlace, deadline: float) -> NativeProcess:
@@ -152,6 +162,7 @@ def _watch(
     on_incumbent: OnIncumbent,
     engine: str,
     checker: Checker,
+    sharing: CoreSharing,
 ) -> None:
     point: Incumbent | None = None
     began = time.monotonic()
@@ -166,13 +177,15 @@ def _watch(
         changed = _look(state, jump_place, "start:feasibility-jump") or changed
         if "jump" in processes:
             # What it finds before the jump is trivial: never better than a construction, which the search begins with.
-            over = jump_place.objective < lns_place.objective < math.inf or time.monotonic() - began > _JUMP_S
+            over = jump_place.objective < lns_place.objective < math.inf or processes["jump"].cpu_s > _JUMP_S
             if over or not alive["jump"]:
                 jump = processes.pop("jump")
                 if not alive["jump"]:
                     _note_death(state, jump)
                 jump.close()
                 processes["root"] = _root(model, root_place, deadline)
+                sharing.admit(processes["root"])
+        sharing.tick(processes, objective=state.objective, helpers_lead=state.source != engine)
         bound = max(engine_place.bound, root_place.bound)
         if bound > state.bound:
             state.bound, changed = bound, True
@@ -201,6 +214,7 @@ def _watch(
             # Time for the check is kept back; the criterion itself will say TIME a moment later.
             return
         poll_s = _POLL_S if time.monotonic() - began > _EARLY_S else _EARLY_POLL_S
+        poll_s = _CROWDED_POLL_S if sharing.crowded else poll_s
         select.select([p for name, p in processes.items() if alive.get(name, True)], [], [], poll_s)
 
 
@@ -208,6 +222,8 @@ _PROOFS = ("optimal", "infeasible", "unbounded", "infeasible_or_unbounded")
 
 
 def _hear(state: State, name: str, message: Message, stop: StoppingCriterion) -> None:
+    if "news" in message:
+        return
     if name == "engine":
         state.engine_end = message
     elif "source" in message:
