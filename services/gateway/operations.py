@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from services import tenancy
 from services.bus import QUEUE
 from services.errors import Conflict, InvalidBody, NotFound, TooManyRequests
 from services.gateway.auth import SCOPES, new_key
@@ -174,6 +175,7 @@ async def make_key(
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown or not scopes:
         raise InvalidBody(f"scopes {list(scopes)} came; wanted some of {', '.join(SCOPES)}")
+    await tenancy.refuse_another_tenant(context.store, tenant, describe_pool(context).get("executor", {}))
     record, key = new_key(
         tenant=tenant,
         name=name,
