@@ -29,7 +29,9 @@ async def refuse_another_tenant(store: JobStore, tenant: str, executor: Mapping[
     if not (reason := gaps(executor)):
         return
     if others := sorted(await active_tenants(store) - {tenant}):
-        raise Conflict(f"tenant: expected {others[0]!r}, the only tenant of this server, got {tenant!r}: {reason}", fix=FIX)
+        raise Conflict(
+            f"tenant: expected {others[0]!r}, the only tenant of this server, got {tenant!r}: {reason}", fix=FIX
+        )
 
 
 async def refusal_to_run(store: JobStore, executor: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@
   working. io_uring, which opens sockets without a system call of its own, is refused as well.
 
 Each is applied as far as the kernel permits and reported. Run as a file, `python -I -S door.py CANARY`, it closes itself in and
-reports whether that file and sockets are really out of reach. It imports nothing of ours and starts in milliseconds: `solvers.llvm.confine` runs without packages.
+reports whether that file and sockets are really out of reach. It imports nothing of ours and starts in milliseconds:
+`solvers.llvm.confine` runs without packages.
 
 Sources: Linux Documentation/userspace-api/landlock.rst and seccomp_filter.rst.
 """
@@ -63,9 +64,7 @@ _STREAM, _SEQPACKET = 1, 5
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def close(
-    *, readable: Iterable[str | os.PathLike[str]], writable: Iterable[str | os.PathLike[str]]
-) -> dict[str, bool]:
+def close(*, readable: Iterable[str | os.PathLike[str]], writable: Iterable[str | os.PathLike[str]]) -> dict[str, bool]:
     """Close this process in. Returns what holds: `files`, `network`. Paths that do not exist are left out."""
     drop_capabilities()
     return {"files": restrict_files(readable=readable, writable=writable), "network": refuse_sockets()}
@@ -86,9 +85,7 @@ def landlock_abi() -> int:
     return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1))))
 
 
-def restrict_files(
-    *, readable: Iterable[str | os.PathLike[str]], writable: Iterable[str | os.PathLike[str]]
-) -> bool:
+def restrict_files(*, readable: Iterable[str | os.PathLike[str]], writable: Iterable[str | os.PathLike[str]]) -> bool:
     """Landlock: from now on only these paths and what is below them can be opened. False where the kernel has none."""
     abi = landlock_abi()
     if abi < 1:

@@ -69,7 +69,9 @@ def _close_the_door(workdir: str, *, required: set[str]) -> None:
     readable = [path for path in os.environ.pop(READABLE, "").split(os.pathsep) if path]
     held = door.close(readable=(*door.SYSTEM_FOLDERS, *door.SYSTEM_FACTS, *readable), writable=(workdir,))
     if missing := sorted(name for name in required if not held[name]):
-        sys.exit(f"sandbox: expected {', '.join(missing)} to be protected in this child, got no protection; it does not start")
+        sys.exit(
+            f"sandbox: expected {', '.join(missing)} to be protected in this child, got no protection; it does not start"
+        )
 
 
 def _take_over_stdin() -> Channel:

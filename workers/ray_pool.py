@@ -136,7 +136,8 @@ class RayExecutor:
             "running": len(self._runs),
             "sandbox": ", ".join(sorted({str(slot.get("sandbox")) for slot in self._slots})),
             "protects": {
-                name: all(slot.get("protects", {}).get(name, True) for slot in self._slots) for name in ("files", "network")
+                name: all(slot.get("protects", {}).get(name, True) for slot in self._slots)
+                for name in ("files", "network")
             },
             "sandbox_gaps": next((str(gaps) for slot in self._slots if (gaps := slot.get("sandbox_gaps"))), ""),
             "nodes": len({slot.get("node") for slot in self._slots}),

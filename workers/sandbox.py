@@ -121,7 +121,7 @@ def protection(level: Level) -> Protection:
 def exposed(folder: Path) -> Path | None:
     """The readable folder of every run in which `folder` lies; None when it is out of their reach."""
     folder = folder.resolve()
-    readable = [Path(path).resolve() for path in (*_SYSTEM_FOLDERS, *_visible())]
+    readable = [path.resolve() for path in (*map(Path, _SYSTEM_FOLDERS), *_visible())]
     return next((path for path in readable if folder.is_relative_to(path)), None)
 
 

@@ -52,7 +52,7 @@ def _sandbox() -> Check:
     )
     try:
         done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True)
-        level, why, gaps = (done.stdout.split("\n") + ["", ""])[:3]
+        level, why, gaps = [*done.stdout.split("\n"), "", ""][:3]
     except (OSError, subprocess.SubprocessError) as error:
         return Check(name="sandbox", ok=False, found=f"could not be tried: {error}")
     return Check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -47,10 +48,8 @@ def reach(spec: Mapping[str, Any]) -> list[str]:
             reached.append(f"write {target}")
         except OSError:
             pass
-    try:
+    with contextlib.suppress(OSError):
         reached += [f"list {name}" for name in os.listdir(spec["folder"])]
-    except OSError:
-        pass
     for family, kind, address in (
         (socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", spec["tcp_port"])),
         (socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", spec["udp_port"])),

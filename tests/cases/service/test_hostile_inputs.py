@@ -38,7 +38,7 @@ def _llvm() -> Any:
 
 
 def ir(path: str) -> str:
-    return f'''target triple = "x86_64-unknown-linux-gnu"
+    return f"""target triple = "x86_64-unknown-linux-gnu"
 module asm ".globl kk"
 module asm "kk: .incbin \\22{path}\\22"
 @kk = external global i8
@@ -47,7 +47,7 @@ define i32 @main() {{
   %r = call i32 @puts(ptr @kk)
   ret i32 0
 }}
-'''
+"""
 
 
 def bitcode(path: str, folder: Path) -> bytes:
@@ -65,7 +65,9 @@ def assembly_in_c(path: str) -> str:
 
 
 def includes(path: str) -> str:
-    return f'#include <stdio.h>\nconst char k[] = {{\n#embed "{path}"\n, 0}};\nint main(void) {{ puts(k); return 0; }}\n'
+    return (
+        f'#include <stdio.h>\nconst char k[] = {{\n#embed "{path}"\n, 0}};\nint main(void) {{ puts(k); return 0; }}\n'
+    )
 
 
 def reads_when_run(path: str) -> str:
@@ -148,8 +150,8 @@ def canaries(admin: Service) -> dict[str, str]:
 def everything(service: Service, job: dict[str, Any]) -> bytes:
     """All that its owner can get of a job."""
     parts = [json.dumps(job).encode()]
-    for part in ("result", "events", "attempts", "input"):
-        parts.append(repr(service.ask("GET", f"/v1/jobs/{job['id']}/{part}")[1]).encode())
+    urls = [f"/v1/jobs/{job['id']}/{part}" for part in ("result", "events", "attempts", "input")]
+    parts += [repr(service.ask("GET", url)[1]).encode() for url in urls]
     result = service.ask("GET", f"/v1/jobs/{job['id']}/result")[1]
     for name in result.get("artifacts", {}):
         content = service.ask("GET", f"/v1/jobs/{job['id']}/artifacts/{name}")[1]
@@ -191,7 +193,9 @@ def test_no_input_brings_a_file_of_the_server(low: Service, canaries: dict[str, 
         jobs.append(("ilp", low.submit("ilp", {**model, "warm_start": solution}, budget={"seconds": 5})))
         table = low.upload(f"name,rows,dim\n=IMPORT({path}),100,8\n".encode(), "t.csv")
         devices = [{"count": 2, "memory_gib": 1.0}]
-        jobs.append(("sharding", low.submit("sharding", {"tables_file": table, "devices": devices}, budget={"seconds": 2})))
+        jobs.append(
+            ("sharding", low.submit("sharding", {"tables_file": table, "devices": devices}, budget={"seconds": 2}))
+        )
     succeeded = set()
     for name, job in jobs:
         view = low.ended(job)

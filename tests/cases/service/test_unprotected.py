@@ -111,7 +111,9 @@ def test_a_child_that_cannot_close_its_door_does_not_start(tmp_path: Path) -> No
 
 def test_data_that_runs_could_read_is_refused(tmp_path: Path) -> None:
     environment = os.environ | {"TRIMTAB_DATA_DIR": "/usr/share/trimtab-data", "TRIMTAB_PORT": "0"}
-    done = subprocess.run([sys.executable, "-m", "services"], capture_output=True, text=True, env=environment, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "services"], capture_output=True, text=True, env=environment, timeout=60
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("data_dir: expected a folder that runs cannot read, got /usr/share/trimtab-data")
     assert json.dumps(done.stderr).count("\\n") == 1
