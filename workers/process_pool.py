@@ -19,7 +19,7 @@ from typing import Any
 from trimtab.results import EventType, Limit, Reason, Termination
 from workers import frames
 from workers.leftovers import owner_of, started_at
-from workers.sandbox import ChildProcess, Level, choose_level, start_child
+from workers.sandbox import ChildProcess, Level, Protection, choose_level, protection, start_child
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
 
 LOG_TAIL_BYTES = 16_384
@@ -47,6 +47,7 @@ class ProcessExecutor:
         self._preload = tuple(preload)
         self._level = Level.RLIMIT
         self._why_level = ""
+        self._protection = Protection(files=False, network=False)
         self._spares: deque[asyncio.Task[ChildProcess]] = deque()
         self._coming_up: set[ChildProcess] = set()
         self._starts: set[asyncio.Task[ChildProcess]] = set()  # of spares, also those that a job waits for already
@@ -61,6 +62,7 @@ class ProcessExecutor:
     async def open(self) -> None:
         """Choose the sandbox, remove what a killed host left, start the spares. Raises SandboxUnavailable."""
         self._level, self._why_level = await asyncio.to_thread(choose_level, self._asked)
+        self._protection = await asyncio.to_thread(protection, self._level)
         self._scratch_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         await asyncio.to_thread(_remove_leftovers, self._scratch_dir)
         self._refill()
@@ -101,6 +103,8 @@ class ProcessExecutor:
             "spares": sum(t.done() and not t.cancelled() and t.exception() is None for t in self._spares),
             "sandbox": self._level.value,
             "sandbox_reason": self._why_level,
+            "protects": {"files": self._protection.files, "network": self._protection.network},
+            "sandbox_gaps": self._protection.gaps,
         }
 
     def _refill(self) -> None:

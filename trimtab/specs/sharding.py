@@ -193,6 +193,9 @@ class ShardingSpec(Spec):
     """Place embedding tables on devices, whole or split by columns, so that the slowest device is as fast as can be."""
 
     KIND: ClassVar[str] = "sharding"
+    LIMITS: ClassVar[
+        tuple[str, ...]
+    ] = ()  # the search counts nothing, and the certificate bounds a model and not the cost
     SUMMARY: ClassVar[str] = "Embedding tables placed on devices, as a TorchRec plan, with a certificate."
 
     tables: Annotated[tuple[Table, ...], Field(max_length=MAX_TABLES, strict=False)] = ()

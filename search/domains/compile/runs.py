@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from solvers.llvm.frontend import SourceError, Stopped
 OWN_MAIN_S = 10.0  # a program nobody said how to run gets so long to end by itself
 MEMORY_BYTES = 2 * 2**30
 PATIENCE = 3  # times a run's time limit that a candidate gets when it is tried again
+_EXCERPT_BYTES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,4 +191,18 @@ def _fault(ran: Ran, case: RunCase, timeout_s: float) -> str | None:
         return f"died by signal {ran.signal}"
     if case.expected_exit is not None and ran.exit_code != case.expected_exit:
         return f"ended with {ran.exit_code}; {case.expected_exit} was expected"
+    if case.expected_stdout is not None and not _printed(ran, case.expected_stdout):
+        return (
+            f"printed {_excerpt(ran.stdout)} ({ran.stdout_bytes:,} bytes); expected_stdout: expected "
+            f"{_excerpt(case.expected_stdout)} ({len(case.expected_stdout):,} bytes)"
+        )
     return None
+
+
+def _printed(ran: Ran, expected: bytes) -> bool:
+    return ran.stdout_sha256 == hashlib.sha256(expected).hexdigest()
+
+
+def _excerpt(text: bytes) -> str:
+    shown = text[:_EXCERPT_BYTES].decode("utf-8", "replace")
+    return repr(shown) + (" …" if len(text) > _EXCERPT_BYTES else "")
