@@ -160,6 +160,7 @@ def _task(batch: Batch, job: BatchJob, number: int) -> Task:
         inputs=job.inputs,
         input_names={name: path.name for name, path in job.inputs.items()},
         limits=batch.limits,
+        baseline=kind.baseline,
     )
 
 

@@ -16,8 +16,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from search import checkpoint
 from trimtab.results import EventType, Limit, Reason, Termination
 from workers import frames
+from workers.finishing import FinishingExecution
 from workers.leftovers import owner_of, started_at
 from workers.sandbox import ChildProcess, Level, Protection, choose_level, protection, start_child
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
@@ -51,7 +53,7 @@ class ProcessExecutor:
         self._spares: deque[asyncio.Task[ChildProcess]] = deque()
         self._coming_up: set[ChildProcess] = set()
         self._starts: set[asyncio.Task[ChildProcess]] = set()  # of spares, also those that a job waits for already
-        self._running: set[ProcessExecution] = set()
+        self._running: set[FinishingExecution] = set()
         self._closed = False
 
     @property
@@ -68,17 +70,24 @@ class ProcessExecutor:
         self._refill()
 
     async def start(self, task: Task) -> Execution:
-        """Hand the task to a warm child."""
-        child = await self._warm_child()
-        execution = ProcessExecution(task, child, on_end=self._running.discard)
+        """Hand the task to a warm child. When that dies with a solution in hand, another one finishes it."""
+        execution = FinishingExecution(
+            task, await self._start_run(task), again=self._start_run, on_end=self._running.discard
+        )
         self._running.add(execution)
+        return execution
+
+    async def _start_run(self, task: Task) -> ProcessExecution:
+        if self._closed:
+            raise RuntimeError("the executor is closed")
+        run = ProcessExecution(task, await self._warm_child())
         try:
-            await execution.begin()
+            await run.begin()
         except asyncio.CancelledError:
-            await asyncio.shield(execution.abandon())
+            await asyncio.shield(run.abandon())
             raise
         self._refill()
-        return execution
+        return run
 
     async def close(self) -> None:
         """Kill every child; none is left when this returns."""
@@ -156,10 +165,9 @@ class ProcessExecutor:
 class ProcessExecution:
     """One attempt in one child."""
 
-    def __init__(self, task: Task, child: ChildProcess, *, on_end: Any) -> None:
+    def __init__(self, task: Task, child: ChildProcess) -> None:
         self._task = task
         self._child = child
-        self._on_end = on_end
         self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._heard = time.monotonic()
@@ -180,6 +188,7 @@ class ProcessExecution:
         self._background = [self._output, asyncio.create_task(self._guard_time())]
         try:
             inputs = await asyncio.to_thread(self._copy_inputs)
+            start = await asyncio.to_thread(self._write_start)
         except OSError as error:
             self._child.kill()
             self._settle(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"the inputs could not be copied: {error}")
@@ -197,6 +206,10 @@ class ProcessExecution:
             "seed": task.seed,
             "budget": dict(task.budget),
             "inputs": inputs,
+            "start": start,
+            "finish": None
+            if task.finish is None
+            else {"ended": task.finish.ended.model_dump(mode="json"), "decorate": task.finish.decorate},
             "limits": {
                 "memory_bytes": limits.memory_bytes,
                 "file_bytes": limits.file_bytes,
@@ -220,6 +233,13 @@ class ProcessExecution:
             inputs[name] = str(target)
         return inputs
 
+    def _write_start(self) -> str | None:
+        if self._task.start is None:
+            return None
+        target = self._child.workdir / "start.checkpoint"
+        target.write_bytes(self._task.start)
+        return str(target)
+
     async def events(self) -> AsyncIterator[Progress]:
         """What the child says, until it ends."""
         while (item := await self._queue.get()) is not None:
@@ -228,6 +248,15 @@ class ProcessExecution:
     async def result(self) -> Outcome:
         """Wait for the end."""
         return await asyncio.shield(self._outcome)
+
+    @property
+    def phase(self) -> str:
+        """The newest phase, `start` before the first."""
+        return self._phase
+
+    async def checkpoint(self) -> bytes | None:
+        """Read the newest checkpoint out of the run folder."""
+        return await asyncio.to_thread(checkpoint.read, self._child.workdir / checkpoint.FILE_NAME)
 
     @property
     def silent_s(self) -> float:
@@ -321,7 +350,6 @@ class ProcessExecution:
             self._settle_death()
         self._queue.put_nowait(None)
         self._ended.set()
-        self._on_end(self)
 
     def _settle_frame(self, frame: frames.Frame) -> None:
         usage = frame.get("usage", {})
@@ -394,8 +422,10 @@ class ProcessExecution:
 
     async def _guard_time(self) -> None:
         # The run ends itself at its budget. Reading, checking and writing get as much again as grace, and then some.
+        # A finishing run's budget is its allowance: it gets no more.
         budget = float(self._task.budget["seconds"])
-        await asyncio.sleep(budget + self._task.limits.grace_s + max(OVERTIME_S, 0.25 * budget))
+        overtime_s = self._task.limits.grace_s + max(OVERTIME_S, 0.25 * budget)
+        await asyncio.sleep(budget + (0.0 if self._task.finish is not None else overtime_s))
         self._over_time = True
         self._child.kill()
 

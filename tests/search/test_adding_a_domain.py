@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -45,12 +46,13 @@ class RootDomain:
         stop: StoppingCriterion,
         rng: np.random.Generator,
         on_incumbent: OnIncumbent,
+        start: int | None = None,
     ) -> SearchOutcome:
-        best = 0
+        best = start or 0
         while True:
             off = float(abs(problem.square - best**2))
             point = Incumbent(elapsed_s=0.0, objective=off, bound=0.0, source="count")
-            on_incumbent(point)
+            on_incumbent(point, functools.partial(int, best))
             if stop(point) or abs(problem.square - (best + 1) ** 2) >= off:
                 break
             best += 1
@@ -69,6 +71,14 @@ class RootDomain:
         path = workdir / "root.txt"
         path.write_text(f"{solution}\n")
         return [Produced(name="root.txt", path=path, media_type="text/plain")]
+
+    def keep(self, problem: RootSpec, solution: Any) -> bytes:
+        return str(solution).encode()
+
+    def restore(self, problem: RootSpec, data: bytes) -> SearchOutcome:
+        root = int(data)
+        off = float(abs(problem.square - root**2))
+        return SearchOutcome(termination=Termination(reason=Reason.FEASIBLE), solution=root, objective=off, bound=0.0)
 
 
 def build() -> RootDomain:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,16 +14,16 @@ import numpy as np
 from search.domains.ilp import problem as reading
 from search.domains.ilp.checker import Checker
 from search.domains.ilp.problem import IlpProblem
-from search.domains.ilp.produce import produce, produce_curve, values_by_name
-from search.domains.ilp.settle import Settlement
-from search.domains.ilp.supervisor import supervise
+from search.domains.ilp.produce import curve_extras, produce, values_by_name
+from search.domains.ilp.settle import Settlement, polished
+from search.domains.ilp.supervisor import OnPoint, supervise
 from search.domains.ilp.warm_start import WarmStart, prepare
 from search.stop import StoppingCriterion
-from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
+from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
 from solvers.scaling import ScaledModel, scale
 from solvers.table import make_solver
 from solvers.types import Floats
-from trimtab.results import Incumbent, Reason, Verification
+from trimtab.results import Incumbent, Reason, Termination, Verification
 from trimtab.specs.ilp import Engine, IlpSpec, LnsOptions
 
 _ENGINE_FOR_SPECIAL = Engine.SCIP  # of models that are not linear
@@ -68,28 +68,36 @@ class IlpDomain:
         stop: StoppingCriterion,
         rng: np.random.Generator,
         on_incumbent: OnIncumbent,
+        start: IlpSolution | None = None,
     ) -> SearchOutcome:
         """Two processes, one incumbent. See supervisor."""
         curve: list[tuple[float, float | None, float | None]] = []
+        if start is not None:
+            problem = replace(problem, warm_start=start.x)
+        scaled = scale(problem.model)
         best: Incumbent | None = None
+        newest: Floats | None = None
         sign = -1.0 if problem.model.maximize else 1.0
 
-        def record(point: Incumbent) -> None:
-            nonlocal best
+        def record(point: Incumbent, x: Floats | None = None) -> None:
+            nonlocal best, newest
             known = None if best is None else best.objective
             if known is not None and (point.objective is None or sign * point.objective > sign * known):
                 return  # another engine that starts from the beginning
             best = point
             if len(curve) < _CURVE_POINTS:
                 curve.append((time.monotonic() - problem.began, point.objective, point.bound))
-            on_incumbent(point)
+            if x is None or x is newest:  # only the bound has moved
+                on_incumbent(point)
+                return
+            newest = x
+            on_incumbent(point, lambda: IlpSolution(x=scaled.restore(x), objective=point.objective or 0.0))
 
-        scaled = scale(problem.model)
         inner = replace(problem, model=scaled.model, warm_start=None)
         try:
-            start = self._started(problem, scaled, stop, record)
-            if start is not None:
-                inner = replace(inner, warm_start=start.x)
+            warm = self._started(problem, scaled, stop, record)
+            if warm is not None:
+                inner = replace(inner, warm_start=warm.x)
 
             def again(engine: Engine, x: Floats | None) -> SearchOutcome:
                 spec = problem.spec.model_copy(update={"engine": engine, "lns": LnsOptions(enabled=False)})
@@ -97,15 +105,15 @@ class IlpDomain:
 
             outcome = supervise(inner, stop, rng, record)
             settlement = Settlement(problem, scaled, stop, again)
-            if start is not None and start.x is not None:
-                settlement.offer(start.x)
+            if warm is not None and warm.x is not None:
+                settlement.offer(warm.x)
             outcome = settlement.run(outcome)
             if outcome.termination.reason in _CLAIMS and (fault := encoding.settle(_SETTLE_S)) is not None:
                 raise fault
         except BaseException:
             encoding.close()
             raise
-        more = {} if start is None else {"warm_start": start.summary}
+        more = {} if warm is None else {"warm_start": warm.summary}
         outcome = replace(outcome, summary=_noted({**outcome.summary, **more}, problem.notes))
         if outcome.solution is None or outcome.objective is None:
             encoding.close()
@@ -115,7 +123,7 @@ class IlpDomain:
         )
 
     def _started(
-        self, problem: IlpProblem, scaled: ScaledModel, stop: StoppingCriterion, record: OnIncumbent
+        self, problem: IlpProblem, scaled: ScaledModel, stop: StoppingCriterion, record: OnPoint
     ) -> WarmStart | None:
         """The owner's warm start in scaled units, with what became of it; None without one."""
         if problem.warm_start is None:
@@ -124,7 +132,8 @@ class IlpDomain:
         start = prepare(scaled.model, scaled.enter(problem.warm_start), problem.workdir, left_s=left_s)
         if start.x is not None:
             objective = float(start.summary["objective"])
-            record(Incumbent(elapsed_s=0.0, objective=objective, bound=None, gap=None, source="warm-start"))
+            point = Incumbent(elapsed_s=0.0, objective=objective, bound=None, gap=None, source="warm-start")
+            record(point, start.x)
         return start
 
     def verify(self, problem: IlpProblem, solution: IlpSolution) -> Verification:
@@ -135,14 +144,39 @@ class IlpDomain:
         finally:
             problem.checker.close()
 
-    def produce(self, problem: IlpProblem, solution: IlpSolution, workdir: Path) -> list[Produced]:
+    def produce(self, problem: IlpProblem, solution: IlpSolution, workdir: Path) -> list[Produced | Extra]:
         """solution.sol, solution.json, curve.csv and curve.svg."""
-        produced = produce(problem, solution.x, workdir)
-        try:
-            return produced + produce_curve(solution.curve, workdir)
-        except Exception:  # a curve decorates the result and must not cost it
-            traceback.print_exc()
-            return produced
+        return [*produce(problem, solution.x, workdir), *curve_extras(solution.curve)]
+
+    def keep(self, problem: IlpProblem, solution: IlpSolution) -> bytes:
+        """Values of the columns, as numpy's own format."""
+        out = io.BytesIO()
+        np.save(out, solution.x, allow_pickle=False)
+        return out.getvalue()
+
+    def restore(self, problem: IlpProblem, data: bytes) -> SearchOutcome:
+        """The values again, rounded and polished. Raises ValueError when they are not of this model."""
+        model = problem.model
+        x = np.load(io.BytesIO(data), allow_pickle=False)
+        if x.dtype != np.float64 or x.shape != (model.n,) or not np.isfinite(x).all():
+            raise ValueError(f"solution: expected {model.n} finite numbers, got {x.dtype} of shape {x.shape}")
+        x = polished(problem, scale(model), x)
+        claimed = model.in_user_sense(model.objective(x)) + 0.0
+        return SearchOutcome(
+            termination=Termination(reason=Reason.FEASIBLE, detail="restored"),
+            solution=IlpSolution(x=x, objective=claimed),
+            objective=claimed,
+            bound=None,
+            sense="maximize" if model.maximize else "minimize",
+            summary={
+                "columns": model.n,
+                "integer_columns": int(model.integrality.sum()),
+                "rows": model.m,
+                "nonzeros": model.nnz,
+                "engine": problem.spec.engine.value,
+                "notes": list(problem.notes),
+            },
+        )
 
 
 def _for_special(problem: IlpProblem) -> IlpProblem:

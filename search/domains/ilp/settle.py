@@ -127,47 +127,9 @@ class Settlement:
         """Round, polish and check a solution, and keep it when it is the best."""
         if scaled_x is None:
             return
-        for x in self._candidates(self._scaled.restore(scaled_x)):
+        for x in candidates(self._problem, self._scaled, self._scaled.restore(scaled_x)):
             if self._take(x):
                 return
-
-    def _candidates(self, x: Floats) -> list[Floats]:
-        model = self._model
-        rounded = np.where(model.integrality, np.round(x), np.clip(x, model.col_lower, model.col_upper)) + 0.0
-        if model.extras is not None:  # what is left is no linear program; only specks are swept away
-            tidy = model.extras.tidied(rounded)
-            return [tidy, rounded] if self._worst(tidy) <= max(self._worst(rounded), _POLISH_ABOVE) else [rounded, tidy]
-        if bool(model.integrality.all()) or self._worst(rounded) <= _POLISH_ABOVE:
-            return [rounded]
-        polished = self._polished(rounded)
-        if polished is None:
-            return [rounded]
-        return [polished, rounded] if self._worst(polished) <= self._worst(rounded) else [rounded, polished]
-
-    def _polished(self, rounded: Floats) -> Floats | None:
-        """The continuous part solved again, tightly, beside integers made whole."""
-        kept, model = self._problem.workdir / "polished.npy", self._scaled.model
-        start = self._scaled.enter(rounded)
-
-        def polish() -> native.Message:
-            from solvers.relaxation import Relaxation
-
-            solution = Relaxation(model, tight=True).complete(start, time_limit_s=_POLISH_LIMIT_S)
-            if solution.x is None:
-                return {"polished": False}
-            np.save(kept, np.where(model.integrality, start, solution.x))
-            return {"polished": True}
-
-        try:
-            told = native.call("polishing the continuous part", polish, timeout_s=_POLISH_LIMIT_S + 1)
-        except (native.NativeCrash, native.NativeError, native.NativeTimeout):
-            return None
-        return self._scaled.restore(np.load(kept, allow_pickle=False)) if told["polished"] else None
-
-    def _worst(self, x: Floats) -> float:
-        """The largest relative violation, in scaled units."""
-        found = violation(self._scaled.model, self._scaled.enter(x))
-        return max(found.rows, found.bounds, found.extras)
 
     def _take(self, x: Floats) -> bool:
         """Check a point exactly; True when it holds (it is kept when it is the best)."""
@@ -240,6 +202,54 @@ class Settlement:
         """No solution holds: let the pipeline refuse the first one, with what the check says."""
         x = None if first.solution is None else self._scaled.restore(first.solution)
         return replace(first, termination=termination, solution=x)
+
+
+def candidates(problem: IlpProblem, scaled: ScaledModel, x: Floats) -> list[Floats]:
+    """Versions of x (n,) with integers made whole, the one that violates rows least first."""
+    model = problem.model
+    rounded = np.where(model.integrality, np.round(x), np.clip(x, model.col_lower, model.col_upper)) + 0.0
+    worst = _worst(scaled, rounded)
+    if model.extras is not None:  # what is left is no linear program; only specks are swept away
+        tidy = model.extras.tidied(rounded)
+        return [tidy, rounded] if _worst(scaled, tidy) <= max(worst, _POLISH_ABOVE) else [rounded, tidy]
+    if bool(model.integrality.all()) or worst <= _POLISH_ABOVE:
+        return [rounded]
+    solved = _solved_again(problem, scaled, rounded)
+    if solved is None:
+        return [rounded]
+    return [solved, rounded] if _worst(scaled, solved) <= worst else [rounded, solved]
+
+
+def polished(problem: IlpProblem, scaled: ScaledModel, x: Floats) -> Floats:
+    """The best version of x (n,) with integers made whole."""
+    return candidates(problem, scaled, x)[0]
+
+
+def _solved_again(problem: IlpProblem, scaled: ScaledModel, rounded: Floats) -> Floats | None:
+    """The continuous part solved again, tightly, beside integers made whole."""
+    path, model = problem.workdir / "polished.npy", scaled.model
+    start = scaled.enter(rounded)
+
+    def polish() -> native.Message:
+        from solvers.relaxation import Relaxation
+
+        solution = Relaxation(model, tight=True).complete(start, time_limit_s=_POLISH_LIMIT_S)
+        if solution.x is None:
+            return {"polished": False}
+        np.save(path, np.where(model.integrality, start, solution.x))
+        return {"polished": True}
+
+    try:
+        message = native.call("polishing the continuous part", polish, timeout_s=_POLISH_LIMIT_S + 1)
+    except (native.NativeCrash, native.NativeError, native.NativeTimeout):
+        return None
+    return scaled.restore(np.load(path, allow_pickle=False)) if message["polished"] else None
+
+
+def _worst(scaled: ScaledModel, x: Floats) -> float:
+    """The largest relative violation of x (n,), in scaled units."""
+    worst = violation(scaled.model, scaled.enter(x))
+    return max(worst.rows, worst.bounds, worst.extras)
 
 
 def takes_size(model: MilpModel) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import select
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -27,9 +28,11 @@ from search.lns.root import RootPlace, solve_root
 from search.lns.sub_mip import Slicer
 from search.native import Message, NativeCrash, NativeError, NativeProcess
 from search.stop import AnyOf, StoppingCriterion
-from search.types import OnIncumbent, SearchOutcome
-from solvers.types import MilpModel
+from search.types import SearchOutcome
+from solvers.types import Floats, MilpModel
 from trimtab.results import Incumbent
+
+OnPoint = Callable[[Incumbent, Floats | None], None]  # (point, (n,) its solution, minimised model's columns)
 
 _POLL_S = 0.02
 _EARLY_S, _EARLY_POLL_S = 2.0, 0.004  # the first solutions weigh most
@@ -44,7 +47,7 @@ def supervise(
     problem: IlpProblem,
     stop: StoppingCriterion,
     rng: np.random.Generator,
-    on_incumbent: OnIncumbent,
+    on_incumbent: OnPoint,
 ) -> SearchOutcome:
     """Search until a proof, a limit, or the owner's word. Raises InvalidInput when the exact reading refuses the file."""
     model, spec = problem.model, problem.spec
@@ -77,7 +80,7 @@ def supervise(
             if constructed is not None:
                 lns_place.put(model.objective(constructed), constructed)
                 if _look(state, lns_place, "start:construction"):
-                    on_incumbent(point_of(model, state))
+                    on_incumbent(point_of(model, state), state.x)
             processes["lns"] = NativeProcess(
                 "large neighbourhood search",
                 run_lns(
@@ -159,7 +162,7 @@ def _watch(
     root_place: RootPlace,
     stop: StoppingCriterion,
     deadline: float,
-    on_incumbent: OnIncumbent,
+    on_incumbent: OnPoint,
     engine: str,
     checker: Checker,
     sharing: CoreSharing,
@@ -192,7 +195,7 @@ def _watch(
             state.bound_by = engine if engine_place.bound >= bound else "the root LP's bound"
         if changed:
             point = point_of(model, state)
-            on_incumbent(point)
+            on_incumbent(point, state.x)
         fault = checker.fault()
         if fault is not None:
             raise fault

@@ -53,7 +53,7 @@ async def check_one_effect_each(store: JobStore, ids: list[str]) -> int:
 
 
 def child_groups(executor: ProcessExecutor) -> list[int]:
-    return [run._child.process.pid for run in executor._running]
+    return [run.current._child.process.pid for run in executor._running]
 
 
 async def a_child(executor: ProcessExecutor) -> int:
