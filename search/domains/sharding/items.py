@@ -34,7 +34,7 @@ class Options:
     rest: np.ndarray  # (O,) the option of what `half` leaves, or NONE
     memory: np.ndarray  # (O,) bytes it takes on its device
     weight_bytes: np.ndarray  # (O,) bytes of weights alone: what moving it moves
-    dim: np.ndarray  # (O,) columns in all: what the exchange moves
+    dim: np.ndarray  # (O,) output columns in all, one per feature and column: what the exchange moves
     lookups: np.ndarray  # (O,) look-ups of a batch
     member_option: np.ndarray  # (M,) flat list: option of each member shard
     member_table: np.ndarray  # (M,) its table
@@ -115,7 +115,8 @@ def build_items(
     total = np.zeros((4, len(item)))
     memory = shard_bytes(arrays, member_table, member_width, memory_model)
     weights = shard_bytes(arrays, member_table, member_width, MemoryModel.WEIGHTS)
-    for line, values in zip(total, (memory, weights, member_width, arrays.lookups[member_table]), strict=True):
+    outputs = member_width * arrays.features[member_table]
+    for line, values in zip(total, (memory, weights, outputs, arrays.lookups[member_table]), strict=True):
         line[:] = np.add.reduceat(values, begin)
     return Items(
         members=tuple(members),
@@ -144,13 +145,15 @@ def build_items(
 def shard_bytes(arrays: TableArrays, table: np.ndarray, width: np.ndarray, model: MemoryModel) -> np.ndarray:
     """Bytes a shard takes on its device.  # (S,)
 
-    `training` adds the optimizer's state and the pooled output with its gradient, for the whole batch in fp32.
+    `training` adds the optimizer's state and, for the whole batch, the indices and offsets that are looked up and the
+    pooled output of each feature with its gradient in fp32.
     """
     weights = arrays.rows[table] * width * arrays.element_bytes[table]
     if model is MemoryModel.WEIGHTS:
         return np.asarray(weights, dtype=float)
     state = arrays.rows[table] * state_bytes_per_row(arrays.optimizer, width)
-    return np.asarray(weights + state + 2.0 * arrays.batch * width * 4)
+    outputs = 2.0 * arrays.batch * arrays.features[table] * width * 4
+    return np.asarray(weights + state + outputs + arrays.index_bytes[table])
 
 
 def _key(item: np.ndarray, width: np.ndarray) -> np.ndarray:

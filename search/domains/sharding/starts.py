@@ -44,8 +44,9 @@ def torchrec_perf(arrays: TableArrays, table: np.ndarray, width: np.ndarray) -> 
     pooling = arrays.lookups[table] / batch
     penalty = np.where(width < 64, 1.75, np.where(width < 128, 1.15, 1.0))
     lookup = batch * pooling * np.maximum(width, 32) * 4
-    compute = 3 * (batch * pooling * 8 + lookup + batch * width * 4) * penalty / (897 * 2**30)
-    return np.asarray(compute + 2 * batch * width * 4 / (600 * 2**30))
+    output = batch * arrays.features[table] * width * 4
+    compute = 3 * (batch * pooling * 8 + lookup + output) * penalty / (897 * 2**30)
+    return np.asarray(compute + 2 * output / (600 * 2**30))
 
 
 def baseline_plans(
