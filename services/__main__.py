@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from search.cores import usable_cores
 from services.settings import Settings
 from trimtab import __version__
 
@@ -101,6 +102,9 @@ async def _greet(context: Context, url: str) -> None:
     """Say where the page is. On a terminal with a one-time link that signs in; never in a log, which others may read."""
     settings = context.settings
     print(f"trimtab {__version__} serves {url}", file=sys.stderr)
+    if settings.runs_here:
+        cores, jobs = usable_cores(), settings.workers
+        print(f"runs {jobs} job{'s' * (jobs > 1)} at a time on {cores:g} cores (--workers)", file=sys.stderr)
     if settings.auth != "keys":
         return
     if sys.stderr.isatty():
@@ -111,17 +115,27 @@ async def _greet(context: Context, url: str) -> None:
 
 
 def _check_sandbox(settings: Settings) -> None:
-    """Others may send jobs unless the bind address is loopback: then bubblewrap must work. Raises SandboxUnavailable."""
-    from services.gateway.app import LOOPBACK
-    from workers.sandbox import SandboxUnavailable, bwrap_works
+    """Refuse to serve where the runs could reach the server's own files. Raises SandboxUnavailable.
 
-    if settings.host in LOOPBACK or settings.contained or not settings.runs_here:
+    Unless the bind address is loopback others may send jobs, and bubblewrap must work.
+    """
+    from services.gateway.app import LOOPBACK
+    from workers.sandbox import SandboxUnavailable, bwrap_works, exposed
+
+    if not settings.runs_here:
+        return
+    if (folder := exposed(settings.data_dir)) is not None:
+        raise SandboxUnavailable(
+            f"data_dir: expected a folder that runs cannot read, got {settings.data_dir} below {folder}, which every run may "
+            "read; choose another by --data-dir or TRIMTAB_DATA_DIR"
+        )
+    if settings.host in LOOPBACK or settings.contained:
         return
     works, why_not = bwrap_works()
     if not works:
         raise SandboxUnavailable(
-            f"the bind address {settings.host!r} is not loopback and bubblewrap does not work here: {why_not}. "
-            "Install it, or say TRIMTAB_CONTAINED=true if this is a container of its own"
+            f"host: expected a loopback address where bubblewrap does not work, got {settings.host!r} ({why_not}). "
+            "Install bubblewrap, or set TRIMTAB_CONTAINED=true if this is a container of its own"
         )
 
 

@@ -8,9 +8,18 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from search.cores import usable_cores
+
+THREADS_PER_JOB = 2  # the default of `threads` in the spec of kind ilp; other kinds use fewer
+
 
 def _default_data_dir() -> Path:
     return Path.home() / ".local" / "share" / "trimtab"
+
+
+def default_workers() -> int:
+    """Jobs at once that leave each of them the cores it uses; at least one."""
+    return max(1, int(usable_cores()) // THREADS_PER_JOB)
 
 
 class Settings(BaseSettings):
@@ -37,8 +46,9 @@ class Settings(BaseSettings):
     executor: Literal["process", "ray", "inline"] = "process"
     ray_address: str | None = None
     """Ray cluster; unset starts one on this machine."""
-    workers: Annotated[int, Field(ge=1, le=4096)] = 2
-    """Jobs that run at once (process executor)."""
+    workers: Annotated[int, Field(ge=1, le=4096)] = Field(default_factory=default_workers)
+    """Jobs that run at once (process executor). By default one for every two cores this process may use, at least one: a
+    job of kind ilp uses two. With more, jobs share cores, and each gives its complete solver the first claim on its share."""
     diagnostic_kinds: bool = False
     """Offer kinds meant for testing the service itself."""
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import math
 import mmap
 import os
 import re
 import tempfile
 import zlib
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +37,7 @@ _CHUNK = 1 << 20
 _SNIFFED = 64 * 1024
 _KEPT_LOG_BYTES = 64 * 1024
 _EXPLAIN_S = 10.0
+_DROPPED_BY_HIGHS = Fraction(1, 10**12)  # coefficients up to here; the exact reading keeps them
 _MPS_START = re.compile(rb"^(NAME|ROWS|OBJSENSE|OBJSENSE_?\w*|OBJNAME|REFROW|FREE)\b", re.IGNORECASE)
 _MPS_HEADER = re.compile(rb"\n[^\s*]\S*")
 _SPECIAL_MPS = frozenset(
@@ -82,13 +85,16 @@ def read_model(
         named.symlink_to(plain.resolve())
         if plain.stat().st_size <= limits.compared_bytes or _may_be_special(plain, kind):
             exact = read_exact(plain, format=kind, name=shown)
-            if not exact.linear:
+            if not exact.linear or any(0 < abs(value) <= _DROPPED_BY_HIGHS for value in exact.values):
                 return _within(from_exact(exact), shown, limits)
-            model = _model(_read_with_highs(named), shown, limits)
+            model = _model(_read_with_highs(named)[0], shown, limits)
             refuse_differences(exact, model)
             return model
         try:
-            return _model(_read_with_highs(named), shown, limits)
+            engine, complete = _read_with_highs(named)
+            if not complete:
+                return _within(from_exact(read_exact(plain, format=kind, name=shown)), shown, limits)
+            return _model(engine, shown, limits)
         except ModelError as error:
             raise _with_line(error, plain, kind) from None
 
@@ -197,10 +203,14 @@ def _within(model: MilpModel, shown: str, limits: ReadLimits) -> MilpModel:
     return model
 
 
-def _read_with_highs(path: Path) -> Any:
+def _read_with_highs(path: Path) -> tuple[Any, bool]:
+    """HiGHS with the model, and False when it left out coefficients that are too small for it."""
     _refuse_what_is_no_text(path)
     engine = highspy._core._Highs()
     engine.setOptionValue("log_to_console", False)
+    # Coefficients of any size are read; solvers get them scaled.
+    engine.setOptionValue("large_matrix_value", math.inf)
+    engine.setOptionValue("small_matrix_value", float(_DROPPED_BY_HIGHS))
     # A file, not the logging callback: HiGHS puts bytes of foreign memory into some messages, and the callback's
     # conversion to text then throws through its frames.
     log_path = path.with_name("highs.log")
@@ -214,7 +224,7 @@ def _read_with_highs(path: Path) -> Any:
     for line in log:
         if _LOSES_SOMETHING.search(line) and not _HARMLESS.search(line):
             raise ModelError(f"HiGHS would drop a part of the model: {_tidy([line], path)}")
-    return engine
+    return engine, not any("HighsSparseMatrix" in line and "ignored" in line for line in log)
 
 
 def _complaints(log_path: Path) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,7 +20,8 @@ from pydantic import BaseModel, ValidationError
 from trimtab import __version__
 from trimtab.errors import ApiError, ProtocolError, api_error
 from trimtab.files import LocalFile
-from trimtab.results import Event, JobState, Problem
+from trimtab.results import SOLUTION_FILE, Event, JobState, Problem, RunResult
+from trimtab.solution import SolutionValues, Variables
 from trimtab.specs.common import Budget, JobRequest, Spec, Webhook
 
 M = TypeVar("M", bound=BaseModel)
@@ -273,6 +274,27 @@ def local_files(spec: Submission) -> list[LocalFile]:
     inner = spec.spec if isinstance(spec, JobRequest) else spec
     refs = inner.artifacts().values() if isinstance(inner, Spec) else ()
     return [ref for ref in refs if isinstance(ref, LocalFile)]
+
+
+def variables_of(spec: Submission) -> Variables | None:
+    """The variables of the model object that the spec was made from."""
+    inner = spec.spec if isinstance(spec, JobRequest) else spec
+    return inner.variables() if isinstance(inner, Spec) else None
+
+
+def with_values(result: RunResult, variables: Variables | None, fetch: Callable[[], bytes]) -> RunResult:
+    """The result, which can tell the values of the user's own variables when there are some."""
+    if variables is not None and SOLUTION_FILE in result.artifacts:
+        result._solution = SolutionValues(variables, lambda: nonzeros(fetch()))
+    return result
+
+
+def nonzeros(solution: bytes) -> dict[str, float]:
+    """Name → value out of the bytes of a `solution.json`."""
+    try:
+        return {str(name): float(value) for name, value in json.loads(solution)["nonzeros"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProtocolError(f"the job's {SOLUTION_FILE} is no solution: {error}") from error
 
 
 class EventStream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from itertools import islice
@@ -17,7 +18,19 @@ import httpx2
 from trimtab import _core, config, files
 from trimtab._core import Call, EventStream, RetryPolicy, Submission
 from trimtab.errors import ConnectionFailed, DigestMismatch, JobFailed, NotFound, ProtocolError, WaitTimeout
-from trimtab.results import Attempt, Event, EventType, Incumbent, JobPage, JobState, JobView, KindView, RunResult
+from trimtab.results import (
+    SOLUTION_FILE,
+    Attempt,
+    Event,
+    EventType,
+    Incumbent,
+    JobPage,
+    JobState,
+    JobView,
+    KindView,
+    RunResult,
+)
+from trimtab.solution import Variables
 from trimtab.specs.common import ArtifactRef
 
 
@@ -76,7 +89,7 @@ class AsyncClient:
         body = _core.request_body(spec, **options)
         await self._upload_all([spec], progress)
         sent = _core.call("submit", body=body, key=idempotency_key or _core.new_key())
-        return AsyncJob(self, _core.parse(JobView, await self._send(sent)))
+        return AsyncJob(self, _core.parse(JobView, await self._send(sent)), _core.variables_of(spec))
 
     async def submit_file(
         self,
@@ -106,7 +119,7 @@ class AsyncClient:
         views = _core.parse_list(JobView, await self._send(sent), "jobs", "items")
         if len(views) != len(bodies):
             raise ProtocolError(f"{len(bodies)} jobs were sent and {len(views)} came back")
-        return [AsyncJob(self, view) for view in views]
+        return [AsyncJob(self, view, _core.variables_of(spec)) for spec, view in zip(specs, views, strict=True)]
 
     async def map(
         self,
@@ -360,8 +373,9 @@ class AsyncClient:
 class AsyncJob:
     """The handle of a job. `view` is what was last seen of it."""
 
-    def __init__(self, client: AsyncClient, view: JobView) -> None:
+    def __init__(self, client: AsyncClient, view: JobView, variables: Variables | None = None) -> None:
         self._client = client
+        self._variables = variables
         self.view = view
 
     def __repr__(self) -> str:
@@ -404,7 +418,19 @@ class AsyncJob:
         await self.wait(timeout_s)
         if _core.is_bad_end(self.view.state):
             raise JobFailed(self.view)
-        return _core.parse(RunResult, await self._client._send(_core.call("result", id=self.id)))
+        result = _core.parse(RunResult, await self._client._send(_core.call("result", id=self.id)))
+        if self._variables is None or SOLUTION_FILE not in result.artifacts:
+            return result
+        solution = await self._solution(result)  # fetched now, so that `result.value(x)` needs no await
+        return _core.with_values(result, self._variables, lambda: solution)
+
+    async def _solution(self, result: RunResult) -> bytes:
+        """The bytes of the solution."""
+        with tempfile.TemporaryDirectory(prefix="trimtab-solution-") as folder:
+            sent = _core.call("job_artifact", id=self.id, name=SOLUTION_FILE)
+            digest = result.artifacts[SOLUTION_FILE].digest
+            path = await self._client._download(sent, Path(folder) / SOLUTION_FILE, digest, None)
+            return await asyncio.to_thread(path.read_bytes)
 
     def events(self, after_seq: int = 0) -> AsyncIterator[Event]:
         """Every event from the first (or after `after_seq`) until the job ends; broken connections are resumed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +20,19 @@ import httpx2
 from trimtab import _core, config, files
 from trimtab._core import Call, EventStream, RetryPolicy, Submission
 from trimtab.errors import ConnectionFailed, DigestMismatch, JobFailed, NotFound, ProtocolError, WaitTimeout
-from trimtab.results import Attempt, Event, EventType, Incumbent, JobPage, JobState, JobView, KindView, RunResult
+from trimtab.results import (
+    SOLUTION_FILE,
+    Attempt,
+    Event,
+    EventType,
+    Incumbent,
+    JobPage,
+    JobState,
+    JobView,
+    KindView,
+    RunResult,
+)
+from trimtab.solution import Variables
 from trimtab.specs.common import ArtifactRef
 
 
@@ -78,7 +91,7 @@ class Client:
         body = _core.request_body(spec, **options)
         self._upload_all([spec], progress)
         sent = _core.call("submit", body=body, key=idempotency_key or _core.new_key())
-        return Job(self, _core.parse(JobView, self._send(sent)))
+        return Job(self, _core.parse(JobView, self._send(sent)), _core.variables_of(spec))
 
     def submit_file(
         self,
@@ -108,7 +121,7 @@ class Client:
         views = _core.parse_list(JobView, self._send(sent), "jobs", "items")
         if len(views) != len(bodies):
             raise ProtocolError(f"{len(bodies)} jobs were sent and {len(views)} came back")
-        return [Job(self, view) for view in views]
+        return [Job(self, view, _core.variables_of(spec)) for spec, view in zip(specs, views, strict=True)]
 
     def map(
         self,
@@ -357,8 +370,9 @@ class Client:
 class Job:
     """The handle of a job. `view` is what was last seen of it."""
 
-    def __init__(self, client: Client, view: JobView) -> None:
+    def __init__(self, client: Client, view: JobView, variables: Variables | None = None) -> None:
         self._client = client
+        self._variables = variables
         self.view = view
 
     def __repr__(self) -> str:
@@ -401,7 +415,15 @@ class Job:
         self.wait(timeout_s)
         if _core.is_bad_end(self.view.state):
             raise JobFailed(self.view)
-        return _core.parse(RunResult, self._client._send(_core.call("result", id=self.id)))
+        result = _core.parse(RunResult, self._client._send(_core.call("result", id=self.id)))
+        return _core.with_values(result, self._variables, lambda: self._solution(result))
+
+    def _solution(self, result: RunResult) -> bytes:
+        """The bytes of the solution."""
+        with tempfile.TemporaryDirectory(prefix="trimtab-solution-") as folder:
+            sent = _core.call("job_artifact", id=self.id, name=SOLUTION_FILE)
+            digest = result.artifacts[SOLUTION_FILE].digest
+            return self._client._download(sent, Path(folder) / SOLUTION_FILE, digest, None).read_bytes()
 
     def events(self, after_seq: int = 0) -> Iterator[Event]:
         """Every event from the first (or after `after_seq`) until the job ends; broken connections are resumed."""

@@ -24,11 +24,13 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from search.native import die_with_parent
+from solvers import door
 from trimtab.results import Incumbent, Termination
 from trimtab.specs.common import Spec
 from workers.frames import Channel, Frame
 from workers.reporter import Reporter
 from workers.run import failure_of
+from workers.sandbox import READABLE
 
 if TYPE_CHECKING:
     from search.conclude import Finished
@@ -43,9 +45,11 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--preload", default="", help="modules to import before saying ready, comma-separated")
     parser.add_argument("--workdir", required=True)
+    parser.add_argument("--protect", default="", help="what must hold before input is read: files, network")
     given = parser.parse_args(argv)
 
     die_with_parent()  # also when it is paused, or its main thread never comes back from native code
+    _close_the_door(given.workdir, required=set(filter(None, given.protect.split(","))))
     channel = _take_over_stdin()
     began = time.monotonic()
     for name in ("search.pipeline", *filter(None, given.preload.split(","))):
@@ -61,6 +65,16 @@ def main(argv: list[str]) -> None:
     threading.Thread(target=_listen, args=(channel, stop_event), name="listen", daemon=True).start()
     threading.Thread(target=_beat, args=(channel,), name="beat", daemon=True).start()
     channel.send(_run(task, Path(given.workdir), channel, stop_event))
+
+
+def _close_the_door(workdir: str, *, required: set[str]) -> None:
+    """Give up files, sockets and capabilities before any input is read. Exits when what the host counts on does not hold."""
+    readable = [path for path in os.environ.pop(READABLE, "").split(os.pathsep) if path]
+    held = door.close(readable=(*door.SYSTEM_FOLDERS, *door.SYSTEM_FACTS, *readable), writable=(workdir,))
+    if missing := sorted(name for name in required if not held[name]):
+        sys.exit(
+            f"sandbox: expected {', '.join(missing)} to be protected in this child, got no protection; it does not start"
+        )
 
 
 def _take_over_stdin() -> Channel:
@@ -89,7 +103,7 @@ def _beat(channel: Channel) -> None:
 
 
 def _limit(limits: Mapping[str, Any], seconds: float) -> None:
-    cpu_s = int(limits.get("cpu_s") or 4 * seconds + 60)
+    cpu_s = int(limits.get("cpu_s") or max(4, os.cpu_count() or 1) * seconds + 60)
     for what, soft, hard in (
         (resource.RLIMIT_AS, int(limits["memory_bytes"]), int(limits["memory_bytes"])),
         (resource.RLIMIT_FSIZE, int(limits["file_bytes"]), int(limits["file_bytes"])),

@@ -55,7 +55,14 @@ class InlineExecutor:
 
     def describe(self) -> Mapping[str, Any]:
         """Name and what runs."""
-        return {"executor": self.name, "capacity": self.capacity, "running": len(self._running), "sandbox": "none"}
+        return {
+            "executor": self.name,
+            "capacity": self.capacity,
+            "running": len(self._running),
+            "sandbox": "none",
+            "protects": {"files": False, "network": False},
+            "sandbox_gaps": "executor 'inline' runs jobs in the server's own process, for tests: serve one tenant with it",
+        }
 
 
 class InlineExecution:

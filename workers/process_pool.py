@@ -21,7 +21,7 @@ from trimtab.results import EventType, Limit, Reason, Termination
 from workers import frames
 from workers.finishing import FinishingExecution
 from workers.leftovers import owner_of, started_at
-from workers.sandbox import ChildProcess, Level, choose_level, start_child
+from workers.sandbox import ChildProcess, Level, Protection, choose_level, protection, start_child
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
 
 LOG_TAIL_BYTES = 16_384
@@ -49,8 +49,10 @@ class ProcessExecutor:
         self._preload = tuple(preload)
         self._level = Level.RLIMIT
         self._why_level = ""
+        self._protection = Protection(files=False, network=False)
         self._spares: deque[asyncio.Task[ChildProcess]] = deque()
         self._coming_up: set[ChildProcess] = set()
+        self._starts: set[asyncio.Task[ChildProcess]] = set()  # of spares, also those that a job waits for already
         self._running: set[FinishingExecution] = set()
         self._closed = False
 
@@ -62,6 +64,7 @@ class ProcessExecutor:
     async def open(self) -> None:
         """Choose the sandbox, remove what a killed host left, start the spares. Raises SandboxUnavailable."""
         self._level, self._why_level = await asyncio.to_thread(choose_level, self._asked)
+        self._protection = await asyncio.to_thread(protection, self._level)
         self._scratch_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         await asyncio.to_thread(_remove_leftovers, self._scratch_dir)
         self._refill()
@@ -78,7 +81,11 @@ class ProcessExecutor:
         if self._closed:
             raise RuntimeError("the executor is closed")
         run = ProcessExecution(task, await self._warm_child())
-        await run.begin()
+        try:
+            await run.begin()
+        except asyncio.CancelledError:
+            await asyncio.shield(run.abandon())
+            raise
         self._refill()
         return run
 
@@ -91,7 +98,7 @@ class ProcessExecutor:
         # of at its own end. So starts are let come to a process, whose death ends them at once.
         for child in self._coming_up:
             child.kill()
-        for spare in await asyncio.gather(*self._spares, return_exceptions=True):
+        for spare in await asyncio.gather(*{*self._spares, *self._starts}, return_exceptions=True):
             if isinstance(spare, ChildProcess):
                 await _discard(spare)
         self._spares.clear()
@@ -105,11 +112,16 @@ class ProcessExecutor:
             "spares": sum(t.done() and not t.cancelled() and t.exception() is None for t in self._spares),
             "sandbox": self._level.value,
             "sandbox_reason": self._why_level,
+            "protects": {"files": self._protection.files, "network": self._protection.network},
+            "sandbox_gaps": self._protection.gaps,
         }
 
     def _refill(self) -> None:
         while len(self._spares) < self._workers and not self._closed:
-            self._spares.append(asyncio.create_task(self._start_spare()))
+            start = asyncio.create_task(self._start_spare())
+            self._starts.add(start)
+            start.add_done_callback(self._starts.discard)
+            self._spares.append(start)
 
     async def _start_spare(self) -> ChildProcess:
         # The name says whose it is, so that another host on the same folder leaves it alone.
@@ -261,10 +273,23 @@ class ProcessExecution:
         self._background.append(asyncio.create_task(self._kill_later(self._task.limits.grace_s)))
 
     async def cancel(self) -> None:
-        """Kill now."""
-        self._cancelled = True
+        """Kill now; returns when nothing of the run is left. `result` and `events` do not wait for that."""
+        self._kill_for_owner()
+        await self._ended.wait()
+
+    async def abandon(self) -> None:
+        """End a run whose start was cancelled: nobody will call `close`."""
+        self._kill_for_owner()
+        await self._reap()
+        await self.close()
+
+    def _kill_for_owner(self) -> None:
         self._child.kill()
-        await self.result()
+        if self._outcome.done():
+            return
+        self._cancelled = True
+        self._settle_death()
+        self._queue.put_nowait(None)
 
     async def close(self) -> None:
         """Kill what is left and remove the run folder."""

@@ -56,7 +56,8 @@ class RayWorker:
     def hello(self) -> Json:
         """Answers when the actor is ready, and while it is alive."""
         about = dict(self._executor.describe())
-        return {"pid": os.getpid(), "node": ray.get_runtime_context().get_node_id(), "sandbox": about["sandbox"]}
+        sandbox = {name: about[name] for name in ("sandbox", "protects", "sandbox_gaps")}
+        return {"pid": os.getpid(), "node": ray.get_runtime_context().get_node_id(), **sandbox}
 
     @ray.method(concurrency_group="run")  # type: ignore[untyped-decorator]
     def run(self, run_id: int, order: Json, *contents: bytes) -> Iterator[Json | bytes]:

@@ -136,6 +136,11 @@ class RayExecutor:
             "wanted": self._workers,
             "running": len(self._runs),
             "sandbox": ", ".join(sorted({str(slot.get("sandbox")) for slot in self._slots})),
+            "protects": {
+                name: all(slot.get("protects", {}).get(name, True) for slot in self._slots)
+                for name in ("files", "network")
+            },
+            "sandbox_gaps": next((str(gaps) for slot in self._slots if (gaps := slot.get("sandbox_gaps"))), ""),
             "nodes": len({slot.get("node") for slot in self._slots}),
             "slots": [dict(slot) for slot in self._slots],
             "host_pid": None if self._process is None else self._process.pid,

@@ -64,6 +64,11 @@ async def run_attempt(tools: Tools, claim: Claim, kind: Kind) -> None:
         log.warning("lease has passed on before the run began", job=claim.job.id, fence=claim.fence)
         await _discard(starting)
         return
+    except _CancelledByOwner:
+        # The end is recorded at once; the process that is still coming up goes back to its executor in its own time.
+        cancelled = _outcome(OutcomeStatus.CANCELLED, Reason.CANCELLED, "cancelled by its owner before the run began")
+        await asyncio.gather(_record(tools, claim, cancelled), _discard(starting))
+        return
     except asyncio.CancelledError:
         await asyncio.gather(_hand_back(tools, claim), _discard(starting))
         raise
@@ -76,19 +81,57 @@ async def run_attempt(tools: Tools, claim: Claim, kind: Kind) -> None:
     try:
         await attempt.run()
     finally:
-        with contextlib.suppress(Exception):
-            await execution.close()
+        await _closed(execution)
+
+
+async def _closed(execution: Execution) -> None:
+    """Clear away what is left of a run, also while the dispatcher is closing."""
+    closing = asyncio.create_task(execution.close())
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        await asyncio.wait({closing}, timeout=LAST_WORD_S)
+        raise
+    except Exception as error:
+        log.warning("a run could not be cleared away", error=repr(error))
+
+
+class _CancelledByOwner(Exception):
+    """The owner cancelled the job while its run was starting."""
 
 
 async def _started(tools: Tools, claim: Claim, starting: asyncio.Task[Execution]) -> Execution:
-    """Wait for the start and keep the lease meanwhile: on a busy machine a child may take longer to come up than a lease
-    lasts. Raises StaleFence, and what the start raised. Being cancelled does not cancel the start."""
-    while True:
-        done, _ = await asyncio.wait({starting}, timeout=tools.heartbeat_s)
-        if done:
-            return starting.result()
-        with contextlib.suppress(StoreUnavailable):
-            await tools.store.renew(claim.job.id, claim.fence, lease_s=tools.lease_s)
+    """Wait for the start, keep the lease meanwhile, and watch for a cancel.
+
+    On a busy machine a child may take longer to come up than a lease lasts, and its owner need not wait for it. Raises
+    StaleFence, _CancelledByOwner, and whatever the start raised. Cancelling this does not cancel the start.
+    """
+    clock = asyncio.get_running_loop().time
+    next_beat = clock() + tools.heartbeat_s
+    with tools.bus.listen(claim.job.id) as changed:
+        changed.set()  # listen first, read second: a cancel between the claim and here counts as well
+        while True:
+            wake = asyncio.create_task(changed.wait())
+            pause_s = max(0.01, min(next_beat - clock(), tools.signal_poll_s))
+            try:
+                await asyncio.wait({starting, wake}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                wake.cancel()
+            if starting.done():
+                return starting.result()
+            changed.clear()
+            with contextlib.suppress(StoreUnavailable):
+                if clock() >= next_beat:
+                    next_beat = clock() + tools.heartbeat_s
+                    signals = await tools.store.renew(claim.job.id, claim.fence, lease_s=tools.lease_s)
+                    cancel = signals.cancel_requested
+                else:
+                    job = await tools.store.get(claim.job.id)
+                    if job.fence != claim.fence:
+                        raise StaleFence(claim.job.id, claim.fence)
+                    cancel = job.cancel_requested
+                if cancel:
+                    raise _CancelledByOwner
 
 
 class _Attempt:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -41,6 +42,7 @@ class Installed:
     tools: Path | None  # folder with llvm-link, llvm-extract, llvm-reduce, llc, llvm-size ...
     clang: tuple[str, ...]  # command prefix of the C compiler; empty when there is none
     clangxx: tuple[str, ...]
+    targets: tuple[str, ...] = ()  # architectures it makes code for, as its tools name them: "aarch64", "x86-64"
 
     def tool(self, name: str) -> Path:
         """Path of an LLVM tool of this build. Raises LlvmMissing."""
@@ -82,6 +84,7 @@ def _find(asked: str) -> Installed:
             tools=folder,
             clang=clang,
             clangxx=clangxx,
+            targets=_targets(folder),
         )
     said = f"{VARIABLE}={asked!r} was set. " if asked else ""
     raise LlvmMissing(f"no usable LLVM. {said}Looked for: {', '.join(tried) or 'nothing to look at'}. {_TO_INSTALL}")
@@ -142,6 +145,40 @@ def _version(library: Path) -> str:
     if done.returncode or answer.count(".") != 2:
         raise ValueError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}")
     return answer
+
+
+def _targets(tools: Path | None) -> tuple[str, ...]:
+    """Those that `llc --version` lists; nothing where there is no llc to ask."""
+    if tools is None:
+        return ()
+    try:
+        done = subprocess.run(
+            [str(tools / "llc"), "--version"], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    listed = done.stdout.partition("Registered Targets:")[2]
+    return tuple(line.split(" - ")[0].strip() for line in listed.splitlines() if " - " in line)
+
+
+# Architectures of triples whose code generator goes by another name.
+_ARCHITECTURES = (
+    (re.compile(r"x86_64|amd64"), "x86-64"),
+    (re.compile(r"i[3-9]86"), "x86"),
+    (re.compile(r"(thumb)v?[^-]*?(eb)?"), "thumb"),
+    (re.compile(r"(aarch64|arm64)(_be|_32|e|ec)?"), "aarch64"),
+    (re.compile(r"arm(v[^-]*|eb)?"), "arm"),
+    (re.compile(r"powerpc(64)?(le)?|ppc(64)?(le)?"), "ppc"),
+    (re.compile(r"s390x|systemz"), "systemz"),
+    (re.compile(r"sparcv?9|sparc64"), "sparcv9"),
+)
+
+
+def serves(installed: Installed, triple: str) -> bool:
+    """Whether this LLVM has a code generator for a triple's architecture; True where its tools do not say."""
+    architecture = triple.partition("-")[0].lower()
+    name = next((name for pattern, name in _ARCHITECTURES if pattern.fullmatch(architecture)), architecture)
+    return not installed.targets or any(target == name or target.startswith(name) for target in installed.targets)
 
 
 def _fingerprint(library: Path, version: str) -> str:

@@ -129,7 +129,7 @@ def test_a_fault_is_shown_beside_its_field_and_gets_the_focus(open_page: Open) -
     page.fill("[name='spec.steps']", "-3")
     page.click(".form-end button", loads=True)
     assert page.eval("document.activeElement.id") == "faults"
-    assert "-3 came" in page.text("#f-spec-steps-fault1")
+    assert "got -3" in page.text("#f-spec-steps-fault1")
     assert page.eval("document.querySelector('#f-spec-steps').getAttribute('aria-invalid')") == "true"
     page.faults = [fault for fault in page.faults if "422" not in fault]  # the browser logs the status itself
 

@@ -113,7 +113,7 @@ class BehaviourDomain:
             "environment": dict(os.environ),
             "files": [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_open(fd)],
             "reached": reached,
-            "sees": os.path.exists(spec.path),
+            "reads": _reads(spec.path),
             "writes_code": writes_code,
             "folder": os.getcwd(),
             "inputs": {name: [path.name, path.read_text()] for name, path in inputs.items()},
@@ -170,6 +170,13 @@ class BehaviourDomain:
         """Holds the interpreter's lock, as native code may: no thread of this process runs any more."""
         say(Incumbent(elapsed_s=0.0, objective=1.0))
         ctypes.PyDLL(None).sleep(300)
+
+
+def _reads(path: str) -> bool:
+    try:
+        return bool(Path(path).read_bytes())
+    except OSError:
+        return False
 
 
 def _is_open(descriptor: str) -> bool:

@@ -20,9 +20,9 @@ from search.domains.compile.tools import Tools
 from search.domains.compile.verify import verify_answer
 from search.stop import StoppingCriterion
 from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
-from solvers.llvm.engine import Engine
+from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.install import Installed, find_llvm
-from solvers.llvm.types import BadModule, LlvmMissing, Outcome, Recipe
+from solvers.llvm.types import BadModule, EngineLimits, LlvmMissing, Outcome, Recipe
 from trimtab.results import Verification
 from trimtab.specs.compile import CompileSpec
 
@@ -57,19 +57,19 @@ class CompileDomain:
         limits = reading.engine_limits(problem.module)
         try:
             installed = find_llvm()
-            engine = Engine(problem.module.read_bytes(), target=problem.target, limits=limits, workdir=problem.workdir)
+            engine, completed = _engine(problem, limits)
         except BadModule as error:
             raise InvalidInput(str(error)) from error
         except LlvmMissing as error:
             raise InvalidInput(f"this server cannot compile: {error}") from error
         try:
-            return self._prepared(problem, engine, installed)
+            return self._prepared(problem, engine, installed, completed)
         except BaseException:
             engine.kill()
             raise
 
-    def _prepared(self, problem: CompileProblem, engine: Engine, installed: Installed) -> Prepared:
-        pipelines = engine.default_pipelines()
+    def _prepared(self, problem: CompileProblem, engine: Engine, installed: Installed, completed: int) -> Prepared:
+        pipelines = {level: _readable(engine, level, text) for level, text in problem.pipelines.items()}
         shown = SHOWN[reading.flavour_of(problem.spec)]
         recipes = [Recipe(pipeline=pipelines[level], options=options) for level, options in shown.items()]
         levels = dict(zip(shown, engine.measure(recipes), strict=True))
@@ -80,6 +80,10 @@ class CompileDomain:
         notes = list(problem.notes)
         if engine.info.inline_asm:
             notes.append("the program has inline assembly: it is kept as it is, and nothing is known of what it does")
+        if completed:
+            notes.append(
+                f"{completed:,} functions did not say which processor they are for: original.bc has the target's written out"
+            )
         return Prepared(engine=engine, installed=installed, pipelines=pipelines, levels=levels, notes=tuple(notes))
 
     def search(
@@ -120,15 +124,11 @@ class CompileDomain:
         """-Oz, its behaviour not compared: the answer of a run that reached nothing better. None for objective run_time."""
         if problem.timed:
             return None
-        engine = Engine(
-            problem.module.read_bytes(),
-            target=problem.target,
-            limits=reading.engine_limits(problem.module),
-            workdir=problem.workdir,
-        )
+        engine, _ = _engine(problem, reading.engine_limits(problem.module))
         with engine:
-            pipelines = engine.default_pipelines()
-            built = engine.build(Recipe(pipeline=pipelines["Oz"], options=SHOWN["Oz"]["Oz"]))
+            pipelines = {"Oz": _readable(engine, "Oz", problem.pipelines["Oz"])}
+            options = SHOWN[reading.flavour_of(problem.spec)]["Oz"]
+            built = engine.build(Recipe(pipeline=pipelines["Oz"], options=options))
             prepared = Prepared(
                 engine=engine,
                 installed=find_llvm(),
@@ -148,8 +148,40 @@ class CompileDomain:
         return outcome_of(problem, solution)
 
 
+def _engine(problem: CompileProblem, limits: EngineLimits) -> tuple[Engine, int]:
+    """The engine with the module, whose functions all get target words first; how many had none."""
+
+    def start() -> Engine:
+        return Engine(problem.module.read_bytes(), target=problem.machine, limits=limits, workdir=problem.workdir)
+
+    engine = start()
+    try:
+        module, changed = engine.completed()
+    except CandidateFailed:
+        return engine, 0
+    if not changed:
+        return engine, 0
+    engine.close()
+    problem.module.write_bytes(module)
+    return start(), changed
+
+
+def _readable(engine: Engine, level: str, text: str) -> str:
+    """Clang's pipeline of a level as LLVM reads it; `opt`'s own where it does not."""
+    try:
+        return engine.readable(text)
+    except ValueError:
+        return engine.default_pipeline(level)
+
+
 def _tools(problem: CompileProblem) -> Tools:
-    return Tools(installed=find_llvm(), target=problem.target)
+    return Tools(
+        installed=find_llvm(),
+        target=problem.machine,
+        front_end=problem.target,
+        flags=problem.flags,
+        module=problem.module,
+    )
 
 
 def build() -> CompileDomain:

@@ -100,13 +100,12 @@ def search(
     chooser = chooser_of(judge)
     sound = problem.timed or chooser.offer("Oz", prepared.levels["Oz"])
     if not sound:
-        why = chooser.quarantined[0].why if chooser.quarantined else "its runs did not end"
-        judge.give_up(
-            f"-Oz itself behaves otherwise than the unoptimised program ({why}): undefined behaviour, or a fault of LLVM's own"
-        )
+        judge.give_up(_why_unsound(chooser, judge))
         chooser = chooser_of(judge)
         chooser.offer("Oz", prepared.levels["Oz"])
         notes.append("the answer is -Oz: with a program that does not agree with itself nothing can be compared")
+    elif not problem.timed:
+        _offer_levels(chooser, prepared)
     reserve_s = _reserve_s(prepared.levels["Oz"].seconds, judge.seconds, stop.remaining_s())
 
     def ends() -> bool:
@@ -141,6 +140,21 @@ def search(
         summary=_summary(problem, prepared, solution, judge, found, notes, time.monotonic() - began),
         weights=found.weights,
     )
+
+
+def _why_unsound(chooser: Chooser, judge: Judge) -> str:
+    """Why the behaviour of -Oz could not be found equal, as the answer's label says it."""
+    if judge.exceeded:
+        return f"-Oz could not be compared: {judge.exceeded}; give the run a longer timeout_seconds, or less to do"
+    why = chooser.quarantined[0].why if chooser.quarantined else "its runs did not end"
+    return f"-Oz itself behaves otherwise than the unoptimised program ({why}): undefined behaviour, or a fault of LLVM's own"
+
+
+def _offer_levels(chooser: Chooser, prepared: Prepared) -> None:
+    """LLVM's other levels, smallest first: the answer is not larger than a row of its own table that behaves."""
+    rows = [(_value(measured, chooser.metric), name, measured) for name, measured in prepared.levels.items()]
+    for _, name, measured in sorted(rows, key=lambda row: row[:2]):
+        chooser.offer(name, measured)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +212,7 @@ def _candidates(
         late=lambda: left_s() <= _TAILS_S * oz.seconds * len(tails),
         budget=_MOST_EVALUATIONS if evaluations is None else evaluations,
         rng=rng,
-        on_better=chooser.offer,
+        on_better=chooser.accept,
         stopped=lambda: stop(None) or left_s() <= 0,
         spend=_spender(stop),
     )
@@ -314,7 +328,7 @@ def _summary(
     counts = Counter(measured.outcome.value for _, measured in found.table)
     return {
         "llvm": prepared.installed.build_id,
-        "target": f"{problem.target.triple}, {problem.target.cpu}, {'PIC' if problem.target.pic else 'static'}",
+        "target": f"{problem.machine.triple}, {problem.machine.cpu}, {'PIC' if problem.machine.pic else 'static'}",
         "sources": names(problem.sources),
         "instructions": prepared.engine.info.ir_instructions,
         "objective": problem.spec.objective.value,
@@ -375,13 +389,19 @@ def write_answer(
     for name, data in files.items():
         (folder / name).write_bytes(data)
     recipe = best.built.measured.recipe
-    target = problem.target
+    target = problem.machine
     (folder / "recipe.json").write_text(
         json.dumps(
             {
                 "format": RECIPE_FORMAT,
                 "llvm": prepared.installed.build_id,
-                "target": {"triple": target.triple, "cpu": target.cpu, "features": target.features, "pic": target.pic},
+                "target": {
+                    "triple": target.triple,
+                    "cpu": target.cpu,
+                    "features": target.features,
+                    "pic": target.pic,
+                    "codegen": list(target.codegen),
+                },
                 "original_sha256": prepared.engine.info.source_sha256,
                 "optimised_sha256": hashlib.sha256(best.built.bitcode).hexdigest(),
                 **recipe.as_json(),

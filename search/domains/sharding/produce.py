@@ -41,7 +41,7 @@ def describe(problem: ShardingProblem, shards: tuple[PlanShard, ...], cost_ms: f
     step = priced(problem, shards)
     devices = spec.device_count
     device = np.array([s.device for s in shards])
-    dims = np.bincount(device, weights=[s.width for s in shards], minlength=devices)
+    dims = np.bincount(device, weights=[s.width * tables[s.table].features for s in shards], minlength=devices)
     memory = np.zeros(devices)
     for shard in shards:
         memory[shard.device] += shard_memory(tables[shard.table], shard.width, spec)

@@ -42,6 +42,11 @@ async def readyz(ctx: Ctx) -> Response:
         dispatcher = ctx.pool.dispatcher
         alive = dispatcher is not None and dispatcher.alive
         ready, checks["dispatcher_alive"] = ready and alive, alive
+        if operations.describe_pool(ctx).get("refusal"):  # its text names tenants, and this page asks for no key
+            ready, checks["refusal"] = (
+                False,
+                "several tenants, and a sandbox that does not protect files: see /v1/workers",
+            )
         # Of the executor only its kind and size: this page asks for no key.
         executor = operations.describe_pool(ctx).get("executor", {})
         checks["executor"] = {name: executor[name] for name in ("executor", "capacity") if name in executor}
