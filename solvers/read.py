@@ -128,7 +128,7 @@ def read_with_notes(
             except ModelError as fault:
                 raise (ModelError(f"{fault} ({error})") if fault.line is not None else error) from None
             return _of_exact(exact, shown, limits, f"HiGHS cannot read the file ({error}): the exact reading is solved")
-        if _binaries_beyond(plain, kind, model) or _has_empty_interval(model):
+        if _binaries_beyond(plain, kind, model) or _has_empty_interval(model) or _has_spaces(model):
             return _settled(read_exact(plain, format=kind, name=shown), named, shown, limits)
         return Reading(model=model)
 
@@ -182,6 +182,11 @@ def _binaries_beyond(plain: Path, kind: str, model: MilpModel) -> bool:
         for section in _BINARY_LP.finditer(text):
             binaries.update(section[1].decode("utf-8", "replace").split())
     return any(model.col_names[column] in binaries for column in beyond.tolist())
+
+
+def _has_spaces(model: MilpModel) -> bool:
+    """Whether names hold spaces: HiGHS has read fixed columns, where it takes some bounds otherwise."""
+    return any(" " in name for names in (model.col_names, model.row_names) for name in names or ())
 
 
 def _has_empty_interval(model: MilpModel) -> bool:

@@ -59,7 +59,8 @@ def _read_mps(path: str | os.PathLike[str], limits: ExactLimits, deadline: Deadl
         return read_mps(_batches(path, limits, deadline), limits, fixed=False)
     except ModelError as freely:
         try:
-            return read_mps(_batches(path, limits, deadline), limits, fixed=True)
+            model = read_mps(_batches(path, limits, deadline), limits, fixed=True)
+            return replace(model, rules=("the file is read in fixed columns, as its names hold spaces", *model.rules))
         except ModelError:
             raise freely from None
 

@@ -71,7 +71,7 @@ def of_exact(model: ExactModel) -> Meaning:
                 zip(names, model.lower, model.upper, model.integer, strict=True)
             )
         },
-        rows=_rows(
+        rows=rows_of(
             (row, -math.inf if low is None else float(low), math.inf if high is None else float(high))
             for row, low, high in zip(terms, model.row_lower, model.row_upper, strict=True)
         ),
@@ -108,7 +108,7 @@ def of_highs(path: Path) -> Meaning | None:
                 names, lp.col_lower_, lp.col_upper_, types, lp.col_cost_, strict=True
             )
         },
-        rows=_rows(
+        rows=rows_of(
             (
                 [(names[indices[entry]], float(values[entry])) for entry in range(starts[row], starts[row + 1])],
                 low,
@@ -157,11 +157,11 @@ def of_scip(path: Path) -> Meaning | None:
             )
             for variable in model.getVars(transformed=False)
         },
-        rows=_rows(rows),
+        rows=rows_of(rows),
     )
 
 
-def _rows(rows: Any) -> Counter[RowKey]:
+def rows_of(rows: Any) -> Counter[RowKey]:
     """Rows that say something, with equal terms put together and numbers rounded to 12 digits."""
     counted: Counter[RowKey] = Counter()
     for terms, lower, upper in rows:
