@@ -177,7 +177,7 @@ def _for_special(problem: IlpProblem) -> IlpProblem:
     if make_solver(spec.engine.value).why_not(model) is not None:
         notes.append(f"engine {spec.engine.value} cannot take that; {_ENGINE_FOR_SPECIAL.value} was taken instead")
         spec = spec.model_copy(update={"engine": _ENGINE_FOR_SPECIAL})
-    return replace(problem, spec=spec, notes=tuple(notes))
+    return replace(problem, spec=spec, notes=(*problem.notes, *notes))
 
 
 def _noted(summary: Mapping[str, Any], notes: tuple[str, ...]) -> dict[str, Any]:
