@@ -27,7 +27,8 @@ import numpy as np
 
 from solvers.compare import refuse_differences
 from solvers.errors import ModelError
-from solvers.exact import ExactLimits, read_exact
+from solvers.exact import ExactLimits, ExactModel, read_exact
+from solvers.exact.model import INFINITE
 from solvers.from_exact import from_exact
 from solvers.types import Bools, Floats, MilpModel
 
@@ -85,7 +86,7 @@ def read_model(
         named.symlink_to(plain.resolve())
         if plain.stat().st_size <= limits.compared_bytes or _may_be_special(plain, kind):
             exact = read_exact(plain, format=kind, name=shown)
-            if not exact.linear or any(0 < abs(value) <= _DROPPED_BY_HIGHS for value in exact.values):
+            if not exact.linear or _beyond_highs(exact):
                 return _within(from_exact(exact), shown, limits)
             model = _model(_read_with_highs(named)[0], shown, limits)
             refuse_differences(exact, model)
@@ -204,7 +205,7 @@ def _within(model: MilpModel, shown: str, limits: ReadLimits) -> MilpModel:
 
 
 def _read_with_highs(path: Path) -> tuple[Any, bool]:
-    """HiGHS with the model, and False when it left out coefficients that are too small for it."""
+    """HiGHS with the model, and False when it left out small coefficients or took large costs for infinite."""
     _refuse_what_is_no_text(path)
     engine = highspy._core._Highs()
     engine.setOptionValue("log_to_console", False)
@@ -224,7 +225,14 @@ def _read_with_highs(path: Path) -> tuple[Any, bool]:
     for line in log:
         if _LOSES_SOMETHING.search(line) and not _HARMLESS.search(line):
             raise ModelError(f"HiGHS would drop a part of the model: {_tidy([line], path)}")
-    return engine, not any("HighsSparseMatrix" in line and "ignored" in line for line in log)
+    dropped = any("HighsSparseMatrix" in line and "ignored" in line for line in log)
+    return engine, not dropped and bool(np.isfinite(engine.getLp().col_cost_).all())
+
+
+def _beyond_highs(exact: ExactModel) -> bool:
+    """True where HiGHS would leave out coefficients or take costs for infinite."""
+    small = any(0 < abs(value) <= _DROPPED_BY_HIGHS for value in exact.values)
+    return small or any(abs(cost) >= INFINITE for cost in exact.objective.values())
 
 
 def _complaints(log_path: Path) -> list[str]:
