@@ -19,6 +19,7 @@ from solvers.types import Floats, MilpModel, SolveParams
 
 _SHARE, _MOST_S = 0.2, 10.0  # of the seconds that are left
 _FEW = 200  # variables
+_WHOLE = 1e-6
 _SLACK_S = 1.0
 
 
@@ -37,7 +38,7 @@ def prepare(model: MilpModel, values: Floats, workdir: Path, *, left_s: float) -
     whole = np.where(model.integrality, np.rint(filled), filled)
     outside = np.flatnonzero((whole < model.col_lower - 1e-9) | (whole > model.col_upper + 1e-9))
     given = ~np.isnan(values)
-    fractional = bool((np.abs(filled - np.rint(filled))[model.integrality & given] > 1e-6).any())
+    fractional = bool((np.abs(filled - np.rint(filled))[model.integrality & given] > _WHOLE).any())
     x = np.clip(whole, model.col_lower, model.col_upper)
     fault = _fault(model, x, whole, outside[given[outside]], fractional=fractional)
     if fault is None:
@@ -108,7 +109,7 @@ def _repair(model: MilpModel, values: Floats, x: Floats, kept: Path, seconds: fl
         y = way()
         if y is not None:
             np.save(kept, y)
-            changed = bool((np.abs(y - whole)[given] > 0.5).any()) or bool((given != inside).any())
+            changed = bool((np.abs(y - values)[given] > _WHOLE).any()) or bool((given != inside).any())
             return {"how": "repaired" if changed else "completed: the other variables were solved for"}
     return {"how": None}
 
