@@ -32,6 +32,7 @@ import numpy as np
 from solvers.compare import differences, refuse_unruled_differences
 from solvers.errors import ModelError
 from solvers.exact import ExactModel, read_exact
+from solvers.exact.model import INFINITE
 from solvers.from_exact import from_exact
 from solvers.types import Bools, Floats, MilpModel
 
@@ -40,7 +41,7 @@ Format = Literal["auto", "mps", "lp"]
 _CHUNK = 1 << 20
 _SNIFFED = 64 * 1024
 _KEPT_LOG_BYTES = 64 * 1024
-_SMALL = "HiGHS leaves out coefficients that are this small: the exact reading is solved"
+_SMALL = "the file has coefficients that HiGHS does not hold: the exact reading is solved"
 _DROPPED_BY_HIGHS = Fraction(1, 10**12)  # coefficients up to here; the exact reading keeps them
 _MPS_START = re.compile(rb"^(NAME|ROWS|OBJSENSE|OBJSENSE_?\w*|OBJNAME|REFROW|FREE)\b", re.IGNORECASE)
 _MPS_HEADER = re.compile(rb"\n[^\s*]\S*")
@@ -152,7 +153,7 @@ def _settled(exact: ExactModel, named: Path, shown: str, limits: ReadLimits) -> 
     """One model out of both readings."""
     if not exact.linear:
         return _of_exact(exact, shown, limits)
-    if any(0 < abs(value) <= _DROPPED_BY_HIGHS for value in exact.values):
+    if _beyond_highs(exact):
         return _of_exact(exact, shown, limits, _SMALL)
     try:
         model = _model(_read_with_highs(named)[0], shown, limits)
@@ -298,7 +299,7 @@ def _within(model: MilpModel, shown: str, limits: ReadLimits) -> MilpModel:
 
 
 def _read_with_highs(path: Path) -> tuple[Any, bool]:
-    """HiGHS with the model, and False when it left out coefficients that are too small for it."""
+    """HiGHS with the model, and False when it left out small coefficients or took large costs for infinite."""
     _refuse_what_is_no_text(path)
     engine = highspy._core._Highs()
     engine.setOptionValue("log_to_console", False)
@@ -318,7 +319,14 @@ def _read_with_highs(path: Path) -> tuple[Any, bool]:
     for line in log:
         if _LOSES_SOMETHING.search(line) and not _HARMLESS.search(line):
             raise ModelError(f"HiGHS would drop a part of the model: {_tidy([line], path)}")
-    return engine, not any("HighsSparseMatrix" in line and "ignored" in line for line in log)
+    dropped = any("HighsSparseMatrix" in line and "ignored" in line for line in log)
+    return engine, not dropped and bool(np.isfinite(engine.getLp().col_cost_).all())
+
+
+def _beyond_highs(exact: ExactModel) -> bool:
+    """True where HiGHS would leave out coefficients or take costs for infinite."""
+    small = any(0 < abs(value) <= _DROPPED_BY_HIGHS for value in exact.values)
+    return small or any(abs(cost) >= INFINITE for cost in exact.objective.values())
 
 
 def _complaints(log_path: Path) -> list[str]:

@@ -57,9 +57,6 @@ def scale(model: MilpModel) -> ScaledModel:
     costs = model.c * columns
     cost = _cost_factor(costs, model.extras)
     data = data * rows[model.row_of_entry]
-    extras = model.extras
-    if extras is not None and cost != 1.0 and extras.objective is not None:
-        extras = replace(extras, objective=replace(extras.objective, values=extras.objective.values * cost))
     scaled = model
     if bool((columns != 1.0).any() or (rows != 1.0).any()) or cost != 1.0:
         scaled = replace(
@@ -71,7 +68,7 @@ def scale(model: MilpModel) -> ScaledModel:
             data=data,
             row_lower=model.row_lower * rows,
             row_upper=model.row_upper * rows,
-            extras=extras,
+            extras=None if model.extras is None else _scaled_extras(model.extras, columns, cost),
             cost_factor=cost,
             row_factors=rows,
         )
@@ -99,7 +96,14 @@ def column_magnitudes(model: MilpModel) -> Floats:
     boxed = np.isfinite(model.col_lower) & np.isfinite(model.col_upper)
     most = np.where(boxed & (known > 0), np.minimum(known, 1.0), 1.0)
     size = np.minimum(known, 1.0)
-    if model.extras is not None or bool((size >= _SMALL_COLUMN).all()):
+    if model.extras is not None:
+        products = [model.extras.objective, *(row.quadratic for row in model.extras.rows)]
+        for form in products:  # how large a product is depends on both of its columns
+            if form is not None:
+                size[form.first] = size[form.second] = 1.0
+        for special in model.extras.rows:
+            size[special.columns] = 1.0
+    if bool((size >= _SMALL_COLUMN).all()):
         return np.ones(model.n)
     side = np.zeros(model.m)
     for sides in (model.row_lower, model.row_upper):
@@ -144,6 +148,21 @@ def _cost_factor(costs: Floats, extras: Extras | None) -> float:
     return float(_power_of_two(np.array([min(factor, _MOST_COST / largest)]))[0])
 
 
+def _scaled_extras(extras: Extras, columns: Floats, cost: float) -> Extras:
+    """Extras of the scaled model. Columns in products and special rows have the factor 1, so only two parts change."""
+    form = extras.objective
+    return replace(
+        extras,
+        objective=None if form is None else replace(form, values=form.values * cost),
+        semi=tuple(
+            replace(
+                part, lower=part.lower / float(columns[part.column]), upper=part.upper / float(columns[part.column])
+            )
+            for part in extras.semi
+        ),
+    )
+
+
 def _doubt(model: MilpModel) -> str:
     """The first reason to mistrust a floating-point proof on the scaled model."""
     reach = np.maximum(np.abs(model.col_lower), np.abs(model.col_upper))  # (n,)
@@ -176,6 +195,6 @@ def _doubt(model: MilpModel) -> str:
 
 
 def _power_of_two(values: Floats) -> Floats:
-    """The nearest powers of two of positive numbers, within 2^±400 so that products stay doubles."""
+    """The nearest powers of two of positive numbers, within 2^±400 so that products of two stay doubles."""
     exponent = np.rint(np.log2(values)).astype(np.int64)
     return np.ldexp(1.0, np.clip(exponent, -400, 400))
