@@ -36,6 +36,7 @@ _ENVIRONMENT = {
 # Passed on when set: how the interpreter finds itself and which processor kernels to use. Never anything of ours.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "TZ")
 _SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/localtime")
+LLVM = "TRIMTAB_LLVM"  # names the LLVM of kind compile: a setting of its engine (solvers.llvm.install)
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -101,7 +102,17 @@ def _visible() -> tuple[Path, ...]:
     }
     packages = [p.parent for p in sorted(_ROOT.glob("*/__init__.py")) if p.parent.name != "services"]
     extra = [Path(p).resolve() for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
-    return (*sorted(interpreter), *packages, *extra)
+    return (*sorted(interpreter), *packages, *extra, *_llvm())
+
+
+def _llvm() -> tuple[Path, ...]:
+    """The folder of the LLVM that TRIMTAB_LLVM names, when it is a path."""
+    text = os.environ.get(LLVM, "").strip()
+    named = Path(text).absolute()
+    if not text or not named.exists():
+        return ()
+    folder = named if named.is_dir() else named.parent.parent  # lib/libLLVM.so: its tools are in bin beside lib
+    return tuple(dict.fromkeys((folder, folder.resolve())))
 
 
 @dataclass(eq=False)  # compared by identity: it is a process
@@ -155,6 +166,8 @@ async def start_child(workdir: Path, *, level: Level, preload: Sequence[str]) ->
     environment = _ENVIRONMENT | {k: os.environ[k] for k in _PASSED_ON if k in os.environ}
     # The code is found by PYTHONPATH, not by the working folder, which is the run's own.
     inherited = os.environ.get("PYTHONPATH")
+    if named := os.environ.get(LLVM):
+        environment[LLVM] = str(Path(named).absolute()) if Path(named).exists() else named  # a child has its own folder
     environment[MARK] = str(workdir)
     environment["PYTHONPATH"] = os.pathsep.join([str(_ROOT), *([inherited] if inherited else [])])
     ours, theirs = socket.socketpair()
