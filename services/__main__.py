@@ -75,6 +75,7 @@ def main(argv: list[str]) -> int:
     try:
         check_settings(settings)
         _check_sandbox(settings)
+        _check_llvm(settings)
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _only_one(settings), _listening(settings) as listener:
             app = create_app(settings)
@@ -137,6 +138,18 @@ def _check_sandbox(settings: Settings) -> None:
             f"host: expected a loopback address where bubblewrap does not work, got {settings.host!r} ({why_not}). "
             "Install bubblewrap, or set TRIMTAB_CONTAINED=true if this is a container of its own"
         )
+
+
+def _check_llvm(settings: Settings) -> None:
+    """An LLVM that was asked for by name has to be there; the wheel's must not take its place. Raises ValueError."""
+    from solvers.llvm import install
+    from solvers.llvm.types import LlvmMissing
+
+    if settings.runs_here and os.environ.get(install.VARIABLE, "").strip():
+        try:
+            install.find_llvm()
+        except LlvmMissing as missing:
+            raise ValueError(str(missing)) from missing
 
 
 class _InUse(Exception):
