@@ -50,7 +50,6 @@ class Pair:
 
 
 LP = "Minimize\n obj: x + y\nSubject To\n c: 2 x + 3 y >= 7\nGenerals\n x y\nEnd\n"
-MPS = "NAME t\nROWS\n N obj\n G c\nCOLUMNS\n x obj 1 c 2\n y obj 1 c 3\nRHS\n RHS c 7\nBOUNDS\n UI BND x 9\n UI BND y 9\nENDATA\n"
 COVER = (
     "Minimize\n obj: "
     + " + ".join(f"{1 + i * 7 % 5} x{i}" for i in range(60))

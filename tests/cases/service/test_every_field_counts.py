@@ -34,6 +34,7 @@ from tests.cases.service.fields import BASES, FILES, PAIRS, Pair
 from trimtab.errors import SpecError
 from trimtab.specs.common import ArtifactRef, JobRequest, request_model
 from trimtab.specs.ilp import LnsOptions
+from trimtab.specs.sharding import DeviceGroup
 
 # Fields that are not run but seen elsewhere in this file, by the test named.
 SPIED = {
@@ -396,7 +397,7 @@ def enumerations() -> list[tuple[type[Any], str, type[Enum]]]:
             for name, info in model.model_fields.items():
                 if isinstance(info.annotation, type) and issubclass(info.annotation, Enum):
                     found.append((model, name, info.annotation))
-                parts = getattr(info.annotation, "__args__", ()) + (info.annotation,)
+                parts = (*getattr(info.annotation, "__args__", ()), info.annotation)
                 stack += [part for part in parts if isinstance(part, type) and hasattr(part, "model_fields")]
     return found
 
@@ -426,7 +427,5 @@ def test_the_error_has_its_parts() -> None:
     error = caught.value
     assert (error.path, error.expected, error.got) == ("devices.0.count", "a value of at least 1", "0")
     with pytest.raises(ValueError, match=r"^hardwar: expected no such field, got 'a100'; did you mean 'hardware'\?"):
-        from trimtab.specs.sharding import DeviceGroup
-
         DeviceGroup(count=1, memory_gib=1, hardwar="a100")  # type: ignore[call-arg]
     assert request_model(spec)(kind="sharding", spec=BASES["sharding"]).kind == "sharding"  # type: ignore[arg-type]
