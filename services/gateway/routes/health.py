@@ -16,6 +16,7 @@ from services.gateway.views import FastJson
 
 PROBED = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds: neither logged nor traced
 router = APIRouter(tags=["health"])
+workers_router = APIRouter(tags=["health"])
 Ctx = Annotated[Context, Depends(context)]
 
 
@@ -76,7 +77,7 @@ async def metrics(ctx: Ctx, principal: Annotated[Principal, Depends(require("vie
     return Response(generate_latest(ctx.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get(
+@workers_router.get(
     "/v1/workers",
     responses={200: {"description": "Dispatcher and executor of this process"}, **documented(401, 403, 429)},
     tags=["workers"],
