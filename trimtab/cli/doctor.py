@@ -44,7 +44,7 @@ def _tool(name: str, fix: str, *places: str) -> Check:
     return Check(name=name, ok=path is not None, found=path or "not found", fix=fix)
 
 
-def _llvm() -> Check:
+def llvm_check() -> Check:
     """The LLVM of kind compile, and which targets it has code for."""
     probe = "from solvers.llvm.install import find_llvm, served; find_llvm(); print(served())"
     try:
@@ -99,7 +99,7 @@ def examine(url: str | None = None) -> list[Check]:
     checks.append(Check(name="sqlite", ok=fixed, found=note, fix="a newer SQLite, or PostgreSQL"))
     checks += [_module(name, needed=True) for name in ("fastapi", "sqlmodel", "highspy", "pyscipopt", "ortools")]
     checks += [_module(name, needed=False) for name in ("ray", "torch")]
-    checks.append(_llvm())
+    checks.append(llvm_check())
     checks += [
         _tool("bwrap", "apt-get install bubblewrap"),
         _tool("postgres", "apt-get install postgresql", "usr/lib/postgresql/*/bin/postgres"),
