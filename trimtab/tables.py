@@ -14,6 +14,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from trimtab.errors import SpecError
+from trimtab.faults import faults_of
 from trimtab.specs.sharding import MAX_TABLES, REUSE_BINS, ReuseAccess, Table, ZipfAccess
 
 MAX_BYTES = 64 * 2**20
@@ -71,10 +73,9 @@ def from_records(records: Iterable[Mapping[str, Any]], *, source: str) -> tuple[
             raise TablesError(f"{source}: more than {MAX_TABLES:,} tables; that is the most one job takes")
         try:
             table = _table(record)
-        except ValidationError as error:
-            for fault in error.errors():
-                field = ".".join(map(str, fault["loc"])) or "table"
-                faults.append(f"table {number}, {field}: {fault['msg']}; {fault.get('input')!r:.60} came")
+        except (ValidationError, SpecError) as error:
+            listed = error.faults if isinstance(error, SpecError) else faults_of(error)
+            faults += [f"table {number}, {fault}" for fault in listed]
         except TablesError as error:
             faults.append(f"table {number}, {error}")
         else:

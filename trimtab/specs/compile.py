@@ -175,6 +175,7 @@ class CompileSpec(Spec):
     """Compile a program by the pass pipeline found for it: smaller than by `clang -Oz`, same symbols, run and compared."""
 
     KIND: ClassVar[str] = "compile"
+    LIMITS: ClassVar[tuple[str, ...]] = ("evaluations",)  # a size has no bound, and so no gap
     SUMMARY: ClassVar[str] = (
         "C, C++ or LLVM IR, smaller than clang -Oz: pass pipelines searched, the result run and compared."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ OWN_MAIN_S = 10.0  # a program nobody said how to run gets so long to end by its
 MEMORY_BYTES = 2 * 2**30
 _SHOWN_OUTPUT = 1500  # characters of a stream in a message
 PATIENCE = 3  # times a run's time limit that a candidate gets when it is tried again
+_EXCERPT_BYTES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +192,11 @@ def _fault(ran: Ran, case: RunCase, timeout_s: float) -> str | None:
         why = f"died by signal {ran.signal}"
     elif case.expected_exit is not None and ran.exit_code != case.expected_exit:
         why = f"ended with {ran.exit_code}; {case.expected_exit} was expected"
+    elif case.expected_stdout is not None and not _printed(ran, case.expected_stdout):
+        return (
+            f"printed {_excerpt(ran.stdout)} ({ran.stdout_bytes:,} bytes); expected_stdout: expected "
+            f"{_excerpt(case.expected_stdout)} ({len(case.expected_stdout):,} bytes)"
+        )
     else:
         return None
     return why + printed(ran)
@@ -204,3 +211,12 @@ def printed(ran: Ran) -> str:
             short = text if len(text) <= _SHOWN_OUTPUT else f"[…] {text[-_SHOWN_OUTPUT:]}"
             parts.append(f"\nits {name}:\n{short}")
     return "".join(parts)
+
+
+def _printed(ran: Ran, expected: bytes) -> bool:
+    return ran.stdout_sha256 == hashlib.sha256(expected).hexdigest()
+
+
+def _excerpt(text: bytes) -> str:
+    shown = text[:_EXCERPT_BYTES].decode("utf-8", "replace")
+    return repr(shown) + (" …" if len(text) > _EXCERPT_BYTES else "")

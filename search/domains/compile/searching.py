@@ -7,8 +7,9 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from search.domains.compile.local_search import FIRST, optimise
 from search.domains.compile.picture import OURS
 from search.domains.compile.policy import ask, name_of
 from search.domains.compile.problem import CompileProblem, names
-from search.domains.compile.quarantine import reduced
+from search.domains.compile.quarantine import Quarantined, reduced
 from search.domains.compile.report import PROMISE, PROMISE_OF_TIME
 from search.domains.compile.runs import Judge
 from search.domains.compile.solution import CompileSolution
@@ -32,6 +33,7 @@ from search.domains.compile.timing import reserve_s as timing_reserve_s
 from search.stop import AnyOf, StoppingCriterion
 from search.types import OnIncumbent, SearchOutcome
 from solvers.llvm.engine import CandidateFailed, Engine
+from solvers.llvm.execute import RunCase
 from solvers.llvm.install import Installed
 from solvers.llvm.options import KNOWN, options_for
 from solvers.llvm.types import Measured, Metric, Recipe, Sizes
@@ -71,6 +73,7 @@ def search(
     stop: StoppingCriterion,
     rng: np.random.Generator,
     on_incumbent: OnIncumbent,
+    start: CompileSolution | None = None,
 ) -> SearchOutcome:
     """Smallest program that behaves; -Oz when none is smaller, or when -Oz itself behaves oddly."""
     began = time.monotonic()
@@ -81,7 +84,13 @@ def search(
     notes = [*prepared.notes, *judge.notes]
 
     def tell(chosen: Chosen) -> None:
-        on_incumbent(Incumbent(elapsed_s=0.0, objective=chosen.value, source=chosen.name))
+        cases, why = judge.cases, judge.why_unvalidated
+        on_incumbent(
+            Incumbent(elapsed_s=0.0, objective=chosen.value, source=chosen.name),
+            lambda: write_answer(
+                problem, prepared, chosen, problem.workdir / "reported", cases=cases, why_unvalidated=why
+            ),
+        )
 
     def chooser_of(judge: Judge) -> Chooser:
         return Chooser(
@@ -102,6 +111,8 @@ def search(
     def ends() -> bool:
         return stop(None) or stop.remaining_s() <= reserve_s
 
+    if start is not None and sound and not problem.timed:
+        chooser.offer(start.name, engine.measure([start.recipe])[0])
     timing = None
     if problem.timed:
         reserve_s += timing_reserve_s(judge.seconds)
@@ -110,7 +121,17 @@ def search(
         searched = _paper if problem.spec.mode is Mode.PAPER else _candidates
         found = searched(problem, prepared, chooser, rng, stop, reserve_s) if sound else Tried()
     _reduce(chooser, judge, engine, ends)
-    solution = _solution(problem, prepared, chooser, judge, timing)
+    assert chooser.best is not None
+    solution = write_answer(
+        problem,
+        prepared,
+        chooser.best,
+        problem.workdir / "answer",
+        cases=judge.cases,
+        why_unvalidated=judge.why_unvalidated,
+        timing=timing,
+        quarantined=chooser.quarantined,
+    )
     return SearchOutcome(
         termination=_termination(stop, ends(), problem, solution),
         solution=solution,
@@ -347,12 +368,18 @@ def _time_of(solution: CompileSolution) -> str:
     return f"{solution.objective:.4g} s, -O2's own" if solution.timing is None else solution.timing.told()
 
 
-def _solution(
-    problem: CompileProblem, prepared: Prepared, chooser: Chooser, judge: Judge, timing: Timing | None
+def write_answer(
+    problem: CompileProblem,
+    prepared: Prepared,
+    best: Chosen,
+    folder: Path,
+    *,
+    cases: tuple[tuple[RunCase, float], ...],
+    why_unvalidated: str,
+    timing: Timing | None = None,
+    quarantined: Sequence[Quarantined] = (),
 ) -> CompileSolution:
-    """The answer's files, in the work folder."""
-    assert chooser.best is not None
-    best, folder = chooser.best, problem.workdir / "answer"
+    """The answer's files, in a folder of the work folder."""
     folder.mkdir(exist_ok=True)
     files = {
         "optimised.bc": best.built.bitcode,
@@ -394,10 +421,10 @@ def _solution(
         objective=best.value,
         levels=prepared.sizes,
         build_id=prepared.installed.build_id,
-        cases=judge.cases,
+        cases=cases,
         timing=timing,
-        why_unvalidated=judge.why_unvalidated,
-        quarantined=tuple(chooser.quarantined),
+        why_unvalidated=why_unvalidated,
+        quarantined=tuple(quarantined),
     )
 
 
