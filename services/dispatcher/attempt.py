@@ -22,6 +22,7 @@ from services.errors import NotFound, ServiceError, StaleFence, StoreUnavailable
 from services.store.blobs import BlobStore
 from services.store.changes import HANDED_BACK
 from services.store.types import ArtifactRecord, Claim, Completion, JobStore, NewEvent
+from trimtab.certificates import certified
 from trimtab.results import Reason, Termination
 from trimtab.specs.common import Spec
 from workers.types import Execution, Executor, Limits, Outcome, OutcomeStatus, Task
@@ -326,6 +327,8 @@ def _completion(outcome: Outcome, *, retry_delay_s: float, artifacts: Sequence[s
     if outcome.result is not None:
         keys = ("objective", "bound", "gap")
         best = {k: outcome.result.get(k) for k in keys} | {"elapsed_s": outcome.usage.get("wall_s", 0.0)}
+        if (model := certified(outcome.result)) is not None:
+            best["certificate"] = {"bound": model.bound, "gap": model.gap}
     return Completion(
         verb=TREATMENTS[outcome.status].verb.value,
         termination=outcome.termination.model_dump(mode="json"),

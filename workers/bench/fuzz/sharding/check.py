@@ -102,7 +102,9 @@ def _refusal(body: Body, message: str) -> str:
     weights = {**body, "memory_model": "weights"}
     whole = set(rules.get("no_split", ())).union(*rules.get("together", ()))
     for table in body["tables"]:
-        width = table["dim"] if table["name"] in whole else min(table["dim"], rules.get("min_shard_dim", 4))
+        narrowest = rules.get("min_shard_dim", 4)
+        split = table["name"] not in whole and table["dim"] >= 2 * narrowest
+        width = narrowest if split else table["dim"]
         if table_bytes(weights, table, width) > largest:
             return "refused: a table is too large"
     raise Disagreement(Fault.REFUSED, message[:500])
