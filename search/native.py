@@ -18,6 +18,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from search.cores import process_cpu_s
+
 Message = dict[str, Any]
 Say = Callable[[Message], None]
 
@@ -62,6 +64,8 @@ class NativeProcess:
         self.exit_status: int | None = None  # as from os.waitstatus_to_exitcode: negative for a signal
         self.error: NativeError | None = None
         self._buffer = b""
+        self._paused = False
+        self._cpu_s = 0.0
         sys.stdout.flush()
         sys.stderr.flush()
         self._read_fd, write_fd = os.pipe()
@@ -104,6 +108,27 @@ class NativeProcess:
             if pid:
                 self.exit_status = os.waitstatus_to_exitcode(status)
         return self.exit_status is None
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor seconds it has used; after its end, those last seen."""
+        if self.alive:
+            self._cpu_s = max(self._cpu_s, process_cpu_s(self.pid))
+        return self._cpu_s
+
+    def pause(self) -> None:
+        """Take it off the processor until `resume`."""
+        self._signal(signal.SIGSTOP, paused=True)
+
+    def resume(self) -> None:
+        """Let it run on after `pause`."""
+        self._signal(signal.SIGCONT, paused=False)
+
+    def _signal(self, number: signal.Signals, *, paused: bool) -> None:
+        if paused != self._paused and self.alive:
+            self._paused = paused
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def fileno(self) -> int:
         """For select: readable when a message (or the end) is there."""

@@ -17,8 +17,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from trimtab.errors import SpecError
 from trimtab.specs.sharding import MIN_SHARD_DIM, Access, DataType, PlanShard, ShardingPlan, Table
 from trimtab.torchrec_modules import NotPlanned, NotSharded, planned_collections
 
@@ -169,10 +168,8 @@ def _table(name: str, config: Any, pooling: Mapping[str, float] | float, access:
             dtype=_dtype(name, config),
             access=access.get(name, access.get(config.name)),
         )
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        field = ".".join(map(str, fault["loc"])) or "table"
-        raise ValueError(f"table {name!r}: {field}: {fault['msg']}, got {fault['input']!r:.60}") from None
+    except SpecError as error:
+        raise ValueError(f"table {name!r}: {'; '.join(map(str, error.faults))}") from None
 
 
 def _dtype(name: str, config: Any) -> DataType:

@@ -22,7 +22,7 @@ _MOST_FAILURES = 12
 def lp_dive(
     model: MilpModel, relaxation: Relaxation, root: LpSolution, *, until: float, stop: Stop, nearly: float = _NEARLY
 ) -> Floats | None:
-    """(n,) an LP solution with whole integers, or None: no such point was found before `until` (monotonic) or `stop`.
+    """(n,) an LP solution with whole integers; None when `until` (processor time of this process) or `stop` come first.
 
     nearly: fractional parts from which on a variable is rounded up along with those that are whole. What comes back is
     feasible within the LP's tolerances; the caller rounds and checks.
@@ -42,7 +42,7 @@ def lp_dive(
         up = np.union1d(integers[settled | (open_ & (part >= nearly))], [surest])
         found = None
         for batch in (up, np.array([surest])):
-            left_s = until - time.monotonic()
+            left_s = until - time.process_time()
             if left_s <= 0 or stop():
                 return None
             trial = low.copy()
@@ -58,7 +58,7 @@ def lp_dive(
             high[surest] = np.floor(x[surest] + _WHOLE)
             if high[surest] < low[surest]:
                 return None
-            found = _within(relaxation, low, high, until - time.monotonic(), stop)
+            found = _within(relaxation, low, high, until - time.process_time(), stop)
             if found is None:
                 return None
         x = found

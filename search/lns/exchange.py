@@ -58,11 +58,11 @@ class Exchange:
         on_better: Callable[[Floats], None] = lambda x: None,
     ) -> Floats:
         """(n,) a feasible solution no worse than `x`, 0/1. `on_better` hears of better ones on the way, not too often."""
-        until = time.perf_counter() + seconds
+        until = time.process_time() + seconds
         dice = random.Random(int(rng.integers(2**62)))
         self._take_up((x < 0.5) if self._complement else (x > 0.5))
         best_value, best = self._value, list(self._inside)
-        told_value, told = self._value, time.perf_counter()
+        told_value, told = self._value, time.process_time()
         self._settle(until)
         self._journal.clear()
         kicks = 0
@@ -70,7 +70,7 @@ class Exchange:
             if self._value > best_value + _EPS:
                 best_value, best = self._value, list(self._inside)
             if kicks % _LOOK_EVERY == 0:
-                now = time.perf_counter()
+                now = time.process_time()
                 if best_value > told_value + _EPS and now - told > _TELL_EVERY_S:
                     told_value, told = best_value, now
                     on_better(self._solution(best))
@@ -101,7 +101,7 @@ class Exchange:
         steps = 0
         while self._loose or self._single:
             steps += 1
-            if steps % 256 == 0 and time.perf_counter() >= until:
+            if steps % 256 == 0 and time.process_time() >= until:
                 self._loose.clear()
                 self._single.clear()
                 return

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from search.lns.effort import Stretch
 from search.lns.root import RootPlace
 from solvers.relaxation import Basis, LpSolution, Relaxation
 from solvers.types import Floats, MilpModel, Stop
@@ -65,6 +66,7 @@ class Guide:
         self._setup_s = self._root_s = 0.0
         self.solver_s = 0.0  # inside LPs solved here, the root apart: that is no arm's time
         self._near_failed = 0
+        self.stretch = Stretch()
         self.pool = Pool()
         span = model.col_upper - model.col_lower
         self._range = np.maximum(1.0, np.where(np.isfinite(span), span, 1e3))
@@ -97,11 +99,11 @@ class Guide:
             return self._root
         if self._beside is not None:
             return self._taken(self._beside)
-        began = time.perf_counter()
+        began = time.process_time()
         left_s = self._remaining_s()
         limit_s = min(max(3.0, 0.15 * left_s), left_s + 0.1)
         found = self.relaxation.root(time_limit_s=limit_s, stop=self._stop)
-        self._root_s = time.perf_counter() - began
+        self._root_s = time.process_time() - began
         self._setup_s += self._root_s
         if not found.optimal:
             self._gave_up = True
@@ -133,9 +135,12 @@ class Guide:
         if self._near_failed >= _NEAR_TRIES and root.x is not None:
             return root.x
         # Warm it takes a fraction of the root's time where it is of any use; where it takes more, the root must do.
-        limit_s = min(max(_LEAST_NEAR_S, 0.3 * self._root_s), 0.1 * self._remaining_s() + 0.01)
+        limit_s = min(self.stretch.wall_s(max(_LEAST_NEAR_S, 0.3 * self._root_s)), 0.1 * self._remaining_s() + 0.01)
+        began = time.process_time()
         found = self.relaxation.near(x, distance, time_limit_s=limit_s, stop=self._stop)
-        self.solver_s += found.elapsed_s
+        used_s = time.process_time() - began
+        self.stretch.note(wall_s=found.elapsed_s, cpu_s=used_s)
+        self.solver_s += used_s
         self._near_failed += found.x is None
         best = found if found.x is not None else root
         return x if best.x is None else best.x

@@ -17,19 +17,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from search.lns.effort import Stretch
 from search.lns.exchange import Exchange
 from search.lns.guide import Pool
 from search.lns.neighbourhoods import Neighbourhood
 from search.lns.size_control import Size
-from search.lns.sub_mip import Slicer
+from search.lns.sub_mip import Slicer, SubMip
 from search.lns.swap import OneSwap
 from search.select import DiscountedBandit
-from solvers.types import Bools, Floats, MilpModel, SolveParams, Solver
+from solvers.feasibility import is_feasible
+from solvers.types import Bools, Floats, MilpModel, SolveParams, Solver, SolveResult
 from trimtab.results import Reason
 
 _REL_IMPROVEMENT = 1e-7
 _FIRST_LIMIT_S = 0.3
 _TURN_SHARE = 0.3
+_MEANT = 0.8  # of a sub-MIP's limit in processor time: what ends earlier without a result was short of a core
 _WAIT_S = 0.005  # when all arms wait for the root LP
 _SLICE_S = 0.5  # of the search by exchanges, before it looks at what others have found
 # Of a first call. LB-LPs may take long; the learned arm is tried early though it wants the root LP: all gain by that.
@@ -40,7 +43,7 @@ _EXPECTED_S = {"lb-relax": 0.3, "lb-relax-s": 0.3, "lb-relax-r": 0.3, "rins": 0.
 class LnsParams:
     """What the loop may spend."""
 
-    sub_mip_s: float = 3.0  # the most one sub-MIP may take
+    sub_mip_s: float = 3.0  # the most one sub-MIP may take, processor time as all seconds here
     sub_mip_gap: float = 1e-3  # relative; proofs to the last digit are not worth their time inside LNS
     # of the integer variables; relaxation-guided arms free the hardest ones, so they begin 3 times smaller (ilp.md, section 5)
     first_share: Mapping[str, float] = field(
@@ -106,7 +109,9 @@ class LnsLoop:
         on_step: Callable[[Step], None] = lambda step: None,
         movable: Callable[[Floats, float], tuple[Bools, Bools]] | None = None,  # see search.lns.prune
         core: Callable[[int, Floats], Bools | None] = lambda count, x: None,  # see search.lns.prefer
+        stretch: Stretch | None = None,
     ) -> None:
+        self._stretch = stretch or Stretch()
         self._model, self._slicer, self._solver = model, slicer, solver
         self._arms = dict(arms)
         self._swap = swap
@@ -178,9 +183,9 @@ class LnsLoop:
 
     def _turn(self, name: str, swap_s: float | None = None) -> tuple[float, float]:
         """(relative gain, seconds) of one arm's turn, noted."""
-        began = time.perf_counter()
+        began = time.process_time()
         gain = self._swapped(swap_s or self._params.swap_s) if name == OneSwap.name else self._grown(name)
-        seconds = max(0.0, time.perf_counter() - began - self._setup_s())
+        seconds = max(0.0, time.process_time() - began - self._setup_s())
         statistics = self.statistics[name]
         statistics.calls += 1
         statistics.improvements += gain > 0
@@ -193,9 +198,9 @@ class LnsLoop:
         spent = 0.0
         while True:
             before = self._sizes[name].count
-            began = time.perf_counter()
+            began = time.process_time()
             gain = self._iterate(name)
-            spent += time.perf_counter() - began
+            spent += time.process_time() - began
             grows = self._sizes[name].count > before and name in self._bandit.arms
             if gain > 0 or not grows or spent > _TURN_SHARE * self._limit_s or self._stopped():
                 return gain
@@ -237,23 +242,36 @@ class LnsLoop:
         if sub is None or self._stopped():
             return 0.0
         limit_s = max(0.05, min(self._limit_s, self._remaining_s()))
+        result, used_s = self._solved(sub, limit_s, cutoff)
+        improved = result.x is not None and result.primal is not None and result.primal < cutoff + 1e-9
+        proved = result.termination.reason in (Reason.OPTIMAL, Reason.INFEASIBLE)
+        if proved or improved or used_s >= _MEANT * limit_s:  # else it was not cut off for its size
+            self._sizes[name] = size.after(proved=proved, improved=improved, seconds=used_s, limit_s=limit_s)
+        after = sub.lift(self.x, result.x) if improved and result.x is not None else None
+        self._on_step(Step(arm=name, before=self.x, free=free, proved=proved, after=after))
+        return 0.0 if after is None else self._accept(after, f"lns:{name}")
+
+    def _solved(self, sub: SubMip, limit_s: float, cutoff: float) -> tuple[SolveResult, float]:
+        """The sub-MIP's result, and the processor seconds it took, of which it may take `limit_s`."""
+        began = time.process_time()
+
+        def stop() -> bool:
+            return self._stopped() or time.process_time() - began > limit_s
+
         result = self._solver.solve(
             sub.model,
             SolveParams(
-                time_limit_s=limit_s,
+                time_limit_s=max(0.05, min(self._stretch.wall_s(limit_s), self._remaining_s())),
                 seed=int(self._rng.integers(2**31 - 1)),
                 relative_gap=self._params.sub_mip_gap,
                 cutoff=cutoff,
             ),
-            stop=self._stopped,
+            stop=stop,
         )
-        self.solver_s += result.elapsed_s
-        improved = result.x is not None and result.primal is not None and result.primal < cutoff + 1e-9
-        proved = result.termination.reason in (Reason.OPTIMAL, Reason.INFEASIBLE)
-        self._sizes[name] = size.after(proved=proved, improved=improved, seconds=result.elapsed_s, limit_s=limit_s)
-        after = sub.lift(self.x, result.x) if improved and result.x is not None else None
-        self._on_step(Step(arm=name, before=self.x, free=free, proved=proved, after=after))
-        return 0.0 if after is None else self._accept(after, f"lns:{name}")
+        used_s = time.process_time() - began
+        self._stretch.note(wall_s=result.elapsed_s, cpu_s=used_s)
+        self.solver_s += used_s
+        return result, used_s
 
     def _be_patient(self, *, improved: bool, seconds: float) -> None:
         """Short sub-MIPs while they help; longer ones when nothing has for the time of several."""
@@ -269,8 +287,8 @@ class LnsLoop:
     def _accept(self, x: Floats, source: str) -> float:
         x = np.where(self._model.integrality, np.round(x), x)
         objective = self._model.objective(x)
-        if not objective < self.objective - 1e-12 * max(1.0, abs(self.objective)):
-            return 0.0
+        if not objective < self.objective - 1e-12 * max(1.0, abs(self.objective)) or not is_feasible(self._model, x):
+            return 0.0  # no better, or within a solver's tolerance only
         gain = (self.objective - objective) / max(1e-9, abs(self.objective))
         self.objective, self.x = objective, x
         self._pool.add(objective, x)

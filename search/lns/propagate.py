@@ -41,7 +41,7 @@ class Propagator:
         if bool((least > model.row_upper + 1e-6).any() or (most < model.row_lower - 1e-6).any()):
             return None
         for step, j in enumerate(order.tolist()):
-            if step % 64 == 0 and time.monotonic() > until:
+            if step % 64 == 0 and time.process_time() > until:
                 return None
             if high[j] - low[j] <= _EPS:
                 continue
@@ -137,7 +137,7 @@ def feasibility_jump(
     rng: np.random.Generator,
     until: float,
 ) -> Floats | None:
-    """(n,) a point with every row satisfied, integers whole, or None when `until` (monotonic) comes first.
+    """(n,) a point with every row satisfied, integers whole, or None when `until` (processor time of this process) comes first.
 
     The best jump of a variable is found exactly among the values at which one of its rows becomes satisfied.
     """
@@ -176,7 +176,7 @@ def feasibility_jump(
             span = slice(by_column.indptr[best_j], by_column.indptr[best_j + 1])
             activity[by_column.indices[span]] += by_column.data[span] * (best_value - x[best_j])
             x[best_j] = best_value
-        if time.monotonic() > until:
+        if time.process_time() > until:
             return None
         if steps % 5000 == 0:
             activity = by_row @ x

@@ -38,20 +38,20 @@ class OneSwap:
         on_better: Callable[[Floats], None] = lambda x: None,
     ) -> Floats:
         """(n,) a feasible solution no worse than `x`, 0/1. `on_better` hears of better ones on the way, not too often."""
-        until = time.perf_counter() + seconds
-        told, best_value = time.perf_counter(), self._value(x > 0.5)
+        until = time.process_time() + seconds
+        told, best_value = time.process_time(), self._value(x > 0.5)
 
         def tell(taken: np.ndarray) -> None:
             # Every step of a descent is feasible: the first one takes a tenth of a second that nobody need wait for.
             nonlocal told, best_value
-            now = time.perf_counter()
+            now = time.process_time()
             if now - told > _TELL_EVERY_S and (value := self._value(taken)) < best_value - _EPS:
                 told, best_value = now, value
                 on_better(taken.astype(np.float64))
 
         best = current = self._descend(x > 0.5, until, tell)
         best_value = current_value = self._value(current)
-        while time.perf_counter() < until:
+        while time.process_time() < until:
             trial = self._descend(self._kick(current, rng), until)
             value = self._value(trial)
             if value <= current_value + _EPS or rng.random() < 0.02:
@@ -69,7 +69,7 @@ class OneSwap:
         self, taken: np.ndarray, until: float, tell: Callable[[np.ndarray], None] = lambda taken: None
     ) -> np.ndarray:
         taken = taken.copy()
-        while self._step(taken) and time.perf_counter() < until:
+        while self._step(taken) and time.process_time() < until:
             tell(taken)
         return taken
 

@@ -73,6 +73,7 @@ class MemoryStore:
         self._attempts: dict[str, list[AttemptRecord]] = defaultdict(list)
         self._inputs: dict[str, tuple[str, ...]] = {}  # job → digests its spec refers to
         self._outputs: dict[str, tuple[str, ...]] = {}  # job → digests it produced
+        self._checkpoints: dict[str, bytes] = {}
         self._keys: dict[tuple[str, str], _Key] = {}
         self._outbox: dict[int, OutboxRecord] = {}
         self._next_outbox = 1
@@ -169,6 +170,7 @@ class MemoryStore:
         self._attempts.pop(job_id, None)
         self._inputs.pop(job_id, None)
         self._outputs.pop(job_id, None)
+        self._checkpoints.pop(job_id, None)
 
     async def events(self, job_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRecord]:
         """See JobStore."""
@@ -235,12 +237,23 @@ class MemoryStore:
         self._write(step, now)
         return step.job.last_seq
 
+    async def put_checkpoint(self, job_id: str, fence: int, data: bytes) -> None:
+        """See JobStore."""
+        self._jobs[job_id] = replace(self._held(job_id, fence), has_checkpoint=True)
+        self._checkpoints[job_id] = bytes(data)
+
+    async def get_checkpoint(self, job_id: str) -> bytes | None:
+        """See JobStore."""
+        return self._checkpoints.get(job_id)
+
     async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:
         """See JobStore."""
         now = self._now()
         job = self._held(job_id, fence)
         told = changes.plain_completion(completion)
         step = changes.completed(job, told, now)
+        if completion.checkpoint is not None and step.job.has_checkpoint:
+            self._checkpoints[job_id] = bytes(completion.checkpoint)
         self._write(step, now)
         if step.job.state.is_terminal:
             self._outputs[job_id] = tuple(dict.fromkeys(completion.artifacts))
@@ -365,6 +378,8 @@ class MemoryStore:
         if step.outcome is not None:
             last = self._attempts[job.id][-1]
             self._attempts[job.id][-1] = replace(last, ended_us=now_us, outcome=step.outcome)
+        if step.drops_checkpoint:
+            self._checkpoints.pop(job.id, None)
         if step.webhook is not None and job.webhook is not None:
             row = OutboxRecord(
                 id=self._next_outbox,

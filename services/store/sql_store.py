@@ -158,6 +158,14 @@ class SqlStore:
         """See JobStore."""
         return _unless_stale(await self._write(leases.append, job_id, fence, list(events)))
 
+    async def put_checkpoint(self, job_id: str, fence: int, data: bytes) -> None:
+        """See JobStore."""
+        _unless_stale(await self._write(leases.put_checkpoint, job_id, fence, data))
+
+    async def get_checkpoint(self, job_id: str) -> bytes | None:
+        """See JobStore."""
+        return await self._read(leases.get_checkpoint, job_id) if codec.is_storable(job_id) else None
+
     async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:
         """See JobStore."""
         told = changes.plain_completion(completion)

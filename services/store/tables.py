@@ -7,7 +7,7 @@ microseconds. Names of keys and constraints follow one convention, which Alembic
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 from sqlmodel import Field, SQLModel
 
 NAMES = {
@@ -86,6 +86,7 @@ class Job(Base, table=True):
     started_us: int | None = Field(sa_column=_big(nullable=True))
     finished_us: int | None = Field(sa_column=_big(nullable=True))
     last_seq: int = Field(sa_column=_big())
+    has_checkpoint: int = Field(sa_column=_big(server_default="0"))
 
 
 class JobSpec(Base, table=True):
@@ -102,6 +103,15 @@ class JobResult(Base, table=True):
     __tablename__ = "job_result"
     job_id: str = Field(sa_column=_job_id())
     result: str = Field(sa_column=_text())
+
+
+class JobCheckpoint(Base, table=True):
+    """The best solution so far of a job, as its newest attempt sent it. Written rarely, read by the next attempt."""
+
+    __tablename__ = "job_checkpoint"
+    job_id: str = Field(sa_column=_job_id())
+    fence: int = Field(sa_column=_big())
+    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class JobLabel(Base, table=True):

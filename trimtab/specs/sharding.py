@@ -209,6 +209,9 @@ class ShardingSpec(ExplainedModel, Spec):
     """Place embedding tables on devices, whole or split by columns, so that the slowest device is as fast as can be."""
 
     KIND: ClassVar[str] = "sharding"
+    LIMITS: ClassVar[
+        tuple[str, ...]
+    ] = ()  # the search counts nothing, and the certificate bounds a model and not the cost
     SUMMARY: ClassVar[str] = "Embedding tables placed on devices, as a TorchRec plan, with a certificate."
 
     tables: Annotated[tuple[Table, ...], Field(max_length=MAX_TABLES, strict=False)] = ()
@@ -216,7 +219,7 @@ class ShardingSpec(ExplainedModel, Spec):
     tables_file: ArtifactRef | None = None
     """Uploaded .csv or .json list of tables.
 
-    Columns: name, rows, dim, and optionally pooling, dtype, alpha, active_rows, bin_0 ... bin_16.
+    Columns: name, rows, dim, and optionally pooling, features, dtype, alpha, active_rows, bin_0 ... bin_16.
     """
     devices: Annotated[tuple[DeviceGroup, ...], Field(min_length=1, max_length=256, strict=False)]
     """Groups of equal devices, e.g. `[{"count": 8, "memory_gib": 80, "hardware": "a100"}]`; hardware: v100, a100, h100."""
@@ -331,10 +334,8 @@ class ShardingSpec(ExplainedModel, Spec):
 
 
 def narrowest_width(dim: int, least: int) -> int:
-    """Columns of the narrowest shard that halving reaches: a multiple of 4, not below `least`."""
-    while dim % (2 * MIN_SHARD_DIM) == 0 and dim // 2 >= least:
-        dim //= 2
-    return dim
+    """Columns of the narrowest shard a table can have: `least`, or all of them when that leaves no second shard."""
+    return least if dim >= 2 * least else dim
 
 
 def check_tables(tables: Iterable[Table]) -> None:

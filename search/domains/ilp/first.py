@@ -24,7 +24,7 @@ _DIVE_S = 0.7
 _JUMP_S = 1.0
 _LP_DIVE_S = 3.0
 _PARTITIONING = 0.5  # share of partitioning rows from which on only the LP knows where to begin
-_ROUNDS = 3  # of dives and jumps, each with twice the time
+_ROUNDS = 3  # of dives and jumps, each with twice the processor time
 
 
 class FirstSolution:
@@ -82,7 +82,7 @@ class FirstSolution:
         integers = np.flatnonzero(model.integrality)
         order = integers[np.lexsort((-np.abs(filled[integers]), ~known[integers]))]
         propagator = Propagator(model, self._slicer.by_row, self._slicer.by_column)
-        x = propagator.dive(filled, order, time.monotonic() + min(5.0, 0.2 * self._remaining_s()))
+        x = propagator.dive(filled, order, time.process_time() + min(5.0, 0.2 * self._remaining_s()))
         return None if x is None else self._whole(x, "warm-start-repaired")
 
     def _whole(self, x: Floats, by: str) -> Floats | None:
@@ -152,7 +152,7 @@ class FirstSolution:
         if root is None or root.x is None:
             return None
         self._may_dive_late = False
-        until = time.monotonic() + min(factor * _LP_DIVE_S, 0.3 * self._remaining_s())
+        until = time.process_time() + min(factor * _LP_DIVE_S, 0.3 * self._remaining_s())
         for nearly in (0.8, 2.0):
             x = lp_dive(self._model, self._guide.relaxation, root, until=until, stop=stop, nearly=nearly)
             if x is not None and (x := self._whole(x, "lp-dive")) is not None:
@@ -162,12 +162,12 @@ class FirstSolution:
     def _dived(self, plan: Callable[[int], tuple[Floats, np.ndarray]], factor: float, by: str) -> Floats | None:
         """Dives by `plan(number)` → (preferred values, order), until one is feasible, time is up, or others have a solution."""
         propagator = Propagator(self._model, self._slicer.by_row, self._slicer.by_column)
-        until = time.monotonic() + factor * _DIVE_S
+        until = time.process_time() + factor * _DIVE_S
         for dive in range(_DIVES):
             x = propagator.dive(*plan(dive), until)
             if x is not None and (x := self._whole(x, by)) is not None:
                 return x
-            if self._others_have_one() or time.monotonic() > until:
+            if self._others_have_one() or time.process_time() > until:
                 break
         return None
 
@@ -176,7 +176,7 @@ class FirstSolution:
         start = np.where(np.isfinite(model.col_lower), model.col_lower, np.minimum(0.0, model.col_upper))
         if factor > 1:
             start = start + (self._rng.random(model.n) < 0.1)
-        until = time.monotonic() + min(factor * _JUMP_S, self._remaining_s())
+        until = time.process_time() + min(factor * _JUMP_S, self._remaining_s())
         x = feasibility_jump(model, self._slicer.by_row, self._slicer.by_column, start, self._rng, until)
         return None if x is None else self._whole(x, "feasibility-jump")
 

@@ -25,9 +25,10 @@ from search.domains.sharding.planner import Effort, Found, NothingFits, search_p
 from search.domains.sharding.problem import GIB, Setup, ShardingProblem, parse, set_up, to_shards
 from search.domains.sharding.produce import produce
 from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.resume import SOURCE, from_bytes, plan_of, to_bytes
 from search.domains.sharding.verify import verify_plan
 from search.stop import StoppingCriterion
-from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
+from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
 from trimtab.certificates import statement
 from trimtab.results import Incumbent, Reason, Termination, Verification
 from trimtab.specs.sharding import MAX_DEVICES, DeviceGroup, Method, PlanShard, ShardingSpec, Table
@@ -75,6 +76,7 @@ class ShardingDomain:
         stop: StoppingCriterion,
         rng: np.random.Generator,
         on_incumbent: OnIncumbent,
+        start: ShardingSolution | None = None,
     ) -> SearchOutcome:
         """The plan, its certificate, and what other numbers of devices would cost."""
         began = time.monotonic()
@@ -93,18 +95,31 @@ class ShardingDomain:
         oracle = _oracle(encoding)
 
         def tell(plan: Plan, cost: float, source: str) -> None:
-            on_incumbent(Incumbent(elapsed_s=0.0, objective=cost, source=source))
+            on_incumbent(
+                Incumbent(elapsed_s=0.0, objective=cost, source=source),
+                lambda: ShardingSolution(shards=to_shards(encoding, plan), cost_ms=cost),
+            )
 
         try:
             if problem.spec.method is Method.NEUROSHARD:
                 found = self._as_published(problem.spec, encoding, model, oracle, ends, tell)
             else:
-                found = search_with(problem.spec, encoding, model, oracle, rng, ends, tell, models=self._models)
+                found = search_with(
+                    problem.spec,
+                    encoding,
+                    model,
+                    oracle,
+                    rng,
+                    ends,
+                    tell,
+                    models=self._models,
+                    start=None if start is None else plan_of(encoding, start.shards),
+                )
         except NothingFits:
             return _impossible(problem, encoding)
         if found is None:
             return _nothing_found(stop)
-        certificate = prove(encoding.items, model, encoding.capacity, found.plan.option, stop=ends)
+        certificate = prove(encoding.items, model, encoding.capacity, found.plan, stop=ends)
         found, certificate = _tightened(problem.spec, encoding, model, oracle, found, certificate, stop, ends, tell)
         summary = _summary(problem, encoding, found, certificate, time.monotonic() - began)
         summary["interval_ms"] = self._models.interval(
@@ -125,9 +140,30 @@ class ShardingDomain:
         """By counting, and by the oracle from the plan's own rows."""
         return verify_plan(problem, solution.shards, solution.cost_ms)
 
-    def produce(self, problem: ShardingProblem, solution: ShardingSolution, workdir: Path) -> list[Produced]:
+    def produce(self, problem: ShardingProblem, solution: ShardingSolution, workdir: Path) -> list[Produced | Extra]:
         """plan.json, plan.svg, and the difference from the current plan."""
         return produce(problem, solution.shards, solution.cost_ms, workdir)
+
+    def keep(self, problem: ShardingProblem, solution: ShardingSolution) -> bytes:
+        """Shards and cost, as JSON."""
+        return to_bytes(solution.shards, solution.cost_ms)
+
+    def restore(self, problem: ShardingProblem, data: bytes) -> SearchOutcome:
+        """The plan again. Raises ValueError, KeyError or TypeError."""
+        shards, cost_ms = from_bytes(data)
+        return SearchOutcome(
+            termination=Termination(reason=Reason.FEASIBLE, detail="restored"),
+            solution=ShardingSolution(shards=shards, cost_ms=cost_ms),
+            objective=cost_ms,
+            bound=None,
+            summary={
+                "tables": len(problem.tables),
+                "tables_with_assumed_access": problem.assumed,
+                "devices": problem.spec.device_count,
+                "shards": len(shards),
+            },
+            weights=self._models.digests,
+        )
 
     def _certified(self, setup: Setup) -> PlanModel:
         models = self._models
@@ -184,7 +220,7 @@ class ShardingDomain:
                     {"devices": count, "cost_ms": None, "note": "no plan fits, or none was found in the time left"}
                 )
                 continue
-            bound = prove(setup.items, model, setup.capacity, found.plan.option, stop=ends).lower_bound_ms
+            bound = prove(setup.items, model, setup.capacity, found.plan, stop=ends).lower_bound_ms
             rows.append({"devices": count, "cost_ms": found.oracle_ms, "gap": _gap(found.model_ms, bound), "note": ""})
         return rows
 
@@ -236,8 +272,10 @@ def search_with(
     tell: Callable[[Plan, float, str], object],
     *,
     models: Models,
+    start: Plan | None = None,
 ) -> Found | None:
     """The search of one setup, with the effort its size allows. NeuroShard's own plan is a rival where its nets apply."""
+    earlier = {} if start is None else {SOURCE: start}
     limits = Limits(capacity=setup.capacity, moved=moved_budget(spec, setup), home_device=setup.home_device)
     return search_plan(
         setup.items,
@@ -247,7 +285,7 @@ def search_with(
         spec.beam,
         rng,
         current=_start(setup, limits),
-        others=lambda: _published(spec, setup, models, ends),
+        others=lambda: {**earlier, **_published(spec, setup, models, ends)},
         stop=ends,
         effort=Effort.for_size(len(setup.items), spec.device_count, spec.kicks),
         on_better=tell,

@@ -13,12 +13,10 @@ from cost_models.sharding.hardware import HardwareProfile
 from cost_models.sharding.problem import TableArrays
 from cost_models.sharding.simulator import FabricModel
 from search.domains.sharding.current_plan import InUse, map_current, start_plan
-from search.domains.sharding.items import NONE, Items, build_items
+from search.domains.sharding.items import GIB, NONE, Items, build_items
 from search.domains.sharding.placement import Plan
 from search.types import InvalidInput
 from trimtab.specs.sharding import PlanShard, ShardingSpec, Table, check_tables
-
-GIB = 2.0**30
 
 
 @dataclass(frozen=True, kw_only=True)

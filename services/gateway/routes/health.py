@@ -16,6 +16,7 @@ from services.gateway.views import FastJson
 
 PROBED = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds: neither logged nor traced
 router = APIRouter(tags=["health"])
+workers_router = APIRouter(tags=["health"])
 Ctx = Annotated[Context, Depends(context)]
 
 
@@ -42,6 +43,11 @@ async def readyz(ctx: Ctx) -> Response:
         dispatcher = ctx.pool.dispatcher
         alive = dispatcher is not None and dispatcher.alive
         ready, checks["dispatcher_alive"] = ready and alive, alive
+        if operations.describe_pool(ctx).get("refusal"):  # its text names tenants, and this page asks for no key
+            ready, checks["refusal"] = (
+                False,
+                "several tenants, and a sandbox that does not protect files: see /v1/workers",
+            )
         # Of the executor only its kind and size: this page asks for no key.
         executor = operations.describe_pool(ctx).get("executor", {})
         checks["executor"] = {name: executor[name] for name in ("executor", "capacity") if name in executor}
@@ -71,7 +77,7 @@ async def metrics(ctx: Ctx, principal: Annotated[Principal, Depends(require("vie
     return Response(generate_latest(ctx.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get(
+@workers_router.get(
     "/v1/workers",
     responses={200: {"description": "Dispatcher and executor of this process"}, **documented(401, 403, 429)},
     tags=["workers"],

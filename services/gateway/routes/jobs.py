@@ -107,7 +107,7 @@ async def submit_job(
     try:
         parsed: JobRequest = ctx.request_adapter.validate_json(body)
     except ValidationError as error:
-        raise from_validation(error) from error
+        raise from_validation(error, kinds=ctx.kinds) from error
     (submitted,) = await operations.submit(ctx, principal, [parsed], idempotency_key=key)
     job = submitted.job
     headers = {"Location": f"/v1/jobs/{job.id}", **operations.rate_headers(ctx, principal)}
@@ -146,8 +146,12 @@ async def submit_batch(
             try:
                 requests.append(ctx.request_adapter.validate_json(orjson.dumps(item)))
             except ValidationError as error:
-                problem = from_validation(error)
-                problem.errors = [{**e, "path": f"jobs.{index}.{e['path']}"} for e in problem.errors]
+                problem = from_validation(error, kinds=ctx.kinds)
+                problem.errors = [
+                    {**e, "path": f"jobs.{index}.{e['path']}", "message": f"jobs.{index}.{e['message']}"}
+                    for e in problem.errors
+                ]
+                problem.detail = f"jobs.{index}.{problem.detail}"
                 raise problem from error
             except TypeError as error:  # an integer that does not fit 64 bits
                 raise InvalidBody(f"jobs.{index}: {error}") from error

@@ -13,6 +13,7 @@ from trimtab.results import EventType, JobState
 job = tables.table(tables.Job)
 spec = tables.table(tables.JobSpec)
 result = tables.table(tables.JobResult)
+checkpoint = tables.table(tables.JobCheckpoint)
 label = tables.table(tables.JobLabel)
 attempt = tables.table(tables.Attempt)
 event = tables.table(tables.Event)
@@ -63,6 +64,7 @@ def job_record(row: Row[Any], *, listed: bool = False) -> JobRecord:
         started_us=row.started_us,
         finished_us=row.finished_us,
         last_seq=row.last_seq,
+        has_checkpoint=bool(row.has_checkpoint),
     )
 
 
@@ -102,6 +104,7 @@ def moving_columns(record: JobRecord) -> dict[str, Any]:
         "started_us": record.started_us,
         "finished_us": record.finished_us,
         "last_seq": record.last_seq,
+        "has_checkpoint": int(record.has_checkpoint),
     }
 
 

@@ -52,6 +52,7 @@ def refused(*arguments: str, **env: str) -> tuple[int, str]:
 def served(data_dir: Path, *arguments: str) -> Iterator[Running]:
     """A server with the default door: keys on, loopback, a free port."""
     command = [sys.executable, "-m", "services", "--port", "0", "--data-dir", str(data_dir), "--diagnostic-kinds"]
+    command += ["--workers", "2"]  # on every machine
     log = (data_dir.parent / "server.log").open("w")
     process = subprocess.Popen([*command, *arguments], env=environment(), stderr=log, stdout=log, text=True)
     try:

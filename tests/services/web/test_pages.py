@@ -287,8 +287,8 @@ def test_faults_come_back_with_every_answer(reader: Reader) -> None:
     assert answer.status_code == 422
     page = Page(answer.text)
     assert "2 answers need a change" in page.text
-    assert "-1 came; wanted" in page.text
-    assert "soon came; wanted a number" in page.text
+    assert "expected a value of at least 0, got -1" in page.text
+    assert "expected a number, got soon" in page.text
     again = page.form("/submit/probe").values
     assert ("seed", "3") in again
     assert ("labels", "x=" + EVIL) in again

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from workers import generators
 from workers.bench import instances
-from workers.bench.ilp import report
+from workers.bench.ilp import conditions, report
 from workers.bench.ilp.memory import PeakMemory
 from workers.bench.ilp.methods import METHODS, SET_COVER
 from workers.bench.ilp.report import Run
@@ -35,6 +35,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--instances", type=int, default=5, help="of each family and size")
     parser.add_argument("--first-seed", type=int, default=1000)
     parser.add_argument("--real", nargs="*", default=None, help="names of real files; none given: all 61")
+    parser.add_argument(
+        "--condition",
+        nargs="+",
+        choices=conditions.CONDITIONS,
+        help="measure real files alone, two at once, or beside eight busy processes (workers.bench.ilp.conditions)",
+    )
+    parser.add_argument("--files", nargs="+", help="with --condition: names of real files, or paths; else a fixed 23")
+    parser.add_argument("--repeats", type=int, default=1, help="with --condition: rounds of all methods on each file")
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(DEFAULT))
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--scale", type=float, default=1.0, help="of --seconds")
@@ -42,6 +50,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("bench-results") / "ilp.jsonl")
     parser.add_argument("--report", type=Path, nargs="+", help="run nothing: tell what these output files say together")
     given = parser.parse_args(argv)
+    if given.condition:
+        return conditions.main(given)
     if given.report:
         report.tell(*report.read(given.report), given.out)
         return 0

@@ -25,6 +25,7 @@ from solvers.types import SolveParams
 from trimtab.results import Incumbent
 from trimtab.specs.common import ArtifactRef
 from trimtab.specs.ilp import IlpSpec, LnsOptions, Neighbourhood
+from workers.bench.ilp.cpu import tree_cpu_s
 
 _DEFAULT = LnsOptions().neighbourhoods
 
@@ -51,20 +52,26 @@ Trace = list[tuple[float, float]]
 
 def run_one(method: str, file: Path, seconds: float, seed: int) -> dict[str, Any]:
     """Trace, bound and how it ended; objectives in the owner's sense."""
+    before_s = tree_cpu_s()
     if method in OURS:
-        return _ours(OURS[method], file, seconds, seed)
-    if method == SET_COVER:
-        return _set_cover(file, seconds)
-    return _theirs(method, file, seconds, seed)
+        told = _ours(OURS[method], file, seconds, seed)
+    elif method == SET_COVER:
+        told = _set_cover(file, seconds)
+    else:
+        told = _theirs(method, file, seconds, seed)
+    told["cpu_trace"] = [at - before_s for at in told.get("cpu_trace", [])]
+    return told | {"cpu_s": tree_cpu_s() - before_s}
 
 
 def _ours(arms: tuple[Neighbourhood, ...], file: Path, seconds: float, seed: int) -> dict[str, Any]:
     began = time.monotonic()
     trace: Trace = []
+    cpu_trace: list[float] = []
 
     def on_incumbent(point: Incumbent) -> None:
         if point.objective is not None and (not trace or trace[-1][1] != point.objective):
             trace.append((time.monotonic() - began, point.objective))
+            cpu_trace.append(tree_cpu_s())
 
     spec = IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name=file.name), lns=LnsOptions(neighbourhoods=arms))
     stop = from_budget({"seconds": seconds}, threading.Event())
@@ -80,6 +87,7 @@ def _ours(arms: tuple[Neighbourhood, ...], file: Path, seconds: float, seed: int
         ).result
     return {
         "trace": trace,
+        "cpu_trace": cpu_trace,
         "bound": result.bound,
         "sense": result.sense,
         "reason": result.termination.reason.value,
@@ -94,11 +102,13 @@ def _theirs(method: str, file: Path, seconds: float, seed: int) -> dict[str, Any
     engine, threads, aggressive = THEIRS[method]
     began = time.monotonic()
     trace: Trace = []
+    cpu_trace: list[float] = []
     model = read_model(file, limits=ReadLimits(compared_bytes=0))
     sense = "maximize" if model.maximize else "minimize"
 
     def found(objective: float, x: Any) -> None:
         trace.append((time.monotonic() - began, model.in_user_sense(objective)))
+        cpu_trace.append(tree_cpu_s())
 
     solver = make_solver(engine)
     why_not = solver.why_not(model)
@@ -110,6 +120,7 @@ def _theirs(method: str, file: Path, seconds: float, seed: int) -> dict[str, Any
     bound = outcome.dual_bound
     return {
         "trace": trace,
+        "cpu_trace": cpu_trace,
         "bound": None if bound is None or not math.isfinite(bound) else model.in_user_sense(bound),
         "sense": sense,
         "reason": outcome.termination.reason.value,

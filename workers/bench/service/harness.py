@@ -41,7 +41,7 @@ class Server:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_file = data_dir.parent / f"{data_dir.name}.log"
-        self._settings = dict(settings or {})
+        self._settings = {"workers": "2"} | dict(settings or {})  # on every machine
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -1,0 +1,140 @@
+"""A cancel takes effect within 0.25 s whatever the run is doing, start-up included, on a busy machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from search.domains import KINDS, Kind
+from services.bus import QUEUE, Bus
+from services.dispatcher.loop import Dispatcher
+from services.settings import Settings
+from services.store.blobs import BlobStore
+from services.store.memory import MemoryStore
+from services.store.types import NewJob
+from tests.cases.service.stuck import StuckSpec
+from trimtab.results import EventType, JobState
+from workers.process_pool import ProcessExecutor
+
+LIMIT_S = 0.25
+TRIES = 3  # the least of these counts: what waits for the run waits in each of them
+STUCK = Kind(spec=StuckSpec, builder="tests.cases.service.stuck:build")
+
+
+@pytest.fixture(scope="module")
+def load() -> Iterator[None]:
+    """Twice as many busy processes as there are processors, each in a session of its own."""
+    count = 2 * len(os.sched_getaffinity(0))
+    busy = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True) for _number in range(count)
+    ]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+class Bench:
+    """A dispatcher on a memory store with real child processes."""
+
+    def __init__(self, folder: Path, *, sandbox: str, preload: tuple[str, ...] = ()) -> None:
+        self.store, self.bus = MemoryStore(), Bus()
+        self.executor = ProcessExecutor(workers=1, scratch_dir=folder / "runs", sandbox=sandbox, preload=preload)
+        self.dispatcher = Dispatcher(
+            store=self.store,
+            executor=self.executor,
+            blobs=BlobStore(folder / "blobs"),
+            bus=self.bus,
+            kinds=MappingProxyType({**KINDS, "stuck": STUCK}),
+            settings=Settings(data_dir=folder),
+        )
+
+    async def submit(self, phase: str) -> str:
+        job = NewJob(tenant="a", kind="stuck", spec={"phase": phase}, budget={"seconds": 100.0}, seed=0)
+        job_id = (await self.store.submit(job)).job.id
+        self.bus.notify(QUEUE)
+        return job_id
+
+    async def reached(self, job_id: str, phase: str) -> None:
+        """Wait until the run is in `phase`; the empty phase is that of a run whose process is still coming up."""
+        while True:
+            job = await self.store.get(job_id)
+            events = await self.store.events(job_id)
+            phases = [event.data["phase"] for event in events if event.type is EventType.PHASE]
+            if job.state is JobState.RUNNING and phases[-1:] == ([phase] if phase else []):
+                return
+            await asyncio.sleep(0.01)
+
+    async def cancel(self, job_id: str) -> float:
+        """Seconds until the job is seen to be cancelled."""
+        began = time.monotonic()
+        with self.bus.listen(job_id) as changed:
+            await self.store.request_cancel(job_id)
+            self.bus.notify(job_id)
+            while (await self.store.get(job_id)).state is not JobState.CANCELLED:
+                await changed.wait()
+                changed.clear()
+        return time.monotonic() - began
+
+
+async def least(folder: Path, phase: str, *, sandbox: str, preload: tuple[str, ...] = ()) -> float:
+    bench = Bench(folder, sandbox=sandbox, preload=preload)
+    await bench.executor.open()
+    await bench.dispatcher.start()
+    took = []
+    try:
+        async with asyncio.timeout(120):
+            for _try in range(TRIES):
+                job_id = await bench.submit(phase)
+                await bench.reached(job_id, phase)
+                took.append(await bench.cancel(job_id))
+                if took[-1] <= LIMIT_S:
+                    break
+    finally:
+        await bench.dispatcher.close()
+        await bench.executor.close()
+    assert not list((folder / "runs").glob("*")), "run folders are left"
+    return min(took)
+
+
+@pytest.mark.parametrize("phase", ["parse", "encode", "search", "verify", "produce"])
+@pytest.mark.parametrize("sandbox", ["rlimit", "auto"])
+def test_a_running_phase_ends_at_once(tmp_path: Path, load: None, phase: str, sandbox: str) -> None:
+    assert asyncio.run(least(tmp_path, phase, sandbox=sandbox)) <= LIMIT_S
+
+
+def test_a_process_that_is_still_coming_up_is_not_waited_for(tmp_path: Path, load: None) -> None:
+    preload = ("tests.cases.service.slow_import",)
+    assert asyncio.run(least(tmp_path, "", sandbox="rlimit", preload=preload)) <= LIMIT_S
+
+
+def test_a_cancel_right_after_the_claim_is_not_waited_for(tmp_path: Path, load: None) -> None:
+    """No wait for any phase at all: wherever the run is by then."""
+
+    async def body() -> float:
+        bench = Bench(tmp_path, sandbox="rlimit")
+        await bench.executor.open()
+        await bench.dispatcher.start()
+        took = []
+        try:
+            for _try in range(TRIES):
+                job_id = await bench.submit("parse")
+                while (await bench.store.get(job_id)).state is not JobState.RUNNING:
+                    await asyncio.sleep(0)
+                took.append(await bench.cancel(job_id))
+        finally:
+            await bench.dispatcher.close()
+            await bench.executor.close()
+        return min(took)
+
+    assert asyncio.run(body()) <= LIMIT_S
