@@ -12,6 +12,7 @@ from typing import Any
 
 _PLANNED = "EmbeddingBagCollection"
 _LARGE_BYTES = 2**28  # a dense parameter of a quarter GiB is worth a line
+_STAGES = {"quant": "quantized ", "distributed": "sharded "}  # packages of modules that were made from others
 # Names of TorchRec's modules that hold or wrap embedding tables, and the remedy for each.
 _REMEDIES = {
     "EmbeddingCollection": "tables of sequences are not planned",
@@ -68,7 +69,7 @@ def planned_collections(
     refused = [p for p in parts if not isinstance(p.module, (bags, *plain))]
     if refused:
         first = refused[0]
-        remedy = _REMEDIES.get(first.kind, "only EmbeddingBagCollection is planned")
+        remedy = _remedy(first.kind)
         raise NotPlanned(
             f"{'; '.join(map(str, refused))}: {remedy}. Without a plan DistributedModelParallel keeps it whole on every rank. "
             f"Place it yourself, name it in leave_out=[{first.path!r}], and lower devices.memory_gib by what it takes on each"
@@ -103,8 +104,16 @@ def _torchrec_kind(module: Any) -> str | None:
     for kind in type(module).__mro__:
         words = ("Embedding", "Collision")
         if kind.__module__.split(".")[0] == "torchrec" and any(word in kind.__name__ for word in words):
-            return kind.__name__
+            return _STAGES.get(kind.__module__.split(".")[1], "") + kind.__name__
     return None
+
+
+def _remedy(kind: str) -> str:
+    if kind.startswith("quantized "):
+        return "it is already quantized, for inference: plan the module that is trained"
+    if kind.startswith("sharded "):
+        return "it is already sharded: plan the module that is given to DistributedModelParallel"
+    return _REMEDIES.get(kind, f"only {_PLANNED} is planned")
 
 
 def _warn_of_the_rest(module: Any, plain: Sequence[Part], taken: set[int], left_out: set[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from types import MappingProxyType
@@ -92,11 +92,18 @@ class ExplainedModel(WireModel):
         try:
             return handler(value)
         except ValidationError as error:
-            faults = error.errors(include_url=False)
-            if not any(_explainable(cls, fault) for fault in faults):
+            every = error.errors(include_url=False)
+            faults = [fault for fault in every if not _follows(fault, every)]
+            if len(faults) == len(every) and not any(_explainable(cls, fault) for fault in faults):
                 raise
             lines = [_explained(cls, fault) if _explainable(cls, fault) else _repeated(fault) for fault in faults]
             raise ValidationError.from_exception_data(error.title, lines) from None
+
+
+def _follows(fault: Any, every: Sequence[Any]) -> bool:
+    """Whether a list is too short only because its faulty entries were not counted."""
+    place = fault["loc"]
+    return fault["type"] == "too_short" and any(f["loc"][: len(place)] == place for f in every if f is not fault)
 
 
 def _explainable(model: type[WireModel], fault: Any) -> bool:

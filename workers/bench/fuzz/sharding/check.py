@@ -24,7 +24,7 @@ from workers.bench.fuzz.sharding.plans import Best, best_plan, enumerable, stays
 from workers.bench.fuzz.sharding.prices import Placed, Pricer
 from workers.bench.fuzz.types import Fault, Finding, Outcome
 
-_SECONDS = 60.0
+_SECONDS = 20.0
 _PRICE_TOLERANCE = 1e-4  # the peer solves Che's equation with another method
 _MODEL_TOLERANCE = 1e-7
 _ENDED_WITH_PLAN = (Reason.COMPLETED, Reason.FEASIBLE)
