@@ -85,6 +85,7 @@ class IlpDomain:
             on_incumbent(point)
 
         scaled = scale(problem.model)
+        _ = scaled.model.whole_rows  # kept by the model: computed once, before processes are forked
         inner = replace(problem, model=scaled.model, warm_start=None)
         try:
             start = self._started(problem, scaled, stop, record)
