@@ -83,6 +83,12 @@ def begin_session(request: Request, parts: Context, response: Response, principa
     )
 
 
+async def sign_out(request: Request, parts: Context) -> None:
+    """End the session of the request's cookie for everyone who holds a copy of it."""
+    if (cookie := request.cookies.get(COOKIE)) is not None:
+        await parts.keyring.sign_out(cookie)
+
+
 def end_session(response: Response) -> None:
     """Remove the cookie."""
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
