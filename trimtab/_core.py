@@ -154,7 +154,9 @@ class RetryPolicy:
     def timeout(self, timeout_s: float, read_s: float | None, *, answered: bool) -> httpx2.Timeout:
         """Limits of one try: no connection is waited for longer than until giving up."""
         return httpx2.Timeout(
-            timeout_s, read=read_s or timeout_s, connect=max(0.1, min(timeout_s, self.deadline(answered=answered) or timeout_s))
+            timeout_s,
+            read=read_s or timeout_s,
+            connect=max(0.1, min(timeout_s, self.deadline(answered=answered) or timeout_s)),
         )
 
     def deadline(self, *, answered: bool) -> float:

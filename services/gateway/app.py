@@ -86,6 +86,7 @@ def create_app(
         lifespan=lifespan,
         openapi_url="/openapi.json",
         docs_url=None,
+        generate_unique_id_function=lambda route: route.name,  # `submit_job`: what generated clients call their methods
         redoc_url=None,
         **_tracing(tracer_provider),
     )

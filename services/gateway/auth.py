@@ -117,7 +117,7 @@ class Keyring:
     def _read(self, cookie: str) -> _Session | None:
         """What a cookie says; None unless it is one of ours."""
         body, _, mac = cookie.rpartition(".")
-        # Bytes, because compare_digest refuses text that is not ASCII; the parts are as we made them once the signature is ours.
+        # Bytes, because compare_digest refuses text that is not ASCII. With our signature the parts are as we made them.
         if not hmac.compare_digest(mac.encode("utf-8", "replace"), self._mac(body).encode()):
             return None
         parts = body.split(".")

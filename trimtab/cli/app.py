@@ -73,7 +73,9 @@ def _version(given: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Options of every command."""
 
@@ -135,6 +137,9 @@ def _show(view: JobView, as_json: bool) -> None:
     else:
         print(f"{view.id}  {view.kind}  {view.state}")
         _say_why(view)
+        if view.webhook is not None:
+            detail = f": {view.webhook.detail}" if view.webhook.detail else ""
+            _say(f"webhook {view.webhook.state} ({view.webhook.tries} tries){detail}")
 
 
 def _say_why(view: JobView) -> None:
