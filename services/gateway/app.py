@@ -84,7 +84,7 @@ def create_app(
         title="trimtab",
         version=__version__,
         lifespan=lifespan,
-        openapi_url="/openapi.json",
+        openapi_url=None if settings.role == "dispatcher" else "/openapi.json",
         docs_url=None,
         generate_unique_id_function=lambda route: route.name,  # `submit_job`: what generated clients call their methods
         redoc_url=None,
