@@ -227,7 +227,7 @@ async def start_child(workdir: Path, *, level: Level, preload: Sequence[str]) ->
     # The code is found by PYTHONPATH, not by the working folder, which is the run's own.
     inherited = os.environ.get("PYTHONPATH")
     environment[MARK] = str(workdir)
-    environment["TMPDIR"] = str(workdir / "tmp")
+    environment["TMPDIR"] = environment["XDG_CACHE_HOME"] = str(workdir / "tmp")
     environment[READABLE] = os.pathsep.join(map(str, _visible()))
     environment["PYTHONPATH"] = os.pathsep.join([str(workdir / "code"), *([inherited] if inherited else [])])
     ours, theirs = socket.socketpair()

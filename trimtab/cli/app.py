@@ -36,6 +36,7 @@ from trimtab.errors import (
     Conflict,
     ConnectionFailed,
     NotFound,
+    SpecError,
     TrimtabError,
     Unavailable,
     WaitTimeout,
@@ -51,6 +52,7 @@ ANSWER_S = 15.0  # one try of one request
 app = typer.Typer(name="trimtab", no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 
 _CODES: tuple[tuple[type[TrimtabError], int], ...] = (
+    (SpecError, 2),
     (ConnectionFailed, 3),
     (ConfigError, 3),
     (Unavailable, 3),
