@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from trimtab.results import Incumbent, Reason, RunResult, Termination, Verification
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Domain",
+    "Extra",
+    "HasBaseline",
     "Incumbent",
     "InvalidInput",
     "Produced",
@@ -43,6 +45,15 @@ class Produced:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Extra:
+    """A file that decorates a result (curve, table, picture). When it cannot be written, the result goes without it."""
+
+    name: str  # as Produced.name
+    write: Callable[[Path], object]  # writes the file; whatever it raises drops the file and leaves a note
+    media_type: str = "application/octet-stream"
+
+
+@dataclass(frozen=True, kw_only=True)
 class SearchOutcome:
     """What a search believes. The pipeline turns it into a RunResult after `verify` had its say."""
 
@@ -55,7 +66,14 @@ class SearchOutcome:
     weights: Mapping[str, str] = field(default_factory=dict)  # sha256 of each weights file used
 
 
-OnIncumbent = Callable[[Incumbent], None]
+class OnIncumbent(Protocol):
+    """Takes each new incumbent, and where there is one its solution, as `Domain.verify` takes it."""
+
+    def __call__(self, incumbent: Incumbent, solution: Callable[[], Any] | None = None, /) -> None:
+        """`solution` is called at once or a little later, in another thread: it must not look at what still changes."""
+        ...
+
+
 OnPhase = Callable[[str, str], None]  # (phase, detail)
 
 SpecT = TypeVar("SpecT", bound="Spec", contravariant=True)
@@ -81,14 +99,38 @@ class Domain(Protocol[SpecT, ProblemT, EncodingT]):
         stop: StoppingCriterion,
         rng: np.random.Generator,
         on_incumbent: OnIncumbent,
+        start: Any | None = None,
     ) -> SearchOutcome:
-        """Look for better solutions until `stop` says so; report each through `on_incumbent` at once."""
+        """Search until `stop` says so; report each better solution through `on_incumbent` at once, with its solution.
+
+        `start` is a solution that an earlier attempt at the same job had reported, to begin from.
+        """
         ...
 
     def verify(self, problem: ProblemT, solution: Any) -> Verification:
         """Check `solution` from the problem's original input alone; shares no code with the search."""
         ...
 
-    def produce(self, problem: ProblemT, solution: Any, workdir: Path) -> list[Produced]:
-        """Write the files the owner gets (solution, plan, plots)."""
+    def produce(self, problem: ProblemT, solution: Any, workdir: Path) -> Sequence[Produced | Extra]:
+        """Write the files that are the result, and name those that decorate it, which are written afterwards."""
+        ...
+
+    def keep(self, problem: ProblemT, solution: Any) -> bytes:
+        """Serialise a reported solution, without pickle: `restore` reads it in another process."""
+        ...
+
+    def restore(self, problem: ProblemT, data: bytes) -> SearchOutcome:
+        """Rebuild a kept solution as an outcome: solution, claimed objective, sense and the summary that can be told.
+
+        `data` comes from a process that may have been taken over: raise ValueError, KeyError or TypeError on any doubt.
+        """
+        ...
+
+
+@runtime_checkable
+class HasBaseline(Protocol):
+    """A domain that has an answer without a search; its row in KINDS says so too."""
+
+    def baseline(self, problem: Any) -> SearchOutcome | None:
+        """An answer at hand, for a run that died before it reported any; None when this problem has none."""
         ...

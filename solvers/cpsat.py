@@ -100,8 +100,8 @@ def _build(model: MilpModel, whole: IntegralModel, params: SolveParams) -> Any:
         objective = proto.objective
         objective.vars.extend(costly.tolist())
         objective.coeffs.extend(whole.costs[costly].tolist())
-        objective.scaling_factor = 1.0 / whole.cost_scale
-        objective.offset = model.offset * whole.cost_scale
+        objective.scaling_factor = float(1 / whole.cost_scale)
+        objective.offset = float(Fraction(model.offset) * whole.cost_scale)
         if params.cutoff is not None:
             # strictly better than the cutoff, in whole units of cost
             most = math.ceil((Fraction(params.cutoff) - Fraction(model.offset)) * whole.cost_scale) - 1

@@ -11,7 +11,10 @@ from solvers.types import FEASIBILITY_TOLERANCE, INTEGRALITY_TOLERANCE, Bools, F
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
-    """How far a point is from feasible. Row and bound violations are relative: divided by max(1, |side|)."""
+    """How far a point is from feasible. Row and bound violations are relative: divided by max(1, |side|).
+
+    A whole row that is broken counts as violated by at least 2e-6, beyond the tolerance, however large its side is.
+    """
 
     rows: float
     bounds: float
@@ -52,8 +55,16 @@ def violation(model: MilpModel, x: Floats) -> Violation:
 
 
 def row_violations(model: MilpModel, x: Floats) -> Floats:
-    """(m,) how far each row is outside its sides, relative to max(1, |side|)."""
-    return _outside(model.activity(x), model.row_lower, model.row_upper)
+    """(m,) how far each row is outside its sides, relative to max(1, |side|); see `Violation` for whole rows."""
+    activity = model.activity(np.where(model.integrality, np.rint(x), x))
+    outside = _outside(activity, model.row_lower, model.row_upper)
+    whole = np.flatnonzero(model.whole_rows)
+    if len(whole):
+        unit, part = model.whole_rows[whole], activity[whole]
+        beyond = np.maximum(model.row_lower[whole] - part, part - model.row_upper[whole]) / unit
+        noise = 1e-15 * np.abs(part) / unit  # sums beyond 2^53 units are rounded; the exact check decides those
+        outside[whole] = np.where(beyond > 0.5 + noise, np.maximum(outside[whole], 2 * FEASIBILITY_TOLERANCE), 0.0)
+    return outside
 
 
 def is_feasible(model: MilpModel, x: Floats) -> bool:

@@ -13,8 +13,6 @@ from solvers.exact.model import Products
 from solvers.extras import Extras, Floats, Ints, OrderedSet, QuadraticForm, SemiColumn, SpecialRow
 from solvers.types import MilpModel
 
-_LIKE_NOTHING = 1e-9  # coefficients up to here are left out, as HiGHS does; the exact check still counts them
-
 
 def from_exact(exact: ExactModel) -> MilpModel:
     """The nearest doubles of everything."""
@@ -91,7 +89,7 @@ def _entries(exact: ExactModel) -> tuple[Ints, Ints, Floats]:
     rows = np.frombuffer(exact.entry_row, dtype=np.int32)
     columns = np.frombuffer(exact.entry_col, dtype=np.int32)
     data = values[np.frombuffer(exact.entry_value, dtype=np.int32)]
-    kept = np.flatnonzero(np.abs(data) > _LIKE_NOTHING)
+    kept = np.flatnonzero(data)
     order = kept[np.argsort(rows[kept], kind="stable")]
     return rows[order], columns[order], data[order]
 

@@ -15,7 +15,8 @@ import numpy as np
 from highspy import cb
 
 from solvers.errors import SolverFailed, Unsupported
-from solvers.reporting import Watch, crossing_sides, finish, without_variables
+from solvers.highs_qp import pass_hessian, tangent, why_not_convex
+from solvers.reporting import Watch, crossing_sides, finish, settled, without_variables
 from solvers.types import (
     Floats,
     Injected,
@@ -25,10 +26,11 @@ from solvers.types import (
     SolveParams,
     SolveResult,
     Stop,
-    why_not_linear,
 )
 from trimtab.results import Limit, Reason
 
+_FEASTOL_OF_PRODUCTS = 1e-9
+_SMALLEST = 1e-12  # coefficients up to here are left out; the least that HiGHS allows
 _STATUS = highspy.HighsModelStatus
 _EVENT = cb.HighsCallbackType
 REASONS = {
@@ -47,13 +49,13 @@ REASONS = {
 
 
 class HighsSolver:
-    """Complete branch and cut; also the LP solver. Takes any linear model, continuous and integer."""
+    """Complete branch and cut; also the LP solver, and the QP solver for convex objectives over continuous variables."""
 
     name = "highs"
 
     def why_not(self, model: MilpModel) -> str | None:
-        """It takes every linear model."""
-        return why_not_linear(model)
+        """It takes every linear model, and convex quadratic objectives over continuous variables."""
+        return None if model.extras is None else why_not_convex(model)
 
     def solve(
         self,
@@ -79,6 +81,11 @@ class HighsSolver:
             return finish(watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.STOPPED)
         engine = new_engine(params)
         pass_model(engine, model)
+        form = model.extras.objective if model.extras is not None else None
+        if form is not None and not pass_hessian(engine, form, model.n):
+            raise SolverFailed("HiGHS refused the quadratic objective")
+        if form is not None:  # its bound is a tangent at the point, so what the point violates counts twice
+            engine.setOptionValue("primal_feasibility_tolerance", _FEASTOL_OF_PRODUCTS)
         _pass_hint(engine, hint)
         _listen(engine, watch, injected if model.integrality.any() else None)
         remaining_s = params.time_limit_s - watch.elapsed_s
@@ -87,7 +94,8 @@ class HighsSolver:
         engine.setOptionValue("time_limit", remaining_s)
         run(engine)
         engine.setCallback(None, None)
-        return _result(engine, model, watch, params)
+        result = _result(engine, model, watch, params)
+        return settled(self, model, params, result, stop)
 
 
 def feasibility_jump(model: MilpModel, *, seconds: float, seed: int, on_incumbent: OnIncumbent) -> None:
@@ -118,6 +126,8 @@ def new_engine(params: SolveParams) -> Any:
         ("mip_rel_gap", params.relative_gap),
         ("mip_heuristic_effort", 0.3 if params.aggressive else 0.05),
         ("mip_abs_gap", params.absolute_gap),
+        ("small_matrix_value", _SMALLEST),
+        ("large_matrix_value", math.inf),  # solvers.scaling says where numbers are too large to trust
         ("objective_bound", math.inf if params.cutoff is None else params.cutoff),
         ("objective_target", -math.inf if params.objective_limit is None else params.objective_limit),
         ("mip_max_nodes", highspy.kHighsIInf if params.node_limit is None else min(params.node_limit, 2**31 - 1)),
@@ -147,9 +157,9 @@ def pass_model(engine: Any, model: MilpModel) -> None:
         model.integrality.astype(np.int32),
     )
     if status == highspy.HighsStatus.kError:
-        # It refuses coefficients beyond 1e15, columns named twice in a row, and lower bounds above upper ones.
+        # It refuses columns named twice in a row, and lower bounds above upper ones.
         raise SolverFailed(
-            "HiGHS refused the model: it wants coefficients below 1e15 and each column once a row; "
+            "HiGHS refused the model: it wants finite numbers and each column once a row; "
             f"{model.n} columns, {model.m} rows and {model.nnz} coefficients came"
         )
 
@@ -205,6 +215,18 @@ def _listen(engine: Any, watch: Watch, injected: Injected | None) -> None:
         engine.startCallback(event)
 
 
+def _tangent_bound(model: MilpModel, watch: Watch, params: SolveParams) -> None:
+    """The dual bound of a convex quadratic objective at the optimum (solvers.highs_qp)."""
+    if watch.best_x is None:
+        return
+    engine = new_engine(params)
+    pass_model(engine, tangent(model, watch.best_x))
+    engine.setOptionValue("time_limit", max(0.1, params.time_limit_s - watch.elapsed_s))
+    run(engine)
+    if engine.getModelStatus() == _STATUS.kOptimal:
+        watch.dual_bound(engine.getInfo().objective_function_value)
+
+
 def _result(engine: Any, model: MilpModel, watch: Watch, params: SolveParams) -> SolveResult:
     status = engine.getModelStatus()
     info = engine.getInfo()
@@ -215,6 +237,9 @@ def _result(engine: Any, model: MilpModel, watch: Watch, params: SolveParams) ->
         watch.solution(np.array(engine.getSolution().col_value, dtype=np.float64))
     if integer:
         watch.dual_bound(info.mip_dual_bound)
+    elif model.extras is not None:
+        if reason is Reason.OPTIMAL and watch.best_x is not None:
+            _tangent_bound(model, watch, params)
     elif reason is Reason.OPTIMAL:
         watch.dual_bound(info.objective_function_value)
     return finish(

@@ -22,6 +22,7 @@ from solvers.highs import REASONS, new_engine, pass_model, run
 from solvers.types import Floats, MilpModel, SolveParams, Stop
 from trimtab.results import Limit, Reason, Termination
 
+_TIGHT = 1e-9  # feasibility tolerances, for answers that are checked outside
 _SIMPLEX_S = 0.7
 _SIMPLEX_S_PER_NONZERO = 4e-6
 
@@ -107,13 +108,16 @@ def safe_bound(model: MilpModel, row_duals: Floats) -> float:
 class Relaxation:
     """The LP of a model inside one HiGHS. Not for two threads at once."""
 
-    def __init__(self, model: MilpModel, *, seed: int = 0, threads: int = 1) -> None:
+    def __init__(self, model: MilpModel, *, seed: int = 0, threads: int = 1, tight: bool = False) -> None:
         if model.n == 0:
             raise ValueError("the relaxation wants at least one variable; none came")
         self._model = model
         self._engine = new_engine(SolveParams(seed=seed, threads=threads))
         # With integrality still in place HiGHS would run its MIP solver.
         self._engine.setOptionValue("solve_relaxation", True)
+        if tight:
+            for option in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
+                self._engine.setOptionValue(option, _TIGHT)
         pass_model(self._engine, model)
         self._root: LpSolution | None = None
         self._row_weights: Floats | None = None  # of the local-branching row, once there is one

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from solvers.types import (
     OnBound,
     OnIncumbent,
     SolveParams,
+    Solver,
     SolveResult,
     Stop,
 )
@@ -23,7 +25,7 @@ from trimtab.results import Limit, Reason, Termination
 IMPROVEMENT = 1e-9  # relative; smaller steps are rounding noise and are not reported
 
 PROOF_RELATIVE = 1e-6
-PROOF_ABSOLUTE = 1e-6
+PROOF_ABSOLUTE = 1e-9  # for optima of 0; objectives are scaled to costs near 1
 
 
 class Watch:
@@ -166,6 +168,33 @@ def finish(
         nodes=nodes,
         solutions=watch.solutions,
     )
+
+
+def settled(
+    solver: Solver, model: MilpModel, params: SolveParams, result: SolveResult, stop: Stop | None
+) -> SolveResult:
+    """Tell unbounded from infeasible by a solve without costs, while time is left; other results stay.
+
+    A solver says "unbounded" as soon as the relaxation is; whether there is an integer point at all is another question.
+    """
+    reason = result.termination.reason
+    unsure = reason is Reason.INFEASIBLE_OR_UNBOUNDED or (
+        reason is Reason.UNBOUNDED and (bool(model.integrality.any()) or model.extras is not None)
+    )
+    left_s = params.time_limit_s - result.elapsed_s
+    if not unsure or left_s <= 0 or params.cutoff is not None:
+        return result
+    extras = None if model.extras is None else replace(model.extras, objective=None)
+    feasibility = replace(model, c=np.zeros(model.n), offset=0.0, extras=extras if extras and extras.words else None)
+    point = solver.solve(feasibility, replace(params, time_limit_s=left_s, objective_limit=None), stop=stop)
+    if point.x is not None:
+        reason, detail = Reason.UNBOUNDED, "the objective has no limit, and there is a solution"
+    elif point.termination.reason is Reason.INFEASIBLE:
+        reason, detail = Reason.INFEASIBLE, "no solution exists, whatever the costs"
+    else:
+        reason, detail = Reason.INFEASIBLE_OR_UNBOUNDED, "which one was not settled in time"
+    termination = Termination(reason=reason, detail=f"{result.termination.detail}; {detail}")
+    return replace(result, termination=termination, elapsed_s=result.elapsed_s + point.elapsed_s)
 
 
 def without_variables(model: MilpModel, watch: Watch, params: SolveParams, *, solver: str) -> SolveResult:

@@ -31,7 +31,7 @@ from pyscipopt.scip import Term
 
 from solvers.errors import SolverFailed
 from solvers.extras import Extras, QuadraticForm
-from solvers.reporting import Watch, crossing_sides, finish, without_variables
+from solvers.reporting import Watch, crossing_sides, finish, settled, without_variables
 from solvers.types import (
     Floats,
     Injected,
@@ -46,6 +46,7 @@ from trimtab.results import Limit, Reason
 
 _STOP_POLL_S = 0.05
 _INFINITY = 1e20
+_FEASTOL, _LEAST_FEASTOL = 1e-6, 1e-7  # its default, and the least that its LP solver takes without complaint
 _FEASTOL_OF_PRODUCTS = 1e-7
 
 _STATUS = MappingProxyType(
@@ -135,7 +136,7 @@ class ScipSolver:
             except Exception as error:  # PySCIPOpt raises bare Exceptions for SCIP's error codes
                 watch.raise_pending()
                 raise SolverFailed(f"SCIP ended in an error: {error}") from error
-        return _result(scip, variables, watch, params)
+        return settled(self, model, params, _result(scip, variables, watch, params), stop)
 
 
 def _set_params(scip: Any, model: MilpModel, params: SolveParams) -> None:
@@ -155,8 +156,19 @@ def _set_params(scip: Any, model: MilpModel, params: SolveParams) -> None:
     if model.extras is not None:
         # The point is judged from outside at 1e-6 with every row as it is written; inside, rows are pieces of expressions.
         settings["numerics/feastol"] = _FEASTOL_OF_PRODUCTS
+    if (relative := _whole_tolerance(model)) < float(settings.get("numerics/feastol", _FEASTOL)):
+        settings["numerics/feastol"] = relative
     for name, value in settings.items():
         scip.setParam(name, value)
+
+
+def _whole_tolerance(model: MilpModel) -> float:
+    """A tolerance that keeps whole rows whole: SCIP's is relative to the sides, and 1e-6 of 1e8 is a hundred units."""
+    whole = model.whole_rows > 0
+    unit = model.whole_rows[whole]
+    sides = np.concatenate([model.row_lower[whole] / unit, model.row_upper[whole] / unit])
+    largest = float(np.abs(sides[np.isfinite(sides)]).max(initial=1.0))
+    return min(_FEASTOL, max(_LEAST_FEASTOL, 0.25 / largest))
 
 
 def _build(scip: Any, model: MilpModel) -> list[Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.extras import Extras
+from solvers.whole import whole_units
 from trimtab.results import Reason, Termination
 
 Floats = NDArray[np.float64]
@@ -50,6 +51,8 @@ class MilpModel:
     row_names: tuple[str, ...] | None = None
     name: str = ""
     extras: Extras | None = None  # what is not linear; only solvers whose `why_not` says so take such a model
+    cost_factor: float = 1.0  # power of two: c and offset are the author's (minimised) times this (solvers.scaling)
+    row_factors: Floats | None = None  # (m,) powers of two: rows are the author's times these; None: all 1
 
     def __post_init__(self) -> None:
         n, m = len(self.c), len(self.row_lower)
@@ -70,6 +73,8 @@ class MilpModel:
                 raise ValueError(f"{field_name} wants shape ({size},); {array.shape} came")
             array.flags.writeable = False
             object.__setattr__(self, field_name, array)
+        if not (self.cost_factor > 0 and math.frexp(self.cost_factor)[0] == 0.5):
+            raise ValueError(f"cost_factor: expected a power of two, got {self.cost_factor!r}")
         if self.indptr[0] != 0 or self.indptr[-1] != len(self.data) or np.any(np.diff(self.indptr) < 0):
             raise ValueError("indptr wants 0 = indptr[0] ≤ … ≤ indptr[m] = nnz")
         if len(self.indices) and not (self.indices.min() >= 0 and self.indices.max() < n):
@@ -104,6 +109,22 @@ class MilpModel:
         return np.repeat(np.arange(self.m, dtype=np.int32), np.diff(self.indptr))
 
     @cached_property
+    def whole_rows(self) -> Floats:
+        """(m,) the unit of each whole row, which holds exactly or not at all; 0.0 for the other rows (solvers.whole)."""
+        integer_entry = self.integrality[self.indices]
+        if self.row_factors is None:
+            return whole_units(self.data, integer_entry, self.row_of_entry, self.row_lower, self.row_upper)
+        data, lower, upper = self.author_rows()
+        return whole_units(data, integer_entry, self.row_of_entry, lower, upper) * self.row_factors
+
+    def author_rows(self) -> tuple[Floats, Floats, Floats]:
+        """Coefficients (nnz,) and sides (m,), (m,) before rows were scaled. Exact: the factors are powers of two."""
+        if self.row_factors is None:
+            return self.data, self.row_lower, self.row_upper
+        factors = self.row_factors
+        return self.data / factors[self.row_of_entry], self.row_lower / factors, self.row_upper / factors
+
+    @cached_property
     def matrix(self) -> Any:
         """A as a scipy CSR matrix over the same memory."""
         from scipy.sparse import csr_matrix  # scipy takes 0.1 s to import; not everyone who makes a model needs it
@@ -127,8 +148,12 @@ class MilpModel:
         )
 
     def in_user_sense(self, value: float) -> float:
-        """An objective or bound as the model's author counts it. Its own inverse."""
-        return -value if self.maximize else value
+        """An objective or bound as the model's author counts it."""
+        return (-value if self.maximize else value) / self.cost_factor
+
+    def from_user_sense(self, value: float) -> float:
+        """The author's objective or bound as this model counts it."""
+        return (-value if self.maximize else value) * self.cost_factor
 
     def column_name(self, column: int) -> str:
         """The author's name, or C1, C2, … as solvers write them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from itertools import islice
@@ -17,7 +18,19 @@ import httpx2
 from trimtab import _core, config, files
 from trimtab._core import Call, EventStream, RetryPolicy, Submission
 from trimtab.errors import ConnectionFailed, DigestMismatch, JobFailed, NotFound, ProtocolError, WaitTimeout
-from trimtab.results import Attempt, Event, EventType, Incumbent, JobPage, JobState, JobView, KindView, RunResult
+from trimtab.results import (
+    SOLUTION_FILE,
+    Attempt,
+    Event,
+    EventType,
+    Incumbent,
+    JobPage,
+    JobState,
+    JobView,
+    KindView,
+    RunResult,
+)
+from trimtab.solution import Variables
 from trimtab.specs.common import ArtifactRef
 
 
@@ -40,11 +53,13 @@ class AsyncClient:
         self._retry = retry or RetryPolicy()
         self._timeout_s = timeout_s
         self._rng = random.Random()  # jitter only
+        self._answered = False  # by the server, ever
         self._http = httpx2.AsyncClient(
             base_url=self.endpoint.url,
             headers=_core.http_headers(self.endpoint.api_key),
             timeout=timeout_s,
             transport=transport,
+            event_hooks={"response": [self._on_answer]},
         )
 
     async def __aenter__(self) -> Self:
@@ -76,7 +91,7 @@ class AsyncClient:
         body = _core.request_body(spec, **options)
         await self._upload_all([spec], progress)
         sent = _core.call("submit", body=body, key=idempotency_key or _core.new_key())
-        return AsyncJob(self, _core.parse(JobView, await self._send(sent)))
+        return AsyncJob(self, _core.parse(JobView, await self._send(sent)), _core.variables_of(spec))
 
     async def submit_file(
         self,
@@ -106,7 +121,7 @@ class AsyncClient:
         views = _core.parse_list(JobView, await self._send(sent), "jobs", "items")
         if len(views) != len(bodies):
             raise ProtocolError(f"{len(bodies)} jobs were sent and {len(views)} came back")
-        return [AsyncJob(self, view) for view in views]
+        return [AsyncJob(self, view, _core.variables_of(spec)) for spec, view in zip(specs, views, strict=True)]
 
     async def map(
         self,
@@ -271,7 +286,7 @@ class AsyncClient:
         self, sent: Call, *, upload: files.LocalFile | None = None, progress: files.Progress | None = None
     ) -> httpx2.Response:
         began, attempt = time.monotonic(), 0
-        timeout = httpx2.Timeout(self._timeout_s, read=sent.read_timeout_s or self._timeout_s)
+        timeout = self._retry.timeout(self._timeout_s, sent.read_timeout_s, answered=self._answered)
         while True:
             content = sent.body if upload is None else files.achunks(upload.path, upload.size_bytes or 0, progress)
             failure: httpx2.Response | httpx2.TransportError
@@ -293,6 +308,9 @@ class AsyncClient:
             await self._pause(sent, failure, attempt, began)
             attempt += 1
 
+    async def _on_answer(self, response: httpx2.Response) -> None:
+        self._answered = True
+
     async def _pause(
         self, sent: Call, failure: httpx2.Response | httpx2.TransportError, attempt: int, began: float
     ) -> None:
@@ -300,7 +318,9 @@ class AsyncClient:
         pause = None
         if _core.may_repeat(sent, failure):
             after = _core.retry_after_s(failure) if isinstance(failure, httpx2.Response) else None
-            pause = self._retry.pause(attempt, time.monotonic() - began, rng=self._rng, retry_after_s=after)
+            pause = self._retry.pause(
+                attempt, time.monotonic() - began, rng=self._rng, retry_after_s=after, answered=self._answered
+            )
         if pause is None:
             if isinstance(failure, httpx2.Response):
                 raise _core.error_of(failure)
@@ -308,6 +328,10 @@ class AsyncClient:
                 f"{sent.method} {self.endpoint.url}{sent.path}: {type(failure).__name__}: {failure} "
                 f"(after {attempt + 1} tries); is the server running?"
             ) from failure
+        if self._retry.on_pause is not None:
+            reason = _core.reason_of(failure)
+            left_s = self._retry.deadline(answered=self._answered) - (time.monotonic() - began)
+            self._retry.on_pause(f"{self.endpoint.url}: {reason}", max(0.0, left_s))
         await asyncio.sleep(pause)
 
     async def _download(self, sent: Call, target: Path, digest: str | None, progress: files.Progress | None) -> Path:
@@ -338,7 +362,7 @@ class AsyncClient:
             sent = stream.call()
             failure: httpx2.Response | httpx2.TransportError
             try:
-                timeout = httpx2.Timeout(self._timeout_s, read=sent.read_timeout_s)
+                timeout = self._retry.timeout(self._timeout_s, sent.read_timeout_s, answered=self._answered)
                 async with self._http.stream("GET", sent.path, headers=dict(sent.headers), timeout=timeout) as answer:
                     if answer.is_success:
                         async for block in answer.aiter_bytes():
@@ -360,8 +384,9 @@ class AsyncClient:
 class AsyncJob:
     """The handle of a job. `view` is what was last seen of it."""
 
-    def __init__(self, client: AsyncClient, view: JobView) -> None:
+    def __init__(self, client: AsyncClient, view: JobView, variables: Variables | None = None) -> None:
         self._client = client
+        self._variables = variables
         self.view = view
 
     def __repr__(self) -> str:
@@ -404,7 +429,19 @@ class AsyncJob:
         await self.wait(timeout_s)
         if _core.is_bad_end(self.view.state):
             raise JobFailed(self.view)
-        return _core.parse(RunResult, await self._client._send(_core.call("result", id=self.id)))
+        result = _core.parse(RunResult, await self._client._send(_core.call("result", id=self.id)))
+        if self._variables is None or SOLUTION_FILE not in result.artifacts:
+            return result
+        solution = await self._solution(result)  # fetched now, so that `result.value(x)` needs no await
+        return _core.with_values(result, self._variables, lambda: solution)
+
+    async def _solution(self, result: RunResult) -> bytes:
+        """The bytes of the solution."""
+        with tempfile.TemporaryDirectory(prefix="trimtab-solution-") as folder:
+            sent = _core.call("job_artifact", id=self.id, name=SOLUTION_FILE)
+            digest = result.artifacts[SOLUTION_FILE].digest
+            path = await self._client._download(sent, Path(folder) / SOLUTION_FILE, digest, None)
+            return await asyncio.to_thread(path.read_bytes)
 
     def events(self, after_seq: int = 0) -> AsyncIterator[Event]:
         """Every event from the first (or after `after_seq`) until the job ends; broken connections are resumed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +20,19 @@ import httpx2
 from trimtab import _core, config, files
 from trimtab._core import Call, EventStream, RetryPolicy, Submission
 from trimtab.errors import ConnectionFailed, DigestMismatch, JobFailed, NotFound, ProtocolError, WaitTimeout
-from trimtab.results import Attempt, Event, EventType, Incumbent, JobPage, JobState, JobView, KindView, RunResult
+from trimtab.results import (
+    SOLUTION_FILE,
+    Attempt,
+    Event,
+    EventType,
+    Incumbent,
+    JobPage,
+    JobState,
+    JobView,
+    KindView,
+    RunResult,
+)
+from trimtab.solution import Variables
 from trimtab.specs.common import ArtifactRef
 
 
@@ -42,11 +55,13 @@ class Client:
         self._retry = retry or RetryPolicy()
         self._timeout_s = timeout_s
         self._rng = random.Random()  # jitter only
+        self._answered = False  # by the server, ever
         self._http = httpx2.Client(
             base_url=self.endpoint.url,
             headers=_core.http_headers(self.endpoint.api_key),
             timeout=timeout_s,
             transport=transport,
+            event_hooks={"response": [self._on_answer]},
         )
 
     def __enter__(self) -> Self:
@@ -78,7 +93,7 @@ class Client:
         body = _core.request_body(spec, **options)
         self._upload_all([spec], progress)
         sent = _core.call("submit", body=body, key=idempotency_key or _core.new_key())
-        return Job(self, _core.parse(JobView, self._send(sent)))
+        return Job(self, _core.parse(JobView, self._send(sent)), _core.variables_of(spec))
 
     def submit_file(
         self,
@@ -108,7 +123,7 @@ class Client:
         views = _core.parse_list(JobView, self._send(sent), "jobs", "items")
         if len(views) != len(bodies):
             raise ProtocolError(f"{len(bodies)} jobs were sent and {len(views)} came back")
-        return [Job(self, view) for view in views]
+        return [Job(self, view, _core.variables_of(spec)) for spec, view in zip(specs, views, strict=True)]
 
     def map(
         self,
@@ -271,7 +286,7 @@ class Client:
         self, sent: Call, *, upload: files.LocalFile | None = None, progress: files.Progress | None = None
     ) -> httpx2.Response:
         began, attempt = time.monotonic(), 0
-        timeout = httpx2.Timeout(self._timeout_s, read=sent.read_timeout_s or self._timeout_s)
+        timeout = self._retry.timeout(self._timeout_s, sent.read_timeout_s, answered=self._answered)
         while True:
             content = sent.body if upload is None else files.chunks(upload.path, upload.size_bytes or 0, progress)
             failure: httpx2.Response | httpx2.TransportError
@@ -293,12 +308,17 @@ class Client:
             self._pause(sent, failure, attempt, began)
             attempt += 1
 
+    def _on_answer(self, response: httpx2.Response) -> None:
+        self._answered = True
+
     def _pause(self, sent: Call, failure: httpx2.Response | httpx2.TransportError, attempt: int, began: float) -> None:
         """Sleep before the next try, or raise."""
         pause = None
         if _core.may_repeat(sent, failure):
             after = _core.retry_after_s(failure) if isinstance(failure, httpx2.Response) else None
-            pause = self._retry.pause(attempt, time.monotonic() - began, rng=self._rng, retry_after_s=after)
+            pause = self._retry.pause(
+                attempt, time.monotonic() - began, rng=self._rng, retry_after_s=after, answered=self._answered
+            )
         if pause is None:
             if isinstance(failure, httpx2.Response):
                 raise _core.error_of(failure)
@@ -306,6 +326,10 @@ class Client:
                 f"{sent.method} {self.endpoint.url}{sent.path}: {type(failure).__name__}: {failure} "
                 f"(after {attempt + 1} tries); is the server running?"
             ) from failure
+        if self._retry.on_pause is not None:
+            reason = _core.reason_of(failure)
+            left_s = self._retry.deadline(answered=self._answered) - (time.monotonic() - began)
+            self._retry.on_pause(f"{self.endpoint.url}: {reason}", max(0.0, left_s))
         time.sleep(pause)
 
     def _download(self, sent: Call, target: Path, digest: str | None, progress: files.Progress | None) -> Path:
@@ -336,7 +360,7 @@ class Client:
             sent = stream.call()
             failure: httpx2.Response | httpx2.TransportError
             try:
-                timeout = httpx2.Timeout(self._timeout_s, read=sent.read_timeout_s)
+                timeout = self._retry.timeout(self._timeout_s, sent.read_timeout_s, answered=self._answered)
                 with self._http.stream("GET", sent.path, headers=dict(sent.headers), timeout=timeout) as answer:
                     if answer.is_success:
                         for block in answer.iter_bytes():
@@ -357,8 +381,9 @@ class Client:
 class Job:
     """The handle of a job. `view` is what was last seen of it."""
 
-    def __init__(self, client: Client, view: JobView) -> None:
+    def __init__(self, client: Client, view: JobView, variables: Variables | None = None) -> None:
         self._client = client
+        self._variables = variables
         self.view = view
 
     def __repr__(self) -> str:
@@ -401,7 +426,15 @@ class Job:
         self.wait(timeout_s)
         if _core.is_bad_end(self.view.state):
             raise JobFailed(self.view)
-        return _core.parse(RunResult, self._client._send(_core.call("result", id=self.id)))
+        result = _core.parse(RunResult, self._client._send(_core.call("result", id=self.id)))
+        return _core.with_values(result, self._variables, lambda: self._solution(result))
+
+    def _solution(self, result: RunResult) -> bytes:
+        """The bytes of the solution."""
+        with tempfile.TemporaryDirectory(prefix="trimtab-solution-") as folder:
+            sent = _core.call("job_artifact", id=self.id, name=SOLUTION_FILE)
+            digest = result.artifacts[SOLUTION_FILE].digest
+            return self._client._download(sent, Path(folder) / SOLUTION_FILE, digest, None).read_bytes()
 
     def events(self, after_seq: int = 0) -> Iterator[Event]:
         """Every event from the first (or after `after_seq`) until the job ends; broken connections are resumed."""

@@ -1,6 +1,7 @@
 """Everything the SDK raises on purpose.
 
 TrimtabError
+├── SpecError                 a spec or request that cannot be made: `faults` lists path, expected, got, remedy
 ├── ConfigError               no server or key found, or a key file that others can read
 ├── ConnectionFailed          the server could not be reached within the retry deadline
 ├── ProtocolError             the answer was not what the API promises
@@ -25,11 +26,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trimtab.faults import Fault
     from trimtab.results import JobView, Problem, Termination
 
 
 class TrimtabError(Exception):
     """Base of everything the SDK raises on purpose."""
+
+
+class SpecError(TrimtabError, ValueError):
+    """A spec, or a part of one, that cannot be made. `path`, `expected`, `got` and `remedy` are those of the first fault."""
+
+    def __init__(self, name: str, faults: list[Fault]) -> None:
+        self.name, self.faults = name, faults
+        first = faults[0]
+        self.path, self.expected, self.got, self.remedy = first.path, first.expected, first.got, first.remedy
+        lines = [str(fault) for fault in faults[:20]]
+        more = [f"and {len(faults) - 20} more"] if len(faults) > 20 else []
+        super().__init__("\n".join([f"{lines[0]} (in {name})", *lines[1:], *more]))
 
 
 class ConfigError(TrimtabError):
@@ -82,7 +96,8 @@ class ApiError(TrimtabError):
         self.errors: list[dict[str, Any]] = list(problem.errors)
         self.retry_after_s = problem.retry_after_s
         parts = [f"{problem.status} {problem.title}: {problem.detail}"]
-        parts += [f"  {fault}" for fault in self.errors[:5]]
+        listed = [str(fault.get("message") or fault) for fault in self.errors[:5]]
+        parts += [f"  {text}" for text in listed if text != problem.detail]
         parts += [f"to do: {problem.fix}"] if problem.fix else []
         parts += [f"(request {problem.request_id})"] if problem.request_id else []
         super().__init__("\n".join(parts))

@@ -6,9 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, PrivateAttr
 
+from trimtab.solution import SolutionValues
 from trimtab.specs.common import ArtifactRef, Budget, WireModel
+
+SOLUTION_FILE = "solution.json"
 
 # Results are read back by older clients: they ignore fields they do not know.
 _READ = ConfigDict(extra="ignore")
@@ -178,6 +181,28 @@ class RunResult(WireModel):
     versions: dict[str, str] = Field(default_factory=dict)
     weights: dict[str, str] = Field(default_factory=dict)
     """sha256 of each weights file used."""
+    _solution: SolutionValues | None = PrivateAttr(default=None)
+
+    def value(self, variable: Any) -> float:
+        """The value of a variable of the model object that was submitted, or of the variable of that name.
+
+        Raises KeyError or TypeError for what is no variable of the model, ValueError when there is no solution.
+        """
+        return self._values().value(variable)
+
+    def values(self) -> dict[str, float]:
+        """Every variable's value, by the user's name (by the name in the file where that is empty or shared)."""
+        return self._values().as_dict()
+
+    def _values(self) -> SolutionValues:
+        if self._solution is not None:
+            return self._solution
+        if SOLUTION_FILE not in self.artifacts:
+            raise ValueError(f"value: expected a run with a solution, got one that ended {self.termination.reason}")
+        raise ValueError(
+            "value: expected the result of a job submitted from a model object (IlpSpec.from_model) by this client, got "
+            f"another; job.download({SOLUTION_FILE!r}) has the values by the names in the file"
+        )
 
 
 class Attempt(WireModel):
@@ -190,6 +215,19 @@ class Attempt(WireModel):
     started_at: datetime
     ended_at: datetime | None = None
     outcome: str | None = None
+
+
+class WebhookView(WireModel):
+    """What became of a job's webhook."""
+
+    model_config = _READ
+    url: str
+    state: str
+    """`not due`, `waiting` (for the next try), `delivered` or `given up`."""
+    tries: int = 0
+    detail: str = ""
+    """Why the newest try failed."""
+    at: datetime | None = None
 
 
 class JobView(WireModel):
@@ -217,6 +255,8 @@ class JobView(WireModel):
     best: Incumbent | None = None
     termination: Termination | None = None
     verification_status: VerificationStatus | None = None
+    webhook: WebhookView | None = None
+    """Of a single job; None in lists and where no webhook was asked for."""
     links: dict[str, str] = Field(default_factory=dict)
 
 

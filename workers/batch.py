@@ -20,9 +20,12 @@ from trimtab.results import Limit, Reason, Termination
 from workers.batch_jobs import BatchJob
 from workers.batch_journal import BadJournal, Journal, Json
 from workers.retry import RETRIED, Backoff
-from workers.types import Executor, Limits, Outcome, OutcomeStatus, ProducedFile, Task
+from workers.types import Executor, Finish, Limits, Outcome, OutcomeStatus, ProducedFile, Task
 
 SILENCE_S = 60.0  # a child beats every second; after this much silence it is killed and tried again
+_ATTEMPTS_LOST = Finish(
+    ended=Termination(reason=Reason.WORKER_LOST, limit=Limit.ATTEMPTS, detail="the workers of all attempts were lost")
+)
 STATES = {
     OutcomeStatus.RESULT: "SUCCEEDED",
     OutcomeStatus.FAILED: "FAILED",
@@ -83,13 +86,16 @@ async def _run_job(batch: Batch, job: BatchJob, rng: random.Random) -> Json:
     began = time.monotonic()
     attempts = 0
     artifacts: Json = {}
+    best: bytes | None = None  # of the attempts that were lost
     if job.request is None:
         outcome = _outcome(OutcomeStatus.FAILED, Reason.INVALID_INPUT, job.problem)
     else:
         while True:
             attempts += 1
-            outcome, artifacts = await _attempt(batch, job, attempts)
-            if outcome.status not in RETRIED or attempts >= job.request.max_attempts:
+            outcome, artifacts, best = await _attempt(batch, job, attempts, best)
+            # One attempt more when there is something to finish: it only verifies and writes what was found.
+            most = job.request.max_attempts + (best is not None)
+            if outcome.status not in RETRIED or attempts >= most:
                 break
             await asyncio.sleep(batch.backoff.delay_s(attempts, rng))
     termination = outcome.termination
@@ -109,11 +115,12 @@ async def _run_job(batch: Batch, job: BatchJob, rng: random.Random) -> Json:
     }
 
 
-async def _attempt(batch: Batch, job: BatchJob, number: int) -> tuple[Outcome, Json]:
+async def _attempt(batch: Batch, job: BatchJob, number: int, best: bytes | None) -> tuple[Outcome, Json, bytes | None]:
+    """One attempt: its outcome, its files, and the best solution for the next one."""
     try:
-        execution = await batch.executor.start(_task(batch, job, number))
+        execution = await batch.executor.start(_task(batch, job, number, best))
     except Exception as error:  # no memory to fork, a cluster that is away: another attempt may succeed
-        return _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"no worker could be started: {error}"), {}
+        return _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"no worker could be started: {error}"), {}, best
     silent = False
 
     async def guard() -> None:
@@ -136,14 +143,16 @@ async def _attempt(batch: Batch, job: BatchJob, number: int) -> tuple[Outcome, J
         try:
             artifacts = await asyncio.to_thread(_keep_files, outcome.produced, batch.files_dir)
         except OSError as error:
-            return _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"files could not be kept: {error}"), {}
-        return outcome, artifacts
+            outcome, artifacts = _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"files not kept: {error}"), {}
+        if outcome.status in RETRIED:
+            best = await execution.checkpoint() or best
+        return outcome, artifacts, best
     finally:
         guarding.cancel()
         await execution.close()
 
 
-def _task(batch: Batch, job: BatchJob, number: int) -> Task:
+def _task(batch: Batch, job: BatchJob, number: int, best: bytes | None) -> Task:
     request = job.request
     if request is None:
         raise ValueError(f"job {job.id} has no request")
@@ -160,6 +169,9 @@ def _task(batch: Batch, job: BatchJob, number: int) -> Task:
         inputs=job.inputs,
         input_names={name: path.name for name, path in job.inputs.items()},
         limits=batch.limits,
+        baseline=kind.baseline,
+        start=best,
+        finish=_ATTEMPTS_LOST if best is not None and number > request.max_attempts else None,
     )
 
 

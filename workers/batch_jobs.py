@@ -18,6 +18,7 @@ import orjson
 from pydantic import ValidationError
 
 from search.domains import KINDS, Kind
+from trimtab.faults import faults_of
 from trimtab.specs.common import JobRequest, request_model
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -91,8 +92,7 @@ def _parse(number: int, line: bytes, *, folder: Path, kinds: Mapping[str, Kind],
         spec, inputs = _resolve_files(given.get("spec"), kind, folder, files)
         request = request_model(kind.spec).model_validate_json(orjson.dumps({**given, "spec": spec}))
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)[:5])
-        return bad(faults, kind=kind.name)
+        return bad("; ".join(str(fault) for fault in faults_of(error)[:5]), kind=kind.name)
     except (OSError, ValueError) as error:
         return bad(str(error), kind=kind.name)
     missing = sorted(set(request.spec.artifacts()) - set(inputs))

@@ -17,18 +17,23 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
 from search.native import die_with_parent
-from trimtab.results import Incumbent
+from solvers import door
+from trimtab.results import Incumbent, Termination
 from trimtab.specs.common import Spec
 from workers.frames import Channel, Frame
-from workers.progress import NewestThrottle
+from workers.reporter import Reporter
 from workers.run import failure_of
+from workers.sandbox import READABLE
+
+if TYPE_CHECKING:
+    from search.conclude import Finished
 
 BEAT_S = 0.5
 _CPU_WARNING_S = 5  # between SIGXCPU, which names the cause, and SIGKILL, which does not
@@ -40,9 +45,11 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--preload", default="", help="modules to import before saying ready, comma-separated")
     parser.add_argument("--workdir", required=True)
+    parser.add_argument("--protect", default="", help="what must hold before input is read: files, network")
     given = parser.parse_args(argv)
 
     die_with_parent()  # also when it is paused, or its main thread never comes back from native code
+    _close_the_door(given.workdir, required=set(filter(None, given.protect.split(","))))
     channel = _take_over_stdin()
     began = time.monotonic()
     for name in ("search.pipeline", *filter(None, given.preload.split(","))):
@@ -58,6 +65,16 @@ def main(argv: list[str]) -> None:
     threading.Thread(target=_listen, args=(channel, stop_event), name="listen", daemon=True).start()
     threading.Thread(target=_beat, args=(channel,), name="beat", daemon=True).start()
     channel.send(_run(task, Path(given.workdir), channel, stop_event))
+
+
+def _close_the_door(workdir: str, *, required: set[str]) -> None:
+    """Give up files, sockets and capabilities before any input is read. Exits when what the host counts on does not hold."""
+    readable = [path for path in os.environ.pop(READABLE, "").split(os.pathsep) if path]
+    held = door.close(readable=(*door.SYSTEM_FOLDERS, *door.SYSTEM_FACTS, *readable), writable=(workdir,))
+    if missing := sorted(name for name in required if not held[name]):
+        sys.exit(
+            f"sandbox: expected {', '.join(missing)} to be protected in this child, got no protection; it does not start"
+        )
 
 
 def _take_over_stdin() -> Channel:
@@ -102,15 +119,13 @@ def _limit(limits: Mapping[str, Any], seconds: float) -> None:
 
 def _run(task: Frame, workdir: Path, channel: Channel, stop_event: threading.Event) -> Frame:
     """The last frame: `result` or `failed`. Whatever happens, it says why."""
-    from search import pipeline
-    from search.stop import from_budget
-
     began = time.monotonic()
     phase = "start"
 
     def on_phase(name: str, detail: str) -> None:
         nonlocal phase
         phase = name
+        reporter.flush()
         channel.send(
             {"type": "phase", "data": {"phase": name, "detail": detail}, "elapsed_s": time.monotonic() - began}
         )
@@ -120,25 +135,9 @@ def _run(task: Frame, workdir: Path, channel: Channel, stop_event: threading.Eve
             {"type": "incumbent", "data": incumbent.model_dump(mode="json"), "elapsed_s": time.monotonic() - began}
         )
 
-    incumbents = NewestThrottle(send_incumbent)
+    reporter = Reporter(send_incumbent, workdir=workdir)
     try:
-        budget = task["budget"]
-        _limit(task["limits"], float(budget["seconds"]))
-        stop = from_budget(budget, stop_event)
-        module, _, function = str(task["builder"]).partition(":")
-        domain = getattr(importlib.import_module(module), function)()
-        spec = _spec_class(str(task["spec_class"])).model_validate_json(orjson.dumps(task["spec"]))
-        finished = pipeline.run(
-            domain,
-            spec,
-            inputs={name: Path(path) for name, path in task["inputs"].items()},
-            workdir=workdir,
-            stop=stop,
-            seed=int(task["seed"]),
-            on_incumbent=incumbents.offer,
-            on_phase=on_phase,
-            packages=tuple(getattr(domain, "packages", ())),
-        )
+        finished = _finished(task, workdir, stop_event, reporter, on_phase)
     except Exception as error:
         failure = failure_of(error, phase=phase, memory_bytes=int(task["limits"]["memory_bytes"]))
         told: Frame = {
@@ -153,7 +152,7 @@ def _run(task: Frame, workdir: Path, channel: Channel, stop_event: threading.Eve
             told["trace"] = trace[-4000:]
         return told
     finally:
-        incumbents.close()
+        reporter.close()
     return {
         "type": "result",
         "result": finished.result.model_dump(mode="json"),
@@ -163,6 +162,56 @@ def _run(task: Frame, workdir: Path, channel: Channel, stop_event: threading.Eve
         ],
         "usage": _usage(began),
     }
+
+
+def _finished(
+    task: Frame,
+    workdir: Path,
+    stop_event: threading.Event,
+    reporter: Reporter,
+    on_phase: Callable[[str, str], None],
+) -> Finished:
+    """Run the task, or finish what an earlier run had found."""
+    from search import pipeline
+    from search.finish import finish
+    from search.stop import from_budget
+
+    budget = task["budget"]
+    _limit(task["limits"], float(budget["seconds"]))
+    stop = from_budget(budget, stop_event)
+    module, _, function = str(task["builder"]).partition(":")
+    domain = getattr(importlib.import_module(module), function)()
+    spec = _spec_class(str(task["spec_class"])).model_validate_json(orjson.dumps(task["spec"]))
+    inputs = {name: Path(path) for name, path in task["inputs"].items()}
+    packages = tuple(getattr(domain, "packages", ()))
+    start = Path(task["start"]).read_bytes() if task.get("start") else None
+    if task.get("finish") is not None:
+        return finish(
+            domain,
+            spec,
+            inputs=inputs,
+            workdir=workdir,
+            data=start,
+            ended=Termination.model_validate(task["finish"]["ended"], strict=False),
+            decorate=bool(task["finish"]["decorate"]),
+            seconds=float(budget["seconds"]),
+            seed=int(task["seed"]),
+            on_phase=on_phase,
+            packages=packages,
+        )
+    return pipeline.run(
+        domain,
+        spec,
+        inputs=inputs,
+        workdir=workdir,
+        stop=stop,
+        seed=int(task["seed"]),
+        on_incumbent=reporter.incumbent,
+        on_phase=on_phase,
+        on_checkpoint=reporter.checkpoint,
+        packages=packages,
+        start=start,
+    )
 
 
 def _spec_class(where: str) -> type[Spec]:

@@ -14,10 +14,14 @@ from typing import Any
 
 import orjson
 
-from search import pipeline
+from search import checkpoint, pipeline
+from search.conclude import Finished
+from search.finish import finish
 from search.stop import from_budget
+from search.types import OnPhase
 from trimtab.results import EventType, Incumbent, Reason, Termination
-from workers.progress import NewestThrottle
+from workers.finishing import finished_outcome, finishing_task
+from workers.reporter import Reporter
 from workers.run import failure_of
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
 
@@ -51,19 +55,26 @@ class InlineExecutor:
 
     def describe(self) -> Mapping[str, Any]:
         """Name and what runs."""
-        return {"executor": self.name, "capacity": self.capacity, "running": len(self._running), "sandbox": "none"}
+        return {
+            "executor": self.name,
+            "capacity": self.capacity,
+            "running": len(self._running),
+            "sandbox": "none",
+            "protects": {"files": False, "network": False},
+            "sandbox_gaps": "executor 'inline' runs jobs in the server's own process, for tests: serve one tenant with it",
+        }
 
 
 class InlineExecution:
     """A run in a thread. It can be asked to end, not killed."""
 
-    def __init__(self, task: Task, workdir: Path) -> None:
+    def __init__(self, task: Task, workdir: Path, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._task = task
         self._workdir = workdir
         self._stop = threading.Event()
         self._cancelled = False
         self._began = time.monotonic()
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop or asyncio.get_running_loop()
         self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
         self._done: asyncio.Task[Outcome] | None = None
 
@@ -92,6 +103,10 @@ class InlineExecution:
             termination = Termination(reason=Reason.CANCELLED, detail="cancelled by its owner")
             return Outcome(status=OutcomeStatus.CANCELLED, termination=termination, usage=outcome.usage)
         return outcome
+
+    async def checkpoint(self) -> bytes | None:
+        """Read the newest checkpoint out of the run folder."""
+        return checkpoint.read(self._workdir / checkpoint.FILE_NAME)
 
     @property
     def silent_s(self) -> float:
@@ -128,24 +143,63 @@ class InlineExecution:
             phase = name
             self._say(EventType.PHASE, {"phase": name, "detail": detail})
 
-        incumbents = NewestThrottle(on_incumbent)
+        reporter = Reporter(on_incumbent, workdir=self._workdir)
         try:
-            finished = pipeline.run(
-                _load(task.builder)(),
-                _load(task.spec_class).model_validate_json(orjson.dumps(dict(task.spec))),
-                inputs=task.inputs,
-                workdir=self._workdir,
-                stop=from_budget(task.budget, self._stop),
-                seed=task.seed,
-                on_incumbent=incumbents.offer,
-                on_phase=on_phase,
-            )
+            finished = self._finished(reporter, on_phase)
         except Exception as error:  # a run's own fault must not end the dispatcher
+            reporter.close()
             failure = failure_of(error, phase=phase, memory_bytes=task.limits.memory_bytes)
             status = OutcomeStatus.TRANSIENT if failure.transient else OutcomeStatus.FAILED
-            return Outcome(status=status, termination=failure.termination)
+            return self._salvaged(Outcome(status=status, termination=failure.termination), phase)
         finally:
-            incumbents.close()
+            reporter.close()
+        return self._outcome(finished)
+
+    def _finished(self, reporter: Reporter, on_phase: OnPhase) -> Finished:
+        task = self._task
+        domain = _load(task.builder)()
+        spec = _load(task.spec_class).model_validate_json(orjson.dumps(dict(task.spec)))
+        if task.finish is not None:
+            return finish(
+                domain,
+                spec,
+                inputs=task.inputs,
+                workdir=self._workdir,
+                data=task.start,
+                ended=task.finish.ended,
+                decorate=task.finish.decorate,
+                seconds=float(task.budget["seconds"]),
+                seed=task.seed,
+                on_phase=on_phase,
+            )
+
+        def enter(name: str, detail: str) -> None:
+            on_phase(name, detail)
+            reporter.flush()
+
+        return pipeline.run(
+            domain,
+            spec,
+            inputs=task.inputs,
+            workdir=self._workdir,
+            stop=from_budget(task.budget, self._stop),
+            seed=task.seed,
+            on_incumbent=reporter.incumbent,
+            on_phase=enter,
+            on_checkpoint=reporter.checkpoint,
+            start=task.start,
+        )
+
+    def _salvaged(self, outcome: Outcome, phase: str) -> Outcome:
+        """The best solution of a run that failed, or the failure."""
+        data = checkpoint.read(self._workdir / checkpoint.FILE_NAME)
+        task = finishing_task(self._task, outcome, data, phase=phase, stopped=False)
+        if task is None or self._cancelled:
+            return outcome
+        second = InlineExecution(task, self._workdir, loop=self._loop)
+        return finished_outcome(outcome, second._run())
+
+    def _outcome(self, finished: Finished) -> Outcome:
         result = finished.result
         refused = result.termination.reason is Reason.VERIFICATION_FAILED
         return Outcome(

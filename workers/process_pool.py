@@ -16,10 +16,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from search import checkpoint
 from trimtab.results import EventType, Limit, Reason, Termination
 from workers import frames
+from workers.finishing import FinishingExecution
 from workers.leftovers import owner_of, started_at
-from workers.sandbox import ChildProcess, Level, choose_level, start_child
+from workers.sandbox import ChildProcess, Level, Protection, choose_level, protection, start_child
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
 
 LOG_TAIL_BYTES = 16_384
@@ -47,10 +49,11 @@ class ProcessExecutor:
         self._preload = tuple(preload)
         self._level = Level.RLIMIT
         self._why_level = ""
+        self._protection = Protection(files=False, network=False)
         self._spares: deque[asyncio.Task[ChildProcess]] = deque()
         self._coming_up: set[ChildProcess] = set()
         self._starts: set[asyncio.Task[ChildProcess]] = set()  # of spares, also those that a job waits for already
-        self._running: set[ProcessExecution] = set()
+        self._running: set[FinishingExecution] = set()
         self._closed = False
 
     @property
@@ -61,27 +64,36 @@ class ProcessExecutor:
     async def open(self) -> None:
         """Choose the sandbox, remove what a killed host left, start the spares. Raises SandboxUnavailable."""
         self._level, self._why_level = await asyncio.to_thread(choose_level, self._asked)
+        self._protection = await asyncio.to_thread(protection, self._level)
         self._scratch_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         await asyncio.to_thread(_remove_leftovers, self._scratch_dir)
         self._refill()
 
     async def start(self, task: Task) -> Execution:
-        """Hand the task to a warm child."""
-        child = await self._warm_child()
-        execution = ProcessExecution(task, child, on_end=self._running.discard)
+        """Hand the task to a warm child. When that dies with a solution in hand, another one finishes it."""
+        execution = FinishingExecution(
+            task, await self._start_run(task), again=self._start_run, on_end=self._running.discard
+        )
         self._running.add(execution)
+        return execution
+
+    async def _start_run(self, task: Task) -> ProcessExecution:
+        if self._closed:
+            raise RuntimeError("the executor is closed")
+        run = ProcessExecution(task, await self._warm_child())
         try:
-            await execution.begin()
+            await run.begin()
         except asyncio.CancelledError:
-            await asyncio.shield(execution.abandon())
+            await asyncio.shield(run.abandon())
             raise
         self._refill()
-        return execution
+        return run
 
     async def close(self) -> None:
         """Kill every child; none is left when this returns."""
         self._closed = True
-        for execution in list(self._running):
+        executions = list(self._running)
+        for execution in executions:
             await execution.cancel()
         # A start that is cancelled in the middle leaves a process half known to the event loop, which it then complains
         # of at its own end. So starts are let come to a process, whose death ends them at once.
@@ -91,6 +103,8 @@ class ProcessExecutor:
             if isinstance(spare, ChildProcess):
                 await _discard(spare)
         self._spares.clear()
+        for execution in executions:
+            await execution.ended()  # a finishing run that was being started is killed as well
 
     def describe(self) -> Mapping[str, Any]:
         """Level, capacity and what runs."""
@@ -101,6 +115,8 @@ class ProcessExecutor:
             "spares": sum(t.done() and not t.cancelled() and t.exception() is None for t in self._spares),
             "sandbox": self._level.value,
             "sandbox_reason": self._why_level,
+            "protects": {"files": self._protection.files, "network": self._protection.network},
+            "sandbox_gaps": self._protection.gaps,
         }
 
     def _refill(self) -> None:
@@ -152,10 +168,9 @@ class ProcessExecutor:
 class ProcessExecution:
     """One attempt in one child."""
 
-    def __init__(self, task: Task, child: ChildProcess, *, on_end: Any) -> None:
+    def __init__(self, task: Task, child: ChildProcess) -> None:
         self._task = task
         self._child = child
-        self._on_end = on_end
         self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._heard = time.monotonic()
@@ -176,6 +191,7 @@ class ProcessExecution:
         self._background = [self._output, asyncio.create_task(self._guard_time())]
         try:
             inputs = await asyncio.to_thread(self._copy_inputs)
+            start = await asyncio.to_thread(self._write_start)
         except OSError as error:
             self._child.kill()
             self._settle(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"the inputs could not be copied: {error}")
@@ -193,6 +209,10 @@ class ProcessExecution:
             "seed": task.seed,
             "budget": dict(task.budget),
             "inputs": inputs,
+            "start": start,
+            "finish": None
+            if task.finish is None
+            else {"ended": task.finish.ended.model_dump(mode="json"), "decorate": task.finish.decorate},
             "limits": {
                 "memory_bytes": limits.memory_bytes,
                 "file_bytes": limits.file_bytes,
@@ -216,6 +236,13 @@ class ProcessExecution:
             inputs[name] = str(target)
         return inputs
 
+    def _write_start(self) -> str | None:
+        if self._task.start is None:
+            return None
+        target = self._child.workdir / "start.checkpoint"
+        target.write_bytes(self._task.start)
+        return str(target)
+
     async def events(self) -> AsyncIterator[Progress]:
         """What the child says, until it ends."""
         while (item := await self._queue.get()) is not None:
@@ -224,6 +251,15 @@ class ProcessExecution:
     async def result(self) -> Outcome:
         """Wait for the end."""
         return await asyncio.shield(self._outcome)
+
+    @property
+    def phase(self) -> str:
+        """The newest phase, `start` before the first."""
+        return self._phase
+
+    async def checkpoint(self) -> bytes | None:
+        """Read the newest checkpoint out of the run folder."""
+        return await asyncio.to_thread(checkpoint.read, self._child.workdir / checkpoint.FILE_NAME)
 
     @property
     def silent_s(self) -> float:
@@ -317,7 +353,6 @@ class ProcessExecution:
             self._settle_death()
         self._queue.put_nowait(None)
         self._ended.set()
-        self._on_end(self)
 
     def _settle_frame(self, frame: frames.Frame) -> None:
         usage = frame.get("usage", {})
@@ -390,8 +425,10 @@ class ProcessExecution:
 
     async def _guard_time(self) -> None:
         # The run ends itself at its budget. Reading, checking and writing get as much again as grace, and then some.
+        # A finishing run's budget is its allowance: it gets no more.
         budget = float(self._task.budget["seconds"])
-        await asyncio.sleep(budget + self._task.limits.grace_s + max(OVERTIME_S, 0.25 * budget))
+        overtime_s = self._task.limits.grace_s + max(OVERTIME_S, 0.25 * budget)
+        await asyncio.sleep(budget + (0.0 if self._task.finish is not None else overtime_s))
         self._over_time = True
         self._child.kill()
 

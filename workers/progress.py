@@ -8,11 +8,14 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+_SLOW_SHARE = 10  # times what a send took: the least time from its begin to the next one
 
 
 class NewestThrottle(Generic[Item]):
     """Passes an item on at once when `interval_s` has gone by since the last one; else keeps the newest and passes it
     on when the interval is over. Items between are dropped: a newer incumbent says all that an older one did.
+
+    A slow `send` (a large checkpoint) lengthens the interval, so that it takes at most one part in ten of the time.
     """
 
     def __init__(self, send: Callable[[Item], None], *, interval_s: float = 0.1) -> None:
@@ -22,7 +25,7 @@ class NewestThrottle(Generic[Item]):
         self._interval_s = interval_s
         self._changed = threading.Condition()
         self._pending: Item | None = None
-        self._last_sent = -float("inf")
+        self._next_at = -float("inf")
         self._closed = False
         self._flusher = threading.Thread(target=self._flush_late, name="throttle", daemon=True)
         self._flusher.start()
@@ -32,12 +35,19 @@ class NewestThrottle(Generic[Item]):
         with self._changed:
             if self._closed:
                 raise RuntimeError("the throttle is closed")
-            if time.monotonic() - self._last_sent >= self._interval_s:
+            if time.monotonic() >= self._next_at:
                 self._pending = None
                 self._pass_on(item)
             else:
                 self._pending = item
                 self._changed.notify()
+
+    def flush(self) -> None:
+        """Send what is pending now."""
+        with self._changed:
+            item, self._pending = self._pending, None
+            if item is not None:
+                self._pass_on(item)
 
     def close(self) -> None:
         """Send what is pending and end."""
@@ -50,8 +60,10 @@ class NewestThrottle(Generic[Item]):
         self._flusher.join()
 
     def _pass_on(self, item: Item) -> None:
-        self._last_sent = time.monotonic()
+        began = time.monotonic()
         self._send(item)
+        took_s = time.monotonic() - began
+        self._next_at = began + max(self._interval_s, _SLOW_SHARE * took_s)
 
     def _flush_late(self) -> None:
         with self._changed:
@@ -59,7 +71,7 @@ class NewestThrottle(Generic[Item]):
                 if self._pending is None:
                     self._changed.wait()
                     continue
-                left = self._last_sent + self._interval_s - time.monotonic()
+                left = self._next_at - time.monotonic()
                 if left > 0:
                     self._changed.wait(left)
                     continue

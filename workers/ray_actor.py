@@ -8,22 +8,26 @@ Calls go to two concurrency groups, so that `stop` and `cancel` never wait behin
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import queue
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
 
+from trimtab.results import EventType
 from workers.process_pool import ProcessExecutor
 from workers.ray_wire import CHUNK_BYTES, Json, outcome_to_json, task_from_json
 from workers.types import Execution
 
 BEAT_S = 0.5  # as the child itself
+CHECKPOINT_S = 1.0  # between two checkpoints sent to the dispatcher
 _FOLDER = "trimtab-ray-"
 T = TypeVar("T")
 
@@ -52,7 +56,8 @@ class RayWorker:
     def hello(self) -> Json:
         """Answers when the actor is ready, and while it is alive."""
         about = dict(self._executor.describe())
-        return {"pid": os.getpid(), "node": ray.get_runtime_context().get_node_id(), "sandbox": about["sandbox"]}
+        sandbox = {name: about[name] for name in ("sandbox", "protects", "sandbox_gaps")}
+        return {"pid": os.getpid(), "node": ray.get_runtime_context().get_node_id(), **sandbox}
 
     @ray.method(concurrency_group="run")  # type: ignore[untyped-decorator]
     def run(self, run_id: int, order: Json, *contents: bytes) -> Iterator[Json | bytes]:
@@ -127,17 +132,25 @@ class RayWorker:
                 said.put(None)
 
         listening = asyncio.run_coroutine_threadsafe(listen(), self._loop)
+        unsent, next_at = False, -float("inf")
         while True:
             try:
                 item = said.get(timeout=BEAT_S)
             except queue.Empty:
                 # The child beats every second too. Who listens hears of both: the actor's life, and its child's silence.
                 yield {"type": "beat", "silent_s": execution.silent_s}
-                continue
-            if item is None:
-                listening.result()
-                return
-            yield item
+            else:
+                if item is None:
+                    listening.result()
+                    return
+                yield item
+                unsent = unsent or item.get("event") == EventType.INCUMBENT.value
+            if unsent and time.monotonic() >= next_at:
+                began, unsent = time.monotonic(), False
+                if (data := self._call(execution.checkpoint())) is not None:
+                    yield {"type": "checkpoint", "data": base64.b64encode(data).decode()}
+                # A large one takes its time to send: at most one part in ten of the run's.
+                next_at = began + max(CHECKPOINT_S, 10 * (time.monotonic() - began))
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -3,7 +3,7 @@
 It speaks frames (workers.frames) over file descriptor 0 with `workers.ray_pool`, which lives in the dispatcher's process:
 
 dispatcher → host   run, stop, cancel
-host → dispatcher   ready, slots, started, progress, beat, outcome
+host → dispatcher   ready, slots, started, progress, checkpoint, beat, outcome
 
 Ray is never the record. What this process forgets when it dies, the store's leases find again.
 """
@@ -219,7 +219,7 @@ class Host:
                         produced.append({"name": item["name"], "media_type": item["media_type"], "path": str(path)})
                     case "outcome":
                         return {**item, "produced": produced}
-                    case "started" | "progress" | "beat":
+                    case "started" | "progress" | "beat" | "checkpoint":
                         self._say({**item, "run": run})
 
     def _end(self, run: int, outcome: Json) -> None:

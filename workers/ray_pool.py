@@ -9,6 +9,7 @@ ray or solver in the service's process" holds with every executor, and Ray can c
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import shutil
@@ -135,6 +136,11 @@ class RayExecutor:
             "wanted": self._workers,
             "running": len(self._runs),
             "sandbox": ", ".join(sorted({str(slot.get("sandbox")) for slot in self._slots})),
+            "protects": {
+                name: all(slot.get("protects", {}).get(name, True) for slot in self._slots)
+                for name in ("files", "network")
+            },
+            "sandbox_gaps": next((str(gaps) for slot in self._slots if (gaps := slot.get("sandbox_gaps"))), ""),
             "nodes": len({slot.get("node") for slot in self._slots}),
             "slots": [dict(slot) for slot in self._slots],
             "host_pid": None if self._process is None else self._process.pid,
@@ -251,6 +257,7 @@ class RayExecution:
         self._begun = asyncio.Event()
         self._heard = time.monotonic()
         self._stopped = False
+        self._checkpoint: bytes | None = None
 
     async def begun(self) -> None:
         """Returns once a child has the task, or the attempt has ended."""
@@ -275,6 +282,10 @@ class RayExecution:
         if not self._stopped and not self._outcome.done():
             self._stopped = True
             self._say({"type": "stop", "run": self.number})
+
+    async def checkpoint(self) -> bytes | None:
+        """The newest checkpoint that the actor has sent."""
+        return self._checkpoint
 
     async def cancel(self) -> None:
         """Kill. What cannot be reached in time counts as killed: nothing it says is listened to any more."""
@@ -303,6 +314,8 @@ class RayExecution:
                     type=EventType(frame["event"]), data=frame["data"], elapsed_s=float(frame["elapsed_s"])
                 )
                 self._queue.put_nowait(progress)
+            case "checkpoint":
+                self._checkpoint = base64.b64decode(frame["data"])
             case "outcome":
                 produced = [
                     ProducedFile(name=p["name"], path=Path(p["path"]), media_type=p["media_type"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from trimtab.results import Termination
-from workers.types import Limits, Outcome, OutcomeStatus, ProducedFile, Task
+from workers.types import Finish, Limits, Outcome, OutcomeStatus, ProducedFile, Task
 
 Json = dict[str, Any]
 CHUNK_BYTES = 4 * 2**20
@@ -29,12 +30,30 @@ def task_to_json(task: Task) -> Json:
         "inputs": {name: str(path) for name, path in task.inputs.items()},
         "input_names": dict(task.input_names),
         "limits": dataclasses.asdict(task.limits),
+        "baseline": task.baseline,
+        "start": None if task.start is None else base64.b64encode(task.start).decode(),
+        "finish": None
+        if task.finish is None
+        else {"ended": task.finish.ended.model_dump(mode="json"), "decorate": task.finish.decorate},
     }
 
 
 def task_from_json(given: Mapping[str, Any], inputs: Mapping[str, Path]) -> Task:
     """The task again, with its inputs where they are now."""
-    return Task(**{**given, "inputs": dict(inputs), "limits": Limits(**given["limits"])})
+    finish = given["finish"]
+    return Task(
+        **{
+            **given,
+            "inputs": dict(inputs),
+            "limits": Limits(**given["limits"]),
+            "start": None if given["start"] is None else base64.b64decode(given["start"]),
+            "finish": None
+            if finish is None
+            else Finish(
+                ended=Termination.model_validate(finish["ended"], strict=False), decorate=bool(finish["decorate"])
+            ),
+        }
+    )
 
 
 def outcome_to_json(outcome: Outcome) -> Json:

@@ -1,8 +1,11 @@
 """How a child is started and how it is killed, with everything it started.
 
-Levels. `rlimit`: limits on memory, file size, processor time and core dumps; a session of its own; no secret in its
-environment. `bwrap`: besides, no network, its own process and IPC namespaces, no capability, and only the interpreter, the
-code, the system's libraries (all read-only) and its own run folder to be seen. Limits hold at both levels.
+At every level: limits on memory, file size, processor time and core dumps; a session of its own; no secret in its
+environment; and the door (`solvers.door`), which the child closes behind itself before it reads any input: no capability, no
+socket, and no file but the interpreter, the code, the system's libraries (all read-only) and its own run folder.
+
+Level `rlimit` is that. Level `bwrap` adds namespaces of its own for mounts, processes, network and IPC. Where the kernel has
+no Landlock, level `rlimit` does not protect files: `protection()` reports it, and such a server takes one tenant only.
 """
 
 from __future__ import annotations
@@ -10,17 +13,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from solvers import door
 from workers.leftovers import MARK, kill_run
 
 # One BLAS thread: runs share the cores, and a fork after BLAS started threads would hang.
@@ -35,7 +41,9 @@ _ENVIRONMENT = {
 }
 # Passed on when set: how the interpreter finds itself and which processor kernels to use. Never anything of ours.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "TZ")
-_SYSTEM_FOLDERS = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/localtime")
+_SYSTEM_FOLDERS = (*door.SYSTEM_FOLDERS, "/sbin")
+READABLE = "TRIMTAB_READABLE"  # in a child's environment: folders that the door leaves open, beside the system's
+LLVM = "TRIMTAB_LLVM"  # names the LLVM of kind compile: a setting of its engine (solvers.llvm.install)
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -75,6 +83,49 @@ def choose_level(asked: str) -> tuple[Level, str]:
     return Level.RLIMIT, why_not
 
 
+@dataclass(frozen=True, kw_only=True)
+class Protection:
+    """What the sandbox keeps from a run on this machine, tried and not assumed."""
+
+    files: bool  # of the server and of other runs
+    network: bool
+
+    @property
+    def gaps(self) -> str:
+        """One sentence on what is not protected; empty when all is."""
+        missing = [name for name, protected in (("files", self.files), ("network", self.network)) if not protected]
+        if not missing:
+            return ""
+        return (
+            f"runs are not kept from this machine's {' and '.join(missing)}: expected bubblewrap, or a kernel with "
+            "Landlock (5.13) and seccomp, got neither. Install bubblewrap or allow user namespaces; until then serve one tenant"
+        )
+
+
+@functools.cache
+def protection(level: Level) -> Protection:
+    """Try, in a child at this level, to read a file and to open a socket."""
+    command = [sys.executable, "-I", "-S", door.__file__]
+    if level is Level.BWRAP:
+        command = [*_bwrap(shutil.which("bwrap") or "bwrap", Path("/"), visible=_visible()), "--", *command]
+    with tempfile.NamedTemporaryFile(prefix="trimtab-canary-") as canary:
+        canary.write(b"readable")
+        canary.flush()
+        try:
+            done = subprocess.run([*command, canary.name], capture_output=True, text=True, timeout=30, check=True)
+            held = json.loads(done.stdout)
+        except (OSError, subprocess.SubprocessError, ValueError):
+            return Protection(files=False, network=False)
+    return Protection(files=held["files"], network=held["network"])
+
+
+def exposed(folder: Path) -> Path | None:
+    """The readable folder of every run in which `folder` lies; None when it is out of their reach."""
+    folder = folder.resolve()
+    readable = [path.resolve() for path in (*map(Path, _SYSTEM_FOLDERS), *_visible())]
+    return next((path for path in readable if folder.is_relative_to(path)), None)
+
+
 def _bwrap(program: str, workdir: Path, *, visible: Sequence[Path]) -> list[str]:
     command = [program, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-cgroup-try"]
     command += ["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "trimtab", "--unshare-uts"]
@@ -87,7 +138,7 @@ def _bwrap(program: str, workdir: Path, *, visible: Sequence[Path]) -> list[str]
     for path in visible:
         if not str(path).startswith("/usr/"):
             command += ["--ro-bind", str(path), str(path)]
-    if visible:
+    if visible and workdir != Path("/"):
         command += ["--bind", str(workdir), str(workdir), "--chdir", str(workdir)]
     return command
 
@@ -99,9 +150,37 @@ def _visible() -> tuple[Path, ...]:
         Path(sys.base_prefix).resolve(),
         Path(sys.executable).absolute().parent.parent,
     }
-    packages = [p.parent for p in sorted(_ROOT.glob("*/__init__.py")) if p.parent.name != "services"]
-    extra = [Path(p).resolve() for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
-    return (*sorted(interpreter), *packages, *extra)
+    listed = [os.environ.get(name, "") for name in ("PYTHONPATH", "LD_LIBRARY_PATH")]
+    extra = [Path(p).resolve() for paths in listed for p in paths.split(os.pathsep) if p and os.path.exists(p)]
+    return (*sorted(interpreter), *_packages(), *extra, *_llvm())
+
+
+def _llvm() -> tuple[Path, ...]:
+    """The folder of the LLVM that TRIMTAB_LLVM names, when it is a path."""
+    text = os.environ.get(LLVM, "").strip()
+    named = Path(text).absolute()
+    if not text or not named.exists():
+        return ()
+    folder = named if named.is_dir() else named.parent.parent  # lib/libLLVM.so: its tools are in bin beside lib
+    return tuple(dict.fromkeys((folder, folder.resolve())))
+
+
+def _packages() -> list[Path]:
+    """Our packages, but for the server's own."""
+    return [p.parent for p in sorted(_ROOT.glob("*/__init__.py")) if p.parent.name != "services"]
+
+
+def _lay_out(workdir: Path) -> None:
+    """Make what a child finds in its folder: `tmp`, and `code` with links to our packages.
+
+    The import system lists the folders it searches. The checkout is not listable from inside the sandbox: a server's data
+    may lie in it.
+    """
+    (workdir / "tmp").mkdir()
+    code = workdir / "code"
+    code.mkdir()
+    for package in _packages():
+        (code / package.name).symlink_to(package)
 
 
 @dataclass(eq=False)  # compared by identity: it is a process
@@ -150,13 +229,20 @@ class ChildProcess:
 async def start_child(workdir: Path, *, level: Level, preload: Sequence[str]) -> ChildProcess:
     """Start a warm child in `workdir`, which exists and is its own. Raises OSError."""
     command = [sys.executable, "-m", "workers.child", "--workdir", str(workdir), "--preload", ",".join(preload)]
+    held = await asyncio.to_thread(protection, level)
+    command += ["--protect", ",".join(name for name in ("files", "network") if getattr(held, name))]
+    await asyncio.to_thread(_lay_out, workdir)
     if level is Level.BWRAP:
         command = [*_bwrap(shutil.which("bwrap") or "bwrap", workdir, visible=_visible()), "--", *command]
     environment = _ENVIRONMENT | {k: os.environ[k] for k in _PASSED_ON if k in os.environ}
     # The code is found by PYTHONPATH, not by the working folder, which is the run's own.
     inherited = os.environ.get("PYTHONPATH")
+    if named := os.environ.get(LLVM):
+        environment[LLVM] = str(Path(named).absolute()) if Path(named).exists() else named  # a child has its own folder
     environment[MARK] = str(workdir)
-    environment["PYTHONPATH"] = os.pathsep.join([str(_ROOT), *([inherited] if inherited else [])])
+    environment["TMPDIR"] = environment["XDG_CACHE_HOME"] = str(workdir / "tmp")
+    environment[READABLE] = os.pathsep.join(map(str, _visible()))
+    environment["PYTHONPATH"] = os.pathsep.join([str(workdir / "code"), *([inherited] if inherited else [])])
     ours, theirs = socket.socketpair()
     try:
         process = await asyncio.create_subprocess_exec(

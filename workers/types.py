@@ -26,6 +26,11 @@ class Limits:
     processes: int = 256  # processes and threads of the user, where the kernel counts them per sandbox
     cpu_s: int | None = None  # None: 4 × the wall-clock budget + 60
     grace_s: float = 2.0  # after `stop`: seconds to hand in the best, then SIGKILL
+    finish_s: float | None = None  # to verify and write a dead run's best; None: see `finish_seconds`
+
+    def finish_seconds(self, budget_s: float) -> float:
+        """Seconds that a finishing run may take beyond the budget: half the budget, and at least 30 s."""
+        return max(30.0, 0.5 * budget_s) if self.finish_s is None else self.finish_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +48,17 @@ class Task:
     inputs: Mapping[str, Path] = field(default_factory=dict)  # input name → file on the dispatcher's machine
     input_names: Mapping[str, str] = field(default_factory=dict)  # input name → the name its owner gave it
     limits: Limits = field(default_factory=Limits)
+    baseline: bool = False  # the kind has an answer without a search, for a run that dies before it reports any
+    start: bytes | None = None  # checkpoint of an earlier attempt: the search begins from it
+    finish: Finish | None = None  # do not search: verify and write `start`, or the baseline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finish:
+    """Why a task only finishes what an earlier run had found."""
+
+    ended: Termination  # how that run ended
+    decorate: bool = True  # False: only the files that are the result, because that run died writing them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +117,11 @@ class Execution(Protocol):
         ...
 
     async def stop(self) -> None:
-        """End now and keep the best: the child gets `limits.grace_s`, then it is killed (→ LOST or a salvaged best)."""
+        """End now and keep the best: the child gets `limits.grace_s`, then it is killed and its best is finished."""
+        ...
+
+    async def checkpoint(self) -> bytes | None:
+        """The newest checkpoint of the run that has reached this machine; None before the first."""
         ...
 
     async def cancel(self) -> None:

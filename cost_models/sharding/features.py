@@ -7,9 +7,8 @@ from enum import IntEnum, auto
 import numpy as np
 
 from cost_models.sharding.hardware import CONDITIONS, HardwareProfile
-from cost_models.sharding.problem import TableArrays, state_bytes_per_row
+from cost_models.sharding.problem import INDEX_BYTES, TableArrays, state_bytes_per_row
 from cost_models.sharding.simulator import (
-    INDEX_BYTES,
     LANES_ELEMENTS,
     OUTPUT_BYTES,
     SORT_BYTES,
@@ -67,6 +66,7 @@ def physical_features(
     lookups = tables.lookups[table]
     unique, count = tables.unique[table], tables.count[table]
     rows = tables.unique_rows[table]
+    bags = float(tables.batch) * tables.features[table]
     row_bytes = sector_bytes(columns * tables.element_bytes[table])
     gradient_bytes = sector_bytes(columns * OUTPUT_BYTES)
     stream = hardware.hbm_bytes_s * hardware.hbm_efficiency
@@ -84,16 +84,16 @@ def physical_features(
         tau = eviction_time(unique, count, row_bytes, alone, len(table), share * hardware.l2_bytes)
         found[:, column] = expected_misses(unique, count, tau) * row_bytes / stream
     found[:, Physical.FETCHED_ALL] = lookups * row_bytes / stream
-    found[:, Physical.IO] = ((lookups + tables.batch) * INDEX_BYTES + tables.batch * columns * OUTPUT_BYTES) / stream
+    found[:, Physical.IO] = ((lookups + bags) * INDEX_BYTES + bags * columns * OUTPUT_BYTES) / stream
     found[:, Physical.SORT] = lookups * SORT_BYTES / stream
-    held = np.minimum(1.0, hardware.l2_bytes / (tables.batch * gradient_bytes))
-    again = np.maximum(0.0, 1 - tables.batch / np.maximum(lookups, 1.0)) * held
+    held = np.minimum(1.0, hardware.l2_bytes / (bags * gradient_bytes))
+    again = np.maximum(0.0, 1 - bags / np.maximum(lookups, 1.0)) * held
     found[:, Physical.GRADIENTS] = lookups * gradient_bytes * ((1 - again) / stream + again / hardware.l2_bytes_s)
     found[:, Physical.UPDATE] = rows * 2 * row_bytes / stream
     found[:, Physical.OPTIMIZER] = rows * 2 * sector_bytes(state_bytes_per_row(tables.optimizer, width)) / stream
     found[:, : Physical.FOOTPRINT] *= 1e3  # seconds → milliseconds
     found[:, Physical.FOOTPRINT] = rows * row_bytes / hardware.l2_bytes
-    found[:, Physical.WARPS] = tables.batch * chunks / (hardware.sm_count * hardware.warps_per_sm)
+    found[:, Physical.WARPS] = bags * chunks / (hardware.sm_count * hardware.warps_per_sm)
     found[:, Physical.ROWS] = np.minimum(tables.rows[table] / 2.0**24, 8.0)
     found[:, Physical.ONE] = 1.0
     return found

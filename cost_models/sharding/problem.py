@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cost_models.sharding.access import Reuse, reuse_of
+from cost_models.sharding.access import reuse_of
 from trimtab.specs.sharding import Optimizer, Table
+
+INDEX_BYTES = 8  # TorchRec's KeyedJaggedTensor holds int64 indices and offsets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +19,8 @@ class TableArrays:
     rows: np.ndarray  # (T,)
     dim: np.ndarray  # (T,) embedding width
     element_bytes: np.ndarray  # (T,) of the weights
+    features: np.ndarray  # (T,) features that look rows up: each has its own bags and its own output columns
+    pooling: np.ndarray  # (T,) mean look-ups per sample, all features together
     unique: np.ndarray  # (T, 17) rows accessed in a batch, by reuse bin
     count: np.ndarray  # (T, 17) mean accesses of such a row
     batch: int  # samples in one step, all devices together
@@ -26,31 +30,12 @@ class TableArrays:
     def of(cls, tables: tuple[Table, ...] | list[Table], *, batch: int, optimizer: Optimizer) -> TableArrays:
         """The arrays of `tables`."""
         reuse = reuse_of(tables, batch)
-        return cls.from_reuse(
+        return cls(
             rows=np.array([float(t.rows) for t in tables]),
             dim=np.array([t.dim for t in tables], dtype=np.int64),
             element_bytes=np.array([t.dtype.bytes for t in tables], dtype=np.int64),
-            reuse=reuse,
-            batch=batch,
-            optimizer=optimizer,
-        )
-
-    @classmethod
-    def from_reuse(
-        cls,
-        *,
-        rows: np.ndarray,
-        dim: np.ndarray,
-        element_bytes: np.ndarray,
-        reuse: Reuse,
-        batch: int,
-        optimizer: Optimizer,
-    ) -> TableArrays:
-        """The arrays of tables whose reuse is known."""
-        return cls(
-            rows=rows,
-            dim=dim,
-            element_bytes=element_bytes,
+            features=np.array([t.features for t in tables], dtype=np.int64),
+            pooling=np.array([t.pooling for t in tables]),
             unique=reuse.unique,
             count=reuse.count,
             batch=batch,
@@ -64,6 +49,11 @@ class TableArrays:
     def lookups(self) -> np.ndarray:
         """Look-ups of a batch.  # (T,)"""
         return np.asarray((self.unique * self.count).sum(1))
+
+    @property
+    def index_bytes(self) -> np.ndarray:
+        """Bytes of a batch's input on a device that holds a shard: int64 indices, int64 offsets per feature.  # (T,)"""
+        return np.asarray(INDEX_BYTES * self.batch * (self.pooling + self.features))
 
     @property
     def unique_rows(self) -> np.ndarray:

@@ -24,11 +24,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cost_models.sharding.hardware import HardwareProfile
-from cost_models.sharding.problem import Shards, TableArrays, state_bytes_per_row
+from cost_models.sharding.problem import INDEX_BYTES, Shards, TableArrays, state_bytes_per_row
 
 SECTOR_BYTES = 32
 LANES_ELEMENTS = 128  # a warp: 32 lanes of 4 elements
-INDEX_BYTES = 8
 SORT_BYTES = 24  # 8-byte key and 4-byte payload, read and written, per radix pass
 RADIX_BITS = 8
 OUTPUT_BYTES = 4  # pooled outputs and their gradients are fp32
@@ -54,7 +53,7 @@ def compute_ms(tables: TableArrays, shards: Shards, hardware: HardwareProfile) -
     """Cost of each group on `hardware`; a group without shards costs nothing."""
     groups = shards.groups
     width = shards.width.astype(float)
-    bags = float(tables.batch)
+    bags = float(tables.batch) * tables.features[shards.table]  # (S,)
     lookups = tables.lookups[shards.table]  # (S,)
     unique = tables.unique[shards.table]  # (S, 17)
     count = tables.count[shards.table]

@@ -25,6 +25,7 @@ class Kind:
     builder: str  # "module:function" → Domain, resolved in the worker's child only
     diagnostic: bool = False  # offered only when the server is told so
     preload: tuple[str, ...] = ()  # modules a warm worker imports beforehand
+    baseline: bool = False  # the domain has an answer without a search: see search.types.HasBaseline
 
     @property
     def name(self) -> str:
@@ -43,7 +44,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         for row in (
             Kind(spec=IlpSpec, builder="search.domains.ilp:build", preload=("search.domains.ilp",)),
             Kind(spec=ShardingSpec, builder="search.domains.sharding:build", preload=("search.domains.sharding",)),
-            Kind(spec=CompileSpec, builder="search.domains.compile:build", preload=("search.domains.compile",)),
+            Kind(
+                spec=CompileSpec,
+                builder="search.domains.compile:build",
+                preload=("search.domains.compile",),
+                baseline=True,
+            ),
             Kind(spec=ProbeSpec, builder="search.domains.probe:build", diagnostic=True),
         )
     }

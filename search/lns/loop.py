@@ -25,6 +25,7 @@ from search.lns.size_control import Size
 from search.lns.sub_mip import Slicer, SubMip
 from search.lns.swap import OneSwap
 from search.select import DiscountedBandit
+from solvers.feasibility import is_feasible
 from solvers.types import Bools, Floats, MilpModel, SolveParams, Solver, SolveResult
 from trimtab.results import Reason
 
@@ -286,8 +287,8 @@ class LnsLoop:
     def _accept(self, x: Floats, source: str) -> float:
         x = np.where(self._model.integrality, np.round(x), x)
         objective = self._model.objective(x)
-        if not objective < self.objective - 1e-12 * max(1.0, abs(self.objective)):
-            return 0.0
+        if not objective < self.objective - 1e-12 * max(1.0, abs(self.objective)) or not is_feasible(self._model, x):
+            return 0.0  # no better, or within a solver's tolerance only
         gain = (self.objective - objective) / max(1e-9, abs(self.objective))
         self.objective, self.x = objective, x
         self._pool.add(objective, x)

@@ -20,15 +20,17 @@ from services.bus import Bus, wait_for
 from services.dispatcher.retry import TREATMENTS, Backoff
 from services.errors import NotFound, ServiceError, StaleFence, StoreUnavailable
 from services.store.blobs import BlobStore
-from services.store.changes import HANDED_BACK
-from services.store.types import ArtifactRecord, Claim, Completion, JobStore, NewEvent
-from trimtab.results import Reason, Termination
+from services.store.changes import HANDED_BACK, facts_of
+from services.store.types import ArtifactRecord, Claim, Completion, JobRecord, JobStore, NewEvent
+from trimtab.certificates import certified
+from trimtab.results import EventType, Limit, Reason, Termination
 from trimtab.specs.common import Spec
-from workers.types import Execution, Executor, Limits, Outcome, OutcomeStatus, Task
+from workers.types import Execution, Executor, Finish, Limits, Outcome, OutcomeStatus, Task
 
 log = structlog.get_logger("trimtab.dispatcher")
 Json = dict[str, Any]
 MAX_WAITING = 2_000  # events kept while the store is away; a run says at most some ten a second
+CHECKPOINT_S = 1.0  # from an incumbent until its checkpoint is stored, and between two
 LAST_WORD_S = 5.0  # at shutdown: how long an end that is being written may take
 
 
@@ -142,18 +144,23 @@ class _Attempt:
         # An execution that was cancelled says only that. Who wanted it, and so what becomes of the job, is known here.
         self._owner_cancelled = False
         self._forgotten = False
+        self._improved = asyncio.Event()  # an incumbent came whose checkpoint is not stored
         self._given_up = "the executor ended the run"
 
     async def run(self) -> None:
         keeper = asyncio.create_task(self._keep_lease())
+        saver = asyncio.create_task(self._store_checkpoints())
         recording: asyncio.Task[None] | None = None
         try:
             await self._forward_events()
             outcome = await self._execution.result()
             keeper.cancel()
+            saver.cancel()
             if self._forgotten:
                 return
-            recording = asyncio.create_task(_record(self._tools, self._claim, self._judged(outcome)))
+            outcome = self._judged(outcome)
+            best = await self._checkpoint() if TREATMENTS[outcome.status].retried else None
+            recording = asyncio.create_task(_record(self._tools, self._claim, outcome, checkpoint=best))
             await asyncio.shield(recording)
         except StaleFence:
             log.warning("lease has passed on; this attempt is forgotten", job=self._job.id, fence=self._claim.fence)
@@ -165,11 +172,13 @@ class _Attempt:
                 recording.cancel()
                 raise
             # The dispatcher is closing: the job goes back to the queue at once, not when its lease runs out.
+            best = await self._checkpoint()
             await self._execution.cancel()
-            await _hand_back(self._tools, self._claim)
+            await _hand_back(self._tools, self._claim, checkpoint=best)
             raise
         finally:
             keeper.cancel()
+            saver.cancel()
             self._tools.bus.notify(self._job.id)
 
     def _judged(self, outcome: Outcome) -> Outcome:
@@ -178,6 +187,34 @@ class _Attempt:
             return outcome
         lost = _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, self._given_up)
         return replace(lost, usage=outcome.usage)
+
+    async def _checkpoint(self) -> bytes | None:
+        """The run's best solution so far; None also when it cannot be read in a moment."""
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(LAST_WORD_S):
+                return await self._execution.checkpoint()
+        return None
+
+    async def _store_checkpoints(self) -> None:
+        """Store the best solution so far while it improves, for the attempt that follows if this one is lost."""
+        loop = asyncio.get_running_loop()
+        stored: bytes | None = None
+        pause_s = CHECKPOINT_S
+        while True:
+            await self._improved.wait()
+            await asyncio.sleep(pause_s)
+            self._improved.clear()
+            began = loop.time()
+            data = await self._checkpoint()
+            if data is not None and data != stored:
+                try:
+                    await self._tools.store.put_checkpoint(self._job.id, self._claim.fence, data)
+                    stored = data
+                except StaleFence:
+                    return  # the next heartbeat finds that out as well, and ends the run
+                except StoreUnavailable:
+                    self._improved.set()
+            pause_s = max(CHECKPOINT_S, 10 * (loop.time() - began))
 
     async def _forward_events(self) -> None:
         """Append what the child says: one append at a time; what comes meanwhile goes into the next."""
@@ -191,6 +228,8 @@ class _Attempt:
                 async for progress in self._execution.events():
                     if len(waiting) >= MAX_WAITING:
                         del waiting[0]
+                    if progress.type is EventType.INCUMBENT:
+                        self._improved.set()
                     waiting.append(NewEvent(type=progress.type, data=dict(progress.data)))
                     wake.set()
             finally:
@@ -276,6 +315,7 @@ async def _task(tools: Tools, claim: Claim, kind: Kind) -> Task:
         record = await tools.store.get_artifact(reference.digest, tenant=job.tenant)
         inputs[name] = tools.blobs.path(reference.digest)
         names[name] = reference.name or record.name
+    start = await tools.store.get_checkpoint(job.id) if job.has_checkpoint else None
     return Task(
         job_id=job.id,
         fence=claim.fence,
@@ -288,13 +328,27 @@ async def _task(tools: Tools, claim: Claim, kind: Kind) -> Task:
         inputs=inputs,
         input_names=names,
         limits=tools.limits,
+        baseline=kind.baseline,
+        start=start,
+        finish=None if start is None else _finish(job),
     )
 
 
-async def _hand_back(tools: Tools, claim: Claim) -> None:
+def _finish(job: JobRecord) -> Finish | None:
+    """Why this attempt only finishes what earlier ones had found; None when it is to search."""
+    if not facts_of(job).only_finishes:
+        return None
+    if job.stop_requested:
+        detail, limit = "stopped by its owner; its worker was lost before it could end", Limit.STOPPED
+    else:
+        detail, limit = f"the workers of all {job.max_attempts} attempts were lost", Limit.ATTEMPTS
+    return Finish(ended=Termination(reason=Reason.WORKER_LOST, limit=limit, detail=detail))
+
+
+async def _hand_back(tools: Tools, claim: Claim, *, checkpoint: bytes | None = None) -> None:
     """At shutdown: the job may be claimed again at once. If the store is away, its lease runs out instead."""
     lost = _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, "the dispatcher was shut down")
-    completion = replace(_completion(lost, retry_delay_s=0.0), outcome=HANDED_BACK)
+    completion = replace(_completion(lost, retry_delay_s=0.0), outcome=HANDED_BACK, checkpoint=checkpoint)
     with contextlib.suppress(ServiceError, TimeoutError):
         async with asyncio.timeout(LAST_WORD_S):
             while True:
@@ -314,7 +368,7 @@ async def _discard(starting: asyncio.Task[Execution]) -> None:
         await starting.result().close()
 
 
-async def _record(tools: Tools, claim: Claim, outcome: Outcome) -> None:
+async def _record(tools: Tools, claim: Claim, outcome: Outcome, *, checkpoint: bytes | None = None) -> None:
     """Store the end. A result must not be lost because the database is restarting: it is offered until it is taken
     or refused."""
     job = claim.job
@@ -327,7 +381,7 @@ async def _record(tools: Tools, claim: Claim, outcome: Outcome) -> None:
             if TREATMENTS[outcome.status].retried:
                 delay_s = tools.backoff.delay_s(job.attempt, tools.rng)
             digests = [str(r["digest"]) for r in references.values()]
-            completion = _completion(outcome, retry_delay_s=delay_s, artifacts=digests)
+            completion = _completion(outcome, retry_delay_s=delay_s, artifacts=digests, checkpoint=checkpoint)
             after = await tools.store.complete(job.id, claim.fence, completion)
         except StoreUnavailable as error:
             log.warning("store unavailable while a job ends; trying again", job=job.id)
@@ -364,11 +418,15 @@ async def _adopt(tools: Tools, claim: Claim, outcome: Outcome) -> dict[str, Json
     return references
 
 
-def _completion(outcome: Outcome, *, retry_delay_s: float, artifacts: Sequence[str] = ()) -> Completion:
+def _completion(
+    outcome: Outcome, *, retry_delay_s: float, artifacts: Sequence[str] = (), checkpoint: bytes | None = None
+) -> Completion:
     best = None
     if outcome.result is not None:
         keys = ("objective", "bound", "gap")
         best = {k: outcome.result.get(k) for k in keys} | {"elapsed_s": outcome.usage.get("wall_s", 0.0)}
+        if (model := certified(outcome.result)) is not None:
+            best["certificate"] = {"bound": model.bound, "gap": model.gap}
     return Completion(
         verb=TREATMENTS[outcome.status].verb.value,
         termination=outcome.termination.model_dump(mode="json"),
@@ -376,6 +434,7 @@ def _completion(outcome: Outcome, *, retry_delay_s: float, artifacts: Sequence[s
         result=outcome.result,
         best=best,
         artifacts=artifacts,
+        checkpoint=checkpoint,
         retry_delay_s=retry_delay_s,
     )
 

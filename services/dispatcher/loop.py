@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from search.domains import Kind
+from services import tenancy
 from services.bus import QUEUE, Bus, wait_for
 from services.dispatcher.attempt import Tools, run_attempt
 from services.dispatcher.gc import collect_garbage
@@ -72,9 +73,12 @@ class Dispatcher:
         self._attempts: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._closing = False
+        self._refusal = ""  # why no job is claimed
 
     async def start(self) -> None:
         """Begin to claim."""
+        if gap := tenancy.gaps(self._executor.describe()):
+            log.warning("sandbox does not protect files", reason=gap)
         self._loops = [
             asyncio.create_task(self._claim_for_ever(), name="claim"),
             asyncio.create_task(self._every(self._settings.sweep_s, self._sweep), name="sweep"),
@@ -108,6 +112,7 @@ class Dispatcher:
             "owner": self.owner,
             "alive": self.alive,
             "running": len(self._attempts),
+            "refusal": self._refusal,
             "kinds": sorted(self._kinds),
             "executor": dict(self._executor.describe()),
         }
@@ -120,6 +125,9 @@ class Dispatcher:
                 claims: list[Claim] = []
                 if room > 0:
                     try:
+                        if await self._refuses():
+                            await self._pause(1.0)
+                            continue
                         claims = await self._store.claim(
                             self.owner, kinds=tuple(self._kinds), lease_s=self._settings.lease_s, limit=room
                         )
@@ -135,6 +143,14 @@ class Dispatcher:
                     self._begin(claim)
                 if not claims and not self._closing:
                     await wait_for(changed, CLAIM_POLL_S)
+
+    async def _refuses(self) -> bool:
+        """True while running jobs here would let one tenant read another's files."""
+        refusal = await tenancy.refusal_to_run(self._store, self._executor.describe())
+        if refusal and refusal != self._refusal:
+            log.error("jobs stay queued", reason=refusal)
+        self._refusal = refusal
+        return bool(refusal)
 
     async def _pause(self, seconds: float) -> None:
         if not self._closing:

@@ -8,10 +8,12 @@ from typing import Any
 
 import orjson
 
+from services import tenancy
 from services.bus import QUEUE
 from services.errors import Conflict, InvalidBody, NotFound, TooManyRequests
 from services.gateway.auth import SCOPES, new_key
 from services.gateway.deps import Context, Principal, visible_tenant
+from services.gateway.views import when
 from services.store.blobs import UploadLimits
 from services.store.types import ApiKeyRecord, ArtifactRecord, Idempotency, JobRecord, NewJob, Submitted
 from services.webhook_policy import WebhookRefused, check_url
@@ -60,13 +62,14 @@ async def _new_job(context: Context, principal: Principal, request: JobRequest, 
     artifacts = request.spec.artifacts()
     for name, reference in artifacts.items():
         try:
-            await context.store.get_artifact(reference.digest, tenant=principal.tenant)
+            stored = await context.store.get_artifact(reference.digest, tenant=principal.tenant)
         except NotFound as error:
             raise InvalidBody(
                 f"job {index}: the spec names {reference.digest} as {name!r}, which was not uploaded",
                 errors=[{"path": f"spec.{name}.digest", "came": reference.digest, "wanted": "an uploaded file"}],
                 fix="upload it first: POST /v1/artifacts?name=FILE",
             ) from error
+        _check_reference(f"spec.{name}", reference, stored)
     return NewJob(
         tenant=principal.tenant,
         kind=request.kind,
@@ -79,6 +82,19 @@ async def _new_job(context: Context, principal: Principal, request: JobRequest, 
         webhook=webhook,
         artifacts=tuple(reference.digest for reference in artifacts.values()),
     )
+
+
+def _check_reference(path: str, reference: ArtifactRef, stored: ArtifactRecord) -> None:
+    """A reference that describes another file than the stored one is a mistake. Raises InvalidBody."""
+    for field in ("size_bytes", "media_type"):
+        given, known = getattr(reference, field), getattr(stored, field)
+        if given is not None and given != known:
+            message = f"{path}.{field}: expected {known!r}, as the stored file has it, got {given!r}"
+            raise InvalidBody(
+                message,
+                errors=[{"path": f"{path}.{field}", "came": given, "wanted": repr(known)}],
+                fix="leave it out, or name the digest of the file you mean",
+            )
 
 
 async def _check_queue_quota(context: Context, principal: Principal, count: int) -> None:
@@ -110,6 +126,18 @@ async def act(context: Context, principal: Principal, job_id: str, verb: str) ->
             raise ValueError(f"verb {verb!r} came; wanted cancel, stop or retry")
     context.bus.notify(job_id)
     return job
+
+
+async def webhook(context: Context, job: JobRecord) -> dict[str, Any] | None:
+    """What became of a job's webhook, for its owner; None without one."""
+    if job.webhook is None:
+        return None
+    record = await context.store.delivery(job.id)
+    url = str(job.webhook["url"])
+    if record is None:
+        state = "waiting" if job.state.is_terminal else "not due"
+        return {"url": url, "state": state, "tries": 0, "detail": "", "at": None}
+    return {"url": url, "state": record.state, "tries": record.tries, "detail": record.detail, "at": when(record.at_us)}
 
 
 async def result(context: Context, principal: Principal, job_id: str) -> JobRecord:
@@ -174,6 +202,7 @@ async def make_key(
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown or not scopes:
         raise InvalidBody(f"scopes {list(scopes)} came; wanted some of {', '.join(SCOPES)}")
+    await tenancy.refuse_another_tenant(context.store, tenant, describe_pool(context).get("executor", {}))
     record, key = new_key(
         tenant=tenant,
         name=name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from services.errors import BadRequest, InvalidBody, ServiceError, StaleFence
+from trimtab.faults import fault_of
 
 log = structlog.get_logger("trimtab.gateway")
 MEDIA_TYPE = "application/problem+json"
@@ -65,24 +66,43 @@ def service_error(request: Request, error: ServiceError) -> Response:
     )
 
 
-def from_validation(error: ValidationError) -> ServiceError:
-    """Pydantic's findings in our words. Malformed JSON is 400, JSON that does not fit is 422."""
-    found = error.errors(include_url=False, include_context=False)
+def from_validation(error: ValidationError, *, kinds: Collection[str] = ()) -> ServiceError:
+    """Pydantic's findings in our words. Malformed JSON is 400, JSON that does not fit is 422.
+
+    kinds: tags of the union that was read; as the first word of a location they are no field.
+    """
+    found = error.errors(include_url=False)
     if found and found[0]["type"] == "json_invalid":
         return BadRequest(
             f"the body is not JSON: {found[0]['msg'].removeprefix('Invalid JSON: ')}",
             fix="send a JSON object; numbers are finite, and text is valid Unicode",
         )
+    for item in found:
+        if len(item["loc"]) > 1 and item["loc"][0] in kinds:
+            item["loc"] = item["loc"][1:]
+    entries = [_entry(item) for item in found]
     return InvalidBody(
-        "the body does not fit the schema"
-        if len(found) == 1
-        else f"the body does not fit the schema in {len(found)} places",
-        errors=[
-            {"path": _path(item["loc"]), "came": _shown(item["loc"], item.get("input")), "wanted": item["msg"]}
-            for item in found[:50]
-        ],
+        _summary(entries),
+        errors=entries[:50],
         fix="see GET /v1/kinds for the schema of each kind",
     )
+
+
+def _entry(item: Mapping[str, Any]) -> dict[str, Any]:
+    fault = fault_of(item)
+    came = _shown(item["loc"], item.get("input")) if fault.got else ""
+    return {
+        "path": _path(item["loc"]),
+        "came": "nothing" if item["type"] == "missing" else came,
+        "wanted": fault.expected,
+        "message": str(fault),
+    }
+
+
+def _summary(entries: list[dict[str, Any]]) -> str:
+    first = str(entries[0]["message"]) if entries else "the body does not fit the schema"
+    more = len(entries) - 1
+    return first if more < 1 else f"{first} (and {more} more {'fault' if more == 1 else 'faults'}: see errors)"
 
 
 def install(app: FastAPI) -> None:
@@ -113,12 +133,10 @@ def install(app: FastAPI) -> None:
     async def on_request_validation(request: Request, error: Exception) -> Response:
         if not isinstance(error, RequestValidationError):
             return await on_unexpected(request, error)
-        errors = [
-            {"path": _path(item["loc"]), "came": _shown(item["loc"], item.get("input")), "wanted": str(item["msg"])}
-            for item in error.errors()[:50]
-        ]
+        # A parameter's location begins with where it stood: "query", "path", "header".
+        entries = [_entry({**item, "loc": item["loc"][1:] or item["loc"]}) for item in error.errors()[:50]]
         return service_error(
-            request, InvalidBody("a parameter does not fit", errors=errors, fix="see /openapi.json for what is taken")
+            request, InvalidBody(_summary(entries), errors=entries, fix="see /openapi.json for what is taken")
         )
 
     async def on_unexpected(request: Request, error: Exception) -> Response:

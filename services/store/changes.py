@@ -35,6 +35,7 @@ class Step:
     outcome: str | None = None  # closes the running attempt
     webhook: Json | None = None  # payload to deliver, when the job ended and its owner wants to know
     drops_result: bool = False
+    drops_checkpoint: bool = False
 
 
 def born(new: NewJob, job_id: str, now_us: int) -> Step:
@@ -91,6 +92,8 @@ def claimed(job: JobRecord, *, owner: str, lease_s: float, now_us: int) -> Step:
 def completed(job: JobRecord, completion: Completion, now_us: int) -> Step:
     """The lease's holder says how its attempt ended."""
     verb = Verb(completion.verb)
+    if verb is Verb.LOSE and completion.checkpoint is not None:
+        job = replace(job, has_checkpoint=True)
     if verb not in COMPLETING:
         wanted = ", ".join(sorted(COMPLETING))
         raise ValueError(f"verb {verb.value!r} does not complete an attempt; wanted one of {wanted}")
@@ -205,8 +208,15 @@ def _ended(job: JobRecord, verb: Verb, told: Completion, now_us: int) -> Step:
         run_at_us=job.run_at_us if ends else now_us + microseconds(told.retry_delay_s),
         finished_us=now_us if ends else None,
     )
+    drops = _drops_checkpoint(job)
+    job = replace(job, has_checkpoint=job.has_checkpoint and not drops)
     step = _with_events(job, _state_event(job, termination))
-    return replace(step, outcome=told.outcome, webhook=_webhook(job))
+    return replace(step, outcome=told.outcome, webhook=_webhook(job), drops_checkpoint=drops)
+
+
+def _drops_checkpoint(job: JobRecord) -> bool:
+    """A job that ended needs its best solution no more; a DEAD one keeps it, because a re-drive begins from it."""
+    return job.has_checkpoint and job.state.is_terminal and job.state is not JobState.DEAD
 
 
 def _requested(job: JobRecord, verb: Verb, now_us: int) -> Step:
@@ -217,20 +227,27 @@ def _requested(job: JobRecord, verb: Verb, now_us: int) -> Step:
         said = NewEvent(type=EventType.LOG, data={"level": "info", "message": f"{verb.value} requested"})
         return _with_events(job, said) if changed else Step(job=job)
     termination = _termination(Reason.CANCELLED, detail=f"{verb.value} requested before a worker began")
-    job = replace(job, termination=termination, finished_us=now_us)
-    return replace(_with_events(job, _state_event(job, termination)), webhook=_webhook(job))
+    drops = _drops_checkpoint(job)
+    job = replace(job, termination=termination, finished_us=now_us, has_checkpoint=job.has_checkpoint and not drops)
+    step = _with_events(job, _state_event(job, termination))
+    return replace(step, webhook=_webhook(job), drops_checkpoint=drops)
 
 
-def _moved(job: JobRecord, verb: Verb) -> Move:
-    facts = Facts(
+def facts_of(job: JobRecord) -> Facts:
+    """What the transition function may look at."""
+    return Facts(
         state=job.state,
         attempt=job.attempt,
         max_attempts=job.max_attempts,
         stop_requested=job.stop_requested,
         cancel_requested=job.cancel_requested,
+        has_checkpoint=job.has_checkpoint,
     )
+
+
+def _moved(job: JobRecord, verb: Verb) -> Move:
     try:
-        return move(facts, verb)
+        return move(facts_of(job), verb)
     except IllegalMove as error:
         raise Conflict(f"job {job.id}: {error}", fix="Read the job's state again before you act on it.") from error
 

@@ -11,6 +11,9 @@
 `stop` and `cancel` of a RUNNING job only set a request flag: the worker that holds the lease ends it. A CANCELLED
 request wins over a requeue: a lost attempt of a job whose cancel was requested ends CANCELLED, and one whose stop was
 requested ends CANCELLED too when it kept nothing, because its owner no longer waits.
+
+A job with a checkpoint (the best solution of its lost attempts) never ends with nothing: when its attempts are used up, or
+its owner said stop, it is queued once more for an attempt that only verifies and writes that solution.
 """
 
 from __future__ import annotations
@@ -43,6 +46,12 @@ class Facts:
     max_attempts: int
     stop_requested: bool = False
     cancel_requested: bool = False
+    has_checkpoint: bool = False  # a solution of an earlier attempt is stored
+
+    @property
+    def only_finishes(self) -> bool:
+        """Whether the running attempt does not search, but finishes what earlier ones had found."""
+        return self.has_checkpoint and (self.attempt > self.max_attempts or self.stop_requested)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +112,18 @@ def move(facts: Facts, verb: Verb) -> Move:
             return to(JobState.CANCELLED, cancel_requested=True)
         case Verb.CANCEL:
             return to(JobState.RUNNING, cancel_requested=True, releases_lease=False)
+        case Verb.STOP if facts.state is JobState.QUEUED and facts.has_checkpoint:
+            return to(JobState.QUEUED, stop_requested=True)
         case Verb.STOP if facts.state is JobState.QUEUED:
             # Nothing has run, so there is no best to keep.
             return to(JobState.CANCELLED, stop_requested=True)
         case Verb.STOP:
             return to(JobState.RUNNING, stop_requested=True, releases_lease=False)
-        case Verb.LOSE if cancel or stop:
+        case Verb.LOSE if cancel:
+            return to(JobState.CANCELLED)
+        case Verb.LOSE if facts.has_checkpoint and facts.attempt <= facts.max_attempts:
+            return to(JobState.QUEUED)
+        case Verb.LOSE if stop:
             return to(JobState.CANCELLED)
         case Verb.LOSE if facts.attempt >= facts.max_attempts:
             return to(JobState.DEAD)

@@ -33,6 +33,7 @@ from services.store.types import (
     AttemptRecord,
     Claim,
     Completion,
+    DeliveryRecord,
     EventRecord,
     Idempotency,
     JobFilter,
@@ -73,9 +74,12 @@ class MemoryStore:
         self._attempts: dict[str, list[AttemptRecord]] = defaultdict(list)
         self._inputs: dict[str, tuple[str, ...]] = {}  # job → digests its spec refers to
         self._outputs: dict[str, tuple[str, ...]] = {}  # job → digests it produced
+        self._checkpoints: dict[str, bytes] = {}
         self._keys: dict[tuple[str, str], _Key] = {}
         self._outbox: dict[int, OutboxRecord] = {}
         self._next_outbox = 1
+        self._deliveries: dict[str, DeliveryRecord] = {}
+        self._ended_sessions: dict[str, int] = {}  # id → when it would have ended by itself
         self._artifacts: dict[tuple[str, str], ArtifactRecord] = {}
         self._api_keys: dict[str, ApiKeyRecord] = {}
         self._stale_writes = 0
@@ -88,6 +92,9 @@ class MemoryStore:
 
     async def ping(self) -> None:
         """Always there."""
+
+    async def probe_write(self) -> None:
+        """Always writable."""
 
     async def now_us(self) -> int:
         """The injected clock."""
@@ -169,6 +176,7 @@ class MemoryStore:
         self._attempts.pop(job_id, None)
         self._inputs.pop(job_id, None)
         self._outputs.pop(job_id, None)
+        self._checkpoints.pop(job_id, None)
 
     async def events(self, job_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRecord]:
         """See JobStore."""
@@ -235,12 +243,23 @@ class MemoryStore:
         self._write(step, now)
         return step.job.last_seq
 
+    async def put_checkpoint(self, job_id: str, fence: int, data: bytes) -> None:
+        """See JobStore."""
+        self._jobs[job_id] = replace(self._held(job_id, fence), has_checkpoint=True)
+        self._checkpoints[job_id] = bytes(data)
+
+    async def get_checkpoint(self, job_id: str) -> bytes | None:
+        """See JobStore."""
+        return self._checkpoints.get(job_id)
+
     async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:
         """See JobStore."""
         now = self._now()
         job = self._held(job_id, fence)
         told = changes.plain_completion(completion)
         step = changes.completed(job, told, now)
+        if completion.checkpoint is not None and step.job.has_checkpoint:
+            self._checkpoints[job_id] = bytes(completion.checkpoint)
         self._write(step, now)
         if step.job.state.is_terminal:
             self._outputs[job_id] = tuple(dict.fromkeys(completion.artifacts))
@@ -284,16 +303,39 @@ class MemoryStore:
         self._outbox.update((row.id, row) for row in taken)
         return taken
 
-    async def outbox_done(self, outbox_id: int) -> None:
+    async def outbox_done(self, outbox_id: int, *, delivered: bool = True, detail: str = "") -> None:
         """See JobStore."""
-        self._outbox.pop(outbox_id, None)
+        row = self._outbox.pop(outbox_id, None)
+        if row is not None:
+            self._record_delivery(row, "delivered" if delivered else "given up", row.tries + 1, detail)
 
-    async def outbox_retry(self, outbox_id: int, *, delay_s: float) -> None:
+    async def delivery(self, job_id: str) -> DeliveryRecord | None:
+        """See JobStore."""
+        return self._deliveries.get(job_id) if job_id in self._jobs else None
+
+    def _record_delivery(self, row: OutboxRecord, state: str, tries: int, detail: str) -> None:
+        if row.job_id in self._jobs:
+            self._deliveries[row.job_id] = DeliveryRecord(
+                job_id=row.job_id, state=state, tries=tries, detail=codec.storable(detail)[:1000], at_us=self._now()
+            )
+
+    # -- sessions -------------------------------------------------------------------------------------------------
+    async def end_session(self, session_id: str, *, expires_us: int) -> None:
+        """See JobStore."""
+        self._ended_sessions = {i: until for i, until in self._ended_sessions.items() if until >= self._now()}
+        self._ended_sessions[session_id] = expires_us
+
+    async def session_ended(self, session_id: str) -> bool:
+        """See JobStore."""
+        return session_id in self._ended_sessions
+
+    async def outbox_retry(self, outbox_id: int, *, delay_s: float, detail: str = "") -> None:
         """See JobStore."""
         row = self._outbox.get(outbox_id)
         if row is not None:
             next_try_us = self._now() + changes.microseconds(delay_s)
             self._outbox[outbox_id] = replace(row, tries=row.tries + 1, next_try_us=next_try_us)
+            self._record_delivery(row, "waiting", row.tries + 1, detail)
 
     # -- artifacts and keys ---------------------------------------------------------------------------------------
     async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:
@@ -365,6 +407,8 @@ class MemoryStore:
         if step.outcome is not None:
             last = self._attempts[job.id][-1]
             self._attempts[job.id][-1] = replace(last, ended_us=now_us, outcome=step.outcome)
+        if step.drops_checkpoint:
+            self._checkpoints.pop(job.id, None)
         if step.webhook is not None and job.webhook is not None:
             row = OutboxRecord(
                 id=self._next_outbox,

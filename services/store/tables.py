@@ -7,7 +7,7 @@ microseconds. Names of keys and constraints follow one convention, which Alembic
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 from sqlmodel import Field, SQLModel
 
 NAMES = {
@@ -86,6 +86,7 @@ class Job(Base, table=True):
     started_us: int | None = Field(sa_column=_big(nullable=True))
     finished_us: int | None = Field(sa_column=_big(nullable=True))
     last_seq: int = Field(sa_column=_big())
+    has_checkpoint: int = Field(sa_column=_big(server_default="0"))
 
 
 class JobSpec(Base, table=True):
@@ -102,6 +103,15 @@ class JobResult(Base, table=True):
     __tablename__ = "job_result"
     job_id: str = Field(sa_column=_job_id())
     result: str = Field(sa_column=_text())
+
+
+class JobCheckpoint(Base, table=True):
+    """The best solution so far of a job, as its newest attempt sent it. Written rarely, read by the next attempt."""
+
+    __tablename__ = "job_checkpoint"
+    job_id: str = Field(sa_column=_job_id())
+    fence: int = Field(sa_column=_big())
+    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class JobLabel(Base, table=True):
@@ -205,6 +215,25 @@ class ApiKey(Base, table=True):
     expires_us: int | None = Field(sa_column=_big(nullable=True))
     revoked: int = Field(sa_column=_big())
     limits: str = Field(sa_column=_text())
+
+
+class Delivery(Base, table=True):
+    """What became of a job's webhook."""
+
+    __tablename__ = "delivery"
+    job_id: str = Field(sa_column=_job_id())
+    state: str = Field(sa_column=_text())
+    tries: int = Field(sa_column=_big())
+    detail: str = Field(sa_column=_text())
+    at_us: int = Field(sa_column=_big())
+
+
+class EndedSession(Base, table=True):
+    """A browser's session that was signed out before its time."""
+
+    __tablename__ = "ended_session"
+    id: str = Field(sa_column=_text(primary_key=True))
+    expires_us: int = Field(sa_column=_big())
 
 
 class Counter(Base, table=True):

@@ -75,6 +75,7 @@ class JobRecord:
     started_us: int | None
     finished_us: int | None
     last_seq: int  # seq of the newest event
+    has_checkpoint: bool = False  # the best solution of an earlier or the running attempt is stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +135,7 @@ class Completion:
     result: Json | None = None
     best: Json | None = None
     artifacts: Sequence[str] = ()  # digests of produced files
+    checkpoint: bytes | None = None  # with `lose`: the best solution so far, for the next attempt
     retry_delay_s: float = 0.0  # with `lose`: back-off before the next attempt
 
 
@@ -202,6 +204,17 @@ class OutboxRecord:
     next_try_us: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class DeliveryRecord:
+    """What became of a job's webhook so far, for its owner."""
+
+    job_id: str
+    state: str  # "waiting", "delivered", "given up"
+    tries: int
+    detail: str
+    at_us: int
+
+
 class JobStore(Protocol):
     """Jobs, attempts, events, idempotency, outbox, artifacts' rows and API keys."""
 
@@ -213,6 +226,10 @@ class JobStore(Protocol):
 
     async def close(self) -> None:
         """Finish queued writes and disconnect."""
+        ...
+
+    async def probe_write(self) -> None:
+        """Write something small. Raises ServiceError when the database or its disk takes no writes now."""
         ...
 
     async def ping(self) -> None:
@@ -288,6 +305,14 @@ class JobStore(Protocol):
         """Append events, update `phase` and `best`; returns the last seq. Raises StaleFence."""
         ...
 
+    async def put_checkpoint(self, job_id: str, fence: int, data: bytes) -> None:
+        """Replace the job's best solution so far. Raises StaleFence."""
+        ...
+
+    async def get_checkpoint(self, job_id: str) -> bytes | None:
+        """Read the best solution that earlier attempts stored; None when there is none. It goes when the job ends."""
+        ...
+
     async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:
         """Result, state, attempt, event and outbox row in ONE transaction. Raises StaleFence, and then nothing changed."""
         ...
@@ -305,12 +330,25 @@ class JobStore(Protocol):
         """Take due deliveries and push their next try `lock_s` ahead, so that no other dispatcher takes them too."""
         ...
 
-    async def outbox_done(self, outbox_id: int) -> None:
-        """Delivered, or given up: remove."""
+    async def outbox_done(self, outbox_id: int, *, delivered: bool = True, detail: str = "") -> None:
+        """Delivered, or given up: remove, and record which for the job's owner."""
         ...
 
-    async def outbox_retry(self, outbox_id: int, *, delay_s: float) -> None:
-        """Failed: tries += 1, again after `delay_s`."""
+    async def outbox_retry(self, outbox_id: int, *, delay_s: float, detail: str = "") -> None:
+        """Failed: tries += 1, again after `delay_s`; `detail` is recorded for the job's owner."""
+        ...
+
+    async def delivery(self, job_id: str) -> DeliveryRecord | None:
+        """What became of a job's webhook; None when nothing was tried yet."""
+        ...
+
+    # -- sessions -------------------------------------------------------------------------------------------------
+    async def end_session(self, session_id: str, *, expires_us: int) -> None:
+        """Sign a browser out, everywhere and for good. Forgets ended sessions whose own time has run out."""
+        ...
+
+    async def session_ended(self, session_id: str) -> bool:
+        """True after `end_session`."""
         ...
 
     # -- artifacts and keys ---------------------------------------------------------------------------------------

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
-from services.web.forms import Answers, Control, Fault, Field, fields_of, place, read, shorten
+from services.web.forms import Answers, Control, Fault, Field, fields_of, place, read
+from trimtab.faults import fault_of
 from trimtab.specs.common import JobRequest
 
 
@@ -20,8 +21,7 @@ class PlacedFault:
 
     where: str
     href: str
-    came: str
-    wanted: str
+    text: str
 
 
 class FormView:
@@ -38,7 +38,7 @@ class FormView:
             item = fields.get(fault.path)
             where = " › ".join(fields[fault.path[: n + 1]].label for n in range(len(fault.path))) if item else "Request"
             href = f"#{item.id}" if item and item.control not in (Control.GROUP, Control.CHOICES) else ""
-            self.faults.append(PlacedFault(where=where, href=href, came=fault.came, wanted=fault.wanted))
+            self.faults.append(PlacedFault(where=where, href=href, text=fault.text))
 
     @property
     def spec(self) -> Field:
@@ -95,7 +95,15 @@ class FormView:
 
 def request_form(model: type[JobRequest]) -> Field:
     """The form of one kind's request."""
-    return fields_of(model.model_json_schema())
+    form = fields_of(model.model_json_schema())
+    spec = model.model_fields["spec"].annotation
+    heeded = set(getattr(spec, "LIMITS", ())) | {"seconds"}
+    children = []
+    for group in form.children:
+        if group.path == ("budget",):
+            group = replace(group, children=tuple(item for item in group.children if item.path[-1] in heeded))
+        children.append(group)
+    return replace(form, children=tuple(children))
 
 
 def check(root: Field, model: type[JobRequest], kind: str, answers: Answers) -> tuple[dict[str, Any], list[Fault]]:
@@ -115,16 +123,11 @@ def check(root: Field, model: type[JobRequest], kind: str, answers: Answers) -> 
 
 def _model_faults(root: Field, error: ValidationError | UnicodeEncodeError) -> list[Fault]:
     if isinstance(error, UnicodeEncodeError):
-        return [Fault(path=(), came="text with a lone surrogate", wanted="valid Unicode")]
+        return [Fault(path=(), came="text with a lone surrogate", wanted="valid Unicode text")]
     faults = []
     for entry in error.errors(include_url=False):
-        path = place(root, entry["loc"])
-        came = entry.get("input")
-        whole = isinstance(came, Mapping)  # a rule between fields: the message says what came
-        message = entry["msg"].removeprefix("Value error, ")
-        faults.append(
-            Fault(path=path, came="This" if whole else shorten(came), wanted=message[:1].lower() + message[1:])
-        )
+        fault = fault_of(entry)
+        faults.append(Fault(path=place(root, entry["loc"]), came=fault.got, wanted=fault.expected))
     return faults
 
 

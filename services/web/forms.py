@@ -101,11 +101,16 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """Something wrong with one answer: what came, what was wanted."""
+    """Something wrong with one answer: `expected <wanted>, got <came>`; without `came`, `wanted` is the whole sentence."""
 
     path: Path
     came: str
     wanted: str
+
+    @property
+    def text(self) -> str:
+        """The fault in words."""
+        return f"expected {self.wanted}, got {self.came}" if self.came else self.wanted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +237,9 @@ def _read_group(group: Field, answers: Answers, faults: list[Fault]) -> dict[str
         try:
             value = _read_value(child, answers)
         except ValueError as error:
-            faults.append(Fault(path=child.path, came=shorten(answers.last(child.name)), wanted=str(error)))
+            faults.append(
+                Fault(path=child.path, came=shorten(answers.last(child.name)) or "nothing", wanted=str(error))
+            )
             continue
         if value is not _ABSENT:
             body[key] = value

@@ -53,7 +53,7 @@ def problem_page(request: Request, error: ServiceError) -> Response:
         "title": error.title,
         "detail": error.detail,
         "fix": error.fix,
-        "errors": [{"path": "", "came": "", "wanted": "", **entry} for entry in error.errors],
+        "errors": [{"path": "", "came": "", "wanted": "", "message": "", **entry} for entry in error.errors],
         "request_id": request_id,
     }
     response = pages.response("error.html", status=error.status, problem=problem, **nobody())

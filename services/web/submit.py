@@ -172,7 +172,7 @@ def _service_faults(root: Field, error: InvalidBody) -> list[Fault]:
         )
         for entry in error.errors
     ]
-    return faults or [Fault(path=(), came="This", wanted=json.dumps(error.detail)[1:-1])]
+    return faults or [Fault(path=(), came="", wanted=error.detail)]
 
 
 def _pages(request: Request) -> Pages:

@@ -2,8 +2,9 @@
 
 Integer variables are rounded to the nearest integer first, and how far is reported; continuous ones are taken as the
 exact dyadic rational of their double. Continuous problems are rarely feasible exactly, so two answers are given: exactly
-feasible, and feasible within the field's tolerance (violation ≤ 1e-6 · max(1, |side|), rounding ≤ 1e-5: solvers promise
-1e-6 on their own scaled and presolved model, and the rounded point must hold anyway).
+feasible, and feasible within the field's tolerance (violation ≤ 1e-6 · max(unit, |side|), rounding ≤ 1e-5: solvers promise
+1e-6 on their own scaled and presolved model, and the rounded point must hold anyway). The unit is 1, or the row's and the
+variable's own scale where that is far from 1 (solvers.exact.units). Whole rows have no tolerance.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from numbers import Rational, Real
 
 from solvers.errors import SolversError
 from solvers.exact.model import ExactModel, Products
+from solvers.exact.units import Units, units_of
 
 TOLERANCE = Fraction(1, 10**6)
 ROUNDING = Fraction(1, 10**5)
-_ZERO = Fraction(0)
+_ZERO, _ONE = Fraction(0), Fraction(1)
 
 Number = int | float | Fraction
 
@@ -34,10 +36,11 @@ class ExactCheck:
     """What the check found. Violations are exact; 0 means none."""
 
     objective: Fraction  # of the rounded point, as the model's author counts it
+    objective_size: Fraction  # sum of the objective's terms and constant, each as an absolute value
     max_row_violation: Fraction
     max_bound_violation: Fraction
     max_integrality: Fraction  # largest distance of an integer variable's value to the integer it was rounded to
-    relative_row_violation: Fraction  # each row's violation over max(1, |side|)
+    relative_row_violation: Fraction  # each row's violation over max(unit, |side|); 1 or more for a broken whole row
     relative_bound_violation: Fraction
     worst_row: str | None
     worst_column: str | None  # the variable furthest outside its bounds
@@ -96,12 +99,15 @@ def check(model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]) 
     """
     point, rounding = _rounded(model, _in_order(model, solution))
     numerators, scale = _common_scale(point)
-    bound = _bounds(model, point)
-    row = _rows(model, numerators, scale, point)
+    units = units_of(model)
+    bound = _bounds(model, point, units)
+    row = _rows(model, numerators, scale, point, units)
     sets = _sets(model, point)
-    linear = sum((cost * point[column] for column, cost in model.objective.items()), _ZERO)
+    terms = [cost * point[column] for column, cost in model.objective.items() if point[column]]
+    products = [value * point[i] * point[j] for (i, j), value in model.objective_products.items()]
     return ExactCheck(
-        objective=model.offset + linear + _sum_of_products(model.objective_products, point),
+        objective=model.offset + sum(terms, _ZERO) + sum(products, _ZERO),
+        objective_size=abs(model.offset) + sum(map(abs, terms), _ZERO) + sum(map(abs, products), _ZERO),
         max_row_violation=row.worst,
         max_bound_violation=bound.worst,
         max_integrality=rounding,
@@ -176,9 +182,11 @@ class _Worst:
         self.count = 0
         self._at: int | None = None
 
-    def add(self, place: int, violation: Fraction, side: Fraction) -> None:
+    def add(
+        self, place: int, violation: Fraction, side: Fraction, unit: Fraction = _ONE, *, whole: bool = False
+    ) -> None:
         self.count += 1
-        relative = violation / max(Fraction(1), abs(side))
+        relative = max(_ONE, violation) if whole else violation / max(unit, abs(side))
         self.worst = max(self.worst, violation)
         if relative > self.worst_relative:
             self.worst_relative, self._at = relative, place
@@ -187,23 +195,23 @@ class _Worst:
         return None if self._at is None else names[self._at]
 
 
-def _bounds(model: ExactModel, point: Sequence[int | Fraction]) -> _Worst:
+def _bounds(model: ExactModel, point: Sequence[int | Fraction], units: Units) -> _Worst:
     worst = _Worst()
     for column, (value, lower, upper) in enumerate(zip(point, model.lower, model.upper, strict=True)):
         if column in model.semicontinuous:
-            _semicontinuous(worst, column, value, lower, upper)
+            _semicontinuous(worst, column, value, lower, upper, units.columns.get(column, _ONE))
             continue
         # p / q against r / s without a division, and without the comparison of Fraction, which costs five times as much
         p, q = value.numerator, value.denominator
         if lower is not None and p * lower.denominator < lower.numerator * q:
-            worst.add(column, lower - value, lower)
+            worst.add(column, lower - value, lower, units.columns.get(column, _ONE), whole=bool(model.integer[column]))
         if upper is not None and p * upper.denominator > upper.numerator * q:
-            worst.add(column, value - upper, upper)
+            worst.add(column, value - upper, upper, units.columns.get(column, _ONE), whole=bool(model.integer[column]))
     return worst
 
 
 def _semicontinuous(
-    worst: _Worst, column: int, value: int | Fraction, lower: Fraction | None, upper: Fraction | None
+    worst: _Worst, column: int, value: int | Fraction, lower: Fraction | None, upper: Fraction | None, unit: Fraction
 ) -> None:
     """0 or within the bounds: the violation is the distance to whichever is nearer."""
     exact = Fraction(value)
@@ -211,10 +219,10 @@ def _semicontinuous(
     if side is None or exact == 0:
         return
     distance = abs(exact - side)
-    if abs(exact) < distance / max(Fraction(1), abs(side)):
-        worst.add(column, abs(exact), _ZERO)
+    if abs(exact) / unit < distance / max(unit, abs(side)):
+        worst.add(column, abs(exact), _ZERO, unit)
     else:
-        worst.add(column, distance, side)
+        worst.add(column, distance, side, unit)
 
 
 def _sets(model: ExactModel, point: Sequence[int | Fraction]) -> _Worst:
@@ -240,7 +248,9 @@ def _sum_of_products(products: Products, point: Sequence[int | Fraction]) -> Fra
     )
 
 
-def _rows(model: ExactModel, numerators: list[int], scale: int, point: Sequence[int | Fraction]) -> _Worst:
+def _rows(
+    model: ExactModel, numerators: list[int], scale: int, point: Sequence[int | Fraction], units: Units
+) -> _Worst:
     coefficients, coefficient_scale = _common_scale(model.values)
     activity = [0] * model.m
     # Most of a solution is 0; entries of those columns are passed over without a step of the loop.
@@ -264,7 +274,9 @@ def _rows(model: ExactModel, numerators: list[int], scale: int, point: Sequence[
             continue
         # sum_ / total against p / q without a division
         if lower is not None and sum_ * lower.denominator < lower.numerator * total:
-            worst.add(row, lower - Fraction(sum_, total), lower)
+            violation = lower - Fraction(sum_, total)
+            worst.add(row, violation, lower, units.rows.get(row, _ONE), whole=bool(units.whole[row]))
         if upper is not None and sum_ * upper.denominator > upper.numerator * total:
-            worst.add(row, Fraction(sum_, total) - upper, upper)
+            violation = Fraction(sum_, total) - upper
+            worst.add(row, violation, upper, units.rows.get(row, _ONE), whole=bool(units.whole[row]))
     return worst

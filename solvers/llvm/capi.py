@@ -76,6 +76,8 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "LLVMIsAInlineAsm": (_P, (_P,)),
     "LLVMGetEnumAttributeKindForName": (c_uint, (_TEXT, c_size_t)),
     "LLVMCreateEnumAttribute": (_P, (_P, c_uint, c_uint64)),
+    "LLVMCreateStringAttribute": (_P, (_P, _TEXT, c_uint, _TEXT, c_uint)),
+    "LLVMGetStringAttributeAtIndex": (_P, (_P, c_uint, _TEXT, c_uint)),
     "LLVMAddAttributeAtIndex": (None, (_P, c_uint, _P)),
     "LLVMRemoveEnumAttributeAtIndex": (None, (_P, c_uint, c_uint)),
 }
@@ -87,7 +89,16 @@ _TARGETS = (
     *("X86", "AArch64", "ARM", "RISCV", "AVR", "MSP430", "Mips", "PowerPC", "Sparc", "SystemZ", "LoongArch", "M68k"),
     *("Xtensa", "Hexagon", "Lanai", "BPF", "VE", "ARC", "CSKY", "XCore"),
 )
+# The settings of `llc` for a target machine; the C API has a few of them only. They take and give what every ABI passes alike.
+_REGISTER_FLAGS = "_ZN4llvm7codegen20RegisterCodeGenFlagsC1Ev"
+_MACHINE_BY_FLAGS = "_ZN4llvm7codegen28createTargetMachineForTripleENS_9StringRefENS_15CodeGenOptLevelE"
 _PARTS = ("TargetInfo", "Target", "TargetMC", "AsmParser", "AsmPrinter")
+
+
+class _Made(ctypes.Structure):
+    """An Expected<unique_ptr<TargetMachine>>, with room behind it so that it comes back by address on every ABI."""
+
+    _fields_ = (("pointer", ctypes.c_uint64), ("failed", ctypes.c_uint64), ("room", ctypes.c_uint64))
 
 
 class CApi:
@@ -106,6 +117,24 @@ class CApi:
                 start = getattr(self.lib, f"LLVMInitialize{target}{part}", None)
                 if start is not None:
                     start()
+
+    def machine_by_flags(self, triple: str, words: Sequence[str], level: int) -> int | None:
+        """A target machine as `llc` with `words` makes it; None when this library does not have llc's settings.
+
+        Words hold in this process from then on. One that is unknown ends the process.
+        """
+        register, make = (getattr(self.lib, name, None) for name in (_REGISTER_FLAGS, _MACHINE_BY_FLAGS))
+        if register is None or make is None:
+            return None
+        register.restype, register.argtypes = None, (_P,)
+        make.restype, make.argtypes = _Made, (_TEXT, c_size_t, c_int)
+        self._flags = ctypes.create_string_buffer(64)  # the object is empty; its constructor makes the options
+        register(ctypes.addressof(self._flags))
+        self.set_options(words)
+        made = make(triple.encode(), len(triple.encode()), level)
+        if made.failed & 1:
+            raise ValueError(self.error(made.pointer) or "LLVM makes no code for it")
+        return int(made.pointer)
 
     def _counter(self, name: str) -> Any:
         function = getattr(self.lib, name, None)

@@ -1,12 +1,12 @@
 """Starts one program held: limits, no network, only the files it is given, and nothing of it left when it has ended.
 
-Run as a file, `python -I -S confine.py ORDER`, so that it starts in milliseconds and imports nothing of ours; `confined.py` is
-its client and writes the order (JSON). What is held, each as far as the kernel lets an ordinary user:
+Run as a file, `python -I -S confine.py ORDER ROOT`, so that it starts in milliseconds and imports only `solvers.door` of ours;
+`confined.py` is its client and writes the order (JSON). What is held, each as far as the kernel lets an ordinary user:
 
 - network and processes: own user, network and process namespaces (unshare(2)). The program's ancestor is process 1 of the
   process namespace, so the kernel ends all of it with that one, also what left the session or forked twice.
   Where namespaces are not allowed, this process is the reaper of orphans (PR_SET_CHILD_SUBREAPER) and kills what is left.
-- files: Landlock (since Linux 5.13). What is not under a folder of the order cannot be opened.
+- files, sockets and capabilities: `solvers.door`. What is not under a folder of the order cannot be opened.
 - limits: address space, processor time, size of a file, open files, no core dump; processes too, unless we are root (whom
   the kernel exempts).
 
@@ -26,19 +26,14 @@ import sys
 import time
 from typing import Any, NoReturn
 
-_NEWUSER, _NEWPID, _NEWNET, _NEWIPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
-_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS = 1, 24, 28
-_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
-_NO_ROOT_LOCKED = 0b11  # SECBIT_NOROOT with its lock: user 0 gets no capability by executing a program
-_NO_RANDOM_ADDRESSES = 0x0040000  # personality(2): an address that a program prints is the same at the next run
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[2])  # -I leaves the packages' folder out
 
-# landlock_create_ruleset, landlock_add_rule, landlock_restrict_self: the same numbers on every architecture
-_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-_FS_EXECUTE, _FS_WRITE, _FS_READ, _FS_READ_DIR, _FS_TRUNCATE, _FS_IOCTL = 1, 2, 4, 8, 1 << 14, 1 << 15
-_OF_A_FILE = _FS_EXECUTE | _FS_WRITE | _FS_READ | _FS_TRUNCATE | _FS_IOCTL
-_FS_ALL = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}  # by ABI; from 5 on 16 rights
-_TCP = 0b11  # bind and connect
-_SCOPES = 0b11  # abstract sockets and signals to processes outside
+from solvers import door
+
+_NEWUSER, _NEWPID, _NEWNET, _NEWIPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_NO_RANDOM_ADDRESSES = 0x0040000  # personality(2): an address that a program prints is the same at the next run
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -52,37 +47,6 @@ def _isolate() -> dict[str, bool]:
         with contextlib.suppress(OSError), open(f"/proc/self/{name}", "w") as file:
             file.write(text)
     return {"network": True, "processes": True}
-
-
-def _landlock_abi() -> int:
-    return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1))))
-
-
-def _only_these_files(order: dict[str, Any]) -> bool:
-    """Landlock for this process and all it starts."""
-    abi = _landlock_abi()
-    if abi < 1:
-        return False
-    rights = _FS_ALL.get(abi, (1 << 16) - 1)
-    words = [rights, *([_TCP] if abi >= 4 else []), *([_SCOPES] if abi >= 6 else [])]
-    attributes = (ctypes.c_uint64 * len(words))(*words)
-    ruleset = _libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(8 * len(words)), ctypes.c_uint32(0))
-    if ruleset < 0:
-        return False
-    read = _FS_EXECUTE | _FS_READ | _FS_READ_DIR
-    devices = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-    rules = [(path, read) for path in order["readable"]] + [(path, rights) for path in order["writable"]]
-    for path, allowed in rules + [(path, _FS_READ | _FS_WRITE) for path in devices]:
-        try:
-            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        except OSError:
-            continue  # a system has only some of the folders that may hold its libraries
-        if not os.path.isdir(path):
-            allowed &= _OF_A_FILE
-        rule = allowed.to_bytes(8, sys.byteorder) + descriptor.to_bytes(4, sys.byteorder)
-        _libc.syscall(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(1), ctypes.c_char_p(rule), ctypes.c_uint32(0))
-        os.close(descriptor)
-    return int(_libc.syscall(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))) == 0
 
 
 def _limit(order: dict[str, Any]) -> None:
@@ -103,17 +67,15 @@ def _become_the_program(order: dict[str, Any], held: dict[str, bool], report: in
     try:
         os.setsid()
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         _libc.personality(ctypes.c_ulong(_NO_RANDOM_ADDRESSES))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)  # Python ignores the last two, and that would be inherited
-        for capability in range(64):
-            _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
-        _libc.prctl(_PR_SET_SECUREBITS, _NO_ROOT_LOCKED, 0, 0, 0)
+        door.drop_capabilities()
         _limit(order)
         if held["processes"]:
             resource.setrlimit(resource.RLIMIT_NPROC, (order["processes"], order["processes"]))
-        held["files"] = _only_these_files(order)
+        held["files"] = door.restrict_files(readable=order["readable"], writable=order["writable"])
+        held["network"] |= door.refuse_sockets()
         os.write(report, json.dumps({"held": held}).encode() + b"\n")
         os.execve(order["command"][0], order["command"], order["environment"])  # noqa: S606 - no shell wanted
     except BaseException as error:

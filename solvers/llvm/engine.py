@@ -164,16 +164,25 @@ class Engine:
         return [answer["said"] for answer in answers if "i" in answer]
 
     def default_pipeline(self, level: str) -> str:
-        """Text of default<level> of this very LLVM for this target; it gives the same program. Levels: O0 O1 O2 O3 Os Oz."""
+        """Text of `opt`'s default<level> for this target; it gives the same program. Levels: O0 O1 O2 O3 Os Oz."""
         key = (self.installed.build_id, self.target.triple, self.target.cpu, self.target.features, level)
         if key not in _DEFAULTS:
             text = printed_pipeline(self.installed, self.target, level)
             _DEFAULTS[key] = parsable(text, lambda pipeline: self.check([pipeline])[0])
         return _DEFAULTS[key]
 
+    def readable(self, pipeline: str) -> str:
+        """A pipeline as LLVM prints it, without what it prints but does not read. Raises ValueError."""
+        return parsable(pipeline, lambda text: self.check([text])[0])
+
     def default_pipelines(self) -> dict[str, str]:
         """Level → text, of every level."""
         return {level: self.default_pipeline(level) for level in LEVELS}
+
+    def completed(self) -> tuple[bytes, int]:
+        """The module with target words on the functions that lack them, and how many did. Raises CandidateFailed."""
+        changed = int(self._once({"op": "complete"})["changed"])
+        return (self._take("complete.bc") if changed else self._module), changed
 
     def features(self) -> Features:
         """Feature vectors of the input."""
@@ -239,7 +248,8 @@ class Engine:
                 "triple": self.target.triple,
                 "cpu": self.target.cpu,
                 "features": self.target.features,
-                "pic": self.target.pic,
+                "pic": self.target.pic is not False,
+                "codegen": list(self.target.codegen),
                 "seconds": self.limits.candidate_s,
                 "memory_bytes": self.limits.memory_bytes,
                 "instructions": self.limits.instructions,

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from solvers.llvm.types import LlvmMissing
 
@@ -41,6 +43,7 @@ class Installed:
     tools: Path | None  # folder with llvm-link, llvm-extract, llvm-reduce, llc, llvm-size ...
     clang: tuple[str, ...]  # command prefix of the C compiler; empty when there is none
     clangxx: tuple[str, ...]
+    targets: tuple[str, ...] = ()  # architectures it makes code for, as its tools name them: "aarch64", "x86-64"
 
     def tool(self, name: str) -> Path:
         """Path of an LLVM tool of this build. Raises LlvmMissing."""
@@ -82,6 +85,7 @@ def _find(asked: str) -> Installed:
             tools=folder,
             clang=clang,
             clangxx=clangxx,
+            targets=_targets(folder),
         )
     said = f"{VARIABLE}={asked!r} was set. " if asked else ""
     raise LlvmMissing(f"no usable LLVM. {said}Looked for: {', '.join(tried) or 'nothing to look at'}. {_TO_INSTALL}")
@@ -142,6 +146,61 @@ def _version(library: Path) -> str:
     if done.returncode or answer.count(".") != 2:
         raise ValueError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}")
     return answer
+
+
+def _targets(tools: Path | None) -> tuple[str, ...]:
+    """Those that `llc --version` lists; nothing where there is no llc to ask."""
+    if tools is None:
+        return ()
+    try:
+        done = subprocess.run(
+            [str(tools / "llc"), "--version"], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    listed = done.stdout.partition("Registered Targets:")[2]
+    names = (line.split(" - ")[0].strip() for line in listed.splitlines() if " - " in line)
+    return tuple(name for name in names if not name.startswith(_WITHOUT_ELF))
+
+
+_WITHOUT_ELF = ("nvptx", "wasm", "spirv", "dxil")  # no objects whose sizes could be read
+# Architectures of triples whose code generator goes by another name.
+_ARCHITECTURES = (
+    (re.compile(r"x86_64|amd64"), "x86-64"),
+    (re.compile(r"i[3-9]86"), "x86"),
+    (re.compile(r"(thumb)v?[^-]*?(eb)?"), "thumb"),
+    (re.compile(r"(aarch64|arm64)(_be|_32|e|ec)?"), "aarch64"),
+    (re.compile(r"arm(v[^-]*|eb)?"), "arm"),
+    (re.compile(r"powerpc(64)?(le)?|ppc(64)?(le)?"), "ppc"),
+    (re.compile(r"s390x|systemz"), "systemz"),
+    (re.compile(r"sparcv?9|sparc64"), "sparcv9"),
+)
+
+
+def serves(installed: Installed, triple: str) -> bool:
+    """Whether this LLVM has a code generator for a triple's architecture; True where its tools do not say."""
+    architecture = triple.partition("-")[0].lower()
+    name = next((name for pattern, name in _ARCHITECTURES if pattern.fullmatch(architecture)), architecture)
+    return not installed.targets or any(target == name or target.startswith(name) for target in installed.targets)
+
+
+def served() -> str:
+    """One sentence: which LLVM is installed and which architectures it has code for; or what is missing."""
+    try:
+        installed = find_llvm()
+    except LlvmMissing as missing:
+        return f"no LLVM: {missing}"
+    targets = ", ".join(installed.targets) or "targets unknown, as its llc is missing"
+    front_end = "" if installed.clang else "; no C compiler goes with it, so it takes LLVM IR only"
+    return f"{installed.build_id} has code for {targets}{front_end}"
+
+
+def with_targets(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a kind; where it has a compile target, its triple says what this server's LLVM has code for."""
+    triple = schema.get("$defs", {}).get("CompileTarget", {}).get("properties", {}).get("triple")
+    if isinstance(triple, dict):
+        triple["description"] = f"{triple.get('description', '')}\n\nOn this server: {served()}.".strip()
+    return schema
 
 
 def _fingerprint(library: Path, version: str) -> str:

@@ -28,6 +28,20 @@ _NOT_ELF = re.compile(
 )
 
 
+# The code generator's settings that make a target machine; llc has them in one place, `codegen::RegisterCodeGenFlags`.
+OF_MACHINE = frozenset(
+    {
+        "-addrsig", "-code-model", "-data-sections", "-emulated-tls", "-enable-tlsdesc", "-exception-model", "-float-abi",
+        "-fp-contract", "-function-sections", "-mc-relax-all", "-meabi", "-nozero-initialized-in-bss", "-target-abi",
+        "-tls-size", "-unique-section-names", "-use-ctors", "-x86-relax-relocations",
+    }
+)  # fmt: skip
+
+
+def _name(word: str) -> str:
+    return word.partition("=")[0]
+
+
 # A path in a pass's parameters, or a pass that writes pictures of the program and shows them.
 _ODD_TEXT = re.compile(r"[^\w<>()=,;.:@+\-*\s]|(?<![\w<-])(?:view|dot)-[\w-]+")
 _LONGEST_PIPELINE = 1 << 20
@@ -52,16 +66,23 @@ class Refused(Exception):
 class Session:
     """One context and one target machine."""
 
-    def __init__(self, api: CApi, *, triple: str, cpu: str, features: str, pic: bool) -> None:
+    def __init__(
+        self, api: CApi, *, triple: str, cpu: str, features: str, pic: bool, codegen: Sequence[str] = ()
+    ) -> None:
         self.api, self.triple, self.cpu, self.features, self.pic = api, triple, cpu, features, pic
+        # Those of the code generator's settings that are no target machine's are set with each recipe's own options.
+        self.words = tuple(word for word in codegen if _name(word) in OF_MACHINE)
+        self.base_options = tuple(word for word in codegen if _name(word) not in OF_MACHINE)
         if not _TRIPLE.fullmatch(triple):
             raise Refused("target", f"target triple {triple!r} came; wanted one such as x86_64-unknown-linux-gnu")
-        if not _CPU.fullmatch(cpu):
+        if cpu and not _CPU.fullmatch(cpu):
             raise Refused("target", f"CPU {cpu!r} came; wanted a name such as x86-64 or cortex-m4")
         if not _FEATURES.fullmatch(features):  # LLVM ends the process on one without a sign
             raise Refused(
                 "target", f"features {features!r} came; wanted +name or -name, comma between, as in +avx2,-sse4.2"
             )
+        # Three parts are read by place: thumbv7em-none-eabi would be a system called eabi, without its ABI.
+        self.triple = triple = api.message(api.lib.LLVMNormalizeTargetTriple(triple.encode()))
         if _NOT_ELF.search(triple):
             raise Refused("target", f"target {triple!r} has no ELF objects, and sizes are read from ELF objects only")
         self.context = api.lib.LLVMContextCreate()
@@ -70,7 +91,13 @@ class Session:
         if api.lib.LLVMGetTargetFromTriple(triple.encode(), byref(target), byref(message)):
             raise Refused("target", f"unknown target triple {triple!r}: {api.message(message.value).strip()}")
         with stderr_captured() as said:
-            self.machine = api.lib.LLVMCreateTargetMachine(
+            try:
+                machine = api.machine_by_flags(triple, self.machine_words, _DEFAULT_LEVEL)
+            except ValueError as error:
+                raise Refused("target", f"target {triple!r}: {error}") from error
+            # Whether the machine is set up as llc's is; without, llc makes every object.
+            self.exact = machine is not None
+            self.machine = machine or api.lib.LLVMCreateTargetMachine(
                 target, triple.encode(), cpu.encode(), features.encode(),
                 _DEFAULT_LEVEL, _PIC if pic else _STATIC, _DEFAULT_CODE_MODEL,
             )  # fmt: skip
@@ -82,6 +109,14 @@ class Session:
         self.layout = api.message(api.lib.LLVMCopyStringRepOfTargetData(layout))
         api.lib.LLVMDisposeTargetData(layout)
         self.options = api.lib.LLVMCreatePassBuilderOptions()
+
+    @property
+    def machine_words(self) -> list[str]:
+        """What `llc` is told for this very machine, triple apart."""
+        words = [f"-relocation-model={'pic' if self.pic else 'static'}"]
+        words += [f"-mcpu={self.cpu}"] if self.cpu else []
+        words += [f"-mattr={self.features}"] if self.features else []
+        return [*words, *self.words]
 
     def parse(self, data: bytes) -> Module:
         """Reads bitcode or text, verifies it and binds it to the target. Raises Refused with LLVM's words."""
@@ -179,6 +214,30 @@ class Module:
             lib.LLVMRunPassesOnFunction(function, pipeline.encode(), session.machine, session.options)
         )
 
+    def complete(self) -> int:
+        """Gives defined functions without target words those of the session's machine; the number of functions changed.
+
+        Such functions take the machine's processor and features anyway. Written out, they take the same from every tool: from
+        `opt`, whose -mcpu would rewrite all functions.
+        """
+        lib, session, changed = self.api.lib, self.session, 0
+        words = [(b"target-cpu", session.cpu.encode()), (b"target-features", session.features.encode())]
+        for function in self.api.each(self.ref, "Function"):
+            if lib.LLVMIsDeclaration(function):
+                continue
+            lacking = [
+                (key, value)
+                for key, value in words
+                if value and not lib.LLVMGetStringAttributeAtIndex(function, _FUNCTION_INDEX, key, len(key))
+            ]
+            if len(lacking) < len([value for _, value in words if value]):
+                continue  # one of the two alone means what it says
+            for key, value in lacking:
+                made = lib.LLVMCreateStringAttribute(session.context, key, len(key), value, len(value))
+                lib.LLVMAddAttributeAtIndex(function, _FUNCTION_INDEX, made)
+            changed += bool(lacking)
+        return changed
+
     def function(self, name: str) -> int | None:
         """Address of a defined function."""
         found = self.api.lib.LLVMGetNamedFunction(self.ref, name.encode()) if "\0" not in name else None
@@ -273,11 +332,11 @@ class Module:
     def emit(self, *, llc: str = "", folder: str = "", options: Sequence[str] = ()) -> bytes:
         """The ELF object. Code generation changes the module: nothing may be asked of it afterwards.
 
-        A module with constructors goes through `llc` of the same build, with its files in `folder` and `options` (which hold
-        in this process already): the C API has no way to ask for .init_array, and the old .ctors it would write is ignored
-        by many linkers. Raises RuntimeError.
+        Where the library lacks llc's settings, `llc` of the same build does it, with its files in `folder` and `options` (which
+        hold in this process already), when there are settings beyond the C API's or the module has constructors: the C API
+        has no way to ask for .init_array, and the old .ctors it would write is ignored by many linkers. Raises RuntimeError.
         """
-        if self.has_constructors():
+        if not self.session.exact and (self.session.words or self.has_constructors()):
             return self._emit_by_llc(llc, folder, options)
         message, buffer = c_void_p(), c_void_p()
         failed = self.api.lib.LLVMTargetMachineEmitToMemoryBuffer(
@@ -289,11 +348,11 @@ class Module:
 
     def _emit_by_llc(self, llc: str, folder: str, options: Sequence[str]) -> bytes:
         if not llc:
-            raise RuntimeError("the module has constructors, which need llc of the same LLVM build; install its tools")
+            raise RuntimeError("the module's object needs llc of the same LLVM build; install its tools")
         session, stem = self.session, os.path.join(folder, f"llc-{os.getpid()}")
         command = [
-            llc, "-filetype=obj", "-O2", f"-mtriple={session.triple}", f"-mcpu={session.cpu}", f"-mattr={session.features}",
-            f"-relocation-model={'pic' if session.pic else 'static'}", *options, "-o", f"{stem}.o", f"{stem}.bc",
+            llc, "-filetype=obj", "-O2", f"-mtriple={session.triple}", *session.machine_words, *options,
+            "-o", f"{stem}.o", f"{stem}.bc",
         ]  # fmt: skip
         try:
             with open(f"{stem}.bc", "wb") as file:

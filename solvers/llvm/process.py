@@ -20,7 +20,7 @@ from solvers.llvm.children import last_words
 from solvers.llvm.types import EngineDied
 
 _POLL_S = 0.02
-_ROOT = str(Path(__file__).resolve().parents[2])
+_ROOT = str(Path(__file__).absolute().parents[2])  # not resolved: in a sandbox only this way to the code can be listed
 # -I and -S: neither the user's environment nor site packages; that also halves the start.
 _PASSED_ON = ("PATH", "HOME", "XDG_CACHE_HOME", "TRIMTAB_CACHE", "LD_LIBRARY_PATH", "TMPDIR")
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from solvers.llvm.server import main; main()"

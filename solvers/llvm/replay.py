@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from solvers.llvm.driver import OF_DRIVER
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.install import find_llvm
 from solvers.llvm.types import BadModule, EngineDied, LlvmMissing, Measured, Outcome, Recipe, Target
@@ -37,11 +38,21 @@ def read_recipe(data: bytes) -> tuple[Recipe, Target, Mapping[str, Any]]:
                 cpu=str(target["cpu"]),
                 features=str(target.get("features", "")),
                 pic=bool(target.get("pic", True)),
+                codegen=_codegen(target.get("codegen", [])),
             ),
             whole,
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CannotReplay(f"not a recipe file: {type(error).__name__}: {error}") from error
+
+
+def _codegen(words: object) -> tuple[str, ...]:
+    """Words for the code generator, from a file: only such as clang's driver may lead to."""
+    if not isinstance(words, list) or not all(isinstance(word, str) and OF_DRIVER.fullmatch(word) for word in words):
+        raise ValueError(
+            "target.codegen: expected a list of words that set up the code generator, such as -float-abi=hard"
+        )
+    return tuple(words)
 
 
 def replay(recipe_file: Path, original: Path, out: Path, *, any_build: bool = False) -> tuple[Measured, Measured, bool]:

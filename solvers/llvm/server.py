@@ -15,7 +15,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,12 @@ class Server:
         api = CApi(str(request["library"]))
         limit_memory(self.memory_bytes)
         self.session = Session(
-            api, triple=request["triple"], cpu=request["cpu"], features=request["features"], pic=bool(request["pic"])
+            api,
+            triple=request["triple"],
+            cpu=request["cpu"],
+            features=request["features"],
+            pic=bool(request["pic"]),
+            codegen=request["codegen"],
         )
         with open(os.path.join(self.folder, "input"), "rb") as file:
             self.module = self.session.parse(file.read())
@@ -139,6 +144,18 @@ class Server:
 
         return self._one(job, lambda answers: {"value": answers[-1]})
 
+    def complete(self, request: Request) -> dict[str, Any]:
+        """The module with target words on every function that lacks them, in the engine's folder; how many lacked them."""
+
+        def job(tell: Tell) -> None:
+            limit_files(_FILE_BYTES)
+            changed = self.module.complete()
+            if changed:
+                self._keep("complete.bc", self.module.bitcode())
+            tell({"changed": changed})
+
+        return self._one(job, lambda answers: {"changed": answers[-1]["changed"]})
+
     # --- children
 
     def _candidate(self, recipe: Request, *, emit: bool, keep: str) -> Job:
@@ -162,7 +179,7 @@ class Server:
                 self._keep(f"{keep}.bc", bitcode)
                 self._keep(f"{keep}.ll", module.text().encode())
             if emit:
-                found = module.emit(llc=self.llc, folder=self.folder, options=recipe["options"])
+                found = module.emit(llc=self.llc, folder=self.folder, options=self._options(recipe["options"]))
                 sizes = sizes_of(found)
                 answer |= {
                     "code": sizes.code,
@@ -177,13 +194,18 @@ class Server:
 
         return job
 
+    def _options(self, options: Sequence[str]) -> list[str]:
+        """A recipe's, and those of the target's settings that it does not set otherwise."""
+        own = {word.partition("=")[0] for word in options}
+        return [*options, *(word for word in self.session.base_options if word.partition("=")[0] not in own)]
+
     def _optimise(self, module: Module, recipe: Request) -> tuple[str | None, str]:
         """(what is wrong, remark)."""
         options = recipe["options"]
         if problem := unknown_option(options):
             return problem, ""
-        if options:
-            self.session.api.set_options(options)
+        if effective := self._options(options):
+            self.session.api.set_options(effective)
         for name, word, added in recipe["attributes"]:
             problem = module.set_attribute(name, word, added=added)
             if problem:
@@ -278,6 +300,7 @@ OPS: dict[str, Callable[[Server, Request], dict[str, Any]]] = {
     "check": Server.check,
     "features": Server.features,
     "graph": Server.graph,
+    "complete": Server.complete,
 }
 
 

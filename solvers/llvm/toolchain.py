@@ -59,6 +59,10 @@ _LIBCXX = (
     "HARDENING_MODE=_LIBCPP_HARDENING_MODE_NONE",
     "ASSERTION_SEMANTIC_DEFAULT=_LIBCPP_ASSERTION_SEMANTIC_IGNORE",
 )
+_X86 = re.compile(r"x86_64|i[3-7]86|amd64|x86")
+_ARM = re.compile(r"arm(?!64)|thumb")
+_ARMV7A = re.compile(r"(arm|thumb)v7(a|-a)?")
+_SOFT_FLOAT, _HARD_FLOAT = re.compile(r"-(gnu|musl)?eabi(t64)?$"), re.compile(r"-(gnu|musl)?eabihf(t64)?$")
 _GLIBC_MINOR = 31  # the oldest glibc that compiled code may meet; `zig cc` links against the same
 
 
@@ -75,16 +79,12 @@ class Command:
     wants_cache: bool = False  # zig as linker: builds its C library first, in ZIG_GLOBAL_CACHE_DIR
 
 
-def compiler(target: Target, *, cxx: bool, freestanding: bool = False) -> Command:
-    """clang, with the headers for `target`. Raises LlvmMissing, BadTarget."""
+def compiler(target: Target, *, cxx: bool, freestanding: bool = False, flags: Sequence[str] = ()) -> Command:
+    """clang, with the headers for `target`; `flags` are those that will follow. Raises LlvmMissing, BadTarget."""
     _check(target)
     installed = install.find_llvm()
     zig = _zig(installed.clang)
-    chosen = ["-target", target.triple, "-Xclang", "-target-cpu", "-Xclang", target.cpu]
-    for feature in filter(None, target.features.split(",")):
-        chosen += ["-Xclang", "-target-feature", "-Xclang", feature]
-    if not target.pic:
-        chosen += ["-fno-pic", "-fno-pie"]
+    chosen = ["-target", target.triple, *driver_words(target, flags)]
     if zig is None:
         prefix = installed.clangxx if cxx else installed.clang
         path = shutil.which(prefix[0])
@@ -109,6 +109,36 @@ def compiler(target: Target, *, cxx: bool, freestanding: bool = False) -> Comman
     return Command(words=tuple(words), folders=(zig.parent,))
 
 
+def driver_words(target: Target, flags: Sequence[str] = ()) -> list[str]:
+    """Arguments of clang's driver for a target, beside its triple.
+
+    Vendors patch the defaults of 32-bit ARM (Debian's clang and zig's differ): those are written out here, as Debian has them,
+    so that both front-ends make the same code. `flags` are the caller's own, which win.
+    """
+    architecture = target.triple.split("-")[0]
+    words = []
+    if target.cpu:
+        words.append(f"-march={target.cpu}" if _X86.fullmatch(architecture) else f"-mcpu={target.cpu}")
+    if _ARM.match(architecture) and not any(flag.startswith("-mfloat-abi=") for flag in flags):
+        no_fpu_chosen = not target.cpu and not any(flag.startswith("-mfpu=") for flag in flags)
+        if _SOFT_FLOAT.search(target.triple):
+            words.append("-mfloat-abi=soft")
+        elif _HARD_FLOAT.search(target.triple) and _ARMV7A.fullmatch(architecture) and no_fpu_chosen:
+            words.append("-mfpu=vfpv3-d16")
+    for feature in filter(None, target.features.split(",")):
+        words += ["-Xclang", "-target-feature", "-Xclang", feature]
+    if target.pic is False:
+        words += ["-fno-pic", "-fno-pie"]
+    elif target.pic and not is_hosted(target.triple):
+        words.append("-fPIC")
+    return words
+
+
+def is_hosted(triple: str) -> bool:
+    """Whether code for `triple` runs under an operating system, where clang's driver makes it position-independent."""
+    return bool(re.search(r"linux|android|bsd|fuchsia|hurd|solaris|haiku", triple))
+
+
 def linker(target: Target, *, cxx: bool) -> Command:
     """A driver that links objects: the system's `cc` or `c++` for its own target, which takes 0.1 s, otherwise zig's.
 
@@ -120,7 +150,7 @@ def linker(target: Target, *, cxx: bool) -> Command:
     if _is_native(target) and (not cxx or zig is None or _system_cxx(target)):
         found = _system_compiler(cxx)
         if found is not None:
-            return Command(words=(found, "-pie" if target.pic else "-no-pie"))
+            return Command(words=(found, "-no-pie" if target.pic is False else "-pie"))
     if zig is None:
         found = shutil.which("zig")
         if found is None:
@@ -130,7 +160,9 @@ def linker(target: Target, *, cxx: bool) -> Command:
             )
         zig = Path(found).resolve()
     words = (str(zig), "c++" if cxx else "cc", "-target", _for_zig(target.triple), "-fno-sanitize=all")
-    return Command(words=(*words, *(() if target.pic else ("-no-pie",))), folders=(zig.parent,), wants_cache=True)
+    return Command(
+        words=(*words, *(("-no-pie",) if target.pic is False else ())), folders=(zig.parent,), wants_cache=True
+    )
 
 
 def _system_compiler(cxx: bool) -> str | None:
@@ -186,7 +218,7 @@ def _for_zig(triple: str) -> str:
 def _check(target: Target) -> None:
     for what, value, pattern in (
         ("triple", target.triple, r"[A-Za-z0-9_.]+(-[A-Za-z0-9_.]+){1,4}"),
-        ("cpu", target.cpu, r"[A-Za-z0-9_.+-]+"),
+        ("cpu", target.cpu, r"[A-Za-z0-9_.+-]*"),
         ("features", target.features, r"([+-][A-Za-z0-9_.-]+(,[+-][A-Za-z0-9_.-]+)*)?"),
     ):
         if (

@@ -20,12 +20,26 @@ class Metric(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What code is made for. Sizes of objects are comparable only under one and the same target."""
+    """What code is made for. Sizes of objects are comparable only under one and the same target.
+
+    The front-end takes one as a caller asks for it: an empty `cpu` and `pic` None leave the choice to clang's driver. The
+    engine takes one with everything decided, as `driver.decide` returns it.
+    """
 
     triple: str = "x86_64-unknown-linux-gnu"
-    cpu: str = "x86-64"
+    cpu: str = ""  # as -mcpu takes it; empty: the triple's own
     features: str = ""  # LLVM's notation, e.g. "+avx2,-sse4.2"
-    pic: bool = True  # relocation model PIC; False: static
+    pic: bool | None = True  # relocation model PIC; False: static
+    codegen: tuple[str, ...] = ()  # further words for the code generator, as `llc` takes them, e.g. "-float-abi=hard"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Arguments that set up the code generator of `opt` and `llc` for this target, without its triple."""
+        model = "static" if self.pic is False else "pic"
+        words = [f"-relocation-model={model}"]
+        words += [f"-mcpu={self.cpu}"] if self.cpu else []
+        words += [f"-mattr={self.features}"] if self.features else []
+        return (*words, *self.codegen)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import random
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any, ClassVar
 
 import pytest
 
-from search import pipeline
+from search import checkpoint, pipeline
 from search.domains import Kind
+from search.finish import finish
 from search.pipeline import Finished
 from search.stop import from_budget
 from search.types import InvalidInput
-from trimtab.results import Incumbent, Reason, RunResult, VerificationStatus
+from trimtab.results import Incumbent, Limit, Reason, RunResult, Termination, VerificationStatus
 from trimtab.specs.common import Spec, request_model
 
 
@@ -110,6 +112,92 @@ class DomainContract:
         ).result
         assert sum(result.timings_s.values()) < 10
         assert result.termination.reason is not Reason.INTERNAL_ERROR
+
+    def checkpoints(self, tmp_path: Path) -> tuple[Finished, list[bytes]]:
+        """A run, and a checkpoint of each incumbent and of the answer."""
+        spec, inputs = self.good(tmp_path)
+        workdir = tmp_path / "first"
+        workdir.mkdir()
+        packed: list[bytes] = []
+        finished = pipeline.run(
+            self.domain(),
+            spec,
+            inputs=inputs,
+            workdir=workdir,
+            stop=from_budget(self.budget, threading.Event()),
+            seed=1,
+            on_checkpoint=lambda dump: packed.append(dump()),
+        )
+        return finished, packed
+
+    def test_reported_solutions_outlive_their_process(self, tmp_path: Path) -> None:
+        first, packed = self.checkpoints(tmp_path)
+        assert packed
+        spec, inputs = self.good(tmp_path)
+        for number, data in enumerate((packed[0], packed[-1])):
+            workdir = tmp_path / f"second-{number}"
+            workdir.mkdir()
+            finished = finish(
+                self.domain(),
+                spec,
+                inputs=inputs,
+                workdir=workdir,
+                data=data,
+                ended=Termination(reason=Reason.WORKER_LOST, detail="killed in a test"),
+                seconds=30.0,
+                seed=1,
+            )
+            result = finished.result
+            assert result.verification.status is VerificationStatus.VALID
+            assert result.verification.objective == pytest.approx(result.objective)
+            assert (result.termination.reason, result.termination.limit) == (Reason.FEASIBLE, Limit.OTHER)
+            assert "killed in a test" in result.termination.detail
+            assert result.sense == first.result.sense
+            assert result.trace
+            assert all(p.path.is_file() and p.path.is_relative_to(workdir) for p in finished.produced)
+            assert RunResult.model_validate_json(result.model_dump_json()) == result
+        assert result.objective == pytest.approx(first.result.objective)
+
+    def test_the_next_attempt_starts_from_a_reported_solution(self, tmp_path: Path) -> None:
+        first, packed = self.checkpoints(tmp_path)
+        spec, inputs = self.good(tmp_path)
+        workdir = tmp_path / "second"
+        workdir.mkdir()
+        stopped = threading.Event()
+        stopped.set()  # no time at all: the start is the answer
+        result = pipeline.run(
+            self.domain(),
+            spec,
+            inputs=inputs,
+            workdir=workdir,
+            stop=from_budget(self.budget, stopped),
+            seed=2,
+            start=packed[-1],
+        ).result
+        assert result.verification.status is VerificationStatus.VALID
+        assert result.objective is not None
+        assert first.result.objective is not None
+        sign = -1.0 if result.sense == "maximize" else 1.0
+        assert sign * result.objective <= sign * first.result.objective + 1e-9 * abs(first.result.objective)
+        assert "earlier attempt" in str(result.summary["started_from"])
+
+    def test_a_damaged_checkpoint_makes_no_wrong_answer(self, tmp_path: Path) -> None:
+        _, packed = self.checkpoints(tmp_path)
+        spec, inputs = self.good(tmp_path)
+        whole = checkpoint.unpack(packed[-1], kind=spec.KIND).solution
+        rng = random.Random(5)
+        damaged = [b"", whole[: len(whole) // 2], whole + b"x", b"null", b"[]", b"{}"]
+        for _number in range(6):
+            place = rng.randrange(len(whole))
+            damaged.append(whole[:place] + bytes([whole[place] ^ (1 << rng.randrange(8))]) + whole[place + 1 :])
+        domain = self.domain()
+        problem = domain.parse(spec, inputs, tmp_path)
+        for data in damaged:
+            try:
+                outcome = domain.restore(problem, data)
+            except (ValueError, KeyError, TypeError):
+                continue
+            assert domain.verify(problem, outcome.solution).status is not VerificationStatus.NOT_CHECKED
 
     def test_a_tampered_solution_is_refused(self, tmp_path: Path) -> None:
         domain = self.domain()

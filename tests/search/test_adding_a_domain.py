@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -11,7 +13,7 @@ from pydantic import Field
 
 from search.domains import Kind
 from search.stop import StoppingCriterion
-from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
+from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
 from tests.contracts.domain import DomainContract
 from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
 from trimtab.specs.common import Spec
@@ -45,30 +47,46 @@ class RootDomain:
         stop: StoppingCriterion,
         rng: np.random.Generator,
         on_incumbent: OnIncumbent,
+        start: tuple[int, float] | None = None,
     ) -> SearchOutcome:
-        best = 0
+        best = 0 if start is None else start[0]
         while True:
             off = float(abs(problem.square - best**2))
             point = Incumbent(elapsed_s=0.0, objective=off, bound=0.0, source="count")
-            on_incumbent(point)
+            on_incumbent(point, functools.partial(tuple, (best, off)))
             if stop(point) or abs(problem.square - (best + 1) ** 2) >= off:
                 break
             best += 1
         termination = Termination(reason=Reason.COMPLETED, detail="no neighbour is nearer")
-        return SearchOutcome(termination=termination, solution=best, objective=off, bound=0.0)
+        return SearchOutcome(termination=termination, solution=(best, off), objective=off, bound=0.0)
 
     def verify(self, problem: RootSpec, solution: Any) -> Verification:
-        off = float(abs(problem.square - solution**2))
-        nearer = min(abs(problem.square - (solution + d) ** 2) for d in (-1, 1) if solution + d >= 0) < off
-        status = VerificationStatus.INVALID if nearer else VerificationStatus.VALID
+        root, claimed = solution
+        off = float(abs(problem.square - root**2))
+        right = off == claimed
         return Verification(
-            status=status, method="neighbours", objective=off, detail="a neighbour is nearer" if nearer else ""
+            status=VerificationStatus.VALID if right else VerificationStatus.INVALID,
+            method="multiplication",
+            claimed_objective=claimed,
+            objective=off,
+            detail="" if right else f"it is {off:g} off",
         )
 
-    def produce(self, problem: RootSpec, solution: Any, workdir: Path) -> list[Produced]:
+    def produce(self, problem: RootSpec, solution: Any, workdir: Path) -> list[Produced | Extra]:
         path = workdir / "root.txt"
-        path.write_text(f"{solution}\n")
-        return [Produced(name="root.txt", path=path, media_type="text/plain")]
+        path.write_text(f"{solution[0]}\n")
+        return [
+            Produced(name="root.txt", path=path, media_type="text/plain"),
+            Extra(name="remark.txt", write=lambda path: path.write_text(f"{solution[1]:g} off\n")),
+        ]
+
+    def keep(self, problem: RootSpec, solution: Any) -> bytes:
+        return json.dumps(solution).encode()
+
+    def restore(self, problem: RootSpec, data: bytes) -> SearchOutcome:
+        root, off = json.loads(data)
+        termination = Termination(reason=Reason.FEASIBLE, detail="restored")
+        return SearchOutcome(termination=termination, solution=(int(root), float(off)), objective=float(off), bound=0.0)
 
 
 def build() -> RootDomain:
@@ -88,7 +106,8 @@ class TestRootContract(DomainContract):
         return RootSpec(square=-4), {}
 
     def tampered(self, solution: Any) -> Any:
-        return solution + 3
+        root, off = solution
+        return root + 3, off
 
 
 def test_the_whole_service_takes_it_without_a_change(tmp_path: Path) -> None:

@@ -89,29 +89,12 @@ def test_written_and_read_again(make: Any, tmp_path: Path) -> None:
 
 
 def test_spec_of_a_model_object() -> None:
-    spec = IlpSpec.from_model(highs())
+    spec = IlpSpec.from_model(builder())
     assert spec.model is not None
     assert spec.model.name == "model.mps"
     assert set(spec.artifacts()) == {"model"}
 
 
 def test_anything_else_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"builtins\.dict came; wanted a highspy\.Highs"):
+    with pytest.raises(TypeError, match=r"expected a highspy\.Highs.*, got builtins\.dict"):
         write_model({})
-
-
-def test_what_math_opt_would_drop_is_refused() -> None:
-    model = math_opt()
-    x, y = model.variables()
-    model.set_objective(x * y + x, is_maximize=True)
-    with pytest.raises(ValueError, match="a MathOpt model with a quadratic objective came"):
-        write_model(model)
-
-
-def test_what_the_proto_reader_would_drop_is_refused() -> None:
-    made = proto()
-    made.quadratic_objective.qvar1_index.append(0)
-    made.quadratic_objective.qvar2_index.append(1)
-    made.quadratic_objective.coefficient.append(5.0)
-    with pytest.raises(ValueError, match="quadratic"):
-        write_model(made)

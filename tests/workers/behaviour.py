@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ import numpy as np
 
 from search import native
 from search.stop import StoppingCriterion
-from search.types import OnIncumbent, Produced, SearchOutcome
+from search.types import Extra, OnIncumbent, Produced, SearchOutcome
 from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
 from trimtab.specs.common import Spec
 
@@ -29,6 +30,10 @@ class BehaviourSpec(Spec):
     does: str
     number: int = 0
     path: str = ""
+    fails_in: str = ""  # raise in verify, produce or extra
+    dies_in: str = ""  # die in search (after all but the last incumbent), verify or produce, the first time only
+    dies_by: int = 0
+    slow_restore: float = 0.0
 
 
 class BehaviourDomain:
@@ -49,18 +54,44 @@ class BehaviourDomain:
         stop: StoppingCriterion,
         rng: np.random.Generator,
         on_incumbent: OnIncumbent,
+        start: float | None = None,
     ) -> SearchOutcome:
         spec, inputs, workdir = problem
         told = getattr(self, "_" + spec.does)(spec, inputs, workdir, stop, on_incumbent)
         (workdir / "told.json").write_text(json.dumps(told))
-        return SearchOutcome(termination=Termination(reason=Reason.COMPLETED), solution=1.0, objective=1.0, bound=None)
+        best = 0.0 if spec.dies_in else 1.0
+        return SearchOutcome(
+            termination=Termination(reason=Reason.COMPLETED), solution=best, objective=best, bound=None
+        )
 
     def verify(self, problem: Any, solution: Any) -> Verification:
-        refused = problem[0].does == "lie"
+        spec, _, workdir = problem
+        _misbehave(spec, workdir, "verify")
+        refused = spec.does == "lie"
         return Verification(status=VerificationStatus.INVALID if refused else VerificationStatus.VALID)
 
-    def produce(self, problem: Any, solution: Any, workdir: Path) -> list[Produced]:
-        return [Produced(name="told.json", path=workdir / "told.json", media_type="application/json")]
+    def produce(self, problem: Any, solution: Any, workdir: Path) -> list[Produced | Extra]:
+        spec = problem[0]
+        _misbehave(spec, workdir, "produce")
+        if not (workdir / "told.json").exists():
+            (workdir / "told.json").write_text("restored")
+        files: list[Produced | Extra] = [
+            Produced(name="told.json", path=workdir / "told.json", media_type="application/json")
+        ]
+        if spec.fails_in == "extra" or spec.dies_in:
+            files.append(Extra(name="curve.svg", write=lambda path: _draw(spec, path), media_type="image/svg+xml"))
+        return files
+
+    def keep(self, problem: Any, solution: Any) -> bytes:
+        return json.dumps(solution).encode()
+
+    def restore(self, problem: Any, data: bytes) -> SearchOutcome:
+        number = float(json.loads(data))
+        time.sleep(problem[0].slow_restore)
+        (problem[2] / "restored").touch()
+        return SearchOutcome(
+            termination=Termination(reason=Reason.FEASIBLE), solution=number, objective=number, bound=None
+        )
 
     def _lie(self, *_: Any) -> None:
         return None
@@ -82,7 +113,7 @@ class BehaviourDomain:
             "environment": dict(os.environ),
             "files": [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_open(fd)],
             "reached": reached,
-            "sees": os.path.exists(spec.path),
+            "reads": _reads(spec.path),
             "writes_code": writes_code,
             "folder": os.getcwd(),
             "inputs": {name: [path.name, path.read_text()] for name, path in inputs.items()},
@@ -91,7 +122,10 @@ class BehaviourDomain:
     def _incumbents(self, spec: BehaviourSpec, _i: Any, _w: Any, stop: StoppingCriterion, say: OnIncumbent) -> None:
         """`number` of them, one each millisecond."""
         for left in range(spec.number, 0, -1):
-            say(Incumbent(elapsed_s=0.0, objective=float(left - 1)))
+            if left == 1 and spec.dies_in == "search":
+                time.sleep(0.3)  # the throttle has passed the last one on
+                os.kill(os.getpid(), spec.dies_by)
+            say(Incumbent(elapsed_s=0.0, objective=float(left - 1)), functools.partial(float, left - 1))
             time.sleep(0.001)
 
     def _flood(self, spec: BehaviourSpec, *_: Any) -> None:
@@ -123,6 +157,10 @@ class BehaviourDomain:
         while True:
             pass
 
+    def _report_and_burn(self, *arguments: Any) -> None:
+        arguments[-1](Incumbent(elapsed_s=0.0, objective=1.0), lambda: 1.0)
+        self._burn(*arguments)
+
     def _write(self, spec: BehaviourSpec, _i: Any, workdir: Path, *_: Any) -> None:
         with (workdir / "large").open("wb") as file:
             for _number in range(spec.number):
@@ -134,8 +172,29 @@ class BehaviourDomain:
         ctypes.PyDLL(None).sleep(300)
 
 
+def _reads(path: str) -> bool:
+    try:
+        return bool(Path(path).read_bytes())
+    except OSError:
+        return False
+
+
 def _is_open(descriptor: str) -> bool:
     return os.path.lexists(f"/proc/self/fd/{descriptor}")
+
+
+def _misbehave(spec: BehaviourSpec, workdir: Path, phase: str) -> None:
+    if spec.fails_in == phase:
+        raise RuntimeError(f"as asked, in {phase}")
+    if spec.dies_in == phase and not (workdir / "restored").exists():
+        os.kill(os.getpid(), spec.dies_by)
+        signal.pause()
+
+
+def _draw(spec: BehaviourSpec, path: Path) -> None:
+    if spec.fails_in == "extra":
+        raise ZeroDivisionError("flat")
+    path.write_text("<svg/>")
 
 
 def _segfault() -> dict[str, Any]:

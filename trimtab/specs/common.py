@@ -12,21 +12,79 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+
+from trimtab.solution import Variables
 
 API_VERSION = "v1"
 MAX_SECONDS = 86_400.0
 MAX_LABELS = 32
 
 
-class WireModel(BaseModel):
-    """Base of everything that crosses the wire."""
+def _take_words(schema: Any, handler: GetCoreSchemaHandler, seen: set[int]) -> None:
+    """Let enumerations and nested models be given as JSON has them. Changes the schema in place."""
+    if id(schema) in seen:
+        return
+    seen.add(id(schema))
+    if isinstance(schema, dict):
+        if schema.get("type") == "definition-ref":
+            _take_words(handler.resolve_ref_schema(cast("CoreSchema", schema)), handler, seen)
+            return
+        if schema.get("type") in ("enum", "model"):
+            schema["strict"] = False
+        for part in schema.values():
+            _take_words(part, handler, seen)
+    elif isinstance(schema, list):
+        for part in schema:
+            _take_words(part, handler, seen)
+
+
+if TYPE_CHECKING:
+    # To type checkers WireModel is an ordinary model: constructors keep their signatures.
+    from pydantic._internal._model_construction import ModelMetaclass as _OwnErrors
+else:
+
+    class _OwnErrors(type(BaseModel)):
+        """Turns what a constructor raises into the SDK's own error. Reading JSON goes another way and raises pydantic's."""
+
+        def __call__(cls, *args, **fields):
+            try:
+                return super().__call__(*args, **fields)
+            except ValidationError as error:
+                from trimtab.errors import SpecError
+                from trimtab.faults import faults_of
+
+                raise SpecError(cls.__name__, faults_of(error, known={"": list(cls.model_fields)})) from None
+
+
+class WireModel(BaseModel, metaclass=_OwnErrors):
+    """Base of everything that crosses the wire.
+
+    JSON has no words for an enumeration's members or for an object of a class. So constructors take what JSON takes:
+    `hardware="a100"`, `fabric={"devices_per_node": 8}`. Numbers, text and booleans stay strict.
+    """
 
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        _take_words(schema, handler, set())
+        return schema
 
 
 def _storable(text: str) -> str:
@@ -85,11 +143,17 @@ class Spec(WireModel):
     """One line for people, shown on the submit page and by `trimtab kinds`."""
     EXAMPLE: ClassVar[Mapping[str, Any] | None] = None
     """A request of this kind that runs as it is: offered on the submit page and by `GET /v1/kinds`."""
+    LIMITS: ClassVar[tuple[str, ...]] = ("evaluations", "target_gap")
+    """Limits of the budget beside `seconds` that runs of this kind heed; any other is refused by name."""
     schema_version: Literal[1] = 1
 
     def artifacts(self) -> dict[str, ArtifactRef]:
         """Files the run needs, by input name. The worker finds each at `inputs[name]`."""
         return {}
+
+    def variables(self) -> Variables | None:
+        """The user's own variables, for a spec made from a model object on this machine."""
+        return None
 
     @classmethod
     def unit_of(cls, spec: Mapping[str, Any]) -> str:
@@ -112,8 +176,24 @@ class JobRequest(WireModel):
     webhook: Webhook | None = None
 
 
+def check_limits(spec: type[Spec], budget: Budget) -> None:
+    """Raise ValueError for a limit that runs of this kind do not heed."""
+    for name in ("evaluations", "target_gap"):
+        if name not in spec.LIMITS and (value := getattr(budget, name)) is not None:
+            heeded = ", ".join(["seconds", *spec.LIMITS])
+            raise ValueError(
+                f"budget.{name}: expected none, because a run of kind {spec.KIND} cannot end by it, got {value:g}; "
+                f"limits of this kind: {heeded}"
+            )
+
+
 def request_model(spec: type[Spec]) -> type[JobRequest]:
     """The envelope for one kind: `kind` is a constant and `spec` is that kind's model."""
+
+    def heeded(request: JobRequest) -> JobRequest:
+        check_limits(spec, request.budget)
+        return request
+
     name = spec.__name__.removesuffix("Spec") + "JobRequest"
     return create_model(
         name,
@@ -121,4 +201,5 @@ def request_model(spec: type[Spec]) -> type[JobRequest]:
         __doc__=f"A job of kind `{spec.KIND}`. {spec.SUMMARY}",
         kind=(Literal[spec.KIND], ...),  # type: ignore[arg-type]
         spec=(spec, ...),
+        __validators__={"heeded": cast("Any", model_validator(mode="after")(heeded))},
     )

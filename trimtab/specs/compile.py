@@ -114,22 +114,14 @@ class CompileTarget(WireModel):
         "x86_64-unknown-linux-gnu"
     )
     """LLVM's name of architecture, vendor, system and ABI, e.g. `aarch64-unknown-linux-gnu` or `thumbv7em-none-eabi`."""
-    cpu: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9_.\-+]*$")] = "x86-64"
-    """LLVM's name of the processor, as `-mcpu` takes it; empty: the architecture's generic one."""
+    cpu: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9_.\-+]*$")] = ""
+    """LLVM's name of the processor, as `-mcpu` takes it (`-march` on x86). Empty: what clang's driver takes for the triple."""
     features: Annotated[str, Field(max_length=2000, pattern=r"^([+\-][A-Za-z0-9_.\-]+(,[+\-][A-Za-z0-9_.\-]+)*)?$")] = (
         ""
     )
     """Added and removed features in LLVM's notation, e.g. `+avx2,-sse4.2`."""
-    pic: bool = True
-    """Position-independent code. Sizes are compared only under one and the same choice."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _generic_cpu(cls, data: Any) -> Any:
-        # The default processor belongs to the default architecture: another triple alone must not ask for an x86 one.
-        if isinstance(data, dict) and "cpu" not in data and not str(data.get("triple", "x86_64")).startswith("x86_64"):
-            return {**data, "cpu": ""}
-        return data
+    pic: bool | None = None
+    """Position-independent code. None: what clang's driver does for the triple (yes under an operating system, else no)."""
 
 
 class Build(WireModel):
@@ -183,6 +175,7 @@ class CompileSpec(Spec):
     """Compile a program by the pass pipeline found for it: smaller than by `clang -Oz`, same symbols, run and compared."""
 
     KIND: ClassVar[str] = "compile"
+    LIMITS: ClassVar[tuple[str, ...]] = ("evaluations",)  # a size has no bound, and so no gap
     SUMMARY: ClassVar[str] = (
         "C, C++ or LLVM IR, smaller than clang -Oz: pass pipelines searched, the result run and compared."
     )

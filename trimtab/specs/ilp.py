@@ -6,8 +6,9 @@ import os
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from trimtab.solution import Variables
 from trimtab.specs.common import ArtifactRef, Spec, WireModel, _storable
 
 MAX_INLINE_MODEL_CHARS = 1_000_000
@@ -74,6 +75,7 @@ class IlpSpec(Spec):
     warm_start: ArtifactRef | None = None
     """Uploaded solution to start from: a .sol or .mst file in plain text. It may be partial; what is missing is completed."""
     lns: LnsOptions = Field(default_factory=LnsOptions)
+    _variables: Variables | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _one_model(self) -> IlpSpec:
@@ -93,11 +95,23 @@ class IlpSpec(Spec):
         return cls(model=LocalFile.of(path), warm_start=start, **options)
 
     @classmethod
-    def from_model(cls, model: Any, **options: Any) -> IlpSpec:
-        """A spec of a model object: highspy, pyscipopt, OR-Tools (pywraplp, ModelBuilder, MPModelProto). See trimtab.milp."""
-        from trimtab.milp import write_model
+    def from_model(cls, model: Any, *, warm_start: Any = None, **options: Any) -> IlpSpec:
+        """A spec of a model object of highspy, pyscipopt or OR-Tools (see trimtab.milp).
 
-        return cls.from_file(write_model(model), **options)
+        `warm_start` is a mapping from the model's variables (or their names) to numbers, an iterable of such pairs, or a
+        MathOpt SolutionHint; without it the object's own solution or hint is sent. `job.result().value(x)` is then the
+        value of the model's variable x.
+        """
+        from trimtab.milp import carry_over
+
+        carried = carry_over(model, warm_start=warm_start)
+        spec = cls.from_file(carried.model, warm_start=carried.start, **options)
+        spec._variables = carried.variables
+        return spec
+
+    def variables(self) -> Variables | None:
+        """The model object's variables."""
+        return self._variables
 
     def artifacts(self) -> dict[str, ArtifactRef]:
         """The files that were uploaded."""

@@ -10,9 +10,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from trimtab.specs.common import ArtifactRef, Spec, WireModel, _storable
+from trimtab.specs.sharding_current import check_current_plan
+from trimtab.specs.sharding_refusals import ExplainedModel, too_large_advice
 
 MAX_TABLES = 10_000
 MAX_DEVICES = 4_096
+MAX_FEATURES = 10_000
 REUSE_BINS = 17
 MIN_SHARD_DIM = 4  # FBGEMM wants widths that are multiples of 4
 PLAN_FORMAT = "trimtab-sharding-plan/1"
@@ -33,6 +36,7 @@ class DataType(StrEnum):
 
     FP32 = "fp32"
     FP16 = "fp16"
+    BF16 = "bf16"
 
     @property
     def bytes(self) -> int:
@@ -49,7 +53,7 @@ class Optimizer(StrEnum):
     ADAM = "adam"
 
 
-class ZipfAccess(WireModel):
+class ZipfAccess(ExplainedModel):
     """Look-ups follow a Zipf law over `active_rows` of the table's rows: p(rank) ~ rank^-alpha."""
 
     type: Literal["zipf"] = "zipf"
@@ -57,7 +61,7 @@ class ZipfAccess(WireModel):
     active_rows: Annotated[int, Field(ge=1, le=2**40)]
 
 
-class ReuseAccess(WireModel):
+class ReuseAccess(ExplainedModel):
     """Measured reuse in one batch: the share of the accessed rows by how often each was accessed."""
 
     type: Literal["reuse"] = "reuse"
@@ -78,7 +82,7 @@ class ReuseAccess(WireModel):
         return self
 
 
-class SampleAccess(WireModel):
+class SampleAccess(ExplainedModel):
     """A sample of the indices looked up, in any order."""
 
     type: Literal["sample"] = "sample"
@@ -90,7 +94,7 @@ class SampleAccess(WireModel):
 Access = Annotated[ZipfAccess | ReuseAccess | SampleAccess, Field(discriminator="type")]
 
 
-class Table(WireModel):
+class Table(ExplainedModel):
     """An embedding table."""
 
     name: TableName
@@ -98,22 +102,25 @@ class Table(WireModel):
     dim: Annotated[int, Field(ge=MIN_SHARD_DIM, le=65_536, multiple_of=MIN_SHARD_DIM)]
     """Embedding width; a multiple of 4."""
     pooling: Annotated[float, Field(gt=0, le=100_000)] = 1.0
-    """Mean look-ups per sample."""
-    dtype: DataType = DataType.FP32
+    """Mean look-ups per sample, all features of the table together."""
+    features: Annotated[int, Field(ge=1, le=MAX_FEATURES)] = 1
+    """Features that look rows up in this table. The pooled output has `dim` columns for each, and a shard of the table
+    computes and exchanges its columns once per feature."""
+    dtype: Annotated[DataType, Field(strict=False)] = DataType.FP32
     access: Access | None = None
     """How rows are accessed. None: an assumed Zipf law, told in the result."""
 
 
-class DeviceGroup(WireModel):
+class DeviceGroup(ExplainedModel):
     """Equal devices. Devices are numbered through the groups in their order: 0, 1, 2, ..."""
 
     count: Annotated[int, Field(ge=1, le=MAX_DEVICES)]
     memory_gib: Annotated[float, Field(gt=0, le=65_536)]
     """Memory that tables may use on each device, GiB (2^30 bytes)."""
-    hardware: Hardware = Hardware.A100
+    hardware: Annotated[Hardware, Field(strict=False)] = Hardware.A100
 
 
-class Fabric(WireModel):
+class Fabric(ExplainedModel):
     """What connects the devices. None takes the hardware profile's own figure."""
 
     devices_per_node: Annotated[int, Field(ge=1, le=MAX_DEVICES)] | None = None
@@ -130,10 +137,11 @@ class MemoryModel(StrEnum):
     WEIGHTS = "weights"
     """rows x width x bytes alone, as in the NeuroShard paper."""
     TRAINING = "training"
-    """Weights, optimizer state, and the pooled output and its gradient for the global batch."""
+    """Weights, optimizer state, and for the global batch the int64 indices and offsets that a shard receives and the
+    pooled output of each feature with its gradient in fp32."""
 
 
-class Pin(WireModel):
+class Pin(ExplainedModel):
     """All shards of a table must be on one of these devices."""
 
     table: TableName
@@ -143,7 +151,7 @@ class Pin(WireModel):
     ]
 
 
-class PlanShard(WireModel):
+class PlanShard(ExplainedModel):
     """Columns [offset, offset + width) of a table on a device."""
 
     table: TableName
@@ -152,7 +160,7 @@ class PlanShard(WireModel):
     device: Annotated[int, Field(ge=0)]
 
 
-class Constraints(WireModel):
+class Constraints(ExplainedModel):
     """What the plan must respect."""
 
     pin: Annotated[tuple[Pin, ...], Field(max_length=MAX_TABLES, strict=False)] = ()
@@ -165,9 +173,17 @@ class Constraints(WireModel):
     min_shard_dim: Annotated[int, Field(ge=MIN_SHARD_DIM, le=65_536, multiple_of=MIN_SHARD_DIM)] = MIN_SHARD_DIM
     """Narrowest column shard."""
     current_plan: Annotated[tuple[PlanShard, ...], Field(max_length=100_000, strict=False)] = ()
-    """The plan in use: a starting point of the search, and what the diff is against."""
+    """The plan in use: a starting point of the search, and what the diff is against.
+
+    Every column of a table once. It may have tables and devices that the job no longer has: those shards are dropped or
+    placed anew, and the result names them.
+    """
     max_moved_gib: Annotated[float, Field(ge=0, le=1e9)] | None = None
-    """Most weights that may leave their device of `current_plan`, GiB."""
+    """Most weights that may leave their device of `current_plan`, GiB.
+
+    Weights on a device that is gone, or where a pin forbids them, must move and count first; where they alone exceed the
+    limit, nothing else moves.
+    """
 
 
 class Method(StrEnum):
@@ -179,7 +195,7 @@ class Method(StrEnum):
     """The paper's algorithm and networks, as published."""
 
 
-class BeamOptions(WireModel):
+class BeamOptions(ExplainedModel):
     """Parameters of NeuroShard's two searches; defaults are the paper's."""
 
     levels: Annotated[int, Field(ge=0, le=64)] = 10
@@ -189,10 +205,13 @@ class BeamOptions(WireModel):
     """Values of the dim cap between 1.0 and 1.5 times the mean."""
 
 
-class ShardingSpec(Spec):
+class ShardingSpec(ExplainedModel, Spec):
     """Place embedding tables on devices, whole or split by columns, so that the slowest device is as fast as can be."""
 
     KIND: ClassVar[str] = "sharding"
+    LIMITS: ClassVar[
+        tuple[str, ...]
+    ] = ()  # the search counts nothing, and the certificate bounds a model and not the cost
     SUMMARY: ClassVar[str] = "Embedding tables placed on devices, as a TorchRec plan, with a certificate."
 
     tables: Annotated[tuple[Table, ...], Field(max_length=MAX_TABLES, strict=False)] = ()
@@ -200,17 +219,17 @@ class ShardingSpec(Spec):
     tables_file: ArtifactRef | None = None
     """Uploaded .csv or .json list of tables.
 
-    Columns: name, rows, dim, and optionally pooling, dtype, alpha, active_rows, bin_0 ... bin_16.
+    Columns: name, rows, dim, and optionally pooling, features, dtype, alpha, active_rows, bin_0 ... bin_16.
     """
     devices: Annotated[tuple[DeviceGroup, ...], Field(min_length=1, max_length=256, strict=False)]
     """Groups of equal devices, e.g. `[{"count": 8, "memory_gib": 80, "hardware": "a100"}]`; hardware: v100, a100, h100."""
     fabric: Fabric = Field(default_factory=Fabric)
     global_batch: Annotated[int, Field(ge=1, le=2**26)] = 65_536
     """Samples in one step over all devices."""
-    optimizer: Optimizer = Optimizer.ROWWISE_ADAGRAD
-    memory_model: MemoryModel = MemoryModel.TRAINING
+    optimizer: Annotated[Optimizer, Field(strict=False)] = Optimizer.ROWWISE_ADAGRAD
+    memory_model: Annotated[MemoryModel, Field(strict=False)] = MemoryModel.TRAINING
     constraints: Constraints = Field(default_factory=Constraints)
-    method: Method = Method.TRIMTAB
+    method: Annotated[Method, Field(strict=False)] = Method.TRIMTAB
     beam: BeamOptions = Field(default_factory=BeamOptions)
     kicks: Annotated[int, Field(ge=0, le=100_000)] | None = None
     """Random kicks in a row without a better plan before the search ends: more finds more and takes longer.
@@ -252,17 +271,25 @@ class ShardingSpec(Spec):
         by_name = {t.name: t for t in tables}
         rules = self.constraints
         largest = max(group.memory_gib for group in self.devices) * 2**30
+        total = sum(group.memory_gib * group.count for group in self.devices) * 2**30
         for name, table in by_name.items():
             width = narrowest_width(table.dim, rules.min_shard_dim) if name not in rules.no_split else table.dim
             if (need := table.rows * width * table.dtype.bytes) > largest:
                 raise ValueError(
                     f"tables: {name!r} has {table.rows} rows; its narrowest shard ({width} columns) takes "
                     f"{need / 2**30:.1f} GiB and the largest device has {largest / 2**30:.1f} GiB; "
-                    "use larger devices, fp16, or a smaller min_shard_dim"
+                    + too_large_advice(
+                        rows=table.rows,
+                        width=width,
+                        element_bytes=table.dtype.bytes,
+                        largest_bytes=largest,
+                        total_bytes=total,
+                        narrowest=narrowest_width(table.dim, MIN_SHARD_DIM),
+                        whole=name in rules.no_split,
+                    )
                 )
         named = [("pin", p.table) for p in rules.pin] + [("no_split", n) for n in rules.no_split]
         named += [("together", n) for group in rules.together for n in group]
-        named += [("current_plan", s.table) for s in rules.current_plan]
         for field, name in named:
             if name not in by_name:
                 raise ValueError(
@@ -287,19 +314,7 @@ class ShardingSpec(Spec):
                     f"constraints.together and constraints.pin contradict: tables {', '.join(map(repr, group))} must share one "
                     "device, but their pins have none in common; drop one of the two"
                 )
-        covered: Counter[str] = Counter()
-        for shard in rules.current_plan:
-            covered[shard.table] += shard.width
-            if shard.device >= self.device_count:
-                raise ValueError(
-                    f"constraints.current_plan: table {shard.table!r} is on device {shard.device}, "
-                    f"but devices are 0 .. {self.device_count - 1}"
-                )
-        for name, columns in covered.items():
-            if columns != by_name[name].dim:
-                raise ValueError(
-                    f"constraints.current_plan: shards of table {name!r} have {columns} columns, the table {by_name[name].dim}"
-                )
+        check_current_plan(rules.current_plan, by_name)
 
     @classmethod
     def from_file(cls, path: str, **options: Any) -> ShardingSpec:
@@ -319,10 +334,8 @@ class ShardingSpec(Spec):
 
 
 def narrowest_width(dim: int, least: int) -> int:
-    """Columns of the narrowest shard that halving reaches: a multiple of 4, not below `least`."""
-    while dim % (2 * MIN_SHARD_DIM) == 0 and dim // 2 >= least:
-        dim //= 2
-    return dim
+    """Columns of the narrowest shard a table can have: `least`, or all of them when that leaves no second shard."""
+    return least if dim >= 2 * least else dim
 
 
 def check_tables(tables: Iterable[Table]) -> None:
@@ -345,7 +358,7 @@ class DeviceLoad(WireModel):
     memory_bytes: int
     memory_limit_bytes: int
     dim: int
-    """Sum of the widths of its shards."""
+    """Output columns: the widths of its shards, each once per feature of its table."""
     shards: int
 
 

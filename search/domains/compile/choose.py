@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -35,11 +36,15 @@ class Chooser:
 
     def offer(self, name: str, measured: Measured) -> bool:
         """True when it is the new best. False also when it would be and behaves otherwise: it is then in quarantine."""
+        if self.best is not None and self._value(measured) >= self.best.value:
+            return False
+        return self.accept(name, measured)
+
+    def accept(self, name: str, measured: Measured) -> bool:
+        """True when it behaves; it is the new best if it is smaller, too. For searches that go on from a larger program."""
         if measured.outcome is not Outcome.OK or measured.sizes is None or measured.program in self._differ:
             return False
-        value = float(measured.sizes.of(self.metric))
-        if self.best is not None and value >= self.best.value:
-            return False
+        value = self._value(measured)
         try:
             built = self.engine.build(measured.recipe)
         except CandidateFailed:
@@ -55,6 +60,10 @@ class Chooser:
                 )
             )
             return False
-        self.best = Chosen(name=name, value=value, built=built)
-        self.tell(self.best)
+        if self.best is None or value < self.best.value:
+            self.best = Chosen(name=name, value=value, built=built)
+            self.tell(self.best)
         return True
+
+    def _value(self, measured: Measured) -> float:
+        return float(measured.sizes.of(self.metric)) if measured.sizes is not None else math.inf

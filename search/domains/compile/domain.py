@@ -9,18 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from search.domains.compile import problem as reading
+from search.domains.compile.choose import Chosen
 from search.domains.compile.problem import CompileProblem
 from search.domains.compile.produce import CHECKED, produce
-from search.domains.compile.searching import Prepared
+from search.domains.compile.resume import from_bytes, outcome_of, to_bytes
+from search.domains.compile.searching import Prepared, write_answer
 from search.domains.compile.searching import search as search_program
 from search.domains.compile.solution import CompileSolution
 from search.domains.compile.tools import Tools
 from search.domains.compile.verify import verify_answer
 from search.stop import StoppingCriterion
-from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
-from solvers.llvm.engine import Engine
+from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
+from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.install import Installed, find_llvm
-from solvers.llvm.types import BadModule, LlvmMissing, Outcome, Recipe
+from solvers.llvm.types import BadModule, EngineLimits, LlvmMissing, Outcome, Recipe
 from trimtab.results import Verification
 from trimtab.specs.compile import CompileSpec
 
@@ -55,19 +57,19 @@ class CompileDomain:
         limits = reading.engine_limits(problem.module)
         try:
             installed = find_llvm()
-            engine = Engine(problem.module.read_bytes(), target=problem.target, limits=limits, workdir=problem.workdir)
+            engine, completed = _engine(problem, limits)
         except BadModule as error:
             raise InvalidInput(str(error)) from error
         except LlvmMissing as error:
             raise InvalidInput(f"this server cannot compile: {error}") from error
         try:
-            return self._prepared(problem, engine, installed)
+            return self._prepared(problem, engine, installed, completed)
         except BaseException:
             engine.kill()
             raise
 
-    def _prepared(self, problem: CompileProblem, engine: Engine, installed: Installed) -> Prepared:
-        pipelines = engine.default_pipelines()
+    def _prepared(self, problem: CompileProblem, engine: Engine, installed: Installed, completed: int) -> Prepared:
+        pipelines = {level: _readable(engine, level, text) for level, text in problem.pipelines.items()}
         shown = SHOWN[reading.flavour_of(problem.spec)]
         recipes = [Recipe(pipeline=pipelines[level], options=options) for level, options in shown.items()]
         levels = dict(zip(shown, engine.measure(recipes), strict=True))
@@ -78,6 +80,10 @@ class CompileDomain:
         notes = list(problem.notes)
         if engine.info.inline_asm:
             notes.append("the program has inline assembly: it is kept as it is, and nothing is known of what it does")
+        if completed:
+            notes.append(
+                f"{completed:,} functions did not say which processor they are for: original.bc has the target's written out"
+            )
         return Prepared(engine=engine, installed=installed, pipelines=pipelines, levels=levels, notes=tuple(notes))
 
     def search(
@@ -87,10 +93,11 @@ class CompileDomain:
         stop: StoppingCriterion,
         rng: np.random.Generator,
         on_incumbent: OnIncumbent,
+        start: CompileSolution | None = None,
     ) -> SearchOutcome:
         """The smallest program that behaves. Raises InvalidInput when a run that was asked for cannot be made."""
         try:
-            return search_program(problem, encoding, stop, rng, on_incumbent)
+            return search_program(problem, encoding, stop, rng, on_incumbent, start)
         finally:
             encoding.engine.close()
 
@@ -101,13 +108,80 @@ class CompileDomain:
         (problem.workdir / CHECKED).write_text(json.dumps(kept))
         return found
 
-    def produce(self, problem: CompileProblem, solution: CompileSolution, workdir: Path) -> list[Produced]:
+    def produce(self, problem: CompileProblem, solution: CompileSolution, workdir: Path) -> list[Produced | Extra]:
         """optimised.bc, .ll, .o, the recipe, sizes as table and picture, the validation, the report."""
         return produce(problem, solution, _tools(problem), workdir)
 
+    def keep(self, problem: CompileProblem, solution: CompileSolution) -> bytes:
+        """The program's files and figures, as JSON."""
+        return to_bytes(solution)
+
+    def restore(self, problem: CompileProblem, data: bytes) -> SearchOutcome:
+        """The program again. Raises ValueError, KeyError or TypeError."""
+        return outcome_of(problem, from_bytes(data, problem.workdir / "restored"))
+
+    def baseline(self, problem: CompileProblem) -> SearchOutcome | None:
+        """-Oz, its behaviour not compared: the answer of a run that reached nothing better. None for objective run_time."""
+        if problem.timed:
+            return None
+        engine, _ = _engine(problem, reading.engine_limits(problem.module))
+        with engine:
+            pipelines = {"Oz": _readable(engine, "Oz", problem.pipelines["Oz"])}
+            options = SHOWN[reading.flavour_of(problem.spec)]["Oz"]
+            built = engine.build(Recipe(pipeline=pipelines["Oz"], options=options))
+            prepared = Prepared(
+                engine=engine,
+                installed=find_llvm(),
+                pipelines=pipelines,
+                levels={"Oz": built.measured},
+                notes=tuple(problem.notes),
+            )
+            assert built.measured.sizes is not None
+            solution = write_answer(
+                problem,
+                prepared,
+                Chosen(name="Oz", value=float(built.measured.sizes.of(problem.metric)), built=built),
+                problem.workdir / "baseline",
+                cases=(),
+                why_unvalidated="the run ended before it was compared",
+            )
+        return outcome_of(problem, solution)
+
+
+def _engine(problem: CompileProblem, limits: EngineLimits) -> tuple[Engine, int]:
+    """The engine with the module, whose functions all get target words first; how many had none."""
+
+    def start() -> Engine:
+        return Engine(problem.module.read_bytes(), target=problem.machine, limits=limits, workdir=problem.workdir)
+
+    engine = start()
+    try:
+        module, changed = engine.completed()
+    except CandidateFailed:
+        return engine, 0
+    if not changed:
+        return engine, 0
+    engine.close()
+    problem.module.write_bytes(module)
+    return start(), changed
+
+
+def _readable(engine: Engine, level: str, text: str) -> str:
+    """Clang's pipeline of a level as LLVM reads it; `opt`'s own where it does not."""
+    try:
+        return engine.readable(text)
+    except ValueError:
+        return engine.default_pipeline(level)
+
 
 def _tools(problem: CompileProblem) -> Tools:
-    return Tools(installed=find_llvm(), target=problem.target)
+    return Tools(
+        installed=find_llvm(),
+        target=problem.machine,
+        front_end=problem.target,
+        flags=problem.flags,
+        module=problem.module,
+    )
 
 
 def build() -> CompileDomain:

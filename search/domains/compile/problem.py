@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from search.domains.compile.archive import Unpacked, pattern, unpack
 from search.domains.compile.tools import ToolFailed, Tools
 from search.types import InvalidInput
+from solvers.llvm.driver import Driver, decide
 from solvers.llvm.execute import RunCase
 from solvers.llvm.frontend import SourceError, compile_to_bitcode, link_bitcode
-from solvers.llvm.install import find_llvm
+from solvers.llvm.install import find_llvm, serves
+from solvers.llvm.toolchain import is_hosted
 from solvers.llvm.types import EngineLimits, LlvmMissing, Metric, Target
 from trimtab.specs.compile import Build, CompileSpec, Language, Objective, Run
 
@@ -32,6 +35,8 @@ _LANGUAGES: Mapping[str, Language] = {
 _SUFFIX = {Language.C: ".c", Language.CXX: ".cpp", Language.IR: ".ll"}
 _MOST_SOURCES = 2000
 _TOLD_FILES = 5
+_MISSING_HEADER = re.compile(r"error: '(?P<name>[^'\n]+)' file not found")
+_MOST_WARNED = 2000  # characters of a source's warnings that are shown
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +45,10 @@ class CompileProblem:
 
     spec: CompileSpec
     module: Path  # bitcode, unoptimised
-    target: Target
+    target: Target  # as the front-end and the linker take it
+    machine: Target  # as passes and code generator take it: all that clang's driver decides for `target` and the flags
+    pipelines: Mapping[str, str]  # level → what clang's own driver runs at it
+    flags: tuple[str, ...]  # of the caller, for the front-end
     metric: Metric
     cases: tuple[RunCase, ...]  # asked for; empty: the program's own `main`, if it may be run
     case_timeouts_s: tuple[float, ...]
@@ -62,9 +70,8 @@ class CompileProblem:
 def parse(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> CompileProblem:
     """Raises InvalidInput, with the compiler's own words where it has some."""
     began = time.monotonic()
-    target = Target(
-        triple=spec.target.triple, cpu=spec.target.cpu or "generic", features=spec.target.features, pic=spec.target.pic
-    )
+    target = Target(triple=spec.target.triple, cpu=spec.target.cpu, features=spec.target.features, pic=spec.target.pic)
+    _served(target)
     runnable = native(target.triple)
     if spec.runs and not runnable:
         raise InvalidInput(
@@ -74,10 +81,13 @@ def parse(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> Compi
     sources, build, notes = _sources(spec, inputs, workdir)
     module = workdir / "original.bc"
     try:
-        module = _module(sources, build, target, module, workdir, flavour_of(spec))
+        driver = _decided(sources, build, target, workdir)
+        warnings: list[str] = []
+        module = _module(sources, build, target, module, workdir, flavour_of(spec), warnings.append)
+        notes += [f"compiler: {text[:_MOST_WARNED]}" for text in warnings[:_TOLD_FILES]]
         objects = _objects(spec, inputs, target, workdir)
     except SourceError as error:
-        raise InvalidInput(str(error)) from error
+        raise InvalidInput(f"{error}{_hint(str(error), spec)}") from error
     except LlvmMissing as error:
         raise InvalidInput(f"this server cannot compile: {error}") from error
     if not runnable:
@@ -91,7 +101,10 @@ def parse(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> Compi
     return CompileProblem(
         spec=spec,
         module=module,
-        target=target,
+        target=replace(target, pic=driver.target.pic),
+        machine=driver.target,
+        pipelines=driver.levels,
+        flags=build.flags,
         metric=metric,
         cases=tuple(_case(run, inputs.get(f"stdin_{i}")) for i, run in enumerate(spec.runs)),
         case_timeouts_s=tuple(run.timeout_seconds for run in spec.runs),
@@ -116,6 +129,69 @@ def native(triple: str) -> bool:
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
     arch, _, rest = triple.partition("-")
     return arch in (machine, {"aarch64": "arm64"}.get(machine, machine)) and "linux" in rest
+
+
+def _served(target: Target) -> None:
+    """Refuses a target that the installed LLVM has no code generator for, in words that say what it has."""
+    installed = find_llvm()
+    if not serves(installed, target.triple):
+        raise InvalidInput(
+            f"target.triple: expected a target that {installed.build_id} has code for, got {target.triple!r}; it has "
+            f"{', '.join(installed.targets)}. Choose one of those, or set TRIMTAB_LLVM to an LLVM built with more targets"
+        )
+
+
+def _decided(sources: Sources, build: _Folders, target: Target, workdir: Path) -> Driver:
+    """Everything clang's driver decides. A flag counts as taken when one of the program's languages takes it."""
+    languages = {_language(path.name) for _, path in sources}
+    folder = _made(workdir / "driver")
+    if languages == {Language.IR}:
+        _for_ir(build, target, folder)
+    error: SourceError | None = None
+    for cxx in (True, False):
+        if (Language.CXX if cxx else Language.C) not in languages and not (languages == {Language.IR} and not cxx):
+            continue
+        try:
+            driver = decide(target, flags=build.flags, cxx=cxx, workdir=folder, timeout_s=FRONTEND_S)
+        except SourceError as refused:
+            error = refused
+            continue
+        if target.pic is not None and driver.target.pic != target.pic:
+            raise InvalidInput(
+                f"build.flags: expected flags that go with target.pic {str(target.pic).lower()}, got "
+                f"{' '.join(build.flags)}; leave target.pic out, or the flag"
+            )
+        return driver
+    assert error is not None
+    raise error
+
+
+def _hint(text: str, spec: CompileSpec) -> str:
+    """What to do about a header that is not there; empty for other errors."""
+    missing = _MISSING_HEADER.search(text)
+    if missing is None:
+        return ""
+    where = (
+        ""
+        if is_hosted(spec.target.triple)
+        else f"For {spec.target.triple} there are the compiler's own headers only, and no C library's. "
+    )
+    return (
+        f"\n{where}Pack {missing['name']!r} and what it includes into an archive (.tar.gz or .zip) with the sources, and name "
+        "the folder of the headers in build.include"
+    )
+
+
+def _for_ir(build: _Folders, target: Target, folder: Path) -> None:
+    """Refuses what can only act on sources when all there is is IR."""
+    if build.include:
+        raise InvalidInput("build.include: headers are for sources, and this program is LLVM IR; leave it out")
+    plain = decide(target, levels=("Oz",), workdir=folder)
+    for flag in build.flags:
+        if decide(target, flags=(flag,), levels=("Oz",), workdir=folder) == plain:
+            raise InvalidInput(
+                f"build.flags: {flag!r} acts where sources become IR, and this program is IR already; leave it out"
+            )
 
 
 Sources = list[tuple[str, Path]]  # (name for people, file)
@@ -211,7 +287,15 @@ def _chosen(tree: Unpacked, build: Build, name: str) -> list[str]:
     return chosen
 
 
-def _module(sources: Sources, build: _Folders, target: Target, module: Path, workdir: Path, flavour: str) -> Path:
+def _module(
+    sources: Sources,
+    build: _Folders,
+    target: Target,
+    module: Path,
+    workdir: Path,
+    flavour: str,
+    on_warnings: Callable[[str], object],
+) -> Path:
     """One unoptimised module of all sources."""
     compiled = [(name, path) for name, path in sources if _language(path.name) is not Language.IR]
     ready = [path for _, path in sources if _language(path.name) is Language.IR]
@@ -225,6 +309,7 @@ def _module(sources: Sources, build: _Folders, target: Target, module: Path, wor
         flags=build.flags,
         include=build.include,
         timeout_s=FRONTEND_S,
+        on_warnings=on_warnings,
     )
     parts += [_assembled(path, target, module.with_name(f"ir-{i}.bc")).read_bytes() for i, path in enumerate(ready)]
     module.write_bytes(parts[0] if len(parts) == 1 else link_bitcode(parts, workdir=_made(workdir / "link")))

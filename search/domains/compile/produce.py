@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +16,43 @@ from search.domains.compile.problem import CompileProblem
 from search.domains.compile.report import write_report
 from search.domains.compile.solution import CompileSolution
 from search.domains.compile.tools import Tools
-from search.types import Produced
+from search.types import Extra, Produced
 from solvers.llvm.types import Sizes
 
 VALIDATION = "validation.json"
 CHECKED = "checked.json"  # in the work folder: what the check found, kept for the report
 
 
-def produce(problem: CompileProblem, solution: CompileSolution, tools: Tools, workdir: Path) -> list[Produced]:
+def produce(problem: CompileProblem, solution: CompileSolution, tools: Tools, workdir: Path) -> list[Produced | Extra]:
     """optimised.{bc,ll,o}, original.bc, pipeline.txt, recipe.json, sizes.{csv,json,svg}, validation.json, report.md."""
     levels = {**solution.levels, OURS: solution.sizes}
     validation = _validation(problem)
-    texts = [
-        ("pipeline.txt", _pipeline(solution, tools), "text/plain"),
-        ("sizes.json", json.dumps({name: size_of(s) for name, s in levels.items()}, indent=1), "application/json"),
-        ("sizes.csv", to_csv(levels), "text/csv"),
-        ("sizes.svg", draw_sizes(levels, title=_title(solution)), "image/svg+xml"),
-        (VALIDATION, json.dumps(validation, indent=1), "application/json"),
-        ("report.md", write_report(problem, solution, validation, tools), "text/markdown"),
+    texts: list[tuple[str, Callable[[], str], str]] = [
+        ("pipeline.txt", lambda: _pipeline(solution, tools), "text/plain"),
+        (
+            "sizes.json",
+            lambda: json.dumps({name: size_of(s) for name, s in levels.items()}, indent=1),
+            "application/json",
+        ),
+        ("sizes.csv", lambda: to_csv(levels), "text/csv"),
+        ("sizes.svg", lambda: draw_sizes(levels, title=_title(solution)), "image/svg+xml"),
+        ("report.md", lambda: write_report(problem, solution, validation, tools), "text/markdown"),
     ]
-    files = [
+    checked = workdir / VALIDATION
+    checked.write_text(json.dumps(validation, indent=1), encoding="utf-8")
+    return [
         _copied(workdir, "optimised.bc", solution.bitcode),
         _copied(workdir, "optimised.ll", solution.text, "text/plain"),
         _copied(workdir, "optimised.o", solution.object),
         _copied(workdir, "original.bc", problem.module),
         _copied(workdir, "recipe.json", solution.recipe_file, "application/json"),
+        Produced(name=VALIDATION, path=checked, media_type="application/json"),
+        *(Extra(name=name, write=partial(_write, text), media_type=media_type) for name, text, media_type in texts),
     ]
-    for name, text, media_type in texts:
-        path = workdir / name
-        path.write_text(text, encoding="utf-8")
-        files.append(Produced(name=name, path=path, media_type=media_type))
-    return files
+
+
+def _write(text: Callable[[], str], path: Path) -> None:
+    path.write_text(text(), encoding="utf-8")
 
 
 def size_of(sizes: Sizes) -> dict[str, Any]:

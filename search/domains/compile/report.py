@@ -32,8 +32,8 @@ def write_report(
     lines = [
         f"# {names(problem.sources)}",
         "",
-        f"{_headline(problem, solution)} Found by `{solution.name}` with {solution.build_id} for {problem.target.triple}, "
-        f"{problem.target.cpu or 'generic'}, {'PIC' if problem.target.pic else 'static'}.",
+        f"{_headline(problem, solution)} Found by `{solution.name}` with {solution.build_id} for {problem.machine.triple}, "
+        f"{problem.machine.cpu}, {'PIC' if problem.machine.pic else 'static'}.",
         "",
         f"**Promise.** {PROMISE_OF_TIME if problem.timed else PROMISE}",
         "",

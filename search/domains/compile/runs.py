@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from solvers.llvm.frontend import SourceError, Stopped
 
 OWN_MAIN_S = 10.0  # a program nobody said how to run gets so long to end by itself
 MEMORY_BYTES = 2 * 2**30
+_SHOWN_OUTPUT = 1500  # characters of a stream in a message
+PATIENCE = 3  # times a run's time limit that a candidate gets when it is tried again
+_EXCERPT_BYTES = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,9 @@ class Judge:
         self._cases: list[_Case] = []
         self._count = 0
         self.why_unvalidated = ""
+        self.exceeded = (
+            ""  # the last run of a candidate that a limit ended, though the unoptimised program stayed below it
+        )
         self.notes: list[str] = []
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -101,9 +108,16 @@ class Judge:
         except Stopped:
             return Verdict(equal=False, compared=0, stopped=True)
         for known in self._cases:
-            told = compare(known.reference, self.run(program, known.case, known.timeout_s))
+            ran = self.run(program, known.case, known.timeout_s)
+            if ran.limit == "seconds" and not self._stopped():
+                # A busy machine may be the reason: a run that only needs longer is no other behaviour.
+                ran = self.run(program, known.case, PATIENCE * known.timeout_s)
+            told = compare(known.reference, ran)
             if self._stopped():
                 return Verdict(equal=False, compared=0, stopped=True)
+            if ran.limit:
+                self.exceeded = exceeded(known.number, ran, known.timeout_s)
+                return Verdict(equal=False, compared=len(self._cases), detail=self.exceeded)
             if told is not None:
                 return Verdict(equal=False, compared=len(self._cases), detail=f"run {known.number}: {told}")
         return Verdict(equal=True, compared=len(self._cases))
@@ -160,12 +174,49 @@ class Judge:
         )
 
 
+def exceeded(number: int, ran: Ran, timeout_s: float) -> str:
+    """What a limit that ended a candidate's run means, for people."""
+    if ran.limit == "seconds":
+        return (
+            f"run {number} exceeded its time limit of {timeout_s:g} s, and {PATIENCE} times that when it was tried again; "
+            "the unoptimised program ended in time"
+        )
+    return f"run {number} reached its limit of {ran.limit}; the unoptimised program did not"
+
+
 def _fault(ran: Ran, case: RunCase, timeout_s: float) -> str | None:
     """Why a reference run cannot be one; a dead or endless program proves nothing about another."""
     if ran.limit:
-        return f"did not end within {timeout_s:g} s" if ran.limit == "seconds" else f"reached its limit of {ran.limit}"
-    if ran.signal is not None:
-        return f"died by signal {ran.signal}"
-    if case.expected_exit is not None and ran.exit_code != case.expected_exit:
-        return f"ended with {ran.exit_code}; {case.expected_exit} was expected"
-    return None
+        why = f"did not end within {timeout_s:g} s" if ran.limit == "seconds" else f"reached its limit of {ran.limit}"
+    elif ran.signal is not None:
+        why = f"died by signal {ran.signal}"
+    elif case.expected_exit is not None and ran.exit_code != case.expected_exit:
+        why = f"ended with {ran.exit_code}; {case.expected_exit} was expected"
+    elif case.expected_stdout is not None and not _printed(ran, case.expected_stdout):
+        return (
+            f"printed {_excerpt(ran.stdout)} ({ran.stdout_bytes:,} bytes); expected_stdout: expected "
+            f"{_excerpt(case.expected_stdout)} ({len(case.expected_stdout):,} bytes)"
+        )
+    else:
+        return None
+    return why + printed(ran)
+
+
+def printed(ran: Ran) -> str:
+    """What a run printed, the last of it, as lines to follow a sentence; empty when it printed nothing."""
+    parts = []
+    for name, data in (("stdout", ran.stdout), ("stderr", ran.stderr)):
+        text = data.decode("utf-8", "replace").strip()
+        if text:
+            short = text if len(text) <= _SHOWN_OUTPUT else f"[…] {text[-_SHOWN_OUTPUT:]}"
+            parts.append(f"\nits {name}:\n{short}")
+    return "".join(parts)
+
+
+def _printed(ran: Ran, expected: bytes) -> bool:
+    return ran.stdout_sha256 == hashlib.sha256(expected).hexdigest()
+
+
+def _excerpt(text: bytes) -> str:
+    shown = text[:_EXCERPT_BYTES].decode("utf-8", "replace")
+    return repr(shown) + (" …" if len(text) > _EXCERPT_BYTES else "")

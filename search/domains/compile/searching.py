@@ -7,8 +7,9 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from search.domains.compile.local_search import FIRST, optimise
 from search.domains.compile.picture import OURS
 from search.domains.compile.policy import ask, name_of
 from search.domains.compile.problem import CompileProblem, names
-from search.domains.compile.quarantine import reduced
+from search.domains.compile.quarantine import Quarantined, reduced
 from search.domains.compile.report import PROMISE, PROMISE_OF_TIME
 from search.domains.compile.runs import Judge
 from search.domains.compile.solution import CompileSolution
@@ -32,6 +33,7 @@ from search.domains.compile.timing import reserve_s as timing_reserve_s
 from search.stop import AnyOf, StoppingCriterion
 from search.types import OnIncumbent, SearchOutcome
 from solvers.llvm.engine import CandidateFailed, Engine
+from solvers.llvm.execute import RunCase
 from solvers.llvm.install import Installed
 from solvers.llvm.options import KNOWN, options_for
 from solvers.llvm.types import Measured, Metric, Recipe, Sizes
@@ -71,6 +73,7 @@ def search(
     stop: StoppingCriterion,
     rng: np.random.Generator,
     on_incumbent: OnIncumbent,
+    start: CompileSolution | None = None,
 ) -> SearchOutcome:
     """Smallest program that behaves; -Oz when none is smaller, or when -Oz itself behaves oddly."""
     began = time.monotonic()
@@ -81,7 +84,13 @@ def search(
     notes = [*prepared.notes, *judge.notes]
 
     def tell(chosen: Chosen) -> None:
-        on_incumbent(Incumbent(elapsed_s=0.0, objective=chosen.value, source=chosen.name))
+        cases, why = judge.cases, judge.why_unvalidated
+        on_incumbent(
+            Incumbent(elapsed_s=0.0, objective=chosen.value, source=chosen.name),
+            lambda: write_answer(
+                problem, prepared, chosen, problem.workdir / "reported", cases=cases, why_unvalidated=why
+            ),
+        )
 
     def chooser_of(judge: Judge) -> Chooser:
         return Chooser(
@@ -91,18 +100,19 @@ def search(
     chooser = chooser_of(judge)
     sound = problem.timed or chooser.offer("Oz", prepared.levels["Oz"])
     if not sound:
-        why = chooser.quarantined[0].why if chooser.quarantined else "its runs did not end"
-        judge.give_up(
-            f"-Oz itself behaves otherwise than the unoptimised program ({why}): undefined behaviour, or a fault of LLVM's own"
-        )
+        judge.give_up(_why_unsound(chooser, judge))
         chooser = chooser_of(judge)
         chooser.offer("Oz", prepared.levels["Oz"])
         notes.append("the answer is -Oz: with a program that does not agree with itself nothing can be compared")
+    elif not problem.timed:
+        _offer_levels(chooser, prepared)
     reserve_s = _reserve_s(prepared.levels["Oz"].seconds, judge.seconds, stop.remaining_s())
 
     def ends() -> bool:
         return stop(None) or stop.remaining_s() <= reserve_s
 
+    if start is not None and sound and not problem.timed:
+        chooser.offer(start.name, engine.measure([start.recipe])[0])
     timing = None
     if problem.timed:
         reserve_s += timing_reserve_s(judge.seconds)
@@ -111,7 +121,17 @@ def search(
         searched = _paper if problem.spec.mode is Mode.PAPER else _candidates
         found = searched(problem, prepared, chooser, rng, stop, reserve_s) if sound else Tried()
     _reduce(chooser, judge, engine, ends)
-    solution = _solution(problem, prepared, chooser, judge, timing)
+    assert chooser.best is not None
+    solution = write_answer(
+        problem,
+        prepared,
+        chooser.best,
+        problem.workdir / "answer",
+        cases=judge.cases,
+        why_unvalidated=judge.why_unvalidated,
+        timing=timing,
+        quarantined=chooser.quarantined,
+    )
     return SearchOutcome(
         termination=_termination(stop, ends(), problem, solution),
         solution=solution,
@@ -120,6 +140,21 @@ def search(
         summary=_summary(problem, prepared, solution, judge, found, notes, time.monotonic() - began),
         weights=found.weights,
     )
+
+
+def _why_unsound(chooser: Chooser, judge: Judge) -> str:
+    """Why the behaviour of -Oz could not be found equal, as the answer's label says it."""
+    if judge.exceeded:
+        return f"-Oz could not be compared: {judge.exceeded}; give the run a longer timeout_seconds, or less to do"
+    why = chooser.quarantined[0].why if chooser.quarantined else "its runs did not end"
+    return f"-Oz itself behaves otherwise than the unoptimised program ({why}): undefined behaviour, or a fault of LLVM's own"
+
+
+def _offer_levels(chooser: Chooser, prepared: Prepared) -> None:
+    """LLVM's other levels, smallest first: the answer is not larger than a row of its own table that behaves."""
+    rows = [(_value(measured, chooser.metric), name, measured) for name, measured in prepared.levels.items()]
+    for _, name, measured in sorted(rows, key=lambda row: row[:2]):
+        chooser.offer(name, measured)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +212,7 @@ def _candidates(
         late=lambda: left_s() <= _TAILS_S * oz.seconds * len(tails),
         budget=_MOST_EVALUATIONS if evaluations is None else evaluations,
         rng=rng,
-        on_better=chooser.offer,
+        on_better=chooser.accept,
         stopped=lambda: stop(None) or left_s() <= 0,
         spend=_spender(stop),
     )
@@ -293,7 +328,7 @@ def _summary(
     counts = Counter(measured.outcome.value for _, measured in found.table)
     return {
         "llvm": prepared.installed.build_id,
-        "target": f"{problem.target.triple}, {problem.target.cpu}, {'PIC' if problem.target.pic else 'static'}",
+        "target": f"{problem.machine.triple}, {problem.machine.cpu}, {'PIC' if problem.machine.pic else 'static'}",
         "sources": names(problem.sources),
         "instructions": prepared.engine.info.ir_instructions,
         "objective": problem.spec.objective.value,
@@ -333,12 +368,18 @@ def _time_of(solution: CompileSolution) -> str:
     return f"{solution.objective:.4g} s, -O2's own" if solution.timing is None else solution.timing.told()
 
 
-def _solution(
-    problem: CompileProblem, prepared: Prepared, chooser: Chooser, judge: Judge, timing: Timing | None
+def write_answer(
+    problem: CompileProblem,
+    prepared: Prepared,
+    best: Chosen,
+    folder: Path,
+    *,
+    cases: tuple[tuple[RunCase, float], ...],
+    why_unvalidated: str,
+    timing: Timing | None = None,
+    quarantined: Sequence[Quarantined] = (),
 ) -> CompileSolution:
-    """The answer's files, in the work folder."""
-    assert chooser.best is not None
-    best, folder = chooser.best, problem.workdir / "answer"
+    """The answer's files, in a folder of the work folder."""
     folder.mkdir(exist_ok=True)
     files = {
         "optimised.bc": best.built.bitcode,
@@ -348,13 +389,19 @@ def _solution(
     for name, data in files.items():
         (folder / name).write_bytes(data)
     recipe = best.built.measured.recipe
-    target = problem.target
+    target = problem.machine
     (folder / "recipe.json").write_text(
         json.dumps(
             {
                 "format": RECIPE_FORMAT,
                 "llvm": prepared.installed.build_id,
-                "target": {"triple": target.triple, "cpu": target.cpu, "features": target.features, "pic": target.pic},
+                "target": {
+                    "triple": target.triple,
+                    "cpu": target.cpu,
+                    "features": target.features,
+                    "pic": target.pic,
+                    "codegen": list(target.codegen),
+                },
                 "original_sha256": prepared.engine.info.source_sha256,
                 "optimised_sha256": hashlib.sha256(best.built.bitcode).hexdigest(),
                 **recipe.as_json(),
@@ -374,10 +421,10 @@ def _solution(
         objective=best.value,
         levels=prepared.sizes,
         build_id=prepared.installed.build_id,
-        cases=judge.cases,
+        cases=cases,
         timing=timing,
-        why_unvalidated=judge.why_unvalidated,
-        quarantined=tuple(chooser.quarantined),
+        why_unvalidated=why_unvalidated,
+        quarantined=tuple(quarantined),
     )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from solvers.llvm.driver import object_by_clang
+from solvers.llvm.frontend import SourceError
 from solvers.llvm.install import Installed
 from solvers.llvm.types import LlvmMissing, Recipe, Target
 
@@ -20,6 +22,7 @@ _NO_NAMES = ("-discard-value-names",)  # as clang does for itself: equal program
 _TRIPLE = re.compile(r'^target triple = "', re.MULTILINE)
 _DISCARDABLE_FUNCTION = re.compile(r'^define [^@\n]*\blinkonce(?:_odr)?\b[^@\n]*@("[^"]+"|[\w$.\-]+)\(', re.MULTILINE)
 _DISCARDABLE_VALUE = re.compile(r'^@("[^"]+"|[\w$.\-]+) = [^@\n]*?\blinkonce(?:_odr)?\b', re.MULTILINE)
+_FEATURES = re.compile(r'"target-features"="([^"]*)"')
 _INSTRUCTIONS = re.compile(r"^TotalInstructionCount: (\d+)", re.MULTILINE)
 _SECTION = re.compile(
     r"^\s*\[\s*\d+\]\s+(?P<name>\S+)\s+(?P<type>\S+)\s+[0-9a-f]+\s+[0-9a-f]+\s+(?P<size>[0-9a-f]+)\s+[0-9a-f]+\s+(?P<flags>[WAXMSILOGTCxoERlp]*)\s"
@@ -44,12 +47,15 @@ class Tools:
     """The programs of one LLVM for one target."""
 
     installed: Installed
-    target: Target
+    target: Target  # with everything decided
+    front_end: Target | None = None  # as clang's driver takes it
+    flags: tuple[str, ...] = ()  # of the caller, for clang
+    module: Path | None = None  # the unoptimised program
     timeout_s: float = 120.0
 
     def opt(self, pipeline: str, module: Path, out: Path, *, options: Sequence[str] = ()) -> None:
         """`opt -passes=PIPELINE module -o out`. Raises ToolFailed."""
-        words = (f"-passes={pipeline}", *options, *self._target_words(), *_NO_NAMES)
+        words = (f"-passes={pipeline}", *options, *self._pass_words(), *_NO_NAMES)
         self._call("opt", *words, str(module), "-o", str(out))
 
     def again(self, recipe: Recipe, module: Path, out: Path) -> None:
@@ -67,12 +73,19 @@ class Tools:
             "llc",
             f"-O{level}",
             "-filetype=obj",
-            *options,
-            *self._target_words(),
+            *_once(options, self._target_words()),
             str(module),
             "-o",
             str(out),
         )
+
+    def clang(self, module: Path, out: Path, *, level: str) -> None:
+        """Object file by clang itself, passes and code generator: what its user compares with. Raises ToolFailed."""
+        assert self.front_end is not None
+        try:
+            object_by_clang(module, out, asked=self.front_end, flags=self.flags, level=level, timeout_s=self.timeout_s)
+        except (SourceError, LlvmMissing) as error:
+            raise ToolFailed(f"clang -{level}: {str(error)[:_DETAIL_CHARS]}") from error
 
     def assemble(self, text: Path, out: Path) -> None:
         """Textual IR to bitcode, verified; a module without a triple gets the target's. Raises ToolFailed."""
@@ -113,22 +126,34 @@ class Tools:
 
     def commands(self, recipe: Recipe) -> list[str]:
         """The lines that repeat a pipeline and make the object by hand."""
-        target = self._target_words()
+        target, passes = _quoted(self._target_words()), _quoted(self._pass_words())
         late = _late(recipe) if recipe.late_attributes and recipe.by_opt else []
         after = "passes.bc" if late else "optimised.bc"
         lines = [
-            ["opt", f"-passes='{recipe.pipeline}'", *recipe.options, *target, *_NO_NAMES, "original.bc", "-o", after],
+            ["opt", f"-passes='{recipe.pipeline}'", *recipe.options, *passes, *_NO_NAMES, "original.bc", "-o", after],
             *([["opt", *map(shlex.quote, late), *_NO_NAMES, after, "-o", "optimised.bc"]] if late else []),
-            ["llc", "-O2", "-filetype=obj", *recipe.options, *target, "optimised.bc", "-o", "optimised.o"],
+            ["llc", "-O2", "-filetype=obj", *_once(recipe.options, target), "optimised.bc", "-o", "optimised.o"],
         ]
         return [" ".join(line) for line in lines]
 
-    def _target_words(self) -> list[str]:
+    def _pass_words(self) -> tuple[str, ...]:
+        """For `opt`, without processor and features: every function says its own, and `opt` would rewrite them."""
         # The triple is the module's own (a module that came without one was given it); -mtriple would rewrite it.
         # The relocation model decides more than code: rel-lookup-table-converter asks for it.
-        target = self.target
-        words = [f"-relocation-model={'pic' if target.pic else 'static'}", f"-mcpu={target.cpu}"]
-        return words + ([f"-mattr={target.features}"] if target.features else [])
+        return tuple(word for word in self.target.words if not word.startswith(("-mcpu=", "-mattr=")))
+
+    def _target_words(self) -> tuple[str, ...]:
+        """For `llc`; with processor and features only where all functions are for the same, as it adds them to each."""
+        if self.module is not None and self._other_features(self.module):
+            return self._pass_words()
+        return self.target.words
+
+    def _other_features(self, module: Path) -> bool:
+        """Whether a function of the program is for other features than the target's."""
+        if (cached := _OTHER.get((module, self.target.features))) is None:
+            cached = bool(set(_FEATURES.findall(self.text(module))) - {self.target.features})
+            _OTHER[module, self.target.features] = cached
+        return cached
 
     def _call(self, program: str, *arguments: str, both: bool = False) -> str:
         try:
@@ -149,6 +174,19 @@ class Tools:
             raise ToolFailed(f"{program} ended with {done.returncode}: {said.strip()[:_DETAIL_CHARS]}")
         out = done.stdout.decode(errors="replace")
         return out + said if both else out
+
+
+_OTHER: dict[tuple[Path, str], bool] = {}  # of programs in this process
+
+
+def _once(options: Sequence[str], words: Sequence[str]) -> list[str]:
+    """A recipe's options, and the target's words that it does not set otherwise."""
+    own = {word.partition("=")[0] for word in options}
+    return [*options, *(word for word in words if word.partition("=")[0] not in own)]
+
+
+def _quoted(words: Sequence[str]) -> list[str]:
+    return [shlex.quote(word) for word in words]
 
 
 def _late(recipe: Recipe) -> list[str]:

@@ -12,6 +12,7 @@ It reads the unoptimised module and the files of the answer, nothing of what the
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from search.domains.compile.problem import CompileProblem
+from search.domains.compile.runs import PATIENCE, exceeded
 from search.domains.compile.solution import CompileSolution
 from search.domains.compile.timing import paired
 from search.domains.compile.tools import ToolFailed, Tools, discardable
@@ -32,6 +34,10 @@ UNVALIDATED = "unvalidated"
 _REPLAY_S = 120.0
 _MEMORY_BYTES = 2 * 2**30
 _TIMED_PAIRS = 9
+_GROUP = re.compile(r"^attributes #(?P<number>\d+) = \{(?P<words>.*)\}$", re.MULTILINE)
+_TARGET_WORD = re.compile(r'"(?:target-cpu|target-features|tune-cpu)"(?:="[^"]*")?')
+_WORD = re.compile(r'(?:"[^"]*"|[^\s"])+')
+_REFERENCE = re.compile(r'"[^"]*"|#(?P<number>\d+)\b')  # what stands in quotes is text
 
 
 @dataclass
@@ -117,8 +123,13 @@ def _replay(problem: CompileProblem, solution: CompileSolution, tools: Tools, fo
     if _digest(out) == _digest(solution.bitcode):
         found.checks["replay"] = f"{how} makes the same bitcode"
         return
-    if _code(tools.text(out)) == _code(tools.text(solution.bitcode)):
+    if canonical(tools.text(out)) == canonical(tools.text(solution.bitcode)):
         found.checks["replay"] = f"{how} makes the same functions"
+        return
+    repeated = folder / "replayed.o"
+    tools.emit(out, repeated, options=solution.recipe.options)
+    if repeated.read_bytes() == solution.object.read_bytes():
+        found.checks["replay"] = f"{how} makes the same object"
         return
     found.checks["replay"] = f"{how} makes other bitcode"
     found.faults.append(f"{how} does not repeat the answer from the unoptimised module")
@@ -134,13 +145,25 @@ def _replay_by_command(problem: CompileProblem, solution: CompileSolution, out: 
         raise ToolFailed(f"the replay command failed: {done.stderr.decode(errors='replace').strip()[-1000:]}")
 
 
-def _code(text: str) -> str:
-    """Textual IR without what names the file, the target words `opt -mcpu` writes on every function, and the printed order of
-    a block's predecessors, which is that of a use list and not of the program."""
+def canonical(text: str) -> str:
+    """Textual IR with nothing in it that only the printer decides.
+
+    Left out: what names the file, and the printed order of a block's predecessors, which is that of a use list. Numbers of
+    attribute groups are replaced by the groups' own words, without those for the target that `opt -mcpu` writes.
+    """
+    groups = {
+        match["number"]: " ".join(_WORD.findall(_TARGET_WORD.sub("", match["words"])))
+        for match in _GROUP.finditer(text)
+    }
+
+    def spelled(match: re.Match[str]) -> str:
+        number = match["number"]
+        return match[0] if number is None else f"[{groups.get(number, number)}]"
+
     kept = [
-        line.partition("; preds = ")[0].rstrip()
+        _REFERENCE.sub(spelled, line.partition("; preds = ")[0].rstrip())
         for line in text.splitlines()
-        if not line.startswith(("; ModuleID", "source_filename", "attributes #"))
+        if not line.startswith(("; ModuleID", "source_filename", "attributes #", "; Function Attrs:"))
     ]
     return "\n".join(kept)
 
@@ -149,7 +172,7 @@ def _sizes(problem: CompileProblem, solution: CompileSolution, tools: Tools, fol
     """Bytes from the object by other eyes; -Oz made again here is what it must not exceed."""
     oz, oz_object, again = folder / "Oz.bc", folder / "Oz.o", folder / "answer.o"
     tools.opt("default<Oz>", problem.module, oz)
-    tools.emit(oz, oz_object)
+    tools.clang(problem.module, oz_object, level="Oz")
     tools.emit(solution.bitcode, again, options=solution.recipe.options)
     ours, theirs, repeated = tools.sizes(solution.object), tools.sizes(oz_object), tools.sizes(again)
     measured = {
@@ -192,11 +215,14 @@ def _runs(problem: CompileProblem, solution: CompileSolution, tools: Tools, fold
             uncounted.append(f"run {number}: the unoptimised program does not repeat itself ({differs})")
             continue
         counted += 1
-        told = compare(first, go(ours))
+        ran = go(ours)
+        if ran.limit == "seconds":
+            ran = _runner(case, PATIENCE * timeout_s, folder)(ours)
+        told = exceeded(number, ran, timeout_s) if ran.limit else compare(first, ran)
         if told is None:
             equal += 1
         else:
-            found.faults.append(f"run {number} differs from the unoptimised program: {told}")
+            found.faults.append(told if ran.limit else f"run {number} differs from the unoptimised program: {told}")
     found.checks["runs_equal"] = f"{equal} of {counted}" if counted else f"{UNVALIDATED}: no run repeats itself"
     if uncounted:
         found.checks["runs_not_counted"] = uncounted

@@ -10,25 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from search import native
 from search.domains.ilp import problem as reading
 from search.domains.ilp.checker import Checker
 from search.domains.ilp.problem import IlpProblem
-from search.domains.ilp.produce import produce, produce_curve, values_by_name
-from search.domains.ilp.supervisor import supervise
+from search.domains.ilp.produce import curve_extras, produce, values_by_name
+from search.domains.ilp.resume import from_bytes, summary_of, to_bytes
+from search.domains.ilp.settle import Settlement, polished
+from search.domains.ilp.supervisor import OnPoint, supervise
+from search.domains.ilp.warm_start import WarmStart, prepare
 from search.stop import StoppingCriterion
-from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
-from solvers.feasibility import violation
+from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
+from solvers.scaling import ScaledModel, scale
 from solvers.table import make_solver
 from solvers.types import Floats
-from trimtab.results import Incumbent, Reason, Verification
-from trimtab.specs.ilp import Engine, IlpSpec
+from trimtab.results import Incumbent, Reason, Termination, Verification
+from trimtab.specs.ilp import Engine, IlpSpec, LnsOptions
 
-_POLISH_LIMIT_S = 5.0
 _ENGINE_FOR_SPECIAL = Engine.SCIP  # of models that are not linear
-_POLISH_ABOVE = 1e-9
 _SETTLE_S = 20.0
 _CURVE_POINTS = 100_000
+_LONGEST_S = 1e6
 _CLAIMS = (Reason.INFEASIBLE, Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED)
 
 
@@ -67,82 +68,106 @@ class IlpDomain:
         stop: StoppingCriterion,
         rng: np.random.Generator,
         on_incumbent: OnIncumbent,
+        start: IlpSolution | None = None,
     ) -> SearchOutcome:
         """Two processes, one incumbent. See supervisor."""
         curve: list[tuple[float, float | None, float | None]] = []
+        if start is not None:
+            problem = replace(problem, warm_start=start.x)
+        scaled = scale(problem.model)
+        best: Incumbent | None = None
+        newest: Floats | None = None
+        sign = -1.0 if problem.model.maximize else 1.0
 
-        def record(point: Incumbent) -> None:
+        def record(point: Incumbent, x: Floats | None = None) -> None:
+            nonlocal best, newest
+            known = None if best is None else best.objective
+            if known is not None and (point.objective is None or sign * point.objective > sign * known):
+                return  # another engine that starts from the beginning
+            best = point
             if len(curve) < _CURVE_POINTS:
                 curve.append((time.monotonic() - problem.began, point.objective, point.bound))
-            on_incumbent(point)
+            if x is None or x is newest:  # only the bound has moved
+                on_incumbent(point)
+                return
+            newest = x
+            on_incumbent(point, lambda: IlpSolution(x=scaled.restore(x), objective=point.objective or 0.0))
 
+        _ = scaled.model.whole_rows  # kept by the model: computed once, before processes are forked
+        inner = replace(problem, model=scaled.model, warm_start=None)
         try:
-            outcome = supervise(problem, stop, rng, record)
+            warm = self._started(problem, scaled, stop, record)
+            if warm is not None and problem.warm_start is not None:
+                # Values that could not be repaired in time are a hint all the same.
+                values = scaled.enter(problem.warm_start)
+                inner = replace(inner, warm_start=values if warm.x is None else warm.x)
+
+            def again(engine: Engine, x: Floats | None) -> SearchOutcome:
+                spec = problem.spec.model_copy(update={"engine": engine, "lns": LnsOptions(enabled=False)})
+                return supervise(replace(inner, spec=spec, warm_start=x), stop, rng, record)
+
+            outcome = supervise(inner, stop, rng, record)
+            settlement = Settlement(problem, scaled, stop, again)
+            if warm is not None and warm.x is not None:
+                settlement.offer(warm.x)
+            outcome = settlement.run(outcome)
+            if outcome.termination.reason in _CLAIMS and (fault := encoding.settle(_SETTLE_S)) is not None:
+                raise fault
         except BaseException:
             encoding.close()
             raise
-        if problem.notes:
-            outcome = replace(outcome, summary=_noted(outcome.summary, problem.notes))
+        more = {} if warm is None else {"warm_start": _became(warm, outcome.summary)}
+        outcome = replace(outcome, summary=_noted({**outcome.summary, **more}, problem.notes))
         if outcome.solution is None or outcome.objective is None:
-            fault = encoding.settle(_SETTLE_S) if outcome.termination.reason in _CLAIMS else None
             encoding.close()
-            if fault is not None:
-                raise fault
             return outcome
-        x = self._polished(problem, outcome.solution)
-        claimed = problem.model.in_user_sense(problem.model.objective(x))
-        return SearchOutcome(
-            termination=outcome.termination,
-            solution=IlpSolution(x=x, objective=claimed, curve=tuple(curve)),
-            objective=claimed,
-            bound=outcome.bound,
-            sense=outcome.sense,
-            summary=outcome.summary,
-            weights=outcome.weights,
+        return replace(
+            outcome, solution=IlpSolution(x=outcome.solution, objective=outcome.objective, curve=tuple(curve))
         )
+
+    def _started(
+        self, problem: IlpProblem, scaled: ScaledModel, stop: StoppingCriterion, record: OnPoint
+    ) -> WarmStart | None:
+        """The owner's warm start in scaled units, with what became of it; None without one."""
+        if problem.warm_start is None:
+            return None
+        left_s = min(stop.remaining_s(), _LONGEST_S)
+        start = prepare(scaled.model, scaled.enter(problem.warm_start), problem.workdir, left_s=left_s)
+        if start.x is not None:
+            objective = float(start.summary["objective"])
+            point = Incumbent(elapsed_s=0.0, objective=objective, bound=None, gap=None, source="warm-start")
+            record(point, start.x)
+        return start
 
     def verify(self, problem: IlpProblem, solution: IlpSolution) -> Verification:
         """From the original file alone."""
         values = {name: value for name, value in values_by_name(problem, solution.x).items() if value != 0}
-        return problem.checker.check(values, claimed=solution.objective)
-
-    def produce(self, problem: IlpProblem, solution: IlpSolution, workdir: Path) -> list[Produced]:
-        """solution.sol, solution.json, curve.csv and curve.svg."""
-        return produce(problem, solution.x, workdir) + produce_curve(solution.curve, workdir)
-
-    def _polished(self, problem: IlpProblem, x: Floats) -> Floats:
-        """Integers made whole, then the continuous part solved again, when rounding has moved a row."""
-        model = problem.model
-        rounded = np.where(model.integrality, np.round(x), np.clip(x, model.col_lower, model.col_upper))
-        if model.extras is not None:  # what is left is no linear program; only specks are swept away
-            tidy = model.extras.tidied(rounded)
-            return tidy if _worst(problem, tidy) <= max(_worst(problem, rounded), _POLISH_ABOVE) else rounded
-        if bool(model.integrality.all()) or _worst(problem, rounded) <= _POLISH_ABOVE:
-            return rounded
-        kept = problem.workdir / "polished.npy"
-
-        def polish() -> native.Message:
-            from solvers.relaxation import Relaxation
-
-            found = Relaxation(model).complete(rounded, time_limit_s=_POLISH_LIMIT_S)
-            if found.x is None:
-                return {"polished": False}
-            np.save(kept, np.where(model.integrality, rounded, found.x))
-            return {"polished": True}
-
         try:
-            told = native.call("polishing the continuous part", polish, timeout_s=_POLISH_LIMIT_S + 1)
-        except (native.NativeCrash, native.NativeError, native.NativeTimeout):
-            return rounded
-        if not told["polished"]:
-            return rounded
-        better = np.load(kept, allow_pickle=False)
-        return better if _worst(problem, better) <= _worst(problem, rounded) else rounded
+            return problem.checker.check(values, claimed=solution.objective)
+        finally:
+            problem.checker.close()
 
+    def produce(self, problem: IlpProblem, solution: IlpSolution, workdir: Path) -> list[Produced | Extra]:
+        """solution.sol, solution.json, curve.csv and curve.svg."""
+        return [*produce(problem, solution.x, workdir), *curve_extras(solution.curve)]
 
-def _worst(problem: IlpProblem, x: Floats) -> float:
-    found = violation(problem.model, x)
-    return max(found.rows, found.bounds, found.extras)
+    def keep(self, problem: IlpProblem, solution: IlpSolution) -> bytes:
+        """Values of the columns."""
+        return to_bytes(solution.x)
+
+    def restore(self, problem: IlpProblem, data: bytes) -> SearchOutcome:
+        """The values again, rounded and polished. Raises ValueError when they are not of this model."""
+        model = problem.model
+        x = polished(problem, scale(model), from_bytes(problem, data))
+        claimed = model.in_user_sense(model.objective(x)) + 0.0
+        return SearchOutcome(
+            termination=Termination(reason=Reason.FEASIBLE, detail="restored"),
+            solution=IlpSolution(x=x, objective=claimed),
+            objective=claimed,
+            bound=None,
+            sense="maximize" if model.maximize else "minimize",
+            summary=summary_of(problem),
+        )
 
 
 def _for_special(problem: IlpProblem) -> IlpProblem:
@@ -155,7 +180,14 @@ def _for_special(problem: IlpProblem) -> IlpProblem:
     if make_solver(spec.engine.value).why_not(model) is not None:
         notes.append(f"engine {spec.engine.value} cannot take that; {_ENGINE_FOR_SPECIAL.value} was taken instead")
         spec = spec.model_copy(update={"engine": _ENGINE_FOR_SPECIAL})
-    return replace(problem, spec=spec, notes=tuple(notes))
+    return replace(problem, spec=spec, notes=(*problem.notes, *notes))
+
+
+def _became(start: WarmStart, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The warm start's summary; the neighbourhood search may have repaired what was dropped at first."""
+    if start.x is None and summary.get("lns_started_by") in ("warm-start", "warm-start-repaired"):
+        return {**start.summary, "outcome": "repaired", "objective": summary.get("lns_started_from")}
+    return start.summary
 
 
 def _noted(summary: Mapping[str, Any], notes: tuple[str, ...]) -> dict[str, Any]:

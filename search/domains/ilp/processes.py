@@ -50,6 +50,7 @@ from trimtab.specs.ilp import Neighbourhood as Word
 
 CL_LNS = "cl-lns"  # name of the weights
 _STATISTICS_EVERY_S = 0.5
+_ABSOLUTE_GAP = 1e-9  # of the scaled objective: the relative gap decides
 _IIS_S = 5.0
 _SHOWN = 100  # names of an infeasible subset
 _AT_ONCE_NONZEROS = 200_000
@@ -76,7 +77,8 @@ def run_engine(
         offered = math.inf
 
         def on_incumbent(objective: float, x: Floats) -> None:
-            if objective < mine.objective:
+            # The engine's tolerance may be relative, and whole rows have none.
+            if objective < mine.objective and is_feasible(model, x):
                 mine.put(objective, x)
                 say({"news": True})  # wakes the supervisor
 
@@ -90,13 +92,19 @@ def run_engine(
             offered = better[0]
             return better[1]
 
-        params = SolveParams(time_limit_s=max(0.01, seconds), threads=threads, seed=seed % 2**31, relative_gap=gap)
+        params = SolveParams(
+            time_limit_s=max(0.01, seconds),
+            threads=threads,
+            seed=seed % 2**31,
+            relative_gap=gap,
+            absolute_gap=_ABSOLUTE_GAP,
+        )
         began = time.monotonic()
         result = make_solver(engine).solve(
             model, params, hint=warm_start, on_incumbent=on_incumbent, on_bound=mine.put_bound, injected=injected
         )
-        if result.x is not None and result.primal is not None and result.primal < mine.objective:
-            mine.put(result.primal, result.x)
+        if result.x is not None and result.primal is not None:
+            on_incumbent(result.primal, result.x)
         if result.dual_bound is not None and result.dual_bound > mine.bound:
             mine.put_bound(result.dual_bound)
         termination = result.termination

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from search.domains.ilp.problem import IlpProblem
 from search.picture import step_curves
-from search.types import Produced
+from search.types import Extra, Produced
 from solvers.types import Floats
+
+Curve = Sequence[tuple[float, float | None, float | None]]  # (seconds, incumbent, bound)
 
 
 def values_by_name(problem: IlpProblem, x: Floats) -> dict[str, float]:
@@ -37,24 +40,30 @@ def produce(problem: IlpProblem, x: Floats, workdir: Path) -> list[Produced]:
     ]
 
 
-def produce_curve(curve: Sequence[tuple[float, float | None, float | None]], workdir: Path) -> list[Produced]:
+def curve_extras(curve: Curve) -> list[Extra]:
     """`curve.csv` (seconds, incumbent, bound; empty while there is none) and the same as a picture."""
-    table = workdir / "curve.csv"
-    with table.open("w", encoding="utf-8") as file:
+    if not curve:  # a run that was finished from a checkpoint
+        return []
+    return [
+        Extra(name="curve.csv", write=partial(_write_table, curve), media_type="text/csv"),
+        Extra(name="curve.svg", write=partial(_write_picture, curve), media_type="image/svg+xml"),
+    ]
+
+
+def _write_table(curve: Curve, path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
         file.write("seconds,incumbent,bound\n")
         for seconds, *values in curve:
             file.write(",".join([f"{seconds:.3f}", *("" if v is None else repr(v) for v in values)]) + "\n")
-    picture = workdir / "curve.svg"
+
+
+def _write_picture(curve: Curve, path: Path) -> None:
     incumbents = [(seconds, value) for seconds, value, _ in curve if value is not None]
     bounds = [(seconds, value) for seconds, _, value in curve if value is not None]
     until = max((seconds for seconds, _, _ in curve), default=1.0)
     shown = {"incumbent": incumbents, "bound": bounds}
     limits = _limits(incumbents, bounds)
-    picture.write_text(step_curves(shown, until=until, title="Incumbent and bound over time", limits=limits))
-    return [
-        Produced(name="curve.csv", path=table, media_type="text/csv"),
-        Produced(name="curve.svg", path=picture, media_type="image/svg+xml"),
-    ]
+    path.write_text(step_curves(shown, until=until, title="Incumbent and bound over time", limits=limits))
 
 
 def _limits(

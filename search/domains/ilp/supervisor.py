@@ -7,17 +7,16 @@ from __future__ import annotations
 import math
 import select
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import numpy as np
 
-from cost_models.weights import digest
 from search.domains.ilp.board import Place, Places
 from search.domains.ilp.checker import Checker
 from search.domains.ilp.core_sharing import BEFORE_FIRST, CoreSharing
+from search.domains.ilp.outcome import PROOF_GAP, State, closed, outcome_of, point_of
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.processes import (
-    CL_LNS,
     construct_at_once,
     jump_pays,
     lns_applies,
@@ -26,14 +25,14 @@ from search.domains.ilp.processes import (
     run_lns,
 )
 from search.lns.root import RootPlace, solve_root
-from search.lns.structure import structure
 from search.lns.sub_mip import Slicer
 from search.native import Message, NativeCrash, NativeError, NativeProcess
 from search.stop import AnyOf, StoppingCriterion
-from search.trace import relative_gap
-from search.types import OnIncumbent, SearchOutcome
+from search.types import SearchOutcome
 from solvers.types import Floats, MilpModel
-from trimtab.results import Incumbent, Limit, Reason, Termination
+from trimtab.results import Incumbent
+
+OnPoint = Callable[[Incumbent, Floats | None], None]  # (point, (n,) its solution, minimised model's columns)
 
 _POLL_S = 0.02
 _EARLY_S, _EARLY_POLL_S = 2.0, 0.004  # the first solutions weigh most
@@ -42,40 +41,20 @@ _VERIFY_SHARE = 0.02  # of the budget, kept for checking and writing the answer
 _LEAST_ROOT_S, _ROOT_SHARE = 5.0, 0.2
 _JUMP_S = 4.0
 _NICE_ROOT = 3  # steps below the two that search
-_PROOF_GAP = 1e-6  # relative; the engine is asked for a little less than its default, so that "optimal" means it
-
-
-@dataclass
-class _State:
-    """What is known now, minimised sense."""
-
-    objective: float = math.inf
-    x: Floats | None = None
-    bound: float = -math.inf
-    bound_by: str = ""
-    source: str = ""
-    lns_source: str = "lns:start"
-    started_from: float | None = None
-    started_by: str = ""
-    iterations: int = 0
-    arms: Message = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    engine_end: Message | None = None
-    lns_ended: bool = False
 
 
 def supervise(
     problem: IlpProblem,
     stop: StoppingCriterion,
     rng: np.random.Generator,
-    on_incumbent: OnIncumbent,
+    on_incumbent: OnPoint,
 ) -> SearchOutcome:
     """Search until a proof, a limit, or the owner's word. Raises InvalidInput when the exact reading refuses the file."""
     model, spec = problem.model, problem.spec
     budget_s = stop.remaining_s()
     reserve_s = min(2.0, _VERIFY_SHARE * budget_s) if math.isfinite(budget_s) else 0.0
     deadline = time.monotonic() + max(0.05, budget_s - reserve_s)
-    state = _State()
+    state = State()
     engine_place, lns_place, jump_place, root_place = *(Place(model.n) for _ in range(3)), RootPlace(model)
     why_not = lns_applies(model, spec.lns)
     sharing = CoreSharing(threads=spec.threads, checker=problem.checker, budget_s=budget_s, home=jump_pays(model))
@@ -91,7 +70,7 @@ def supervise(
                 seconds=deadline - time.monotonic(),
                 threads=max(1, spec.threads - 1) if why_not is None else spec.threads,
                 seed=_job_seed(rng),
-                gap=_PROOF_GAP,
+                gap=PROOF_GAP,
                 warm_start=problem.warm_start,
             ),
         )
@@ -101,7 +80,7 @@ def supervise(
             if constructed is not None:
                 lns_place.put(model.objective(constructed), constructed)
                 if _look(state, lns_place, "start:construction"):
-                    on_incumbent(_point(model, state))
+                    on_incumbent(point_of(model, state), state.x)
             processes["lns"] = NativeProcess(
                 "large neighbourhood search",
                 run_lns(
@@ -145,7 +124,7 @@ def supervise(
     finally:
         for process in processes.values():
             process.close()
-    return _outcome(model, state, stop, spec.engine.value, why_not is None)
+    return outcome_of(model, state, stop, spec.engine.value, why_not is None)
 
 
 def _job_seed(rng: np.random.Generator) -> int:
@@ -175,7 +154,7 @@ def _root_s(left_s: float) -> float:
 
 def _watch(
     model: MilpModel,
-    state: _State,
+    state: State,
     processes: dict[str, NativeProcess],
     engine_place: Place,
     lns_place: Place,
@@ -183,7 +162,7 @@ def _watch(
     root_place: RootPlace,
     stop: StoppingCriterion,
     deadline: float,
-    on_incumbent: OnIncumbent,
+    on_incumbent: OnPoint,
     engine: str,
     checker: Checker,
     sharing: CoreSharing,
@@ -215,14 +194,14 @@ def _watch(
             state.bound, changed = bound, True
             state.bound_by = engine if engine_place.bound >= bound else "the root LP's bound"
         if changed:
-            point = _point(model, state)
-            on_incumbent(point)
+            point = point_of(model, state)
+            on_incumbent(point, state.x)
         fault = checker.fault()
         if fault is not None:
             raise fault
         if stop(point):
             return
-        if _closed(state) or (state.engine_end is not None and state.engine_end["reason"] in _PROOFS):
+        if closed(state) or (state.engine_end is not None and state.engine_end["reason"] in _PROOFS):
             return
         if not alive["engine"] and state.engine_end is None:
             _note_death(state, processes["engine"])
@@ -245,7 +224,7 @@ def _watch(
 _PROOFS = ("optimal", "infeasible", "unbounded", "infeasible_or_unbounded")
 
 
-def _hear(state: _State, name: str, message: Message, stop: StoppingCriterion) -> None:
+def _hear(state: State, name: str, message: Message, stop: StoppingCriterion) -> None:
     if "news" in message:
         return
     if name == "engine":
@@ -264,7 +243,7 @@ def _hear(state: _State, name: str, message: Message, stop: StoppingCriterion) -
         state.started_from, state.started_by = float(message["started_from"]), str(message["start"])
 
 
-def _look(state: _State, place: Place, source: str) -> bool:
+def _look(state: State, place: Place, source: str) -> bool:
     better = place.better_than(state.objective)
     if better is None:
         return False
@@ -273,99 +252,10 @@ def _look(state: _State, place: Place, source: str) -> bool:
     return True
 
 
-def _point(model: MilpModel, state: _State) -> Incumbent:
-    objective = _shown(model, state.objective)
-    bound = _shown(model, state.bound)
-    return Incumbent(
-        elapsed_s=0.0,  # the pipeline puts its own clock in
-        objective=objective,
-        bound=bound,
-        gap=relative_gap(objective, bound),
-        source=state.source,
-    )
-
-
-def _shown(model: MilpModel, value: float) -> float | None:
-    return model.in_user_sense(value) + 0.0 if math.isfinite(value) else None
-
-
-def _closed(state: _State) -> bool:
-    if state.x is None:
-        return False
-    return state.objective - state.bound <= max(1e-9, _PROOF_GAP * abs(state.objective))
-
-
-def _note_death(state: _State, process: NativeProcess) -> None:
+def _note_death(state: State, process: NativeProcess) -> None:
     try:
         process.raise_for_end()
     except NativeCrash as error:
         state.notes.append(f"{error}; the run went on without it")
     except NativeError as error:
         state.notes.append(f"{error}"[:1000])
-
-
-def _outcome(model: MilpModel, state: _State, stop: StoppingCriterion, engine: str, with_lns: bool) -> SearchOutcome:
-    termination = _termination(state, stop, engine)
-    if termination.reason in (Reason.INFEASIBLE, Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED):
-        state.x = None
-    summary = {
-        "columns": model.n,
-        "integer_columns": int(model.integrality.sum()),
-        "rows": model.m,
-        "nonzeros": model.nnz,
-        "engine": engine,
-        "engine_nodes": (state.engine_end or {}).get("nodes", 0),
-        "lns": with_lns,
-        "structure": structure(model).as_summary(),
-        "lns_iterations": state.iterations,
-        "best_found_by": state.source or None,
-        "notes": state.notes,
-    }
-    if state.arms:
-        summary["lns_arms"] = state.arms["arms"]
-        summary["lns_solver_seconds"] = state.arms["solver_seconds"]
-    if state.started_from is not None:
-        summary["lns_started_from"] = _shown(model, state.started_from)
-        summary["lns_started_by"] = state.started_by
-    if (state.engine_end or {}).get("infeasible_rows") is not None and termination.reason is Reason.INFEASIBLE:
-        summary["infeasible_subset"] = {
-            "rows": state.engine_end["infeasible_rows"],  # type: ignore[index]
-            "columns": state.engine_end["infeasible_columns"],  # type: ignore[index]
-        }
-    return SearchOutcome(
-        termination=termination,
-        solution=state.x,
-        objective=_shown(model, state.objective) if state.x is not None else None,
-        bound=_shown(model, state.bound),
-        sense="maximize" if model.maximize else "minimize",
-        summary=summary,
-        weights={CL_LNS: digest(CL_LNS)} if CL_LNS in (state.arms or {}).get("arms", {}) else {},
-    )
-
-
-def _termination(state: _State, stop: StoppingCriterion, engine: str) -> Termination:
-    end = state.engine_end or {}
-    reason = str(end.get("reason", ""))
-    detail = str(end.get("detail", ""))
-    if reason in ("infeasible", "infeasible_or_unbounded") and state.x is not None:
-        # Two programs disagree; the solution will be checked exactly, the claim cannot be.
-        state.notes.append(f"{engine} claims {reason}, but a solution was found")
-        return Termination(
-            reason=Reason.FEASIBLE, limit=Limit.OTHER, detail=f"{engine} claimed {reason} against a solution in hand"
-        )
-    if reason in ("infeasible", "unbounded", "infeasible_or_unbounded"):
-        return Termination(reason=Reason(reason), detail=detail or f"proved by {engine}")
-    if _closed(state) or (reason == "optimal" and state.x is not None):
-        by = engine if reason == "optimal" else state.bound_by
-        return Termination(reason=Reason.OPTIMAL, detail=f"no better solution exists (proved by {by})")
-    limit = stop.limit or Limit.TIME
-    if state.x is None:
-        notes = "; ".join(state.notes)
-        if reason == "crashed" and limit is Limit.TIME and stop.limit is None:
-            return Termination(reason=Reason.NUMERICAL_ERROR, detail=f"no solver is left: {notes}")
-        return Termination(
-            reason=Reason.NO_SOLUTION_FOUND, limit=limit, detail=f"no solution was found before the limit {limit.value}"
-        )
-    return Termination(
-        reason=Reason.FEASIBLE, limit=limit, detail=f"ended by the limit {limit.value} with a solution in hand"
-    )

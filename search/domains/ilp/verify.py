@@ -21,22 +21,22 @@ def verify(model: ExactModel, values: Mapping[str, float], *, claimed: float | N
         return Verification(
             status=VerificationStatus.INVALID, method=METHOD, claimed_objective=claimed, detail=str(error)
         )
-    agrees = claimed is None or _close(found.objective, claimed)
+    agrees = claimed is None or _close(found, claimed)
     return Verification(
         status=VerificationStatus.VALID if found.feasible and agrees else VerificationStatus.INVALID,
         method=METHOD,
         claimed_objective=claimed,
-        objective=_as_float(found.objective),
+        objective=as_float(found.objective),
         objective_exact=_as_text(found.objective),
-        max_violation=_as_float(max(found.max_row_violation, found.max_bound_violation, found.max_set_violation)),
+        max_violation=as_float(max(found.max_row_violation, found.max_bound_violation, found.max_set_violation)),
         checks={
             "exactly_feasible": found.exactly_feasible,
             "rows": model.m,
             "columns": model.n,
             "violated_rows": found.violated_rows,
-            "max_row_violation": _as_float(found.max_row_violation),
-            "max_bound_violation": _as_float(found.max_bound_violation),
-            "max_rounding_distance": _as_float(found.max_integrality),
+            "max_row_violation": as_float(found.max_row_violation),
+            "max_bound_violation": as_float(found.max_bound_violation),
+            "max_rounding_distance": as_float(found.max_integrality),
             "worst_row": found.worst_row,
             "worst_column": found.worst_column,
             **({} if model.linear else _special(model, found)),
@@ -53,7 +53,7 @@ def _special(model: ExactModel, found: ExactCheck) -> dict[str, Any]:
         "indicator_rows": len(model.indicators),
         "sos_sets": len(model.sets),
         "semicontinuous_columns": len(model.semicontinuous),
-        "max_set_violation": _as_float(found.max_set_violation),
+        "max_set_violation": as_float(found.max_set_violation),
         "worst_set": found.worst_set,
     }
 
@@ -61,21 +61,24 @@ def _special(model: ExactModel, found: ExactCheck) -> dict[str, Any]:
 def _sentence(found: ExactCheck, agrees: bool, claimed: float | None) -> str:
     if not found.feasible:
         where = found.worst_row or found.worst_column or found.worst_set or "integrality"
-        return f"infeasible: {where} is violated by {_as_float(found.max_violation):.3g}"
+        return f"infeasible: {where} is violated by {as_float(found.max_violation):.3g}"
     if not agrees:
-        return f"the objective is {_as_float(found.objective):.12g}, but {claimed:.12g} was claimed"
+        return f"the objective is {as_float(found.objective):.12g}, but {claimed:.12g} was claimed"
     if found.exactly_feasible:
         return "every row, bound and integrality holds exactly"
-    return f"holds within 1e-6; the largest violation is {_as_float(found.max_violation):.3g}"
+    return f"holds within 1e-6 of each row's and bound's size; the largest violation is {as_float(found.max_violation):.3g}"
 
 
-def _close(exact: Fraction, claimed: float) -> bool:
-    return math.isfinite(claimed) and abs(exact - Fraction(claimed)) <= Fraction(1, 10**6) * max(
-        Fraction(1), abs(exact)
-    )
+def _close(found: ExactCheck, claimed: float) -> bool:
+    """Equal within 1e-6 of the objective, or within what doubles lose where large terms cancel."""
+    if not math.isfinite(claimed):
+        return False
+    allowed = max(abs(found.objective) / 10**6, found.objective_size / 10**9)
+    return abs(found.objective - Fraction(claimed)) <= allowed
 
 
-def _as_float(value: Fraction) -> float:
+def as_float(value: Fraction) -> float:
+    """The nearest double; the largest one for what is beyond."""
     try:
         return float(value)
     except OverflowError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import signal
 import time
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from search.stop import StoppingCriterion
+from search.trace import relative_gap
 from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
 from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
 from trimtab.specs.probe import ProbeSpec
@@ -38,14 +41,22 @@ class ProbeDomain:
         stop: StoppingCriterion,
         rng: np.random.Generator,
         on_incumbent: OnIncumbent,
+        start: float | None = None,
     ) -> SearchOutcome:
-        """Step down, then behave as told."""
+        """Step down, from `start` where there is one, then behave as told."""
         best: Incumbent | None = None
-        for left in range(problem.steps - 1, -1, -1):
+        first = problem.steps if start is None else int(start)
+        for left in range(first - 1, -1, -1):
             _wait(problem.step_seconds, stop)
             # The wall-clock time of emission travels in `source`, so that a bench can measure the way to the client.
-            best = Incumbent(elapsed_s=0.0, objective=float(left), bound=0.0, source=f"probe@{time.time():.6f}")
-            on_incumbent(best)
+            best = Incumbent(
+                elapsed_s=0.0,
+                objective=float(left),
+                bound=0.0,
+                gap=relative_gap(float(left), 0.0),
+                source=f"probe@{time.time():.6f}",
+            )
+            on_incumbent(best, functools.partial(float, left))
             if stop(best):
                 break
         _behave(problem.outcome)
@@ -77,6 +88,16 @@ class ProbeDomain:
         path = workdir / "probe.txt"
         path.write_text(f"{solution:g}\n")
         return [Produced(name="probe.txt", path=path, media_type="text/plain")]
+
+    def keep(self, problem: ProbeSpec, solution: Any) -> bytes:
+        """The number, as JSON."""
+        return json.dumps(float(solution)).encode()
+
+    def restore(self, problem: ProbeSpec, data: bytes) -> SearchOutcome:
+        """The number again."""
+        number = float(json.loads(data))
+        termination = Termination(reason=Reason.FEASIBLE, detail="restored")
+        return SearchOutcome(termination=termination, solution=number, objective=number, bound=0.0)
 
 
 def _wait(seconds: float, stop: StoppingCriterion) -> None:

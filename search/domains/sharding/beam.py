@@ -83,7 +83,7 @@ def _splits(items: Items, model: PlanModel, state: np.ndarray, count: int) -> np
     found = np.empty((len(places), len(state) + 1), dtype=np.int64)
     for row, place in zip(found, places, strict=True):
         row[:-1] = state
-        row[place] = row[-1] = options.half[state[place]]
+        row[place], row[-1] = options.half[state[place]], options.rest[state[place]]
     return found
 
 

@@ -31,11 +31,13 @@ class PlanDiff:
     changes: tuple[TableChange, ...]  # most bytes first
     unchanged: int
     moved_bytes: int
+    dropped: tuple[str, ...] = ()  # tables of the old plan that are gone
 
 
 def diff_plans(tables: Iterable[Table], current: Iterable[PlanShard], new: Iterable[PlanShard]) -> PlanDiff:
-    """Compare two plans of the same tables."""
+    """Compare two plans of `tables`; tables that only the old plan has are listed as dropped."""
     by_table = {t.name: t for t in tables}
+    current = tuple(current)
     old, fresh = _columns(by_table, current), _columns(by_table, new)
     changes = []
     for name, table in by_table.items():
@@ -61,6 +63,7 @@ def diff_plans(tables: Iterable[Table], current: Iterable[PlanShard], new: Itera
         changes=tuple(changes),
         unchanged=len(by_table) - len(changes),
         moved_bytes=sum(c.moved_bytes for c in changes),
+        dropped=tuple(dict.fromkeys(s.table for s in current if s.table not in by_table)),
     )
 
 
@@ -76,6 +79,9 @@ def to_text(diff: PlanDiff) -> str:
         lines.append(f"  {change.table}: {what}; shards {change.old_shards} -> {change.new_shards}")
     if len(diff.changes) > _SHOWN:
         lines.append(f"  ... and {len(diff.changes) - _SHOWN} more")
+    if diff.dropped:
+        more = f", ... and {len(diff.dropped) - _SHOWN} more" if len(diff.dropped) > _SHOWN else ""
+        lines.append(f"  no longer tables of this job: {', '.join(diff.dropped[:_SHOWN])}{more}")
     return "\n".join(lines) + "\n"
 
 
@@ -83,6 +89,8 @@ def _columns(tables: dict[str, Table], shards: Iterable[PlanShard]) -> dict[str,
     """Device of each column of each table; -1 where none holds it."""
     found: dict[str, np.ndarray] = defaultdict(lambda: np.empty(0, dtype=np.int64))
     for shard in shards:
+        if shard.table not in tables:
+            continue
         if shard.table not in found:
             found[shard.table] = np.full(tables[shard.table].dim, -1)
         found[shard.table][shard.offset : shard.offset + shard.width] = shard.device

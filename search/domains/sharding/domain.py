@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import numpy as np
 from cost_models.sharding.problem import TableArrays
 from search.domains.sharding import exact
 from search.domains.sharding.certificate import Certificate, prove
+from search.domains.sharding.current_plan import least_moving_plan, moved_bytes
+from search.domains.sharding.diff import diff_plans
 from search.domains.sharding.infeasible import prove_infeasible
 from search.domains.sharding.local_search import Limits
 from search.domains.sharding.models import Models
@@ -23,13 +25,16 @@ from search.domains.sharding.planner import Effort, Found, NothingFits, search_p
 from search.domains.sharding.problem import GIB, Setup, ShardingProblem, parse, set_up, to_shards
 from search.domains.sharding.produce import produce
 from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.resume import SOURCE, from_bytes, plan_of, to_bytes
 from search.domains.sharding.verify import verify_plan
 from search.stop import StoppingCriterion
-from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
+from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
+from trimtab.certificates import statement
 from trimtab.results import Incumbent, Reason, Termination, Verification
-from trimtab.specs.sharding import MAX_DEVICES, DeviceGroup, Method, PlanShard, ShardingSpec
+from trimtab.specs.sharding import MAX_DEVICES, DeviceGroup, Method, PlanShard, ShardingSpec, Table
 
 _PUBLISHED_SIZE = 700  # items x devices; beyond, its full beam takes longer than all the rest
+_REPAIR_S = 5.0  # for the plan that moves least, where the plan in use no longer fits
 _LOOSE = 0.005  # a gap below this is not worth branch and bound
 _LEAST_PROOF_S = 0.2
 _VERIFY_SHARE = 0.05  # of the time left when the search begins, kept for the check
@@ -55,7 +60,7 @@ class ShardingDomain:
         """Raises InvalidInput."""
         problem = parse(spec, inputs)
         if spec.method is Method.NEUROSHARD:
-            _check_paper_mode(spec)
+            _check_paper_mode(spec, problem.tables)
         return problem
 
     def encode(self, problem: ShardingProblem) -> Setup:
@@ -71,6 +76,7 @@ class ShardingDomain:
         stop: StoppingCriterion,
         rng: np.random.Generator,
         on_incumbent: OnIncumbent,
+        start: ShardingSolution | None = None,
     ) -> SearchOutcome:
         """The plan, its certificate, and what other numbers of devices would cost."""
         began = time.monotonic()
@@ -83,22 +89,37 @@ class ShardingDomain:
                 bound=None,
                 summary={"missing_gib": proof.missing_bytes / GIB, "tables": list(proof.tables)},
             )
+        if moved_budget(problem.spec, encoding) < 0:
+            return _must_move_more(problem.spec, encoding)
         model = self._certified(encoding)
         oracle = _oracle(encoding)
 
         def tell(plan: Plan, cost: float, source: str) -> None:
-            on_incumbent(Incumbent(elapsed_s=0.0, objective=cost, source=source))
+            on_incumbent(
+                Incumbent(elapsed_s=0.0, objective=cost, source=source),
+                lambda: ShardingSolution(shards=to_shards(encoding, plan), cost_ms=cost),
+            )
 
         try:
             if problem.spec.method is Method.NEUROSHARD:
                 found = self._as_published(problem.spec, encoding, model, oracle, ends, tell)
             else:
-                found = search_with(problem.spec, encoding, model, oracle, rng, ends, tell, models=self._models)
+                found = search_with(
+                    problem.spec,
+                    encoding,
+                    model,
+                    oracle,
+                    rng,
+                    ends,
+                    tell,
+                    models=self._models,
+                    start=None if start is None else plan_of(encoding, start.shards),
+                )
         except NothingFits:
             return _impossible(problem, encoding)
         if found is None:
             return _nothing_found(stop)
-        certificate = prove(encoding.items, model, encoding.capacity, found.plan.option, stop=ends)
+        certificate = prove(encoding.items, model, encoding.capacity, found.plan, stop=ends)
         found, certificate = _tightened(problem.spec, encoding, model, oracle, found, certificate, stop, ends, tell)
         summary = _summary(problem, encoding, found, certificate, time.monotonic() - began)
         summary["interval_ms"] = self._models.interval(
@@ -119,9 +140,30 @@ class ShardingDomain:
         """By counting, and by the oracle from the plan's own rows."""
         return verify_plan(problem, solution.shards, solution.cost_ms)
 
-    def produce(self, problem: ShardingProblem, solution: ShardingSolution, workdir: Path) -> list[Produced]:
+    def produce(self, problem: ShardingProblem, solution: ShardingSolution, workdir: Path) -> list[Produced | Extra]:
         """plan.json, plan.svg, and the difference from the current plan."""
         return produce(problem, solution.shards, solution.cost_ms, workdir)
+
+    def keep(self, problem: ShardingProblem, solution: ShardingSolution) -> bytes:
+        """Shards and cost, as JSON."""
+        return to_bytes(solution.shards, solution.cost_ms)
+
+    def restore(self, problem: ShardingProblem, data: bytes) -> SearchOutcome:
+        """The plan again. Raises ValueError, KeyError or TypeError."""
+        shards, cost_ms = from_bytes(data)
+        return SearchOutcome(
+            termination=Termination(reason=Reason.FEASIBLE, detail="restored"),
+            solution=ShardingSolution(shards=shards, cost_ms=cost_ms),
+            objective=cost_ms,
+            bound=None,
+            summary={
+                "tables": len(problem.tables),
+                "tables_with_assumed_access": problem.assumed,
+                "devices": problem.spec.device_count,
+                "shards": len(shards),
+            },
+            weights=self._models.digests,
+        )
 
     def _certified(self, setup: Setup) -> PlanModel:
         models = self._models
@@ -178,7 +220,7 @@ class ShardingDomain:
                     {"devices": count, "cost_ms": None, "note": "no plan fits, or none was found in the time left"}
                 )
                 continue
-            bound = prove(setup.items, model, setup.capacity, found.plan.option, stop=ends).lower_bound_ms
+            bound = prove(setup.items, model, setup.capacity, found.plan, stop=ends).lower_bound_ms
             rows.append({"devices": count, "cost_ms": found.oracle_ms, "gap": _gap(found.model_ms, bound), "note": ""})
         return rows
 
@@ -230,14 +272,11 @@ def search_with(
     tell: Callable[[Plan, float, str], object],
     *,
     models: Models,
+    start: Plan | None = None,
 ) -> Found | None:
     """The search of one setup, with the effort its size allows. NeuroShard's own plan is a rival where its nets apply."""
-    moved = spec.constraints.max_moved_gib
-    limits = Limits(
-        capacity=setup.capacity,
-        moved=np.inf if moved is None else moved * GIB,
-        home_device=setup.home_device,
-    )
+    earlier = {} if start is None else {SOURCE: start}
+    limits = Limits(capacity=setup.capacity, moved=moved_budget(spec, setup), home_device=setup.home_device)
     return search_plan(
         setup.items,
         model,
@@ -245,12 +284,30 @@ def search_with(
         limits,
         spec.beam,
         rng,
-        current=setup.current,
-        others=lambda: _published(spec, setup, models, ends),
+        current=_start(setup, limits),
+        others=lambda: {**earlier, **_published(spec, setup, models, ends)},
         stop=ends,
         effort=Effort.for_size(len(setup.items), spec.device_count, spec.kicks),
         on_better=tell,
     )
+
+
+def moved_budget(spec: ShardingSpec, setup: Setup) -> float:
+    """Bytes that the search may move away from home; negative when what must move exceeds the limit."""
+    limit = spec.constraints.max_moved_gib
+    return np.inf if limit is None or setup.in_use is None else setup.in_use.budget(limit * GIB)
+
+
+def _start(setup: Setup, limits: Limits) -> Plan | None:
+    """The plan in use; with a limit on moved bytes, where it no longer fits, the plan that fits and moves least."""
+    current = setup.current
+    if current is None or not np.isfinite(limits.moved) or fits(setup.items, current, setup.capacity):
+        return current
+    assert setup.home_device is not None
+    repaired = least_moving_plan(setup.items, current, setup.home_device, setup.capacity, seconds=_REPAIR_S)
+    if repaired is None or moved_bytes(setup.items, repaired, setup.home_device) > limits.moved * (1 + 1e-12):
+        return None
+    return repaired
 
 
 def member_costs(models: Models, setup: Setup, plan: Plan) -> list[float]:
@@ -264,7 +321,7 @@ def member_costs(models: Models, setup: Setup, plan: Plan) -> list[float]:
 
 def _published(spec: ShardingSpec, setup: Setup, models: Models, ends: Callable[[], bool]) -> dict[str, Plan | None]:
     """NeuroShard's plan, when the job is one its networks were trained for and small enough to be quick."""
-    if paper_mode_faults(spec) or len(setup.items) * spec.device_count > _PUBLISHED_SIZE:
+    if paper_mode_faults(spec, setup.tables) or len(setup.items) * spec.device_count > _PUBLISHED_SIZE:
         return {}
     paper = models.paper(setup.items, setup.arrays, spec.devices[0].hardware, spec.device_count)
     found = neuroshard(setup.items, paper, setup.capacity, spec.beam, stop=ends, on_best=lambda plan, cost: None)
@@ -285,8 +342,7 @@ def _gap(cost: float, bound: float) -> float:
 
 
 def _termination(stop: StoppingCriterion, found: Found, certificate: Certificate) -> Termination:
-    gap = _gap(found.model_ms, certificate.lower_bound_ms)
-    detail = f"within {gap:.2%} of the best possible plan under the certified model"
+    detail = statement(found.model_ms, certificate.lower_bound_ms)
     if stop.limit is not None:
         return Termination(reason=Reason.FEASIBLE, limit=stop.limit, detail=detail)
     return Termination(reason=Reason.COMPLETED, detail=detail)
@@ -303,6 +359,24 @@ def _nothing_found(stop: StoppingCriterion) -> SearchOutcome:
         solution=None,
         objective=None,
         bound=None,
+    )
+
+
+def _must_move_more(spec: ShardingSpec, setup: Setup) -> SearchOutcome:
+    """The constraints alone move more of the plan in use than the limit."""
+    assert setup.in_use is not None
+    need = setup.in_use.forced_bytes / GIB
+    detail = (
+        f"constraints.max_moved_gib: {spec.constraints.max_moved_gib:g} GiB may move, but {need:.3f} GiB of current_plan "
+        "must, for devices that are gone and to join what pin, together, no_split and min_shard_dim want together. "
+        f"Give at least {need * 1.001 + 0.001:.3f}, or drop those constraints"
+    )
+    return SearchOutcome(
+        termination=Termination(reason=Reason.NO_SOLUTION_FOUND, detail=detail),
+        solution=None,
+        objective=None,
+        bound=None,
+        summary={"must_move_gib": need},
     )
 
 
@@ -346,11 +420,30 @@ def _summary(
             "lower_bound_ms": certificate.lower_bound_ms,
             "gap": _gap(found.model_ms, certificate.lower_bound_ms),
             "search_gap": _gap(found.model_best_ms, certificate.lower_bound_ms),
+            "statement": statement(found.model_ms, certificate.lower_bound_ms),
             "method": certificate.method,
             "multipliers": list(certificate.multipliers),
         },
+        **_in_use_summary(problem, setup, found),
         "baselines": [{"planner": name, "cost_ms": cost} for name, cost in found.baselines_ms.items()],
         "search": {"oracle_evaluations": found.priced, "local_steps": found.steps, "kicks": found.kicks},
+    }
+
+
+def _in_use_summary(problem: ShardingProblem, setup: Setup, found: Found) -> dict[str, Any]:
+    """Moved bytes, and tables and devices of the plan in use that are gone or new; empty without such a plan."""
+    in_use = setup.in_use
+    if in_use is None:
+        return {}
+    diff = diff_plans(problem.tables, problem.spec.constraints.current_plan, to_shards(setup, found.plan))
+    return {
+        "current_plan": {
+            "moved_gib": diff.moved_bytes / GIB,
+            "must_move_gib": in_use.unavoidable_bytes / GIB,
+            "dropped_tables": list(in_use.dropped_tables),
+            "lost_devices": list(in_use.lost_devices),
+            "new_tables": list(in_use.new_tables),
+        }
     }
 
 
@@ -371,7 +464,7 @@ def _with_devices(spec: ShardingSpec, count: int) -> ShardingSpec | str:
     return spec.model_copy(update={"devices": (group,), "fabric": fabric, "constraints": fresh, "what_if": ()})
 
 
-def paper_mode_faults(spec: ShardingSpec) -> list[str]:
+def paper_mode_faults(spec: ShardingSpec, tables: Sequence[Table]) -> list[str]:
     """Why the published networks do not apply to a job; empty when they do."""
     rules = spec.constraints
     wrong = {
@@ -382,12 +475,13 @@ def paper_mode_faults(spec: ShardingSpec) -> list[str]:
         "fabric.devices_per_node: several nodes, wanted one": spec.fabric.devices_per_node
         not in (None, spec.device_count),
         "constraints: some, wanted none": bool(rules.pin or rules.together or rules.current_plan),
+        "tables: some serve several features, wanted one each": any(t.features > 1 for t in tables),
     }
     return [text for text, bad in wrong.items() if bad]
 
 
-def _check_paper_mode(spec: ShardingSpec) -> None:
-    if faults := paper_mode_faults(spec):
+def _check_paper_mode(spec: ShardingSpec, tables: Sequence[Table]) -> None:
+    if faults := paper_mode_faults(spec, tables):
         raise InvalidInput(
             "method 'neuroshard' runs the published networks, which were trained for one setting: "
             + "; ".join(faults)

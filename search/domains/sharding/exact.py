@@ -1,11 +1,12 @@
-"""The model's optimum by branch and bound, for small problems on equal devices: bound and plan in one.
+"""The model's optimum by branch and bound, for small problems: bound and plan in one.
 
-The convex head is a linear program in epigraph form, so only the counts n[o, d] of shards of option o on device d are
-integer. Widths that add up to the item's width are always the leaves of some halving (Kraft's equality), so one row an
-item covers every way to split it:
+Convex heads are linear programs in epigraph form, so only the counts n[o, d] of shards of option o on device d are
+integer. A way to cut an item is any multiset of its options, so one row an item covers every way:
 
-    min  C + slope * S     C >= bias + skip z_d + out h_d,  h_d >= inner z_d + shift,  h_d >= 0,  z_d = sum_o E_o n[o, d]
-                           S >= dims of d,   memory of d <= its cap,   sum_{o, d} width_o n[o, d] = width of item i
+    min  C + E     C >= bias + skip z_d + out h_d - f_d(0) (1 - y_d),   h_d >= inner z_d + shift,  h_d >= 0,
+                   z_d = sum_o E_o n[o, d],   y_d = 1 where d holds anything (a device without shards computes nothing)
+                   E >= forms (N, F),  N, F >= what d sends or receives at each level,  memory of d <= its cap,
+                   sum_{o, d} width_o n[o, d] = width of item i
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix, vstack
+from scipy.sparse import coo_matrix
 
-from cost_models.sharding.nets import ConvexHead
-from search.domains.sharding.items import Items
+from cost_models.sharding.simulator import FabricModel
+from search.domains.sharding.certificate import least_compute
+from search.domains.sharding.groups import Groups, groups_of
+from search.domains.sharding.items import GIB, Items
 from search.domains.sharding.placement import Plan
-from search.domains.sharding.placement import fits as within
-from search.domains.sharding.plan_cost import PlanModel
+from search.domains.sharding.plan_cost import LearnedExchange, PlanModel
 from solvers.table import make_solver
 from solvers.types import MilpModel, SolveParams
-from trimtab.results import Reason
 
-MAX_COUNTS = 1_500  # integer variables; above this branch and bound adds nothing in seconds
+MAX_COUNTS = 4_000  # integer variables; above this branch and bound adds nothing in seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +41,8 @@ class Exact:
 
 
 def is_small(items: Items, model: PlanModel) -> bool:
-    """Whether branch and bound is worth trying: equal devices, no pins, few counts."""
-    counts = len(items.options) * model.devices
-    return len(model.heads) == 1 and items.allowed is None and counts <= MAX_COUNTS and model.devices > 1
+    """Whether branch and bound is worth trying: several devices, few counts."""
+    return 1 < model.devices and len(items.options) * model.devices <= MAX_COUNTS
 
 
 def solve(
@@ -56,136 +56,141 @@ def solve(
     stop: Callable[[], bool] | None = None,
 ) -> Exact | None:
     """Branch and bound for `seconds`; None when nothing was proved."""
-    head = model.heads[0]
-    if not isinstance(head, ConvexHead):
-        raise TypeError(f"an exact model wants a convex head; {type(head).__name__} came")
-    milp = build(items, model, head, capacity)
-    found = make_solver(solver).solve(
+    groups = groups_of(items, model, capacity)
+    assert isinstance(model.exchange, LearnedExchange)
+    milp = build(items, groups, capacity, model.exchange.fabric)
+    solved = make_solver(solver).solve(
         milp, SolveParams(time_limit_s=seconds, relative_gap=1e-5, threads=1, seed=seed), stop=stop
     )
-    if found.dual_bound is None or not math.isfinite(found.dual_bound):
+    if solved.dual_bound is None or not math.isfinite(solved.dual_bound):
         return None
-    # A device without shards is priced f(0) here and nothing in truth; above f(0) the difference cannot matter.
-    nothing = float(head(np.zeros((1, model.embedding.shape[2])))[0])
-    even = float(items.options.dim[items.whole].sum()) / model.devices
-    floor = nothing + float(model.exchange.of_largest(np.array(even)))
-    if found.dual_bound <= floor:
-        return None
-    plan = None if found.x is None else _plan(items, model, found.x)
-    return Exact(lower_bound_ms=found.dual_bound, plan=plan, optimal=found.proved, solver=solver)
+    plan = None if solved.x is None else _plan(items, model, solved.x)
+    return Exact(lower_bound_ms=solved.dual_bound, plan=plan, optimal=solved.proved, solver=solver)
 
 
-def build(items: Items, model: PlanModel, head: ConvexHead, capacity: np.ndarray) -> MilpModel:
-    """The model above. Columns: counts n[o, d] by device, then h[j, d] by device, then C, then S."""
+class _Rows:
+    """Rows of the program, one after another."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self.lower: list[float] = []
+        self.upper: list[float] = []
+
+    def add(self, columns: np.ndarray, values: np.ndarray, low: float, high: float) -> None:
+        self._parts.append((np.full(len(columns), len(self.lower)), columns, values))
+        self.lower.append(low)
+        self.upper.append(high)
+
+    def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        row, column, value = (np.concatenate(part) for part in zip(*self._parts, strict=True))
+        return row, column, value
+
+
+def build(items: Items, groups: Groups, capacity: np.ndarray, fabric: FabricModel) -> MilpModel:
+    """The model above. Columns: counts n[o, d] by device, then h[j, d] by device, then y[d], then C, E, N, F."""
     options = items.options
-    count, devices, joints = len(options), model.devices, len(head.out)
-    embedding = model.embedding[0]
-    inner, skip = embedding @ head.inner.T, embedding @ head.skip  # (O, J), (O,)
+    count, devices, joints = len(options), len(capacity), len(groups.heads[0].out)
     first_h = count * devices
-    column_c = first_h + joints * devices
-    column_s = column_c + 1
-    rows: list[np.ndarray] = []
-    cols: list[np.ndarray] = []
-    data: list[np.ndarray] = []
-    lower: list[float] = []
-    upper: list[float] = []
-
-    def add(columns: np.ndarray, values: np.ndarray, low: float, high: float) -> None:
-        rows.append(np.full(len(columns), len(lower)))
-        cols.append(columns)
-        data.append(values)
-        lower.append(low)
-        upper.append(high)
-
-    every = np.arange(count)
+    first_y = first_h + joints * devices
+    c, e, near, far = first_y + devices + np.arange(4)
+    rows = _Rows()
     for d in range(devices):
-        n = every + d * count
-        h = first_h + d * joints + np.arange(joints)
-        for j in range(joints):  # h_j - inner_j n >= shift_j
-            add(np.append(n, h[j]), np.append(-inner[:, j], 1.0), head.shift[j], np.inf)
-        add(
-            np.concatenate([n, h, [column_c]]),
-            np.concatenate([-skip, -head.out, [1.0]]),
-            head.bias,
-            np.inf,
-        )
-        add(np.append(n, column_s), np.append(-options.dim, 1.0), 0.0, np.inf)
-        add(n, options.memory, -np.inf, float(capacity[d]))
-        if d and capacity[d] == capacity[d - 1]:  # equal devices: put them in order
-            add(np.concatenate([n - count, n]), np.concatenate([options.dim, -options.dim]), 0.0, np.inf)
+        _device_rows(rows, items, groups, capacity, fabric, d, (int(c), int(near), int(far)))
+    for form in groups.forms:
+        rows.add(np.array([e, near, far]), np.array([1.0, -form[0], -form[1]]), 0.0, np.inf)
     for item in range(len(items)):
         mine = np.flatnonzero(options.item == item)
         columns = (mine[None, :] + count * np.arange(devices)[:, None]).ravel()
         whole = float(options.width[items.whole[item]])
-        add(columns, np.tile(options.width[mine].astype(float), devices), whole, whole)
-    total = column_s + 1
-    matrix = coo_matrix(
-        (np.concatenate(data), (np.concatenate(rows), np.concatenate(cols))), shape=(len(lower), total)
-    ).tocsr()
-    slope = float(model.exchange.of_largest(np.array(1.0)) - model.exchange.of_largest(np.array(0.0)))
+        rows.add(columns, np.tile(options.width[mine].astype(float), devices), whole, whole)
+    total = int(far) + 1
+    row, column, value = rows.entries()
+    matrix = coo_matrix((value, (row, column)), shape=(len(rows.lower), total)).tocsr()
     cost = np.zeros(total)
-    cost[column_c], cost[column_s] = 1.0, slope
-    high = np.full(total, np.inf)
-    fits = options.memory <= capacity.max()
+    cost[[c, e]] = 1.0
+    low, high = np.zeros(total), np.full(total, np.inf)
+    low[near], low[far] = groups.near_least, groups.far_least
     most = options.width[items.whole[options.item]] // options.width
-    high[:first_h] = np.tile(np.where(fits, most, 0), devices)
+    for d in range(devices):
+        usable = options.memory <= capacity[d]
+        if items.allowed is not None:
+            usable &= items.allowed[options.item, d]
+        high[d * count : (d + 1) * count] = np.where(usable, most, 0)
     integer = np.zeros(total, dtype=bool)
-    integer[:first_h] = True
+    integer[:first_h] = integer[first_y : first_y + devices] = True
+    high[first_y : first_y + devices] = 1.0
+    nothing = max(float(h(np.zeros((1, e.shape[1])))[0]) for h, e in zip(groups.heads, groups.embedding, strict=True))
+    if least_compute(items, groups) >= nothing:  # then an idle device is never the slowest, and y need not tell
+        low[first_y : first_y + devices] = 1.0
     return MilpModel(
         c=cost,
-        col_lower=np.zeros(total),
+        col_lower=low,
         col_upper=high,
         integrality=integer,
         indptr=matrix.indptr.astype(np.int32),
         indices=matrix.indices.astype(np.int32),
         data=matrix.data,
-        row_lower=np.array(lower),
-        row_upper=np.array(upper),
-        offset=float(model.exchange.of_largest(np.array(0.0))),
+        row_lower=np.array(rows.lower),
+        row_upper=np.array(rows.upper),
+        offset=groups.constant_ms,
     )
 
 
-MAX_PACKING = 40_000  # counts of a packing problem; above this the packers' word stands
-
-
-def pack(items: Items, capacity: np.ndarray, *, seconds: float) -> tuple[Plan | None, bool]:
-    """A plan that fits, whatever it costs, or the proof that none exists.  → (plan, proved impossible)
-
-    For when the packers failed: memory, pins and coverage alone, as a feasibility program for HiGHS.
-    """
-    options, devices = items.options, len(capacity)
-    count = len(options)
-    if count * devices > MAX_PACKING:
-        return None, False
-    every = np.arange(count * devices)
-    option, device = every % count, every // count
-    memory = coo_matrix((options.memory[option] / 2**20, (device, every)), shape=(devices, len(every)))
-    cover = coo_matrix(
-        (options.width[option].astype(float), (options.item[option], every)), shape=(len(items), len(every))
+def _device_rows(
+    rows: _Rows, items: Items,
+    groups: Groups,
+    capacity: np.ndarray,
+    fabric: FabricModel,
+    d: int,
+    ends: tuple[int, int, int],
+) -> None:
+    """Compute, sending and memory of device d, and its place among devices that are alike."""
+    options = items.options
+    column_c, near, far = ends
+    group = int(groups.of_device[d])
+    head, embedding = groups.heads[group], groups.embedding[group]
+    inner, skip = embedding @ head.inner.T, embedding @ head.skip  # (O, J), (O,)
+    count, joints = len(options), len(head.out)
+    n = np.arange(count) + d * count
+    h = count * len(capacity) + d * joints + np.arange(joints)
+    y = (count + joints) * len(capacity) + d
+    for j in range(joints):  # h_j - inner_j n >= shift_j
+        rows.add(np.append(n, h[j]), np.append(-inner[:, j], 1.0), float(head.shift[j]), np.inf)
+    nothing = float(head(np.zeros((1, embedding.shape[1])))[0])
+    rows.add(
+        np.concatenate([n, h, [y, column_c]]),
+        np.concatenate([-skip, -head.out, [-nothing, 1.0]]),
+        head.bias - nothing,
+        np.inf,
     )
-    matrix = vstack([memory, cover]).tocsr()
-    whole = options.width[items.whole].astype(float)
-    fits = options.memory[option] <= capacity[device]
-    if items.allowed is not None:
-        fits &= items.allowed[options.item[option], device]
-    most = (options.width[items.whole[options.item]] // options.width)[option]
-    model = MilpModel(
-        c=np.zeros(len(every)),
-        col_lower=np.zeros(len(every)),
-        col_upper=np.where(fits, most, 0).astype(float),
-        integrality=np.ones(len(every), dtype=bool),
-        indptr=matrix.indptr.astype(np.int32),
-        indices=matrix.indices.astype(np.int32),
-        data=matrix.data,
-        row_lower=np.concatenate([np.full(devices, -np.inf), whole]),
-        row_upper=np.concatenate([capacity / 2**20, whole]),
-    )
-    found = make_solver("highs").solve(model, SolveParams(time_limit_s=seconds))
-    if found.x is None:
-        return None, found.termination.reason is Reason.INFEASIBLE
-    times = np.round(found.x).astype(int)
-    plan = Plan.of(np.repeat(option, times), np.repeat(device, times), "packed by branch and bound")
-    return (plan, False) if within(items, plan, capacity) else (None, False)
+    rows.add(np.append(n, y), np.append(-options.dim, groups.columns), 0.0, np.inf)
+    for column, rate in ((near, groups.near[group]), (far, groups.far[group])):
+        if rate > 0:
+            rows.add(np.append(n, column), np.append(-options.dim * rate, 1.0), 0.0, np.inf)
+    for column, rate, node in _receivers(groups, fabric, d, (near, far)):  # N >= rate (all columns - those at home)
+        home = (np.arange(count)[None] + node[:, None] * count).ravel()
+        rows.add(
+            np.append(home, column),
+            np.append(np.tile(options.dim * rate, len(node)), 1.0),
+            rate * groups.columns,
+            np.inf,
+        )
+    rows.add(n, options.memory / GIB, -np.inf, float(capacity[d]) / GIB)
+    alike = d > 0 and capacity[d] == capacity[d - 1] and groups.of_device[d - 1] == group
+    if alike and (items.allowed is None or (items.allowed[:, d] == items.allowed[:, d - 1]).all()):
+        rows.add(np.concatenate([n - count, n]), np.concatenate([options.dim, -options.dim]), 0.0, np.inf)
+
+
+def _receivers(
+    groups: Groups, fabric: FabricModel, d: int, columns: tuple[int, int]
+) -> list[tuple[int, float, np.ndarray]]:
+    """Where receiving can decide: the column of the level, milliseconds a column, devices that are at home."""
+    if fabric.ranks == 1:
+        return []
+    if fabric.ranks == fabric.per_node:
+        return [(columns[0], float(groups.near[groups.of_device[d]]) / (fabric.per_node - 1), np.array([d]))]
+    node = d // fabric.per_node * fabric.per_node + np.arange(fabric.per_node)
+    return [(columns[1], float(groups.far[groups.of_device[d]]) / (fabric.ranks - fabric.per_node), node)]
 
 
 def _plan(items: Items, model: PlanModel, x: np.ndarray) -> Plan:

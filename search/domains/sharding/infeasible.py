@@ -1,4 +1,4 @@
-"""Why nothing fits: a proof that names tables and the bytes that are missing."""
+"""Why nothing fits: a proof over every cut into multiples of 4 columns, with tables and the bytes that are missing."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.certificate import cheapest_splits
-from search.domains.sharding.problem import GIB, Setup
+from search.domains.sharding.items import GIB, MIN_SHARD_DIM, Items
+from search.domains.sharding.problem import Setup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,17 +22,21 @@ class Infeasible:
 def prove_infeasible(setup: Setup) -> Infeasible | None:
     """A proof by counting, or None when counting proves nothing (then `exact.pack` decides)."""
     items, capacity = setup.items, setup.capacity
-    least, _ = cheapest_splits(items, items.options.memory, capacity)
-    need = least[items.whole]  # (I,) bytes each item takes at least
+    need = least_bytes(items, capacity)  # (I,) bytes each item takes at least
     names = [", ".join(setup.tables[t].name for t in group) for group in items.members]
     for item in np.flatnonzero(~np.isfinite(need)):
-        mine = items.options.item == item
-        narrowest = float(items.options.memory[mine].min())
+        where = np.ones(len(capacity), dtype=bool) if items.allowed is None else items.allowed[item]
+        columns, room = int(items.narrowest[item]), float(capacity[where].max())
+        per_row, per_column = affine_bytes(items, int(item))
+        narrowest = per_row + per_column * columns
+        on = "the largest device" if where.all() else "the largest device it may be on"
+        shards = f"its narrowest allowed shard ({columns} columns) takes {narrowest / GIB:.2f} GiB"
+        if narrowest <= room:  # one fits, but too few of them to hold all columns
+            shards = f"no cut into shards of {columns} columns or more has only shards that fit"
         return Infeasible(
-            argument=f"table {names[item]!r}: its narrowest allowed shard ({int(items.options.width[mine].min())} columns) "
-            f"takes {narrowest / GIB:.2f} GiB, the largest device has {capacity.max() / GIB:.2f} GiB; "
+            argument=f"table {names[item]!r}: {shards}, {on} has {room / GIB:.2f} GiB; "
             "give larger devices, a narrower min_shard_dim, fp16, or allow splitting it",
-            missing_bytes=narrowest - float(capacity.max()),
+            missing_bytes=max(0.0, narrowest - room),
             tables=(names[item],),
         )
     masks = [np.ones(len(capacity), dtype=bool)]
@@ -56,3 +60,39 @@ def prove_infeasible(setup: Setup) -> Infeasible | None:
                 tables=tuple(names[i] for i in largest),
             )
     return None
+
+
+def least_bytes(items: Items, capacity: np.ndarray) -> np.ndarray:
+    """Bytes each item takes at least over every cut into multiples of 4 columns; infinite when no cut fits.  # (I,)
+
+    A shard takes a constant (optimizer state per row) and a rate per column, so the fewest shards take least.
+    """
+    options = items.options
+    need = np.full(len(items), np.inf)
+    for item, whole in enumerate(items.whole):
+        room = float(capacity.max() if items.allowed is None else capacity[items.allowed[item]].max(initial=0.0))
+        if options.memory[whole] <= room:
+            need[item] = options.memory[whole]
+            continue
+        width, least = int(options.width[whole]), int(items.narrowest[item])
+        if least >= width:
+            continue
+        per_row, per_column = affine_bytes(items, item)
+        widest = int((room - per_row) / (per_column * MIN_SHARD_DIM) * (1 + 1e-12)) * MIN_SHARD_DIM
+        if widest < MIN_SHARD_DIM:
+            continue
+        shards = -(-width // widest)
+        if shards * least <= width:
+            need[item] = shards * per_row + width * per_column
+    return need
+
+
+def affine_bytes(items: Items, item: int) -> tuple[float, float]:
+    """Bytes of a shard of an item: of having one at all, and per column."""
+    options, whole = items.options, int(items.whole[item])
+    width = int(options.width[whole])
+    if whole + 1 < len(options) and options.item[whole + 1] == item:
+        other = whole + 1
+        rate = (options.memory[whole] - options.memory[other]) / (width - options.width[other])
+        return float(max(0.0, options.memory[whole] - rate * width)), float(rate)
+    return float(options.memory[whole]), 0.0

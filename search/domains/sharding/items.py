@@ -1,12 +1,14 @@
 """What a search places: items (a table, or tables that stay together) and the column shards they can become.
 
-An item of width w can be halved again and again while the half is a multiple of 4 (FBGEMM) and not below the narrowest
-shard allowed. Every set of shards the search can reach is the leaves of such halvings; equal shards are interchangeable.
+A table of width w may be cut into any shards whose widths are multiples of 4 (FBGEMM) and not below the narrowest shard
+allowed: every such width is an option, and a way to split the table is any multiset of options that adds up to w. Equal
+shards are interchangeable. Only a job with very many or very wide tables gets a coarser grid of widths for its widest
+tables (`Items.step`); what is claimed of such a job is claimed for that grid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,10 @@ from search.types import InvalidInput
 from trimtab.specs.sharding import MIN_SHARD_DIM, Constraints, MemoryModel, PlanShard, Table
 
 NONE = -1
+GIB = 2.0**30
+MAX_OPTIONS = 150_000  # more would take seconds and hundreds of MB to price; wide tables then get coarser widths
+_MAX_WIDTHS = 512  # options of one table
+_MAX_ROW = 2**20  # above any width: orders (item, width) as one number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,23 +30,32 @@ class Options:
 
     item: np.ndarray  # (O,) item
     width: np.ndarray  # (O,) columns of each table of the item
-    half: np.ndarray  # (O,) the option of half the width, or NONE
-    double: np.ndarray  # (O,) the option of twice the width, or NONE
+    half: np.ndarray  # (O,) the option of half the width, rounded up to an option, or NONE when it cannot be cut
+    rest: np.ndarray  # (O,) the option of what `half` leaves, or NONE
     memory: np.ndarray  # (O,) bytes it takes on its device
     weight_bytes: np.ndarray  # (O,) bytes of weights alone: what moving it moves
-    dim: np.ndarray  # (O,) columns in all: what the exchange moves
+    dim: np.ndarray  # (O,) output columns in all, one per feature and column: what the exchange moves
     lookups: np.ndarray  # (O,) look-ups of a batch
     member_option: np.ndarray  # (M,) flat list: option of each member shard
     member_table: np.ndarray  # (M,) its table
+    member_width: np.ndarray  # (M,) its columns
+    member_begin: np.ndarray  # (O,) first member of each option
+    key: np.ndarray  # (O,) ascending: (item, width) as one number
 
     def __len__(self) -> int:
         return len(self.item)
 
+    def find(self, item: np.ndarray, width: np.ndarray) -> np.ndarray:
+        """Option of each (item, width), or NONE where that width is no option.  (N,), (N,) → (N,)"""
+        wanted = _key(np.asarray(item), np.asarray(width))
+        place = np.minimum(np.searchsorted(self.key, wanted), len(self.key) - 1)
+        return np.where(self.key[place] == wanted, place, NONE)
+
     def pool(self, of_members: np.ndarray) -> np.ndarray:
         """Sum members' rows into options.  (M, K) → (O, K)"""
-        pooled = np.zeros((len(self), *of_members.shape[1:]))
-        np.add.at(pooled, self.member_option, of_members)
-        return pooled
+        if len(of_members) == len(self):
+            return of_members
+        return np.asarray(np.add.reduceat(of_members, self.member_begin, axis=0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +65,8 @@ class Items:
     members: tuple[tuple[int, ...], ...]  # tables of each
     whole: np.ndarray  # (I,) the unsplit option of each
     allowed: np.ndarray | None  # (I, D) devices it may be on; None: any
+    narrowest: np.ndarray  # (I,) columns of the narrowest shard; the whole width of what cannot be split
+    step: np.ndarray  # (I,) columns between the widths that are options: 4 unless the job is huge
     options: Options
 
     def __len__(self) -> int:
@@ -72,80 +89,127 @@ def build_items(
     unsplit = {number[n] for n in constraints.no_split} | in_group
     extra = _widths_of(constraints.current_plan, number)
 
-    rows: list[tuple[int, int]] = []  # (item, width)
-    for place, group in enumerate(members):
-        first = group[0]
-        reachable = {tables[first].dim, *(w for w in extra.get(first, ()) if len(group) == 1)}
-        widths = set(reachable) if first in unsplit else _halvings(reachable, constraints.min_shard_dim)
-        rows += [(place, w) for w in sorted(widths, reverse=True)]
-    index = {row: o for o, row in enumerate(rows)}
-    item = np.array([r[0] for r in rows])
-    width = np.array([r[1] for r in rows])
-    splittable = np.array([members[i][0] not in unsplit for i in item])
-    half = np.array(
-        [
-            index.get((i, w // 2), NONE) if ok and w % 2 == 0 else NONE
-            for (i, w), ok in zip(rows, splittable, strict=True)
-        ]
-    )
-    double = np.full(len(rows), NONE)
-    double[half[half != NONE]] = np.flatnonzero(half != NONE)
+    whole = [tables[group[0]].dim for group in members]
+    floor = [
+        whole[i] if group[0] in unsplit or whole[i] < 2 * constraints.min_shard_dim else constraints.min_shard_dim
+        for i, group in enumerate(members)
+    ]
+    steps = _steps(whole, floor)
+    in_use = [tuple(extra.get(group[0], ())) if len(group) == 1 else () for group in members]
+    widths = [_grid(*row) for row in zip(whole, floor, steps, in_use, strict=True)]
+    item = np.repeat(np.arange(len(members)), [len(w) for w in widths])
+    width = np.concatenate(widths)
+    key = _key(item, width)
+    splittable = np.array([group[0] not in unsplit for group in members])[item]
+    half, rest = _cut_in_two(item, width, key, splittable, np.array(steps))
 
-    member_option = np.array([o for o, (i, _) in enumerate(rows) for _ in members[i]])
-    member_table = np.array([t for i, _ in rows for t in members[i]])
+    size = np.array([len(group) for group in members])
+    first = np.cumsum(size) - size  # of each item in the flat list of members
+    member_option = np.repeat(np.arange(len(item)), size[item])
+    begin = np.cumsum(size[item]) - size[item]
+    within = np.arange(len(member_option)) - begin[member_option]
+    member_table = np.array([t for group in members for t in group])[first[item[member_option]] + within]
     # A group is never split: its option's width stands for the first table only, each member keeps its own.
-    member_width = np.array([w if len(members[i]) == 1 else tables[t].dim for i, w in rows for t in members[i]])
-    total = np.zeros((4, len(rows)))
+    dims = np.array([t.dim for t in tables])
+    member_width = np.where(size[item[member_option]] == 1, width[member_option], dims[member_table])
+    total = np.zeros((4, len(item)))
     memory = shard_bytes(arrays, member_table, member_width, memory_model)
     weights = shard_bytes(arrays, member_table, member_width, MemoryModel.WEIGHTS)
-    for line, values in zip(total, (memory, weights, member_width, arrays.lookups[member_table]), strict=True):
-        np.add.at(line, member_option, values)
+    outputs = member_width * arrays.features[member_table]
+    for line, values in zip(total, (memory, weights, outputs, arrays.lookups[member_table]), strict=True):
+        line[:] = np.add.reduceat(values, begin)
     return Items(
         members=tuple(members),
-        whole=np.array([index[(i, tables[group[0]].dim)] for i, group in enumerate(members)]),
+        whole=np.searchsorted(key, _key(np.arange(len(members)), np.array(whole))),
         allowed=_allowed(members, tables, constraints, devices),
+        narrowest=np.array([min(f, *used) if used else f for f, used in zip(floor, in_use, strict=True)]),
+        step=np.array(steps),
         options=Options(
             item=item,
             width=width,
             half=half,
-            double=double,
+            rest=rest,
             memory=total[0],
             weight_bytes=total[1],
             dim=total[2],
             lookups=total[3],
             member_option=member_option,
             member_table=member_table,
+            member_width=member_width,
+            member_begin=begin,
+            key=key,
         ),
     )
-
-
-def member_widths(items: Items, arrays: TableArrays) -> np.ndarray:
-    """Width of each member shard.  # (M,)"""
-    options = items.options
-    alone = np.array([len(group) == 1 for group in items.members])[options.item[options.member_option]]
-    return np.where(alone, options.width[options.member_option], arrays.dim[options.member_table])
 
 
 def shard_bytes(arrays: TableArrays, table: np.ndarray, width: np.ndarray, model: MemoryModel) -> np.ndarray:
     """Bytes a shard takes on its device.  # (S,)
 
-    `training` adds the optimizer's state and the pooled output with its gradient, for the whole batch in fp32.
+    `training` adds the optimizer's state and, for the whole batch, the indices and offsets that are looked up and the
+    pooled output of each feature with its gradient in fp32.
     """
     weights = arrays.rows[table] * width * arrays.element_bytes[table]
     if model is MemoryModel.WEIGHTS:
         return np.asarray(weights, dtype=float)
     state = arrays.rows[table] * state_bytes_per_row(arrays.optimizer, width)
-    return np.asarray(weights + state + 2.0 * arrays.batch * width * 4)
+    outputs = 2.0 * arrays.batch * arrays.features[table] * width * 4
+    return np.asarray(weights + state + outputs + arrays.index_bytes[table])
 
 
-def _halvings(widths: set[int], narrowest: int) -> set[int]:
-    found = set(widths)
-    for start in widths:
-        columns = start
-        while columns % (2 * MIN_SHARD_DIM) == 0 and columns // 2 >= narrowest:
-            columns //= 2
-            found.add(columns)
-    return found
+def _key(item: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Ascending in the item, then descending in the width: the order of the options."""
+    return np.asarray(np.asarray(item, dtype=np.int64) * _MAX_ROW + (_MAX_ROW - 1 - width))
+
+
+def _steps(whole: list[int], floor: list[int]) -> list[int]:
+    """Columns between neighbouring options of each item, so that there are at most about MAX_OPTIONS in all."""
+    columns = np.array([w if f < w else 0 for w, f in zip(whole, floor, strict=True)])
+    most = int(columns.max(initial=0)) // MIN_SHARD_DIM
+    step = np.full(len(whole), MIN_SHARD_DIM)
+    while (wide := columns // step > _MAX_WIDTHS).any():
+        step[wide] *= 2
+    while (columns // step).sum() > MAX_OPTIONS and most > 8:
+        most //= 2  # the widest tables first: a coarse step costs them least
+        wide = columns // step > most
+        step[wide] *= 2
+    return [int(s) for s in step]
+
+
+def _grid(width: int, least: int, step: int, in_use: Iterable[int]) -> np.ndarray:
+    """Widths of an item's options, widest first; what a width leaves of the whole is a width, too."""
+    if least >= width:
+        return np.array(sorted({width, *in_use}, reverse=True), dtype=np.int64)
+    cuts = np.arange(step, width, step)
+    cuts = np.union1d(cuts, width - cuts)
+    cuts = cuts[(cuts >= least) & (cuts <= width - least)]
+    near = np.array([_near_half(width), width - _near_half(width)])
+    cuts = np.concatenate([cuts, near[near >= least] if (near >= least).all() else near[:0], in_use, [width]])
+    return np.unique(cuts.astype(np.int64))[::-1]
+
+
+def _near_half(width: int) -> int:
+    return -(-width // (2 * MIN_SHARD_DIM)) * MIN_SHARD_DIM
+
+
+def _cut_in_two(
+    item: np.ndarray, width: np.ndarray, key: np.ndarray, splittable: np.ndarray, step: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The two options nearest to half of each option; NONE, NONE where no two options add up to it."""
+    unit = step[item]
+    half = np.full(len(item), NONE)
+    rest = np.full(len(item), NONE)
+
+    def option_of(columns: np.ndarray) -> np.ndarray:
+        wanted = _key(item, columns)
+        place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+        return np.where((key[place] == wanted) & (columns > 0) & (columns < width), place, NONE)
+
+    for grain in (np.full(len(item), MIN_SHARD_DIM), unit):
+        first = -(-width // (2 * grain)) * grain
+        a, b = option_of(first), option_of(width - first)
+        ok = splittable & (half == NONE) & (a != NONE) & (b != NONE)
+        half, rest = np.where(ok, a, half), np.where(ok, b, rest)
+    return half, rest
 
 
 def _widths_of(plan: tuple[PlanShard, ...], number: Mapping[str, int]) -> dict[int, set[int]]:

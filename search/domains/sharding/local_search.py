@@ -1,7 +1,11 @@
-"""Local search over a plan: move, swap, split and merge shards, each judged by the exact change of the model's cost.
+"""Local search over a plan: columns moved between devices and shards swapped, each judged by the exact change of the cost.
 
 A plan costs max compute + exchange(max dims), so a step can only help where one of the two is attained. All steps from
 such a device are priced at once: pooled vectors add up, so a step is one head evaluation per device it changes.
+
+On several nodes many devices tie for the most columns, and no single step lowers the maximum. So plans of equal cost
+are compared by their `smooth` cost, the same sum with the maximum replaced by a norm of a high order: it falls with each
+device that leaves the tie, and what devices far below the maximum gain or lose hardly counts. Every tied device is tried.
 """
 
 from __future__ import annotations
@@ -11,13 +15,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.items import NONE, Items
-from search.domains.sharding.placement import Loads, Plan
+from search.domains.sharding.items import MIN_SHARD_DIM, NONE, Items
+from search.domains.sharding.placement import Loads, Plan, merged
 from search.domains.sharding.plan_cost import PlanModel
 
 _TOLERANCE = 1e-9
+_ORDER = 12  # of the norm that stands for the maximum
 _MAX_SWAPS = 4_000  # pairs priced in one go; of more, those with the lightest devices
 _MAX_TARGETS = 64  # devices a shard may go to in one step; of more, the lightest
+_MANY = 256  # shards x targets; of more, fewer ways to cut each are tried
+_TIED = 1e-3  # devices within this of the maximum count as tied
+_MAX_UNEQUAL = 64  # devices with unequal links up to which the whole exchange is priced
+_MAX_TRIED = 8  # tied devices tried before the search gives up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +45,7 @@ class _Step:
     """A priced step."""
 
     cost: float
-    spread: float
+    smooth: float
     apply: Callable[[], None]
 
 
@@ -45,10 +54,14 @@ class LocalSearch:
 
     def __init__(self, items: Items, model: PlanModel, plan: Plan, limits: Limits) -> None:
         self._items, self._model, self._limits = items, model, limits
+        plan = merged(items, plan)
         self.option = plan.option.copy()
         self.device = plan.device.copy()
         self.home = plan.home.copy()
         self._source = plan.source
+        # Over unequal links receiving can decide, and then the whole exchange is priced, not the largest sender's alone.
+        self._unequal = float(model.slowness.max()) > 1 and model.devices <= _MAX_UNEQUAL
+        self._mean = float(items.options.dim[items.whole].sum()) / model.devices
         self.steps = 0
         self._reload()
 
@@ -85,7 +98,8 @@ class LocalSearch:
             ok = (self._loads.memory + memory <= capacity) & self._may(shard)
             ok[self.device[shard]] = False
             if ok.any():
-                self._move(shard, int(rng.choice(np.flatnonzero(ok))))
+                columns = int(options.width[self.option[shard]])
+                self._transfer(shard, columns, int(rng.choice(np.flatnonzero(ok))))
         self._reload()
 
     # --- pricing -------------------------------------------------------------------------------------------------
@@ -93,33 +107,59 @@ class LocalSearch:
     def _best_step(self) -> _Step | None:
         loads = self._loads
         weighted = loads.dims * self._model.slowness
-        critical = list(dict.fromkeys([int(loads.compute.argmax()), int(weighted.argmax())]))
         # By the same estimate as the steps are priced, or a difference between it and the exact exchange could go in circles.
-        estimate = float(loads.compute.max() + self._model.exchange.of_largest(weighted.max()))
-        now = _Step(cost=estimate, spread=self._spread(loads.compute, weighted), apply=lambda: None)
+        exchange = self._model.exchange
+        sent = exchange(loads.dims) if self._unequal else exchange.of_largest(weighted.max())
+        estimate = float(loads.compute.max() + sent)
+        now = _Step(cost=estimate, smooth=self._smooth_now(), apply=lambda: None)
+        first = list(dict.fromkeys([int(loads.compute.argmax()), int(weighted.argmax())]))
+        if self._unequal and self._model.devices <= _MAX_TRIED:
+            first = list(range(self._model.devices))
         best = now
-        for device in critical:
-            for steps in (self._moves, self._splits, self._merges):
-                best = self._better(best, steps(device))
+        for device in first:
+            best = self._better(best, self._transfers(device))
         if best is now:  # swaps are many: only when nothing cheaper helps
-            for device in critical:
+            for device in first:
                 best = self._better(best, self._swaps(device))
+        for device in self._tied(first) if best is now else ():
+            best = self._better(self._better(best, self._transfers(device)), self._swaps(device))
+            if best is not now:
+                break
         return None if best is now else best
 
-    def _better(self, best: _Step, found: _Step | None) -> _Step:
-        if found is None:
+    def _tied(self, but: list[int]) -> list[int]:
+        """Devices that tie for the most compute or the most columns, beside those in `but`."""
+        loads = self._loads
+        weighted = loads.dims * self._model.slowness
+        share = np.maximum(loads.compute / max(loads.compute.max(), 1e-12), weighted / max(weighted.max(), 1e-12))
+        order = np.argsort(-share, kind="stable")
+        return [int(d) for d in order[: _MAX_TRIED + len(but)] if share[d] >= 1 - _TIED and d not in but][:_MAX_TRIED]
+
+    def _better(self, best: _Step, candidate: _Step | None) -> _Step:
+        if candidate is None:
             return best
         scale = _TOLERANCE * max(1.0, self.cost)
-        if found.cost < best.cost - scale:
-            return found
-        return found if found.cost <= best.cost + scale and found.spread < best.spread * (1 - 1e-6) else best
+        if candidate.cost < best.cost - scale:
+            return candidate
+        flatter = candidate.cost <= best.cost + scale and candidate.smooth < best.smooth * (1 - 1e-8)
+        return candidate if flatter else best
 
-    def _spread(self, compute: np.ndarray, weighted: np.ndarray) -> float:
-        # Breaks ties on plateaus: flatter loads give later steps room.
+    def _smooth_now(self) -> float:
+        compute, weighted = self._loads.compute, self._loads.dims * self._model.slowness
+        top_compute, top_dims = self._tops()
         return float(
-            (compute**2).sum() / max((compute.max() ** 2), 1e-12)
-            + (weighted**2).sum() / max(weighted.max() ** 2, 1e-12)
+            self._smooth(((compute / top_compute) ** _ORDER).sum(), ((weighted / top_dims) ** _ORDER).sum())
         )
+
+    def _tops(self) -> tuple[float, float]:
+        weighted = self._loads.dims * self._model.slowness
+        return max(float(self._loads.compute.max()), 1e-6), max(float(weighted.max()), 1e-6)
+
+    def _smooth(self, compute: np.ndarray, dims: np.ndarray) -> np.ndarray:
+        """Milliseconds of the two norms, from the sums of powers relative to the present maxima."""
+        top_compute, top_dims = self._tops()
+        exchange = self._model.exchange.of_largest(top_dims * dims ** (1 / _ORDER))
+        return np.asarray(top_compute * compute ** (1 / _ORDER) + exchange)
 
     def _price(
         self,
@@ -130,7 +170,7 @@ class LocalSearch:
         dims_a: np.ndarray,
         dims_b: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Cost and spread of N steps that change devices `a` and `b[n]`.  # (N,), (N,)"""
+        """Cost and smooth cost of N steps that change devices `a` and `b[n]`.  # (N,), (N,)"""
         loads, model = self._loads, self._model
         weighted = loads.dims * model.slowness
         rest_compute = _max_without(loads.compute, a, b)
@@ -138,32 +178,45 @@ class LocalSearch:
         largest_compute = np.maximum(rest_compute, np.maximum(compute_a, compute_b))
         wa, wb = dims_a * model.slowness[a], dims_b * model.slowness[b]
         largest_dims = np.maximum(rest_dims, np.maximum(wa, wb))
-        cost = largest_compute + model.exchange.of_largest(largest_dims)
-        squares = (loads.compute**2).sum() - loads.compute[a] ** 2 - loads.compute[b] ** 2 + compute_a**2 + compute_b**2
-        wide = (weighted**2).sum() - weighted[a] ** 2 - weighted[b] ** 2 + wa**2 + wb**2
-        top_compute, top_dims = max(float(loads.compute.max()), 1e-6), max(float(weighted.max()), 1e-6)
-        return cost, squares / top_compute**2 + wide / top_dims**2
+        cost = largest_compute + (
+            self._exchange(a, b, dims_a, dims_b) if self._unequal else model.exchange.of_largest(largest_dims)
+        )
+        top_compute, top_dims = self._tops()
+        sums = []
+        for values, top, new_a, new_b in (
+            (loads.compute, top_compute, compute_a, compute_b),
+            (weighted, top_dims, wa, wb),
+        ):
+            powers = (values / top) ** _ORDER
+            rest = np.maximum(powers.sum() - powers[a] - powers[b], 0.0)
+            sums.append(rest + (new_a / top) ** _ORDER + (new_b / top) ** _ORDER)
+        return cost, self._smooth(*sums)
+
+    def _exchange(self, a: int, b: np.ndarray, dims_a: np.ndarray, dims_b: np.ndarray) -> np.ndarray:
+        """The exchange when `a` and `b[n]` have other columns.  # (N,)"""
+        dims = np.repeat(self._loads.dims[None], len(b), axis=0)
+        dims[:, a] = dims_a
+        dims[np.arange(len(b)), b] = dims_b
+        return self._model.exchange(dims)
 
     def _head(self, device: np.ndarray, pooled: np.ndarray) -> np.ndarray:
         """Milliseconds of rows of pooled vectors, each on its device.  # (N,)"""
         heads = self._model.heads
         if len(heads) == 1:
             return heads[0](pooled)
-        found = np.empty(len(pooled))
+        cost = np.empty(len(pooled))
         kind = self._model.device_class[device]
         for c, head in enumerate(heads):
-            found[kind == c] = head(pooled[kind == c])
-        return found
+            cost[kind == c] = head(pooled[kind == c])
+        return cost
 
     def _vector(self, device: np.ndarray, option: np.ndarray) -> np.ndarray:
-        return self._model.embedding[self._model.device_class[device], option]
+        """Embedding of each option on its device; zero for NONE.  # (N, K)"""
+        vectors = self._model.embedding[self._model.device_class[device], option]
+        return np.where((option == NONE)[:, None], 0.0, vectors)
 
-    def _leave(self, a: int, shards: np.ndarray) -> np.ndarray:
-        """Compute of `a` without each of its `shards`.  # (P,)"""
-        at = np.full(len(shards), a)
-        alone = self._loads.shards[a] <= 1
-        left = self._head(at, self._loads.pooled[a] - self._vector(at, self.option[shards]))
-        return np.zeros(len(shards)) if alone else left
+    def _memory(self, option: np.ndarray) -> np.ndarray:
+        return np.where(option == NONE, 0.0, self._items.options.memory[option])
 
     def _targets(self, a: int) -> np.ndarray:
         """Devices other than `a`; of very many, those that compute least and those that exchange least."""
@@ -186,15 +239,16 @@ class LocalSearch:
             return np.ones(self._model.devices, dtype=bool)
         return self._items.allowed[self._items.options.item[self.option[shard]]]
 
-    def _may_move(self, shards: np.ndarray, devices: np.ndarray) -> np.ndarray:
-        """Whether pins and the bound on moved bytes allow shards[n] on devices[n].  # (N,)"""
+    def _may_move(self, shards: np.ndarray, devices: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Whether pins and the bound on moved bytes allow columns[n] of shards[n] on devices[n].  # (N,)"""
         items, limits = self._items, self._limits
         ok = np.ones(len(shards), dtype=bool)
         if items.allowed is not None:
             ok &= items.allowed[items.options.item[self.option[shards]], devices]
         if np.isfinite(limits.moved) and limits.home_device is not None:
-            memory = items.options.weight_bytes[self.option[shards]]
-            change = memory * (self._away(shards, devices) - self._away(shards, self.device[shards]))
+            option = self.option[shards]
+            size = items.options.weight_bytes[option] * columns / items.options.width[option]
+            change = size * (self._away(shards, devices) - self._away(shards, self.device[shards]))
             ok &= self._moved() + change <= limits.moved
         return ok
 
@@ -213,28 +267,86 @@ class LocalSearch:
 
     # --- steps ---------------------------------------------------------------------------------------------------
 
-    def _moves(self, a: int) -> _Step | None:
-        """One shard of `a` to any other device."""
+    def _cuts(self, a: int, shards: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """How many columns of which shard of `a` may go to which device: all, half, or what would level two devices.
+
+        → place in `shards` (N,), device (N,), columns (N,)
+        """
+        options, loads = self._items.options, self._loads
+        width = options.width[self.option[shards]][:, None]  # (P, 1)
+        over = np.full((1, len(others)), loads.dims[a] - self._mean)
+        under = (self._mean - loads.dims[others])[None]
+        even = (loads.dims[a] - loads.dims[others])[None] / 2
+        wanted = [width + 0.0 * under, width / 2 + 0.0 * under, np.minimum(over, under) + 0.0 * width]
+        if len(shards) * len(others) <= _MANY:
+            room = (self._limits.capacity - loads.memory)[others][None]
+            held = options.memory[self.option[shards]][:, None] / width
+            wanted += [width / 4 + 0.0 * under, width * 3 / 4 + 0.0 * under, over + 0.0 * width + 0.0 * under]
+            wanted += [under + 0.0 * width, even + 0.0 * width, np.floor(room / held / MIN_SHARD_DIM) * MIN_SHARD_DIM]
+        columns = np.stack(wanted, axis=-1)
+        columns = np.ceil(np.clip(columns, 0, width[..., None]) / MIN_SHARD_DIM) * MIN_SHARD_DIM
+        columns = np.sort(np.minimum(columns, width[..., None]).astype(np.int64), axis=-1)
+        fresh = np.ones(columns.shape, dtype=bool)
+        fresh[..., 1:] = columns[..., 1:] != columns[..., :-1]
+        whole = (columns == width[..., None]) | (options.half[self.option[shards]] != NONE)[:, None, None]
+        p, b, c = np.nonzero(fresh & whole & (columns > 0))
+        return p, others[b], columns[p, b, c]
+
+    def _partners(self, shards: np.ndarray, device: np.ndarray, place: np.ndarray) -> np.ndarray:
+        """The shard of the same table (and home) already on device[n], which a transfer would widen, or NONE.  # (N,)"""
+        item = self._items.options.item[self.option]
+        partner = np.full(len(place), NONE)
+        for p, shard in enumerate(shards):
+            same = np.flatnonzero((item == item[shard]) & (self.home == self.home[shard]))
+            if len(same) == 1:
+                continue
+            on = np.full(self._model.devices, NONE)
+            on[self.device[same]] = same
+            rows = place == p
+            partner[rows] = on[device[rows]]
+        return partner
+
+    def _transfers(self, a: int) -> _Step | None:
+        """Columns of one shard of `a` to another device: all (a move), some (a split), joining what is there."""
         loads, options = self._loads, self._items.options
         shards = np.flatnonzero(self.device == a)
         others = self._targets(a)
         if not len(shards) or not len(others):
             return None
-        p, b = np.repeat(np.arange(len(shards)), len(others)), np.tile(others, len(shards))
-        memory = options.memory[self.option[shards]]
-        ok = loads.memory[b] + memory[p] <= self._limits.capacity[b]
-        ok &= self._may_move(shards[p], b)
-        p, b = p[ok], b[ok]
+        p, b, columns = self._cuts(a, shards, others)
+        partner = self._partners(shards, b, p)
+        option, item = self.option[shards[p]], options.item[self.option[shards[p]]]
+        left = options.width[option] - columns
+        had = np.where(partner == NONE, NONE, self.option[partner])
+        stays = np.where(left > 0, options.find(item, left), NONE)
+        goes = options.find(item, columns + np.where(had == NONE, 0, options.width[had]))
+        grown = self._memory(goes) - self._memory(had)
+        ok = (goes != NONE) & ((left == 0) | (stays != NONE))
+        ok &= loads.memory[b] + grown <= self._limits.capacity[b]
+        ok &= loads.memory[a] - options.memory[option] + self._memory(stays) <= self._limits.capacity[a]
+        ok &= self._may_move(shards[p], b, columns)
+        p, b, columns, stays, goes, had = p[ok], b[ok], columns[ok], stays[ok], goes[ok], had[ok]
         if not len(p):
             return None
+        compute_a = self._without(a, shards, p, stays)
+        compute_b = self._head(b, loads.pooled[b] - self._vector(b, had) + self._vector(b, goes))
         option = self.option[shards[p]]
-        compute_a = self._leave(a, shards)[p]
-        compute_b = self._head(b, loads.pooled[b] + self._vector(b, option))
-        columns = options.dim[option]
-        cost, spread = self._price(a, b, compute_a, compute_b, loads.dims[a] - columns, loads.dims[b] + columns)
-        n = _least(cost, spread)
-        shard, target = int(shards[p[n]]), int(b[n])
-        return _Step(cost=float(cost[n]), spread=float(spread[n]), apply=lambda: self._move(shard, target))
+        gone = np.where(stays == NONE, options.dim[option], columns)
+        cost, smooth = self._price(a, b, compute_a, compute_b, loads.dims[a] - gone, loads.dims[b] + gone)
+        n = _least(cost, smooth)
+        shard, target, count = int(shards[p[n]]), int(b[n]), int(columns[n])
+        return _Step(
+            cost=float(cost[n]), smooth=float(smooth[n]), apply=lambda: self._transfer(shard, count, target)
+        )
+
+    def _without(self, a: int, shards: np.ndarray, p: np.ndarray, stays: np.ndarray) -> np.ndarray:
+        """Compute of `a` when shards[p[n]] becomes option stays[n] (NONE: it leaves); equal changes priced once.  # (N,)"""
+        _, first, which = np.unique(p * (len(self._items.options) + 1) + stays, return_index=True, return_inverse=True)
+        shard, option = shards[p[first]], stays[first]
+        at = np.full(len(first), a)
+        pooled = self._loads.pooled[a] - self._vector(at, self.option[shard]) + self._vector(at, option)
+        empty = (self._loads.shards[a] <= 1) & (option == NONE)
+        return np.asarray(np.where(empty, 0.0, self._head(at, pooled))[which.reshape(-1)])
 
     def _swaps(self, a: int) -> _Step | None:
         """One shard of `a` against one of another device."""
@@ -255,7 +367,8 @@ class LocalSearch:
         capacity = self._limits.capacity
         ok = (self.option[p] != self.option[q]) & (loads.memory[b] - mq + mp <= capacity[b])
         ok &= loads.memory[a] - mp + mq <= capacity[a]
-        ok &= self._may_move(p, b) & self._may_move(q, np.full(len(q), a))
+        widths = options.width[self.option]
+        ok &= self._may_move(p, b, widths[p]) & self._may_move(q, np.full(len(q), a), widths[q])
         p, q, b = p[ok], q[ok], b[ok]
         if np.isfinite(self._limits.moved) and self._limits.home_device is not None and len(p):
             ok = self._swap_moves_little(p, q, b, a)
@@ -268,81 +381,21 @@ class LocalSearch:
         )
         compute_b = self._head(b, loads.pooled[b] - self._vector(b, self.option[q]) + self._vector(b, self.option[p]))
         change = options.dim[self.option[q]] - options.dim[self.option[p]]
-        cost, spread = self._price(a, b, compute_a, compute_b, loads.dims[a] + change, loads.dims[b] - change)
-        n = _least(cost, spread)
+        cost, smooth = self._price(a, b, compute_a, compute_b, loads.dims[a] + change, loads.dims[b] - change)
+        n = _least(cost, smooth)
         first, second, target = int(p[n]), int(q[n]), int(b[n])
 
         def apply() -> None:
             self._move(first, target)
             self._move(second, a)
 
-        return _Step(cost=float(cost[n]), spread=float(spread[n]), apply=apply)
+        return _Step(cost=float(cost[n]), smooth=float(smooth[n]), apply=apply)
 
     def _swap_moves_little(self, p: np.ndarray, q: np.ndarray, b: np.ndarray, a: int) -> np.ndarray:
         weight = self._items.options.weight_bytes
         change = weight[self.option[p]] * (self._away(p, b) - self._away(p, a))
         change += weight[self.option[q]] * (self._away(q, a) - self._away(q, b))
         return np.asarray(self._moved() + change <= self._limits.moved)
-
-    def _splits(self, a: int) -> _Step | None:
-        """A shard of `a` halved, one half to another device."""
-        loads, options = self._loads, self._items.options
-        shards = np.flatnonzero((self.device == a) & (options.half[self.option] != NONE))
-        others = self._targets(a)
-        if not len(shards) or not len(others):
-            return None
-        p, b = np.repeat(np.arange(len(shards)), len(others)), np.tile(others, len(shards))
-        half = options.half[self.option[shards]]
-        ok = loads.memory[b] + options.memory[half][p] <= self._limits.capacity[b]
-        if self._items.allowed is not None:
-            ok &= self._items.allowed[options.item[half][p], b]
-        if np.isfinite(self._limits.moved) and self._limits.home_device is not None:
-            change = options.weight_bytes[half][p] * (self._away(shards[p], b) - self._away(shards[p], a))
-            ok &= self._moved() + change <= self._limits.moved
-        p, b = p[ok], b[ok]
-        if not len(p):
-            return None
-        at = np.full(len(shards), a)
-        stays = self._head(at, loads.pooled[a] - self._vector(at, self.option[shards]) + self._vector(at, half))
-        compute_b = self._head(b, loads.pooled[b] + self._vector(b, half[p]))
-        gone = (options.dim[self.option[shards]] - options.dim[half])[p]
-        cost, spread = self._price(
-            a, b, stays[p], compute_b, loads.dims[a] - gone, loads.dims[b] + options.dim[half][p]
-        )
-        n = _least(cost, spread)
-        shard, target = int(shards[p[n]]), int(b[n])
-        return _Step(cost=float(cost[n]), spread=float(spread[n]), apply=lambda: self._split(shard, target))
-
-    def _merges(self, a: int) -> _Step | None:
-        """Two equal shards of one table, one of them on `a`, joined on the other's device, or both on `a`."""
-        loads, options = self._loads, self._items.options
-        mine = np.flatnonzero((self.device == a) & (options.double[self.option] != NONE))
-        pairs = [
-            (int(s), int(t))
-            for s in mine
-            for t in np.flatnonzero((self.option == self.option[s]) & (self.home == self.home[s]))
-            if t != s and (self.device[t] != a or t > s)
-        ]
-        if not pairs:
-            return None
-        s, t = (np.array(column) for column in zip(*pairs, strict=True))
-        b = self.device[t]
-        same = b == a
-        option, double = self.option[s], options.double[self.option[s]]
-        ok = loads.memory[b] - options.memory[option] + options.memory[double] <= self._limits.capacity[b]
-        ok &= self._may_move(s, b)
-        s, t, b, same, option, double = s[ok], t[ok], b[ok], same[ok], option[ok], double[ok]
-        if not len(s):
-            return None
-        compute_a = np.where(same, 0.0, self._leave(a, s))
-        grown = loads.pooled[b] - self._vector(b, option) * (1 + same)[:, None] + self._vector(b, double)
-        compute_b = self._head(b, grown)
-        dims_a = np.where(same, 0.0, loads.dims[a] - options.dim[option])
-        dims_b = loads.dims[b] - options.dim[option] * (1 + same) + options.dim[double]
-        cost, spread = self._price(a, b, compute_a, compute_b, dims_a, dims_b)
-        n = _least(cost, spread)
-        first, second = int(s[n]), int(t[n])
-        return _Step(cost=float(cost[n]), spread=float(spread[n]), apply=lambda: self._merge(first, second))
 
     # --- changing the plan ---------------------------------------------------------------------------------------
 
@@ -358,39 +411,44 @@ class LocalSearch:
         if not used:
             loads.pooled[device] = 0.0
 
-    def _settle(self) -> None:
-        self.cost = self._loads.cost
-
     def _move(self, shard: int, target: int) -> None:
         option = int(self.option[shard])
         self._add(int(self.device[shard]), option, -1)
         self._add(target, option, +1)
         self.device[shard] = target
-        self._settle()
+        self.cost = self._loads.cost
 
-    def _split(self, shard: int, target: int) -> None:
+    def _transfer(self, shard: int, columns: int, target: int) -> None:
+        """`columns` of `shard` to `target`, where they join a shard of the same table and home."""
+        options = self._items.options
         option, a = int(self.option[shard]), int(self.device[shard])
-        half = int(self._items.options.half[option])
-        self._add(a, half, +1)
+        item = options.item[option]
+        partner = int(self._partners(np.array([shard]), np.array([target]), np.array([0]))[0])
+        widened = NONE
+        if partner != NONE:
+            widened = int(options.find(item, options.width[self.option[partner]] + columns))
+        if widened == NONE:
+            partner = NONE
+        new = int(options.find(item, columns)) if partner == NONE else widened
+        left = int(options.width[option]) - columns
         self._add(a, option, -1)
-        self._add(target, half, +1)
-        self.option[shard] = half
-        self.option = np.append(self.option, half)
-        self.device = np.append(self.device, target)
-        self.home = np.append(self.home, self.home[shard])
-        self._settle()
-
-    def _merge(self, first: int, second: int) -> None:
-        """`first` joins `second` where that is."""
-        option, b = int(self.option[first]), int(self.device[second])
-        double = int(self._items.options.double[option])
-        self._add(b, double, +1)
-        self._add(b, option, -1)
-        self._add(int(self.device[first]), option, -1)
-        self.option[second] = double
-        keep = np.arange(len(self.option)) != first
-        self.option, self.device, self.home = self.option[keep], self.device[keep], self.home[keep]
-        self._settle()
+        if left:
+            self.option[shard] = int(options.find(item, left))
+            self._add(a, int(self.option[shard]), +1)
+        if partner != NONE:
+            self._add(target, int(self.option[partner]), -1)
+            self.option[partner] = new
+        self._add(target, new, +1)
+        if partner == NONE and left:
+            self.option = np.append(self.option, new)
+            self.device = np.append(self.device, target)
+            self.home = np.append(self.home, self.home[shard])
+        elif partner == NONE:
+            self.device[shard] = target
+        elif not left:
+            keep = np.arange(len(self.option)) != shard
+            self.option, self.device, self.home = self.option[keep], self.device[keep], self.home[keep]
+        self.cost = self._loads.cost
 
 
 def _max_without(values: np.ndarray, a: int, b: np.ndarray) -> np.ndarray:
@@ -406,8 +464,8 @@ def _max_without(values: np.ndarray, a: int, b: np.ndarray) -> np.ndarray:
     return np.where(b == first, values[second] if second >= 0 else 0.0, values[first])
 
 
-def _least(cost: np.ndarray, spread: np.ndarray) -> int:
+def _least(cost: np.ndarray, smooth: np.ndarray) -> int:
     """Where cost is least; the flattest of those.  Ties go to the first, so that runs repeat."""
     least = cost.min()
     near = np.flatnonzero(cost <= least + _TOLERANCE * max(1.0, abs(float(least))))
-    return int(near[spread[near].argmin()])
+    return int(near[smooth[near].argmin()])

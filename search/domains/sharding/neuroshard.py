@@ -10,7 +10,7 @@ import numpy as np
 from cost_models.sharding.nets import PaperComputeNet, PaperExchangeNet
 from cost_models.sharding.problem import TableArrays
 from search.domains.sharding.beam import BeamResult, beam_search
-from search.domains.sharding.items import Items, member_widths
+from search.domains.sharding.items import Items
 from search.domains.sharding.placement import Plan
 from search.domains.sharding.plan_cost import PlanModel
 from trimtab.specs.sharding import BeamOptions
@@ -58,7 +58,7 @@ def paper_model(
 ) -> PaperPlanModel:
     """The paper's model of a job on equal devices in one node."""
     options = items.options
-    embedding = options.pool(net.embed(arrays, options.member_table, member_widths(items, arrays)))[None]
+    embedding = options.pool(net.embed(arrays, options.member_table, options.member_width))[None]
     return PaperPlanModel(
         embedding=embedding,
         heads=(net.cost,),

@@ -30,6 +30,29 @@ class Plan:
         )
 
 
+def merged(items: Items, plan: Plan) -> Plan:
+    """The plan with shards of one table (and one home) on one device joined, where their joint width is an option."""
+    options = items.options
+    item = options.item[plan.option]
+    order = np.lexsort((plan.home, plan.device, item))
+    same = (np.diff(item[order]) == 0) & (np.diff(plan.device[order]) == 0) & (np.diff(plan.home[order]) == 0)
+    if not same.any():
+        return plan
+    group = np.concatenate([[0], np.cumsum(~same)])
+    width = np.bincount(group, weights=options.width[plan.option[order]]).astype(np.int64)
+    first = order[np.concatenate([[True], ~same])]
+    joint = options.find(item[first], width)
+    joined = joint[group] != NONE  # a group whose joint width is no option stays as it is
+    kept = order[~joined]
+    ones = first[joint != NONE]
+    return Plan(
+        option=np.append(plan.option[kept], joint[joint != NONE]),
+        device=np.append(plan.device[kept], plan.device[ones]),
+        home=np.append(plan.home[kept], plan.home[ones]),
+        source=plan.source,
+    )
+
+
 class Loads:
     """What each device carries; kept up to date by adding and subtracting."""
 

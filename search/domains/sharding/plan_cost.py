@@ -13,7 +13,9 @@ from cost_models.sharding.hardware import HardwareProfile
 from cost_models.sharding.nets import ConvexComputeNet, ConvexExchangeNet, ConvexHead
 from cost_models.sharding.problem import TableArrays
 from cost_models.sharding.simulator import OUTPUT_BYTES, FabricModel, transfer_ms
-from search.domains.sharding.items import Items, member_widths
+from search.domains.sharding.items import Items
+
+_EMBED_PART = 16_384
 
 Head = Callable[[np.ndarray], np.ndarray]  # (..., K) → (...) milliseconds
 
@@ -81,17 +83,30 @@ class LearnedExchange:
         latency, slope = self._line
         return np.asarray(latency + slope * np.asarray(largest))
 
+    @property
+    def constant_ms(self) -> float:
+        """What an exchange of nothing takes."""
+        return 0.0 if self.fabric.ranks == 1 else 2 * self.net.latency_ms(self.fabric.ranks, self.fabric.per_node)
+
+    @property
+    def forms(self) -> np.ndarray:
+        """(F, 2): the exchange takes `constant_ms` and the largest of these forms of the milliseconds at both levels."""
+        return np.asarray(2 * self.net.slopes)
+
+    def per_column_ms(self) -> tuple[np.ndarray, np.ndarray]:
+        """Milliseconds that sending one column takes each device, inside and between nodes.  # (D,), (D,)"""
+        fabric = self.fabric
+        size = 1e3 * self.batch * OUTPUT_BYTES / fabric.ranks
+        near = (fabric.per_node - 1) * size / fabric.intra_bytes_s
+        return near, (fabric.ranks - fabric.per_node) * size / fabric.inter_bytes_s
+
     @cached_property
     def _line(self) -> tuple[float, float]:
         """Latency and milliseconds per column of the largest dim sum: both levels are proportional to it."""
-        fabric = self.fabric
-        if fabric.ranks == 1:
+        if self.fabric.ranks == 1:
             return 0.0, 0.0
-        size = 1e3 * self.batch * OUTPUT_BYTES / fabric.ranks
-        near = (fabric.per_node - 1) * size / fabric.intra_bytes_s.max()
-        far = (fabric.ranks - fabric.per_node) * size / fabric.inter_bytes_s.max()
-        slope = float((self.net.slopes @ np.array([near, far])).max())
-        return 2 * self.net.latency_ms(fabric.ranks, fabric.per_node), 2 * slope
+        near, far = self.per_column_ms()
+        return self.constant_ms, float((self.forms @ np.array([near.min(), far.min()])).max())
 
 
 def certified_model(
@@ -106,9 +121,9 @@ def certified_model(
     classes = list(dict.fromkeys(p.name for p in profiles))
     by_name = {p.name: p for p in profiles}
     options = items.options
-    widths = member_widths(items, arrays)
+    table, width, place = _distinct(arrays, options.member_table, options.member_width)
     embedding = np.stack(
-        [options.pool(net.embed(arrays, options.member_table, widths, by_name[name])) for name in classes]
+        [options.pool(embed_in_parts(net, arrays, table, width, by_name[name])[place]) for name in classes]
     )
     heads: tuple[ConvexHead, ...] = tuple(net.head(by_name[name]) for name in classes)
     far = fabric.ranks > fabric.per_node
@@ -121,3 +136,22 @@ def certified_model(
         exchange=LearnedExchange(net=exchange, fabric=fabric, batch=arrays.batch),
         single=np.stack([head(e) for head, e in zip(heads, embedding, strict=True)]),
     )
+
+
+def embed_in_parts(
+    net: ConvexComputeNet, arrays: TableArrays, table: np.ndarray, width: np.ndarray, profile: HardwareProfile
+) -> np.ndarray:
+    """Embeddings of shards, so many at a time that memory stays small.  # (S, K)"""
+    parts = range(0, max(1, len(table)), _EMBED_PART)
+    return np.concatenate(
+        [net.embed(arrays, table[at : at + _EMBED_PART], width[at : at + _EMBED_PART], profile) for at in parts]
+    )
+
+
+def _distinct(arrays: TableArrays, table: np.ndarray, width: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tables and widths that differ, and the place of every shard among them: production lists repeat their tables."""
+    looks = np.column_stack([arrays.rows, arrays.element_bytes, arrays.unique, arrays.count])
+    _, first, kind = np.unique(looks, axis=0, return_index=True, return_inverse=True)
+    key = kind.reshape(-1)[table] * np.int64(2**20) + width
+    _, shard, place = np.unique(key, return_index=True, return_inverse=True)
+    return first[kind.reshape(-1)[table[shard]]], width[shard], place.reshape(-1)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from search.domains.sharding import exact
 from search.domains.sharding.beam import beam_search
 from search.domains.sharding.greedy import greedy_grid, paper_caps
 from search.domains.sharding.items import Items
+from search.domains.sharding.level import fill, level_plans
 from search.domains.sharding.local_search import Limits, LocalSearch
+from search.domains.sharding.packing import pack
 from search.domains.sharding.placement import Plan, fits, plan_cost
 from search.domains.sharding.plan_cost import PlanModel
 from search.domains.sharding.polish import polish
@@ -48,6 +49,9 @@ class Effort:
     beam_shards: int = 220  # larger problems go without the beam: local search splits what pays
     polish: int = 400  # oracle evaluations spent on one plan
     polished: int = 3  # plans polished, the model's best ones and the oracle's
+    level_caps: tuple[float, ...] = (1.0, 1.03, 1.1)  # most columns of a device in a level start, over the mean
+    levelled: int = 6  # level starts the oracle prices
+    fast: bool = False  # fewer level starts
 
     @classmethod
     def for_size(cls, shards: int, devices: int, kicks: int | None) -> Effort:
@@ -59,7 +63,9 @@ class Effort:
             return cls(kicks=kicks)
         if size < 2_000:
             return cls(starts=2, polished=1, shares=(1.0, 0.5), patience=1, polish=250, kicks=kicks)
-        return cls(starts=2 if size < 50_000 else 1, polished=1, polish=250, kicks=kicks)
+        return cls(
+            starts=2 if size < 50_000 else 1, polished=1, polish=250, kicks=kicks, fast=True, level_caps=(1.0, 1.05)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +102,7 @@ def search_plan(
     """
     pool = _Pool(items, model)
     baselines: dict[str, float | None] = {}
+    known: dict[str, float] = {}  # other starts the oracle priced
     moving = np.isfinite(limits.moved)  # then every plan must come from the current one
     best_oracle = np.inf
     priced = 0
@@ -124,7 +131,9 @@ def search_plan(
         load = single + slope * items.options.dim  # what a shard adds to a device's step: compute and exchange
         packed = pack_with_splits(items, load, start, limits.capacity)
         if packed is None and not stop():
-            packed, impossible = exact.pack(items, limits.capacity, seconds=effort.pack_seconds)
+            packed = fill(items, load, limits.capacity, start, np.inf)
+        if packed is None and not stop():
+            packed, impossible = pack(items, limits.capacity, seconds=effort.pack_seconds)
             if impossible:
                 raise NothingFits
         if packed is not None:
@@ -141,6 +150,16 @@ def search_plan(
                 only = BeamOptions(levels=0, width=1, candidates=1, grid=beam.grid)
                 for plan in beam_search(items, model, first, limits.capacity, only, stop=stop).plans:
                     pool.add(plan)
+            levelled = _Pool(items, model)
+            for plan in level_plans(items, load, limits.capacity, start, caps=effort.level_caps, fast=effort.fast):
+                if stop():
+                    break
+                pool.add(plan)
+                levelled.add(plan)
+            for plan in levelled.best(effort.levelled) if not stop() else ():
+                known[plan.source] = oracle.cost(plan)
+                priced += 1
+                tell(plan, known[plan.source])
         for share in effort.shares:
             if packed is None or stop():
                 break
@@ -170,7 +189,7 @@ def search_plan(
     while idle < effort.kicks and not stop():
         base = pool.best(1)[0]
         search = LocalSearch(items, model, base, limits)
-        before = search.cost
+        before = pool.best_cost
         if moving:
             break  # kicks would spend the bytes that may move
         search.kick(rng, int(rng.integers(1, 5)))
@@ -189,10 +208,10 @@ def search_plan(
         tell(plan, cost)
         if cost < best_ms:
             best, best_ms = plan, cost
-    for plan in pool.named(baselines):  # the portfolio: a baseline that the oracle prefers is the answer
-        known = baselines[plan.source]
-        if known is not None and known < best_ms:
-            best, best_ms = plan, known
+    known |= {name: cost for name, cost in baselines.items() if cost is not None}
+    for plan in pool.named(known):  # the portfolio: a baseline or a level plan that the oracle prefers is the answer
+        if known[plan.source] < best_ms:
+            best, best_ms = plan, known[plan.source]
     assert best is not None
     for start_plan in [best, *(p for p in pool.best(effort.polished) if p is not best)]:
         ceiling = max(dearest, plan_cost(items, model, start_plan))

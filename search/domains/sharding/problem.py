@@ -12,12 +12,11 @@ from cost_models.sharding.fabric import fabric_of, profiles_of
 from cost_models.sharding.hardware import HardwareProfile
 from cost_models.sharding.problem import TableArrays
 from cost_models.sharding.simulator import FabricModel
-from search.domains.sharding.items import NONE, Items, build_items
+from search.domains.sharding.current_plan import InUse, map_current, start_plan
+from search.domains.sharding.items import GIB, NONE, Items, build_items
 from search.domains.sharding.placement import Plan
 from search.types import InvalidInput
 from trimtab.specs.sharding import PlanShard, ShardingSpec, Table, check_tables
-
-GIB = 2.0**30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +40,8 @@ class Setup:
     capacity: np.ndarray  # (D,) bytes
     current: Plan | None
     home_device: np.ndarray | None  # (shards of the current plan + 1,)
-    home: tuple[PlanShard, ...]
+    home: tuple[PlanShard, ...]  # shards of the current plan, as mapped to this job
+    in_use: InUse | None
 
 
 def parse(spec: ShardingSpec, inputs: Mapping[str, Path]) -> ShardingProblem:
@@ -61,12 +61,11 @@ def parse(spec: ShardingSpec, inputs: Mapping[str, Path]) -> ShardingProblem:
 
 def set_up(problem: ShardingProblem, arrays: TableArrays, spec: ShardingSpec) -> Setup:
     """Everything for the devices of `spec` (the job's own, or a what-if's). Raises InvalidInput."""
-    items = build_items(
-        problem.tables, arrays, spec.constraints, devices=spec.device_count, memory_model=spec.memory_model
-    )
+    in_use = map_current(problem.tables, spec)
+    home = () if in_use is None else in_use.shards
+    rules = spec.constraints.model_copy(update={"current_plan": home})
+    items = build_items(problem.tables, arrays, rules, devices=spec.device_count, memory_model=spec.memory_model)
     capacity = np.array([g.memory_gib * GIB for g in spec.devices for _ in range(g.count)])
-    current = _current(problem.tables, items, spec)
-    home = spec.constraints.current_plan
     return Setup(
         tables=problem.tables,
         arrays=arrays,
@@ -74,55 +73,11 @@ def set_up(problem: ShardingProblem, arrays: TableArrays, spec: ShardingSpec) ->
         profiles=profiles_of(spec.devices),
         fabric=fabric_of(spec.devices, spec.fabric),
         capacity=capacity,
-        current=current,
-        home_device=np.array([*(s.device for s in home), NONE]) if current is not None else None,
+        current=None if in_use is None else start_plan(problem.tables, items, in_use, capacity),
+        home_device=None if in_use is None else np.append(in_use.device, NONE),
         home=home,
+        in_use=in_use,
     )
-
-
-def _current(tables: tuple[Table, ...], items: Items, spec: ShardingSpec) -> Plan | None:
-    """The user's plan as ours; tables it does not have yet go where its devices hold least."""
-    shards = spec.constraints.current_plan
-    if not shards:
-        return None
-    number = {t.name: i for i, t in enumerate(tables)}
-    item_of = {table: item for item, group in enumerate(items.members) for table in group}
-    options = items.options
-    index = {(int(i), int(w)): o for o, (i, w) in enumerate(zip(options.item, options.width, strict=True))}
-    option: list[int] = []
-    device: list[int] = []
-    home: list[int] = []
-    grouped: dict[int, tuple[int, int]] = {}
-    for place, shard in enumerate(shards):
-        table = number[shard.table]
-        item = item_of[table]
-        if len(items.members[item]) > 1:
-            if shard.width != tables[table].dim or grouped.get(item, (shard.device, 0))[0] != shard.device:
-                names = ", ".join(repr(tables[t].name) for t in items.members[item])
-                raise InvalidInput(
-                    f"constraints.together wants {names} unsplit on one device, but current_plan has table {shard.table!r} "
-                    "split or elsewhere; drop the group, or correct the plan"
-                )
-            grouped[item] = (shard.device, place)
-            continue
-        option.append(index[(item, shard.width)])
-        device.append(shard.device)
-        home.append(place)
-    for item, (where, place) in grouped.items():
-        option.append(int(items.whole[item]))
-        device.append(where)
-        home.append(place)
-    seen = {number[s.table] for s in shards}
-    memory = np.bincount(device, weights=options.memory[option], minlength=spec.device_count)
-    for item, group in enumerate(items.members):
-        if not any(t in seen for t in group):
-            allowed = np.ones(len(memory), dtype=bool) if items.allowed is None else items.allowed[item]
-            where = int(np.where(allowed, memory, np.inf).argmin())
-            memory[where] += options.memory[items.whole[item]]
-            option.append(int(items.whole[item]))
-            device.append(where)
-            home.append(NONE)
-    return Plan.of(np.array(option), np.array(device), "current plan", home=np.array(home, dtype=np.int64))
 
 
 def to_shards(setup: Setup, plan: Plan) -> tuple[PlanShard, ...]:

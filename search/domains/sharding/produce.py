@@ -10,20 +10,27 @@ from search.domains.sharding.diff import diff_plans, to_text
 from search.domains.sharding.picture import draw_plan
 from search.domains.sharding.problem import GIB, ShardingProblem
 from search.domains.sharding.verify import priced, shard_memory
-from search.types import Produced
+from search.types import Extra, Produced
 from trimtab.specs.sharding import DeviceLoad, PlanShard, ShardingPlan
 
 
-def produce(problem: ShardingProblem, shards: tuple[PlanShard, ...], cost_ms: float, workdir: Path) -> list[Produced]:
+def produce(
+    problem: ShardingProblem, shards: tuple[PlanShard, ...], cost_ms: float, workdir: Path
+) -> list[Produced | Extra]:
     """plan.json, plan.svg, and diff.txt when there was a plan before."""
     plan = describe(problem, shards, cost_ms)
-    files = [
-        _write(workdir / "plan.json", plan.model_dump_json(indent=1), "application/json"),
-        _write(workdir / "plan.svg", draw_plan(plan), "image/svg+xml"),
-    ]
+    path = workdir / "plan.json"
+    path.write_text(plan.model_dump_json(indent=1))
+    files: list[Produced | Extra] = [Produced(name=path.name, path=path, media_type="application/json")]
+    files.append(
+        Extra(name="plan.svg", write=lambda path: path.write_text(draw_plan(plan)), media_type="image/svg+xml")
+    )
     if (current := problem.spec.constraints.current_plan) != ():
-        text = to_text(diff_plans(problem.tables, current, shards))
-        files.append(_write(workdir / "diff.txt", text, "text/plain"))
+
+        def write_difference(path: Path) -> None:
+            path.write_text(to_text(diff_plans(problem.tables, current, shards)))
+
+        files.append(Extra(name="diff.txt", write=write_difference, media_type="text/plain"))
     return files
 
 
@@ -34,7 +41,7 @@ def describe(problem: ShardingProblem, shards: tuple[PlanShard, ...], cost_ms: f
     step = priced(problem, shards)
     devices = spec.device_count
     device = np.array([s.device for s in shards])
-    dims = np.bincount(device, weights=[s.width for s in shards], minlength=devices)
+    dims = np.bincount(device, weights=[s.width * tables[s.table].features for s in shards], minlength=devices)
     memory = np.zeros(devices)
     for shard in shards:
         memory[shard.device] += shard_memory(tables[shard.table], shard.width, spec)
@@ -60,8 +67,3 @@ def describe(problem: ShardingProblem, shards: tuple[PlanShard, ...], cost_ms: f
         shards=shards,
         tables=problem.tables,
     )
-
-
-def _write(path: Path, text: str, media_type: str) -> Produced:
-    path.write_text(text)
-    return Produced(name=path.name, path=path, media_type=media_type)

@@ -9,7 +9,7 @@ import numpy as np
 from cost_models.sharding.hardware import HardwareProfile
 from cost_models.sharding.problem import Shards, TableArrays
 from cost_models.sharding.simulator import FabricModel, StepCost, compute_ms, step_cost
-from search.domains.sharding.items import Items, member_widths
+from search.domains.sharding.items import Items
 from search.domains.sharding.placement import Plan
 
 
@@ -36,7 +36,7 @@ class Oracle:
     def _compute(
         self, option: np.ndarray, device: np.ndarray, devices: int, profiles: list[HardwareProfile]
     ) -> np.ndarray:
-        table, width, owner = members_of(self.items, self.arrays, option)
+        table, width, owner = members_of(self.items, option)
         group = device[owner]
         found = np.zeros(devices)
         for profile in {p.name: p for p in profiles}.values():
@@ -59,13 +59,14 @@ class Oracle:
         return self.step(plan).total_ms
 
 
-def members_of(items: Items, arrays: TableArrays, option: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def members_of(items: Items, option: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Tables, widths and the place in `option` of every table shard in a list of options."""
     options = items.options
-    widths = member_widths(items, arrays)
+    begin = options.member_begin[option]
+    if len(options.member_option) == len(options):
+        return options.member_table[option], options.member_width[option], np.arange(len(option))
     # Members of an option are consecutive in the flat list.
-    begin = np.searchsorted(options.member_option, option)
-    size = np.searchsorted(options.member_option, option, side="right") - begin
+    size = np.append(options.member_begin[1:], len(options.member_option))[option] - begin
     owner = np.repeat(np.arange(len(option)), size)
     flat = np.repeat(begin, size) + np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
-    return options.member_table[flat], widths[flat], owner
+    return options.member_table[flat], options.member_width[flat], owner

@@ -12,7 +12,7 @@ import numpy as np
 
 from cost_models.sharding.problem import TableArrays
 from search.domains.sharding.greedy import pack_by
-from search.domains.sharding.items import NONE, Items, member_widths
+from search.domains.sharding.items import NONE, Items
 from search.domains.sharding.placement import Plan
 
 BASELINES = ("random", "dim", "size", "lookup", "size-lookup", "torchrec-perf")
@@ -22,7 +22,7 @@ _MAX_FORCED_SPLITS = 50_000
 def baseline_keys(items: Items, arrays: TableArrays, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
     """What each heuristic takes for the cost of an option.  # name → (O,)"""
     options = items.options
-    table, width = options.member_table, member_widths(items, arrays).astype(float)
+    table, width = options.member_table, options.member_width.astype(float)
     pooling = arrays.lookups[table] / arrays.batch
     guess = {
         "random": rng.random(len(table)),
@@ -44,8 +44,9 @@ def torchrec_perf(arrays: TableArrays, table: np.ndarray, width: np.ndarray) -> 
     pooling = arrays.lookups[table] / batch
     penalty = np.where(width < 64, 1.75, np.where(width < 128, 1.15, 1.0))
     lookup = batch * pooling * np.maximum(width, 32) * 4
-    compute = 3 * (batch * pooling * 8 + lookup + batch * width * 4) * penalty / (897 * 2**30)
-    return np.asarray(compute + 2 * batch * width * 4 / (600 * 2**30))
+    output = batch * arrays.features[table] * width * 4
+    compute = 3 * (batch * pooling * 8 + lookup + output) * penalty / (897 * 2**30)
+    return np.asarray(compute + 2 * output / (600 * 2**30))
 
 
 def baseline_plans(
@@ -66,7 +67,7 @@ def forced_splits(items: Items, capacity: np.ndarray) -> np.ndarray:
     while pending:
         option = int(pending.pop())
         if options.memory[option] > _room(items, option, capacity) and options.half[option] != NONE:
-            pending += [int(options.half[option])] * 2
+            pending += [int(options.half[option]), int(options.rest[option])]
         else:
             found.append(option)
     return np.array(found[::-1], dtype=np.int64)
@@ -77,7 +78,7 @@ def split_heavy(items: Items, cost: np.ndarray, option: np.ndarray, share: float
 
     One heavy table on each of many devices is a plateau: no single step helps until all of them are split.
     """
-    half = items.options.half
+    half, rest = items.options.half, items.options.rest
     option = option.copy()
     limit = share * float(cost[option].sum()) / devices
     while True:
@@ -86,8 +87,9 @@ def split_heavy(items: Items, cost: np.ndarray, option: np.ndarray, share: float
         )
         if not len(heavy) or len(option) > _MAX_FORCED_SPLITS:
             return option
-        option[heavy] = half[option[heavy]]
-        option = np.append(option, option[heavy])
+        whole = option[heavy]
+        option[heavy] = half[whole]
+        option = np.append(option, rest[whole])
 
 
 def pack_with_splits(items: Items, key: np.ndarray, option: np.ndarray, capacity: np.ndarray) -> Plan | None:
@@ -106,9 +108,9 @@ def pack_with_splits(items: Items, key: np.ndarray, option: np.ndarray, capacity
         if not can.any():
             return None
         largest = int(np.where(can, options.memory[option], -1.0).argmax())
-        half = options.half[option[largest]]
-        option[largest] = half
-        option = np.append(option, half)
+        whole = option[largest]
+        option[largest] = options.half[whole]
+        option = np.append(option, options.rest[whole])
     return None
 
 

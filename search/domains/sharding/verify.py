@@ -62,7 +62,8 @@ def priced(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> StepCost:
         here = mine[device]
         rows = Shards(table=table[here], width=width[here], group=device[here], groups=len(profiles))
         compute[mine] = compute_ms(arrays, rows, profile).total_ms[mine]
-    dims = np.bincount(device, weights=width, minlength=len(profiles)).astype(float)
+    columns = width * arrays.features[table]  # of the pooled outputs: one block per feature
+    dims = np.bincount(device, weights=columns, minlength=len(profiles)).astype(float)
     return step_cost(compute, dims, spec.global_batch, fabric_of(spec.devices, spec.fabric))
 
 
@@ -117,7 +118,9 @@ def shard_memory(table: Table, width: int, spec: ShardingSpec) -> float:
         Optimizer.ADAGRAD: 4 * width,
         Optimizer.ADAM: 8 * width,
     }[spec.optimizer]
-    return float(weights + table.rows * per_row + 2 * spec.global_batch * width * 4)
+    outputs = 2 * spec.global_batch * table.features * width * 4  # pooled outputs and their gradients, fp32
+    inputs = 8 * spec.global_batch * (table.pooling + table.features)  # int64 indices and offsets
+    return float(weights + table.rows * per_row + outputs + inputs)
 
 
 def _constraints(tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec) -> list[str]:
@@ -141,13 +144,31 @@ def _constraints(tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: 
     faults += [
         f"table {s.table!r} has a shard of {s.width} columns, narrower than {rules.min_shard_dim}"
         for s in shards
-        if s.width < rules.min_shard_dim and s.width < tables[s.table].dim and not rules.current_plan
+        if s.table in tables and s.width < rules.min_shard_dim and s.width < tables[s.table].dim
     ]
     if rules.max_moved_gib is not None:
         moved = _moved_bytes(tables, rules.current_plan, shards)
-        if moved > rules.max_moved_gib * 2**30 * (1 + 1e-12):
-            faults.append(f"{moved / 2**30:.3f} GiB leave their device, {rules.max_moved_gib:.3f} GiB may")
+        must = _unavoidable_bytes(tables, spec)
+        if moved > max(rules.max_moved_gib * 2**30, must) * (1 + 1e-12):
+            faults.append(
+                f"{moved / 2**30:.3f} GiB leave their device, {rules.max_moved_gib:.3f} GiB may and {must / 2**30:.3f} must"
+            )
     return faults
+
+
+def _unavoidable_bytes(tables: dict[str, Table], spec: ShardingSpec) -> float:
+    """Weights of the plan in use on devices that are gone, or where a pin of the table or of its group forbids them."""
+    rules = spec.constraints
+    every = set(range(spec.device_count))
+    pins = {pin.table: every & set(pin.devices) for pin in rules.pin}
+    group_of = {name: group for group in rules.together for name in group}
+    total = 0.0
+    for shard in rules.current_plan:
+        if shard.table in tables:
+            allowed = set.intersection(*(pins.get(n, every) for n in group_of.get(shard.table, (shard.table,))))
+            if shard.device not in allowed:
+                total += shard.width * tables[shard.table].rows * tables[shard.table].dtype.bytes
+    return total
 
 
 def _moved_bytes(tables: dict[str, Table], old: tuple[PlanShard, ...], new: tuple[PlanShard, ...]) -> float:

@@ -19,7 +19,7 @@ from services.gateway import operations
 from services.gateway.deps import Context, Principal, context, require, visible_tenant
 from services.gateway.problems import documented, from_validation
 from services.gateway.views import FastJson, attempt_view, event_view, input_view, job_view
-from services.store.types import JobFilter
+from services.store.types import JobFilter, JobRecord
 from trimtab.results import Attempt, Event, JobPage, JobState, JobView, RunResult
 from trimtab.specs.common import JobRequest
 
@@ -107,7 +107,7 @@ async def submit_job(
     try:
         parsed: JobRequest = ctx.request_adapter.validate_json(body)
     except ValidationError as error:
-        raise from_validation(error) from error
+        raise from_validation(error, kinds=ctx.kinds) from error
     (submitted,) = await operations.submit(ctx, principal, [parsed], idempotency_key=key)
     job = submitted.job
     headers = {"Location": f"/v1/jobs/{job.id}", **operations.rate_headers(ctx, principal)}
@@ -146,8 +146,12 @@ async def submit_batch(
             try:
                 requests.append(ctx.request_adapter.validate_json(orjson.dumps(item)))
             except ValidationError as error:
-                problem = from_validation(error)
-                problem.errors = [{**e, "path": f"jobs.{index}.{e['path']}"} for e in problem.errors]
+                problem = from_validation(error, kinds=ctx.kinds)
+                problem.errors = [
+                    {**e, "path": f"jobs.{index}.{e['path']}", "message": f"jobs.{index}.{e['message']}"}
+                    for e in problem.errors
+                ]
+                problem.detail = f"jobs.{index}.{problem.detail}"
                 raise problem from error
             except TypeError as error:  # an integer that does not fit 64 bits
                 raise InvalidBody(f"jobs.{index}: {error}") from error
@@ -224,8 +228,12 @@ def _from_cursor(cursor: str) -> str:
 @router.get("/{job_id}", response_model=JobView, responses=documented(401, 403, 404, 429, 503), summary="One job")
 async def get_job(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
     """State, best, termination; `heartbeat_age_s` tells whether a RUNNING job is alive."""
-    job = await ctx.store.get(job_id, tenant=visible_tenant(principal))
-    return FastJson(job_view(job, await ctx.store.now_us()))
+    return FastJson(await _one(ctx, await ctx.store.get(job_id, tenant=visible_tenant(principal))))
+
+
+async def _one(ctx: Context, job: JobRecord) -> dict[str, Any]:
+    """The view of one job, with what became of its webhook."""
+    return {**job_view(job, await ctx.store.now_us()), "webhook": await operations.webhook(ctx, job)}
 
 
 @router.get(
@@ -247,7 +255,7 @@ async def wait_job(
             job = await ctx.store.get(job_id, tenant=tenant)
             left = deadline - loop.time()
             if job.state.is_terminal or left <= 0 or ctx.lifetime.closing:
-                return FastJson(job_view(job, await ctx.store.now_us()))
+                return FastJson(await _one(ctx, job))
             await wait_for(changed, min(left, event_stream.poll_s(ctx)))
 
 

@@ -53,6 +53,7 @@ _HELD = (
     .with_for_update()
 )
 _UPDATE = update(rows.job).where(rows.job.c.id == bindparam("of_job"))
+_CHECKPOINT = select(rows.checkpoint.c.data).where(rows.checkpoint.c.job_id == bindparam("job_id"))
 _COUNT = select(rows.counter.c.value).where(rows.counter.c.name == bindparam("of_name"))
 
 
@@ -117,6 +118,22 @@ def append(tx: Tx, job_id: str, fence: int, events: Sequence[NewEvent]) -> int |
     return last_seq
 
 
+def put_checkpoint(tx: Tx, job_id: str, fence: int, data: bytes) -> StaleFence | None:
+    """Keep the attempt's best solution for the next one."""
+    held = tx.conn.execute(_HELD, {"job_id": job_id}).one_or_none()
+    if held is None or not _is_current(held, fence):
+        return _refused(tx, job_id, fence)
+    write.put_checkpoint(tx, job_id, fence, data)
+    tx.conn.execute(_UPDATE, {"of_job": job_id, "has_checkpoint": 1})
+    return None
+
+
+def get_checkpoint(tx: Tx, job_id: str) -> bytes | None:
+    """What the newest attempt kept."""
+    found: bytes | None = tx.conn.execute(_CHECKPOINT, {"job_id": job_id}).scalar_one_or_none()
+    return None if found is None else bytes(found)
+
+
 def complete(tx: Tx, job_id: str, fence: int, completion: Completion) -> JobRecord | StaleFence:
     """Result, state, attempt, event, webhook: all in this transaction."""
     try:
@@ -127,6 +144,8 @@ def complete(tx: Tx, job_id: str, fence: int, completion: Completion) -> JobReco
         return _refused(tx, job_id, fence)
     now = tx.now_us()
     step = changes.completed(job, completion, now)
+    if completion.checkpoint is not None and step.job.has_checkpoint:
+        write.put_checkpoint(tx, job_id, fence, completion.checkpoint)
     write.apply(tx, step, now)
     if step.job.state.is_terminal:
         write.refer(tx, tenant=job.tenant, job_id=job.id, role="output", digests=tuple(completion.artifacts))

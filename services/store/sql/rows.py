@@ -7,12 +7,21 @@ from typing import Any
 from sqlalchemy import Row, Select, select
 
 from services.store import codec, tables
-from services.store.types import ApiKeyRecord, ArtifactRecord, AttemptRecord, EventRecord, JobRecord, OutboxRecord
+from services.store.types import (
+    ApiKeyRecord,
+    ArtifactRecord,
+    AttemptRecord,
+    DeliveryRecord,
+    EventRecord,
+    JobRecord,
+    OutboxRecord,
+)
 from trimtab.results import EventType, JobState
 
 job = tables.table(tables.Job)
 spec = tables.table(tables.JobSpec)
 result = tables.table(tables.JobResult)
+checkpoint = tables.table(tables.JobCheckpoint)
 label = tables.table(tables.JobLabel)
 attempt = tables.table(tables.Attempt)
 event = tables.table(tables.Event)
@@ -21,6 +30,8 @@ reference = tables.table(tables.JobArtifact)
 idempotency = tables.table(tables.IdempotencyKey)
 outbox = tables.table(tables.Outbox)
 api_key = tables.table(tables.ApiKey)
+delivery = tables.table(tables.Delivery)
+ended_session = tables.table(tables.EndedSession)
 counter = tables.table(tables.Counter)
 
 
@@ -63,6 +74,7 @@ def job_record(row: Row[Any], *, listed: bool = False) -> JobRecord:
         started_us=row.started_us,
         finished_us=row.finished_us,
         last_seq=row.last_seq,
+        has_checkpoint=bool(row.has_checkpoint),
     )
 
 
@@ -102,6 +114,7 @@ def moving_columns(record: JobRecord) -> dict[str, Any]:
         "started_us": record.started_us,
         "finished_us": record.finished_us,
         "last_seq": record.last_seq,
+        "has_checkpoint": int(record.has_checkpoint),
     }
 
 
@@ -121,6 +134,11 @@ def outbox_record(row: Row[Any]) -> OutboxRecord:
     """A stored delivery."""
     columns = dict(row._mapping)
     return OutboxRecord(**{**columns, "payload": codec.loads(row.payload)})
+
+
+def delivery_record(row: Row[Any]) -> DeliveryRecord:
+    """A stored delivery's outcome."""
+    return DeliveryRecord(**row._mapping)
 
 
 def artifact_record(row: Row[Any]) -> ArtifactRecord:

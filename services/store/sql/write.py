@@ -18,6 +18,7 @@ _CLOSE_ATTEMPT = (
     .values(ended_us=bindparam("ended"), outcome=bindparam("how"))
 )
 _DROP_RESULT = delete(rows.result).where(rows.result.c.job_id == bindparam("of_job"))
+_DROP_CHECKPOINT = delete(rows.checkpoint).where(rows.checkpoint.c.job_id == bindparam("of_job"))
 _DROP_OUTPUTS = delete(rows.reference).where(
     rows.reference.c.job_id == bindparam("of_job"), rows.reference.c.role == "output"
 )
@@ -33,6 +34,8 @@ def apply(tx: Tx, step: Step, now_us: int) -> None:
     if step.drops_result:
         tx.conn.execute(_DROP_RESULT, {"of_job": job.id})
         tx.conn.execute(_DROP_OUTPUTS, {"of_job": job.id})
+    if step.drops_checkpoint:
+        tx.conn.execute(_DROP_CHECKPOINT, {"of_job": job.id})
     if job.result is not None:
         tx.conn.execute(insert(rows.result), {"job_id": job.id, "result": codec.dumps(job.result)})
     if step.webhook is not None and job.webhook is not None:
@@ -47,6 +50,13 @@ def apply(tx: Tx, step: Step, now_us: int) -> None:
                 "next_try_us": now_us,
             },
         )
+
+
+def put_checkpoint(tx: Tx, job_id: str, fence: int, data: bytes) -> None:
+    """Replace a job's checkpoint."""
+    row = {"fence": fence, "data": data}
+    first = tx.upsert(rows.checkpoint).values(job_id=job_id, **row)
+    tx.conn.execute(first.on_conflict_do_update(index_elements=["job_id"], set_=row))
 
 
 def add_events(tx: Tx, step: Step, now_us: int) -> None:

@@ -34,6 +34,7 @@ class ScriptedExecution:
         self.silent_s = 0.0
         self.calls: list[str] = []
         self.closed = False
+        self.best: bytes | None = None
         self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
@@ -56,6 +57,9 @@ class ScriptedExecution:
     async def stop(self) -> None:
         self.calls.append("stop")
         self.end(OutcomeStatus.RESULT)
+
+    async def checkpoint(self) -> bytes | None:
+        return self.best
 
     async def cancel(self) -> None:
         self.calls.append("cancel")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from search.checkpoint import unpack
 from services.bus import QUEUE, Bus
 from services.settings import Settings
 from services.store.factory import open_store
@@ -36,7 +38,7 @@ def probes(count: int, step_seconds: float) -> list[NewJob]:
 
 
 async def check_one_effect_each(store: JobStore, ids: list[str]) -> int:
-    """Returns how many attempts were lost on the way."""
+    """Returns how many attempts were lost on the way, or ended early with their best."""
     lost = 0
     for job_id in ids:
         job = await store.get(job_id)
@@ -48,12 +50,12 @@ async def check_one_effect_each(store: JobStore, ids: list[str]) -> int:
         assert [e.seq for e in events] == list(range(1, len(events) + 1))
         ends = [e for e in events if e.type is EventType.STATE and e.data["state"] == "SUCCEEDED"]
         assert [e.seq for e in ends] == [len(events)], "the end is written once, and nothing after it"
-        lost += len(attempts) - 1
+        lost += len(attempts) - 1 + bool(job.result["summary"].get("notes"))
     return lost
 
 
 def child_groups(executor: ProcessExecutor) -> list[int]:
-    return [run._child.process.pid for run in executor._running]
+    return [run.current._child.process.pid for run in executor._running]
 
 
 async def a_child(executor: ProcessExecutor) -> int:
@@ -156,6 +158,49 @@ def children_in(folder: Path) -> list[int]:
             ).decode(errors="replace"):
                 found.append(int(entry.name))
     return found
+
+
+def test_attempt_after_a_killed_dispatcher_starts_from_its_best(tmp_path: Path) -> None:
+    spec = {"steps": 1000, "step_seconds": 0.02}
+    long = NewJob(tenant="a", kind="probe", spec=spec, budget={"seconds": 90.0}, seed=0, max_attempts=2)
+
+    async def submit() -> str:
+        store = open_store(Settings(data_dir=tmp_path))
+        await store.open()
+        (submitted,) = await store.submit_many([long])
+        await store.close()
+        return submitted.job.id
+
+    job_id = asyncio.run(submit())
+    service = start(tmp_path)
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{tmp_path}/trimtab.sqlite3?mode=ro", uri=True)) as database:
+            deadline = time.monotonic() + 40
+            while not database.execute("SELECT count(*) FROM job_checkpoint").fetchone()[0]:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            (packed,) = database.execute("SELECT data FROM job_checkpoint").fetchone()
+    finally:
+        service.kill()
+        service.wait()
+    reached = json.loads(unpack(packed, kind="probe").solution)
+    assert 0 < reached < 999
+
+    async def finish() -> None:
+        async with serving(tmp_path) as (store, _executor, _):
+            async with asyncio.timeout(80):
+                while await unfinished(store):
+                    await asyncio.sleep(0.05)
+            job = await store.get(job_id)
+            assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
+            assert job.result is not None
+            assert job.result["objective"] == 0.0
+            assert job.result["summary"]["started_from"] == (
+                f"the best solution of an earlier attempt, with objective {job.result['trace'][0]['objective']}"
+            )
+            assert job.result["trace"][0]["objective"] <= reached, "it goes on where the killed one was"
+
+    asyncio.run(finish())
 
 
 def test_killed_dispatcher_loses_nothing_and_leaves_no_child(tmp_path: Path, scale: float) -> None:

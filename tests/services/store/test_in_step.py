@@ -133,6 +133,11 @@ class InStep(RuleBasedStateMachine):
     def renew(self, n: int, fence: int) -> None:
         self.trio.ask(lambda s: s.renew(self.pick(n), fence, lease_s=20))
 
+    @rule(n=st.integers(0, 20), fence=st.integers(1, 4), data=st.binary(min_size=1, max_size=8))
+    def put_checkpoint(self, n: int, fence: int, data: bytes) -> None:
+        self.trio.ask(lambda s: s.put_checkpoint(self.pick(n), fence, data))
+        self.trio.ask(lambda s: s.get_checkpoint(self.pick(n)))
+
     @rule(n=st.integers(0, 20), fence=st.integers(1, 4), objective=st.floats(-9, 9), phase=st.booleans())
     def append(self, n: int, fence: int, objective: float, phase: bool) -> None:
         told = [NewEvent(type=EventType.INCUMBENT, data={"elapsed_s": 0.0, "objective": objective})]
@@ -144,8 +149,9 @@ class InStep(RuleBasedStateMachine):
         fence=st.integers(1, 3),
         verb=st.sampled_from(["succeed", "fail", "confirm_cancel", "lose"]),
         delay=st.sampled_from([0.0, 10.0]),
+        checkpoint=st.none() | st.just(b"best"),
     )
-    def complete(self, n: int, fence: int, verb: str, delay: float) -> None:
+    def complete(self, n: int, fence: int, verb: str, delay: float, checkpoint: bytes | None) -> None:
         told = Completion(
             verb=verb,
             termination={"reason": "x", "limit": None},
@@ -153,6 +159,7 @@ class InStep(RuleBasedStateMachine):
             result={"verb": verb} if verb == "succeed" else None,
             artifacts=["out"],
             retry_delay_s=delay,
+            checkpoint=checkpoint,
         )
         self.trio.ask(lambda s: s.complete(self.pick(n), fence, told))
 
@@ -201,7 +208,7 @@ class InStep(RuleBasedStateMachine):
             assert len(attempts) == job.fence
             assert sum(a.ended_us is None for a in attempts) == (job.state is JobState.RUNNING)
             assert (job.finished_us is not None) == job.state.is_terminal == (job.termination is not None)
-            assert job.attempt <= job.max_attempts
+            assert job.attempt <= job.max_attempts + 1  # the one that only finishes what was found
             assert self.known.get(job_id) is not JobState.SUCCEEDED or job.state is JobState.SUCCEEDED
             self.known[job_id] = job.state
 

@@ -21,14 +21,23 @@ any_facts = st.builds(
     max_attempts=st.integers(1, 5),
     stop_requested=st.booleans(),
     cancel_requested=st.booleans(),
+    has_checkpoint=st.booleans(),
 )
 
 
 def outcomes(state: JobState, verb: Verb) -> set[str]:
     """Every state `verb` may lead to from `state`, with the request flags it sets."""
     found = set()
-    for attempt, stop, cancel in itertools.product((1, 3), (False, True), (False, True)):
-        facts = Facts(state=state, attempt=attempt, max_attempts=3, stop_requested=stop, cancel_requested=cancel)
+    flags = (False, True)
+    for attempt, stop, cancel, best in itertools.product((1, 3), flags, flags, flags):
+        facts = Facts(
+            state=state,
+            attempt=attempt,
+            max_attempts=3,
+            stop_requested=stop,
+            cancel_requested=cancel,
+            has_checkpoint=best,
+        )
         try:
             after = move(facts, verb)
         except IllegalMove:
@@ -92,7 +101,10 @@ def test_a_request_is_forgotten_only_by_redrive(facts: Facts, verb: Verb) -> Non
 @given(any_facts)
 def test_a_queued_job_ends_at_its_owners_word(facts: Facts) -> None:
     if facts.state is JobState.QUEUED:
-        assert move(facts, Verb.CANCEL).state is move(facts, Verb.STOP).state is JobState.CANCELLED
+        assert move(facts, Verb.CANCEL).state is JobState.CANCELLED
+        stopped = move(facts, Verb.STOP)
+        assert stopped.stop_requested
+        assert stopped.state is (JobState.QUEUED if facts.has_checkpoint else JobState.CANCELLED)
 
 
 @given(any_facts)
@@ -100,7 +112,11 @@ def test_a_lost_attempt_is_bounded_and_never_outlives_a_request(facts: Facts) ->
     if facts.state is not JobState.RUNNING:
         return
     after = move(facts, Verb.LOSE).state
-    if facts.stop_requested or facts.cancel_requested:
+    if facts.cancel_requested:
+        assert after is JobState.CANCELLED
+    elif facts.has_checkpoint and facts.attempt <= facts.max_attempts:
+        assert after is JobState.QUEUED, "what was found is finished before the job may end badly"
+    elif facts.stop_requested:
         assert after is JobState.CANCELLED
     else:
         assert after is (JobState.DEAD if facts.attempt >= facts.max_attempts else JobState.QUEUED)

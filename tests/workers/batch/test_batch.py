@@ -31,8 +31,9 @@ class Scripted:
     name = "scripted"
     capacity = 1
 
-    def __init__(self, *script: OutcomeStatus | None) -> None:
+    def __init__(self, *script: OutcomeStatus | None, best: bytes | None = None) -> None:
         self.script = deque(script)
+        self.best = best
         self.tasks: list[Task] = []
 
     async def open(self) -> None:
@@ -46,11 +47,12 @@ class Scripted:
 
     async def start(self, task: Task) -> Execution:
         self.tasks.append(task)
-        return ScriptedRun(self.script.popleft())
+        return ScriptedRun(self.script.popleft(), self.best)
 
 
 class ScriptedRun:
-    def __init__(self, status: OutcomeStatus | None) -> None:
+    def __init__(self, status: OutcomeStatus | None, best: bytes | None = None) -> None:
+        self._best = best
         self.silent_s = 0.0 if status else 1e6
         self._ended = asyncio.Event()
         self._status = status or OutcomeStatus.CANCELLED
@@ -69,6 +71,9 @@ class ScriptedRun:
 
     async def stop(self) -> None:
         pass
+
+    async def checkpoint(self) -> bytes | None:
+        return self._best
 
     async def cancel(self) -> None:
         self._ended.set()
@@ -104,6 +109,14 @@ def test_jobs_lost_too_often_are_dead(tmp_path: Path) -> None:
     record = one_job(tmp_path, Scripted(*[OutcomeStatus.LOST] * 3))
     assert (record["state"], record["attempts"]) == ("DEAD", 3)
     assert record["termination"]["limit"] == "attempts"
+
+
+def test_lost_runs_best_is_the_next_ones_start_and_is_finished_in_the_end(tmp_path: Path) -> None:
+    executor = Scripted(*[OutcomeStatus.LOST] * 3, OutcomeStatus.RESULT, best=b"best")
+    record = one_job(tmp_path, executor)
+    assert (record["state"], record["attempts"]) == ("SUCCEEDED", 4)
+    assert [task.start for task in executor.tasks] == [None, b"best", b"best", b"best"]
+    assert [task.finish is not None for task in executor.tasks] == [False, False, False, True]
 
 
 def test_own_faults_are_not_tried_again(tmp_path: Path) -> None:
@@ -162,7 +175,7 @@ def test_command_runs_all_and_keeps_files(tmp_path: Path) -> None:
 
 def test_command_says_by_its_code_that_a_job_failed(tmp_path: Path) -> None:
     jobs = tmp_path / "jobs.jsonl"
-    jobs.write_text('{"kind": "probe", "spec": {"outcome": "crash"}}\n')
+    jobs.write_text('{"kind": "probe", "spec": {"steps": 0, "outcome": "crash"}}\n')
     done = subprocess.run(
         command(str(jobs), "--out", str(tmp_path / "o.parquet"), "--quiet", "--sandbox", "rlimit"),
         capture_output=True,

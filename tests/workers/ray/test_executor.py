@@ -127,7 +127,7 @@ def test_own_faults_are_failures_and_the_actor_lives(
 ) -> None:
     async def body() -> None:
         actors = {slot["pid"] for slot in executor.describe()["slots"]}
-        execution = await executor.start(probe(steps=1, outcome=outcome))
+        execution = await executor.start(probe(steps=0, outcome=outcome))
         ended = await execution.result()
         assert (ended.status, ended.termination.reason) == (OutcomeStatus.FAILED, reason)
         await execution.close()
@@ -156,7 +156,10 @@ def test_stop_kills_what_does_not_listen(executor: RayExecutor, runner: asyncio.
         execution = await executor.start(probe(steps=1, outcome="hang", limits=Limits(grace_s=0.3)))
         await next_event(execution, EventType.INCUMBENT)
         await execution.stop()
-        assert (await execution.result()).status is OutcomeStatus.LOST
+        outcome = await execution.result()
+        assert outcome.status is OutcomeStatus.RESULT, "its best is finished by another child"
+        assert outcome.termination.limit is Limit.STOPPED
+        assert outcome.produced[0].path.read_text() == "0\n"
         await execution.close()
 
     run(runner, body())

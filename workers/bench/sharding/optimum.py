@@ -46,7 +46,7 @@ def run(models: Models, *, count: int, seed: int, say: Callable[[str], object]) 
             lambda plan, cost, source: None,
             models=models,
         )
-        proof = None if found is None else prove(items, model, setup.capacity, found.plan.option, stop=lambda: False)
+        proof = None if found is None else prove(items, model, setup.capacity, found.plan, stop=lambda: False)
         line: dict[str, Any] = {
             "task": k,
             "tables": len(spec.tables),

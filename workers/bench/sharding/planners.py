@@ -60,7 +60,7 @@ def ours(spec: ShardingSpec, models: Models) -> Planned:
         return Planned(cost_ms=None, seconds=time.process_time() - began, extra={"proved_impossible": True})
     if found is None:
         return Planned(cost_ms=None, seconds=time.process_time() - began)
-    proof = prove(setup.items, model, setup.capacity, found.plan.option, stop=lambda: False)
+    proof = prove(setup.items, model, setup.capacity, found.plan, stop=lambda: False)
     interval = models.interval(sharding.member_costs(models, setup, found.plan), float(setup.arrays.dim.mean()))
     seconds = time.process_time() - began
     _check(problem, to_shards(setup, found.plan), found.oracle_ms)

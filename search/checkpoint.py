@@ -1,0 +1,125 @@
+"""Checkpoints: the best solution so far as bytes, so that it outlives the process that found it.
+
+A checkpoint is written by a process that reads hostile input, so whoever reads one trusts nothing in it: JSON and the bytes
+of `Domain.keep`, no pickle, bounded in size, and every solution taken from one is verified like any other.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+FILE_NAME = "best.checkpoint"  # in the run folder
+MAX_BYTES = 32 * 2**20  # packed; a larger one is not written
+_MAX_PLAIN_BYTES = 1 << 30
+_MAGIC = b"trimtab-checkpoint/1\n"
+_LENGTH = struct.Struct(">I")
+
+Point = tuple[float, float | None, float | None, str]  # seconds, objective, bound, source
+
+
+class BadCheckpoint(Exception):
+    """Not a checkpoint of this kind of job, damaged, or too large."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A solution beside what the run knew when it was reported."""
+
+    kind: str
+    solution: bytes  # as Domain.keep made it
+    bound: float | None = None
+    trace: Sequence[Point] = ()
+    timings_s: Mapping[str, float] = field(default_factory=dict)  # of the phases that had ended
+
+
+def pack(checkpoint: Checkpoint) -> bytes:
+    """Serialise. Raises BadCheckpoint when the result is larger than MAX_BYTES."""
+    header = orjson.dumps(
+        {
+            "kind": checkpoint.kind,
+            "bound": checkpoint.bound,
+            "trace": checkpoint.trace,
+            "timings_s": dict(checkpoint.timings_s),
+        }
+    )
+    data = _MAGIC + zlib.compress(_LENGTH.pack(len(header)) + header + checkpoint.solution, 1)
+    if len(data) > MAX_BYTES:
+        raise BadCheckpoint(f"checkpoint: expected at most {MAX_BYTES} bytes, got {len(data)}")
+    return data
+
+
+def unpack(data: bytes, *, kind: str) -> Checkpoint:
+    """Parse. Raises BadCheckpoint."""
+    if not data.startswith(_MAGIC) or len(data) > MAX_BYTES:
+        raise BadCheckpoint("checkpoint: expected one of this version within its size limit; start without it")
+    try:
+        plain = _inflated(data[len(_MAGIC) :])
+        (length,) = _LENGTH.unpack_from(plain)
+        header = orjson.loads(plain[_LENGTH.size : _LENGTH.size + length])
+        trace = [_point(row) for row in header["trace"]]
+        timings = {str(name): float(seconds) for name, seconds in header["timings_s"].items()}
+        checkpoint = Checkpoint(
+            kind=str(header["kind"]),
+            solution=plain[_LENGTH.size + length :],
+            bound=_optional(header["bound"]),
+            trace=trace,
+            timings_s=timings,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error, zlib.error) as error:
+        raise BadCheckpoint(f"checkpoint: damaged ({type(error).__name__}: {error}); start without it") from error
+    if checkpoint.kind != kind:
+        raise BadCheckpoint(f"checkpoint.kind: expected {kind!r}, got {checkpoint.kind!r}")
+    return checkpoint
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace `path` in one step: a reader, or a kill in between, meets the old one or the new one. Raises OSError."""
+    beside = path.with_name(path.name + ".new")
+    beside.write_bytes(data)
+    os.replace(beside, path)
+
+
+def read(path: Path) -> bytes | None:
+    """Read what an untrusted process left; None unless it is a plain file within MAX_BYTES. Never follows a link."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        about = os.fstat(descriptor)
+        # A second name would mean a link to a file of somebody else.
+        if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1 or about.st_size > MAX_BYTES:
+            return None
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return data if 0 < len(data) <= MAX_BYTES else None
+
+
+def _inflated(packed: bytes) -> bytes:
+    inflater = zlib.decompressobj()
+    plain = inflater.decompress(packed, _MAX_PLAIN_BYTES)
+    if not inflater.eof:
+        raise ValueError("cut off, or larger than a checkpoint may be")
+    return plain
+
+
+def _point(row: Any) -> Point:
+    seconds, objective, bound, source = row
+    return max(0.0, float(seconds)), _optional(objective), _optional(bound), str(source)
+
+
+def _optional(value: Any) -> float | None:
+    return None if value is None else float(value)

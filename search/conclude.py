@@ -1,0 +1,203 @@
+"""The end of every run: verify → produce → RunResult, whether the run ended by itself or is finished after its process died."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from search.trace import Trace, primal_integral, relative_gap
+from search.types import Domain, Extra, OnPhase, Produced, SearchOutcome
+from trimtab.results import Incumbent, Limit, Reason, RunResult, Termination, Verification, VerificationStatus
+from trimtab.specs.common import Spec
+
+NOT_CHECKED = Verification(status=VerificationStatus.NOT_CHECKED, detail="there is no solution to check")
+# Seconds after `produce` began within which a file that decorates the result may still begin to be written.
+_EXTRAS_S, _EXTRAS_SHARE = 5.0, 0.05
+_MAX_NOTE = 300
+
+Solution = Callable[[], Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A run's result and the files it leaves."""
+
+    result: RunResult
+    produced: tuple[Produced, ...]
+
+
+@dataclass(kw_only=True)
+class Course:
+    """One run on its way: what it is about, and what it has recorded so far."""
+
+    domain: Domain[Any, Any, Any]
+    spec: Spec
+    workdir: Path
+    seed: int
+    clock: PhaseClock
+    budget_s: float
+    packages: tuple[str, ...] = ()
+    decorate: bool = True  # False: only the files that are the result
+    trace: Trace = field(default_factory=Trace)
+    earlier: list[Solution] = field(default_factory=list)  # reported solutions to fall back to, newest first
+
+
+def conclude(course: Course, problem: Any, outcome: SearchOutcome, *, searched_s: float) -> Finished:
+    """Verify the outcome's solution, write its files and put the result together.
+
+    A solution that `verify` refuses is replaced by the newest reported one that it accepts; without any, the run ends as
+    VERIFICATION_FAILED and shows no objective.
+    """
+    clock = course.clock
+    with clock.phase("verify"):
+        outcome, verification = _verified(course, problem, outcome)
+    refused = verification.status is VerificationStatus.INVALID
+    produced: list[Produced] = []
+    notes: list[str] = []
+    if outcome.solution is not None and not refused:
+        with clock.phase("produce"):
+            produced = _produced(course, problem, outcome.solution, notes)
+
+    objective = None if refused else outcome.objective
+    summary = dict(outcome.summary)
+    if notes:
+        summary["notes"] = [*summary.get("notes", ()), *notes]
+    return Finished(
+        result=RunResult(
+            kind=course.spec.KIND,
+            termination=_refusal(outcome, verification) if refused else outcome.termination,
+            sense=outcome.sense,
+            objective=objective,
+            bound=outcome.bound,
+            gap=relative_gap(objective, outcome.bound),
+            primal_integral=primal_integral(course.trace.points, best=objective, until_s=searched_s),
+            trace=course.trace.points,
+            verification=verification,
+            summary=summary,
+            timings_s=clock.timings_s,
+            seed=course.seed,
+            versions=_versions(course.packages),
+            weights=dict(outcome.weights),
+        ),
+        produced=tuple(produced),
+    )
+
+
+def _verified(course: Course, problem: Any, outcome: SearchOutcome) -> tuple[SearchOutcome, Verification]:
+    if outcome.solution is None:
+        return outcome, NOT_CHECKED
+    verification = course.domain.verify(problem, outcome.solution)
+    if verification.status is not VerificationStatus.INVALID:
+        return outcome, verification
+    for solution in course.earlier:
+        # What goes wrong with an older solution must not hide why the newest was refused.
+        with contextlib.suppress(Exception):
+            older = course.domain.restore(problem, course.domain.keep(problem, solution()))
+            second = course.domain.verify(problem, older.solution)
+            if second.status is VerificationStatus.VALID:
+                return _instead(outcome, older, verification), second
+    return outcome, verification
+
+
+def _instead(refused: SearchOutcome, older: SearchOutcome, verification: Verification) -> SearchOutcome:
+    """The outcome with an older solution in place of the refused one. Nothing stays proved."""
+    why = f"the independent check refused the search's last answer ({verification.detail})"
+    note = f"{why}; the result is the best earlier one that the check accepts"
+    return replace(
+        refused,
+        termination=Termination(reason=Reason.FEASIBLE, limit=Limit.OTHER, detail=note),
+        solution=older.solution,
+        objective=older.objective,
+        bound=None,
+        summary={**older.summary, "notes": [*older.summary.get("notes", ()), note]},
+    )
+
+
+def _produced(course: Course, problem: Any, solution: Any, notes: list[str]) -> list[Produced]:
+    began = time.monotonic()
+    until = began + max(_EXTRAS_S, _EXTRAS_SHARE * course.budget_s)
+    files: list[Produced] = []
+    extras: list[Extra] = []
+    for item in course.domain.produce(problem, solution, course.workdir):
+        if isinstance(item, Extra):
+            extras.append(item)
+        else:
+            files.append(item)
+    for extra in extras:
+        path = course.workdir / extra.name
+        why = "the run was finished after its process had died in this phase" if not course.decorate else None
+        if why is None and time.monotonic() >= until:
+            why = "the run's time was over"
+        if why is None:
+            why = _write(extra, path)
+        if why is None:
+            files.append(Produced(name=extra.name, path=path, media_type=extra.media_type))
+        else:
+            notes.append(f"{extra.name} was left out: {why}"[:_MAX_NOTE])
+    return files
+
+
+def _write(extra: Extra, path: Path) -> str | None:
+    """Why the file cannot be written; None when it was."""
+    try:
+        extra.write(path)
+    except Exception as error:  # that is the point: no fault of a decoration may cost the result
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        return f"{type(error).__name__}: {error}"
+    return None if path.is_file() else "nothing was written"
+
+
+def _refusal(outcome: SearchOutcome, verification: Verification) -> Termination:
+    claimed = outcome.termination
+    return Termination(
+        reason=Reason.VERIFICATION_FAILED,
+        limit=claimed.limit,
+        detail=f"the search claimed {claimed.reason.value} with objective {outcome.objective}, but the independent "
+        f"check refused the solution: {verification.detail}",
+    )
+
+
+def _versions(packages: tuple[str, ...]) -> dict[str, str]:
+    versions = {}
+    for name in ("trimtab", "numpy", *packages):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+class PhaseClock:
+    """Seconds since the run began, and by phase."""
+
+    def __init__(self, on_phase: OnPhase, *, already: Mapping[str, float] | None = None) -> None:
+        self._on_phase = on_phase
+        self._began = time.monotonic()
+        self.timings_s: dict[str, float] = dict(already or {})
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._began
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Announce a phase and measure it."""
+        self._on_phase(name, "")
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.timings_s[name] = time.monotonic() - began
+
+
+def trace_points(points: Sequence[Incumbent]) -> list[tuple[float, float | None, float | None, str]]:
+    """The trace as plain rows, for a checkpoint."""
+    return [(p.elapsed_s, p.objective, p.bound, p.source) for p in points]

@@ -1,0 +1,134 @@
+"""A reported program as bytes and back: its files, what they measure, and the runs it is compared on."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from search.domains.compile.picture import OURS
+from search.domains.compile.problem import CompileProblem, names
+from search.domains.compile.solution import CompileSolution
+from search.domains.compile.timing import Timing
+from search.types import SearchOutcome
+from solvers.llvm.execute import RunCase
+from solvers.llvm.types import Recipe, Sizes
+from trimtab.results import Reason, Termination
+
+_FILES = ("recipe_file", "bitcode", "text", "object")
+
+
+def to_bytes(solution: CompileSolution) -> bytes:
+    """Serialise. What is in quarantine is left behind: it is no part of the answer."""
+    return orjson.dumps(
+        {
+            "name": solution.name,
+            "recipe": solution.recipe.as_json(),
+            "files": {name: _text(getattr(solution, name).read_bytes()) for name in _FILES},
+            "sizes": dataclasses.asdict(solution.sizes),
+            "objective": solution.objective,
+            "levels": {name: dataclasses.asdict(sizes) for name, sizes in solution.levels.items()},
+            "build_id": solution.build_id,
+            "cases": [[_case(case), timeout_s] for case, timeout_s in solution.cases],
+            "timing": None if solution.timing is None else dataclasses.asdict(solution.timing),
+            "why_unvalidated": solution.why_unvalidated,
+        }
+    )
+
+
+def from_bytes(data: bytes, folder: Path) -> CompileSolution:
+    """Parse, with the files written into `folder`. Raises ValueError, KeyError or TypeError."""
+    read = orjson.loads(data)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for name, ending in zip(_FILES, ("recipe.json", "optimised.bc", "optimised.ll", "optimised.o"), strict=True):
+        files[name] = folder / ending
+        files[name].write_bytes(_bytes(read["files"][name]))
+    return CompileSolution(
+        name=str(read["name"]),
+        recipe=Recipe.from_json(read["recipe"]),
+        recipe_file=files["recipe_file"],
+        bitcode=files["bitcode"],
+        text=files["text"],
+        object=files["object"],
+        sizes=_sizes(read["sizes"]),
+        objective=float(read["objective"]),
+        levels={str(name): _sizes(sizes) for name, sizes in read["levels"].items()},
+        build_id=str(read["build_id"]),
+        cases=tuple((_case_of(case), float(timeout_s)) for case, timeout_s in read["cases"]),
+        timing=None if read["timing"] is None else Timing(**read["timing"]),
+        why_unvalidated=str(read["why_unvalidated"]),
+    )
+
+
+def outcome_of(problem: CompileProblem, solution: CompileSolution) -> SearchOutcome:
+    """The solution as an outcome, with as much of the summary as it can tell."""
+    oz = solution.levels["Oz"].of(problem.metric)
+    target, runs = problem.machine, len(solution.cases)
+    return SearchOutcome(
+        termination=Termination(reason=Reason.FEASIBLE, detail="restored"),
+        solution=solution,
+        objective=solution.objective,
+        bound=None,
+        summary={
+            "llvm": solution.build_id,
+            "target": f"{target.triple}, {target.cpu}, {'PIC' if target.pic else 'static'}",
+            "sources": names(problem.sources),
+            "objective": problem.spec.objective.value,
+            "oz": oz,
+            "saved": (oz - solution.sizes.of(problem.metric)) / oz if oz else 0.0,
+            "found_by": solution.name,
+            "behaviour": f"compared on {runs} runs" if runs else f"unvalidated: {solution.why_unvalidated}",
+            "sizes": [
+                {
+                    "level": name,
+                    "loadable_bytes": sizes.loadable_bytes,
+                    "code_bytes": sizes.code_bytes,
+                    "ir_instructions": sizes.ir_instructions,
+                }
+                for name, sizes in {**solution.levels, OURS: solution.sizes}.items()
+            ],
+            "notes": list(problem.notes),
+        },
+    )
+
+
+def _sizes(data: Mapping[str, Any]) -> Sizes:
+    sizes = Sizes(**data)
+    numbers = (sizes.ir_instructions, sizes.code_bytes, sizes.loadable_bytes)
+    if not all(isinstance(number, int) for number in numbers):
+        raise TypeError(f"sizes: expected whole numbers, got {numbers}")
+    return sizes
+
+
+def _case(case: RunCase) -> dict[str, Any]:
+    return {
+        "arguments": list(case.arguments),
+        "stdin": _text(case.stdin),
+        "expected_stdout": None if case.expected_stdout is None else _text(case.expected_stdout),
+        "expected_exit": case.expected_exit,
+        "files": {name: _text(content) for name, content in case.files.items()},
+    }
+
+
+def _case_of(data: Mapping[str, Any]) -> RunCase:
+    stdout = data["expected_stdout"]
+    return RunCase(
+        arguments=tuple(map(str, data["arguments"])),
+        stdin=_bytes(data["stdin"]),
+        expected_stdout=None if stdout is None else _bytes(stdout),
+        expected_exit=None if data["expected_exit"] is None else int(data["expected_exit"]),
+        files={str(name): _bytes(content) for name, content in data["files"].items()},
+    )
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

@@ -1,0 +1,36 @@
+"""A reported solution as bytes and back, and the summary that a run can tell without its search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from search.domains.ilp.problem import IlpProblem
+from solvers.types import Floats
+
+
+def to_bytes(x: Floats) -> bytes:
+    """Serialise the values (n,) of the minimised model's columns, as little-endian doubles."""
+    return x.astype("<f8").tobytes()
+
+
+def from_bytes(problem: IlpProblem, data: bytes) -> Floats:
+    """Parse values (n,) of this problem's columns. Raises ValueError."""
+    x = np.frombuffer(data, dtype="<f8").astype(np.float64)
+    if len(x) != problem.model.n or not np.isfinite(x).all():
+        raise ValueError(f"solution: expected {problem.model.n} finite numbers, got {len(data)} bytes")
+    return x
+
+
+def summary_of(problem: IlpProblem) -> dict[str, Any]:
+    """The figures of the model."""
+    model = problem.model
+    return {
+        "columns": model.n,
+        "integer_columns": int(model.integrality.sum()),
+        "rows": model.m,
+        "nonzeros": model.nnz,
+        "engine": problem.spec.engine.value,
+        "notes": list(problem.notes),
+    }

@@ -1,0 +1,181 @@
+"""Pydantic's findings in our words: `path: expected <what>, got <what>; <remedy>`. One wording for SDK, CLI, pages and HTTP."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+_SECRET_WORDS = ("secret", "password", "authorization", "api_key", "token")
+_SHOWN_CHARS = 120
+_REMEDY_UNKNOWN = "remove it or correct its name"
+
+# Error types of pydantic → what was expected. Braces are filled from the error's context.
+_EXPECTED = {
+    "missing": "a value",
+    "extra_forbidden": "no such field",
+    "int_type": "an integer",
+    "int_parsing": "an integer",
+    "int_parsing_size": "an integer of at most 64 bits",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "string_sub_type": "text",
+    "string_unicode": "valid Unicode text",
+    "bytes_type": "bytes",
+    "none_required": "null",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "set_type": "a list",
+    "iterable_type": "a list",
+    "dict_type": "an object",
+    "mapping_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "dataclass_type": "an object",
+    "is_instance_of": "a {class}",
+    "enum": "one of {expected}",
+    "literal_error": "one of {expected}",
+    "greater_than": "a value greater than {gt}",
+    "greater_than_equal": "a value of at least {ge}",
+    "less_than": "a value less than {lt}",
+    "less_than_equal": "a value of at most {le}",
+    "multiple_of": "a multiple of {multiple_of}",
+    "string_too_short": "text of at least {min_length} characters",
+    "string_too_long": "text of at most {max_length} characters",
+    "string_pattern_mismatch": "text that matches {pattern}",
+    "too_short": "at least {min_length} entries",
+    "too_long": "at most {max_length} entries",
+    "union_tag_invalid": "one of {expected_tags} as {discriminator}",
+    "union_tag_not_found": "an object with {discriminator}",
+    "url_parsing": "a URL",
+    "url_scheme": "a URL of scheme {expected_schemes}",
+    "path_type": "a path",
+    "timezone_aware": "a time with its offset from UTC, e.g. 2027-01-31T12:00:00Z",
+    "datetime_type": "a time, e.g. 2027-01-31T12:00:00Z",
+    "datetime_parsing": "a time, e.g. 2027-01-31T12:00:00Z",
+    "datetime_from_date_parsing": "a time, e.g. 2027-01-31T12:00:00Z",
+    "datetime_object_invalid": "a time, e.g. 2027-01-31T12:00:00Z",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One thing that is wrong with an input."""
+
+    path: str
+    """Dotted path of the field; empty for the input as a whole."""
+    expected: str
+    """What was expected. For a rule of our own: the whole sentence, and `got` is empty."""
+    got: str = ""
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        head = f"{self.path}: " if self.path else ""
+        body = f"expected {self.expected}, got {self.got}" if self.got else self.expected
+        return f"{head}{body}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+def faults_of(error: ValidationError, *, known: Mapping[str, Iterable[str]] | None = None) -> list[Fault]:
+    """Every fault, in the order of the fields. `known`: names of fields by the path of their object, for suggestions."""
+    return [_fault(item, known or {}) for item in error.errors(include_url=False)]
+
+
+def fault_of(item: Mapping[str, Any]) -> Fault:
+    """One entry of `ValidationError.errors()`."""
+    return _fault(item, {})
+
+
+def _fault(item: Mapping[str, Any], known: Mapping[str, Iterable[str]]) -> Fault:
+    location = tuple(item["loc"])
+    path, kind = dotted(location), str(item["type"])
+    if kind in ("value_error", "assertion_error"):
+        # A rule of our own says what came and what to do. One that names its field itself need not be told twice.
+        message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        return Fault(path="" if _names_a_field(message) else path, expected=message)
+    if kind == "extra_forbidden":
+        return Fault(
+            path=path, expected="no such field", got=shown(location, item.get("input")), remedy=_near(location, known)
+        )
+    template = _EXPECTED.get(kind)
+    context = {name: _plain(value) for name, value in (item.get("ctx") or {}).items()}
+    try:
+        expected = template.format(**context) if template else _from_message(str(item["msg"]))
+    except (KeyError, IndexError):
+        expected = _from_message(str(item["msg"]))
+    return Fault(
+        path=path, expected=expected, got="nothing" if kind == "missing" else _got(kind, location, item, context)
+    )
+
+
+def _got(kind: str, location: tuple[Any, ...], item: Mapping[str, Any], context: Mapping[str, str]) -> str:
+    value = item.get("input")
+    if kind in ("too_short", "too_long") and "actual_length" in context:
+        return context["actual_length"]
+    if kind in ("string_too_short", "string_too_long") and isinstance(value, str):
+        return f"{len(value):,} characters"
+    return shown(location, value)
+
+
+def dotted(location: Iterable[Any]) -> str:
+    """`("spec", "devices", 0, "count")` → `spec.devices.0.count`."""
+    return ".".join(str(part)[:80] for part in location)
+
+
+def shown(location: Iterable[Any], value: Any) -> str:
+    """A value in short, as JSON has it. Never a secret."""
+    if any(word in str(part).lower() for part in location for word in _SECRET_WORDS):
+        return "(not shown)"
+    match value:
+        case None:
+            text = "null"
+        case bool():
+            text = "true" if value else "false"
+        case Mapping():
+            text = f"an object with {', '.join(map(str, list(value)[:5])) or 'no fields'}"
+        case list() | tuple():
+            text = f"a list of {len(value)}"
+        case int() if abs(value) >= 2**63:
+            text = f"an integer of {len(str(value)) if abs(value) < 10**4000 else 'many'} digits"
+        case int():
+            text = str(value)
+        case float():
+            text = repr(value) if math.isfinite(value) else str(value)
+        case _:
+            text = repr(value)
+    text = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+
+
+def _names_a_field(message: str) -> bool:
+    head, colon, _ = message.partition(": ")
+    return bool(colon) and "." in head and " " not in head
+
+
+def _near(location: tuple[Any, ...], known: Mapping[str, Iterable[str]]) -> str:
+    names = list(known.get(dotted(location[:-1]), ()))
+    close = difflib.get_close_matches(str(location[-1]), names, n=1) if location else []
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"{_REMEDY_UNKNOWN}; fields here: {', '.join(sorted(names))}" if names else _REMEDY_UNKNOWN
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return f"{value:.0f}"
+    return str(value)
+
+
+def _from_message(message: str) -> str:
+    """What pydantic says, as the end of "expected ..."."""
+    for head in ("Input should be ", "Value should be ", "Input should "):
+        message = message.removeprefix(head)
+    return message[:1].lower() + message[1:]
