@@ -32,6 +32,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search.domains.sharding.clock import seconds_left
 from search.domains.sharding.columns import Columns
 from search.domains.sharding.covers import Covers
 from search.domains.sharding.groups import Groups, groups_of
@@ -125,7 +126,7 @@ def _best_multipliers(
     for _ in range(_ROUNDS):
         if stop():
             break
-        solved = columns.solve()
+        solved = columns.solve(seconds_left(stop))
         if solved is None:
             break
         value, multipliers = solved

@@ -40,6 +40,7 @@ class Setup:
     current: Plan | None
     home_device: np.ndarray | None  # (shards of the current plan + 1,)
     home: tuple[PlanShard, ...]
+    read_s: float = 0.0  # seconds it took to make this
 
 
 def parse(spec: ShardingSpec, inputs: Mapping[str, Path]) -> ShardingProblem:
