@@ -13,7 +13,7 @@ from search.stop import StoppingCriterion
 Stop = Callable[[], bool]
 
 _LEAST_S = 0.2  # kept for the check and the files at least, and of short budgets at most half
-_CHECKS = 3.0  # the check and the description each read the tables again, and the machine may get busier
+_CHECKS = 2.0  # the check reads the tables again, and the machine may get busier
 _PROOF_MODELS = 1.5  # the first bound takes about as long as it took to price every option
 _PROOF_SHARE = 0.15  # of the time left, for better bounds, at most
 _PROOF_MOST_S = 10.0

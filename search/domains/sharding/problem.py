@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,11 @@ class ShardingProblem:
     spec: ShardingSpec
     tables: tuple[Table, ...]
     assumed: int  # tables without access statistics
+
+    @cached_property
+    def checked_arrays(self) -> TableArrays:
+        """The tables in numbers for the check and the files: not the search's own arrays, and read once for both."""
+        return TableArrays.of(self.tables, batch=self.spec.global_batch, optimizer=self.spec.optimizer)
 
 
 @dataclass(frozen=True, kw_only=True)
