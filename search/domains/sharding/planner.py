@@ -49,7 +49,7 @@ class Effort:
     polish: int = 400  # oracle evaluations spent on one plan
     polished: int = 3  # plans polished, the model's best ones and the oracle's
     level_caps: tuple[float, ...] = (1.0, 1.03, 1.1)  # most columns of a device in a level start, over the mean
-    levelled: int = 6  # level starts the oracle prices
+    levelled: int = 8  # level starts the oracle prices
     fast: bool = False  # fewer level starts
 
     @classmethod
