@@ -68,7 +68,7 @@ def test_a_jump_that_crashes_costs_the_run_nothing(tmp_path: Path, monkeypatch: 
         workdir=tmp_path,
         stop=from_budget({"seconds": 4.0}, threading.Event()),
         seed=1,
-        on_incumbent=lambda point, x: points.append(point),
+        on_incumbent=points.append,
     ).result
     assert result.verification.status is VerificationStatus.VALID
     assert any("the feasibility jump died by SIGKILL" in str(note) for note in result.summary["notes"])
