@@ -3,8 +3,9 @@
     python deploy/run.py [--model your.mps] [--seconds 60] [--keep | --no-keep]
 
 Without `--model` the instance is fast0507 (railway crew scheduling as set cover: 507 rows, 63,009 columns, optimum 174),
-out of the source distribution of the PyPI package `mip`. The service's data stays in `.trimtab/` of this checkout.
-On a terminal the service goes on after the job, for the web page, until Ctrl-C; otherwise it ends with the job.
+out of the source distribution of the PyPI package `mip`. The service keeps its data where `trimtab` looks for it:
+TRIMTAB_DATA_DIR, or ~/.local/share/trimtab. On a terminal the service goes on after the job, for the web page, until Ctrl-C;
+otherwise it ends with the job. SIGTERM ends it in either case.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -75,22 +77,37 @@ def start_service(data_dir: Path) -> tuple[str, subprocess.Popen[bytes] | None]:
     if url and answers(url):
         say(f"using the service that already runs at {url}")
         return url, None
-    data_dir.mkdir(mode=0o700, exist_ok=True)
+    data_dir.mkdir(mode=0o700, exist_ok=True, parents=True)
     log = data_dir / "service.log"
     with log.open("ab") as out:
         process = subprocess.Popen([sys.executable, "-m", "services"], cwd=ROOT, stdout=out, stderr=out)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            sys.exit(
-                f"the service ended at once (code {process.returncode}); its log {log} ends with:\n{log.read_text()[-2000:]}"
-            )
-        url = found(data_dir)
-        if url and answers(url):
-            return url, process
-        time.sleep(0.05)
-    process.terminate()
-    sys.exit(f"the service was not ready within 60 s; see {log}")
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                sys.exit(
+                    f"the service ended at once (code {process.returncode}); "
+                    f"its log {log} ends with:\n{log.read_text()[-2000:]}"
+                )
+            url = found(data_dir)
+            if url and answers(url):
+                return url, process
+            time.sleep(0.05)
+        sys.exit(f"the service was not ready within 60 s; see {log}")
+    except BaseException:
+        end(process)
+        raise
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End the service, and with it every process it started."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def main() -> int:
@@ -105,9 +122,11 @@ def main() -> int:
     if given.model is not None and not given.model.is_file():
         arguments.error(f"no file at {given.model}; give the path of an .mps or .lp file, plain or .gz")
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))  # so that `finally` ends what was started
     began = time.monotonic()
     model = given.model or fetch_instance(INSTANCE)
-    data_dir = Path(os.environ.get("TRIMTAB_DATA_DIR", ROOT / ".trimtab")).resolve()
+    data_dir = Path(os.environ.get("TRIMTAB_DATA_DIR") or Path.home() / ".local" / "share" / "trimtab").resolve()
     os.environ["TRIMTAB_DATA_DIR"] = str(data_dir)
     url, service = start_service(data_dir)
     say(f"service ready after {time.monotonic() - began:.1f} s at {url}   (data and log in {data_dir})")
@@ -125,9 +144,8 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     finally:
-        if service is not None and service.poll() is None:
-            service.terminate()
-            service.wait(30)
+        if service is not None:
+            end(service)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,10 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from search.cores import usable_cores
-from services.settings import Settings
+from services.settings import LOOPBACK, Settings, SettingsRefused, load, misspelt
 from trimtab import __version__
 
 if TYPE_CHECKING:
@@ -43,38 +41,29 @@ _FLAGS = {
 
 def main(argv: list[str]) -> int:
     """Serve until a signal comes. 0 after a clean end, 2 for settings that cannot work, 1 for a port or folder in use."""
-    parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
-    for flag, field in _FLAGS.items():
-        shown = (Settings.model_fields[field].description or "").split("\n")[0]
-        parser.add_argument(flag, dest=field, default=None, help=shown or f"TRIMTAB_{field.upper()}")
-    parser.add_argument(
-        "--diagnostic-kinds", action="store_true", default=None, help="offer kinds that test the service"
-    )
-    parser.add_argument(
-        "--contained", action="store_true", default=None, help=Settings.model_fields["contained"].description
-    )
-    given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
+    given = {name: value for name, value in vars(_parser().parse_args(argv)).items() if value is not None}
     try:
-        settings = Settings(**given)
-    except ValidationError as error:
-        for item in error.errors():
-            name = str(item["loc"][0]).upper()
-            came = "(not shown)" if "URL" in name else repr(item.get("input"))
-            print(f"TRIMTAB_{name}: {item['msg']}; {came} came", file=sys.stderr)
+        settings = load(**given)
+    except SettingsRefused as error:
+        print(error, file=sys.stderr)
         return 2
+    for line in misspelt():
+        print(line, file=sys.stderr)
+    if settings.role == "dispatcher" and "port" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"port": 0})  # health only: it need not collide with a gateway's port
 
     import uvicorn
 
     from services import telemetry
     from services.errors import StoreUnavailable
-    from services.gateway.app import check_settings, create_app
+    from services.gateway.app import create_app
     from services.gateway.server import Server
     from workers.sandbox import SandboxUnavailable
 
     telemetry.configure_logging(settings)
     try:
-        check_settings(settings)
         _check_sandbox(settings)
+        _check_llvm(settings)
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _only_one(settings), _listening(settings) as listener:
             app = create_app(settings)
@@ -98,9 +87,38 @@ def main(argv: list[str]) -> int:
         return 2 if isinstance(error, ValueError | ImportError) else 1
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
+    for flag, field in _FLAGS.items():
+        info = Settings.model_fields[field]
+        choices = [str(word) for word in get_args(info.annotation)] if get_origin(info.annotation) is Literal else []
+        words = [" ".join((info.description or "").split()).replace("`", "")]
+        words += [f"One of {', '.join(choices)}."] if choices else []
+        words += [f"Default: {_default(field)}.", f"Environment: TRIMTAB_{field.upper()}."]
+        text = " ".join(word if word.endswith(".") else f"{word}." for word in words if word)
+        # argparse checks nothing here: one place words every fault of a setting.
+        shown = "{" + ",".join(choices) + "}" if choices else field.upper()
+        parser.add_argument(flag, dest=field, default=None, metavar=shown, help=text.replace("%", "%%"))
+    for flag in ("diagnostic_kinds", "contained"):
+        text = " ".join((Settings.model_fields[flag].description or "").split())
+        name = f"--{flag.replace('_', '-')}"
+        parser.add_argument(
+            name, action="store_true", default=None, help=f"{text} Environment: TRIMTAB_{flag.upper()}."
+        )
+    return parser
+
+
+def _default(field: str) -> str:
+    value = Settings.model_fields[field].get_default(call_default_factory=True)
+    return "none" if value is None else str(value)
+
+
 async def _greet(context: Context, url: str) -> None:
     """Say where the page is. On a terminal with a one-time link that signs in; never in a log, which others may read."""
     settings = context.settings
+    if settings.role == "dispatcher":
+        print(f"trimtab {__version__} runs jobs; health and metrics at {url}", file=sys.stderr)
+        return
     print(f"trimtab {__version__} serves {url}", file=sys.stderr)
     if settings.runs_here:
         cores, jobs = usable_cores(), settings.workers
@@ -119,7 +137,6 @@ def _check_sandbox(settings: Settings) -> None:
 
     Unless the bind address is loopback others may send jobs, and bubblewrap must work.
     """
-    from services.gateway.app import LOOPBACK
     from workers.sandbox import SandboxUnavailable, bwrap_works, exposed
 
     if not settings.runs_here:
@@ -139,6 +156,18 @@ def _check_sandbox(settings: Settings) -> None:
         )
 
 
+def _check_llvm(settings: Settings) -> None:
+    """An LLVM that was asked for by name has to be there; the wheel's must not take its place. Raises ValueError."""
+    from solvers.llvm import install
+    from solvers.llvm.types import LlvmMissing
+
+    if settings.runs_here and os.environ.get(install.VARIABLE, "").strip():
+        try:
+            install.find_llvm()
+        except LlvmMissing as missing:
+            raise ValueError(str(missing)) from missing
+
+
 class _InUse(Exception):
     """Port or folder belongs to another process."""
 
@@ -153,6 +182,12 @@ def _only_one(settings: Settings) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                url = json.loads((settings.data_dir / "server.json").read_text())["url"]
+                raise _InUse(
+                    f"another trimtab server uses {settings.data_dir} and serves {url}; use that one (`trimtab open`), "
+                    "stop it, or give this one its own --data-dir and --port"
+                ) from error
             raise _InUse(
                 f"another trimtab server uses {settings.data_dir}; stop it, or give this one its own --data-dir"
             ) from error
@@ -181,6 +216,9 @@ def _announced(settings: Settings, listener: socket.socket) -> Iterator[str]:
     host = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104 - shown, not bound
     scheme = "https" if settings.tls_cert else "http"
     url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    if settings.role == "dispatcher":
+        yield url  # it has no API: whoever reads server.json looks for one
+        return
     path = settings.data_dir / "server.json"
     _write(path, {"url": url, "pid": os.getpid(), "version": __version__})
     try:

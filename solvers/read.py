@@ -1,10 +1,14 @@
 """Reading .mps and .lp files, plain or gzipped, through HiGHS.
 
 The file is hostile until read: call this inside a killable child. What HiGHS shrugs off with a warning (unknown rows,
-duplicates, constants it drops) is refused here, because a model that was half read answers another question than the
-one asked. HiGHS still misreads some files without a word (`solvers.compare`), and on some broken ones it never returns
-(3 of 1,000 mutants; an unknown row's name can do it). So small files are read by the exact reader first, which names the
-line of a fault, and both readings are compared; for large ones that time is saved, and `solvers.load` spends it.
+duplicates, constants it drops) is no reading, because a model that was half read answers another question than the one
+asked. HiGHS also misreads some files without a word, and on some broken ones it never returns (3 of 1,000 mutants; an
+unknown row's name can do it).
+
+So small files are read by the exact reader first, which names the line of a fault, and both readings are compared. Where
+they differ by a written rule (`ExactModel.rules`; the table is in the guide), or HiGHS cannot read the file, the exact
+reading is the model. A difference that no rule explains is refused. For large files the time of the exact reading is saved
+when a quick look finds nothing that HiGHS is known to take otherwise; `solvers.load` spends it always.
 """
 
 from __future__ import annotations
@@ -25,9 +29,10 @@ from typing import Any, Literal
 import highspy
 import numpy as np
 
-from solvers.compare import refuse_differences
+from solvers.compare import differences, refuse_unruled_differences
 from solvers.errors import ModelError
-from solvers.exact import ExactLimits, read_exact
+from solvers.exact import ExactModel, read_exact
+from solvers.exact.model import INFINITE
 from solvers.from_exact import from_exact
 from solvers.types import Bools, Floats, MilpModel
 
@@ -36,7 +41,7 @@ Format = Literal["auto", "mps", "lp"]
 _CHUNK = 1 << 20
 _SNIFFED = 64 * 1024
 _KEPT_LOG_BYTES = 64 * 1024
-_EXPLAIN_S = 10.0
+_SMALL = "the file has coefficients that HiGHS does not hold: the exact reading is solved"
 _DROPPED_BY_HIGHS = Fraction(1, 10**12)  # coefficients up to here; the exact reading keeps them
 _MPS_START = re.compile(rb"^(NAME|ROWS|OBJSENSE|OBJSENSE_?\w*|OBJNAME|REFROW|FREE)\b", re.IGNORECASE)
 _MPS_HEADER = re.compile(rb"\n[^\s*]\S*")
@@ -45,6 +50,13 @@ _SPECIAL_MPS = frozenset(
 )
 _SEMI_BOUND = re.compile(rb"\n[ \t]*S[CI][ \t]")
 _SPECIAL_LP = re.compile(rb"\n[ \t]*(?:sos|semi|lazy|user|gencons|pwlobj|general constraints)", re.IGNORECASE)
+# What HiGHS 1.16 reads otherwise than written, without a warning.
+_OTHERWISE_MPS = re.compile(
+    rb"\nOBJSENSE[ \t]+(?!MAX\s|MIN\s)|\nOBJNAME|\nRANGES[\s\S]*\nRHS\b|\n[ \t]*U[PI][ \t][^\n]*[ \t]-[.0-9]",
+    re.IGNORECASE,
+)
+_FREE_ROW = re.compile(rb"\n[ \t]*N[ \t]")
+_BINARY_LP = re.compile(rb"\n[ \t]*(?:binary|binaries|bin|bins)[ \t\r]*\n([^<>=:]*)\n", re.IGNORECASE)
 _LP_START = re.compile(rb"^\s*(max|min)(imi[sz]e|imum)?\b", re.IGNORECASE)
 _LOSES_SOMETHING = re.compile(r"ignored|not defined|same name|duplicate|not valid", re.IGNORECASE)
 _HARMLESS = re.compile(r"HighsSparseMatrix|appears more than once in this constraint|No objective row found")
@@ -61,6 +73,14 @@ class ReadLimits:
     compared_bytes: int = 4 << 20  # up to this size (plain) the exact reader reads too: at most about 0.6 s
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A model, and what its author should know about how it was read."""
+
+    model: MilpModel
+    notes: tuple[str, ...] = ()
+
+
 def read_model(
     path: str | os.PathLike[str],
     *,
@@ -69,10 +89,26 @@ def read_model(
     limits: ReadLimits | None = None,
     workdir: str | os.PathLike[str] | None = None,
 ) -> MilpModel:
+    """The model of a file; see `read_with_notes`."""
+    return read_with_notes(path, format=format, name=name, limits=limits, workdir=workdir).model
+
+
+def read_with_notes(
+    path: str | os.PathLike[str],
+    *,
+    format: Format = "auto",
+    name: str | None = None,
+    limits: ReadLimits | None = None,
+    workdir: str | os.PathLike[str] | None = None,
+    exact: ExactModel | None = None,
+    with_highs: bool = True,
+) -> Reading:
     """The model of a file. `name` is the file's own name where `path` no longer tells (content-addressed stores).
 
-    Raises ModelError. A file with parts that are not linear (`MilpModel.extras`) is read by the exact reader alone: HiGHS
-    reads some of them, drops others and fails on the rest.
+    `exact` is the exact reading of the same file, where the caller has it; without HiGHS (which crashes on some files) it
+    alone is the model. Raises ModelError. A file with parts that are not
+    linear (`MilpModel.extras`) is read by the exact reader alone: HiGHS reads some of them, drops others and fails on the
+    rest.
     """
     limits = limits or ReadLimits()
     source = Path(path)
@@ -83,20 +119,89 @@ def read_model(
         # HiGHS tells the format by the ending and by nothing else.
         named = Path(scratch) / f"model.{kind}"
         named.symlink_to(plain.resolve())
-        if plain.stat().st_size <= limits.compared_bytes or _may_be_special(plain, kind):
+        if exact is None and (not with_highs or _wants_exact_reading(plain, kind, limits)):
             exact = read_exact(plain, format=kind, name=shown)
-            if not exact.linear or any(0 < abs(value) <= _DROPPED_BY_HIGHS for value in exact.values):
-                return _within(from_exact(exact), shown, limits)
-            model = _model(_read_with_highs(named)[0], shown, limits)
-            refuse_differences(exact, model)
-            return model
+        if exact is not None and not with_highs:
+            return _of_exact(exact, shown, limits, "HiGHS' reader broke on the file: the exact reading is solved")
+        if exact is not None:
+            return _settled(exact, named, shown, limits)
         try:
             engine, complete = _read_with_highs(named)
             if not complete:
-                return _within(from_exact(read_exact(plain, format=kind, name=shown)), shown, limits)
-            return _model(engine, shown, limits)
+                return _of_exact(read_exact(plain, format=kind, name=shown), shown, limits, _SMALL)
+            model = _model(engine, shown, limits)
         except ModelError as error:
-            raise _with_line(error, plain, kind) from None
+            try:
+                exact = read_exact(plain, format=kind, name=shown)
+            except ModelError as fault:
+                raise (ModelError(f"{fault} ({error})") if fault.line is not None else error) from None
+            return _of_exact(exact, shown, limits, f"HiGHS cannot read the file ({error}): the exact reading is solved")
+        if _binaries_beyond(plain, kind, model) or _has_empty_interval(model) or _has_spaces(model):
+            return _settled(read_exact(plain, format=kind, name=shown), named, shown, limits)
+        return Reading(model=model)
+
+
+def _wants_exact_reading(plain: Path, kind: str, limits: ReadLimits) -> bool:
+    return (
+        plain.stat().st_size <= limits.compared_bytes
+        or _may_be_special(plain, kind)
+        or (kind == "mps" and _may_be_read_otherwise(plain))
+    )
+
+
+def _settled(exact: ExactModel, named: Path, shown: str, limits: ReadLimits) -> Reading:
+    """One model out of both readings."""
+    if not exact.linear:
+        return _of_exact(exact, shown, limits)
+    if _beyond_highs(exact):
+        return _of_exact(exact, shown, limits, _SMALL)
+    try:
+        model = _model(_read_with_highs(named)[0], shown, limits)
+    except ModelError as error:
+        # The exact reader is strict: what it reads is well formed, and nothing contradicts it.
+        return _of_exact(exact, shown, limits, f"HiGHS cannot read the file ({error}): the exact reading is solved")
+    if differences(exact, model):
+        refuse_unruled_differences(exact, model)
+        return _of_exact(exact, shown, limits, "HiGHS reads the file otherwise: the exact reading is solved")
+    return Reading(model=model, notes=exact.remarks)
+
+
+def _of_exact(exact: ExactModel, shown: str, limits: ReadLimits, *why: str) -> Reading:
+    notes = (*why, *(exact.rules if why else ()), *exact.remarks)
+    return Reading(model=_within(from_exact(exact), shown, limits), notes=notes)
+
+
+def _may_be_read_otherwise(plain: Path) -> bool:
+    """A quick look for what HiGHS is known to misread in MPS. Too often yes costs time, never an answer."""
+    with plain.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        if text.find(b"$") >= 0 or text.find(b"*SENSE:Max") >= 0 or _OTHERWISE_MPS.search(text) is not None:
+            return True
+        rows = text.find(b"\nCOLUMNS")
+        return len(_FREE_ROW.findall(text, 0, rows if rows >= 0 else len(text))) > 1
+
+
+def _binaries_beyond(plain: Path, kind: str, model: MilpModel) -> bool:
+    """Whether HiGHS left a variable of an LP file's Binary section bounds beyond [0, 1]: those given before stay there."""
+    if kind != "lp" or model.col_names is None:
+        return False
+    beyond = np.flatnonzero(model.integrality & ((model.col_lower < 0) | (model.col_upper > 1)))
+    if not len(beyond):
+        return False
+    binaries: set[str] = set()
+    with plain.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        for section in _BINARY_LP.finditer(text):
+            binaries.update(section[1].decode("utf-8", "replace").split())
+    return any(model.col_names[column] in binaries for column in beyond.tolist())
+
+
+def _has_spaces(model: MilpModel) -> bool:
+    """Whether names hold spaces: HiGHS has read fixed columns, where it takes some bounds otherwise."""
+    return any(" " in name for names in (model.col_names, model.row_names) for name in names or ())
+
+
+def _has_empty_interval(model: MilpModel) -> bool:
+    """Whether an upper bound is below 0 and the lower one 0: in MPS that is -infinity, unless the file says 0."""
+    return bool(((model.col_upper < 0) & (model.col_lower == 0)).any())
 
 
 def _decompressed(source: Path, target: Path, shown: str, limits: ReadLimits) -> Path:
@@ -126,16 +231,6 @@ def _decompressed(source: Path, target: Path, shown: str, limits: ReadLimits) ->
     if written == 0:
         raise ModelError(f"{shown} unpacks to nothing; wanted an .mps or .lp model")
     return target
-
-
-def _with_line(error: ModelError, plain: Path, kind: str) -> ModelError:
-    """The same fault as the exact reader sees it, when that knows the line."""
-    try:
-        read_exact(plain, format=kind, limits=ExactLimits(time_s=_EXPLAIN_S))
-    except ModelError as found:
-        if found.line is not None:
-            return ModelError(f"{found} ({error})")
-    return error
 
 
 def format_of(
@@ -204,7 +299,7 @@ def _within(model: MilpModel, shown: str, limits: ReadLimits) -> MilpModel:
 
 
 def _read_with_highs(path: Path) -> tuple[Any, bool]:
-    """HiGHS with the model, and False when it left out coefficients that are too small for it."""
+    """HiGHS with the model, and False when it left out small coefficients or took large costs for infinite."""
     _refuse_what_is_no_text(path)
     engine = highspy._core._Highs()
     engine.setOptionValue("log_to_console", False)
@@ -224,7 +319,14 @@ def _read_with_highs(path: Path) -> tuple[Any, bool]:
     for line in log:
         if _LOSES_SOMETHING.search(line) and not _HARMLESS.search(line):
             raise ModelError(f"HiGHS would drop a part of the model: {_tidy([line], path)}")
-    return engine, not any("HighsSparseMatrix" in line and "ignored" in line for line in log)
+    dropped = any("HighsSparseMatrix" in line and "ignored" in line for line in log)
+    return engine, not dropped and bool(np.isfinite(engine.getLp().col_cost_).all())
+
+
+def _beyond_highs(exact: ExactModel) -> bool:
+    """True where HiGHS would leave out coefficients or take costs for infinite."""
+    small = any(0 < abs(value) <= _DROPPED_BY_HIGHS for value in exact.values)
+    return small or any(abs(cost) >= INFINITE for cost in exact.objective.values())
 
 
 def _complaints(log_path: Path) -> list[str]:
@@ -285,7 +387,6 @@ def _model(engine: Any, shown: str, limits: ReadLimits) -> MilpModel:
     for what, names in (("variables", col_names), ("rows", row_names)):
         _refuse_duplicates(what, names, shown)
     lower, upper = _floats(lp.col_lower_), _floats(lp.col_upper_)
-    _refuse_doubtful_bounds(lower, upper, col_names)
     matrix = lp.a_matrix_
     try:
         model = MilpModel(
@@ -336,16 +437,3 @@ def _refuse_duplicates(what: str, names: tuple[str, ...], shown: str) -> None:
         if each in seen:
             raise ModelError(f"{shown} gives two {what} the name {each[:100]!r}; wanted a name of its own for each")
         seen.add(each)
-
-
-def _refuse_doubtful_bounds(lower: Floats, upper: Floats, names: tuple[str, ...]) -> None:
-    # Is the lower bound 0 or -inf when only a negative upper one is given? Readers of MPS and LP answer differently,
-    # so the author must say it. HiGHS answers 0 (no solution), CPLEX -inf.
-    doubtful = np.flatnonzero((upper < 0) & (lower == 0))
-    if len(doubtful):
-        column = int(doubtful[0])
-        which = names[column] if names else f"number {column + 1}"
-        raise ModelError(
-            f"variable {which[:100]!r} has the upper bound {upper[column]:g} and no lower bound below it; readers "
-            "disagree whether its lower bound is then 0 or -infinity: state the lower bound in the file"
-        )

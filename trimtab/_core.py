@@ -18,11 +18,12 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from trimtab import __version__
-from trimtab.errors import ApiError, ProtocolError, api_error
+from trimtab.errors import ApiError, ProtocolError, SpecError, api_error
+from trimtab.faults import Fault
 from trimtab.files import LocalFile
 from trimtab.results import SOLUTION_FILE, Event, JobState, Problem, RunResult
 from trimtab.solution import SolutionValues, Variables
-from trimtab.specs.common import Budget, JobRequest, Spec, Webhook
+from trimtab.specs.common import Budget, JobRequest, Spec, Webhook, check_limits
 
 M = TypeVar("M", bound=BaseModel)
 RETRY_STATUS = frozenset({429, 502, 503, 504})
@@ -133,14 +134,36 @@ class RetryPolicy:
     most_s: float = 8.0
     jitter: float = 0.5
     """Each pause is drawn from [1 - jitter, 1] times the exponential one, so that clients do not come back together."""
+    contact_s: float | None = None
+    """Until the first answer of the server: a shorter deadline, so that a wrong address is reported at once. None: the same."""
+    on_pause: Callable[[str, float], None] | None = None
+    """Called before each pause with the reason and the seconds until giving up, e.g. to show what is waited for."""
 
     def pause(
-        self, attempt: int, elapsed_s: float, *, rng: random.Random, retry_after_s: float | None = None
+        self,
+        attempt: int,
+        elapsed_s: float,
+        *,
+        rng: random.Random,
+        retry_after_s: float | None = None,
+        answered: bool = True,
     ) -> float | None:
-        """Seconds to pause before try number `attempt` + 1; None to give up."""
+        """Seconds to pause before try number `attempt` + 1; None to give up. `answered`: the server has answered before."""
         drawn = min(self.most_s, self.first_s * 2 ** min(attempt, 30)) * rng.uniform(1 - self.jitter, 1)
         pause = max(drawn, retry_after_s or 0.0)
-        return pause if elapsed_s + pause <= self.deadline_s else None
+        return pause if elapsed_s + pause <= self.deadline(answered=answered) else None
+
+    def timeout(self, timeout_s: float, read_s: float | None, *, answered: bool) -> httpx2.Timeout:
+        """Limits of one try: no connection is waited for longer than until giving up."""
+        return httpx2.Timeout(
+            timeout_s,
+            read=read_s or timeout_s,
+            connect=max(0.1, min(timeout_s, self.deadline(answered=answered) or timeout_s)),
+        )
+
+    def deadline(self, *, answered: bool) -> float:
+        """Seconds until giving up."""
+        return self.deadline_s if answered or self.contact_s is None else min(self.contact_s, self.deadline_s)
 
 
 def may_repeat(sent: Call, failure: httpx2.Response | httpx2.TransportError) -> bool:
@@ -150,6 +173,15 @@ def may_repeat(sent: Call, failure: httpx2.Response | httpx2.TransportError) -> 
         return failure.status_code in RETRY_STATUS and (sent.repeatable or failure.status_code in (429, 503))
     never_sent = isinstance(failure, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout))
     return sent.repeatable or never_sent
+
+
+def reason_of(failure: httpx2.Response | httpx2.TransportError) -> str:
+    """A failure in few words."""
+    if isinstance(failure, httpx2.Response):
+        return f"answered {failure.status_code} {failure.reason_phrase}".strip()
+    if isinstance(failure, httpx2.TimeoutException):
+        return "no answer in time"
+    return str(failure) or type(failure).__name__
 
 
 def retry_after_s(response: httpx2.Response) -> float | None:
@@ -253,13 +285,19 @@ def request_body(
     else:
         hint = "; a whole request came, submit its 'spec' with kind=, seconds=, ..." if "spec" in spec else ""
         raise TypeError(f"a spec given as a mapping wants `kind=`, e.g. submit({{...}}, kind='ilp'){hint}")
-    budget: dict[str, Any] = {"evaluations": evaluations, "target_gap": target_gap}
+    limits: dict[str, Any] = {"evaluations": evaluations, "target_gap": target_gap}
     if seconds is not None:
-        budget["seconds"] = float(seconds)
+        limits["seconds"] = float(seconds)
+    budget = Budget(**{name: value for name, value in limits.items() if value is not None})
+    if isinstance(spec, Spec):
+        try:
+            check_limits(type(spec), budget)
+        except ValueError as error:
+            raise SpecError("JobRequest", [Fault(path="", expected=str(error))]) from None
     request = JobRequest(
         kind=kind,
         spec=inner,
-        budget=Budget(**{name: value for name, value in budget.items() if value is not None}),
+        budget=budget,
         seed=seed,
         priority=priority,
         labels=dict(labels or {}),

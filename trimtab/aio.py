@@ -53,11 +53,13 @@ class AsyncClient:
         self._retry = retry or RetryPolicy()
         self._timeout_s = timeout_s
         self._rng = random.Random()  # jitter only
+        self._answered = False  # by the server, ever
         self._http = httpx2.AsyncClient(
             base_url=self.endpoint.url,
             headers=_core.http_headers(self.endpoint.api_key),
             timeout=timeout_s,
             transport=transport,
+            event_hooks={"response": [self._on_answer]},
         )
 
     async def __aenter__(self) -> Self:
@@ -284,7 +286,7 @@ class AsyncClient:
         self, sent: Call, *, upload: files.LocalFile | None = None, progress: files.Progress | None = None
     ) -> httpx2.Response:
         began, attempt = time.monotonic(), 0
-        timeout = httpx2.Timeout(self._timeout_s, read=sent.read_timeout_s or self._timeout_s)
+        timeout = self._retry.timeout(self._timeout_s, sent.read_timeout_s, answered=self._answered)
         while True:
             content = sent.body if upload is None else files.achunks(upload.path, upload.size_bytes or 0, progress)
             failure: httpx2.Response | httpx2.TransportError
@@ -306,6 +308,9 @@ class AsyncClient:
             await self._pause(sent, failure, attempt, began)
             attempt += 1
 
+    async def _on_answer(self, response: httpx2.Response) -> None:
+        self._answered = True
+
     async def _pause(
         self, sent: Call, failure: httpx2.Response | httpx2.TransportError, attempt: int, began: float
     ) -> None:
@@ -313,7 +318,9 @@ class AsyncClient:
         pause = None
         if _core.may_repeat(sent, failure):
             after = _core.retry_after_s(failure) if isinstance(failure, httpx2.Response) else None
-            pause = self._retry.pause(attempt, time.monotonic() - began, rng=self._rng, retry_after_s=after)
+            pause = self._retry.pause(
+                attempt, time.monotonic() - began, rng=self._rng, retry_after_s=after, answered=self._answered
+            )
         if pause is None:
             if isinstance(failure, httpx2.Response):
                 raise _core.error_of(failure)
@@ -321,6 +328,10 @@ class AsyncClient:
                 f"{sent.method} {self.endpoint.url}{sent.path}: {type(failure).__name__}: {failure} "
                 f"(after {attempt + 1} tries); is the server running?"
             ) from failure
+        if self._retry.on_pause is not None:
+            reason = _core.reason_of(failure)
+            left_s = self._retry.deadline(answered=self._answered) - (time.monotonic() - began)
+            self._retry.on_pause(f"{self.endpoint.url}: {reason}", max(0.0, left_s))
         await asyncio.sleep(pause)
 
     async def _download(self, sent: Call, target: Path, digest: str | None, progress: files.Progress | None) -> Path:
@@ -351,7 +362,7 @@ class AsyncClient:
             sent = stream.call()
             failure: httpx2.Response | httpx2.TransportError
             try:
-                timeout = httpx2.Timeout(self._timeout_s, read=sent.read_timeout_s)
+                timeout = self._retry.timeout(self._timeout_s, sent.read_timeout_s, answered=self._answered)
                 async with self._http.stream("GET", sent.path, headers=dict(sent.headers), timeout=timeout) as answer:
                     if answer.is_success:
                         async for block in answer.aiter_bytes():

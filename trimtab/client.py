@@ -55,11 +55,13 @@ class Client:
         self._retry = retry or RetryPolicy()
         self._timeout_s = timeout_s
         self._rng = random.Random()  # jitter only
+        self._answered = False  # by the server, ever
         self._http = httpx2.Client(
             base_url=self.endpoint.url,
             headers=_core.http_headers(self.endpoint.api_key),
             timeout=timeout_s,
             transport=transport,
+            event_hooks={"response": [self._on_answer]},
         )
 
     def __enter__(self) -> Self:
@@ -284,7 +286,7 @@ class Client:
         self, sent: Call, *, upload: files.LocalFile | None = None, progress: files.Progress | None = None
     ) -> httpx2.Response:
         began, attempt = time.monotonic(), 0
-        timeout = httpx2.Timeout(self._timeout_s, read=sent.read_timeout_s or self._timeout_s)
+        timeout = self._retry.timeout(self._timeout_s, sent.read_timeout_s, answered=self._answered)
         while True:
             content = sent.body if upload is None else files.chunks(upload.path, upload.size_bytes or 0, progress)
             failure: httpx2.Response | httpx2.TransportError
@@ -306,12 +308,17 @@ class Client:
             self._pause(sent, failure, attempt, began)
             attempt += 1
 
+    def _on_answer(self, response: httpx2.Response) -> None:
+        self._answered = True
+
     def _pause(self, sent: Call, failure: httpx2.Response | httpx2.TransportError, attempt: int, began: float) -> None:
         """Sleep before the next try, or raise."""
         pause = None
         if _core.may_repeat(sent, failure):
             after = _core.retry_after_s(failure) if isinstance(failure, httpx2.Response) else None
-            pause = self._retry.pause(attempt, time.monotonic() - began, rng=self._rng, retry_after_s=after)
+            pause = self._retry.pause(
+                attempt, time.monotonic() - began, rng=self._rng, retry_after_s=after, answered=self._answered
+            )
         if pause is None:
             if isinstance(failure, httpx2.Response):
                 raise _core.error_of(failure)
@@ -319,6 +326,10 @@ class Client:
                 f"{sent.method} {self.endpoint.url}{sent.path}: {type(failure).__name__}: {failure} "
                 f"(after {attempt + 1} tries); is the server running?"
             ) from failure
+        if self._retry.on_pause is not None:
+            reason = _core.reason_of(failure)
+            left_s = self._retry.deadline(answered=self._answered) - (time.monotonic() - began)
+            self._retry.on_pause(f"{self.endpoint.url}: {reason}", max(0.0, left_s))
         time.sleep(pause)
 
     def _download(self, sent: Call, target: Path, digest: str | None, progress: files.Progress | None) -> Path:
@@ -349,7 +360,7 @@ class Client:
             sent = stream.call()
             failure: httpx2.Response | httpx2.TransportError
             try:
-                timeout = httpx2.Timeout(self._timeout_s, read=sent.read_timeout_s)
+                timeout = self._retry.timeout(self._timeout_s, sent.read_timeout_s, answered=self._answered)
                 with self._http.stream("GET", sent.path, headers=dict(sent.headers), timeout=timeout) as answer:
                     if answer.is_success:
                         for block in answer.iter_bytes():

@@ -21,10 +21,15 @@ class Endpoint:
     """None for a server with `auth=off`."""
 
 
+def default_data_dir() -> Path:
+    """Where server, command line and SDK keep and look for a server's data unless TRIMTAB_DATA_DIR says otherwise."""
+    return Path.home() / ".local" / "share" / "trimtab"
+
+
 def data_dir() -> Path:
-    """The data folder of this machine's server: TRIMTAB_DATA_DIR or the server's own default."""
+    """The data folder of this machine's server: TRIMTAB_DATA_DIR or the default."""
     given = os.environ.get("TRIMTAB_DATA_DIR")
-    return Path(given) if given else Path.home() / ".local" / "share" / "trimtab"
+    return Path(given) if given else default_data_dir()
 
 
 def find(url: str | None = None, api_key: str | None = None) -> Endpoint:
@@ -42,7 +47,7 @@ def find(url: str | None = None, api_key: str | None = None) -> Endpoint:
             "start one with `trimtab serve` or set TRIMTAB_URL and TRIMTAB_API_KEY"
         )
     if urlsplit(chosen).scheme not in ("http", "https") or not urlsplit(chosen).netloc:
-        raise ConfigError(f"wants a URL such as http://127.0.0.1:8642; {chosen!r} came")
+        raise ConfigError(f"url: expected a URL such as http://127.0.0.1:8642, got {chosen!r}")
     key = api_key or os.environ.get("TRIMTAB_API_KEY")
     if key is None and local is not None and chosen == local.rstrip("/"):
         key = _local_key(folder / "admin.key")

@@ -43,6 +43,7 @@ _ENVIRONMENT = {
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "TZ")
 _SYSTEM_FOLDERS = (*door.SYSTEM_FOLDERS, "/sbin")
 READABLE = "TRIMTAB_READABLE"  # in a child's environment: folders that the door leaves open, beside the system's
+LLVM = "TRIMTAB_LLVM"  # names the LLVM of kind compile: a setting of its engine (solvers.llvm.install)
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -151,7 +152,17 @@ def _visible() -> tuple[Path, ...]:
     }
     listed = [os.environ.get(name, "") for name in ("PYTHONPATH", "LD_LIBRARY_PATH")]
     extra = [Path(p).resolve() for paths in listed for p in paths.split(os.pathsep) if p and os.path.exists(p)]
-    return (*sorted(interpreter), *_packages(), *extra)
+    return (*sorted(interpreter), *_packages(), *extra, *_llvm())
+
+
+def _llvm() -> tuple[Path, ...]:
+    """The folder of the LLVM that TRIMTAB_LLVM names, when it is a path."""
+    text = os.environ.get(LLVM, "").strip()
+    named = Path(text).absolute()
+    if not text or not named.exists():
+        return ()
+    folder = named if named.is_dir() else named.parent.parent  # lib/libLLVM.so: its tools are in bin beside lib
+    return tuple(dict.fromkeys((folder, folder.resolve())))
 
 
 def _packages() -> list[Path]:
@@ -226,8 +237,10 @@ async def start_child(workdir: Path, *, level: Level, preload: Sequence[str]) ->
     environment = _ENVIRONMENT | {k: os.environ[k] for k in _PASSED_ON if k in os.environ}
     # The code is found by PYTHONPATH, not by the working folder, which is the run's own.
     inherited = os.environ.get("PYTHONPATH")
+    if named := os.environ.get(LLVM):
+        environment[LLVM] = str(Path(named).absolute()) if Path(named).exists() else named  # a child has its own folder
     environment[MARK] = str(workdir)
-    environment["TMPDIR"] = str(workdir / "tmp")
+    environment["TMPDIR"] = environment["XDG_CACHE_HOME"] = str(workdir / "tmp")
     environment[READABLE] = os.pathsep.join(map(str, _visible()))
     environment["PYTHONPATH"] = os.pathsep.join([str(workdir / "code"), *([inherited] if inherited else [])])
     ours, theirs = socket.socketpair()

@@ -22,7 +22,7 @@ from services.gateway.limits import RateLimiter
 from services.gateway.middleware import Outermost
 from services.gateway.routes import artifacts, docs, health, jobs, keys
 from services.gateway.routes import kinds as kinds_routes
-from services.settings import Settings
+from services.settings import LOOPBACK, Settings, check_settings
 from services.store import open_store
 from services.store.blobs import BlobStore
 from services.store.types import JobStore
@@ -84,16 +84,20 @@ def create_app(
         title="trimtab",
         version=__version__,
         lifespan=lifespan,
-        openapi_url="/openapi.json",
+        openapi_url=None if settings.role == "dispatcher" else "/openapi.json",
         docs_url=None,
+        redirect_slashes=False,  # a path is right or it is 404: a redirect of a POST would surprise both ends
+        generate_unique_id_function=lambda route: route.name,  # `submit_job`: what generated clients call their methods
         redoc_url=None,
         **_tracing(tracer_provider),
     )
     app.state.context = context
-    for router in (jobs.batch_router, jobs.router, artifacts.router, kinds_routes.router, keys.router, health.router):
-        app.include_router(router)
-    app.include_router(docs.router)
-    mount_web(app)
+    app.include_router(health.router)
+    if settings.role != "dispatcher":
+        app.include_router(health.workers_router)
+        for router in (jobs.batch_router, jobs.router, artifacts.router, kinds_routes.router, keys.router, docs.router):
+            app.include_router(router)
+        mount_web(app)
     problems.install(app)
     openapi.install(app, offered, context.request_adapter)
     app.add_middleware(
@@ -109,28 +113,6 @@ def create_app(
         any_address=settings.host not in LOOPBACK,
     )
     return app
-
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-def check_settings(settings: Settings) -> None:
-    """Refuse what is not safe together. Raises ValueError."""
-    if settings.host not in LOOPBACK and settings.auth == "off":
-        raise ValueError(
-            f"auth is off and the bind address is {settings.host!r}: anybody on the network could use this server. "
-            "Bind to 127.0.0.1 or leave TRIMTAB_AUTH at 'keys'"
-        )
-    if settings.host not in LOOPBACK and settings.sandbox == "rlimit" and settings.runs_here and not settings.contained:
-        raise ValueError(
-            f"the bind address {settings.host!r} is not loopback and sandbox 'rlimit' leaves runs the network and your files. "
-            "Take --sandbox bwrap (or auto, with bubblewrap installed), or say TRIMTAB_CONTAINED=true if this is a container"
-        )
-    if settings.role == "dispatcher" and settings.database_url is None:
-        raise ValueError(
-            "role 'dispatcher' came without TRIMTAB_DATABASE_URL: an SQLite file has one writer, the process with role 'all'. "
-            "Give a PostgreSQL URL or use role 'all'"
-        )
 
 
 @asynccontextmanager

@@ -199,7 +199,7 @@ def _bounds(model: ExactModel, point: Sequence[int | Fraction], units: Units) ->
     worst = _Worst()
     for column, (value, lower, upper) in enumerate(zip(point, model.lower, model.upper, strict=True)):
         if column in model.semicontinuous:
-            _semicontinuous(worst, column, value, lower, upper)
+            _semicontinuous(worst, column, value, lower, upper, units.columns.get(column, _ONE))
             continue
         # p / q against r / s without a division, and without the comparison of Fraction, which costs five times as much
         p, q = value.numerator, value.denominator
@@ -211,7 +211,7 @@ def _bounds(model: ExactModel, point: Sequence[int | Fraction], units: Units) ->
 
 
 def _semicontinuous(
-    worst: _Worst, column: int, value: int | Fraction, lower: Fraction | None, upper: Fraction | None
+    worst: _Worst, column: int, value: int | Fraction, lower: Fraction | None, upper: Fraction | None, unit: Fraction
 ) -> None:
     """0 or within the bounds: the violation is the distance to whichever is nearer."""
     exact = Fraction(value)
@@ -219,10 +219,10 @@ def _semicontinuous(
     if side is None or exact == 0:
         return
     distance = abs(exact - side)
-    if abs(exact) < distance / max(Fraction(1), abs(side)):
-        worst.add(column, abs(exact), _ZERO)
+    if abs(exact) / unit < distance / max(unit, abs(side)):
+        worst.add(column, abs(exact), _ZERO, unit)
     else:
-        worst.add(column, distance, side)
+        worst.add(column, distance, side, unit)
 
 
 def _sets(model: ExactModel, point: Sequence[int | Fraction]) -> _Worst:

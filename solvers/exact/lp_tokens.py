@@ -17,16 +17,21 @@ class Token(NamedTuple):
     line: int
 
 
-_NAME_START = r"A-Za-z_!\"#$%&(),;?@`'{}~|"
+# Letters of names: CPLEX's list, and whatever is neither ASCII nor a space. Digits, dots and slashes only after the first.
+_SPACES = "\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff\\u0080-\\u009f"
+_FIRST = rf"(?:[A-Za-z_!\"#$%&(),;?@`'{{}}~|]|[^\x00-\x7f{_SPACES}])"
+_LATER = rf"(?:[A-Za-z_!\"#$%&(),;?@`'{{}}~|0-9./]|[^\x00-\x7f{_SPACES}])"
+# A bracket right after a letter belongs to the name (x[1,2]); one that holds a product, or stands alone, does not.
+_INDEX = r"\[[^\[\]\s^*<>=:]*\]"
+_NAME = rf"{_FIRST}(?:{_LATER}|{_INDEX})*"
 _WORD = re.compile(
-    r"(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)"
-    rf"|(?P<name>[{_NAME_START}][{_NAME_START}0-9.]*)"
+    r"(?P<number>[0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?)"
+    rf"|(?P<name>{_NAME})"
     r"|(?P<arrow>->|<->)"
-    r"|(?P<compare><=|>=|=<|=>|<|>|=)"
+    r"|(?P<compare><=|>=|=<|=>|==|<|>|=)"
     r"|(?P<sign>[+-])"
     r"|(?P<other>::|[:\[\]^*/])"
-    r"|(?P<space>\s+)",
-    re.ASCII,
+    r"|(?P<space>[ \t\r\f\v]+)"
 )
 
 _SENSES = {
@@ -50,14 +55,18 @@ _PAIRS = {
     ("user", "cuts"): "lazy",
     ("general", "constraints"): "other",
 }
-_FIRST_WORDS = re.compile(r"\s*([A-Za-z][A-Za-z0-9.\-]*)(?:\s+([A-Za-z]+))?")
+# A section's word is one only when the name ends there: `end_1`, `bin(2)` and `st[3]` are names.
+_FIRST_WORDS = re.compile(
+    rf"[ \t\r\f\v]*(semi-continuous(?!{_LATER})|{_NAME})(?:[ \t\r\f\v]+({_NAME}))?", re.IGNORECASE
+)
 # After a section's word no comparison, sign or colon may come: then it is a variable or a label of that name.
-_NOT_A_SECTION = re.compile(r"\s*(?::(?!:)|<|>|=|\+|-|\*)")
+_NOT_A_SECTION = re.compile(r"\s*(?::(?!:)|<|>|=|\+|-|\*|\^)")
 
 
 def tokens(batches: Iterable[list[str]]) -> Iterator[Token]:
     """The words of all lines, comments left out; the last is of kind `end`, with the number of the last line."""
     number = 0
+    begun = False  # after the objective's word, `max` and `min` are names like others
     for lines in batches:
         for text in lines:
             number += 1
@@ -66,12 +75,14 @@ def tokens(batches: Iterable[list[str]]) -> Iterator[Token]:
                 text = text[:comment]
             if not text or text.isspace():
                 continue
-            yield from _words(text, number)
+            for token in _words(text, number, begun):
+                begun = begun or token.kind == "section"
+                yield token
     yield Token("end", "", number)
 
 
-def _words(text: str, number: int) -> Iterator[Token]:
-    section, place = _section(text)
+def _words(text: str, number: int, begun: bool) -> Iterator[Token]:
+    section, place = _section(text, begun)
     if section is not None:
         yield Token("section", section, number)
     match = _WORD.match(text, place)
@@ -79,7 +90,7 @@ def _words(text: str, number: int) -> Iterator[Token]:
     while match is not None:
         kind = match.lastgroup
         if kind == "compare":
-            yield Token("compare", "=" if match[0] == "=" else "<" if "<" in match[0] else ">", number)
+            yield Token("compare", "<" if "<" in match[0] else ">" if ">" in match[0] else "=", number)
         elif kind == "arrow":
             yield Token("other", match[0], number)
         elif kind != "space" and kind is not None:
@@ -89,10 +100,14 @@ def _words(text: str, number: int) -> Iterator[Token]:
             return
         match = _WORD.match(text, place)
     if place < size:
-        raise ModelError(f"unknown character {text[place]!r}", line=number)
+        raise ModelError(
+            f"expected letters that may stand in names, numbers or signs, got {text[place]!r} (U+{ord(text[place]):04X}); "
+            "names in LP files hold no spaces, '-', '+', '<', '>', '=', ':', '^' or '*'",
+            line=number,
+        )
 
 
-def _section(text: str) -> tuple[str | None, int]:
+def _section(text: str, begun: bool) -> tuple[str | None, int]:
     """The section a line opens, and where its words go on."""
     match = _FIRST_WORDS.match(text)
     if match is None:
@@ -103,6 +118,8 @@ def _section(text: str) -> tuple[str | None, int]:
         return pair, match.end(2)
     place = match.end(1)
     if first in _SENSES:
+        if begun:
+            return (_SENSES[first], place) if not text[place:].strip() else (None, 0)
         # `max: x` is written too (lp_solve); `max x` and `max - x` begin an objective.
         return (None, 0) if re.match(r"\s*[<>=]", text[place:]) else (_SENSES[first], place)
     if first in _ALONE:

@@ -19,6 +19,7 @@ _NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eEdD]([+-]?\d{1,6}))?\Z", re.
 _MAX_CHARS = 400
 _MAX_EXPONENT = 400
 _TOO_LARGE = 1 << 1024  # doubles end just below
+_MOST_NOTES = 10  # of each kind; a million bounds may follow one rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class ExactLimits:
     """What reading may cost. Time and sizes are checked about every quarter of a megabyte of text."""
 
     max_bytes: int = 1 << 30  # after decompression
-    max_line_chars: int = 1 << 20
+    max_line_chars: int = 1 << 26  # a row of a million terms may be one line
     max_columns: int = 10_000_000
     max_rows: int = 10_000_000
     max_entries: int = 100_000_000
@@ -90,6 +91,8 @@ class ExactModel:
         default_factory=dict
     )  # row → (binary column, value that wakes the row)
     sets: tuple[ExactSet, ...] = ()
+    rules: tuple[str, ...] = ()  # what the file says in ways that readers take differently, and how it is taken here
+    remarks: tuple[str, ...] = ()  # what its author should know, though every reader takes it so
 
     @property
     def linear(self) -> bool:
@@ -140,6 +143,8 @@ class Builder:
     indicators: dict[int, tuple[int, int]] = field(default_factory=dict)
     sets: list[ExactSet] = field(default_factory=list)
     products: int = 0  # terms of all of them, for the limit
+    rules: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     def refuse(self, what: str, line: int) -> NoReturn:
         """For parts of a file that no solver here takes."""
@@ -148,6 +153,16 @@ class Builder:
             "variables",
             line=line,
         )
+
+    def rule(self, text: str, line: int | None = None) -> None:
+        """Note that a part is read by a rule where readers differ."""
+        if len(self.rules) < _MOST_NOTES:
+            self.rules.append(text if line is None else f"line {line}: {text}")
+
+    def remark(self, text: str) -> None:
+        """Note what the file's author should know."""
+        if len(self.remarks) < _MOST_NOTES:
+            self.remarks.append(text)
 
     def add_product(self, into: Products, first: int, second: int, value: Fraction) -> None:
         """Add value · x_first · x_second."""
@@ -222,11 +237,10 @@ class Builder:
             raise ModelError("the file holds no variables and no rows")
         self._check_sizes()
         for column, (lower, upper) in enumerate(zip(self.lower, self.upper, strict=True)):
-            # See solvers.read: without a lower bound in the file, readers disagree what a negative upper one means.
             if upper is not None and upper.numerator < 0 and lower == 0:
-                raise ModelError(
-                    f"variable {self.col_names[column][:100]!r} has the upper bound {float(upper):g} and no lower bound "
-                    "below it; readers disagree whether its lower bound is then 0 or -infinity: state it in the file"
+                self.remark(
+                    f"variable {self.col_names[column][:100]!r} has the upper bound {float(upper):g} and the lower bound 0, "
+                    "so it has no value; if it may be negative, write its lower bound"
                 )
         for row, (column, _) in self.indicators.items():
             if not (self.integer[column] and self.lower[column] == 0 and self.upper[column] == 1):
@@ -256,6 +270,8 @@ class Builder:
             row_products={row: kept for row, all_ in self.row_products.items() if (kept := _without_zeros(all_))},
             indicators=self.indicators,
             sets=tuple(self.sets),
+            rules=tuple(self.rules),
+            remarks=tuple(self.remarks),
         )
 
 

@@ -1,13 +1,15 @@
 """CPLEX LP format in exact rationals.
 
-Kept from practice (and checked against HiGHS): a variable is [0, ∞) until Bounds or a section of types says otherwise,
-the last word counts; terms of one variable in one row are summed; constants in a row are moved to its right-hand side
-(HiGHS drops them with a warning, so such files are refused by `solvers.read`); bounds and sides from 1e20 on are infinite.
+Rules, as the field has them: a variable is [0, ∞) until Bounds says otherwise, the last bound counts; Binary adds [0, 1] to the
+bounds given before it; terms of one variable in one row are summed; terms and constants may stand on both sides of a row
+and are moved; lazy constraints and user cuts are rows; bounds and sides from 1e20 on are infinite. Where readers are known
+to differ, `Builder.rule` notes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from solvers.errors import ModelError
@@ -15,7 +17,7 @@ from solvers.exact.lp_tokens import Token, tokens
 from solvers.exact.model import INFINITE, Builder, ExactLimits, ExactModel, Products, parse_number, parse_side
 
 _INFINITE_NAMES = ("inf", "infinity")
-_LEFT_OUT = {"lazy": "lazy rows or user cuts", "other": "general constraints"}
+_LEFT_OUT = {"other": "general constraints"}
 _TURNED = {"<": ">", ">": "<", "=": "="}
 _ZERO = Fraction(0)
 
@@ -24,6 +26,32 @@ def read_lp(batches: Iterable[list[str]], limits: ExactLimits) -> ExactModel:
     """The model of the lines in `batches`."""
     build = Builder(limits=limits)
     return _Reader(tokens(build.watched(batches)), build).read()
+
+
+@dataclass(kw_only=True)
+class _Side:
+    """One side of a comparison."""
+
+    terms: dict[int, Fraction] = field(default_factory=dict)
+    products: Products = field(default_factory=dict)
+    constant: Fraction = _ZERO
+    infinite: int = 0  # ±1 for an infinity alone
+
+    @property
+    def value(self) -> Fraction | None:
+        """The constant; None for an infinity."""
+        return None if self.infinite else self.constant
+
+    def minus(self, other: _Side) -> _Side:
+        """Terms and products of this side less those of the other."""
+        if not other.terms and not other.products:
+            return self
+        terms, products = dict(self.terms), dict(self.products)
+        for column, value in other.terms.items():
+            terms[column] = terms.get(column, _ZERO) - value
+        for pair, value in other.products.items():
+            products[pair] = products.get(pair, _ZERO) - value
+        return _Side(terms=terms, products=products)
 
 
 class _Reader:
@@ -52,7 +80,7 @@ class _Reader:
             if section in ("maximize", "minimize"):
                 raise self._unexpected("one objective")
             self._advance()
-            if section == "rows":
+            if section in ("rows", "lazy"):
                 self._rows()
             elif section == "bounds":
                 self._bounds()
@@ -104,11 +132,12 @@ class _Reader:
         elif self._is_label():
             self._advance()
             self._advance()
-        terms, constant = self._expression(self._build.objective_products, halved=True)
-        if self._now.kind == "compare":
+        whole = self._expression(halved=True)
+        if self._now.kind == "compare" or whole.infinite:
             raise self._unexpected("Subject To after the objective")
-        self._build.objective = terms
-        self._build.offset = constant
+        self._build.objective = whole.terms
+        self._build.objective_products.update(whole.products)
+        self._build.offset = whole.constant
 
     def _rows(self) -> None:
         while self._now.kind not in ("section", "end"):
@@ -116,77 +145,78 @@ class _Reader:
 
     def _row(self) -> None:
         build = self._build
-        name = f"R{len(build.row_names) + 1}"
-        if self._is_label():
-            name = self._advance().text
-            self._advance()
-            if name in self._row_names:
-                raise ModelError(
-                    f"a second row has the name {name[:100]!r}; wanted a name of its own", line=self._now.line
-                )
-            self._row_names.add(name)
+        name = self._row_name()
         line = self._now.line
-        products: Products = {}
-        terms, constant = self._expression(products)
-        first = self._compare()
-        if terms or products:
-            value, infinite = self._side()
-            if self._now.kind == "other" and self._now.text == "->":
-                self._indicator(terms, products, constant, first, value, line)
-                terms, constant = self._expression(products)
-                first = self._compare()
-                value, infinite = self._side()
-            lower, upper = _sides(first, value, infinite, constant, line)
-            if self._now.kind == "compare":
-                raise self._unexpected("one comparison in a row, or a number on its left: 2 <= x + y <= 10")
-        else:
-            # `10 >= x + y`, `2 <= x + y <= 10`, or `0 <= 10`, which is a row without variables.
-            terms, more = self._expression(products)
-            lower, upper = _sides(_TURNED[first], constant, 0, more, line)
-            if not terms:
-                lower, upper = _sides(first, more, 0, constant, line)
-            if products and not terms:
-                raise ModelError("a row of products alone wants its number on the right", line=line)
-            if self._now.kind == "compare" and terms:
-                second = self._compare()
-                if second != first or first == "=":
-                    raise ModelError("a row between two numbers wants the same comparison twice, < or >", line=line)
-                other_lower, other_upper = _sides(second, *self._side(), more, line)
-                lower = other_lower if other_lower is not None else lower
-                upper = other_upper if other_upper is not None else upper
+        sides = [self._expression()]
+        compares: list[str] = []
+        while self._now.kind == "compare" and len(compares) < 2:
+            compares.append(self._compare())
+            sides.append(self._expression(after=True))
+            if self._now.kind == "other" and self._now.text == "->" and len(compares) == 1:
+                self._indicator(sides[0], compares[0], sides[1], line)
+                sides, compares = [self._expression()], []
+        if not compares or self._now.kind == "compare":
+            raise self._unexpected("a row with one comparison, or between two numbers: 2 <= x + y <= 10")
         if self._now.kind not in ("section", "end") and self._now.line == self._last_line:
             raise self._unexpected("the next row on a line of its own")
+        if len(compares) == 1:
+            left, right, compare = *sides, compares[0]
+            if left.infinite or ((right.terms or right.products) and not (left.terms or left.products)):  # 10 >= x + y
+                left, right, compare = right, left, _TURNED[compare]
+            whole = left.minus(right)
+            lower, upper = _sides(compare, right.value, right.infinite, left.constant, line)
+        else:
+            whole = sides[1]
+            lower, upper = self._between(sides, compares, line)
         row = len(build.row_names)
-        build.row_names.append(name)
+        build.row_names.append(name or f"R{row + 1}")
         build.row_lower.append(lower)
         build.row_upper.append(upper)
+        products = {pair: value for pair, value in whole.products.items() if value}
         if products:
             build.row_products[row] = products
-        for column, coefficient in terms.items():
+        for column, coefficient in whole.terms.items():
             if coefficient:
                 build.entry_row.append(row)
                 build.entry_col.append(column)
                 build.entry_value.append(build.value_id(coefficient))
 
-    def _indicator(
-        self,
-        terms: dict[int, Fraction],
-        products: Products,
-        constant: Fraction,
-        compare: str,
-        value: Fraction | None,
-        line: int,
-    ) -> None:
+    def _row_name(self) -> str:
+        """The label of the row; empty without one. One that comes again is made different: rows are told by place."""
+        if not self._is_label():
+            return ""
+        name = self._advance().text
+        self._advance()
+        if name in self._row_names:
+            self._build.rule(f"a second row is named {name[:60]!r}: both are kept", self._now.line)
+            name = f"{name}_{len(self._build.row_names) + 1}"
+        self._row_names.add(name)
+        return name
+
+    def _between(self, sides: list[_Side], compares: list[str], line: int) -> tuple[Fraction | None, Fraction | None]:
+        """Lower and upper side of a row between two numbers."""
+        left, middle, right = sides
+        if compares[0] != compares[1] or compares[0] == "=":
+            raise ModelError("a row between two numbers: expected the same comparison twice, < or >", line=line)
+        if left.terms or left.products or right.terms or right.products or middle.infinite:
+            raise ModelError("a row between two numbers: expected the variables in the middle", line=line)
+        outer = _sides(_TURNED[compares[0]], left.value, left.infinite, middle.constant, line)
+        other = _sides(compares[1], right.value, right.infinite, middle.constant, line)
+        lower = other[0] if other[0] is not None else outer[0]
+        return lower, other[1] if other[1] is not None else outer[1]
+
+    def _indicator(self, left: _Side, compare: str, right: _Side, line: int) -> None:
         """What stands before `->` must be one binary and its value; the row after it is the one that is being built."""
-        if len(terms) != 1 or products or constant or compare != "=" or value is None or 1 not in terms.values():
+        plain = not (left.products or left.constant or left.infinite or right.terms or right.products or right.infinite)
+        if not plain or len(left.terms) != 1 or compare != "=" or 1 not in left.terms.values():
             raise ModelError(
-                "an indicator wants one binary variable and its value before ->: z = 1 -> x <= 3", line=line
+                "an indicator: expected one binary variable and its value before ->, as in z = 1 -> x <= 3", line=line
             )
         self._advance()
         build = self._build
-        row, column = len(build.row_names), next(iter(terms))
+        row, column = len(build.row_names), next(iter(left.terms))
         build.row_names.append("")  # for the message about a second indicator; the row itself comes next
-        build.add_indicator(row, column, value, line)
+        build.add_indicator(row, column, right.constant, line)
         build.row_names.pop()
 
     def _compare(self) -> str:
@@ -195,7 +225,7 @@ class _Reader:
         return self._advance().text
 
     def _side(self) -> tuple[Fraction | None, int]:
-        """A number with signs, or an infinity: (value, 0) or (None, ±1)."""
+        """A number with signs, or an infinity, of a bound: (value, 0) or (None, ±1)."""
         negative = self._signs()
         self._last_line = self._now.line
         if self._now.kind == "name" and self._now.text.lower() in _INFINITE_NAMES:
@@ -214,49 +244,73 @@ class _Reader:
 
     _last_line = 0
 
-    def _expression(self, products: Products, *, halved: bool = False) -> tuple[dict[int, Fraction], Fraction]:
-        """Terms up to a comparison, a section or a label: column → coefficient, and the sum of the constants.
+    def _expression(self, *, halved: bool = False, after: bool = False) -> _Side:
+        """One side of a row, or the objective: up to a comparison, a section, a label, or the beginning of the next row.
 
-        Products go `into`; those of the objective are written twice as large and halved: `[ 2 x^2 ] / 2`.
+        Products of the objective are written twice as large and halved: `[ 2 x^2 ] / 2`. `after`: the side stands right of a
+        comparison, where a number alone ends with its line.
         """
-        terms: dict[int, Fraction] = {}
-        constant, first = _ZERO, True
+        side = _Side()
+        first = True
         while True:
+            if not first and self._row_has_ended(side, after):
+                return side
             signed = self._now.kind == "sign"
             negative = self._signs()
             kind = self._now.kind
             if kind == "other" and self._now.text == "[":
-                self._quadratic(products, negative=negative, halved=halved)
+                self._quadratic(side.products, negative=negative, halved=halved)
+            elif kind == "name" and first and self._is_infinity() and not self._is_label():
+                side.infinite = -1 if negative else 1
+                self._last_line = self._advance().line
+                return side
             elif kind == "number":
-                token = self._advance()
-                self._last_line = token.line
-                value = -self._number(token) if negative else self._number(token)
-                if self._now.kind == "other" and self._now.text == "*":
-                    self._advance()
-                    if self._now.kind != "name":
-                        raise self._unexpected("a variable after *")
-                if self._now.kind == "name" and not self._starts_next_row(token):
-                    self._add(terms, value)
-                else:
-                    constant += value
+                self._number_term(side, negative, after)
             elif kind == "name" and (signed or first) and not (self._is_label() and not signed):
-                self._add(terms, Fraction(-1) if negative else Fraction(1))
+                self._add(side.terms, Fraction(-1) if negative else Fraction(1))
             elif signed:
                 raise self._unexpected("a number or a variable after the sign")
-            elif kind in ("compare", "section", "end"):
-                return terms, constant
+            elif kind in ("compare", "section", "end") or (kind == "other" and self._now.text == "->"):
+                if after and first:
+                    raise self._unexpected("a number or a variable after the comparison")
+                return side
             elif first or kind != "name" or not self._is_label():
                 raise self._unexpected("+ or - between terms, or a comparison")
             else:
-                return terms, constant
+                return side
             first = False
             if self._now.kind in ("number", "name") and not (self._now.kind == "name" and self._is_label()):
-                if self._now.line > self._last_line and not terms:
-                    return terms, constant  # a row without variables has ended; the next begins
+                if self._now.line > self._last_line and (after or not side.terms):
+                    return side
                 raise self._unexpected("+ or - between terms, or a comparison")
 
-    def _starts_next_row(self, number: Token) -> bool:
-        return self._is_label() and self._now.line > number.line
+    def _row_has_ended(self, side: _Side, after: bool) -> bool:
+        """Whether what comes begins the next row: on a new line, after a side that is complete without it."""
+        return (
+            after
+            and self._now.line > self._last_line
+            and not side.terms
+            and not side.products
+            and self._now.kind in ("sign", "number", "name", "other")
+        )
+
+    def _number_term(self, side: _Side, negative: bool, after: bool) -> None:
+        """A number: a variable's coefficient, or a constant."""
+        token = self._advance()
+        self._last_line = token.line
+        value = -self._number(token) if negative else self._number(token)
+        if self._now.kind == "other" and self._now.text == "*":
+            self._advance()
+            if self._now.kind != "name":
+                raise self._unexpected("a variable after *")
+        if self._now.kind == "name" and not self._starts_next_row(token, after):
+            self._add(side.terms, value)
+        else:
+            side.constant += value
+
+    def _starts_next_row(self, number: Token, after: bool) -> bool:
+        """Whether the name in hand, after a number, is a row's: its label, or its first variable."""
+        return self._now.line > number.line and (after or self._is_label())
 
     def _add(self, terms: dict[int, Fraction], value: Fraction) -> None:
         token = self._advance()
@@ -405,7 +459,16 @@ class _Reader:
                 continue
             build.integer[column] = 1
             if section == "binaries":
-                build.lower[column], build.upper[column] = _ZERO, Fraction(1)
+                self._binary(column)
+
+    def _binary(self, column: int) -> None:
+        """[0, 1] and the bounds given before: `x = 1` before Binary stays."""
+        build = self._build
+        lower, upper = build.lower[column], build.upper[column]
+        if (lower is not None and lower < 0) or (upper is not None and upper > 1):
+            build.rule(f"{build.col_names[column][:60]!r} has bounds beyond [0, 1] before Binary: cut to [0, 1]")
+        build.lower[column] = _ZERO if lower is None or lower < 0 else lower
+        build.upper[column] = Fraction(1) if upper is None or upper > 1 else upper
 
 
 def _sides(

@@ -25,6 +25,7 @@ _OBJECTIVE, _DROPPED = -1, -2
 _SECTIONS = ("NAME", "ROWS", "COLUMNS", "RHS", "RANGES", "BOUNDS", "OBJSENSE", "OBJNAME", "ENDATA")
 _PRODUCTS = ("QUADOBJ", "QMATRIX", "QSECTION", "QCMATRIX")
 _SPECIAL = (*_PRODUCTS, "SOS", "INDICATORS")
+_MORE_ROWS = ("LAZYCONS", "USERCUTS")
 _LEFT_OUT = {
     "SOS1": "the section SOS1 (for SOS sets write SOS)",
     "SOS2": "the section SOS2 (for SOS sets write SOS)",
@@ -32,8 +33,6 @@ _LEFT_OUT = {
     "CSECTION": "cones",
     "GENCONS": "general constraints",
     "PWLOBJ": "a piecewise linear objective",
-    "LAZYCONS": "lazy rows",
-    "USERCUTS": "user cuts",
 }
 _FIXED_FIELDS = ((1, 3), (4, 12), (14, 22), (24, 36), (39, 47), (49, 61))
 _WITH_VALUE = ("UP", "LO", "FX", "LI", "UI", "SC", "SI")
@@ -60,6 +59,8 @@ class _Reader:
         self._sets: dict[str, str] = {}
         self._binary_by_marker: set[int] = set()  # integer by marker and still without any bound
         self._bound_sides: set[tuple[int, str]] = set()
+        self._ranges_before_rhs: int | None = None  # line
+        self._maximize_in_comment = False
         self._in_marker = False
         self._objective_name: str | None = None
         self._wanted_objective: str | None = None
@@ -86,6 +87,7 @@ class _Reader:
                 place, line = place + 1, line + 1
                 first = text[:1]
                 if first == "*" or not text or text.isspace():
+                    self._maximize_in_comment |= text[:12].upper() == "*SENSE:MAXIM"
                     continue
                 if first not in (" ", "\t"):
                     header = self._header(text)
@@ -117,21 +119,29 @@ class _Reader:
 
     def _header(self, text: str) -> str | None:
         word = text.split(None, 1)[0].upper()
-        return word if word in _SECTIONS or word in _SPECIAL or word in _LEFT_OUT else None
+        return word if word in (*_SECTIONS, *_SPECIAL, *_MORE_ROWS) or word in _LEFT_OUT else None
 
     def _open(self, section: str, words: list[str], line: int) -> None:
         if section in _LEFT_OUT:
             self._build.refuse(_LEFT_OUT[section], line)
         elif section in _PRODUCTS:
             self._open_products(section, words, line)
+        elif section in _MORE_ROWS:
+            self._build.rule(f"the rows of {section} are rows like others", line)
         elif section == "NAME":
             self._build.name = " ".join(words[1:])[:200]
         elif section == "OBJSENSE" and len(words) == 2:
+            if words[1].upper() not in ("MAX", "MIN"):
+                self._build.rule(f"OBJSENSE {words[1]} on one line counts", line)
             self._sense(words[1], line)
         elif section == "RHS" and len(words) > 1:
             raise ModelError("text after RHS; wanted the entries on lines of their own, indented", line=line)
         elif len(words) > 1 and section in ("ROWS", "COLUMNS", "RANGES", "BOUNDS", "OBJSENSE"):
             raise ModelError(f"text after {section}: {words[1][:60]!r}", line=line)
+        if section == "RANGES" and not self._rhs:
+            self._ranges_before_rhs = line
+        elif section == "RHS" and self._ranges_before_rhs is not None:
+            self._build.rule("RANGES before RHS: ranges are measured from the right-hand sides all the same", line)
         if section == "COLUMNS":
             self._last_column_of_row = [-1] * (len(self._row_types) + 2)
 
@@ -140,7 +150,7 @@ class _Reader:
             self._special(section, text.split(), line)
             return
         words = self._fields(text, line, section)
-        if section == "ROWS":
+        if section == "ROWS" or section in _MORE_ROWS:
             self._row(words, line)
         elif section == "RHS":
             self._pairs("RHS", words, line)
@@ -152,6 +162,7 @@ class _Reader:
             self._sense(words[0], line)
         elif section == "OBJNAME":
             self._wanted_objective = words[0]
+            self._build.rule(f"OBJNAME makes {words[0][:60]!r} the objective", line)
         else:
             raise ModelError(f"wanted a section such as ROWS; {words[0][:60]!r} came", line=line)
 
@@ -192,8 +203,9 @@ class _Reader:
         if name in self._rows:
             raise ModelError(f"a second row has the name {name[:100]!r}; wanted a name of its own for each", line=line)
         if kind == "N":
-            self._rows[name] = _DROPPED if self._objective_name is not None else _OBJECTIVE
-            if self._objective_name is None:
+            chosen = self._objective_name is None and self._wanted_objective in (None, name)
+            self._rows[name] = _OBJECTIVE if chosen else _DROPPED
+            if chosen:
                 self._objective_name = name
             return
         self._rows[name] = len(self._row_types)
@@ -319,6 +331,8 @@ class _Reader:
             if row in into and row != _DROPPED:
                 raise ModelError(f"row {row_name[:100]!r} comes a second time in {section}", line=line)
             if section == "RHS":
+                if row == _DROPPED:
+                    self._build.rule(f"{row_name[:60]!r} is not the objective: its right-hand side says nothing", line)
                 self._rhs[row], self._rhs_sign[row] = self._side(token, line)
             elif row < 0:
                 raise ModelError(f"a range on {row_name[:100]!r}, a row of type N", line=line)
@@ -485,7 +499,19 @@ class _Reader:
         build = self._build
         if self._wanted_objective is not None and self._wanted_objective != self._objective_name:
             raise ModelError(
-                f"OBJNAME wants row {self._wanted_objective[:60]!r} as objective; only the first N row can be it here"
+                f"OBJNAME: expected the name of a row of type N, before ROWS, got {self._wanted_objective[:60]!r}"
+            )
+        for column, upper in enumerate(build.upper):
+            if upper is not None and upper < 0 and build.lower[column] == 0 and (column, "l") not in self._bound_sides:
+                build.lower[column] = None
+                build.rule(
+                    f"variable {build.col_names[column][:60]!r} has the upper bound {float(upper):g} and no lower bound: "
+                    "its lower bound is -infinity"
+                )
+        if self._maximize_in_comment and not build.maximize:
+            build.remark(
+                "the comment *SENSE:Maximize says nothing to readers of MPS: the objective is minimised. "
+                "In PuLP write writeMPS(path, with_objsense=True)"
             )
         for column in self._binary_by_marker:
             build.upper[column] = Fraction(1)
@@ -504,7 +530,7 @@ class _Reader:
         rhs, infinite = self._rhs.get(row, Fraction(0)), self._rhs_sign.get(row, 0)
         spread = self._ranges.get(row)
         if rhs is None:
-            if (infinite > 0 and kind == "L") or (infinite < 0 and kind == "G"):
+            if spread is None and ((infinite > 0 and kind == "L") or (infinite < 0 and kind == "G")):
                 return None, None
             raise ModelError(f"row {self._build.row_names[row][:100]!r} of type {kind} has an infinite right-hand side")
         if spread is None:

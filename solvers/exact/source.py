@@ -59,7 +59,8 @@ def _read_mps(path: str | os.PathLike[str], limits: ExactLimits, deadline: Deadl
         return read_mps(_batches(path, limits, deadline), limits, fixed=False)
     except ModelError as freely:
         try:
-            return read_mps(_batches(path, limits, deadline), limits, fixed=True)
+            model = read_mps(_batches(path, limits, deadline), limits, fixed=True)
+            return replace(model, rules=("the file is read in fixed columns, as its names hold spaces", *model.rules))
         except ModelError:
             raise freely from None
 
@@ -113,8 +114,11 @@ def _decoded(lines: list[bytes], first_line: int) -> list[str]:
         raise ModelError("the file holds NUL bytes; wanted text", line=first_line)
     try:
         # Every byte is kept: names come back as they went in.
-        decoded = text.decode("utf-8")
+        # A byte order mark is no part of the text.
+        decoded = text.decode("utf-8-sig" if first_line == 1 else "utf-8")
     except UnicodeDecodeError as error:
         bad = first_line + text.count(b"\n", 0, error.start)
         raise ModelError("the text is not UTF-8", line=bad) from None
+    if "\r" in decoded:  # of Windows, or alone, of old Macintoshes
+        decoded = decoded.replace("\r\n", "\n").removesuffix("\r").replace("\r", "\n")
     return decoded.split("\n")

@@ -83,14 +83,20 @@ def _whole_rows(model: ExactModel) -> bytearray:
 
 def _column_sizes(model: ExactModel, sizes: list[float]) -> dict[int, float]:
     """Columns whose values are small by all that their bounds and rows suggest, with that size."""
-    if not model.linear:
-        return {}
     size, most = [1.0] * model.n, [1.0] * model.n
     for column, (integer, lower, upper) in enumerate(zip(model.integer, model.lower, model.upper, strict=True)):
         if not integer:
             size[column] = min(1.0, max(_size(lower), _size(upper)))
             if size[column] and lower is not None and upper is not None:
                 most[column] = size[column]
+    for products in (model.objective_products, *model.row_products.values()):
+        for pair in products:  # how large a product is depends on both of its columns
+            size[pair[0]] = size[pair[1]] = 1.0
+    special = model.indicators.keys() | model.row_products.keys()
+    if special:
+        for row, column in zip(model.entry_row, model.entry_col, strict=True):
+            if row in special:
+                size[column] = 1.0
     sides = [max(_size(lower), _size(upper)) for lower, upper in zip(model.row_lower, model.row_upper, strict=True)]
     for _ in range(_ROUNDS):
         if min(size, default=1.0) >= SMALL_UNIT:

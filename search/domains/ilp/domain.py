@@ -93,11 +93,14 @@ class IlpDomain:
             newest = x
             on_incumbent(point, lambda: IlpSolution(x=scaled.restore(x), objective=point.objective or 0.0))
 
+        _ = scaled.model.whole_rows  # kept by the model: computed once, before processes are forked
         inner = replace(problem, model=scaled.model, warm_start=None)
         try:
             warm = self._started(problem, scaled, stop, record)
-            if warm is not None:
-                inner = replace(inner, warm_start=warm.x)
+            if warm is not None and problem.warm_start is not None:
+                # Values that could not be repaired in time are a hint all the same.
+                values = scaled.enter(problem.warm_start)
+                inner = replace(inner, warm_start=values if warm.x is None else warm.x)
 
             def again(engine: Engine, x: Floats | None) -> SearchOutcome:
                 spec = problem.spec.model_copy(update={"engine": engine, "lns": LnsOptions(enabled=False)})
@@ -113,7 +116,7 @@ class IlpDomain:
         except BaseException:
             encoding.close()
             raise
-        more = {} if warm is None else {"warm_start": warm.summary}
+        more = {} if warm is None else {"warm_start": _became(warm, outcome.summary)}
         outcome = replace(outcome, summary=_noted({**outcome.summary, **more}, problem.notes))
         if outcome.solution is None or outcome.objective is None:
             encoding.close()
@@ -177,7 +180,14 @@ def _for_special(problem: IlpProblem) -> IlpProblem:
     if make_solver(spec.engine.value).why_not(model) is not None:
         notes.append(f"engine {spec.engine.value} cannot take that; {_ENGINE_FOR_SPECIAL.value} was taken instead")
         spec = spec.model_copy(update={"engine": _ENGINE_FOR_SPECIAL})
-    return replace(problem, spec=spec, notes=tuple(notes))
+    return replace(problem, spec=spec, notes=(*problem.notes, *notes))
+
+
+def _became(start: WarmStart, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The warm start's summary; the neighbourhood search may have repaired what was dropped at first."""
+    if start.x is None and summary.get("lns_started_by") in ("warm-start", "warm-start-repaired"):
+        return {**start.summary, "outcome": "repaired", "objective": summary.get("lns_started_from")}
+    return start.summary
 
 
 def _noted(summary: Mapping[str, Any], notes: tuple[str, ...]) -> dict[str, Any]:

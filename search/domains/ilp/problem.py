@@ -47,7 +47,7 @@ def parse(spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path) -> IlpProble
     checker = Checker(file, file_format=spec.format, name=name, workdir=workdir)
     checker.start()
     try:
-        model, file_format = _read(spec, file, name, workdir, checker)
+        model, file_format, notes = _read(spec, file, name, workdir, checker)
         warm_start = _warm_start(spec, inputs, model)
     except BaseException:
         checker.close()
@@ -60,6 +60,7 @@ def parse(spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path) -> IlpProble
         workdir=workdir,
         checker=checker,
         warm_start=warm_start,
+        notes=notes,
         began=began,
     )
 
@@ -73,21 +74,26 @@ def _warm_start(spec: IlpSpec, inputs: Mapping[str, Path], model: MilpModel) -> 
         raise InvalidInput(str(error)) from error
 
 
-def _read(spec: IlpSpec, file: Path, name: str, workdir: Path, checker: Checker) -> tuple[MilpModel, str]:
+def _read(
+    spec: IlpSpec, file: Path, name: str, workdir: Path, checker: Checker
+) -> tuple[MilpModel, str, tuple[str, ...]]:
     saved = workdir / "model.npz"
 
-    def read() -> native.Message:
-        from solvers.read import ReadLimits, format_of, read_model
+    def read(with_highs: bool) -> native.Message:
+        from solvers.read import ReadLimits, format_of, read_with_notes
 
         # The check's process reads exactly and compares beside the search; only tiny files are quicker compared at once.
         limits = ReadLimits(compared_bytes=_COMPARED_AT_ONCE_BYTES)
         file_format = spec.format if spec.format != "auto" else format_of(file, name=name)
-        return arrays.save(read_model(file, format=file_format, name=name, limits=limits), saved) | {
-            "format": file_format
-        }
+        reading = read_with_notes(file, format=file_format, name=name, limits=limits, with_highs=with_highs)
+        return arrays.save(reading.model, saved) | {"format": file_format, "notes": list(reading.notes)}
 
     try:
-        told = native.call("reading the model", read, timeout_s=READ_LIMIT_S)
+        try:
+            told = native.call("reading the model", lambda: read(True), timeout_s=READ_LIMIT_S)
+        except (native.NativeCrash, native.NativeTimeout):
+            # The exact reader is plain Python: where it manages, the file is sound and HiGHS' reader is not.
+            told = native.call("reading the model exactly", lambda: read(False), timeout_s=READ_LIMIT_S)
     except native.NativeError as error:
         if error.kind in ("ModelError", "InvalidInput"):
             raise InvalidInput(error.message) from error
@@ -98,4 +104,4 @@ def _read(spec: IlpSpec, file: Path, name: str, workdir: Path, checker: Checker)
         raise InvalidInput(f"the model could not be read within {READ_LIMIT_S:g} s; send a smaller file") from error
     model = arrays.load(saved, told)
     checker.compare(model, saved, told)
-    return model, str(told["format"])
+    return model, str(told["format"]), tuple(str(note) for note in told["notes"])

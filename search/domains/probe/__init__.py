@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from search.stop import StoppingCriterion
+from search.trace import relative_gap
 from search.types import InvalidInput, OnIncumbent, Produced, SearchOutcome
 from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
 from trimtab.specs.probe import ProbeSpec
@@ -48,7 +49,13 @@ class ProbeDomain:
         for left in range(first - 1, -1, -1):
             _wait(problem.step_seconds, stop)
             # The wall-clock time of emission travels in `source`, so that a bench can measure the way to the client.
-            best = Incumbent(elapsed_s=0.0, objective=float(left), bound=0.0, source=f"probe@{time.time():.6f}")
+            best = Incumbent(
+                elapsed_s=0.0,
+                objective=float(left),
+                bound=0.0,
+                gap=relative_gap(float(left), 0.0),
+                source=f"probe@{time.time():.6f}",
+            )
             on_incumbent(best, functools.partial(float, left))
             if stop(best):
                 break

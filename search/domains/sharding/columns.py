@@ -1,7 +1,7 @@
 """The linear program behind the bound: mixtures of ways to cut and place each item, generated as they are needed.
 
     min T + E    T >= bias + skip_g z_g + out_g h_g,   h_g >= inner_g z_g + shift_g,   h_g >= 0,   z_g = mean of group g
-                 E >= forms (N, F),   N, F >= what the mean device of g sends,   N, F >= what must be sent anyway
+                 E >= forms (N, F),   N, F >= what the mean device of g sends or receives, and what must be sent anyway
                  memory of g <= its room,   the ways of each item sum to 1
 """
 
@@ -100,6 +100,10 @@ class Columns:
                 rows.add(group, column, (rate / groups.count)[group] * options.dim[option])
                 rows.add(np.arange(size), np.full(size, top + 2 + place), np.full(size, -1.0))
                 rows.close(np.zeros(size))
+            for place, rate in enumerate((groups.gets_near, groups.gets_far)):
+                rows.add(group, column, -(rate / groups.parts)[group] * options.dim[option])
+                rows.add(np.arange(size), np.full(size, top + 2 + place), np.full(size, -1.0))
+                rows.close(-rate * groups.columns)
             rows.add(group, column, options.memory[option] / GIB)
             rows.close(groups.room / GIB)
         cost = np.zeros(top + 4)
@@ -125,12 +129,23 @@ class Columns:
         slope = per_group[:, :joints] / np.maximum(out * np.maximum(weight, 1e-12)[:, None], 1e-15)
         least = groups.forms @ np.array([groups.near_least, groups.far_least])
         form = (np.arange(len(least)) == least.argmax()).astype(float)
-        near = far = memory = np.zeros(size)
+        near = far = gets_near = gets_far = memory = np.zeros(size)
         if several:
             rest = dual[size * (joints + 1) :]
-            duals, near, far, memory = np.split(rest, np.cumsum([len(least), size, size]))
+            ends = np.cumsum([len(least), *[size] * 4])
+            duals, near, far, gets_near, gets_far, memory = np.split(rest, ends)
             form = duals if duals.max() > 1e-9 else form
-        return Multipliers.of(groups, weight=weight, slope=slope, form=form, near=near, far=far, memory=memory)
+        return Multipliers.of(
+            groups,
+            weight=weight,
+            slope=slope,
+            form=form,
+            near=near,
+            far=far,
+            gets_near=gets_near,
+            gets_far=gets_far,
+            memory=memory,
+        )
 
 
 class _Rows:

@@ -14,6 +14,7 @@ from cost_models.sharding.problem import TableArrays
 from search.domains.sharding import exact
 from search.domains.sharding.certificate import Certificate, prove
 from search.domains.sharding.current_plan import least_moving_plan, moved_bytes
+from search.domains.sharding.diff import diff_plans
 from search.domains.sharding.infeasible import prove_infeasible
 from search.domains.sharding.local_search import Limits
 from search.domains.sharding.models import Models
@@ -28,6 +29,7 @@ from search.domains.sharding.resume import SOURCE, from_bytes, plan_of, to_bytes
 from search.domains.sharding.verify import verify_plan
 from search.stop import StoppingCriterion
 from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
+from trimtab.certificates import statement
 from trimtab.results import Incumbent, Reason, Termination, Verification
 from trimtab.specs.sharding import MAX_DEVICES, DeviceGroup, Method, PlanShard, ShardingSpec, Table
 
@@ -340,8 +342,7 @@ def _gap(cost: float, bound: float) -> float:
 
 
 def _termination(stop: StoppingCriterion, found: Found, certificate: Certificate) -> Termination:
-    gap = _gap(found.model_ms, certificate.lower_bound_ms)
-    detail = f"within {gap:.2%} of the best possible plan under the certified model"
+    detail = statement(found.model_ms, certificate.lower_bound_ms)
     if stop.limit is not None:
         return Termination(reason=Reason.FEASIBLE, limit=stop.limit, detail=detail)
     return Termination(reason=Reason.COMPLETED, detail=detail)
@@ -419,11 +420,30 @@ def _summary(
             "lower_bound_ms": certificate.lower_bound_ms,
             "gap": _gap(found.model_ms, certificate.lower_bound_ms),
             "search_gap": _gap(found.model_best_ms, certificate.lower_bound_ms),
+            "statement": statement(found.model_ms, certificate.lower_bound_ms),
             "method": certificate.method,
             "multipliers": list(certificate.multipliers),
         },
+        **_in_use_summary(problem, setup, found),
         "baselines": [{"planner": name, "cost_ms": cost} for name, cost in found.baselines_ms.items()],
         "search": {"oracle_evaluations": found.priced, "local_steps": found.steps, "kicks": found.kicks},
+    }
+
+
+def _in_use_summary(problem: ShardingProblem, setup: Setup, found: Found) -> dict[str, Any]:
+    """Moved bytes, and tables and devices of the plan in use that are gone or new; empty without such a plan."""
+    in_use = setup.in_use
+    if in_use is None:
+        return {}
+    diff = diff_plans(problem.tables, problem.spec.constraints.current_plan, to_shards(setup, found.plan))
+    return {
+        "current_plan": {
+            "moved_gib": diff.moved_bytes / GIB,
+            "must_move_gib": in_use.unavoidable_bytes / GIB,
+            "dropped_tables": list(in_use.dropped_tables),
+            "lost_devices": list(in_use.lost_devices),
+            "new_tables": list(in_use.new_tables),
+        }
     }
 
 

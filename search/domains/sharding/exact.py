@@ -3,8 +3,9 @@
 Convex heads are linear programs in epigraph form, so only the counts n[o, d] of shards of option o on device d are
 integer. A way to cut an item is any multiset of its options, so one row an item covers every way:
 
-    min  C + E     C >= bias + skip z_d + out h_d,  h_d >= inner z_d + shift,  h_d >= 0,  z_d = sum_o E_o n[o, d]
-                   E >= forms (N, F),  N, F >= what d sends within and between nodes,  memory of d <= its cap,
+    min  C + E     C >= bias + skip z_d + out h_d - f_d(0) (1 - y_d),   h_d >= inner z_d + shift,  h_d >= 0,
+                   z_d = sum_o E_o n[o, d],   y_d = 1 where d holds anything (a device without shards computes nothing)
+                   E >= forms (N, F),  N, F >= what d sends or receives at each level,  memory of d <= its cap,
                    sum_{o, d} width_o n[o, d] = width of item i
 """
 
@@ -17,11 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import coo_matrix
 
+from cost_models.sharding.simulator import FabricModel
 from search.domains.sharding.certificate import least_compute
 from search.domains.sharding.groups import Groups, groups_of
 from search.domains.sharding.items import GIB, Items
 from search.domains.sharding.placement import Plan
-from search.domains.sharding.plan_cost import PlanModel
+from search.domains.sharding.plan_cost import LearnedExchange, PlanModel
 from solvers.table import make_solver
 from solvers.types import MilpModel, SolveParams
 
@@ -55,17 +57,15 @@ def solve(
 ) -> Exact | None:
     """Branch and bound for `seconds`; None when nothing was proved."""
     groups = groups_of(items, model, capacity)
-    milp = build(items, groups, capacity)
+    assert isinstance(model.exchange, LearnedExchange)
+    milp = build(items, groups, capacity, model.exchange.fabric)
     solved = make_solver(solver).solve(
         milp, SolveParams(time_limit_s=seconds, relative_gap=1e-5, threads=1, seed=seed), stop=stop
     )
     if solved.dual_bound is None or not math.isfinite(solved.dual_bound):
         return None
-    # A device without shards is priced f(0) here and nothing in truth: all the more than what a used one takes at least.
-    nothing = max(float(h(np.zeros((1, e.shape[1])))[0]) for h, e in zip(groups.heads, groups.embedding, strict=True))
-    bound = solved.dual_bound - max(0.0, nothing - least_compute(items, groups))
     plan = None if solved.x is None else _plan(items, model, solved.x)
-    return Exact(lower_bound_ms=bound, plan=plan, optimal=solved.proved, solver=solver)
+    return Exact(lower_bound_ms=solved.dual_bound, plan=plan, optimal=solved.proved, solver=solver)
 
 
 class _Rows:
@@ -86,15 +86,16 @@ class _Rows:
         return row, column, value
 
 
-def build(items: Items, groups: Groups, capacity: np.ndarray) -> MilpModel:
-    """The model above. Columns: counts n[o, d] by device, then h[j, d] by device, then C, E, N, F."""
+def build(items: Items, groups: Groups, capacity: np.ndarray, fabric: FabricModel) -> MilpModel:
+    """The model above. Columns: counts n[o, d] by device, then h[j, d] by device, then y[d], then C, E, N, F."""
     options = items.options
     count, devices, joints = len(options), len(capacity), len(groups.heads[0].out)
     first_h = count * devices
-    c, e, near, far = first_h + joints * devices + np.arange(4)
+    first_y = first_h + joints * devices
+    c, e, near, far = first_y + devices + np.arange(4)
     rows = _Rows()
     for d in range(devices):
-        _device_rows(rows, items, groups, capacity, d, (int(c), int(near), int(far)))
+        _device_rows(rows, items, groups, capacity, fabric, d, (int(c), int(near), int(far)))
     for form in groups.forms:
         rows.add(np.array([e, near, far]), np.array([1.0, -form[0], -form[1]]), 0.0, np.inf)
     for item in range(len(items)):
@@ -116,7 +117,11 @@ def build(items: Items, groups: Groups, capacity: np.ndarray) -> MilpModel:
             usable &= items.allowed[options.item, d]
         high[d * count : (d + 1) * count] = np.where(usable, most, 0)
     integer = np.zeros(total, dtype=bool)
-    integer[:first_h] = True
+    integer[:first_h] = integer[first_y : first_y + devices] = True
+    high[first_y : first_y + devices] = 1.0
+    nothing = max(float(h(np.zeros((1, e.shape[1])))[0]) for h, e in zip(groups.heads, groups.embedding, strict=True))
+    if least_compute(items, groups) >= nothing:  # then an idle device is never the slowest, and y need not tell
+        low[first_y : first_y + devices] = 1.0
     return MilpModel(
         c=cost,
         col_lower=low,
@@ -132,7 +137,12 @@ def build(items: Items, groups: Groups, capacity: np.ndarray) -> MilpModel:
 
 
 def _device_rows(
-    rows: _Rows, items: Items, groups: Groups, capacity: np.ndarray, d: int, ends: tuple[int, int, int]
+    rows: _Rows, items: Items,
+    groups: Groups,
+    capacity: np.ndarray,
+    fabric: FabricModel,
+    d: int,
+    ends: tuple[int, int, int],
 ) -> None:
     """Compute, sending and memory of device d, and its place among devices that are alike."""
     options = items.options
@@ -143,18 +153,44 @@ def _device_rows(
     count, joints = len(options), len(head.out)
     n = np.arange(count) + d * count
     h = count * len(capacity) + d * joints + np.arange(joints)
+    y = (count + joints) * len(capacity) + d
     for j in range(joints):  # h_j - inner_j n >= shift_j
         rows.add(np.append(n, h[j]), np.append(-inner[:, j], 1.0), float(head.shift[j]), np.inf)
+    nothing = float(head(np.zeros((1, embedding.shape[1])))[0])
     rows.add(
-        np.concatenate([n, h, [column_c]]), np.concatenate([-skip, -head.out, [1.0]]), head.bias, np.inf
+        np.concatenate([n, h, [y, column_c]]),
+        np.concatenate([-skip, -head.out, [-nothing, 1.0]]),
+        head.bias - nothing,
+        np.inf,
     )
+    rows.add(np.append(n, y), np.append(-options.dim, groups.columns), 0.0, np.inf)
     for column, rate in ((near, groups.near[group]), (far, groups.far[group])):
         if rate > 0:
             rows.add(np.append(n, column), np.append(-options.dim * rate, 1.0), 0.0, np.inf)
+    for column, rate, node in _receivers(groups, fabric, d, (near, far)):  # N >= rate (all columns - those at home)
+        home = (np.arange(count)[None] + node[:, None] * count).ravel()
+        rows.add(
+            np.append(home, column),
+            np.append(np.tile(options.dim * rate, len(node)), 1.0),
+            rate * groups.columns,
+            np.inf,
+        )
     rows.add(n, options.memory / GIB, -np.inf, float(capacity[d]) / GIB)
     alike = d > 0 and capacity[d] == capacity[d - 1] and groups.of_device[d - 1] == group
     if alike and (items.allowed is None or (items.allowed[:, d] == items.allowed[:, d - 1]).all()):
         rows.add(np.concatenate([n - count, n]), np.concatenate([options.dim, -options.dim]), 0.0, np.inf)
+
+
+def _receivers(
+    groups: Groups, fabric: FabricModel, d: int, columns: tuple[int, int]
+) -> list[tuple[int, float, np.ndarray]]:
+    """Where receiving can decide: the column of the level, milliseconds a column, devices that are at home."""
+    if fabric.ranks == 1:
+        return []
+    if fabric.ranks == fabric.per_node:
+        return [(columns[0], float(groups.near[groups.of_device[d]]) / (fabric.per_node - 1), np.array([d]))]
+    node = d // fabric.per_node * fabric.per_node + np.arange(fabric.per_node)
+    return [(columns[1], float(groups.far[groups.of_device[d]]) / (fabric.ranks - fabric.per_node), node)]
 
 
 def _plan(items: Items, model: PlanModel, x: np.ndarray) -> Plan:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cost_models.sharding.nets import ConvexHead
+from cost_models.sharding.simulator import FabricModel
 from search.domains.sharding.items import Items
 from search.domains.sharding.plan_cost import LearnedExchange, PlanModel
 from search.domains.sharding.structure import least_sending
@@ -27,6 +28,10 @@ class Groups:
     room: np.ndarray  # (G,) bytes of all its devices
     near: np.ndarray  # (G,) milliseconds that sending a column takes a device inside a node
     far: np.ndarray  # (G,) and between nodes
+    gets_near: np.ndarray  # (G,) milliseconds that receiving a column takes a device inside a node; 0: not bounded here
+    gets_far: np.ndarray  # (G,) and between nodes
+    parts: np.ndarray  # (G,) a receiver of the group has, on average, the group's columns / parts at home
+    columns: float  # of all items
     forms: np.ndarray  # (F, 2) the exchange is the largest of these forms of near and far milliseconds
     near_least: float  # milliseconds the slowest device sends inside nodes, whatever the plan
     far_least: float
@@ -62,9 +67,11 @@ def groups_of(items: Items, model: PlanModel, capacity: np.ndarray) -> Groups:
         if items.allowed is not None:
             usable[g] &= items.allowed[:, mine].any(1)[options.item]
     some = usable.any(0)
+    count = np.bincount(of_device).astype(float)
+    gets_near, gets_far, parts = _receiving(exchange.fabric, of_device, first, near, far)
     return Groups(
         of_device=of_device,
-        count=np.bincount(of_device).astype(float),
+        count=count,
         kind=model.device_class[first],
         heads=tuple(_convex(model.heads[model.device_class[d]]) for d in first),
         embedding=tuple(model.embedding[model.device_class[d]] for d in first),
@@ -72,11 +79,36 @@ def groups_of(items: Items, model: PlanModel, capacity: np.ndarray) -> Groups:
         room=np.bincount(of_device, weights=capacity),
         near=near[first],
         far=far[first],
+        gets_near=gets_near,
+        gets_far=gets_far,
+        parts=parts,
+        columns=float(options.dim[items.whole].sum()),
         forms=exchange.forms,
         near_least=least_sending(items, near, some),
         far_least=least_sending(items, far, some),
         constant_ms=exchange.constant_ms,
     )
+
+
+def _receiving(
+    fabric: FabricModel, of_device: np.ndarray, first: list[int], near: np.ndarray, far: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What receiving a column takes each group at both levels, and how many parts its own columns are in.
+
+    In one node a device receives all columns but its own; a node receives all columns but its own from the others. The
+    latter is a fact about groups only where these are whole nodes. Sending takes a device (peers) times as long.
+    """
+    count = np.bincount(of_device).astype(float)
+    none = np.zeros(len(first))
+    if fabric.ranks == 1:
+        return none, none, count
+    if fabric.ranks == fabric.per_node:
+        return near[first] / (fabric.per_node - 1), none, count
+    of_node = of_device.reshape(-1, fabric.per_node)
+    pure = (of_node == of_node[:, :1]).all()
+    if not pure:
+        return none, none, count
+    return none, far[first] / (fabric.ranks - fabric.per_node), count / fabric.per_node
 
 
 def _partition(

@@ -25,6 +25,7 @@ _MAX_SWAPS = 4_000  # pairs priced in one go; of more, those with the lightest d
 _MAX_TARGETS = 64  # devices a shard may go to in one step; of more, the lightest
 _MANY = 256  # shards x targets; of more, fewer ways to cut each are tried
 _TIED = 1e-3  # devices within this of the maximum count as tied
+_MAX_UNEQUAL = 64  # devices with unequal links up to which the whole exchange is priced
 _MAX_TRIED = 8  # tied devices tried before the search gives up
 
 
@@ -58,6 +59,8 @@ class LocalSearch:
         self.device = plan.device.copy()
         self.home = plan.home.copy()
         self._source = plan.source
+        # Over unequal links receiving can decide, and then the whole exchange is priced, not the largest sender's alone.
+        self._unequal = float(model.slowness.max()) > 1 and model.devices <= _MAX_UNEQUAL
         self._mean = float(items.options.dim[items.whole].sum()) / model.devices
         self.steps = 0
         self._reload()
@@ -105,9 +108,13 @@ class LocalSearch:
         loads = self._loads
         weighted = loads.dims * self._model.slowness
         # By the same estimate as the steps are priced, or a difference between it and the exact exchange could go in circles.
-        estimate = float(loads.compute.max() + self._model.exchange.of_largest(weighted.max()))
+        exchange = self._model.exchange
+        sent = exchange(loads.dims) if self._unequal else exchange.of_largest(weighted.max())
+        estimate = float(loads.compute.max() + sent)
         now = _Step(cost=estimate, smooth=self._smooth_now(), apply=lambda: None)
         first = list(dict.fromkeys([int(loads.compute.argmax()), int(weighted.argmax())]))
+        if self._unequal and self._model.devices <= _MAX_TRIED:
+            first = list(range(self._model.devices))
         best = now
         for device in first:
             best = self._better(best, self._transfers(device))
@@ -171,7 +178,9 @@ class LocalSearch:
         largest_compute = np.maximum(rest_compute, np.maximum(compute_a, compute_b))
         wa, wb = dims_a * model.slowness[a], dims_b * model.slowness[b]
         largest_dims = np.maximum(rest_dims, np.maximum(wa, wb))
-        cost = largest_compute + model.exchange.of_largest(largest_dims)
+        cost = largest_compute + (
+            self._exchange(a, b, dims_a, dims_b) if self._unequal else model.exchange.of_largest(largest_dims)
+        )
         top_compute, top_dims = self._tops()
         sums = []
         for values, top, new_a, new_b in (
@@ -182,6 +191,13 @@ class LocalSearch:
             rest = np.maximum(powers.sum() - powers[a] - powers[b], 0.0)
             sums.append(rest + (new_a / top) ** _ORDER + (new_b / top) ** _ORDER)
         return cost, self._smooth(*sums)
+
+    def _exchange(self, a: int, b: np.ndarray, dims_a: np.ndarray, dims_b: np.ndarray) -> np.ndarray:
+        """The exchange when `a` and `b[n]` have other columns.  # (N,)"""
+        dims = np.repeat(self._loads.dims[None], len(b), axis=0)
+        dims[:, a] = dims_a
+        dims[np.arange(len(b)), b] = dims_b
+        return self._model.exchange(dims)
 
     def _head(self, device: np.ndarray, pooled: np.ndarray) -> np.ndarray:
         """Milliseconds of rows of pooled vectors, each on its device.  # (N,)"""

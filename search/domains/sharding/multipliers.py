@@ -20,6 +20,8 @@ class Multipliers:
     form: np.ndarray  # (F,) >= 0, sum 1: of the forms in the mean that bounds the exchange
     near: np.ndarray  # (G,) >= 0: shares of the groups in the mean that bounds the slowest sender, inside nodes
     far: np.ndarray  # (G,) and between nodes; each sums to at most the forms' own rate
+    gets_near: np.ndarray  # (G,) >= 0: the same for receivers; with `near` they sum to at most the forms' own rate
+    gets_far: np.ndarray  # (G,)
     memory: np.ndarray  # (G,) >= 0, milliseconds per GiB
 
     @classmethod
@@ -32,17 +34,23 @@ class Multipliers:
         form: np.ndarray,
         near: np.ndarray,
         far: np.ndarray,
+        gets_near: np.ndarray,
+        gets_far: np.ndarray,
         memory: np.ndarray,
     ) -> Multipliers:
         """Made valid: a solver's duals are so only up to rounding."""
         weight, form = _shares(weight), _shares(form)
         rate = form @ groups.forms
+        near, gets_near = np.split(_at_most(np.concatenate([near, gets_near]), float(rate[0])), 2)
+        far, gets_far = np.split(_at_most(np.concatenate([far, gets_far]), float(rate[1])), 2)
         return cls(
             weight=weight,
             slope=np.clip(slope, 0.0, 1.0),
             form=form,
-            near=_at_most(near, float(rate[0])),
-            far=_at_most(far, float(rate[1])),
+            near=near,
+            far=far,
+            gets_near=gets_near,
+            gets_far=gets_far,
             memory=np.maximum(memory, 0.0),
         )
 
@@ -59,14 +67,18 @@ class Multipliers:
                 slope = head.skip + (head.out * self.slope[g]) @ head.inner
                 compute[g] = embedding @ (slope * self.weight[g] / groups.count[g])
         send = (self.near * groups.near + self.far * groups.far) / groups.count
+        send -= (self.gets_near * groups.gets_near + self.gets_far * groups.gets_far) / groups.parts
         others = send[:, None] * options.dim + self.memory[:, None] * (options.memory / GIB)
         return compute, others
 
     def constant(self, groups: Groups) -> float:
         """What no placement changes, beside the alphas."""
         rate = self.form @ groups.forms
-        kept = (rate[0] - self.near.sum()) * groups.near_least + (rate[1] - self.far.sum()) * groups.far_least
-        return float(groups.constant_ms + kept - self.memory @ groups.room / GIB)
+        kept = (rate[0] - self.near.sum() - self.gets_near.sum()) * groups.near_least
+        kept += (rate[1] - self.far.sum() - self.gets_far.sum()) * groups.far_least
+        received = (self.gets_near @ groups.gets_near + self.gets_far @ groups.gets_far) * groups.columns
+        limited = self.memory > 0  # rooms may be infinite where memory does not count
+        return float(groups.constant_ms + kept + received - self.memory[limited] @ groups.room[limited] / GIB)
 
 
 def even(items: Items, groups: Groups, plan: Plan) -> Multipliers:
@@ -85,6 +97,8 @@ def even(items: Items, groups: Groups, plan: Plan) -> Multipliers:
         form=(np.arange(len(forms)) == forms.argmax()).astype(float),
         near=none,
         far=none,
+        gets_near=none,
+        gets_far=none,
         memory=none,
     )
 

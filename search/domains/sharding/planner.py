@@ -189,7 +189,7 @@ def search_plan(
     while idle < effort.kicks and not stop():
         base = pool.best(1)[0]
         search = LocalSearch(items, model, base, limits)
-        before = search.cost
+        before = pool.best_cost
         if moving:
             break  # kicks would spend the bytes that may move
         search.kick(rng, int(rng.integers(1, 5)))

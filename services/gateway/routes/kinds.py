@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -13,6 +14,7 @@ from services.gateway.deps import Context, Principal, context, require
 from services.gateway.problems import documented
 from services.gateway.routes.jobs import EXAMPLE
 from services.gateway.views import FastJson
+from solvers.llvm.install import with_targets
 from trimtab.results import KindView
 from trimtab.specs.common import request_model
 
@@ -27,8 +29,8 @@ def kind_view(kind: Kind) -> dict[str, Any]:
         "kind": kind.name,
         "summary": kind.spec.SUMMARY,
         "diagnostic": kind.diagnostic,
-        "spec_schema": kind.spec.model_json_schema(),
-        "request_schema": request_model(kind.spec).model_json_schema(),
+        "spec_schema": with_targets(kind.spec.model_json_schema()),
+        "request_schema": with_targets(request_model(kind.spec).model_json_schema()),
         "example": kind.spec.EXAMPLE or (EXAMPLE if kind.name == EXAMPLE["kind"] else None),
     }
 
@@ -36,7 +38,7 @@ def kind_view(kind: Kind) -> dict[str, Any]:
 @router.get("", response_model=list[KindView], responses=documented(401, 403, 429), summary="All kinds")
 async def list_kinds(ctx: Ctx, principal: Viewer) -> Response:
     """Every kind this server offers."""
-    return FastJson([kind_view(kind) for kind in ctx.kinds.values()])
+    return FastJson(await asyncio.to_thread(lambda: [kind_view(kind) for kind in ctx.kinds.values()]))
 
 
 @router.get("/{kind}", response_model=KindView, responses=documented(401, 403, 404, 429), summary="One kind")
@@ -44,4 +46,4 @@ async def get_kind(kind: str, ctx: Ctx, principal: Viewer) -> Response:
     """Its schemas, and an example where there is one."""
     if kind not in ctx.kinds:
         raise NotFound(f"no kind {kind[:100]!r}; there are {', '.join(ctx.kinds)}")
-    return FastJson(kind_view(ctx.kinds[kind]))
+    return FastJson(await asyncio.to_thread(kind_view, ctx.kinds[kind]))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from search.domains.sharding import exact
 from search.domains.sharding.certificate import bound_of, floors, prove
+from search.domains.sharding.covers import Covers
 from search.domains.sharding.domain import search_with
+from search.domains.sharding.groups import groups_of
 from search.domains.sharding.local_search import Limits, LocalSearch
+from search.domains.sharding.multipliers import even
 from search.domains.sharding.neuroshard import neuroshard
 from search.domains.sharding.placement import Loads, Plan, fits, plan_cost
 from search.domains.sharding.planner import NothingFits
@@ -59,7 +63,7 @@ def test_small_problems_against_brute_force(ready: Make, seed: int) -> None:
             search(r)
         return
     found = search(r)
-    bound = prove(r.setup.items, r.model, r.setup.capacity, found.plan.option, stop=lambda: False)
+    bound = prove(r.setup.items, r.model, r.setup.capacity, found.plan, stop=lambda: False)
     assert bound.lower_bound_ms <= best_model * (1 + 1e-9)
     assert found.model_best_ms == pytest.approx(best_model, rel=1e-6), "729 placements: local search finds the best"
     assert best_oracle * (1 - 1e-9) <= found.oracle_ms <= best_oracle * 1.02
@@ -86,14 +90,15 @@ def test_bound_is_below_every_plan_met_whatever_the_multipliers(ready: Make) -> 
         plans.append(search_.plan)
     infinite = np.full(4, np.inf)
     joints = len(r.model.heads[0].out)
+    groups = groups_of(r.setup.items, r.model, infinite)
+    start = even(r.setup.items, groups, plans[0])
     for s in (np.zeros(joints), np.ones(joints), rng.random(joints)):
-        compute = bound_of(r.setup.items, r.model, 0, infinite, s)
+        bound = bound_of(r.setup.items, groups, Covers(r.setup.items), replace(start, slope=s[None]))
         for plan in plans:
-            assert compute <= Loads(r.setup.items, r.model, plan).compute.max() + 1e-9
-    floor = floors(r.setup.items, r.model, 0, infinite)
+            assert bound <= plan_cost(r.setup.items, r.model, plan) + 1e-9
+    floor = floors(r.setup.items, groups)
     for plan in plans:
-        loads = Loads(r.setup.items, r.model, plan)
-        assert (floor[plan.option] <= loads.compute[plan.device] + 1e-9).all()
+        assert (floor[0, plan.option] <= plan_cost(r.setup.items, r.model, plan) + 1e-9).all()
 
 
 def test_incremental_cost_is_the_fresh_one(ready: Make) -> None:

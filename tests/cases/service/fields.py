@@ -1,0 +1,352 @@
+"""For every field of every spec, two values whose outcomes differ. `test_every_field_counts` runs them.
+
+A pair is (one, other): changes to the kind's base request, by dotted path; `None` takes the field away. `look` picks what is
+compared out of an outcome: the RunResult as JSON, with the produced files' texts under `files`; or `{"refused": text}`.
+Both values of a pair are valid, so that a field which is only validated does not pass.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Outcome = Mapping[str, Any]
+
+
+def answer(outcome: Outcome) -> Any:
+    """Refusal, objective and state: what most fields change."""
+    return outcome.get("refused") or (outcome["objective"], outcome["termination"]["reason"])
+
+
+def summary(*names: str) -> Callable[[Outcome], Any]:
+    """An entry of the summary."""
+
+    def look(outcome: Outcome) -> Any:
+        value: Any = outcome["summary"]
+        for name in names:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return json.dumps(value, sort_keys=True)
+
+    return look
+
+
+def file(name: str) -> Callable[[Outcome], Any]:
+    """The text of a produced file."""
+    return lambda outcome: outcome.get("refused") or outcome["files"][name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two values and what must differ."""
+
+    one: Mapping[str, Any] = field(default_factory=dict)
+    other: Mapping[str, Any]
+    look: Callable[[Outcome], Any] = answer
+    base: str = ""  # name of another base request
+
+
+LP = "Minimize\n obj: x + y\nSubject To\n c: 2 x + 3 y >= 7\nGenerals\n x y\nEnd\n"
+COVER = (
+    "Minimize\n obj: "
+    + " + ".join(f"{1 + i * 7 % 5} x{i}" for i in range(60))
+    + "\nSubject To\n"
+    + "".join(f" c{k}: " + " + ".join(f"x{(k * 13 + j * 17) % 60}" for j in range(7)) + " >= 1\n" for k in range(40))
+    + "Binaries\n "
+    + " ".join(f"x{i}" for i in range(60))
+    + "\nEnd\n"
+)
+
+FILES: dict[str, bytes] = {
+    "lp": LP.encode(),
+    "lp-larger": LP.replace(">= 7", ">= 17").encode(),
+    "start": "".join(f"x{i} 1\n" for i in range(60)).encode(),
+    "tables.csv": b"name,rows,dim\na,1000,16\nb,2000,32\n",
+    "tables-larger.csv": b"name,rows,dim\na,1000,16\nb,200000,64\n",
+    "letter": b"a",
+    "letters": b"aaa",
+    "main.c": b"int helper(void);\nint main(void) { return helper(); }\n",
+    "three.c": b"int helper(void) { return 3; }\n",
+    "four.c": b"int helper(void) { return 4; }\n",
+}
+
+
+def _tar(**members: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, text in members.items():
+            info = tarfile.TarInfo(name.replace("__", "/").replace("_", "."))
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+FILES["program.tar.gz"] = _tar(
+    main_c="int main(void) { return 0; }\n",
+    extra_c='int extra(int a) { return a * a + 7 * a; }\nconst char *text(void) { return "some bytes"; }\n',
+)
+FILES["headers.tar.gz"] = _tar(
+    main_c='#include "answer.h"\nint main(void) { return ANSWER; }\n',
+    one__answer_h="#define ANSWER 1\n",
+    two__answer_h='#error "the second"\n',
+)
+
+BASES: dict[str, dict[str, Any]] = {
+    "ilp": {"model_text": LP, "format": "lp"},
+    "ilp-file": {"model": "@lp", "format": "lp"},
+    "ilp-cover": {"model_text": COVER, "format": "lp"},
+    "sharding": {
+        "tables": [
+            {"name": "a", "rows": 50_000, "dim": 32, "pooling": 20.0},
+            {"name": "b", "rows": 200_000, "dim": 64},
+            {"name": "c", "rows": 10_000, "dim": 16, "pooling": 4.0},
+        ],
+        "devices": [{"count": 4, "memory_gib": 4.0}],
+        "global_batch": 4096,
+        "kicks": 1,
+    },
+    "compile": {
+        "source_text": "int f(int a, int b) { return a / b; }\nint main(void) { return 0; }\n",
+        "language": "c",
+    },
+    "compile-archive": {"source": "@program.tar.gz"},
+    "compile-headers": {"source": "@headers.tar.gz", "build": {"include": ["one"]}},
+    "compile-run": {
+        "source_text": "#include <stdio.h>\nint main(int c, char **v) { int n = 0; while (getchar() != EOF) n++; "
+        'printf("%d\\n", n); return n + c - 1; }\n',
+        "language": "c",
+        "runs": [{"expected_exit": 0}],
+    },
+    "compile-slow": {
+        "source_text": "#include <unistd.h>\nint main(void) { usleep(400000); return 0; }\n",
+        "language": "c",
+        "runs": [{}],
+    },
+    "compile-object": {"source": "@main.c", "link": {"objects": ["@three.c"]}, "runs": [{"expected_exit": 3}]},
+    "compile-sine": {
+        "source_text": "#include <math.h>\nint main(int c, char **v) { return (int)(10 * sin(c * 0.3)); }\n",
+        "language": "c",
+        "runs": [{}],
+    },
+    "compile-global": {"source_text": "extern int e; int g(void) { return e; }\n", "language": "c"},
+    "compile-population": {"source_text": "int p(unsigned a) { return __builtin_popcount(a); }\n", "language": "c"},
+}
+ZIPF = {"type": "zipf", "alpha": 1.0, "active_rows": 1000}
+REUSE = {"type": "reuse", "bins": [1.0] + [0.0] * 16}
+SAMPLE = {"type": "sample", "indices": list(range(2000))}
+PLAN = [
+    {"table": "a", "offset": 0, "width": 32, "device": 0},
+    {"table": "b", "offset": 0, "width": 64, "device": 0},
+    {"table": "c", "offset": 0, "width": 16, "device": 0},
+]
+PLACES = file("plan.json")
+PRICED = summary("search", "oracle_evaluations")
+MOVED = {"constraints.current_plan": PLAN, "constraints.max_moved_gib": 0.0}
+LOOSE = {
+    "tables": [{"name": name, "rows": 50_000, "dim": 64, "pooling": 20.0} for name in "abcde"],
+    "constraints.no_split": ["a", "b", "c", "d", "e"],
+}
+NEURO = {"method": "neuroshard", "global_batch": 65_536}
+
+
+def memory(outcome: Outcome) -> Any:
+    """Bytes on each device."""
+    return sorted(device["memory_bytes"] for device in json.loads(outcome["files"]["plan.json"])["devices"])
+
+
+def _access(**changes: Any) -> dict[str, Any]:
+    base = changes.pop("base")
+    return {"tables.0.access": {**base, **changes}}
+
+
+ILP: dict[str, Pair] = {
+    "model": Pair(base="ilp-file", other={"model": "@lp-larger"}),
+    "model_text": Pair(other={"model_text": LP.replace(">= 7", ">= 17")}),
+    "format": Pair(other={"format": "mps"}),
+    "engine": Pair(other={"engine": "scip"}, look=summary("engine")),
+    "lns": Pair(base="ilp-cover", other={"lns": {"enabled": False}}, look=summary("lns")),
+    "lns.enabled": Pair(base="ilp-cover", other={"lns.enabled": False}, look=summary("lns")),
+}
+
+SHARDING: dict[str, Pair] = {
+    "tables": Pair(other={"tables": [{"name": "a", "rows": 100, "dim": 8}]}),
+    "tables.name": Pair(other={"tables.0.name": "z"}, look=PLACES),
+    "tables.rows": Pair(other={"tables.0.rows": 5_000_000}, look=memory),
+    "tables.dim": Pair(other={"tables.0.dim": 64}),
+    "tables.pooling": Pair(other={"tables.0.pooling": 200.0}),
+    "tables.features": Pair(other={"tables.0.features": 8}),
+    "tables.dtype": Pair(other={"tables.0.dtype": "fp16"}, look=memory),
+    "tables.access": Pair(other=_access(base=ZIPF)),
+    "tables.access.type": Pair(one=_access(base=ZIPF), other=_access(base=SAMPLE)),
+    "tables.access.alpha": Pair(one=_access(base=ZIPF), other=_access(base=ZIPF, alpha=3.0)),
+    "tables.access.active_rows": Pair(one=_access(base=ZIPF), other=_access(base=ZIPF, active_rows=50_000)),
+    "tables.access.bins": Pair(one=_access(base=REUSE), other=_access(base=REUSE, bins=[0.0] * 16 + [1.0])),
+    "tables.access.batch": Pair(one=_access(base=REUSE, batch=4096), other=_access(base=REUSE, batch=64)),
+    "tables.access.indices": Pair(one=_access(base=SAMPLE), other=_access(base=SAMPLE, indices=[1] * 2000)),
+    "tables_file": Pair(
+        one={"tables": None, "tables_file": "@tables.csv"}, other={"tables": None, "tables_file": "@tables-larger.csv"}
+    ),
+    "devices": Pair(other={"devices": [{"count": 1, "memory_gib": 4.0}]}),
+    "devices.count": Pair(other={"devices.0.count": 1}),
+    "devices.memory_gib": Pair(other={"devices.0.memory_gib": 0.001}),
+    "devices.hardware": Pair(other={"devices.0.hardware": "v100"}),
+    "fabric": Pair(other={"fabric": {"devices_per_node": 1}}),
+    "fabric.devices_per_node": Pair(other={"fabric.devices_per_node": 1}),
+    "fabric.intra_gb_s": Pair(one={"fabric.intra_gb_s": 300.0}, other={"fabric.intra_gb_s": 1.0}),
+    "fabric.inter_gb_s": Pair(
+        one={"fabric": {"devices_per_node": 2, "inter_gb_s": 100.0}},
+        other={"fabric": {"devices_per_node": 2, "inter_gb_s": 1.0}},
+    ),
+    "global_batch": Pair(other={"global_batch": 8192}),
+    "optimizer": Pair(other={"optimizer": "adam"}, look=memory),
+    "memory_model": Pair(other={"memory_model": "weights"}, look=memory),
+    "constraints": Pair(other={"constraints": {"no_split": ["a", "b", "c"]}}, look=PLACES),
+    "constraints.pin": Pair(
+        other={"constraints.pin": [{"table": "a", "devices": [3]}, {"table": "b", "devices": [3]}]}, look=PLACES
+    ),
+    "constraints.pin.table": Pair(
+        one={"constraints.pin": [{"table": "a", "devices": [3]}]},
+        other={"constraints.pin": [{"table": "b", "devices": [3]}]},
+        look=PLACES,
+    ),
+    "constraints.pin.devices": Pair(
+        one={"constraints.pin": [{"table": "a", "devices": [3]}]},
+        other={"constraints.pin": [{"table": "a", "devices": [2]}]},
+        look=PLACES,
+    ),
+    "constraints.together": Pair(other={"constraints.together": [["a", "b", "c"]]}, look=PLACES),
+    "constraints.no_split": Pair(other={"constraints.no_split": ["a", "b", "c"]}, look=PLACES),
+    "constraints.min_shard_dim": Pair(other={"constraints.min_shard_dim": 64}, look=PLACES),
+    "constraints.current_plan": Pair(other=MOVED, look=PLACES),
+    "constraints.current_plan.table": Pair(
+        one=MOVED,
+        other=MOVED
+        | {
+            "constraints.current_plan": [
+                {**PLAN[0], "width": 16, "table": "c"},
+                PLAN[1],
+                {**PLAN[2], "width": 32, "table": "a"},
+            ]
+        }
+        | {"constraints.current_plan.2.device": 1},
+        look=PLACES,
+    ),
+    "constraints.current_plan.device": Pair(
+        one=MOVED, other=MOVED | {"constraints.current_plan.0.device": 1}, look=PLACES
+    ),
+    "constraints.current_plan.offset": Pair(
+        one=MOVED
+        | {
+            "constraints.current_plan": [
+                {**PLAN[0], "width": 16},
+                {**PLAN[0], "offset": 16, "width": 16, "device": 1},
+                *PLAN[1:],
+            ]
+        },
+        other=MOVED
+        | {
+            "constraints.current_plan": [
+                {**PLAN[0], "width": 16, "offset": 16},
+                {**PLAN[0], "width": 16, "device": 1},
+                *PLAN[1:],
+            ]
+        },
+        look=PLACES,
+    ),
+    "constraints.current_plan.width": Pair(
+        one=MOVED
+        | {
+            "constraints.current_plan": [
+                {**PLAN[0], "width": 16},
+                {**PLAN[0], "offset": 16, "width": 16, "device": 1},
+                *PLAN[1:],
+            ]
+        },
+        other=MOVED
+        | {
+            "constraints.current_plan": [
+                {**PLAN[0], "width": 8},
+                {**PLAN[0], "offset": 8, "width": 24, "device": 1},
+                *PLAN[1:],
+            ]
+        },
+        look=PLACES,
+    ),
+    "constraints.max_moved_gib": Pair(one=MOVED, other=MOVED | {"constraints.max_moved_gib": 10.0}, look=PLACES),
+    "method": Pair(other=NEURO, look=summary("found_by")),
+    "beam": Pair(one=NEURO, other=NEURO | {"beam": {"levels": 0}}, look=PRICED),
+    "beam.levels": Pair(one=NEURO, other=NEURO | {"beam.levels": 0}, look=PRICED),
+    "beam.width": Pair(one=NEURO, other=NEURO | {"beam.width": 1}, look=PRICED),
+    "beam.candidates": Pair(one=NEURO, other=NEURO | {"beam.candidates": 1}, look=PRICED),
+    "beam.grid": Pair(one=NEURO, other=NEURO | {"beam.grid": 1}, look=PRICED),
+    "kicks": Pair(other={"kicks": 0}, look=summary("search", "kicks")),
+    "proof_seconds": Pair(
+        one={"proof_seconds": 5.0, **LOOSE},
+        other={"proof_seconds": 0.0, **LOOSE},
+        look=summary("certificate", "method"),
+    ),
+    "what_if": Pair(other={"what_if": [2]}, look=summary("what_if")),
+}
+
+SIZES = summary("sizes")
+COMPILE: dict[str, Pair] = {
+    "source": Pair(
+        one={"source": "@three.c", "source_text": None, "language": None},
+        other={"source": "@main.c", "source_text": None, "language": None},
+        look=SIZES,
+    ),
+    "source_text": Pair(other={"source_text": "int f(void) { return 1; }"}, look=SIZES),
+    "language": Pair(other={"language": "llvm-ir"}),
+    "build": Pair(base="compile-archive", other={"build": {"exclude": ["extra.c"]}}, look=SIZES),
+    "build.files": Pair(base="compile-archive", other={"build.files": ["main.c"]}, look=SIZES),
+    "build.exclude": Pair(base="compile-archive", other={"build.exclude": ["extra.c"]}, look=SIZES),
+    "build.include": Pair(base="compile-headers", other={"build.include": ["two"]}),
+    "build.defines": Pair(
+        other={"build.defines": ["f=another_name_of_it"]}, look=lambda o: o["files"].get("optimised.ll", o["summary"])
+    ),
+    "build.flags": Pair(
+        base="compile-global", other={"build.flags": ["-fno-builtin", "-fstack-protector-all"]}, look=SIZES
+    ),
+    "target": Pair(other={"target": {"triple": "aarch64-unknown-linux-gnu"}}, look=SIZES),
+    "target.triple": Pair(other={"target.triple": "aarch64-unknown-linux-gnu", "target.cpu": ""}, look=SIZES),
+    "target.cpu": Pair(base="compile-population", other={"target.cpu": "haswell"}, look=SIZES),
+    "target.features": Pair(base="compile-population", other={"target.features": "+popcnt"}, look=SIZES),
+    "target.pic": Pair(base="compile-global", other={"target.pic": False}, look=SIZES),
+    "objective": Pair(other={"objective": "code_bytes"}),
+    "mode": Pair(
+        one={"objective": "ir_instructions"},
+        other={"objective": "ir_instructions", "mode": "paper"},
+        look=summary("policy"),
+    ),
+    "runs": Pair(base="compile-run", other={"runs": [{"expected_exit": 3}]}),
+    "runs.arguments": Pair(base="compile-run", other={"runs.0.arguments": ["x"]}),
+    "runs.stdin": Pair(base="compile-run", other={"runs.0.stdin": "abc"}),
+    "runs.stdin_file": Pair(
+        base="compile-run",
+        one={"runs": [{"stdin_file": "@letter", "expected_exit": 1}]},
+        other={"runs": [{"stdin_file": "@letters", "expected_exit": 1}]},
+    ),
+    "runs.expected_stdout": Pair(
+        base="compile-run", one={"runs.0.expected_stdout": "0\n"}, other={"runs.0.expected_stdout": "WRONG\n"}
+    ),
+    "runs.expected_exit": Pair(base="compile-run", other={"runs.0.expected_exit": 1}),
+    "runs.timeout_seconds": Pair(base="compile-slow", other={"runs.0.timeout_seconds": 0.05}),
+    "run_by_itself": Pair(other={"run_by_itself": False}, look=summary("behaviour")),
+    "link": Pair(base="compile-object", other={"link": {"objects": ["@four.c"]}}),
+    "link.objects": Pair(base="compile-object", other={"link.objects": ["@four.c"]}),
+    "link.libraries": Pair(base="compile-sine", one={"link.libraries": ["m"]}, other={"link.libraries": []}),
+}
+
+PROBE: dict[str, Pair] = {
+    "steps": Pair(one={"steps": 1}, other={"steps": 3}, look=lambda o: len(o["trace"])),
+    "step_seconds": Pair(
+        one={"steps": 2}, other={"steps": 2, "step_seconds": 0.2}, look=lambda o: o["timings_s"]["search"] > 0.3
+    ),
+    "outcome": Pair(other={"outcome": "invalid"}),
+}
+
+PAIRS = {"ilp": ILP, "sharding": SHARDING, "compile": COMPILE, "probe": PROBE}
+BASES["probe"] = {}

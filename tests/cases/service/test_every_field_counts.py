@@ -1,0 +1,431 @@
+"""Every field of every spec changes the outcome for some input. A schema field without an entry fails the first test."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import importlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from pydantic import ValidationError
+
+from search import pipeline
+from search.domains import KINDS
+from search.domains.compile import searching
+from search.domains.ilp import build as build_ilp
+from search.domains.ilp import processes, supervisor
+from search.domains.ilp.board import Place, Places
+from search.stop import from_budget
+from search.types import InvalidInput
+from services.gateway.app import create_app
+from services.settings import Settings
+from services.store.memory import MemoryStore
+from solvers.llvm.install import find_llvm
+from solvers.llvm.types import LlvmMissing
+from tests.cases.service.fields import BASES, FILES, PAIRS, Pair
+from trimtab.errors import SpecError
+from trimtab.specs.common import ArtifactRef, JobRequest, request_model
+from trimtab.specs.ilp import LnsOptions
+from trimtab.specs.sharding import DeviceGroup
+
+# Fields that are not run but seen elsewhere in this file, by the test named.
+SPIED = {
+    "ilp": {"warm_start", "lns.neighbourhoods", "lns.sub_mip_engine", "lns.sub_mip_seconds"},
+    "sharding": set[str](),
+    "compile": {"tier", "per_function", "llvm_options"},
+    "probe": set[str](),
+}
+ENVELOPE = {"kind", "spec", "budget", "budget.seconds", "budget.evaluations", "budget.target_gap", "seed", "priority"}
+ENVELOPE |= {"labels", "max_attempts", "webhook", "webhook.url"}
+
+
+def fields_of(schema: Mapping[str, Any]) -> set[str]:
+    """Dotted paths of all properties, without the indices of lists."""
+    found: set[str] = set()
+
+    def walk(part: Mapping[str, Any], path: str, seen: tuple[str, ...]) -> None:
+        if (ref := part.get("$ref", "")) in seen and ref:
+            return
+        if ref:
+            name = ref.rsplit("/", 1)[1]
+            found.add(path + ("@file" if name == ArtifactRef.__name__ else ""))
+            walk(schema["$defs"][name], path, (*seen, ref))
+        for word in ("anyOf", "oneOf", "allOf"):
+            for option in part.get(word, ()):
+                walk(option, path, seen)
+        if "items" in part:
+            walk(part["items"], path, seen)
+        for name, inner in part.get("properties", {}).items():
+            found.add(inner_path := f"{path}.{name}" if path else name)
+            walk(inner, inner_path, seen)
+
+    walk(schema, "", ())
+    return found - {""}
+
+
+def references(kind: str) -> set[str]:
+    """Fields that name an uploaded file."""
+    schema = KINDS[kind].spec.model_json_schema()
+    return {path.removesuffix("@file") for path in fields_of(schema) if path.endswith("@file")}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_field_has_an_entry(kind: str) -> None:
+    every = {path for path in fields_of(KINDS[kind].spec.model_json_schema()) if not path.endswith("@file")}
+    of_files = {f"{path}.{name}" for path in references(kind) for name in ArtifactRef.model_fields}
+    covered = set(PAIRS[kind]) | SPIED[kind] | of_files | {"schema_version"}
+    assert every - covered == set(), "give each an entry in fields.py: two values whose outcomes differ"
+    assert covered - every == set(), "no field of the schema"
+    envelope = fields_of(JobRequest.model_json_schema())
+    assert {path for path in envelope if not path.endswith("@file")} == ENVELOPE
+
+
+def changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    spec: Any = copy.deepcopy(dict(base))
+    for path, value in changes.items():
+        *way, last = path.split(".")
+        place = spec
+        for word in way:
+            place = place[int(word)] if isinstance(place, list) else place.setdefault(word, {})
+        if value is None:
+            place.pop(last, None)
+        elif isinstance(place, list):
+            place[int(last)] = value
+        else:
+            place[last] = value
+    return dict(spec)
+
+
+def with_files(value: Any) -> Any:
+    """`@name` becomes a reference to the content of that name."""
+    if isinstance(value, str) and value.startswith("@"):
+        name = value[1:]
+        digest = hashlib.sha256(FILES[name]).hexdigest()
+        endings = {"lp": "m.lp", "lp-larger": "m.lp", "start": "s.sol"}
+        return {"digest": f"sha256:{digest}", "name": endings.get(name, name)}
+    if isinstance(value, dict):
+        return {key: with_files(inner) for key, inner in value.items()}
+    return [with_files(inner) for inner in value] if isinstance(value, list) else value
+
+
+def run(kind: str, spec: Mapping[str, Any], folder: Path, *, seconds: float = 20.0) -> dict[str, Any]:
+    """The outcome of a spec, run here."""
+    folder.mkdir(parents=True)
+    row = KINDS[kind]
+    module, _, function = row.builder.partition(":")
+    budget = {"seconds": seconds, **({"evaluations": 1} if kind == "compile" else {})}
+    try:
+        parsed = row.spec.model_validate_json(json.dumps(with_files(dict(spec))))
+        content = {hashlib.sha256(data).hexdigest(): data for data in FILES.values()}
+        inputs = {}
+        for name, reference in parsed.artifacts().items():
+            inputs[name] = folder / "inputs" / name / reference.name
+            inputs[name].parent.mkdir(parents=True)
+            inputs[name].write_bytes(content[reference.digest.removeprefix("sha256:")])
+        finished = pipeline.run(
+            getattr(importlib.import_module(module), function)(),
+            parsed,
+            inputs=inputs,
+            workdir=folder,
+            stop=from_budget(budget, threading.Event()),
+            seed=0,
+        )
+    except (InvalidInput, ValueError) as error:
+        return {"refused": str(error)}
+    files = {p.name: p.path.read_text(errors="replace") for p in finished.produced}
+    return {**finished.result.model_dump(mode="json"), "files": files}
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, dict[str, Any]], dict[str, Any]]:
+    """Runs each spec once."""
+    known: dict[str, dict[str, Any]] = {}
+
+    def get(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+        text = json.dumps([kind, spec], sort_keys=True)
+        if text not in known:
+            known[text] = run(kind, spec, tmp_path_factory.mktemp(kind) / "run")
+        return known[text]
+
+    return get
+
+
+CASES = [(kind, path) for kind, pairs in PAIRS.items() for path in pairs]
+
+
+@pytest.mark.parametrize(("kind", "path"), CASES, ids=[f"{kind}-{path}" for kind, path in CASES])
+def test_the_field_changes_the_outcome(
+    kind: str, path: str, outcome: Callable[[str, dict[str, Any]], dict[str, Any]]
+) -> None:
+    if kind == "compile":
+        _need_llvm()
+    pair: Pair = PAIRS[kind][path]
+    base = BASES[pair.base or kind]
+    one, other = (outcome(kind, changed(base, changes)) for changes in (pair.one, pair.other))
+    assert "internal" not in str(one.get("refused", "")) + str(other.get("refused", ""))
+    assert "refused" not in one, one
+    assert (other.get("refused") or pair.look(other)) != pair.look(one)
+
+
+def _need_llvm() -> None:
+    try:
+        find_llvm()
+    except LlvmMissing as missing:
+        pytest.skip(str(missing))
+
+
+class _Seen(Exception):
+    """Ends the search once it is put together."""
+
+
+def test_lns_options_reach_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the search together and look at its parts; a run would end before it on a model that is quick enough for a test."""
+    seen: dict[str, Any] = {}
+
+    def spied(**parts: Any) -> Any:
+        seen.update(arms=sorted(parts["arms"]), sub_mip_s=parts["params"].sub_mip_s)
+        raise _Seen
+
+    make = processes.make_solver
+    monkeypatch.setattr(processes, "LnsLoop", spied)
+    monkeypatch.setattr(processes, "make_solver", lambda name: seen.update(solver=name) or make(name))
+    spec = KINDS["ilp"].spec.model_validate_json(json.dumps(BASES["ilp-cover"]))
+    model = build_ilp().parse(spec, {}, tmp_path).model
+
+    def parts(**options: Any) -> dict[str, Any]:
+        place = Place(model.n)
+        work = processes.run_lns(
+            model,
+            options=LnsOptions(**options),
+            mine=place,
+            theirs=Places(Place(model.n)),
+            deadline=time.monotonic() + 20,
+            seed=0,
+        )
+        with pytest.raises(_Seen):
+            work(lambda message: None)
+        return dict(seen)
+
+    first = parts(neighbourhoods=["random"], sub_mip_seconds=1.0)
+    second = parts(neighbourhoods=["crossover"], sub_mip_seconds=2.0, sub_mip_engine="scip")
+    assert first == {"arms": ["random"], "sub_mip_s": 1.0, "solver": "highs"}
+    assert second == {"arms": ["crossover"], "sub_mip_s": 2.0, "solver": "scip"}
+
+
+def test_a_warm_start_reaches_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a model small enough for a test the engine ends before the start could be told from its own incumbents."""
+    seen: dict[str, Any] = {}
+
+    def spied(model: Any, **parts: Any) -> Any:
+        seen.update(parts)
+        raise _Seen
+
+    monkeypatch.setattr(supervisor, "run_engine", spied)
+    starts = []
+    for number, change in enumerate(({}, {"warm_start": "@start"})):
+        with pytest.raises(_Seen):
+            run("ilp", changed(BASES["ilp-cover"], change), tmp_path / str(number))
+        starts.append(seen["warm_start"])
+    assert starts[0] is None
+    assert starts[1].tolist() == [1.0] * 60
+
+
+def test_compile_options_reach_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _need_llvm()
+    seen: list[str] = []
+    optimise = searching.optimise
+
+    def spied(*arguments: Any, **parts: Any) -> Any:
+        seen.append(repr(sorted((name, _shape(value)) for name, value in parts.items())))
+        return optimise(*arguments, **parts)
+
+    monkeypatch.setattr(searching, "optimise", spied)
+    base = BASES["compile"]
+    for number, change in enumerate(({}, {"tier": "experimental"}, {"per_function": False}, {"llvm_options": False})):
+        assert "refused" not in run("compile", changed(base, change), tmp_path / str(number))
+    assert len(set(seen)) == 4, seen
+
+
+def _shape(value: Any) -> Any:
+    """Something short that differs where collections differ."""
+    if isinstance(value, Mapping | list | tuple | set | frozenset):
+        return len(value)
+    return value if isinstance(value, bool | str) else type(value).__name__
+
+
+# -- the envelope, and references to files ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[TestClient]:
+    settings = Settings(data_dir=tmp_path, role="gateway", diagnostic_kinds=True, log_level="error")
+    with TestClient(create_app(settings, store=MemoryStore()), base_url="http://127.0.0.1") as made:
+        made.headers["authorization"] = f"Bearer {settings.admin_key_file.read_text().strip()}"
+        yield made
+
+
+REFERENCES = sorted((kind, path) for kind in KINDS for path in references(kind))
+
+
+@pytest.mark.parametrize(("kind", "path"), REFERENCES)
+def test_a_reference_describes_the_stored_file(client: TestClient, kind: str, path: str) -> None:
+    stored = client.post(
+        "/v1/artifacts?name=f.lp", content=b"content", headers={"content-type": "application/octet-stream"}
+    ).json()
+    changes = {
+        "model": {"model_text": None},
+        "tables_file": {"tables": None},
+        "source": {"source_text": None, "language": None},
+    }.get(path, {})
+    place = {"runs.stdin_file": "runs.0.stdin_file", "link.objects": "link.objects"}.get(path, path)
+    base = changed(BASES[kind], {**({"runs": [{}]} if path.startswith("runs") else {}), **changes})
+
+    def status(**more: Any) -> tuple[int, str]:
+        reference = {**stored, **more}
+        spec = changed(base, {place: [reference] if path == "link.objects" else reference})
+        answer = client.post("/v1/jobs", json={"kind": kind, "spec": spec})
+        if answer.status_code == 202:
+            return 202, client.get(f"/v1/jobs/{answer.json()['id']}/input").text
+        return answer.status_code, answer.json()["detail"]
+
+    assert status()[0] == 202
+    assert "another-name.mps" in status(name="another-name.mps")[1]  # shown, and the run's file is called so
+    assert status(digest="sha256:" + "0" * 64)[0] == 422
+    code, detail = status(size_bytes=5)
+    assert code == 422
+    assert "size_bytes: expected 7" in detail
+    code, detail = status(media_type="text/html")
+    assert code == 422
+    assert "media_type: expected" in detail
+
+
+def test_the_name_of_a_file_tells_its_format(tmp_path: Path) -> None:
+    for number, (name, fits) in enumerate((("m.lp", True), ("m.mps", False))):
+        FILES["named"] = FILES["lp"]
+        digest = hashlib.sha256(FILES["lp"]).hexdigest()
+        got = run("ilp", {"model": {"digest": f"sha256:{digest}", "name": name}}, tmp_path / str(number))
+        assert ("refused" in got) is not fits
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_limits_of_the_budget_are_heeded_or_refused(client: TestClient, kind: str) -> None:
+    spec = with_files(BASES[kind])
+    for name, value in (("evaluations", 5), ("target_gap", 0.5)):
+        answer = client.post("/v1/jobs", json={"kind": kind, "spec": spec, "budget": {name: value}})
+        if name in KINDS[kind].spec.LIMITS:
+            assert answer.status_code == 202, answer.text
+        else:
+            assert answer.status_code == 422
+            assert answer.json()["detail"].startswith(f"budget.{name}: expected none, because a run of kind {kind} ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "budget", "limit"),
+    [
+        ("probe", {"seconds": 0.3}, "time"),
+        ("probe", {"target_gap": 1.0}, "target_gap"),
+    ],
+)
+def test_limits_end_a_run(tmp_path: Path, kind: str, budget: dict[str, Any], limit: str) -> None:
+    row = KINDS[kind]
+    module, _, function = row.builder.partition(":")
+    finished = pipeline.run(
+        getattr(importlib.import_module(module), function)(),
+        row.spec.model_validate_json('{"steps": 20, "step_seconds": 0.05}'),
+        inputs={},
+        workdir=tmp_path,
+        stop=from_budget({"seconds": 30.0, **budget}, threading.Event()),
+        seed=0,
+    )
+    assert finished.result.termination.limit == limit
+
+
+def test_the_rest_of_the_envelope(client: TestClient) -> None:
+    """Priority orders the queue, labels filter, the webhook is kept, the version is checked; retries: see the store's tests."""
+
+    def post(**more: Any) -> Any:
+        return client.post("/v1/jobs", json={"kind": "probe", "spec": {}, **more})
+
+    job = post(labels={"a": "b"}, webhook={"url": "https://example.com/x"}, seed=7, max_attempts=2, priority=5).json()
+    post()
+    assert [item["id"] for item in client.get("/v1/jobs?label=a:b").json()["items"]] == [job["id"]]
+    shown = client.get(f"/v1/jobs/{job['id']}/input").json()
+    assert (shown["seed"], shown["max_attempts"], shown["priority"]) == (7, 2, 5)
+    assert post(spec={"schema_version": 2}).status_code == 422
+    assert post(kind="no-such").status_code == 422
+
+
+# -- constructors -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_constructors_take_what_json_takes(kind: str) -> None:
+    """Case 03 and its sisters: words for enumerations, objects for models, at any depth."""
+    for name, base in BASES.items():
+        if name.split("-")[0] == kind:
+            spec = with_files(base)
+            assert KINDS[kind].spec(**spec) == KINDS[kind].spec.model_validate_json(json.dumps(spec))
+    pairs = [(pair.base or kind, pair.other) for pair in PAIRS[kind].values()]
+    for base_name, changes in pairs:
+        spec = with_files(changed(BASES[base_name], changes))
+        try:
+            read = KINDS[kind].spec.model_validate_json(json.dumps(spec))
+        except ValidationError:
+            with pytest.raises(SpecError):
+                KINDS[kind].spec(**spec)
+        else:
+            assert KINDS[kind].spec(**spec) == read
+
+
+def enumerations() -> list[tuple[type[Any], str, type[Enum]]]:
+    found = []
+    for row in KINDS.values():
+        stack, seen = [row.spec], set[type[Any]]()
+        while stack:
+            model = stack.pop()
+            if model in seen:
+                continue
+            seen.add(model)
+            for name, info in model.model_fields.items():
+                if isinstance(info.annotation, type) and issubclass(info.annotation, Enum):
+                    found.append((model, name, info.annotation))
+                parts = (*getattr(info.annotation, "__args__", ()), info.annotation)
+                stack += [part for part in parts if isinstance(part, type) and hasattr(part, "model_fields")]
+    return found
+
+
+@pytest.mark.parametrize(("model", "name", "words"), enumerations())
+def test_every_enumeration_takes_its_words(model: Any, name: str, words: type[Enum]) -> None:
+    required = {"count": 1, "memory_gib": 1.0, "name": "t", "rows": 10, "dim": 8}
+    given = {key: value for key, value in required.items() if key in model.model_fields}
+    base = next((BASES[kind] for kind, row in KINDS.items() if row.spec is model), {})
+    for word in words:
+        more = {"runs": [{}], "objective": "ir_instructions"} if word.value == "paper" else {}
+        if "runs" in more and "runs" not in model.model_fields:
+            more = {}
+        made = model(**{**with_files(base), **given, **more, name: word.value})
+        assert getattr(made, name) is word
+    with pytest.raises(SpecError) as caught:
+        model(**{**with_files(base), **given, name: "no-such-word"})
+    assert f"{name}: expected one of " in str(caught.value)
+    assert "got 'no-such-word'" in str(caught.value)
+    assert "pydantic" not in str(caught.value)
+
+
+def test_the_error_has_its_parts() -> None:
+    spec = KINDS["sharding"].spec
+    with pytest.raises(SpecError) as caught:
+        spec(devices=[{"count": 0, "memory_gib": 1.0}], tables=BASES["sharding"]["tables"])
+    error = caught.value
+    assert (error.path, error.expected, error.got) == ("devices.0.count", "a value of at least 1", "0")
+    with pytest.raises(ValueError, match=r"^hardwar: expected no such field, got 'a100'; did you mean 'hardware'\?"):
+        DeviceGroup(count=1, memory_gib=1, hardwar="a100")  # type: ignore[call-arg]
+    assert request_model(spec)(kind="sharding", spec=BASES["sharding"]).kind == "sharding"  # type: ignore[arg-type]
