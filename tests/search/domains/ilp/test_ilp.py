@@ -345,7 +345,7 @@ def test_a_crash_of_highs_reader_leaves_the_exact_reading(tmp_path: Path, monkey
 def test_the_rules_of_reading_are_in_the_notes(tmp_path: Path) -> None:
     """HiGHS minimises `OBJSENSE MAXIMIZE` on one line; the field maximises."""
     text = "NAME t\nOBJSENSE MAXIMIZE\nROWS\n N o\n L c\nCOLUMNS\n x o 1 c 1\nRHS\n RHS c 4\nENDATA\n"
-    result = solve(inline(text), tmp_path)
+    result = solve(IlpSpec(model_text=text, format="mps"), tmp_path)
     assert (result.objective, result.sense) == (4, "maximize")
     assert any("OBJSENSE MAXIMIZE" in str(note) for note in result.summary["notes"])
 
