@@ -37,6 +37,14 @@ Json = dict[str, Any]
 
 def check(index: int, rng: np.random.Generator) -> Outcome:
     """One request, or one job from start to end."""
+    try:
+        return _checked(rng)
+    except (ConnectionError, http.client.HTTPException) as error:
+        gone = Finding(fault=Fault.CRASHED, detail=f"the server does not answer any more: {error!r}", case={"index": index})
+        return Outcome(label="gone", finding=gone)
+
+
+def _checked(rng: np.random.Generator) -> Outcome:
     draw = float(rng.random())
     if draw < RUN_SHARE:
         return _run_to_the_end(rng)
@@ -148,13 +156,23 @@ class _Connection:
         headers = {"Authorization": f"Bearer {self._server.key}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
-        self._http.request(method, path, body=body, headers=headers)
-        answer = self._http.getresponse()
-        raw = answer.read()
+        try:
+            answer, raw = self._once(method, path, body, headers)
+        except (ConnectionError, http.client.HTTPException):  # closed while this process did something else
+            self._http.close()
+            answer, raw = self._once(method, path, body, headers)
         try:
             return answer.status, json.loads(raw)
         except ValueError:
             return answer.status, raw[:500].decode("utf-8", "replace")
+
+
+    def _once(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        self._http.request(method, path, body=body, headers=dict(headers))
+        answer = self._http.getresponse()
+        return answer, answer.read()
 
 
 @functools.cache
