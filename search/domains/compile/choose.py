@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from search.domains.compile.quarantine import Quarantined
@@ -31,6 +31,7 @@ class Chooser:
     build_id: str
     tell: Callable[[Chosen], None]
     best: Chosen | None = None
+    ready: Mapping[str, Built] = field(default_factory=dict)  # by Measured.program: what has been built already
     quarantined: list[Quarantined] = field(default_factory=list)
     _differ: set[str] = field(default_factory=set)  # programs that behaved otherwise
 
@@ -46,7 +47,7 @@ class Chooser:
             return False
         value = self._value(measured)
         try:
-            built = self.engine.build(measured.recipe)
+            built = self.ready.get(measured.program) or self.engine.build(measured.recipe)
         except CandidateFailed:
             return False  # what came through once and then not is no answer
         verdict = self.judge.ask(built.object)
