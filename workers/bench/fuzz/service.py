@@ -40,7 +40,9 @@ def check(index: int, rng: np.random.Generator) -> Outcome:
     try:
         return _checked(rng)
     except (ConnectionError, http.client.HTTPException) as error:
-        gone = Finding(fault=Fault.CRASHED, detail=f"the server does not answer any more: {error!r}", case={"index": index})
+        gone = Finding(
+            fault=Fault.CRASHED, detail=f"the server does not answer any more: {error!r}", case={"index": index}
+        )
         return Outcome(label="gone", finding=gone)
 
 
@@ -165,7 +167,6 @@ class _Connection:
             return answer.status, json.loads(raw)
         except ValueError:
             return answer.status, raw[:500].decode("utf-8", "replace")
-
 
     def _once(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
