@@ -65,9 +65,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def close(*, readable: Iterable[str | os.PathLike[str]], writable: Iterable[str | os.PathLike[str]]) -> dict[str, bool]:
-    """Close this process in. Returns what holds: `files`, `network`. Paths that do not exist are left out."""
+    """Close this process in. Returns what holds: `files`, `network`. Paths that do not exist are left out.
+
+    Landlock and seccomp bind the calling thread and what it starts. With other threads about, nothing is reported to hold.
+    """
+    alone = len(os.listdir("/proc/self/task")) == 1
     drop_capabilities()
-    return {"files": restrict_files(readable=readable, writable=writable), "network": refuse_sockets()}
+    return {
+        "files": restrict_files(readable=readable, writable=writable) and alone,
+        "network": refuse_sockets() and alone,
+    }
 
 
 def drop_capabilities() -> None:

@@ -50,11 +50,9 @@ _SPECIAL_MPS = frozenset(
 )
 _SEMI_BOUND = re.compile(rb"\n[ \t]*S[CI][ \t]")
 _SPECIAL_LP = re.compile(rb"\n[ \t]*(?:sos|semi|lazy|user|gencons|pwlobj|general constraints)", re.IGNORECASE)
-# What HiGHS 1.16 reads otherwise than written, without a warning.
-_OTHERWISE_MPS = re.compile(
-    rb"\nOBJSENSE[ \t]+(?!MAX\s|MIN\s)|\nOBJNAME|\nRANGES[\s\S]*\nRHS\b|\n[ \t]*U[PI][ \t][^\n]*[ \t]-[.0-9]",
-    re.IGNORECASE,
-)
+# What HiGHS 1.16 reads otherwise than written, without a warning: at the head of MPS, and among its bounds.
+_OTHERWISE_HEAD = re.compile(rb"(?:\A|\n)(?:OBJSENSE[ \t]+(?!MAX\s|MIN\s)|OBJNAME)", re.IGNORECASE)
+_NEGATIVE_UPPER = re.compile(rb"\n[ \t]*U[PI][ \t][^\n]*[ \t]-[.0-9]")
 _FREE_ROW = re.compile(rb"\n[ \t]*N[ \t]")
 _BINARY_LP = re.compile(rb"\n[ \t]*(?:binary|binaries|bin|bins)[ \t\r]*\n([^<>=:]*)\n", re.IGNORECASE)
 _LP_START = re.compile(rb"^\s*(max|min)(imi[sz]e|imum)?\b", re.IGNORECASE)
@@ -174,10 +172,18 @@ def _of_exact(exact: ExactModel, shown: str, limits: ReadLimits, *why: str) -> R
 def _may_be_read_otherwise(plain: Path) -> bool:
     """A quick look for what HiGHS is known to misread in MPS. Too often yes costs time, never an answer."""
     with plain.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        if text.find(b"$") >= 0 or text.find(b"*SENSE:Max") >= 0 or _OTHERWISE_MPS.search(text) is not None:
+        columns, sides = text.find(b"\nCOLUMNS"), text.find(b"\nRHS")
+        ranges, bounds = text.find(b"\nRANGES"), text.find(b"\nBOUNDS")
+        if min(columns, sides) < 0:  # an unusual file, or small letters
             return True
-        rows = text.find(b"\nCOLUMNS")
-        return len(_FREE_ROW.findall(text, 0, rows if rows >= 0 else len(text))) > 1
+        return (
+            text.find(b"$") >= 0
+            or 0 <= ranges < sides
+            or text.find(b"*SENSE:Max", 0, columns) >= 0
+            or _OTHERWISE_HEAD.search(text, 0, columns) is not None
+            or len(_FREE_ROW.findall(text, 0, columns)) > 1
+            or (bounds >= 0 and _NEGATIVE_UPPER.search(text, bounds) is not None)
+        )
 
 
 def _binaries_beyond(plain: Path, kind: str, model: MilpModel) -> bool:

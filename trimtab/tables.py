@@ -1,6 +1,7 @@
 """Lists of embedding tables from .csv, .json and .parquet files and data frames.
 
-Columns: name, rows, dim; optionally pooling, dtype (fp32, fp16), alpha with active_rows (a Zipf law), or bin_0 ... bin_16.
+Columns: name, rows, dim; optionally pooling, features, dtype (fp32, fp16, bf16), alpha with active_rows (a Zipf law), or
+bin_0 ... bin_16.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from trimtab.specs.sharding import MAX_TABLES, REUSE_BINS, ReuseAccess, Table, Z
 MAX_BYTES = 64 * 2**20
 _FAULTS_SHOWN = 10
 _BINS = tuple(f"bin_{k}" for k in range(REUSE_BINS))
-_COLUMNS = ("name", "rows", "dim", "pooling", "dtype", "alpha", "active_rows", *_BINS)
+_COLUMNS = ("name", "rows", "dim", "pooling", "features", "dtype", "alpha", "active_rows", *_BINS)
 
 
 class TablesError(ValueError):
@@ -103,7 +104,7 @@ def _table(record: Mapping[str, Any]) -> Table:
     given = {str(k): v for k, v in record.items() if not _missing(v)}
     if unknown := sorted(set(given) - set(_COLUMNS)):
         raise TablesError(
-            f"column {unknown[0]!r} is not known; columns are {', '.join(_COLUMNS[:7])}, bin_0 ... bin_16"
+            f"column {unknown[0]!r} is not known; columns are {', '.join(_COLUMNS[: -len(_BINS)])}, bin_0 ... bin_16"
         )
     if missing := [c for c in ("name", "rows", "dim") if c not in given]:
         raise TablesError(f"{missing[0]}: is missing; every table wants name, rows, dim")
@@ -129,6 +130,8 @@ def _table(record: Mapping[str, Any]) -> Table:
     }
     if "pooling" in given:
         fields["pooling"] = _number(given["pooling"], "pooling")
+    if "features" in given:
+        fields["features"] = _whole(given["features"], "features")
     if "dtype" in given:
         return Table.model_validate({**fields, "dtype": str(given["dtype"])}, strict=False)
     return Table(**fields)

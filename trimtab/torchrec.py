@@ -1,21 +1,27 @@
 """From TorchRec modules to a job, and from a plan back to TorchRec. Wants torch and torchrec (an optional extra).
 
-    tables = from_modules(model)                       # List[Table] for ShardingSpec(tables=...)
-    plan = to_torchrec("plan.json", model)             # torchrec.distributed.types.ShardingPlan
+    tables = from_modules(model)                       # list[Table] for ShardingSpec(tables=...)
+    plan = to_torchrec("plan.json", model)             # torchrec.distributed.types.ShardingPlan, for GPUs
     DistributedModelParallel(model, plan=plan, ...)
 
-Table names are the configs' own; a name that several modules use is written `path.to.module/name`.
+Table names are the configs' own; a name that several modules use is written `path.to.module/name`. Every embedding parameter
+of the module is planned, refused by name or, where it cannot be sharded, named in a warning.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from trimtab.specs.sharding import Access, DataType, PlanShard, ShardingPlan, Table
+from trimtab.errors import SpecError
+from trimtab.specs.sharding import MIN_SHARD_DIM, Access, DataType, PlanShard, ShardingPlan, Table
+from trimtab.torchrec_modules import NotPlanned, NotSharded, planned_collections
+
+__all__ = ["NotPlanned", "NotSharded", "PlanMismatch", "TorchRecMissing", "from_modules", "to_torchrec"]
 
 _INSTALL = (
     "TorchRec is not installed here. On a machine with GPUs: pip install torchrec. On a CPU: pip install torch==2.13.0, then "
@@ -37,44 +43,53 @@ def from_modules(
     *,
     pooling: Mapping[str, float] | float = 1.0,
     access: Mapping[str, Access] | None = None,
+    leave_out: Collection[str] = (),
 ) -> list[Table]:
-    """Tables of an EmbeddingBagCollection, of a module that holds some, or of a list of EmbeddingBagConfig.
+    """Tables of the EmbeddingBagCollections in a module, or of a list of EmbeddingBagConfig.
 
-    `pooling` is the mean look-ups per sample of each *feature*, or one number for all; a table that serves several features
-    gets their sum. `access` gives statistics by table name. Raises TorchRecMissing, or ValueError when nothing is found.
+    Args:
+        pooling: mean look-ups per sample by *feature* (1 where not given), or one number for every feature; a table that
+            serves several features gets their sum.
+        access: statistics by *table*.
+        leave_out: paths of parts that are placed by other means, e.g. an EmbeddingCollection.
+
+    Raises TorchRecMissing; NotPlanned when the module has other shardable parts; ValueError for a table that cannot be
+    planned, an unknown name in `pooling` or `access`, or a module without tables. Warns NotSharded.
     """
-    found: list[Table] = []
-    for name, config in _named_configs(module):
-        features = list(config.feature_names) or [config.name]
-        looked_up = (
-            sum(pooling.get(f, 1.0) for f in features) if isinstance(pooling, Mapping) else pooling * len(features)
-        )
-        found.append(
-            Table(
-                name=name,
-                rows=int(config.num_embeddings),
-                dim=int(config.embedding_dim),
-                pooling=float(looked_up),
-                dtype=DataType.FP16
-                if str(getattr(config.data_type, "value", "FP32")).upper() == "FP16"
-                else DataType.FP32,
-                access=(access or {}).get(name, (access or {}).get(config.name)),
-            )
-        )
-    if not found:
+    configs = list(_named_configs(module, leave_out))
+    if not configs:
         raise ValueError(
             f"no EmbeddingBagCollection in {type(module).__name__}; give the module that holds the embedding tables"
         )
-    return found
+    tables = {name: _features(config) for name, config in configs}
+    features = {feature: name for name, own in tables.items() for feature in own}
+    if isinstance(pooling, Mapping):
+        own = {name: ", ".join(map(repr, fs)) for name, fs in tables.items()}
+        _check_names("pooling", "feature", pooling, features, other=own, hint="table {!r} has the features {}")
+    bare = {config.name: name for name, config in configs}
+    known = {**bare, **{name: name for name in tables}}
+    _check_names("access", "table", access or {}, known, other=features, hint="feature {!r} looks up table {!r}")
+    return [_table(name, config, pooling, access or {}) for name, config in configs]
 
 
 def to_torchrec(
-    plan: ShardingPlan | str | Path, module: Any, *, device_type: str = "cuda", devices_per_node: int | None = None
+    plan: ShardingPlan | str | Path,
+    module: Any,
+    *,
+    device_type: str = "cuda",
+    devices_per_node: int | None = None,
+    leave_out: Collection[str] = (),
 ) -> Any:
     """The plan as torchrec.distributed.types.ShardingPlan for `module`, uneven column shards included.
 
-    Every table of every EmbeddingBagCollection in `module` must be in the plan with the same rows and width. Raises
-    TorchRecMissing or PlanMismatch.
+    Args:
+        device_type: what the ranks run on: `cuda`, or `cpu` for gloo ranks. It must be that of the tensors that
+            DistributedModelParallel shards.
+        devices_per_node: ranks of a node, for the number of the local device; None: the plan's.
+        leave_out: paths of parts that are placed by other means, as given to `from_modules`.
+
+    Every shardable part of `module` outside `leave_out` must be in the plan: the same tables with the same rows, width,
+    type and number of features. Raises TorchRecMissing, NotPlanned or PlanMismatch.
     """
     types = _import("torchrec.distributed.types")
     spec = _import("torch.distributed._shard.sharding_spec")
@@ -90,26 +105,20 @@ def to_torchrec(
         return f"rank:{rank}/cpu" if device_type == "cpu" else f"rank:{rank}/{device_type}:{rank % per_node}"
 
     modules: dict[str, Any] = {}
-    clash = _clashing(module)
-    for path, collection in _collections(module):
+    collections = list(_collections(module, leave_out, warn=False))
+    clash = _clashing(collections)
+    used: set[str] = set()
+    for path, collection in collections:
         sharded = types.EmbeddingModuleShardingPlan()
         for config in collection.embedding_bag_configs():
             name = f"{path}/{config.name}" if config.name in clash else config.name
-            table = tables.get(name)
-            if table is None:
-                raise PlanMismatch(
-                    f"table {name!r} of module {path or 'root'!r} is not in the plan; plan it with from_modules(module)"
-                )
-            if (table.rows, table.dim) != (config.num_embeddings, config.embedding_dim):
-                raise PlanMismatch(
-                    f"table {name!r}: the plan is for {table.rows} x {table.dim}, the module has {config.num_embeddings} x "
-                    f"{config.embedding_dim}; plan it again"
-                )
-            mine = shards[name]
+            table = _planned(tables, name, config, path)
+            used.add(name)
+            own = shards[name]
             sharded[config.name] = types.ParameterSharding(
-                sharding_type="table_wise" if len(mine) == 1 else "column_wise",
+                sharding_type="table_wise" if len(own) == 1 else "column_wise",
                 compute_kernel="fused",
-                ranks=[s.device for s in mine],
+                ranks=[s.device for s in own],
                 sharding_spec=types.EnumerableShardingSpec(
                     [
                         spec.ShardMetadata(
@@ -117,7 +126,7 @@ def to_torchrec(
                             shard_sizes=[table.rows, s.width],
                             placement=placement(s.device),
                         )
-                        for s in mine
+                        for s in own
                     ]
                 ),
             )
@@ -126,30 +135,130 @@ def to_torchrec(
         raise PlanMismatch(
             f"no EmbeddingBagCollection in {type(module).__name__}; give the module the plan was made for"
         )
+    if missing := sorted(set(tables) - used):
+        raise PlanMismatch(
+            f"the plan has {len(missing)} tables that the module has not ({', '.join(map(repr, missing[:5]))}); give the "
+            "module the plan was made for, or plan this one"
+        )
     return types.ShardingPlan(plan=modules)
 
 
-def _named_configs(module: Any) -> Iterator[tuple[str, Any]]:
+def _table(name: str, config: Any, pooling: Mapping[str, float] | float, access: Mapping[str, Access]) -> Table:
+    """One config as a Table. Raises ValueError with the table's name."""
+    if config.embedding_dim % MIN_SHARD_DIM:
+        wider = -(-config.embedding_dim // MIN_SHARD_DIM) * MIN_SHARD_DIM
+        raise ValueError(
+            f"table {name!r}: expected an embedding_dim that is a multiple of {MIN_SHARD_DIM} (FBGEMM requires it), got "
+            f"{config.embedding_dim}; make it {wider}"
+        )
+    if getattr(config, "use_virtual_table", False):
+        raise ValueError(
+            f"table {name!r}: virtual tables (use_virtual_table, in SSD or key-value stores) are not planned; leave its "
+            "collection out with leave_out and place it with TorchRec's planner"
+        )
+    features = _features(config)
+    looked_up = sum(pooling.get(f, 1.0) for f in features) if isinstance(pooling, Mapping) else pooling * len(features)
+    try:
+        return Table(
+            name=name,
+            rows=int(config.num_embeddings),
+            dim=int(config.embedding_dim),
+            pooling=float(looked_up),
+            features=len(features),
+            dtype=_dtype(name, config),
+            access=access.get(name, access.get(config.name)),
+        )
+    except SpecError as error:
+        raise ValueError(f"table {name!r}: {'; '.join(map(str, error.faults))}") from None
+
+
+def _dtype(name: str, config: Any) -> DataType:
+    word = str(getattr(config.data_type, "value", config.data_type)).upper()
+    try:
+        return DataType(word.lower())
+    except ValueError:
+        raise ValueError(
+            f"table {name!r}: expected data_type {', '.join(t.name for t in DataType)}, got {word}; quantized tables are not "
+            "planned: train in one of these and quantize for inference, or leave its collection out with leave_out"
+        ) from None
+
+
+def _features(config: Any) -> list[str]:
+    return list(config.feature_names) or [config.name]
+
+
+def _check_names(
+    field: str,
+    noun: str,
+    names: Iterable[str],
+    known: Mapping[str, str],
+    *,
+    other: Mapping[str, str],
+    hint: str,
+) -> None:
+    """Raise ValueError when `names` has one that is not in `known`; `other` are names of the other sort."""
+    unknown = [n for n in names if n not in known]
+    if not unknown:
+        return
+    name = unknown[0]
+    if name in other:
+        remedy = hint.format(name, other[name])
+    elif near := get_close_matches(name, list(known), n=3):
+        remedy = f"did you mean {', '.join(map(repr, near))}?"
+    else:
+        remedy = f"{noun}s are {', '.join(map(repr, list(known)[:8]))}" + (", ..." if len(known) > 8 else "")
+    more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+    raise ValueError(f"{field}: expected names of {noun}s, got {name!r}{more}; {remedy}")
+
+
+def _planned(tables: Mapping[str, Table], name: str, config: Any, path: str) -> Table:
+    """The plan's table of a config. Raises PlanMismatch."""
+    table = tables.get(name)
+    if table is None:
+        raise PlanMismatch(
+            f"table {name!r} of module {path or 'root'!r} is not in the plan; plan it with from_modules(module)"
+        )
+    if (table.rows, table.dim) != (config.num_embeddings, config.embedding_dim):
+        raise PlanMismatch(
+            f"table {name!r}: the plan is for {table.rows} x {table.dim}, the module has {config.num_embeddings} x "
+            f"{config.embedding_dim}; plan it again"
+        )
+    if (dtype := _dtype(name, config)).bytes != table.dtype.bytes:
+        raise PlanMismatch(f"table {name!r}: the plan is for {table.dtype}, the module has {dtype}; plan it again")
+    if (count := len(_features(config))) != table.features:
+        raise PlanMismatch(
+            f"table {name!r}: the plan is for {table.features} features, the module has {count}; plan it again with "
+            f"features={count}"
+        )
+    return table
+
+
+def _named_configs(module: Any, leave_out: Collection[str]) -> Iterator[tuple[str, Any]]:
     if isinstance(module, Sequence):
         for config in module:
+            if not all(hasattr(config, field) for field in ("embedding_dim", "feature_names", "pooling")):
+                raise NotPlanned(
+                    f"expected a list of EmbeddingBagConfig, got {type(config).__name__} "
+                    f"{getattr(config, 'name', '')!r}; tables of sequences (EmbeddingConfig) are not planned"
+                )
             yield config.name, config
         return
-    clash = _clashing(module)
-    for path, collection in _collections(module):
+    collections = list(_collections(module, leave_out))
+    clash = _clashing(collections)
+    for path, collection in collections:
         for config in collection.embedding_bag_configs():
             yield (f"{path}/{config.name}" if config.name in clash else config.name), config
 
 
-def _clashing(module: Any) -> set[str]:
-    names = Counter(config.name for _, c in _collections(module) for config in c.embedding_bag_configs())
+def _clashing(collections: Sequence[tuple[str, Any]]) -> set[str]:
+    names = Counter(config.name for _, c in collections for config in c.embedding_bag_configs())
     return {name for name, count in names.items() if count > 1}
 
 
-def _collections(module: Any) -> Iterator[tuple[str, Any]]:
-    kind = _import("torchrec.modules.embedding_modules").EmbeddingBagCollection
-    for path, child in module.named_modules():
-        if isinstance(child, kind):
-            yield path, child
+def _collections(module: Any, leave_out: Collection[str], *, warn: bool = True) -> Iterator[tuple[str, Any]]:
+    bags = _import("torchrec.modules.embedding_modules").EmbeddingBagCollection
+    torch = _import("torch")
+    yield from planned_collections(module, leave_out=leave_out, torch=torch, bags=bags, warn=warn)
 
 
 def _import(name: str) -> Any:

@@ -64,6 +64,8 @@ class Slicer:
         bounds = (model.col_lower[columns], model.col_upper[columns])
         low, high = activity_range_of(part.data, part.indices, entry_row, model.m, *bounds)
         scale = _TOLERANCE * np.maximum(1.0, np.abs(fixed))
+        whole = model.whole_rows  # units of rows that hold exactly: beside 1e8 the relative slack is ten whole units
+        scale = np.where(whole > 0, np.minimum(scale, 0.01 * whole), scale)
         needed = (low < lower - scale) | (high > upper + scale)
         if bool(np.any(needed & ((high < lower - 10 * scale) | (low > upper + 10 * scale)))):
             return None

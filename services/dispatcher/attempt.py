@@ -22,6 +22,7 @@ from services.errors import NotFound, ServiceError, StaleFence, StoreUnavailable
 from services.store.blobs import BlobStore
 from services.store.changes import HANDED_BACK, facts_of
 from services.store.types import ArtifactRecord, Claim, Completion, JobRecord, JobStore, NewEvent
+from trimtab.certificates import certified
 from trimtab.results import EventType, Limit, Reason, Termination
 from trimtab.specs.common import Spec
 from workers.types import Execution, Executor, Finish, Limits, Outcome, OutcomeStatus, Task
@@ -424,6 +425,8 @@ def _completion(
     if outcome.result is not None:
         keys = ("objective", "bound", "gap")
         best = {k: outcome.result.get(k) for k in keys} | {"elapsed_s": outcome.usage.get("wall_s", 0.0)}
+        if (model := certified(outcome.result)) is not None:
+            best["certificate"] = {"bound": model.bound, "gap": model.gap}
     return Completion(
         verb=TREATMENTS[outcome.status].verb.value,
         termination=outcome.termination.model_dump(mode="json"),

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from services.store.types import AttemptRecord, EventRecord, JobRecord
 from services.web import words
+from trimtab.certificates import MODEL, certified
 from trimtab.results import EventType, JobState, VerificationStatus
 
 MAX_LISTED = 12  # values of a list in a summary
@@ -37,6 +38,7 @@ _OUTCOMES: Mapping[str | None, str] = {
 def job_row(job: JobRecord, now_us: int) -> SimpleNamespace:
     """A line of the job list."""
     best = job.best or {}
+    model = best.get("certificate") or {}
     return SimpleNamespace(
         id=job.id,
         kind=job.kind,
@@ -45,8 +47,9 @@ def job_row(job: JobRecord, now_us: int) -> SimpleNamespace:
         asked=_asked(job),
         labels=dict(job.labels),
         objective=best.get("objective"),
-        bound=best.get("bound"),
-        gap=best.get("gap"),
+        bound=model.get("bound", best.get("bound")),
+        gap=model.get("gap", best.get("gap")),
+        bound_of=MODEL if model else "",
         ran=words.seconds(_ran_s(job, now_us)),
         created_us=job.created_us,
         created=words.since(now_us, job.created_us),
@@ -61,6 +64,7 @@ def job_page(
     best = job.best or {}
     final = result or best
     points, cut = _points(result, events, best)
+    model = certified(result)
     beat_s = None if job.heartbeat_us is None or job.state.is_terminal else (now_us - job.heartbeat_us) / words.US
     return SimpleNamespace(
         id=job.id,
@@ -81,8 +85,9 @@ def job_page(
         termination=words.termination(job.termination),
         detail=(job.termination or {}).get("detail", ""),
         objective=final.get("objective"),
-        bound=final.get("bound"),
-        gap=final.get("gap"),
+        bound=final.get("bound") if model is None else model.bound,
+        gap=final.get("gap") if model is None else model.gap,
+        bound_of="" if model is None else MODEL,
         sense=(result or {}).get("sense", "minimize"),
         ran=words.seconds(_ran_s(job, now_us)),
         budget_seconds=job.budget.get("seconds"),

@@ -683,6 +683,59 @@ class StoreContract:
 
         run(body)
 
+    def test_the_owner_learns_what_became_of_a_delivery(self, run: Any) -> None:
+        async def body(store: JobStore, clock: Clock) -> None:
+            jobs = [(await store.submit(new_job(webhook={"url": "http://h/"}))).job for _ in range(3)]
+            for job in jobs:
+                await store.request_cancel(job.id)
+            sent, given_up, gone = await store.outbox_due()
+            assert await store.delivery(sent.job_id) is None
+            await store.outbox_retry(sent.id, delay_s=5, detail="answered 500")
+            waiting = await store.delivery(sent.job_id)
+            assert waiting is not None
+            assert (waiting.state, waiting.tries, waiting.detail) == ("waiting", 1, "answered 500")
+            await store.outbox_done(sent.id)
+            delivered = await store.delivery(sent.job_id)
+            assert delivered is not None
+            assert (delivered.state, delivered.tries, delivered.detail) == ("delivered", 2, "")
+            await store.outbox_done(given_up.id, delivered=False, detail="refused: \x00\ud800")
+            refused = await store.delivery(given_up.job_id)
+            assert refused is not None
+            assert (refused.state, refused.tries) == ("given up", 1)
+            assert "\x00" not in refused.detail
+            await store.delete(gone.job_id)
+            await store.outbox_done(gone.id)  # nobody is left to tell
+            await store.outbox_done(gone.id)  # and twice is no fault
+            assert await store.delivery(gone.job_id) is None
+            await store.delete(sent.job_id)
+
+        run(body)
+
+    def test_an_ended_session_stays_ended_until_its_own_end(self, run: Any) -> None:
+        async def body(store: JobStore, clock: Clock) -> None:
+            assert not await store.session_ended("a")
+            await store.end_session("a", expires_us=await store.now_us() + 10_000_000)
+            await store.end_session("a", expires_us=await store.now_us() + 10_000_000)
+            assert await store.session_ended("a")
+            assert not await store.session_ended("b")
+            assert not await store.session_ended("\x00\ud800")
+            clock.forward(20)
+            await store.end_session("b", expires_us=await store.now_us() + 10_000_000)
+            assert not await store.session_ended("a")  # forgotten: its cookie is too old by itself
+            assert await store.session_ended("b")
+
+        run(body)
+
+    def test_a_probe_of_writing_changes_nothing(self, run: Any) -> None:
+        async def body(store: JobStore, clock: Clock) -> None:
+            before = await store.counts()
+            await store.probe_write()
+            await store.probe_write()
+            assert await store.counts() == before
+            assert await store.stale_writes() == 0
+
+        run(body)
+
     # -- artifacts and keys ---------------------------------------------------------------------------------------
     def test_artifacts_live_as_long_as_a_job_refers_to_them(self, run: Any) -> None:
         async def body(store: JobStore, clock: Clock) -> None:

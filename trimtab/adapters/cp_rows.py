@@ -69,6 +69,9 @@ class Rows:
         if not enforced:
             self._plain(name, expression, lower, upper)
             return
+        if not all(self._bounded(column) for column in expression.terms):
+            self._indicated(name, expression, lower, upper, enforced)
+            return
         low, high = self.range_of(expression)
         excess_above = 0 if upper is None else max(0, high - upper)
         excess_below = 0 if lower is None else max(0, lower - low)
@@ -81,6 +84,10 @@ class Rows:
             self._plain(f"{name}_upper", expression.minus(_scaled(off, excess_above)), None, upper)
         if lower is not None and excess_below:
             self._plain(f"{name}_lower", expression.plus(_scaled(off, excess_below)), lower, None)
+
+    def _bounded(self, column: int) -> bool:
+        one = self.draft.columns[column]
+        return one.lower is not None and one.upper is not None
 
     def within(
         self, name: str, expression: Affine, intervals: Sequence[Interval], enforced: Sequence[int] = ()

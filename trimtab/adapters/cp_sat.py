@@ -187,6 +187,9 @@ class _Walker:
     def _linear(self, name: str, part: Any, enforced: Sequence[int]) -> None:
         expression = _expression(part.vars, part.coeffs, 0)
         domain = _intervals(part.domain)
+        if not domain:  # no value is possible
+            self._rows.at_least_one(name, (), enforced)
+            return
         low, high = domain[0][0], domain[-1][1]
         if len(domain) == 1:
             # The ends of int64 mean none.

@@ -10,6 +10,7 @@ import gc
 import os
 import re
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -72,16 +73,23 @@ def read(model: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
 
 def _refuse_plugins(model: Any, draft: Draft) -> None:
     """Constraints of Python plugins are in no list of the model; the plugins themselves hold a reference to it."""
+    package = next(
+        sys.modules[base.__module__] for base in type(model).__mro__ if base.__module__.startswith("pyscipopt")
+    )
+    kinds = {getattr(package, name): what for name, what in _PLUGINS.items() if hasattr(package, name)}
+    written = tuple(kind for kind in kinds if kind.__subclasses__())
+    if not written:  # nobody has written a plugin, and looking at every object takes a second
+        return
     for plugin in gc.get_objects():
-        kind = next((base.__name__ for base in type(plugin).__mro__ if base.__name__ in _PLUGINS), None)
-        if kind is None or not any(base.__module__.startswith("pyscipopt") for base in type(plugin).__mro__):
+        if not issubclass(type(plugin), written):  # by type: a dead weak reference has no class to ask
             continue
         try:
             owner = plugin.model.getStage.__self__
         except (AttributeError, ReferenceError):
             continue
         if owner is model:
-            raise draft.refusal(f"{_PLUGINS[kind]} ({type(plugin).__name__})")
+            what = next(text for kind, text in kinds.items() if isinstance(plugin, kind))
+            raise draft.refusal(f"{what} ({type(plugin).__name__})")
 
 
 def _integral(variable: Any) -> bool:

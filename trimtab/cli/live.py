@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from trimtab.certificates import MODEL, certified
 from trimtab.client import Job
 from trimtab.results import Event, EventType, Incumbent, JobState, JobView, RunResult
 
@@ -157,10 +158,13 @@ def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str,
         rows.append(("termination", f"{ended.reason}{limit}" + (f": {ended.detail}" if ended.detail else "")))
     if result is not None:
         checked = result.verification
+        model = certified(result.model_dump(include={"bound", "summary"}))
+        about = "" if model is None else f" ({MODEL}, where the solution costs {number(model.cost)})"
+        bound, gap = (result.bound, result.gap) if model is None else (model.bound, model.gap)
         rows += [
             ("objective", number(result.objective)),
-            ("bound", number(result.bound)),
-            ("gap", "-" if result.gap is None else f"{result.gap:.4%}"),
+            ("bound", number(bound) + about),
+            ("gap", "-" if gap is None else f"{gap:.4%}" + ("" if model is None else f" ({MODEL})")),
             ("primal integral", number(result.primal_integral)),
             ("verification", f"{checked.status}, {checked.method}" if checked.method else checked.status.value),
             ("checked", checked.detail or "-"),

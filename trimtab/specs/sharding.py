@@ -219,7 +219,7 @@ class ShardingSpec(ExplainedModel, Spec):
     tables_file: ArtifactRef | None = None
     """Uploaded .csv or .json list of tables.
 
-    Columns: name, rows, dim, and optionally pooling, dtype, alpha, active_rows, bin_0 ... bin_16.
+    Columns: name, rows, dim, and optionally pooling, features, dtype, alpha, active_rows, bin_0 ... bin_16.
     """
     devices: Annotated[tuple[DeviceGroup, ...], Field(min_length=1, max_length=256, strict=False)]
     """Groups of equal devices, e.g. `[{"count": 8, "memory_gib": 80, "hardware": "a100"}]`; hardware: v100, a100, h100."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from trimtab.specs.common import WireModel
 
+_RULE = "value_error"  # pydantic's type of a rule of our own: its message is a whole sentence
 _ELSEWHERE = (
     "leave a table that needs it out of `tables`, place it with TorchRec's own planner, and lower devices.memory_gib by "
     "what it takes on each device"
@@ -91,11 +92,18 @@ class ExplainedModel(WireModel):
         try:
             return handler(value)
         except ValidationError as error:
-            faults = error.errors(include_url=False)
-            if not any(_explainable(cls, fault) for fault in faults):
+            every = error.errors(include_url=False)
+            faults = [fault for fault in every if not _follows(fault, every)]
+            if len(faults) == len(every) and not any(_explainable(cls, fault) for fault in faults):
                 raise
             lines = [_explained(cls, fault) if _explainable(cls, fault) else _repeated(fault) for fault in faults]
             raise ValidationError.from_exception_data(error.title, lines) from None
+
+
+def _follows(fault: Any, every: Sequence[Any]) -> bool:
+    """Whether a list is too short only because its faulty entries were not counted."""
+    place = fault["loc"]
+    return fault["type"] == "too_short" and any(f["loc"][: len(place)] == place for f in every if f is not fault)
 
 
 def _explainable(model: type[WireModel], fault: Any) -> bool:
@@ -109,13 +117,13 @@ def _explained(model: type[WireModel], fault: Any) -> InitErrorDetails:
     if words is not None:
         remedy = VALUE_REMEDIES.get(name, "")
         text = f"expected {_listed(words)}, got {fault['input']!r:.60}" + (f"; {remedy}" if remedy else "")
-        return _line(fault, "unsupported_value", text)
+        return _line(fault, text)
     fields = list(model.model_fields)
     remedy = REMEDIES.get(name, "")
     if not remedy:
         near = get_close_matches(name, fields, n=1)
         remedy = f"did you mean {near[0]!r}?" if near else "remove it"
-    return _line(fault, "unsupported_field", f"unknown field: expected {_listed(fields)}; {remedy}")
+    return _line(fault, f"unknown field: expected {_listed(fields)}; {remedy}")
 
 
 def _words(model: type[WireModel], fault: Any) -> list[str] | None:
@@ -132,13 +140,14 @@ def _listed(words: list[str]) -> str:
 
 
 def _repeated(fault: Any) -> InitErrorDetails:
-    # `value_error` messages come with a prefix that pydantic would not add twice to a custom error.
-    return _line(fault, fault["type"], fault["msg"])
+    if fault["type"] == _RULE:
+        return _line(fault, fault["msg"])
+    return InitErrorDetails(type=fault["type"], loc=fault["loc"], input=fault["input"], ctx=fault.get("ctx", {}))
 
 
-def _line(fault: Any, kind: str, text: str) -> InitErrorDetails:
+def _line(fault: Any, text: str) -> InitErrorDetails:
     return InitErrorDetails(
-        type=PydanticCustomError(kind, "{text}", {"text": text}), loc=fault["loc"], input=fault["input"]
+        type=PydanticCustomError(_RULE, "{text}", {"text": text}), loc=fault["loc"], input=fault["input"]
     )
 
 

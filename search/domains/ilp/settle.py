@@ -189,7 +189,8 @@ class Settlement:
             return _as(termination, Reason.FEASIBLE) if improved else termination
         self._certain = True
         if proof.claim is Claim.OPTIMAL and proof.bound is not None:
-            self._bounds = [proof.bound]
+            # An engine's tighter bound stands where nothing casts doubt on it.
+            self._bounds = [proof.bound, *([] if doubtful or self._scaled.doubt or improved else self._bounds)]
             return Termination(reason=Reason.OPTIMAL, detail=f"no better solution exists ({detail})")
         self._bounds.clear()
         return Termination(reason=Reason(proof.claim.value), detail=detail)

@@ -32,13 +32,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search.domains.sharding.clock import seconds_left
 from search.domains.sharding.columns import Columns
 from search.domains.sharding.covers import Covers
-from search.domains.sharding.groups import Groups, groups_of
-from search.domains.sharding.items import MIN_SHARD_DIM, Items
+from search.domains.sharding.groups import Groups, groups_of, least_rest
+from search.domains.sharding.items import Items
 from search.domains.sharding.multipliers import Multipliers, even
 from search.domains.sharding.placement import Plan
 from search.domains.sharding.plan_cost import PlanModel
+from trimtab.specs.sharding import MIN_SHARD_DIM
 
 _ROUNDS = 25
 _BISECTIONS = 20
@@ -58,9 +60,7 @@ class Certificate:
     method: str
 
 
-def prove(
-    items: Items, model: PlanModel, capacity: np.ndarray, plan: Plan, *, stop: Callable[[], bool]
-) -> Certificate:
+def prove(items: Items, model: PlanModel, capacity: np.ndarray, plan: Plan, *, stop: Callable[[], bool]) -> Certificate:
     """The best bound found until `stop`. `plan` is a good one: the first columns of the linear program."""
     groups = groups_of(items, model, capacity)
     covers = Covers(items)
@@ -71,9 +71,8 @@ def prove(
     method = f"weighted mean of {len(groups)} device groups" if several else "mean of the devices"
     coarse = int((items.step > MIN_SHARD_DIM).sum())
     if coarse:
-        method += (
-            f"; proved among shard widths that are multiples of {int(items.step.max())} or less for the {coarse} widest tables"
-        )
+        widest = f"multiples of {int(items.step.max())} or less for the {coarse} widest tables"
+        method += f"; proved among shard widths that are {widest}"
     return Certificate(
         lower_bound_ms=bound,
         compute_ms=bound - exchange,
@@ -103,11 +102,11 @@ def bound_of(
     # A device without shards costs nothing, not alpha, so the mean is over the devices used. That is no less than the mean
     # over all when what the plan adds lifts it above every alpha; else the least alpha holds.
     alone = float(covers.least(np.where(banned, np.inf, compute).min(0)).sum()) if others.any() else total
-    if alone <= 0 and not used.all():
-        return -np.inf  # the plan may use devices without weight only
     if mean + alone < alpha[used].max() or alone <= 0:
         share = float((multipliers.weight[used] / groups.count[used]).min())
         mean = float(alpha[used].min()) + (1 / share - 1) * min(0.0, alone)
+        if alone <= 0 and not used.all():  # the plan may use devices without weight only
+            mean = min(mean, groups.least_ms)
     return mean + total + multipliers.constant(groups)
 
 
@@ -125,7 +124,7 @@ def _best_multipliers(
     for _ in range(_ROUNDS):
         if stop():
             break
-        solved = columns.solve()
+        solved = columns.solve(seconds_left(stop))
         if solved is None:
             break
         value, multipliers = solved
@@ -149,7 +148,10 @@ def floors(items: Items, groups: Groups, stop: Callable[[], bool] = lambda: Fals
     floor = np.zeros((len(groups), len(items.options)))
     for g, (head, embedding) in enumerate(zip(groups.heads, groups.embedding, strict=True)):
         dims = items.options.dim
-        near, far = np.maximum(groups.near_least, groups.near[g] * dims), np.maximum(groups.far_least, groups.far[g] * dims)
+        near, far = (
+            np.maximum(groups.near_least, groups.near[g] * dims),
+            np.maximum(groups.far_least, groups.far[g] * dims),
+        )
         exchange = groups.exchange_ms(near, far)
         worth = np.flatnonzero(groups.usable[g] & (head(embedding) + exchange > above))
         if len(worth):
@@ -189,16 +191,8 @@ def _device_floors(
             break
         part = common[at : at + batch]
         slopes = head.skip + (patterns[part] * head.out) @ head.inner  # (P, K)
-        rest[part] = _least_rest(items, embedding @ slopes.T, groups.usable[g])
+        rest[part] = least_rest(items, embedding @ slopes.T, groups.usable[g])
     return np.asarray(head(embedding[worth]) + rest[which.reshape(-1)])
-
-
-def _least_rest(items: Items, price: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """What everything else on a device can lower its price by at most, for each column of `price`.  (O, P) → (P,)"""
-    options = items.options
-    per_column = np.where(usable[:, None], price / options.width[:, None], 0.0)
-    least = np.minimum(np.minimum.reduceat(per_column, items.whole, axis=0), 0.0)  # (I, P) the best rate of an item
-    return np.asarray((least * options.width[items.whole][:, None]).sum(0))
 
 
 def _raised(

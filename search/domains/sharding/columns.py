@@ -1,8 +1,8 @@
 """The linear program behind the bound: mixtures of ways to cut and place each item, generated as they are needed.
 
-    min T + E    T >= bias + skip_g z_g + out_g h_g,   h_g >= inner_g z_g + shift_g,   h_g >= 0,   z_g = mean of group g
-                 E >= forms (N, F),   N, F >= what the mean device of g sends or receives, and what must be sent anyway
-                 memory of g <= its room,   the ways of each item sum to 1
+min T + E    T >= bias + skip_g z_g + out_g h_g,   h_g >= inner_g z_g + shift_g,   h_g >= 0,   z_g = mean of group g
+             E >= forms (N, F),   N, F >= what the mean device of g sends or receives, and what must be sent anyway
+             memory of g <= its room,   the ways of each item sum to 1
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class Columns:
         self._group += [g for _, g in pieces]
         self._item.append(item)
 
-    def solve(self) -> tuple[float, Multipliers] | None:
-        """The program's value over the ways so far, and its multipliers."""
+    def solve(self, seconds: float) -> tuple[float, Multipliers] | None:
+        """The program's value over the ways so far, and its multipliers; None when `seconds` do not do."""
         groups, options = self._groups, self._items.options
         n, size, joints = len(self._item), len(groups), len(groups.heads[0].out)
         several = size > 1
@@ -114,7 +114,14 @@ class Columns:
         matrix, limit = rows.build()
         cover = coo_matrix((np.ones(n), (self._item, np.arange(n))), shape=(len(self._items), top + 4)).tocsr()
         solved = linprog(
-            cost, A_ub=matrix, b_ub=limit, A_eq=cover, b_eq=np.ones(len(self._items)), bounds=bounds, method="highs"
+            cost,
+            A_ub=matrix,
+            b_ub=limit,
+            A_eq=cover,
+            b_eq=np.ones(len(self._items)),
+            bounds=bounds,
+            method="highs",
+            options={"time_limit": max(seconds, 0.01)} if np.isfinite(seconds) else {},
         )
         if solved.status != 0:
             return None

@@ -42,7 +42,7 @@ class Exact:
 
 def is_small(items: Items, model: PlanModel) -> bool:
     """Whether branch and bound is worth trying: several devices, few counts."""
-    return 1 < model.devices and len(items.options) * model.devices <= MAX_COUNTS
+    return model.devices > 1 and len(items.options) * model.devices <= MAX_COUNTS
 
 
 def solve(
@@ -137,7 +137,8 @@ def build(items: Items, groups: Groups, capacity: np.ndarray, fabric: FabricMode
 
 
 def _device_rows(
-    rows: _Rows, items: Items,
+    rows: _Rows,
+    items: Items,
     groups: Groups,
     capacity: np.ndarray,
     fabric: FabricModel,

@@ -252,3 +252,16 @@ def test_the_model_may_change_later(tmp_path: Path) -> None:
     assert carried.variables.place(x) == (0, False)
     with pytest.raises(KeyError):
         carried.variables.place("z")
+
+
+def test_cp_sat_without_finite_bounds_or_values(tmp_path: Path) -> None:
+    """Enforced rows over huge domains, and a row that no value satisfies."""
+    model = cp_model.CpModel()
+    x, b, c = model.new_int_var(-(2**62), 2**62, "x"), model.new_bool_var("b"), model.new_bool_var("c")
+    model.add(x <= 5).only_enforce_if(b)
+    model.add(x <= 9)
+    model.add_linear_expression_in_domain(x, cp_model.Domain.from_intervals([])).only_enforce_if(c)
+    model.maximize(x + 2 * b + 100 * c)
+    solved = solve(model, tmp_path)
+    assert solved.objective == 9
+    assert (solved.values.value(x), solved.values.value(b), solved.values.value(c)) == (9, 0, 0)

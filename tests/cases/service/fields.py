@@ -177,6 +177,7 @@ SHARDING: dict[str, Pair] = {
     "tables.rows": Pair(other={"tables.0.rows": 5_000_000}, look=memory),
     "tables.dim": Pair(other={"tables.0.dim": 64}),
     "tables.pooling": Pair(other={"tables.0.pooling": 200.0}),
+    "tables.features": Pair(other={"tables.0.features": 8}),
     "tables.dtype": Pair(other={"tables.0.dtype": "fp16"}, look=memory),
     "tables.access": Pair(other=_access(base=ZIPF)),
     "tables.access.type": Pair(one=_access(base=ZIPF), other=_access(base=SAMPLE)),

@@ -6,10 +6,12 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,9 @@ from services.store.memory import MemoryStore
 from services.store.types import NewJob
 from tests.cases.service.stuck import StuckSpec
 from trimtab.results import EventType, JobState
-from workers.process_pool import ProcessExecutor
+from workers import generators, leftovers
+from workers.process_pool import ProcessExecution, ProcessExecutor
+from workers.types import Task
 
 LIMIT_S = 0.25
 TRIES = 3  # the least of these counts: what waits for the run waits in each of them
@@ -60,7 +64,10 @@ class Bench:
         )
 
     async def submit(self, phase: str) -> str:
-        job = NewJob(tenant="a", kind="stuck", spec={"phase": phase}, budget={"seconds": 100.0}, seed=0)
+        return await self.submit_as("stuck", {"phase": phase})
+
+    async def submit_as(self, kind: str, spec: Mapping[str, Any]) -> str:
+        job = NewJob(tenant="a", kind=kind, spec=spec, budget={"seconds": 100.0}, seed=0)
         job_id = (await self.store.submit(job)).job.id
         self.bus.notify(QUEUE)
         return job_id
@@ -107,10 +114,43 @@ async def least(folder: Path, phase: str, *, sandbox: str, preload: tuple[str, .
     return min(took)
 
 
-@pytest.mark.parametrize("phase", ["parse", "encode", "search", "verify", "produce"])
-@pytest.mark.parametrize("sandbox", ["rlimit", "auto"])
+@pytest.mark.parametrize(
+    ("phase", "sandbox"),
+    [
+        *((phase, "auto") for phase in ("parse", "encode", "search", "verify", "produce")),
+        *((phase, "rlimit") for phase in ("parse", "search")),
+    ],
+)
 def test_a_running_phase_ends_at_once(tmp_path: Path, load: None, phase: str, sandbox: str) -> None:
     assert asyncio.run(least(tmp_path, phase, sandbox=sandbox)) <= LIMIT_S
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.2, 0.5, 1.0, 2.0])
+def test_an_integer_program_ends_at_any_moment(tmp_path: Path, load: None, after_s: float) -> None:
+    """An independent set that takes longer than that to solve, cancelled so long after it was claimed."""
+    generators.write_mps(generators.independent_set(1_500, seed=9), tmp_path / "model.mps")
+    spec = {"model_text": (tmp_path / "model.mps").read_text(), "format": "mps"}
+
+    async def body() -> float:
+        bench = Bench(tmp_path, sandbox="rlimit")
+        await bench.executor.open()
+        await bench.dispatcher.start()
+        took = []
+        try:
+            for _try in range(TRIES):
+                job_id = await bench.submit_as("ilp", spec)
+                while (await bench.store.get(job_id)).state is not JobState.RUNNING:
+                    await asyncio.sleep(0.001)
+                await asyncio.sleep(after_s)
+                took.append(await bench.cancel(job_id))
+                if took[-1] <= LIMIT_S:
+                    break
+        finally:
+            await bench.dispatcher.close()
+            await bench.executor.close()
+        return min(took)
+
+    assert asyncio.run(body()) <= LIMIT_S
 
 
 def test_a_process_that_is_still_coming_up_is_not_waited_for(tmp_path: Path, load: None) -> None:
@@ -138,3 +178,47 @@ def test_a_cancel_right_after_the_claim_is_not_waited_for(tmp_path: Path, load: 
         return min(took)
 
     assert asyncio.run(body()) <= LIMIT_S
+
+
+def test_a_start_that_is_cancelled_while_it_copies_its_inputs_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copying, go_on = threading.Event(), threading.Event()
+
+    def copy_inputs(execution: ProcessExecution) -> dict[str, str]:
+        copying.set()
+        go_on.wait(30)
+        return {}
+
+    monkeypatch.setattr(ProcessExecution, "_copy_inputs", copy_inputs)
+    task = Task(
+        job_id="job",
+        fence=1,
+        kind="stuck",
+        builder=STUCK.builder,
+        spec_class=STUCK.spec_class,
+        spec={"phase": "parse"},
+        seed=0,
+        budget={"seconds": 60.0},
+    )
+
+    async def body() -> None:
+        executor = ProcessExecutor(workers=1, scratch_dir=tmp_path / "runs", sandbox="rlimit")
+        await executor.open()
+        try:
+            starting = asyncio.create_task(executor.start(task))
+            await asyncio.to_thread(copying.wait, 60)
+            (execution,) = executor._running
+            starting.cancel()
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            assert isinstance(execution, ProcessExecution)
+            assert leftovers.of_run(execution._child.workdir) == []
+            assert not execution._child.workdir.exists()
+            assert not executor._running
+        finally:
+            go_on.set()
+            await executor.close()
+
+    asyncio.run(body())

@@ -38,7 +38,7 @@ from trimtab.specs.sharding import DeviceGroup
 
 # Fields that are not run but seen elsewhere in this file, by the test named.
 SPIED = {
-    "ilp": {"warm_start", "lns.neighbourhoods", "lns.sub_mip_engine", "lns.sub_mip_seconds"},
+    "ilp": {"threads", "warm_start", "lns.neighbourhoods", "lns.sub_mip_engine", "lns.sub_mip_seconds"},
     "sharding": set[str](),
     "compile": {"tier", "per_function", "llvm_options"},
     "probe": set[str](),
@@ -236,6 +236,21 @@ def test_a_warm_start_reaches_the_engine(tmp_path: Path, monkeypatch: pytest.Mon
         starts.append(seen["warm_start"])
     assert starts[0] is None
     assert starts[1].tolist() == [1.0] * 60
+
+
+def test_the_cores_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one core does, when even the second core is idle, is in tests/cases/ilp/test_threads.py."""
+    seen: list[int] = []
+
+    def spied(model: Any, **parts: Any) -> Any:
+        seen.append(parts["threads"])
+        raise _Seen
+
+    monkeypatch.setattr(supervisor, "run_engine", spied)
+    for threads in (2, 4):
+        with pytest.raises(_Seen):
+            run("ilp", changed(BASES["ilp-cover"], {"threads": threads}), tmp_path / str(threads))
+    assert seen == [1, 3], "the neighbourhood search has one of them"
 
 
 def test_compile_options_reach_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

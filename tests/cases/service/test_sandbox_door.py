@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,15 @@ def test_readable_folders_are_no_place_for_data(tmp_path: Path) -> None:
     assert sandbox.exposed(tmp_path) is None
     assert sandbox.exposed(Path("/usr/share/data")) == Path("/usr")
     assert sandbox.exposed(Path(sandbox.__file__).parent / "data") is not None
+
+
+def test_a_thread_beside_the_door_is_reported() -> None:
+    """Landlock and seccomp bind the calling thread: a process with others must not count as closed in."""
+    code = (
+        "import threading, time\n"
+        "from solvers import door\n"
+        "threading.Thread(target=time.sleep, args=(5,), daemon=True).start()\n"
+        "print(door.close(readable=door.SYSTEM_FACTS, writable=()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "{'files': False, 'network': False}"

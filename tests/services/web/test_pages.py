@@ -16,7 +16,7 @@ from services.store.memory import MemoryStore
 from services.web.render import CSP
 from tests.services.web.conftest import ORIGIN, Reader
 from tests.services.web.html import Page
-from trimtab.results import EventType, JobState
+from trimtab.results import EventType, JobState, Reason, Termination
 from trimtab.specs.common import ArtifactRef, Spec, WireModel
 
 EVIL = "<script>alert('x')</script>"
@@ -460,3 +460,28 @@ def test_another_tenants_job_is_not_there(reader: Reader) -> None:
     reader.get(f"/jobs/{job_id}", status=404)
     reader.get(f"/submit/probe?from={job_id}", status=404)
     assert reader.post(f"/jobs/{job_id}/cancel").status_code == 404
+
+
+def test_a_certificate_fills_bound_and_gap_and_says_whose_they_are(reader: Reader) -> None:
+    """A sharding result has no bound of its own: the certificate's is shown, on the job's page and in the list."""
+    from services.dispatcher.attempt import _completion
+    from workers.types import Outcome, OutcomeStatus
+
+    certificate = {
+        "model_ms": 2.0,
+        "lower_bound_ms": 1.5,
+        "gap": 0.25,
+        "statement": "no plan can be more than 25.0 % cheaper",
+    }
+    told = result(bound=None, gap=None, trace=[], summary={"certificate": certificate})
+    ended = Termination(reason=Reason.COMPLETED)
+    outcome = Outcome(status=OutcomeStatus.RESULT, termination=ended, result=told)
+    completion = _completion(outcome, retry_delay_s=0.0)
+    job_id = reader.submit()
+    reader.complete(reader.claim(), result=told, best=completion.best)
+    page = reader.get(f"/jobs/{job_id}")
+    assert "Bound 1.5 certified model" in page.text
+    assert "Gap 25.00 % certified model" in page.text
+    assert "no plan can be more than 25.0 % cheaper" in page.text
+    listed = reader.get("/")
+    assert "25.00 %" in listed.text

@@ -25,7 +25,7 @@ def uneven_plan() -> ShardingPlan:
     """One table whole, one halved, one as 64 + 32 + 32 with two shards on one rank."""
     tables = (
         Table(name="a", rows=100, dim=16),
-        Table(name="b", rows=1_000, dim=64),
+        Table(name="b", rows=1_000, dim=64, features=2),
         Table(name="c", rows=50, dim=128),
     )
     shards = (
@@ -74,4 +74,4 @@ def test_outputs_are_those_of_the_unsharded_module(tmp_path: Path) -> None:
         found = json.loads(Path(f"{out}.{rank}").read_text())
         assert found["difference"] == 0.0
         assert found["largest"] > 0.0, "the weights are not all zero"
-        assert found["columns"] == 16 + 64 + 128
+        assert found["columns"] == 16 + 2 * 64 + 128, "one block of columns for each feature"

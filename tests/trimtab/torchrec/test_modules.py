@@ -41,7 +41,7 @@ for module in (bags(("a", 100, 16, ["f"]), ("b", 999, 64, ["g"])), bags(("zz", 1
         to_torchrec(plan, module)
     except PlanMismatch as error:
         faults.append(str(error))
-whole = bags(*((t.name, t.rows, t.dim, [t.name]) for t in plan.tables))
+whole = bags(*((t.name, t.rows, t.dim, [f"{t.name}{i}" for i in range(t.features)]) for t in plan.tables))
 sharded = to_torchrec(plan, whole).plan[""]
 kinds = {name: [s.sharding_type, s.ranks, [m.shard_sizes[1] for m in s.sharding_spec.shards]] for name, s in sharded.items()}
 tables = [[t.name, t.rows, t.dim, t.pooling] for t in found]

@@ -25,16 +25,19 @@ def main(rank: int, plan_path: str, port: str, out: str) -> None:
     from torchrec.distributed.model_parallel import DistributedModelParallel
     from torchrec.distributed.types import ShardingEnv
 
-    from trimtab.specs.sharding import ShardingPlan
+    from trimtab.specs.sharding import ShardingPlan, Table
     from trimtab.torchrec import to_torchrec
 
     torch.set_num_threads(1)
     dist.init_process_group("gloo", rank=rank, world_size=2)
     plan = ShardingPlan.model_validate(json.loads(Path(plan_path).read_text()), strict=False)
 
+    def features_of(table: Table) -> list[str]:
+        return [f"f_{table.name}_{i}" for i in range(table.features)]
+
     def configs() -> list[EmbeddingBagConfig]:
         return [
-            EmbeddingBagConfig(name=t.name, num_embeddings=t.rows, embedding_dim=t.dim, feature_names=[f"f_{t.name}"])
+            EmbeddingBagConfig(name=t.name, num_embeddings=t.rows, embedding_dim=t.dim, feature_names=features_of(t))
             for t in plan.tables
         ]
 
@@ -53,14 +56,16 @@ def main(rank: int, plan_path: str, port: str, out: str) -> None:
     _copy_weights(plain.state_dict(), sharded.state_dict())
     generator = torch.Generator().manual_seed(10 + rank)
     batch = 8
-    lengths = torch.randint(0, 5, (len(plan.tables) * batch,), generator=generator)
+    looked_up = [t for t in plan.tables for _ in range(t.features)]
+    lengths = torch.randint(0, 5, (len(looked_up) * batch,), generator=generator)
     values = torch.cat(
         [
             torch.randint(0, t.rows, (int(lengths[i * batch : (i + 1) * batch].sum()),), generator=generator)
-            for i, t in enumerate(plan.tables)
+            for i, t in enumerate(looked_up)
         ]
     )
-    features = KeyedJaggedTensor(keys=[f"f_{t.name}" for t in plan.tables], values=values, lengths=lengths)
+    keys = [feature for t in plan.tables for feature in features_of(t)]
+    features = KeyedJaggedTensor(keys=keys, values=values, lengths=lengths)
     found = sharded(features)
     found = found.wait() if hasattr(found, "wait") else found
     wanted = plain(features)

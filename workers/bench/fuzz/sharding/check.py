@@ -24,7 +24,7 @@ from workers.bench.fuzz.sharding.plans import Best, best_plan, enumerable, stays
 from workers.bench.fuzz.sharding.prices import Placed, Pricer
 from workers.bench.fuzz.types import Fault, Finding, Outcome
 
-_SECONDS = 60.0
+_SECONDS = 20.0
 _PRICE_TOLERANCE = 1e-4  # the peer solves Che's equation with another method
 _MODEL_TOLERANCE = 1e-7
 _ENDED_WITH_PLAN = (Reason.COMPLETED, Reason.FEASIBLE)
@@ -102,7 +102,9 @@ def _refusal(body: Body, message: str) -> str:
     weights = {**body, "memory_model": "weights"}
     whole = set(rules.get("no_split", ())).union(*rules.get("together", ()))
     for table in body["tables"]:
-        width = table["dim"] if table["name"] in whole else min(table["dim"], rules.get("min_shard_dim", 4))
+        narrowest = rules.get("min_shard_dim", 4)
+        split = table["name"] not in whole and table["dim"] >= 2 * narrowest
+        width = narrowest if split else table["dim"]
         if table_bytes(weights, table, width) > largest:
             return "refused: a table is too large"
     raise Disagreement(Fault.REFUSED, message[:500])
