@@ -138,21 +138,28 @@ def object_by_clang(
     asked: Target,
     flags: Sequence[str] = (),
     level: str = "Oz",
+    bitcode: bool = False,
     timeout_s: float = 120.0,
     stopped: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Object of a module as the front-end's own passes and code generator make it. Raises SourceError, LlvmMissing, Stopped."""
+    """Object of a module as the front-end's own passes and code generator make it; its bitcode where that is asked for.
+
+    Raises SourceError, LlvmMissing, Stopped.
+    """
     with tempfile.TemporaryDirectory(dir=out.parent, prefix="clang-") as name:
         folder = Path(name).resolve()
         command, words = command_for(Path("module.c"), asked, [*_without_paths(flags), "-nostdinc"], folder)
         (folder / "module.bc").write_bytes(module.read_bytes())
         done = run_held(
-            [*command.words, *words, f"-{level}", "-w", "-x", "ir", "-c", "module.bc", "-o", "module.o"],
+            [
+                *command.words, *words, f"-{level}", "-w", "-x", "ir", *(["-emit-llvm"] if bitcode else []),
+                "-c", "module.bc", "-o", "module.o",
+            ],
             command=command,
             root=folder,
             timeout_s=timeout_s,
             stopped=stopped,
-        )
+        )  # fmt: skip
         made = folder / "module.o"
         if done.exit_code != 0 or not made.exists():
             raise SourceError(f"clang -{level} on the module", diagnostics(done, command.folders, folder, folder))

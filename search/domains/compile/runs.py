@@ -15,6 +15,7 @@ from solvers.llvm.frontend import SourceError, Stopped
 OWN_MAIN_S = 10.0  # a program nobody said how to run gets so long to end by itself
 MEMORY_BYTES = 2 * 2**30
 _SHOWN_OUTPUT = 1500  # characters of a stream in a message
+NOT_RUN = "it was not to be run, or is for another machine"
 PATIENCE = 3  # times a run's time limit that a candidate gets when it is tried again
 _EXCERPT_BYTES = 200
 
@@ -66,7 +67,7 @@ class Judge:
         """Run the unoptimised program twice on each case. Raises InvalidInput when a run that was asked for cannot be."""
         asked = bool(self._problem.cases)
         if not self._problem.may_run:
-            self.why_unvalidated = "it was not to be run, or is for another machine"
+            self.why_unvalidated = NOT_RUN
             return
         if not has_main and not self._problem.objects:
             if asked:

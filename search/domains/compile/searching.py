@@ -26,7 +26,7 @@ from search.domains.compile.policy import ask, name_of
 from search.domains.compile.problem import CompileProblem, names
 from search.domains.compile.quarantine import Quarantined, reduced
 from search.domains.compile.report import PROMISE, PROMISE_OF_TIME
-from search.domains.compile.runs import Judge
+from search.domains.compile.runs import NOT_RUN, Judge
 from search.domains.compile.solution import CompileSolution
 from search.domains.compile.timing import Timing, fastest
 from search.domains.compile.timing import reserve_s as timing_reserve_s
@@ -53,18 +53,21 @@ _MOST_TOLD = 40  # rows of a table in the summary
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
-    """A program in its engine, measured at LLVM's own levels."""
+    """A program in its engine, measured at -Oz and, while the search has time, at LLVM's other levels."""
 
     engine: Engine
     installed: Installed
     pipelines: Mapping[str, str]  # level → text
-    levels: Mapping[str, Measured]
+    rows: Mapping[str, Recipe]  # of the table: level → how it is made
+    levels: dict[str, Measured]  # those measured so far
     notes: tuple[str, ...]
 
     @property
     def sizes(self) -> dict[str, Sizes]:
-        """Of the levels that came through."""
-        return {name: measured.sizes for name, measured in self.levels.items() if measured.sizes is not None}
+        """Of the levels that came through, in the table's order."""
+        order = [name for name in self.rows if name in self.levels] or list(self.levels)
+        found = {name: self.levels[name].sizes for name in order}
+        return {name: sizes for name, sizes in found.items() if sizes is not None}
 
 
 def search(
@@ -80,8 +83,11 @@ def search(
     engine = prepared.engine
     judge = Judge(problem, folder=problem.workdir / "runs", stopped=lambda: stop(None))
     ready = {} if problem.timed else _oz_first(problem, prepared, on_incumbent)
-    plain = engine.build(Recipe(pipeline=prepared.pipelines["O0"]))
-    judge.learn(plain.object, has_main="main" in engine.info.exported)
+    if problem.may_run and not stop(None):
+        plain = engine.build(Recipe(pipeline=prepared.pipelines["O0"]))
+        judge.learn(plain.object, has_main="main" in engine.info.exported)
+    else:
+        judge.why_unvalidated = "the time was up before it was run" if problem.may_run else NOT_RUN
     notes = [*prepared.notes, *judge.notes]
 
     def tell(chosen: Chosen) -> None:
@@ -109,10 +115,11 @@ def search(
         judge.give_up(_why_unsound(chooser, judge))
         chooser = chooser_of(judge)
         chooser.offer("Oz", prepared.levels["Oz"])
-        notes.append("the answer is -Oz: with a program that does not agree with itself nothing can be compared")
-    elif not problem.timed:
-        _offer_levels(chooser, prepared)
+        notes.append("the answer is -Oz: nothing else was compared")
     reserve_s = _reserve_s(prepared.levels["Oz"].seconds, judge.seconds, stop.remaining_s())
+    _measure_levels(prepared, lambda: stop(None) or stop.remaining_s() <= reserve_s)
+    if sound and not problem.timed:
+        _offer_levels(chooser, prepared)
 
     def ends() -> bool:
         return stop(None) or stop.remaining_s() <= reserve_s
@@ -125,7 +132,7 @@ def search(
         timing, found = _fastest(problem, prepared, chooser, judge, rng, stop, ends)
     else:
         searched = _paper if problem.spec.mode is Mode.PAPER else _candidates
-        found = searched(problem, prepared, chooser, rng, stop, reserve_s) if sound else Tried()
+        found = searched(problem, prepared, chooser, rng, stop, reserve_s) if sound and not ends() else Tried()
     _reduce(chooser, judge, engine, ends)
     assert chooser.best is not None
     solution = write_answer(
@@ -174,8 +181,18 @@ def _why_unsound(chooser: Chooser, judge: Judge) -> str:
     """Why the behaviour of -Oz could not be found equal, as the answer's label says it."""
     if judge.exceeded:
         return f"-Oz could not be compared: {judge.exceeded}; give the run a longer timeout_seconds, or less to do"
-    why = chooser.quarantined[0].why if chooser.quarantined else "its runs did not end"
+    if not chooser.quarantined:
+        return "the time was up before -Oz had been compared"
+    why = chooser.quarantined[0].why
     return f"-Oz itself behaves otherwise than the unoptimised program ({why}): undefined behaviour, or a fault of LLVM's own"
+
+
+def _measure_levels(prepared: Prepared, ends: Callable[[], bool]) -> None:
+    """Fill the table's other rows while there is time, the likely candidates first."""
+    for level in ("Os", "O2", *prepared.rows):
+        if level not in prepared.levels and not ends():
+            for measured in prepared.engine.measure([prepared.rows[level]], stopped=ends):
+                prepared.levels[level] = measured
 
 
 def _offer_levels(chooser: Chooser, prepared: Prepared) -> None:

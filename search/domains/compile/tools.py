@@ -79,11 +79,19 @@ class Tools:
             str(out),
         )
 
-    def clang(self, module: Path, out: Path, *, level: str) -> None:
-        """Object file by clang itself, passes and code generator: what its user compares with. Raises ToolFailed."""
+    def clang(self, module: Path, out: Path, *, level: str, bitcode: bool = False) -> None:
+        """Object file, or bitcode, by clang itself: what its user compares with. Raises ToolFailed."""
         assert self.front_end is not None
         try:
-            object_by_clang(module, out, asked=self.front_end, flags=self.flags, level=level, timeout_s=self.timeout_s)
+            object_by_clang(
+                module,
+                out,
+                asked=self.front_end,
+                flags=self.flags,
+                level=level,
+                bitcode=bitcode,
+                timeout_s=self.timeout_s,
+            )
         except (SourceError, LlvmMissing) as error:
             raise ToolFailed(f"clang -{level}: {str(error)[:_DETAIL_CHARS]}") from error
 
