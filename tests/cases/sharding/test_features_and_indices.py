@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases.sharding.jobs import devices, run, tables
+from tests.cases.sharding.running import devices, run, tables
 from trimtab.tables import from_records
 
 BATCH = 4096

@@ -17,8 +17,8 @@ HERE = Path(__file__).parent
 
 
 def spec_of(name: str) -> dict[str, Any]:
-    """The spec of a request in this folder."""
-    return dict(json.loads((HERE / f"{name}.json").read_text())["spec"])
+    """The spec of a request in `inputs`."""
+    return dict(json.loads((HERE / "inputs" / f"{name}.json").read_text())["spec"])
 
 
 def run(body: dict[str, Any], folder: Path) -> tuple[RunResult, ShardingPlan | None, dict[str, str]]:
