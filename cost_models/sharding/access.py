@@ -21,6 +21,7 @@ ASSUMED_ALPHA = 0.835
 ASSUMED_ACTIVE_ROWS = 163_000
 _EXACT_RANKS = 32
 _NODES = 128
+_CLEAR = 40.0  # exp(-40) = 4e-18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,15 +119,30 @@ def _power_integral(low: np.ndarray, high: np.ndarray, alpha: np.ndarray) -> np.
 
 def _bins_of_rates(rate: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Expected rows and mean count by bin for rows with Poisson rates.  (T, nodes) → (T, 17), (T, 17)"""
-    below = pdtr(EDGES[None, None], rate[:, :, None])  # P(count <= edge)
+    below = _poisson_at_most(EDGES, rate)  # P(count <= edge)
     none = np.exp(-rate)[:, :, None]
     upto = np.concatenate([none, below, np.ones_like(none)], axis=2)
     # E[count; a < count <= b] = rate * P(a - 1 < count <= b - 1)
-    less = pdtr(EDGES[None, None] - 1, rate[:, :, None])
+    less = _poisson_at_most(EDGES - 1, rate)
     reach = np.concatenate([np.zeros_like(none), less, np.ones_like(none)], axis=2)
     unique = np.einsum("tn,tnk->tk", rows, np.diff(upto, axis=2))
     hits = np.einsum("tn,tnk->tk", rows * rate, np.diff(reach, axis=2))
     return unique, np.where(unique > 1e-9, hits / np.maximum(unique, 1e-9), 1.0)
+
+
+def _poisson_at_most(count: np.ndarray, rate: np.ndarray) -> np.ndarray:
+    """P(Poisson(rate) <= count), exact to 1e-17.  (K,), (T, nodes) → (T, nodes, K)
+
+    Most rates are far from most counts: there Chernoff's bound exp(-distance) says that it is 0 or 1.
+    """
+    rate = rate[:, :, None]
+    log = np.log(np.maximum(rate, 1e-300)) - np.log(np.maximum(count, 1e-300))
+    distance = rate - count - count * log
+    clear = (distance > _CLEAR) | (rate == 0)
+    chance = np.where(rate > count, 0.0, 1.0)
+    near = np.nonzero(~clear)
+    chance[near] = pdtr(np.broadcast_to(count, chance.shape)[near], np.broadcast_to(rate, chance.shape)[near])
+    return chance
 
 
 def _binned(rate: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

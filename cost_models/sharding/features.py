@@ -71,7 +71,10 @@ def physical_features(
     gradient_bytes = sector_bytes(columns * OUTPUT_BYTES)
     stream = hardware.hbm_bytes_s * hardware.hbm_efficiency
     chunks = np.ceil(columns / LANES_ELEMENTS)
-    alone = np.arange(len(table))
+    # Misses depend on the width by whole sectors alone, so neighbouring widths of a table share them.
+    key = table.astype(np.int64) * 2**32 + row_bytes.astype(np.int64)
+    _, first, which = np.unique(key, return_index=True, return_inverse=True)
+    alone = np.arange(len(first))
 
     found[:, Physical.ISSUE] = lookups * chunks * hardware.issue_cycles / (hardware.sm_count * hardware.clock_hz)
     found[:, Physical.CACHED] = lookups * row_bytes / hardware.l2_bytes_s
@@ -81,8 +84,10 @@ def physical_features(
         (Physical.FETCHED_QUARTER, 0.25),
         (Physical.FETCHED_SIXTEENTH, 1 / 16),
     ):
-        tau = eviction_time(unique, count, row_bytes, alone, len(table), share * hardware.l2_bytes)
-        found[:, column] = expected_misses(unique, count, tau) * row_bytes / stream
+        tau = eviction_time(
+            unique[first], count[first], row_bytes[first], alone, len(first), share * hardware.l2_bytes
+        )
+        found[:, column] = expected_misses(unique[first], count[first], tau)[which] * row_bytes / stream
     found[:, Physical.FETCHED_ALL] = lookups * row_bytes / stream
     found[:, Physical.IO] = ((lookups + bags) * INDEX_BYTES + bags * columns * OUTPUT_BYTES) / stream
     found[:, Physical.SORT] = lookups * SORT_BYTES / stream

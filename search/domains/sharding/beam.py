@@ -57,7 +57,7 @@ def beam_search(
             break
         if level:
             lists = _distinct(lists)
-        found = greedy_grid(items, model, lists, capacity, caps)
+        found = greedy_grid(items, model, lists, capacity, caps, stop=stop)
         graded += len(lists)
         order = np.argsort(found.cost, kind="stable")
         beam = [lists[i] for i in order[: options.width]]

@@ -32,9 +32,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search.domains.sharding.clock import seconds_left
 from search.domains.sharding.columns import Columns
 from search.domains.sharding.covers import Covers
-from search.domains.sharding.groups import Groups, groups_of
+from search.domains.sharding.groups import Groups, groups_of, least_rest
 from search.domains.sharding.items import MIN_SHARD_DIM, Items
 from search.domains.sharding.multipliers import Multipliers, even
 from search.domains.sharding.placement import Plan
@@ -103,11 +104,11 @@ def bound_of(
     # A device without shards costs nothing, not alpha, so the mean is over the devices used. That is no less than the mean
     # over all when what the plan adds lifts it above every alpha; else the least alpha holds.
     alone = float(covers.least(np.where(banned, np.inf, compute).min(0)).sum()) if others.any() else total
-    if alone <= 0 and not used.all():
-        return -np.inf  # the plan may use devices without weight only
     if mean + alone < alpha[used].max() or alone <= 0:
         share = float((multipliers.weight[used] / groups.count[used]).min())
         mean = float(alpha[used].min()) + (1 / share - 1) * min(0.0, alone)
+        if alone <= 0 and not used.all():  # the plan may use devices without weight only
+            mean = min(mean, groups.idle_free_ms)
     return mean + total + multipliers.constant(groups)
 
 
@@ -125,7 +126,7 @@ def _best_multipliers(
     for _ in range(_ROUNDS):
         if stop():
             break
-        solved = columns.solve()
+        solved = columns.solve(seconds_left(stop))
         if solved is None:
             break
         value, multipliers = solved
@@ -189,16 +190,8 @@ def _device_floors(
             break
         part = common[at : at + batch]
         slopes = head.skip + (patterns[part] * head.out) @ head.inner  # (P, K)
-        rest[part] = _least_rest(items, embedding @ slopes.T, groups.usable[g])
+        rest[part] = least_rest(items, embedding @ slopes.T, groups.usable[g])
     return np.asarray(head(embedding[worth]) + rest[which.reshape(-1)])
-
-
-def _least_rest(items: Items, price: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """What everything else on a device can lower its price by at most, for each column of `price`.  (O, P) → (P,)"""
-    options = items.options
-    per_column = np.where(usable[:, None], price / options.width[:, None], 0.0)
-    least = np.minimum(np.minimum.reduceat(per_column, items.whole, axis=0), 0.0)  # (I, P) the best rate of an item
-    return np.asarray((least * options.width[items.whole][:, None]).sum(0))
 
 
 def _raised(

@@ -70,8 +70,8 @@ class Columns:
         self._group += [g for _, g in pieces]
         self._item.append(item)
 
-    def solve(self) -> tuple[float, Multipliers] | None:
-        """The program's value over the ways so far, and its multipliers."""
+    def solve(self, seconds: float) -> tuple[float, Multipliers] | None:
+        """The program's value over the ways so far, and its multipliers; None when `seconds` do not do."""
         groups, options = self._groups, self._items.options
         n, size, joints = len(self._item), len(groups), len(groups.heads[0].out)
         several = size > 1
@@ -114,7 +114,14 @@ class Columns:
         matrix, limit = rows.build()
         cover = coo_matrix((np.ones(n), (self._item, np.arange(n))), shape=(len(self._items), top + 4)).tocsr()
         solved = linprog(
-            cost, A_ub=matrix, b_ub=limit, A_eq=cover, b_eq=np.ones(len(self._items)), bounds=bounds, method="highs"
+            cost,
+            A_ub=matrix,
+            b_ub=limit,
+            A_eq=cover,
+            b_eq=np.ones(len(self._items)),
+            bounds=bounds,
+            method="highs",
+            options={"time_limit": max(seconds, 0.01)} if np.isfinite(seconds) else {},
         )
         if solved.status != 0:
             return None

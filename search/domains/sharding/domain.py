@@ -13,6 +13,7 @@ import numpy as np
 from cost_models.sharding.problem import TableArrays
 from search.domains.sharding import exact
 from search.domains.sharding.certificate import Certificate, prove
+from search.domains.sharding.clock import Until, deadlines
 from search.domains.sharding.current_plan import least_moving_plan, moved_bytes
 from search.domains.sharding.diff import diff_plans
 from search.domains.sharding.infeasible import prove_infeasible
@@ -20,11 +21,11 @@ from search.domains.sharding.local_search import Limits
 from search.domains.sharding.models import Models
 from search.domains.sharding.neuroshard import PAPER_BATCH, PAPER_DEVICES, neuroshard
 from search.domains.sharding.placement import Plan, fits, plan_cost
-from search.domains.sharding.plan_cost import PlanModel, certified_model
+from search.domains.sharding.plan_cost import LearnedExchange, PlanModel, certified_model, embed_in_parts
 from search.domains.sharding.planner import Effort, Found, NothingFits, search_plan
 from search.domains.sharding.problem import GIB, Setup, ShardingProblem, parse, set_up, to_shards
 from search.domains.sharding.produce import produce
-from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.rescore import Oracle, members_of
 from search.domains.sharding.resume import SOURCE, from_bytes, plan_of, to_bytes
 from search.domains.sharding.verify import verify_plan
 from search.stop import StoppingCriterion
@@ -37,7 +38,6 @@ _PUBLISHED_SIZE = 700  # items x devices; beyond, its full beam takes longer tha
 _REPAIR_S = 5.0  # for the plan that moves least, where the plan in use no longer fits
 _LOOSE = 0.005  # a gap below this is not worth branch and bound
 _LEAST_PROOF_S = 0.2
-_VERIFY_SHARE = 0.05  # of the time left when the search begins, kept for the check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +66,9 @@ class ShardingDomain:
     def encode(self, problem: ShardingProblem) -> Setup:
         """Reuse of every table in a batch, the ways each can be split, the devices."""
         spec = problem.spec
+        began = time.monotonic()
         arrays = TableArrays.of(problem.tables, batch=spec.global_batch, optimizer=spec.optimizer)
-        return set_up(problem, arrays, spec)
+        return replace(set_up(problem, arrays, spec), read_s=time.monotonic() - began)
 
     def search(
         self,
@@ -80,7 +81,6 @@ class ShardingDomain:
     ) -> SearchOutcome:
         """The plan, its certificate, and what other numbers of devices would cost."""
         began = time.monotonic()
-        ends = _ends(stop)
         if (proof := prove_infeasible(encoding)) is not None:
             return SearchOutcome(
                 termination=Termination(reason=Reason.INFEASIBLE, detail=proof.argument),
@@ -91,7 +91,9 @@ class ShardingDomain:
             )
         if moved_budget(problem.spec, encoding) < 0:
             return _must_move_more(problem.spec, encoding)
+        priced = time.monotonic()
         model = self._certified(encoding)
+        ends, proof_ends = deadlines(stop, read_s=encoding.read_s, model_s=time.monotonic() - priced)
         oracle = _oracle(encoding)
 
         def tell(plan: Plan, cost: float, source: str) -> None:
@@ -119,14 +121,16 @@ class ShardingDomain:
             return _impossible(problem, encoding)
         if found is None:
             return _nothing_found(stop)
-        certificate = prove(encoding.items, model, encoding.capacity, found.plan, stop=ends)
-        found, certificate = _tightened(problem.spec, encoding, model, oracle, found, certificate, stop, ends, tell)
+        certificate = prove(encoding.items, model, encoding.capacity, found.plan, stop=proof_ends)
+        found, certificate = _tightened(
+            problem.spec, encoding, model, oracle, found, certificate, proof_ends, tell
+        )
         summary = _summary(problem, encoding, found, certificate, time.monotonic() - began)
         summary["interval_ms"] = self._models.interval(
             member_costs(self._models, encoding, found.plan), float(encoding.arrays.dim.mean())
         )
         if problem.spec.what_if:
-            summary["what_if"] = self._what_if(problem, encoding.arrays, rng, ends)
+            summary["what_if"] = self._what_if(problem, encoding.arrays, rng, proof_ends)
         return SearchOutcome(
             termination=_termination(stop, found, certificate),
             solution=ShardingSolution(shards=to_shards(encoding, found.plan), cost_ms=found.oracle_ms),
@@ -232,12 +236,11 @@ def _tightened(
     oracle: Oracle,
     found: Found,
     certificate: Certificate,
-    stop: StoppingCriterion,
-    ends: Callable[[], bool],
+    ends: Until,
     tell: Callable[[Plan, float, str], object],
 ) -> tuple[Found, Certificate]:
     """Branch and bound on a small job whose bound is loose: a better bound, and its plan where the oracle likes it better."""
-    seconds = min(spec.proof_seconds, 0.5 * stop.remaining_s())
+    seconds = min(spec.proof_seconds, 0.5 * ends.left_s())
     loose = _gap(found.model_best_ms, certificate.lower_bound_ms) > _LOOSE
     apart = spec.method is Method.NEUROSHARD or spec.constraints.max_moved_gib is not None
     if seconds < _LEAST_PROOF_S or not loose or apart or not exact.is_small(setup.items, model) or ends():
@@ -311,11 +314,27 @@ def _start(setup: Setup, limits: Limits) -> Plan | None:
 
 
 def member_costs(models: Models, setup: Setup, plan: Plan) -> list[float]:
-    """What each member of the ensemble says a plan costs, the certified model first.  # milliseconds"""
+    """What each member of the ensemble says a plan costs, the certified model first.  # milliseconds
+
+    Only the shards of the plan are priced: all options would take as long again for each member.
+    """
+    arrays, devices = setup.arrays, len(setup.profiles)
+    table, width, owner = members_of(setup.items, plan.option)
+    device = plan.device[owner]
+    exchange = LearnedExchange(net=models.exchange, fabric=setup.fabric, batch=arrays.batch)
+    exchange_ms = float(exchange(np.bincount(device, weights=width * arrays.features[table], minlength=devices)))
     costs = []
     for net in (models.compute, *models.ensemble):
-        model = certified_model(setup.items, setup.arrays, setup.profiles, setup.fabric, net, models.exchange)
-        costs.append(plan_cost(setup.items, model, plan))
+        slowest = 0.0
+        for profile in {p.name: p for p in setup.profiles}.values():
+            here = np.array([p.name == profile.name for p in setup.profiles])[device]
+            if here.any():
+                used, place = np.unique(device[here], return_inverse=True)
+                vectors = embed_in_parts(net, arrays, table[here], width[here], profile)
+                pooled = np.zeros((len(used), vectors.shape[1]))
+                np.add.at(pooled, place.reshape(-1), vectors)
+                slowest = max(slowest, float(net.head(profile)(pooled).max()))
+        costs.append(slowest + exchange_ms)
     return costs
 
 
@@ -330,11 +349,6 @@ def _published(spec: ShardingSpec, setup: Setup, models: Models, ends: Callable[
 
 def _oracle(setup: Setup) -> Oracle:
     return Oracle(items=setup.items, arrays=setup.arrays, profiles=setup.profiles, fabric=setup.fabric)
-
-
-def _ends(stop: StoppingCriterion) -> Callable[[], bool]:
-    keep = min(5.0, _VERIFY_SHARE * stop.remaining_s())
-    return lambda: stop(None) or stop.remaining_s() <= keep
 
 
 def _gap(cost: float, bound: float) -> float:

@@ -7,6 +7,7 @@ a level of the beam is then a few hundred numpy calls instead of hundreds of tho
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from search.domains.sharding.items import Items
 from search.domains.sharding.plan_cost import PlanModel
 
+_STEPS_BETWEEN_LOOKS = 64  # at the clock
 _ROWS_FLOATS = 40_000_000  # bounds the memory of one call
 
 
@@ -31,12 +33,18 @@ def paper_caps(count: int) -> np.ndarray:
 
 
 def greedy_grid(
-    items: Items, model: PlanModel, candidates: np.ndarray, capacity: np.ndarray, caps: np.ndarray
+    items: Items,
+    model: PlanModel,
+    candidates: np.ndarray,
+    capacity: np.ndarray,
+    caps: np.ndarray,
+    *,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Graded:
     """Best assignment of each candidate list of options.  candidates (N, S) → (N, S), (N,)
 
     Ties go to the device with less memory used; equally expensive shards go in the reverse order of the list, as in
-    the reference implementation, which pops from the end of an ascending stable sort.
+    the reference implementation, which pops from the end of an ascending stable sort. What `stop` cut off costs infinity.
     """
     count, size = candidates.shape
     devices = model.devices
@@ -46,12 +54,17 @@ def greedy_grid(
     cost = np.full(count, np.inf)
     for low in range(0, count, block):
         part = slice(low, min(count, low + block))
-        device[part], cost[part] = _block(items, model, candidates[part], capacity, caps)
+        device[part], cost[part] = _block(items, model, candidates[part], capacity, caps, stop)
     return Graded(device=device, cost=cost)
 
 
 def _block(
-    items: Items, model: PlanModel, candidates: np.ndarray, capacity: np.ndarray, caps: np.ndarray
+    items: Items,
+    model: PlanModel,
+    candidates: np.ndarray,
+    capacity: np.ndarray,
+    caps: np.ndarray,
+    stop: Callable[[], bool],
 ) -> tuple[np.ndarray, np.ndarray]:
     options = items.options
     count, size = candidates.shape
@@ -72,6 +85,9 @@ def _block(
     alive = np.ones(rows, dtype=bool)
     several = len(model.heads) > 1
     for step in range(size):
+        if step % _STEPS_BETWEEN_LOOKS == _STEPS_BETWEEN_LOOKS - 1 and stop():
+            alive[:] = False
+            break
         place = order[:, step]
         option = candidates[np.arange(count), place][candidate]  # (R,)
         weight, columns = options.memory[option], options.dim[option]

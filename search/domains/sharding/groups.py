@@ -36,6 +36,7 @@ class Groups:
     near_least: float  # milliseconds the slowest device sends inside nodes, whatever the plan
     far_least: float
     constant_ms: float
+    idle_free_ms: float  # what a device that holds anything computes at least (a crude bound)
 
     def __len__(self) -> int:
         return len(self.count)
@@ -69,12 +70,18 @@ def groups_of(items: Items, model: PlanModel, capacity: np.ndarray) -> Groups:
     some = usable.any(0)
     count = np.bincount(of_device).astype(float)
     gets_near, gets_far, parts = _receiving(exchange.fabric, of_device, first, near, far)
+    heads = tuple(_convex(model.heads[model.device_class[d]]) for d in first)
+    embedding = tuple(model.embedding[model.device_class[d]] for d in first)
+    crude = [
+        h.bias + float(least_rest(items, (e @ h.skip)[:, None], mask)[0])
+        for h, e, mask in zip(heads, embedding, usable, strict=True)
+    ]
     return Groups(
         of_device=of_device,
         count=count,
         kind=model.device_class[first],
-        heads=tuple(_convex(model.heads[model.device_class[d]]) for d in first),
-        embedding=tuple(model.embedding[model.device_class[d]] for d in first),
+        heads=heads,
+        embedding=embedding,
         usable=usable,
         room=np.bincount(of_device, weights=capacity),
         near=near[first],
@@ -87,7 +94,16 @@ def groups_of(items: Items, model: PlanModel, capacity: np.ndarray) -> Groups:
         near_least=least_sending(items, near, some),
         far_least=least_sending(items, far, some),
         constant_ms=exchange.constant_ms,
+        idle_free_ms=min(crude),
     )
+
+
+def least_rest(items: Items, price: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """What everything on a device can lower its price by at most, for each column of `price`.  (O, P) → (P,)"""
+    options = items.options
+    per_column = np.where(usable[:, None], price / options.width[:, None], 0.0)
+    least = np.minimum(np.minimum.reduceat(per_column, items.whole, axis=0), 0.0)  # (I, P) the best rate of an item
+    return np.asarray((least * options.width[items.whole][:, None]).sum(0))
 
 
 def _receiving(

@@ -2,7 +2,7 @@
 
 Several nodes exchange over their NICs, and the device with most columns sets the pace. Two ways to level:
 
-- `deal`: the mean number of columns is written as a sum (powers of two, or one number), every device gets a slot of each
+- `deal`: the mean number of columns is written as a sum (powers of two, halves, one number), every device gets a slot of each
   size, and the tables' columns are dealt into the slots one after another, cut where a slot ends. Within a size the
   slots are interchangeable, so the dearest goes to the device that computes least so far.
 - `fill`: dearest shard first, to the device that computes least among those with room under a cap on columns; what fits
@@ -34,7 +34,7 @@ def level_plans(
     if not fast:
         orders["input"] = -np.arange(len(items), dtype=float)
         orders["reverse"] = np.arange(len(items), dtype=float)
-    for ways in (_powers, _whole):
+    for ways in (_powers, _whole) if fast else (_powers, _whole, _power_and_rest, _halves, _quarters):
         for name, key in orders.items():
             plan = deal(items, load, capacity, np.argsort(-key, kind="stable"), ways)
             if plan is not None and fits(items, plan, capacity):
@@ -60,6 +60,23 @@ def _powers(columns: int) -> list[int]:
 def _whole(columns: int) -> list[int]:
     """`columns` in one slot: the fewest cuts."""
     return [columns] if columns else []
+
+
+def _power_and_rest(columns: int) -> list[int]:
+    """The largest power of two, and what is left."""
+    powers = _powers(columns)
+    return [*powers[:1], *_whole(columns - powers[0])] if powers else []
+
+
+def _halves(columns: int) -> list[int]:
+    """Two slots as equal as multiples of 4 allow."""
+    half = -(-columns // (2 * MIN_SHARD_DIM)) * MIN_SHARD_DIM
+    return [slot for slot in (half, columns - half) if slot]
+
+
+def _quarters(columns: int) -> list[int]:
+    """Four slots as equal as multiples of 4 allow."""
+    return [slot for half in _halves(columns) for slot in _halves(half)]
 
 
 def deal(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from search.domains.sharding.beam import beam_search
+from search.domains.sharding.clock import Stop, seconds_left
 from search.domains.sharding.greedy import greedy_grid, paper_caps
 from search.domains.sharding.items import Items
 from search.domains.sharding.level import fill, level_plans
@@ -20,9 +22,6 @@ from search.domains.sharding.polish import polish
 from search.domains.sharding.rescore import Oracle
 from search.domains.sharding.starts import baseline_plans, forced_splits, pack_with_splits, split_heavy
 from trimtab.specs.sharding import BeamOptions
-
-Stop = Callable[[], bool]
-
 
 class NothingFits(Exception):
     """Proved by branch and bound: no plan respects memory and pins."""
@@ -50,7 +49,7 @@ class Effort:
     polish: int = 400  # oracle evaluations spent on one plan
     polished: int = 3  # plans polished, the model's best ones and the oracle's
     level_caps: tuple[float, ...] = (1.0, 1.03, 1.1)  # most columns of a device in a level start, over the mean
-    levelled: int = 6  # level starts the oracle prices
+    levelled: int = 8  # level starts the oracle prices
     fast: bool = False  # fewer level starts
 
     @classmethod
@@ -117,8 +116,11 @@ def search_plan(
         pool.add(current)
         tell(current, oracle.cost(current))
     if not moving:
-        rivals = [*baseline_plans(items, oracle.arrays, limits.capacity, rng), *others().items()]
+        own = baseline_plans(items, oracle.arrays, limits.capacity, rng)
+        rivals = itertools.chain(own, () if stop() else others().items())
         for name, plan in rivals:
+            if pool.plans and stop():
+                break
             baselines[name] = None
             if plan is not None:
                 baselines[name] = oracle.cost(plan)
@@ -130,10 +132,10 @@ def search_plan(
         slope = float(model.exchange.of_largest(np.array(1.0)) - model.exchange.of_largest(np.array(0.0)))
         load = single + slope * items.options.dim  # what a shard adds to a device's step: compute and exchange
         packed = pack_with_splits(items, load, start, limits.capacity)
-        if packed is None and not stop():
+        if packed is None:
             packed = fill(items, load, limits.capacity, start, np.inf)
         if packed is None and not stop():
-            packed, impossible = pack(items, limits.capacity, seconds=effort.pack_seconds)
+            packed, impossible = pack(items, limits.capacity, seconds=min(effort.pack_seconds, seconds_left(stop)))
             if impossible:
                 raise NothingFits
         if packed is not None:
@@ -152,10 +154,10 @@ def search_plan(
                     pool.add(plan)
             levelled = _Pool(items, model)
             for plan in level_plans(items, load, limits.capacity, start, caps=effort.level_caps, fast=effort.fast):
-                if stop():
-                    break
                 pool.add(plan)
                 levelled.add(plan)
+                if stop():
+                    break
             for plan in levelled.best(effort.levelled) if not stop() else ():
                 known[plan.source] = oracle.cost(plan)
                 priced += 1
@@ -167,7 +169,7 @@ def search_plan(
             if len(split) > len(packed.option):
                 # The last cap is none: when memory is tight, dim sums cannot be even as well.
                 caps = np.append(paper_caps(effort.caps), np.inf)
-                graded = greedy_grid(items, model, split[None], limits.capacity, caps)
+                graded = greedy_grid(items, model, split[None], limits.capacity, caps, stop=stop)
                 if np.isfinite(graded.cost[0]):
                     pool.add(Plan.of(split, graded.device[0], f"split {share:g}"))
                 elif (plan := pack_with_splits(items, load, split, limits.capacity)) is not None:
@@ -201,7 +203,7 @@ def search_plan(
     best_ms = np.inf
     dearest = pool.best_cost * (1 + effort.slack)
     for plan in pool.best(effort.top):
-        if best is not None and plan_cost(items, model, plan) > dearest:
+        if best is not None and (stop() or plan_cost(items, model, plan) > dearest):
             break
         cost = oracle.cost(plan)
         priced += 1

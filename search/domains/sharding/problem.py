@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,11 @@ class ShardingProblem:
     tables: tuple[Table, ...]
     assumed: int  # tables without access statistics
 
+    @cached_property
+    def checked_arrays(self) -> TableArrays:
+        """The tables in numbers for the check and the files: not the search's own arrays, and read once for both."""
+        return TableArrays.of(self.tables, batch=self.spec.global_batch, optimizer=self.spec.optimizer)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
@@ -42,6 +48,7 @@ class Setup:
     home_device: np.ndarray | None  # (shards of the current plan + 1,)
     home: tuple[PlanShard, ...]  # shards of the current plan, as mapped to this job
     in_use: InUse | None
+    read_s: float = 0.0  # seconds it took to make this
 
 
 def parse(spec: ShardingSpec, inputs: Mapping[str, Path]) -> ShardingProblem:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from cost_models.sharding.fabric import fabric_of, profiles_of
-from cost_models.sharding.problem import Shards, TableArrays
+from cost_models.sharding.problem import Shards
 from cost_models.sharding.simulator import StepCost, compute_ms, step_cost
 from search.domains.sharding.problem import ShardingProblem
 from trimtab.results import Verification, VerificationStatus
@@ -50,7 +50,7 @@ def oracle_ms(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> float:
 def priced(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> StepCost:
     """One step on the simulated devices, from the plan's own rows."""
     spec = problem.spec
-    arrays = TableArrays.of(problem.tables, batch=spec.global_batch, optimizer=spec.optimizer)
+    arrays = problem.checked_arrays
     number = {t.name: i for i, t in enumerate(problem.tables)}
     table = np.array([number[s.table] for s in shards])
     width = np.array([s.width for s in shards])
