@@ -84,9 +84,7 @@ def physical_features(
         (Physical.FETCHED_QUARTER, 0.25),
         (Physical.FETCHED_SIXTEENTH, 1 / 16),
     ):
-        tau = eviction_time(
-            unique[first], count[first], row_bytes[first], alone, len(first), share * hardware.l2_bytes
-        )
+        tau = eviction_time(unique[first], count[first], row_bytes[first], alone, len(first), share * hardware.l2_bytes)
         found[:, column] = expected_misses(unique[first], count[first], tau)[which] * row_bytes / stream
     found[:, Physical.FETCHED_ALL] = lookups * row_bytes / stream
     found[:, Physical.IO] = ((lookups + bags) * INDEX_BYTES + bags * columns * OUTPUT_BYTES) / stream

@@ -36,10 +36,11 @@ from search.domains.sharding.clock import seconds_left
 from search.domains.sharding.columns import Columns
 from search.domains.sharding.covers import Covers
 from search.domains.sharding.groups import Groups, groups_of, least_rest
-from search.domains.sharding.items import MIN_SHARD_DIM, Items
+from search.domains.sharding.items import Items
 from search.domains.sharding.multipliers import Multipliers, even
 from search.domains.sharding.placement import Plan
 from search.domains.sharding.plan_cost import PlanModel
+from trimtab.specs.sharding import MIN_SHARD_DIM
 
 _ROUNDS = 25
 _BISECTIONS = 20
@@ -59,9 +60,7 @@ class Certificate:
     method: str
 
 
-def prove(
-    items: Items, model: PlanModel, capacity: np.ndarray, plan: Plan, *, stop: Callable[[], bool]
-) -> Certificate:
+def prove(items: Items, model: PlanModel, capacity: np.ndarray, plan: Plan, *, stop: Callable[[], bool]) -> Certificate:
     """The best bound found until `stop`. `plan` is a good one: the first columns of the linear program."""
     groups = groups_of(items, model, capacity)
     covers = Covers(items)
@@ -72,9 +71,8 @@ def prove(
     method = f"weighted mean of {len(groups)} device groups" if several else "mean of the devices"
     coarse = int((items.step > MIN_SHARD_DIM).sum())
     if coarse:
-        method += (
-            f"; proved among shard widths that are multiples of {int(items.step.max())} or less for the {coarse} widest tables"
-        )
+        widest = f"multiples of {int(items.step.max())} or less for the {coarse} widest tables"
+        method += f"; proved among shard widths that are {widest}"
     return Certificate(
         lower_bound_ms=bound,
         compute_ms=bound - exchange,
@@ -108,7 +106,7 @@ def bound_of(
         share = float((multipliers.weight[used] / groups.count[used]).min())
         mean = float(alpha[used].min()) + (1 / share - 1) * min(0.0, alone)
         if alone <= 0 and not used.all():  # the plan may use devices without weight only
-            mean = min(mean, groups.idle_free_ms)
+            mean = min(mean, groups.least_ms)
     return mean + total + multipliers.constant(groups)
 
 
@@ -150,7 +148,10 @@ def floors(items: Items, groups: Groups, stop: Callable[[], bool] = lambda: Fals
     floor = np.zeros((len(groups), len(items.options)))
     for g, (head, embedding) in enumerate(zip(groups.heads, groups.embedding, strict=True)):
         dims = items.options.dim
-        near, far = np.maximum(groups.near_least, groups.near[g] * dims), np.maximum(groups.far_least, groups.far[g] * dims)
+        near, far = (
+            np.maximum(groups.near_least, groups.near[g] * dims),
+            np.maximum(groups.far_least, groups.far[g] * dims),
+        )
         exchange = groups.exchange_ms(near, far)
         worth = np.flatnonzero(groups.usable[g] & (head(embedding) + exchange > above))
         if len(worth):

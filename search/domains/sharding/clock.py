@@ -27,6 +27,7 @@ class Until:
         self._keep_s = keep_s
 
     def __call__(self) -> bool:
+        """Whether to end now."""
         return self._stop(None) or self.left_s() <= 0
 
     def left_s(self) -> float:

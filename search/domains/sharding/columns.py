@@ -1,8 +1,8 @@
 """The linear program behind the bound: mixtures of ways to cut and place each item, generated as they are needed.
 
-    min T + E    T >= bias + skip_g z_g + out_g h_g,   h_g >= inner_g z_g + shift_g,   h_g >= 0,   z_g = mean of group g
-                 E >= forms (N, F),   N, F >= what the mean device of g sends or receives, and what must be sent anyway
-                 memory of g <= its room,   the ways of each item sum to 1
+min T + E    T >= bias + skip_g z_g + out_g h_g,   h_g >= inner_g z_g + shift_g,   h_g >= 0,   z_g = mean of group g
+             E >= forms (N, F),   N, F >= what the mean device of g sends or receives, and what must be sent anyway
+             memory of g <= its room,   the ways of each item sum to 1
 """
 
 from __future__ import annotations

@@ -17,13 +17,14 @@ from search.domains.sharding.clock import Until, deadlines
 from search.domains.sharding.current_plan import least_moving_plan, moved_bytes
 from search.domains.sharding.diff import diff_plans
 from search.domains.sharding.infeasible import prove_infeasible
+from search.domains.sharding.items import GIB
 from search.domains.sharding.local_search import Limits
 from search.domains.sharding.models import Models
 from search.domains.sharding.neuroshard import PAPER_BATCH, PAPER_DEVICES, neuroshard
 from search.domains.sharding.placement import Plan, fits, plan_cost
 from search.domains.sharding.plan_cost import LearnedExchange, PlanModel, certified_model, embed_in_parts
 from search.domains.sharding.planner import Effort, Found, NothingFits, search_plan
-from search.domains.sharding.problem import GIB, Setup, ShardingProblem, parse, set_up, to_shards
+from search.domains.sharding.problem import Setup, ShardingProblem, parse, set_up, to_shards
 from search.domains.sharding.produce import produce
 from search.domains.sharding.rescore import Oracle, members_of
 from search.domains.sharding.resume import SOURCE, from_bytes, plan_of, to_bytes
@@ -122,9 +123,7 @@ class ShardingDomain:
         if found is None:
             return _nothing_found(stop)
         certificate = prove(encoding.items, model, encoding.capacity, found.plan, stop=proof_ends)
-        found, certificate = _tightened(
-            problem.spec, encoding, model, oracle, found, certificate, proof_ends, tell
-        )
+        found, certificate = _tightened(problem.spec, encoding, model, oracle, found, certificate, proof_ends, tell)
         summary = _summary(problem, encoding, found, certificate, time.monotonic() - began)
         summary["interval_ms"] = self._models.interval(
             member_costs(self._models, encoding, found.plan), float(encoding.arrays.dim.mean())

@@ -140,7 +140,8 @@ def build(items: Items, groups: Groups, capacity: np.ndarray, fabric: FabricMode
 
 
 def _device_rows(
-    rows: _Rows, items: Items,
+    rows: _Rows,
+    items: Items,
     groups: Groups,
     capacity: np.ndarray,
     fabric: FabricModel,

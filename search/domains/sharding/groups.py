@@ -13,6 +13,7 @@ from search.domains.sharding.plan_cost import LearnedExchange, PlanModel
 from search.domains.sharding.structure import least_sending
 
 _MAX_GROUPS = 8  # of more, those that differ in memory or pins alone are taken together (the bound stays one)
+_MAX_SLOPES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class Groups:
     near_least: float  # milliseconds the slowest device sends inside nodes, whatever the plan
     far_least: float
     constant_ms: float
-    idle_free_ms: float  # what a device that holds anything computes at least (a crude bound)
+    least_ms: float  # what a device that holds anything computes at least (a crude bound)
 
     def __len__(self) -> int:
         return len(self.count)
@@ -44,7 +45,9 @@ class Groups:
     def exchange_ms(self, near: np.ndarray | float, far: np.ndarray | float) -> np.ndarray:
         """The exchange when the slowest device sends for so long at the two levels."""
         near, far = np.broadcast_arrays(np.asarray(near, dtype=float), np.asarray(far, dtype=float))
-        return np.asarray(self.constant_ms + (near[..., None] * self.forms[:, 0] + far[..., None] * self.forms[:, 1]).max(-1))
+        return np.asarray(
+            self.constant_ms + (near[..., None] * self.forms[:, 0] + far[..., None] * self.forms[:, 1]).max(-1)
+        )
 
     @property
     def exchange_least_ms(self) -> float:
@@ -66,16 +69,12 @@ def groups_of(items: Items, model: PlanModel, capacity: np.ndarray) -> Groups:
         mine = of_device == g
         usable[g] = options.memory <= capacity[mine].max()
         if items.allowed is not None:
-            usable[g] &= items.allowed[:, mine].any(1)[options.item]
-    some = usable.any(0)
+            usable[g] &= np.asarray(items.allowed[:, mine].any(1))[options.item]
+    some = np.asarray(usable.any(0))
     count = np.bincount(of_device).astype(float)
     gets_near, gets_far, parts = _receiving(exchange.fabric, of_device, first, near, far)
     heads = tuple(_convex(model.heads[model.device_class[d]]) for d in first)
     embedding = tuple(model.embedding[model.device_class[d]] for d in first)
-    crude = [
-        h.bias + float(least_rest(items, (e @ h.skip)[:, None], mask)[0])
-        for h, e, mask in zip(heads, embedding, usable, strict=True)
-    ]
     return Groups(
         of_device=of_device,
         count=count,
@@ -94,8 +93,18 @@ def groups_of(items: Items, model: PlanModel, capacity: np.ndarray) -> Groups:
         near_least=least_sending(items, near, some),
         far_least=least_sending(items, far, some),
         constant_ms=exchange.constant_ms,
-        idle_free_ms=min(crude),
+        least_ms=min(_least_ms(items, h, e, mask) for h, e, mask in zip(heads, embedding, usable, strict=True)),
     )
+
+
+def _least_ms(items: Items, head: ConvexHead, embedding: np.ndarray, usable: np.ndarray) -> float:
+    """What a device that holds anything computes at least: the best of a few affine lower bounds of its head."""
+    active = embedding[items.whole] @ head.inner.T + head.shift > 0  # (I, J)
+    patterns, count = np.unique(active, axis=0, return_counts=True)
+    slopes = np.vstack([patterns[np.argsort(-count, kind="stable")[:_MAX_SLOPES]], np.zeros(len(head.out))])
+    price = embedding @ (head.skip + (slopes * head.out) @ head.inner).T  # (O, P)
+    constant = head.bias + (slopes * head.out) @ head.shift
+    return float((constant + least_rest(items, price, usable)).max())
 
 
 def least_rest(items: Items, price: np.ndarray, usable: np.ndarray) -> np.ndarray:
@@ -127,9 +136,7 @@ def _receiving(
     return none, far[first] / (fabric.ranks - fabric.per_node), count / fabric.per_node
 
 
-def _partition(
-    items: Items, model: PlanModel, capacity: np.ndarray, near: np.ndarray, far: np.ndarray
-) -> np.ndarray:
+def _partition(items: Items, model: PlanModel, capacity: np.ndarray, near: np.ndarray, far: np.ndarray) -> np.ndarray:
     """Group of each device: equal class, links, memory and pins, as far as there are few such groups."""
     links = [model.device_class, near, far]
     finer = [*links, capacity]

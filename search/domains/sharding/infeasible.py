@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.items import GIB, MIN_SHARD_DIM, Items
+from search.domains.sharding.items import GIB, Items
 from search.domains.sharding.problem import Setup
+from trimtab.specs.sharding import MIN_SHARD_DIM
 
 
 @dataclass(frozen=True, kw_only=True)

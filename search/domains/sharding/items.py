@@ -45,7 +45,7 @@ class Options:
     def __len__(self) -> int:
         return len(self.item)
 
-    def find(self, item: np.ndarray, width: np.ndarray) -> np.ndarray:
+    def find(self, item: np.ndarray | int, width: np.ndarray | int) -> np.ndarray:
         """Option of each (item, width), or NONE where that width is no option.  (N,), (N,) → (N,)"""
         wanted = _key(np.asarray(item), np.asarray(width))
         place = np.minimum(np.searchsorted(self.key, wanted), len(self.key) - 1)

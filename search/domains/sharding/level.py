@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from search.domains.sharding.items import MIN_SHARD_DIM, NONE, Items
+from search.domains.sharding.items import NONE, Items
 from search.domains.sharding.placement import Plan, fits, merged
+from trimtab.specs.sharding import MIN_SHARD_DIM
 
 
 def level_plans(
@@ -213,9 +214,9 @@ def fill(items: Items, load: np.ndarray, capacity: np.ndarray, start: np.ndarray
             placed.add(option, int(np.where(may, placed.dims, np.inf).argmin()))
             continue
         placed.add(part, device)
-        rest = options.find(
-            np.array([options.item[option]]), np.array([options.width[option] - options.width[part]])
-        )[0]
+        rest = options.find(np.array([options.item[option]]), np.array([options.width[option] - options.width[part]]))[
+            0
+        ]
         count += 1
         if count > most:
             return None
@@ -223,9 +224,7 @@ def fill(items: Items, load: np.ndarray, capacity: np.ndarray, start: np.ndarray
     return placed.plan()
 
 
-def _widest_part(
-    items: Items, placed: _Placed, option: int, capacity: np.ndarray, limit: float
-) -> tuple[int, int]:
+def _widest_part(items: Items, placed: _Placed, option: int, capacity: np.ndarray, limit: float) -> tuple[int, int]:
     """The widest part of a shard that some device has room for, and that device; NONE where none has."""
     options = items.options
     if options.half[option] == NONE:

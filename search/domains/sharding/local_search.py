@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.items import MIN_SHARD_DIM, NONE, Items
+from search.domains.sharding.items import NONE, Items
 from search.domains.sharding.placement import Loads, Plan, merged
 from search.domains.sharding.plan_cost import PlanModel
+from trimtab.specs.sharding import MIN_SHARD_DIM
 
 _TOLERANCE = 1e-9
 _ORDER = 12  # of the norm that stands for the maximum
@@ -147,9 +148,7 @@ class LocalSearch:
     def _smooth_now(self) -> float:
         compute, weighted = self._loads.compute, self._loads.dims * self._model.slowness
         top_compute, top_dims = self._tops()
-        return float(
-            self._smooth(((compute / top_compute) ** _ORDER).sum(), ((weighted / top_dims) ** _ORDER).sum())
-        )
+        return float(self._smooth(((compute / top_compute) ** _ORDER).sum(), ((weighted / top_dims) ** _ORDER).sum()))
 
     def _tops(self) -> tuple[float, float]:
         weighted = self._loads.dims * self._model.slowness
@@ -335,9 +334,7 @@ class LocalSearch:
         cost, smooth = self._price(a, b, compute_a, compute_b, loads.dims[a] - gone, loads.dims[b] + gone)
         n = _least(cost, smooth)
         shard, target, count = int(shards[p[n]]), int(b[n]), int(columns[n])
-        return _Step(
-            cost=float(cost[n]), smooth=float(smooth[n]), apply=lambda: self._transfer(shard, count, target)
-        )
+        return _Step(cost=float(cost[n]), smooth=float(smooth[n]), apply=lambda: self._transfer(shard, count, target))
 
     def _without(self, a: int, shards: np.ndarray, p: np.ndarray, stays: np.ndarray) -> np.ndarray:
         """Compute of `a` when shards[p[n]] becomes option stays[n] (NONE: it leaves); equal changes priced once.  # (N,)"""

@@ -6,11 +6,12 @@ import numpy as np
 from scipy.sparse import coo_matrix
 
 from search.domains.sharding.infeasible import affine_bytes
-from search.domains.sharding.items import MIN_SHARD_DIM, NONE, Items
+from search.domains.sharding.items import NONE, Items
 from search.domains.sharding.placement import Plan, fits
 from solvers.table import make_solver
 from solvers.types import MilpModel, SolveParams
 from trimtab.results import Reason
+from trimtab.specs.sharding import MIN_SHARD_DIM
 
 MAX_PACKING = 40_000  # variables of a packing problem; above this the packers' word stands
 _MIB = 2.0**20
@@ -56,9 +57,7 @@ def _model(items: Items, capacity: np.ndarray) -> MilpModel:
     row = np.concatenate([device, device, devices + item, *(devices + count + k * half + y for k in (0, 0, 1, 1))])
     column = np.concatenate([y, u, u, u, y, u, y])
     ones = np.ones(half)
-    value = np.concatenate(
-        [per_shard[item], per_unit[item], ones, ones, -1.0 * units[item], ones, -1.0 * least[item]]
-    )
+    value = np.concatenate([per_shard[item], per_unit[item], ones, ones, -1.0 * units[item], ones, -1.0 * least[item]])
     matrix = coo_matrix((value, (row, column)), shape=(devices + count + 2 * half, 2 * half)).tocsr()
     endless = np.full(half, np.inf)
     whole = units.astype(float)

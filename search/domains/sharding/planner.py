@@ -23,6 +23,7 @@ from search.domains.sharding.rescore import Oracle
 from search.domains.sharding.starts import baseline_plans, forced_splits, pack_with_splits, split_heavy
 from trimtab.specs.sharding import BeamOptions
 
+
 class NothingFits(Exception):
     """Proved by branch and bound: no plan respects memory and pins."""
 

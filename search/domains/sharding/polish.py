@@ -10,10 +10,11 @@ from collections.abc import Callable
 import numpy as np
 
 from cost_models.sharding.simulator import step_cost
-from search.domains.sharding.items import MIN_SHARD_DIM, NONE, Items
+from search.domains.sharding.items import NONE, Items
 from search.domains.sharding.local_search import Limits
 from search.domains.sharding.placement import Plan, merged
 from search.domains.sharding.rescore import Oracle
+from trimtab.specs.sharding import MIN_SHARD_DIM
 
 _ORDER = 12  # of the norm that tells which of two plans of one cost is more even
 
@@ -130,6 +131,4 @@ def _trial(
             return None
     new_option = np.append(option, rest)
     new_option[shard] = half
-    return merged(
-        items, Plan(option=new_option, device=np.append(device, target), home=np.append(home, home[shard]))
-    )
+    return merged(items, Plan(option=new_option, device=np.append(device, target), home=np.append(home, home[shard])))

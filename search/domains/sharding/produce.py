@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from search.domains.sharding.diff import diff_plans, to_text
+from search.domains.sharding.items import GIB
 from search.domains.sharding.picture import draw_plan
-from search.domains.sharding.problem import GIB, ShardingProblem
+from search.domains.sharding.problem import ShardingProblem
 from search.domains.sharding.verify import priced, shard_memory
 from search.types import Extra, Produced
 from trimtab.specs.sharding import DeviceLoad, PlanShard, ShardingPlan

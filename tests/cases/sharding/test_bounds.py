@@ -101,7 +101,9 @@ def check(index: int) -> str:
     if prove_infeasible(job.setup) is not None:
         assert not len(costs), "proved infeasible by counting"
         return "infeasible by counting"
-    assert pack(items, capacity, seconds=30)[1] is not bool(len(costs)), "branch and bound decides whether anything fits"
+    assert pack(items, capacity, seconds=30)[1] is not bool(len(costs)), (
+        "branch and bound decides whether anything fits"
+    )
     try:
         found = searched(job)
     except NothingFits:

@@ -45,9 +45,9 @@ def equal_tables(count: int, dim: int, devices: int, per_node: int, **more: obje
         (equal_tables(12, 128, 32, 4, hardware=Hardware.H100), [32, 16]),
         (equal_tables(20, 64, 16, 8, hardware=Hardware.V100), [64, 16]),
     ],
-    ids=lambda value: f"{len(value.tables)}x{value.tables[0].dim} on {value.device_count}"
-    if isinstance(value, ShardingSpec)
-    else "",
+    ids=lambda value: (
+        f"{len(value.tables)}x{value.tables[0].dim} on {value.device_count}" if isinstance(value, ShardingSpec) else ""
+    ),
 )
 def test_sisters_match_the_plan_made_by_hand(spec: ShardingSpec, widths: list[int], tmp_path: Path) -> None:
     result, _ = run(spec, tmp_path)

@@ -43,9 +43,7 @@ def test_wide_tables_are_cut_until_they_fit(name: str, tmp_path: Path) -> None:
 def test_a_plan_in_use_with_uneven_shards_is_priced_and_improved(tmp_path: Path) -> None:
     spec = case("uneven_100_refused_with_its_plan", proof_seconds=0.0)
     stays, _ = run(spec, tmp_path)
-    free = spec.model_copy(
-        update={"constraints": spec.constraints.model_copy(update={"max_moved_gib": None})}
-    )
+    free = spec.model_copy(update={"constraints": spec.constraints.model_copy(update={"max_moved_gib": None})})
     improved, _ = run(free, tmp_path)
     assert improved.objective < stays.objective * 0.95
 
@@ -105,7 +103,9 @@ def test_narrowest_shards_count_for_infeasibility(tmp_path: Path) -> None:
 
 def test_refusals_name_the_narrowest_shard_there_is() -> None:
     with pytest.raises(ValidationError, match=r"narrowest shard \(4 columns\)"):
-        ShardingSpec(tables=(Table(name="uid", rows=2_000_000_000, dim=16),), devices=(DeviceGroup(count=8, memory_gib=24),))
+        ShardingSpec(
+            tables=(Table(name="uid", rows=2_000_000_000, dim=16),), devices=(DeviceGroup(count=8, memory_gib=24),)
+        )
     with pytest.raises(ValidationError, match=r"narrowest shard \(100 columns\)"):
         one_table(100, 4, 0.5, constraints=Constraints(no_split=("a",)))
     with pytest.raises(ValidationError, match=r"narrowest shard \(100 columns\)"):
@@ -124,7 +124,11 @@ def test_packing_is_over_every_cut() -> None:
 
 
 def test_cheapest_covers_are_the_least_over_all_partitions() -> None:
-    tables = (Table(name="a", rows=1000, dim=24), Table(name="b", rows=1000, dim=24), Table(name="c", rows=1000, dim=20))
+    tables = (
+        Table(name="a", rows=1000, dim=24),
+        Table(name="b", rows=1000, dim=24),
+        Table(name="c", rows=1000, dim=20),
+    )
     arrays = TableArrays.of(tables, batch=1024, optimizer=Optimizer.SGD)
     for least in (4, 8):
         items = build_items(
@@ -134,7 +138,11 @@ def test_cheapest_covers_are_the_least_over_all_partitions() -> None:
         covers = Covers(items)
         ways = covers.ways(price)
         for item, table in enumerate(tables):
-            mine = {int(w): float(p) for i, w, p in zip(items.options.item, items.options.width, price, strict=True) if i == item}
+            mine = {
+                int(w): float(p)
+                for i, w, p in zip(items.options.item, items.options.width, price, strict=True)
+                if i == item
+            }
             want = min(sum(mine[w] for w in way) for way in partitions(table.dim, sorted(mine)))
             assert covers.least(price)[item] == pytest.approx(want)
             assert price[ways[item]].sum() == pytest.approx(want)
@@ -144,7 +152,11 @@ def partitions(total: int, widths: list[int]) -> list[list[int]]:
     if total == 0:
         return [[]]
     return [
-        [w, *rest] for k, w in enumerate(widths) if w <= total for rest in partitions(total - w, widths[: k + 1]) if not rest or rest[0] <= w
+        [w, *rest]
+        for k, w in enumerate(widths)
+        if w <= total
+        for rest in partitions(total - w, widths[: k + 1])
+        if not rest or rest[0] <= w
     ]
 
 

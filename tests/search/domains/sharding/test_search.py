@@ -17,7 +17,7 @@ from search.domains.sharding.groups import groups_of
 from search.domains.sharding.local_search import Limits, LocalSearch
 from search.domains.sharding.multipliers import even
 from search.domains.sharding.neuroshard import neuroshard
-from search.domains.sharding.placement import Loads, Plan, fits, plan_cost
+from search.domains.sharding.placement import Plan, fits, plan_cost
 from search.domains.sharding.planner import NothingFits
 from search.domains.sharding.problem import to_shards
 from search.domains.sharding.verify import oracle_ms
