@@ -4,7 +4,8 @@ Solvers work with absolute tolerances (1e-6 on rows, 1e-7 on reduced costs) and 
 counted in farads or rows in units of 1e-10 are noise to them. Here the objective, rows and continuous columns whose numbers
 are far from 1 are multiplied by powers of two, so that nothing is rounded; a model of ordinary numbers stays as it is.
 
-- A continuous column is scaled when all that it meets (bounds, sides, other columns) is far below 1.
+- A continuous column is scaled when all that it meets (bounds, sides, other columns) is far below 1, or when its coefficients
+  are small beside the others of every row that it is in.
 - A row is scaled towards a geometric mean of 1 when a coefficient is below 1e-4, or when its largest is below 1e-3 or above
   1e9. Rows with coefficients of 1 and less are never scaled down: that would loosen their tolerance.
 - Integer columns stay: they are whole as they are.
@@ -97,12 +98,7 @@ def column_magnitudes(model: MilpModel) -> Floats:
     most = np.where(boxed & (known > 0), np.minimum(known, 1.0), 1.0)
     size = np.minimum(known, 1.0)
     if model.extras is not None:
-        products = [model.extras.objective, *(row.quadratic for row in model.extras.rows)]
-        for form in products:  # how large a product is depends on both of its columns
-            if form is not None:
-                size[form.first] = size[form.second] = 1.0
-        for special in model.extras.rows:
-            size[special.columns] = 1.0
+        size[_in_products(model.extras, model.n)] = 1.0
     if bool((size >= _SMALL_COLUMN).all()):
         return np.ones(model.n)
     side = np.zeros(model.m)
@@ -124,7 +120,45 @@ def column_magnitudes(model: MilpModel) -> Floats:
 
 def _column_factors(model: MilpModel) -> Floats:
     size = column_magnitudes(model)
-    return np.where(size < _SMALL_COLUMN, _power_of_two(size), 1.0)
+    small = np.where(size < _SMALL_COLUMN, _power_of_two(size), 1.0)
+    return np.where(small < 1.0, small, _large_columns(model, small))
+
+
+def _large_columns(model: MilpModel, columns: Floats) -> Floats:
+    """(n,) factors of continuous columns whose coefficients are small in every row, as where watts stand among gigawatts.
+
+    At most the smallest bound that is not 0: a bound must not fall below the tolerance.
+    """
+    share = np.zeros(model.n)
+    size = np.abs(model.data) * columns[model.indices]
+    _, largest = row_scale(size, model.row_of_entry, model.m)
+    there = np.flatnonzero(size)
+    row, column = model.row_of_entry[there], model.indices[there]
+    np.maximum.at(share, column, size[there] / largest[row])
+    most = np.full(model.n, np.inf)
+    sides = [model.col_lower, model.col_upper]
+    fixed = model.integrality.copy()
+    if model.extras is not None:
+        semi = {part.column: part for part in model.extras.semi}
+        sides += [np.array([semi[j].lower if j in semi else 0.0 for j in range(model.n)])]
+        fixed |= _in_products(model.extras, model.n)
+    for each in sides:
+        bound = np.abs(each)
+        most = np.where(np.isfinite(bound) & (bound > 0), np.minimum(most, bound), most)
+    off = ~fixed & (share > 0) & (share < _SMALL_COLUMN) & (most > 1.0)
+    factor = np.minimum(1.0 / np.where(off, share, 1.0), np.where(off, most, 1.0))
+    return np.where(off, _power_of_two(factor), 1.0)
+
+
+def _in_products(extras: Extras, n: int) -> np.ndarray:
+    """(n,) True for columns in products and in special rows: how large a product is depends on both of its columns."""
+    there = np.zeros(n, dtype=bool)
+    for form in (extras.objective, *(row.quadratic for row in extras.rows)):
+        if form is not None:
+            there[form.first] = there[form.second] = True
+    for special in extras.rows:
+        there[special.columns] = True
+    return there
 
 
 def _row_factors(model: MilpModel, data: Floats) -> Floats:

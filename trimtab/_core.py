@@ -18,11 +18,12 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from trimtab import __version__
-from trimtab.errors import ApiError, ProtocolError, api_error
+from trimtab.errors import ApiError, ProtocolError, SpecError, api_error
+from trimtab.faults import Fault
 from trimtab.files import LocalFile
 from trimtab.results import SOLUTION_FILE, Event, JobState, Problem, RunResult
 from trimtab.solution import SolutionValues, Variables
-from trimtab.specs.common import Budget, JobRequest, Spec, Webhook
+from trimtab.specs.common import Budget, JobRequest, Spec, Webhook, check_limits
 
 M = TypeVar("M", bound=BaseModel)
 RETRY_STATUS = frozenset({429, 502, 503, 504})
@@ -155,7 +156,9 @@ class RetryPolicy:
     def timeout(self, timeout_s: float, read_s: float | None, *, answered: bool) -> httpx2.Timeout:
         """Limits of one try: no connection is waited for longer than until giving up."""
         return httpx2.Timeout(
-            timeout_s, read=read_s or timeout_s, connect=max(0.1, min(timeout_s, self.deadline(answered=answered) or timeout_s))
+            timeout_s,
+            read=read_s or timeout_s,
+            connect=max(0.1, min(timeout_s, self.deadline(answered=answered) or timeout_s)),
         )
 
     def deadline(self, *, answered: bool) -> float:
@@ -282,13 +285,19 @@ def request_body(
     else:
         hint = "; a whole request came, submit its 'spec' with kind=, seconds=, ..." if "spec" in spec else ""
         raise TypeError(f"a spec given as a mapping wants `kind=`, e.g. submit({{...}}, kind='ilp'){hint}")
-    budget: dict[str, Any] = {"evaluations": evaluations, "target_gap": target_gap}
+    limits: dict[str, Any] = {"evaluations": evaluations, "target_gap": target_gap}
     if seconds is not None:
-        budget["seconds"] = float(seconds)
+        limits["seconds"] = float(seconds)
+    budget = Budget(**{name: value for name, value in limits.items() if value is not None})
+    if isinstance(spec, Spec):
+        try:
+            check_limits(type(spec), budget)
+        except ValueError as error:
+            raise SpecError("JobRequest", [Fault(path="", expected=str(error))]) from None
     request = JobRequest(
         kind=kind,
         spec=inner,
-        budget=Budget(**{name: value for name, value in budget.items() if value is not None}),
+        budget=budget,
         seed=seed,
         priority=priority,
         labels=dict(labels or {}),

@@ -217,6 +217,19 @@ class Attempt(WireModel):
     outcome: str | None = None
 
 
+class WebhookView(WireModel):
+    """What became of a job's webhook."""
+
+    model_config = _READ
+    url: str
+    state: str
+    """`not due`, `waiting` (for the next try), `delivered` or `given up`."""
+    tries: int = 0
+    detail: str = ""
+    """Why the newest try failed."""
+    at: datetime | None = None
+
+
 class JobView(WireModel):
     """A job as the API shows it."""
 
@@ -242,6 +255,8 @@ class JobView(WireModel):
     best: Incumbent | None = None
     termination: Termination | None = None
     verification_status: VerificationStatus | None = None
+    webhook: WebhookView | None = None
+    """Of a single job; None in lists and where no webhook was asked for."""
     links: dict[str, str] = Field(default_factory=dict)
 
 

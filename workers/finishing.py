@@ -127,6 +127,10 @@ class FinishingExecution:
         """Read the newest checkpoint."""
         return await self._first.checkpoint() or self._task.start
 
+    async def ended(self) -> None:
+        """Wait until neither run is alive or being started."""
+        await self._whole
+
     async def close(self) -> None:
         """Kill what is left and remove the run folders."""
         if not self._outcome.done():

@@ -92,7 +92,8 @@ class ProcessExecutor:
     async def close(self) -> None:
         """Kill every child; none is left when this returns."""
         self._closed = True
-        for execution in list(self._running):
+        executions = list(self._running)
+        for execution in executions:
             await execution.cancel()
         # A start that is cancelled in the middle leaves a process half known to the event loop, which it then complains
         # of at its own end. So starts are let come to a process, whose death ends them at once.
@@ -102,6 +103,8 @@ class ProcessExecutor:
             if isinstance(spare, ChildProcess):
                 await _discard(spare)
         self._spares.clear()
+        for execution in executions:
+            await execution.ended()  # a finishing run that was being started is killed as well
 
     def describe(self) -> Mapping[str, Any]:
         """Level, capacity and what runs."""

@@ -240,7 +240,7 @@ async def start_child(workdir: Path, *, level: Level, preload: Sequence[str]) ->
     if named := os.environ.get(LLVM):
         environment[LLVM] = str(Path(named).absolute()) if Path(named).exists() else named  # a child has its own folder
     environment[MARK] = str(workdir)
-    environment["TMPDIR"] = str(workdir / "tmp")
+    environment["TMPDIR"] = environment["XDG_CACHE_HOME"] = str(workdir / "tmp")
     environment[READABLE] = os.pathsep.join(map(str, _visible()))
     environment["PYTHONPATH"] = os.pathsep.join([str(workdir / "code"), *([inherited] if inherited else [])])
     ours, theirs = socket.socketpair()

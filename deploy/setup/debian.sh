@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Debian packages that PyPI does not carry: bubblewrap to run, PostgreSQL, Chromium and csmith to test.
+# Debian packages that PyPI does not carry: bubblewrap to run, PostgreSQL, Chromium, csmith and QEMU to test.
 # Installs what is missing when it can; otherwise says exactly what to type. Usage: debian.sh run|test
 set -euo pipefail
 what=${1:-run}
@@ -13,6 +13,7 @@ if [ "$what" = test ]; then
   command -v chromium >/dev/null || missing+=(chromium)
   command -v chromedriver >/dev/null || missing+=(chromium-driver)
   command -v csmith >/dev/null || missing+=(csmith libcsmith-dev)
+  command -v qemu-arm >/dev/null || missing+=(qemu-user)
 fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 
@@ -36,7 +37,7 @@ fi
 cat >&2 <<TEXT
 trimtab setup: these programs are missing: ${missing[*]}
   Debian or Ubuntu:  sudo apt-get install --no-install-recommends ${missing[*]}
-  Without bubblewrap, runs are held by rlimits alone (trimtab doctor tells). Without PostgreSQL, Chromium or csmith, their tests are skipped.
+  Without bubblewrap, runs are held by rlimits alone (trimtab doctor tells). Without PostgreSQL, Chromium, csmith or QEMU, their tests are skipped.
 TEXT
 # Running works without them. Tests say themselves what they skip, and under CI they fail.
 exit 0

@@ -45,14 +45,15 @@ class OutboxSender:
                 await self._post(row)
         except WebhookRefused as error:
             log.warning("webhook refused", job=row.job_id, reason=str(error))
-            await self._store.outbox_done(row.id)
+            await self._store.outbox_done(row.id, delivered=False, detail=f"refused: {error}")
             return
         except (httpx2.HTTPError, OSError) as error:
+            reason = str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
             if row.tries + 1 >= MAX_TRIES:
                 log.warning("webhook given up", job=row.job_id, tries=row.tries + 1, error=str(error))
-                await self._store.outbox_done(row.id)
+                await self._store.outbox_done(row.id, delivered=False, detail=f"after {MAX_TRIES} tries: {reason}")
             else:
-                await self._store.outbox_retry(row.id, delay_s=min(3600.0, 2.0 ** (row.tries + 1)))
+                await self._store.outbox_retry(row.id, delay_s=min(3600.0, 2.0 ** (row.tries + 1)), detail=reason)
             return
         await self._store.outbox_done(row.id)
 

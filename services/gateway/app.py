@@ -84,8 +84,10 @@ def create_app(
         title="trimtab",
         version=__version__,
         lifespan=lifespan,
-        openapi_url="/openapi.json",
+        openapi_url=None if settings.role == "dispatcher" else "/openapi.json",
         docs_url=None,
+        redirect_slashes=False,  # a path is right or it is 404: a redirect of a POST would surprise both ends
+        generate_unique_id_function=lambda route: route.name,  # `submit_job`: what generated clients call their methods
         redoc_url=None,
         **_tracing(tracer_provider),
     )

@@ -64,6 +64,15 @@ def new_key(*, tenant: str, name: str, scopes: list[str], now_us: int, **more: o
     return record, f"tt_{key_id}_{secret}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Session:
+    """A session cookie, read."""
+
+    key_id: str
+    expires_s: int
+    id: str
+
+
 class Keyring:
     """Checks keys, tickets and sessions."""
 
@@ -86,21 +95,35 @@ class Keyring:
 
     async def by_session(self, cookie: str) -> Principal:
         """Raises Unauthorized when the cookie is not one of ours, has run out, or its key was revoked."""
-        key_id, _, rest = cookie.partition(".")
-        expires, _, mac = rest.partition(".")
-        # Bytes, because compare_digest refuses text that is not ASCII; `expires` is a number once the signature is ours.
-        wanted = self._mac(f"{key_id}.{expires}").encode()
-        if not hmac.compare_digest(mac.encode("utf-8", "replace"), wanted) or int(expires) < time.time():
+        session = self._read(cookie)
+        if session is None or session.expires_s < time.time() or await self._store.session_ended(session.id):
             raise Unauthorized("the session is over", fix="sign in again")
-        record = await self._record(key_id)
+        record = await self._record(session.key_id)
         if record is None:
             raise Unauthorized("the session's key is gone", fix="sign in again")
         return self._principal(record)
 
     def session(self, principal: Principal) -> str:
         """A cookie value for this principal."""
-        body = f"{principal.key_id}.{int(time.time()) + SESSION_S}"
+        body = f"{principal.key_id}.{int(time.time()) + SESSION_S}.{secrets.token_urlsafe(16)}"
         return f"{body}.{self._mac(body)}"
+
+    async def sign_out(self, cookie: str) -> None:
+        """End a session in the store: a copy of its cookie is worth nothing any more."""
+        session = self._read(cookie)
+        if session is not None:
+            await self._store.end_session(session.id, expires_us=(session.expires_s + 1) * 1_000_000)
+
+    def _read(self, cookie: str) -> _Session | None:
+        """What a cookie says; None unless it is one of ours."""
+        body, _, mac = cookie.rpartition(".")
+        # Bytes, because compare_digest refuses text that is not ASCII. With our signature the parts are as we made them.
+        if not hmac.compare_digest(mac.encode("utf-8", "replace"), self._mac(body).encode()):
+            return None
+        parts = body.split(".")
+        if len(parts) != 3:
+            return None  # signed by a version before 0.2, which could not be ended
+        return _Session(key_id=parts[0], expires_s=int(parts[1]), id=parts[2])
 
     def ticket(self, principal: Principal) -> str:
         """A one-time ticket for the browser; it dies with the process or after ten minutes."""

@@ -13,6 +13,7 @@ from services.bus import QUEUE
 from services.errors import Conflict, InvalidBody, NotFound, TooManyRequests
 from services.gateway.auth import SCOPES, new_key
 from services.gateway.deps import Context, Principal, visible_tenant
+from services.gateway.views import when
 from services.store.blobs import UploadLimits
 from services.store.types import ApiKeyRecord, ArtifactRecord, Idempotency, JobRecord, NewJob, Submitted
 from services.webhook_policy import WebhookRefused, check_url
@@ -125,6 +126,18 @@ async def act(context: Context, principal: Principal, job_id: str, verb: str) ->
             raise ValueError(f"verb {verb!r} came; wanted cancel, stop or retry")
     context.bus.notify(job_id)
     return job
+
+
+async def webhook(context: Context, job: JobRecord) -> dict[str, Any] | None:
+    """What became of a job's webhook, for its owner; None without one."""
+    if job.webhook is None:
+        return None
+    record = await context.store.delivery(job.id)
+    url = str(job.webhook["url"])
+    if record is None:
+        state = "waiting" if job.state.is_terminal else "not due"
+        return {"url": url, "state": state, "tries": 0, "detail": "", "at": None}
+    return {"url": url, "state": record.state, "tries": record.tries, "detail": record.detail, "at": when(record.at_us)}
 
 
 async def result(context: Context, principal: Principal, job_id: str) -> JobRecord:

@@ -54,6 +54,14 @@ class BlobStore:
             raise NotFound(f"no bytes of {digest} here", fix="upload the file again: POST /v1/artifacts?name=FILE")
         return path
 
+    def probe_write(self) -> None:
+        """Write a small file and remove it. Raises OSError when the disk takes no writes."""
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(prefix="probe-", dir=self._root) as file:
+            file.write(b"writable")
+            file.flush()
+            os.fsync(file.fileno())
+
     async def ingest(self, stream: AsyncIterator[bytes], *, name: str, limits: UploadLimits) -> Blob:
         """Store what `stream` brings. Raises PayloadTooLarge, InvalidBody (damaged gzip) or InsufficientStorage; nothing is
         left behind then."""

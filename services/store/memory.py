@@ -33,6 +33,7 @@ from services.store.types import (
     AttemptRecord,
     Claim,
     Completion,
+    DeliveryRecord,
     EventRecord,
     Idempotency,
     JobFilter,
@@ -77,6 +78,8 @@ class MemoryStore:
         self._keys: dict[tuple[str, str], _Key] = {}
         self._outbox: dict[int, OutboxRecord] = {}
         self._next_outbox = 1
+        self._deliveries: dict[str, DeliveryRecord] = {}
+        self._ended_sessions: dict[str, int] = {}  # id → when it would have ended by itself
         self._artifacts: dict[tuple[str, str], ArtifactRecord] = {}
         self._api_keys: dict[str, ApiKeyRecord] = {}
         self._stale_writes = 0
@@ -89,6 +92,9 @@ class MemoryStore:
 
     async def ping(self) -> None:
         """Always there."""
+
+    async def probe_write(self) -> None:
+        """Always writable."""
 
     async def now_us(self) -> int:
         """The injected clock."""
@@ -297,16 +303,39 @@ class MemoryStore:
         self._outbox.update((row.id, row) for row in taken)
         return taken
 
-    async def outbox_done(self, outbox_id: int) -> None:
+    async def outbox_done(self, outbox_id: int, *, delivered: bool = True, detail: str = "") -> None:
         """See JobStore."""
-        self._outbox.pop(outbox_id, None)
+        row = self._outbox.pop(outbox_id, None)
+        if row is not None:
+            self._record_delivery(row, "delivered" if delivered else "given up", row.tries + 1, detail)
 
-    async def outbox_retry(self, outbox_id: int, *, delay_s: float) -> None:
+    async def delivery(self, job_id: str) -> DeliveryRecord | None:
+        """See JobStore."""
+        return self._deliveries.get(job_id) if job_id in self._jobs else None
+
+    def _record_delivery(self, row: OutboxRecord, state: str, tries: int, detail: str) -> None:
+        if row.job_id in self._jobs:
+            self._deliveries[row.job_id] = DeliveryRecord(
+                job_id=row.job_id, state=state, tries=tries, detail=codec.storable(detail)[:1000], at_us=self._now()
+            )
+
+    # -- sessions -------------------------------------------------------------------------------------------------
+    async def end_session(self, session_id: str, *, expires_us: int) -> None:
+        """See JobStore."""
+        self._ended_sessions = {i: until for i, until in self._ended_sessions.items() if until >= self._now()}
+        self._ended_sessions[session_id] = expires_us
+
+    async def session_ended(self, session_id: str) -> bool:
+        """See JobStore."""
+        return session_id in self._ended_sessions
+
+    async def outbox_retry(self, outbox_id: int, *, delay_s: float, detail: str = "") -> None:
         """See JobStore."""
         row = self._outbox.get(outbox_id)
         if row is not None:
             next_try_us = self._now() + changes.microseconds(delay_s)
             self._outbox[outbox_id] = replace(row, tries=row.tries + 1, next_try_us=next_try_us)
+            self._record_delivery(row, "waiting", row.tries + 1, detail)
 
     # -- artifacts and keys ---------------------------------------------------------------------------------------
     async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:

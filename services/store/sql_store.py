@@ -17,7 +17,7 @@ from services.store.memory import wall_clock_us
 from services.store.postgres_runner import PostgresRunner
 from services.store.runner import Runner
 from services.store.said import no_such_artifact, no_such_job, no_such_key, require_storable, sole_tenant, through_json
-from services.store.sql import api_keys, artifacts, jobs, leases, outbox
+from services.store.sql import api_keys, artifacts, jobs, leases, outbox, sessions
 from services.store.sql.tx import postgres_clock, process_clock
 from services.store.sqlite_runner import SqliteRunner
 from services.store.types import (
@@ -26,6 +26,7 @@ from services.store.types import (
     AttemptRecord,
     Claim,
     Completion,
+    DeliveryRecord,
     EventRecord,
     Idempotency,
     JobFilter,
@@ -76,6 +77,10 @@ class SqlStore:
     async def ping(self) -> None:
         """See JobStore."""
         await self._runner.read(lambda tx: tx.conn.execute(text("SELECT 1")).scalar_one())
+
+    async def probe_write(self) -> None:
+        """See JobStore."""
+        await self._write(sessions.probe_write)
 
     async def now_us(self) -> int:
         """See JobStore."""
@@ -184,13 +189,27 @@ class SqlStore:
         """See JobStore."""
         return await self._write(outbox.due, _limit(limit), lock_s)
 
-    async def outbox_done(self, outbox_id: int) -> None:
+    async def outbox_done(self, outbox_id: int, *, delivered: bool = True, detail: str = "") -> None:
         """See JobStore."""
-        await self._write(outbox.done, outbox_id)
+        await self._write(outbox.done, outbox_id, delivered, codec.storable(detail)[:1000])
 
-    async def outbox_retry(self, outbox_id: int, *, delay_s: float) -> None:
+    async def outbox_retry(self, outbox_id: int, *, delay_s: float, detail: str = "") -> None:
         """See JobStore."""
-        await self._write(outbox.retry, outbox_id, delay_s)
+        await self._write(outbox.retry, outbox_id, delay_s, codec.storable(detail)[:1000])
+
+    async def delivery(self, job_id: str) -> DeliveryRecord | None:
+        """See JobStore."""
+        return await self._read(outbox.delivery, _known(job_id))
+
+    # -- sessions -------------------------------------------------------------------------------------------------
+    async def end_session(self, session_id: str, *, expires_us: int) -> None:
+        """See JobStore."""
+        if codec.is_storable(session_id):
+            await self._write(sessions.end, session_id, _bounded(expires_us))
+
+    async def session_ended(self, session_id: str) -> bool:
+        """See JobStore."""
+        return codec.is_storable(session_id) and await self._read(sessions.ended, session_id)
 
     # -- artifacts and keys ---------------------------------------------------------------------------------------
     async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:

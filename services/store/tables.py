@@ -217,6 +217,25 @@ class ApiKey(Base, table=True):
     limits: str = Field(sa_column=_text())
 
 
+class Delivery(Base, table=True):
+    """What became of a job's webhook."""
+
+    __tablename__ = "delivery"
+    job_id: str = Field(sa_column=_job_id())
+    state: str = Field(sa_column=_text())
+    tries: int = Field(sa_column=_big())
+    detail: str = Field(sa_column=_text())
+    at_us: int = Field(sa_column=_big())
+
+
+class EndedSession(Base, table=True):
+    """A browser's session that was signed out before its time."""
+
+    __tablename__ = "ended_session"
+    id: str = Field(sa_column=_text(primary_key=True))
+    expires_us: int = Field(sa_column=_big())
+
+
 class Counter(Base, table=True):
     """A number that only grows and survives restarts."""
 

@@ -204,6 +204,17 @@ class OutboxRecord:
     next_try_us: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class DeliveryRecord:
+    """What became of a job's webhook so far, for its owner."""
+
+    job_id: str
+    state: str  # "waiting", "delivered", "given up"
+    tries: int
+    detail: str
+    at_us: int
+
+
 class JobStore(Protocol):
     """Jobs, attempts, events, idempotency, outbox, artifacts' rows and API keys."""
 
@@ -215,6 +226,10 @@ class JobStore(Protocol):
 
     async def close(self) -> None:
         """Finish queued writes and disconnect."""
+        ...
+
+    async def probe_write(self) -> None:
+        """Write something small. Raises ServiceError when the database or its disk takes no writes now."""
         ...
 
     async def ping(self) -> None:
@@ -315,12 +330,25 @@ class JobStore(Protocol):
         """Take due deliveries and push their next try `lock_s` ahead, so that no other dispatcher takes them too."""
         ...
 
-    async def outbox_done(self, outbox_id: int) -> None:
-        """Delivered, or given up: remove."""
+    async def outbox_done(self, outbox_id: int, *, delivered: bool = True, detail: str = "") -> None:
+        """Delivered, or given up: remove, and record which for the job's owner."""
         ...
 
-    async def outbox_retry(self, outbox_id: int, *, delay_s: float) -> None:
-        """Failed: tries += 1, again after `delay_s`."""
+    async def outbox_retry(self, outbox_id: int, *, delay_s: float, detail: str = "") -> None:
+        """Failed: tries += 1, again after `delay_s`; `detail` is recorded for the job's owner."""
+        ...
+
+    async def delivery(self, job_id: str) -> DeliveryRecord | None:
+        """What became of a job's webhook; None when nothing was tried yet."""
+        ...
+
+    # -- sessions -------------------------------------------------------------------------------------------------
+    async def end_session(self, session_id: str, *, expires_us: int) -> None:
+        """Sign a browser out, everywhere and for good. Forgets ended sessions whose own time has run out."""
+        ...
+
+    async def session_ended(self, session_id: str) -> bool:
+        """True after `end_session`."""
         ...
 
     # -- artifacts and keys ---------------------------------------------------------------------------------------

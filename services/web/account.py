@@ -50,8 +50,9 @@ async def login(request: Request, context: Annotated[Context, Depends(door.conte
 
 
 @router.post("/logout")
-async def logout() -> Response:
-    """End the session of this browser."""
+async def logout(request: Request, context: Annotated[Context, Depends(door.context)]) -> Response:
+    """End the session, in the store and in this browser."""
+    await door.sign_out(request, context)
     response = see_other("/login")
     door.end_session(response)
     return response

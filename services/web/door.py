@@ -15,6 +15,7 @@ from starlette.responses import Response
 from services.gateway import operations
 from services.gateway.auth import COOKIE, SESSION_S
 from services.gateway.deps import Context, Principal, context, require, visible_tenant
+from services.store.types import JobRecord
 from trimtab.specs.common import JobRequest
 
 __all__ = ["context", "visible_tenant"]  # taken on from the gateway's dependencies
@@ -35,6 +36,11 @@ async def submit(parts: Context, principal: Principal, request: JobRequest) -> s
 async def act(parts: Context, principal: Principal, job_id: str, verb: str) -> None:
     """`stop`, `cancel` or `retry` a job. Raises NotFound, Conflict."""
     await operations.act(parts, principal, job_id, verb)
+
+
+async def webhook(parts: Context, job: JobRecord) -> Mapping[str, Any] | None:
+    """What became of the job's webhook; None without one."""
+    return await operations.webhook(parts, job)
 
 
 async def delete(parts: Context, principal: Principal, job_id: str) -> None:
@@ -81,6 +87,12 @@ def begin_session(request: Request, parts: Context, response: Response, principa
         samesite="strict",
         secure=request.url.scheme == "https",
     )
+
+
+async def sign_out(request: Request, parts: Context) -> None:
+    """End the session of the request's cookie for everyone who holds a copy of it."""
+    if (cookie := request.cookies.get(COOKIE)) is not None:
+        await parts.keyring.sign_out(cookie)
 
 
 def end_session(response: Response) -> None:

@@ -94,6 +94,7 @@ async def show_job(
     record = await store.get(job_id, tenant=door.visible_tenant(principal))
     events = await store.events(job_id, after_seq=max(0, record.last_seq - NEWEST_EVENTS), limit=NEWEST_EVENTS + 100)
     job = views.job_page(record, events=events, attempts=await store.attempts(job_id), now_us=await store.now_us())
+    job.webhook = await door.webhook(context, record)
     kind = context.kinds.get(record.kind)
     job.unit = kind.spec.unit_of(record.spec) if kind is not None else ""
     return _pages(request).response("job.html", job=job, **reader(principal))

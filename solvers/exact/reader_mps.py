@@ -126,6 +126,8 @@ class _Reader:
             self._build.refuse(_LEFT_OUT[section], line)
         elif section in _PRODUCTS:
             self._open_products(section, words, line)
+        elif section in _MORE_ROWS:
+            self._build.rule(f"the rows of {section} are rows like others", line)
         elif section == "NAME":
             self._build.name = " ".join(words[1:])[:200]
         elif section == "OBJSENSE" and len(words) == 2:

@@ -1,8 +1,12 @@
 """Which compiler and linker flags a caller may give: a closed list. Anything else is an error that names the flag.
 
-Left out on purpose: what writes files or names outputs (-o, -MF, -save-temps), loads code (-fplugin, -Xclang -load), passes
-words on to other programs (-Wl, -Wa, -Wp, -Xlinker), reads arguments from files (@file), changes what is compared (-O…, -g,
--flto), chooses the target (-target, -march, -mcpu: the target is a field of its own) and reads folders outside the sources.
+An accepted flag takes effect: warnings that were asked for come back as notes, and `driver.decide` refuses by name what the
+driver does not take on the target. `-fno-x` for a default x undoes an `-fx` before it.
+
+Left out on purpose: what changes no code by itself (-falign-functions, -fhosted, colours of messages), what writes files or
+names outputs (-o, -MF, -save-temps), loads code (-fplugin, -Xclang -load), passes words on to other programs (-Wl, -Wa, -Wp,
+-Xlinker), reads arguments from files (@file), changes what is compared (-O…, -g, -flto), chooses the target (-target, -march,
+-mcpu: the target is a field of its own) and reads folders outside the sources.
 """
 
 from __future__ import annotations
@@ -14,16 +18,16 @@ from pathlib import Path, PurePosixPath
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _STANDARDS = r"(c|gnu)(89|90|99|9x|11|1x|17|18|23|2x|2y)|iso9899:(1990|199409|1999|2011|2017|2024)"
 _STANDARDS_CXX = r"(c|gnu)\+\+(98|03|0x|11|14|1y|17|1z|20|2a|23|2b|26|2c)"
-_FEATURES = "align-functions asynchronous-unwind-tables blocks builtin char8_t common data-sections" + (
+FEATURES = "asynchronous-unwind-tables blocks builtin char8_t common data-sections" + (
     " delete-null-pointer-checks exceptions fast-math finite-math-only freestanding function-sections gnu89-inline"
-    " honor-infinities honor-nans hosted inline inline-functions jump-tables math-errno merge-all-constants"
+    " honor-infinities honor-nans inline inline-functions jump-tables math-errno merge-all-constants"
     " ms-extensions omit-frame-pointer optimize-sibling-calls pic PIC pie PIE plt reciprocal-math rounding-math rtti"
     " semantic-interposition short-enums short-wchar signed-char signed-zeros sized-deallocation stack-protector"
     " stack-protector-all stack-protector-strong strict-aliasing strict-enums strict-overflow threadsafe-statics"
     " trapping-math tree-vectorize unroll-loops unsafe-math-optimizations unsigned-char unwind-tables"
     " use-cxa-atexit vectorize visibility-inlines-hidden wrapv wrapv-pointer zero-initialized-in-bss"
 )
-_MACHINE = (
+MACHINE = (
     "mmx sse sse2 sse3 ssse3 sse4 sse4.1 sse4.2 avx avx2 bmi bmi2 popcnt lzcnt fma f16c aes pclmul sha crc32 movbe adx"
     " red-zone omit-leaf-frame-pointer outline unaligned-access strict-align thumb arm relax"
 )
@@ -40,14 +44,14 @@ _COMPILER = (
     rf"-std=({_STANDARDS}|{_STANDARDS_CXX})",
     r"-W(?![lap],)[A-Za-z0-9+=_-]*",
     r"-w|-ansi|-pedantic|-pedantic-errors|-pthread|-nostdinc|-nostdinc\+\+|-trigraphs|-undef",
-    rf"-f(no-)?({_words(_FEATURES)})",
+    rf"-f(no-)?({_words(FEATURES)})",
     rf"-fno-builtin-{_NAME}",
     r"-fvisibility=(default|hidden|internal|protected)",
     r"-ffp-contract=(on|off|fast|fast-honor-pragmas)",
     r"-ffp-model=(precise|strict|fast|aggressive)",
-    r"-fmax-errors=[0-9]{1,4}|-ftemplate-depth=[0-9]{1,4}|-fconstexpr-depth=[0-9]{1,4}",
-    r"-f(no-)?(lax-vector-conversions|sanitize-undefined-trap-on-error|color-diagnostics|caret-diagnostics)",
-    rf"-m(no-)?({_words(_MACHINE)})",
+    r"-ferror-limit=[0-9]{1,4}|-ftemplate-depth=[0-9]{1,4}|-fconstexpr-depth=[0-9]{1,4}",
+    r"-f(no-)?lax-vector-conversions",
+    rf"-m(no-)?({_words(MACHINE)})",
     r"-mtune=[A-Za-z0-9._-]+|-mfloat-abi=(soft|softfp|hard)|-mfpu=[A-Za-z0-9.+-]+|-mabi=[a-z0-9]+|-mcmodel=(small|medany)",
 )
 _WITH_PATH = ("-I", "-iquote", "-isystem", "-idirafter", "-include")

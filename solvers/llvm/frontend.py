@@ -28,10 +28,12 @@ _UNOPTIMISED = ("-Xclang", "-disable-llvm-passes", "-emit-llvm", "-c")
 FLAVOURS = ("Oz", "O2")
 _MOST_SOURCES = 2000
 _MOST_TEXT = 20_000  # characters of diagnostics that come back
+_SHOWN_INCLUDES = 3  # at either end of a chain of includes
 _MEMORY_BYTES = 4 * 2**30
 _MODULE_BYTES = 256 * 2**20
 # Nothing of the day or the machine in the result; enough diagnostics to act on.
-_STEADY = ("-fno-color-diagnostics", "-ferror-limit=20", "-fmacro-backtrace-limit=6", "-g0", "-w")
+_STEADY = ("-fno-color-diagnostics", "-fmacro-backtrace-limit=6", "-g0")
+_ASKS_FOR_WARNINGS = re.compile(r"-W.*|-pedantic(-errors)?")
 _ENVIRONMENT = {"SOURCE_DATE_EPOCH": "0", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 
 
@@ -59,13 +61,15 @@ def compile_to_bitcode(
     root: Path | None = None,
     timeout_s: float = 60.0,
     stopped: Callable[[], bool] = lambda: False,
+    on_warnings: Callable[[str], object] = lambda text: None,
 ) -> list[bytes]:
     """One module a source, in their order.
 
     `flavour`: the level whose attributes and predefined macros they get, one of FLAVOURS.
     `include`: folders of headers; `include_last`: those that are searched after the system's.
     `root` is the folder the compiler runs in, to which paths in flags and diagnostics are relative (default: the folder
-    that holds all sources). `timeout_s` is for all of them together. Warnings are not reported.
+    that holds all sources). `timeout_s` is for all of them together. `on_warnings` gets the warnings of a source, when
+    `flags` ask for some.
     Raises SourceError, LlvmMissing, Stopped.
     """
     if flavour not in FLAVOURS:
@@ -91,7 +95,9 @@ def compile_to_bitcode(
                 [
                     f"-{flavour}",
                     *_UNOPTIMISED,
+                    "-ferror-limit=20",
                     *given,
+                    *(() if any(map(_ASKS_FOR_WARNINGS.fullmatch, given)) else ("-w",)),
                     *_STEADY,
                     f"-ffile-prefix-map={root}=.",
                     "-o",
@@ -108,6 +114,8 @@ def compile_to_bitcode(
             timeout_s -= done.seconds
             if done.exit_code != 0 or not out.exists():
                 raise SourceError(f"{name} does not compile", diagnostics(done, command.folders, root, out.parent))
+            if warnings := diagnostics(done, command.folders, root, out.parent):
+                on_warnings(warnings)
             modules.append(out.read_bytes())
             out.unlink()
     return modules
@@ -251,6 +259,7 @@ def diagnostics(done: Finished, toolchain: Sequence[Path], root: Path, workdir: 
     text = done.stderr.decode("utf-8", "replace")
     for path, name in ((workdir, "."), (root, "."), *((folder, "<toolchain>") for folder in toolchain)):
         text = text.replace(f"{path}/", "" if name == "." else f"{name}/").replace(str(path), name)
+    text = _shorter_includes(text)
     if len(text) > _MOST_TEXT:
         text = f"{text[:_MOST_TEXT]}\n[{len(text) - _MOST_TEXT:,} more characters]"
     why = ""
@@ -259,6 +268,22 @@ def diagnostics(done: Finished, toolchain: Sequence[Path], root: Path, workdir: 
     elif done.signal is not None or "out of memory" in text or "bad_alloc" in text:
         why = f"[the compiler died by signal {done.signal}; it may use {_MEMORY_BYTES // 2**30} GiB of memory]"
     return "\n".join(filter(None, (text.strip(), why)))
+
+
+def _shorter_includes(text: str) -> str:
+    """The text with long runs of `In file included from` lines cut to their ends: a header that includes itself makes 200."""
+    lines: list[str] = []
+    chain: list[str] = []
+    for line in [*text.split("\n"), ""]:
+        if line.startswith(("In file included from ", "                 from ")):
+            chain.append(line)
+            continue
+        if len(chain) > 2 * _SHOWN_INCLUDES:
+            middle = f"[{len(chain) - 2 * _SHOWN_INCLUDES} more lines of includes]"
+            chain = [*chain[:_SHOWN_INCLUDES], middle, *chain[-_SHOWN_INCLUDES:]]
+        lines += [*chain, line]
+        chain = []
+    return "\n".join(lines[:-1])
 
 
 def _common(paths: Sequence[Path]) -> Path:

@@ -27,7 +27,7 @@ class Target:
     """
 
     triple: str = "x86_64-unknown-linux-gnu"
-    cpu: str = "x86-64"
+    cpu: str = ""  # as -mcpu takes it; empty: the triple's own
     features: str = ""  # LLVM's notation, e.g. "+avx2,-sse4.2"
     pic: bool | None = True  # relocation model PIC; False: static
     codegen: tuple[str, ...] = ()  # further words for the code generator, as `llc` takes them, e.g. "-float-abi=hard"

@@ -195,4 +195,4 @@ def test_exit_code_of_an_unreachable_server() -> None:
         [sys.executable, "-m", "trimtab.cli", "get", "j"], env=environment, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (3, "")
-    assert "wants a URL" in done.stderr
+    assert "expected a URL" in done.stderr

@@ -36,6 +36,7 @@ from trimtab.errors import (
     Conflict,
     ConnectionFailed,
     NotFound,
+    SpecError,
     TrimtabError,
     Unavailable,
     WaitTimeout,
@@ -51,6 +52,7 @@ ANSWER_S = 15.0  # one try of one request
 app = typer.Typer(name="trimtab", no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 
 _CODES: tuple[tuple[type[TrimtabError], int], ...] = (
+    (SpecError, 2),
     (ConnectionFailed, 3),
     (ConfigError, 3),
     (Unavailable, 3),
@@ -73,7 +75,9 @@ def _version(given: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Options of every command."""
 
@@ -135,6 +139,9 @@ def _show(view: JobView, as_json: bool) -> None:
     else:
         print(f"{view.id}  {view.kind}  {view.state}")
         _say_why(view)
+        if view.webhook is not None:
+            detail = f": {view.webhook.detail}" if view.webhook.detail else ""
+            _say(f"webhook {view.webhook.state} ({view.webhook.tries} tries){detail}")
 
 
 def _say_why(view: JobView) -> None:

@@ -74,7 +74,7 @@ def _sandbox() -> Check:
     )
 
 
-def _llvm() -> Check:
+def llvm_check() -> Check:
     """The LLVM of kind compile, and which targets it has code for."""
     probe = "from solvers.llvm.install import find_llvm, served; find_llvm(); print(served())"
     try:
@@ -130,7 +130,7 @@ def examine(url: str | None = None) -> list[Check]:
     checks.append(Check(name="sqlite", ok=fixed, found=note, fix="a newer SQLite, or PostgreSQL"))
     checks += [_module(name, needed=True) for name in ("fastapi", "sqlmodel", "highspy", "pyscipopt", "ortools")]
     checks += [_module(name, needed=False) for name in ("ray", "torch")]
-    checks.append(_llvm())
+    checks.append(llvm_check())
     checks.append(_sandbox())
     checks += [
         _tool("bwrap", "apt-get install bubblewrap"),

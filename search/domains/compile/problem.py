@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from solvers.llvm.driver import Driver, decide
 from solvers.llvm.execute import RunCase
 from solvers.llvm.frontend import SourceError, compile_to_bitcode, link_bitcode
 from solvers.llvm.install import find_llvm, serves
+from solvers.llvm.toolchain import is_hosted
 from solvers.llvm.types import EngineLimits, LlvmMissing, Metric, Target
 from trimtab.specs.compile import Build, CompileSpec, Language, Objective, Run
 
@@ -33,6 +35,8 @@ _LANGUAGES: Mapping[str, Language] = {
 _SUFFIX = {Language.C: ".c", Language.CXX: ".cpp", Language.IR: ".ll"}
 _MOST_SOURCES = 2000
 _TOLD_FILES = 5
+_MISSING_HEADER = re.compile(r"error: '(?P<name>[^'\n]+)' file not found")
+_MOST_WARNED = 2000  # characters of a source's warnings that are shown
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,10 +82,12 @@ def parse(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> Compi
     module = workdir / "original.bc"
     try:
         driver = _decided(sources, build, target, workdir)
-        module = _module(sources, build, target, module, workdir, flavour_of(spec))
+        warnings: list[str] = []
+        module = _module(sources, build, target, module, workdir, flavour_of(spec), warnings.append)
+        notes += [f"compiler: {text[:_MOST_WARNED]}" for text in warnings[:_TOLD_FILES]]
         objects = _objects(spec, inputs, target, workdir)
     except SourceError as error:
-        raise InvalidInput(str(error)) from error
+        raise InvalidInput(f"{error}{_hint(str(error), spec)}") from error
     except LlvmMissing as error:
         raise InvalidInput(f"this server cannot compile: {error}") from error
     if not runnable:
@@ -146,11 +152,34 @@ def _decided(sources: Sources, build: _Folders, target: Target, workdir: Path) -
         if (Language.CXX if cxx else Language.C) not in languages and not (languages == {Language.IR} and not cxx):
             continue
         try:
-            return decide(target, flags=build.flags, cxx=cxx, workdir=folder, timeout_s=FRONTEND_S)
+            driver = decide(target, flags=build.flags, cxx=cxx, workdir=folder, timeout_s=FRONTEND_S)
         except SourceError as refused:
             error = refused
+            continue
+        if target.pic is not None and driver.target.pic != target.pic:
+            raise InvalidInput(
+                f"build.flags: expected flags that go with target.pic {str(target.pic).lower()}, got "
+                f"{' '.join(build.flags)}; leave target.pic out, or the flag"
+            )
+        return driver
     assert error is not None
     raise error
+
+
+def _hint(text: str, spec: CompileSpec) -> str:
+    """What to do about a header that is not there; empty for other errors."""
+    missing = _MISSING_HEADER.search(text)
+    if missing is None:
+        return ""
+    where = (
+        ""
+        if is_hosted(spec.target.triple)
+        else f"For {spec.target.triple} there are the compiler's own headers only, and no C library's. "
+    )
+    return (
+        f"\n{where}Pack {missing['name']!r} and what it includes into an archive (.tar.gz or .zip) with the sources, and name "
+        "the folder of the headers in build.include"
+    )
 
 
 def _for_ir(build: _Folders, target: Target, folder: Path) -> None:
@@ -258,7 +287,15 @@ def _chosen(tree: Unpacked, build: Build, name: str) -> list[str]:
     return chosen
 
 
-def _module(sources: Sources, build: _Folders, target: Target, module: Path, workdir: Path, flavour: str) -> Path:
+def _module(
+    sources: Sources,
+    build: _Folders,
+    target: Target,
+    module: Path,
+    workdir: Path,
+    flavour: str,
+    on_warnings: Callable[[str], object],
+) -> Path:
     """One unoptimised module of all sources."""
     compiled = [(name, path) for name, path in sources if _language(path.name) is not Language.IR]
     ready = [path for _, path in sources if _language(path.name) is Language.IR]
@@ -272,6 +309,7 @@ def _module(sources: Sources, build: _Folders, target: Target, module: Path, wor
         flags=build.flags,
         include=build.include,
         timeout_s=FRONTEND_S,
+        on_warnings=on_warnings,
     )
     parts += [_assembled(path, target, module.with_name(f"ir-{i}.bc")).read_bytes() for i, path in enumerate(ready)]
     module.write_bytes(parts[0] if len(parts) == 1 else link_bitcode(parts, workdir=_made(workdir / "link")))

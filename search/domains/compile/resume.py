@@ -68,7 +68,7 @@ def from_bytes(data: bytes, folder: Path) -> CompileSolution:
 def outcome_of(problem: CompileProblem, solution: CompileSolution) -> SearchOutcome:
     """The solution as an outcome, with as much of the summary as it can tell."""
     oz = solution.levels["Oz"].of(problem.metric)
-    target, runs = problem.target, len(solution.cases)
+    target, runs = problem.machine, len(solution.cases)
     return SearchOutcome(
         termination=Termination(reason=Reason.FEASIBLE, detail="restored"),
         solution=solution,

@@ -14,6 +14,7 @@ from solvers.llvm.frontend import SourceError, Stopped
 
 OWN_MAIN_S = 10.0  # a program nobody said how to run gets so long to end by itself
 MEMORY_BYTES = 2 * 2**30
+_SHOWN_OUTPUT = 1500  # characters of a stream in a message
 PATIENCE = 3  # times a run's time limit that a candidate gets when it is tried again
 _EXCERPT_BYTES = 200
 
@@ -186,17 +187,30 @@ def exceeded(number: int, ran: Ran, timeout_s: float) -> str:
 def _fault(ran: Ran, case: RunCase, timeout_s: float) -> str | None:
     """Why a reference run cannot be one; a dead or endless program proves nothing about another."""
     if ran.limit:
-        return f"did not end within {timeout_s:g} s" if ran.limit == "seconds" else f"reached its limit of {ran.limit}"
-    if ran.signal is not None:
-        return f"died by signal {ran.signal}"
-    if case.expected_exit is not None and ran.exit_code != case.expected_exit:
-        return f"ended with {ran.exit_code}; {case.expected_exit} was expected"
-    if case.expected_stdout is not None and not _printed(ran, case.expected_stdout):
+        why = f"did not end within {timeout_s:g} s" if ran.limit == "seconds" else f"reached its limit of {ran.limit}"
+    elif ran.signal is not None:
+        why = f"died by signal {ran.signal}"
+    elif case.expected_exit is not None and ran.exit_code != case.expected_exit:
+        why = f"ended with {ran.exit_code}; {case.expected_exit} was expected"
+    elif case.expected_stdout is not None and not _printed(ran, case.expected_stdout):
         return (
             f"printed {_excerpt(ran.stdout)} ({ran.stdout_bytes:,} bytes); expected_stdout: expected "
             f"{_excerpt(case.expected_stdout)} ({len(case.expected_stdout):,} bytes)"
         )
-    return None
+    else:
+        return None
+    return why + printed(ran)
+
+
+def printed(ran: Ran) -> str:
+    """What a run printed, the last of it, as lines to follow a sentence; empty when it printed nothing."""
+    parts = []
+    for name, data in (("stdout", ran.stdout), ("stderr", ran.stderr)):
+        text = data.decode("utf-8", "replace").strip()
+        if text:
+            short = text if len(text) <= _SHOWN_OUTPUT else f"[…] {text[-_SHOWN_OUTPUT:]}"
+            parts.append(f"\nits {name}:\n{short}")
+    return "".join(parts)
 
 
 def _printed(ran: Ran, expected: bytes) -> bool:

@@ -6,8 +6,9 @@ second of the engine earns the helpers a share, and they are paused while they h
 
 The shares follow from the promise that a run is never far behind its own engine. Before the first solution, and while the
 engine has the best one, helpers get a tenth or less, so that the engine loses a tenth of its time at most; a small credit
-at the start pays for a construction and a few dives. Where the best solution is the helpers' own, they get as much as the
-engine: by then the run is ahead of it.
+at the start pays for a construction and a few dives. Where the best solution is the helpers' own, or the engine has not
+improved on its own for long, they get more, as far as the gap allows: what is lost by a slower engine is at most the gap
+for as long as it is slower. On covers and packings, which the helpers are made for, their lead alone gives them a half.
 
 Helpers are paused by SIGSTOP, not by nice(2): a process without privileges cannot take back a nice value.
 """
@@ -22,10 +23,12 @@ from dataclasses import dataclass, replace
 from search.cores import RoomMeter, own_cpu_s, running_processes, usable_cores
 from search.domains.ilp.checker import Checker
 from search.native import NativeProcess
+from search.trace import primal_gap
 
 CREDIT_S = 0.12  # processor seconds that helpers may use before the engine has earned them any
 MOST_S, LEAST_S = 0.3, -0.5  # bounds of the account: neither a burst later on nor a debt for ever
 BEFORE_FIRST, ENGINE_LEADS, ENGINE_STALLS, HELPERS_LEAD = 0.08, 0.1, 0.5, 1.0
+LOSS = 0.05  # primal integral that more than ENGINE_LEADS may cost, in seconds for each of the engine's
 STALLED_S, STALLED_SHARE = 3.0, 0.3  # of the engine's seconds without a better solution
 SLICE_S = 0.03  # paused helpers go on when they can run for so long
 FREE_CORES = 1.6  # of the two that engine and helpers want
@@ -41,6 +44,8 @@ class Standing:
 
     solved: bool  # there is a solution
     helpers_lead: bool  # the best one is not the engine's
+    gap: float  # of the best one to the bound, in [0, 1]
+    home: bool  # a cover or a packing
     engine_s: float
     since_better_s: float  # since the best solution last changed
 
@@ -49,10 +54,11 @@ def share(standing: Standing) -> float:
     """Processor seconds the helpers may use for one of the engine."""
     if not standing.solved:
         return BEFORE_FIRST
+    bearable = LOSS / max(standing.gap, LOSS)
     if standing.helpers_lead:
-        return HELPERS_LEAD
+        return HELPERS_LEAD if standing.home else max(ENGINE_LEADS, bearable * HELPERS_LEAD)
     if standing.since_better_s > max(STALLED_S, STALLED_SHARE * standing.engine_s):
-        return ENGINE_STALLS
+        return max(ENGINE_LEADS, bearable * ENGINE_STALLS)
     return ENGINE_LEADS
 
 
@@ -91,7 +97,8 @@ def others_run(running: int | None, own: int, *, cores: float) -> bool:
 class CoreSharing:
     """Pauses and resumes the processes of one run. Call `tick` from the loop that watches them."""
 
-    def __init__(self, *, threads: int, checker: Checker, budget_s: float) -> None:
+    def __init__(self, *, threads: int, checker: Checker, budget_s: float, home: bool = False) -> None:
+        self._home = home
         self._cores = min(float(threads), usable_cores())
         self._one_core = threads == 1
         self._checker = checker
@@ -123,8 +130,13 @@ class CoreSharing:
         if not self._helpers_run:
             process.pause()
 
-    def tick(self, processes: Mapping[str, NativeProcess], *, objective: float, helpers_lead: bool) -> None:
-        """Settle the account and pause or resume. `processes`: those of the run by name, `engine` among them."""
+    def tick(
+        self, processes: Mapping[str, NativeProcess], *, objective: float, bound: float, helpers_lead: bool
+    ) -> None:
+        """Settle the account and pause or resume. `processes`: those of the run by name, `engine` among them.
+
+        objective, bound: minimised sense, infinite while there is none.
+        """
         now = time.monotonic()
         if now - self._at < TICK_S:
             return
@@ -140,6 +152,8 @@ class CoreSharing:
         standing = Standing(
             solved=solved,
             helpers_lead=helpers_lead,
+            gap=primal_gap(objective, bound) if solved and math.isfinite(bound) else 1.0,
+            home=self._home,
             engine_s=engine_s,
             since_better_s=engine_s - self._better_at_s,
         )

@@ -93,6 +93,7 @@ class IlpDomain:
             newest = x
             on_incumbent(point, lambda: IlpSolution(x=scaled.restore(x), objective=point.objective or 0.0))
 
+        _ = scaled.model.whole_rows  # kept by the model: computed once, before processes are forked
         inner = replace(problem, model=scaled.model, warm_start=None)
         try:
             warm = self._started(problem, scaled, stop, record)

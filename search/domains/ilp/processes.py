@@ -37,6 +37,7 @@ from search.lns.structure import is_set_cover, is_set_packing
 from search.lns.sub_mip import Slicer
 from search.lns.swap import one_swap
 from search.native import Message, Say
+from search.trace import primal_gap
 from solvers.feasibility import is_feasible
 from solvers.highs import feasibility_jump
 from solvers.iis import irreducible_subset
@@ -54,6 +55,7 @@ _IIS_S = 5.0
 _SHOWN = 100  # names of an infeasible subset
 _AT_ONCE_NONZEROS = 200_000
 _JUMP_NONZEROS = 600_000
+_INJECTED_GAP = 0.5  # of a solution to the engine's bound; wider ones are kept from it
 _MIN_INTEGERS_FOR_LNS = 20  # below, the complete solver is done before a neighbourhood is chosen
 
 
@@ -85,7 +87,7 @@ def run_engine(
             if theirs is None:
                 return None
             better = theirs.better_than(min(mine.objective, offered))
-            if better is None:
+            if better is None or not worth_injecting(better[0], mine.bound):
                 return None
             offered = better[0]
             return better[1]
@@ -117,6 +119,15 @@ def run_engine(
         )
 
     return work
+
+
+def worth_injecting(objective: float, bound: float) -> bool:
+    """Whether the engine gains by a solution found beside it: one so near its bound that it prunes something.
+
+    A far one only turns its heuristics away from what they would find by themselves: pmp-iss-157 is solved in 6 s of
+    processor time, and was not in 12 with solutions injected that were 600 to 6,000 times the bound.
+    """
+    return math.isfinite(bound) and primal_gap(objective, bound) <= _INJECTED_GAP
 
 
 def _why_infeasible(model: MilpModel, result: SolveResult, left_s: float) -> Message:

@@ -57,7 +57,7 @@ def supervise(
     state = State()
     engine_place, lns_place, jump_place, root_place = *(Place(model.n) for _ in range(3)), RootPlace(model)
     why_not = lns_applies(model, spec.lns)
-    sharing = CoreSharing(threads=spec.threads, checker=problem.checker, budget_s=budget_s)
+    sharing = CoreSharing(threads=spec.threads, checker=problem.checker, budget_s=budget_s, home=jump_pays(model))
     processes: dict[str, NativeProcess] = {}
     try:
         processes["engine"] = NativeProcess(
@@ -188,7 +188,7 @@ def _watch(
                 jump.close()
                 processes["root"] = _root(model, root_place, deadline)
                 sharing.admit(processes["root"])
-        sharing.tick(processes, objective=state.objective, helpers_lead=state.source != engine)
+        sharing.tick(processes, objective=state.objective, bound=state.bound, helpers_lead=state.source != engine)
         bound = max(engine_place.bound, root_place.bound)
         if bound > state.bound:
             state.bound, changed = bound, True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -32,13 +33,16 @@ async def healthz() -> Response:
     summary="Jobs can be taken and, in this role, run",
 )
 async def readyz(ctx: Ctx) -> Response:
-    """Readiness: the database answers and the dispatcher, if this role has one, is alive."""
+    """Readiness: database and data folder take a write and the dispatcher, if this role has one, is alive."""
     checks: dict[str, Any] = {"role": ctx.settings.role, "store": ctx.store.dialect}
     ready = True
     try:
-        await ctx.store.ping()
+        await ctx.store.probe_write()
+        await asyncio.to_thread(ctx.blobs.probe_write)
     except ServiceError as error:
         ready, checks["store_error"] = False, error.detail
+    except OSError as error:
+        ready, checks["disk_error"] = False, f"the data folder takes no writes: {error.strerror}"
     if ctx.settings.role != "gateway":
         dispatcher = ctx.pool.dispatcher
         alive = dispatcher is not None and dispatcher.alive

@@ -19,7 +19,7 @@ from services.gateway import operations
 from services.gateway.deps import Context, Principal, context, require, visible_tenant
 from services.gateway.problems import documented, from_validation
 from services.gateway.views import FastJson, attempt_view, event_view, input_view, job_view
-from services.store.types import JobFilter
+from services.store.types import JobFilter, JobRecord
 from trimtab.results import Attempt, Event, JobPage, JobState, JobView, RunResult
 from trimtab.specs.common import JobRequest
 
@@ -228,8 +228,12 @@ def _from_cursor(cursor: str) -> str:
 @router.get("/{job_id}", response_model=JobView, responses=documented(401, 403, 404, 429, 503), summary="One job")
 async def get_job(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
     """State, best, termination; `heartbeat_age_s` tells whether a RUNNING job is alive."""
-    job = await ctx.store.get(job_id, tenant=visible_tenant(principal))
-    return FastJson(job_view(job, await ctx.store.now_us()))
+    return FastJson(await _one(ctx, await ctx.store.get(job_id, tenant=visible_tenant(principal))))
+
+
+async def _one(ctx: Context, job: JobRecord) -> dict[str, Any]:
+    """The view of one job, with what became of its webhook."""
+    return {**job_view(job, await ctx.store.now_us()), "webhook": await operations.webhook(ctx, job)}
 
 
 @router.get(
@@ -251,7 +255,7 @@ async def wait_job(
             job = await ctx.store.get(job_id, tenant=tenant)
             left = deadline - loop.time()
             if job.state.is_terminal or left <= 0 or ctx.lifetime.closing:
-                return FastJson(job_view(job, await ctx.store.now_us()))
+                return FastJson(await _one(ctx, job))
             await wait_for(changed, min(left, event_stream.poll_s(ctx)))
 
 

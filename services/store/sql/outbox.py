@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, select, update
 from services.store.changes import microseconds
 from services.store.sql import rows
 from services.store.sql.tx import Tx
-from services.store.types import OutboxRecord
+from services.store.types import DeliveryRecord, OutboxRecord
 
 _DUE = (
     select(rows.outbox)
@@ -21,6 +21,7 @@ _DUE = (
 _ONE = rows.outbox.c.id == bindparam("of_id")
 _PUSH = update(rows.outbox).where(_ONE).values(next_try_us=bindparam("until"))
 _AGAIN = update(rows.outbox).where(_ONE).values(next_try_us=bindparam("until"), tries=rows.outbox.c.tries + 1)
+_GET = select(rows.outbox).where(_ONE)
 _DONE = delete(rows.outbox).where(_ONE)
 
 
@@ -34,11 +35,32 @@ def due(tx: Tx, limit: int, lock_s: float) -> list[OutboxRecord]:
     return [replace(row, next_try_us=until) for row in found]
 
 
-def done(tx: Tx, outbox_id: int) -> None:
-    """Remove."""
+def done(tx: Tx, outbox_id: int, delivered: bool, detail: str) -> None:
+    """Remove, and record how it ended."""
+    row = tx.conn.execute(_GET, {"of_id": outbox_id}).one_or_none()
+    if row is None:
+        return
     tx.conn.execute(_DONE, {"of_id": outbox_id})
+    _record(tx, row.job_id, state="delivered" if delivered else "given up", tries=row.tries + 1, detail=detail)
 
 
-def retry(tx: Tx, outbox_id: int, delay_s: float) -> None:
+def retry(tx: Tx, outbox_id: int, delay_s: float, detail: str) -> None:
     """Later again."""
     tx.conn.execute(_AGAIN, {"of_id": outbox_id, "until": tx.now_us() + microseconds(delay_s)})
+    row = tx.conn.execute(_GET, {"of_id": outbox_id}).one_or_none()
+    if row is not None:
+        _record(tx, row.job_id, state="waiting", tries=row.tries, detail=detail)
+
+
+def delivery(tx: Tx, job_id: str) -> DeliveryRecord | None:
+    """The newest outcome."""
+    row = tx.conn.execute(select(rows.delivery).where(rows.delivery.c.job_id == job_id)).one_or_none()
+    return None if row is None else rows.delivery_record(row)
+
+
+def _record(tx: Tx, job_id: str, **values: object) -> None:
+    if tx.conn.execute(select(rows.job.c.id).where(rows.job.c.id == job_id)).one_or_none() is None:
+        return  # the job was deleted meanwhile: nobody is left to tell
+    values = {**values, "at_us": tx.now_us()}
+    insert = tx.upsert(rows.delivery).values(job_id=job_id, **values)
+    tx.conn.execute(insert.on_conflict_do_update(index_elements=["job_id"], set_=values))

@@ -7,7 +7,15 @@ from typing import Any
 from sqlalchemy import Row, Select, select
 
 from services.store import codec, tables
-from services.store.types import ApiKeyRecord, ArtifactRecord, AttemptRecord, EventRecord, JobRecord, OutboxRecord
+from services.store.types import (
+    ApiKeyRecord,
+    ArtifactRecord,
+    AttemptRecord,
+    DeliveryRecord,
+    EventRecord,
+    JobRecord,
+    OutboxRecord,
+)
 from trimtab.results import EventType, JobState
 
 job = tables.table(tables.Job)
@@ -22,6 +30,8 @@ reference = tables.table(tables.JobArtifact)
 idempotency = tables.table(tables.IdempotencyKey)
 outbox = tables.table(tables.Outbox)
 api_key = tables.table(tables.ApiKey)
+delivery = tables.table(tables.Delivery)
+ended_session = tables.table(tables.EndedSession)
 counter = tables.table(tables.Counter)
 
 
@@ -124,6 +134,11 @@ def outbox_record(row: Row[Any]) -> OutboxRecord:
     """A stored delivery."""
     columns = dict(row._mapping)
     return OutboxRecord(**{**columns, "payload": codec.loads(row.payload)})
+
+
+def delivery_record(row: Row[Any]) -> DeliveryRecord:
+    """A stored delivery's outcome."""
+    return DeliveryRecord(**row._mapping)
 
 
 def artifact_record(row: Row[Any]) -> ArtifactRecord:

@@ -156,7 +156,8 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
 
     def commandline(self) -> str:
         """A line for the tool `opt` of the same LLVM that makes this state out of the unoptimised module."""
-        about = f"-mtriple={self.target.triple} -mcpu={self.target.cpu}"
+        about = f"-mtriple={self.target.triple}"
+        about += f" -mcpu={self.target.cpu}" if self.target.cpu else ""
         about += f" -mattr={self.target.features}" if self.target.features else ""
         model = "pic" if self.target.pic else "static"
         return f"opt {about} -relocation-model={model} -passes='{self.pipeline}' input.bc -o output.bc"

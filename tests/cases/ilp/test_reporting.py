@@ -79,7 +79,7 @@ def test_engines_settle_it_without_an_exact_proof(
 )
 def test_what_became_of_a_warm_start(start: str, outcome: str, words: str, tmp_path: Path) -> None:
     result = solve(BOX, tmp_path, start=start)
-    report = result.summary["warm_start"]
+    report: Any = result.summary["warm_start"]
     assert report["outcome"] == outcome
     assert words in report["detail"]
     assert report["objective"] <= 26
@@ -88,7 +88,7 @@ def test_what_became_of_a_warm_start(start: str, outcome: str, words: str, tmp_p
 
 def test_a_warm_start_of_an_infeasible_model_is_dropped(tmp_path: Path) -> None:
     model = "Minimize\n o: x\nSubject To\n a: x + y >= 3\nBinary\n x y\nEnd\n"
-    report = solve(model, tmp_path, start="x 1\ny 1\n").summary["warm_start"]
+    report: Any = solve(model, tmp_path, start="x 1\ny 1\n").summary["warm_start"]
     assert report["outcome"] == "dropped"
     assert "row 'a'" in report["detail"]
 

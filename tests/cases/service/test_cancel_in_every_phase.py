@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from services.store.memory import MemoryStore
 from services.store.types import NewJob
 from tests.cases.service.stuck import StuckSpec
 from trimtab.results import EventType, JobState
+from workers import generators
 from workers.process_pool import ProcessExecutor
 
 LIMIT_S = 0.25
@@ -60,7 +62,10 @@ class Bench:
         )
 
     async def submit(self, phase: str) -> str:
-        job = NewJob(tenant="a", kind="stuck", spec={"phase": phase}, budget={"seconds": 100.0}, seed=0)
+        return await self.submit_as("stuck", {"phase": phase})
+
+    async def submit_as(self, kind: str, spec: Mapping[str, Any]) -> str:
+        job = NewJob(tenant="a", kind=kind, spec=spec, budget={"seconds": 100.0}, seed=0)
         job_id = (await self.store.submit(job)).job.id
         self.bus.notify(QUEUE)
         return job_id
@@ -111,6 +116,34 @@ async def least(folder: Path, phase: str, *, sandbox: str, preload: tuple[str, .
 @pytest.mark.parametrize("sandbox", ["rlimit", "auto"])
 def test_a_running_phase_ends_at_once(tmp_path: Path, load: None, phase: str, sandbox: str) -> None:
     assert asyncio.run(least(tmp_path, phase, sandbox=sandbox)) <= LIMIT_S
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.05, 0.2, 0.5, 1.0, 2.0])
+def test_an_integer_program_ends_at_any_moment(tmp_path: Path, load: None, after_s: float) -> None:
+    """An independent set that takes longer than that to solve, cancelled so long after it was claimed."""
+    generators.write_mps(generators.independent_set(1_500, seed=9), tmp_path / "model.mps")
+    spec = {"model_text": (tmp_path / "model.mps").read_text(), "format": "mps"}
+
+    async def body() -> float:
+        bench = Bench(tmp_path, sandbox="rlimit")
+        await bench.executor.open()
+        await bench.dispatcher.start()
+        took = []
+        try:
+            for _try in range(TRIES):
+                job_id = await bench.submit_as("ilp", spec)
+                while (await bench.store.get(job_id)).state is not JobState.RUNNING:
+                    await asyncio.sleep(0.001)
+                await asyncio.sleep(after_s)
+                took.append(await bench.cancel(job_id))
+                if took[-1] <= LIMIT_S:
+                    break
+        finally:
+            await bench.dispatcher.close()
+            await bench.executor.close()
+        return min(took)
+
+    assert asyncio.run(body()) <= LIMIT_S
 
 
 def test_a_process_that_is_still_coming_up_is_not_waited_for(tmp_path: Path, load: None) -> None:

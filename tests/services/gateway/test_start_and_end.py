@@ -57,8 +57,9 @@ def test_settings_that_cannot_work_are_one_clear_line(tmp_path: Path, arguments:
 
 def test_traces_without_the_extra_are_one_clear_line(tmp_path: Path) -> None:
     hide = "import sys\nsys.modules['opentelemetry.exporter.otlp.proto.http.trace_exporter'] = None\n"
-    (tmp_path / "sitecustomize.py").write_text(hide)
-    env = {"TRIMTAB_OTLP_ENDPOINT": "http://127.0.0.1:1", "PYTHONPATH": str(tmp_path)}
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "sitecustomize.py").write_text(hide)
+    env = {"TRIMTAB_OTLP_ENDPOINT": "http://127.0.0.1:1", "PYTHONPATH": str(tmp_path / "code")}
     code, said = refused("--data-dir", str(tmp_path / "data"), "--port", "0", **env)
     assert (code, len(said.splitlines())) == (2, 1), said
     assert "pip install -e '.[otel]'" in said

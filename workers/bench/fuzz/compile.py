@@ -2,7 +2,8 @@
 
 Three things are compared. The `-Oz` of the job is clang's own `-Oz`, to the byte, sections and relocations. The answer is an
 object no larger than that. Answer and unoptimised object, each linked with the same driver, print the same: on this machine, or
-under QEMU's user mode where that is installed. Every case has to end with a verified object.
+under QEMU's user mode where that is installed (C only: zig would build its C++ library for each target first). Every case has
+to end with a verified object.
 """
 
 from __future__ import annotations
@@ -147,6 +148,8 @@ def check(index: int, rng: np.random.Generator) -> Outcome:
             return fault(Fault.WRONG, f"the answer has {mine} loadable bytes, clang -Oz {theirs_size}")
         try:
             differs = _differs(machine, program, answer, flags, folder)
+        except subprocess.TimeoutExpired:
+            return Outcome(label=f"{label}, not run in time")
         except _Failed as error:
             return fault(Fault.WRONG, f"the answer cannot be linked or run: {error}")
         if differs:
@@ -233,7 +236,7 @@ def _preprocessed(machine: Machine, program: SmallProgram, folder: Path) -> str:
 
 def _differs(machine: Machine, program: SmallProgram, answer: bytes, flags: Sequence[str], folder: Path) -> str:
     """What the answer prints otherwise than the unoptimised program; empty when nothing, or when it cannot be run here."""
-    if machine.runs_as == "none" or (machine.qemu and shutil.which(machine.qemu) is None):
+    if machine.runs_as == "none" or (machine.qemu and (program.cxx or shutil.which(machine.qemu) is None)):
         return ""
     (folder / "answer.o").write_bytes(answer)
     (folder / "plain.o").write_bytes(_by_clang(machine, program, flags, folder, "-O0"))

@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
         choices=conditions.CONDITIONS,
         help="measure real files alone, two at once, or beside eight busy processes (workers.bench.ilp.conditions)",
     )
-    parser.add_argument("--files", nargs="+", help="with --condition: names of real files, or paths; else a fixed 23")
+    parser.add_argument("--files", nargs="+", help="with --condition: names of real files, or paths; else a fixed 21")
     parser.add_argument("--repeats", type=int, default=1, help="with --condition: rounds of all methods on each file")
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(DEFAULT))
     parser.add_argument("--seconds", type=float, default=60.0)

@@ -23,7 +23,14 @@ from search.domains.ilp.core_sharing import (
 
 
 def standing(**more: Any) -> Standing:
-    given = {"solved": True, "helpers_lead": False, "engine_s": 5.0, "since_better_s": 0.5} | more
+    given = {
+        "solved": True,
+        "helpers_lead": False,
+        "gap": 0.01,
+        "home": False,
+        "engine_s": 5.0,
+        "since_better_s": 0.5,
+    } | more
     return Standing(**given)
 
 
@@ -33,6 +40,21 @@ def test_the_engine_comes_first_until_helpers_lead() -> None:
     assert share(standing(helpers_lead=True)) == 1.0
     assert 0.1 < share(standing(engine_s=20.0, since_better_s=8.0)) < 1.0, "a stalled engine makes way"
     assert share(standing(engine_s=100.0, since_better_s=8.0)) == pytest.approx(0.1), "that is no stall yet"
+
+
+@pytest.mark.parametrize("gap", [1.0, 0.5, 0.2, 0.1, 0.05, 0.001, 0.0])
+@pytest.mark.parametrize("lead", [True, False])
+def test_a_slower_engine_costs_a_twentieth_of_a_second_a_second(gap: float, lead: bool) -> None:
+    """Beside the tenth that helpers have anyway. A solution of the wrong sign, for one, leaves the engine its time."""
+    earned = share(standing(helpers_lead=lead, gap=gap, since_better_s=4.0))
+    assert earned == pytest.approx(0.1) or earned * gap <= 0.05 + 1e-9
+    assert share(standing(helpers_lead=lead, gap=1.0, since_better_s=4.0)) == pytest.approx(0.1)
+
+
+def test_covers_and_packings_are_the_helpers_home() -> None:
+    assert share(standing(helpers_lead=True, gap=1.0, home=True)) == 1.0
+    assert share(standing(helpers_lead=False, gap=1.0, home=True)) == pytest.approx(0.1)
+    assert share(standing(solved=False, helpers_lead=False, gap=1.0, home=True)) <= 0.1
 
 
 @pytest.mark.parametrize("seconds", [0.01, 0.05, 0.5])
@@ -130,7 +152,7 @@ def shared(
         now += 0.05
         for process in (engine, helper, reader):
             process.goes_on(0.05)
-        sharing.tick(processes, objective=objective, helpers_lead=False)
+        sharing.tick(processes, objective=objective, bound=-math.inf, helpers_lead=False)
     return engine, helper, reader
 
 

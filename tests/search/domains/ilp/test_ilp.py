@@ -327,9 +327,27 @@ def test_general_integers_equalities_and_continuous_variables_go_through_the_sea
 def test_a_crashing_parser_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import solvers.read
 
-    monkeypatch.setattr(solvers.read, "read_model", lambda *a, **k: segfault())
+    monkeypatch.setattr(solvers.read, "read_with_notes", lambda *a, **k: segfault())
     with pytest.raises(native.NativeCrash, match="SIGSEGV"):
         solve(inline(KNAPSACK), tmp_path)
+
+
+def test_a_crash_of_highs_reader_leaves_the_exact_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import solvers.read
+
+    monkeypatch.setattr(solvers.read, "_read_with_highs", lambda *a, **k: segfault())
+    result = solve(inline(KNAPSACK), tmp_path)
+    assert result.termination.reason is Reason.OPTIMAL
+    assert result.objective == 13
+    assert any("exact reading" in str(note) for note in result.summary["notes"])
+
+
+def test_the_rules_of_reading_are_in_the_notes(tmp_path: Path) -> None:
+    """HiGHS minimises `OBJSENSE MAXIMIZE` on one line; the field maximises."""
+    text = "NAME t\nOBJSENSE MAXIMIZE\nROWS\n N o\n L c\nCOLUMNS\n x o 1 c 1\nRHS\n RHS c 4\nENDATA\n"
+    result = solve(inline(text), tmp_path)
+    assert (result.objective, result.sense) == (4, "maximize")
+    assert any("OBJSENSE MAXIMIZE" in str(note) for note in result.summary["notes"])
 
 
 def test_two_readings_that_differ_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from search import pipeline
 from search.domains.ilp import build, supervisor
 from search.domains.ilp.board import Place
-from search.domains.ilp.processes import jump_pays, run_jump
+from search.domains.ilp.processes import jump_pays, run_jump, worth_injecting
 from search.domains.ilp.supervisor import _job_seed
 from search.native import NativeProcess
 from search.stop import from_budget
@@ -73,3 +73,22 @@ def test_a_jump_that_crashes_costs_the_run_nothing(tmp_path: Path, monkeypatch: 
     assert result.verification.status is VerificationStatus.VALID
     assert any("the feasibility jump died by SIGKILL" in str(note) for note in result.summary["notes"])
     assert result.bound is not None, "the root LP comes after it all the same"
+
+
+@pytest.mark.parametrize(
+    ("objective", "bound", "injected"),
+    [
+        (160.0, 119.0, True),  # a set cover
+        (-2_100.0, -2_973.0, True),  # an independent set
+        (5.0, 5.0, True),
+        (0.0, 0.0, True),
+        (6.5e9, 9.9e5, False),  # a solution full of penalties
+        (1.0, -1.0, False),
+        (40.0, 0.0, False),
+        (40.0, -np.inf, False),
+    ],
+)
+def test_only_solutions_near_its_bound_are_injected_into_the_engine(
+    objective: float, bound: float, injected: bool
+) -> None:
+    assert worth_injecting(objective, bound) is injected

@@ -1,0 +1,86 @@
+"""Checkpoints: what went in comes out, and what an untrusted process left is refused rather than believed."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+import pytest
+
+from search import checkpoint
+from search.checkpoint import BadCheckpoint, Checkpoint, pack, read, unpack, write
+
+GOOD = Checkpoint(
+    kind="probe",
+    solution=bytes(range(256)),
+    bound=-1.5,
+    trace=[(0.1, 3.0, None, "a"), (0.2, None, -1.5, "ü")],
+    timings_s={"parse": 0.5},
+)
+
+
+def test_comes_back_as_it_was() -> None:
+    back = unpack(pack(GOOD), kind="probe")
+    assert (back.solution, back.bound, back.trace, back.timings_s) == (
+        GOOD.solution,
+        GOOD.bound,
+        GOOD.trace,
+        GOOD.timings_s,
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"x",
+        pack(GOOD)[:-1],
+        pack(GOOD)[:40],
+        b"trimtab-checkpoint/1\n",
+        b"trimtab-checkpoint/2\n" + pack(GOOD)[21:],
+        b"trimtab-checkpoint/1\n" + zlib.compress(b"\xff\xff\xff\xff{}"),
+        b"trimtab-checkpoint/1\n" + zlib.compress(b"\0\0\0\x02{}"),
+        b"trimtab-checkpoint/1\n" + zlib.compress(b"\0\0\0\x04null"),
+        pack(Checkpoint(kind="ilp", solution=b"")),
+    ],
+)
+def test_damaged_or_foreign_ones_are_refused(data: bytes) -> None:
+    with pytest.raises(BadCheckpoint):
+        unpack(data, kind="probe")
+
+
+def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "_MAX_PLAIN_BYTES", 2**16)
+    bomb = b"trimtab-checkpoint/1\n" + zlib.compress(b"\0\0\0\x02{}" + bytes(2**20))
+    with pytest.raises(BadCheckpoint, match="larger"):
+        unpack(bomb, kind="probe")
+
+
+def test_too_large_ones_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "MAX_BYTES", 100)
+    with pytest.raises(BadCheckpoint, match="expected at most 100 bytes"):
+        pack(Checkpoint(kind="probe", solution=os.urandom(200)))
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "best"
+    assert read(path) is None
+    write(path, b"one")
+    write(path, b"two")
+    assert read(path) == b"two"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["best"]
+
+
+def test_what_is_no_plain_file_of_its_own_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"hush")
+    link, hard, pipe, folder, large = (tmp_path / name for name in ("link", "hard", "pipe", "folder", "large"))
+    link.symlink_to(secret)
+    os.link(secret, hard)
+    os.mkfifo(pipe)
+    folder.mkdir()
+    monkeypatch.setattr(checkpoint, "MAX_BYTES", 10)
+    large.write_bytes(bytes(11))
+    for path in (link, hard, pipe, folder, large):
+        assert read(path) is None, path.name
