@@ -21,7 +21,7 @@ from search.domains.sharding.items import GIB
 from search.domains.sharding.local_search import Limits
 from search.domains.sharding.models import Models
 from search.domains.sharding.neuroshard import PAPER_BATCH, PAPER_DEVICES, neuroshard
-from search.domains.sharding.placement import Plan, fits, plan_cost
+from search.domains.sharding.placement import Plan, fits, merged, plan_cost
 from search.domains.sharding.plan_cost import LearnedExchange, PlanModel, certified_model, embed_in_parts
 from search.domains.sharding.planner import Effort, Found, NothingFits, search_plan
 from search.domains.sharding.problem import Setup, ShardingProblem, parse, set_up, to_shards
@@ -192,10 +192,11 @@ class ShardingDomain:
         )
         if found.best is None:
             return None
-        mine = plan_cost(setup.items, model, found.best)
-        cost = oracle.cost(found.best)
+        plan = merged(setup.items, found.best)
+        mine = plan_cost(setup.items, model, plan)
+        cost = oracle.cost(plan)
         return Found(
-            plan=found.best, model_ms=mine, model_best_ms=mine, oracle_ms=cost, priced=found.graded, steps=0, kicks=0
+            plan=plan, model_ms=mine, model_best_ms=mine, oracle_ms=cost, priced=found.graded, steps=0, kicks=0
         )
 
     def _what_if(
@@ -256,11 +257,12 @@ def _tightened(
         )
     # A plan cut off by the clock would make equal seeds give different answers; a closed one is always the same.
     if solved.optimal and solved.plan is not None and fits(setup.items, solved.plan, setup.capacity):
-        mine, cost = plan_cost(setup.items, model, solved.plan), oracle.cost(solved.plan)
+        plan = merged(setup.items, solved.plan)
+        mine, cost = plan_cost(setup.items, model, plan), oracle.cost(plan)
         found = replace(found, model_best_ms=min(found.model_best_ms, mine))
         if cost < found.oracle_ms:
-            found = replace(found, plan=solved.plan, model_ms=mine, oracle_ms=cost)
-            tell(solved.plan, cost, solved.plan.source)
+            found = replace(found, plan=plan, model_ms=mine, oracle_ms=cost)
+            tell(plan, cost, plan.source)
     return found, certificate
 
 

@@ -16,7 +16,7 @@ from search.domains.sharding.items import Items
 from search.domains.sharding.level import fill, level_plans
 from search.domains.sharding.local_search import Limits, LocalSearch
 from search.domains.sharding.packing import pack
-from search.domains.sharding.placement import Plan, fits, plan_cost
+from search.domains.sharding.placement import Plan, fits, merged, plan_cost
 from search.domains.sharding.plan_cost import PlanModel
 from search.domains.sharding.polish import polish
 from search.domains.sharding.rescore import Oracle
@@ -119,15 +119,16 @@ def search_plan(
     if not moving:
         own = baseline_plans(items, oracle.arrays, limits.capacity, rng)
         rivals = itertools.chain(own, () if stop() else others().items())
-        for name, plan in rivals:
+        for name, rival in rivals:
             if pool.plans and stop():
                 break
             baselines[name] = None
-            if plan is not None:
-                baselines[name] = oracle.cost(plan)
+            if rival is not None:
+                joined = merged(items, rival)
+                baselines[name] = oracle.cost(joined)
                 priced += 1
-                pool.add(plan)
-                tell(plan, baselines[name] or np.inf)
+                pool.add(joined)
+                tell(joined, baselines[name] or np.inf)
         start = forced_splits(items, limits.capacity)
         single = model.single.mean(0)
         slope = float(model.exchange.of_largest(np.array(1.0)) - model.exchange.of_largest(np.array(0.0)))
@@ -245,7 +246,7 @@ def search_plan(
 
 
 class _Pool:
-    """Distinct plans by the model's cost."""
+    """Distinct plans by the model's cost, with one shard of a table on a device: TorchRec wants equal widths there."""
 
     def __init__(self, items: Items, model: PlanModel) -> None:
         self._items, self._model = items, model
@@ -253,6 +254,7 @@ class _Pool:
         self.plans: list[tuple[float, int, Plan]] = []
 
     def add(self, plan: Plan) -> None:
+        plan = merged(self._items, plan)
         order = np.lexsort((plan.device, plan.option))
         key = plan.option[order].tobytes() + plan.device[order].tobytes()
         if key not in self._seen:

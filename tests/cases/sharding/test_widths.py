@@ -195,3 +195,24 @@ def test_a_current_plan_narrower_than_allowed_may_stay(tmp_path: Path) -> None:
     result, plan = run(spec.model_copy(update={"constraints": rules}), tmp_path)
     assert result.termination.reason is Reason.COMPLETED
     assert plan is not None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_device_has_one_shard_of_a_table(seed: int, tmp_path: Path) -> None:
+    """TorchRec 1.9.2 takes the shards of one table on one rank to be equally wide; one shard always is."""
+    rng = np.random.default_rng(seed)
+    tables = tuple(
+        Table(name=f"t{i}", rows=int(10 ** rng.uniform(4, 6)), dim=int(rng.choice([36, 100, 128])), pooling=20)
+        for i in range(7)
+    )
+    need = sum(t.rows * t.dim * 4 for t in tables) / 2**30
+    spec = ShardingSpec(
+        tables=tables,
+        devices=(DeviceGroup(count=4, memory_gib=1.05 * need / 4),),
+        memory_model=MemoryModel.WEIGHTS,
+        proof_seconds=0.0,
+    )
+    _, plan = run(spec, tmp_path)
+    assert plan is not None
+    held = [(s.table, s.device) for s in plan.shards]
+    assert len(held) == len(set(held))
