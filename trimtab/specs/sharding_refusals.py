@@ -116,7 +116,9 @@ def _explained(model: type[WireModel], fault: Any) -> InitErrorDetails:
     words = _words(model, fault)
     if words is not None:
         remedy = VALUE_REMEDIES.get(name, "")
-        text = f"expected {_listed(words)}, got {fault['input']!r:.60}" + (f"; {remedy}" if remedy else "")
+        text = f"expected one of {_listed([repr(word) for word in words])}, got {fault['input']!r:.60}" + (
+            f"; {remedy}" if remedy else ""
+        )
         return _line(fault, text)
     fields = list(model.model_fields)
     remedy = REMEDIES.get(name, "")

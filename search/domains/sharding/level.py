@@ -121,12 +121,13 @@ class _Stream:
         self.broken = False  # a cut would have been narrower than allowed
 
     def take(self, columns: int) -> list[int]:
-        """Options with `columns` columns in all; fewer at the end of the stream."""
+        """Options with about `columns` output columns in all; fewer at the end of the stream."""
         hand: list[int] = []
         while columns > 0 and self._left > 0:
             item = self._order[self._at]
             least = int(self._items.narrowest[item])
-            width = min(columns, self._left)
+            features = self._features(item)
+            width = min(max(columns // features // MIN_SHARD_DIM, 1) * MIN_SHARD_DIM, self._left)
             if 0 < self._left - width < least:  # what is left could not be a shard: leave or take all of it
                 width = self._left - least if self._left - least >= least else self._left
             option = int(self._items.options.find(np.array([item]), np.array([width]))[0])
@@ -134,14 +135,20 @@ class _Stream:
                 self.broken = True
                 return hand
             hand.append(option)
-            columns -= width
+            columns -= width * features
             self._left -= width
             if self._left == 0 and self._at + 1 < len(self._order):
                 self._at += 1
                 self._left = int(self._items.options.width[self._items.whole[self._order[self._at]]])
-            if 0 < columns < int(self._items.narrowest[self._order[self._at]]):
+            item = self._order[self._at]
+            if 0 < columns < int(self._items.narrowest[item]) * self._features(item):
                 break  # the next table has no shard so narrow: this slot stays a little short
         return hand
+
+    def _features(self, item: int) -> int:
+        """Output columns of each column of an item that is one table."""
+        options, whole = self._items.options, self._items.whole[item]
+        return int(options.dim[whole] // options.width[whole])
 
     def rest(self) -> list[int]:
         """What is left over: the slots were filled."""

@@ -273,9 +273,10 @@ class LocalSearch:
         """
         options, loads = self._items.options, self._loads
         width = options.width[self.option[shards]][:, None]  # (P, 1)
-        over = np.full((1, len(others)), loads.dims[a] - self._mean)
-        under = (self._mean - loads.dims[others])[None]
-        even = (loads.dims[a] - loads.dims[others])[None] / 2
+        features = options.dim[self.option[shards]][:, None] / width  # output columns of each column
+        over = np.full((1, len(others)), loads.dims[a] - self._mean) / features
+        under = (self._mean - loads.dims[others])[None] / features
+        even = (loads.dims[a] - loads.dims[others])[None] / 2 / features
         wanted = [width + 0.0 * under, width / 2 + 0.0 * under, np.minimum(over, under) + 0.0 * width]
         if len(shards) * len(others) <= _MANY:
             room = (self._limits.capacity - loads.memory)[others][None]
@@ -330,7 +331,7 @@ class LocalSearch:
         compute_a = self._without(a, shards, p, stays)
         compute_b = self._head(b, loads.pooled[b] - self._vector(b, had) + self._vector(b, goes))
         option = self.option[shards[p]]
-        gone = np.where(stays == NONE, options.dim[option], columns)
+        gone = options.dim[option] - np.where(stays == NONE, 0, options.dim[stays])
         cost, smooth = self._price(a, b, compute_a, compute_b, loads.dims[a] - gone, loads.dims[b] + gone)
         n = _least(cost, smooth)
         shard, target, count = int(shards[p[n]]), int(b[n]), int(columns[n])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cases.sharding.jobs import devices, run, tables
+from tests.cases.sharding.running import devices, run, tables
 from trimtab.certificates import certified, statement
 from trimtab.cli.live import report
 from trimtab.results import JobState, JobView

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.cases.sharding.jobs import devices, run, shard, spec_of, tables
+from tests.cases.sharding.running import devices, run, shard, spec_of, tables
 from trimtab.specs.sharding import ShardingPlan, ShardingSpec
 
 COLUMN = 100_000 * 4 / 2**30  # GiB of one column of a table of `tables()`

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.cases.sharding.jobs import devices, run, spec_of, tables
+from tests.cases.sharding.running import devices, run, spec_of, tables
 from trimtab.errors import SpecError
 from trimtab.faults import faults_of
 from trimtab.specs.sharding import DeviceGroup, MemoryModel, Optimizer, ShardingSpec, Table
@@ -42,10 +42,16 @@ CASES = [
         ["devices.memory_gib", "host memory", "count, memory_gib or hardware"],
     ),
     ("device", "hbm_cap", 80, "devices.0.hbm_cap", ["devices.memory_gib"]),
-    ("device", "hardware", "h200", "devices.0.hardware", ["v100, a100 or h100", "h100 with memory_gib 141"]),
-    ("device", "hardware", "mi300x", "devices.0.hardware", ["v100, a100 or h100", "fabric.intra_gb_s"]),
-    ("table", "dtype", "int8", "tables.1.dtype", ["fp32, fp16 or bf16", "quantize"]),
-    ("", "optimizer", "lamb", "optimizer", ["sgd, rowwise_adagrad, adagrad or adam", "8 bytes per element"]),
+    (
+        "device",
+        "hardware",
+        "h200",
+        "devices.0.hardware",
+        ["one of 'v100', 'a100' or 'h100'", "h100 with memory_gib 141"],
+    ),
+    ("device", "hardware", "mi300x", "devices.0.hardware", ["one of 'v100', 'a100' or 'h100'", "fabric.intra_gb_s"]),
+    ("table", "dtype", "int8", "tables.1.dtype", ["'fp32', 'fp16' or 'bf16'", "quantize"]),
+    ("", "optimizer", "lamb", "optimizer", ["'sgd', 'rowwise_adagrad', 'adagrad' or 'adam'", "8 bytes per element"]),
     ("", "batch_size", 512, "batch_size", ["global_batch"]),
     ("", "world_size", 8, "world_size", ["devices"]),
     ("table", "embedding_dim", 64, "tables.1.embedding_dim", ["give dim"]),
