@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from cost_models.weights import FOLDER, WeightsRefused, manifest
 from search import pipeline
@@ -21,6 +20,7 @@ from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.frontend import compile_to_bitcode
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes, Target
 from tests.search.domains.compile.test_compile import PROGRAM
+from trimtab.errors import SpecError
 from trimtab.results import Limit, VerificationStatus
 from trimtab.specs.compile import CompileSpec, Language, Mode, Objective, Tier
 
@@ -185,7 +185,7 @@ def test_a_budget_of_evaluations_counts_passes(tmp_path: Path) -> None:
 
 
 def test_other_objectives_are_refused() -> None:
-    with pytest.raises(ValidationError, match="mode paper counts IR instructions; objective loadable_bytes came"):
+    with pytest.raises(SpecError, match="mode paper counts IR instructions; objective loadable_bytes came"):
         CompileSpec(source_text="int x;", mode=Mode.PAPER)
     assert Metric(Objective.IR_INSTRUCTIONS.value) is Metric.IR_INSTRUCTIONS
 
