@@ -174,8 +174,8 @@ def search_plan(
                 graded = greedy_grid(items, model, split[None], limits.capacity, caps, stop=stop)
                 if np.isfinite(graded.cost[0]):
                     pool.add(Plan.of(split, graded.device[0], f"split {share:g}"))
-                elif (plan := pack_with_splits(items, load, split, limits.capacity)) is not None:
-                    pool.add(plan)
+                elif (cut := pack_with_splits(items, load, split, limits.capacity)) is not None:
+                    pool.add(cut)
     if not pool.plans:
         return None
 
