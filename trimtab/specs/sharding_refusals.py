@@ -125,7 +125,8 @@ def _explained(model: type[WireModel], fault: Any) -> InitErrorDetails:
     if not remedy:
         near = get_close_matches(name, fields, n=1)
         remedy = f"did you mean {near[0]!r}?" if near else "remove it"
-    return _line(fault, f"unknown field: expected {_listed(fields)}; {remedy}")
+    text = f"expected no such field, got {fault['input']!r:.60}; {remedy}; fields here: {_listed(fields)}"
+    return _line(fault, text)
 
 
 def _words(model: type[WireModel], fault: Any) -> list[str] | None:
