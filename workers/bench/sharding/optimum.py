@@ -56,7 +56,7 @@ def run(models: Models, *, count: int, seed: int, say: Callable[[str], object]) 
             "certificate_ms": None if proof is None else proof.lower_bound_ms,
         }
         for solver in ("highs", "scip"):
-            solved = exact.solve(items, model, setup.capacity, seconds=_SECONDS, solver=solver)
+            solved = exact.solve(items, model, setup.capacity, seconds=_SECONDS, solver=solver, confirm=None)
             if solved is not None:
                 line[solver] = {
                     "bound_ms": solved.lower_bound_ms,

@@ -67,7 +67,10 @@ def test_small_problems_against_brute_force(ready: Make, seed: int) -> None:
     assert bound.lower_bound_ms <= best_model * (1 + 1e-9)
     assert found.model_best_ms == pytest.approx(best_model, rel=1e-6), "729 placements: local search finds the best"
     assert best_oracle * (1 - 1e-9) <= found.oracle_ms <= best_oracle * 1.02
-    solved = [exact.solve(r.setup.items, r.model, r.setup.capacity, seconds=20, solver=s) for s in ("highs", "scip")]
+    solved = [
+        exact.solve(r.setup.items, r.model, r.setup.capacity, seconds=20, solver=s, confirm=None)
+        for s in ("highs", "scip")
+    ]
     for answer in solved:
         assert answer is not None
         assert answer.optimal
