@@ -1,49 +1,61 @@
-"""Sharding jobs of the cases, run in this process."""
+"""Sharding jobs of the cases: read, run through the whole pipeline, and the plans an engineer would write by hand."""
 
 from __future__ import annotations
 
 import json
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from search import pipeline
 from search.domains.sharding import build
-from search.stop import from_budget
-from trimtab.results import RunResult
-from trimtab.specs.sharding import ShardingPlan, ShardingSpec
+from search.domains.sharding.problem import parse
+from search.domains.sharding.verify import oracle_ms, verify_plan
+from search.stop import StoppingCriterion, from_budget
+from trimtab.results import RunResult, VerificationStatus
+from trimtab.specs.sharding import PlanShard, ShardingPlan, ShardingSpec
 
-HERE = Path(__file__).parent
-
-
-def spec_of(name: str) -> dict[str, Any]:
-    """The spec of a request in this folder."""
-    return dict(json.loads((HERE / f"{name}.json").read_text())["spec"])
+INPUTS = Path(__file__).with_name("inputs")
 
 
-def run(body: dict[str, Any], folder: Path) -> tuple[RunResult, ShardingPlan | None, dict[str, str]]:
-    """Result, plan and files of a job."""
-    spec = ShardingSpec.model_validate_json(json.dumps(body))
-    folder.mkdir(exist_ok=True)
-    stop = from_budget({"seconds": 60.0}, threading.Event())
-    finished = pipeline.run(build(), spec, inputs={}, workdir=folder, stop=stop, seed=0)
-    files = {p.name: p.path.read_text() for p in finished.produced}
-    plan = None
-    if "plan.json" in files:
-        plan = ShardingPlan.model_validate(json.loads(files["plan.json"]), strict=False)
-    return finished.result, plan, files
+def case(name: str, **more: Any) -> ShardingSpec:
+    """The job of an input file."""
+    spec = json.loads((INPUTS / f"{name}.json").read_text())["spec"]
+    return ShardingSpec.model_validate({**spec, **more}, strict=False)
 
 
-def tables(count: int = 4, **fields: Any) -> list[dict[str, Any]]:
-    """Equal tables t0, t1, ..."""
-    return [{"name": f"t{i}", "rows": 100_000, "dim": 64, "pooling": 4.0, **fields} for i in range(count)]
+@cache
+def domain() -> Any:
+    return build()
 
 
-def devices(count: int, memory_gib: float = 8.0) -> list[dict[str, Any]]:
-    """One group of equal devices."""
-    return [{"count": count, "memory_gib": memory_gib, "hardware": "a100"}]
+def run(
+    spec: ShardingSpec, folder: Path, *, seconds: float = 300.0, stop: StoppingCriterion | None = None
+) -> tuple[RunResult, ShardingPlan | None]:
+    """The result, checked by the pipeline, and the plan it leaves."""
+    stop = stop or from_budget({"seconds": seconds}, threading.Event())
+    finished = pipeline.run(domain(), spec, inputs={}, workdir=folder, stop=stop, seed=0)
+    plans = [p.path for p in finished.produced if p.name == "plan.json"]
+    plan = ShardingPlan.model_validate_json(plans[0].read_text(), strict=False) if plans else None
+    assert finished.result.objective is None or finished.result.verification.status is VerificationStatus.VALID
+    return finished.result, plan
 
 
-def shard(table: str, offset: int, width: int, device: int) -> dict[str, Any]:
-    """One shard of a plan in use."""
-    return {"table": table, "offset": offset, "width": width, "device": device}
+def level_by_hand(spec: ShardingSpec, order: list[str], widths: list[int]) -> float:
+    """Milliseconds of the plan that gives every device one shard of each width, tables in `order` cut to serve it."""
+    dim = {t.name: t.dim for t in spec.tables}
+    left = iter(order)
+    name, offset = next(left), 0
+    shards: list[PlanShard] = []
+    for width in widths:
+        for device in range(spec.device_count):
+            if offset >= dim[name]:
+                name, offset = next(left), 0
+            assert offset + width <= dim[name], "the widths divide the tables"
+            shards.append(PlanShard(table=name, offset=offset, width=width, device=device))
+            offset += width
+    problem = parse(spec, {})
+    cost = oracle_ms(problem, tuple(shards))
+    assert verify_plan(problem, shards, cost).status is VerificationStatus.VALID
+    return cost

@@ -16,7 +16,7 @@ from search.domains.sharding.placement import plan_cost
 from search.domains.sharding.planner import NothingFits
 from search.domains.sharding.rescore import Oracle
 from tests.cases.sharding.exhaustive import Job, every_plan, random_spec, ready
-from tests.cases.sharding.level_jobs import case, domain, run
+from tests.cases.sharding.jobs import case, domain, run
 from trimtab.specs.sharding import Constraints, DeviceGroup, Fabric, Hardware, MemoryModel, Pin, ShardingSpec, Table
 
 

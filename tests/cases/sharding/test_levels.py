@@ -9,7 +9,7 @@ import pytest
 
 from search.domains.sharding.items import build_items
 from search.domains.sharding.level import even_columns, level_plans
-from tests.cases.sharding.level_jobs import case, level_by_hand, run
+from tests.cases.sharding.jobs import case, level_by_hand, run
 from trimtab.specs.sharding import DeviceGroup, Fabric, Hardware, MemoryModel, ShardingSpec, Table, ZipfAccess
 
 

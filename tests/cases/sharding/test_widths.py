@@ -14,7 +14,7 @@ from cost_models.sharding.simulator import compute_ms
 from search.domains.sharding.covers import Covers
 from search.domains.sharding.items import build_items
 from search.domains.sharding.packing import pack
-from tests.cases.sharding.level_jobs import case, domain, run
+from tests.cases.sharding.jobs import case, domain, run
 from trimtab.results import Reason
 from trimtab.specs.sharding import (
     Constraints,
