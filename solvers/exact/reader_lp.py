@@ -266,6 +266,8 @@ class _Reader:
                 return side
             elif kind == "number":
                 self._number_term(side, negative, after)
+            elif after and self._is_not_a_number():
+                raise self._unexpected("a number, or a variable that the file has used before,")
             elif kind == "name" and (signed or first) and not (self._is_label() and not signed):
                 self._add(side.terms, Fraction(-1) if negative else Fraction(1))
             elif signed:
@@ -283,6 +285,11 @@ class _Reader:
                 if self._now.line > self._last_line and (after or not side.terms):
                     return side
                 raise self._unexpected("+ or - between terms, or a comparison")
+
+    def _is_not_a_number(self) -> bool:
+        """Whether a writer printed a NaN here: right of a comparison the word is no new variable."""
+        word = self._now.text
+        return self._now.kind == "name" and word.lower() == "nan" and word not in self._build.columns
 
     def _row_has_ended(self, side: _Side, after: bool) -> bool:
         """Whether what comes begins the next row: on a new line, after a side that is complete without it."""

@@ -99,7 +99,8 @@ def _repair(model: MilpModel, values: Floats, x: Floats, kept: Path, seconds: fl
     def dive() -> Floats | None:
         integers = np.flatnonzero(model.integrality)
         order = integers[np.lexsort((-np.abs(x[integers]), ~inside[integers]))]
-        y = Propagator(model, slicer.by_row, slicer.by_column).dive(x, order, until) if len(integers) else None
+        limit = time.process_time() + max(0.0, until - time.monotonic())
+        y = Propagator(model, slicer.by_row, slicer.by_column).dive(x, order, limit) if len(integers) else None
         if y is None or is_feasible(model, y):
             return y
         return _solved(model, slicer, y, ~model.integrality, max(0.05, until - time.monotonic()))

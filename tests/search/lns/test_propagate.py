@@ -76,12 +76,12 @@ def test_jump_finds_a_point_where_there_is_one(seed: int) -> None:
 def test_jump_gives_up_in_time() -> None:
     model = milp([1, 1], [(3, [1, 1], np.inf)])
     slicer = Slicer(model)
-    began = time.monotonic()
+    began = time.process_time()
     assert (
         feasibility_jump(model, slicer.by_row, slicer.by_column, np.zeros(2), np.random.default_rng(0), began + 0.2)
         is None
     )
-    assert time.monotonic() - began < 1.0
+    assert time.process_time() - began < 1.0
 
 
 def test_structure_counts_every_row_once() -> None:
