@@ -52,7 +52,7 @@ _COMPILER = (
     r"-ferror-limit=[0-9]{1,4}|-ftemplate-depth=[0-9]{1,4}|-fconstexpr-depth=[0-9]{1,4}",
     r"-f(no-)?lax-vector-conversions",
     rf"-m(no-)?({_words(MACHINE)})",
-    r"-mtune=[A-Za-z0-9._-]+|-mfloat-abi=(soft|softfp|hard)|-mfpu=[A-Za-z0-9.+-]+|-mabi=[a-z0-9]+|-mcmodel=(small|medany)",
+    r"-mtune=[A-Za-z0-9._-]+|-mfloat-abi=(soft|softfp|hard)|-mfpu=[A-Za-z0-9.+-]+|-mabi=[a-z0-9-]+|-mcmodel=(small|medany)",
 )
 _WITH_PATH = ("-I", "-iquote", "-isystem", "-idirafter", "-include")
 _LINKER = (

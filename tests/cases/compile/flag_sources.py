@@ -203,7 +203,7 @@ CASES: list[Case] = [
     *_alone("-pthread", _macro("_REENTRANT")),
     *_alone("-trigraphs", 'const char *f(void) { return "??("; }'),
     *_alone("-undef", _macro("__linux__")),
-    *_alone("-nostdinc", "#include <stddef.h>\nsize_t x;"),
+    *_alone("-nostdinc", "#include <stdio.h>\nFILE *x;"),
     *_alone("-nostdinc++", "#include <cstddef>\nstd::size_t x;", cxx=True),
     *_alone("-fno-builtin-printf", _MEMORY),
     *_alone("-fvisibility=hidden", _PLAIN),

@@ -67,7 +67,7 @@ def by_clang(
     source: Path, target: Target, out: Path, *, flags: Sequence[str] = (), level: str = "Oz", quiet: bool = True
 ) -> bytes | None:
     """The object that the front-end makes when its user calls it; None when it refuses the source."""
-    command = compiler(target, cxx=source.suffix == ".cpp", flags=flags)
+    command = compiler(target, cxx=source.suffix == ".cpp", freestanding="-nostdinc" in flags, flags=flags)
     words = [*command.words, *flags, f"-{level}", *(["-w"] if quiet else []), "-c", source.name, "-o", str(out)]
     done = subprocess.run(words, cwd=source.parent, capture_output=True, check=False)
     return out.read_bytes() if done.returncode == 0 else None

@@ -184,8 +184,10 @@ def test_a_start_that_is_cancelled_while_it_copies_its_inputs_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copying, go_on = threading.Event(), threading.Event()
+    executions: list[ProcessExecution] = []
 
     def copy_inputs(execution: ProcessExecution) -> dict[str, str]:
+        executions.append(execution)
         copying.set()
         go_on.wait(30)
         return {}
@@ -208,12 +210,11 @@ def test_a_start_that_is_cancelled_while_it_copies_its_inputs_leaves_nothing(
         try:
             starting = asyncio.create_task(executor.start(task))
             await asyncio.to_thread(copying.wait, 60)
-            (execution,) = executor._running
+            (execution,) = executions
             starting.cancel()
             go_on.set()
             with pytest.raises(asyncio.CancelledError):
                 await starting
-            assert isinstance(execution, ProcessExecution)
             assert leftovers.of_run(execution._child.workdir) == []
             assert not execution._child.workdir.exists()
             assert not executor._running
