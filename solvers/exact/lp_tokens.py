@@ -55,6 +55,17 @@ _PAIRS = {
     ("user", "cuts"): "lazy",
     ("general", "constraints"): "other",
 }
+# A section by the word that most files have for it, for messages.
+SECTION_NAMES = {
+    "rows": "Subject To",
+    "bounds": "Bounds",
+    "integers": "General",
+    "binaries": "Binary",
+    "semi": "Semi-Continuous",
+    "sos": "SOS",
+    "lazy": "Lazy Constraints",
+    "end": "End",
+}
 # A section's word is one only when the name ends there: `end_1`, `bin(2)` and `st[3]` are names.
 _FIRST_WORDS = re.compile(
     rf"[ \t\r\f\v]*(semi-continuous(?!{_LATER})|{_NAME})(?:[ \t\r\f\v]+({_NAME}))?", re.IGNORECASE

@@ -248,7 +248,9 @@ class Builder:
                     f"the indicator {self.col_names[column][:60]!r} of row {self.row_names[row][:60]!r} is not binary"
                 )
             if row in self.row_products:
-                raise ModelError(f"row {self.row_names[row][:60]!r} has products and an indicator; wanted one of them")
+                raise ModelError(
+                    f"row {self.row_names[row][:60]!r} has products and an indicator; expected one of them"
+                )
         return ExactModel(
             name=self.name,
             maximize=self.maximize,
@@ -283,17 +285,17 @@ def parse_number(token: str, line: int) -> Fraction:
     """A decimal number, exactly. Infinities are the callers' business."""
     match = _NUMBER.match(token) if len(token) <= _MAX_CHARS else None
     if match is None or not (match[2] or match[3]):
-        raise ModelError(f"wanted a number; {token[:60]!r} came", line=line)
+        raise ModelError(f"expected a number, got {token[:60]!r}", line=line)
     sign, whole, part, exponent = match[1], match[2] or "", match[3] or "", int(match[4] or 0)
     if abs(exponent) > _MAX_EXPONENT:
-        raise ModelError(f"wanted a number that a double can hold; {token[:60]!r} came", line=line)
+        raise ModelError(f"expected a number that a double can hold, got {token[:60]!r}", line=line)
     mantissa = int(whole + part)
     if sign == "-":
         mantissa = -mantissa
     power = exponent - len(part)
     value = Fraction(mantissa * 10**power) if power >= 0 else Fraction(mantissa, 10**-power)
     if not -_TOO_LARGE < value < _TOO_LARGE:
-        raise ModelError(f"wanted a number that a double can hold; {token[:60]!r} came", line=line)
+        raise ModelError(f"expected a number that a double can hold, got {token[:60]!r}", line=line)
     return value
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from solvers.errors import ModelError
-from solvers.exact.lp_tokens import Token, tokens
+from solvers.exact.lp_tokens import SECTION_NAMES, Token, tokens
 from solvers.exact.model import INFINITE, Builder, ExactLimits, ExactModel, Products, parse_number, parse_side
 
 _INFINITE_NAMES = ("inf", "infinity")
@@ -107,9 +107,15 @@ class _Reader:
             self._next = next(self._words, self._now) if self._now.kind != "end" else self._now
         return self._next
 
-    def _unexpected(self, wanted: str) -> ModelError:
-        came = self._now.text[:60] if self._now.kind != "end" else "the end of the file"
-        return ModelError(f"wanted {wanted}; {came!r} came", line=self._now.line)
+    def _unexpected(self, expected: str) -> ModelError:
+        token = self._now
+        if token.kind == "end":
+            got = "the end of the file"
+        elif token.kind == "section":
+            got = f"the section {SECTION_NAMES.get(token.text, token.text)!r}"
+        else:
+            got = repr(token.text[:60])
+        return ModelError(f"expected {expected}, got {got}", line=token.line)
 
     def _number(self, token: Token) -> Fraction:
         value = self._numbers.get(token.text)
@@ -267,7 +273,7 @@ class _Reader:
             elif kind == "number":
                 self._number_term(side, negative, after)
             elif after and self._is_not_a_number():
-                raise self._unexpected("a number, or a variable that the file has used before,")
+                raise self._unexpected("a number, or a variable that the file has used before")
             elif kind == "name" and (signed or first) and not (self._is_label() and not signed):
                 self._add(side.terms, Fraction(-1) if negative else Fraction(1))
             elif signed:
@@ -323,9 +329,9 @@ class _Reader:
         token = self._advance()
         self._last_line = token.line
         if token.text.lower() in _INFINITE_NAMES:
-            raise ModelError(f"{token.text!r} among the terms of a row; wanted a variable", line=token.line)
+            raise ModelError(f"expected a variable among the terms of a row, got {token.text!r}", line=token.line)
         if self._now.kind == "other" and self._now.text in ("^", "*"):
-            raise ModelError("a product came; wanted products between [ and ]", line=token.line)
+            raise ModelError("expected products between [ and ], got one outside", line=token.line)
         column = self._column(token.text)
         known = terms.get(column)
         terms[column] = value if known is None else known + value

@@ -98,12 +98,12 @@ class _Reader:
                             ended = True
                             break
                         if section in seen and section != "QCMATRIX":
-                            raise ModelError(f"a second section {section} came; wanted one", line=line)
+                            raise ModelError(f"expected one section {section}, got a second one", line=line)
                         seen.add(section)
                         self._open(section, text.split(), line)
                         continue
                     if self._fixed:
-                        raise ModelError(f"wanted a section; {text.split()[0][:60]!r} came", line=line)
+                        raise ModelError(f"expected a section, got {text.split()[0][:60]!r}", line=line)
                 if section == "COLUMNS":
                     self._columns_line(text, line)
                 else:
@@ -135,7 +135,7 @@ class _Reader:
                 self._build.rule(f"OBJSENSE {words[1]} on one line counts", line)
             self._sense(words[1], line)
         elif section == "RHS" and len(words) > 1:
-            raise ModelError("text after RHS; wanted the entries on lines of their own, indented", line=line)
+            raise ModelError("text after RHS; expected the entries on lines of their own, indented", line=line)
         elif len(words) > 1 and section in ("ROWS", "COLUMNS", "RANGES", "BOUNDS", "OBJSENSE"):
             raise ModelError(f"text after {section}: {words[1][:60]!r}", line=line)
         if section == "RANGES" and not self._rhs:
@@ -164,7 +164,7 @@ class _Reader:
             self._wanted_objective = words[0]
             self._build.rule(f"OBJNAME makes {words[0][:60]!r} the objective", line)
         else:
-            raise ModelError(f"wanted a section such as ROWS; {words[0][:60]!r} came", line=line)
+            raise ModelError(f"expected a section such as ROWS, got {words[0][:60]!r}", line=line)
 
     def _fields(self, text: str, line: int, section: str) -> list[str]:
         if not self._fixed:
@@ -201,7 +201,9 @@ class _Reader:
             raise ModelError(f"a row wants a type (N, L, G or E) and a name; {' '.join(words)[:60]!r} came", line=line)
         kind, name = words
         if name in self._rows:
-            raise ModelError(f"a second row has the name {name[:100]!r}; wanted a name of its own for each", line=line)
+            raise ModelError(
+                f"a second row has the name {name[:100]!r}; expected a name of its own for each", line=line
+            )
         if kind == "N":
             chosen = self._objective_name is None and self._wanted_objective in (None, name)
             self._rows[name] = _OBJECTIVE if chosen else _DROPPED
@@ -276,7 +278,7 @@ class _Reader:
 
     def _new_column(self, name: str, line: int) -> None:
         if name in self._build.columns or not name:
-            raise ModelError(f"column {name[:100]!r} comes a second time; wanted its entries together", line=line)
+            raise ModelError(f"column {name[:100]!r} comes a second time; expected its entries together", line=line)
         self._column, self._column_name = self._build.add_column(name), name
         if self._in_marker:
             self._build.integer[self._column] = 1
@@ -343,7 +345,7 @@ class _Reader:
         known = self._sets.setdefault(section, name)
         if name and known and known != name:
             raise ModelError(
-                f"a second set {name[:60]!r} in {section}; wanted one, {known[:60]!r} came first", line=line
+                f"a second set {name[:60]!r} in {section}; expected one, as {known[:60]!r} came first", line=line
             )
 
     def _bound(self, words: list[str], line: int) -> None:

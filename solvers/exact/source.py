@@ -81,7 +81,7 @@ def _kind(path: str | os.PathLike[str], shown: str, limits: ExactLimits, deadlin
             if word in ("name", "rows", "objsense", "objname"):
                 return "mps"
             raise ModelError(f"cannot tell the format of {shown}: its first word is {words[0][:60]!r}")
-    raise ModelError(f"{shown} is empty; wanted an .mps or .lp model")
+    raise ModelError(f"{shown} is empty; expected an .mps or .lp model")
 
 
 def _batches(path: str | os.PathLike[str], limits: ExactLimits, deadline: Deadline) -> Iterator[list[str]]:
@@ -111,7 +111,7 @@ def _batches(path: str | os.PathLike[str], limits: ExactLimits, deadline: Deadli
 def _decoded(lines: list[bytes], first_line: int) -> list[str]:
     text = b"\n".join(lines)
     if b"\0" in text:
-        raise ModelError("the file holds NUL bytes; wanted text", line=first_line)
+        raise ModelError("the file holds NUL bytes; expected text", line=first_line)
     try:
         # Every byte is kept: names come back as they went in.
         # A byte order mark is no part of the text.
