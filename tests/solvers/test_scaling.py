@@ -92,3 +92,10 @@ def test_what_no_scaling_helps_raises_doubt(model: MilpModel, word: str) -> None
 
 def test_a_coefficient_that_cannot_matter_raises_none() -> None:
     assert scale(milp([1, 1], [([1e-15, 1e6], 1, INF)], upper=[1, 1])).doubt == ""
+
+
+def test_rows_that_mislead_a_presolve_raise_doubt() -> None:
+    """SCIP 10 calls 22.6 the optimum of 7 x0 + 5 x1 where 15.6 is right, once coefficients of a row are 3e9 apart."""
+    model = milp([7, 5], [([1e-10, 0.8], 2.5, INF)], upper=[1, 5])
+    assert "too far apart" in scale(model).doubt
+    assert scale(milp([7, 5], [([1e-8, 0.8], 2.5, INF)], upper=[1, 5])).doubt == ""
