@@ -271,7 +271,10 @@ def test_a_crashed_search_is_told_though_the_engine_goes_on(tmp_path: Path, monk
 
     monkeypatch.setattr(supervisor, "run_lns", lambda *a, **k: lambda say: segfault())
     spec, inputs = hard(tmp_path)
-    result = solve(spec, tmp_path, seconds=4.0, inputs=inputs)
+    for seconds in (4.0, 30.0):  # on a busy machine the jump may be all that has an answer after 4 s
+        result = solve(spec, tmp_path, seconds=seconds, inputs=inputs)
+        if result.summary["best_found_by"] == "highs":
+            break
     assert result.verification.status is VerificationStatus.VALID
     assert result.summary["best_found_by"] == "highs"
     assert sum("SIGSEGV" in note for note in result.summary["notes"]) == 1
@@ -284,7 +287,10 @@ def test_every_arm_alone_carries_a_run(arm: Neighbourhood, tmp_path: Path) -> No
     write_mps(set_cover(400, 320, seed=9), file)
     reference = ArtifactRef(digest="sha256:" + "0" * 64, name="cover.mps")
     spec = IlpSpec(model=reference, lns=LnsOptions(neighbourhoods=(arm,)))
-    result = solve(spec, tmp_path, inputs={"model": file}, seconds=2.5)
+    for seconds in (2.5, 20.0):  # on a busy machine the engine comes first, and the search has to wait
+        result = solve(spec, tmp_path, inputs={"model": file}, seconds=seconds)
+        if "lns_arms" in result.summary:
+            break
     assert result.verification.status is VerificationStatus.VALID
     assert set(result.summary["lns_arms"]) <= {arm.value, "random"}
     assert result.summary["lns_arms"]
