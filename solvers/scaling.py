@@ -208,18 +208,15 @@ def _doubt(model: MilpModel) -> str:
         side = np.maximum(side, np.where(np.isfinite(sides), np.abs(sides), 0.0))
     size = np.abs(model.data)
     matters = size * reach[model.indices] > _LOST * side[model.row_of_entry]
-    lost = np.flatnonzero((size > 0) & (size < _LOST) & matters)
-    if len(lost):
-        at = int(lost[0])
-        return (
-            f"the coefficients of row {model.row_name(int(model.row_of_entry[at]))!r} are too far apart for "
-            "floating-point engines"
-        )
+    lost = model.row_of_entry[(size > 0) & (size < _LOST) & matters]
     seen = np.where(size < _DROPPED, 0.0, model.data)  # engines leave out what is smaller
     smallest, largest_of_row = row_scale(seen, model.row_of_entry, model.m)
     apart = np.flatnonzero(largest_of_row > _SPREAD * smallest)
-    if len(apart):
-        return f"the coefficients of row {model.row_name(int(apart[0]))!r} are too far apart for floating-point engines"
+    for rows in (lost, apart):
+        if len(rows):
+            return (
+                f"the coefficients of row {model.row_name(int(rows[0]))!r} are too far apart for floating-point engines"
+            )
     costs = np.abs(model.c[model.c != 0])
     if len(costs) and (float(costs.min()) < _LOST or float(costs.max()) > _MOST_COST * 1.01):
         return "the costs are too far apart for floating-point engines"

@@ -12,9 +12,10 @@ import numpy as np
 
 from search.domains.ilp import problem as reading
 from search.domains.ilp.checker import Checker
+from search.domains.ilp.outcome import figures_of
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.produce import curve_extras, produce, values_by_name
-from search.domains.ilp.resume import from_bytes, summary_of, to_bytes
+from search.domains.ilp.resume import from_bytes, to_bytes
 from search.domains.ilp.settle import Settlement, polished
 from search.domains.ilp.supervisor import OnPoint, supervise
 from search.domains.ilp.warm_start import WarmStart, prepare
@@ -166,7 +167,7 @@ class IlpDomain:
             objective=claimed,
             bound=None,
             sense="maximize" if model.maximize else "minimize",
-            summary=summary_of(problem),
+            summary={**figures_of(model, problem.spec.engine.value), "notes": list(problem.notes)},
         )
 
 

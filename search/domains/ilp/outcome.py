@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 from cost_models.weights import digest
 from search.domains.ilp.processes import CL_LNS
@@ -72,6 +73,17 @@ def _allowed(objective: float) -> float:
     return max(_ABSOLUTE_GAP, PROOF_GAP * abs(objective))
 
 
+def figures_of(model: MilpModel, engine: str) -> dict[str, Any]:
+    """The part of a summary that the model and the engine's name decide."""
+    return {
+        "columns": model.n,
+        "integer_columns": int(model.integrality.sum()),
+        "rows": model.m,
+        "nonzeros": model.nnz,
+        "engine": engine,
+    }
+
+
 def outcome_of(model: MilpModel, state: State, stop: StoppingCriterion, engine: str, with_lns: bool) -> SearchOutcome:
     """Outcome of a search that has ended, with its summary."""
     termination = termination_of(state, stop, engine)
@@ -82,11 +94,7 @@ def outcome_of(model: MilpModel, state: State, stop: StoppingCriterion, engine: 
     if termination.reason in (Reason.INFEASIBLE, Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED):
         state.x = None
     summary = {
-        "columns": model.n,
-        "integer_columns": int(model.integrality.sum()),
-        "rows": model.m,
-        "nonzeros": model.nnz,
-        "engine": engine,
+        **figures_of(model, engine),
         "engine_nodes": (state.engine_end or {}).get("nodes", 0),
         "lns": with_lns,
         "structure": structure(model).as_summary(),

@@ -1,8 +1,6 @@
-"""A reported solution as bytes and back, and the summary that a run can tell without its search."""
+"""A reported solution as bytes and back."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
@@ -21,16 +19,3 @@ def from_bytes(problem: IlpProblem, data: bytes) -> Floats:
     if len(x) != problem.model.n or not np.isfinite(x).all():
         raise ValueError(f"solution: expected {problem.model.n} finite numbers, got {len(data)} bytes")
     return x
-
-
-def summary_of(problem: IlpProblem) -> dict[str, Any]:
-    """The figures of the model."""
-    model = problem.model
-    return {
-        "columns": model.n,
-        "integer_columns": int(model.integrality.sum()),
-        "rows": model.m,
-        "nonzeros": model.nnz,
-        "engine": problem.spec.engine.value,
-        "notes": list(problem.notes),
-    }
