@@ -42,7 +42,7 @@ def fetch_instance(name: str) -> Path:
     generate = [
         sys.executable,
         "-m",
-        "workers.generators",
+        "workers.corpus.integer_programs",
         "set-cover",
         "--size",
         "1/5",

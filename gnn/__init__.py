@@ -1,1 +1,1 @@
-"""Graphs to vectors, in torch: what trains. What serves evaluates the same weights in numpy (`cost_models`)."""
+"""Graphs to vectors, in torch: what trains. Serving evaluates the same weights in numpy."""

@@ -58,7 +58,7 @@ def main(argv: list[str]) -> int:
     from services.errors import StoreUnavailable
     from services.gateway.app import create_app
     from services.gateway.server import Server
-    from workers.sandbox import SandboxUnavailable
+    from workers.process.sandbox import SandboxUnavailable
 
     telemetry.configure_logging(settings)
     try:
@@ -137,7 +137,7 @@ def _check_sandbox(settings: Settings) -> None:
 
     Unless the bind address is loopback others may send jobs, and bubblewrap must work.
     """
-    from workers.sandbox import SandboxUnavailable, bwrap_works, exposed
+    from workers.process.sandbox import SandboxUnavailable, bwrap_works, exposed
 
     if not settings.runs_here:
         return

@@ -18,9 +18,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from workers.batch import Batch, pending, run
-from workers.batch_jobs import BadBatch, BatchJob, read_jobs
-from workers.batch_journal import BadJournal, Journal, JournalInUse, Json, write_parquet
+from workers.batch.jobs import BadBatch, BatchJob, read_jobs
+from workers.batch.journal import BadJournal, Journal, JournalInUse, Json, write_parquet
+from workers.batch.run import Batch, pending, run
 from workers.executor import NAMES, open_executor
 from workers.types import Limits
 

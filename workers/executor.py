@@ -25,7 +25,7 @@ def open_executor(
     """
     match name:
         case "process":
-            from workers.process_pool import ProcessExecutor
+            from workers.process.pool import ProcessExecutor
 
             return ProcessExecutor(workers=workers, scratch_dir=scratch_dir, sandbox=sandbox, preload=preload)
         case "inline":
@@ -33,7 +33,7 @@ def open_executor(
 
             return InlineExecutor(scratch_dir=scratch_dir)
         case "ray":
-            from workers.ray_pool import RayExecutor
+            from workers.cluster.pool import RayExecutor
 
             return RayExecutor(
                 address=ray_address, workers=workers, scratch_dir=scratch_dir, sandbox=sandbox, preload=preload

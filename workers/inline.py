@@ -20,9 +20,9 @@ from search.finish import finish
 from search.stop import from_budget
 from search.types import OnPhase
 from trimtab.results import EventType, Incumbent, Reason, Termination
-from workers.finishing import finished_outcome, finishing_task
-from workers.reporter import Reporter
-from workers.run import failure_of
+from workers.failures import failure_of
+from workers.process.finishing import finished_outcome, finishing_task
+from workers.process.reporter import Reporter
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
 
 

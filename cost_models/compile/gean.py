@@ -1,4 +1,4 @@
-"""GEAN over a program's graph in numpy (Liang et al., ICML 2023), with the weights of `gnn.encoders.program.GeanProgram`.
+"""GEAN over a program's graph in numpy (Liang et al., ICML 2023), with the weights of `gnn.policies.program.GeanProgram`.
 
 A group's sum is a product with a sparse incidence matrix; 5,000 instructions take about 0.1 s on one core (lab notes).
 """

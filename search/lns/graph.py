@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from cost_models.neighbourhood.graph import BipartiteGraph
+from gnn.policies.bipartite_graph import BipartiteGraph
 from solvers.relaxation import LpSolution
 from solvers.types import Floats, MilpModel
 

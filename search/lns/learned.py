@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cost_models.neighbourhood.home import MARGIN, strangeness
-from cost_models.neighbourhood.net import NeighbourhoodNet
+from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
+from gnn.policies.out_of_distribution import MARGIN, strangeness
 from search.lns.graph import WINDOW, GraphBuilder
 from search.lns.guide import Guide
 from search.lns.neighbourhoods import Guided

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from search.bandit import DiscountedBandit
 from search.lns.effort import Stretch
 from search.lns.exchange import Exchange
 from search.lns.guide import Pool
@@ -24,7 +25,6 @@ from search.lns.neighbourhoods import Neighbourhood
 from search.lns.size_control import Size
 from search.lns.sub_mip import Slicer, SubMip
 from search.lns.swap import OneSwap
-from search.select import DiscountedBandit
 from solvers.feasibility import is_feasible
 from solvers.types import Bools, Floats, MilpModel, SolveParams, Solver, SolveResult
 from trimtab.results import Reason

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from search.native import Say
+from search.isolation import Say
 from solvers.relaxation import Basis, LpSolution, Relaxation, safe_bound
 from solvers.types import MilpModel
 from trimtab.results import Reason, Termination

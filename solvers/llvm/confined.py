@@ -16,7 +16,7 @@ from pathlib import Path
 
 from solvers.door import SYSTEM_FOLDERS
 
-# The mark by which workers.leftovers finds what a killed run started; everything else of our environment stays here.
+# The mark by which workers.process.process_tree finds what a killed run started; everything else of our environment stays here.
 _MARK = "RUN_FOLDER"
 _LAUNCHER = Path(__file__).with_name("confine.py")
 _ROOT = str(Path(__file__).absolute().parents[2])  # not resolved: in a sandbox only this way to the code can be listed

@@ -10,8 +10,8 @@ import pytest
 
 from search.domains import KINDS
 from trimtab.results import Limit, Reason, Termination
-from workers.finishing import finishing_task
-from workers.process_pool import ProcessExecutor
+from workers.process.finishing import finishing_task
+from workers.process.pool import ProcessExecutor
 from workers.types import Limits, Outcome, OutcomeStatus, Task
 
 pytestmark = pytest.mark.chaos

@@ -7,14 +7,14 @@ from pathlib import Path
 from trimtab.client import Client
 from trimtab.results import JobState
 from trimtab.specs.ilp import IlpSpec
-from workers import generators
 from workers.bench.service.harness import Server
+from workers.corpus import integer_programs
 
 
 def test_files_go_up_and_the_search_begins_there(server: Server, tmp_path: Path) -> None:
-    model = generators.set_cover(1_000, 800, seed=4)  # not closed in 3 s
+    model = integer_programs.set_cover(1_000, 800, seed=4)  # not closed in 3 s
     file, start = tmp_path / "cover.mps", tmp_path / "start.sol"
-    generators.write_mps(model, file)
+    integer_programs.write_mps(model, file)
     start.write_text("".join(f"x{j} 1\n" for j in range(model.n)))
     with Client(server.url, api_key=server.key) as client:
         job = client.submit_file(file, warm_start=start, seconds=3)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from search import native
+from search import isolation
 from search.stop import StoppingCriterion
 from search.types import Extra, OnIncumbent, Produced, SearchOutcome
 from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
@@ -41,7 +41,7 @@ class BehaviourDomain:
         if spec.does == "crash_parser":
             _segfault()
         if spec.does == "crash_forked_parser":
-            native.call("reading", _segfault, timeout_s=10)
+            isolation.call("reading", _segfault, timeout_s=10)
         return spec, inputs, workdir
 
     def encode(self, problem: Any) -> None:
@@ -149,7 +149,7 @@ class BehaviourDomain:
 
     def _spawn_and_hang(self, _s: Any, _i: Any, _w: Any, _stop: Any, say: OnIncumbent) -> None:
         """Two forked native processes that hang, and so does this one."""
-        _kept = [native.NativeProcess("hanging", lambda tell: time.sleep(300)) for _ in range(2)]
+        _kept = [isolation.NativeProcess("hanging", lambda tell: time.sleep(300)) for _ in range(2)]
         say(Incumbent(elapsed_s=0.0, objective=1.0))
         time.sleep(300)
 

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.native import NativeCrash
+from search.isolation import NativeCrash
 from trimtab.results import Reason
-from workers import frames, resources
-from workers.progress import NewestThrottle
-from workers.run import failure_of
+from workers import resources
+from workers.failures import failure_of
+from workers.process import frames
+from workers.process.throttle import NewestThrottle
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),

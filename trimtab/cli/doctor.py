@@ -58,7 +58,8 @@ def _tool(name: str, fix: str, *places: str) -> Check:
 def _sandbox() -> Check:
     """Try what the server's sandbox would hold here, in a process of its own: this one keeps its rights."""
     probe = (
-        "from workers.sandbox import choose_level, protection; level, why = choose_level('auto'); held = protection(level); "
+        "from workers.process.sandbox import choose_level, protection; "
+        "level, why = choose_level('auto'); held = protection(level); "
         "print(level.value); print(why); print(held.gaps)"
     )
     try:

@@ -22,7 +22,7 @@ SUITES = MappingProxyType(
         "compile": "workers.bench.compile.cli",
         "ilp": "workers.bench.ilp.cli",
         "instances": "workers.bench.instances",
-        "generators": "workers.generators",
+        "generators": "workers.corpus.integer_programs",
         "sharding": "workers.bench.sharding.cli",
         "fuzz": "workers.bench.fuzz.cli",
     }

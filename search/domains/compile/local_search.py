@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from search.bandit import DiscountedBandit
 from search.domains.compile.edits import Candidate, Edit
 from search.domains.compile.per_function import mixed, of_each, toggled
-from search.select import DiscountedBandit
 from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe

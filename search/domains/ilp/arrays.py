@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from search.native import Message
+from search.isolation import Message
 from solvers.extras import Extras
 from solvers.types import MilpModel
 

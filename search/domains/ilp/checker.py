@@ -21,7 +21,7 @@ from pathlib import Path
 
 from search.domains.ilp import arrays
 from search.domains.ilp.verify import as_float, verify
-from search.native import Message, NativeError, NativeProcess, NativeTimeout, Say
+from search.isolation import Message, NativeError, NativeProcess, NativeTimeout, Say
 from search.types import InvalidInput
 from solvers.compare import refuse_differences
 from solvers.errors import ModelError

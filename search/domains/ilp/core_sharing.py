@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 
 from search.cores import RoomMeter, own_cpu_s, running_processes, usable_cores
 from search.domains.ilp.checker import Checker
-from search.native import NativeProcess
+from search.isolation import NativeProcess
 from search.trace import primal_gap
 
 CREDIT_S = 0.12  # processor seconds that helpers may use before the engine has earned them any

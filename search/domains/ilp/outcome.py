@@ -8,8 +8,8 @@ from typing import Any
 
 from cost_models.weights import digest
 from search.domains.ilp.processes import CL_LNS
+from search.isolation import Message
 from search.lns.structure import structure
-from search.native import Message
 from search.stop import StoppingCriterion
 from search.trace import relative_gap
 from search.types import SearchOutcome

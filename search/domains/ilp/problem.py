@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from search import native
+from search import isolation
 from search.domains.ilp import arrays
 from search.domains.ilp.checker import Checker
 from search.types import InvalidInput
@@ -79,7 +79,7 @@ def _read(
 ) -> tuple[MilpModel, str, tuple[str, ...]]:
     saved = workdir / "model.npz"
 
-    def read(with_highs: bool) -> native.Message:
+    def read(with_highs: bool) -> isolation.Message:
         from solvers.read import ReadLimits, format_of, read_with_notes
 
         # The check's process reads exactly and compares beside the search; only tiny files are quicker compared at once.
@@ -90,17 +90,17 @@ def _read(
 
     try:
         try:
-            told = native.call("reading the model", lambda: read(True), timeout_s=READ_LIMIT_S)
-        except (native.NativeCrash, native.NativeTimeout):
+            told = isolation.call("reading the model", lambda: read(True), timeout_s=READ_LIMIT_S)
+        except (isolation.NativeCrash, isolation.NativeTimeout):
             # The exact reader is plain Python: where it manages, the file is sound and HiGHS' reader is not.
-            told = native.call("reading the model exactly", lambda: read(False), timeout_s=READ_LIMIT_S)
-    except native.NativeError as error:
+            told = isolation.call("reading the model exactly", lambda: read(False), timeout_s=READ_LIMIT_S)
+    except isolation.NativeError as error:
         if error.kind in ("ModelError", "InvalidInput"):
             raise InvalidInput(error.message) from error
         if error.kind == "MemoryError":
             raise MemoryError(error.message) from error
         raise
-    except native.NativeTimeout as error:
+    except isolation.NativeTimeout as error:
         raise InvalidInput(f"the model could not be read within {READ_LIMIT_S:g} s; send a smaller file") from error
     model = arrays.load(saved, told)
     checker.compare(model, saved, told)

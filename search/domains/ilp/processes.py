@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cost_models.neighbourhood.net import NeighbourhoodNet
 from cost_models.weights import load_weights, manifest
+from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
 from search.domains.ilp.board import Place, Places
 from search.domains.ilp.first import FirstSolution
+from search.isolation import Message, Say
 from search.lns.guide import Guide
 from search.lns.learned import LearnedNeighbourhood
 from search.lns.loop import LnsLoop, LnsParams
@@ -36,7 +37,6 @@ from search.lns.start import constructive
 from search.lns.structure import is_set_cover, is_set_packing
 from search.lns.sub_mip import Slicer
 from search.lns.swap import one_swap
-from search.native import Message, Say
 from search.trace import primal_gap
 from solvers.feasibility import is_feasible
 from solvers.highs import feasibility_jump

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from search.domains.ilp.problem import IlpProblem
-from search.picture import step_curves
+from search.drawing.curves import step_curves
 from search.types import Extra, Produced
 from solvers.types import Floats
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from search import native
+from search import isolation
 from search.domains.ilp.problem import IlpProblem
 from search.domains.ilp.produce import values_by_name
 from search.stop import StoppingCriterion
@@ -231,7 +231,7 @@ def _solved_again(problem: IlpProblem, scaled: ScaledModel, rounded: Floats) -> 
     path, model = problem.workdir / "polished.npy", scaled.model
     start = scaled.enter(rounded)
 
-    def polish() -> native.Message:
+    def polish() -> isolation.Message:
         from solvers.relaxation import Relaxation
 
         solution = Relaxation(model, tight=True).complete(start, time_limit_s=_POLISH_LIMIT_S)
@@ -241,8 +241,8 @@ def _solved_again(problem: IlpProblem, scaled: ScaledModel, rounded: Floats) -> 
         return {"polished": True}
 
     try:
-        message = native.call("polishing the continuous part", polish, timeout_s=_POLISH_LIMIT_S + 1)
-    except (native.NativeCrash, native.NativeError, native.NativeTimeout):
+        message = isolation.call("polishing the continuous part", polish, timeout_s=_POLISH_LIMIT_S + 1)
+    except (isolation.NativeCrash, isolation.NativeError, isolation.NativeTimeout):
         return None
     return scaled.restore(np.load(path, allow_pickle=False)) if message["polished"] else None
 

@@ -24,9 +24,9 @@ from search.domains.ilp.processes import (
     run_jump,
     run_lns,
 )
+from search.isolation import Message, NativeCrash, NativeError, NativeProcess
 from search.lns.root import RootPlace, solve_root
 from search.lns.sub_mip import Slicer
-from search.native import Message, NativeCrash, NativeError, NativeProcess
 from search.stop import AnyOf, StoppingCriterion
 from search.types import SearchOutcome
 from solvers.types import Floats, MilpModel

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from search import native
+from search import isolation
 from search.lns.propagate import Propagator
 from search.lns.sub_mip import Slicer
 from solvers.errors import SolversError
@@ -48,10 +48,10 @@ def prepare(model: MilpModel, values: Floats, workdir: Path, *, left_s: float) -
     kept = workdir / "warm-start.npy"
     seconds = min(_MOST_S, max(0.05, _SHARE * left_s))
     try:
-        told = native.call(
+        told = isolation.call(
             "repairing the warm start", lambda: _repair(model, values, x, kept, seconds), timeout_s=seconds + _SLACK_S
         )
-    except (native.NativeCrash, native.NativeError, native.NativeTimeout):
+    except (isolation.NativeCrash, isolation.NativeError, isolation.NativeTimeout):
         told = {"how": None}
     if told["how"] is None:
         return WarmStart(x=None, summary={"outcome": "dropped", "detail": f"{fault}, and no repair was found in time"})
@@ -83,7 +83,7 @@ def _fault(model: MilpModel, x: Floats, whole: Floats, outside: np.ndarray, *, f
     return f"row {model.row_name(worst)!r} has the activity {activity:.12g}, not in {sides}"
 
 
-def _repair(model: MilpModel, values: Floats, x: Floats, kept: Path, seconds: float) -> native.Message:
+def _repair(model: MilpModel, values: Floats, x: Floats, kept: Path, seconds: float) -> isolation.Message:
     """Complete by a solver with the given integers fixed; else dive towards the values, then solve the continuous part."""
     until = time.monotonic() + seconds
     if model.extras is not None:

@@ -19,7 +19,7 @@ from tests.cases.compile.jobs import job, text
 from trimtab.cli.doctor import llvm_check
 from trimtab.results import VerificationStatus
 from trimtab.specs.compile import CompileSpec
-from workers.sandbox import Level, start_child
+from workers.process.sandbox import Level, start_child
 
 
 def test_the_answer_is_not_larger_than_a_row_of_its_own_table(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from search.domains import KINDS
 from trimtab.results import Limit, Reason
-from workers.process_pool import ProcessExecutor
+from workers.process.pool import ProcessExecutor
 from workers.types import Limits, Outcome, OutcomeStatus, Task
 
 PROGRAM = """\
@@ -54,7 +54,7 @@ def run(tmp_path: Path, builder: str, spec: dict[str, Any]) -> Outcome:
 def test_killed_in_a_phase_that_does_not_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str, metric: str
 ) -> None:
-    monkeypatch.setattr("workers.process_pool.OVERTIME_S", 1.0)
+    monkeypatch.setattr("workers.process.pool.OVERTIME_S", 1.0)
     outcome = run(tmp_path, phase, {"source_text": PROGRAM, "language": "c", "objective": metric})
     assert outcome.status is OutcomeStatus.RESULT, outcome.termination
     assert (outcome.termination.reason, outcome.termination.limit) == (Reason.FEASIBLE, Limit.TIME)

@@ -14,7 +14,7 @@ import pytest
 from search import pipeline
 from search.domains.ilp import build
 from search.domains.ilp.produce import curve_extras
-from search.picture import step_curves
+from search.drawing.curves import step_curves
 from search.stop import from_budget
 from trimtab.results import Reason, VerificationStatus
 from trimtab.specs.ilp import IlpSpec

@@ -11,7 +11,7 @@ import pytest
 from search import pipeline
 from search.domains.ilp import build
 from search.domains.ilp import produce as producing
-from search.picture import step_curves
+from search.drawing.curves import step_curves
 from search.stop import from_budget
 from tests.cases.ilp.solving import INPUTS, solve
 from trimtab.results import Reason, VerificationStatus

@@ -19,7 +19,7 @@ from trimtab.errors import TrimtabError
 from trimtab.results import RunResult, VerificationStatus
 from trimtab.specs.common import ArtifactRef
 from trimtab.specs.ilp import Engine, IlpSpec, LnsOptions
-from workers.generators import set_cover, write_mps
+from workers.corpus.integer_programs import set_cover, write_mps
 
 
 def run(folder: Path, *, seconds: float, **options: Any) -> RunResult:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from search import native
+from search import isolation
 from search.stop import StoppingCriterion
 from search.types import OnIncumbent, Produced, SearchOutcome
 from trimtab.results import Reason, Termination, Verification, VerificationStatus
@@ -102,7 +102,7 @@ class HostileDomain:
             case "child":
                 reached = reach(order)
             case "fork":
-                reached = native.call("reaching", lambda: {"reached": reach(order)}, timeout_s=20)["reached"]
+                reached = isolation.call("reaching", lambda: {"reached": reach(order)}, timeout_s=20)["reached"]
             case _:
                 command = [sys.executable, "-m", "tests.cases.service.hostile", json.dumps(order)]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)

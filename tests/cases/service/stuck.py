@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from search import native
+from search import isolation
 from search.stop import StoppingCriterion
 from search.types import OnIncumbent, Produced, SearchOutcome
 from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
@@ -58,10 +58,10 @@ class StuckDomain:
 
     def _stay(self, phase: str) -> None:
         if phase == self._phase:
-            native.call("burning", _burn, timeout_s=STUCK_S)
+            isolation.call("burning", _burn, timeout_s=STUCK_S)
 
 
-def _burn() -> native.Message:
+def _burn() -> isolation.Message:
     until = time.monotonic() + STUCK_S
     while time.monotonic() < until:
         pass

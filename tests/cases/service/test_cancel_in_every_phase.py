@@ -24,8 +24,9 @@ from services.store.memory import MemoryStore
 from services.store.types import NewJob
 from tests.cases.service.stuck import StuckSpec
 from trimtab.results import EventType, JobState
-from workers import generators, leftovers
-from workers.process_pool import ProcessExecution, ProcessExecutor
+from workers.corpus import integer_programs
+from workers.process import process_tree
+from workers.process.pool import ProcessExecution, ProcessExecutor
 from workers.types import Task
 
 LIMIT_S = 0.25
@@ -128,7 +129,7 @@ def test_a_running_phase_ends_at_once(tmp_path: Path, load: None, phase: str, sa
 @pytest.mark.parametrize("after_s", [0.0, 0.05, 0.2, 0.5, 1.0, 2.0])
 def test_an_integer_program_ends_at_any_moment(tmp_path: Path, load: None, after_s: float) -> None:
     """An independent set that takes longer than that to solve, cancelled so long after it was claimed."""
-    generators.write_mps(generators.independent_set(1_500, seed=9), tmp_path / "model.mps")
+    integer_programs.write_mps(integer_programs.independent_set(1_500, seed=9), tmp_path / "model.mps")
     spec = {"model_text": (tmp_path / "model.mps").read_text(), "format": "mps"}
 
     async def body() -> float:
@@ -215,7 +216,7 @@ def test_a_start_that_is_cancelled_while_it_copies_its_inputs_leaves_nothing(
             go_on.set()
             with pytest.raises(asyncio.CancelledError):
                 await starting
-            assert leftovers.of_run(execution._child.workdir) == []
+            assert process_tree.of_run(execution._child.workdir) == []
             assert not execution._child.workdir.exists()
             assert not executor._running
         finally:

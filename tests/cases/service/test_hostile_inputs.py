@@ -22,8 +22,8 @@ from solvers import door
 from solvers.llvm.install import find_llvm
 from solvers.llvm.types import LlvmMissing
 from tests.cases.service.http_client import Service
-from workers import sandbox
 from workers.bench.service.harness import running_server
+from workers.process import sandbox
 
 CANARY = "canary-of-another-tenant-8c1f"
 LEVELS = ["rlimit", *(["bwrap"] if sandbox.bwrap_works()[0] else [])]

@@ -14,9 +14,9 @@ import pytest
 
 from solvers import door
 from tests.cases.service.hostile import PROCESSES
-from workers import sandbox
-from workers.process_pool import ProcessExecutor
-from workers.sandbox import Level
+from workers.process import sandbox
+from workers.process.pool import ProcessExecutor
+from workers.process.sandbox import Level
 from workers.types import Limits, Task
 
 pytestmark = pytest.mark.skipif(door.landlock_abi() < 1, reason="this kernel has no Landlock")

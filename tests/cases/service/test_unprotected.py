@@ -103,7 +103,16 @@ def test_the_doctor_reports_it() -> None:
 
 def test_a_child_that_cannot_close_its_door_does_not_start(tmp_path: Path) -> None:
     """The host has tried that files are protected; a child for which it is not so must not read input."""
-    command = [*WITHOUT, sys.executable, "-m", "workers.child", "--workdir", str(tmp_path), "--protect", "files"]
+    command = [
+        *WITHOUT,
+        sys.executable,
+        "-m",
+        "workers.process.child",
+        "--workdir",
+        str(tmp_path),
+        "--protect",
+        "files",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode not in (0, -signal.SIGKILL)
     assert "expected files to be protected" in done.stderr

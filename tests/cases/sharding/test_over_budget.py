@@ -10,7 +10,7 @@ import pytest
 
 from search.domains import KINDS
 from trimtab.results import EventType, Limit, Reason
-from workers.process_pool import ProcessExecutor
+from workers.process.pool import ProcessExecutor
 from workers.types import Limits, Outcome, OutcomeStatus, Task
 
 # The public case has 5,000 tables on 1,024 devices and 20 s; the kind is the same at any size whose phases after the search
@@ -64,7 +64,7 @@ def run(tmp_path: Path, what: Task, *, stop: bool = False) -> Outcome:
     ids=["one node", "two nodes", "small"],
 )
 def test_a_killed_job_has_its_best_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: dict[str, Any]) -> None:
-    monkeypatch.setattr("workers.process_pool.OVERTIME_S", 0.5)
+    monkeypatch.setattr("workers.process.pool.OVERTIME_S", 0.5)
     outcome = run(tmp_path, task("tests.cases.sharding.endless:build", spec=spec, seconds=6.0))
     assert outcome.status is OutcomeStatus.RESULT, outcome.termination
     assert (outcome.termination.reason, outcome.termination.limit) == (Reason.FEASIBLE, Limit.TIME)

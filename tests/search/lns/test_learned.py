@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cost_models.neighbourhood.home import MARGIN, strangeness
-from cost_models.neighbourhood.net import NeighbourhoodNet
 from cost_models.weights import load_weights
+from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
+from gnn.policies.out_of_distribution import MARGIN, strangeness
 from search.lns.graph import GraphBuilder, RowFeature, VariableFeature
 from search.lns.guide import Guide
 from search.lns.learned import LearnedNeighbourhood, inclusion
@@ -16,7 +16,7 @@ from search.lns.sub_mip import Slicer
 from solvers.relaxation import Relaxation
 from solvers.types import MilpModel
 from tests.search.models import milp
-from workers import generators
+from workers.corpus import integer_programs
 
 
 def never() -> bool:
@@ -53,11 +53,11 @@ def test_features_of_a_little_model_by_hand() -> None:
         builder.at([])
 
 
-@pytest.mark.parametrize("family", list(generators.FAMILIES))
+@pytest.mark.parametrize("family", list(integer_programs.FAMILIES))
 def test_held_out_instances_of_five_times_the_size_are_at_home(family: str) -> None:
     if family == "auction":
         pytest.skip("its root LP takes seconds; measured in the bench")
-    model = generators.generate(family, "S", 900)
+    model = integer_programs.generate(family, "S", 900)
     builder = GraphBuilder(model, Relaxation(model).root())
     assert strangeness(builder.summary(), load_weights("cl-lns")) < MARGIN
 
@@ -81,7 +81,7 @@ def test_scores_find_what_the_expert_frees() -> None:
 
     shares, chances = [], []
     for seed in (901, 902):
-        model = generators.generate("set-cover", "1/5", seed)
+        model = integer_programs.generate("set-cover", "1/5", seed)
         x = start(model)
         best = HighsSolver().solve(model, SolveParams(time_limit_s=6.0, relative_gap=0.05), hint=x)
         assert best.x is not None
@@ -95,7 +95,7 @@ def test_scores_find_what_the_expert_frees() -> None:
 
 
 def test_a_set_is_not_taken_twice() -> None:
-    model = generators.generate("set-cover", "1/5", 903)
+    model = integer_programs.generate("set-cover", "1/5", 903)
     x, arm = start(model), learned(model)
     assert arm.ready(x)
     rng = np.random.default_rng(0)

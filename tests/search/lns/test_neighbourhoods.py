@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.bandit import DiscountedBandit
 from search.lns.guide import Guide
 from search.lns.loop import LnsLoop, LnsParams, granularity
 from search.lns.neighbourhoods import (
@@ -29,13 +30,12 @@ from search.lns.size_control import Size
 from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
 from search.lns.swap import one_swap
-from search.select import DiscountedBandit
 from solvers.feasibility import is_feasible
 from solvers.highs import HighsSolver
 from solvers.relaxation import Relaxation
 from solvers.types import Floats, MilpModel
 from tests.search.models import brute_force, milp, random_cover
-from workers import generators
+from workers.corpus import integer_programs
 
 
 def never() -> bool:
@@ -369,7 +369,7 @@ def test_same_seed_same_run() -> None:
 
 
 def test_exchanges_go_beside_the_arms_and_without_any() -> None:
-    model = generators.generate("auction", "1/5", 7)
+    model = integer_programs.generate("auction", "1/5", 7)
     slicer = Slicer(model)
     for arms in ({"random": RandomNeighbourhood(model)}, {}):
         seen: list[str] = []

@@ -8,10 +8,10 @@ import time
 import numpy as np
 import pytest
 
+from search.isolation import NativeProcess
 from search.lns.guide import Guide
 from search.lns.neighbourhoods import RinsNeighbourhood
 from search.lns.root import RootPlace, solve_root
-from search.native import NativeProcess
 from solvers.relaxation import Relaxation, safe_bound
 from solvers.types import MilpModel
 from tests.search.models import milp, random_cover

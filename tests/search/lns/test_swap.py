@@ -14,7 +14,7 @@ from search.lns.swap import OneSwap, one_swap
 from solvers.feasibility import is_feasible
 from solvers.types import MilpModel
 from tests.search.models import brute_force, milp, random_cover
-from workers import generators
+from workers.corpus import integer_programs
 
 
 def made(model: MilpModel) -> OneSwap | Exchange:
@@ -57,7 +57,7 @@ def test_exchange_for_a_cheaper_cover() -> None:
 
 @pytest.mark.parametrize("family", ["set-cover", "independent-set", "auction", "vertex-cover"])
 def test_better_than_greedy_on_the_families(family: str) -> None:
-    model = generators.generate(family, "1/5", 7)
+    model = integer_programs.generate(family, "1/5", 7)
     slicer = Slicer(model)
     x = constructive(model, slicer.by_row, slicer.by_column)
     assert x is not None
@@ -102,7 +102,7 @@ def test_graphs_are_solved_by_exchanges(seed: int, cover: bool) -> None:
 
 
 def test_what_is_kept_up_to_date_is_right_after_many_moves() -> None:
-    model = generators.generate("auction", "1/5", 7)
+    model = integer_programs.generate("auction", "1/5", 7)
     slicer = Slicer(model)
     search = made(model)
     assert isinstance(search, Exchange)
@@ -123,7 +123,7 @@ def test_what_is_kept_up_to_date_is_right_after_many_moves() -> None:
 
 
 def test_better_ones_are_told_on_the_way() -> None:
-    model = generators.generate("independent-set", "1/5", 7)
+    model = integer_programs.generate("independent-set", "1/5", 7)
     told: list[float] = []
 
     def on_better(x: np.ndarray) -> None:

@@ -16,7 +16,7 @@ from services.store.blobs import BlobStore
 from services.store.factory import open_store
 from services.store.types import JobStore
 from trimtab.results import JobState
-from workers.process_pool import ProcessExecutor
+from workers.process.pool import ProcessExecutor
 
 LEASE_S = 1.0
 

@@ -24,7 +24,7 @@ from services.store.factory import open_store
 from services.store.types import JobStore, NewJob
 from tests.services.dispatcher.serving import LEASE_S, serving, unfinished
 from trimtab.results import EventType, JobState
-from workers.process_pool import ProcessExecutor
+from workers.process.pool import ProcessExecutor
 
 pytestmark = pytest.mark.chaos
 

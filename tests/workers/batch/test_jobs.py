@@ -7,8 +7,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from workers import batch_jobs
-from workers.batch_jobs import BadBatch, read_jobs
+from workers.batch import jobs
+from workers.batch.jobs import BadBatch, read_jobs
 
 MODEL = "NAME M\nROWS\n N obj\nCOLUMNS\nRHS\nBOUNDS\nENDATA\n"
 
@@ -81,6 +81,6 @@ def test_same_id_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_endless_line_is_refused_without_reading_it_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_jobs, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(jobs, "MAX_LINE_BYTES", 1000)
     with pytest.raises(BadBatch, match="line 1 is longer"):
         read_jobs(written(tmp_path, b"x" * 5000))

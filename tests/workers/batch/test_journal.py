@@ -8,7 +8,7 @@ import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from workers.batch_journal import BadJournal, Journal, JournalInUse, Json, write_parquet
+from workers.batch.journal import BadJournal, Journal, JournalInUse, Json, write_parquet
 
 
 def record(name: str, **more: object) -> Json:

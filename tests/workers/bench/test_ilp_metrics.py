@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.picture import step_curves
+from search.drawing.curves import step_curves
 from solvers.highs import HighsSolver
 from solvers.read import read_model
 from solvers.types import SolveParams
 from trimtab.results import Reason
-from workers import generators
 from workers.bench.ilp import metrics, report
 from workers.bench.ilp.methods import run_one
+from workers.corpus import integer_programs
 
 
 def test_gap_and_integral() -> None:
@@ -40,18 +40,18 @@ def test_rates() -> None:
     assert metrics.geometric_mean([0.0, 3.0], shift=1.0) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("family", list(generators.FAMILIES))
+@pytest.mark.parametrize("family", list(integer_programs.FAMILIES))
 def test_families_are_seeded_and_survive_the_file(family: str, tmp_path: Path) -> None:
-    model = generators.generate(family, "1/5", 3)
-    again = generators.generate(family, "1/5", 3)
+    model = integer_programs.generate(family, "1/5", 3)
+    again = integer_programs.generate(family, "1/5", 3)
     assert (model.c == again.c).all()
     assert (model.indices == again.indices).all()
     assert (
-        model.nnz != generators.generate(family, "1/5", 4).nnz
-        or not (model.c == generators.generate(family, "1/5", 4).c).all()
+        model.nnz != integer_programs.generate(family, "1/5", 4).nnz
+        or not (model.c == integer_programs.generate(family, "1/5", 4).c).all()
     )
     file = tmp_path / "m.mps"
-    generators.write_mps(model, file)
+    integer_programs.write_mps(model, file)
     read = read_model(file)
     assert read.maximize == model.maximize
     np.testing.assert_allclose(read.c, model.c)
@@ -61,13 +61,13 @@ def test_families_are_seeded_and_survive_the_file(family: str, tmp_path: Path) -
 
 
 def test_sizes_are_those_of_the_papers() -> None:
-    assert generators.generate("set-cover", "S", 0).nnz == 1_000_000
-    cover = generators.generate("vertex-cover", "S", 0)
+    assert integer_programs.generate("set-cover", "S", 0).nnz == 1_000_000
+    cover = integer_programs.generate("vertex-cover", "S", 0)
     assert (cover.n, cover.m) == (1_000, 70 * (1_000 - 70))
-    independent = generators.generate("independent-set", "S", 0)
+    independent = integer_programs.generate("independent-set", "S", 0)
     assert independent.n == 6_000
     assert independent.m == pytest.approx(24_000, rel=0.03)
-    bids = generators.generate("auction", "1/5", 0)
+    bids = integer_programs.generate("auction", "1/5", 0)
     assert bids.n == 800
     assert (np.bincount(bids.row_of_entry) >= 1).all()
 
@@ -75,8 +75,8 @@ def test_sizes_are_those_of_the_papers() -> None:
 @pytest.mark.parametrize("method", ["trimtab-with-learned", "highs", "scip-aggressive", "or-tools-set-cover"])
 def test_a_method_runs_in_a_process_of_its_own(method: str, tmp_path: Path) -> None:
     file = tmp_path / "cover.mps"
-    model = generators.set_cover(300, 200, seed=5)
-    generators.write_mps(model, file)
+    model = integer_programs.set_cover(300, 200, seed=5)
+    integer_programs.write_mps(model, file)
     command = [sys.executable, "-m", "workers.bench.ilp.methods", method, str(file), "2", "0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -97,8 +97,8 @@ def test_curves_are_drawn() -> None:
 def test_or_tools_set_cover_tells_only_covers(tmp_path: Path) -> None:
     """Guided local search passes through states that cover not all; their cost once stood below the proved optimum."""
     file = tmp_path / "cover.mps"
-    model = generators.set_cover(300, 200, seed=6)
-    generators.write_mps(model, file)
+    model = integer_programs.set_cover(300, 200, seed=6)
+    integer_programs.write_mps(model, file)
     optimum = HighsSolver().solve(model, SolveParams(time_limit_s=60.0, relative_gap=1e-9))
     assert optimum.termination.reason is Reason.OPTIMAL
     run = run_one("or-tools-set-cover", file, 1.0, 0)

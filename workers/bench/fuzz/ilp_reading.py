@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from search import native
+from search import isolation
 from solvers.compare import differences
 from solvers.errors import ModelError
 from solvers.exact import ExactModel, read_exact
@@ -84,14 +84,14 @@ def _agreed(one: Meaning | None, other: Meaning | None) -> Meaning | None:
 def _peer(read: Any, path: Path) -> Meaning | None:
     """A peer's reading in a process of its own: both crash or hang on some texts."""
 
-    def answer() -> native.Message:
+    def answer() -> isolation.Message:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # SCIP prints its errors
         meaning = read(path)
         return {"meaning": None if meaning is None else _plain(meaning)}
 
     try:
-        came = native.call("a peer's reading", answer, timeout_s=_PEER_S)["meaning"]
-    except (native.NativeCrash, native.NativeError, native.NativeTimeout):
+        came = isolation.call("a peer's reading", answer, timeout_s=_PEER_S)["meaning"]
+    except (isolation.NativeCrash, isolation.NativeError, isolation.NativeTimeout):
         return None
     return None if came is None else _meaning(came)
 

@@ -14,13 +14,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from workers import generators
 from workers.bench import instances
 from workers.bench.ilp import conditions, report
 from workers.bench.ilp.memory import PeakMemory
 from workers.bench.ilp.methods import METHODS, SET_COVER
 from workers.bench.ilp.report import Run
 from workers.bench.stats import machine
+from workers.corpus import integer_programs
 
 DEFAULT = ("trimtab", "trimtab-with-learned", "random-lns", "highs", "scip", "scip-aggressive", "cp-sat", SET_COVER)
 
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
     """Run the protocol."""
     parser = argparse.ArgumentParser(prog="python -m workers.bench ilp", description=__doc__)
     parser.add_argument(
-        "--families", nargs="*", choices=sorted(generators.FAMILIES), default=sorted(generators.FAMILIES)
+        "--families", nargs="*", choices=sorted(integer_programs.FAMILIES), default=sorted(integer_programs.FAMILIES)
     )
     parser.add_argument("--sizes", nargs="*", choices=["1/5", "S", "L"], default=["1/5", "S"])
     parser.add_argument("--instances", type=int, default=5, help="of each family and size")
@@ -86,7 +86,7 @@ def _files(given: argparse.Namespace, folder: Path) -> list[tuple[str, str, Path
         for size in given.sizes:
             for seed in range(given.first_seed, given.first_seed + given.instances):
                 path = folder / f"{family}-{size.replace('/', '_')}-{seed}.mps"
-                generators.write_mps(generators.generate(family, size, seed), path)
+                integer_programs.write_mps(integer_programs.generate(family, size, seed), path)
                 files.append((f"{family} {size}", f"{family} {size} seed {seed}", path))
     return files
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from search.drawing.curves import step_curves
 from search.lns.swap import OneSwap
-from search.picture import step_curves
 from workers.bench import instances
 from workers.bench.ilp import metrics
 from workers.bench.ilp.methods import SET_COVER

@@ -262,7 +262,7 @@ def _worker(server: Server, rng: random.Random, *, exclude: set[int], only_busy:
     for process in server.descendants():
         with contextlib.suppress(psutil.Error):
             command = process.cmdline()
-            if "workers.child" in " ".join(command) and process.pid not in exclude and "--workdir" in command:
+            if "workers.process.child" in " ".join(command) and process.pid not in exclude and "--workdir" in command:
                 # The host puts the inputs into the run folder when a child gets its job.
                 folder = Path(command[command.index("--workdir") + 1])
                 (busy if (folder / "inputs").exists() else spare).append(process)

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gnn.encoders.program import AutophaseMlp, GeanProgram, GrmpProgram, ProgramBatch
+from gnn.policies.program import AutophaseMlp, GeanProgram, GrmpProgram, ProgramBatch
 from solvers.llvm.engine import Engine
 from solvers.llvm.features import AUTOPHASE_NAMES, Features
 from solvers.llvm.graph import ProgramGraph

@@ -32,7 +32,7 @@ from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
 from solvers.highs import HighsSolver
 from solvers.types import Floats, MilpModel
-from workers import generators
+from workers.corpus import integer_programs
 from workers.train.ilp.states import State, path_of, save
 
 FIRST_SEED = 201  # the expert's instances are 1, 2, …; training may use any seed below 500
@@ -141,7 +141,7 @@ def run(model: MilpModel, start: Floats, seconds: float, rng: np.random.Generato
 
 def collect(family: str, seed: int, recipe: Hindsight, *, say: Callable[[str], object]) -> list[State]:
     """One run on an instance of a fifth of the paper's size, and what it teaches."""
-    model = generators.generate(family, "1/5", seed)
+    model = integer_programs.generate(family, "1/5", seed)
     slicer = Slicer(model)
     rng = np.random.default_rng((seed, 11))
     # The costs are blurred as for the expert (see states.collect), so that there is a way to go.
@@ -163,7 +163,7 @@ def collect(family: str, seed: int, recipe: Hindsight, *, say: Callable[[str], o
 def collect_all(folder: Path, *, instances: int, recipe: Hindsight, say: Callable[[str], object]) -> None:
     """Every family in turn, seed by seed. Skips what is done."""
     for seed in range(FIRST_SEED, FIRST_SEED + instances):
-        for family in generators.FAMILIES:
+        for family in integer_programs.FAMILIES:
             path = path_of(folder, family, seed)
             if not path.is_file():
                 save(collect(family, seed, recipe, say=say), path)

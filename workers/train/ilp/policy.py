@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cost_models.neighbourhood import home
-from gnn.policy import NeighbourhoodPolicy
+from gnn.policies import out_of_distribution
+from gnn.policies.neighbourhood import NeighbourhoodPolicy
 from search.lns.graph import GraphBuilder, RowFeature, VariableFeature
 from solvers.relaxation import Relaxation
-from workers import generators
+from workers.corpus import integer_programs
 from workers.train import checkpoint
 from workers.train.ilp.states import State, load
 from workers.train.publish import publish
@@ -112,7 +112,7 @@ def train(
     model.load_state_dict(best)
     _, caught, random = _evaluate(model, validation)
     if start is None:
-        at_home = home.learn({family: np.stack(rows) for family, rows in summaries.items()})
+        at_home = out_of_distribution.learn({family: np.stack(rows) for family, rows in summaries.items()})
     else:
         at_home = {name: array for name, array in start.items() if name.startswith("home.")}
     arrays = model.arrays() | at_home
@@ -123,7 +123,7 @@ def train(
 
 
 def _examples(family: str, seed: int, states: list[State]) -> tuple[list[np.ndarray], list[Example]]:
-    model = generators.generate(family, "1/5", seed)
+    model = integer_programs.generate(family, "1/5", seed)
     root = Relaxation(model).root()
     if not root.optimal or not states:
         return [], []

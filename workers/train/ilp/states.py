@@ -23,7 +23,7 @@ from search.lns.sub_mip import Slicer
 from solvers.highs import HighsSolver
 from solvers.relaxation import distance_row
 from solvers.types import Floats, MilpModel, SolveParams
-from workers import generators
+from workers.corpus import integer_programs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class State:
 
 def collect(family: str, seed: int, recipe: Recipe, *, say: Callable[[str], object]) -> list[State]:
     """The expert's way on one instance of a fifth of the paper's size."""
-    model = generators.generate(family, "1/5", seed)
+    model = integer_programs.generate(family, "1/5", seed)
     slicer = Slicer(model)
     rng = np.random.default_rng((seed, 7))
     # Greedy by costs that are off by up to a factor: the plain greedy is optimal on small vertex covers, and a longer way from
@@ -192,7 +192,7 @@ def load(path: Path) -> list[State]:
 def collect_all(folder: Path, *, instances: int, first_seed: int, recipe: Recipe, say: Callable[[str], object]) -> None:
     """Every family in turn, seed by seed, so that whatever is there at any time is balanced. Skips what is done."""
     for seed in range(first_seed, first_seed + instances):
-        for family in generators.FAMILIES:
+        for family in integer_programs.FAMILIES:
             path = path_of(folder, family, seed)
             if not path.is_file():
                 save(collect(family, seed, recipe, say=say), path)

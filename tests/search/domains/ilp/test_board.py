@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from search.domains.ilp.board import Place, Places
-from search.native import NativeProcess
+from search.isolation import NativeProcess
 
 
 def test_a_reader_never_sees_half_a_solution() -> None:

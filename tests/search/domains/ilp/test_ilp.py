@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from search import native, pipeline
+from search import isolation, pipeline
 from search.domains import KINDS
 from search.domains.ilp import build
 from search.domains.ilp.domain import IlpSolution
@@ -26,7 +26,7 @@ from tests.contracts.domain import DomainContract
 from trimtab.results import Limit, Reason, RunResult, VerificationStatus
 from trimtab.specs.common import ArtifactRef
 from trimtab.specs.ilp import Engine, IlpSpec, LnsOptions, Neighbourhood
-from workers.generators import set_cover, write_mps
+from workers.corpus.integer_programs import set_cover, write_mps
 
 KNAPSACK = """Maximize
  value: 5 a + 4 b + 3 c
@@ -334,7 +334,7 @@ def test_a_crashing_parser_is_told_apart(tmp_path: Path, monkeypatch: pytest.Mon
     import solvers.read
 
     monkeypatch.setattr(solvers.read, "read_with_notes", lambda *a, **k: segfault())
-    with pytest.raises(native.NativeCrash, match="SIGSEGV"):
+    with pytest.raises(isolation.NativeCrash, match="SIGSEGV"):
         solve(inline(KNAPSACK), tmp_path)
 
 

@@ -13,14 +13,14 @@ from search.domains.ilp import build, supervisor
 from search.domains.ilp.board import Place
 from search.domains.ilp.processes import jump_pays, run_jump, worth_injecting
 from search.domains.ilp.supervisor import _job_seed
-from search.native import NativeProcess
+from search.isolation import NativeProcess
 from search.stop import from_budget
 from solvers.feasibility import is_feasible
 from tests.search.models import milp, random_cover
 from trimtab.results import Incumbent, VerificationStatus
 from trimtab.specs.common import ArtifactRef
 from trimtab.specs.ilp import IlpSpec
-from workers import generators
+from workers.corpus import integer_programs
 
 
 def test_the_engine_starts_from_the_seed_of_the_job() -> None:
@@ -32,7 +32,7 @@ def test_the_engine_starts_from_the_seed_of_the_job() -> None:
 
 
 def test_the_jump_finds_a_good_packing_before_any_lp() -> None:
-    model = generators.generate("independent-set", "1/5", 501)
+    model = integer_programs.generate("independent-set", "1/5", 501)
     place = Place(model.n)
     process = NativeProcess("jump", run_jump(model, mine=place, seconds=2.0, seed=0))
     while process.alive:
@@ -59,7 +59,7 @@ def test_a_jump_that_crashes_costs_the_run_nothing(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(supervisor, "run_jump", lambda model, **given: lambda say: os.kill(os.getpid(), signal.SIGKILL))
     file = tmp_path / "model.mps"
-    generators.write_mps(generators.generate("auction", "1/5", 501), file)
+    integer_programs.write_mps(integer_programs.generate("auction", "1/5", 501), file)
     points: list[Incumbent] = []
     result = pipeline.run(
         build(),

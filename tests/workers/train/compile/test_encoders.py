@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gnn.encoders.program import ProgramBatch  # noqa: E402
+from gnn.policies.program import ProgramBatch  # noqa: E402
 from solvers.llvm.features import AUTOPHASE_NAMES, INST_COUNT_NAMES, Features  # noqa: E402
 from solvers.llvm.graph import ProgramGraph  # noqa: E402
 from solvers.llvm.types import Metric  # noqa: E402

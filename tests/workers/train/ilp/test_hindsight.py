@@ -6,7 +6,7 @@ import numpy as np
 
 from search.lns.loop import Step
 from solvers.feasibility import is_feasible
-from workers import generators
+from workers.corpus import integer_programs
 from workers.train.ilp.hindsight import Hindsight, Log, collect, labelled
 
 N = 12
@@ -68,7 +68,7 @@ def test_steps_that_were_not_proved_or_gained_teach_nothing() -> None:
 def test_an_ordinary_run_teaches() -> None:
     """Two seconds on a small set cover: states of feasible points, positives that lead to feasible, better points."""
     states = collect("set-cover", 7, Hindsight(seconds=3.0, least_negatives=1), say=lambda text: None)
-    model = generators.generate("set-cover", "1/5", 7)
+    model = integer_programs.generate("set-cover", "1/5", 7)
     assert states
     for state in states:
         assert is_feasible(model, state.x)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
-from gnn.encoders.program import AutophaseMlp, GeanProgram, GrmpProgram, ProgramBatch, arrays
+from gnn.policies.program import AutophaseMlp, GeanProgram, GrmpProgram, ProgramBatch, arrays
 from search.domains.compile.paper import PASSES, POLICY, SEQUENCES, digest, graph_arrays
 from solvers.llvm.features import AUTOPHASE_NAMES, Features
 from solvers.llvm.graph import ProgramGraph

@@ -1,0 +1,68 @@
+"""The net of CL-LNS for training; `gnn.policies.neighbourhood_numpy` evaluates the same weights in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gnn.layers.attention import SeparableAttention
+
+WIDTH = 64
+
+
+class HalfConvolution(nn.Module):
+    """Attention over the other side's nodes, then an MLP on [message | own]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = SeparableAttention(WIDTH)
+        self.out = nn.Sequential(nn.Linear(2 * WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU())
+
+    def forward(self, senders: Tensor, receivers: Tensor, edges: Tensor, index: Tensor, *, uniform: bool) -> Tensor:
+        """(receivers, WIDTH)"""
+        message = self.attention(senders, edges, index, len(receivers), uniform=uniform)
+        return self.out(torch.cat([message, receivers], dim=1))
+
+
+class NeighbourhoodPolicy(nn.Module):
+    """Variables → rows → variables, then a logit a variable. Buffers hold the mean and spread of each feature."""
+
+    def __init__(self, variables: int, rows: int, edges: int) -> None:
+        super().__init__()
+        for name, size in (("variable", variables), ("row", rows), ("edge", edges)):
+            self.register_buffer(f"{name}_mean", torch.zeros(size))
+            self.register_buffer(f"{name}_std", torch.ones(size))
+        self.variable = _embedding(variables)
+        self.row = _embedding(rows)
+        self.edge = nn.Sequential(nn.Linear(edges, WIDTH))
+        self.to_rows = HalfConvolution()
+        self.to_variables = HalfConvolution()
+        self.head = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 1, bias=False))
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.orthogonal_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, variables: Tensor, rows: Tensor, edges: Tensor, index: Tensor) -> Tensor:
+        """Shapes: variables (n, F), rows (m, R), edges (E, 2) or (1, 2) when all are alike, index (2, E) [row, variable] sorted
+        by row; returns (n,) logits."""
+        uniform = len(edges) == 1
+        v = self.variable((variables - self.variable_mean) / self.variable_std)
+        r = self.row((rows - self.row_mean) / self.row_std)
+        e = self.edge((edges - self.edge_mean) / self.edge_std)
+        r = self.to_rows(v, r, e, index, uniform=uniform)
+        order = torch.argsort(index[1], stable=True)
+        turned = torch.stack([index[1][order], index[0][order]])
+        v = self.to_variables(r, v, e if uniform else e[order], turned, uniform=uniform)
+        found: Tensor = self.head(v)[:, 0]
+        return found
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Weights and buffers by name, as the manifest's files hold them."""
+        return {name: tensor.detach().numpy().astype(np.float32) for name, tensor in self.state_dict().items()}
+
+
+def _embedding(features: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(features, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU())

@@ -1,0 +1,160 @@
+"""The graph attention net of CL-LNS (Huang et al., ICML 2023) in numpy, with its attention as sparse × dense products.
+
+For receiver i, sender j and edge e a head's logit is att·LeakyReLU([a_i | b_j | e_ij]). LeakyReLU works on each number by
+itself, so the logit is a sum r_i + s_j + t_e; r_i is the same for all senders of i and cancels in the softmax:
+
+    Σ_j α_ij b_j  =  Σ_j exp(t_ij) exp(s_j) b_j  /  Σ_j exp(t_ij) exp(s_j)
+
+With one distinct edge row (set cover, independent set, vertex cover, auctions) that is one product of the pattern with
+the columns [exp(s)·b | exp(s)] of all heads; with u of them it is u products; with many it is one a head with exp(t)
+for data. `gnn.layers.attention` holds the message-passing form that the tests compare with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from gnn.policies.bipartite_graph import BipartiteGraph
+
+WIDTH = 64
+HEADS = 8
+HEAD_WIDTH = WIDTH // HEADS
+LEAK = 0.2
+_FEW = 3  # distinct edge rows that are treated by one product each
+
+Weights = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NeighbourhoodNet:
+    """Trained weights. Names as `gnn.policies.neighbourhood` has them."""
+
+    weights: Weights
+
+    def logits(self, graph: BipartiteGraph) -> np.ndarray:
+        """(n,) one logit a variable; the larger, the rather it should be freed."""
+        w = self.weights
+        variables = self._embed("variable", _normalised(graph.variables, w, "variable"))
+        rows = self._embed("row", _normalised(graph.rows, w, "row"))
+        edges, which = _distinct(graph.edges)
+        edges = _linear(_normalised(edges, w, "edge"), w, "edge.0")
+        rows = self._convolve("to_rows", variables, rows, edges, which, graph.matrix)
+        transposed, order = _transposed(graph.matrix, which)
+        variables = self._convolve("to_variables", rows, variables, edges, order, transposed)
+        hidden = np.maximum(0.0, _linear(variables, w, "head.0"))
+        found: np.ndarray = (hidden @ w["head.2.weight"].T)[:, 0]
+        return found
+
+    def _embed(self, name: str, x: np.ndarray) -> np.ndarray:
+        w = self.weights
+        return np.maximum(0.0, _linear(np.maximum(0.0, _linear(x, w, f"{name}.0")), w, f"{name}.2"))
+
+    def _convolve(
+        self,
+        name: str,
+        senders: np.ndarray,
+        receivers: np.ndarray,
+        edges: np.ndarray,
+        which: np.ndarray | None,
+        pattern: sparse.csr_matrix,
+    ) -> np.ndarray:
+        w = self.weights
+        sent = senders @ w[f"{name}.attention.send.weight"].T  # (J, WIDTH)
+        edge = edges @ w[f"{name}.attention.edge.weight"].T  # (u, WIDTH)
+        message = attend(
+            sent,
+            edge,
+            which,
+            pattern,
+            w[f"{name}.attention.score_send"],
+            w[f"{name}.attention.score_edge"],
+        )
+        both = np.concatenate([message, receivers], axis=1)
+        return np.maximum(0.0, _linear(np.maximum(0.0, _linear(both, w, f"{name}.out.0")), w, f"{name}.out.2"))
+
+
+def attend(
+    sent: np.ndarray,
+    edge: np.ndarray,
+    which: np.ndarray | None,
+    pattern: sparse.csr_matrix,
+    score_send: np.ndarray,
+    score_edge: np.ndarray,
+) -> np.ndarray:
+    """(I, WIDTH) attention-weighted means of what senders send; 0 for a receiver without any.
+
+    Shapes: sent (J, WIDTH); edge (u, WIDTH) distinct edges, `which` (nnz,) the edge of each stored entry of `pattern` (I, J),
+    None when there is but one; scores (HEADS, HEAD_WIDTH).
+    """
+    s = (_leaky(sent).reshape(-1, HEADS, HEAD_WIDTH) * score_send).sum(axis=2)  # (J, HEADS)
+    t = (_leaky(edge).reshape(-1, HEADS, HEAD_WIDTH) * score_edge).sum(axis=2)  # (u, HEADS)
+    e = np.exp(s - s.max(axis=0, initial=-np.inf))  # a head's largest is 1: nothing overflows
+    weighted = (sent.reshape(-1, HEADS, HEAD_WIDTH) * e[:, :, None]).reshape(len(sent), WIDTH)
+    columns = np.ascontiguousarray(np.concatenate([weighted, e], axis=1))  # (J, WIDTH + HEADS)
+    if which is None:
+        total = pattern @ columns
+    else:
+        factor = np.exp(t - t.max(axis=0))  # (u, HEADS)
+        total = np.zeros((pattern.shape[0], WIDTH + HEADS), dtype=sent.dtype)
+        if len(edge) <= _FEW:
+            for u in range(len(edge)):
+                part = sparse.csr_matrix(
+                    ((which == u).astype(sent.dtype), pattern.indices, pattern.indptr), shape=pattern.shape
+                )
+                part = part.copy()  # eliminate_zeros works in place, and the indices are the graph's own
+                part.eliminate_zeros()
+                spread = np.concatenate([np.repeat(factor[u], HEAD_WIDTH), factor[u]])
+                total += (part @ columns) * spread
+        else:
+            for h in range(HEADS):
+                own = [*range(h * HEAD_WIDTH, (h + 1) * HEAD_WIDTH), WIDTH + h]
+                part = sparse.csr_matrix((factor[which, h], pattern.indices, pattern.indptr), shape=pattern.shape)
+                total[:, own] = part @ np.ascontiguousarray(columns[:, own])
+    norm = np.maximum(total[:, WIDTH:], 1e-30)
+    message: np.ndarray = total[:, :WIDTH] / np.repeat(norm, HEAD_WIDTH, axis=1)
+    return message
+
+
+def _leaky(x: np.ndarray) -> np.ndarray:
+    return np.where(x > 0, x, LEAK * x)
+
+
+def _linear(x: np.ndarray, w: Weights, name: str) -> np.ndarray:
+    found: np.ndarray = x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+    return found
+
+
+def _normalised(x: np.ndarray, w: Weights, name: str) -> np.ndarray:
+    found: np.ndarray = (x - w[f"{name}_mean"]) / w[f"{name}_std"]
+    return found
+
+
+def _distinct(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Distinct edge rows, and which one each entry has (None when all are the same)."""
+    if len(edges) == 0 or bool((edges == edges[0]).all()):
+        return edges[:1], None
+    # As one number a row: np.unique over an axis sorts records, twenty times slower.
+    _, first, which = np.unique(_codes(edges), return_index=True, return_inverse=True)
+    return edges[first], which
+
+
+def _codes(edges: np.ndarray) -> np.ndarray:
+    codes = np.zeros(len(edges), dtype=np.int64)
+    for column in range(edges.shape[1]):
+        values, inverse = np.unique(edges[:, column], return_inverse=True)
+        codes = codes * len(values) + inverse
+    return codes
+
+
+def _transposed(pattern: sparse.csr_matrix, which: np.ndarray | None) -> tuple[sparse.csr_matrix, np.ndarray | None]:
+    if which is None:
+        return pattern.T.tocsr(), None
+    numbered = sparse.csr_matrix(
+        (np.arange(pattern.nnz), pattern.indices, pattern.indptr), shape=pattern.shape
+    ).T.tocsr()
+    ones = np.ones(pattern.nnz, dtype=pattern.dtype)
+    return sparse.csr_matrix((ones, numbered.indices, numbered.indptr), shape=numbered.shape), which[numbered.data]

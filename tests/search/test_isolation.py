@@ -1,0 +1,49 @@
+"""Forked processes for native code: what they say, how they end, and how much of the processor they get."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from search.isolation import Message, NativeCrash, NativeError, NativeProcess, Say
+
+
+def ended(process: NativeProcess) -> list[Message]:
+    """Its messages, once it has ended."""
+    heard: list[Message] = []
+    until = time.monotonic() + 10
+    while process.alive and time.monotonic() < until:
+        heard += process.messages()
+        time.sleep(0.01)
+    return heard + list(process.messages())
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_it_is_as_nice_as_asked_and_this_process_stays_as_it_is(steps: int) -> None:
+    before = os.nice(0)
+    process = NativeProcess("a test", lambda say: say({"nice": os.nice(0)}), nice=steps)
+    assert ended(process) == [{"nice": min(19, before + steps)}]
+    process.close()
+    assert os.nice(0) == before
+
+
+def test_an_exception_comes_back_with_its_name() -> None:
+    def work(say: Say) -> None:
+        raise ValueError("no such column")
+
+    process = NativeProcess("a test", work)
+    assert ended(process) == []
+    with pytest.raises(NativeError, match="a test: ValueError: no such column"):
+        process.raise_for_end()
+    process.close()
+
+
+def test_a_signal_is_told_by_its_name() -> None:
+    process = NativeProcess("a test", lambda say: os.kill(os.getpid(), signal.SIGKILL))
+    assert ended(process) == []
+    with pytest.raises(NativeCrash, match="a test died by SIGKILL"):
+        process.raise_for_end()
+    process.close()

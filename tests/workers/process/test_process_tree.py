@@ -1,0 +1,38 @@
+"""What belongs to a run is found by its mark, and killed; nothing else is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from workers.process import process_tree
+
+
+def test_kills_what_carries_the_mark_and_nothing_else(tmp_path: Path) -> None:
+    sleep = [sys.executable, "-c", "import time; time.sleep(300)"]
+    ours = subprocess.Popen(sleep, env=os.environ | {process_tree.MARK: str(tmp_path / "a")})
+    other = subprocess.Popen(sleep, env=os.environ | {process_tree.MARK: str(tmp_path / "ab")})
+    try:
+        assert process_tree.of_run(tmp_path / "a") == [ours.pid]
+        assert process_tree.kill_run(tmp_path / "a") == []
+        assert ours.wait(5) == -9
+        assert other.poll() is None
+    finally:
+        for process in (ours, other):
+            process.kill()
+            process.wait()
+
+
+def test_a_process_is_named_by_its_pid_and_start() -> None:
+    assert process_tree.started_at(os.getpid()) == process_tree.started_at(os.getpid())
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    assert process_tree.started_at(process.pid) is None
+
+
+def test_owner_is_read_from_a_folder_name() -> None:
+    assert process_tree.owner_of("run-12-345-ab_c", "run-") == (12, 345)
+    for name in ("run-abc", "run-12-ab", "run-x-1-ab", "run-1-2-3-4"):
+        assert process_tree.owner_of(name, "run-") is None, name

@@ -1,0 +1,1 @@
+"""Run a file of jobs over an executor, without a server."""

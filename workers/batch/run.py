@@ -1,0 +1,198 @@
+"""Batch runs: thousands of jobs from a file, over an executor, without a server. Resumable at any moment.
+
+read the lines → skip what the journal has → run each, `concurrency` at a time, lost ones again → append its record
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from search.domains import KINDS, Kind
+from trimtab.results import Limit, Reason, Termination
+from workers.batch.jobs import BatchJob
+from workers.batch.journal import BadJournal, Journal, Json
+from workers.retry import RETRIED, Backoff
+from workers.types import Executor, Finish, Limits, Outcome, OutcomeStatus, ProducedFile, Task
+
+SILENCE_S = 60.0  # a child beats every second; after this much silence it is killed and tried again
+_ATTEMPTS_LOST = Finish(
+    ended=Termination(reason=Reason.WORKER_LOST, limit=Limit.ATTEMPTS, detail="the workers of all attempts were lost")
+)
+STATES = {
+    OutcomeStatus.RESULT: "SUCCEEDED",
+    OutcomeStatus.FAILED: "FAILED",
+    OutcomeStatus.CANCELLED: "CANCELLED",
+    OutcomeStatus.LOST: "DEAD",
+    OutcomeStatus.TRANSIENT: "DEAD",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """How a batch is run."""
+
+    executor: Executor
+    journal: Journal
+    concurrency: int
+    limits: Limits
+    files_dir: Path | None = None  # produced files are kept here, named by their SHA-256
+    kinds: Mapping[str, Kind] = field(default_factory=lambda: KINDS)
+    backoff: Backoff = field(default_factory=Backoff)
+    silence_s: float = SILENCE_S
+
+
+def pending(jobs: Sequence[BatchJob], journal: Journal) -> list[BatchJob]:
+    """The jobs that the journal has not. Raises BadJournal when it has an id with another request."""
+    left = []
+    for job in jobs:
+        known = journal.done.get(job.id)
+        if known is None:
+            left.append(job)
+        elif known != job.digest:
+            raise BadJournal(
+                f"{journal.path} has a result for id {job.id!r} (line {job.line}), but of another request or of other file "
+                "contents; give another --out, or another id"
+            )
+    return left
+
+
+async def run(
+    batch: Batch, jobs: Sequence[BatchJob], *, rng: random.Random, on_done: Callable[[Json], None] = lambda record: None
+) -> None:
+    """Run them all. What was in flight when this is cancelled has no record and runs again at the next resume."""
+    waiting = iter(jobs)
+
+    async def worker() -> None:
+        for job in waiting:
+            record = await _run_job(batch, job, rng)
+            # fsync blocks, but only for a moment, and what it protects is the one thing that must not be lost.
+            batch.journal.append(record)
+            on_done(record)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(max(1, min(batch.concurrency, len(jobs)))):
+            group.create_task(worker())
+
+
+async def _run_job(batch: Batch, job: BatchJob, rng: random.Random) -> Json:
+    began = time.monotonic()
+    attempts = 0
+    artifacts: Json = {}
+    best: bytes | None = None  # of the attempts that were lost
+    if job.request is None:
+        outcome = _outcome(OutcomeStatus.FAILED, Reason.INVALID_INPUT, job.problem)
+    else:
+        while True:
+            attempts += 1
+            outcome, artifacts, best = await _attempt(batch, job, attempts, best)
+            # One attempt more when there is something to finish: it only verifies and writes what was found.
+            most = job.request.max_attempts + (best is not None)
+            if outcome.status not in RETRIED or attempts >= most:
+                break
+            await asyncio.sleep(batch.backoff.delay_s(attempts, rng))
+    termination = outcome.termination
+    if outcome.status in RETRIED:
+        termination = termination.model_copy(update={"limit": Limit.ATTEMPTS})
+    return {
+        "id": job.id,
+        "line": job.line,
+        "digest": job.digest,
+        "kind": job.kind,
+        "state": STATES[outcome.status],
+        "termination": termination.model_dump(mode="json"),
+        "attempts": attempts,
+        "seconds": round(time.monotonic() - began, 6),
+        "usage": dict(outcome.usage),
+        "result": None if outcome.result is None else {**outcome.result, "artifacts": artifacts},
+    }
+
+
+async def _attempt(batch: Batch, job: BatchJob, number: int, best: bytes | None) -> tuple[Outcome, Json, bytes | None]:
+    """One attempt: its outcome, its files, and the best solution for the next one."""
+    try:
+        execution = await batch.executor.start(_task(batch, job, number, best))
+    except Exception as error:  # no memory to fork, a cluster that is away: another attempt may succeed
+        return _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"no worker could be started: {error}"), {}, best
+    silent = False
+
+    async def guard() -> None:
+        nonlocal silent
+        while True:
+            await asyncio.sleep(min(1.0, batch.silence_s / 4))
+            if execution.silent_s > batch.silence_s:
+                silent = True
+                await execution.cancel()
+                return
+
+    guarding = asyncio.create_task(guard())
+    try:
+        async for _ in execution.events():
+            pass  # the trace is in the result
+        outcome = await execution.result()
+        if outcome.status is OutcomeStatus.CANCELLED:  # nobody here asked for it
+            why = f"it was silent for {batch.silence_s:g} s" if silent else "the executor ended it"
+            outcome = replace(_outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, why), usage=outcome.usage)
+        try:
+            artifacts = await asyncio.to_thread(_keep_files, outcome.produced, batch.files_dir)
+        except OSError as error:
+            outcome, artifacts = _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"files not kept: {error}"), {}
+        if outcome.status in RETRIED:
+            best = await execution.checkpoint() or best
+        return outcome, artifacts, best
+    finally:
+        guarding.cancel()
+        await execution.close()
+
+
+def _task(batch: Batch, job: BatchJob, number: int, best: bytes | None) -> Task:
+    request = job.request
+    if request is None:
+        raise ValueError(f"job {job.id} has no request")
+    kind = batch.kinds[job.kind]
+    return Task(
+        job_id=job.id,
+        fence=number,
+        kind=job.kind,
+        builder=kind.builder,
+        spec_class=kind.spec_class,
+        spec=request.spec.model_dump(mode="json"),
+        seed=request.seed,
+        budget=request.budget.model_dump(mode="json"),
+        inputs=job.inputs,
+        input_names={name: path.name for name, path in job.inputs.items()},
+        limits=batch.limits,
+        baseline=kind.baseline,
+        start=best,
+        finish=_ATTEMPTS_LOST if best is not None and number > request.max_attempts else None,
+    )
+
+
+def _keep_files(produced: Sequence[ProducedFile], folder: Path | None) -> Json:
+    references: Json = {}
+    for file in produced:
+        with file.path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary = folder / f".{digest}.{time.monotonic_ns()}"
+            shutil.copyfile(file.path, temporary)
+            temporary.replace(folder / digest)
+        references[file.name] = {
+            "digest": f"sha256:{digest}",
+            "name": file.name,
+            "size_bytes": file.path.stat().st_size,
+            "media_type": file.media_type,
+        }
+    return references
+
+
+def _outcome(status: OutcomeStatus, reason: Reason, detail: str, **more: Any) -> Outcome:
+    return Outcome(status=status, termination=Termination(reason=reason, detail=detail), **more)

@@ -1,0 +1,340 @@
+"""Executor `ray`: attempts run by actors of a Ray cluster, on this machine or on many.
+
+This process does not import Ray: it starts `python -m workers.cluster.host`, which does, and talks to it. So the rule
+"no torch, ray or solver in the service's process" holds with every executor, and a crash of
+Ray leaves the service running.
+
+    RayExecutor ──frames── ray_host ──Ray── RayWorker (actor, one for each slot) ──frames── child
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trimtab.results import EventType, Reason, Termination
+from workers.cluster.auth import host_environment
+from workers.cluster.wire import Json, outcome_from_json, task_to_json
+from workers.process import frames
+from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
+
+_PREFIX = "trimtab-run-"
+_ROOT = Path(__file__).resolve().parents[2]  # the folder of the packages
+READY_S = 120.0  # a cold cluster on a busy machine needs some 10 s
+CLOSE_S = 10.0
+RESTART_S = 2.0
+CANCEL_S = 8.0  # the host itself gives an actor 3 s
+LOG_LINES = 40
+
+
+class RayUnavailable(RuntimeError):
+    """The cluster cannot be reached, or has no room; another attempt may succeed."""
+
+
+class RayExecutor:
+    """`workers` slots at most; as many as the cluster has room for."""
+
+    name = "ray"
+
+    def __init__(
+        self,
+        *,
+        address: str | None,
+        workers: int,
+        scratch_dir: Path,
+        sandbox: str = "auto",
+        preload: Sequence[str] = (),
+        namespace: str = "trimtab",
+        silence_s: float | None = None,
+    ) -> None:
+        if workers < 1:
+            raise ValueError(f"workers wants a number >= 1; {workers} came")
+        self._address = address
+        self._workers = workers
+        self._scratch_dir = scratch_dir
+        self._command = [sys.executable, "-m", "workers.cluster.host", "--namespace", namespace]
+        self._command += ["--workers", str(workers), "--sandbox", sandbox, "--preload", ",".join(preload)]
+        self._command += ["--address", address] if address else []
+        self._command += ["--silence-s", str(silence_s)] if silence_s else []
+        self._process: asyncio.subprocess.Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._about: Json = {}
+        self._slots: list[Json] = []
+        self._has_slots = asyncio.Event()
+        self._runs: dict[int, RayExecution] = {}
+        self._last_run = 0
+        self._said = deque[str](maxlen=LOG_LINES)
+        self._keeper: asyncio.Task[None] | None = None
+        self._starts = 0
+
+    @property
+    def capacity(self) -> int:
+        """Actors that are ready now."""
+        return len(self._slots)
+
+    async def open(self) -> None:
+        """Connect or start a cluster, and wait for the first actor. Raises RayUnavailable, or UnsafeCluster (ValueError)."""
+        self._scratch_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for left in self._scratch_dir.glob(_PREFIX + "*"):
+            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+        environment = self._environment()
+        self._keeper = asyncio.create_task(self._keep_host(environment))
+        ready = asyncio.create_task(self._has_slots.wait())
+        try:
+            await asyncio.wait({ready, self._keeper}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                raise RayUnavailable(
+                    f"no Ray worker was ready within {READY_S:g} s at {self._where()}; {self._last_words()}"
+                )
+        except BaseException:
+            await self.close()
+            raise
+        finally:
+            ready.cancel()
+
+    async def start(self, task: Task) -> Execution:
+        """Hand the task to an actor; waits for a free one. Raises RayUnavailable when the host is down."""
+        if self._writer is None:
+            raise RayUnavailable(f"the Ray host process is down and will be started again; {self._last_words()}")
+        self._last_run += 1
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._scratch_dir))
+        execution = RayExecution(self._last_run, folder, say=self._say, on_end=self._forget)
+        self._runs[self._last_run] = execution
+        try:
+            self._say({"type": "run", "run": execution.number, "task": task_to_json(task), "folder": str(folder)})
+            await execution.begun()
+        except BaseException:
+            self._say({"type": "cancel", "run": execution.number})
+            self._forget(execution)
+            raise
+        return execution
+
+    async def close(self) -> None:
+        """End runs, actors and, if it is ours, the cluster; no process is left."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+            self._keeper = None
+        await self._end_host()
+
+    def describe(self) -> Mapping[str, Any]:
+        """Cluster, slots and what runs."""
+        return {
+            "executor": self.name,
+            "capacity": self.capacity,
+            "wanted": self._workers,
+            "running": len(self._runs),
+            "sandbox": ", ".join(sorted({str(slot.get("sandbox")) for slot in self._slots})),
+            "protects": {
+                name: all(slot.get("protects", {}).get(name, True) for slot in self._slots)
+                for name in ("files", "network")
+            },
+            "sandbox_gaps": next((str(gaps) for slot in self._slots if (gaps := slot.get("sandbox_gaps"))), ""),
+            "nodes": len({slot.get("node") for slot in self._slots}),
+            "slots": [dict(slot) for slot in self._slots],
+            "host_pid": None if self._process is None else self._process.pid,
+            "host_starts": self._starts,
+            **self._about,
+        }
+
+    # -- the host process -----------------------------------------------------------------------------------------
+    def _environment(self) -> dict[str, str]:
+        token_file = self._scratch_dir.parent / "ray.token"
+        environment = host_environment(self._address, token_file=token_file, given=os.environ)
+        inherited = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = os.pathsep.join([str(_ROOT), *([inherited] if inherited else [])])
+        return environment
+
+    async def _keep_host(self, environment: Mapping[str, str]) -> None:
+        """Start the host, listen to it, and start it again when it has died."""
+        while True:
+            try:
+                await self._start_host(environment)
+                self._starts += 1
+                await self._listen()
+            except (frames.BadFrame, OSError, KeyError, ValueError) as error:
+                self._said.append(f"{type(error).__name__}: {error}")
+            await self._end_host()
+            await asyncio.sleep(RESTART_S)
+
+    async def _start_host(self, environment: Mapping[str, str]) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=theirs.fileno(),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=dict(environment),
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        self._reader, self._writer = await asyncio.open_connection(sock=ours)
+        self._output = asyncio.create_task(self._collect_output(self._process))
+
+    async def _collect_output(self, process: asyncio.subprocess.Process) -> None:
+        while process.stdout is not None and (line := await process.stdout.readline()):
+            self._said.append(line.decode(errors="replace").rstrip())
+
+    async def _end_host(self) -> None:
+        """Let it end by itself, which takes the cluster down in order; then make sure."""
+        self._slots = []
+        self._has_slots.clear()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        process, self._process = self._process, None
+        if process is not None:
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await process.wait()
+            except TimeoutError:
+                pass
+            finally:
+                # Its session is its own: a cluster that it started on this machine is in it.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+            await asyncio.wait({self._output}, timeout=1.0)
+            self._output.cancel()
+        for run in list(self._runs.values()):
+            run.lost("the Ray host process ended")
+
+    async def _listen(self) -> None:
+        while (frame := await frames.read(self._reader)) is not None:
+            match frame["type"]:
+                case "ready":
+                    self._about = {k: frame[k] for k in ("address", "local", "ray")}
+                case "slots":
+                    self._slots = list(frame["slots"])
+                    if self._slots:
+                        self._has_slots.set()
+                case _:
+                    run = self._runs.get(int(frame["run"]))
+                    if run is not None:
+                        run.hear(frame)
+
+    def _say(self, frame: Json) -> None:
+        if self._writer is not None:
+            self._writer.write(frames.pack(frame))
+
+    def _forget(self, execution: RayExecution) -> None:
+        self._runs.pop(execution.number, None)
+
+    def _where(self) -> str:
+        return self._address or "a cluster of our own"
+
+    def _last_words(self) -> str:
+        return "it said: " + "\n".join(self._said)[-1500:] if self._said else "it said nothing"
+
+
+class RayExecution:
+    """One attempt, somewhere in the cluster."""
+
+    def __init__(self, number: int, folder: Path, *, say: Any, on_end: Any) -> None:
+        self.number = number
+        self._folder = folder
+        self._say = say
+        self._on_end = on_end
+        self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
+        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._begun = asyncio.Event()
+        self._heard = time.monotonic()
+        self._stopped = False
+        self._checkpoint: bytes | None = None
+
+    async def begun(self) -> None:
+        """Returns once a child has the task, or the attempt has ended."""
+        await self._begun.wait()
+
+    async def events(self) -> AsyncIterator[Progress]:
+        """What the child says, until it ends."""
+        while (item := await self._queue.get()) is not None:
+            yield item
+
+    async def result(self) -> Outcome:
+        """Wait for the end."""
+        return await asyncio.shield(self._outcome)
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the child was last heard, across all between."""
+        return time.monotonic() - self._heard
+
+    async def stop(self) -> None:
+        """Ask for the best; the actor kills after the grace time."""
+        if not self._stopped and not self._outcome.done():
+            self._stopped = True
+            self._say({"type": "stop", "run": self.number})
+
+    async def checkpoint(self) -> bytes | None:
+        """The newest checkpoint that the actor has sent."""
+        return self._checkpoint
+
+    async def cancel(self) -> None:
+        """Kill. What cannot be reached in time counts as killed: nothing it says is listened to any more."""
+        if self._outcome.done():
+            return
+        self._say({"type": "cancel", "run": self.number})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CANCEL_S):
+                await self.result()
+        self._finish(OutcomeStatus.CANCELLED, Reason.CANCELLED, "cancelled by its owner")
+
+    async def close(self) -> None:
+        """Kill what is left and remove the run folder."""
+        if not self._outcome.done():
+            await self.cancel()
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    def hear(self, frame: Json) -> None:
+        """A frame of the host about this run."""
+        self._heard = time.monotonic() - float(frame.get("silent_s", 0.0))
+        match frame["type"]:
+            case "started":
+                self._begun.set()
+            case "progress":
+                progress = Progress(
+                    type=EventType(frame["event"]), data=frame["data"], elapsed_s=float(frame["elapsed_s"])
+                )
+                self._queue.put_nowait(progress)
+            case "checkpoint":
+                self._checkpoint = base64.b64decode(frame["data"])
+            case "outcome":
+                produced = [
+                    ProducedFile(name=p["name"], path=Path(p["path"]), media_type=p["media_type"])
+                    for p in frame["produced"]
+                ]
+                self._settle(outcome_from_json(frame, produced))
+
+    def lost(self, why: str) -> None:
+        """The host is gone, and with it all that it started."""
+        self._finish(OutcomeStatus.LOST, Reason.WORKER_LOST, why)
+
+    def _finish(self, status: OutcomeStatus, reason: Reason, detail: str) -> None:
+        self._settle(Outcome(status=status, termination=Termination(reason=reason, detail=detail)))
+
+    def _settle(self, outcome: Outcome) -> None:
+        if self._outcome.done():
+            return
+        self._outcome.set_result(outcome)
+        self._queue.put_nowait(None)
+        self._begun.set()
+        self._on_end(self)

@@ -1,0 +1,45 @@
+"""What an exception of a run means to its owner: one table for the child and for the inline executor."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+
+from search.isolation import NativeCrash
+from search.types import InvalidInput
+from trimtab.results import Limit, Reason, Termination
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """How a run failed."""
+
+    termination: Termination
+    internal: bool = False  # our fault: the traceback belongs into the log
+    transient: bool = False  # the machine's passing state: another attempt may succeed
+
+
+def failure_of(error: Exception, *, phase: str, memory_bytes: int) -> Failure:
+    """`error` ended the run in `phase`."""
+    match error:
+        case InvalidInput():
+            return _failure(error.reason, str(error))
+        case NativeCrash() if phase == "parse":
+            return _failure(Reason.INPUT_CRASHED_PARSER, f"reading the input: {error}; the file is damaged or hostile")
+        case NativeCrash():
+            return _failure(Reason.NUMERICAL_ERROR, f"in phase {phase}: {error}")
+        case MemoryError():
+            wanted = f"in phase {phase} the run wanted more than its {memory_bytes / 2**30:.1f} GiB of memory"
+            return _failure(Reason.RESOURCE_EXHAUSTED, wanted, limit=Limit.MEMORY)
+        case OSError(errno=errno.EFBIG):
+            return _failure(Reason.RESOURCE_EXHAUSTED, f"in phase {phase} the run wrote a larger file than it may")
+        case OSError(errno=errno.ENOSPC):
+            termination = Termination(reason=Reason.INTERNAL_ERROR, detail=f"in phase {phase} the disk was full")
+            return Failure(termination=termination, transient=True)
+        case _:
+            detail = f"in phase {phase}: {type(error).__name__}: {error}"[:2000]
+            return Failure(termination=Termination(reason=Reason.INTERNAL_ERROR, detail=detail), internal=True)
+
+
+def _failure(reason: Reason, detail: str, limit: Limit | None = None) -> Failure:
+    return Failure(termination=Termination(reason=reason, limit=limit, detail=detail))

@@ -1,0 +1,1 @@
+"""Run one attempt in a killable child process of this machine."""

@@ -1,0 +1,61 @@
+"""What a run reports on its way: phases and incumbents, each incumbent after its checkpoint is on disk.
+
+So an incumbent that anybody has heard of can be restored, however the run ends.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from search import checkpoint
+from trimtab.results import Incumbent
+from workers.process.throttle import NewestThrottle
+
+Dump = Callable[[], bytes]
+
+
+class Reporter:
+    """Hands incumbents to `send`, at most ten a second, and keeps the newest checkpoint in the run folder."""
+
+    def __init__(self, send: Callable[[Incumbent], None], *, workdir: Path) -> None:
+        self._send = send
+        self._path = workdir / checkpoint.FILE_NAME
+        self._offered: Dump | None = None  # belongs to the next incumbent
+        self._throttle: NewestThrottle[tuple[Incumbent, Dump | None]] = NewestThrottle(self._pass_on)
+        self._warned = False
+
+    def checkpoint(self, dump: Dump) -> None:
+        """Take the checkpoint of the incumbent that is reported next, or of the run's last solution."""
+        self._offered = dump
+
+    def incumbent(self, point: Incumbent) -> None:
+        """Report now, or a little later unless a newer one comes."""
+        dump, self._offered = self._offered, None
+        self._throttle.offer((point, dump))
+
+    def flush(self) -> None:
+        """Write and report what is pending: the next phase begins."""
+        self._throttle.flush()
+        dump, self._offered = self._offered, None
+        if dump is not None:
+            self._write(dump)
+
+    def close(self) -> None:
+        """Report what is pending and end."""
+        self._throttle.close()
+
+    def _pass_on(self, item: tuple[Incumbent, Dump | None]) -> None:
+        point, dump = item
+        if dump is not None:
+            self._write(dump)
+        self._send(point)
+
+    def _write(self, dump: Dump) -> None:
+        try:
+            checkpoint.write(self._path, dump())
+        except Exception as error:  # a checkpoint is a precaution: no fault of it may end the run
+            if not self._warned:
+                self._warned = True
+                print(f"the best solution cannot be kept aside: {type(error).__name__}: {error}", file=sys.stderr)

@@ -1,0 +1,291 @@
+"""How a child is started and how it is killed, with everything it started.
+
+At every level: limits on memory, file size, processor time and core dumps; a session of its own; no secret in its
+environment; and the door (`solvers.door`), which the child closes behind itself before it reads any input: no capability, no
+socket, and no file but the interpreter, the code, the system's libraries (all read-only) and its own run folder.
+
+Level `rlimit` is that. Level `bwrap` adds namespaces of its own for mounts, processes, network and IPC. Where the kernel has
+no Landlock, level `rlimit` does not protect files: `protection()` reports it, and such a server takes one tenant only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from solvers import door
+from workers.process.process_tree import MARK, kill_run
+
+# One BLAS thread: runs share the cores, and a fork after BLAS started threads would hang.
+_ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "LC_ALL": "C.UTF-8",
+    "HOME": "/nonexistent",
+}
+# Passed on when set: how the interpreter finds itself and which processor kernels to use. Never anything of ours.
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "TZ")
+_SYSTEM_FOLDERS = (*door.SYSTEM_FOLDERS, "/sbin")
+READABLE = "TRIMTAB_READABLE"  # in a child's environment: folders that the door leaves open, beside the system's
+LLVM = "TRIMTAB_LLVM"  # names the LLVM of kind compile: a setting of its engine (solvers.llvm.install)
+_ROOT = Path(__file__).resolve().parents[2]  # the folder of the packages
+
+
+class Level(StrEnum):
+    """How tightly a child is held."""
+
+    RLIMIT = "rlimit"
+    BWRAP = "bwrap"
+
+
+class SandboxUnavailable(RuntimeError):
+    """The level that was asked for does not work on this machine."""
+
+
+@functools.cache
+def bwrap_works() -> tuple[bool, str]:
+    """(works, why not): tries it once, because having the program does not mean the kernel lets it."""
+    program = shutil.which("bwrap")
+    if program is None:
+        return False, "bubblewrap is not installed (Debian: apt-get install bubblewrap)"
+    command = [*_bwrap(program, Path("/"), visible=()), "--", "/bin/true"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    return done.returncode == 0, done.stderr.strip()[:300]
+
+
+def choose_level(asked: str) -> tuple[Level, str]:
+    """(level, reason). `auto` takes bubblewrap when it works. Raises SandboxUnavailable."""
+    if asked == Level.RLIMIT:
+        return Level.RLIMIT, "asked for"
+    if asked not in ("auto", Level.BWRAP):
+        raise ValueError(f"sandbox {asked!r} came; wanted auto, rlimit or bwrap")
+    works, why_not = bwrap_works()
+    if works:
+        return Level.BWRAP, "bubblewrap works here"
+    if asked == Level.BWRAP:
+        raise SandboxUnavailable(f"sandbox 'bwrap' was asked for, but: {why_not}")
+    return Level.RLIMIT, why_not
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protection:
+    """What the sandbox keeps from a run on this machine, tried and not assumed."""
+
+    files: bool  # of the server and of other runs
+    network: bool
+
+    @property
+    def gaps(self) -> str:
+        """One sentence on what is not protected; empty when all is."""
+        missing = [name for name, protected in (("files", self.files), ("network", self.network)) if not protected]
+        if not missing:
+            return ""
+        return (
+            f"runs are not kept from this machine's {' and '.join(missing)}: expected bubblewrap, or a kernel with "
+            "Landlock (5.13) and seccomp, got neither. Install bubblewrap or allow user namespaces; until then serve one tenant"
+        )
+
+
+@functools.cache
+def protection(level: Level) -> Protection:
+    """Try, in a child at this level, to read a file and to open a socket."""
+    command = [sys.executable, "-I", "-S", door.__file__]
+    if level is Level.BWRAP:
+        command = [*_bwrap(shutil.which("bwrap") or "bwrap", Path("/"), visible=_visible()), "--", *command]
+    with tempfile.NamedTemporaryFile(prefix="trimtab-canary-") as canary:
+        canary.write(b"readable")
+        canary.flush()
+        try:
+            done = subprocess.run([*command, canary.name], capture_output=True, text=True, timeout=30, check=True)
+            held = json.loads(done.stdout)
+        except (OSError, subprocess.SubprocessError, ValueError):
+            return Protection(files=False, network=False)
+    return Protection(files=held["files"], network=held["network"])
+
+
+def exposed(folder: Path) -> Path | None:
+    """The readable folder of every run in which `folder` lies; None when it is out of their reach."""
+    folder = folder.resolve()
+    readable = [path.resolve() for path in (*map(Path, _SYSTEM_FOLDERS), *_visible())]
+    return next((path for path in readable if folder.is_relative_to(path)), None)
+
+
+def _bwrap(program: str, workdir: Path, *, visible: Sequence[Path]) -> list[str]:
+    command = [program, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-cgroup-try"]
+    command += ["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "trimtab", "--unshare-uts"]
+    for folder in _SYSTEM_FOLDERS:
+        if os.path.islink(folder):
+            command += ["--symlink", os.readlink(folder), folder]
+        elif os.path.exists(folder):
+            command += ["--ro-bind", folder, folder]
+    command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
+    for path in visible:
+        if not str(path).startswith("/usr/"):
+            command += ["--ro-bind", str(path), str(path)]
+    if visible and workdir != Path("/"):
+        command += ["--bind", str(workdir), str(workdir), "--chdir", str(workdir)]
+    return command
+
+
+def _visible() -> tuple[Path, ...]:
+    """What a child must read: interpreter, environment, our packages; not the checkout's data folder, not .git."""
+    interpreter = {
+        Path(sys.prefix).resolve(),
+        Path(sys.base_prefix).resolve(),
+        Path(sys.executable).absolute().parent.parent,
+    }
+    listed = [os.environ.get(name, "") for name in ("PYTHONPATH", "LD_LIBRARY_PATH")]
+    extra = [Path(p).resolve() for paths in listed for p in paths.split(os.pathsep) if p and os.path.exists(p)]
+    return (*sorted(interpreter), *_packages(), *extra, *_llvm())
+
+
+def _llvm() -> tuple[Path, ...]:
+    """The folder of the LLVM that TRIMTAB_LLVM names, when it is a path."""
+    text = os.environ.get(LLVM, "").strip()
+    named = Path(text).absolute()
+    if not text or not named.exists():
+        return ()
+    folder = named if named.is_dir() else named.parent.parent  # lib/libLLVM.so: its tools are in bin beside lib
+    return tuple(dict.fromkeys((folder, folder.resolve())))
+
+
+def _packages() -> list[Path]:
+    """Our packages, but for the server's own."""
+    return [p.parent for p in sorted(_ROOT.glob("*/__init__.py")) if p.parent.name != "services"]
+
+
+def _lay_out(workdir: Path) -> None:
+    """Make what a child finds in its folder: `tmp`, and `code` with links to our packages.
+
+    The import system lists the folders it searches. The checkout is not listable from inside the sandbox: a server's data
+    may lie in it.
+    """
+    (workdir / "tmp").mkdir()
+    code = workdir / "code"
+    code.mkdir()
+    for package in _packages():
+        (code / package.name).symlink_to(package)
+
+
+@dataclass(eq=False)  # compared by identity: it is a process
+class ChildProcess:
+    """A started child: its process, and the streams to talk to it."""
+
+    process: asyncio.subprocess.Process
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    workdir: Path
+    level: Level
+    exited: asyncio.Event  # set when the child itself is dead, whatever it started is not
+    _over: bool = field(default=False, init=False)
+
+    def kill(self) -> None:
+        """SIGKILL to the child and its process group, at once. Under bubblewrap the whole process namespace goes with it;
+        without it, what the child forked asked the kernel to die with its parent (search.isolation)."""
+        if self._over:
+            return  # its number may be another process' by now
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    async def end(self) -> None:
+        """Kill, and return when nothing the child started is left, also what had left its process group."""
+        if self._over:
+            return
+        self.kill()
+        await asyncio.to_thread(kill_run, self.workdir)
+        await self.exited.wait()
+        # Before Python 3.12 this waits for the end of the child's output too, which something unkillable may hold open.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), 2.0)
+        self._over = True
+
+    def death(self) -> signal.Signals | None:
+        """The signal that ended it; None when it ended by itself."""
+        code = self.process.returncode
+        if code is None:
+            return None
+        number = -code if code < 0 else code - 128 if self.level is Level.BWRAP and code > 128 else 0
+        with contextlib.suppress(ValueError):
+            return signal.Signals(number) if number else None
+        return None
+
+
+async def start_child(workdir: Path, *, level: Level, preload: Sequence[str]) -> ChildProcess:
+    """Start a warm child in `workdir`, which exists and is its own. Raises OSError."""
+    command = [sys.executable, "-m", "workers.process.child", "--workdir", str(workdir), "--preload", ",".join(preload)]
+    held = await asyncio.to_thread(protection, level)
+    command += ["--protect", ",".join(name for name in ("files", "network") if getattr(held, name))]
+    await asyncio.to_thread(_lay_out, workdir)
+    if level is Level.BWRAP:
+        command = [*_bwrap(shutil.which("bwrap") or "bwrap", workdir, visible=_visible()), "--", *command]
+    environment = _ENVIRONMENT | {k: os.environ[k] for k in _PASSED_ON if k in os.environ}
+    # The code is found by PYTHONPATH, not by the working folder, which is the run's own.
+    inherited = os.environ.get("PYTHONPATH")
+    if named := os.environ.get(LLVM):
+        environment[LLVM] = str(Path(named).absolute()) if Path(named).exists() else named  # a child has its own folder
+    environment[MARK] = str(workdir)
+    environment["TMPDIR"] = environment["XDG_CACHE_HOME"] = str(workdir / "tmp")
+    environment[READABLE] = os.pathsep.join(map(str, _visible()))
+    environment["PYTHONPATH"] = os.pathsep.join([str(workdir / "code"), *([inherited] if inherited else [])])
+    ours, theirs = socket.socketpair()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=theirs.fileno(),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=workdir,
+            env=environment,
+            start_new_session=True,
+        )
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    exited = _watch(process.pid)
+    try:
+        ours.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=ours)
+    except BaseException:  # also when the pool closes in the middle: nobody would know of this child any more
+        ours.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await exited.wait()
+        await process.wait()
+        raise
+    return ChildProcess(process=process, reader=reader, writer=writer, workdir=workdir, level=level, exited=exited)
+
+
+def _watch(pid: int) -> asyncio.Event:
+    """An event that is set when the process ends. asyncio's own waits for the end of its output as well."""
+    loop, exited = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:  # over already, and reaped
+        exited.set()
+        return exited
+
+    def ended() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        exited.set()
+
+    loop.add_reader(descriptor, ended)
+    return exited
