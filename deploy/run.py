@@ -27,7 +27,11 @@ INSTANCE = "fast0507"
 
 def say(text: str) -> None:
     """A line of progress, apart from the results."""
-    print(f"\033[2m{text}\033[0m" if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
+    print(
+        f"\033[2m{text}\033[0m" if sys.stderr.isatty() else text,
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def fetch_instance(name: str) -> Path:
@@ -36,7 +40,9 @@ def fetch_instance(name: str) -> Path:
     done = subprocess.run(fetch, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode == 0:
         return Path(done.stdout.strip().splitlines()[-1])
-    say(f"{name} could not be fetched (see above); a set cover of 1,000 rows and 800 columns is generated instead")
+    say(
+        f"{name} could not be fetched (see above); a set cover of 1,000 rows and 800 columns is generated instead"
+    )
     made = ROOT / ".trimtab" / "setcover-800x1000-seed0.mps"
     made.parent.mkdir(exist_ok=True)
     generate = [
@@ -80,7 +86,9 @@ def start_service(data_dir: Path) -> tuple[str, subprocess.Popen[bytes] | None]:
     data_dir.mkdir(mode=0o700, exist_ok=True, parents=True)
     log = data_dir / "service.log"
     with log.open("ab") as out:
-        process = subprocess.Popen([sys.executable, "-m", "services"], cwd=ROOT, stdout=out, stderr=out)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services"], cwd=ROOT, stdout=out, stderr=out
+        )
     try:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
@@ -112,31 +120,60 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def main() -> int:
     """Run; the exit code is that of the watched job."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--model", type=Path, help=".mps or .lp file, plain or .gz; default: fast0507, fetched")
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument(
+        "--model",
+        type=Path,
+        help=".mps or .lp file, plain or .gz; default: fast0507, fetched",
+    )
     arguments.add_argument("--seconds", type=float, default=60.0, help="budget of the job")
     arguments.add_argument(
-        "--keep", action=argparse.BooleanOptionalAction, default=None, help="keep serving afterwards"
+        "--keep",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="keep serving afterwards",
     )
     given = arguments.parse_args()
     if given.model is not None and not given.model.is_file():
-        arguments.error(f"no file at {given.model}; give the path of an .mps or .lp file, plain or .gz")
+        arguments.error(
+            f"no file at {given.model}; give the path of an .mps or .lp file, plain or .gz"
+        )
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _frame: sys.exit(128 + number))  # so that `finally` ends what was started
+        signal.signal(
+            number, lambda number, _frame: sys.exit(128 + number)
+        )  # so that `finally` ends what was started
     began = time.monotonic()
     model = given.model or fetch_instance(INSTANCE)
-    data_dir = Path(os.environ.get("TRIMTAB_DATA_DIR") or Path.home() / ".local" / "share" / "trimtab").resolve()
+    data_dir = Path(
+        os.environ.get("TRIMTAB_DATA_DIR") or Path.home() / ".local" / "share" / "trimtab"
+    ).resolve()
     os.environ["TRIMTAB_DATA_DIR"] = str(data_dir)
     url, service = start_service(data_dir)
-    say(f"service ready after {time.monotonic() - began:.1f} s at {url}   (data and log in {data_dir})")
+    say(
+        f"service ready after {time.monotonic() - began:.1f} s at {url}   (data and log in {data_dir})"
+    )
     trimtab = [sys.executable, "-m", "trimtab.cli"]
     try:
         say("page, signed in (this link works once):")
         subprocess.run([*trimtab, "open", "--print"], check=False)
-        submit = [*trimtab, "submit", str(model), "--seconds", str(given.seconds), "--watch", "--report"]
+        submit = [
+            *trimtab,
+            "submit",
+            str(model),
+            "--seconds",
+            str(given.seconds),
+            "--watch",
+            "--report",
+        ]
         code = subprocess.run(submit, check=False).returncode
-        keep = given.keep if given.keep is not None else sys.stdin.isatty() and service is not None
+        keep = (
+            given.keep
+            if given.keep is not None
+            else sys.stdin.isatty() and service is not None
+        )
         if keep and service is not None:
             say(f"\nThe service goes on at {url}. Ctrl-C ends it.")
             service.wait()

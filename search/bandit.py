@@ -31,7 +31,9 @@ class DiscountedBandit:
         if not arms:
             raise ValueError("a bandit wants at least one arm")
         if not (half_life_s > 0 and 0 <= explore <= 1):
-            raise ValueError(f"bandit wants half_life_s > 0 and 0 <= explore <= 1; {half_life_s}, {explore} came")
+            raise ValueError(
+                f"bandit wants half_life_s > 0 and 0 <= explore <= 1; {half_life_s}, {explore} came"
+            )
         self._arms = tuple(arms)
         self._half_life_s = half_life_s
         self._explore = explore
@@ -76,4 +78,7 @@ class DiscountedBandit:
 
     def rates(self) -> dict[str, float]:
         """Discounted gain per second of each arm."""
-        return {arm: self._gain[arm] / self._seconds[arm] if self._seconds[arm] else 0.0 for arm in self._arms}
+        return {
+            arm: self._gain[arm] / self._seconds[arm] if self._seconds[arm] else 0.0
+            for arm in self._arms
+        }

@@ -38,7 +38,9 @@ class Checkpoint:
     solution: bytes  # as Domain.keep made it
     bound: float | None = None
     trace: Sequence[Point] = ()
-    timings_s: Mapping[str, float] = field(default_factory=dict)  # of the phases that had ended
+    timings_s: Mapping[str, float] = field(
+        default_factory=dict
+    )  # of the phases that had ended
 
 
 def pack(checkpoint: Checkpoint) -> bytes:
@@ -51,22 +53,30 @@ def pack(checkpoint: Checkpoint) -> bytes:
             "timings_s": dict(checkpoint.timings_s),
         }
     )
-    data = _MAGIC + zlib.compress(_LENGTH.pack(len(header)) + header + checkpoint.solution, 1)
+    data = _MAGIC + zlib.compress(
+        _LENGTH.pack(len(header)) + header + checkpoint.solution, 1
+    )
     if len(data) > MAX_BYTES:
-        raise BadCheckpoint(f"checkpoint: expected at most {MAX_BYTES} bytes, got {len(data)}")
+        raise BadCheckpoint(
+            f"checkpoint: expected at most {MAX_BYTES} bytes, got {len(data)}"
+        )
     return data
 
 
 def unpack(data: bytes, *, kind: str) -> Checkpoint:
     """Parse. Raises BadCheckpoint."""
     if not data.startswith(_MAGIC) or len(data) > MAX_BYTES:
-        raise BadCheckpoint("checkpoint: expected one of this version within its size limit; start without it")
+        raise BadCheckpoint(
+            "checkpoint: expected one of this version within its size limit; start without it"
+        )
     try:
         plain = _inflated(data[len(_MAGIC) :])
         (length,) = _LENGTH.unpack_from(plain)
         header = orjson.loads(plain[_LENGTH.size : _LENGTH.size + length])
         trace = [_point(row) for row in header["trace"]]
-        timings = {str(name): float(seconds) for name, seconds in header["timings_s"].items()}
+        timings = {
+            str(name): float(seconds) for name, seconds in header["timings_s"].items()
+        }
         checkpoint = Checkpoint(
             kind=str(header["kind"]),
             solution=plain[_LENGTH.size + length :],
@@ -74,8 +84,17 @@ def unpack(data: bytes, *, kind: str) -> Checkpoint:
             trace=trace,
             timings_s=timings,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error, zlib.error) as error:
-        raise BadCheckpoint(f"checkpoint: damaged ({type(error).__name__}: {error}); start without it") from error
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        struct.error,
+        zlib.error,
+    ) as error:
+        raise BadCheckpoint(
+            f"checkpoint: damaged ({type(error).__name__}: {error}); start without it"
+        ) from error
     if checkpoint.kind != kind:
         raise BadCheckpoint(f"checkpoint.kind: expected {kind!r}, got {checkpoint.kind!r}")
     return checkpoint
@@ -91,13 +110,19 @@ def write(path: Path, data: bytes) -> None:
 def read(path: Path) -> bytes | None:
     """Read what an untrusted process left; None unless it is a plain file within MAX_BYTES. Never follows a link."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(
+            path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        )
     except OSError:
         return None
     try:
         about = os.fstat(descriptor)
         # A second name would mean a link to a file of somebody else.
-        if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1 or about.st_size > MAX_BYTES:
+        if (
+            not stat.S_ISREG(about.st_mode)
+            or about.st_nlink != 1
+            or about.st_size > MAX_BYTES
+        ):
             return None
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(MAX_BYTES + 1)

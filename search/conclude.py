@@ -13,10 +13,20 @@ from typing import Any
 
 from search.trace import Trace, primal_integral, relative_gap
 from search.types import Domain, Extra, OnPhase, Produced, SearchOutcome
-from trimtab.results import Incumbent, Limit, Reason, RunResult, Termination, Verification, VerificationStatus
+from trimtab.results import (
+    Incumbent,
+    Limit,
+    Reason,
+    RunResult,
+    Termination,
+    Verification,
+    VerificationStatus,
+)
 from trimtab.specs.common import Spec
 
-NOT_CHECKED = Verification(status=VerificationStatus.NOT_CHECKED, detail="there is no solution to check")
+NOT_CHECKED = Verification(
+    status=VerificationStatus.NOT_CHECKED, detail="there is no solution to check"
+)
 # Seconds after `produce` began within which a file that decorates the result may still begin to be written.
 _EXTRAS_S, _EXTRAS_SHARE = 5.0, 0.05
 _MAX_NOTE = 300
@@ -45,10 +55,14 @@ class Course:
     packages: tuple[str, ...] = ()
     decorate: bool = True  # False: only the files that are the result
     trace: Trace = field(default_factory=Trace)
-    earlier: list[Solution] = field(default_factory=list)  # reported solutions to fall back to, newest first
+    earlier: list[Solution] = field(
+        default_factory=list
+    )  # reported solutions to fall back to, newest first
 
 
-def conclude(course: Course, problem: Any, outcome: SearchOutcome, *, searched_s: float) -> Finished:
+def conclude(
+    course: Course, problem: Any, outcome: SearchOutcome, *, searched_s: float
+) -> Finished:
     """Verify the outcome's solution, write its files and put the result together.
 
     A solution that `verify` refuses is replaced by the newest reported one that it accepts; without any, the run ends as
@@ -76,7 +90,9 @@ def conclude(course: Course, problem: Any, outcome: SearchOutcome, *, searched_s
             objective=objective,
             bound=outcome.bound,
             gap=relative_gap(objective, outcome.bound),
-            primal_integral=primal_integral(course.trace.points, best=objective, until_s=searched_s),
+            primal_integral=primal_integral(
+                course.trace.points, best=objective, until_s=searched_s
+            ),
             trace=course.trace.points,
             verification=verification,
             summary=summary,
@@ -89,7 +105,9 @@ def conclude(course: Course, problem: Any, outcome: SearchOutcome, *, searched_s
     )
 
 
-def _verified(course: Course, problem: Any, outcome: SearchOutcome) -> tuple[SearchOutcome, Verification]:
+def _verified(
+    course: Course, problem: Any, outcome: SearchOutcome
+) -> tuple[SearchOutcome, Verification]:
     if outcome.solution is None:
         return outcome, NOT_CHECKED
     verification = course.domain.verify(problem, outcome.solution)
@@ -105,7 +123,9 @@ def _verified(course: Course, problem: Any, outcome: SearchOutcome) -> tuple[Sea
     return outcome, verification
 
 
-def _instead(refused: SearchOutcome, older: SearchOutcome, verification: Verification) -> SearchOutcome:
+def _instead(
+    refused: SearchOutcome, older: SearchOutcome, verification: Verification
+) -> SearchOutcome:
     """The outcome with an older solution in place of the refused one. Nothing stays proved."""
     why = f"the independent check refused the search's last answer ({verification.detail})"
     note = f"{why}; the result is the best earlier one that the check accepts"
@@ -119,7 +139,9 @@ def _instead(refused: SearchOutcome, older: SearchOutcome, verification: Verific
     )
 
 
-def _produced(course: Course, problem: Any, solution: Any, notes: list[str]) -> list[Produced]:
+def _produced(
+    course: Course, problem: Any, solution: Any, notes: list[str]
+) -> list[Produced]:
     began = time.monotonic()
     until = began + max(_EXTRAS_S, _EXTRAS_SHARE * course.budget_s)
     files: list[Produced] = []
@@ -131,7 +153,11 @@ def _produced(course: Course, problem: Any, solution: Any, notes: list[str]) -> 
             files.append(item)
     for extra in extras:
         path = course.workdir / extra.name
-        why = "the run was finished after its process had died in this phase" if not course.decorate else None
+        why = (
+            "the run was finished after its process had died in this phase"
+            if not course.decorate
+            else None
+        )
         if why is None and time.monotonic() >= until:
             why = "the run's time was over"
         if why is None:
@@ -147,7 +173,9 @@ def _write(extra: Extra, path: Path) -> str | None:
     """Why the file cannot be written; None when it was."""
     try:
         extra.write(path)
-    except Exception as error:  # that is the point: no fault of a decoration may cost the result
+    except (
+        Exception
+    ) as error:  # that is the point: no fault of a decoration may cost the result
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
         return f"{type(error).__name__}: {error}"
@@ -177,7 +205,9 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str]:
 class PhaseClock:
     """Seconds since the run began, and by phase."""
 
-    def __init__(self, on_phase: OnPhase, *, already: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, on_phase: OnPhase, *, already: Mapping[str, float] | None = None
+    ) -> None:
         self._on_phase = on_phase
         self._began = time.monotonic()
         self.timings_s: dict[str, float] = dict(already or {})
@@ -198,6 +228,8 @@ class PhaseClock:
             self.timings_s[name] = time.monotonic() - began
 
 
-def trace_points(points: Sequence[Incumbent]) -> list[tuple[float, float | None, float | None, str]]:
+def trace_points(
+    points: Sequence[Incumbent],
+) -> list[tuple[float, float | None, float | None, str]]:
     """The trace as plain rows, for a checkpoint."""
     return [(p.elapsed_s, p.objective, p.bound, p.source) for p in points]

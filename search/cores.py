@@ -25,7 +25,9 @@ def _quota() -> float:
         if _CGROUP_2.is_file():
             return parse_quota(_CGROUP_2.read_text())
         quota = (_CGROUP_1 / "cpu.cfs_quota_us").read_text()
-        return parse_quota(f"{quota.strip()} {(_CGROUP_1 / 'cpu.cfs_period_us').read_text()}")
+        return parse_quota(
+            f"{quota.strip()} {(_CGROUP_1 / 'cpu.cfs_period_us').read_text()}"
+        )
     except (OSError, ValueError):
         return float("inf")
 

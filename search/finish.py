@@ -39,7 +39,11 @@ def finish(
 
     Raises BadCheckpoint, CannotFinish, and whatever the domain raises.
     """
-    packed = Checkpoint(kind=spec.KIND, solution=b"") if data is None else checkpoint.unpack(data, kind=spec.KIND)
+    packed = (
+        Checkpoint(kind=spec.KIND, solution=b"")
+        if data is None
+        else checkpoint.unpack(data, kind=spec.KIND)
+    )
     course = Course(
         domain=domain,
         spec=spec,
@@ -51,12 +55,17 @@ def finish(
         decorate=decorate,
     )
     for elapsed_s, objective, bound, source in packed.trace:
-        course.trace.add(Incumbent(elapsed_s=elapsed_s, objective=objective, bound=bound, source=source))
+        course.trace.add(
+            Incumbent(elapsed_s=elapsed_s, objective=objective, bound=bound, source=source)
+        )
     with course.clock.phase("parse"):
         problem = domain.parse(spec, inputs, workdir)
     outcome: SearchOutcome | None
     if data is not None:
-        outcome, what = domain.restore(problem, packed.solution), "the best solution it had reported"
+        outcome, what = (
+            domain.restore(problem, packed.solution),
+            "the best solution it had reported",
+        )
     else:
         outcome = domain.baseline(problem) if isinstance(domain, HasBaseline) else None
         what = "the baseline, as it had reported nothing better"
@@ -65,12 +74,16 @@ def finish(
     note = f"the run ended early: {ended.detail}; the result is {what}, verified afterwards"
     outcome = replace(
         outcome,
-        termination=Termination(reason=Reason.FEASIBLE, limit=ended.limit or Limit.OTHER, detail=note),
+        termination=Termination(
+            reason=Reason.FEASIBLE, limit=ended.limit or Limit.OTHER, detail=note
+        ),
         bound=packed.bound,
         summary={**outcome.summary, "notes": [*outcome.summary.get("notes", ()), note]},
     )
     newest = course.trace.newest
-    finished = conclude(course, problem, outcome, searched_s=0.0 if newest is None else newest.elapsed_s)
+    finished = conclude(
+        course, problem, outcome, searched_s=0.0 if newest is None else newest.elapsed_s
+    )
     if finished.result.termination.reason is Reason.VERIFICATION_FAILED:
         raise CannotFinish(finished.result.termination.detail)
     return finished

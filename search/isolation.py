@@ -61,7 +61,9 @@ class NativeProcess:
     def __init__(self, what: str, work: Callable[[Say], None], *, nice: int = 0) -> None:
         self.what = what
         self._nice = nice
-        self.exit_status: int | None = None  # as from os.waitstatus_to_exitcode: negative for a signal
+        self.exit_status: int | None = (
+            None  # as from os.waitstatus_to_exitcode: negative for a signal
+        )
         self.error: NativeError | None = None
         self._buffer = b""
         self._paused = False
@@ -96,7 +98,15 @@ class NativeProcess:
                 code = 0
             except BaseException as error:
                 trace = traceback.format_exc()[-4000:]
-                say({"error": {"kind": type(error).__name__, "message": str(error)[:4000], "trace": trace}})
+                say(
+                    {
+                        "error": {
+                            "kind": type(error).__name__,
+                            "message": str(error)[:4000],
+                            "trace": trace,
+                        }
+                    }
+                )
         finally:
             os._exit(code)
 
@@ -173,7 +183,11 @@ class NativeProcess:
 
 
 def call(
-    what: str, function: Callable[[], Message], *, timeout_s: float, stopped: Callable[[], bool] | None = None
+    what: str,
+    function: Callable[[], Message],
+    *,
+    timeout_s: float,
+    stopped: Callable[[], bool] | None = None,
 ) -> Message:
     """`function()` in a forked process; returns the JSON object it returned.
 

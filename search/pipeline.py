@@ -22,7 +22,9 @@ from trimtab.specs.common import Spec
 
 __all__ = ["Finished", "OnCheckpoint", "run"]
 
-_EARLIER = 3  # newest reported solutions, beside the first one, that the check may fall back to
+_EARLIER = (
+    3  # newest reported solutions, beside the first one, that the check may fall back to
+)
 _CLAIMS_NONE = (Reason.INFEASIBLE, Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED)
 
 # Takes a function that makes the newest checkpoint's bytes; called just before the incumbent is reported.
@@ -66,14 +68,21 @@ def run(
     with clock.phase("encode"):
         encoding = domain.encode(problem)
     with clock.phase("search"):
-        earlier, note = _restored(course, problem, start) if start is not None else (None, "")
+        earlier, note = (
+            _restored(course, problem, start) if start is not None else (None, "")
+        )
         rng = np.random.default_rng(seed)
         if earlier is None:
             outcome = domain.search(problem, encoding, stop, rng, recorder)
         else:
             source = "an earlier attempt"
-            recorder(Incumbent(elapsed_s=0.0, objective=earlier.objective, source=source), lambda: earlier.solution)
-            outcome = domain.search(problem, encoding, stop, rng, recorder, start=earlier.solution)
+            recorder(
+                Incumbent(elapsed_s=0.0, objective=earlier.objective, source=source),
+                lambda: earlier.solution,
+            )
+            outcome = domain.search(
+                problem, encoding, stop, rng, recorder, start=earlier.solution
+            )
             outcome = _not_worse(outcome, earlier)
         if note:
             outcome = replace(outcome, summary={**outcome.summary, "started_from": note})
@@ -95,7 +104,9 @@ class _Recorder:
         self._course, self._problem = course, problem
         self._on_incumbent, self._on_checkpoint = on_incumbent, on_checkpoint
 
-    def __call__(self, incumbent: Incumbent, solution: Callable[[], Any] | None = None, /) -> None:
+    def __call__(
+        self, incumbent: Incumbent, solution: Callable[[], Any] | None = None, /
+    ) -> None:
         # One clock for the whole run: a domain's points count from the run's beginning, parse included.
         point = incumbent.model_copy(
             update={
@@ -131,15 +142,23 @@ class _Recorder:
         self._on_checkpoint(dump)
 
 
-def _restored(course: Course, problem: Any, data: bytes) -> tuple[SearchOutcome | None, str]:
+def _restored(
+    course: Course, problem: Any, data: bytes
+) -> tuple[SearchOutcome | None, str]:
     """What an earlier attempt had reached, and a sentence about it. A start that cannot be used is no reason to fail."""
     try:
         packed = checkpoint.unpack(data, kind=course.spec.KIND)
         outcome = course.domain.restore(problem, packed.solution)
     except Exception as error:  # whatever a damaged checkpoint does to a domain
         why = f"{type(error).__name__}: {error}"[:300]
-        return None, f"the best solution of an earlier attempt could not be used ({why}); the search began anew"
-    return outcome, f"the best solution of an earlier attempt, with objective {outcome.objective}"
+        return (
+            None,
+            f"the best solution of an earlier attempt could not be used ({why}); the search began anew",
+        )
+    return (
+        outcome,
+        f"the best solution of an earlier attempt, with objective {outcome.objective}",
+    )
 
 
 def _not_worse(outcome: SearchOutcome, earlier: SearchOutcome) -> SearchOutcome:
@@ -148,7 +167,9 @@ def _not_worse(outcome: SearchOutcome, earlier: SearchOutcome) -> SearchOutcome:
         return outcome
     sign = -1.0 if earlier.sense == "maximize" else 1.0
     reached = outcome.objective
-    if outcome.solution is not None and (reached is None or sign * reached <= sign * earlier.objective):
+    if outcome.solution is not None and (
+        reached is None or sign * reached <= sign * earlier.objective
+    ):
         return outcome
     termination = outcome.termination
     if termination.reason in _CLAIMS_NONE:
@@ -157,7 +178,9 @@ def _not_worse(outcome: SearchOutcome, earlier: SearchOutcome) -> SearchOutcome:
     elif termination.reason is not Reason.COMPLETED:
         limit = termination.limit or Limit.OTHER
         termination = Termination(
-            reason=Reason.FEASIBLE, limit=limit, detail="an earlier attempt's solution is the best"
+            reason=Reason.FEASIBLE,
+            limit=limit,
+            detail="an earlier attempt's solution is the best",
         )
     return replace(
         outcome,

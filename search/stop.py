@@ -33,7 +33,9 @@ class StoppingCriterion(Protocol):
 class TimeLimit:
     """Ends `seconds` after it was made."""
 
-    def __init__(self, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, seconds: float, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         if not seconds > 0:
             raise ValueError(f"time limit wants seconds > 0; {seconds!r} came")
         self._clock = clock
@@ -141,7 +143,11 @@ class AnyOf:
     def evaluations_left(self) -> int | None:
         """The least that any part leaves; None when evaluations are no limit."""
         counts = [part.left for part in self.parts if isinstance(part, EvaluationLimit)]
-        counts += [n for part in self.parts if isinstance(part, AnyOf) and (n := part.evaluations_left()) is not None]
+        counts += [
+            n
+            for part in self.parts
+            if isinstance(part, AnyOf) and (n := part.evaluations_left()) is not None
+        ]
         return min(counts, default=None)
 
     def spend(self, count: int = 1) -> None:
@@ -153,7 +159,10 @@ class AnyOf:
 
 def from_budget(budget: Mapping[str, Any], stop_event: threading.Event) -> AnyOf:
     """The criterion of a run: its owner's word, its time, and what else its budget limits. Time begins now."""
-    parts: list[StoppingCriterion] = [OwnerStop(stop_event), TimeLimit(float(budget["seconds"]))]
+    parts: list[StoppingCriterion] = [
+        OwnerStop(stop_event),
+        TimeLimit(float(budget["seconds"])),
+    ]
     if budget.get("target_gap") is not None:
         parts.append(TargetGap(float(budget["target_gap"])))
     if budget.get("evaluations") is not None:

@@ -33,7 +33,9 @@ def primal_gap(objective: float | None, best: float) -> float:
     return abs(objective - best) / max(abs(objective), abs(best))
 
 
-def primal_integral(trace: Sequence[Incumbent], *, best: float | None, until_s: float) -> float:
+def primal_integral(
+    trace: Sequence[Incumbent], *, best: float | None, until_s: float
+) -> float:
     """Integral of the primal gap from 0 to `until_s`, seconds. Without any solution it is `until_s`."""
     if best is None:
         return until_s
@@ -74,10 +76,19 @@ class Trace:
 
     def _thin(self) -> None:
         points = self._points
-        improves = [i == 0 or points[i].objective != points[i - 1].objective for i in range(len(points))]
-        kept = [p for i, p in enumerate(points) if improves[i] or i == len(points) - 1 or i % 2 == 0]
+        improves = [
+            i == 0 or points[i].objective != points[i - 1].objective
+            for i in range(len(points))
+        ]
+        kept = [
+            p
+            for i, p in enumerate(points)
+            if improves[i] or i == len(points) - 1 or i % 2 == 0
+        ]
         if len(kept) > self._max:
             # Nothing but improvements: keep the first, the last and every second between. The curve stays a lower
             # resolution picture of itself; objective and bound of the result do not come from the trace.
-            kept = [p for i, p in enumerate(points) if i in (0, len(points) - 1) or i % 2 == 0]
+            kept = [
+                p for i, p in enumerate(points) if i in (0, len(points) - 1) or i % 2 == 0
+            ]
         self._points = kept

@@ -49,7 +49,9 @@ class Extra:
     """A file that decorates a result (curve, table, picture). When it cannot be written, the result goes without it."""
 
     name: str  # as Produced.name
-    write: Callable[[Path], object]  # writes the file; whatever it raises drops the file and leaves a note
+    write: Callable[
+        [Path], object
+    ]  # writes the file; whatever it raises drops the file and leaves a note
     media_type: str = "application/octet-stream"
 
 
@@ -63,13 +65,17 @@ class SearchOutcome:
     bound: float | None
     sense: str = "minimize"
     summary: Mapping[str, Any] = field(default_factory=dict)
-    weights: Mapping[str, str] = field(default_factory=dict)  # sha256 of each weights file used
+    weights: Mapping[str, str] = field(
+        default_factory=dict
+    )  # sha256 of each weights file used
 
 
 class OnIncumbent(Protocol):
     """Takes each new incumbent, and where there is one its solution, as `Domain.verify` takes it."""
 
-    def __call__(self, incumbent: Incumbent, solution: Callable[[], Any] | None = None, /) -> None:
+    def __call__(
+        self, incumbent: Incumbent, solution: Callable[[], Any] | None = None, /
+    ) -> None:
         """`solution` is called at once or a little later, in another thread: it must not look at what still changes."""
         ...
 
@@ -111,7 +117,9 @@ class Domain(Protocol[SpecT, ProblemT, EncodingT]):
         """Check `solution` from the problem's original input alone; shares no code with the search."""
         ...
 
-    def produce(self, problem: ProblemT, solution: Any, workdir: Path) -> Sequence[Produced | Extra]:
+    def produce(
+        self, problem: ProblemT, solution: Any, workdir: Path
+    ) -> Sequence[Produced | Extra]:
         """Write the files that are the result, and name those that decorate it, which are written afterwards."""
         ...
 

@@ -41,7 +41,11 @@ _FLAGS = {
 
 def main(argv: list[str]) -> int:
     """Serve until a signal comes. 0 after a clean end, 2 for settings that cannot work, 1 for a port or folder in use."""
-    given = {name: value for name, value in vars(_parser().parse_args(argv)).items() if value is not None}
+    given = {
+        name: value
+        for name, value in vars(_parser().parse_args(argv)).items()
+        if value is not None
+    }
     try:
         settings = load(**given)
     except SettingsRefused as error:
@@ -50,7 +54,9 @@ def main(argv: list[str]) -> int:
     for line in misspelt():
         print(line, file=sys.stderr)
     if settings.role == "dispatcher" and "port" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"port": 0})  # health only: it need not collide with a gateway's port
+        settings = settings.model_copy(
+            update={"port": 0}
+        )  # health only: it need not collide with a gateway's port
 
     import uvicorn
 
@@ -79,10 +85,21 @@ def main(argv: list[str]) -> int:
             )
             context: Context = app.state.context
             with _announced(settings, listener) as url:
-                server = Server(config, lifetime=context.lifetime, on_started=functools.partial(_greet, context, url))
+                server = Server(
+                    config,
+                    lifetime=context.lifetime,
+                    on_started=functools.partial(_greet, context, url),
+                )
                 server.run(sockets=[listener])
             return 0 if server.started else 1
-    except (_InUse, StoreUnavailable, SandboxUnavailable, OSError, ImportError, ValueError) as error:
+    except (
+        _InUse,
+        StoreUnavailable,
+        SandboxUnavailable,
+        OSError,
+        ImportError,
+        ValueError,
+    ) as error:
         print(str(error), file=sys.stderr)
         return 2 if isinstance(error, ValueError | ImportError) else 1
 
@@ -91,19 +108,30 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
     for flag, field in _FLAGS.items():
         info = Settings.model_fields[field]
-        choices = [str(word) for word in get_args(info.annotation)] if get_origin(info.annotation) is Literal else []
+        choices = (
+            [str(word) for word in get_args(info.annotation)]
+            if get_origin(info.annotation) is Literal
+            else []
+        )
         words = [" ".join((info.description or "").split()).replace("`", "")]
         words += [f"One of {', '.join(choices)}."] if choices else []
         words += [f"Default: {_default(field)}.", f"Environment: TRIMTAB_{field.upper()}."]
-        text = " ".join(word if word.endswith(".") else f"{word}." for word in words if word)
+        text = " ".join(
+            word if word.endswith(".") else f"{word}." for word in words if word
+        )
         # argparse checks nothing here: one place words every fault of a setting.
         shown = "{" + ",".join(choices) + "}" if choices else field.upper()
-        parser.add_argument(flag, dest=field, default=None, metavar=shown, help=text.replace("%", "%%"))
+        parser.add_argument(
+            flag, dest=field, default=None, metavar=shown, help=text.replace("%", "%%")
+        )
     for flag in ("diagnostic_kinds", "contained"):
         text = " ".join((Settings.model_fields[flag].description or "").split())
         name = f"--{flag.replace('_', '-')}"
         parser.add_argument(
-            name, action="store_true", default=None, help=f"{text} Environment: TRIMTAB_{flag.upper()}."
+            name,
+            action="store_true",
+            default=None,
+            help=f"{text} Environment: TRIMTAB_{flag.upper()}.",
         )
     return parser
 
@@ -117,19 +145,30 @@ async def _greet(context: Context, url: str) -> None:
     """Say where the page is. On a terminal with a one-time link that signs in; never in a log, which others may read."""
     settings = context.settings
     if settings.role == "dispatcher":
-        print(f"trimtab {__version__} runs jobs; health and metrics at {url}", file=sys.stderr)
+        print(
+            f"trimtab {__version__} runs jobs; health and metrics at {url}", file=sys.stderr
+        )
         return
     print(f"trimtab {__version__} serves {url}", file=sys.stderr)
     if settings.runs_here:
         cores, jobs = usable_cores(), settings.workers
-        print(f"runs {jobs} job{'s' * (jobs > 1)} at a time on {cores:g} cores (--workers)", file=sys.stderr)
+        print(
+            f"runs {jobs} job{'s' * (jobs > 1)} at a time on {cores:g} cores (--workers)",
+            file=sys.stderr,
+        )
     if settings.auth != "keys":
         return
     if sys.stderr.isatty():
         admin = await context.keyring.by_key(settings.admin_key_file.read_text().strip())
         ticket = context.keyring.ticket(admin)
-        print(f"page, signed in (once, within ten minutes): {url}/login?ticket={ticket}", file=sys.stderr)
-    print(f"admin key: {settings.admin_key_file}   sign in to the page: trimtab open", file=sys.stderr)
+        print(
+            f"page, signed in (once, within ten minutes): {url}/login?ticket={ticket}",
+            file=sys.stderr,
+        )
+    print(
+        f"admin key: {settings.admin_key_file}   sign in to the page: trimtab open",
+        file=sys.stderr,
+    )
 
 
 def _check_sandbox(settings: Settings) -> None:

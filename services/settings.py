@@ -16,11 +16,15 @@ from search.cores import usable_cores
 from trimtab.config import default_data_dir
 from trimtab.faults import fault_of
 
-_HOST = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?)(:[0-9]{1,5})?$")
+_HOST = re.compile(
+    r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?)(:[0-9]{1,5})?$"
+)
 _SECRET_WORDS = ("URL", "SECRET", "PASSWORD")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-THREADS_PER_JOB = 2  # the default of `threads` in the spec of kind ilp; other kinds use fewer
+THREADS_PER_JOB = (
+    2  # the default of `threads` in the spec of kind ilp; other kinds use fewer
+)
 
 
 class SettingsRefused(ValueError):
@@ -35,7 +39,9 @@ def default_workers() -> int:
 class Settings(BaseSettings):
     """What an operator can set. Every field is documented here and nowhere else; the guide is generated from it."""
 
-    model_config = SettingsConfigDict(env_prefix="TRIMTAB_", extra="forbid", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TRIMTAB_", extra="forbid", use_attribute_docstrings=True
+    )
 
     data_dir: Path = Field(default_factory=default_data_dir)
     """Folder of the SQLite file, the blobs, the admin key and the run folders."""
@@ -110,7 +116,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             text = value.strip()
             try:
-                value = json.loads(text) if text.startswith("[") else [part.strip() for part in text.split(",")]
+                value = (
+                    json.loads(text)
+                    if text.startswith("[")
+                    else [part.strip() for part in text.split(",")]
+                )
             except ValueError:
                 raise ValueError(
                     f"expected host names separated by commas, e.g. opt.example,localhost, got {text!r}"
@@ -141,7 +151,9 @@ def load(**given: Any) -> Settings:
     try:
         settings = Settings(**given)
     except ValidationError as error:
-        raise SettingsRefused("\n".join(_line(item) for item in error.errors(include_url=False))) from error
+        raise SettingsRefused(
+            "\n".join(_line(item) for item in error.errors(include_url=False))
+        ) from error
     check_settings(settings)
     return settings
 
@@ -184,7 +196,12 @@ def _contradictions(settings: Settings) -> list[str]:
             f"TRIMTAB_AUTH: auth is off and the bind address is {settings.host!r}: anybody on the network could use "
             "this server. Bind to 127.0.0.1 or leave TRIMTAB_AUTH at 'keys'"
         )
-    if open_bind and settings.sandbox == "rlimit" and settings.runs_here and not settings.contained:
+    if (
+        open_bind
+        and settings.sandbox == "rlimit"
+        and settings.runs_here
+        and not settings.contained
+    ):
         lines.append(
             f"TRIMTAB_SANDBOX: expected bwrap or auto with the bind address {settings.host!r}, got 'rlimit'. Install "
             "bubblewrap, or set TRIMTAB_CONTAINED=true if this is a container of its own"
@@ -195,12 +212,18 @@ def _contradictions(settings: Settings) -> list[str]:
             "process with role 'all'. Give a PostgreSQL URL or use role 'all'"
         )
     if (settings.tls_cert is None) != (settings.tls_key is None):
-        missing, other = ("TLS_KEY", "TLS_CERT") if settings.tls_key is None else ("TLS_CERT", "TLS_KEY")
-        lines.append(f"TRIMTAB_{missing}: expected a file beside TRIMTAB_{other}, got none; give both or neither")
+        missing, other = (
+            ("TLS_KEY", "TLS_CERT") if settings.tls_key is None else ("TLS_CERT", "TLS_KEY")
+        )
+        lines.append(
+            f"TRIMTAB_{missing}: expected a file beside TRIMTAB_{other}, got none; give both or neither"
+        )
     for name in ("tls_cert", "tls_key"):
         path = getattr(settings, name)
         if path is not None and not path.is_file():
-            lines.append(f"TRIMTAB_{name.upper()}: expected a file, got {str(path)!r}, which is none")
+            lines.append(
+                f"TRIMTAB_{name.upper()}: expected a file, got {str(path)!r}, which is none"
+            )
     if settings.ray_address is not None and settings.executor != "ray":
         lines.append(
             f"TRIMTAB_RAY_ADDRESS: expected executor 'ray' with an address, got {settings.executor!r}; "

@@ -11,7 +11,23 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.settings import Settings
 
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_BUCKETS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+    60.0,
+)
 
 
 class Metrics:
@@ -21,7 +37,10 @@ class Metrics:
         self.registry = CollectorRegistry()
         registry = self.registry
         self.requests = Counter(
-            "trimtab_http_requests", "HTTP requests answered", ["method", "route", "status"], registry=registry
+            "trimtab_http_requests",
+            "HTTP requests answered",
+            ["method", "route", "status"],
+            registry=registry,
         )
         self.latency = Histogram(
             "trimtab_http_request_seconds",
@@ -30,23 +49,41 @@ class Metrics:
             buckets=_BUCKETS,
             registry=registry,
         )
-        self.submits = Counter("trimtab_submits", "Jobs accepted", ["kind"], registry=registry)
+        self.submits = Counter(
+            "trimtab_submits", "Jobs accepted", ["kind"], registry=registry
+        )
         self.jobs = Gauge("trimtab_jobs", "Jobs by state", ["state"], registry=registry)
         self.queue_age = Gauge(
-            "trimtab_queue_age_seconds", "Age of the oldest QUEUED job, 0 without one", registry=registry
+            "trimtab_queue_age_seconds",
+            "Age of the oldest QUEUED job, 0 without one",
+            registry=registry,
         )
         self.stale_writes = Gauge(
-            "trimtab_stale_writes_total", "Writes refused because their lease had passed on", registry=registry
+            "trimtab_stale_writes_total",
+            "Writes refused because their lease had passed on",
+            registry=registry,
         )
-        self.running = Gauge("trimtab_running_attempts", "Attempts that run in this process", registry=registry)
-        self.capacity = Gauge("trimtab_capacity", "Attempts this process can run at once", registry=registry)
-        self.streams = Gauge("trimtab_event_streams", "Clients that listen to events", registry=registry)
+        self.running = Gauge(
+            "trimtab_running_attempts",
+            "Attempts that run in this process",
+            registry=registry,
+        )
+        self.capacity = Gauge(
+            "trimtab_capacity", "Attempts this process can run at once", registry=registry
+        )
+        self.streams = Gauge(
+            "trimtab_event_streams", "Clients that listen to events", registry=registry
+        )
 
 
 def configure_logging(settings: Settings) -> None:
     """Structured logs on stderr: JSON, or for people when it is a terminal."""
-    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
-    renderer: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    as_json = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stderr.isatty()
+    )
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    )
     level = getattr(logging, settings.log_level.upper())
     structlog.configure(
         processors=[
@@ -81,10 +118,14 @@ def configure_tracing(settings: Settings) -> Any | None:
             "TRIMTAB_OTLP_ENDPOINT is set, but the `otel` extra is not installed: pip install -e '.[otel]'"
         ) from error
     provider = TracerProvider(resource=Resource.create({"service.name": "trimtab"}))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=_traces_url(settings.otlp_endpoint))))
+    provider.add_span_processor(
+        BatchSpanProcessor(OTLPSpanExporter(endpoint=_traces_url(settings.otlp_endpoint)))
+    )
     return provider
 
 
 def _traces_url(endpoint: str) -> str:
     """As OTEL_EXPORTER_OTLP_ENDPOINT is meant: the collector's address, below which traces have their own path."""
-    return endpoint if endpoint.endswith("/v1/traces") else endpoint.rstrip("/") + "/v1/traces"
+    return (
+        endpoint if endpoint.endswith("/v1/traces") else endpoint.rstrip("/") + "/v1/traces"
+    )

@@ -14,23 +14,34 @@ FIX = "install bubblewrap, or run on a kernel with Landlock (Linux 5.13 or newer
 
 def gaps(executor: Mapping[str, Any]) -> str:
     """Why runs of this executor could read files of others; empty when they cannot. `executor` is its `describe()`."""
-    return "" if executor.get("protects", {}).get("files", True) else str(executor.get("sandbox_gaps", ""))
+    return (
+        ""
+        if executor.get("protects", {}).get("files", True)
+        else str(executor.get("sandbox_gaps", ""))
+    )
 
 
 async def active_tenants(store: JobStore) -> set[str]:
     """Tenants with a key that works."""
     now_us = time.time_ns() // 1000
     keys = await store.list_keys()
-    return {key.tenant for key in keys if not key.revoked and (key.expires_us is None or key.expires_us > now_us)}
+    return {
+        key.tenant
+        for key in keys
+        if not key.revoked and (key.expires_us is None or key.expires_us > now_us)
+    }
 
 
-async def refuse_another_tenant(store: JobStore, tenant: str, executor: Mapping[str, Any]) -> None:
+async def refuse_another_tenant(
+    store: JobStore, tenant: str, executor: Mapping[str, Any]
+) -> None:
     """Raise Conflict when a key for `tenant` would let one tenant read the files of another."""
     if not (reason := gaps(executor)):
         return
     if others := sorted(await active_tenants(store) - {tenant}):
         raise Conflict(
-            f"tenant: expected {others[0]!r}, the only tenant of this server, got {tenant!r}: {reason}", fix=FIX
+            f"tenant: expected {others[0]!r}, the only tenant of this server, got {tenant!r}: {reason}",
+            fix=FIX,
         )
 
 

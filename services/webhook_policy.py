@@ -28,14 +28,20 @@ def check_url(url: str, *, allowed_hosts: Collection[str]) -> SplitResult:
     except ValueError as error:
         raise WebhookRefused(f"webhook URL {url!r} cannot be read: {error}") from error
     if parts.scheme not in ("http", "https") or not host:
-        raise WebhookRefused(f"webhook URL {url!r} came; wanted http:// or https:// and a host")
+        raise WebhookRefused(
+            f"webhook URL {url!r} came; wanted http:// or https:// and a host"
+        )
     if parts.username is not None or parts.password is not None:
-        raise WebhookRefused("webhook URLs hold no user name or password; deliveries are signed instead")
+        raise WebhookRefused(
+            "webhook URLs hold no user name or password; deliveries are signed instead"
+        )
     if port == 0:
         raise WebhookRefused("webhook URL has port 0")
     if host not in allowed_hosts:
         if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
-            raise WebhookRefused(f"webhook host {host!r} is of this machine or network; an operator can allow it")
+            raise WebhookRefused(
+                f"webhook host {host!r} is of this machine or network; an operator can allow it"
+            )
         try:
             address = ipaddress.ip_address(host)
         except ValueError:
@@ -49,9 +55,13 @@ def check_address(address: str, *, host: str, allowed_hosts: Collection[str]) ->
     if host in allowed_hosts:
         return
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    inner = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None) or parsed
+    inner = (
+        getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None) or parsed
+    )
     if not inner.is_global or inner.is_multicast:
-        raise WebhookRefused(f"webhook host {host!r} leads to {address}, which is not a public address")
+        raise WebhookRefused(
+            f"webhook host {host!r} leads to {address}, which is not a public address"
+        )
 
 
 def sign(secret: bytes, body: bytes, *, unix_s: int) -> str:

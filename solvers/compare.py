@@ -17,7 +17,16 @@ from solvers.exact import ExactModel
 from solvers.from_exact import from_exact
 from solvers.types import MilpModel
 
-_ARRAYS = ("c", "col_lower", "col_upper", "indptr", "indices", "data", "row_lower", "row_upper")
+_ARRAYS = (
+    "c",
+    "col_lower",
+    "col_upper",
+    "indptr",
+    "indices",
+    "data",
+    "row_lower",
+    "row_upper",
+)
 _DROPPED_BY_HIGHS = 1e-9  # coefficients up to here are left out of its matrix; the exact check still counts them
 
 
@@ -48,7 +57,11 @@ def differences(exact: ExactModel, model: MilpModel) -> list[str]:
         found.append(f"{what}: {ours!s:.80} here, {theirs!s:.80} by HiGHS")
 
     if exact.maximize != model.maximize:
-        differ("sense", "maximise" if exact.maximize else "minimise", "maximise" if model.maximize else "minimise")
+        differ(
+            "sense",
+            "maximise" if exact.maximize else "minimise",
+            "maximise" if model.maximize else "minimise",
+        )
     if exact.n != model.n:
         differ("variables", exact.n, model.n)
     if exact.m != model.m:
@@ -56,8 +69,14 @@ def differences(exact: ExactModel, model: MilpModel) -> list[str]:
     if found:
         return found
     if model.col_names is not None and model.col_names != exact.col_names:
-        place = next(i for i, (a, b) in enumerate(zip(exact.col_names, model.col_names, strict=True)) if a != b)
-        differ(f"name of variable {place + 1}", exact.col_names[place], model.col_names[place])
+        place = next(
+            i
+            for i, (a, b) in enumerate(zip(exact.col_names, model.col_names, strict=True))
+            if a != b
+        )
+        differ(
+            f"name of variable {place + 1}", exact.col_names[place], model.col_names[place]
+        )
         return found
     sign = -1.0 if model.maximize else 1.0
     if _double(exact.offset) != sign * model.offset:
@@ -70,13 +89,30 @@ def differences(exact: ExactModel, model: MilpModel) -> list[str]:
         ("cost of", costs, sign * model.c, names),
         ("lower bound of", _sides(exact.lower, -np.inf), model.col_lower, names),
         ("upper bound of", _sides(exact.upper, np.inf), model.col_upper, names),
-        ("integrality of", np.frombuffer(bytes(exact.integer), dtype=np.uint8), model.integrality, names),
-        ("lower side of", _sides(exact.row_lower, -np.inf), model.row_lower, exact.row_names),
-        ("upper side of", _sides(exact.row_upper, np.inf), model.row_upper, exact.row_names),
+        (
+            "integrality of",
+            np.frombuffer(bytes(exact.integer), dtype=np.uint8),
+            model.integrality,
+            names,
+        ),
+        (
+            "lower side of",
+            _sides(exact.row_lower, -np.inf),
+            model.row_lower,
+            exact.row_names,
+        ),
+        (
+            "upper side of",
+            _sides(exact.row_upper, np.inf),
+            model.row_upper,
+            exact.row_names,
+        ),
     ):
         # RANGES make sums of decimals, which two readers may round to neighbouring doubles.
         with np.errstate(invalid="ignore"):
-            same = (ours == theirs) | (np.abs(ours - theirs) <= 1e-12 * np.maximum(1.0, np.abs(theirs)))
+            same = (ours == theirs) | (
+                np.abs(ours - theirs) <= 1e-12 * np.maximum(1.0, np.abs(theirs))
+            )
         if not same.all():
             at = int(np.flatnonzero(~same)[0])
             differ(f"{what} {labels[at][:60]!r}", ours[at], theirs[at])
@@ -90,7 +126,11 @@ def _special_differences(exact: ExactModel, model: MilpModel) -> list[str]:
     plain = ("maximize", "offset", "col_names", "row_names")
     wrong = [name for name in plain if getattr(ours, name) != getattr(model, name)]
     arrays = (*_ARRAYS, "integrality")
-    wrong += [name for name in arrays if not np.array_equal(getattr(ours, name), getattr(model, name))]
+    wrong += [
+        name
+        for name in arrays
+        if not np.array_equal(getattr(ours, name), getattr(model, name))
+    ]
     words = [None if one.extras is None else one.extras.as_json() for one in (ours, model)]
     if words[0] != words[1]:
         wrong.append(" and ".join(ours.beyond_linear) or "nothing that is not linear here")
@@ -99,10 +139,18 @@ def _special_differences(exact: ExactModel, model: MilpModel) -> list[str]:
 
 def _compare_entries(exact: ExactModel, model: MilpModel, found: list[str]) -> None:
     values = np.array([_double(value) for value in exact.values] or [0.0])
-    data = values[np.frombuffer(exact.entry_value, dtype=np.int32)] if exact.nnz else np.zeros(0)
+    data = (
+        values[np.frombuffer(exact.entry_value, dtype=np.int32)]
+        if exact.nnz
+        else np.zeros(0)
+    )
     ours = _sorted_entries(
-        np.frombuffer(exact.entry_row, dtype=np.int32) if exact.nnz else np.zeros(0, dtype=np.int32),
-        np.frombuffer(exact.entry_col, dtype=np.int32) if exact.nnz else np.zeros(0, dtype=np.int32),
+        np.frombuffer(exact.entry_row, dtype=np.int32)
+        if exact.nnz
+        else np.zeros(0, dtype=np.int32),
+        np.frombuffer(exact.entry_col, dtype=np.int32)
+        if exact.nnz
+        else np.zeros(0, dtype=np.int32),
         data,
         model.n,
     )
@@ -110,7 +158,9 @@ def _compare_entries(exact: ExactModel, model: MilpModel, found: list[str]) -> N
     if len(ours[0]) != len(theirs[0]):
         found.append(f"coefficients: {len(ours[0])} here, {len(theirs[0])} by HiGHS")
         return
-    wrong = np.flatnonzero((ours[0] != theirs[0]) | (np.abs(ours[1] - theirs[1]) > 1e-12 * np.abs(ours[1])))
+    wrong = np.flatnonzero(
+        (ours[0] != theirs[0]) | (np.abs(ours[1] - theirs[1]) > 1e-12 * np.abs(ours[1]))
+    )
     if len(wrong):
         row, column = divmod(int(ours[0][wrong[0]]), model.n)
         found.append(
@@ -124,7 +174,9 @@ def _sorted_entries(
     columns: np.ndarray[tuple[int], np.dtype[np.int32]],
     data: np.ndarray[tuple[int], np.dtype[np.float64]],
     n: int,
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+) -> tuple[
+    np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.float64]]
+]:
     kept = np.abs(data) > _DROPPED_BY_HIGHS
     place = rows[kept].astype(np.int64) * n + columns[kept]
     order = np.argsort(place, kind="stable")
@@ -138,7 +190,9 @@ def _double(value: Fraction) -> float:
         return float("inf") if value > 0 else float("-inf")
 
 
-def _sides(values: list[Fraction | None], absent: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _sides(
+    values: list[Fraction | None], absent: float
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     known: dict[Fraction, float] = {}
     out = np.full(len(values), absent)
     for place, value in enumerate(values):

@@ -56,7 +56,9 @@ class CpSatSolver:
         injected: Injected | None = None,
     ) -> SolveResult:
         """See `Solver.solve`. Takes no solutions while it runs; a node limit limits its conflicts."""
-        watch = Watch(model, params, on_incumbent=on_incumbent, on_bound=on_bound, stop=stop)
+        watch = Watch(
+            model, params, on_incumbent=on_incumbent, on_bound=on_bound, stop=stop
+        )
         why_not = self.why_not(model)
         if why_not is not None:
             raise Unsupported(self.name, why_not)
@@ -65,17 +67,25 @@ class CpSatSolver:
         whole = integral(model)
         crossing = crossing_sides(model) or whole.crossed
         if crossing is not None:
-            return finish(watch, params, solver=self.name, reason=Reason.INFEASIBLE, detail=crossing)
+            return finish(
+                watch, params, solver=self.name, reason=Reason.INFEASIBLE, detail=crossing
+            )
         if watch.should_stop():
-            return finish(watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.STOPPED)
+            return finish(
+                watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.STOPPED
+            )
         built = _build(model, whole, params)
         _add_hint(built, whole, hint)
         remaining_s = params.time_limit_s - watch.elapsed_s
         if remaining_s <= 0:
-            return finish(watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.TIME)
+            return finish(
+                watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.TIME
+            )
         solver = cp_model.CpSolver()
         _set_params(solver.parameters, params, remaining_s)
-        solver.best_bound_callback = watch.dual_bound if len(built.proto.objective.vars) else None
+        solver.best_bound_callback = (
+            watch.dual_bound if len(built.proto.objective.vars) else None
+        )
         with _stopping(solver, watch):
             status = solver.solve(built, _Solutions(watch, solver, params))
         return _result(solver, status, built, model, watch, params)
@@ -87,7 +97,9 @@ def _build(model: MilpModel, whole: IntegralModel, params: SolveParams) -> Any:
     for lower, upper in zip(whole.lower, whole.upper, strict=True):
         proto.variables.add().domain.extend((lower, upper))
     indptr, indices, data = model.indptr.tolist(), model.indices, whole.data
-    for row, (lower, upper) in enumerate(zip(whole.row_lower, whole.row_upper, strict=True)):
+    for row, (lower, upper) in enumerate(
+        zip(whole.row_lower, whole.row_upper, strict=True)
+    ):
         if lower == NO_LOWER and upper == NO_UPPER:
             continue
         begin, end = indptr[row], indptr[row + 1]
@@ -104,10 +116,17 @@ def _build(model: MilpModel, whole: IntegralModel, params: SolveParams) -> Any:
         objective.offset = float(Fraction(model.offset) * whole.cost_scale)
         if params.cutoff is not None:
             # strictly better than the cutoff, in whole units of cost
-            most = math.ceil((Fraction(params.cutoff) - Fraction(model.offset)) * whole.cost_scale) - 1
+            most = (
+                math.ceil(
+                    (Fraction(params.cutoff) - Fraction(model.offset)) * whole.cost_scale
+                )
+                - 1
+            )
             objective.domain.extend((-(2**62), max(-(2**62), min(2**62, most))))
     elif params.cutoff is not None and model.offset >= params.cutoff:
-        proto.constraints.add().bool_or.literals.extend(())  # every point costs the same, and that is too much
+        proto.constraints.add().bool_or.literals.extend(
+            ()
+        )  # every point costs the same, and that is too much
     return built
 
 
@@ -117,12 +136,15 @@ def _add_hint(built: Any, whole: IntegralModel, hint: Floats | None) -> None:
     known = np.flatnonzero(np.isfinite(hint))
     built.proto.solution_hint.vars.extend(known.tolist())
     built.proto.solution_hint.values.extend(
-        min(max(round(float(hint[column])), whole.lower[column]), whole.upper[column]) for column in known.tolist()
+        min(max(round(float(hint[column])), whole.lower[column]), whole.upper[column])
+        for column in known.tolist()
     )
 
 
 def _set_params(parameters: Any, params: SolveParams, remaining_s: float) -> None:
-    parameters.num_workers = 1 if params.threads == 1 else max(_PORTFOLIO_WORKERS, params.threads)
+    parameters.num_workers = (
+        1 if params.threads == 1 else max(_PORTFOLIO_WORKERS, params.threads)
+    )
     parameters.random_seed = params.seed
     parameters.relative_gap_limit = params.relative_gap
     parameters.absolute_gap_limit = params.absolute_gap
@@ -144,11 +166,15 @@ class _Solutions(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]
     def on_solution_callback(self) -> None:
         def handle() -> None:
             found = self.response_proto
-            self._watch.solution(np.fromiter(found.solution, np.float64, len(found.solution)))
+            self._watch.solution(
+                np.fromiter(found.solution, np.float64, len(found.solution))
+            )
 
         self._watch.guard(handle)
         best, enough = self._watch.best, self._params.objective_limit
-        if self._watch.should_stop() or (enough is not None and best is not None and best <= enough):
+        if self._watch.should_stop() or (
+            enough is not None and best is not None and best <= enough
+        ):
             self.stop_search()
 
 
@@ -172,13 +198,22 @@ def _stopping(solver: Any, watch: Watch) -> Iterator[None]:
         poller.join()
 
 
-def _result(solver: Any, status: Any, built: Any, model: MilpModel, watch: Watch, params: SolveParams) -> SolveResult:
+def _result(
+    solver: Any,
+    status: Any,
+    built: Any,
+    model: MilpModel,
+    watch: Watch,
+    params: SolveParams,
+) -> SolveResult:
     name = solver.status_name(status)
     has_objective = len(built.proto.objective.vars) > 0
     if name in ("OPTIMAL", "FEASIBLE"):
         found = solver.response_proto.solution
         watch.solution(np.fromiter(found, np.float64, len(found)))
-        watch.dual_bound(float(solver.best_objective_bound) if has_objective else model.offset)
+        watch.dual_bound(
+            float(solver.best_objective_bound) if has_objective else model.offset
+        )
     elif name == "UNKNOWN" and has_objective:
         watch.dual_bound(float(solver.best_objective_bound))
     elif name == "MODEL_INVALID":

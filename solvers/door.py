@@ -27,21 +27,44 @@ import sys
 from collections.abc import Iterable, Sequence
 
 # What a dynamically linked program, an interpreter, a compiler or a linker reads of a system; nothing of a user.
-SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
+SYSTEM_FOLDERS = (
+    "/usr",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/bin",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/alternatives",
+)
 # Libraries count cores and read their own maps there. /proc is guarded by the kernel: see the module's text.
 SYSTEM_FACTS = ("/proc", "/sys/devices/system", "/sys/fs/cgroup")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS = 22, 24, 28, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
-_NO_ROOT_LOCKED = 0b11  # SECBIT_NOROOT with its lock: user 0 gets no capability by executing a program
+_NO_ROOT_LOCKED = (
+    0b11  # SECBIT_NOROOT with its lock: user 0 gets no capability by executing a program
+)
 _CAPABILITY_VERSION = 0x20080522
 
 # landlock_create_ruleset, landlock_add_rule, landlock_restrict_self: the same numbers on every architecture
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-_FS_EXECUTE, _FS_WRITE, _FS_READ, _FS_READ_DIR, _FS_TRUNCATE, _FS_IOCTL = 1, 2, 4, 8, 1 << 14, 1 << 15
+_FS_EXECUTE, _FS_WRITE, _FS_READ, _FS_READ_DIR, _FS_TRUNCATE, _FS_IOCTL = (
+    1,
+    2,
+    4,
+    8,
+    1 << 14,
+    1 << 15,
+)
 _OF_A_FILE = _FS_EXECUTE | _FS_WRITE | _FS_READ | _FS_TRUNCATE | _FS_IOCTL
-_FS_ALL = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}  # by ABI; from 5 on 16 rights
+_FS_ALL = {
+    1: (1 << 13) - 1,
+    2: (1 << 14) - 1,
+    3: (1 << 15) - 1,
+    4: (1 << 15) - 1,
+}  # by ABI; from 5 on 16 rights
 _TCP = 0b11  # bind and connect
 _SCOPES = 0b11  # abstract sockets, and signals to processes outside
 
@@ -64,7 +87,11 @@ _STREAM, _SEQPACKET = 1, 5
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def close(*, readable: Iterable[str | os.PathLike[str]], writable: Iterable[str | os.PathLike[str]]) -> dict[str, bool]:
+def close(
+    *,
+    readable: Iterable[str | os.PathLike[str]],
+    writable: Iterable[str | os.PathLike[str]],
+) -> dict[str, bool]:
     """Close this process in. Returns what holds: `files`, `network`. Paths that do not exist are left out.
 
     Landlock and seccomp bind the calling thread and what it starts. With other threads about, nothing is reported to hold.
@@ -89,10 +116,16 @@ def drop_capabilities() -> None:
 
 def landlock_abi() -> int:
     """Version of Landlock in this kernel; 0 without it."""
-    return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1))))
+    return max(
+        0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1)))
+    )
 
 
-def restrict_files(*, readable: Iterable[str | os.PathLike[str]], writable: Iterable[str | os.PathLike[str]]) -> bool:
+def restrict_files(
+    *,
+    readable: Iterable[str | os.PathLike[str]],
+    writable: Iterable[str | os.PathLike[str]],
+) -> bool:
     """Landlock: from now on only these paths and what is below them can be opened. False where the kernel has none."""
     abi = landlock_abi()
     if abi < 1:
@@ -100,11 +133,17 @@ def restrict_files(*, readable: Iterable[str | os.PathLike[str]], writable: Iter
     rights = _FS_ALL.get(abi, (1 << 16) - 1)
     words = [rights, *([_TCP] if abi >= 4 else []), *([_SCOPES] if abi >= 6 else [])]
     attributes = (ctypes.c_uint64 * len(words))(*words)
-    ruleset = int(_libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(8 * len(words)), ctypes.c_uint32(0)))
+    ruleset = int(
+        _libc.syscall(
+            _CREATE_RULESET, attributes, ctypes.c_size_t(8 * len(words)), ctypes.c_uint32(0)
+        )
+    )
     if ruleset < 0:
         return False
     read = _FS_EXECUTE | _FS_READ | _FS_READ_DIR
-    rules = [(os.fspath(path), read) for path in readable] + [(os.fspath(path), rights) for path in writable]
+    rules = [(os.fspath(path), read) for path in readable] + [
+        (os.fspath(path), rights) for path in writable
+    ]
     for path, allowed in rules + [(path, _FS_READ | _FS_WRITE) for path in _DEVICES]:
         try:
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -112,11 +151,21 @@ def restrict_files(*, readable: Iterable[str | os.PathLike[str]], writable: Iter
             continue  # a system has only some of the folders that may hold its libraries
         if not os.path.isdir(path):
             allowed &= _OF_A_FILE
-        rule = (allowed & rights).to_bytes(8, sys.byteorder) + descriptor.to_bytes(4, sys.byteorder)
-        _libc.syscall(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(1), ctypes.c_char_p(rule), ctypes.c_uint32(0))
+        rule = (allowed & rights).to_bytes(8, sys.byteorder) + descriptor.to_bytes(
+            4, sys.byteorder
+        )
+        _libc.syscall(
+            _ADD_RULE,
+            ctypes.c_int(ruleset),
+            ctypes.c_int(1),
+            ctypes.c_char_p(rule),
+            ctypes.c_uint32(0),
+        )
         os.close(descriptor)
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    restricted = int(_libc.syscall(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))) == 0
+    restricted = (
+        int(_libc.syscall(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))) == 0
+    )
     os.close(ruleset)
     return restricted
 
@@ -139,7 +188,10 @@ def refuse_sockets() -> bool:
 def _filter() -> Sequence[tuple[int, int, int, int]]:
     """The filter: (code, jump if true, jump if false, value) of classic BPF. One block for each architecture."""
     load, and_, equal, at_least, answer = 0x20, 0x54, 0x15, 0x35, 0x06
-    refuse, absent = (answer, 0, 0, _REFUSE | errno.EACCES), (answer, 0, 0, _REFUSE | errno.ENOSYS)
+    refuse, absent = (
+        (answer, 0, 0, _REFUSE | errno.EACCES),
+        (answer, 0, 0, _REFUSE | errno.ENOSYS),
+    )
     low = 24 if sys.byteorder == "little" else 28  # lower half of the second argument
     lines: list[tuple[int, int, int, int]] = [(load, 0, 0, 4)]
     for architecture, (socket_, pair, call) in _CALLS.items():
@@ -169,7 +221,9 @@ def _try(canary: str) -> dict[str, bool]:
     """Close this process in, then try what must fail."""
     import socket  # costs milliseconds that a program's start need not pay
 
-    close(readable=(*SYSTEM_FOLDERS, *SYSTEM_FACTS, sys.prefix, sys.base_prefix), writable=())
+    close(
+        readable=(*SYSTEM_FOLDERS, *SYSTEM_FACTS, sys.prefix, sys.base_prefix), writable=()
+    )
     try:
         with open(canary) as file:
             file.read(1)

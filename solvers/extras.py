@@ -49,8 +49,13 @@ class SpecialRow:
         """How far the row is outside its sides, relative to max(1, |side|)."""
         if self.binary is not None and round(float(x[self.binary])) != self.awake_at:
             return 0.0
-        activity = float(self.values @ x[self.columns]) + (self.quadratic.of(x) if self.quadratic else 0.0)
-        return max(_beyond(self.lower, self.lower - activity), _beyond(self.upper, activity - self.upper))
+        activity = float(self.values @ x[self.columns]) + (
+            self.quadratic.of(x) if self.quadratic else 0.0
+        )
+        return max(
+            _beyond(self.lower, self.lower - activity),
+            _beyond(self.upper, activity - self.upper),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +134,11 @@ class Extras:
                 return part.tolist()
             if isinstance(part, tuple):
                 return [plain(each) for each in part]
-            return {f.name: plain(getattr(part, f.name)) for f in fields(part)} if is_dataclass(part) else part
+            return (
+                {f.name: plain(getattr(part, f.name)) for f in fields(part)}
+                if is_dataclass(part)
+                else part
+            )
 
         return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
 
@@ -147,7 +156,10 @@ class Extras:
                 for row in told["rows"]
             ),
             sets=tuple(
-                OrderedSet(**one | {"columns": _ints(one["columns"]), "weights": _floats(one["weights"])})
+                OrderedSet(
+                    **one
+                    | {"columns": _ints(one["columns"]), "weights": _floats(one["weights"])}
+                )
                 for one in told["sets"]
             ),
             semi=tuple(SemiColumn(**one) for one in told["semi"]),
@@ -165,7 +177,11 @@ class Extras:
 def _form(told: Mapping[str, Any] | None) -> QuadraticForm | None:
     if told is None:
         return None
-    return QuadraticForm(first=_ints(told["first"]), second=_ints(told["second"]), values=_floats(told["values"]))
+    return QuadraticForm(
+        first=_ints(told["first"]),
+        second=_ints(told["second"]),
+        values=_floats(told["values"]),
+    )
 
 
 def _ints(values: Sequence[int]) -> Ints:

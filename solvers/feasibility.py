@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from solvers.types import FEASIBILITY_TOLERANCE, INTEGRALITY_TOLERANCE, Bools, Floats, MilpModel
+from solvers.types import (
+    FEASIBILITY_TOLERANCE,
+    INTEGRALITY_TOLERANCE,
+    Bools,
+    Floats,
+    MilpModel,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +46,9 @@ def violation(model: MilpModel, x: Floats) -> Violation:
     if x.shape != (model.n,):
         raise ValueError(f"x wants shape ({model.n},); {x.shape} came")
     if not np.isfinite(x).all():
-        return Violation(rows=np.inf, bounds=np.inf, integrality=np.inf, worst_row=None, finite=False)
+        return Violation(
+            rows=np.inf, bounds=np.inf, integrality=np.inf, worst_row=None, finite=False
+        )
     rows = row_violations(model, x)
     worst = int(rows.argmax()) if model.m else None
     bounds = _outside(x, model.col_lower, model.col_upper)
@@ -61,9 +69,15 @@ def row_violations(model: MilpModel, x: Floats) -> Floats:
     whole = np.flatnonzero(model.whole_rows)
     if len(whole):
         unit, part = model.whole_rows[whole], activity[whole]
-        beyond = np.maximum(model.row_lower[whole] - part, part - model.row_upper[whole]) / unit
-        noise = 1e-15 * np.abs(part) / unit  # sums beyond 2^53 units are rounded; the exact check decides those
-        outside[whole] = np.where(beyond > 0.5 + noise, np.maximum(outside[whole], 2 * FEASIBILITY_TOLERANCE), 0.0)
+        beyond = (
+            np.maximum(model.row_lower[whole] - part, part - model.row_upper[whole]) / unit
+        )
+        noise = (
+            1e-15 * np.abs(part) / unit
+        )  # sums beyond 2^53 units are rounded; the exact check decides those
+        outside[whole] = np.where(
+            beyond > 0.5 + noise, np.maximum(outside[whole], 2 * FEASIBILITY_TOLERANCE), 0.0
+        )
     return outside
 
 
@@ -81,16 +95,27 @@ def rows_always_satisfied(model: MilpModel, lower: Floats, upper: Floats) -> Boo
 
 def activity_range(model: MilpModel, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
     """(m,), (m,) smallest and largest activity of each row over the box."""
-    return activity_range_of(model.data, model.indices, model.row_of_entry, model.m, lower, upper)
+    return activity_range_of(
+        model.data, model.indices, model.row_of_entry, model.m, lower, upper
+    )
 
 
 def activity_range_of(
-    data: Floats, indices: np.ndarray, row_of_entry: np.ndarray, rows: int, lower: Floats, upper: Floats
+    data: Floats,
+    indices: np.ndarray,
+    row_of_entry: np.ndarray,
+    rows: int,
+    lower: Floats,
+    upper: Floats,
 ) -> tuple[Floats, Floats]:
     """The same of a matrix by its entries: coefficient, column and row of each."""
     with np.errstate(invalid="ignore"):  # a stored zero times an absent bound
-        at_lower = np.nan_to_num(data * lower[indices], nan=0.0, posinf=np.inf, neginf=-np.inf)
-        at_upper = np.nan_to_num(data * upper[indices], nan=0.0, posinf=np.inf, neginf=-np.inf)
+        at_lower = np.nan_to_num(
+            data * lower[indices], nan=0.0, posinf=np.inf, neginf=-np.inf
+        )
+        at_upper = np.nan_to_num(
+            data * upper[indices], nan=0.0, posinf=np.inf, neginf=-np.inf
+        )
     low = np.bincount(row_of_entry, weights=np.minimum(at_lower, at_upper), minlength=rows)
     high = np.bincount(row_of_entry, weights=np.maximum(at_lower, at_upper), minlength=rows)
     return low.astype(np.float64, copy=False), high.astype(np.float64, copy=False)
@@ -102,4 +127,6 @@ def _outside(values: Floats, lower: Floats, upper: Floats) -> Floats:
         scale = np.where(np.isfinite(side), np.maximum(1.0, np.abs(side)), 1.0)
         return by / scale
 
-    return np.maximum(0.0, np.maximum(beyond(lower, lower - values), beyond(upper, values - upper)))
+    return np.maximum(
+        0.0, np.maximum(beyond(lower, lower - values), beyond(upper, values - upper))
+    )

@@ -10,7 +10,15 @@ import numpy as np
 
 from solvers.exact import ExactModel
 from solvers.exact.model import Products
-from solvers.extras import Extras, Floats, Ints, OrderedSet, QuadraticForm, SemiColumn, SpecialRow
+from solvers.extras import (
+    Extras,
+    Floats,
+    Ints,
+    OrderedSet,
+    QuadraticForm,
+    SemiColumn,
+    SpecialRow,
+)
 from solvers.types import MilpModel
 
 
@@ -24,18 +32,25 @@ def from_exact(exact: ExactModel) -> MilpModel:
     semi = tuple(
         SemiColumn(column=column, lower=float(lower[column]), upper=float(upper[column]))
         for column in sorted(exact.semicontinuous)
-        if not lower[column] <= 0 <= upper[column]  # otherwise 0 is within the bounds, and the word says nothing
+        if not lower[column]
+        <= 0
+        <= upper[column]  # otherwise 0 is within the bounds, and the word says nothing
     )
     for part in semi:
         lower[part.column], upper[part.column] = min(0.0, part.lower), max(0.0, part.upper)
     rows, columns, data = _entries(exact)
-    row_lower, row_upper = _sides(exact.row_lower, -math.inf), _sides(exact.row_upper, math.inf)
+    row_lower, row_upper = (
+        _sides(exact.row_lower, -math.inf),
+        _sides(exact.row_upper, math.inf),
+    )
     special = sorted({*exact.row_products, *exact.indicators})
     kept = np.ones(exact.m, dtype=bool)
     kept[special] = False
     begins = np.searchsorted(rows, np.arange(exact.m + 1))
     extras = Extras(
-        objective=_form(exact.objective_products, sign) if exact.objective_products else None,
+        objective=_form(exact.objective_products, sign)
+        if exact.objective_products
+        else None,
         rows=tuple(
             SpecialRow(
                 name=exact.row_names[row],
@@ -43,7 +58,9 @@ def from_exact(exact: ExactModel) -> MilpModel:
                 values=data[begins[row] : begins[row + 1]],
                 lower=float(row_lower[row]),
                 upper=float(row_upper[row]),
-                quadratic=_form(exact.row_products[row], 1) if row in exact.row_products else None,
+                quadratic=_form(exact.row_products[row], 1)
+                if row in exact.row_products
+                else None,
                 binary=exact.indicators[row][0] if row in exact.indicators else None,
                 awake_at=exact.indicators[row][1] if row in exact.indicators else 1,
             )
@@ -61,7 +78,11 @@ def from_exact(exact: ExactModel) -> MilpModel:
         semi=semi,
     )
     in_linear = kept[rows]
-    counts = np.bincount(rows[in_linear], minlength=exact.m)[kept] if exact.m else np.zeros(0, dtype=np.int64)
+    counts = (
+        np.bincount(rows[in_linear], minlength=exact.m)[kept]
+        if exact.m
+        else np.zeros(0, dtype=np.int64)
+    )
     return MilpModel(
         c=costs,
         offset=sign * _double(exact.offset),
@@ -75,7 +96,11 @@ def from_exact(exact: ExactModel) -> MilpModel:
         row_upper=row_upper[kept],
         maximize=exact.maximize,
         col_names=exact.col_names,
-        row_names=tuple(name for name, linear in zip(exact.row_names, kept.tolist(), strict=True) if linear),
+        row_names=tuple(
+            name
+            for name, linear in zip(exact.row_names, kept.tolist(), strict=True)
+            if linear
+        ),
         name=exact.name,
         extras=extras if extras.words else None,
     )
@@ -103,7 +128,9 @@ def _form(products: Products, sign: int) -> QuadraticForm:
 
 
 def _sides(values: Sequence[Fraction | None], absent: float) -> Floats:
-    return np.array([absent if value is None else _double(value) for value in values], dtype=np.float64)
+    return np.array(
+        [absent if value is None else _double(value) for value in values], dtype=np.float64
+    )
 
 
 def _double(value: Fraction) -> float:

@@ -42,7 +42,10 @@ REASONS = {
     _STATUS.kObjectiveTarget: (Reason.FEASIBLE, Limit.OTHER),
     _STATUS.kTimeLimit: (Reason.FEASIBLE, Limit.TIME),
     _STATUS.kIterationLimit: (Reason.FEASIBLE, Limit.OTHER),
-    _STATUS.kSolutionLimit: (Reason.FEASIBLE, Limit.OTHER),  # also says that the node limit was reached
+    _STATUS.kSolutionLimit: (
+        Reason.FEASIBLE,
+        Limit.OTHER,
+    ),  # also says that the node limit was reached
     _STATUS.kInterrupt: (Reason.FEASIBLE, Limit.STOPPED),
     _STATUS.kMemoryLimit: (Reason.FEASIBLE, Limit.MEMORY),
 }
@@ -69,28 +72,38 @@ class HighsSolver:
         injected: Injected | None = None,
     ) -> SolveResult:
         """See `Solver.solve`. Injected solutions are asked for between dives and at nodes."""
-        watch = Watch(model, params, on_incumbent=on_incumbent, on_bound=on_bound, stop=stop)
+        watch = Watch(
+            model, params, on_incumbent=on_incumbent, on_bound=on_bound, stop=stop
+        )
         if (why_not := self.why_not(model)) is not None:
             raise Unsupported(self.name, why_not)
         if model.n == 0:
             return without_variables(model, watch, params, solver=self.name)
         crossing = crossing_sides(model)
         if crossing is not None:
-            return finish(watch, params, solver=self.name, reason=Reason.INFEASIBLE, detail=crossing)
+            return finish(
+                watch, params, solver=self.name, reason=Reason.INFEASIBLE, detail=crossing
+            )
         if watch.should_stop():
-            return finish(watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.STOPPED)
+            return finish(
+                watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.STOPPED
+            )
         engine = new_engine(params)
         pass_model(engine, model)
         form = model.extras.objective if model.extras is not None else None
         if form is not None and not pass_hessian(engine, form, model.n):
             raise SolverFailed("HiGHS refused the quadratic objective")
-        if form is not None:  # its bound is a tangent at the point, so what the point violates counts twice
+        if (
+            form is not None
+        ):  # its bound is a tangent at the point, so what the point violates counts twice
             engine.setOptionValue("primal_feasibility_tolerance", _FEASTOL_OF_PRODUCTS)
         _pass_hint(engine, hint)
         _listen(engine, watch, injected if model.integrality.any() else None)
         remaining_s = params.time_limit_s - watch.elapsed_s
         if remaining_s <= 0:
-            return finish(watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.TIME)
+            return finish(
+                watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.TIME
+            )
         engine.setOptionValue("time_limit", remaining_s)
         run(engine)
         engine.setCallback(None, None)
@@ -98,7 +111,9 @@ class HighsSolver:
         return settled(self, model, params, result, stop)
 
 
-def feasibility_jump(model: MilpModel, *, seconds: float, seed: int, on_incumbent: OnIncumbent) -> None:
+def feasibility_jump(
+    model: MilpModel, *, seconds: float, seed: int, on_incumbent: OnIncumbent
+) -> None:
     """What HiGHS finds on the model as it is, its feasibility jump first (Luteberget and Sartor 2022): no presolve before it.
 
     On covers and packings with some hundred thousand nonzeros the jump ends within a second, where presolve alone takes longer.
@@ -117,7 +132,9 @@ def feasibility_jump(model: MilpModel, *, seconds: float, seed: int, on_incumben
 
 def new_engine(params: SolveParams) -> Any:
     """A HiGHS with our parameters as its options."""
-    engine = highspy._core._Highs()  # the bare engine: the convenience class keeps objects we have no use for
+    engine = (
+        highspy._core._Highs()
+    )  # the bare engine: the convenience class keeps objects we have no use for
     for option, value in (
         ("output_flag", params.log),
         ("log_to_console", params.log),
@@ -127,10 +144,21 @@ def new_engine(params: SolveParams) -> Any:
         ("mip_heuristic_effort", 0.3 if params.aggressive else 0.05),
         ("mip_abs_gap", params.absolute_gap),
         ("small_matrix_value", _SMALLEST),
-        ("large_matrix_value", math.inf),  # solvers.scaling says where numbers are too large to trust
+        (
+            "large_matrix_value",
+            math.inf,
+        ),  # solvers.scaling says where numbers are too large to trust
         ("objective_bound", math.inf if params.cutoff is None else params.cutoff),
-        ("objective_target", -math.inf if params.objective_limit is None else params.objective_limit),
-        ("mip_max_nodes", highspy.kHighsIInf if params.node_limit is None else min(params.node_limit, 2**31 - 1)),
+        (
+            "objective_target",
+            -math.inf if params.objective_limit is None else params.objective_limit,
+        ),
+        (
+            "mip_max_nodes",
+            highspy.kHighsIInf
+            if params.node_limit is None
+            else min(params.node_limit, 2**31 - 1),
+        ),
     ):
         if engine.setOptionValue(option, value) == highspy.HighsStatus.kError:
             raise SolverFailed(f"HiGHS refused the option {option} = {value!r}")
@@ -185,7 +213,9 @@ def _pass_hint(engine: Any, hint: Floats | None) -> None:
         solution.col_value = hint
         engine.setSolution(solution)
     elif len(known):
-        engine.setSolution(len(known), known, np.ascontiguousarray(hint[known], dtype=np.float64))
+        engine.setSolution(
+            len(known), known, np.ascontiguousarray(hint[known], dtype=np.float64)
+        )
 
 
 def _listen(engine: Any, watch: Watch, injected: Injected | None) -> None:
@@ -199,14 +229,21 @@ def _listen(engine: Any, watch: Watch, injected: Injected | None) -> None:
                 news = injected()
                 if news is not None and back is not None:
                     back.setSolution(np.ascontiguousarray(news, dtype=np.float64))
-            if event in (_EVENT.kCallbackMipImprovingSolution, _EVENT.kCallbackMipInterrupt):
+            if event in (
+                _EVENT.kCallbackMipImprovingSolution,
+                _EVENT.kCallbackMipInterrupt,
+            ):
                 watch.dual_bound(out.mip_dual_bound)
 
         watch.guard(handle)
         if back is not None and event in interrupts and watch.should_stop():
             back.user_interrupt = True
 
-    interrupts = (_EVENT.kCallbackMipInterrupt, _EVENT.kCallbackSimplexInterrupt, _EVENT.kCallbackIpmInterrupt)
+    interrupts = (
+        _EVENT.kCallbackMipInterrupt,
+        _EVENT.kCallbackSimplexInterrupt,
+        _EVENT.kCallbackIpmInterrupt,
+    )
     engine.setCallback(on_event, None)
     events = [_EVENT.kCallbackMipImprovingSolution, *interrupts]
     if injected is not None:
@@ -227,12 +264,16 @@ def _tangent_bound(model: MilpModel, watch: Watch, params: SolveParams) -> None:
         watch.dual_bound(engine.getInfo().objective_function_value)
 
 
-def _result(engine: Any, model: MilpModel, watch: Watch, params: SolveParams) -> SolveResult:
+def _result(
+    engine: Any, model: MilpModel, watch: Watch, params: SolveParams
+) -> SolveResult:
     status = engine.getModelStatus()
     info = engine.getInfo()
     integer = bool(model.integrality.any())
     reason, limit = REASONS.get(status, (Reason.NUMERICAL_ERROR, None))
-    feasible = info.primal_solution_status == int(highspy.SolutionStatus.kSolutionStatusFeasible)
+    feasible = info.primal_solution_status == int(
+        highspy.SolutionStatus.kSolutionStatusFeasible
+    )
     if feasible and reason in (Reason.OPTIMAL, Reason.FEASIBLE):
         watch.solution(np.array(engine.getSolution().col_value, dtype=np.float64))
     if integer:

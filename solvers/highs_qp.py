@@ -23,19 +23,31 @@ _NEGATIVE = 1e-11  # relative; eigenvalues that rounding makes negative
 def why_not_convex(model: MilpModel) -> str | None:
     """None for a convex quadratic objective over continuous variables and linear rows; otherwise what else there is."""
     extras = model.extras
-    if extras is None or extras.objective is None or extras.rows or extras.sets or extras.semi:
-        return (
-            f"it takes linear models and convex quadratic objectives, and this one has {', '.join(model.beyond_linear)}"
-        )
+    if (
+        extras is None
+        or extras.objective is None
+        or extras.rows
+        or extras.sets
+        or extras.semi
+    ):
+        return f"it takes linear models and convex quadratic objectives, and this one has {', '.join(model.beyond_linear)}"
     if bool(model.integrality.any()):
         return "it takes quadratic objectives over continuous variables only, and this one has integer variables"
-    return None if _is_convex(extras.objective) else "its quadratic objective is not convex, or too large to tell"
+    return (
+        None
+        if _is_convex(extras.objective)
+        else "its quadratic objective is not convex, or too large to tell"
+    )
 
 
 def pass_hessian(engine: Any, form: QuadraticForm, n: int) -> bool:
     """Hand ½ xᵀQx over as the lower triangle of Q; False when HiGHS refuses it."""
     triangle = sparse.csc_matrix(
-        (np.where(form.first == form.second, 2.0, 1.0) * form.values, (form.second, form.first)), shape=(n, n)
+        (
+            np.where(form.first == form.second, 2.0, 1.0) * form.values,
+            (form.second, form.first),
+        ),
+        shape=(n, n),
     )
     hessian = highspy.HighsHessian()
     hessian.dim_ = n
@@ -67,4 +79,7 @@ def _is_convex(form: QuadraticForm) -> bool:
     np.add.at(q, (i, j), form.values)
     np.add.at(q, (j, i), form.values)
     eigenvalues = np.linalg.eigvalsh(q)
-    return bool(eigenvalues[0] >= -_NEGATIVE * max(float(np.abs(eigenvalues).max()), 1e-300) * len(used))
+    return bool(
+        eigenvalues[0]
+        >= -_NEGATIVE * max(float(np.abs(eigenvalues).max()), 1e-300) * len(used)
+    )

@@ -34,11 +34,18 @@ def irreducible_subset(model: MilpModel, *, seconds: float) -> InfeasibleSubset 
     if engine.getModelStatus() != highspy.HighsModelStatus.kInfeasible:
         return None
     strategy = highspy.IisStrategy
-    engine.setOptionValue("iis_strategy", int(strategy.kIisStrategyFromLp) | int(strategy.kIisStrategyIrreducible))
+    engine.setOptionValue(
+        "iis_strategy",
+        int(strategy.kIisStrategyFromLp) | int(strategy.kIisStrategyIrreducible),
+    )
     status, iis = engine.getIis()
-    if status == highspy.HighsStatus.kError or not (len(iis.row_index_) or len(iis.col_index_)):
+    if status == highspy.HighsStatus.kError or not (
+        len(iis.row_index_) or len(iis.col_index_)
+    ):
         return None
-    found = InfeasibleSubset(rows=tuple(sorted(iis.row_index_)), columns=tuple(sorted(iis.col_index_)))
+    found = InfeasibleSubset(
+        rows=tuple(sorted(iis.row_index_)), columns=tuple(sorted(iis.col_index_))
+    )
     return found if _infeasible(relaxed, found, seconds) else None
 
 
@@ -59,4 +66,7 @@ def _infeasible(model: MilpModel, subset: InfeasibleSubset, seconds: float) -> b
         row_upper=model.row_upper[list(subset.rows)],
         row_names=None,
     )
-    return HighsSolver().solve(alone, SolveParams(time_limit_s=seconds)).termination.reason is Reason.INFEASIBLE
+    return (
+        HighsSolver().solve(alone, SolveParams(time_limit_s=seconds)).termination.reason
+        is Reason.INFEASIBLE
+    )

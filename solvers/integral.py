@@ -48,7 +48,9 @@ def why_not_integral(model: MilpModel) -> str | None:
     continuous = int(model.n - np.count_nonzero(model.integrality))
     if continuous:
         return f"it takes integers only, and {continuous} of {model.n} variables are continuous"
-    unbounded = np.flatnonzero(~(np.isfinite(model.col_lower) & np.isfinite(model.col_upper)))
+    unbounded = np.flatnonzero(
+        ~(np.isfinite(model.col_lower) & np.isfinite(model.col_upper))
+    )
     if len(unbounded):
         first = model.column_name(int(unbounded[0]))
         return f"it wants bounds on every variable, and {len(unbounded)} have none, e.g. {first!r}"
@@ -58,12 +60,17 @@ def why_not_integral(model: MilpModel) -> str | None:
     data, scales = _scaled(model)
     if scales is None:
         return "it wants coefficients of at most nine decimal places, so that rows scale to integers"
-    reach = np.bincount(model.row_of_entry, weights=np.abs(data) * largest[model.indices], minlength=model.m)
+    reach = np.bincount(
+        model.row_of_entry, weights=np.abs(data) * largest[model.indices], minlength=model.m
+    )
     costs, cost_scale = _scaled_costs(model)
     if cost_scale is None:
         return "it wants costs of at most nine decimal places"
     cost_reach = float(np.abs(costs) @ largest)
-    if max(reach.max(initial=0.0), cost_reach, np.abs(data).max(initial=0.0)) > _MAX_ACTIVITY:
+    if (
+        max(reach.max(initial=0.0), cost_reach, np.abs(data).max(initial=0.0))
+        > _MAX_ACTIVITY
+    ):
         return "a row or the objective, scaled to integers, could leave 64 bits"
     return None
 
@@ -77,17 +84,34 @@ def integral(model: MilpModel) -> IntegralModel:
     lower = [math.ceil(value) for value in model.col_lower.tolist()]
     upper = [math.floor(value) for value in model.col_upper.tolist()]
     no_integer = np.flatnonzero(np.ceil(model.col_lower) > np.floor(model.col_upper))
-    crossed = f"no integer fits variable {model.column_name(int(no_integer[0]))!r}" if len(no_integer) else None
+    crossed = (
+        f"no integer fits variable {model.column_name(int(no_integer[0]))!r}"
+        if len(no_integer)
+        else None
+    )
     row_lower, row_upper = [NO_LOWER] * model.m, [NO_UPPER] * model.m
     _, lows, highs = model.author_rows()
     whole = (decimal_places(lows) >= 0, decimal_places(highs) >= 0)
-    sides = zip(lows.tolist(), highs.tolist(), scales, whole[0].tolist(), whole[1].tolist(), strict=True)
+    sides = zip(
+        lows.tolist(),
+        highs.tolist(),
+        scales,
+        whole[0].tolist(),
+        whole[1].tolist(),
+        strict=True,
+    )
     for row, (low, high, scale, whole_low, whole_high) in enumerate(sides):
         if low > -math.inf:
-            row_lower[row] = _clipped(math.ceil(_scaled_side(low, scale, whole_low) - _slack(low, scale, whole_low)))
+            row_lower[row] = _clipped(
+                math.ceil(
+                    _scaled_side(low, scale, whole_low) - _slack(low, scale, whole_low)
+                )
+            )
         if high < math.inf:
             row_upper[row] = _clipped(
-                math.floor(_scaled_side(high, scale, whole_high) + _slack(high, scale, whole_high))
+                math.floor(
+                    _scaled_side(high, scale, whole_high) + _slack(high, scale, whole_high)
+                )
             )
         if row_lower[row] > row_upper[row]:
             crossed = crossed or f"no integer activity fits row {row + 1}"
@@ -109,7 +133,11 @@ def _scaled_side(side: float, scale: Fraction, whole: bool) -> Fraction:
 
 
 def _slack(side: float, scale: Fraction, whole: bool) -> Fraction:
-    return Fraction(0) if whole else min(_SIDE_SLACK * Fraction(max(1.0, abs(side))) * scale, Fraction(1, 4))
+    return (
+        Fraction(0)
+        if whole
+        else min(_SIDE_SLACK * Fraction(max(1.0, abs(side))) * scale, Fraction(1, 4))
+    )
 
 
 def _clipped(side: int) -> int:
@@ -149,7 +177,11 @@ def _scaled_costs(model: MilpModel) -> tuple[Floats, Fraction | None]:
     whole, exact = _times_power(costs, np.full(model.n, most))
     if not exact:
         return model.c, None
-    common = int(np.gcd.reduce(whole.astype(np.int64), initial=0)) if np.abs(whole).max(initial=0.0) > _LARGE else 1
+    common = (
+        int(np.gcd.reduce(whole.astype(np.int64), initial=0))
+        if np.abs(whole).max(initial=0.0) > _LARGE
+        else 1
+    )
     return whole / common, Fraction(10**most) / common / Fraction(model.cost_factor)
 
 

@@ -31,5 +31,7 @@ def load(
     """Read with both readers and compare, whatever the size. Raises ModelError; call it inside a killable child."""
     # The exact reader goes first: it is pure Python, cannot crash or hang, and names the line of a fault.
     exact = read_exact(path, format=format, name=name, limits=exact_limits)
-    reading = read_with_notes(path, format=format, name=name, limits=limits, workdir=workdir, exact=exact)
+    reading = read_with_notes(
+        path, format=format, name=name, limits=limits, workdir=workdir, exact=exact
+    )
     return Loaded(model=reading.model, exact=exact, notes=reading.notes)

@@ -42,22 +42,36 @@ _CHUNK = 1 << 20
 _SNIFFED = 64 * 1024
 _KEPT_LOG_BYTES = 64 * 1024
 _SMALL = "the file has coefficients that HiGHS does not hold: the exact reading is solved"
-_DROPPED_BY_HIGHS = Fraction(1, 10**12)  # coefficients up to here; the exact reading keeps them
-_MPS_START = re.compile(rb"^(NAME|ROWS|OBJSENSE|OBJSENSE_?\w*|OBJNAME|REFROW|FREE)\b", re.IGNORECASE)
+_DROPPED_BY_HIGHS = Fraction(
+    1, 10**12
+)  # coefficients up to here; the exact reading keeps them
+_MPS_START = re.compile(
+    rb"^(NAME|ROWS|OBJSENSE|OBJSENSE_?\w*|OBJNAME|REFROW|FREE)\b", re.IGNORECASE
+)
 _MPS_HEADER = re.compile(rb"\n[^\s*]\S*")
 _SPECIAL_MPS = frozenset(
     b"SOS SOS1 SOS2 SETS QUADOBJ QMATRIX QSECTION QCMATRIX CSECTION INDICATORS GENCONS PWLOBJ LAZYCONS USERCUTS".split()
 )
 _SEMI_BOUND = re.compile(rb"\n[ \t]*S[CI][ \t]")
-_SPECIAL_LP = re.compile(rb"\n[ \t]*(?:sos|semi|lazy|user|gencons|pwlobj|general constraints)", re.IGNORECASE)
+_SPECIAL_LP = re.compile(
+    rb"\n[ \t]*(?:sos|semi|lazy|user|gencons|pwlobj|general constraints)", re.IGNORECASE
+)
 # What HiGHS 1.16 reads otherwise than written, without a warning: at the head of MPS, and among its bounds.
-_OTHERWISE_HEAD = re.compile(rb"(?:\A|\n)(?:OBJSENSE[ \t]+(?!MAX\s|MIN\s)|OBJNAME)", re.IGNORECASE)
+_OTHERWISE_HEAD = re.compile(
+    rb"(?:\A|\n)(?:OBJSENSE[ \t]+(?!MAX\s|MIN\s)|OBJNAME)", re.IGNORECASE
+)
 _NEGATIVE_UPPER = re.compile(rb"\n[ \t]*U[PI][ \t][^\n]*[ \t]-[.0-9]")
 _FREE_ROW = re.compile(rb"\n[ \t]*N[ \t]")
-_BINARY_LP = re.compile(rb"\n[ \t]*(?:binary|binaries|bin|bins)[ \t\r]*\n([^<>=:]*)\n", re.IGNORECASE)
+_BINARY_LP = re.compile(
+    rb"\n[ \t]*(?:binary|binaries|bin|bins)[ \t\r]*\n([^<>=:]*)\n", re.IGNORECASE
+)
 _LP_START = re.compile(rb"^\s*(max|min)(imi[sz]e|imum)?\b", re.IGNORECASE)
-_LOSES_SOMETHING = re.compile(r"ignored|not defined|same name|duplicate|not valid", re.IGNORECASE)
-_HARMLESS = re.compile(r"HighsSparseMatrix|appears more than once in this constraint|No objective row found")
+_LOSES_SOMETHING = re.compile(
+    r"ignored|not defined|same name|duplicate|not valid", re.IGNORECASE
+)
+_HARMLESS = re.compile(
+    r"HighsSparseMatrix|appears more than once in this constraint|No objective row found"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +82,9 @@ class ReadLimits:
     max_columns: int = 50_000_000
     max_rows: int = 50_000_000
     max_nonzeros: int = 200_000_000
-    compared_bytes: int = 4 << 20  # up to this size (plain) the exact reader reads too: at most about 0.6 s
+    compared_bytes: int = (
+        4 << 20
+    )  # up to this size (plain) the exact reader reads too: at most about 0.6 s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +104,9 @@ def read_model(
     workdir: str | os.PathLike[str] | None = None,
 ) -> MilpModel:
     """The model of a file; see `read_with_notes`."""
-    return read_with_notes(path, format=format, name=name, limits=limits, workdir=workdir).model
+    return read_with_notes(
+        path, format=format, name=name, limits=limits, workdir=workdir
+    ).model
 
 
 def read_with_notes(
@@ -120,22 +138,42 @@ def read_with_notes(
         if exact is None and (not with_highs or _wants_exact_reading(plain, kind, limits)):
             exact = read_exact(plain, format=kind, name=shown)
         if exact is not None and not with_highs:
-            return _of_exact(exact, shown, limits, "HiGHS' reader broke on the file: the exact reading is solved")
+            return _of_exact(
+                exact,
+                shown,
+                limits,
+                "HiGHS' reader broke on the file: the exact reading is solved",
+            )
         if exact is not None:
             return _settled(exact, named, shown, limits)
         try:
             engine, complete = _read_with_highs(named)
             if not complete:
-                return _of_exact(read_exact(plain, format=kind, name=shown), shown, limits, _SMALL)
+                return _of_exact(
+                    read_exact(plain, format=kind, name=shown), shown, limits, _SMALL
+                )
             model = _model(engine, shown, limits)
         except ModelError as error:
             try:
                 exact = read_exact(plain, format=kind, name=shown)
             except ModelError as fault:
-                raise (ModelError(f"{fault} ({error})") if fault.line is not None else error) from None
-            return _of_exact(exact, shown, limits, f"HiGHS cannot read the file ({error}): the exact reading is solved")
-        if _binaries_beyond(plain, kind, model) or _has_empty_interval(model) or _has_spaces(model):
-            return _settled(read_exact(plain, format=kind, name=shown), named, shown, limits)
+                raise (
+                    ModelError(f"{fault} ({error})") if fault.line is not None else error
+                ) from None
+            return _of_exact(
+                exact,
+                shown,
+                limits,
+                f"HiGHS cannot read the file ({error}): the exact reading is solved",
+            )
+        if (
+            _binaries_beyond(plain, kind, model)
+            or _has_empty_interval(model)
+            or _has_spaces(model)
+        ):
+            return _settled(
+                read_exact(plain, format=kind, name=shown), named, shown, limits
+            )
         return Reading(model=model)
 
 
@@ -157,10 +195,20 @@ def _settled(exact: ExactModel, named: Path, shown: str, limits: ReadLimits) -> 
         model = _model(_read_with_highs(named)[0], shown, limits)
     except ModelError as error:
         # The exact reader is strict: what it reads is well formed, and nothing contradicts it.
-        return _of_exact(exact, shown, limits, f"HiGHS cannot read the file ({error}): the exact reading is solved")
+        return _of_exact(
+            exact,
+            shown,
+            limits,
+            f"HiGHS cannot read the file ({error}): the exact reading is solved",
+        )
     if differences(exact, model):
         refuse_unruled_differences(exact, model)
-        return _of_exact(exact, shown, limits, "HiGHS reads the file otherwise: the exact reading is solved")
+        return _of_exact(
+            exact,
+            shown,
+            limits,
+            "HiGHS reads the file otherwise: the exact reading is solved",
+        )
     return Reading(model=model, notes=exact.remarks)
 
 
@@ -171,7 +219,10 @@ def _of_exact(exact: ExactModel, shown: str, limits: ReadLimits, *why: str) -> R
 
 def _may_be_read_otherwise(plain: Path) -> bool:
     """A quick look for what HiGHS is known to misread in MPS. Too often yes costs time, never an answer."""
-    with plain.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+    with (
+        plain.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
+    ):
         columns, sides = text.find(b"\nCOLUMNS"), text.find(b"\nRHS")
         ranges, bounds = text.find(b"\nRANGES"), text.find(b"\nBOUNDS")
         if min(columns, sides) < 0:  # an unusual file, or small letters
@@ -190,11 +241,16 @@ def _binaries_beyond(plain: Path, kind: str, model: MilpModel) -> bool:
     """Whether HiGHS left a variable of an LP file's Binary section bounds beyond [0, 1]: those given before stay there."""
     if kind != "lp" or model.col_names is None:
         return False
-    beyond = np.flatnonzero(model.integrality & ((model.col_lower < 0) | (model.col_upper > 1)))
+    beyond = np.flatnonzero(
+        model.integrality & ((model.col_lower < 0) | (model.col_upper > 1))
+    )
     if not len(beyond):
         return False
     binaries: set[str] = set()
-    with plain.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+    with (
+        plain.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
+    ):
         for section in _BINARY_LP.finditer(text):
             binaries.update(section[1].decode("utf-8", "replace").split())
     return any(model.col_names[column] in binaries for column in beyond.tolist())
@@ -202,7 +258,9 @@ def _binaries_beyond(plain: Path, kind: str, model: MilpModel) -> bool:
 
 def _has_spaces(model: MilpModel) -> bool:
     """Whether names hold spaces: HiGHS has read fixed columns, where it takes some bounds otherwise."""
-    return any(" " in name for names in (model.col_names, model.row_names) for name in names or ())
+    return any(
+        " " in name for names in (model.col_names, model.row_names) for name in names or ()
+    )
 
 
 def _has_empty_interval(model: MilpModel) -> bool:
@@ -222,7 +280,9 @@ def _decompressed(source: Path, target: Path, shown: str, limits: ReadLimits) ->
         raise ModelError(f"{shown} is empty; wanted an .mps or .lp model")
     if magic != b"\x1f\x8b":
         if size > limits.max_bytes:
-            raise ModelError(f"{shown} has {size:,} bytes; at most {limits.max_bytes:,} are read")
+            raise ModelError(
+                f"{shown} has {size:,} bytes; at most {limits.max_bytes:,} are read"
+            )
         return source
     written = 0
     try:
@@ -230,17 +290,24 @@ def _decompressed(source: Path, target: Path, shown: str, limits: ReadLimits) ->
             while chunk := packed.read(_CHUNK):
                 written += len(chunk)
                 if written > limits.max_bytes:
-                    raise ModelError(f"{shown} unpacks to more than {limits.max_bytes:,} bytes, the most that is read")
+                    raise ModelError(
+                        f"{shown} unpacks to more than {limits.max_bytes:,} bytes, the most that is read"
+                    )
                 out.write(chunk)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ModelError(f"{shown} is a damaged gzip file ({error}); pack it again or send it plain") from error
+        raise ModelError(
+            f"{shown} is a damaged gzip file ({error}); pack it again or send it plain"
+        ) from error
     if written == 0:
         raise ModelError(f"{shown} unpacks to nothing; wanted an .mps or .lp model")
     return target
 
 
 def format_of(
-    path: str | os.PathLike[str], *, name: str | None = None, limits: ReadLimits | None = None
+    path: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    limits: ReadLimits | None = None,
 ) -> Literal["mps", "lp"]:
     """The format of a file, by its name, then by its content. Raises ModelError."""
     shown = name or Path(path).name
@@ -248,7 +315,9 @@ def format_of(
     if known is not None:
         return known
     with tempfile.TemporaryDirectory(prefix="read-") as scratch:
-        plain = _decompressed(Path(path), Path(scratch) / "content", shown, limits or ReadLimits())
+        plain = _decompressed(
+            Path(path), Path(scratch) / "content", shown, limits or ReadLimits()
+        )
         return _told_format(plain, shown)
 
 
@@ -281,9 +350,16 @@ def _told_format(plain: Path, shown: str) -> Literal["mps", "lp"]:
 
 def _may_be_special(plain: Path, kind: str) -> bool:
     """A quick look for words that say more than linear rows and integers. Too often yes costs time, never an answer."""
-    with plain.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+    with (
+        plain.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
+    ):
         if kind == "lp":
-            return text.find(b"[") >= 0 or text.find(b"->") >= 0 or _SPECIAL_LP.search(text) is not None
+            return (
+                text.find(b"[") >= 0
+                or text.find(b"->") >= 0
+                or _SPECIAL_LP.search(text) is not None
+            )
         bounds = None
         for header in _MPS_HEADER.finditer(text):
             word = header[0].strip().upper()
@@ -358,11 +434,15 @@ def _refuse_what_is_no_text(path: Path) -> None:
         while True:
             chunk = file.read(_CHUNK)
             if b"\0" in chunk:
-                raise ModelError("the file holds NUL bytes; wanted text: an .mps or .lp model, plain or gzipped")
+                raise ModelError(
+                    "the file holds NUL bytes; wanted text: an .mps or .lp model, plain or gzipped"
+                )
             try:
                 decoder.decode(chunk, final=not chunk)
             except UnicodeDecodeError:
-                raise ModelError("the file is not UTF-8 text; wanted an .mps or .lp model, plain or gzipped") from None
+                raise ModelError(
+                    "the file is not UTF-8 text; wanted an .mps or .lp model, plain or gzipped"
+                ) from None
             if not chunk:
                 return
 
@@ -385,7 +465,9 @@ def _model(engine: Any, shown: str, limits: ReadLimits) -> MilpModel:
     integrality, semi = _integrality(lp)
     if semi or engine.getHessianNumNz():
         # The quick look finds all that the exact reader knows to be special; a model half read must not pass.
-        raise ModelError(f"{shown} has parts that are not linear, written in a way that only HiGHS understands")
+        raise ModelError(
+            f"{shown} has parts that are not linear, written in a way that only HiGHS understands"
+        )
     try:
         col_names, row_names = tuple(lp.col_names_), tuple(lp.row_names_)
     except UnicodeDecodeError:
@@ -441,5 +523,7 @@ def _refuse_duplicates(what: str, names: tuple[str, ...], shown: str) -> None:
     seen: set[str] = set()
     for each in names:
         if each in seen:
-            raise ModelError(f"{shown} gives two {what} the name {each[:100]!r}; wanted a name of its own for each")
+            raise ModelError(
+                f"{shown} gives two {what} the name {each[:100]!r}; wanted a name of its own for each"
+            )
         seen.add(each)

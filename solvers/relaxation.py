@@ -32,7 +32,9 @@ class LpSolution:
     """What the LP says. `x` and the duals are None unless it was solved to optimality."""
 
     termination: Termination
-    objective: float | None  # minimising sense, offset included: a dual bound of the MILP when nothing was restricted
+    objective: (
+        float | None
+    )  # minimising sense, offset included: a dual bound of the MILP when nothing was restricted
     x: Floats | None  # (n,)
     row_duals: Floats | None  # (m,) without the local-branching row
     reduced_costs: Floats | None  # (n,)
@@ -78,7 +80,10 @@ def distance_row(model: MilpModel, point: Floats) -> DistanceRow:
     at_low = ranged & (np.abs(point - low) < 0.5)
     at_high = ranged & (np.abs(point - high) < 0.5)
     weights = np.where(at_low, scale, 0.0) - np.where(at_high, scale, 0.0)
-    constant = float(-(scale * np.where(at_low, low, 0.0)).sum() + (scale * np.where(at_high, high, 0.0)).sum())
+    constant = float(
+        -(scale * np.where(at_low, low, 0.0)).sum()
+        + (scale * np.where(at_high, high, 0.0)).sum()
+    )
     return DistanceRow(weights=weights, constant=constant)
 
 
@@ -91,7 +96,9 @@ def safe_bound(model: MilpModel, row_duals: Floats) -> float:
     is kept back for rounding.
     """
     size = max(1.0, float(np.abs(model.c).max(initial=0.0)))
-    y = np.where(row_duals > 0, np.where(np.isfinite(model.row_lower), row_duals, 0.0), row_duals)
+    y = np.where(
+        row_duals > 0, np.where(np.isfinite(model.row_lower), row_duals, 0.0), row_duals
+    )
     y = np.where((y < 0) & ~np.isfinite(model.row_upper), 0.0, y)
     sides = np.where(y > 0, model.row_lower, np.where(y < 0, model.row_upper, 0.0))
     entries = model.data * y[model.row_of_entry]
@@ -108,7 +115,9 @@ def safe_bound(model: MilpModel, row_duals: Floats) -> float:
 class Relaxation:
     """The LP of a model inside one HiGHS. Not for two threads at once."""
 
-    def __init__(self, model: MilpModel, *, seed: int = 0, threads: int = 1, tight: bool = False) -> None:
+    def __init__(
+        self, model: MilpModel, *, seed: int = 0, threads: int = 1, tight: bool = False
+    ) -> None:
         if model.n == 0:
             raise ValueError("the relaxation wants at least one variable; none came")
         self._model = model
@@ -120,7 +129,9 @@ class Relaxation:
                 self._engine.setOptionValue(option, _TIGHT)
         pass_model(self._engine, model)
         self._root: LpSolution | None = None
-        self._row_weights: Floats | None = None  # of the local-branching row, once there is one
+        self._row_weights: Floats | None = (
+            None  # of the local-branching row, once there is one
+        )
         self._stop: Stop | None = None
         self._stop_error: BaseException | None = None
         self._engine.setCallback(self._on_event, None)
@@ -132,7 +143,9 @@ class Relaxation:
         """The root's optimum, if it has been asked for and found."""
         return self._root if self._root is not None and self._root.optimal else None
 
-    def root(self, *, time_limit_s: float = math.inf, stop: Stop | None = None) -> LpSolution:
+    def root(
+        self, *, time_limit_s: float = math.inf, stop: Stop | None = None
+    ) -> LpSolution:
         """The plain relaxation, solved at most once to optimality."""
         if self._root is None or not self._root.optimal:
             self._relax_row()
@@ -143,7 +156,9 @@ class Relaxation:
                 left_s = time_limit_s - (time.monotonic() - began)
                 if self._root.termination.limit is not Limit.TIME or left_s <= 0:
                     break
-                self._root = self._solve(left_s if solver == "simplex" else 0.7 * left_s, stop, solver=solver)
+                self._root = self._solve(
+                    left_s if solver == "simplex" else 0.7 * left_s, stop, solver=solver
+                )
         return self._root
 
     def basis(self) -> Basis:
@@ -151,7 +166,9 @@ class Relaxation:
         found = self._engine.getBasis()
         return Basis(
             columns=np.array([int(status) for status in found.col_status], dtype=np.int8),
-            rows=np.array([int(status) for status in found.row_status], dtype=np.int8)[: self._model.m],
+            rows=np.array([int(status) for status in found.row_status], dtype=np.int8)[
+                : self._model.m
+            ],
         )
 
     def adopt(self, root: LpSolution, basis: Basis) -> None:
@@ -159,21 +176,34 @@ class Relaxation:
         if self._row_weights is not None:
             raise RuntimeError("adopt() comes before the first distance row")
         warm = highspy.HighsBasis()
-        warm.col_status = [highspy.HighsBasisStatus(status) for status in basis.columns.tolist()]
-        warm.row_status = [highspy.HighsBasisStatus(status) for status in basis.rows.tolist()]
+        warm.col_status = [
+            highspy.HighsBasisStatus(status) for status in basis.columns.tolist()
+        ]
+        warm.row_status = [
+            highspy.HighsBasisStatus(status) for status in basis.rows.tolist()
+        ]
         warm.valid = True
         self._engine.setBasis(warm)
         self._root = root
 
     def near(
-        self, point: Floats, distance: float, *, time_limit_s: float = math.inf, stop: Stop | None = None
+        self,
+        point: Floats,
+        distance: float,
+        *,
+        time_limit_s: float = math.inf,
+        stop: Stop | None = None,
     ) -> LpSolution:
         """The relaxation with `distance_row(point) ≤ distance`: the LB-LP of LB-RELAX.
 
         Where the root's optimum lies within the distance it is the answer, and nothing is solved.
         """
         row = distance_row(self._model, point)
-        if self._root is not None and self._root.x is not None and row.of(self._root.x) <= distance:
+        if (
+            self._root is not None
+            and self._root.x is not None
+            and row.of(self._root.x) <= distance
+        ):
             return self._root
         self._set_row(row, distance)
         try:
@@ -182,17 +212,26 @@ class Relaxation:
             self._relax_row()
 
     def within(
-        self, lower: Floats, upper: Floats, *, time_limit_s: float = math.inf, stop: Stop | None = None
+        self,
+        lower: Floats,
+        upper: Floats,
+        *,
+        time_limit_s: float = math.inf,
+        stop: Stop | None = None,
     ) -> LpSolution:
         """The relaxation over the box [lower, upper] instead of the model's bounds. The bounds are put back afterwards."""
-        changed = np.flatnonzero((lower != self._model.col_lower) | (upper != self._model.col_upper)).astype(np.int32)
+        changed = np.flatnonzero(
+            (lower != self._model.col_lower) | (upper != self._model.col_upper)
+        ).astype(np.int32)
         self._change_bounds(changed, lower, upper)
         try:
             return self._solve(time_limit_s, stop)
         finally:
             self._change_bounds(changed, self._model.col_lower, self._model.col_upper)
 
-    def complete(self, point: Floats, *, time_limit_s: float = math.inf, stop: Stop | None = None) -> LpSolution:
+    def complete(
+        self, point: Floats, *, time_limit_s: float = math.inf, stop: Stop | None = None
+    ) -> LpSolution:
         """Best continuous values beside the integers of `point`, rounded.
 
         A solver's integers are integers only within 1e-6; rounding them can push rows out by far more where
@@ -202,9 +241,15 @@ class Relaxation:
         lower = np.where(integral, np.rint(point), self._model.col_lower)
         upper = np.where(integral, np.rint(point), self._model.col_upper)
         solution = self.within(lower, upper, time_limit_s=time_limit_s, stop=stop)
-        return solution if solution.x is None else replace(solution, x=np.clip(solution.x, lower, upper) + 0.0)
+        return (
+            solution
+            if solution.x is None
+            else replace(solution, x=np.clip(solution.x, lower, upper) + 0.0)
+        )
 
-    def _solve(self, time_limit_s: float, stop: Stop | None, *, solver: str = "simplex") -> LpSolution:
+    def _solve(
+        self, time_limit_s: float, stop: Stop | None, *, solver: str = "simplex"
+    ) -> LpSolution:
         began = time.monotonic()
         engine = self._engine
         engine.setOptionValue("solver", solver)
@@ -219,7 +264,9 @@ class Relaxation:
         reason, limit = REASONS.get(status, (Reason.NUMERICAL_ERROR, None))
         optimal = reason is Reason.OPTIMAL
         if reason is Reason.FEASIBLE:
-            reason = Reason.NO_SOLUTION_FOUND  # a point half-way through the simplex is of no use to anyone
+            reason = (
+                Reason.NO_SOLUTION_FOUND
+            )  # a point half-way through the simplex is of no use to anyone
         solution = engine.getSolution() if optimal else None
         if solution is not None and len(solution.col_value) != self._model.n:
             raise SolverFailed("HiGHS says optimal and gives no solution")
@@ -231,26 +278,45 @@ class Relaxation:
             ),
             objective=float(info.objective_function_value) if optimal else None,
             x=None if solution is None else np.array(solution.col_value, dtype=np.float64),
-            row_duals=None if solution is None else np.array(solution.row_dual, dtype=np.float64)[: self._model.m],
-            reduced_costs=None if solution is None else np.array(solution.col_dual, dtype=np.float64),
+            row_duals=None
+            if solution is None
+            else np.array(solution.row_dual, dtype=np.float64)[: self._model.m],
+            reduced_costs=None
+            if solution is None
+            else np.array(solution.col_dual, dtype=np.float64),
             iterations=max(0, int(info.simplex_iteration_count)),
             elapsed_s=time.monotonic() - began,
         )
 
     def _on_event(
-        self, _event: object, _message: str, _out: object, back: cb.HighsCallbackInput, _data: object
+        self,
+        _event: object,
+        _message: str,
+        _out: object,
+        back: cb.HighsCallbackInput,
+        _data: object,
     ) -> None:
         try:
             # Said each time: HiGHS keeps the flag of an earlier run.
-            back.user_interrupt = self._stop_error is not None or (self._stop is not None and bool(self._stop()))
-        except BaseException as error:  # must not fly through native frames; _solve raises it
+            back.user_interrupt = self._stop_error is not None or (
+                self._stop is not None and bool(self._stop())
+            )
+        except (
+            BaseException
+        ) as error:  # must not fly through native frames; _solve raises it
             self._stop_error = error
             back.user_interrupt = True
 
     def _set_row(self, row: DistanceRow, distance: float) -> None:
         if self._row_weights is None:
             columns = np.flatnonzero(row.weights).astype(np.int32)
-            self._engine.addRow(-math.inf, distance - row.constant, len(columns), columns, row.weights[columns])
+            self._engine.addRow(
+                -math.inf,
+                distance - row.constant,
+                len(columns),
+                columns,
+                row.weights[columns],
+            )
         else:
             # In place: the basis stays, and the next solve starts from it.
             for column in np.flatnonzero(row.weights != self._row_weights).tolist():
@@ -262,8 +328,19 @@ class Relaxation:
         if self._row_weights is not None:
             self._engine.changeRowBounds(self._model.m, -math.inf, math.inf)
 
-    def _change_bounds(self, columns: np.ndarray[tuple[int], np.dtype[np.int32]], lower: Floats, upper: Floats) -> None:
+    def _change_bounds(
+        self,
+        columns: np.ndarray[tuple[int], np.dtype[np.int32]],
+        lower: Floats,
+        upper: Floats,
+    ) -> None:
         if len(columns):
-            low, high = np.ascontiguousarray(lower[columns]), np.ascontiguousarray(upper[columns])
-            if self._engine.changeColsBounds(len(columns), columns, low, high) == highspy.HighsStatus.kError:
+            low, high = (
+                np.ascontiguousarray(lower[columns]),
+                np.ascontiguousarray(upper[columns]),
+            )
+            if (
+                self._engine.changeColsBounds(len(columns), columns, low, high)
+                == highspy.HighsStatus.kError
+            ):
                 raise ValueError("bounds want lower ≤ upper, not NaN")

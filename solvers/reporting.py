@@ -70,7 +70,9 @@ class Watch:
         if objective >= self._cutoff:
             return  # solvers may come across such solutions on their way
         with self._lock:
-            if self.best is not None and objective >= self.best - IMPROVEMENT * max(1.0, abs(self.best)):
+            if self.best is not None and objective >= self.best - IMPROVEMENT * max(
+                1.0, abs(self.best)
+            ):
                 return
             self.best, self.best_x = objective, x
             self.solutions += 1
@@ -84,7 +86,9 @@ class Watch:
         if not math.isfinite(bound) or abs(bound) >= 1e19:
             return
         with self._lock:
-            if bound <= self.bound + IMPROVEMENT * max(1.0, abs(self.bound) if math.isfinite(self.bound) else 0.0):
+            if bound <= self.bound + IMPROVEMENT * max(
+                1.0, abs(self.bound) if math.isfinite(self.bound) else 0.0
+            ):
                 return
             self.bound = bound
             callback = self._on_bound
@@ -147,7 +151,9 @@ def finish(
     if reason is Reason.OPTIMAL:
         if primal is None:
             # With a cutoff, "optimal" may mean that the optimum does not beat it.
-            reason = Reason.INFEASIBLE if params.cutoff is not None else Reason.NUMERICAL_ERROR
+            reason = (
+                Reason.INFEASIBLE if params.cutoff is not None else Reason.NUMERICAL_ERROR
+            )
         elif primal - bound > max(PROOF_ABSOLUTE, PROOF_RELATIVE * abs(primal)):
             reason, limit = Reason.FEASIBLE, Limit.TARGET_GAP
     if reason is Reason.INFEASIBLE and params.cutoff is not None:
@@ -171,7 +177,11 @@ def finish(
 
 
 def settled(
-    solver: Solver, model: MilpModel, params: SolveParams, result: SolveResult, stop: Stop | None
+    solver: Solver,
+    model: MilpModel,
+    params: SolveParams,
+    result: SolveResult,
+    stop: Stop | None,
 ) -> SolveResult:
     """Tell unbounded from infeasible by a solve without costs, while time is left; other results stay.
 
@@ -179,34 +189,57 @@ def settled(
     """
     reason = result.termination.reason
     unsure = reason is Reason.INFEASIBLE_OR_UNBOUNDED or (
-        reason is Reason.UNBOUNDED and (bool(model.integrality.any()) or model.extras is not None)
+        reason is Reason.UNBOUNDED
+        and (bool(model.integrality.any()) or model.extras is not None)
     )
     left_s = params.time_limit_s - result.elapsed_s
     if not unsure or left_s <= 0 or params.cutoff is not None:
         return result
     extras = None if model.extras is None else replace(model.extras, objective=None)
-    feasibility = replace(model, c=np.zeros(model.n), offset=0.0, extras=extras if extras and extras.words else None)
-    point = solver.solve(feasibility, replace(params, time_limit_s=left_s, objective_limit=None), stop=stop)
+    feasibility = replace(
+        model,
+        c=np.zeros(model.n),
+        offset=0.0,
+        extras=extras if extras and extras.words else None,
+    )
+    point = solver.solve(
+        feasibility, replace(params, time_limit_s=left_s, objective_limit=None), stop=stop
+    )
     if point.x is not None:
-        reason, detail = Reason.UNBOUNDED, "the objective has no limit, and there is a solution"
+        reason, detail = (
+            Reason.UNBOUNDED,
+            "the objective has no limit, and there is a solution",
+        )
     elif point.termination.reason is Reason.INFEASIBLE:
         reason, detail = Reason.INFEASIBLE, "no solution exists, whatever the costs"
     else:
         reason, detail = Reason.INFEASIBLE_OR_UNBOUNDED, "which one was not settled in time"
-    termination = Termination(reason=reason, detail=f"{result.termination.detail}; {detail}")
-    return replace(result, termination=termination, elapsed_s=result.elapsed_s + point.elapsed_s)
+    termination = Termination(
+        reason=reason, detail=f"{result.termination.detail}; {detail}"
+    )
+    return replace(
+        result, termination=termination, elapsed_s=result.elapsed_s + point.elapsed_s
+    )
 
 
-def without_variables(model: MilpModel, watch: Watch, params: SolveParams, *, solver: str) -> SolveResult:
+def without_variables(
+    model: MilpModel, watch: Watch, params: SolveParams, *, solver: str
+) -> SolveResult:
     """The answer for n = 0, which solvers treat each in their own way: the empty point, if every row admits 0."""
     feasible = bool(np.all(model.row_lower <= 0.0) and np.all(model.row_upper >= 0.0))
     if not feasible or (params.cutoff is not None and model.offset >= params.cutoff):
         return finish(
-            watch, params, solver=solver, reason=Reason.INFEASIBLE, detail="no variables, and a row excludes 0"
+            watch,
+            params,
+            solver=solver,
+            reason=Reason.INFEASIBLE,
+            detail="no variables, and a row excludes 0",
         )
     watch.solution(np.zeros(0))
     watch.dual_bound(model.offset)
-    return finish(watch, params, solver=solver, reason=Reason.OPTIMAL, detail="no variables")
+    return finish(
+        watch, params, solver=solver, reason=Reason.OPTIMAL, detail="no variables"
+    )
 
 
 def crossing_sides(model: MilpModel) -> str | None:

@@ -72,7 +72,9 @@ def scale(model: MilpModel) -> ScaledModel:
             data=data,
             row_lower=model.row_lower * rows,
             row_upper=model.row_upper * rows,
-            extras=None if model.extras is None else _scaled_extras(model.extras, columns, cost),
+            extras=None
+            if model.extras is None
+            else _scaled_extras(model.extras, columns, cost),
             cost_factor=cost,
             row_factors=rows,
         )
@@ -108,7 +110,11 @@ def column_magnitudes(model: MilpModel) -> Floats:
     for sides in (model.row_lower, model.row_upper):
         side = np.maximum(side, np.where(np.isfinite(sides), np.abs(sides), 0.0))
     entries = np.flatnonzero(model.data)
-    row, column, data = model.row_of_entry[entries], model.indices[entries], np.abs(model.data[entries])
+    row, column, data = (
+        model.row_of_entry[entries],
+        model.indices[entries],
+        np.abs(model.data[entries]),
+    )
     for _ in range(_ROUNDS):
         reach = side.copy()  # the most that a term of the row may be
         np.maximum.at(reach, row, data * size[column])
@@ -166,9 +172,13 @@ def _in_products(extras: Extras, n: int) -> np.ndarray:
 
 def _row_factors(model: MilpModel, data: Floats) -> Floats:
     smallest, largest = row_scale(data, model.row_of_entry, model.m)
-    off = (largest > 0) & ((smallest < _SMALL_COEFFICIENT) | (largest < _SMALL_ROW) | (largest > _LARGE_ROW))
+    off = (largest > 0) & (
+        (smallest < _SMALL_COEFFICIENT) | (largest < _SMALL_ROW) | (largest > _LARGE_ROW)
+    )
     small, large = np.where(off, smallest, 1.0), np.where(off, largest, 1.0)
-    factor = np.maximum(1.0 / (np.sqrt(small) * np.sqrt(large)), np.minimum(1.0, 1.0 / small))
+    factor = np.maximum(
+        1.0 / (np.sqrt(small) * np.sqrt(large)), np.minimum(1.0, 1.0 / small)
+    )
     return np.where(off, _power_of_two(factor), 1.0)
 
 
@@ -181,7 +191,9 @@ def _cost_factor(costs: Floats, extras: Extras | None) -> float:
     smallest, largest = float(sizes.min()), float(sizes.max())
     if smallest >= _SMALL_COST and largest <= _LARGE_COST:
         return 1.0
-    factor = max(1.0 / (math.sqrt(smallest) * math.sqrt(largest)), min(1.0 / smallest, 1e4 / largest))
+    factor = max(
+        1.0 / (math.sqrt(smallest) * math.sqrt(largest)), min(1.0 / smallest, 1e4 / largest)
+    )
     return float(_power_of_two(np.array([min(factor, _MOST_COST / largest)]))[0])
 
 
@@ -193,7 +205,9 @@ def _scaled_extras(extras: Extras, columns: Floats, cost: float) -> Extras:
         objective=None if form is None else replace(form, values=form.values * cost),
         semi=tuple(
             replace(
-                part, lower=part.lower / float(columns[part.column]), upper=part.upper / float(columns[part.column])
+                part,
+                lower=part.lower / float(columns[part.column]),
+                upper=part.upper / float(columns[part.column]),
             )
             for part in extras.semi
         ),
@@ -214,11 +228,11 @@ def _doubt(model: MilpModel) -> str:
     apart = np.flatnonzero(largest_of_row > _SPREAD * smallest)
     for rows in (lost, apart):
         if len(rows):
-            return (
-                f"the coefficients of row {model.row_name(int(rows[0]))!r} are too far apart for floating-point engines"
-            )
+            return f"the coefficients of row {model.row_name(int(rows[0]))!r} are too far apart for floating-point engines"
     costs = np.abs(model.c[model.c != 0])
-    if len(costs) and (float(costs.min()) < _LOST or float(costs.max()) > _MOST_COST * 1.01):
+    if len(costs) and (
+        float(costs.min()) < _LOST or float(costs.max()) > _MOST_COST * 1.01
+    ):
         return "the costs are too far apart for floating-point engines"
     for what, values in (
         ("coefficient", size),

@@ -46,7 +46,10 @@ from trimtab.results import Limit, Reason
 
 _STOP_POLL_S = 0.05
 _INFINITY = 1e20
-_FEASTOL, _LEAST_FEASTOL = 1e-6, 1e-7  # its default, and the least that its LP solver takes without complaint
+_FEASTOL, _LEAST_FEASTOL = (
+    1e-6,
+    1e-7,
+)  # its default, and the least that its LP solver takes without complaint
 _FEASTOL_OF_PRODUCTS = 1e-7
 
 _STATUS = MappingProxyType(
@@ -93,14 +96,20 @@ class ScipSolver:
         injected: Injected | None = None,
     ) -> SolveResult:
         """See `Solver.solve`. One thread; `threads` is taken as advice and left alone."""
-        watch = Watch(model, params, on_incumbent=on_incumbent, on_bound=on_bound, stop=stop)
+        watch = Watch(
+            model, params, on_incumbent=on_incumbent, on_bound=on_bound, stop=stop
+        )
         if model.n == 0:
             return without_variables(model, watch, params, solver=self.name)
         crossing = crossing_sides(model)
         if crossing is not None:
-            return finish(watch, params, solver=self.name, reason=Reason.INFEASIBLE, detail=crossing)
+            return finish(
+                watch, params, solver=self.name, reason=Reason.INFEASIBLE, detail=crossing
+            )
         if watch.should_stop():
-            return finish(watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.STOPPED)
+            return finish(
+                watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.STOPPED
+            )
         scip = Model()
         scip.hideOutput(not params.log)
         _set_params(scip, model, params)
@@ -123,17 +132,23 @@ class ScipSolver:
                 "Y",
                 priority=100_000,
                 freq=1,
-                timingmask=SCIP_HEURTIMING.BEFORENODE | SCIP_HEURTIMING.DURINGLPLOOP | SCIP_HEURTIMING.AFTERLPNODE,
+                timingmask=SCIP_HEURTIMING.BEFORENODE
+                | SCIP_HEURTIMING.DURINGLPLOOP
+                | SCIP_HEURTIMING.AFTERLPNODE,
             )
         remaining_s = params.time_limit_s - watch.elapsed_s
         if remaining_s <= 0:
-            return finish(watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.TIME)
+            return finish(
+                watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.TIME
+            )
         if remaining_s < _INFINITY:
             scip.setParam("limits/time", remaining_s)
         with _interrupting(scip, watch):
             try:
                 scip.optimizeNogil()
-            except Exception as error:  # PySCIPOpt raises bare Exceptions for SCIP's error codes
+            except (
+                Exception
+            ) as error:  # PySCIPOpt raises bare Exceptions for SCIP's error codes
                 watch.raise_pending()
                 raise SolverFailed(f"SCIP ended in an error: {error}") from error
         return settled(self, model, params, _result(scip, variables, watch, params), stop)
@@ -156,7 +171,9 @@ def _set_params(scip: Any, model: MilpModel, params: SolveParams) -> None:
     if model.extras is not None:
         # The point is judged from outside at 1e-6 with every row as it is written; inside, rows are pieces of expressions.
         settings["numerics/feastol"] = _FEASTOL_OF_PRODUCTS
-    if (relative := _whole_tolerance(model)) < float(settings.get("numerics/feastol", _FEASTOL)):
+    if (relative := _whole_tolerance(model)) < float(
+        settings.get("numerics/feastol", _FEASTOL)
+    ):
         settings["numerics/feastol"] = relative
     for name, value in settings.items():
         scip.setParam(name, value)
@@ -180,13 +197,23 @@ def _build(scip: Any, model: MilpModel) -> list[Any]:
     variables = [
         scip.addVar(name="", vtype=kind, lb=side(lower), ub=side(upper), obj=cost)
         for kind, lower, upper, cost in zip(
-            kinds, model.col_lower.tolist(), model.col_upper.tolist(), model.c.tolist(), strict=True
+            kinds,
+            model.col_lower.tolist(),
+            model.col_upper.tolist(),
+            model.c.tolist(),
+            strict=True,
         )
     ]
     scip.addObjoffset(model.offset)
     terms = [Term(variable) for variable in variables]
-    indptr, indices, data = model.indptr.tolist(), model.indices.tolist(), model.data.tolist()
-    for row, (lower, upper) in enumerate(zip(model.row_lower.tolist(), model.row_upper.tolist(), strict=True)):
+    indptr, indices, data = (
+        model.indptr.tolist(),
+        model.indices.tolist(),
+        model.data.tolist(),
+    )
+    for row, (lower, upper) in enumerate(
+        zip(model.row_lower.tolist(), model.row_upper.tolist(), strict=True)
+    ):
         if lower <= -_INFINITY and upper >= _INFINITY:
             continue
         begin, end = indptr[row], indptr[row + 1]
@@ -217,7 +244,9 @@ def _summed(terms: list[Any], columns: list[int], values: list[float]) -> dict[A
 
 def _add_extras(scip: Any, variables: list[Any], extras: Extras) -> None:
     def form(part: QuadraticForm) -> Any:
-        products = zip(part.first.tolist(), part.second.tolist(), part.values.tolist(), strict=True)
+        products = zip(
+            part.first.tolist(), part.second.tolist(), part.values.tolist(), strict=True
+        )
         return quicksum(value * variables[i] * variables[j] for i, j, value in products)
 
     if extras.objective is not None:
@@ -233,10 +262,15 @@ def _add_extras(scip: Any, variables: list[Any], extras: Extras) -> None:
             if row.binary is None:
                 scip.addCons(sided)
             else:
-                scip.addConsIndicator(sided, variables[row.binary], activeone=row.awake_at == 1)
+                scip.addConsIndicator(
+                    sided, variables[row.binary], activeone=row.awake_at == 1
+                )
     for one in extras.sets:
         add = scip.addConsSOS1 if one.kind == 1 else scip.addConsSOS2
-        add([variables[column] for column in one.columns.tolist()], [float(k) for k in range(1, len(one.columns) + 1)])
+        add(
+            [variables[column] for column in one.columns.tolist()],
+            [float(k) for k in range(1, len(one.columns) + 1)],
+        )
     for part in extras.semi:
         x, on = variables[part.column], scip.addVar(name="", vtype="B")
         for sided in _sides_of(1.0 * x, part.lower, part.upper, x):
@@ -256,7 +290,9 @@ def _sides_of(body: Any, lower: float, upper: float, any_variable: Any) -> list[
     return sides
 
 
-def _add_hint(scip: Any, variables: list[Any], hint: Floats | None, *, partial: bool) -> None:
+def _add_hint(
+    scip: Any, variables: list[Any], hint: Floats | None, *, partial: bool
+) -> None:
     if hint is None:
         return
     known = np.isfinite(hint)
@@ -272,7 +308,11 @@ def _add_hint(scip: Any, variables: list[Any], hint: Floats | None, *, partial: 
 class _Events(Eventhdlr):  # type: ignore[misc]
     """Better solutions as they are found, and the bound at the moments when it may have moved."""
 
-    _TYPES = (SCIP_EVENTTYPE.BESTSOLFOUND, SCIP_EVENTTYPE.DUALBOUNDIMPROVED, SCIP_EVENTTYPE.NODESOLVED)
+    _TYPES = (
+        SCIP_EVENTTYPE.BESTSOLFOUND,
+        SCIP_EVENTTYPE.DUALBOUNDIMPROVED,
+        SCIP_EVENTTYPE.NODESOLVED,
+    )
 
     def __init__(self, watch: Watch, variables: list[Any]) -> None:
         self._watch = watch
@@ -286,7 +326,9 @@ class _Events(Eventhdlr):  # type: ignore[misc]
     def eventexec(self, event: Any) -> None:
         def handle() -> None:
             if event.getType() == SCIP_EVENTTYPE.BESTSOLFOUND:
-                self._watch.solution(_values(self.model, self.model.getBestSol(), self._variables))
+                self._watch.solution(
+                    _values(self.model, self.model.getBestSol(), self._variables)
+                )
             self._watch.dual_bound(self.model.getDualbound())
 
         self._watch.guard(handle)
@@ -312,7 +354,9 @@ class _Injection(Heur):  # type: ignore[misc]
             solution = self.model.createOrigSol(self)
             for variable, value in zip(self._variables, news.tolist(), strict=True):
                 self.model.setSolVal(solution, variable, value)
-            taken = self.model.trySol(solution, printreason=False, completely=False, free=True)
+            taken = self.model.trySol(
+                solution, printreason=False, completely=False, free=True
+            )
             found["result"] = SCIP_RESULT.FOUNDSOL if taken else SCIP_RESULT.DIDNOTFIND
 
         self._watch.guard(offer)
@@ -320,7 +364,11 @@ class _Injection(Heur):  # type: ignore[misc]
 
 
 def _values(scip: Any, solution: Any, variables: list[Any]) -> Floats:
-    return np.fromiter((scip.getSolVal(solution, variable) for variable in variables), np.float64, len(variables))
+    return np.fromiter(
+        (scip.getSolVal(solution, variable) for variable in variables),
+        np.float64,
+        len(variables),
+    )
 
 
 @contextmanager
@@ -343,7 +391,9 @@ def _interrupting(scip: Any, watch: Watch) -> Iterator[None]:
         poller.join()
 
 
-def _result(scip: Any, variables: list[Any], watch: Watch, params: SolveParams) -> SolveResult:
+def _result(
+    scip: Any, variables: list[Any], watch: Watch, params: SolveParams
+) -> SolveResult:
     status = str(scip.getStatus())
     reason, limit = _STATUS.get(status, (Reason.NUMERICAL_ERROR, None))
     if reason in (Reason.OPTIMAL, Reason.FEASIBLE) and scip.getNSols() > 0:

@@ -29,9 +29,24 @@ SOLVERS: Mapping[str, Row] = MappingProxyType(
     {
         row.name: row
         for row in (
-            Row(name="highs", module="solvers.highs", class_name="HighsSolver", needs="highspy"),
-            Row(name="scip", module="solvers.scip", class_name="ScipSolver", needs="pyscipopt"),
-            Row(name="cp-sat", module="solvers.cpsat", class_name="CpSatSolver", needs="ortools"),
+            Row(
+                name="highs",
+                module="solvers.highs",
+                class_name="HighsSolver",
+                needs="highspy",
+            ),
+            Row(
+                name="scip",
+                module="solvers.scip",
+                class_name="ScipSolver",
+                needs="pyscipopt",
+            ),
+            Row(
+                name="cp-sat",
+                module="solvers.cpsat",
+                class_name="CpSatSolver",
+                needs="ortools",
+            ),
         )
     }
 )

@@ -50,9 +50,13 @@ class MilpModel:
     col_names: tuple[str, ...] | None = None
     row_names: tuple[str, ...] | None = None
     name: str = ""
-    extras: Extras | None = None  # what is not linear; only solvers whose `why_not` says so take such a model
+    extras: Extras | None = (
+        None  # what is not linear; only solvers whose `why_not` says so take such a model
+    )
     cost_factor: float = 1.0  # power of two: c and offset are the author's (minimised) times this (solvers.scaling)
-    row_factors: Floats | None = None  # (m,) powers of two: rows are the author's times these; None: all 1
+    row_factors: Floats | None = (
+        None  # (m,) powers of two: rows are the author's times these; None: all 1
+    )
 
     def __post_init__(self) -> None:
         n, m = len(self.c), len(self.row_lower)
@@ -74,19 +78,31 @@ class MilpModel:
             array.flags.writeable = False
             object.__setattr__(self, field_name, array)
         if not (self.cost_factor > 0 and math.frexp(self.cost_factor)[0] == 0.5):
-            raise ValueError(f"cost_factor: expected a power of two, got {self.cost_factor!r}")
-        if self.indptr[0] != 0 or self.indptr[-1] != len(self.data) or np.any(np.diff(self.indptr) < 0):
+            raise ValueError(
+                f"cost_factor: expected a power of two, got {self.cost_factor!r}"
+            )
+        if (
+            self.indptr[0] != 0
+            or self.indptr[-1] != len(self.data)
+            or np.any(np.diff(self.indptr) < 0)
+        ):
             raise ValueError("indptr wants 0 = indptr[0] ≤ … ≤ indptr[m] = nnz")
         if len(self.indices) and not (self.indices.min() >= 0 and self.indices.max() < n):
             raise ValueError(f"indices want columns in [0, {n})")
-        if not (np.isfinite(self.c).all() and np.isfinite(self.data).all() and math.isfinite(self.offset)):
+        if not (
+            np.isfinite(self.c).all()
+            and np.isfinite(self.data).all()
+            and math.isfinite(self.offset)
+        ):
             raise ValueError("costs, coefficients and offset want finite numbers")
         for sides in (self.col_lower, self.col_upper, self.row_lower, self.row_upper):
             if np.isnan(sides).any():
                 raise ValueError("bounds and row sides want numbers or ±inf; NaN came")
         for names, size in ((self.col_names, n), (self.row_names, m)):
             if names is not None and len(names) != size:
-                raise ValueError(f"names want one a row or column: {size}; {len(names)} came")
+                raise ValueError(
+                    f"names want one a row or column: {size}; {len(names)} came"
+                )
 
     @property
     def n(self) -> int:
@@ -113,23 +129,36 @@ class MilpModel:
         """(m,) the unit of each whole row, which holds exactly or not at all; 0.0 for the other rows (solvers.whole)."""
         integer_entry = self.integrality[self.indices]
         if self.row_factors is None:
-            return whole_units(self.data, integer_entry, self.row_of_entry, self.row_lower, self.row_upper)
+            return whole_units(
+                self.data, integer_entry, self.row_of_entry, self.row_lower, self.row_upper
+            )
         data, lower, upper = self.author_rows()
-        return whole_units(data, integer_entry, self.row_of_entry, lower, upper) * self.row_factors
+        return (
+            whole_units(data, integer_entry, self.row_of_entry, lower, upper)
+            * self.row_factors
+        )
 
     def author_rows(self) -> tuple[Floats, Floats, Floats]:
         """Coefficients (nnz,) and sides (m,), (m,) before rows were scaled. Exact: the factors are powers of two."""
         if self.row_factors is None:
             return self.data, self.row_lower, self.row_upper
         factors = self.row_factors
-        return self.data / factors[self.row_of_entry], self.row_lower / factors, self.row_upper / factors
+        return (
+            self.data / factors[self.row_of_entry],
+            self.row_lower / factors,
+            self.row_upper / factors,
+        )
 
     @cached_property
     def matrix(self) -> Any:
         """A as a scipy CSR matrix over the same memory."""
-        from scipy.sparse import csr_matrix  # scipy takes 0.1 s to import; not everyone who makes a model needs it
+        from scipy.sparse import (
+            csr_matrix,
+        )  # scipy takes 0.1 s to import; not everyone who makes a model needs it
 
-        return csr_matrix((self.data, self.indices, self.indptr), shape=(self.m, self.n), copy=False)
+        return csr_matrix(
+            (self.data, self.indices, self.indptr), shape=(self.m, self.n), copy=False
+        )
 
     @property
     def beyond_linear(self) -> tuple[str, ...]:
@@ -139,13 +168,17 @@ class MilpModel:
     def objective(self, x: Floats) -> float:
         """c·x + offset (and the quadratic part), minimising sense."""
         quadratic = self.extras.objective if self.extras is not None else None
-        return float(self.c @ x) + self.offset + (quadratic.of(x) if quadratic is not None else 0.0)
+        return (
+            float(self.c @ x)
+            + self.offset
+            + (quadratic.of(x) if quadratic is not None else 0.0)
+        )
 
     def activity(self, x: Floats) -> Floats:
         """(m,) A x."""
-        return np.bincount(self.row_of_entry, weights=self.data * x[self.indices], minlength=self.m).astype(
-            np.float64, copy=False
-        )
+        return np.bincount(
+            self.row_of_entry, weights=self.data * x[self.indices], minlength=self.m
+        ).astype(np.float64, copy=False)
 
     def in_user_sense(self, value: float) -> float:
         """An objective or bound as the model's author counts it."""
@@ -173,11 +206,17 @@ class SolveParams:
     seed: int = 0
     relative_gap: float = 1e-4  # ends when |primal - dual| ≤ relative_gap · |primal|
     absolute_gap: float = 1e-6
-    cutoff: float | None = None  # look only for solutions with objective < cutoff, minimising sense, offset included
-    objective_limit: float | None = None  # ends as soon as a solution with objective ≤ this is found
+    cutoff: float | None = (
+        None  # look only for solutions with objective < cutoff, minimising sense, offset included
+    )
+    objective_limit: float | None = (
+        None  # ends as soon as a solution with objective ≤ this is found
+    )
     node_limit: int | None = None
     aggressive: bool = False  # put more of the time into primal heuristics, where the solver has such a setting
-    memory_limit_mb: float | None = None  # honoured where the solver can; the child's rlimit holds always
+    memory_limit_mb: float | None = (
+        None  # honoured where the solver can; the child's rlimit holds always
+    )
     log: bool = False
 
     def __post_init__(self) -> None:
@@ -190,10 +229,20 @@ class SolveParams:
         wants(0 <= self.seed < 2**31, "seed", "an integer in [0, 2^31)")
         wants(0 <= self.relative_gap < math.inf, "relative_gap", "a number ≥ 0")
         wants(0 <= self.absolute_gap < math.inf, "absolute_gap", "a number ≥ 0")
-        wants(self.cutoff is None or math.isfinite(self.cutoff), "cutoff", "a finite number")
-        wants(self.objective_limit is None or math.isfinite(self.objective_limit), "objective_limit", "a finite number")
+        wants(
+            self.cutoff is None or math.isfinite(self.cutoff), "cutoff", "a finite number"
+        )
+        wants(
+            self.objective_limit is None or math.isfinite(self.objective_limit),
+            "objective_limit",
+            "a finite number",
+        )
         wants(self.node_limit is None or self.node_limit >= 0, "node_limit", "a count ≥ 0")
-        wants(self.memory_limit_mb is None or self.memory_limit_mb > 0, "memory_limit_mb", "a size > 0")
+        wants(
+            self.memory_limit_mb is None or self.memory_limit_mb > 0,
+            "memory_limit_mb",
+            "a size > 0",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,8 +254,12 @@ class SolveResult:
     """
 
     termination: Termination
-    primal: float | None  # objective of x, recomputed from the model; None without a solution
-    dual_bound: float | None  # no solution is better than this; None while nothing is proved
+    primal: (
+        float | None
+    )  # objective of x, recomputed from the model; None without a solution
+    dual_bound: (
+        float | None
+    )  # no solution is better than this; None while nothing is proved
     x: Floats | None  # (n,) integers rounded; feasible by the solver's word only
     solver: str
     elapsed_s: float
@@ -270,4 +323,8 @@ class Solver(Protocol):
 
 def why_not_linear(model: MilpModel) -> str | None:
     """For solvers that take linear models only: what else this one has."""
-    return f"it takes linear models only, and this one has {', '.join(model.beyond_linear)}" if model.extras else None
+    return (
+        f"it takes linear models only, and this one has {', '.join(model.beyond_linear)}"
+        if model.extras
+        else None
+    )

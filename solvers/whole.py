@@ -31,7 +31,9 @@ def decimal_places(values: Floats) -> NDArray[np.int64]:
         with np.errstate(over="ignore", invalid="ignore"):
             whole = np.rint(part * power)
             # Both numbers are exact doubles, so their quotient is the double nearest to the decimal.
-            fits = ((np.abs(whole) <= _EXACT_DOUBLE) & (whole / power == part)) | np.isinf(part)
+            fits = ((np.abs(whole) <= _EXACT_DOUBLE) & (whole / power == part)) | np.isinf(
+                part
+            )
         places[open_[fits]] = k
         open_ = open_[~fits]
         if not len(open_):
@@ -40,7 +42,11 @@ def decimal_places(values: Floats) -> NDArray[np.int64]:
 
 
 def whole_units(
-    data: Floats, integer_entry: Bools, row_of_entry: NDArray[np.int32], row_lower: Floats, row_upper: Floats
+    data: Floats,
+    integer_entry: Bools,
+    row_of_entry: NDArray[np.int32],
+    row_lower: Floats,
+    row_upper: Floats,
 ) -> Floats:
     """(m,) unit that divides every activity of a row exactly, with its sides; 0.0 for rows that are not whole.
 
@@ -48,7 +54,11 @@ def whole_units(
     """
     m = len(row_lower)
     mixed = np.bincount(row_of_entry, weights=~integer_entry, minlength=m) > 0
-    sides = np.column_stack([decimal_places(row_lower), decimal_places(row_upper)]) if m else np.zeros((0, 2), np.int64)
+    sides = (
+        np.column_stack([decimal_places(row_lower), decimal_places(row_upper)])
+        if m
+        else np.zeros((0, 2), np.int64)
+    )
     most = sides.max(axis=1, initial=0)
     none = mixed | (sides.min(axis=1, initial=0) < 0)
     wanted = np.flatnonzero(~none[row_of_entry])

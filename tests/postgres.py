@@ -23,9 +23,18 @@ def binaries() -> Path | None:
     """Folder of initdb and pg_ctl, if PostgreSQL's server is installed."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     if shutil.which("pg_config"):
-        told = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=True).stdout
+        told = subprocess.run(
+            ["pg_config", "--bindir"], capture_output=True, text=True, check=True
+        ).stdout
         found.insert(0, Path(told.strip()))
-    return next((folder for folder in found if (folder / "initdb").exists() and (folder / "pg_ctl").exists()), None)
+    return next(
+        (
+            folder
+            for folder in found
+            if (folder / "initdb").exists() and (folder / "pg_ctl").exists()
+        ),
+        None,
+    )
 
 
 class PostgresServer:
@@ -40,7 +49,18 @@ class PostgresServer:
             self.port: int = probe.getsockname()[1]
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
-        self._run("initdb", "-D", str(self._data), "-U", "trimtab", "-A", "trust", "--no-locale", "-E", "UTF8")
+        self._run(
+            "initdb",
+            "-D",
+            str(self._data),
+            "-U",
+            "trimtab",
+            "-A",
+            "trust",
+            "--no-locale",
+            "-E",
+            "UTF8",
+        )
 
     def url(self, database: str) -> str:
         return f"postgresql://trimtab@127.0.0.1:{self.port}/{database}"
@@ -54,7 +74,17 @@ class PostgresServer:
 
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder} -c fsync=on"
-        self._run("pg_ctl", "-D", str(self._data), "-o", options, "-l", str(self._folder / "log"), "-w", "start")
+        self._run(
+            "pg_ctl",
+            "-D",
+            str(self._data),
+            "-o",
+            options,
+            "-l",
+            str(self._folder / "log"),
+            "-w",
+            "start",
+        )
 
     def stop(self, mode: str = "fast") -> None:
         """`immediate` is a crash."""
@@ -63,9 +93,22 @@ class PostgresServer:
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._bin / program), *arguments]
         if os.geteuid() == 0:
-            command = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", *command]
+            command = [
+                "setpriv",
+                "--reuid",
+                "postgres",
+                "--regid",
+                "postgres",
+                "--clear-groups",
+                *command,
+            ]
         done = subprocess.run(
-            command, cwd=self._folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+            command,
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert done.returncode == 0, f"{program}: {done.stdout[-500:]}{done.stderr[-1500:]}"
 

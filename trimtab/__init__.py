@@ -64,7 +64,9 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     module = _EXPORTS.get(name)
     if module is None:
-        raise AttributeError(f"module 'trimtab' has no attribute {name!r}; it has {', '.join(sorted(_EXPORTS))}")
+        raise AttributeError(
+            f"module 'trimtab' has no attribute {name!r}; it has {', '.join(sorted(_EXPORTS))}"
+        )
     value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value

@@ -93,7 +93,9 @@ def call(
     from urllib.parse import quote
 
     method, template = ROUTES[operation]
-    path = template.format(**{name: quote(value, safe=":") for name, value in where.items()})
+    path = template.format(
+        **{name: quote(value, safe=":") for name, value in where.items()}
+    )
     sent = {"Idempotency-Key": key} if key else {}
     content = None
     if body is not None:
@@ -106,7 +108,9 @@ def call(
         params={name: value for name, value in (params or {}).items() if value is not None},
         body=content,
         headers={**sent, **(headers or {})},
-        repeatable=method in ("GET", "DELETE") or key is not None or operation in _REPEATABLE,
+        repeatable=method in ("GET", "DELETE")
+        or key is not None
+        or operation in _REPEATABLE,
         read_timeout_s=read_timeout_s,
     )
 
@@ -149,11 +153,15 @@ class RetryPolicy:
         answered: bool = True,
     ) -> float | None:
         """Seconds to pause before try number `attempt` + 1; None to give up. `answered`: the server has answered before."""
-        drawn = min(self.most_s, self.first_s * 2 ** min(attempt, 30)) * rng.uniform(1 - self.jitter, 1)
+        drawn = min(self.most_s, self.first_s * 2 ** min(attempt, 30)) * rng.uniform(
+            1 - self.jitter, 1
+        )
         pause = max(drawn, retry_after_s or 0.0)
         return pause if elapsed_s + pause <= self.deadline(answered=answered) else None
 
-    def timeout(self, timeout_s: float, read_s: float | None, *, answered: bool) -> httpx2.Timeout:
+    def timeout(
+        self, timeout_s: float, read_s: float | None, *, answered: bool
+    ) -> httpx2.Timeout:
         """Limits of one try: no connection is waited for longer than until giving up."""
         return httpx2.Timeout(
             timeout_s,
@@ -163,15 +171,23 @@ class RetryPolicy:
 
     def deadline(self, *, answered: bool) -> float:
         """Seconds until giving up."""
-        return self.deadline_s if answered or self.contact_s is None else min(self.contact_s, self.deadline_s)
+        return (
+            self.deadline_s
+            if answered or self.contact_s is None
+            else min(self.contact_s, self.deadline_s)
+        )
 
 
 def may_repeat(sent: Call, failure: httpx2.Response | httpx2.TransportError) -> bool:
     """Whether this failure of this call allows another try."""
     if isinstance(failure, httpx2.Response):
         # 429 and 503 say that nothing was done; 502 and 504 do not.
-        return failure.status_code in RETRY_STATUS and (sent.repeatable or failure.status_code in (429, 503))
-    never_sent = isinstance(failure, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout))
+        return failure.status_code in RETRY_STATUS and (
+            sent.repeatable or failure.status_code in (429, 503)
+        )
+    never_sent = isinstance(
+        failure, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+    )
     return sent.repeatable or never_sent
 
 
@@ -212,7 +228,9 @@ def error_of(response: httpx2.Response) -> ApiError:
         )
     update = {
         "request_id": problem.request_id or response.headers.get("x-request-id"),
-        "retry_after_s": problem.retry_after_s if problem.retry_after_s is not None else retry_after_s(response),
+        "retry_after_s": problem.retry_after_s
+        if problem.retry_after_s is not None
+        else retry_after_s(response),
     }
     return api_error(problem.model_copy(update=update))
 
@@ -222,7 +240,9 @@ def parse(model: type[M], response: httpx2.Response) -> M:
     try:
         return model.model_validate_json(response.content)
     except ValidationError as error:
-        raise ProtocolError(f"{response.url} answered something that is no {model.__name__}: {error}") from error
+        raise ProtocolError(
+            f"{response.url} answered something that is no {model.__name__}: {error}"
+        ) from error
 
 
 def parse_json(response: httpx2.Response) -> Any:
@@ -230,7 +250,9 @@ def parse_json(response: httpx2.Response) -> Any:
     try:
         return json.loads(response.content)
     except ValueError as error:
-        raise ProtocolError(f"{response.url} answered something that is no JSON: {response.text[:200]!r}") from error
+        raise ProtocolError(
+            f"{response.url} answered something that is no JSON: {response.text[:200]!r}"
+        ) from error
 
 
 def parse_list(model: type[M], response: httpx2.Response, *names: str) -> list[M]:
@@ -243,7 +265,9 @@ def parse_list(model: type[M], response: httpx2.Response, *names: str) -> list[M
     try:
         return [model.model_validate_json(json.dumps(item)) for item in body]
     except ValidationError as error:
-        raise ProtocolError(f"{response.url} answered something that is no {model.__name__}: {error}") from error
+        raise ProtocolError(
+            f"{response.url} answered something that is no {model.__name__}: {error}"
+        ) from error
 
 
 Submission = Spec | JobRequest | Mapping[str, Any]
@@ -267,7 +291,17 @@ def request_body(
     Raises TypeError when options come beside a JobRequest, which has its own: silently dropping either would be wrong.
     """
     if isinstance(spec, JobRequest):
-        defaults = (kind, seconds, evaluations, target_gap, seed, priority, labels or None, max_attempts, webhook)
+        defaults = (
+            kind,
+            seconds,
+            evaluations,
+            target_gap,
+            seed,
+            priority,
+            labels or None,
+            max_attempts,
+            webhook,
+        )
         if defaults != (None, None, None, None, 0, 0, None, 3, None):
             raise TypeError(
                 "options came beside a JobRequest, which carries its own kind, budget, seed, priority, labels, max_attempts "
@@ -283,8 +317,14 @@ def request_body(
     elif kind is not None:
         inner = dict(spec)
     else:
-        hint = "; a whole request came, submit its 'spec' with kind=, seconds=, ..." if "spec" in spec else ""
-        raise TypeError(f"a spec given as a mapping wants `kind=`, e.g. submit({{...}}, kind='ilp'){hint}")
+        hint = (
+            "; a whole request came, submit its 'spec' with kind=, seconds=, ..."
+            if "spec" in spec
+            else ""
+        )
+        raise TypeError(
+            f"a spec given as a mapping wants `kind=`, e.g. submit({{...}}, kind='ilp'){hint}"
+        )
     limits: dict[str, Any] = {"evaluations": evaluations, "target_gap": target_gap}
     if seconds is not None:
         limits["seconds"] = float(seconds)
@@ -320,7 +360,9 @@ def variables_of(spec: Submission) -> Variables | None:
     return inner.variables() if isinstance(inner, Spec) else None
 
 
-def with_values(result: RunResult, variables: Variables | None, fetch: Callable[[], bytes]) -> RunResult:
+def with_values(
+    result: RunResult, variables: Variables | None, fetch: Callable[[], bytes]
+) -> RunResult:
     """The result, which can tell the values of the user's own variables when there are some."""
     if variables is not None and SOLUTION_FILE in result.artifacts:
         result._solution = SolutionValues(variables, lambda: nonzeros(fetch()))
@@ -330,7 +372,10 @@ def with_values(result: RunResult, variables: Variables | None, fetch: Callable[
 def nonzeros(solution: bytes) -> dict[str, float]:
     """Name → value out of the bytes of a `solution.json`."""
     try:
-        return {str(name): float(value) for name, value in json.loads(solution)["nonzeros"].items()}
+        return {
+            str(name): float(value)
+            for name, value in json.loads(solution)["nonzeros"].items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ProtocolError(f"the job's {SOLUTION_FILE} is no solution: {error}") from error
 
@@ -350,7 +395,11 @@ class EventStream:
 
     def call(self) -> Call:
         """The request that goes on after the last event seen."""
-        self._buffer, self._name, self._data = b"", "", []  # half an event of a broken connection is dropped
+        self._buffer, self._name, self._data = (
+            b"",
+            "",
+            [],
+        )  # half an event of a broken connection is dropped
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(self.last_seq)}
         # The server pings every 15 s; a minute of silence is a dead connection.
         return call("events", headers=headers, id=self.job_id, read_timeout_s=60.0)
@@ -384,7 +433,9 @@ class EventStream:
         try:
             return Event.model_validate_json(data)
         except ValidationError as error:
-            raise ProtocolError(f"job {self.job_id} sent an event that is none: {data[:200]!r}") from error
+            raise ProtocolError(
+                f"job {self.job_id} sent an event that is none: {data[:200]!r}"
+            ) from error
 
 
 def is_bad_end(state: JobState) -> bool:

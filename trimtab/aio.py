@@ -17,7 +17,14 @@ import httpx2
 
 from trimtab import _core, config, files
 from trimtab._core import Call, EventStream, RetryPolicy, Submission
-from trimtab.errors import ConnectionFailed, DigestMismatch, JobFailed, NotFound, ProtocolError, WaitTimeout
+from trimtab.errors import (
+    ConnectionFailed,
+    DigestMismatch,
+    JobFailed,
+    NotFound,
+    ProtocolError,
+    WaitTimeout,
+)
 from trimtab.results import (
     SOLUTION_FILE,
     Attempt,
@@ -66,7 +73,10 @@ class AsyncClient:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.close()
 
@@ -91,7 +101,9 @@ class AsyncClient:
         body = _core.request_body(spec, **options)
         await self._upload_all([spec], progress)
         sent = _core.call("submit", body=body, key=idempotency_key or _core.new_key())
-        return AsyncJob(self, _core.parse(JobView, await self._send(sent)), _core.variables_of(spec))
+        return AsyncJob(
+            self, _core.parse(JobView, await self._send(sent)), _core.variables_of(spec)
+        )
 
     async def submit_file(
         self,
@@ -108,20 +120,31 @@ class AsyncClient:
         """
         from trimtab.specs.by_file import spec_of_file
 
-        return await self.submit(spec_of_file(path, kind=kind, warm_start=warm_start, fields=fields), **options)
+        return await self.submit(
+            spec_of_file(path, kind=kind, warm_start=warm_start, fields=fields), **options
+        )
 
     async def submit_batch(
-        self, specs: Iterable[Submission], *, idempotency_key: str | None = None, **options: Any
+        self,
+        specs: Iterable[Submission],
+        *,
+        idempotency_key: str | None = None,
+        **options: Any,
     ) -> list[AsyncJob]:
         """Submit many in one call, all or none, with the same options."""
         specs = list(specs)
         bodies = [_core.request_body(spec, **options) for spec in specs]
         await self._upload_all(specs, None)
-        sent = _core.call("submit_batch", body={"jobs": bodies}, key=idempotency_key or _core.new_key())
+        sent = _core.call(
+            "submit_batch", body={"jobs": bodies}, key=idempotency_key or _core.new_key()
+        )
         views = _core.parse_list(JobView, await self._send(sent), "jobs", "items")
         if len(views) != len(bodies):
             raise ProtocolError(f"{len(bodies)} jobs were sent and {len(views)} came back")
-        return [AsyncJob(self, view, _core.variables_of(spec)) for spec, view in zip(specs, views, strict=True)]
+        return [
+            AsyncJob(self, view, _core.variables_of(spec))
+            for spec, view in zip(specs, views, strict=True)
+        ]
 
     async def map(
         self,
@@ -137,12 +160,22 @@ class AsyncClient:
         `as_completed` yields each as soon as it ends. A failed job is yielded like the others; `job.result()` raises.
         """
         if concurrency < 1 or batch < 1:
-            raise ValueError(f"concurrency and batch want at least 1; {concurrency} and {batch} came")
+            raise ValueError(
+                f"concurrency and batch want at least 1; {concurrency} and {batch} came"
+            )
         source = iter(specs)
         flying: list[asyncio.Task[AsyncJob]] = []
         try:
             while True:
-                room = list(islice(source, min(batch, max(0, concurrency - sum(not task.done() for task in flying)))))
+                room = list(
+                    islice(
+                        source,
+                        min(
+                            batch,
+                            max(0, concurrency - sum(not task.done() for task in flying)),
+                        ),
+                    )
+                )
                 if room:
                     jobs = await self.submit_batch(room, **options)
                     flying.extend(asyncio.create_task(_waited(job)) for job in jobs)
@@ -150,7 +183,9 @@ class AsyncClient:
                 if not flying:
                     return
                 await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
-                for task in [task for task in flying if task.done()] if as_completed else flying[:1]:
+                for task in (
+                    [task for task in flying if task.done()] if as_completed else flying[:1]
+                ):
                     flying.remove(task)
                     yield await task
         finally:
@@ -173,8 +208,16 @@ class AsyncClient:
         cursor: str | None = None
         while True:
             label = [f"{key}:{value}" for key, value in (labels or {}).items()] or None
-            params = {"state": state and str(state), "kind": kind, "label": label, "limit": page_size, "cursor": cursor}
-            page = _core.parse(JobPage, await self._send(_core.call("list_jobs", params=params)))
+            params = {
+                "state": state and str(state),
+                "kind": kind,
+                "label": label,
+                "limit": page_size,
+                "cursor": cursor,
+            }
+            page = _core.parse(
+                JobPage, await self._send(_core.call("list_jobs", params=params))
+            )
             for item in page.items:
                 yield item
             cursor = page.next_cursor
@@ -183,7 +226,9 @@ class AsyncClient:
 
     # --- files
 
-    async def upload(self, path: str | os.PathLike[str], *, progress: files.Progress | None = None) -> ArtifactRef:
+    async def upload(
+        self, path: str | os.PathLike[str], *, progress: files.Progress | None = None
+    ) -> ArtifactRef:
         """Store a file; nothing is sent when the server has its content already."""
         local = path if isinstance(path, files.LocalFile) else files.LocalFile.of(path)
         try:
@@ -196,16 +241,25 @@ class AsyncClient:
         sent = _core.call(
             "upload",
             params={"name": local.name},
-            headers={"Content-Type": "application/octet-stream", "Content-Length": str(total)},
+            headers={
+                "Content-Type": "application/octet-stream",
+                "Content-Length": str(total),
+            },
         )
-        stored = _core.parse(ArtifactRef, await self._send(sent, upload=local, progress=progress))
+        stored = _core.parse(
+            ArtifactRef, await self._send(sent, upload=local, progress=progress)
+        )
         if stored.digest != local.digest:
-            raise DigestMismatch(f"upload of {local.path}", wanted=local.digest, came=stored.digest)
+            raise DigestMismatch(
+                f"upload of {local.path}", wanted=local.digest, came=stored.digest
+            )
         return stored
 
     async def artifact(self, digest: str) -> ArtifactRef:
         """What the server knows of a stored file."""
-        return _core.parse(ArtifactRef, await self._send(_core.call("artifact", digest=digest)))
+        return _core.parse(
+            ArtifactRef, await self._send(_core.call("artifact", digest=digest))
+        )
 
     async def download(
         self,
@@ -216,13 +270,17 @@ class AsyncClient:
     ) -> Path:
         """Fetch a stored file, verified by its digest."""
         target = files.target_path(to, ref.name or ref.digest[-12:])
-        return await self._download(_core.call("artifact_content", digest=ref.digest), target, ref.digest, progress)
+        return await self._download(
+            _core.call("artifact_content", digest=ref.digest), target, ref.digest, progress
+        )
 
     # --- the server
 
     async def kinds(self) -> list[KindView]:
         """What the server can run, with JSON schemas."""
-        return _core.parse_list(KindView, await self._send(_core.call("kinds")), "kinds", "items")
+        return _core.parse_list(
+            KindView, await self._send(_core.call("kinds")), "kinds", "items"
+        )
 
     async def kind(self, kind: str) -> KindView:
         """One kind."""
@@ -231,16 +289,19 @@ class AsyncClient:
     async def healthy(self) -> bool:
         """True when the server answers and is ready; never raises for a server that is down."""
         try:
-            return (await self._http.get(_core.ROUTES["healthz"][1])).is_success and (await self.ready())[
-                "status"
-            ] != "down"
+            return (await self._http.get(_core.ROUTES["healthz"][1])).is_success and (
+                await self.ready()
+            )["status"] != "down"
         except (httpx2.TransportError, KeyError, ProtocolError):
             return False
 
     async def ready(self) -> dict[str, Any]:
         """The readiness report; `{"status": "down"}` while the server is not ready."""
         answer = await self._http.get(_core.ROUTES["readyz"][1])
-        return {**_core.parse_json(answer), **({} if answer.is_success else {"status": "down"})}
+        return {
+            **_core.parse_json(answer),
+            **({} if answer.is_success else {"status": "down"}),
+        }
 
     async def me(self) -> dict[str, Any]:
         """Whom the server takes this key for."""
@@ -252,16 +313,22 @@ class AsyncClient:
 
     async def metrics(self) -> str:
         """The server's figures, in Prometheus' text format."""
-        return (await self._send(_core.call("metrics", headers={"Accept": "text/plain"}))).text
+        return (
+            await self._send(_core.call("metrics", headers={"Accept": "text/plain"}))
+        ).text
 
     async def keys(self) -> list[dict[str, Any]]:
         """API keys (admin). Secrets are not among the fields."""
         body = _core.parse_json(await self._send(_core.call("list_keys")))
-        return list(body if isinstance(body, list) else body.get("items", body.get("keys", [])))
+        return list(
+            body if isinstance(body, list) else body.get("items", body.get("keys", []))
+        )
 
     async def create_key(self, **fields: Any) -> dict[str, Any]:
         """Make a key (admin). The answer holds the secret, shown this once. Never sent twice."""
-        return dict(_core.parse_json(await self._send(_core.call("create_key", body=fields))))
+        return dict(
+            _core.parse_json(await self._send(_core.call("create_key", body=fields)))
+        )
 
     async def revoke_key(self, key_id: str) -> None:
         """End a key (admin)."""
@@ -277,18 +344,32 @@ class AsyncClient:
     async def _view(self, operation: str, job_id: str) -> JobView:
         return _core.parse(JobView, await self._send(_core.call(operation, id=job_id)))
 
-    async def _upload_all(self, specs: Iterable[Submission], progress: files.Progress | None) -> None:
-        wanted = {local.digest: local for spec in specs for local in _core.local_files(spec)}
+    async def _upload_all(
+        self, specs: Iterable[Submission], progress: files.Progress | None
+    ) -> None:
+        wanted = {
+            local.digest: local for spec in specs for local in _core.local_files(spec)
+        }
         for local in wanted.values():
             await self.upload(local, progress=progress)  # type: ignore[arg-type]
 
     async def _send(
-        self, sent: Call, *, upload: files.LocalFile | None = None, progress: files.Progress | None = None
+        self,
+        sent: Call,
+        *,
+        upload: files.LocalFile | None = None,
+        progress: files.Progress | None = None,
     ) -> httpx2.Response:
         began, attempt = time.monotonic(), 0
-        timeout = self._retry.timeout(self._timeout_s, sent.read_timeout_s, answered=self._answered)
+        timeout = self._retry.timeout(
+            self._timeout_s, sent.read_timeout_s, answered=self._answered
+        )
         while True:
-            content = sent.body if upload is None else files.achunks(upload.path, upload.size_bytes or 0, progress)
+            content = (
+                sent.body
+                if upload is None
+                else files.achunks(upload.path, upload.size_bytes or 0, progress)
+            )
             failure: httpx2.Response | httpx2.TransportError
             try:
                 failure = await self._http.request(
@@ -303,7 +384,9 @@ class AsyncClient:
                 failure = error
             else:
                 # A DELETE whose first answer was lost finds nothing the second time.
-                if failure.is_success or (attempt and sent.method == "DELETE" and failure.status_code == 404):
+                if failure.is_success or (
+                    attempt and sent.method == "DELETE" and failure.status_code == 404
+                ):
                     return failure
             await self._pause(sent, failure, attempt, began)
             attempt += 1
@@ -312,14 +395,26 @@ class AsyncClient:
         self._answered = True
 
     async def _pause(
-        self, sent: Call, failure: httpx2.Response | httpx2.TransportError, attempt: int, began: float
+        self,
+        sent: Call,
+        failure: httpx2.Response | httpx2.TransportError,
+        attempt: int,
+        began: float,
     ) -> None:
         """Sleep before the next try, or raise."""
         pause = None
         if _core.may_repeat(sent, failure):
-            after = _core.retry_after_s(failure) if isinstance(failure, httpx2.Response) else None
+            after = (
+                _core.retry_after_s(failure)
+                if isinstance(failure, httpx2.Response)
+                else None
+            )
             pause = self._retry.pause(
-                attempt, time.monotonic() - began, rng=self._rng, retry_after_s=after, answered=self._answered
+                attempt,
+                time.monotonic() - began,
+                rng=self._rng,
+                retry_after_s=after,
+                answered=self._answered,
             )
         if pause is None:
             if isinstance(failure, httpx2.Response):
@@ -330,17 +425,23 @@ class AsyncClient:
             ) from failure
         if self._retry.on_pause is not None:
             reason = _core.reason_of(failure)
-            left_s = self._retry.deadline(answered=self._answered) - (time.monotonic() - began)
+            left_s = self._retry.deadline(answered=self._answered) - (
+                time.monotonic() - began
+            )
             self._retry.on_pause(f"{self.endpoint.url}: {reason}", max(0.0, left_s))
         await asyncio.sleep(pause)
 
-    async def _download(self, sent: Call, target: Path, digest: str | None, progress: files.Progress | None) -> Path:
+    async def _download(
+        self, sent: Call, target: Path, digest: str | None, progress: files.Progress | None
+    ) -> Path:
         began, attempt = time.monotonic(), 0
         with files.Download(target, digest=digest, progress=progress) as download:
             while True:
                 failure: httpx2.Response | httpx2.TransportError
                 try:
-                    async with self._http.stream(sent.method, sent.path, headers={"Accept": "*/*"}) as answer:
+                    async with self._http.stream(
+                        sent.method, sent.path, headers={"Accept": "*/*"}
+                    ) as answer:
                         if answer.is_success:
                             length = answer.headers.get("content-length")
                             download.total = int(length) if length else None
@@ -362,8 +463,12 @@ class AsyncClient:
             sent = stream.call()
             failure: httpx2.Response | httpx2.TransportError
             try:
-                timeout = self._retry.timeout(self._timeout_s, sent.read_timeout_s, answered=self._answered)
-                async with self._http.stream("GET", sent.path, headers=dict(sent.headers), timeout=timeout) as answer:
+                timeout = self._retry.timeout(
+                    self._timeout_s, sent.read_timeout_s, answered=self._answered
+                )
+                async with self._http.stream(
+                    "GET", sent.path, headers=dict(sent.headers), timeout=timeout
+                ) as answer:
                     if answer.is_success:
                         async for block in answer.aiter_bytes():
                             began, attempt = time.monotonic(), 0  # alive, if only by a ping
@@ -371,7 +476,9 @@ class AsyncClient:
                                 yield event
                             if stream.ended:
                                 return
-                        failure = httpx2.RemoteProtocolError("the event stream broke off before its end")
+                        failure = httpx2.RemoteProtocolError(
+                            "the event stream broke off before its end"
+                        )
                     else:
                         await answer.aread()
                         failure = answer
@@ -384,7 +491,9 @@ class AsyncClient:
 class AsyncJob:
     """The handle of a job. `view` is what was last seen of it."""
 
-    def __init__(self, client: AsyncClient, view: JobView, variables: Variables | None = None) -> None:
+    def __init__(
+        self, client: AsyncClient, view: JobView, variables: Variables | None = None
+    ) -> None:
         self._client = client
         self._variables = variables
         self.view = view
@@ -415,9 +524,13 @@ class AsyncJob:
         """Wait until the job ends, for ever unless `timeout_s` is given; WaitTimeout leaves the job running."""
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
-            left = _core.LONG_POLL_S if until is None else max(0.0, until - time.monotonic())
+            left = (
+                _core.LONG_POLL_S if until is None else max(0.0, until - time.monotonic())
+            )
             poll = min(_core.LONG_POLL_S, left)
-            sent = _core.call("wait", id=self.id, params={"timeout_s": poll}, read_timeout_s=poll + 15)
+            sent = _core.call(
+                "wait", id=self.id, params={"timeout_s": poll}, read_timeout_s=poll + 15
+            )
             self.view = _core.parse(JobView, await self._client._send(sent))
             if self.view.state.is_terminal:
                 return self.view
@@ -429,10 +542,14 @@ class AsyncJob:
         await self.wait(timeout_s)
         if _core.is_bad_end(self.view.state):
             raise JobFailed(self.view)
-        result = _core.parse(RunResult, await self._client._send(_core.call("result", id=self.id)))
+        result = _core.parse(
+            RunResult, await self._client._send(_core.call("result", id=self.id))
+        )
         if self._variables is None or SOLUTION_FILE not in result.artifacts:
             return result
-        solution = await self._solution(result)  # fetched now, so that `result.value(x)` needs no await
+        solution = await self._solution(
+            result
+        )  # fetched now, so that `result.value(x)` needs no await
         return _core.with_values(result, self._variables, lambda: solution)
 
     async def _solution(self, result: RunResult) -> bytes:
@@ -440,7 +557,9 @@ class AsyncJob:
         with tempfile.TemporaryDirectory(prefix="trimtab-solution-") as folder:
             sent = _core.call("job_artifact", id=self.id, name=SOLUTION_FILE)
             digest = result.artifacts[SOLUTION_FILE].digest
-            path = await self._client._download(sent, Path(folder) / SOLUTION_FILE, digest, None)
+            path = await self._client._download(
+                sent, Path(folder) / SOLUTION_FILE, digest, None
+            )
             return await asyncio.to_thread(path.read_bytes)
 
     def events(self, after_seq: int = 0) -> AsyncIterator[Event]:
@@ -471,7 +590,9 @@ class AsyncJob:
 
     async def input(self) -> dict[str, Any]:
         """The request, to be submitted again."""
-        return dict(_core.parse_json(await self._client._send(_core.call("input", id=self.id))))
+        return dict(
+            _core.parse_json(await self._client._send(_core.call("input", id=self.id)))
+        )
 
     async def attempts(self) -> list[Attempt]:
         """The runs of this job."""
@@ -483,14 +604,22 @@ class AsyncJob:
         return (await self.result()).artifacts
 
     async def download(
-        self, name: str, to: str | os.PathLike[str] | None = None, *, progress: files.Progress | None = None
+        self,
+        name: str,
+        to: str | os.PathLike[str] | None = None,
+        *,
+        progress: files.Progress | None = None,
     ) -> Path:
         """Fetch a file the run left, verified by its digest."""
         known = await self.artifacts()
         if name not in known:
-            raise KeyError(f"job {self.id} left no {name!r}; it left {sorted(known) or 'no files'}")
+            raise KeyError(
+                f"job {self.id} left no {name!r}; it left {sorted(known) or 'no files'}"
+            )
         sent = _core.call("job_artifact", id=self.id, name=name)
-        return await self._client._download(sent, files.target_path(to, name), known[name].digest, progress)
+        return await self._client._download(
+            sent, files.target_path(to, name), known[name].digest, progress
+        )
 
     async def _ask(self, operation: str) -> JobView:
         self.view = await self._client._view(operation, self.id)

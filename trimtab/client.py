@@ -19,7 +19,14 @@ import httpx2
 
 from trimtab import _core, config, files
 from trimtab._core import Call, EventStream, RetryPolicy, Submission
-from trimtab.errors import ConnectionFailed, DigestMismatch, JobFailed, NotFound, ProtocolError, WaitTimeout
+from trimtab.errors import (
+    ConnectionFailed,
+    DigestMismatch,
+    JobFailed,
+    NotFound,
+    ProtocolError,
+    WaitTimeout,
+)
 from trimtab.results import (
     SOLUTION_FILE,
     Attempt,
@@ -68,7 +75,10 @@ class Client:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -110,20 +120,31 @@ class Client:
         """
         from trimtab.specs.by_file import spec_of_file
 
-        return self.submit(spec_of_file(path, kind=kind, warm_start=warm_start, fields=fields), **options)
+        return self.submit(
+            spec_of_file(path, kind=kind, warm_start=warm_start, fields=fields), **options
+        )
 
     def submit_batch(
-        self, specs: Iterable[Submission], *, idempotency_key: str | None = None, **options: Any
+        self,
+        specs: Iterable[Submission],
+        *,
+        idempotency_key: str | None = None,
+        **options: Any,
     ) -> list[Job]:
         """Submit many in one call, all or none, with the same options."""
         specs = list(specs)
         bodies = [_core.request_body(spec, **options) for spec in specs]
         self._upload_all(specs, None)
-        sent = _core.call("submit_batch", body={"jobs": bodies}, key=idempotency_key or _core.new_key())
+        sent = _core.call(
+            "submit_batch", body={"jobs": bodies}, key=idempotency_key or _core.new_key()
+        )
         views = _core.parse_list(JobView, self._send(sent), "jobs", "items")
         if len(views) != len(bodies):
             raise ProtocolError(f"{len(bodies)} jobs were sent and {len(views)} came back")
-        return [Job(self, view, _core.variables_of(spec)) for spec, view in zip(specs, views, strict=True)]
+        return [
+            Job(self, view, _core.variables_of(spec))
+            for spec, view in zip(specs, views, strict=True)
+        ]
 
     def map(
         self,
@@ -139,15 +160,24 @@ class Client:
         `as_completed` yields each as soon as it ends. A failed job is yielded like the others; `job.result()` raises.
         """
         if concurrency < 1 or batch < 1:
-            raise ValueError(f"concurrency and batch want at least 1; {concurrency} and {batch} came")
+            raise ValueError(
+                f"concurrency and batch want at least 1; {concurrency} and {batch} came"
+            )
         source = iter(specs)
         flying: deque[Future[Job]] = deque()
         with ThreadPoolExecutor(concurrency, thread_name_prefix="trimtab-map") as pool:
             while True:
                 unfinished = sum(not future.done() for future in flying)
-                room = list(islice(source, min(batch, concurrency - unfinished))) if unfinished < concurrency else []
+                room = (
+                    list(islice(source, min(batch, concurrency - unfinished)))
+                    if unfinished < concurrency
+                    else []
+                )
                 if room:
-                    flying.extend(pool.submit(_waited, job) for job in self.submit_batch(room, **options))
+                    flying.extend(
+                        pool.submit(_waited, job)
+                        for job in self.submit_batch(room, **options)
+                    )
                     continue
                 if not flying:
                     return
@@ -176,7 +206,13 @@ class Client:
         cursor: str | None = None
         while True:
             label = [f"{key}:{value}" for key, value in (labels or {}).items()] or None
-            params = {"state": state and str(state), "kind": kind, "label": label, "limit": page_size, "cursor": cursor}
+            params = {
+                "state": state and str(state),
+                "kind": kind,
+                "label": label,
+                "limit": page_size,
+                "cursor": cursor,
+            }
             page = _core.parse(JobPage, self._send(_core.call("list_jobs", params=params)))
             yield from page.items
             cursor = page.next_cursor
@@ -185,7 +221,9 @@ class Client:
 
     # --- files
 
-    def upload(self, path: str | os.PathLike[str], *, progress: files.Progress | None = None) -> ArtifactRef:
+    def upload(
+        self, path: str | os.PathLike[str], *, progress: files.Progress | None = None
+    ) -> ArtifactRef:
         """Store a file; nothing is sent when the server has its content already."""
         local = path if isinstance(path, files.LocalFile) else files.LocalFile.of(path)
         try:
@@ -198,11 +236,16 @@ class Client:
         sent = _core.call(
             "upload",
             params={"name": local.name},
-            headers={"Content-Type": "application/octet-stream", "Content-Length": str(total)},
+            headers={
+                "Content-Type": "application/octet-stream",
+                "Content-Length": str(total),
+            },
         )
         stored = _core.parse(ArtifactRef, self._send(sent, upload=local, progress=progress))
         if stored.digest != local.digest:
-            raise DigestMismatch(f"upload of {local.path}", wanted=local.digest, came=stored.digest)
+            raise DigestMismatch(
+                f"upload of {local.path}", wanted=local.digest, came=stored.digest
+            )
         return stored
 
     def artifact(self, digest: str) -> ArtifactRef:
@@ -218,7 +261,9 @@ class Client:
     ) -> Path:
         """Fetch a stored file, verified by its digest."""
         target = files.target_path(to, ref.name or ref.digest[-12:])
-        return self._download(_core.call("artifact_content", digest=ref.digest), target, ref.digest, progress)
+        return self._download(
+            _core.call("artifact_content", digest=ref.digest), target, ref.digest, progress
+        )
 
     # --- the server
 
@@ -233,14 +278,20 @@ class Client:
     def healthy(self) -> bool:
         """True when the server answers and is ready; never raises for a server that is down."""
         try:
-            return self._http.get(_core.ROUTES["healthz"][1]).is_success and self.ready()["status"] != "down"
+            return (
+                self._http.get(_core.ROUTES["healthz"][1]).is_success
+                and self.ready()["status"] != "down"
+            )
         except (httpx2.TransportError, KeyError, ProtocolError):
             return False
 
     def ready(self) -> dict[str, Any]:
         """The readiness report; `{"status": "down"}` while the server is not ready."""
         answer = self._http.get(_core.ROUTES["readyz"][1])
-        return {**_core.parse_json(answer), **({} if answer.is_success else {"status": "down"})}
+        return {
+            **_core.parse_json(answer),
+            **({} if answer.is_success else {"status": "down"}),
+        }
 
     def me(self) -> dict[str, Any]:
         """Whom the server takes this key for."""
@@ -257,7 +308,9 @@ class Client:
     def keys(self) -> list[dict[str, Any]]:
         """API keys (admin). Secrets are not among the fields."""
         body = _core.parse_json(self._send(_core.call("list_keys")))
-        return list(body if isinstance(body, list) else body.get("items", body.get("keys", [])))
+        return list(
+            body if isinstance(body, list) else body.get("items", body.get("keys", []))
+        )
 
     def create_key(self, **fields: Any) -> dict[str, Any]:
         """Make a key (admin). The answer holds the secret, shown this once. Never sent twice."""
@@ -277,18 +330,32 @@ class Client:
     def _view(self, operation: str, job_id: str) -> JobView:
         return _core.parse(JobView, self._send(_core.call(operation, id=job_id)))
 
-    def _upload_all(self, specs: Iterable[Submission], progress: files.Progress | None) -> None:
-        wanted = {local.digest: local for spec in specs for local in _core.local_files(spec)}
+    def _upload_all(
+        self, specs: Iterable[Submission], progress: files.Progress | None
+    ) -> None:
+        wanted = {
+            local.digest: local for spec in specs for local in _core.local_files(spec)
+        }
         for local in wanted.values():
             self.upload(local, progress=progress)  # type: ignore[arg-type]
 
     def _send(
-        self, sent: Call, *, upload: files.LocalFile | None = None, progress: files.Progress | None = None
+        self,
+        sent: Call,
+        *,
+        upload: files.LocalFile | None = None,
+        progress: files.Progress | None = None,
     ) -> httpx2.Response:
         began, attempt = time.monotonic(), 0
-        timeout = self._retry.timeout(self._timeout_s, sent.read_timeout_s, answered=self._answered)
+        timeout = self._retry.timeout(
+            self._timeout_s, sent.read_timeout_s, answered=self._answered
+        )
         while True:
-            content = sent.body if upload is None else files.chunks(upload.path, upload.size_bytes or 0, progress)
+            content = (
+                sent.body
+                if upload is None
+                else files.chunks(upload.path, upload.size_bytes or 0, progress)
+            )
             failure: httpx2.Response | httpx2.TransportError
             try:
                 failure = self._http.request(
@@ -303,7 +370,9 @@ class Client:
                 failure = error
             else:
                 # A DELETE whose first answer was lost finds nothing the second time.
-                if failure.is_success or (attempt and sent.method == "DELETE" and failure.status_code == 404):
+                if failure.is_success or (
+                    attempt and sent.method == "DELETE" and failure.status_code == 404
+                ):
                     return failure
             self._pause(sent, failure, attempt, began)
             attempt += 1
@@ -311,13 +380,27 @@ class Client:
     def _on_answer(self, response: httpx2.Response) -> None:
         self._answered = True
 
-    def _pause(self, sent: Call, failure: httpx2.Response | httpx2.TransportError, attempt: int, began: float) -> None:
+    def _pause(
+        self,
+        sent: Call,
+        failure: httpx2.Response | httpx2.TransportError,
+        attempt: int,
+        began: float,
+    ) -> None:
         """Sleep before the next try, or raise."""
         pause = None
         if _core.may_repeat(sent, failure):
-            after = _core.retry_after_s(failure) if isinstance(failure, httpx2.Response) else None
+            after = (
+                _core.retry_after_s(failure)
+                if isinstance(failure, httpx2.Response)
+                else None
+            )
             pause = self._retry.pause(
-                attempt, time.monotonic() - began, rng=self._rng, retry_after_s=after, answered=self._answered
+                attempt,
+                time.monotonic() - began,
+                rng=self._rng,
+                retry_after_s=after,
+                answered=self._answered,
             )
         if pause is None:
             if isinstance(failure, httpx2.Response):
@@ -328,17 +411,23 @@ class Client:
             ) from failure
         if self._retry.on_pause is not None:
             reason = _core.reason_of(failure)
-            left_s = self._retry.deadline(answered=self._answered) - (time.monotonic() - began)
+            left_s = self._retry.deadline(answered=self._answered) - (
+                time.monotonic() - began
+            )
             self._retry.on_pause(f"{self.endpoint.url}: {reason}", max(0.0, left_s))
         time.sleep(pause)
 
-    def _download(self, sent: Call, target: Path, digest: str | None, progress: files.Progress | None) -> Path:
+    def _download(
+        self, sent: Call, target: Path, digest: str | None, progress: files.Progress | None
+    ) -> Path:
         began, attempt = time.monotonic(), 0
         with files.Download(target, digest=digest, progress=progress) as download:
             while True:
                 failure: httpx2.Response | httpx2.TransportError
                 try:
-                    with self._http.stream(sent.method, sent.path, headers={"Accept": "*/*"}) as answer:
+                    with self._http.stream(
+                        sent.method, sent.path, headers={"Accept": "*/*"}
+                    ) as answer:
                         if answer.is_success:
                             length = answer.headers.get("content-length")
                             download.total = int(length) if length else None
@@ -360,15 +449,21 @@ class Client:
             sent = stream.call()
             failure: httpx2.Response | httpx2.TransportError
             try:
-                timeout = self._retry.timeout(self._timeout_s, sent.read_timeout_s, answered=self._answered)
-                with self._http.stream("GET", sent.path, headers=dict(sent.headers), timeout=timeout) as answer:
+                timeout = self._retry.timeout(
+                    self._timeout_s, sent.read_timeout_s, answered=self._answered
+                )
+                with self._http.stream(
+                    "GET", sent.path, headers=dict(sent.headers), timeout=timeout
+                ) as answer:
                     if answer.is_success:
                         for block in answer.iter_bytes():
                             began, attempt = time.monotonic(), 0  # alive, if only by a ping
                             yield from stream.feed(block)
                             if stream.ended:
                                 return
-                        failure = httpx2.RemoteProtocolError("the event stream broke off before its end")
+                        failure = httpx2.RemoteProtocolError(
+                            "the event stream broke off before its end"
+                        )
                     else:
                         answer.read()
                         failure = answer
@@ -381,7 +476,9 @@ class Client:
 class Job:
     """The handle of a job. `view` is what was last seen of it."""
 
-    def __init__(self, client: Client, view: JobView, variables: Variables | None = None) -> None:
+    def __init__(
+        self, client: Client, view: JobView, variables: Variables | None = None
+    ) -> None:
         self._client = client
         self._variables = variables
         self.view = view
@@ -412,9 +509,13 @@ class Job:
         """Wait until the job ends, for ever unless `timeout_s` is given; WaitTimeout leaves the job running."""
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
-            left = _core.LONG_POLL_S if until is None else max(0.0, until - time.monotonic())
+            left = (
+                _core.LONG_POLL_S if until is None else max(0.0, until - time.monotonic())
+            )
             poll = min(_core.LONG_POLL_S, left)
-            sent = _core.call("wait", id=self.id, params={"timeout_s": poll}, read_timeout_s=poll + 15)
+            sent = _core.call(
+                "wait", id=self.id, params={"timeout_s": poll}, read_timeout_s=poll + 15
+            )
             self.view = _core.parse(JobView, self._client._send(sent))
             if self.view.state.is_terminal:
                 return self.view
@@ -426,7 +527,9 @@ class Job:
         self.wait(timeout_s)
         if _core.is_bad_end(self.view.state):
             raise JobFailed(self.view)
-        result = _core.parse(RunResult, self._client._send(_core.call("result", id=self.id)))
+        result = _core.parse(
+            RunResult, self._client._send(_core.call("result", id=self.id))
+        )
         return _core.with_values(result, self._variables, lambda: self._solution(result))
 
     def _solution(self, result: RunResult) -> bytes:
@@ -434,7 +537,9 @@ class Job:
         with tempfile.TemporaryDirectory(prefix="trimtab-solution-") as folder:
             sent = _core.call("job_artifact", id=self.id, name=SOLUTION_FILE)
             digest = result.artifacts[SOLUTION_FILE].digest
-            return self._client._download(sent, Path(folder) / SOLUTION_FILE, digest, None).read_bytes()
+            return self._client._download(
+                sent, Path(folder) / SOLUTION_FILE, digest, None
+            ).read_bytes()
 
     def events(self, after_seq: int = 0) -> Iterator[Event]:
         """Every event from the first (or after `after_seq`) until the job ends; broken connections are resumed."""
@@ -477,14 +582,22 @@ class Job:
         return self.result().artifacts
 
     def download(
-        self, name: str, to: str | os.PathLike[str] | None = None, *, progress: files.Progress | None = None
+        self,
+        name: str,
+        to: str | os.PathLike[str] | None = None,
+        *,
+        progress: files.Progress | None = None,
     ) -> Path:
         """Fetch a file the run left, verified by its digest."""
         known = self.artifacts
         if name not in known:
-            raise KeyError(f"job {self.id} left no {name!r}; it left {sorted(known) or 'no files'}")
+            raise KeyError(
+                f"job {self.id} left no {name!r}; it left {sorted(known) or 'no files'}"
+            )
         sent = _core.call("job_artifact", id=self.id, name=name)
-        return self._client._download(sent, files.target_path(to, name), known[name].digest, progress)
+        return self._client._download(
+            sent, files.target_path(to, name), known[name].digest, progress
+        )
 
     def _ask(self, operation: str) -> JobView:
         self.view = self._client._view(operation, self.id)

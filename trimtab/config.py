@@ -47,7 +47,9 @@ def find(url: str | None = None, api_key: str | None = None) -> Endpoint:
             "start one with `trimtab serve` or set TRIMTAB_URL and TRIMTAB_API_KEY"
         )
     if urlsplit(chosen).scheme not in ("http", "https") or not urlsplit(chosen).netloc:
-        raise ConfigError(f"url: expected a URL such as http://127.0.0.1:8642, got {chosen!r}")
+        raise ConfigError(
+            f"url: expected a URL such as http://127.0.0.1:8642, got {chosen!r}"
+        )
     key = api_key or os.environ.get("TRIMTAB_API_KEY")
     if key is None and local is not None and chosen == local.rstrip("/"):
         key = _local_key(folder / "admin.key")
@@ -59,12 +61,16 @@ def _local_url(folder: Path) -> str | None:
     try:
         # Whoever can write this file decides where our admin key goes.
         if path.stat().st_uid != os.getuid():
-            raise ConfigError(f"{path} belongs to another user; set TRIMTAB_URL and TRIMTAB_API_KEY instead")
+            raise ConfigError(
+                f"{path} belongs to another user; set TRIMTAB_URL and TRIMTAB_API_KEY instead"
+            )
         return str(json.loads(path.read_text())["url"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}; delete it and start the server again") from error
+        raise ConfigError(
+            f"cannot read {path}: {error}; delete it and start the server again"
+        ) from error
 
 
 def _local_key(path: Path) -> str | None:
@@ -78,8 +84,12 @@ def _local_key(path: Path) -> str | None:
         # Checked on the open file, so that it cannot be swapped between check and read.
         status = os.fstat(file.fileno())
         if status.st_uid != os.getuid():
-            raise ConfigError(f"key file {path} belongs to user {status.st_uid}, not to you; refuse to use it")
+            raise ConfigError(
+                f"key file {path} belongs to user {status.st_uid}, not to you; refuse to use it"
+            )
         if stat.S_IMODE(status.st_mode) & 0o077:
             mode = stat.S_IMODE(status.st_mode)
-            raise ConfigError(f"key file {path} has mode {mode:04o}: others can read it; run `chmod 600 {path}`")
+            raise ConfigError(
+                f"key file {path} has mode {mode:04o}: others can read it; run `chmod 600 {path}`"
+            )
         return file.read().strip() or None

@@ -40,7 +40,12 @@ class SpecError(TrimtabError, ValueError):
     def __init__(self, name: str, faults: list[Fault]) -> None:
         self.name, self.faults = name, faults
         first = faults[0]
-        self.path, self.expected, self.got, self.remedy = first.path, first.expected, first.got, first.remedy
+        self.path, self.expected, self.got, self.remedy = (
+            first.path,
+            first.expected,
+            first.got,
+            first.remedy,
+        )
         lines = [str(fault) for fault in faults[:20]]
         more = [f"and {len(faults) - 20} more"] if len(faults) > 20 else []
         super().__init__("\n".join([f"{lines[0]} (in {name})", *lines[1:], *more]))
@@ -71,7 +76,9 @@ class WaitTimeout(TrimtabError):
 
     def __init__(self, view: JobView, timeout_s: float) -> None:
         self.view, self.timeout_s = view, timeout_s
-        super().__init__(f"job {view.id} is still {view.state} after {timeout_s:g} s; wait again, stop or cancel it")
+        super().__init__(
+            f"job {view.id} is still {view.state} after {timeout_s:g} s; wait again, stop or cancel it"
+        )
 
 
 class JobFailed(TrimtabError):
@@ -80,7 +87,11 @@ class JobFailed(TrimtabError):
     def __init__(self, view: JobView) -> None:
         self.view = view
         self.termination: Termination | None = view.termination
-        why = f": {view.termination.reason} {view.termination.detail}".rstrip() if view.termination else ""
+        why = (
+            f": {view.termination.reason} {view.termination.detail}".rstrip()
+            if view.termination
+            else ""
+        )
         super().__init__(f"job {view.id} is {view.state}{why}")
 
 

@@ -84,7 +84,9 @@ class Fault:
         return f"{head}{body}" + (f"; {self.remedy}" if self.remedy else "")
 
 
-def faults_of(error: ValidationError, *, known: Mapping[str, Iterable[str]] | None = None) -> list[Fault]:
+def faults_of(
+    error: ValidationError, *, known: Mapping[str, Iterable[str]] | None = None
+) -> list[Fault]:
     """Every fault, in the order of the fields. `known`: names of fields by the path of their object, for suggestions."""
     return [_fault(item, known or {}) for item in error.errors(include_url=False)]
 
@@ -99,24 +101,40 @@ def _fault(item: Mapping[str, Any], known: Mapping[str, Iterable[str]]) -> Fault
     path, kind = dotted(location), str(item["type"])
     if kind in ("value_error", "assertion_error"):
         # A rule of our own says what came and what to do. One that names its field itself need not be told twice.
-        message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        message = (
+            str(item["msg"])
+            .removeprefix("Value error, ")
+            .removeprefix("Assertion failed, ")
+        )
         return Fault(path="" if _names_a_field(message) else path, expected=message)
     if kind == "extra_forbidden":
         return Fault(
-            path=path, expected="no such field", got=shown(location, item.get("input")), remedy=_near(location, known)
+            path=path,
+            expected="no such field",
+            got=shown(location, item.get("input")),
+            remedy=_near(location, known),
         )
     template = _EXPECTED.get(kind)
     context = {name: _plain(value) for name, value in (item.get("ctx") or {}).items()}
     try:
-        expected = template.format(**context) if template else _from_message(str(item["msg"]))
+        expected = (
+            template.format(**context) if template else _from_message(str(item["msg"]))
+        )
     except (KeyError, IndexError):
         expected = _from_message(str(item["msg"]))
     return Fault(
-        path=path, expected=expected, got="nothing" if kind == "missing" else _got(kind, location, item, context)
+        path=path,
+        expected=expected,
+        got="nothing" if kind == "missing" else _got(kind, location, item, context),
     )
 
 
-def _got(kind: str, location: tuple[Any, ...], item: Mapping[str, Any], context: Mapping[str, str]) -> str:
+def _got(
+    kind: str,
+    location: tuple[Any, ...],
+    item: Mapping[str, Any],
+    context: Mapping[str, str],
+) -> str:
     value = item.get("input")
     if kind in ("too_short", "too_long") and "actual_length" in context:
         return context["actual_length"]
@@ -165,7 +183,11 @@ def _near(location: tuple[Any, ...], known: Mapping[str, Iterable[str]]) -> str:
     close = difflib.get_close_matches(str(location[-1]), names, n=1) if location else []
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"{_REMEDY_UNKNOWN}; fields here: {', '.join(sorted(names))}" if names else _REMEDY_UNKNOWN
+    return (
+        f"{_REMEDY_UNKNOWN}; fields here: {', '.join(sorted(names))}"
+        if names
+        else _REMEDY_UNKNOWN
+    )
 
 
 def _plain(value: Any) -> str:

@@ -59,7 +59,9 @@ def chunks(path: Path, total: int, progress: Progress | None = None) -> Iterator
                 progress(done, total)
 
 
-async def achunks(path: Path, total: int, progress: Progress | None = None) -> AsyncIterator[bytes]:
+async def achunks(
+    path: Path, total: int, progress: Progress | None = None
+) -> AsyncIterator[bytes]:
     """The same for asyncio; blocks are read in a thread, so that a slow disk does not hold the loop."""
     blocks = chunks(path, total, progress)
     while (block := await asyncio.to_thread(next, blocks, None)) is not None:
@@ -69,7 +71,9 @@ async def achunks(path: Path, total: int, progress: Progress | None = None) -> A
 class Download:
     """Writes to a temporary name beside the target; renamed only when complete and, with a digest, verified."""
 
-    def __init__(self, target: Path, *, digest: str | None, progress: Progress | None = None) -> None:
+    def __init__(
+        self, target: Path, *, digest: str | None, progress: Progress | None = None
+    ) -> None:
         self._target, self._digest, self._progress = target, digest, progress
         self._temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
         self._hash = hashlib.sha256()
@@ -96,7 +100,10 @@ class Download:
             self._progress(self._done, self.total)
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._file.close()
         try:

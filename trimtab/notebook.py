@@ -22,18 +22,31 @@ def job_html(view: JobView, trace: Sequence[Incumbent] = ()) -> str:
         "job": view.id,
         "kind": view.kind,
         "state": view.state.value,
-        "objective": "" if best is None or best.objective is None else f"{best.objective:.10g}",
+        "objective": ""
+        if best is None or best.objective is None
+        else f"{best.objective:.10g}",
         "bound": "" if best is None or best.bound is None else f"{best.bound:.10g}",
         "gap": "" if best is None or best.gap is None else f"{best.gap:.2%}",
-        "why": "" if view.termination is None else f"{view.termination.reason} {view.termination.detail}",
+        "why": ""
+        if view.termination is None
+        else f"{view.termination.reason} {view.termination.detail}",
     }
-    cells = "".join(f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in rows.items() if text)
+    cells = "".join(
+        f"<tr><th>{name}</th><td>{escape(text)}</td></tr>"
+        for name, text in rows.items()
+        if text
+    )
     return f"<table>{cells}</table>{curve_svg(trace) if trace else ''}"
 
 
 def curve_svg(trace: Sequence[Incumbent]) -> str:
     """Incumbent (solid) and bound (dashed) over seconds, as steps."""
-    values = [v for point in trace for v in (point.objective, point.bound) if v is not None and math.isfinite(v)]
+    values = [
+        v
+        for point in trace
+        for v in (point.objective, point.bound)
+        if v is not None and math.isfinite(v)
+    ]
     if not values:
         return ""
     low, high = min(values), max(values)
@@ -51,7 +64,9 @@ def curve_svg(trace: Sequence[Incumbent]) -> str:
             drawn += f"H{x}V{y}" if drawn else f"M{x} {y}"
         return drawn + (f"H{_WIDTH - _EDGE}" if drawn else "")
 
-    objective = steps([(p.elapsed_s, p.objective) for p in trace if p.objective is not None])
+    objective = steps(
+        [(p.elapsed_s, p.objective) for p in trace if p.objective is not None]
+    )
     bound = steps([(p.elapsed_s, p.bound) for p in trace if p.bound is not None])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" '
@@ -67,7 +82,9 @@ def live(job: Job) -> JobView:
         from IPython.display import HTML, display  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         for point in job.incumbents():
-            print(f"{point.elapsed_s:8.1f} s  incumbent {point.objective}  bound {point.bound}")
+            print(
+                f"{point.elapsed_s:8.1f} s  incumbent {point.objective}  bound {point.bound}"
+            )
         return job.wait()
     trace: list[Incumbent] = []
     handle: Any = display(HTML(job_html(job.view)), display_id=True)

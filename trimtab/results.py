@@ -198,7 +198,9 @@ class RunResult(WireModel):
         if self._solution is not None:
             return self._solution
         if SOLUTION_FILE not in self.artifacts:
-            raise ValueError(f"value: expected a run with a solution, got one that ended {self.termination.reason}")
+            raise ValueError(
+                f"value: expected a run with a solution, got one that ended {self.termination.reason}"
+            )
         raise ValueError(
             "value: expected the result of a job submitted from a model object (IlpSpec.from_model) by this client, got "
             f"another; job.download({SOLUTION_FILE!r}) has the values by the names in the file"

@@ -18,8 +18,12 @@ class Variables:
     source: str  # the package's name of the object, for messages
     names: tuple[str, ...]  # the user's own; may be empty or come twice
     file_names: tuple[str, ...]
-    locate: Callable[[Any], Place | None]  # None for an object that is no variable of this model
-    _places: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    locate: Callable[
+        [Any], Place | None
+    ]  # None for an object that is no variable of this model
+    _places: dict[str, int] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     _twice: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -41,7 +45,9 @@ class Variables:
                     if variable in self._twice
                     else ("the model has no variable of this name")
                 )
-                raise KeyError(f"value: expected a variable of the {self.source}, got {variable!r}: {hint}")
+                raise KeyError(
+                    f"value: expected a variable of the {self.source}, got {variable!r}: {hint}"
+                )
             return place, False
         found = self.locate(variable)
         if found is None:
@@ -51,7 +57,9 @@ class Variables:
             )
         return found
 
-    def by_place(self, values: Mapping[Any, float] | Iterable[tuple[Any, float]]) -> dict[int, float]:
+    def by_place(
+        self, values: Mapping[Any, float] | Iterable[tuple[Any, float]]
+    ) -> dict[int, float]:
         """`values` of variables, by column. Variables that have no hash come in pairs."""
         chosen: dict[int, float] = {}
         for variable, value in values.items() if isinstance(values, Mapping) else values:
@@ -63,7 +71,9 @@ class Variables:
 class SolutionValues:
     """The values of one solution, fetched when first asked for."""
 
-    def __init__(self, variables: Variables, fetch: Callable[[], Mapping[str, float]]) -> None:
+    def __init__(
+        self, variables: Variables, fetch: Callable[[], Mapping[str, float]]
+    ) -> None:
         self._variables = variables
         self._fetch = fetch
         self._nonzeros: Mapping[str, float] | None = None

@@ -22,7 +22,17 @@ from trimtab.specs.sharding import MAX_TABLES, REUSE_BINS, ReuseAccess, Table, Z
 MAX_BYTES = 64 * 2**20
 _FAULTS_SHOWN = 10
 _BINS = tuple(f"bin_{k}" for k in range(REUSE_BINS))
-_COLUMNS = ("name", "rows", "dim", "pooling", "features", "dtype", "alpha", "active_rows", *_BINS)
+_COLUMNS = (
+    "name",
+    "rows",
+    "dim",
+    "pooling",
+    "features",
+    "dtype",
+    "alpha",
+    "active_rows",
+    *_BINS,
+)
 
 
 class TablesError(ValueError):
@@ -49,7 +59,9 @@ def read_tables(path: str | Path, *, name: str | None = None) -> tuple[Table, ..
             f"{shown}: no UTF-8 text (byte {error.start}); wanted a .csv or .json list of tables"
         ) from error
     if "\x00" in text:
-        raise TablesError(f"{shown}: contains NUL characters; wanted a .csv or .json list of tables")
+        raise TablesError(
+            f"{shown}: contains NUL characters; wanted a .csv or .json list of tables"
+        )
     if shown.lower().endswith(".json") or text.lstrip()[:1] in ("[", "{"):
         return from_records(_json(text, shown), source=shown)
     return from_records(_csv(text, shown), source=shown)
@@ -61,7 +73,9 @@ def from_dataframe(frame: Any) -> tuple[Table, ...]:
         return from_records(frame.to_dicts(), source="data frame")
     if hasattr(frame, "to_dict"):  # pandas
         return from_records(frame.to_dict(orient="records"), source="data frame")
-    raise TablesError(f"a pandas or polars data frame was wanted; {type(frame).__name__} came")
+    raise TablesError(
+        f"a pandas or polars data frame was wanted; {type(frame).__name__} came"
+    )
 
 
 def from_records(records: Iterable[Mapping[str, Any]], *, source: str) -> tuple[Table, ...]:
@@ -71,7 +85,9 @@ def from_records(records: Iterable[Mapping[str, Any]], *, source: str) -> tuple[
     seen: dict[str, int] = {}
     for number, record in enumerate(records, start=1):
         if number > MAX_TABLES:
-            raise TablesError(f"{source}: more than {MAX_TABLES:,} tables; that is the most one job takes")
+            raise TablesError(
+                f"{source}: more than {MAX_TABLES:,} tables; that is the most one job takes"
+            )
         try:
             table = _table(record)
         except (ValidationError, SpecError) as error:
@@ -111,9 +127,13 @@ def _table(record: Mapping[str, Any]) -> Table:
     access: ZipfAccess | ReuseAccess | None = None
     if "alpha" in given:
         rows = given.get("active_rows", given["rows"])
-        access = ZipfAccess(alpha=_number(given["alpha"], "alpha"), active_rows=_whole(rows, "active_rows"))
+        access = ZipfAccess(
+            alpha=_number(given["alpha"], "alpha"), active_rows=_whole(rows, "active_rows")
+        )
     elif "active_rows" in given:
-        raise TablesError("alpha: is missing; active_rows wants the Zipf exponent beside it")
+        raise TablesError(
+            "alpha: is missing; active_rows wants the Zipf exponent beside it"
+        )
     bins = [column for column in _BINS if column in given]
     if bins:
         if len(bins) != REUSE_BINS:
@@ -157,7 +177,9 @@ def _whole(value: Any, column: str) -> int:
         raise TablesError(f"{column}: a whole number was wanted; {value!r:.60} came")
     # Not through float: 2^53 and above would lose digits.
     return (
-        int(value) if isinstance(value, int) or (isinstance(value, str) and value.strip().isdecimal()) else int(found)
+        int(value)
+        if isinstance(value, int) or (isinstance(value, str) and value.strip().isdecimal())
+        else int(found)
     )
 
 
@@ -180,7 +202,9 @@ def _csv(text: str, shown: str) -> list[dict[str, Any]]:
                     f"{shown}: line {reader.line_num} has {len(cells)} cells, line 1 has {len(header)} columns"
                 )
             if len(found) >= MAX_TABLES:
-                raise TablesError(f"{shown}: more than {MAX_TABLES:,} tables; that is the most one job takes")
+                raise TablesError(
+                    f"{shown}: more than {MAX_TABLES:,} tables; that is the most one job takes"
+                )
             found.append(dict(zip(header, cells, strict=True)))
     except csv.Error as error:
         raise TablesError(f"{shown}: line {reader.line_num}: {error}") from error
@@ -198,9 +222,13 @@ def _json(text: str, shown: str) -> list[dict[str, Any]]:
     if isinstance(found, dict):
         found = found.get("tables")
     if not isinstance(found, list):
-        raise TablesError(f"{shown}: a JSON list of tables, or an object with a list 'tables', was wanted")
+        raise TablesError(
+            f"{shown}: a JSON list of tables, or an object with a list 'tables', was wanted"
+        )
     if len(found) > MAX_TABLES:
-        raise TablesError(f"{shown}: {len(found):,} tables came; one job takes {MAX_TABLES:,}")
+        raise TablesError(
+            f"{shown}: {len(found):,} tables came; one job takes {MAX_TABLES:,}"
+        )
     return found
 
 
@@ -208,9 +236,13 @@ def _parquet(path: Path) -> list[dict[str, Any]]:
     try:
         from pyarrow import parquet
     except ImportError as error:
-        raise TablesError("reading .parquet wants the package pyarrow: pip install pyarrow, or give a .csv") from error
+        raise TablesError(
+            "reading .parquet wants the package pyarrow: pip install pyarrow, or give a .csv"
+        ) from error
     file = parquet.ParquetFile(path)
     if file.metadata.num_rows > MAX_TABLES:
-        raise TablesError(f"{path.name}: {file.metadata.num_rows:,} tables came; one job takes {MAX_TABLES:,}")
+        raise TablesError(
+            f"{path.name}: {file.metadata.num_rows:,} tables came; one job takes {MAX_TABLES:,}"
+        )
     rows: list[dict[str, Any]] = file.read().to_pylist()
     return rows

@@ -18,10 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from trimtab.errors import SpecError
-from trimtab.specs.sharding import MIN_SHARD_DIM, Access, DataType, PlanShard, ShardingPlan, Table
+from trimtab.specs.sharding import (
+    MIN_SHARD_DIM,
+    Access,
+    DataType,
+    PlanShard,
+    ShardingPlan,
+    Table,
+)
 from trimtab.torchrec_modules import NotPlanned, NotSharded, planned_collections
 
-__all__ = ["NotPlanned", "NotSharded", "PlanMismatch", "TorchRecMissing", "from_modules", "to_torchrec"]
+__all__ = [
+    "NotPlanned",
+    "NotSharded",
+    "PlanMismatch",
+    "TorchRecMissing",
+    "from_modules",
+    "to_torchrec",
+]
 
 _INSTALL = (
     "TorchRec is not installed here. On a machine with GPUs: pip install torchrec. On a CPU: pip install torch==2.13.0, then "
@@ -65,10 +79,24 @@ def from_modules(
     features = {feature: name for name, own in tables.items() for feature in own}
     if isinstance(pooling, Mapping):
         own = {name: ", ".join(map(repr, fs)) for name, fs in tables.items()}
-        _check_names("pooling", "feature", pooling, features, other=own, hint="table {!r} has the features {}")
+        _check_names(
+            "pooling",
+            "feature",
+            pooling,
+            features,
+            other=own,
+            hint="table {!r} has the features {}",
+        )
     bare = {config.name: name for name, config in configs}
     known = {**bare, **{name: name for name in tables}}
-    _check_names("access", "table", access or {}, known, other=features, hint="feature {!r} looks up table {!r}")
+    _check_names(
+        "access",
+        "table",
+        access or {},
+        known,
+        other=features,
+        hint="feature {!r} looks up table {!r}",
+    )
     return [_table(name, config, pooling, access or {}) for name, config in configs]
 
 
@@ -102,7 +130,11 @@ def to_torchrec(
         shards.setdefault(shard.table, []).append(shard)
 
     def placement(rank: int) -> str:
-        return f"rank:{rank}/cpu" if device_type == "cpu" else f"rank:{rank}/{device_type}:{rank % per_node}"
+        return (
+            f"rank:{rank}/cpu"
+            if device_type == "cpu"
+            else f"rank:{rank}/{device_type}:{rank % per_node}"
+        )
 
     modules: dict[str, Any] = {}
     collections = list(_collections(module, leave_out, warn=False))
@@ -143,7 +175,12 @@ def to_torchrec(
     return types.ShardingPlan(plan=modules)
 
 
-def _table(name: str, config: Any, pooling: Mapping[str, float] | float, access: Mapping[str, Access]) -> Table:
+def _table(
+    name: str,
+    config: Any,
+    pooling: Mapping[str, float] | float,
+    access: Mapping[str, Access],
+) -> Table:
     """One config as a Table. Raises ValueError with the table's name."""
     if config.embedding_dim % MIN_SHARD_DIM:
         wider = -(-config.embedding_dim // MIN_SHARD_DIM) * MIN_SHARD_DIM
@@ -157,7 +194,11 @@ def _table(name: str, config: Any, pooling: Mapping[str, float] | float, access:
             "collection out with leave_out and place it with TorchRec's planner"
         )
     features = _features(config)
-    looked_up = sum(pooling.get(f, 1.0) for f in features) if isinstance(pooling, Mapping) else pooling * len(features)
+    looked_up = (
+        sum(pooling.get(f, 1.0) for f in features)
+        if isinstance(pooling, Mapping)
+        else pooling * len(features)
+    )
     try:
         return Table(
             name=name,
@@ -206,7 +247,9 @@ def _check_names(
     elif near := get_close_matches(name, list(known), n=3):
         remedy = f"did you mean {', '.join(map(repr, near))}?"
     else:
-        remedy = f"{noun}s are {', '.join(map(repr, list(known)[:8]))}" + (", ..." if len(known) > 8 else "")
+        remedy = f"{noun}s are {', '.join(map(repr, list(known)[:8]))}" + (
+            ", ..." if len(known) > 8 else ""
+        )
     more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
     raise ValueError(f"{field}: expected names of {noun}s, got {name!r}{more}; {remedy}")
 
@@ -224,7 +267,9 @@ def _planned(tables: Mapping[str, Table], name: str, config: Any, path: str) -> 
             f"{config.embedding_dim}; plan it again"
         )
     if (dtype := _dtype(name, config)).bytes != table.dtype.bytes:
-        raise PlanMismatch(f"table {name!r}: the plan is for {table.dtype}, the module has {dtype}; plan it again")
+        raise PlanMismatch(
+            f"table {name!r}: the plan is for {table.dtype}, the module has {dtype}; plan it again"
+        )
     if (count := len(_features(config))) != table.features:
         raise PlanMismatch(
             f"table {name!r}: the plan is for {table.features} features, the module has {count}; plan it again with "
@@ -236,7 +281,10 @@ def _planned(tables: Mapping[str, Table], name: str, config: Any, path: str) -> 
 def _named_configs(module: Any, leave_out: Collection[str]) -> Iterator[tuple[str, Any]]:
     if isinstance(module, Sequence):
         for config in module:
-            if not all(hasattr(config, field) for field in ("embedding_dim", "feature_names", "pooling")):
+            if not all(
+                hasattr(config, field)
+                for field in ("embedding_dim", "feature_names", "pooling")
+            ):
                 raise NotPlanned(
                     f"expected a list of EmbeddingBagConfig, got {type(config).__name__} "
                     f"{getattr(config, 'name', '')!r}; tables of sequences (EmbeddingConfig) are not planned"
@@ -251,14 +299,20 @@ def _named_configs(module: Any, leave_out: Collection[str]) -> Iterator[tuple[st
 
 
 def _clashing(collections: Sequence[tuple[str, Any]]) -> set[str]:
-    names = Counter(config.name for _, c in collections for config in c.embedding_bag_configs())
+    names = Counter(
+        config.name for _, c in collections for config in c.embedding_bag_configs()
+    )
     return {name for name, count in names.items() if count > 1}
 
 
-def _collections(module: Any, leave_out: Collection[str], *, warn: bool = True) -> Iterator[tuple[str, Any]]:
+def _collections(
+    module: Any, leave_out: Collection[str], *, warn: bool = True
+) -> Iterator[tuple[str, Any]]:
     bags = _import("torchrec.modules.embedding_modules").EmbeddingBagCollection
     torch = _import("torch")
-    yield from planned_collections(module, leave_out=leave_out, torch=torch, bags=bags, warn=warn)
+    yield from planned_collections(
+        module, leave_out=leave_out, torch=torch, bags=bags, warn=warn
+    )
 
 
 def _import(name: str) -> Any:

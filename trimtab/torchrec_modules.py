@@ -12,7 +12,10 @@ from typing import Any
 
 _PLANNED = "EmbeddingBagCollection"
 _LARGE_BYTES = 2**28  # a dense parameter of a quarter GiB is worth a line
-_STAGES = {"quant": "quantized ", "distributed": "sharded "}  # packages of modules that were made from others
+_STAGES = {
+    "quant": "quantized ",
+    "distributed": "sharded ",
+}  # packages of modules that were made from others
 # Names of TorchRec's modules that hold or wrap embedding tables, and the remedy for each.
 _REMEDIES = {
     "EmbeddingCollection": "tables of sequences are not planned",
@@ -46,7 +49,9 @@ class Part:
     def size_bytes(self) -> int:
         """Bytes of all its parameters and buffers."""
         tensors = [*self.module.parameters(), *self.module.buffers()]
-        return sum(t.numel() * t.element_size() for t in {id(t): t for t in tensors}.values())
+        return sum(
+            t.numel() * t.element_size() for t in {id(t): t for t in tensors}.values()
+        )
 
     def __str__(self) -> str:
         return f"{self.path or 'the module itself'} ({self.kind}, {self.size_bytes / 2**30:.3g} GiB)"
@@ -63,7 +68,9 @@ def planned_collections(
     parts = list(_parts(module, "", torch.nn, bags, set()))
     if unknown := sorted(set(leave_out) - {part.path for part in parts}):
         held = ", ".join(part.path or "''" for part in parts) or "none"
-        raise NotPlanned(f"leave_out: no part with embedding tables at {unknown[0]!r}; parts are: {held}")
+        raise NotPlanned(
+            f"leave_out: no part with embedding tables at {unknown[0]!r}; parts are: {held}"
+        )
     parts = [part for part in parts if part.path not in set(leave_out)]
     plain = (torch.nn.Embedding, torch.nn.EmbeddingBag)
     refused = [p for p in parts if not isinstance(p.module, (bags, *plain))]
@@ -75,8 +82,15 @@ def planned_collections(
             f"Place it yourself, name it in leave_out=[{first.path!r}], and lower devices.memory_gib by what it takes on each"
         )
     if warn:
-        taken = {id(p) for part in parts if part.kind == _PLANNED for p in part.module.parameters()}
-        _warn_of_the_rest(module, [p for p in parts if isinstance(p.module, plain)], taken, set(leave_out))
+        taken = {
+            id(p)
+            for part in parts
+            if part.kind == _PLANNED
+            for p in part.module.parameters()
+        }
+        _warn_of_the_rest(
+            module, [p for p in parts if isinstance(p.module, plain)], taken, set(leave_out)
+        )
     for part in parts:
         if isinstance(part.module, bags):
             yield part.path, part.module
@@ -103,7 +117,9 @@ def _torchrec_kind(module: Any) -> str | None:
     """Name of the TorchRec class that holds embedding tables, or None."""
     for kind in type(module).__mro__:
         words = ("Embedding", "Collision")
-        if kind.__module__.split(".")[0] == "torchrec" and any(word in kind.__name__ for word in words):
+        if kind.__module__.split(".")[0] == "torchrec" and any(
+            word in kind.__name__ for word in words
+        ):
             return _STAGES.get(kind.__module__.split(".")[1], "") + kind.__name__
     return None
 
@@ -116,15 +132,24 @@ def _remedy(kind: str) -> str:
     return _REMEDIES.get(kind, f"only {_PLANNED} is planned")
 
 
-def _warn_of_the_rest(module: Any, plain: Sequence[Part], taken: set[int], left_out: set[str]) -> None:
+def _warn_of_the_rest(
+    module: Any, plain: Sequence[Part], taken: set[int], left_out: set[str]
+) -> None:
     """Warn of embedding parameters outside the collections, and of other large ones."""
     lines = [str(part) for part in plain]
     paths = [part.path for part in plain] + sorted(left_out)
     for name, parameter in module.named_parameters():
         inside = any(path == "" or name.startswith(f"{path}.") for path in paths)
         size = parameter.numel() * parameter.element_size()
-        if id(parameter) not in taken and not inside and parameter.dim() == 2 and size >= _LARGE_BYTES:
-            lines.append(f"{name} ({parameter.shape[0]} x {parameter.shape[1]}, {size / 2**30:.3g} GiB)")
+        if (
+            id(parameter) not in taken
+            and not inside
+            and parameter.dim() == 2
+            and size >= _LARGE_BYTES
+        ):
+            lines.append(
+                f"{name} ({parameter.shape[0]} x {parameter.shape[1]}, {size / 2**30:.3g} GiB)"
+            )
     if lines:
         warnings.warn(
             f"not sharded, so each device keeps all of it: {'; '.join(lines)}. Lower devices.memory_gib by that, or make "

@@ -35,15 +35,34 @@ def main(argv: list[str]) -> int:
     batch = commands.add_parser("batch", help="run a file of jobs", description=__doc__)
     batch.add_argument("jobs", type=Path, help="JSON lines, one job request each")
     batch.add_argument(
-        "--out", type=Path, required=True, help="results: .jsonl, or .parquet (with a journal beside it)"
+        "--out",
+        type=Path,
+        required=True,
+        help="results: .jsonl, or .parquet (with a journal beside it)",
     )
     batch.add_argument("--executor", choices=NAMES, default="process")
-    batch.add_argument("--address", default=os.environ.get("RAY_ADDRESS"), help="Ray cluster; unset: one of our own")
-    batch.add_argument("--concurrency", type=int, default=os.cpu_count() or 1, help="jobs at once")
-    batch.add_argument("--resume", action="store_true", help="go on where an earlier run of the same jobs ended")
-    batch.add_argument("--files", type=Path, help="folder that keeps the produced files, named by their SHA-256")
+    batch.add_argument(
+        "--address",
+        default=os.environ.get("RAY_ADDRESS"),
+        help="Ray cluster; unset: one of our own",
+    )
+    batch.add_argument(
+        "--concurrency", type=int, default=os.cpu_count() or 1, help="jobs at once"
+    )
+    batch.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where an earlier run of the same jobs ended",
+    )
+    batch.add_argument(
+        "--files",
+        type=Path,
+        help="folder that keeps the produced files, named by their SHA-256",
+    )
     batch.add_argument("--sandbox", choices=("auto", "rlimit", "bwrap"), default="auto")
-    batch.add_argument("--memory-gb", type=float, default=6.0, help="memory limit of a run, GiB")
+    batch.add_argument(
+        "--memory-gb", type=float, default=6.0, help="memory limit of a run, GiB"
+    )
     batch.add_argument("--quiet", action="store_true", help="no progress on stderr")
     given = parser.parse_args(argv)
     if given.concurrency < 1 or given.memory_gb <= 0:
@@ -58,27 +77,44 @@ def main(argv: list[str]) -> int:
 def _batch(given: argparse.Namespace) -> int:
     parquet = given.out if given.out.suffix == ".parquet" else None
     if parquet is not None and parquet.exists() and not given.resume:
-        raise BadJournal(f"{parquet} exists; go on with it by --resume, or give another --out")
+        raise BadJournal(
+            f"{parquet} exists; go on with it by --resume, or give another --out"
+        )
     jobs = read_jobs(given.jobs)
-    journal_path = given.out if parquet is None else given.out.with_name(given.out.name + ".jsonl")
+    journal_path = (
+        given.out if parquet is None else given.out.with_name(given.out.name + ".jsonl")
+    )
     with Journal(journal_path, resume=given.resume) as journal:
         left = pending(jobs, journal)
         code = asyncio.run(_run(given, jobs, left, journal)) if left else 0
         if code == 0 and parquet is not None:
             write_parquet(journal, parquet)
         ids = {job.id for job in jobs}
-        states = ", ".join(f"{count} {state}" for state, count in sorted(journal.states.items())) or "no jobs"
+        states = (
+            ", ".join(f"{count} {state}" for state, count in sorted(journal.states.items()))
+            or "no jobs"
+        )
         print(
-            f"batch: {len(ids & set(journal.done))} of {len(jobs)} jobs done ({states}) in {given.out}", file=sys.stderr
+            f"batch: {len(ids & set(journal.done))} of {len(jobs)} jobs done ({states}) in {given.out}",
+            file=sys.stderr,
         )
         if code:
             return code
         return 0 if set(journal.states) <= {"SUCCEEDED"} else 1
 
 
-async def _run(given: argparse.Namespace, jobs: list[BatchJob], left: list[BatchJob], journal: Journal) -> int:
-    preload = tuple(sorted({m for name in {job.kind for job in left if job.kind} for m in _preload(name)}))
-    with tempfile.TemporaryDirectory(prefix="trimtab-batch-") as folder, _progress(given, jobs, left) as progress:
+async def _run(
+    given: argparse.Namespace, jobs: list[BatchJob], left: list[BatchJob], journal: Journal
+) -> int:
+    preload = tuple(
+        sorted(
+            {m for name in {job.kind for job in left if job.kind} for m in _preload(name)}
+        )
+    )
+    with (
+        tempfile.TemporaryDirectory(prefix="trimtab-batch-") as folder,
+        _progress(given, jobs, left) as progress,
+    ):
         executor = open_executor(
             given.executor,
             workers=given.concurrency,
@@ -89,7 +125,10 @@ async def _run(given: argparse.Namespace, jobs: list[BatchJob], left: list[Batch
         )
         try:
             await executor.open()
-        except (RuntimeError, ValueError) as error:  # SandboxUnavailable, RayUnavailable, UnsafeCluster
+        except (
+            RuntimeError,
+            ValueError,
+        ) as error:  # SandboxUnavailable, RayUnavailable, UnsafeCluster
             print(f"batch: executor {given.executor}: {error}", file=sys.stderr)
             return 3
         # Ray's slots come and go: its start() waits for one. The inline executor has one thread, whatever is asked.
@@ -101,7 +140,9 @@ async def _run(given: argparse.Namespace, jobs: list[BatchJob], left: list[Batch
             limits=Limits(memory_bytes=round(given.memory_gb * 2**30)),
             files_dir=given.files,
         )
-        running = asyncio.create_task(run(batch, left, rng=random.Random(), on_done=progress.done))
+        running = asyncio.create_task(
+            run(batch, left, rng=random.Random(), on_done=progress.done)
+        )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, running.cancel)
@@ -147,15 +188,28 @@ class _Bar:
 
 
 @contextlib.contextmanager
-def _progress(given: argparse.Namespace, jobs: list[BatchJob], left: list[BatchJob]) -> Iterator[_Plain | _Bar]:
+def _progress(
+    given: argparse.Namespace, jobs: list[BatchJob], left: list[BatchJob]
+) -> Iterator[_Plain | _Bar]:
     before = len(jobs) - len(left)
     if given.quiet or not sys.stderr.isatty():
         yield _Plain(len(jobs), before, quiet=given.quiet)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("jobs", total=len(jobs), completed=before)
         yield _Bar(lambda record: bar.advance(task))

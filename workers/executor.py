@@ -27,7 +27,9 @@ def open_executor(
         case "process":
             from workers.process.pool import ProcessExecutor
 
-            return ProcessExecutor(workers=workers, scratch_dir=scratch_dir, sandbox=sandbox, preload=preload)
+            return ProcessExecutor(
+                workers=workers, scratch_dir=scratch_dir, sandbox=sandbox, preload=preload
+            )
         case "inline":
             from workers.inline import InlineExecutor
 
@@ -36,6 +38,10 @@ def open_executor(
             from workers.cluster.pool import RayExecutor
 
             return RayExecutor(
-                address=ray_address, workers=workers, scratch_dir=scratch_dir, sandbox=sandbox, preload=preload
+                address=ray_address,
+                workers=workers,
+                scratch_dir=scratch_dir,
+                sandbox=sandbox,
+                preload=preload,
             )
     raise ValueError(f"executor {name!r} came; wanted one of {', '.join(NAMES)}")

@@ -25,20 +25,31 @@ def failure_of(error: Exception, *, phase: str, memory_bytes: int) -> Failure:
         case InvalidInput():
             return _failure(error.reason, str(error))
         case NativeCrash() if phase == "parse":
-            return _failure(Reason.INPUT_CRASHED_PARSER, f"reading the input: {error}; the file is damaged or hostile")
+            return _failure(
+                Reason.INPUT_CRASHED_PARSER,
+                f"reading the input: {error}; the file is damaged or hostile",
+            )
         case NativeCrash():
             return _failure(Reason.NUMERICAL_ERROR, f"in phase {phase}: {error}")
         case MemoryError():
             wanted = f"in phase {phase} the run wanted more than its {memory_bytes / 2**30:.1f} GiB of memory"
             return _failure(Reason.RESOURCE_EXHAUSTED, wanted, limit=Limit.MEMORY)
         case OSError(errno=errno.EFBIG):
-            return _failure(Reason.RESOURCE_EXHAUSTED, f"in phase {phase} the run wrote a larger file than it may")
+            return _failure(
+                Reason.RESOURCE_EXHAUSTED,
+                f"in phase {phase} the run wrote a larger file than it may",
+            )
         case OSError(errno=errno.ENOSPC):
-            termination = Termination(reason=Reason.INTERNAL_ERROR, detail=f"in phase {phase} the disk was full")
+            termination = Termination(
+                reason=Reason.INTERNAL_ERROR, detail=f"in phase {phase} the disk was full"
+            )
             return Failure(termination=termination, transient=True)
         case _:
             detail = f"in phase {phase}: {type(error).__name__}: {error}"[:2000]
-            return Failure(termination=Termination(reason=Reason.INTERNAL_ERROR, detail=detail), internal=True)
+            return Failure(
+                termination=Termination(reason=Reason.INTERNAL_ERROR, detail=detail),
+                internal=True,
+            )
 
 
 def _failure(reason: Reason, detail: str, limit: Limit | None = None) -> Failure:

@@ -68,7 +68,9 @@ class InlineExecutor:
 class InlineExecution:
     """A run in a thread. It can be asked to end, not killed."""
 
-    def __init__(self, task: Task, workdir: Path, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def __init__(
+        self, task: Task, workdir: Path, *, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
         self._task = task
         self._workdir = workdir
         self._stop = threading.Event()
@@ -100,8 +102,12 @@ class InlineExecution:
             raise RuntimeError("begin() was not called")
         outcome = await asyncio.shield(self._done)
         if self._cancelled:
-            termination = Termination(reason=Reason.CANCELLED, detail="cancelled by its owner")
-            return Outcome(status=OutcomeStatus.CANCELLED, termination=termination, usage=outcome.usage)
+            termination = Termination(
+                reason=Reason.CANCELLED, detail="cancelled by its owner"
+            )
+            return Outcome(
+                status=OutcomeStatus.CANCELLED, termination=termination, usage=outcome.usage
+            )
         return outcome
 
     async def checkpoint(self) -> bytes | None:
@@ -150,7 +156,9 @@ class InlineExecution:
             reporter.close()
             failure = failure_of(error, phase=phase, memory_bytes=task.limits.memory_bytes)
             status = OutcomeStatus.TRANSIENT if failure.transient else OutcomeStatus.FAILED
-            return self._salvaged(Outcome(status=status, termination=failure.termination), phase)
+            return self._salvaged(
+                Outcome(status=status, termination=failure.termination), phase
+            )
         finally:
             reporter.close()
         return self._outcome(finished)
@@ -206,7 +214,10 @@ class InlineExecution:
             status=OutcomeStatus.FAILED if refused else OutcomeStatus.RESULT,
             termination=result.termination,
             result=result.model_dump(mode="json"),
-            produced=tuple(ProducedFile(name=p.name, path=p.path, media_type=p.media_type) for p in finished.produced),
+            produced=tuple(
+                ProducedFile(name=p.name, path=p.path, media_type=p.media_type)
+                for p in finished.produced
+            ),
             usage={"wall_s": time.monotonic() - self._began},
         )
 

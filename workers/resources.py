@@ -66,7 +66,9 @@ def gpus() -> tuple[Gpu, ...]:
         return ()
     command = [program, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=5, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return ()
     return tuple(_gpus_of(done.stdout))

@@ -23,7 +23,9 @@ class Backoff:
 
     def __post_init__(self) -> None:
         if not 0 < self.base_s <= self.cap_s:
-            raise ValueError(f"back-off wants 0 < base_s <= cap_s; base_s={self.base_s}, cap_s={self.cap_s} came")
+            raise ValueError(
+                f"back-off wants 0 < base_s <= cap_s; base_s={self.base_s}, cap_s={self.cap_s} came"
+            )
 
     def delay_s(self, attempt: int, rng: random.Random) -> float:
         """Seconds before the next attempt, after `attempt` of them."""

@@ -23,10 +23,14 @@ class Limits:
 
     memory_bytes: int = 6 * 2**30  # address space of each process
     file_bytes: int = 2 * 2**30  # largest file it may write
-    processes: int = 256  # processes and threads of the user, where the kernel counts them per sandbox
+    processes: int = (
+        256  # processes and threads of the user, where the kernel counts them per sandbox
+    )
     cpu_s: int | None = None  # None: 4 × the wall-clock budget + 60
     grace_s: float = 2.0  # after `stop`: seconds to hand in the best, then SIGKILL
-    finish_s: float | None = None  # to verify and write a dead run's best; None: see `finish_seconds`
+    finish_s: float | None = (
+        None  # to verify and write a dead run's best; None: see `finish_seconds`
+    )
 
     def finish_seconds(self, budget_s: float) -> float:
         """Seconds that a finishing run may take beyond the budget: half the budget, and at least 30 s."""
@@ -45,11 +49,17 @@ class Task:
     spec: Mapping[str, Any]  # the validated spec, as JSON
     seed: int
     budget: Mapping[str, Any]  # trimtab.specs.Budget as JSON
-    inputs: Mapping[str, Path] = field(default_factory=dict)  # input name → file on the dispatcher's machine
-    input_names: Mapping[str, str] = field(default_factory=dict)  # input name → the name its owner gave it
+    inputs: Mapping[str, Path] = field(
+        default_factory=dict
+    )  # input name → file on the dispatcher's machine
+    input_names: Mapping[str, str] = field(
+        default_factory=dict
+    )  # input name → the name its owner gave it
     limits: Limits = field(default_factory=Limits)
     baseline: bool = False  # the kind has an answer without a search, for a run that dies before it reports any
-    start: bytes | None = None  # checkpoint of an earlier attempt: the search begins from it
+    start: bytes | None = (
+        None  # checkpoint of an earlier attempt: the search begins from it
+    )
     finish: Finish | None = None  # do not search: verify and write `start`, or the baseline
 
 
@@ -77,7 +87,9 @@ class OutcomeStatus(StrEnum):
     FAILED = "failed"  # the input's own fault; the same again would end the same: no retry
     CANCELLED = "cancelled"  # discarded on request
     LOST = "lost"  # the child or its host died or went silent; another attempt may succeed
-    TRANSIENT = "transient"  # the service's own passing fault (no memory to fork, disk full)
+    TRANSIENT = (
+        "transient"  # the service's own passing fault (no memory to fork, disk full)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +107,13 @@ class Outcome:
 
     status: OutcomeStatus
     termination: Termination
-    result: Mapping[str, Any] | None = None  # trimtab.results.RunResult as JSON, without artifacts
+    result: Mapping[str, Any] | None = (
+        None  # trimtab.results.RunResult as JSON, without artifacts
+    )
     produced: tuple[ProducedFile, ...] = ()  # move or copy them before `Execution.close()`
-    usage: Mapping[str, float] = field(default_factory=dict)  # max_rss_bytes, cpu_s, wall_s, startup_s
+    usage: Mapping[str, float] = field(
+        default_factory=dict
+    )  # max_rss_bytes, cpu_s, wall_s, startup_s
 
 
 class Execution(Protocol):

@@ -36,7 +36,9 @@ class Gean:
 
     def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
         self._w = {name: array.astype(np.float32) for name, array in weights.items()}
-        self._layers = len({name.split(".")[1] for name in weights if name.startswith("layers.")})
+        self._layers = len(
+            {name.split(".")[1] for name in weights if name.startswith("layers.")}
+        )
         self.words, self.width = self._w["node.token.weight"].shape
         self.edge_width = self._w["edge.flow.weight"].shape[1]
         both = 2 * self.width + self.edge_width
@@ -50,7 +52,9 @@ class Gean:
             if (came := self._w[name].shape) != wanted:
                 raise ValueError(f"{name} has shape {came}; wanted {wanted}")
         if self.heads < 1 or self.width % self.heads:
-            raise ValueError(f"{self.heads} heads came for a width of {self.width}; wanted a divisor of it")
+            raise ValueError(
+                f"{self.heads} heads came for a width of {self.width}; wanted a divisor of it"
+            )
 
     def logits(self, graph: GraphArrays) -> Floats:
         """(K,) one number a sequence, larger is better. Raises IndexError on words the net has no row for."""
@@ -63,11 +67,16 @@ class Gean:
         )
         hearer = np.concatenate([graph.source, graph.target])
         hears = sparse.csr_matrix(
-            (np.ones(len(hearer), np.float32), (hearer, np.arange(len(hearer)))), shape=(len(nodes), len(hearer))
+            (np.ones(len(hearer), np.float32), (hearer, np.arange(len(hearer)))),
+            shape=(len(nodes), len(hearer)),
         )
         for layer in range(self._layers):
-            nodes, edges = self._layer(f"layers.{layer}", nodes, edges, graph, hearer, hears)
-        read = np.concatenate([_mean(nodes[graph.instruction], self.width), _mean(edges, self.edge_width)])
+            nodes, edges = self._layer(
+                f"layers.{layer}", nodes, edges, graph, hearer, hears
+            )
+        read = np.concatenate(
+            [_mean(nodes[graph.instruction], self.width), _mean(edges, self.edge_width)]
+        )
         return self._linear("head.out", np.maximum(0.0, self._linear("head.hidden", read)))
 
     def _layer(
@@ -82,8 +91,13 @@ class Gean:
         """As `gnn.layers.gean.GraphEdgeAttention`, whose docstring has the formulae."""
         d, heads = self.width, self.heads
         x, weight = self._norm(f"{name}.node_norm", nodes), self._w[f"{name}.first.weight"]
-        hidden = (x @ weight[:, :d].T)[graph.source] + (x @ weight[:, d : 2 * d].T)[graph.target]
-        hidden += self._norm(f"{name}.edge_norm", edges) @ weight[:, 2 * d :].T + self._w[f"{name}.first.bias"]
+        hidden = (x @ weight[:, :d].T)[graph.source] + (x @ weight[:, d : 2 * d].T)[
+            graph.target
+        ]
+        hidden += (
+            self._norm(f"{name}.edge_norm", edges) @ weight[:, 2 * d :].T
+            + self._w[f"{name}.first.bias"]
+        )
         z = self._linear(f"{name}.second", _gelu(hidden))
         cuts = np.cumsum([heads, heads, d, d])
         to_source, to_target, said_source, said_target, renewal = np.split(z, cuts, axis=1)
@@ -92,9 +106,16 @@ class Gean:
         np.maximum.at(top, hearer, score)
         share = np.exp(score - top[hearer])
         share /= (hears @ share)[hearer]
-        message = hears @ (np.concatenate([said_source, said_target]) * np.repeat(share, d // heads, axis=1))
-        nodes = nodes + _gelu(self._linear(f"{name}.node_out", self._norm(f"{name}.message_norm", message)))
-        edges = edges + _gelu(self._linear(f"{name}.edge_out", self._norm(f"{name}.renewal_norm", renewal)))
+        message = hears @ (
+            np.concatenate([said_source, said_target])
+            * np.repeat(share, d // heads, axis=1)
+        )
+        nodes = nodes + _gelu(
+            self._linear(f"{name}.node_out", self._norm(f"{name}.message_norm", message))
+        )
+        edges = edges + _gelu(
+            self._linear(f"{name}.edge_out", self._norm(f"{name}.renewal_norm", renewal))
+        )
         return nodes, edges
 
     def _linear(self, name: str, x: Floats) -> Floats:

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-_FARTHEST = (
-    4.0  # standard deviations a feature is let away from its mean: a program unlike all others is clipped, not refused
-)
+_FARTHEST = 4.0  # standard deviations a feature is let away from its mean: a program unlike all others is clipped, not refused
 
 
 PARTS = ("pick", "order")
@@ -25,7 +23,11 @@ class PipelineOrder:
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._pick, self._order = (
             PipelineScorer(
-                {name.removeprefix(f"{part}."): array for name, array in arrays.items() if name.startswith(f"{part}.")}
+                {
+                    name.removeprefix(f"{part}."): array
+                    for name, array in arrays.items()
+                    if name.startswith(f"{part}.")
+                }
                 | {"candidates": arrays["candidates"]}
             )
             for part in PARTS
@@ -46,9 +48,15 @@ class PipelineScorer:
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self._mean, self._std = (arrays[f"feature.{name}"].astype(np.float64) for name in ("mean", "std"))
-        self._first, self._first_bias = (arrays[f"first.{name}"].astype(np.float64) for name in ("weight", "bias"))
-        self._out, self._out_bias = (arrays[f"out.{name}"].astype(np.float64) for name in ("weight", "bias"))
+        self._mean, self._std = (
+            arrays[f"feature.{name}"].astype(np.float64) for name in ("mean", "std")
+        )
+        self._first, self._first_bias = (
+            arrays[f"first.{name}"].astype(np.float64) for name in ("weight", "bias")
+        )
+        self._out, self._out_bias = (
+            arrays[f"out.{name}"].astype(np.float64) for name in ("weight", "bias")
+        )
         members, width, features = self._first.shape
         outputs = self._out.shape[1]
         shapes = {
@@ -61,9 +69,13 @@ class PipelineScorer:
         for name, (array, wanted) in shapes.items():
             if array.shape != wanted:
                 raise ValueError(f"{name} has shape {array.shape}; wanted {wanted}")
-        self.candidates = tuple(bytes(row).hex() for row in arrays["candidates"].astype(np.uint8))
+        self.candidates = tuple(
+            bytes(row).hex() for row in arrays["candidates"].astype(np.uint8)
+        )
         if len(self.candidates) != outputs:
-            raise ValueError(f"{len(self.candidates)} candidates came for {outputs} outputs")
+            raise ValueError(
+                f"{len(self.candidates)} candidates came for {outputs} outputs"
+            )
 
     @property
     def features(self) -> int:
@@ -73,7 +85,9 @@ class PipelineScorer:
     def scores(self, features: Floats) -> dict[str, float]:
         """Digest of each candidate → score, larger is better. Shapes: features (F,). Raises ValueError on another length."""
         if features.shape != self._mean.shape:
-            raise ValueError(f"features of shape {features.shape} came; wanted {self._mean.shape}")
+            raise ValueError(
+                f"features of shape {features.shape} came; wanted {self._mean.shape}"
+            )
         x = np.clip((features - self._mean) / self._std, -_FARTHEST, _FARTHEST)
         hidden = np.maximum(0.0, self._first @ x + self._first_bias)  # (M, H)
         logits = np.einsum("mkh,mh->mk", self._out, hidden) + self._out_bias  # (M, K)

@@ -43,7 +43,9 @@ class Reuse:
 
     def fractions(self) -> np.ndarray:
         """Share of the unique rows in each bin, NeuroShard's features.  # (T, 17)"""
-        return np.asarray(self.unique / np.maximum(self.unique.sum(1, keepdims=True), 1e-12))
+        return np.asarray(
+            self.unique / np.maximum(self.unique.sum(1, keepdims=True), 1e-12)
+        )
 
 
 def reuse_of(tables: tuple[Table, ...] | list[Table], batch: int) -> Reuse:
@@ -52,11 +54,17 @@ def reuse_of(tables: tuple[Table, ...] | list[Table], batch: int) -> Reuse:
     count = np.ones((len(tables), REUSE_BINS))
     lookups = np.array([batch * t.pooling for t in tables])
     rows = np.array([float(t.rows) for t in tables])
-    laws = [(i, *_law(t)) for i, t in enumerate(tables) if t.access is None or isinstance(t.access, ZipfAccess)]
+    laws = [
+        (i, *_law(t))
+        for i, t in enumerate(tables)
+        if t.access is None or isinstance(t.access, ZipfAccess)
+    ]
     if laws:
         index = np.array([law[0] for law in laws])
         found = zipf_reuse(
-            np.array([law[1] for law in laws]), np.minimum([law[2] for law in laws], rows[index]), lookups[index]
+            np.array([law[1] for law in laws]),
+            np.minimum([law[2] for law in laws], rows[index]),
+            lookups[index],
         )
         unique[index], count[index] = found.unique, found.count
     for i, table in enumerate(tables):
@@ -86,14 +94,20 @@ def zipf_reuse(alpha: np.ndarray, active_rows: np.ndarray, lookups: np.ndarray) 
     head = np.arange(1, _EXACT_RANKS + 1, dtype=float)
     spread = np.linspace(0, 1, _NODES - _EXACT_RANKS + 1)
     # Interval ends in ranks, from the last exact one (+1/2) to the last rank (+1/2).
-    ends = (_EXACT_RANKS + 0.5) * (np.maximum(active + 0.5, _EXACT_RANKS + 0.5) / (_EXACT_RANKS + 0.5)) ** spread
+    ends = (_EXACT_RANKS + 0.5) * (
+        np.maximum(active + 0.5, _EXACT_RANKS + 0.5) / (_EXACT_RANKS + 0.5)
+    ) ** spread
     wide = np.diff(ends, axis=1)  # (T, nodes - 32)
     mass_head = head[None] ** -alpha[:, None] * (head[None] <= active)
     mass_tail = _power_integral(ends[:, :-1], ends[:, 1:], alpha[:, None])
-    ranks = np.concatenate([(head[None] <= active).astype(float), wide], axis=1)  # (T, nodes)
+    ranks = np.concatenate(
+        [(head[None] <= active).astype(float), wide], axis=1
+    )  # (T, nodes)
     mass = np.concatenate([mass_head, mass_tail], axis=1)
     mass /= mass.sum(1, keepdims=True)
-    rate = np.where(ranks > 0, mass / np.maximum(ranks, 1e-300), 0.0) * lookups[:, None]  # (T, nodes)
+    rate = (
+        np.where(ranks > 0, mass / np.maximum(ranks, 1e-300), 0.0) * lookups[:, None]
+    )  # (T, nodes)
     unique = np.empty((len(alpha), REUSE_BINS))
     count = np.empty((len(alpha), REUSE_BINS))
     for start in range(0, len(alpha), 256):  # bounded memory: (256, nodes, 17) at a time
@@ -114,7 +128,9 @@ def _power_integral(low: np.ndarray, high: np.ndarray, alpha: np.ndarray) -> np.
     """Integral of x^-alpha from `low` to `high`."""
     near_one = np.abs(alpha - 1) < 1e-6
     power = np.where(near_one, 1.0, 1 - alpha)
-    return np.asarray(np.where(near_one, np.log(high / low), (high**power - low**power) / power))
+    return np.asarray(
+        np.where(near_one, np.log(high / low), (high**power - low**power) / power)
+    )
 
 
 def _bins_of_rates(rate: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -141,7 +157,10 @@ def _poisson_at_most(count: np.ndarray, rate: np.ndarray) -> np.ndarray:
     clear = (distance > _CLEAR) | (rate == 0)
     chance = np.where(rate > count, 0.0, 1.0)
     near = np.nonzero(~clear)
-    chance[near] = pdtr(np.broadcast_to(count, chance.shape)[near], np.broadcast_to(rate, chance.shape)[near])
+    chance[near] = pdtr(
+        np.broadcast_to(count, chance.shape)[near],
+        np.broadcast_to(rate, chance.shape)[near],
+    )
     return chance
 
 
@@ -150,7 +169,9 @@ def _binned(rate: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return unique[0], count[0]
 
 
-def _of_bins(access: ReuseAccess, lookups: float, pooling: float) -> tuple[np.ndarray, np.ndarray]:
+def _of_bins(
+    access: ReuseAccess, lookups: float, pooling: float
+) -> tuple[np.ndarray, np.ndarray]:
     share = np.asarray(access.bins) / sum(access.bins)
     batch = lookups / pooling
     if access.batch is not None and access.batch != round(batch):

@@ -34,14 +34,35 @@ class Target:
 
 
 # torchrec PR 2365: forward P90 in ms of `100000-d-T-B-10`, by d; the device is not named.
-_FOUR_TABLES = {4: 0.121, 8: 0.134, 16: 0.161, 32: 0.174, 64: 0.310, 128: 0.648, 256: 1.451, 512: 3.337, 1024: 7.019}
-_SIXTEEN_TABLES = {16: 0.588, 32: 0.723, 64: 1.294, 128: 2.735, 256: 6.561, 512: 14.853, 1024: 31.06}
+_FOUR_TABLES = {
+    4: 0.121,
+    8: 0.134,
+    16: 0.161,
+    32: 0.174,
+    64: 0.310,
+    128: 0.648,
+    256: 1.451,
+    512: 3.337,
+    1024: 7.019,
+}
+_SIXTEEN_TABLES = {
+    16: 0.588,
+    32: 0.723,
+    64: 1.294,
+    128: 2.735,
+    256: 6.561,
+    512: 14.853,
+    1024: 31.06,
+}
 
 
 def targets() -> list[Target]:
     """Every public figure we know, beside the simulator's."""
     found = []
-    for tables, batch, public in ((4, 262_144, _FOUR_TABLES), (16, 131_072, _SIXTEEN_TABLES)):
+    for tables, batch, public in (
+        (4, 262_144, _FOUR_TABLES),
+        (16, 131_072, _SIXTEEN_TABLES),
+    ):
         ours = {d: _uniform(tables, batch, d).forward_ms[0] for d in public}
         for narrow, wide in zip(list(public)[:-1], list(public)[1:], strict=True):
             found.append(
@@ -52,7 +73,10 @@ def targets() -> list[Target]:
                     simulated=ours[narrow] / ours[wide],
                 )
             )
-    both = {d: (_uniform(16, 131_072, d).forward_ms[0] / _uniform(4, 262_144, d).forward_ms[0]) for d in (32, 128, 512)}
+    both = {
+        d: (_uniform(16, 131_072, d).forward_ms[0] / _uniform(4, 262_144, d).forward_ms[0])
+        for d in (32, 128, 512)
+    }
     found += [
         Target(
             name=f"forward, width {d}: 16 tables of 131,072 bags / 4 tables of 262,144",
@@ -64,7 +88,12 @@ def targets() -> list[Target]:
     ]
     fbgemm = _cost(32, 512, 128, 20, 100_000, Hardware.V100, DataType.FP16)
     found.append(
-        Target(name="V100 forward, ms", source="FBGEMM d24451208", public=0.138, simulated=float(fbgemm.forward_ms[0]))
+        Target(
+            name="V100 forward, ms",
+            source="FBGEMM d24451208",
+            public=0.138,
+            simulated=float(fbgemm.forward_ms[0]),
+        )
     )
     found.append(
         Target(
@@ -82,15 +111,24 @@ def _uniform(tables: int, batch: int, dim: int) -> ComputeCost:
 
 
 def _cost(
-    tables: int, batch: int, dim: int, pooling: float, rows: int, hardware: Hardware, dtype: DataType
+    tables: int,
+    batch: int,
+    dim: int,
+    pooling: float,
+    rows: int,
+    hardware: Hardware,
+    dtype: DataType,
 ) -> ComputeCost:
     access = ZipfAccess(alpha=0.0, active_rows=rows)
     listed = [
-        Table(name=f"t{i}", rows=rows, dim=dim, pooling=pooling, dtype=dtype, access=access) for i in range(tables)
+        Table(name=f"t{i}", rows=rows, dim=dim, pooling=pooling, dtype=dtype, access=access)
+        for i in range(tables)
     ]
     arrays = TableArrays.of(listed, batch=batch, optimizer=Optimizer.SGD)
     index = np.arange(tables)
-    shards = Shards(table=index, width=np.full(tables, dim), group=np.zeros(tables, dtype=int), groups=1)
+    shards = Shards(
+        table=index, width=np.full(tables, dim), group=np.zeros(tables, dtype=int), groups=1
+    )
     return compute_ms(arrays, shards, PROFILES[hardware])
 
 
@@ -99,7 +137,9 @@ def main(say: Callable[[str], object] = lambda text: sys.stdout.write(text + "\n
     found = targets()
     say(f"{'figure':62} {'public':>8} {'ours':>8} {'residual':>9}  source")
     for t in found:
-        say(f"{t.name:62} {t.public:8.3f} {t.simulated:8.3f} {t.residual:+9.1%}  {t.source}")
+        say(
+            f"{t.name:62} {t.public:8.3f} {t.simulated:8.3f} {t.residual:+9.1%}  {t.source}"
+        )
     say(
         f"median |residual| {np.median([abs(t.residual) for t in found]):.1%}, worst {max(abs(t.residual) for t in found):.1%}"
     )

@@ -76,7 +76,9 @@ def physical_features(
     _, first, which = np.unique(key, return_index=True, return_inverse=True)
     alone = np.arange(len(first))
 
-    found[:, Physical.ISSUE] = lookups * chunks * hardware.issue_cycles / (hardware.sm_count * hardware.clock_hz)
+    found[:, Physical.ISSUE] = (
+        lookups * chunks * hardware.issue_cycles / (hardware.sm_count * hardware.clock_hz)
+    )
     found[:, Physical.CACHED] = lookups * row_bytes / hardware.l2_bytes_s
     found[:, Physical.COLD] = rows * row_bytes / stream
     for column, share in (
@@ -84,16 +86,31 @@ def physical_features(
         (Physical.FETCHED_QUARTER, 0.25),
         (Physical.FETCHED_SIXTEENTH, 1 / 16),
     ):
-        tau = eviction_time(unique[first], count[first], row_bytes[first], alone, len(first), share * hardware.l2_bytes)
-        found[:, column] = expected_misses(unique[first], count[first], tau)[which] * row_bytes / stream
+        tau = eviction_time(
+            unique[first],
+            count[first],
+            row_bytes[first],
+            alone,
+            len(first),
+            share * hardware.l2_bytes,
+        )
+        found[:, column] = (
+            expected_misses(unique[first], count[first], tau)[which] * row_bytes / stream
+        )
     found[:, Physical.FETCHED_ALL] = lookups * row_bytes / stream
-    found[:, Physical.IO] = ((lookups + bags) * INDEX_BYTES + bags * columns * OUTPUT_BYTES) / stream
+    found[:, Physical.IO] = (
+        (lookups + bags) * INDEX_BYTES + bags * columns * OUTPUT_BYTES
+    ) / stream
     found[:, Physical.SORT] = lookups * SORT_BYTES / stream
     held = np.minimum(1.0, hardware.l2_bytes / (bags * gradient_bytes))
     again = np.maximum(0.0, 1 - bags / np.maximum(lookups, 1.0)) * held
-    found[:, Physical.GRADIENTS] = lookups * gradient_bytes * ((1 - again) / stream + again / hardware.l2_bytes_s)
+    found[:, Physical.GRADIENTS] = (
+        lookups * gradient_bytes * ((1 - again) / stream + again / hardware.l2_bytes_s)
+    )
     found[:, Physical.UPDATE] = rows * 2 * row_bytes / stream
-    found[:, Physical.OPTIMIZER] = rows * 2 * sector_bytes(state_bytes_per_row(tables.optimizer, width)) / stream
+    found[:, Physical.OPTIMIZER] = (
+        rows * 2 * sector_bytes(state_bytes_per_row(tables.optimizer, width)) / stream
+    )
     found[:, : Physical.FOOTPRINT] *= 1e3  # seconds → milliseconds
     found[:, Physical.FOOTPRINT] = rows * row_bytes / hardware.l2_bytes
     found[:, Physical.WARPS] = bags * chunks / (hardware.sm_count * hardware.warps_per_sm)
@@ -106,7 +123,11 @@ CONDITIONED_FEATURES = PHYSICAL_FEATURES - 1 + REUSE_BINS + 1 + CONDITIONS
 
 
 def conditioned_features(
-    tables: TableArrays, table: np.ndarray, width: np.ndarray, hardware: HardwareProfile, physical: np.ndarray
+    tables: TableArrays,
+    table: np.ndarray,
+    width: np.ndarray,
+    hardware: HardwareProfile,
+    physical: np.ndarray,
 ) -> np.ndarray:
     """Inputs of our table net: logarithms of the physical quantities, reuse shares, width, hardware.  # (S, ...)"""
     share = tables.unique[table] / np.maximum(tables.unique_rows[table], 1e-12)[:, None]

@@ -45,20 +45,34 @@ def diverse(count: int, rng: np.random.Generator) -> list[Table]:
     for i in range(count):
         if rng.random() < 0.35:
             tables.append(
-                meta_like(1, rng, dim=int(rng.choice([32, 64, 128, 256])))[0].model_copy(update={"name": f"d{i}"})
+                meta_like(1, rng, dim=int(rng.choice([32, 64, 128, 256])))[0].model_copy(
+                    update={"name": f"d{i}"}
+                )
             )
             continue
-        rows = int(np.exp(rng.uniform(np.log(2), np.log(1e9 if rng.random() < 0.5 else 1e5))))
+        rows = int(
+            np.exp(rng.uniform(np.log(2), np.log(1e9 if rng.random() < 0.5 else 1e5)))
+        )
         active = max(1, int(rows ** rng.uniform(0.5, 1.0)))
-        pooling = 1.0 if rng.random() < 0.4 else float(np.round(np.exp(rng.uniform(0, np.log(300))), 2))
+        pooling = (
+            1.0
+            if rng.random() < 0.4
+            else float(np.round(np.exp(rng.uniform(0, np.log(300))), 2))
+        )
         tables.append(
             Table(
                 name=f"d{i}",
                 rows=rows,
-                dim=int(rng.choice([8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024])),
+                dim=int(
+                    rng.choice(
+                        [8, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024]
+                    )
+                ),
                 pooling=pooling,
                 dtype=DataType.FP16 if rng.random() < 0.25 else DataType.FP32,
-                access=ZipfAccess(alpha=round(float(rng.uniform(0, 1.5)), 3), active_rows=active),
+                access=ZipfAccess(
+                    alpha=round(float(rng.uniform(0, 1.5)), 3), active_rows=active
+                ),
             )
         )
     return tables
@@ -69,7 +83,9 @@ def fbgemm_production() -> list[Table]:
     found = []
     for entry in _read()["fbgemm_prod_representative"]:
         for i, (rows, dim) in enumerate(zip(entry["rows"], entry["dims"], strict=True)):
-            found.append(Table(name=f"b{entry['bench']}_{i}", rows=rows, dim=dim, pooling=20.0))
+            found.append(
+                Table(name=f"b{entry['bench']}_{i}", rows=rows, dim=dim, pooling=20.0)
+            )
     return found
 
 
@@ -77,7 +93,10 @@ def mlperf_dlrm() -> list[Table]:
     """26 tables of MLPerf DLRM-DCNv2 with their multi-hot sizes (MIT)."""
     entry = _read()["mlperf_dlrm_v2"]
     pairs = zip(entry["rows"], entry["pooling"], strict=True)
-    return [Table(name=f"cat_{i}", rows=r, dim=entry["dim"], pooling=float(p)) for i, (r, p) in enumerate(pairs)]
+    return [
+        Table(name=f"cat_{i}", rows=r, dim=entry["dim"], pooling=float(p))
+        for i, (r, p) in enumerate(pairs)
+    ]
 
 
 def nvidia_synthetic(model: str) -> list[Table]:
@@ -93,7 +112,15 @@ def nvidia_synthetic(model: str) -> list[Table]:
         pooling = float(sum(nnz)) if shared else float(np.mean(nnz))
         for _ in range(number):
             access = ZipfAccess(alpha=1.05, active_rows=rows)
-            tables.append(Table(name=f"{model}_{len(tables)}", rows=rows, dim=width, pooling=pooling, access=access))
+            tables.append(
+                Table(
+                    name=f"{model}_{len(tables)}",
+                    rows=rows,
+                    dim=width,
+                    pooling=pooling,
+                    access=access,
+                )
+            )
     return tables
 
 

@@ -30,7 +30,9 @@ class HardwareProfile:
     sm_count: int  # [sheet]
     clock_hz: float  # [sheet] boost clock
     warps_per_sm: int  # [sheet] resident warps
-    issue_cycles: float = 4.0  # [assumed] SM cycles a warp spends per looked-up row of at most 128 elements
+    issue_cycles: float = (
+        4.0  # [assumed] SM cycles a warp spends per looked-up row of at most 128 elements
+    )
     update_efficiency: float = 0.45  # [assumed] share of the gather bandwidth that read-modify-write of rows reaches
     fill_share: float = 0.5  # [assumed] share of the resident warps a kernel needs before it runs at full speed
     launch_s: float = 5e-6  # [assumed] one kernel launch, as seen in a stream
@@ -48,7 +50,12 @@ class HardwareProfile:
     def conditions(self) -> np.ndarray:
         """The profile as numbers for a hardware-conditioned net, natural logarithms.  # (CONDITIONS,)"""
         return np.log(
-            [self.hbm_bytes_s * self.hbm_efficiency, self.l2_bytes, self.l2_bytes_s, self.sm_count * self.clock_hz]
+            [
+                self.hbm_bytes_s * self.hbm_efficiency,
+                self.l2_bytes,
+                self.l2_bytes_s,
+                self.sm_count * self.clock_hz,
+            ]
         )
 
 

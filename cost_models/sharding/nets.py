@@ -36,7 +36,10 @@ class Dense:
 
 
 def _dense(weights: Weights, name: str) -> Dense:
-    return Dense(weight=weights[f"{name}.weight"].astype(float), bias=weights[f"{name}.bias"].astype(float))
+    return Dense(
+        weight=weights[f"{name}.weight"].astype(float),
+        bias=weights[f"{name}.bias"].astype(float),
+    )
 
 
 def _relu(x: np.ndarray) -> np.ndarray:
@@ -62,7 +65,9 @@ class PaperComputeNet:
             head=(_dense(weights, "head.0"), _dense(weights, "head.2")),
         )
 
-    def embed(self, tables: TableArrays, table: np.ndarray, width: np.ndarray) -> np.ndarray:
+    def embed(
+        self, tables: TableArrays, table: np.ndarray, width: np.ndarray
+    ) -> np.ndarray:
         """Embeddings of shards.  # (S, 32)"""
         x = (paper_features(tables, table, width) - self.mean) / self.std
         return _relu(self.table[1](_relu(self.table[0](x))))
@@ -110,7 +115,11 @@ class ConvexHead:
 
     def __call__(self, pooled: np.ndarray) -> np.ndarray:
         """Milliseconds of devices that hold something.  (..., K) → (...)"""
-        return np.asarray(self.bias + pooled @ self.skip + _relu(pooled @ self.inner.T + self.shift) @ self.out)
+        return np.asarray(
+            self.bias
+            + pooled @ self.skip
+            + _relu(pooled @ self.inner.T + self.shift) @ self.out
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,17 +156,35 @@ class ConvexComputeNet:
             bias=float(_softplus(weights["bias_raw"].astype(float))[0]),
         )
 
-    def embed(self, tables: TableArrays, table: np.ndarray, width: np.ndarray, hardware: HardwareProfile) -> np.ndarray:
+    def embed(
+        self,
+        tables: TableArrays,
+        table: np.ndarray,
+        width: np.ndarray,
+        hardware: HardwareProfile,
+    ) -> np.ndarray:
         """Embeddings of shards.  # (S, K)"""
         physical = physical_features(tables, table, width, hardware)
-        x = (conditioned_features(tables, table, width, hardware, physical) - self.mean) / self.std
+        x = (
+            conditioned_features(tables, table, width, hardware, physical) - self.mean
+        ) / self.std
         learned = self.table[1](_relu(self.table[0](np.clip(x, -6.0, 6.0))))
-        return np.column_stack([physical, magnitude(physical)[:, None] * learned]) / self.scale
+        return (
+            np.column_stack([physical, magnitude(physical)[:, None] * learned]) / self.scale
+        )
 
     def head(self, hardware: HardwareProfile) -> ConvexHead:
         """The convex function for one hardware."""
-        shift = self.inner.bias + self.condition @ (hardware.conditions() - self.condition_mean)
-        return ConvexHead(bias=self.bias, skip=self.skip, inner=self.inner.weight, shift=shift, out=self.out)
+        shift = self.inner.bias + self.condition @ (
+            hardware.conditions() - self.condition_mean
+        )
+        return ConvexHead(
+            bias=self.bias,
+            skip=self.skip,
+            inner=self.inner.weight,
+            shift=shift,
+            out=self.out,
+        )
 
 
 def _softplus(x: np.ndarray) -> np.ndarray:
@@ -190,9 +217,13 @@ class ConvexExchangeNet:
         x = exchange_condition(ranks, per_node)
         return float(np.exp(self.latency[1](np.tanh(self.latency[0](x)))[0]))
 
-    def cost(self, near_ms: np.ndarray, far_ms: np.ndarray, *, ranks: int, per_node: int) -> np.ndarray:
+    def cost(
+        self, near_ms: np.ndarray, far_ms: np.ndarray, *, ranks: int, per_node: int
+    ) -> np.ndarray:
         """Milliseconds of the exchange.  (...), (...) → (...)"""
-        forms = near_ms[..., None] * self.slopes[:, 0] + far_ms[..., None] * self.slopes[:, 1]
+        forms = (
+            near_ms[..., None] * self.slopes[:, 0] + far_ms[..., None] * self.slopes[:, 1]
+        )
         return np.asarray(self.latency_ms(ranks, per_node) + forms.max(-1))
 
 

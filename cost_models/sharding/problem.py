@@ -19,7 +19,9 @@ class TableArrays:
     rows: np.ndarray  # (T,)
     dim: np.ndarray  # (T,) embedding width
     element_bytes: np.ndarray  # (T,) of the weights
-    features: np.ndarray  # (T,) features that look rows up: each has its own bags and its own output columns
+    features: (
+        np.ndarray
+    )  # (T,) features that look rows up: each has its own bags and its own output columns
     pooling: np.ndarray  # (T,) mean look-ups per sample, all features together
     unique: np.ndarray  # (T, 17) rows accessed in a batch, by reuse bin
     count: np.ndarray  # (T, 17) mean accesses of such a row
@@ -27,7 +29,9 @@ class TableArrays:
     optimizer: Optimizer
 
     @classmethod
-    def of(cls, tables: tuple[Table, ...] | list[Table], *, batch: int, optimizer: Optimizer) -> TableArrays:
+    def of(
+        cls, tables: tuple[Table, ...] | list[Table], *, batch: int, optimizer: Optimizer
+    ) -> TableArrays:
         """The arrays of `tables`."""
         reuse = reuse_of(tables, batch)
         return cls(
@@ -72,7 +76,12 @@ class Shards:
 
     def select(self, mask: np.ndarray) -> Shards:
         """Those shards where `mask` holds; group numbers stay."""
-        return Shards(table=self.table[mask], width=self.width[mask], group=self.group[mask], groups=self.groups)
+        return Shards(
+            table=self.table[mask],
+            width=self.width[mask],
+            group=self.group[mask],
+            groups=self.groups,
+        )
 
 
 # Bytes of optimizer state read and written per updated row of w columns, beside weights; kept per row in memory.

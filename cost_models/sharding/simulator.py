@@ -24,7 +24,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from cost_models.sharding.hardware import HardwareProfile
-from cost_models.sharding.problem import INDEX_BYTES, Shards, TableArrays, state_bytes_per_row
+from cost_models.sharding.problem import (
+    INDEX_BYTES,
+    Shards,
+    TableArrays,
+    state_bytes_per_row,
+)
 
 SECTOR_BYTES = 32
 LANES_ELEMENTS = 128  # a warp: 32 lanes of 4 elements
@@ -49,7 +54,9 @@ class ComputeCost:
         return np.asarray(self.forward_ms + self.backward_ms)
 
 
-def compute_ms(tables: TableArrays, shards: Shards, hardware: HardwareProfile) -> ComputeCost:
+def compute_ms(
+    tables: TableArrays, shards: Shards, hardware: HardwareProfile
+) -> ComputeCost:
     """Cost of each group on `hardware`; a group without shards costs nothing."""
     groups = shards.groups
     width = shards.width.astype(float)
@@ -62,39 +69,63 @@ def compute_ms(tables: TableArrays, shards: Shards, hardware: HardwareProfile) -
     def total(values: np.ndarray) -> np.ndarray:
         return np.bincount(shards.group, weights=values, minlength=groups)
 
-    tau = eviction_time(unique, count, row_bytes, shards.group, groups, hardware.l2_bytes)  # (G,)
+    tau = eviction_time(
+        unique, count, row_bytes, shards.group, groups, hardware.l2_bytes
+    )  # (G,)
     misses = expected_misses(unique, count, tau[shards.group])  # (S,)
 
     chunks = np.ceil(width / LANES_ELEMENTS)
-    issue = lookups * chunks * hardware.issue_cycles / (hardware.sm_count * hardware.clock_hz)
+    issue = (
+        lookups * chunks * hardware.issue_cycles / (hardware.sm_count * hardware.clock_hz)
+    )
     cached = lookups * row_bytes / hardware.l2_bytes_s
     fetched = misses * row_bytes / (hardware.hbm_bytes_s * hardware.hbm_efficiency)
-    gather = (issue**SMOOTHNESS + cached**SMOOTHNESS + fetched**SMOOTHNESS) ** (1 / SMOOTHNESS)
+    gather = (issue**SMOOTHNESS + cached**SMOOTHNESS + fetched**SMOOTHNESS) ** (
+        1 / SMOOTHNESS
+    )
     stream = hardware.hbm_bytes_s * hardware.hbm_efficiency
     io = ((lookups + bags) * INDEX_BYTES + bags * width * OUTPUT_BYTES) / stream
 
     warps = total(bags * chunks)
-    ramp = 1 + hardware.fill_share * hardware.sm_count * hardware.warps_per_sm / np.maximum(warps, 1.0)
+    ramp = 1 + hardware.fill_share * hardware.sm_count * hardware.warps_per_sm / np.maximum(
+        warps, 1.0
+    )
     used = warps > 0
     forward = np.where(used, hardware.launch_s + ramp * total(gather) + total(io), 0.0)
 
     all_lookups = total(lookups)
     distinct = total(tables.rows[shards.table])
     passes = np.ceil(np.log2(np.maximum(distinct, 2.0)) / RADIX_BITS)
-    sort = all_lookups * passes * SORT_BYTES / (hardware.hbm_bytes_s * hardware.sort_efficiency)
+    sort = (
+        all_lookups
+        * passes
+        * SORT_BYTES
+        / (hardware.hbm_bytes_s * hardware.sort_efficiency)
+    )
     gradient_bytes = sector_bytes(width * OUTPUT_BYTES)
     # Each look-up reads its bag's gradient; only the first read of a bag must miss, the rest hits as far as L2 holds them.
     held = np.minimum(1.0, hardware.l2_bytes / (bags * gradient_bytes))
     again = np.maximum(0.0, 1 - bags / np.maximum(lookups, 1.0)) * held
-    gradients = lookups * gradient_bytes * ((1 - again) / stream + again / hardware.l2_bytes_s)
+    gradients = (
+        lookups * gradient_bytes * ((1 - again) / stream + again / hardware.l2_bytes_s)
+    )
     rows_touched = tables.unique_rows[shards.table]
     state = sector_bytes(state_bytes_per_row(tables.optimizer, shards.width))
     update = rows_touched * 2 * (row_bytes + state) / (stream * hardware.update_efficiency)
     backward = np.where(
-        used, hardware.backward_launches * hardware.launch_s + sort + total(gradients) + ramp * total(update), 0.0
+        used,
+        hardware.backward_launches * hardware.launch_s
+        + sort
+        + total(gradients)
+        + ramp * total(update),
+        0.0,
     )
     hits = 1 - total(misses) / np.maximum(all_lookups, 1.0)
-    return ComputeCost(forward_ms=1e3 * forward, backward_ms=1e3 * backward, hit_share=np.where(used, hits, 0.0))
+    return ComputeCost(
+        forward_ms=1e3 * forward,
+        backward_ms=1e3 * backward,
+        hit_share=np.where(used, hits, 0.0),
+    )
 
 
 def sector_bytes(size: np.ndarray) -> np.ndarray:
@@ -112,7 +143,12 @@ def expected_misses(unique: np.ndarray, count: np.ndarray, tau: np.ndarray) -> n
 
 
 def eviction_time(
-    unique: np.ndarray, count: np.ndarray, row_bytes: np.ndarray, group: np.ndarray, groups: int, capacity: float
+    unique: np.ndarray,
+    count: np.ndarray,
+    row_bytes: np.ndarray,
+    group: np.ndarray,
+    groups: int,
+    capacity: float,
 ) -> np.ndarray:
     """Che's characteristic time of each group's shared cache, as a share of the batch in (0, 1].  # (G,)
 
@@ -129,7 +165,9 @@ def eviction_time(
         # Geometric steps first: tau is often far below one.
         middle = np.where(low > 0, np.sqrt(np.maximum(low, 1e-12) * high), high * 0.1)
         stay = np.log1p(-np.minimum(middle, 1 - 1e-12))[group][:, None]
-        held = np.bincount(group, weights=(weight * -np.expm1(count * stay)).sum(1), minlength=groups)
+        held = np.bincount(
+            group, weights=(weight * -np.expm1(count * stay)).sum(1), minlength=groups
+        )
         over = held > capacity
         high = np.where(over, middle, high)
         low = np.where(over, low, middle)
@@ -171,7 +209,9 @@ def all_to_all_ms(dims: np.ndarray, batch: int, fabric: FabricModel) -> np.ndarr
     return np.asarray(1e3 * fabric.latency_s + np.maximum(near, far))
 
 
-def transfer_ms(dims: np.ndarray, batch: int, fabric: FabricModel) -> tuple[np.ndarray, np.ndarray]:
+def transfer_ms(
+    dims: np.ndarray, batch: int, fabric: FabricModel
+) -> tuple[np.ndarray, np.ndarray]:
     """Milliseconds the slowest rank needs inside and between nodes, at full bandwidth.  (..., W) → (...), (...)"""
     ranks, per_node = fabric.ranks, fabric.per_node
     bytes_per_peer = batch * OUTPUT_BYTES / ranks
@@ -181,7 +221,9 @@ def transfer_ms(dims: np.ndarray, batch: int, fabric: FabricModel) -> tuple[np.n
     near = np.maximum((per_node - 1) * dims, node_sum - dims) * bytes_per_peer
     far = np.maximum((ranks - per_node) * dims, everything - node_sum) * bytes_per_peer
     slowest_near = (near / fabric.intra_bytes_s).max(-1)
-    return np.asarray(1e3 * slowest_near), np.asarray(1e3 * (far / fabric.inter_bytes_s).max(-1))
+    return np.asarray(1e3 * slowest_near), np.asarray(
+        1e3 * (far / fabric.inter_bytes_s).max(-1)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,9 +240,13 @@ class StepCost:
         return float((self.compute_ms + self.forward_ms + self.backward_ms).max())
 
 
-def step_cost(compute: np.ndarray, dims: np.ndarray, batch: int, fabric: FabricModel) -> StepCost:
+def step_cost(
+    compute: np.ndarray, dims: np.ndarray, batch: int, fabric: FabricModel
+) -> StepCost:
     """Put compute and exchange together: ranks enter the forward exchange as early as compute and backward let them."""
     exchange = float(all_to_all_ms(dims, batch, fabric))
     backward = np.full(len(compute), exchange)
     start = compute + backward
-    return StepCost(compute_ms=compute, forward_ms=start.max() - start + exchange, backward_ms=backward)
+    return StepCost(
+        compute_ms=compute, forward_ms=start.max() - start + exchange, backward_ms=backward
+    )

@@ -24,14 +24,28 @@ class SeparableAttention(nn.Module):
     def __init__(self, width: int = 64, heads: int = 8) -> None:
         super().__init__()
         if width % heads:
-            raise ValueError(f"width wants a multiple of heads; width={width}, heads={heads} came")
+            raise ValueError(
+                f"width wants a multiple of heads; width={width}, heads={heads} came"
+            )
         self.heads, self.head_width = heads, width // heads
         self.send = nn.Linear(width, width, bias=False)
         self.edge = nn.Linear(width, width, bias=False)
-        self.score_send = nn.Parameter(torch.randn(heads, self.head_width) / self.head_width**0.5)
-        self.score_edge = nn.Parameter(torch.randn(heads, self.head_width) / self.head_width**0.5)
+        self.score_send = nn.Parameter(
+            torch.randn(heads, self.head_width) / self.head_width**0.5
+        )
+        self.score_edge = nn.Parameter(
+            torch.randn(heads, self.head_width) / self.head_width**0.5
+        )
 
-    def forward(self, senders: Tensor, edges: Tensor, index: Tensor, receivers: int, *, uniform: bool) -> Tensor:
+    def forward(
+        self,
+        senders: Tensor,
+        edges: Tensor,
+        index: Tensor,
+        receivers: int,
+        *,
+        uniform: bool,
+    ) -> Tensor:
         """`uniform`: all edges are alike (edges is (1, width)), so that their term cancels too."""
         sent = self.send(senders)
         s = self.score(sent, self.score_send)  # (J, H)
@@ -50,8 +64,12 @@ class SeparableAttention(nn.Module):
         else:
             t = self.score(self.edge(edges), self.score_edge)  # (E, H)
             factor = torch.exp(t - t.max(dim=0).values)
-            spread = torch.cat([factor.repeat_interleave(self.head_width, dim=1), factor], dim=1)
-            total = columns.new_zeros(receivers, columns.shape[1]).index_add_(0, index[0], columns[index[1]] * spread)
+            spread = torch.cat(
+                [factor.repeat_interleave(self.head_width, dim=1), factor], dim=1
+            )
+            total = columns.new_zeros(receivers, columns.shape[1]).index_add_(
+                0, index[0], columns[index[1]] * spread
+            )
         width = self.heads * self.head_width
         norm = total[:, width:].clamp_min(1e-30)
         return total[:, :width] / norm.repeat_interleave(self.head_width, dim=1)

@@ -16,9 +16,13 @@ class AttentionByEdge(MessagePassing):
     def __init__(self, layer: SeparableAttention, score_receive: Tensor) -> None:
         super().__init__(aggr="sum", node_dim=0)
         self.layer = layer
-        self.score_receive = score_receive  # (heads, head_width) any numbers: their term cancels
+        self.score_receive = (
+            score_receive  # (heads, head_width) any numbers: their term cancels
+        )
 
-    def forward(self, receiving: Tensor, senders: Tensor, edges: Tensor, index: Tensor) -> Tensor:
+    def forward(
+        self, receiving: Tensor, senders: Tensor, edges: Tensor, index: Tensor
+    ) -> Tensor:
         """Shapes: receiving (I, width) the receivers' own vectors, senders (J, width), edges (E, width), index (2, E)."""
         found: Tensor = self.propagate(
             torch.stack([index[1], index[0]]),  # torch-geometric: from, to
@@ -29,7 +33,9 @@ class AttentionByEdge(MessagePassing):
         )
         return found
 
-    def message(self, own_i: Tensor, sent_j: Tensor, along: Tensor, index: Tensor, size_i: int) -> Tensor:
+    def message(
+        self, own_i: Tensor, sent_j: Tensor, along: Tensor, index: Tensor, size_i: int
+    ) -> Tensor:
         """(E, width)"""
         layer = self.layer
         logits = (

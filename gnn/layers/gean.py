@@ -39,28 +39,43 @@ class GraphEdgeAttention(nn.Module):
     def __init__(self, width: int = 256, edge_width: int = 64, heads: int = 4) -> None:
         super().__init__()
         if width % heads:
-            raise ValueError(f"width wants a multiple of heads; width={width}, heads={heads} came")
+            raise ValueError(
+                f"width wants a multiple of heads; width={width}, heads={heads} came"
+            )
         self.width, self.edge_width, self.heads = width, edge_width, heads
         both = 2 * width + edge_width
         self.node_norm, self.edge_norm = nn.LayerNorm(width), nn.LayerNorm(edge_width)
         self.first = nn.Linear(both, both)
         self.second = nn.Linear(both, both + 2 * heads)
         self.message_norm, self.renewal_norm = nn.LayerNorm(width), nn.LayerNorm(edge_width)
-        self.node_out, self.edge_out = nn.Linear(width, width), nn.Linear(edge_width, edge_width)
+        self.node_out, self.edge_out = (
+            nn.Linear(width, width),
+            nn.Linear(edge_width, edge_width),
+        )
 
-    def forward(self, nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """New (nodes, edges)."""
         d, heads, count = self.width, self.heads, len(nodes)
         x, weight = self.node_norm(nodes), self.first.weight
         # W₁ of a joined vector is a sum of parts: those of nodes are worked out once a node, not once an edge.
-        hidden = linear(x, weight[:, :d])[source] + linear(x, weight[:, d : 2 * d])[target]  # (E, c)
+        hidden = (
+            linear(x, weight[:, :d])[source] + linear(x, weight[:, d : 2 * d])[target]
+        )  # (E, c)
         hidden = hidden + linear(self.edge_norm(edges), weight[:, 2 * d :], self.first.bias)
         z = self.second(gelu(hidden, approximate="tanh"))  # (E, c + 2 heads)
-        to_source, to_target, said_source, said_target, renewal = z.split([heads, heads, d, d, self.edge_width], dim=1)
+        to_source, to_target, said_source, said_target, renewal = z.split(
+            [heads, heads, d, d, self.edge_width], dim=1
+        )
         hearer = torch.cat([source, target])  # (2E,)
-        share = scatter_softmax(torch.cat([to_source, to_target]), hearer, count)  # (2E, heads)
+        share = scatter_softmax(
+            torch.cat([to_source, to_target]), hearer, count
+        )  # (2E, heads)
         said = torch.cat([said_source, said_target])  # (2E, width)
-        message = scatter_sum(said * share.repeat_interleave(d // heads, dim=1), hearer, count)  # (N, width)
+        message = scatter_sum(
+            said * share.repeat_interleave(d // heads, dim=1), hearer, count
+        )  # (N, width)
         nodes = nodes + gelu(self.node_out(self.message_norm(message)), approximate="tanh")
         edges = edges + gelu(self.edge_out(self.renewal_norm(renewal)), approximate="tanh")
         return nodes, edges

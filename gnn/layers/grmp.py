@@ -40,13 +40,25 @@ class GatedRelationalMessage(nn.Module):
         self.gate = nn.Linear(width, width)  # W_g
 
     def forward(
-        self, x: Tensor, sender: Tensor, receiver: Tensor, relation: Tensor, weight: Tensor | None = None
+        self,
+        x: Tensor,
+        sender: Tensor,
+        receiver: Tensor,
+        relation: Tensor,
+        weight: Tensor | None = None,
     ) -> Tensor:
         """o."""
-        pair, which = torch.unique(receiver * self.relations + relation, return_inverse=True)  # (P,), (E,)
-        node, kind = torch.div(pair, self.relations, rounding_mode="floor"), pair % self.relations
+        pair, which = torch.unique(
+            receiver * self.relations + relation, return_inverse=True
+        )  # (P,), (E,)
+        node, kind = (
+            torch.div(pair, self.relations, rounding_mode="floor"),
+            pair % self.relations,
+        )
         factor = x.new_ones(len(sender), 1) if weight is None else weight[:, None]  # (E, 1)
-        total = scatter_sum(self.message(x)[sender] * factor, which, len(pair))  # (P, width)
+        total = scatter_sum(
+            self.message(x)[sender] * factor, which, len(pair)
+        )  # (P, width)
         mean = total / scatter_sum(factor, which, len(pair)).clamp_min(1e-10)  # A
         used = gelu(mean * self.scale[kind], approximate="tanh")  # U
         mixed = scatter_sum(self.mix(x)[node, kind][:, None] * used, node, len(x))  # s
@@ -61,13 +73,24 @@ class GatedRelationalBlock(nn.Module):
 
     def __init__(self, width: int, relations: int, expansion: int = 4) -> None:
         super().__init__()
-        self.norm, self.pass_on = nn.LayerNorm(width), GatedRelationalMessage(width, relations)
+        self.norm, self.pass_on = (
+            nn.LayerNorm(width),
+            GatedRelationalMessage(width, relations),
+        )
         self.project = nn.Linear(width, width)
         self.inner_norm = nn.LayerNorm(width)
-        self.up, self.down = nn.Linear(width, expansion * width), nn.Linear(expansion * width, width)
+        self.up, self.down = (
+            nn.Linear(width, expansion * width),
+            nn.Linear(expansion * width, width),
+        )
 
     def forward(
-        self, x: Tensor, sender: Tensor, receiver: Tensor, relation: Tensor, weight: Tensor | None = None
+        self,
+        x: Tensor,
+        sender: Tensor,
+        receiver: Tensor,
+        relation: Tensor,
+        weight: Tensor | None = None,
     ) -> Tensor:
         """(N, width)"""
         x = x + self.project(self.pass_on(self.norm(x), sender, receiver, relation, weight))

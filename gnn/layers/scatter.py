@@ -21,6 +21,8 @@ def scatter_softmax(scores: Tensor, group: Tensor, groups: int) -> Tensor:
     """(M, H), (M,) → (M, H); each column sums to one over each group that is not empty."""
     with torch.no_grad():  # the softmax is the same whatever is taken off
         index = group[:, None].expand_as(scores)
-        top = scores.new_full((groups, scores.shape[1]), -torch.inf).scatter_reduce_(0, index, scores, "amax")
+        top = scores.new_full((groups, scores.shape[1]), -torch.inf).scatter_reduce_(
+            0, index, scores, "amax"
+        )
     weight = torch.exp(scores - top[group])  # (M, H)
     return weight / scatter_sum(weight, group, groups)[group]

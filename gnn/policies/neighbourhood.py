@@ -17,9 +17,19 @@ class HalfConvolution(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.attention = SeparableAttention(WIDTH)
-        self.out = nn.Sequential(nn.Linear(2 * WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU())
+        self.out = nn.Sequential(
+            nn.Linear(2 * WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU()
+        )
 
-    def forward(self, senders: Tensor, receivers: Tensor, edges: Tensor, index: Tensor, *, uniform: bool) -> Tensor:
+    def forward(
+        self,
+        senders: Tensor,
+        receivers: Tensor,
+        edges: Tensor,
+        index: Tensor,
+        *,
+        uniform: bool,
+    ) -> Tensor:
         """(receivers, WIDTH)"""
         message = self.attention(senders, edges, index, len(receivers), uniform=uniform)
         return self.out(torch.cat([message, receivers], dim=1))
@@ -38,14 +48,18 @@ class NeighbourhoodPolicy(nn.Module):
         self.edge = nn.Sequential(nn.Linear(edges, WIDTH))
         self.to_rows = HalfConvolution()
         self.to_variables = HalfConvolution()
-        self.head = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 1, bias=False))
+        self.head = nn.Sequential(
+            nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 1, bias=False)
+        )
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.orthogonal_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
-    def forward(self, variables: Tensor, rows: Tensor, edges: Tensor, index: Tensor) -> Tensor:
+    def forward(
+        self, variables: Tensor, rows: Tensor, edges: Tensor, index: Tensor
+    ) -> Tensor:
         """Shapes: variables (n, F), rows (m, R), edges (E, 2) or (1, 2) when all are alike, index (2, E) [row, variable] sorted
         by row; returns (n,) logits."""
         uniform = len(edges) == 1
@@ -61,8 +75,13 @@ class NeighbourhoodPolicy(nn.Module):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Weights and buffers by name, as the manifest's files hold them."""
-        return {name: tensor.detach().numpy().astype(np.float32) for name, tensor in self.state_dict().items()}
+        return {
+            name: tensor.detach().numpy().astype(np.float32)
+            for name, tensor in self.state_dict().items()
+        }
 
 
 def _embedding(features: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(features, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU())
+    return nn.Sequential(
+        nn.Linear(features, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU()
+    )

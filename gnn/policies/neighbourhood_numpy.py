@@ -44,14 +44,18 @@ class NeighbourhoodNet:
         edges = _linear(_normalised(edges, w, "edge"), w, "edge.0")
         rows = self._convolve("to_rows", variables, rows, edges, which, graph.matrix)
         transposed, order = _transposed(graph.matrix, which)
-        variables = self._convolve("to_variables", rows, variables, edges, order, transposed)
+        variables = self._convolve(
+            "to_variables", rows, variables, edges, order, transposed
+        )
         hidden = np.maximum(0.0, _linear(variables, w, "head.0"))
         found: np.ndarray = (hidden @ w["head.2.weight"].T)[:, 0]
         return found
 
     def _embed(self, name: str, x: np.ndarray) -> np.ndarray:
         w = self.weights
-        return np.maximum(0.0, _linear(np.maximum(0.0, _linear(x, w, f"{name}.0")), w, f"{name}.2"))
+        return np.maximum(
+            0.0, _linear(np.maximum(0.0, _linear(x, w, f"{name}.0")), w, f"{name}.2")
+        )
 
     def _convolve(
         self,
@@ -74,7 +78,10 @@ class NeighbourhoodNet:
             w[f"{name}.attention.score_edge"],
         )
         both = np.concatenate([message, receivers], axis=1)
-        return np.maximum(0.0, _linear(np.maximum(0.0, _linear(both, w, f"{name}.out.0")), w, f"{name}.out.2"))
+        return np.maximum(
+            0.0,
+            _linear(np.maximum(0.0, _linear(both, w, f"{name}.out.0")), w, f"{name}.out.2"),
+        )
 
 
 def attend(
@@ -92,9 +99,15 @@ def attend(
     """
     s = (_leaky(sent).reshape(-1, HEADS, HEAD_WIDTH) * score_send).sum(axis=2)  # (J, HEADS)
     t = (_leaky(edge).reshape(-1, HEADS, HEAD_WIDTH) * score_edge).sum(axis=2)  # (u, HEADS)
-    e = np.exp(s - s.max(axis=0, initial=-np.inf))  # a head's largest is 1: nothing overflows
-    weighted = (sent.reshape(-1, HEADS, HEAD_WIDTH) * e[:, :, None]).reshape(len(sent), WIDTH)
-    columns = np.ascontiguousarray(np.concatenate([weighted, e], axis=1))  # (J, WIDTH + HEADS)
+    e = np.exp(
+        s - s.max(axis=0, initial=-np.inf)
+    )  # a head's largest is 1: nothing overflows
+    weighted = (sent.reshape(-1, HEADS, HEAD_WIDTH) * e[:, :, None]).reshape(
+        len(sent), WIDTH
+    )
+    columns = np.ascontiguousarray(
+        np.concatenate([weighted, e], axis=1)
+    )  # (J, WIDTH + HEADS)
     if which is None:
         total = pattern @ columns
     else:
@@ -103,16 +116,21 @@ def attend(
         if len(edge) <= _FEW:
             for u in range(len(edge)):
                 part = sparse.csr_matrix(
-                    ((which == u).astype(sent.dtype), pattern.indices, pattern.indptr), shape=pattern.shape
+                    ((which == u).astype(sent.dtype), pattern.indices, pattern.indptr),
+                    shape=pattern.shape,
                 )
-                part = part.copy()  # eliminate_zeros works in place, and the indices are the graph's own
+                part = (
+                    part.copy()
+                )  # eliminate_zeros works in place, and the indices are the graph's own
                 part.eliminate_zeros()
                 spread = np.concatenate([np.repeat(factor[u], HEAD_WIDTH), factor[u]])
                 total += (part @ columns) * spread
         else:
             for h in range(HEADS):
                 own = [*range(h * HEAD_WIDTH, (h + 1) * HEAD_WIDTH), WIDTH + h]
-                part = sparse.csr_matrix((factor[which, h], pattern.indices, pattern.indptr), shape=pattern.shape)
+                part = sparse.csr_matrix(
+                    (factor[which, h], pattern.indices, pattern.indptr), shape=pattern.shape
+                )
                 total[:, own] = part @ np.ascontiguousarray(columns[:, own])
     norm = np.maximum(total[:, WIDTH:], 1e-30)
     message: np.ndarray = total[:, :WIDTH] / np.repeat(norm, HEAD_WIDTH, axis=1)
@@ -150,11 +168,15 @@ def _codes(edges: np.ndarray) -> np.ndarray:
     return codes
 
 
-def _transposed(pattern: sparse.csr_matrix, which: np.ndarray | None) -> tuple[sparse.csr_matrix, np.ndarray | None]:
+def _transposed(
+    pattern: sparse.csr_matrix, which: np.ndarray | None
+) -> tuple[sparse.csr_matrix, np.ndarray | None]:
     if which is None:
         return pattern.T.tocsr(), None
     numbered = sparse.csr_matrix(
         (np.arange(pattern.nnz), pattern.indices, pattern.indptr), shape=pattern.shape
     ).T.tocsr()
     ones = np.ones(pattern.nnz, dtype=pattern.dtype)
-    return sparse.csr_matrix((ones, numbered.indices, numbered.indptr), shape=numbered.shape), which[numbered.data]
+    return sparse.csr_matrix(
+        (ones, numbered.indices, numbered.indptr), shape=numbered.shape
+    ), which[numbered.data]

@@ -98,7 +98,10 @@ class EdgeEmbedding(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.flow, self.position = nn.Embedding(FLOWS, width), nn.Embedding(POSITIONS, width)
+        self.flow, self.position = (
+            nn.Embedding(FLOWS, width),
+            nn.Embedding(POSITIONS, width),
+        )
         self.turn = nn.Embedding(TURNS, width)
 
     def forward(self, batch: ProgramBatch) -> Tensor:
@@ -110,11 +113,20 @@ class GeanProgram(nn.Module):
     """GEAN over the program's graph. The paper's sizes are the defaults (about 5.9 M parameters)."""
 
     def __init__(
-        self, words: int, outputs: int, *, width: int = 256, edge_width: int = 64, heads: int = 4, layers: int = 8
+        self,
+        words: int,
+        outputs: int,
+        *,
+        width: int = 256,
+        edge_width: int = 64,
+        heads: int = 4,
+        layers: int = 8,
     ) -> None:
         super().__init__()
         self.node, self.edge = NodeEmbedding(words, width), EdgeEmbedding(edge_width)
-        self.layers = nn.ModuleList(GraphEdgeAttention(width, edge_width, heads) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            GraphEdgeAttention(width, edge_width, heads) for _ in range(layers)
+        )
         self.head = Head(width + edge_width, width, outputs)
         initialise(self)
 
@@ -124,7 +136,12 @@ class GeanProgram(nn.Module):
         for layer in self.layers:
             nodes, edges = layer(nodes, edges, batch.source, batch.target)
         read = mean_of_instructions_and_edges(
-            nodes, edges, batch.instruction, batch.graph, batch.edge_graph, len(batch.features)
+            nodes,
+            edges,
+            batch.instruction,
+            batch.graph,
+            batch.edge_graph,
+            len(batch.features),
         )
         return self.head(read)
 
@@ -133,27 +150,46 @@ class GrmpProgram(nn.Module):
     """GRMP over the program's graph; every edge speaks both ways, as two relations. `relations` counts both directions."""
 
     def __init__(
-        self, words: int, outputs: int, *, relations: int, width: int = 64, layers: int = 4, expansion: int = 4
+        self,
+        words: int,
+        outputs: int,
+        *,
+        relations: int,
+        width: int = 64,
+        layers: int = 4,
+        expansion: int = 4,
     ) -> None:
         super().__init__()
         if relations % 2:
-            raise ValueError(f"relations come in two directions: an even number is wanted; {relations} came")
+            raise ValueError(
+                f"relations come in two directions: an even number is wanted; {relations} came"
+            )
         self.one_way = relations // 2
         self.node = NodeEmbedding(words, width)
-        self.layers = nn.ModuleList(GatedRelationalBlock(width, relations, expansion) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            GatedRelationalBlock(width, relations, expansion) for _ in range(layers)
+        )
         self.norm = nn.LayerNorm(width)
         self.head = Head(width, width, outputs)
         initialise(self)
 
     def forward(self, batch: ProgramBatch) -> Tensor:
         """(B, outputs)"""
-        sender, receiver = torch.cat([batch.source, batch.target]), torch.cat([batch.target, batch.source])
+        sender, receiver = (
+            torch.cat([batch.source, batch.target]),
+            torch.cat([batch.target, batch.source]),
+        )
         relation = torch.cat([batch.relation, batch.relation + self.one_way])
         x = self.node(batch)
         for layer in self.layers:
             x = layer(x, sender, receiver, relation)
         read = mean_of_instructions_and_edges(
-            self.norm(x), None, batch.instruction, batch.graph, batch.edge_graph, len(batch.features)
+            self.norm(x),
+            None,
+            batch.instruction,
+            batch.graph,
+            batch.edge_graph,
+            len(batch.features),
         )
         return self.head(read)
 
@@ -169,4 +205,7 @@ def initialise(net: nn.Module) -> None:
 
 def arrays(net: nn.Module) -> dict[str, np.ndarray]:
     """Weights by name, as safetensors files hold them."""
-    return {name: tensor.detach().numpy().astype(np.float32) for name, tensor in net.state_dict().items()}
+    return {
+        name: tensor.detach().numpy().astype(np.float32)
+        for name, tensor in net.state_dict().items()
+    }

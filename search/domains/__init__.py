@@ -25,7 +25,9 @@ class Kind:
     builder: str  # "module:function" → Domain, resolved in the worker's child only
     diagnostic: bool = False  # offered only when the server is told so
     preload: tuple[str, ...] = ()  # modules a warm worker imports beforehand
-    baseline: bool = False  # the domain has an answer without a search: see search.types.HasBaseline
+    baseline: bool = (
+        False  # the domain has an answer without a search: see search.types.HasBaseline
+    )
 
     @property
     def name(self) -> str:
@@ -42,8 +44,16 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         row.name: row
         for row in (
-            Kind(spec=IlpSpec, builder="search.domains.ilp:build", preload=("search.domains.ilp",)),
-            Kind(spec=ShardingSpec, builder="search.domains.sharding:build", preload=("search.domains.sharding",)),
+            Kind(
+                spec=IlpSpec,
+                builder="search.domains.ilp:build",
+                preload=("search.domains.ilp",),
+            ),
+            Kind(
+                spec=ShardingSpec,
+                builder="search.domains.sharding:build",
+                preload=("search.domains.sharding",),
+            ),
             Kind(
                 spec=CompileSpec,
                 builder="search.domains.compile:build",

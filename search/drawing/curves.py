@@ -7,7 +7,16 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 
-_COLOURS = ("#0b6e4f", "#c8553d", "#3066be", "#b08900", "#7a4fa3", "#4d4d4d", "#00848c", "#a3195b")
+_COLOURS = (
+    "#0b6e4f",
+    "#c8553d",
+    "#3066be",
+    "#b08900",
+    "#7a4fa3",
+    "#4d4d4d",
+    "#00848c",
+    "#a3195b",
+)
 _LEFT, _TOP, _WIDTH, _HEIGHT = 70, 30, 560, 260
 
 
@@ -41,11 +50,17 @@ def step_curves(
     for i in range(5):
         y = low * (1 - i / 4) + high * (i / 4)
         x0, y0 = at(0.0, y).split(",")
-        parts.append(f'<line x1="{x0}" y1="{y0}" x2="{_LEFT + _WIDTH}" y2="{y0}" stroke="#dddddd"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{float(y0) + 4:.1f}" text-anchor="end">{y:.6g}</text>')
+        parts.append(
+            f'<line x1="{x0}" y1="{y0}" x2="{_LEFT + _WIDTH}" y2="{y0}" stroke="#dddddd"/>'
+        )
+        parts.append(
+            f'<text x="{_LEFT - 6}" y="{float(y0) + 4:.1f}" text-anchor="end">{y:.6g}</text>'
+        )
         x = until * i / 4
         across = at(x, low).split(",")[0]
-        parts.append(f'<text x="{across}" y="{_TOP + _HEIGHT + 16}" text-anchor="middle">{x:.4g}</text>')
+        parts.append(
+            f'<text x="{across}" y="{_TOP + _HEIGHT + 16}" text-anchor="middle">{x:.4g}</text>'
+        )
     parts.append(
         f'<text x="{_LEFT + _WIDTH}" y="{_TOP + _HEIGHT + 30}" text-anchor="end">{html.escape(x_label)}</text>'
         f'<text x="{_LEFT}" y="{_TOP + _HEIGHT + 30}">{html.escape(y_label)}</text>'
@@ -60,7 +75,9 @@ def step_curves(
             steps.append(at(x, y))
         if shown:
             steps.append(at(until, shown[-1][1]))
-            parts.append(f'<polyline points="{" ".join(steps)}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
+            parts.append(
+                f'<polyline points="{" ".join(steps)}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
+            )
         down = _TOP + _HEIGHT + 45 + 16 * index
         parts.append(
             f'<rect x="{_LEFT}" y="{down - 8}" width="14" height="3" fill="{colour}"/>'
@@ -70,7 +87,9 @@ def step_curves(
     return "\n".join(parts)
 
 
-def _range(values: Sequence[float], limits: tuple[float, float] | None) -> tuple[float, float]:
+def _range(
+    values: Sequence[float], limits: tuple[float, float] | None
+) -> tuple[float, float]:
     """Least and largest y of the picture. They differ, whatever the values' size: 0.5 is nothing beside 1e16."""
     largest = sys.float_info.max
     low, high = limits or (min(values, default=0.0), max(values, default=1.0))

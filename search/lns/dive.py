@@ -20,7 +20,13 @@ _MOST_FAILURES = 12
 
 
 def lp_dive(
-    model: MilpModel, relaxation: Relaxation, root: LpSolution, *, until: float, stop: Stop, nearly: float = _NEARLY
+    model: MilpModel,
+    relaxation: Relaxation,
+    root: LpSolution,
+    *,
+    until: float,
+    stop: Stop,
+    nearly: float = _NEARLY,
 ) -> Floats | None:
     """(n,) an LP solution with whole integers; None when `until` (processor time of this process) or `stop` come first.
 
@@ -65,5 +71,7 @@ def lp_dive(
     return None
 
 
-def _within(relaxation: Relaxation, low: Floats, high: Floats, seconds: float, stop: Stop) -> Floats | None:
+def _within(
+    relaxation: Relaxation, low: Floats, high: Floats, seconds: float, stop: Stop
+) -> Floats | None:
     return relaxation.within(low, high, time_limit_s=max(0.01, seconds), stop=stop).x

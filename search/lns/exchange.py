@@ -31,7 +31,9 @@ class Exchange:
 
     name = "one-swap"
 
-    def __init__(self, weights: Floats, conflicts: sparse.csr_matrix, *, complement: bool) -> None:
+    def __init__(
+        self, weights: Floats, conflicts: sparse.csr_matrix, *, complement: bool
+    ) -> None:
         """weights: (n,) what a column is worth inside; conflicts: (n, n) pattern, symmetric, without a diagonal."""
         self._w: list[float] = weights.tolist()
         indptr, indices = conflicts.indptr.tolist(), conflicts.indices.tolist()
@@ -46,9 +48,15 @@ class Exchange:
         self._weight = [0.0] * n  # their weights
         self._owner = [0] * n  # sum of their numbers: where it is one neighbour, this is it
         self._value = 0.0
-        self._journal: list[int] = []  # j + 1 for one that was put in, -(j + 1) for one that was taken out
-        self._loose: list[int] = []  # outside, and lost a neighbour: may fit, or be worth more than the others
-        self._single: list[int] = []  # outside, one neighbour inside: with another one it may be worth more than that
+        self._journal: list[
+            int
+        ] = []  # j + 1 for one that was put in, -(j + 1) for one that was taken out
+        self._loose: list[
+            int
+        ] = []  # outside, and lost a neighbour: may fit, or be worth more than the others
+        self._single: list[
+            int
+        ] = []  # outside, one neighbour inside: with another one it may be worth more than that
 
     def improve(
         self,
@@ -87,7 +95,10 @@ class Exchange:
 
     def _let(self, before: float, best: float, dice: random.Random) -> bool:
         """Whether to go on from something worse: the further from the current and from the best, the less likely (ARW)."""
-        lost, behind = (before - self._value) / self._unit, (best - self._value) / self._unit
+        lost, behind = (
+            (before - self._value) / self._unit,
+            (best - self._value) / self._unit,
+        )
         return dice.random() < 1.0 / (1.0 + 10.0 * lost * behind)
 
     def _kick(self, dice: random.Random) -> None:
@@ -118,7 +129,11 @@ class Exchange:
         """Put `first` and another one in for `gone`, their only neighbour inside, where they are worth more."""
         count, inside, w = self._count, self._inside, self._w
         wanted = w[gone] - w[first] + _EPS
-        others = [k for k in self._near[gone] if count[k] == 1 and not inside[k] and k != first and w[k] > wanted]
+        others = [
+            k
+            for k in self._near[gone]
+            if count[k] == 1 and not inside[k] and k != first and w[k] > wanted
+        ]
         if not others:
             return
         near = set(self._near[first])
@@ -182,7 +197,9 @@ class Exchange:
         for j in differs:
             if taken[j]:
                 self._in(j)
-        self._loose += [j for j in self._worth if not self._inside[j] and self._count[j] == 0]
+        self._loose += [
+            j for j in self._worth if not self._inside[j] and self._count[j] == 0
+        ]
         # Sums of weights pick up rounding over thousands of moves; begin with exact ones.
         self._value = sum(self._w[j] for j in np.flatnonzero(taken).tolist())
 
@@ -197,7 +214,8 @@ def conflicts_of(matrix: sparse.csr_matrix) -> sparse.csr_matrix | None:
     if int((sizes * (sizes - 1)).sum()) > _MOST_PAIRS:
         return None
     ones = sparse.csr_matrix(
-        (np.ones(len(matrix.indices), dtype=np.int32), matrix.indices, matrix.indptr), matrix.shape
+        (np.ones(len(matrix.indices), dtype=np.int32), matrix.indices, matrix.indptr),
+        matrix.shape,
     )
     pairs = sparse.csr_matrix(ones.T @ ones)
     pairs.setdiag(0)

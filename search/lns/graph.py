@@ -25,7 +25,9 @@ _OF_INCUMBENTS = ("INCUMBENT_", "PRESENT_", "VALUE_")
 
 class _Zero(IntEnum):
     @staticmethod
-    def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
+    def _generate_next_value_(
+        name: str, start: int, count: int, last_values: list[int]
+    ) -> int:
         return count
 
 
@@ -101,9 +103,14 @@ class GraphBuilder:
         if root.x is None or root.reduced_costs is None or root.row_duals is None:
             raise ValueError("features want a root LP that was solved to optimality")
         self._model = model
-        upper, lower = np.flatnonzero(np.isfinite(model.row_upper)), np.flatnonzero(np.isfinite(model.row_lower))
+        upper, lower = (
+            np.flatnonzero(np.isfinite(model.row_upper)),
+            np.flatnonzero(np.isfinite(model.row_lower)),
+        )
         matrix = model.matrix
-        self._rows: sparse.csr_matrix = sparse.vstack([matrix[upper], -matrix[lower]], format="csr").astype(np.float32)
+        self._rows: sparse.csr_matrix = sparse.vstack(
+            [matrix[upper], -matrix[lower]], format="csr"
+        ).astype(np.float32)
         self._rhs = np.concatenate([model.row_upper[upper], -model.row_lower[lower]])
         self._row_of_side = np.concatenate([upper, lower])
         self._is_lower = np.concatenate([np.zeros(len(upper)), np.ones(len(lower))])
@@ -123,7 +130,9 @@ class GraphBuilder:
             variables[:, present] = 1.0
             variables[:, value] = self._scaled(x)
         newest = incumbents[0]
-        variables[:, VariableFeature.INCUMBENT_DIFFERENCE] = np.minimum(1.0, np.abs(newest - self._x_lp) / self._range)
+        variables[:, VariableFeature.INCUMBENT_DIFFERENCE] = np.minimum(
+            1.0, np.abs(newest - self._x_lp) / self._range
+        )
         slack = (self._rhs - self._rows @ newest) / self._row_norm
         tight = slack <= 1e-6
         rows[:, RowFeature.INCUMBENT_TIGHT] = tight
@@ -131,13 +140,24 @@ class GraphBuilder:
         variables[:, VariableFeature.INCUMBENT_TIGHT_SHARE] = (
             self._pattern.T @ tight.astype(np.float32)
         ) / self._degree
-        return BipartiteGraph(variables=variables, rows=rows, edges=self.edges, matrix=self._pattern)
+        return BipartiteGraph(
+            variables=variables, rows=rows, edges=self.edges, matrix=self._pattern
+        )
 
     def summary(self) -> Floats:
         """Mean of each feature that does not depend on an incumbent, variables' first."""
-        variables = [i for i, f in enumerate(VariableFeature) if not f.name.startswith(_OF_INCUMBENTS)]
-        rows = [i for i, f in enumerate(RowFeature) if not f.name.startswith(_OF_INCUMBENTS)]
-        means = self._variables[:, variables].mean(axis=0), self._row_nodes[:, rows].mean(axis=0)
+        variables = [
+            i
+            for i, f in enumerate(VariableFeature)
+            if not f.name.startswith(_OF_INCUMBENTS)
+        ]
+        rows = [
+            i for i, f in enumerate(RowFeature) if not f.name.startswith(_OF_INCUMBENTS)
+        ]
+        means = (
+            self._variables[:, variables].mean(axis=0),
+            self._row_nodes[:, rows].mean(axis=0),
+        )
         return np.concatenate(means).astype(np.float64)
 
     @cached_property
@@ -149,12 +169,15 @@ class GraphBuilder:
     @cached_property
     def _pattern(self) -> sparse.csr_matrix:
         return sparse.csr_matrix(
-            (np.ones_like(self._rows.data), self._rows.indices, self._rows.indptr), shape=self._rows.shape
+            (np.ones_like(self._rows.data), self._rows.indices, self._rows.indptr),
+            shape=self._rows.shape,
         )
 
     @cached_property
     def _degree(self) -> Floats:
-        degree: Floats = np.maximum(1.0, np.bincount(self._rows.indices, minlength=self._model.n).astype(np.float64))
+        degree: Floats = np.maximum(
+            1.0, np.bincount(self._rows.indices, minlength=self._model.n).astype(np.float64)
+        )
         return degree
 
     @cached_property
@@ -165,7 +188,9 @@ class GraphBuilder:
         np.maximum.at(largest, entry_row, np.abs(self._rows.data))
         over_largest = self._rows.data / np.maximum(1e-9, largest)[entry_row]
         over_rhs = self._rows.data / np.maximum(1e-6, np.abs(self._rhs))[entry_row]
-        return np.stack([over_largest, np.clip(over_rhs, -_CLIP, _CLIP)], axis=1).astype(np.float32)
+        return np.stack([over_largest, np.clip(over_rhs, -_CLIP, _CLIP)], axis=1).astype(
+            np.float32
+        )
 
     def _scaled(self, x: Floats) -> Floats:
         return np.clip((x - self._base) / self._range, -_CLIP, _CLIP)
@@ -185,7 +210,10 @@ class GraphBuilder:
         out[:, F.OBJECTIVE_RANK] = _rank(np.abs(c))
         out[:, F.BINARY], out[:, F.GENERAL_INTEGER] = binary, model.integrality & ~binary
         out[:, F.CONTINUOUS] = ~model.integrality
-        out[:, F.HAS_LOWER], out[:, F.HAS_UPPER] = np.isfinite(model.col_lower), np.isfinite(model.col_upper)
+        out[:, F.HAS_LOWER], out[:, F.HAS_UPPER] = (
+            np.isfinite(model.col_lower),
+            np.isfinite(model.col_upper),
+        )
         out[:, F.DEGREE] = self._degree / self._degree.mean()
         row_degree = np.diff(self._rows.indptr).astype(np.float64)
         row_degree = row_degree / max(1e-9, row_degree.mean() if len(row_degree) else 1.0)
@@ -198,18 +226,27 @@ class GraphBuilder:
         out[:, F.COEFFICIENT_MEAN], out[:, F.COEFFICIENT_STD] = mean, std
         out[:, F.COEFFICIENT_MIN], out[:, F.COEFFICIENT_MAX] = low, high
         out[:, F.POSITIVE_SHARE] = self._by_column((relative > 0).astype(float))[0]
-        _, _, out[:, F.OVER_RHS_MIN], out[:, F.OVER_RHS_MAX] = self._by_column(self.edges[:, 1].astype(np.float64))
+        _, _, out[:, F.OVER_RHS_MIN], out[:, F.OVER_RHS_MAX] = self._by_column(
+            self.edges[:, 1].astype(np.float64)
+        )
         x = self._x_lp
         out[:, F.LP_VALUE] = self._scaled(x)
-        out[:, F.LP_FRACTIONALITY] = np.where(model.integrality, np.abs(x - np.rint(x)), 0.0)
-        out[:, F.LP_AT_LOWER], out[:, F.LP_AT_UPPER] = x <= model.col_lower + 1e-9, x >= model.col_upper - 1e-9
+        out[:, F.LP_FRACTIONALITY] = np.where(
+            model.integrality, np.abs(x - np.rint(x)), 0.0
+        )
+        out[:, F.LP_AT_LOWER], out[:, F.LP_AT_UPPER] = (
+            x <= model.col_lower + 1e-9,
+            x >= model.col_upper - 1e-9,
+        )
         reduced = self._root.reduced_costs
         duals = self._root.row_duals
         if reduced is None or duals is None:
             raise ValueError("features want duals")
         out[:, F.REDUCED_COST] = np.clip(reduced / largest_c, -_CLIP, _CLIP)
         out[:, F.REDUCED_COST_RANK] = _rank(np.abs(reduced))
-        out[:, F.TIGHT_SHARE] = (self._pattern.T @ self._lp_tight.astype(np.float32)) / self._degree
+        out[:, F.TIGHT_SHARE] = (
+            self._pattern.T @ self._lp_tight.astype(np.float32)
+        ) / self._degree
         mean, _, _, high = self._by_column(self._dual[entry_row])
         out[:, F.DUAL_MEAN], out[:, F.DUAL_MAX] = mean, high
         return out
@@ -235,14 +272,20 @@ class GraphBuilder:
         if not len(self._rhs):
             return out
         degree = np.diff(self._rows.indptr).astype(np.float64)
-        out[:, RowFeature.RHS_OVER_NORM] = np.clip(self._rhs / self._row_norm, -_CLIP, _CLIP)
+        out[:, RowFeature.RHS_OVER_NORM] = np.clip(
+            self._rhs / self._row_norm, -_CLIP, _CLIP
+        )
         out[:, RowFeature.RHS_SIGN] = np.sign(self._rhs)
         out[:, RowFeature.LOWER_SIDE] = self._is_lower
-        out[:, RowFeature.EQUALITY] = (model.row_lower == model.row_upper)[self._row_of_side]
+        out[:, RowFeature.EQUALITY] = (model.row_lower == model.row_upper)[
+            self._row_of_side
+        ]
         out[:, RowFeature.DEGREE] = degree / max(1e-9, degree.mean())
         norm_c = max(1e-9, float(np.linalg.norm(model.c)))
         out[:, RowFeature.COSINE] = (
-            (self._rows @ model.c) / (self._row_norm * norm_c) * np.sqrt(model.n / np.maximum(1, degree))
+            (self._rows @ model.c)
+            / (self._row_norm * norm_c)
+            * np.sqrt(model.n / np.maximum(1, degree))
         )
         out[:, RowFeature.TIGHT] = self._lp_tight
         out[:, RowFeature.DUAL] = self._dual

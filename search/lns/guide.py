@@ -16,7 +16,9 @@ from solvers.types import Floats, MilpModel, Stop
 _POOL = 10
 _LEAST_NEAR_S = 0.1
 _POLL_S = 0.005
-_NEAR_TRIES = 2  # LB-LPs that ran into their limit before the root's optimum stands in for good
+_NEAR_TRIES = (
+    2  # LB-LPs that ran into their limit before the root's optimum stands in for good
+)
 
 
 class Pool:
@@ -135,7 +137,10 @@ class Guide:
         if self._near_failed >= _NEAR_TRIES and root.x is not None:
             return root.x
         # Warm it takes a fraction of the root's time where it is of any use; where it takes more, the root must do.
-        limit_s = min(self.stretch.wall_s(max(_LEAST_NEAR_S, 0.3 * self._root_s)), 0.1 * self._remaining_s() + 0.01)
+        limit_s = min(
+            self.stretch.wall_s(max(_LEAST_NEAR_S, 0.3 * self._root_s)),
+            0.1 * self._remaining_s() + 0.01,
+        )
         began = time.process_time()
         found = self.relaxation.near(x, distance, time_limit_s=limit_s, stop=self._stop)
         used_s = time.process_time() - began
@@ -147,4 +152,6 @@ class Guide:
 
     def difference(self, x: Floats, y: Floats) -> Floats:
         """(n,) |x − y| over each integer variable's range, in [0, 1]; 0 for continuous ones."""
-        return np.where(self._model.integrality, np.minimum(1.0, np.abs(x - y) / self._range), 0.0)
+        return np.where(
+            self._model.integrality, np.minimum(1.0, np.abs(x - y) / self._range), 0.0
+        )

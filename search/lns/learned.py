@@ -61,7 +61,9 @@ class LearnedNeighbourhood(Guided):
                 return False
         return True
 
-    def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
+    def choose(
+        self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
+    ) -> Bools:
         """Greedy, then sampled."""
         scores = self._score(x)
         candidates = self._candidates(movable)
@@ -69,10 +71,14 @@ class LearnedNeighbourhood(Guided):
             return self._free(candidates)
         logits = scores[candidates]
         chosen = candidates[np.argpartition(-logits, count)[:count]]
-        digest = np.packbits(np.bincount(chosen, minlength=self._model.n).astype(bool)).tobytes()
+        digest = np.packbits(
+            np.bincount(chosen, minlength=self._model.n).astype(bool)
+        ).tobytes()
         if digest in self._taken:
             chosen = candidates[rng.random(len(candidates)) < inclusion(logits, count)]
-            return self._filled(rng.permutation(chosen)[: round(1.2 * count)], count // 2, rng, candidates)
+            return self._filled(
+                rng.permutation(chosen)[: round(1.2 * count)], count // 2, rng, candidates
+            )
         self._taken.add(digest)
         return self._free(chosen)
 
@@ -81,7 +87,9 @@ class LearnedNeighbourhood(Guided):
             if self._builder is None:
                 raise RuntimeError("ready() comes first")
             self._window = [x, *self._window][:WINDOW]
-            self._scores = self._net.logits(self._builder.at(self._window)).astype(np.float64)
+            self._scores = self._net.logits(self._builder.at(self._window)).astype(
+                np.float64
+            )
             self._taken.clear()
         return self._scores
 
@@ -99,6 +107,8 @@ def inclusion(logits: Floats, count: int) -> Floats:
         high *= 2
     for _ in range(60):
         middle = 0.5 * (low + high)
-        low, high = (middle, high) if np.exp(middle * log_score).sum() > count else (low, middle)
+        low, high = (
+            (middle, high) if np.exp(middle * log_score).sum() > count else (low, middle)
+        )
     probabilities: Floats = np.exp(high * log_score)
     return probabilities

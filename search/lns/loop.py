@@ -36,26 +36,45 @@ _MEANT = 0.8  # of a sub-MIP's limit in processor time: what ends earlier withou
 _WAIT_S = 0.005  # when all arms wait for the root LP
 _SLICE_S = 0.5  # of the search by exchanges, before it looks at what others have found
 # Of a first call. LB-LPs may take long; the learned arm is tried early though it wants the root LP: all gain by that.
-_EXPECTED_S = {"lb-relax": 0.3, "lb-relax-s": 0.3, "lb-relax-r": 0.3, "rins": 0.1, "cl-lns": 0.03}
+_EXPECTED_S = {
+    "lb-relax": 0.3,
+    "lb-relax-s": 0.3,
+    "lb-relax-r": 0.3,
+    "rins": 0.1,
+    "cl-lns": 0.03,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LnsParams:
     """What the loop may spend."""
 
-    sub_mip_s: float = 3.0  # the most one sub-MIP may take, processor time as all seconds here
-    sub_mip_gap: float = 1e-3  # relative; proofs to the last digit are not worth their time inside LNS
+    sub_mip_s: float = (
+        3.0  # the most one sub-MIP may take, processor time as all seconds here
+    )
+    sub_mip_gap: float = (
+        1e-3  # relative; proofs to the last digit are not worth their time inside LNS
+    )
     # of the integer variables; relaxation-guided arms free the hardest ones, so they begin 3 times smaller (ilp.md, section 5)
     first_share: Mapping[str, float] = field(
-        default_factory=lambda: {"random": 0.15, "variable-graph": 0.15, "constraint-block": 0.15, "crossover": 0.1}
+        default_factory=lambda: {
+            "random": 0.15,
+            "variable-graph": 0.15,
+            "constraint-block": 0.15,
+            "crossover": 0.1,
+        }
     )
     other_share: float = 0.05
     # Gain per second an arm is trusted with at first. A run has time for five to ten calls of each arm before the large gains
     # are over: too few to find out which is best (lab notes, 2026-11-26).
-    prior: Mapping[str, float] = field(default_factory=lambda: {"cl-lns": 0.05, "variable-graph": 0.02})
+    prior: Mapping[str, float] = field(
+        default_factory=lambda: {"cl-lns": 0.05, "variable-graph": 0.02}
+    )
     swap_s: float = 0.1  # of one call of the one-swap search
     exchange_share: float = 1.0  # of an arm's seconds, that the search by exchanges gets after it where there is one
-    swap_gain: float = 2e-3  # relative, of a call: worth another one at once, before any arm has its turn
+    swap_gain: float = (
+        2e-3  # relative, of a call: worth another one at once, before any arm has its turn
+    )
     least: int = 10
     most_share: float = 0.8  # of the integer variables
     core_share: float = 0.75  # of the steps choose among the core only (search.lns.prefer)
@@ -95,11 +114,17 @@ class LnsLoop:
         arms: Mapping[str, Neighbourhood],
         swap: OneSwap | Exchange | None = None,
         pool: Pool | None = None,
-        setup_s: Callable[[], float] = lambda: 0.0,  # of the last step, what no single arm should be charged for
+        setup_s: Callable[[], float] = lambda: (
+            0.0
+        ),  # of the last step, what no single arm should be charged for
         params: LnsParams,
         rng: np.random.Generator,
-        publish: Callable[[float, Floats, str], None],  # (objective, x, source): a better solution
-        others: Callable[[float], tuple[float, Floats] | None],  # anything better than this objective found elsewhere
+        publish: Callable[
+            [float, Floats, str], None
+        ],  # (objective, x, source): a better solution
+        others: Callable[
+            [float], tuple[float, Floats] | None
+        ],  # anything better than this objective found elsewhere
         stopped: Callable[[], bool],
         remaining_s: Callable[[], float],
         late: Callable[[], Floats | None] = lambda: (
@@ -107,8 +132,11 @@ class LnsLoop:
         ),  # a solution that comes after the start; asked before each step
         on_iteration: Callable[[], None] = lambda: None,
         on_step: Callable[[Step], None] = lambda step: None,
-        movable: Callable[[Floats, float], tuple[Bools, Bools]] | None = None,  # see search.lns.prune
-        core: Callable[[int, Floats], Bools | None] = lambda count, x: None,  # see search.lns.prefer
+        movable: Callable[[Floats, float], tuple[Bools, Bools]]
+        | None = None,  # see search.lns.prune
+        core: Callable[[int, Floats], Bools | None] = lambda count, x: (
+            None
+        ),  # see search.lns.prefer
         stretch: Stretch | None = None,
     ) -> None:
         self._stretch = stretch or Stretch()
@@ -132,17 +160,26 @@ class LnsLoop:
         most = max(1, int(params.most_share * count))
         least = min(params.least, most)
         self._sizes = {
-            name: Size(k=max(least, params.first_share.get(name, params.other_share) * count), least=least, most=most)
+            name: Size(
+                k=max(least, params.first_share.get(name, params.other_share) * count),
+                least=least,
+                most=most,
+            )
             for name in arms
         }
         # Exchanges go beside the arms, not among them; where there are no others they are the one arm.
         competes = swap is not None and (isinstance(swap, OneSwap) or not arms)
         self._bandit = DiscountedBandit(
-            [OneSwap.name] * competes + list(arms), expected_s=_EXPECTED_S, prior=params.prior
+            [OneSwap.name] * competes + list(arms),
+            expected_s=_EXPECTED_S,
+            prior=params.prior,
         )
         self._granularity = granularity(model)
         self._owed_s = 0.0  # to a search that goes beside the arms
-        self.statistics = {name: ArmStatistics() for name in [OneSwap.name] * (swap is not None) + list(arms)}
+        self.statistics = {
+            name: ArmStatistics()
+            for name in [OneSwap.name] * (swap is not None) + list(arms)
+        }
         self.solver_s = 0.0  # of all seconds, those inside sub-MIP solves
         self.objective = math.inf
         self.x: Floats | None = None
@@ -153,14 +190,21 @@ class LnsLoop:
         self._pool.add(self.objective, start)
         # As long as it brings much; afterwards it is an arm among others, or goes beside them.
         if self._swap is not None:
-            while self._swapped(self._params.swap_s) >= self._params.swap_gain and not self._stopped():
+            while (
+                self._swapped(self._params.swap_s) >= self._params.swap_gain
+                and not self._stopped()
+            ):
                 self._take_over()
         while not self._stopped():
             self._take_over()
             late = self._late()
             if late is not None:
                 self._accept(late, "lns:lp-dive")
-            among = [arm for arm in self._bandit.arms if arm == OneSwap.name or not self._arms[arm].waits()]
+            among = [
+                arm
+                for arm in self._bandit.arms
+                if arm == OneSwap.name or not self._arms[arm].waits()
+            ]
             if not among:
                 if isinstance(self._swap, Exchange):
                     self._turn(Exchange.name)
@@ -184,7 +228,11 @@ class LnsLoop:
     def _turn(self, name: str, swap_s: float | None = None) -> tuple[float, float]:
         """(relative gain, seconds) of one arm's turn, noted."""
         began = time.process_time()
-        gain = self._swapped(swap_s or self._params.swap_s) if name == OneSwap.name else self._grown(name)
+        gain = (
+            self._swapped(swap_s or self._params.swap_s)
+            if name == OneSwap.name
+            else self._grown(name)
+        )
         seconds = max(0.0, time.process_time() - began - self._setup_s())
         statistics = self.statistics[name]
         statistics.calls += 1
@@ -202,7 +250,12 @@ class LnsLoop:
             gain = self._iterate(name)
             spent += time.process_time() - began
             grows = self._sizes[name].count > before and name in self._bandit.arms
-            if gain > 0 or not grows or spent > _TURN_SHARE * self._limit_s or self._stopped():
+            if (
+                gain > 0
+                or not grows
+                or spent > _TURN_SHARE * self._limit_s
+                or self._stopped()
+            ):
                 return gain
 
     def _take_over(self) -> None:
@@ -243,15 +296,25 @@ class LnsLoop:
             return 0.0
         limit_s = max(0.05, min(self._limit_s, self._remaining_s()))
         result, used_s = self._solved(sub, limit_s, cutoff)
-        improved = result.x is not None and result.primal is not None and result.primal < cutoff + 1e-9
+        improved = (
+            result.x is not None
+            and result.primal is not None
+            and result.primal < cutoff + 1e-9
+        )
         proved = result.termination.reason in (Reason.OPTIMAL, Reason.INFEASIBLE)
-        if proved or improved or used_s >= _MEANT * limit_s:  # else it was not cut off for its size
-            self._sizes[name] = size.after(proved=proved, improved=improved, seconds=used_s, limit_s=limit_s)
+        if (
+            proved or improved or used_s >= _MEANT * limit_s
+        ):  # else it was not cut off for its size
+            self._sizes[name] = size.after(
+                proved=proved, improved=improved, seconds=used_s, limit_s=limit_s
+            )
         after = sub.lift(self.x, result.x) if improved and result.x is not None else None
         self._on_step(Step(arm=name, before=self.x, free=free, proved=proved, after=after))
         return 0.0 if after is None else self._accept(after, f"lns:{name}")
 
-    def _solved(self, sub: SubMip, limit_s: float, cutoff: float) -> tuple[SolveResult, float]:
+    def _solved(
+        self, sub: SubMip, limit_s: float, cutoff: float
+    ) -> tuple[SolveResult, float]:
         """The sub-MIP's result, and the processor seconds it took, of which it may take `limit_s`."""
         began = time.process_time()
 
@@ -261,7 +324,9 @@ class LnsLoop:
         result = self._solver.solve(
             sub.model,
             SolveParams(
-                time_limit_s=max(0.05, min(self._stretch.wall_s(limit_s), self._remaining_s())),
+                time_limit_s=max(
+                    0.05, min(self._stretch.wall_s(limit_s), self._remaining_s())
+                ),
                 seed=int(self._rng.integers(2**31 - 1)),
                 relative_gap=self._params.sub_mip_gap,
                 cutoff=cutoff,
@@ -277,7 +342,9 @@ class LnsLoop:
         """Short sub-MIPs while they help; longer ones when nothing has for the time of several."""
         if improved:
             self._stale_s = 0.0
-            self._limit_s = max(min(_FIRST_LIMIT_S, self._params.sub_mip_s), 0.9 * self._limit_s)
+            self._limit_s = max(
+                min(_FIRST_LIMIT_S, self._params.sub_mip_s), 0.9 * self._limit_s
+            )
             return
         self._stale_s += seconds
         if self._stale_s >= self._params.patience * self._limit_s:
@@ -287,7 +354,9 @@ class LnsLoop:
     def _accept(self, x: Floats, source: str) -> float:
         x = np.where(self._model.integrality, np.round(x), x)
         objective = self._model.objective(x)
-        if not objective < self.objective - 1e-12 * max(1.0, abs(self.objective)) or not is_feasible(self._model, x):
+        if not objective < self.objective - 1e-12 * max(
+            1.0, abs(self.objective)
+        ) or not is_feasible(self._model, x):
             return 0.0  # no better, or within a solver's tolerance only
         gain = (self.objective - objective) / max(1e-9, abs(self.objective))
         self.objective, self.x = objective, x
@@ -319,6 +388,9 @@ def granularity(model: MilpModel) -> float:
     for scale in (1.0, 10.0, 100.0, 1000.0):
         scaled = costs * scale
         whole = np.round(scaled)
-        if bool((np.abs(scaled - whole) <= 1e-9 * np.maximum(1.0, whole)).all()) and whole.max() < 2**53:
+        if (
+            bool((np.abs(scaled - whole) <= 1e-9 * np.maximum(1.0, whole)).all())
+            and whole.max() < 2**53
+        ):
             return float(np.gcd.reduce(whole.astype(np.int64))) / scale
     return 0.0

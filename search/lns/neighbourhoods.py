@@ -43,7 +43,9 @@ class Neighbourhood(Protocol):
         """True while something is missing that will come: the arm is then not asked. Must be cheap."""
         ...
 
-    def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
+    def choose(
+        self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
+    ) -> Bools:
         """(n,) True for the variables to free: all continuous ones and about `count` integer ones out of `movable`."""
         ...
 
@@ -71,12 +73,16 @@ class Chooser:
         free[chosen] = True
         return free
 
-    def _filled(self, chosen: Ints64, count: int, rng: np.random.Generator, candidates: Ints64) -> Bools:
+    def _filled(
+        self, chosen: Ints64, count: int, rng: np.random.Generator, candidates: Ints64
+    ) -> Bools:
         """`chosen`, and random others up to `count`."""
         missing = count - len(chosen)
         if missing > 0:
             rest = np.setdiff1d(candidates, chosen, assume_unique=False)
-            chosen = np.concatenate([chosen, rng.choice(rest, size=min(missing, len(rest)), replace=False)])
+            chosen = np.concatenate(
+                [chosen, rng.choice(rest, size=min(missing, len(rest)), replace=False)]
+            )
         return self._free(chosen)
 
 
@@ -97,7 +103,9 @@ class RandomNeighbourhood(Chooser):
 
     name = "random"
 
-    def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
+    def choose(
+        self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
+    ) -> Bools:
         """Uniform."""
         return self._filled(self._integers[:0], count, rng, self._candidates(movable))
 
@@ -107,14 +115,20 @@ class VariableGraphNeighbourhood(Chooser):
 
     name = "variable-graph"
 
-    def __init__(self, model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> None:
+    def __init__(
+        self, model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix
+    ) -> None:
         super().__init__(model)
         self._rows, self._columns = by_row, by_column
 
-    def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
+    def choose(
+        self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
+    ) -> Bools:
         """A breadth-first ball around a random variable, trimmed at random in its last row."""
         candidates = self._candidates(movable)
-        return self._free(candidates if len(candidates) <= count else self._grow(count, rng, candidates))
+        return self._free(
+            candidates if len(candidates) <= count else self._grow(count, rng, candidates)
+        )
 
     def _grow(self, count: int, rng: np.random.Generator, candidates: Ints64) -> Ints64:
         allowed = np.zeros(self._model.n, dtype=bool)
@@ -130,7 +144,9 @@ class VariableGraphNeighbourhood(Chooser):
             fresh: list[Ints64] = []
             for row in rows:
                 rows_seen[row] = True
-                columns = self._rows.indices[self._rows.indptr[row] : self._rows.indptr[row + 1]]
+                columns = self._rows.indices[
+                    self._rows.indptr[row] : self._rows.indptr[row + 1]
+                ]
                 columns = columns[allowed[columns] & ~taken[columns]]
                 if len(columns) > room:
                     columns = rng.choice(columns, size=room, replace=False)
@@ -140,7 +156,9 @@ class VariableGraphNeighbourhood(Chooser):
                 if room <= 0:
                     break
             frontier = np.concatenate(fresh) if fresh else frontier[:0]
-            if len(frontier) == 0 and room > 0:  # the component is exhausted: start in another
+            if (
+                len(frontier) == 0 and room > 0
+            ):  # the component is exhausted: start in another
                 rest = candidates[~taken[candidates]]
                 if len(rest) == 0:
                     break
@@ -150,7 +168,9 @@ class VariableGraphNeighbourhood(Chooser):
         return np.flatnonzero(taken)
 
 
-def _members(matrix: sparse.csc_matrix | sparse.csr_matrix, which: Ints64) -> NDArray[np.int32]:
+def _members(
+    matrix: sparse.csc_matrix | sparse.csr_matrix, which: Ints64
+) -> NDArray[np.int32]:
     """Indices stored in the columns (rows) `which`."""
     start, end = matrix.indptr[which], matrix.indptr[which + 1]
     counts = end - start
@@ -169,7 +189,9 @@ class ConstraintBlockNeighbourhood(Chooser):
         super().__init__(model)
         self._rows = by_row
 
-    def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
+    def choose(
+        self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
+    ) -> Bools:
         """Row after row until `count` variables are in; the last row is trimmed at random."""
         model = self._model
         candidates = self._candidates(movable)
@@ -179,14 +201,18 @@ class ConstraintBlockNeighbourhood(Chooser):
         with np.errstate(invalid="ignore"):
             slack = np.minimum(activity - model.row_lower, model.row_upper - activity)
         scale = np.maximum(1.0, np.abs(activity))
-        order = np.argsort(np.where(slack <= 1e-6 * scale, 0.0, 1.0) + 0.999 * rng.random(model.m))
+        order = np.argsort(
+            np.where(slack <= 1e-6 * scale, 0.0, 1.0) + 0.999 * rng.random(model.m)
+        )
         # Enough rows for the size, in one go: their members in order, each variable where it comes first.
         lengths = np.diff(self._rows.indptr)[order]
         rows = order[: int(np.searchsorted(np.cumsum(lengths), 8 * count)) + 1]
         members = _members(self._rows, rows)
         members = members[(model.integrality & movable)[members]]
         _, first = np.unique(members, return_index=True)
-        return self._filled(members[np.sort(first)][:count].astype(np.int64), count, rng, candidates)
+        return self._filled(
+            members[np.sort(first)][:count].astype(np.int64), count, rng, candidates
+        )
 
 
 class RinsNeighbourhood(Guided):
@@ -194,7 +220,9 @@ class RinsNeighbourhood(Guided):
 
     name = "rins"
 
-    def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
+    def choose(
+        self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
+    ) -> Bools:
         """Differences, then random others up to `count`."""
         root = self._guide.root()
         target = x if root is None or root.x is None else root.x
@@ -212,7 +240,9 @@ class CrossoverNeighbourhood(Guided):
         """For a second solution: the root LP is not needed."""
         return len(self._guide.pool) < 2
 
-    def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
+    def choose(
+        self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
+    ) -> Bools:
         """Differences to the others, then random others up to `count`."""
         others = self._guide.pool.others(x)
         differs = np.zeros(self._model.n, dtype=bool)
@@ -236,7 +266,9 @@ class LbRelaxNeighbourhood(Guided):
         self._sampling = LbRelaxSampling(model, guide)
         self._taken: set[bytes] = set()
 
-    def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
+    def choose(
+        self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
+    ) -> Bools:
         """The `count` largest differences, or a sample of them."""
         model = self._model
         difference = self._guide.difference(x, self._guide.near(x, float(count)))
@@ -244,7 +276,9 @@ class LbRelaxNeighbourhood(Guided):
         order = order[(model.integrality & movable)[order]]
         chosen = order[:count]
         digest = np.packbits(
-            np.bincount(chosen[difference[chosen] > _DIFFERS], minlength=model.n).astype(bool)
+            np.bincount(chosen[difference[chosen] > _DIFFERS], minlength=model.n).astype(
+                bool
+            )
         ).tobytes()
         if digest in self._taken:
             return self._sampling.choose(x, count, rng, movable)
@@ -257,7 +291,9 @@ class LbRelaxSampling(Guided):
 
     name = "lb-relax-s"
 
-    def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
+    def choose(
+        self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
+    ) -> Bools:
         """At most half of what differs where hardly more differ than may be freed: else the sample is the whole set."""
         difference = self._guide.difference(x, self._guide.near(x, float(count)))
         differs = np.flatnonzero((difference > _DIFFERS) & movable)
@@ -271,12 +307,17 @@ class LbRelaxRounding(Guided):
 
     name = "lb-relax-r"
 
-    def choose(self, x: Floats, count: int, rng: np.random.Generator, movable: Bools) -> Bools:
+    def choose(
+        self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
+    ) -> Bools:
         """Independent draws; trimmed or filled at random to `count`, which the size control needs."""
         difference = self._guide.difference(x, self._guide.near(x, float(count)))
         candidates = self._candidates(movable)
         # ε of every variable would be more than the whole neighbourhood on a large model: then less.
         epsilon = min(_EPSILON, 0.5 * count / max(1, len(candidates)))
-        drawn = rng.random(len(candidates)) < (1 - 2 * epsilon) * difference[candidates] + epsilon
+        drawn = (
+            rng.random(len(candidates))
+            < (1 - 2 * epsilon) * difference[candidates] + epsilon
+        )
         chosen = rng.permutation(candidates[drawn])[:count]
         return self._filled(chosen, count, rng, candidates)

@@ -18,10 +18,16 @@ from solvers.types import Bools, Floats, MilpModel
 class Core:
     """Ranks variables; answers with the best so many of them."""
 
-    def __init__(self, model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> None:
+    def __init__(
+        self, model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix
+    ) -> None:
         self._integer = model.integrality
         self._score: Floats | None = None  # (n,) small is good; None while nothing is known
-        covering = bool((model.data > 0).all() and (model.c >= 0).all() and np.isfinite(model.row_lower).all())
+        covering = bool(
+            (model.data > 0).all()
+            and (model.c >= 0).all()
+            and np.isfinite(model.row_lower).all()
+        )
         if covering and model.n > 0:
             degree = np.maximum(1, np.diff(by_column.indptr))
             self._score = _rank_in_rows(model.c / degree, by_row)

@@ -22,7 +22,9 @@ _BIG = 1e6  # an absent bound, for a start
 class Propagator:
     """Bounds under fixings. Rows are kept as least and largest activity."""
 
-    def __init__(self, model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> None:
+    def __init__(
+        self, model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix
+    ) -> None:
         self._model, self._rows, self._columns = model, by_row, by_column
 
     def dive(self, prefer: Floats, order: np.ndarray, until: float) -> Floats | None:
@@ -34,11 +36,18 @@ class Propagator:
         entry_row = model.row_of_entry
 
         def reach(at_positive: Floats, at_negative: Floats) -> Floats:
-            terms = positive * at_positive[model.indices] + negative * at_negative[model.indices]
-            return np.bincount(entry_row, weights=terms, minlength=model.m).astype(np.float64)
+            terms = (
+                positive * at_positive[model.indices]
+                + negative * at_negative[model.indices]
+            )
+            return np.bincount(entry_row, weights=terms, minlength=model.m).astype(
+                np.float64
+            )
 
         least, most = reach(low, high), reach(high, low)
-        if bool((least > model.row_upper + 1e-6).any() or (most < model.row_lower - 1e-6).any()):
+        if bool(
+            (least > model.row_upper + 1e-6).any() or (most < model.row_lower - 1e-6).any()
+        ):
             return None
         for step, j in enumerate(order.tolist()):
             if step % 64 == 0 and time.process_time() > until:
@@ -54,7 +63,9 @@ class Propagator:
                 return None
         return np.where(model.integrality, low, np.clip(prefer, low, high))
 
-    def _fix(self, j: int, value: float, low: Floats, high: Floats, least: Floats, most: Floats) -> bool:
+    def _fix(
+        self, j: int, value: float, low: Floats, high: Floats, least: Floats, most: Floats
+    ) -> bool:
         """Fix and propagate; undone when a row cannot be satisfied any more."""
         undo: list[tuple[int, float, float]] = []
         queue = [(j, value, value)]
@@ -70,7 +81,12 @@ class Propagator:
             undo.append((k, old_low, old_high))
             rows = self._move(k, new_low, new_high, low, high, least, most)
             model = self._model
-            if bool(((least[rows] > model.row_upper[rows] + 1e-6) | (most[rows] < model.row_lower[rows] - 1e-6)).any()):
+            if bool(
+                (
+                    (least[rows] > model.row_upper[rows] + 1e-6)
+                    | (most[rows] < model.row_lower[rows] - 1e-6)
+                ).any()
+            ):
                 self._undo(undo, low, high, least, most)
                 return False
             if len(undo) < 200:
@@ -78,7 +94,14 @@ class Propagator:
         return True
 
     def _move(
-        self, k: int, new_low: float, new_high: float, low: Floats, high: Floats, least: Floats, most: Floats
+        self,
+        k: int,
+        new_low: float,
+        new_high: float,
+        low: Floats,
+        high: Floats,
+        least: Floats,
+        most: Floats,
     ) -> np.ndarray:
         span = slice(self._columns.indptr[k], self._columns.indptr[k + 1])
         rows, data = self._columns.indices[span], self._columns.data[span]
@@ -91,7 +114,12 @@ class Propagator:
         return moved
 
     def _undo(
-        self, undo: list[tuple[int, float, float]], low: Floats, high: Floats, least: Floats, most: Floats
+        self,
+        undo: list[tuple[int, float, float]],
+        low: Floats,
+        high: Floats,
+        least: Floats,
+        most: Floats,
     ) -> None:
         for k, old_low, old_high in reversed(undo):
             self._move(k, old_low, old_high, low, high, least, most)
@@ -114,17 +142,29 @@ class Propagator:
             if not len(columns):
                 continue
             size = np.abs(data) * (high[columns] - low[columns])
-            over = size > model.row_upper[r] - least[r] + 1e-6  # moving all the way would break the upper side
+            over = (
+                size > model.row_upper[r] - least[r] + 1e-6
+            )  # moving all the way would break the upper side
             short = size > most[r] - model.row_lower[r] + 1e-6
-            room_up = np.floor(np.maximum(0.0, model.row_upper[r] - least[r]) / np.abs(data) + 1e-6)
-            room_down = np.floor(np.maximum(0.0, most[r] - model.row_lower[r]) / np.abs(data) + 1e-6)
+            room_up = np.floor(
+                np.maximum(0.0, model.row_upper[r] - least[r]) / np.abs(data) + 1e-6
+            )
+            room_down = np.floor(
+                np.maximum(0.0, most[r] - model.row_lower[r]) / np.abs(data) + 1e-6
+            )
             for i in np.flatnonzero(over).tolist():
                 k = int(columns[i])
-                found.append((k, low[k], low[k] + room_up[i]) if data[i] > 0 else (k, high[k] - room_up[i], high[k]))
+                found.append(
+                    (k, low[k], low[k] + room_up[i])
+                    if data[i] > 0
+                    else (k, high[k] - room_up[i], high[k])
+                )
             for i in np.flatnonzero(short).tolist():
                 k = int(columns[i])
                 found.append(
-                    (k, high[k] - room_down[i], high[k]) if data[i] > 0 else (k, low[k], low[k] + room_down[i])
+                    (k, high[k] - room_down[i], high[k])
+                    if data[i] > 0
+                    else (k, low[k], low[k] + room_down[i])
                 )
         return found
 
@@ -141,40 +181,62 @@ def feasibility_jump(
 
     The best jump of a variable is found exactly among the values at which one of its rows becomes satisfied.
     """
-    low = np.where(np.isfinite(model.col_lower), model.col_lower, np.minimum(0.0, model.col_upper - 1))
+    low = np.where(
+        np.isfinite(model.col_lower), model.col_lower, np.minimum(0.0, model.col_upper - 1)
+    )
     low = np.where(np.isfinite(low), low, -_BIG)
-    high = np.where(np.isfinite(model.col_upper), model.col_upper, np.maximum(low + 1, _BIG))
+    high = np.where(
+        np.isfinite(model.col_upper), model.col_upper, np.maximum(low + 1, _BIG)
+    )
     x = np.clip(np.where(model.integrality, np.rint(start), start), low, high)
     activity = by_row @ x
     weight = np.ones(model.m)
-    scale = np.maximum(1.0, np.abs(np.where(np.isfinite(model.row_lower), model.row_lower, model.row_upper)))
+    scale = np.maximum(
+        1.0,
+        np.abs(np.where(np.isfinite(model.row_lower), model.row_lower, model.row_upper)),
+    )
     scale = np.where(np.isfinite(scale), scale, 1.0)
     tolerance = 1e-7 * scale
     steps = 0
     while True:
-        broken = np.flatnonzero((activity > model.row_upper + tolerance) | (activity < model.row_lower - tolerance))
+        broken = np.flatnonzero(
+            (activity > model.row_upper + tolerance)
+            | (activity < model.row_lower - tolerance)
+        )
         if not len(broken):
             return x
         for _ in range(50):
             steps += 1
             r = int(broken[rng.integers(len(broken))])
-            if model.row_lower[r] - tolerance[r] <= activity[r] <= model.row_upper[r] + tolerance[r]:
+            if (
+                model.row_lower[r] - tolerance[r]
+                <= activity[r]
+                <= model.row_upper[r] + tolerance[r]
+            ):
                 continue
             columns = by_row.indices[by_row.indptr[r] : by_row.indptr[r + 1]]
             if not len(columns):
                 return None
-            picked = columns if len(columns) <= 8 else rng.choice(columns, size=8, replace=False)
+            picked = (
+                columns if len(columns) <= 8 else rng.choice(columns, size=8, replace=False)
+            )
             best_gain, best_j, best_value = -np.inf, -1, 0.0
             for j in picked.tolist():
-                value, gain = _jump(model, by_column, j, x[j], low[j], high[j], activity, weight)
+                value, gain = _jump(
+                    model, by_column, j, x[j], low[j], high[j], activity, weight
+                )
                 if value != x[j] and gain > best_gain:
                     best_gain, best_j, best_value = gain, j, value
             if best_gain <= _EPS:
-                weight[r] += 1.0  # a local minimum of the weighted violation: leave it by the least bad jump
+                weight[r] += (
+                    1.0  # a local minimum of the weighted violation: leave it by the least bad jump
+                )
             if best_j < 0:
                 continue
             span = slice(by_column.indptr[best_j], by_column.indptr[best_j + 1])
-            activity[by_column.indices[span]] += by_column.data[span] * (best_value - x[best_j])
+            activity[by_column.indices[span]] += by_column.data[span] * (
+                best_value - x[best_j]
+            )
             x[best_j] = best_value
         if time.process_time() > until:
             return None
@@ -211,6 +273,8 @@ def _jump(
         return at, 0.0
     now = w @ (np.maximum(0.0, here - upper) + np.maximum(0.0, lower - here))
     then = here[:, None] + data[:, None] * (values[None, :] - at)
-    cost = w @ (np.maximum(0.0, then - upper[:, None]) + np.maximum(0.0, lower[:, None] - then))
+    cost = w @ (
+        np.maximum(0.0, then - upper[:, None]) + np.maximum(0.0, lower[:, None] - then)
+    )
     best = int(np.argmin(cost))
     return float(values[best]), float(now - cost[best])

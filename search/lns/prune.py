@@ -23,10 +23,20 @@ class ReducedCostPruning:
             raise ValueError("pruning wants a root LP that was solved to optimality")
         self._lp = root.objective
         self._cost = np.abs(root.reduced_costs)  # (n,)
-        at_lower = model.integrality & (root.x <= model.col_lower + 1e-9) & (root.reduced_costs > 0)
-        at_upper = model.integrality & (root.x >= model.col_upper - 1e-9) & (root.reduced_costs < 0)
+        at_lower = (
+            model.integrality
+            & (root.x <= model.col_lower + 1e-9)
+            & (root.reduced_costs > 0)
+        )
+        at_upper = (
+            model.integrality
+            & (root.x >= model.col_upper - 1e-9)
+            & (root.reduced_costs < 0)
+        )
         self._resting = at_lower | at_upper
-        self._bound = np.where(at_upper, model.col_upper, model.col_lower)  # where they rest
+        self._bound = np.where(
+            at_upper, model.col_upper, model.col_lower
+        )  # where they rest
 
     def movable(self, x: Floats, cutoff: float) -> tuple[Bools, Bools]:
         """(may move, must move): variables some solution better than `cutoff` may have elsewhere than `x` has them, and those

@@ -28,11 +28,17 @@ class RootPlace:
         n, m = model.n, model.m
         self._memory = mmap.mmap(-1, _HEADER_BYTES + 8 * (2 * n + m) + n + m + 8)
         self._state = np.frombuffer(self._memory, dtype=np.int64, count=1)
-        self._numbers = np.frombuffer(self._memory, dtype=np.float64, count=3, offset=8)  # bound, objective, seconds
+        self._numbers = np.frombuffer(
+            self._memory, dtype=np.float64, count=3, offset=8
+        )  # bound, objective, seconds
         at = _HEADER_BYTES
         self._x = np.frombuffer(self._memory, dtype=np.float64, count=n, offset=at)
-        self._reduced = np.frombuffer(self._memory, dtype=np.float64, count=n, offset=at + 8 * n)
-        self._duals = np.frombuffer(self._memory, dtype=np.float64, count=m, offset=at + 16 * n)
+        self._reduced = np.frombuffer(
+            self._memory, dtype=np.float64, count=n, offset=at + 8 * n
+        )
+        self._duals = np.frombuffer(
+            self._memory, dtype=np.float64, count=m, offset=at + 16 * n
+        )
         at += 8 * (2 * n + m)
         self._columns = np.frombuffer(self._memory, dtype=np.int8, count=n, offset=at)
         self._rows = np.frombuffer(self._memory, dtype=np.int8, count=m, offset=at + n)
@@ -50,9 +56,17 @@ class RootPlace:
 
     def put(self, solution: LpSolution, basis: Basis, bound: float) -> None:
         """Write the optimum (the one writer only)."""
-        if solution.x is None or solution.reduced_costs is None or solution.row_duals is None:
+        if (
+            solution.x is None
+            or solution.reduced_costs is None
+            or solution.row_duals is None
+        ):
             raise ValueError("a root LP that was solved to optimality is wanted")
-        self._x[:], self._reduced[:], self._duals[:] = solution.x, solution.reduced_costs, solution.row_duals
+        self._x[:], self._reduced[:], self._duals[:] = (
+            solution.x,
+            solution.reduced_costs,
+            solution.row_duals,
+        )
         self._columns[:], self._rows[:] = basis.columns, basis.rows
         self._numbers[1:] = (solution.objective, solution.elapsed_s)
         self._numbers[0] = bound
@@ -68,7 +82,9 @@ class RootPlace:
         if int(self._state[0]) != _SOLVED:
             return None
         return LpSolution(
-            termination=Termination(reason=Reason.OPTIMAL, detail="solved beside the search"),
+            termination=Termination(
+                reason=Reason.OPTIMAL, detail="solved beside the search"
+            ),
             objective=float(self._numbers[1]),
             x=self._x.copy(),
             row_duals=self._duals.copy(),
@@ -78,7 +94,9 @@ class RootPlace:
         ), Basis(columns=self._columns.copy(), rows=self._rows.copy())
 
 
-def solve_root(model: MilpModel, place: RootPlace, *, seconds: float) -> Callable[[Say], None]:
+def solve_root(
+    model: MilpModel, place: RootPlace, *, seconds: float
+) -> Callable[[Say], None]:
     """Work of the process that solves the root LP, within `seconds`."""
 
     def work(say: Say) -> None:

@@ -24,16 +24,22 @@ class Size:
 
     def __post_init__(self) -> None:
         if not 1 <= self.least <= self.most:
-            raise ValueError(f"size wants 1 <= least <= most; least={self.least}, most={self.most} came")
+            raise ValueError(
+                f"size wants 1 <= least <= most; least={self.least}, most={self.most} came"
+            )
         if not (self.grow > 1 > self.shrink > 0):
-            raise ValueError(f"size wants grow > 1 > shrink > 0; grow={self.grow}, shrink={self.shrink} came")
+            raise ValueError(
+                f"size wants grow > 1 > shrink > 0; grow={self.grow}, shrink={self.shrink} came"
+            )
 
     @property
     def count(self) -> int:
         """Variables to free now."""
         return int(min(self.most, max(self.least, round(self.k))))
 
-    def after(self, *, proved: bool, improved: bool, seconds: float, limit_s: float) -> Size:
+    def after(
+        self, *, proved: bool, improved: bool, seconds: float, limit_s: float
+    ) -> Size:
         """The size for the next time."""
         if not proved:
             # An improvement found at the limit is still too slow: a smaller neighbourhood gives the next one sooner.
@@ -43,4 +49,6 @@ class Size:
             factor = growth if not improved else (1 + self.grow) / 2
         else:
             factor = 1.0
-        return replace(self, k=min(float(self.most), max(float(self.least), self.k * factor)))
+        return replace(
+            self, k=min(float(self.most), max(float(self.least), self.k * factor))
+        )

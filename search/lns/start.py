@@ -19,9 +19,15 @@ from solvers.types import Floats, MilpModel
 _EPS = 1e-9
 
 
-def constructive(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> Floats | None:
+def constructive(
+    model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix
+) -> Floats | None:
     """(n,) a feasible solution, or None when no construction applies or succeeds."""
-    if model.n == 0 or not bool(model.integrality.all()) or not bool(np.isfinite(model.col_lower).all()):
+    if (
+        model.n == 0
+        or not bool(model.integrality.all())
+        or not bool(np.isfinite(model.col_lower).all())
+    ):
         return None
     if _is_covering(model):
         return _cover(model, by_row, by_column)
@@ -39,14 +45,20 @@ def _is_covering(model: MilpModel) -> bool:
     )
 
 
-def _cover(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> Floats | None:
+def _cover(
+    model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix
+) -> Floats | None:
     need = np.maximum(model.row_lower, 0.0)  # (m,) what each row still wants
     x = np.zeros(model.n)
     cost = np.maximum(model.c, _EPS)
     indptr, indices, data = by_column.indptr, by_column.indices, by_column.data
     unit = bool((model.data == 1).all() and (need <= 1).all())
     # useful[j]: how much of what is still wanted column j would give
-    useful = np.asarray(by_column.T @ (need > _EPS).astype(float)) if unit else _useful(by_column, need)
+    useful = (
+        np.asarray(by_column.T @ (need > _EPS).astype(float))
+        if unit
+        else _useful(by_column, need)
+    )
     capped = model.col_upper.copy()
     while bool((need > _EPS).any()):
         score = np.where(x < capped, useful, 0.0) / cost
@@ -72,14 +84,18 @@ def _cover(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_ma
 def _useful(by_column: sparse.csc_matrix, need: Floats) -> Floats:
     gives = np.minimum(by_column.data, need[by_column.indices])
     columns = np.repeat(np.arange(by_column.shape[1]), np.diff(by_column.indptr))
-    useful: Floats = np.bincount(columns, weights=gives, minlength=by_column.shape[1]).astype(np.float64)
+    useful: Floats = np.bincount(
+        columns, weights=gives, minlength=by_column.shape[1]
+    ).astype(np.float64)
     return useful
 
 
 def _columns_of(by_row: sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
     if len(rows) == 0:
         return np.zeros(0, dtype=np.int64)
-    return np.concatenate([by_row.indices[by_row.indptr[r] : by_row.indptr[r + 1]] for r in rows])
+    return np.concatenate(
+        [by_row.indices[by_row.indptr[r] : by_row.indptr[r + 1]] for r in rows]
+    )
 
 
 def _drop_redundant(model: MilpModel, by_column: sparse.csc_matrix, x: Floats) -> Floats:
@@ -93,10 +109,14 @@ def _drop_redundant(model: MilpModel, by_column: sparse.csc_matrix, x: Floats) -
     return x
 
 
-def _pack(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> Floats | None:
+def _pack(
+    model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix
+) -> Floats | None:
     x = model.col_lower.astype(float).copy()
     activity = np.asarray(by_row @ x)
-    if bool(((activity < model.row_lower - _EPS) | (activity > model.row_upper + _EPS)).any()):
+    if bool(
+        ((activity < model.row_lower - _EPS) | (activity > model.row_upper + _EPS)).any()
+    ):
         return None
     gain = -model.c
     degree = np.maximum(1, np.diff(by_column.indptr))
@@ -114,7 +134,10 @@ def _pack(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_mat
         rows, gives = by_column.indices[span], by_column.data[span]
         after = activity[rows] + gives
         if x[j] + 1 <= model.col_upper[j] and bool(
-            ((after <= model.row_upper[rows] + _EPS) & (after >= model.row_lower[rows] - _EPS)).all()
+            (
+                (after <= model.row_upper[rows] + _EPS)
+                & (after >= model.row_lower[rows] - _EPS)
+            ).all()
         ):
             x[j] += 1.0
             activity[rows] = after

@@ -44,11 +44,19 @@ def is_set_cover(model: MilpModel) -> bool:
 
 def is_set_packing(model: MilpModel) -> bool:
     """Every row is ones · x ≤ 1 over binaries."""
-    return bool(_ones_over_binaries(model) and (model.row_upper == 1).all() and (model.row_lower <= 0).all())
+    return bool(
+        _ones_over_binaries(model)
+        and (model.row_upper == 1).all()
+        and (model.row_lower <= 0).all()
+    )
 
 
 def _ones_over_binaries(model: MilpModel) -> bool:
-    binary = model.integrality.all() and (model.col_lower == 0).all() and (model.col_upper == 1).all()
+    binary = (
+        model.integrality.all()
+        and (model.col_lower == 0).all()
+        and (model.col_upper == 1).all()
+    )
     return bool(binary and (model.data == 1).all())
 
 
@@ -68,7 +76,9 @@ def structure(model: MilpModel) -> Structure:
     free = ~has_lower & ~has_upper
     equal = has_lower & (model.row_lower == model.row_upper)
     cover = ones & has_lower & ~has_upper & (model.row_lower == 1)
-    packing = ones & has_upper & (model.row_upper == 1) & (~has_lower | (model.row_lower <= 0))
+    packing = (
+        ones & has_upper & (model.row_upper == 1) & (~has_lower | (model.row_lower <= 0))
+    )
     partition = ones & equal & (model.row_upper == 1)
     cardinality = ones & ~(cover | packing | partition | free)
     other = ~(ones | free)

@@ -67,7 +67,9 @@ class Slicer:
         whole = model.whole_rows  # units of rows that hold exactly: beside 1e8 the relative slack is ten whole units
         scale = np.where(whole > 0, np.minimum(scale, 0.01 * whole), scale)
         needed = (low < lower - scale) | (high > upper + scale)
-        if bool(np.any(needed & ((high < lower - 10 * scale) | (low > upper + 10 * scale)))):
+        if bool(
+            np.any(needed & ((high < lower - 10 * scale) | (low > upper + 10 * scale)))
+        ):
             return None
         rows = np.flatnonzero(needed)
         part = part[rows]

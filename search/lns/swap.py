@@ -26,7 +26,9 @@ class OneSwap:
 
     name = "one-swap"
 
-    def __init__(self, model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> None:
+    def __init__(
+        self, model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix
+    ) -> None:
         self._model, self._rows, self._columns = model, by_row, by_column
         self._entry_column = np.repeat(np.arange(model.n), np.diff(by_column.indptr))
 
@@ -45,7 +47,10 @@ class OneSwap:
             # Every step of a descent is feasible: the first one takes a tenth of a second that nobody need wait for.
             nonlocal told, best_value
             now = time.process_time()
-            if now - told > _TELL_EVERY_S and (value := self._value(taken)) < best_value - _EPS:
+            if (
+                now - told > _TELL_EVERY_S
+                and (value := self._value(taken)) < best_value - _EPS
+            ):
                 told, best_value = now, value
                 on_better(taken.astype(np.float64))
 
@@ -66,7 +71,10 @@ class OneSwap:
         return float(self._model.c[taken].sum())
 
     def _descend(
-        self, taken: np.ndarray, until: float, tell: Callable[[np.ndarray], None] = lambda taken: None
+        self,
+        taken: np.ndarray,
+        until: float,
+        tell: Callable[[np.ndarray], None] = lambda taken: None,
     ) -> np.ndarray:
         taken = taken.copy()
         while self._step(taken) and time.process_time() < until:
@@ -81,7 +89,9 @@ class OneSwap:
         return taken
 
     def _rows_of(self, j: int) -> np.ndarray:
-        rows: np.ndarray = self._columns.indices[self._columns.indptr[j] : self._columns.indptr[j + 1]]
+        rows: np.ndarray = self._columns.indices[
+            self._columns.indptr[j] : self._columns.indptr[j + 1]
+        ]
         return rows
 
     def _step(self, taken: np.ndarray) -> bool:
@@ -111,7 +121,11 @@ class OneSwap:
         times = np.bincount(self._columns.indices[inside], minlength=self._model.m)
         members = np.flatnonzero(taken)
         cost = self._model.c[members]
-        order = members[np.argsort(-(cost if rng is None else cost * rng.random(len(members))), kind="stable")]
+        order = members[
+            np.argsort(
+                -(cost if rng is None else cost * rng.random(len(members))), kind="stable"
+            )
+        ]
         for j in order.tolist():
             rows = self._rows_of(j)
             if (times[rows] > 1).all() and self._model.c[j] >= 0:
@@ -119,15 +133,22 @@ class OneSwap:
                 times[rows] -= 1
 
 
-def one_swap(model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix) -> OneSwap | Exchange | None:
+def one_swap(
+    model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix
+) -> OneSwap | Exchange | None:
     """For pure 0/1 covers with costs ≥ 0 and packings; None for anything else."""
     if model.m == 0:
         return None
     if is_set_packing(model):
         conflicts = conflicts_of(by_row)
-        return None if conflicts is None else Exchange(-model.c, conflicts, complement=False)
+        return (
+            None if conflicts is None else Exchange(-model.c, conflicts, complement=False)
+        )
     if not is_set_cover(model):
         return None
-    if bool((np.diff(by_row.indptr) == 2).all()) and (conflicts := conflicts_of(by_row)) is not None:
+    if (
+        bool((np.diff(by_row.indptr) == 2).all())
+        and (conflicts := conflicts_of(by_row)) is not None
+    ):
         return Exchange(model.c, conflicts, complement=True)
     return OneSwap(model, by_row, by_column)

@@ -21,7 +21,14 @@ from services.dispatcher.retry import TREATMENTS, Backoff
 from services.errors import NotFound, ServiceError, StaleFence, StoreUnavailable
 from services.store.blobs import BlobStore
 from services.store.changes import HANDED_BACK, facts_of
-from services.store.types import ArtifactRecord, Claim, Completion, JobRecord, JobStore, NewEvent
+from services.store.types import (
+    ArtifactRecord,
+    Claim,
+    Completion,
+    JobRecord,
+    JobStore,
+    NewEvent,
+)
 from trimtab.certificates import certified
 from trimtab.results import EventType, Limit, Reason, Termination
 from trimtab.specs.common import Spec
@@ -29,7 +36,9 @@ from workers.types import Execution, Executor, Finish, Limits, Outcome, OutcomeS
 
 log = structlog.get_logger("trimtab.dispatcher")
 Json = dict[str, Any]
-MAX_WAITING = 2_000  # events kept while the store is away; a run says at most some ten a second
+MAX_WAITING = (
+    2_000  # events kept while the store is away; a run says at most some ten a second
+)
 CHECKPOINT_S = 1.0  # from an incumbent until its checkpoint is stored, and between two
 LAST_WORD_S = 5.0  # at shutdown: how long an end that is being written may take
 
@@ -62,21 +71,31 @@ async def run_attempt(tools: Tools, claim: Claim, kind: Kind) -> None:
     try:
         execution = await _started(tools, claim, starting)
     except StaleFence:
-        log.warning("lease has passed on before the run began", job=claim.job.id, fence=claim.fence)
+        log.warning(
+            "lease has passed on before the run began", job=claim.job.id, fence=claim.fence
+        )
         await _discard(starting)
         return
     except _CancelledByOwner:
         # The end is recorded at once; the process that is still coming up goes back to its executor in its own time.
-        cancelled = _outcome(OutcomeStatus.CANCELLED, Reason.CANCELLED, "cancelled by its owner before the run began")
+        cancelled = _outcome(
+            OutcomeStatus.CANCELLED,
+            Reason.CANCELLED,
+            "cancelled by its owner before the run began",
+        )
         await asyncio.gather(_record(tools, claim, cancelled), _discard(starting))
         return
     except asyncio.CancelledError:
         await asyncio.gather(_hand_back(tools, claim), _discard(starting))
         raise
-    except Exception as error:  # e.g. no memory to fork: the service's fault, another attempt may succeed
+    except (
+        Exception
+    ) as error:  # e.g. no memory to fork: the service's fault, another attempt may succeed
         log.warning("attempt could not start", job=claim.job.id, error=repr(error))
         detail = f"no worker could be started: {error}"
-        await _record(tools, claim, _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, detail))
+        await _record(
+            tools, claim, _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, detail)
+        )
         return
     attempt = _Attempt(tools, claim, execution)
     try:
@@ -101,7 +120,9 @@ class _CancelledByOwner(Exception):
     """The owner cancelled the job while its run was starting."""
 
 
-async def _started(tools: Tools, claim: Claim, starting: asyncio.Task[Execution]) -> Execution:
+async def _started(
+    tools: Tools, claim: Claim, starting: asyncio.Task[Execution]
+) -> Execution:
     """Wait for the start, keep the lease meanwhile, and watch for a cancel.
 
     On a busy machine a child may take longer to come up than a lease lasts, and its owner need not wait for it. Raises
@@ -115,7 +136,9 @@ async def _started(tools: Tools, claim: Claim, starting: asyncio.Task[Execution]
             wake = asyncio.create_task(changed.wait())
             pause_s = max(0.01, min(next_beat - clock(), tools.signal_poll_s))
             try:
-                await asyncio.wait({starting, wake}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    {starting, wake}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED
+                )
             finally:
                 wake.cancel()
             if starting.done():
@@ -124,7 +147,9 @@ async def _started(tools: Tools, claim: Claim, starting: asyncio.Task[Execution]
             with contextlib.suppress(StoreUnavailable):
                 if clock() >= next_beat:
                     next_beat = clock() + tools.heartbeat_s
-                    signals = await tools.store.renew(claim.job.id, claim.fence, lease_s=tools.lease_s)
+                    signals = await tools.store.renew(
+                        claim.job.id, claim.fence, lease_s=tools.lease_s
+                    )
                     cancel = signals.cancel_requested
                 else:
                     job = await tools.store.get(claim.job.id)
@@ -160,10 +185,16 @@ class _Attempt:
                 return
             outcome = self._judged(outcome)
             best = await self._checkpoint() if TREATMENTS[outcome.status].retried else None
-            recording = asyncio.create_task(_record(self._tools, self._claim, outcome, checkpoint=best))
+            recording = asyncio.create_task(
+                _record(self._tools, self._claim, outcome, checkpoint=best)
+            )
             await asyncio.shield(recording)
         except StaleFence:
-            log.warning("lease has passed on; this attempt is forgotten", job=self._job.id, fence=self._claim.fence)
+            log.warning(
+                "lease has passed on; this attempt is forgotten",
+                job=self._job.id,
+                fence=self._claim.fence,
+            )
             await self._execution.cancel()
         except asyncio.CancelledError:
             if recording is not None:
@@ -208,7 +239,9 @@ class _Attempt:
             data = await self._checkpoint()
             if data is not None and data != stored:
                 try:
-                    await self._tools.store.put_checkpoint(self._job.id, self._claim.fence, data)
+                    await self._tools.store.put_checkpoint(
+                        self._job.id, self._claim.fence, data
+                    )
                     stored = data
                 except StaleFence:
                     return  # the next heartbeat finds that out as well, and ends the run
@@ -272,14 +305,22 @@ class _Attempt:
                 changed.clear()
                 silent_s = self._execution.silent_s
                 if silent_s > 2 * tools.lease_s:
-                    log.warning("child is silent; killed", job=self._job.id, silent_s=round(silent_s, 1))
-                    self._given_up = f"the run was silent for {silent_s:.1f} s and was killed"
+                    log.warning(
+                        "child is silent; killed",
+                        job=self._job.id,
+                        silent_s=round(silent_s, 1),
+                    )
+                    self._given_up = (
+                        f"the run was silent for {silent_s:.1f} s and was killed"
+                    )
                     await self._execution.cancel()
                     return
                 beat_due = asyncio.get_running_loop().time() >= next_beat
                 try:
                     if beat_due and silent_s < 0.75 * tools.lease_s:
-                        signals = await tools.store.renew(self._job.id, self._claim.fence, lease_s=tools.lease_s)
+                        signals = await tools.store.renew(
+                            self._job.id, self._claim.fence, lease_s=tools.lease_s
+                        )
                         stop, cancel = signals.stop_requested, signals.cancel_requested
                     elif woken or not beat_due:
                         job = await tools.store.get(self._job.id)
@@ -291,7 +332,11 @@ class _Attempt:
                 except StoreUnavailable:
                     continue
                 except (StaleFence, NotFound):
-                    log.warning("lease lost; attempt killed", job=self._job.id, fence=self._claim.fence)
+                    log.warning(
+                        "lease lost; attempt killed",
+                        job=self._job.id,
+                        fence=self._claim.fence,
+                    )
                     # Nothing is written any more, even though a fence that was not swept yet would be taken.
                     self._forgotten = True
                     await self._execution.cancel()
@@ -339,16 +384,26 @@ def _finish(job: JobRecord) -> Finish | None:
     if not facts_of(job).only_finishes:
         return None
     if job.stop_requested:
-        detail, limit = "stopped by its owner; its worker was lost before it could end", Limit.STOPPED
+        detail, limit = (
+            "stopped by its owner; its worker was lost before it could end",
+            Limit.STOPPED,
+        )
     else:
-        detail, limit = f"the workers of all {job.max_attempts} attempts were lost", Limit.ATTEMPTS
+        detail, limit = (
+            f"the workers of all {job.max_attempts} attempts were lost",
+            Limit.ATTEMPTS,
+        )
     return Finish(ended=Termination(reason=Reason.WORKER_LOST, limit=limit, detail=detail))
 
 
-async def _hand_back(tools: Tools, claim: Claim, *, checkpoint: bytes | None = None) -> None:
+async def _hand_back(
+    tools: Tools, claim: Claim, *, checkpoint: bytes | None = None
+) -> None:
     """At shutdown: the job may be claimed again at once. If the store is away, its lease runs out instead."""
     lost = _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, "the dispatcher was shut down")
-    completion = replace(_completion(lost, retry_delay_s=0.0), outcome=HANDED_BACK, checkpoint=checkpoint)
+    completion = replace(
+        _completion(lost, retry_delay_s=0.0), outcome=HANDED_BACK, checkpoint=checkpoint
+    )
     with contextlib.suppress(ServiceError, TimeoutError):
         async with asyncio.timeout(LAST_WORD_S):
             while True:
@@ -368,7 +423,9 @@ async def _discard(starting: asyncio.Task[Execution]) -> None:
         await starting.result().close()
 
 
-async def _record(tools: Tools, claim: Claim, outcome: Outcome, *, checkpoint: bytes | None = None) -> None:
+async def _record(
+    tools: Tools, claim: Claim, outcome: Outcome, *, checkpoint: bytes | None = None
+) -> None:
     """Store the end. A result must not be lost because the database is restarting: it is offered until it is taken
     or refused."""
     job = claim.job
@@ -376,12 +433,16 @@ async def _record(tools: Tools, claim: Claim, outcome: Outcome, *, checkpoint: b
         try:
             references = await _adopt(tools, claim, outcome)
             if outcome.result is not None:
-                outcome = replace(outcome, result={**outcome.result, "artifacts": references})
+                outcome = replace(
+                    outcome, result={**outcome.result, "artifacts": references}
+                )
             delay_s = 0.0
             if TREATMENTS[outcome.status].retried:
                 delay_s = tools.backoff.delay_s(job.attempt, tools.rng)
             digests = [str(r["digest"]) for r in references.values()]
-            completion = _completion(outcome, retry_delay_s=delay_s, artifacts=digests, checkpoint=checkpoint)
+            completion = _completion(
+                outcome, retry_delay_s=delay_s, artifacts=digests, checkpoint=checkpoint
+            )
             after = await tools.store.complete(job.id, claim.fence, completion)
         except StoreUnavailable as error:
             log.warning("store unavailable while a job ends; trying again", job=job.id)
@@ -390,7 +451,9 @@ async def _record(tools: Tools, claim: Claim, outcome: Outcome, *, checkpoint: b
         except StaleFence:
             log.warning("stale end refused", job=job.id, fence=claim.fence)
             return
-        log.info("job ended", job=job.id, state=after.state.value, outcome=outcome.status.value)
+        log.info(
+            "job ended", job=job.id, state=after.state.value, outcome=outcome.status.value
+        )
         tools.bus.notify(job.id)
         return
 
@@ -419,12 +482,18 @@ async def _adopt(tools: Tools, claim: Claim, outcome: Outcome) -> dict[str, Json
 
 
 def _completion(
-    outcome: Outcome, *, retry_delay_s: float, artifacts: Sequence[str] = (), checkpoint: bytes | None = None
+    outcome: Outcome,
+    *,
+    retry_delay_s: float,
+    artifacts: Sequence[str] = (),
+    checkpoint: bytes | None = None,
 ) -> Completion:
     best = None
     if outcome.result is not None:
         keys = ("objective", "bound", "gap")
-        best = {k: outcome.result.get(k) for k in keys} | {"elapsed_s": outcome.usage.get("wall_s", 0.0)}
+        best = {k: outcome.result.get(k) for k in keys} | {
+            "elapsed_s": outcome.usage.get("wall_s", 0.0)
+        }
         if (model := certified(outcome.result)) is not None:
             best["certificate"] = {"bound": model.bound, "gap": model.gap}
     return Completion(
@@ -443,9 +512,19 @@ def _cannot_begin(error: Exception) -> Outcome:
     if isinstance(error, NotFound):
         detail = f"an input file is gone: {error}"
         return _outcome(OutcomeStatus.FAILED, Reason.INVALID_INPUT, detail)
-    if isinstance(error, ValueError):  # pydantic's ValidationError is one: the stored spec is of an older version
-        return _outcome(OutcomeStatus.FAILED, Reason.INVALID_INPUT, f"the stored spec is not valid now: {error}")
-    return _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"the task could not be put together: {error}")
+    if isinstance(
+        error, ValueError
+    ):  # pydantic's ValidationError is one: the stored spec is of an older version
+        return _outcome(
+            OutcomeStatus.FAILED,
+            Reason.INVALID_INPUT,
+            f"the stored spec is not valid now: {error}",
+        )
+    return _outcome(
+        OutcomeStatus.TRANSIENT,
+        Reason.WORKER_LOST,
+        f"the task could not be put together: {error}",
+    )
 
 
 def _outcome(status: OutcomeStatus, reason: Reason, detail: str) -> Outcome:

@@ -31,7 +31,9 @@ from workers.types import Executor, Limits
 log = structlog.get_logger("trimtab.dispatcher")
 GARBAGE_EVERY_S = 300.0
 STOP_GRACE_S = 10.0
-CLAIM_POLL_S = 0.5  # when no wake-up comes: jobs of other processes, and retries that become due
+CLAIM_POLL_S = (
+    0.5  # when no wake-up comes: jobs of other processes, and retries that become due
+)
 
 
 class Dispatcher:
@@ -65,7 +67,9 @@ class Dispatcher:
             limits=Limits(memory_bytes=settings.job_memory_bytes, grace_s=STOP_GRACE_S),
             lease_s=settings.lease_s,
             heartbeat_s=settings.heartbeat_s,
-            signal_poll_s=settings.heartbeat_s if store.dialect != "postgresql" else min(1.0, settings.heartbeat_s),
+            signal_poll_s=settings.heartbeat_s
+            if store.dialect != "postgresql"
+            else min(1.0, settings.heartbeat_s),
             backoff=Backoff(),
             rng=self._rng,
         )
@@ -81,9 +85,13 @@ class Dispatcher:
             log.warning("sandbox does not protect files", reason=gap)
         self._loops = [
             asyncio.create_task(self._claim_for_ever(), name="claim"),
-            asyncio.create_task(self._every(self._settings.sweep_s, self._sweep), name="sweep"),
+            asyncio.create_task(
+                self._every(self._settings.sweep_s, self._sweep), name="sweep"
+            ),
             asyncio.create_task(self._every(1.0, self._sender.send_due), name="webhooks"),
-            asyncio.create_task(self._every(GARBAGE_EVERY_S, self._garbage), name="garbage"),
+            asyncio.create_task(
+                self._every(GARBAGE_EVERY_S, self._garbage), name="garbage"
+            ),
         ]
 
     async def close(self) -> None:
@@ -104,7 +112,11 @@ class Dispatcher:
     @property
     def alive(self) -> bool:
         """False when one of its loops has ended although nobody closed it."""
-        return bool(self._loops) and not self._closing and not any(loop.done() for loop in self._loops)
+        return (
+            bool(self._loops)
+            and not self._closing
+            and not any(loop.done() for loop in self._loops)
+        )
 
     def describe(self) -> Mapping[str, Any]:
         """For `/readyz` and the workers page."""
@@ -129,13 +141,18 @@ class Dispatcher:
                             await self._pause(1.0)
                             continue
                         claims = await self._store.claim(
-                            self.owner, kinds=tuple(self._kinds), lease_s=self._settings.lease_s, limit=room
+                            self.owner,
+                            kinds=tuple(self._kinds),
+                            lease_s=self._settings.lease_s,
+                            limit=room,
                         )
                     except ServiceError as error:
                         log.warning("claim failed; trying again", error=str(error))
                         await self._pause(error.retry_after_s or 1.0)
                         continue
-                    except Exception:  # one bad answer must not end the loop: nothing would run any more
+                    except (
+                        Exception
+                    ):  # one bad answer must not end the loop: nothing would run any more
                         log.exception("claim broke; trying again")
                         await self._pause(1.0)
                         continue
@@ -157,9 +174,17 @@ class Dispatcher:
             await asyncio.sleep(seconds)
 
     def _begin(self, claim: Claim) -> None:
-        log.info("job claimed", job=claim.job.id, kind=claim.job.kind, attempt=claim.job.attempt, fence=claim.fence)
+        log.info(
+            "job claimed",
+            job=claim.job.id,
+            kind=claim.job.kind,
+            attempt=claim.job.attempt,
+            fence=claim.fence,
+        )
         self._bus.notify(claim.job.id)
-        attempt = asyncio.create_task(run_attempt(self._tools, claim, self._kinds[claim.job.kind]))
+        attempt = asyncio.create_task(
+            run_attempt(self._tools, claim, self._kinds[claim.job.kind])
+        )
         self._attempts.add(attempt)
         attempt.add_done_callback(self._ended)
 
@@ -172,12 +197,16 @@ class Dispatcher:
 
     async def _sweep(self) -> None:
         for job in await self._store.sweep():
-            log.warning("lease ran out", job=job.id, state=job.state.value, attempt=job.attempt)
+            log.warning(
+                "lease ran out", job=job.id, state=job.state.value, attempt=job.attempt
+            )
             self._bus.notify(job.id)
             self._bus.notify(QUEUE)
 
     async def _garbage(self) -> None:
-        await collect_garbage(self._store, self._tools.blobs, ttl_s=self._settings.artifact_ttl_s)
+        await collect_garbage(
+            self._store, self._tools.blobs, ttl_s=self._settings.artifact_ttl_s
+        )
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work` again and again. Jitter keeps several dispatchers from sweeping in step."""
@@ -187,5 +216,7 @@ class Dispatcher:
                 await work()
             except ServiceError as error:
                 log.warning("housekeeping failed; trying again later", error=str(error))
-            except Exception:  # one bad round must not end the loop: nobody would sweep any more
+            except (
+                Exception
+            ):  # one bad round must not end the loop: nobody would sweep any more
                 log.exception("housekeeping broke; trying again later")

@@ -15,7 +15,13 @@ import structlog
 
 from services.settings import Settings
 from services.store.types import JobStore, OutboxRecord
-from services.webhook_policy import SIGNATURE_HEADER, WebhookRefused, check_address, check_url, sign
+from services.webhook_policy import (
+    SIGNATURE_HEADER,
+    WebhookRefused,
+    check_address,
+    check_url,
+    sign,
+)
 
 log = structlog.get_logger("trimtab.webhooks")
 MAX_TRIES = 12
@@ -45,15 +51,30 @@ class OutboxSender:
                 await self._post(row)
         except WebhookRefused as error:
             log.warning("webhook refused", job=row.job_id, reason=str(error))
-            await self._store.outbox_done(row.id, delivered=False, detail=f"refused: {error}")
+            await self._store.outbox_done(
+                row.id, delivered=False, detail=f"refused: {error}"
+            )
             return
         except (httpx2.HTTPError, OSError) as error:
-            reason = str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
+            reason = str(error) or (
+                "no answer in time"
+                if isinstance(error, TimeoutError)
+                else type(error).__name__
+            )
             if row.tries + 1 >= MAX_TRIES:
-                log.warning("webhook given up", job=row.job_id, tries=row.tries + 1, error=str(error))
-                await self._store.outbox_done(row.id, delivered=False, detail=f"after {MAX_TRIES} tries: {reason}")
+                log.warning(
+                    "webhook given up",
+                    job=row.job_id,
+                    tries=row.tries + 1,
+                    error=str(error),
+                )
+                await self._store.outbox_done(
+                    row.id, delivered=False, detail=f"after {MAX_TRIES} tries: {reason}"
+                )
             else:
-                await self._store.outbox_retry(row.id, delay_s=min(3600.0, 2.0 ** (row.tries + 1)), detail=reason)
+                await self._store.outbox_retry(
+                    row.id, delay_s=min(3600.0, 2.0 ** (row.tries + 1)), detail=reason
+                )
             return
         await self._store.outbox_done(row.id)
 
@@ -76,10 +97,16 @@ class OutboxSender:
             "Trimtab-Delivery": str(row.id),
             SIGNATURE_HEADER: sign(self._secret, body, unix_s=int(time.time())),
         }
-        async with httpx2.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as client:
+        async with httpx2.AsyncClient(
+            timeout=TIMEOUT_S, follow_redirects=False, trust_env=False
+        ) as client:
             # Only the status is of interest: what else a receiver sends is never read.
             request = client.build_request(
-                "POST", target, content=body, headers=headers, extensions={"sni_hostname": host}
+                "POST",
+                target,
+                content=body,
+                headers=headers,
+                extensions={"sni_hostname": host},
             )
             answer = await client.send(request, stream=True)
             await answer.aclose()

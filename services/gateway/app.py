@@ -48,7 +48,11 @@ def create_app(
     """
     settings = settings or Settings()
     check_settings(settings)
-    offered = {name: kind for name, kind in kinds.items() if settings.diagnostic_kinds or not kind.diagnostic}
+    offered = {
+        name: kind
+        for name, kind in kinds.items()
+        if settings.diagnostic_kinds or not kind.diagnostic
+    }
     tracer_provider = telemetry.configure_tracing(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = store or open_store(settings)
@@ -68,7 +72,9 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await context.store.open()
         try:
-            if settings.auth == "keys" and await auth.ensure_admin_key(context.store, settings.admin_key_file):
+            if settings.auth == "keys" and await auth.ensure_admin_key(
+                context.store, settings.admin_key_file
+            ):
                 log.info("admin key written", file=str(settings.admin_key_file))
             if settings.role == "gateway":
                 yield
@@ -87,7 +93,9 @@ def create_app(
         openapi_url=None if settings.role == "dispatcher" else "/openapi.json",
         docs_url=None,
         redirect_slashes=False,  # a path is right or it is 404: a redirect of a POST would surprise both ends
-        generate_unique_id_function=lambda route: route.name,  # `submit_job`: what generated clients call their methods
+        generate_unique_id_function=lambda route: (
+            route.name
+        ),  # `submit_job`: what generated clients call their methods
         redoc_url=None,
         **_tracing(tracer_provider),
     )
@@ -95,7 +103,14 @@ def create_app(
     app.include_router(health.router)
     if settings.role != "dispatcher":
         app.include_router(health.workers_router)
-        for router in (jobs.batch_router, jobs.router, artifacts.router, kinds_routes.router, keys.router, docs.router):
+        for router in (
+            jobs.batch_router,
+            jobs.router,
+            artifacts.router,
+            kinds_routes.router,
+            keys.router,
+            docs.router,
+        ):
             app.include_router(router)
         mount_web(app)
     problems.install(app)
@@ -125,7 +140,9 @@ async def _dispatching(context: Context, executor: Executor | None) -> AsyncIter
         workers=settings.workers,
         scratch_dir=settings.data_dir / "runs",
         sandbox=settings.sandbox,
-        preload=tuple(sorted({module for kind in context.kinds.values() for module in kind.preload})),
+        preload=tuple(
+            sorted({module for kind in context.kinds.values() for module in kind.preload})
+        ),
         ray_address=settings.ray_address,
     )
     await executor.open()
@@ -159,7 +176,11 @@ def _requests(kinds: Mapping[str, Kind]) -> TypeAdapter[Any]:
 
 def _tracing(provider: Any | None) -> dict[str, Any]:
     """FastAPI's own tracing. Not its logs, which hold the text of exceptions; not its metrics, /metrics has ours."""
-    wanted: dict[str, Any] = {"metrics": False, "logs": False, "exclude": lambda scope: scope["path"] in health.PROBED}
+    wanted: dict[str, Any] = {
+        "metrics": False,
+        "logs": False,
+        "exclude": lambda scope: scope["path"] in health.PROBED,
+    }
     if provider is not None:
         wanted["tracer_provider"] = provider
     return {"telemetry": wanted}

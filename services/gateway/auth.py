@@ -43,12 +43,18 @@ class Principal:
         return any(SCOPES.index(own) >= SCOPES.index(scope) for own in self.scopes)
 
 
-NOBODY = Principal(tenant="default", key_id="-", scopes=frozenset({"admin"}), limits={})  # auth is off
+NOBODY = Principal(
+    tenant="default", key_id="-", scopes=frozenset({"admin"}), limits={}
+)  # auth is off
 
 
-def new_key(*, tenant: str, name: str, scopes: list[str], now_us: int, **more: object) -> tuple[ApiKeyRecord, str]:
+def new_key(
+    *, tenant: str, name: str, scopes: list[str], now_us: int, **more: object
+) -> tuple[ApiKeyRecord, str]:
     """(record to store, the key itself, which is shown once)."""
-    key_id = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(12))
+    key_id = "".join(
+        secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(12)
+    )
     secret = secrets.token_urlsafe(32)
     record = ApiKeyRecord(
         id=key_id,
@@ -86,7 +92,9 @@ class Keyring:
         """Raises Unauthorized."""
         match = KEY_PATTERN.match(key)
         if match is None:
-            raise Unauthorized("the API key does not have the form tt_<id>_<secret>", fix=_HOW)
+            raise Unauthorized(
+                "the API key does not have the form tt_<id>_<secret>", fix=_HOW
+            )
         record = await self._record(match.group(1))
         digest = _sha256(match.group(2))
         if record is None or not hmac.compare_digest(record.secret_sha256, digest):
@@ -96,7 +104,11 @@ class Keyring:
     async def by_session(self, cookie: str) -> Principal:
         """Raises Unauthorized when the cookie is not one of ours, has run out, or its key was revoked."""
         session = self._read(cookie)
-        if session is None or session.expires_s < time.time() or await self._store.session_ended(session.id):
+        if (
+            session is None
+            or session.expires_s < time.time()
+            or await self._store.session_ended(session.id)
+        ):
             raise Unauthorized("the session is over", fix="sign in again")
         record = await self._record(session.key_id)
         if record is None:
@@ -105,20 +117,26 @@ class Keyring:
 
     def session(self, principal: Principal) -> str:
         """A cookie value for this principal."""
-        body = f"{principal.key_id}.{int(time.time()) + SESSION_S}.{secrets.token_urlsafe(16)}"
+        body = (
+            f"{principal.key_id}.{int(time.time()) + SESSION_S}.{secrets.token_urlsafe(16)}"
+        )
         return f"{body}.{self._mac(body)}"
 
     async def sign_out(self, cookie: str) -> None:
         """End a session in the store: a copy of its cookie is worth nothing any more."""
         session = self._read(cookie)
         if session is not None:
-            await self._store.end_session(session.id, expires_us=(session.expires_s + 1) * 1_000_000)
+            await self._store.end_session(
+                session.id, expires_us=(session.expires_s + 1) * 1_000_000
+            )
 
     def _read(self, cookie: str) -> _Session | None:
         """What a cookie says; None unless it is one of ours."""
         body, _, mac = cookie.rpartition(".")
         # Bytes, because compare_digest refuses text that is not ASCII. With our signature the parts are as we made them.
-        if not hmac.compare_digest(mac.encode("utf-8", "replace"), self._mac(body).encode()):
+        if not hmac.compare_digest(
+            mac.encode("utf-8", "replace"), self._mac(body).encode()
+        ):
             return None
         parts = body.split(".")
         if len(parts) != 3:
@@ -138,7 +156,10 @@ class Keyring:
         expires, key_id = self._tickets.pop(ticket, (0.0, ""))
         record = await self._record(key_id) if expires > time.monotonic() else None
         if record is None:
-            raise Unauthorized("this sign-in link was used already or is too old", fix="make a new one: trimtab open")
+            raise Unauthorized(
+                "this sign-in link was used already or is too old",
+                fix="make a new one: trimtab open",
+            )
         return self._principal(record)
 
     def forget(self, key_id: str) -> None:
@@ -163,7 +184,10 @@ class Keyring:
         if record.expires_us is not None and record.expires_us < time.time_ns() // 1000:
             raise Unauthorized("the API key has expired", fix="ask an admin for another")
         return Principal(
-            tenant=record.tenant, key_id=record.id, scopes=frozenset(record.scopes), limits=dict(record.limits)
+            tenant=record.tenant,
+            key_id=record.id,
+            scopes=frozenset(record.scopes),
+            limits=dict(record.limits),
         )
 
     def _mac(self, body: str) -> str:
@@ -179,7 +203,9 @@ async def ensure_admin_key(store: JobStore, path: Path) -> bool:
         if record is not None and not record.revoked:
             return False
     now_us = await store.now_us()
-    record, key = new_key(tenant="default", name="first start", scopes=["admin"], now_us=now_us)
+    record, key = new_key(
+        tenant="default", name="first start", scopes=["admin"], now_us=now_us
+    )
     await store.put_key(record)
     write_private(path, key + "\n")
     return True

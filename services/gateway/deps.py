@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 
     from services.dispatcher.loop import Dispatcher
 
-__all__ = ["Context", "Lifetime", "Pool", "Principal", "context", "current_principal", "require", "visible_tenant"]
+__all__ = [
+    "Context",
+    "Lifetime",
+    "Pool",
+    "Principal",
+    "context",
+    "current_principal",
+    "require",
+    "visible_tenant",
+]
 
 
 @dataclass
@@ -90,7 +99,9 @@ async def current_principal(request: Request) -> Principal:
     """By bearer key, else by session cookie. Raises Unauthorized, or Forbidden for a request forged by another site."""
     parts = _parts(request)
     if parts.settings.auth == "off":
-        refuse_cross_site(request)  # any page open in a browser of this machine can reach us
+        refuse_cross_site(
+            request
+        )  # any page open in a browser of this machine can reach us
         return NOBODY
     header = request.headers.get("authorization")
     if header is not None:
@@ -107,7 +118,9 @@ async def current_principal(request: Request) -> Principal:
             )
         refuse_cross_site(request)
         principal = await parts.keyring.by_session(cookie)
-    per_minute = principal.limits.get("requests_per_minute", parts.settings.requests_per_minute)
+    per_minute = principal.limits.get(
+        "requests_per_minute", parts.settings.requests_per_minute
+    )
     parts.limiter.take(principal.key_id, "requests", per_minute=per_minute)
     request.state.principal = principal
     return principal
@@ -122,7 +135,10 @@ def require(scope: str) -> Callable[[Request], Awaitable[Principal]]:
         principal = await current_principal(request)
         if not principal.allows(scope):
             have = ", ".join(sorted(principal.scopes)) or "none"
-            raise Forbidden(f"this needs scope {scope!r}; the key has {have}", fix="use a key with that scope")
+            raise Forbidden(
+                f"this needs scope {scope!r}; the key has {have}",
+                fix="use a key with that scope",
+            )
         return principal
 
     check.scope = scope  # type: ignore[attr-defined]  # a test reads it from every route
@@ -142,6 +158,8 @@ def refuse_cross_site(request: Request) -> None:
     site = request.headers.get("sec-fetch-site")
     if origin is not None:
         if urlsplit(origin).netloc != request.headers.get("host"):
-            raise Forbidden(f"this request came from a page of {origin[:200]!r}, not of this server")
+            raise Forbidden(
+                f"this request came from a page of {origin[:200]!r}, not of this server"
+            )
     elif site not in (None, "same-origin", "none"):
         raise Forbidden("this request came from a page of another site")

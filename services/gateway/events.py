@@ -31,11 +31,15 @@ async def stream(context: Context, job_id: str, *, after_seq: int) -> AsyncItera
         with context.bus.listen(job_id) as changed, context.lifetime.waiting(changed):
             yield b"retry: 1000\n\n"
             idle_s = 0.0
-            while not context.lifetime.closing:  # the client comes back with Last-Event-ID when we are up again
+            while (
+                not context.lifetime.closing
+            ):  # the client comes back with Last-Event-ID when we are up again
                 changed.clear()
                 try:
                     job = await context.store.get(job_id)
-                    events = await context.store.events(job_id, after_seq=after_seq, limit=_PAGE)
+                    events = await context.store.events(
+                        job_id, after_seq=after_seq, limit=_PAGE
+                    )
                 except NotFound:
                     yield b'event: end\ndata: {"deleted":true}\n\n'
                     return
@@ -45,7 +49,11 @@ async def stream(context: Context, job_id: str, *, after_seq: int) -> AsyncItera
                 for event in events:
                     after_seq = event.seq
                     data = orjson.dumps(event_view(event))
-                    yield b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.value.encode(), data)
+                    yield b"id: %d\nevent: %s\ndata: %s\n\n" % (
+                        event.seq,
+                        event.type.value.encode(),
+                        data,
+                    )
                     idle_s = 0.0
                 if job.state.is_terminal and after_seq >= job.last_seq:
                     yield b'event: end\ndata: {"state":"%s"}\n\n' % job.state.value.encode()

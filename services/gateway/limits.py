@@ -14,7 +14,9 @@ class RateLimiter:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}  # (tokens left, when that was)
+        self._buckets: dict[
+            tuple[str, str], tuple[float, float]
+        ] = {}  # (tokens left, when that was)
 
     def take(self, key_id: str, sort: str, *, per_minute: int, count: int = 1) -> None:
         """Raises TooManyRequests, which says when to come back."""

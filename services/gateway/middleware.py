@@ -17,7 +17,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.errors import BadRequest, NotFound, PayloadTooLarge, ServiceError, UnsupportedMedia
+from services.errors import (
+    BadRequest,
+    NotFound,
+    PayloadTooLarge,
+    ServiceError,
+    UnsupportedMedia,
+)
 from services.gateway.problems import service_error
 from services.gateway.routes.health import PROBED
 from services.telemetry import Metrics
@@ -66,7 +72,9 @@ class Outermost:
         began = time.perf_counter()
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
-        request_id = given if _SANE_ID.match(given) else f"{self._prefix}-{next(self._numbers):x}"
+        request_id = (
+            given if _SANE_ID.match(given) else f"{self._prefix}-{next(self._numbers):x}"
+        )
         scope.setdefault("state", {})["request_id"] = request_id
         status = 500
 
@@ -100,13 +108,19 @@ class Outermost:
     def _check(self, scope: Scope, headers: Headers) -> None:
         host = headers.get("host", "")
         name = host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
-        if not self._any_host and name.lower() not in self._hosts and not (self._any_address and _is_address(name)):
+        if (
+            not self._any_host
+            and name.lower() not in self._hosts
+            and not (self._any_address and _is_address(name))
+        ):
             raise BadRequest(
                 f"Host {host[:100]!r} is not served here",
                 fix="an operator can add the name to TRIMTAB_ALLOWED_HOSTS",
             )
         if "\x00" in scope["path"]:
-            raise NotFound("nothing is at a path with a NUL character")  # and no database is asked about it
+            raise NotFound(
+                "nothing is at a path with a NUL character"
+            )  # and no database is asked about it
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedMedia(
                 f"Content-Encoding {headers['content-encoding'][:40]!r} came; bodies are taken as they are",
@@ -123,19 +137,31 @@ class Outermost:
     def _limit_for(self, scope: Scope) -> int | None:
         # Uploads stream to disk under their own limits (artifacts route, the page's forms).
         path = scope["path"]
-        return None if path == "/v1/artifacts" or path.startswith("/submit/") else self._max_body_bytes
+        return (
+            None
+            if path == "/v1/artifacts" or path.startswith("/submit/")
+            else self._max_body_bytes
+        )
 
     def _count(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         route = getattr(scope.get("route"), "path", "(none)")
         method = (
-            scope["method"] if scope["method"] in ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH") else "?"
+            scope["method"]
+            if scope["method"]
+            in ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH")
+            else "?"
         )
         self._metrics.requests.labels(method, route, str(status)).inc()
         self._metrics.latency.labels(method, route).observe(seconds)
         if route not in PROBED:
             level = log.warning if status >= 500 else log.debug
             level(
-                "request", method=method, path=scope["path"], status=status, ms=round(seconds * 1e3, 2), id=request_id
+                "request",
+                method=method,
+                path=scope["path"],
+                status=status,
+                ms=round(seconds * 1e3, 2),
+                id=request_id,
             )
 
 

@@ -34,8 +34,12 @@ def install(app: FastAPI, kinds: Mapping[str, Kind], adapter: TypeAdapter[Any]) 
     app.openapi = build  # type: ignore[method-assign]
 
 
-def _build(app: FastAPI, kinds: Mapping[str, Kind], adapter: TypeAdapter[Any]) -> dict[str, Any]:
-    document = get_openapi(title="trimtab", version=__version__, description=_ABOUT, routes=app.routes)
+def _build(
+    app: FastAPI, kinds: Mapping[str, Kind], adapter: TypeAdapter[Any]
+) -> dict[str, Any]:
+    document = get_openapi(
+        title="trimtab", version=__version__, description=_ABOUT, routes=app.routes
+    )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     request = adapter.json_schema(ref_template=_TEMPLATE)
     schemas |= request.pop("$defs", {})
@@ -56,7 +60,8 @@ def _build(app: FastAPI, kinds: Mapping[str, Kind], adapter: TypeAdapter[Any]) -
         },
     }
     _, extra = models_json_schema(
-        [(NewKey, "validation"), (Problem, "validation"), (Event, "validation")], ref_template=_TEMPLATE
+        [(NewKey, "validation"), (Problem, "validation"), (Event, "validation")],
+        ref_template=_TEMPLATE,
     )
     schemas |= extra["$defs"]
     # FastAPI's own 422 is never sent: ours is a problem document.
@@ -71,19 +76,28 @@ def _build(app: FastAPI, kinds: Mapping[str, Kind], adapter: TypeAdapter[Any]) -
             body = operation.get("requestBody")
             if isinstance(body, str):
                 reference = {"schema": {"$ref": f"#/components/schemas/{body}"}}
-                operation["requestBody"] = {"required": True, "content": {"application/json": reference}}
+                operation["requestBody"] = {
+                    "required": True,
+                    "content": {"application/json": reference},
+                }
             if path not in ("/healthz", "/readyz"):
                 operation["security"] = [{"apiKey": []}, {"session": []}]
             unprocessable = operation.get("responses", {}).get("422", {})
             if "HTTPValidationError" in str(unprocessable):
                 del operation["responses"]["422"]
             # Sent for any request that the door itself refuses: another method, a bad Host, an encoded or oversized body.
-            problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+            problem = {
+                "application/problem+json": {
+                    "schema": {"$ref": "#/components/schemas/Problem"}
+                }
+            }
             for status, text in (
                 ("400", "Malformed request"),
                 ("405", "Method not allowed; `Allow` names those that are"),
                 ("413", "Payload too large"),
                 ("415", "Unsupported media type"),
             ):
-                operation["responses"].setdefault(status, {"description": text, "content": problem})
+                operation["responses"].setdefault(
+                    status, {"description": text, "content": problem}
+                )
     return document

@@ -15,24 +15,45 @@ from services.gateway.auth import SCOPES, new_key
 from services.gateway.deps import Context, Principal, visible_tenant
 from services.gateway.views import when
 from services.store.blobs import UploadLimits
-from services.store.types import ApiKeyRecord, ArtifactRecord, Idempotency, JobRecord, NewJob, Submitted
+from services.store.types import (
+    ApiKeyRecord,
+    ArtifactRecord,
+    Idempotency,
+    JobRecord,
+    NewJob,
+    Submitted,
+)
 from services.webhook_policy import WebhookRefused, check_url
 from trimtab.results import JobState
 from trimtab.specs.common import ArtifactRef, JobRequest
 
 
 async def submit(
-    context: Context, principal: Principal, requests: Sequence[JobRequest], *, idempotency_key: str | None
+    context: Context,
+    principal: Principal,
+    requests: Sequence[JobRequest],
+    *,
+    idempotency_key: str | None,
 ) -> list[Submitted]:
     """Store validated requests, all or none. Raises InvalidBody, TooManyRequests or Conflict."""
     per_minute = _submits_per_minute(context, principal)
-    context.limiter.take(principal.key_id, "submits", per_minute=per_minute, count=len(requests))
-    jobs = [await _new_job(context, principal, request, index) for index, request in enumerate(requests)]
+    context.limiter.take(
+        principal.key_id, "submits", per_minute=per_minute, count=len(requests)
+    )
+    jobs = [
+        await _new_job(context, principal, request, index)
+        for index, request in enumerate(requests)
+    ]
     await _check_queue_quota(context, principal, len(jobs))
     idempotency = None
     if idempotency_key is not None:
-        body = orjson.dumps([request.model_dump(mode="json") for request in requests], option=orjson.OPT_SORT_KEYS)
-        idempotency = Idempotency(key=idempotency_key, request_digest=hashlib.sha256(body).hexdigest())
+        body = orjson.dumps(
+            [request.model_dump(mode="json") for request in requests],
+            option=orjson.OPT_SORT_KEYS,
+        )
+        idempotency = Idempotency(
+            key=idempotency_key, request_digest=hashlib.sha256(body).hexdigest()
+        )
     submitted = await context.store.submit_many(jobs, idempotency)
     if submitted and not submitted[0].replayed:
         for job in jobs:
@@ -51,22 +72,34 @@ def _submits_per_minute(context: Context, principal: Principal) -> int:
     return principal.limits.get("submits_per_minute", context.settings.submits_per_minute)
 
 
-async def _new_job(context: Context, principal: Principal, request: JobRequest, index: int) -> NewJob:
+async def _new_job(
+    context: Context, principal: Principal, request: JobRequest, index: int
+) -> NewJob:
     webhook = None
     if request.webhook is not None:
         try:
-            check_url(request.webhook.url, allowed_hosts=context.settings.webhook_allowed_hosts)
+            check_url(
+                request.webhook.url, allowed_hosts=context.settings.webhook_allowed_hosts
+            )
         except WebhookRefused as error:
             raise InvalidBody(str(error), fix="give a public http(s) address") from error
         webhook = {"url": request.webhook.url}
     artifacts = request.spec.artifacts()
     for name, reference in artifacts.items():
         try:
-            stored = await context.store.get_artifact(reference.digest, tenant=principal.tenant)
+            stored = await context.store.get_artifact(
+                reference.digest, tenant=principal.tenant
+            )
         except NotFound as error:
             raise InvalidBody(
                 f"job {index}: the spec names {reference.digest} as {name!r}, which was not uploaded",
-                errors=[{"path": f"spec.{name}.digest", "came": reference.digest, "wanted": "an uploaded file"}],
+                errors=[
+                    {
+                        "path": f"spec.{name}.digest",
+                        "came": reference.digest,
+                        "wanted": "an uploaded file",
+                    }
+                ],
                 fix="upload it first: POST /v1/artifacts?name=FILE",
             ) from error
         _check_reference(f"spec.{name}", reference, stored)
@@ -137,7 +170,13 @@ async def webhook(context: Context, job: JobRecord) -> dict[str, Any] | None:
     if record is None:
         state = "waiting" if job.state.is_terminal else "not due"
         return {"url": url, "state": state, "tries": 0, "detail": "", "at": None}
-    return {"url": url, "state": record.state, "tries": record.tries, "detail": record.detail, "at": when(record.at_us)}
+    return {
+        "url": url,
+        "state": record.state,
+        "tries": record.tries,
+        "detail": record.detail,
+        "at": when(record.at_us),
+    }
 
 
 async def result(context: Context, principal: Principal, job_id: str) -> JobRecord:
@@ -154,7 +193,9 @@ async def result(context: Context, principal: Principal, job_id: str) -> JobReco
     return job
 
 
-async def upload(context: Context, principal: Principal, stream: AsyncIterator[bytes], *, name: str) -> ArtifactRecord:
+async def upload(
+    context: Context, principal: Principal, stream: AsyncIterator[bytes], *, name: str
+) -> ArtifactRecord:
     """Store an uploaded file for the caller's tenant. Raises PayloadTooLarge, InvalidBody, TooManyRequests."""
     settings = context.settings
     quota = principal.limits.get("artifact_bytes", settings.max_artifact_bytes)
@@ -185,7 +226,10 @@ async def upload(context: Context, principal: Principal, stream: AsyncIterator[b
 def reference(record: ArtifactRecord) -> dict[str, Any]:
     """An ArtifactRef as JSON."""
     return ArtifactRef(
-        digest=record.digest, name=record.name, size_bytes=record.size_bytes, media_type=record.media_type
+        digest=record.digest,
+        name=record.name,
+        size_bytes=record.size_bytes,
+        media_type=record.media_type,
     ).model_dump(mode="json")
 
 
@@ -202,7 +246,9 @@ async def make_key(
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown or not scopes:
         raise InvalidBody(f"scopes {list(scopes)} came; wanted some of {', '.join(SCOPES)}")
-    await tenancy.refuse_another_tenant(context.store, tenant, describe_pool(context).get("executor", {}))
+    await tenancy.refuse_another_tenant(
+        context.store, tenant, describe_pool(context).get("executor", {})
+    )
     record, key = new_key(
         tenant=tenant,
         name=name,
@@ -224,4 +270,8 @@ async def revoke_key(context: Context, key_id: str) -> None:
 def describe_pool(context: Context) -> dict[str, Any]:
     """The dispatcher and executor of this process."""
     dispatcher = context.pool.dispatcher
-    return dict(dispatcher.describe()) if dispatcher is not None else {"alive": False, "role": context.settings.role}
+    return (
+        dict(dispatcher.describe())
+        if dispatcher is not None
+        else {"alive": False, "role": context.settings.role}
+    )

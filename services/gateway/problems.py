@@ -19,7 +19,10 @@ from trimtab.faults import fault_of
 
 log = structlog.get_logger("trimtab.gateway")
 MEDIA_TYPE = "application/problem+json"
-_TITLES = {404: ("not-found", "Not found"), 405: ("method-not-allowed", "Method not allowed")}
+_TITLES = {
+    404: ("not-found", "Not found"),
+    405: ("method-not-allowed", "Method not allowed"),
+}
 _SECRET_WORDS = ("secret", "password", "authorization", "api_key", "token")
 
 
@@ -43,7 +46,9 @@ def problem_response(
         "request_id": getattr(request.state, "request_id", None),
         **{k: v for k, v in more.items() if v not in (None, [])},
     }
-    return Response(orjson.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return Response(
+        orjson.dumps(body), status_code=status, media_type=MEDIA_TYPE, headers=headers
+    )
 
 
 def service_error(request: Request, error: ServiceError) -> Response:
@@ -102,7 +107,11 @@ def _entry(item: Mapping[str, Any]) -> dict[str, Any]:
 def _summary(entries: list[dict[str, Any]]) -> str:
     first = str(entries[0]["message"]) if entries else "the body does not fit the schema"
     more = len(entries) - 1
-    return first if more < 1 else f"{first} (and {more} more {'fault' if more == 1 else 'faults'}: see errors)"
+    return (
+        first
+        if more < 1
+        else f"{first} (and {more} more {'fault' if more == 1 else 'faults'}: see errors)"
+    )
 
 
 def install(app: FastAPI) -> None:
@@ -127,16 +136,27 @@ def install(app: FastAPI) -> None:
                 f"; allowed: {allow}" if allow else ""
             )
         return problem_response(
-            request, status=error.status_code, slug=slug, title=title, detail=detail, headers=headers
+            request,
+            status=error.status_code,
+            slug=slug,
+            title=title,
+            detail=detail,
+            headers=headers,
         )
 
     async def on_request_validation(request: Request, error: Exception) -> Response:
         if not isinstance(error, RequestValidationError):
             return await on_unexpected(request, error)
         # A parameter's location begins with where it stood: "query", "path", "header".
-        entries = [_entry({**item, "loc": item["loc"][1:] or item["loc"]}) for item in error.errors()[:50]]
+        entries = [
+            _entry({**item, "loc": item["loc"][1:] or item["loc"]})
+            for item in error.errors()[:50]
+        ]
         return service_error(
-            request, InvalidBody(_summary(entries), errors=entries, fix="see /openapi.json for what is taken")
+            request,
+            InvalidBody(
+                _summary(entries), errors=entries, fix="see /openapi.json for what is taken"
+            ),
         )
 
     async def on_unexpected(request: Request, error: Exception) -> Response:
@@ -171,7 +191,10 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         507: "No space left",
     }
     schema = {"$ref": "#/components/schemas/Problem"}
-    return {s: {"description": names[s], "content": {MEDIA_TYPE: {"schema": schema}}} for s in sorted(statuses)}
+    return {
+        s: {"description": names[s], "content": {MEDIA_TYPE: {"schema": schema}}}
+        for s in sorted(statuses)
+    }
 
 
 def _path(location: Iterable[Any]) -> str:

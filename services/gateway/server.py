@@ -17,7 +17,11 @@ class Server(uvicorn.Server):
     """Serves one application."""
 
     def __init__(
-        self, config: uvicorn.Config, *, lifetime: Lifetime, on_started: Callable[[], Awaitable[None]] | None = None
+        self,
+        config: uvicorn.Config,
+        *,
+        lifetime: Lifetime,
+        on_started: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(config)
         self._lifetime = lifetime
@@ -41,7 +45,10 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
+        before = {
+            one: signal.signal(one, self.handle_exit)
+            for one in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield
         finally:

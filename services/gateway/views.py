@@ -30,20 +30,29 @@ def when(us: int | None) -> str | None:
     """RFC 3339 in UTC."""
     if us is None:
         return None
-    moment = datetime.datetime.fromtimestamp(us // 1_000_000, datetime.UTC).replace(microsecond=us % 1_000_000)
+    moment = datetime.datetime.fromtimestamp(us // 1_000_000, datetime.UTC).replace(
+        microsecond=us % 1_000_000
+    )
     return moment.isoformat().replace("+00:00", "Z")
 
 
 def job_view(job: JobRecord, now_us: int) -> dict[str, Any]:
     """A job without spec and result."""
     base = f"/v1/jobs/{job.id}"
-    links = {"self": base, "events": f"{base}/events", "input": f"{base}/input", "page": f"/jobs/{job.id}"}
+    links = {
+        "self": base,
+        "events": f"{base}/events",
+        "input": f"{base}/input",
+        "page": f"/jobs/{job.id}",
+    }
     if job.state in (JobState.SUCCEEDED, JobState.FAILED):
         links["result"] = f"{base}/result"
     age = None
     if job.state is JobState.RUNNING and job.heartbeat_us is not None:
         age = max(0.0, (now_us - job.heartbeat_us) / 1e6)
-    checked = (job.result or {}).get("verification", {}).get("status") if job.result else None
+    checked = (
+        (job.result or {}).get("verification", {}).get("status") if job.result else None
+    )
     return {
         "id": job.id,
         "kind": job.kind,

@@ -51,7 +51,10 @@ class BlobStore:
         """Where the bytes are. Raises NotFound."""
         path = self._place(digest)
         if not path.is_file():
-            raise NotFound(f"no bytes of {digest} here", fix="upload the file again: POST /v1/artifacts?name=FILE")
+            raise NotFound(
+                f"no bytes of {digest} here",
+                fix="upload the file again: POST /v1/artifacts?name=FILE",
+            )
         return path
 
     def probe_write(self) -> None:
@@ -62,7 +65,9 @@ class BlobStore:
             file.flush()
             os.fsync(file.fileno())
 
-    async def ingest(self, stream: AsyncIterator[bytes], *, name: str, limits: UploadLimits) -> Blob:
+    async def ingest(
+        self, stream: AsyncIterator[bytes], *, name: str, limits: UploadLimits
+    ) -> Blob:
         """Store what `stream` brings. Raises PayloadTooLarge, InvalidBody (damaged gzip) or InsufficientStorage; nothing is
         left behind then."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -75,7 +80,9 @@ class BlobStore:
                 async for chunk in stream:
                     if not chunk:
                         continue
-                    if size == 0 and (name.endswith(".gz") or chunk.startswith(b"\x1f\x8b")):
+                    if size == 0 and (
+                        name.endswith(".gz") or chunk.startswith(b"\x1f\x8b")
+                    ):
                         gzip = _GzipGuard(limits)
                     size += len(chunk)
                     if size > limits.max_bytes:
@@ -91,11 +98,17 @@ class BlobStore:
             await asyncio.to_thread(self._keep, Path(temporary), result)
         except OSError as error:
             if error.errno in _NO_SPACE:
-                raise InsufficientStorage("the disk has no room for this upload; nothing was kept") from error
+                raise InsufficientStorage(
+                    "the disk has no room for this upload; nothing was kept"
+                ) from error
             raise
         finally:
             Path(temporary).unlink(missing_ok=True)
-        return Blob(digest=result, size_bytes=size, media_type=_media_type(name, gzip=gzip is not None))
+        return Blob(
+            digest=result,
+            size_bytes=size,
+            media_type=_media_type(name, gzip=gzip is not None),
+        )
 
     def adopt(self, source: Path) -> Blob:
         """Copy a local file in. Blocking. Raises InsufficientStorage."""
@@ -114,11 +127,17 @@ class BlobStore:
             self._keep(Path(temporary), result)
         except OSError as error:
             if error.errno in _NO_SPACE:
-                raise InsufficientStorage(f"the disk has no room for {source.name}") from error
+                raise InsufficientStorage(
+                    f"the disk has no room for {source.name}"
+                ) from error
             raise
         finally:
             Path(temporary).unlink(missing_ok=True)
-        return Blob(digest=result, size_bytes=size, media_type=_media_type(source.name, gzip=source.suffix == ".gz"))
+        return Blob(
+            digest=result,
+            size_bytes=size,
+            media_type=_media_type(source.name, gzip=source.suffix == ".gz"),
+        )
 
     def delete(self, digest: str) -> None:
         """Remove the bytes, if they are there."""
@@ -131,12 +150,16 @@ class BlobStore:
 
     def _place(self, digest: str) -> Path:
         if not DIGEST_PATTERN.match(digest):
-            raise NotFound(f"{digest[:100]!r} is no digest; wanted sha256: and 64 hex digits")
+            raise NotFound(
+                f"{digest[:100]!r} is no digest; wanted sha256: and 64 hex digits"
+            )
         name = digest.removeprefix("sha256:")
         return self._root / name[:2] / name
 
     @staticmethod
-    def _take(file: object, digest: hashlib._Hash, gzip: _GzipGuard | None, chunk: bytes) -> None:
+    def _take(
+        file: object, digest: hashlib._Hash, gzip: _GzipGuard | None, chunk: bytes
+    ) -> None:
         if gzip is not None:
             gzip.feed(chunk)
         digest.update(chunk)
@@ -172,7 +195,8 @@ class _GzipGuard:
                 out = self._inflate.decompress(data, _COPY_BYTES)
             except zlib.error as error:
                 raise InvalidBody(
-                    f"the file says it is gzip but cannot be unpacked: {error}", fix="pack it again"
+                    f"the file says it is gzip but cannot be unpacked: {error}",
+                    fix="pack it again",
                 ) from error
             self._unpacked += len(out)
             self._check()
@@ -197,7 +221,10 @@ class _GzipGuard:
                 f"the gzip file unpacks to more than {limits.max_unpacked_bytes} bytes",
                 fix="send a smaller file, or have the operator raise TRIMTAB_MAX_UNPACKED_BYTES",
             )
-        if self._unpacked > _COPY_BYTES and self._unpacked > limits.max_gzip_ratio * self._packed:
+        if (
+            self._unpacked > _COPY_BYTES
+            and self._unpacked > limits.max_gzip_ratio * self._packed
+        ):
             raise PayloadTooLarge(
                 f"the gzip file unpacks to more than {limits.max_gzip_ratio:g} times its size, as only bombs do",
                 fix="send it unpacked",
@@ -212,4 +239,8 @@ def _sync(file: object) -> None:
 def _media_type(name: str, *, gzip: bool) -> str:
     if gzip:
         return "application/gzip"
-    return "text/plain" if name.endswith((".mps", ".lp", ".sol", ".csv", ".txt")) else "application/octet-stream"
+    return (
+        "text/plain"
+        if name.endswith((".mps", ".lp", ".sol", ".csv", ".txt"))
+        else "application/octet-stream"
+    )

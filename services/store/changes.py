@@ -33,7 +33,9 @@ class Step:
     job: JobRecord  # as it is afterwards
     events: tuple[NewEvent, ...] = ()  # their seqs end at job.last_seq
     outcome: str | None = None  # closes the running attempt
-    webhook: Json | None = None  # payload to deliver, when the job ended and its owner wants to know
+    webhook: Json | None = (
+        None  # payload to deliver, when the job ended and its owner wants to know
+    )
     drops_result: bool = False
     drops_checkpoint: bool = False
 
@@ -96,7 +98,9 @@ def completed(job: JobRecord, completion: Completion, now_us: int) -> Step:
         job = replace(job, has_checkpoint=True)
     if verb not in COMPLETING:
         wanted = ", ".join(sorted(COMPLETING))
-        raise ValueError(f"verb {verb.value!r} does not complete an attempt; wanted one of {wanted}")
+        raise ValueError(
+            f"verb {verb.value!r} does not complete an attempt; wanted one of {wanted}"
+        )
     if verb is Verb.LOSE and completion.outcome == HANDED_BACK:
         # A restart of the service is nobody's failure: it must not use up an attempt, or the last one would end DEAD.
         job = replace(job, attempt=job.attempt - 1)
@@ -106,7 +110,11 @@ def completed(job: JobRecord, completion: Completion, now_us: int) -> Step:
 def expired(job: JobRecord, now_us: int) -> Step:
     """A lease ran out without a word from its holder."""
     detail = f"worker {job.owner} did not renew its lease on attempt {job.attempt}"
-    told = Completion(verb=Verb.LOSE, termination=_termination(Reason.WORKER_LOST, detail=detail), outcome=LOST)
+    told = Completion(
+        verb=Verb.LOSE,
+        termination=_termination(Reason.WORKER_LOST, detail=detail),
+        outcome=LOST,
+    )
     return _ended(job, Verb.LOSE, told, now_us)
 
 
@@ -119,7 +127,9 @@ def cancelled(job: JobRecord, now_us: int) -> Step | None:
 
 def stopped(job: JobRecord, now_us: int) -> Step | None:
     """The owner says stop. None: it has ended that way already, and nothing changes."""
-    if job.state is JobState.SUCCEEDED or (job.state is JobState.CANCELLED and job.stop_requested):
+    if job.state is JobState.SUCCEEDED or (
+        job.state is JobState.CANCELLED and job.stop_requested
+    ):
         return None
     return _requested(job, Verb.STOP, now_us)
 
@@ -196,7 +206,11 @@ def _ended(job: JobRecord, verb: Verb, told: Completion, now_us: int) -> Step:
     termination = dict(told.termination)
     if verb is Verb.LOSE and after.state is JobState.CANCELLED:
         limit = None if job.cancel_requested else Limit.STOPPED
-        termination = _termination(Reason.CANCELLED, limit, f"asked to end; then {termination.get('detail') or LOST}")
+        termination = _termination(
+            Reason.CANCELLED,
+            limit,
+            f"asked to end; then {termination.get('detail') or LOST}",
+        )
     elif after.state is JobState.DEAD:
         termination["limit"] = Limit.ATTEMPTS.value
     ends = after.state.is_terminal
@@ -211,7 +225,9 @@ def _ended(job: JobRecord, verb: Verb, told: Completion, now_us: int) -> Step:
     drops = _drops_checkpoint(job)
     job = replace(job, has_checkpoint=job.has_checkpoint and not drops)
     step = _with_events(job, _state_event(job, termination))
-    return replace(step, outcome=told.outcome, webhook=_webhook(job), drops_checkpoint=drops)
+    return replace(
+        step, outcome=told.outcome, webhook=_webhook(job), drops_checkpoint=drops
+    )
 
 
 def _drops_checkpoint(job: JobRecord) -> bool:
@@ -221,14 +237,26 @@ def _drops_checkpoint(job: JobRecord) -> bool:
 
 def _requested(job: JobRecord, verb: Verb, now_us: int) -> Step:
     after = _moved(job, verb)
-    changed = (after.stop_requested, after.cancel_requested) != (job.stop_requested, job.cancel_requested)
+    changed = (after.stop_requested, after.cancel_requested) != (
+        job.stop_requested,
+        job.cancel_requested,
+    )
     job = _flagged(job, after)
     if not after.state.is_terminal:
-        said = NewEvent(type=EventType.LOG, data={"level": "info", "message": f"{verb.value} requested"})
+        said = NewEvent(
+            type=EventType.LOG, data={"level": "info", "message": f"{verb.value} requested"}
+        )
         return _with_events(job, said) if changed else Step(job=job)
-    termination = _termination(Reason.CANCELLED, detail=f"{verb.value} requested before a worker began")
+    termination = _termination(
+        Reason.CANCELLED, detail=f"{verb.value} requested before a worker began"
+    )
     drops = _drops_checkpoint(job)
-    job = replace(job, termination=termination, finished_us=now_us, has_checkpoint=job.has_checkpoint and not drops)
+    job = replace(
+        job,
+        termination=termination,
+        finished_us=now_us,
+        has_checkpoint=job.has_checkpoint and not drops,
+    )
     step = _with_events(job, _state_event(job, termination))
     return replace(step, webhook=_webhook(job), drops_checkpoint=drops)
 
@@ -249,12 +277,23 @@ def _moved(job: JobRecord, verb: Verb) -> Move:
     try:
         return move(facts_of(job), verb)
     except IllegalMove as error:
-        raise Conflict(f"job {job.id}: {error}", fix="Read the job's state again before you act on it.") from error
+        raise Conflict(
+            f"job {job.id}: {error}", fix="Read the job's state again before you act on it."
+        ) from error
 
 
 def _flagged(job: JobRecord, after: Move) -> JobRecord:
-    job = replace(job, state=after.state, stop_requested=after.stop_requested, cancel_requested=after.cancel_requested)
-    return replace(job, owner=None, lease_until_us=None, heartbeat_us=None) if after.releases_lease else job
+    job = replace(
+        job,
+        state=after.state,
+        stop_requested=after.stop_requested,
+        cancel_requested=after.cancel_requested,
+    )
+    return (
+        replace(job, owner=None, lease_until_us=None, heartbeat_us=None)
+        if after.releases_lease
+        else job
+    )
 
 
 def _with_events(job: JobRecord, *events: NewEvent) -> Step:
@@ -268,8 +307,14 @@ def _state_event(job: JobRecord, termination: Json | None = None) -> NewEvent:
     return NewEvent(type=EventType.STATE, data=data)
 
 
-def _termination(reason: Reason, limit: Limit | None = None, detail: str = "") -> dict[str, Any]:
-    return {"reason": reason.value, "limit": None if limit is None else limit.value, "detail": detail}
+def _termination(
+    reason: Reason, limit: Limit | None = None, detail: str = ""
+) -> dict[str, Any]:
+    return {
+        "reason": reason.value,
+        "limit": None if limit is None else limit.value,
+        "detail": detail,
+    }
 
 
 def _webhook(job: JobRecord) -> Json | None:
@@ -282,5 +327,7 @@ def _webhook(job: JobRecord) -> Json | None:
         "state": job.state.value,
         "labels": dict(job.labels),
         "termination": job.termination,
-        "finished_at": datetime.fromtimestamp(job.finished_us / 1e6, UTC).isoformat().replace("+00:00", "Z"),
+        "finished_at": datetime.fromtimestamp(job.finished_us / 1e6, UTC)
+        .isoformat()
+        .replace("+00:00", "Z"),
     }

@@ -10,11 +10,23 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.errors import InsufficientStorage, ServiceError, StoreUnavailable
 
-_SQLITE_LATER = ("BUSY", "LOCKED", "IOERR", "READONLY", "CANTOPEN", "PROTOCOL", "NOMEM", "INTERRUPT")
+_SQLITE_LATER = (
+    "BUSY",
+    "LOCKED",
+    "IOERR",
+    "READONLY",
+    "CANTOPEN",
+    "PROTOCOL",
+    "NOMEM",
+    "INTERRUPT",
+)
 _SQLITE_BROKEN = ("CORRUPT", "NOTADB")
 # https://www.postgresql.org/docs/15/errcodes-appendix.html
 _POSTGRES_NO_SPACE = ("53100",)
-_POSTGRES_AGAIN = ("40001", "40P01")  # serialization failure, deadlock: rolled back, safe to run again
+_POSTGRES_AGAIN = (
+    "40001",
+    "40P01",
+)  # serialization failure, deadlock: rolled back, safe to run again
 _POSTGRES_LATER = ("08", "25006", "53", "55P03", "57", "58", "XX")
 
 
@@ -47,10 +59,14 @@ def _sqlite(error: sqlite3.Error) -> ServiceError | None:
             retry_after_s=5.0,
         )
     if name.startswith(_SQLITE_LATER):
-        return StoreUnavailable(f"SQLite cannot work now: {error} ({name}); nothing was stored")
+        return StoreUnavailable(
+            f"SQLite cannot work now: {error} ({name}); nothing was stored"
+        )
     if name.startswith(_SQLITE_BROKEN):
         return StoreUnavailable(
-            f"the SQLite file is damaged: {error}", retry_after_s=60.0, fix="Restore the file from a backup."
+            f"the SQLite file is damaged: {error}",
+            retry_after_s=60.0,
+            fix="Restore the file from a backup.",
         )
     return None
 
@@ -58,9 +74,16 @@ def _sqlite(error: sqlite3.Error) -> ServiceError | None:
 def _postgres(error: DBAPIError) -> ServiceError | None:
     state = _sqlstate(error.orig)
     if state in _POSTGRES_NO_SPACE:
-        return InsufficientStorage("PostgreSQL's disk is full; nothing was stored", retry_after_s=5.0)
+        return InsufficientStorage(
+            "PostgreSQL's disk is full; nothing was stored", retry_after_s=5.0
+        )
     # No state at all: the connection broke, or none could be made.
-    if error.connection_invalidated or state is None or state.startswith(_POSTGRES_LATER) or state in _POSTGRES_AGAIN:
+    if (
+        error.connection_invalidated
+        or state is None
+        or state.startswith(_POSTGRES_LATER)
+        or state in _POSTGRES_AGAIN
+    ):
         return StoreUnavailable(f"PostgreSQL cannot work now: {_first_line(error.orig)}")
     return None
 

@@ -51,7 +51,9 @@ class Facts:
     @property
     def only_finishes(self) -> bool:
         """Whether the running attempt does not search, but finishes what earlier ones had found."""
-        return self.has_checkpoint and (self.attempt > self.max_attempts or self.stop_requested)
+        return self.has_checkpoint and (
+            self.attempt > self.max_attempts or self.stop_requested
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +74,16 @@ class IllegalMove(Exception):
         self.facts = facts
         self.verb = verb
         allowed = ", ".join(v.value for v in Verb if _is_legal(facts.state, v)) or "nothing"
-        super().__init__(f"cannot {verb.value} a job that is {facts.state.value}; it allows {allowed}")
+        super().__init__(
+            f"cannot {verb.value} a job that is {facts.state.value}; it allows {allowed}"
+        )
 
 
 _LEGAL: dict[JobState, frozenset[Verb]] = {
     JobState.QUEUED: frozenset({Verb.CLAIM, Verb.CANCEL, Verb.STOP}),
-    JobState.RUNNING: frozenset({Verb.SUCCEED, Verb.FAIL, Verb.CANCEL, Verb.STOP, Verb.CONFIRM_CANCEL, Verb.LOSE}),
+    JobState.RUNNING: frozenset(
+        {Verb.SUCCEED, Verb.FAIL, Verb.CANCEL, Verb.STOP, Verb.CONFIRM_CANCEL, Verb.LOSE}
+    ),
     JobState.SUCCEEDED: frozenset(),
     JobState.FAILED: frozenset({Verb.REDRIVE}),
     JobState.CANCELLED: frozenset({Verb.REDRIVE}),
@@ -96,7 +102,11 @@ def move(facts: Facts, verb: Verb) -> Move:
     stop, cancel = facts.stop_requested, facts.cancel_requested
 
     def to(state: JobState, **more: bool) -> Move:
-        flags = {"stop_requested": stop, "cancel_requested": cancel, "releases_lease": True} | more
+        flags = {
+            "stop_requested": stop,
+            "cancel_requested": cancel,
+            "releases_lease": True,
+        } | more
         return Move(state=state, **flags)
 
     match verb:
@@ -130,5 +140,10 @@ def move(facts: Facts, verb: Verb) -> Move:
         case Verb.LOSE:
             return to(JobState.QUEUED)
         case Verb.REDRIVE:
-            return to(JobState.QUEUED, stop_requested=False, cancel_requested=False, resets_attempts=True)
+            return to(
+                JobState.QUEUED,
+                stop_requested=False,
+                cancel_requested=False,
+                resets_attempts=True,
+            )
     raise AssertionError(f"unhandled {verb}")

@@ -64,7 +64,12 @@ class MemoryStore:
 
     dialect = "memory"
 
-    def __init__(self, *, clock: Callable[[], int] = wall_clock_us, new_id: Callable[[], str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], int] = wall_clock_us,
+        new_id: Callable[[], str] | None = None,
+    ) -> None:
         self._now = clock
         self._new_id = new_id or IdMaker("job")
         self._jobs: dict[str, JobRecord] = {}  # in order of creation
@@ -101,11 +106,15 @@ class MemoryStore:
         return self._now()
 
     # -- owners ---------------------------------------------------------------------------------------------------
-    async def submit(self, job: NewJob, idempotency: Idempotency | None = None) -> Submitted:
+    async def submit(
+        self, job: NewJob, idempotency: Idempotency | None = None
+    ) -> Submitted:
         """See JobStore."""
         return (await self.submit_many([job], idempotency))[0]
 
-    async def submit_many(self, jobs: Sequence[NewJob], idempotency: Idempotency | None = None) -> list[Submitted]:
+    async def submit_many(
+        self, jobs: Sequence[NewJob], idempotency: Idempotency | None = None
+    ) -> list[Submitted]:
         """See JobStore."""
         if not jobs:
             return []
@@ -142,10 +151,16 @@ class MemoryStore:
             raise no_such_job(job_id)
         return job
 
-    async def list_jobs(self, where: JobFilter, *, limit: int, before_id: str | None = None) -> list[JobRecord]:
+    async def list_jobs(
+        self, where: JobFilter, *, limit: int, before_id: str | None = None
+    ) -> list[JobRecord]:
         """See JobStore."""
-        found = (job for job in self._newest_first() if before_id is None or job.id < before_id)
-        listed = (replace(job, spec={}, result=None) for job in found if _matches(job, where))
+        found = (
+            job for job in self._newest_first() if before_id is None or job.id < before_id
+        )
+        listed = (
+            replace(job, spec={}, result=None) for job in found if _matches(job, where)
+        )
         return list(islice(listed, max(limit, 0)))
 
     async def request_cancel(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
@@ -178,10 +193,16 @@ class MemoryStore:
         self._outputs.pop(job_id, None)
         self._checkpoints.pop(job_id, None)
 
-    async def events(self, job_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRecord]:
+    async def events(
+        self, job_id: str, *, after_seq: int = 0, limit: int = 1000
+    ) -> list[EventRecord]:
         """See JobStore."""
         first = max(after_seq, 0)
-        return self._events[job_id][first : first + max(limit, 0)] if job_id in self._jobs else []
+        return (
+            self._events[job_id][first : first + max(limit, 0)]
+            if job_id in self._jobs
+            else []
+        )
 
     async def attempts(self, job_id: str) -> list[AttemptRecord]:
         """See JobStore."""
@@ -197,14 +218,21 @@ class MemoryStore:
 
     async def oldest_queued_us(self) -> int | None:
         """See JobStore."""
-        return min((job.created_us for job in self._jobs.values() if job.state is JobState.QUEUED), default=None)
+        return min(
+            (job.created_us for job in self._jobs.values() if job.state is JobState.QUEUED),
+            default=None,
+        )
 
     # -- lease holders --------------------------------------------------------------------------------------------
-    async def claim(self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1) -> list[Claim]:
+    async def claim(
+        self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1
+    ) -> list[Claim]:
         """See JobStore."""
         now = self._now()
         due = [
-            job for job in (self._jobs[job_id] for job_id in self._queued) if job.run_at_us <= now and job.kind in kinds
+            job
+            for job in (self._jobs[job_id] for job_id in self._queued)
+            if job.run_at_us <= now and job.kind in kinds
         ]
         due.sort(key=lambda job: (-job.priority, job.id))
         claims = []
@@ -232,13 +260,20 @@ class MemoryStore:
             raise self._stale(job_id, fence)
         until = now + changes.microseconds(lease_s)
         self._jobs[job_id] = replace(job, lease_until_us=until, heartbeat_us=now)
-        return Signals(stop_requested=job.stop_requested, cancel_requested=job.cancel_requested, lease_until_us=until)
+        return Signals(
+            stop_requested=job.stop_requested,
+            cancel_requested=job.cancel_requested,
+            lease_until_us=until,
+        )
 
     async def append(self, job_id: str, fence: int, events: Sequence[NewEvent]) -> int:
         """See JobStore."""
         now = self._now()
         job = self._held(job_id, fence)
-        told = [NewEvent(type=event.type, data=codec.loads(codec.dumps(event.data))) for event in events]
+        told = [
+            NewEvent(type=event.type, data=codec.loads(codec.dumps(event.data)))
+            for event in events
+        ]
         step = changes.appended(job, told, now)
         self._write(step, now)
         return step.job.last_seq
@@ -271,7 +306,8 @@ class MemoryStore:
         self._keys = {name: key for name, key in self._keys.items() if key.expires_us > now}
         running = (self._jobs[job_id] for job_id in self._running)
         late = sorted(
-            (job for job in running if (job.lease_until_us or 0) <= now), key=lambda j: (j.lease_until_us, j.id)
+            (job for job in running if (job.lease_until_us or 0) <= now),
+            key=lambda j: (j.lease_until_us, j.id),
         )
         steps = [changes.expired(job, now) for job in late[: max(limit, 0)]]
         for step in steps:
@@ -293,48 +329,70 @@ class MemoryStore:
         return StaleFence(job_id, fence)
 
     # -- outbox ---------------------------------------------------------------------------------------------------
-    async def outbox_due(self, *, limit: int = 20, lock_s: float = 60.0) -> list[OutboxRecord]:
+    async def outbox_due(
+        self, *, limit: int = 20, lock_s: float = 60.0
+    ) -> list[OutboxRecord]:
         """See JobStore."""
         now = self._now()
         due = sorted(
-            (row for row in self._outbox.values() if row.next_try_us <= now), key=lambda r: (r.next_try_us, r.id)
+            (row for row in self._outbox.values() if row.next_try_us <= now),
+            key=lambda r: (r.next_try_us, r.id),
         )
-        taken = [replace(row, next_try_us=now + changes.microseconds(lock_s)) for row in due[: max(limit, 0)]]
+        taken = [
+            replace(row, next_try_us=now + changes.microseconds(lock_s))
+            for row in due[: max(limit, 0)]
+        ]
         self._outbox.update((row.id, row) for row in taken)
         return taken
 
-    async def outbox_done(self, outbox_id: int, *, delivered: bool = True, detail: str = "") -> None:
+    async def outbox_done(
+        self, outbox_id: int, *, delivered: bool = True, detail: str = ""
+    ) -> None:
         """See JobStore."""
         row = self._outbox.pop(outbox_id, None)
         if row is not None:
-            self._record_delivery(row, "delivered" if delivered else "given up", row.tries + 1, detail)
+            self._record_delivery(
+                row, "delivered" if delivered else "given up", row.tries + 1, detail
+            )
 
     async def delivery(self, job_id: str) -> DeliveryRecord | None:
         """See JobStore."""
         return self._deliveries.get(job_id) if job_id in self._jobs else None
 
-    def _record_delivery(self, row: OutboxRecord, state: str, tries: int, detail: str) -> None:
+    def _record_delivery(
+        self, row: OutboxRecord, state: str, tries: int, detail: str
+    ) -> None:
         if row.job_id in self._jobs:
             self._deliveries[row.job_id] = DeliveryRecord(
-                job_id=row.job_id, state=state, tries=tries, detail=codec.storable(detail)[:1000], at_us=self._now()
+                job_id=row.job_id,
+                state=state,
+                tries=tries,
+                detail=codec.storable(detail)[:1000],
+                at_us=self._now(),
             )
 
     # -- sessions -------------------------------------------------------------------------------------------------
     async def end_session(self, session_id: str, *, expires_us: int) -> None:
         """See JobStore."""
-        self._ended_sessions = {i: until for i, until in self._ended_sessions.items() if until >= self._now()}
+        self._ended_sessions = {
+            i: until for i, until in self._ended_sessions.items() if until >= self._now()
+        }
         self._ended_sessions[session_id] = expires_us
 
     async def session_ended(self, session_id: str) -> bool:
         """See JobStore."""
         return session_id in self._ended_sessions
 
-    async def outbox_retry(self, outbox_id: int, *, delay_s: float, detail: str = "") -> None:
+    async def outbox_retry(
+        self, outbox_id: int, *, delay_s: float, detail: str = ""
+    ) -> None:
         """See JobStore."""
         row = self._outbox.get(outbox_id)
         if row is not None:
             next_try_us = self._now() + changes.microseconds(delay_s)
-            self._outbox[outbox_id] = replace(row, tries=row.tries + 1, next_try_us=next_try_us)
+            self._outbox[outbox_id] = replace(
+                row, tries=row.tries + 1, next_try_us=next_try_us
+            )
             self._record_delivery(row, "waiting", row.tries + 1, detail)
 
     # -- artifacts and keys ---------------------------------------------------------------------------------------
@@ -342,9 +400,15 @@ class MemoryStore:
         """See JobStore."""
         return self._artifacts.setdefault((artifact.tenant, artifact.digest), artifact)
 
-    async def get_artifact(self, digest: str, *, tenant: str | None = None) -> ArtifactRecord:
+    async def get_artifact(
+        self, digest: str, *, tenant: str | None = None
+    ) -> ArtifactRecord:
         """See JobStore."""
-        found = [a for a in self._artifacts.values() if a.digest == digest and tenant in (None, a.tenant)]
+        found = [
+            a
+            for a in self._artifacts.values()
+            if a.digest == digest and tenant in (None, a.tenant)
+        ]
         if not found:
             raise no_such_artifact(digest)
         return min(found, key=lambda artifact: (artifact.created_us, artifact.tenant))
@@ -353,11 +417,19 @@ class MemoryStore:
         """See JobStore."""
         return sum(a.size_bytes for a in self._artifacts.values() if a.tenant == tenant)
 
-    async def unreferenced_artifacts(self, *, older_than_us: int, limit: int = 100) -> list[ArtifactRecord]:
+    async def unreferenced_artifacts(
+        self, *, older_than_us: int, limit: int = 100
+    ) -> list[ArtifactRecord]:
         """See JobStore."""
         used = self._referenced()
-        old = [a for key, a in self._artifacts.items() if key not in used and a.created_us < older_than_us]
-        return sorted(old, key=lambda a: (a.created_us, a.digest, a.tenant))[: max(limit, 0)]
+        old = [
+            a
+            for key, a in self._artifacts.items()
+            if key not in used and a.created_us < older_than_us
+        ]
+        return sorted(old, key=lambda a: (a.created_us, a.digest, a.tenant))[
+            : max(limit, 0)
+        ]
 
     async def delete_artifact(self, digest: str, *, tenant: str) -> bool:
         """See JobStore."""
@@ -367,8 +439,15 @@ class MemoryStore:
         return all(artifact.digest != digest for artifact in self._artifacts.values())
 
     def _referenced(self) -> set[tuple[str, str]]:
-        both: Iterable[tuple[str, tuple[str, ...]]] = (*self._inputs.items(), *self._outputs.items())
-        return {(self._jobs[job_id].tenant, digest) for job_id, digests in both for digest in digests}
+        both: Iterable[tuple[str, tuple[str, ...]]] = (
+            *self._inputs.items(),
+            *self._outputs.items(),
+        )
+        return {
+            (self._jobs[job_id].tenant, digest)
+            for job_id, digests in both
+            for digest in digests
+        }
 
     async def put_key(self, key: ApiKeyRecord) -> None:
         """See JobStore."""
@@ -397,16 +476,23 @@ class MemoryStore:
             return None
         job = step.job
         self._jobs[job.id] = job
-        for states, holds in ((self._queued, JobState.QUEUED), (self._running, JobState.RUNNING)):
+        for states, holds in (
+            (self._queued, JobState.QUEUED),
+            (self._running, JobState.RUNNING),
+        ):
             (states.add if job.state is holds else states.discard)(job.id)
         first = job.last_seq - len(step.events) + 1
         self._events[job.id].extend(
-            EventRecord(job_id=job.id, seq=seq, type=event.type, at_us=now_us, data=event.data)
+            EventRecord(
+                job_id=job.id, seq=seq, type=event.type, at_us=now_us, data=event.data
+            )
             for seq, event in enumerate(step.events, first)
         )
         if step.outcome is not None:
             last = self._attempts[job.id][-1]
-            self._attempts[job.id][-1] = replace(last, ended_us=now_us, outcome=step.outcome)
+            self._attempts[job.id][-1] = replace(
+                last, ended_us=now_us, outcome=step.outcome
+            )
         if step.drops_checkpoint:
             self._checkpoints.pop(job.id, None)
         if step.webhook is not None and job.webhook is not None:

@@ -34,5 +34,7 @@ def revision(conn: Connection) -> str | None:
     """The schema's revision; None in an empty database."""
     if not inspect(conn).has_table("alembic_version"):
         return None
-    found: str | None = conn.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    found: str | None = conn.execute(
+        text("SELECT version_num FROM alembic_version")
+    ).scalar_one_or_none()
     return found

@@ -38,7 +38,9 @@ class PostgresRunner:
 
     dialect = "postgresql"
 
-    def __init__(self, url: str, *, clock: Callable[[Connection], int], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, url: str, *, clock: Callable[[Connection], int], new_id: Callable[[], str]
+    ) -> None:
         self._url = make_url(url).set(drivername="postgresql+psycopg")
         self._clock = clock
         self._new_id = new_id
@@ -55,7 +57,11 @@ class PostgresRunner:
             max_overflow=0,
             pool_timeout=CONNECT_TIMEOUT_S,
             pool_recycle=1800,
-            connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "options": SESSION, "application_name": "trimtab"},
+            connect_args={
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "options": SESSION,
+                "application_name": "trimtab",
+            },
         )
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="postgres")
         try:
@@ -78,7 +84,9 @@ class PostgresRunner:
         """In a transaction of its own."""
         if self._threads is None:
             raise StoreUnavailable("the store is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, operation)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._run, operation
+        )
 
     async def read(self, operation: Operation[T]) -> T:
         """The same way."""
@@ -90,13 +98,19 @@ class PostgresRunner:
             try:
                 assert self._engine is not None
                 with self._engine.connect() as conn:
-                    answer = operation(Tx(conn=conn, clock=self._clock, new_id=self._new_id))
+                    answer = operation(
+                        Tx(conn=conn, clock=self._clock, new_id=self._new_id)
+                    )
                     committing = True
                     conn.commit()
                 return answer
             except DBAPIError as error:
                 broke_early = error.connection_invalidated and not committing
-                if not remaining or self._stopping.is_set() or not (is_retryable(error) or broke_early):
+                if (
+                    not remaining
+                    or self._stopping.is_set()
+                    or not (is_retryable(error) or broke_early)
+                ):
                     raise translate(error) from error
                 if is_retryable(error):
                     # Full jitter: two that collided must not collide again.

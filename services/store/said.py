@@ -12,12 +12,17 @@ from services.store.types import Claim, Idempotency, JobRecord, NewJob
 
 def no_such_job(job_id: str) -> NotFound:
     """Also for another tenant's job: who may not see it does not learn that it exists."""
-    return NotFound(f"no job {job_id!r}", fix="Check the id; a deleted job is gone for good.")
+    return NotFound(
+        f"no job {job_id!r}", fix="Check the id; a deleted job is gone for good."
+    )
 
 
 def no_such_artifact(digest: str) -> NotFound:
     """No such file for this tenant."""
-    return NotFound(f"no artifact {digest!r}", fix="Upload the file again; unused uploads are removed after a while.")
+    return NotFound(
+        f"no artifact {digest!r}",
+        fix="Upload the file again; unused uploads are removed after a while.",
+    )
 
 
 def no_such_key(key_id: str) -> NotFound:
@@ -27,7 +32,10 @@ def no_such_key(key_id: str) -> NotFound:
 
 def key_exists(key_id: str) -> Conflict:
     """A key's public id is taken."""
-    return Conflict(f"an API key with id {key_id!r} exists already", fix="Make a new key with another id.")
+    return Conflict(
+        f"an API key with id {key_id!r} exists already",
+        fix="Make a new key with another id.",
+    )
 
 
 def require_same_request(came: Idempotency, known_digest: str) -> None:
@@ -51,7 +59,9 @@ def sole_tenant(jobs: Sequence[NewJob]) -> str:
     """The tenant of a batch. Raises BadRequest on a mixed one: an idempotency key belongs to one tenant."""
     tenants = {job.tenant for job in jobs}
     if len(tenants) != 1:
-        raise BadRequest(f"a batch belongs to one tenant; {len(tenants)} came: {sorted(tenants)[:3]}")
+        raise BadRequest(
+            f"a batch belongs to one tenant; {len(tenants)} came: {sorted(tenants)[:3]}"
+        )
     return tenants.pop()
 
 
@@ -59,10 +69,19 @@ def require_storable(*, jobs: Sequence[NewJob], idempotency: Idempotency | None)
     """Raises BadRequest on text no database takes, before anything is written."""
     texts = [idempotency.key, idempotency.request_digest] if idempotency is not None else []
     for job in jobs:
-        texts += (job.tenant, job.kind, *job.labels.keys(), *job.labels.values(), *job.artifacts)
+        texts += (
+            job.tenant,
+            job.kind,
+            *job.labels.keys(),
+            *job.labels.values(),
+            *job.artifacts,
+        )
     for text in texts:
         if not codec.is_storable(text):
-            raise BadRequest(f"{text!r} holds a NUL or a lone surrogate, which cannot be stored", fix="Remove it.")
+            raise BadRequest(
+                f"{text!r} holds a NUL or a lone surrogate, which cannot be stored",
+                fix="Remove it.",
+            )
 
 
 def through_json(job: NewJob) -> NewJob:

@@ -16,7 +16,14 @@ from services.store.ids import IdMaker
 from services.store.memory import wall_clock_us
 from services.store.postgres_runner import PostgresRunner
 from services.store.runner import Runner
-from services.store.said import no_such_artifact, no_such_job, no_such_key, require_storable, sole_tenant, through_json
+from services.store.said import (
+    no_such_artifact,
+    no_such_job,
+    no_such_key,
+    require_storable,
+    sole_tenant,
+    through_json,
+)
 from services.store.sql import api_keys, artifacts, jobs, leases, outbox, sessions
 from services.store.sql.tx import postgres_clock, process_clock
 from services.store.sqlite_runner import SqliteRunner
@@ -53,14 +60,22 @@ class SqlStore:
 
     @classmethod
     def on_sqlite(
-        cls, path: Path, *, clock: Callable[[], int] = wall_clock_us, new_id: Callable[[], str] | None = None
+        cls,
+        path: Path,
+        *,
+        clock: Callable[[], int] = wall_clock_us,
+        new_id: Callable[[], str] | None = None,
     ) -> SqlStore:
         """On a file, which no other process may have open."""
         return cls(SqliteRunner(path, clock=clock, new_id=new_id or IdMaker("job")))
 
     @classmethod
     def on_postgres(
-        cls, url: str, *, clock: Callable[[], int] | None = None, new_id: Callable[[], str] | None = None
+        cls,
+        url: str,
+        *,
+        clock: Callable[[], int] | None = None,
+        new_id: Callable[[], str] | None = None,
     ) -> SqlStore:
         """On a server, whose clock counts unless a test brings its own."""
         ticks = postgres_clock if clock is None else process_clock(clock)
@@ -87,11 +102,15 @@ class SqlStore:
         return await self._runner.read(lambda tx: tx.now_us())
 
     # -- owners ---------------------------------------------------------------------------------------------------
-    async def submit(self, job: NewJob, idempotency: Idempotency | None = None) -> Submitted:
+    async def submit(
+        self, job: NewJob, idempotency: Idempotency | None = None
+    ) -> Submitted:
         """See JobStore."""
         return (await self.submit_many([job], idempotency))[0]
 
-    async def submit_many(self, jobs_: Sequence[NewJob], idempotency: Idempotency | None = None) -> list[Submitted]:
+    async def submit_many(
+        self, jobs_: Sequence[NewJob], idempotency: Idempotency | None = None
+    ) -> list[Submitted]:
         """See JobStore."""
         if not jobs_:
             return []
@@ -104,9 +123,17 @@ class SqlStore:
         """See JobStore."""
         return await self._read(jobs.get, _known(job_id), tenant)
 
-    async def list_jobs(self, where: JobFilter, *, limit: int, before_id: str | None = None) -> list[JobRecord]:
+    async def list_jobs(
+        self, where: JobFilter, *, limit: int, before_id: str | None = None
+    ) -> list[JobRecord]:
         """See JobStore."""
-        asked = [*where.kinds, *where.labels.keys(), *where.labels.values(), where.tenant or "", before_id or ""]
+        asked = [
+            *where.kinds,
+            *where.labels.keys(),
+            *where.labels.values(),
+            where.tenant or "",
+            before_id or "",
+        ]
         if not all(map(codec.is_storable, asked)):
             return []  # nothing stored can match
         where = replace(
@@ -132,7 +159,9 @@ class SqlStore:
         """See JobStore."""
         await self._write(jobs.remove, _known(job_id), tenant)
 
-    async def events(self, job_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRecord]:
+    async def events(
+        self, job_id: str, *, after_seq: int = 0, limit: int = 1000
+    ) -> list[EventRecord]:
         """See JobStore."""
         if not codec.is_storable(job_id):
             return []
@@ -151,9 +180,15 @@ class SqlStore:
         return await self._read(jobs.oldest_queued_us)
 
     # -- lease holders --------------------------------------------------------------------------------------------
-    async def claim(self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1) -> list[Claim]:
+    async def claim(
+        self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1
+    ) -> list[Claim]:
         """See JobStore."""
-        return await self._write(leases.claim, owner, kinds, lease_s, _limit(limit)) if kinds and limit > 0 else []
+        return (
+            await self._write(leases.claim, owner, kinds, lease_s, _limit(limit))
+            if kinds and limit > 0
+            else []
+        )
 
     async def renew(self, job_id: str, fence: int, *, lease_s: float) -> Signals:
         """See JobStore."""
@@ -169,7 +204,11 @@ class SqlStore:
 
     async def get_checkpoint(self, job_id: str) -> bytes | None:
         """See JobStore."""
-        return await self._read(leases.get_checkpoint, job_id) if codec.is_storable(job_id) else None
+        return (
+            await self._read(leases.get_checkpoint, job_id)
+            if codec.is_storable(job_id)
+            else None
+        )
 
     async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:
         """See JobStore."""
@@ -185,15 +224,21 @@ class SqlStore:
         return await self._read(leases.stale_writes)
 
     # -- outbox ---------------------------------------------------------------------------------------------------
-    async def outbox_due(self, *, limit: int = 20, lock_s: float = 60.0) -> list[OutboxRecord]:
+    async def outbox_due(
+        self, *, limit: int = 20, lock_s: float = 60.0
+    ) -> list[OutboxRecord]:
         """See JobStore."""
         return await self._write(outbox.due, _limit(limit), lock_s)
 
-    async def outbox_done(self, outbox_id: int, *, delivered: bool = True, detail: str = "") -> None:
+    async def outbox_done(
+        self, outbox_id: int, *, delivered: bool = True, detail: str = ""
+    ) -> None:
         """See JobStore."""
         await self._write(outbox.done, outbox_id, delivered, codec.storable(detail)[:1000])
 
-    async def outbox_retry(self, outbox_id: int, *, delay_s: float, detail: str = "") -> None:
+    async def outbox_retry(
+        self, outbox_id: int, *, delay_s: float, detail: str = ""
+    ) -> None:
         """See JobStore."""
         await self._write(outbox.retry, outbox_id, delay_s, codec.storable(detail)[:1000])
 
@@ -209,14 +254,18 @@ class SqlStore:
 
     async def session_ended(self, session_id: str) -> bool:
         """See JobStore."""
-        return codec.is_storable(session_id) and await self._read(sessions.ended, session_id)
+        return codec.is_storable(session_id) and await self._read(
+            sessions.ended, session_id
+        )
 
     # -- artifacts and keys ---------------------------------------------------------------------------------------
     async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:
         """See JobStore."""
         return await self._write(artifacts.put, artifact)
 
-    async def get_artifact(self, digest: str, *, tenant: str | None = None) -> ArtifactRecord:
+    async def get_artifact(
+        self, digest: str, *, tenant: str | None = None
+    ) -> ArtifactRecord:
         """See JobStore."""
         if not codec.is_storable(digest):
             raise no_such_artifact(digest)
@@ -226,9 +275,13 @@ class SqlStore:
         """See JobStore."""
         return await self._read(artifacts.total_bytes, tenant)
 
-    async def unreferenced_artifacts(self, *, older_than_us: int, limit: int = 100) -> list[ArtifactRecord]:
+    async def unreferenced_artifacts(
+        self, *, older_than_us: int, limit: int = 100
+    ) -> list[ArtifactRecord]:
         """See JobStore."""
-        return await self._read(artifacts.unreferenced, _bounded(older_than_us), _limit(limit))
+        return await self._read(
+            artifacts.unreferenced, _bounded(older_than_us), _limit(limit)
+        )
 
     async def delete_artifact(self, digest: str, *, tenant: str) -> bool:
         """See JobStore."""

@@ -49,7 +49,9 @@ class SqliteRunner:
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path, *, clock: Callable[[], int], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, path: Path, *, clock: Callable[[], int], new_id: Callable[[], str]
+    ) -> None:
         self._path = path
         self._clock = process_clock(clock)
         self._new_id = new_id
@@ -65,7 +67,9 @@ class SqliteRunner:
         """Lock the file, migrate, start the threads."""
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         await asyncio.to_thread(self._prepare)
-        self._requests = queue.SimpleQueue()  # an open that failed may have left a closing mark in the old one
+        self._requests = (
+            queue.SimpleQueue()
+        )  # an open that failed may have left a closing mark in the old one
         self._writer = threading.Thread(
             target=self._write_loop,
             args=(asyncio.get_running_loop(), opened),
@@ -107,7 +111,9 @@ class SqliteRunner:
     async def read(self, operation: Operation[T]) -> T:
         """On a connection that cannot write."""
         self._require_open()
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, operation)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, self._read, operation
+        )
 
     def _require_open(self) -> None:
         if not self._accepting:
@@ -118,7 +124,9 @@ class SqliteRunner:
         try:
             conn = getattr(self._reader, "conn", None)
             if conn is None:
-                conn = self._reader.conn = _engine(self._path, "PRAGMA query_only=ON").connect()
+                conn = self._reader.conn = _engine(
+                    self._path, "PRAGMA query_only=ON"
+                ).connect()
                 self._reader_conns.append(conn)
             try:
                 return operation(self._tx(conn))
@@ -128,7 +136,9 @@ class SqliteRunner:
             raise translate(error) from error
 
     # -- the writer -----------------------------------------------------------------------------------------------
-    def _write_loop(self, loop: asyncio.AbstractEventLoop, opened: asyncio.Future[None]) -> None:
+    def _write_loop(
+        self, loop: asyncio.AbstractEventLoop, opened: asyncio.Future[None]
+    ) -> None:
         try:
             conn = _engine(self._path, "PRAGMA synchronous=FULL").connect()
             with contextlib.closing(conn):
@@ -161,7 +171,9 @@ class SqliteRunner:
                 group.append(request)
         return group
 
-    def _run_group(self, conn: Connection, raw: sqlite3.Connection, group: list[_Request]) -> None:
+    def _run_group(
+        self, conn: Connection, raw: sqlite3.Connection, group: list[_Request]
+    ) -> None:
         answers: list[tuple[_Request, Any, Exception | None]] = []
         try:
             raw.execute("BEGIN IMMEDIATE")
@@ -186,7 +198,9 @@ class SqliteRunner:
             _tell(loop, settled)
 
     @staticmethod
-    def _run_one(tx: Tx, raw: sqlite3.Connection, operation: Operation[Any]) -> tuple[Any, Exception | None]:
+    def _run_one(
+        tx: Tx, raw: sqlite3.Connection, operation: Operation[Any]
+    ) -> tuple[Any, Exception | None]:
         raw.execute("SAVEPOINT op")
         try:
             answer = operation(tx)
@@ -215,7 +229,9 @@ class SqliteRunner:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock_file = Path(f"{self._path}.lock").open("a+")  # noqa: SIM115 - held while the store is open
         except OSError as error:
-            raise StoreUnavailable(f"cannot open the data folder: {error}", fix="Check its owner and mode.") from error
+            raise StoreUnavailable(
+                f"cannot open the data folder: {error}", fix="Check its owner and mode."
+            ) from error
         try:
             fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -244,7 +260,11 @@ def _engine(path: Path, pragma: str) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
         poolclass=NullPool,
-        connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 256},
+        connect_args={
+            "isolation_level": None,
+            "check_same_thread": False,
+            "cached_statements": 256,
+        },
     )
 
     @event.listens_for(engine, "connect")

@@ -7,7 +7,18 @@ microseconds. Names of keys and constraints follow one convention, which Alembic
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 NAMES = {
@@ -34,7 +45,12 @@ def _text(*, nullable: bool = False, **more: object) -> Column[str]:
 
 
 def _job_id(*, primary_key: bool = True) -> Column[str]:
-    return Column(Text, ForeignKey("job.id", ondelete="CASCADE"), primary_key=primary_key, nullable=False)
+    return Column(
+        Text,
+        ForeignKey("job.id", ondelete="CASCADE"),
+        primary_key=primary_key,
+        nullable=False,
+    )
 
 
 class Job(Base, table=True):
@@ -65,7 +81,9 @@ class Job(Base, table=True):
     kind: str = Field(sa_column=_text())
     state: str = Field(sa_column=_text())
     priority: int = Field(sa_column=_big())
-    rank: int = Field(sa_column=_big())  # -priority: Alembic cannot compare an index on `priority DESC`
+    rank: int = Field(
+        sa_column=_big()
+    )  # -priority: Alembic cannot compare an index on `priority DESC`
     seed: int = Field(sa_column=_big())
     budget: str = Field(sa_column=_text())
     labels: str = Field(sa_column=_text())
@@ -152,7 +170,10 @@ class Artifact(Base, table=True):
     """Whose a stored file is. Bytes are shared between tenants, rows are not."""
 
     __tablename__ = "artifact"
-    __table_args__ = (Index("ix_artifact_digest", "digest"), Index("ix_artifact_created_us", "created_us"))
+    __table_args__ = (
+        Index("ix_artifact_digest", "digest"),
+        Index("ix_artifact_created_us", "created_us"),
+    )
     tenant: str = Field(sa_column=_text(primary_key=True))
     digest: str = Field(sa_column=_text(primary_key=True))
     name: str = Field(sa_column=_text())
@@ -188,10 +209,14 @@ class Outbox(Base, table=True):
     """A webhook to deliver. Outlives its job, so that deleting one does not swallow its last word."""
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_next_try_us", "next_try_us"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("ix_outbox_next_try_us", "next_try_us"),
+        {"sqlite_autoincrement": True},
+    )
     # SQLite grows ids by itself only for INTEGER, so the type differs here and nowhere else.
     id: int | None = Field(
-        default=None, sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+        default=None,
+        sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True),
     )
     tenant: str = Field(sa_column=_text())
     job_id: str = Field(sa_column=_text())

@@ -32,7 +32,9 @@ class NewJob:
     labels: Mapping[str, str] = field(default_factory=dict)
     max_attempts: int = 3
     webhook: Json | None = None
-    artifacts: Sequence[str] = ()  # digests the spec refers to: kept alive while the job exists
+    artifacts: Sequence[
+        str
+    ] = ()  # digests the spec refers to: kept alive while the job exists
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,9 @@ class JobRecord:
     started_us: int | None
     finished_us: int | None
     last_seq: int  # seq of the newest event
-    has_checkpoint: bool = False  # the best solution of an earlier or the running attempt is stored
+    has_checkpoint: bool = (
+        False  # the best solution of an earlier or the running attempt is stored
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,13 +133,13 @@ class Completion:
 
     verb: str  # lifecycle.Verb: succeed, fail, confirm_cancel or lose
     termination: Json
-    outcome: (
-        str  # for the attempt row: "result", "failed", "cancelled", "lost", "transient", "handed_back" (is not counted)
-    )
+    outcome: str  # for the attempt row: "result", "failed", "cancelled", "lost", "transient", "handed_back" (is not counted)
     result: Json | None = None
     best: Json | None = None
     artifacts: Sequence[str] = ()  # digests of produced files
-    checkpoint: bytes | None = None  # with `lose`: the best solution so far, for the next attempt
+    checkpoint: bytes | None = (
+        None  # with `lose`: the best solution so far, for the next attempt
+    )
     retry_delay_s: float = 0.0  # with `lose`: back-off before the next attempt
 
 
@@ -241,11 +245,15 @@ class JobStore(Protocol):
         ...
 
     # -- owners ---------------------------------------------------------------------------------------------------
-    async def submit(self, job: NewJob, idempotency: Idempotency | None = None) -> Submitted:
+    async def submit(
+        self, job: NewJob, idempotency: Idempotency | None = None
+    ) -> Submitted:
         """Store a job as QUEUED with its first event. Same key and body → the first job again; other body → Conflict."""
         ...
 
-    async def submit_many(self, jobs: Sequence[NewJob], idempotency: Idempotency | None = None) -> list[Submitted]:
+    async def submit_many(
+        self, jobs: Sequence[NewJob], idempotency: Idempotency | None = None
+    ) -> list[Submitted]:
         """All or none, in one transaction, in order."""
         ...
 
@@ -253,7 +261,9 @@ class JobStore(Protocol):
         """With its result. Raises NotFound, also when it is another tenant's."""
         ...
 
-    async def list_jobs(self, where: JobFilter, *, limit: int, before_id: str | None = None) -> list[JobRecord]:
+    async def list_jobs(
+        self, where: JobFilter, *, limit: int, before_id: str | None = None
+    ) -> list[JobRecord]:
         """Newest first, without specs ({}) and results (None), which may be megabytes.
 
         Ids are time-ordered, so `before_id` is the cursor.
@@ -276,7 +286,9 @@ class JobStore(Protocol):
         """Remove a terminal job with its events and attempts. Conflict while QUEUED or RUNNING."""
         ...
 
-    async def events(self, job_id: str, *, after_seq: int = 0, limit: int = 1000) -> list[EventRecord]:
+    async def events(
+        self, job_id: str, *, after_seq: int = 0, limit: int = 1000
+    ) -> list[EventRecord]:
         """Events with seq > after_seq, ascending."""
         ...
 
@@ -293,7 +305,9 @@ class JobStore(Protocol):
         ...
 
     # -- lease holders --------------------------------------------------------------------------------------------
-    async def claim(self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1) -> list[Claim]:
+    async def claim(
+        self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1
+    ) -> list[Claim]:
         """Lease due QUEUED jobs: highest priority, then oldest. fence += 1, attempt += 1, an attempt row, a state event."""
         ...
 
@@ -326,15 +340,21 @@ class JobStore(Protocol):
         ...
 
     # -- outbox ---------------------------------------------------------------------------------------------------
-    async def outbox_due(self, *, limit: int = 20, lock_s: float = 60.0) -> list[OutboxRecord]:
+    async def outbox_due(
+        self, *, limit: int = 20, lock_s: float = 60.0
+    ) -> list[OutboxRecord]:
         """Take due deliveries and push their next try `lock_s` ahead, so that no other dispatcher takes them too."""
         ...
 
-    async def outbox_done(self, outbox_id: int, *, delivered: bool = True, detail: str = "") -> None:
+    async def outbox_done(
+        self, outbox_id: int, *, delivered: bool = True, detail: str = ""
+    ) -> None:
         """Delivered, or given up: remove, and record which for the job's owner."""
         ...
 
-    async def outbox_retry(self, outbox_id: int, *, delay_s: float, detail: str = "") -> None:
+    async def outbox_retry(
+        self, outbox_id: int, *, delay_s: float, detail: str = ""
+    ) -> None:
         """Failed: tries += 1, again after `delay_s`; `detail` is recorded for the job's owner."""
         ...
 
@@ -356,7 +376,9 @@ class JobStore(Protocol):
         """Record a stored file; the same digest of the same tenant again changes nothing."""
         ...
 
-    async def get_artifact(self, digest: str, *, tenant: str | None = None) -> ArtifactRecord:
+    async def get_artifact(
+        self, digest: str, *, tenant: str | None = None
+    ) -> ArtifactRecord:
         """Raises NotFound, also when only another tenant has it."""
         ...
 
@@ -364,7 +386,9 @@ class JobStore(Protocol):
         """Sum of sizes, for quotas."""
         ...
 
-    async def unreferenced_artifacts(self, *, older_than_us: int, limit: int = 100) -> list[ArtifactRecord]:
+    async def unreferenced_artifacts(
+        self, *, older_than_us: int, limit: int = 100
+    ) -> list[ArtifactRecord]:
         """Rows no job refers to, for garbage collection."""
         ...
 

@@ -37,10 +37,15 @@ async def show_login(
 
 
 @router.post("/login")
-async def login(request: Request, context: Annotated[Context, Depends(door.context)]) -> Response:
+async def login(
+    request: Request, context: Annotated[Context, Depends(door.context)]
+) -> Response:
     """Check a pasted key and begin a session."""
     async with request.form(max_files=0, max_fields=10, max_part_size=10_000) as form:
-        key, target = str(form.get("key", "")).strip(), local_path(str(form.get("next", "/")))
+        key, target = (
+            str(form.get("key", "")).strip(),
+            local_path(str(form.get("next", "/"))),
+        )
     response = see_other(target)
     try:
         door.begin_session(request, context, response, await context.keyring.by_key(key))
@@ -50,7 +55,9 @@ async def login(request: Request, context: Annotated[Context, Depends(door.conte
 
 
 @router.post("/logout")
-async def logout(request: Request, context: Annotated[Context, Depends(door.context)]) -> Response:
+async def logout(
+    request: Request, context: Annotated[Context, Depends(door.context)]
+) -> Response:
     """End the session, in the store and in this browser."""
     await door.sign_out(request, context)
     response = see_other("/login")
@@ -59,7 +66,9 @@ async def logout(request: Request, context: Annotated[Context, Depends(door.cont
 
 
 def _sentence(error: ServiceError) -> str:
-    return f"{error.detail[:1].upper()}{error.detail[1:].rstrip('.')}." + (f" {error.fix}" if error.fix else "")
+    return f"{error.detail[:1].upper()}{error.detail[1:].rstrip('.')}." + (
+        f" {error.fix}" if error.fix else ""
+    )
 
 
 def _form(request: Request, target: str, *, fault: str = "", status: int = 200) -> Response:

@@ -48,14 +48,18 @@ async def delete(parts: Context, principal: Principal, job_id: str) -> None:
     await parts.store.delete(job_id, tenant=visible_tenant(principal))
 
 
-async def store_upload(parts: Context, principal: Principal, upload: UploadFile) -> dict[str, Any]:
+async def store_upload(
+    parts: Context, principal: Principal, upload: UploadFile
+) -> dict[str, Any]:
     """Put a posted file into the blob store; its ArtifactRef as JSON."""
 
     async def chunks() -> AsyncIterator[bytes]:
         while chunk := await upload.read(CHUNK_BYTES):
             yield chunk
 
-    record = await operations.upload(parts, principal, chunks(), name=(upload.filename or "")[:200])
+    record = await operations.upload(
+        parts, principal, chunks(), name=(upload.filename or "")[:200]
+    )
     return operations.reference(record)
 
 
@@ -64,10 +68,18 @@ def describe_pool(parts: Context) -> Mapping[str, Any]:
     return operations.describe_pool(parts) if parts.pool.dispatcher is not None else {}
 
 
-async def make_key(parts: Context, *, name: str, tenant: str, scopes: list[str], expires_in_s: int | None) -> str:
+async def make_key(
+    parts: Context, *, name: str, tenant: str, scopes: list[str], expires_in_s: int | None
+) -> str:
     """Make an API key; the key itself, which is shown once."""
-    expires_us = None if expires_in_s is None else await parts.store.now_us() + expires_in_s * 1_000_000
-    _, key = await operations.make_key(parts, name=name, tenant=tenant, scopes=scopes, expires_us=expires_us)
+    expires_us = (
+        None
+        if expires_in_s is None
+        else await parts.store.now_us() + expires_in_s * 1_000_000
+    )
+    _, key = await operations.make_key(
+        parts, name=name, tenant=tenant, scopes=scopes, expires_us=expires_us
+    )
     return key
 
 
@@ -76,7 +88,9 @@ async def revoke_key(parts: Context, key_id: str) -> None:
     await operations.revoke_key(parts, key_id)
 
 
-def begin_session(request: Request, parts: Context, response: Response, principal: Principal) -> None:
+def begin_session(
+    request: Request, parts: Context, response: Response, principal: Principal
+) -> None:
     """Set the session cookie for a principal whose key or ticket was good."""
     response.set_cookie(
         COOKIE,

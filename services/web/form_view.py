@@ -36,8 +36,18 @@ class FormView:
         for fault in faults:
             self._at[fault.path].append(fault)
             item = fields.get(fault.path)
-            where = " › ".join(fields[fault.path[: n + 1]].label for n in range(len(fault.path))) if item else "Request"
-            href = f"#{item.id}" if item and item.control not in (Control.GROUP, Control.CHOICES) else ""
+            where = (
+                " › ".join(
+                    fields[fault.path[: n + 1]].label for n in range(len(fault.path))
+                )
+                if item
+                else "Request"
+            )
+            href = (
+                f"#{item.id}"
+                if item and item.control not in (Control.GROUP, Control.CHOICES)
+                else ""
+            )
             self.faults.append(PlacedFault(where=where, href=href, text=fault.text))
 
     @property
@@ -48,7 +58,11 @@ class FormView:
     @property
     def groups(self) -> list[Field]:
         """The envelope's groups, e.g. the budget; those that may be left out come last."""
-        groups = [item for item in self.root.children if item.control is Control.GROUP and item.path != ("spec",)]
+        groups = [
+            item
+            for item in self.root.children
+            if item.control is Control.GROUP and item.path != ("spec",)
+        ]
         return sorted(groups, key=lambda item: item.nullable)
 
     @property
@@ -62,7 +76,12 @@ class FormView:
     def is_open(self, group: Field) -> bool:
         """Whether an optional group is shown unfolded: it has an answer or a fault."""
         inside = [*_all(group), *group.leaves()]
-        return any(self.value(item) or item.name in self._answers.files or self.faults_at(item.path) for item in inside)
+        return any(
+            self.value(item)
+            or item.name in self._answers.files
+            or self.faults_at(item.path)
+            for item in inside
+        )
 
     def faults_at(self, path: tuple[str, ...]) -> list[Fault]:
         """What is wrong with this field."""
@@ -89,7 +108,10 @@ class FormView:
     def described_by(self, item: Field) -> str:
         """Ids of help and faults, for `aria-describedby`."""
         ids = [f"{item.id}-help"] if item.help or item.wanted else []
-        ids += [f"{item.id}-fault{number}" for number in range(1, len(self.faults_at(item.path)) + 1)]
+        ids += [
+            f"{item.id}-fault{number}"
+            for number in range(1, len(self.faults_at(item.path)) + 1)
+        ]
         return " ".join(ids)
 
 
@@ -101,12 +123,17 @@ def request_form(model: type[JobRequest]) -> Field:
     children = []
     for group in form.children:
         if group.path == ("budget",):
-            group = replace(group, children=tuple(item for item in group.children if item.path[-1] in heeded))
+            group = replace(
+                group,
+                children=tuple(item for item in group.children if item.path[-1] in heeded),
+            )
         children.append(group)
     return replace(form, children=tuple(children))
 
 
-def check(root: Field, model: type[JobRequest], kind: str, answers: Answers) -> tuple[dict[str, Any], list[Fault]]:
+def check(
+    root: Field, model: type[JobRequest], kind: str, answers: Answers
+) -> tuple[dict[str, Any], list[Fault]]:
     """The request body these answers mean, and all that is wrong with it, each at its field."""
     body, faults = read(root, answers)
     body["kind"] = kind
@@ -123,11 +150,15 @@ def check(root: Field, model: type[JobRequest], kind: str, answers: Answers) -> 
 
 def _model_faults(root: Field, error: ValidationError | UnicodeEncodeError) -> list[Fault]:
     if isinstance(error, UnicodeEncodeError):
-        return [Fault(path=(), came="text with a lone surrogate", wanted="valid Unicode text")]
+        return [
+            Fault(path=(), came="text with a lone surrogate", wanted="valid Unicode text")
+        ]
     faults = []
     for entry in error.errors(include_url=False):
         fault = fault_of(entry)
-        faults.append(Fault(path=place(root, entry["loc"]), came=fault.got, wanted=fault.expected))
+        faults.append(
+            Fault(path=place(root, entry["loc"]), came=fault.got, wanted=fault.expected)
+        )
     return faults
 
 

@@ -131,10 +131,18 @@ class Answers:
 
 def fields_of(schema: Schema) -> Field:
     """The form of an object schema, as one group."""
-    return _field(schema, schema.get("$defs", {}), path=(), label=str(schema.get("title", "")), required=True)
+    return _field(
+        schema,
+        schema.get("$defs", {}),
+        path=(),
+        label=str(schema.get("title", "")),
+        required=True,
+    )
 
 
-def _field(schema: Schema, defs: Schema, *, path: Path, label: str, required: bool) -> Field:
+def _field(
+    schema: Schema, defs: Schema, *, path: Path, label: str, required: bool
+) -> Field:
     schema, nullable, ref = _resolve(schema, defs)
     base = Field(
         path=path,
@@ -162,7 +170,13 @@ def _field(schema: Schema, defs: Schema, *, path: Path, label: str, required: bo
         # Inside a group that may be left out nothing is required: the model tells what a half-filled group misses.
         needed = () if nullable else schema.get("required", ())
         children = tuple(
-            _field(child, defs, path=(*path, key), label=words.label(key), required=key in needed)
+            _field(
+                child,
+                defs,
+                path=(*path, key),
+                label=words.label(key),
+                required=key in needed,
+            )
             for key, child in schema["properties"].items()
         )
         return replace(base, control=Control.GROUP, children=children)
@@ -187,8 +201,14 @@ def _resolve(schema: Schema, defs: Schema) -> tuple[Schema, bool, str | None]:
     """Follow `$ref`, a single `allOf` and `X | null`; returns (schema, nullable, name of the last reference)."""
     nullable, ref = False, None
     for _ in range(32):
-        outer = {key: value for key, value in schema.items() if key not in ("$ref", "anyOf", "allOf")}
-        options = [option for option in schema.get("anyOf", ()) if option.get("type") != "null"]
+        outer = {
+            key: value
+            for key, value in schema.items()
+            if key not in ("$ref", "anyOf", "allOf")
+        }
+        options = [
+            option for option in schema.get("anyOf", ()) if option.get("type") != "null"
+        ]
         if "$ref" in schema:
             ref = str(schema["$ref"]).rsplit("/", 1)[-1]
             schema = {**defs.get(ref, {}), **outer}
@@ -204,8 +224,13 @@ def _resolve(schema: Schema, defs: Schema) -> tuple[Schema, bool, str | None]:
 
 
 def _string_values(schema: Schema) -> bool:
-    values = [schema.get("additionalProperties"), *schema.get("patternProperties", {}).values()]
-    return any(isinstance(value, Mapping) and value.get("type") == "string" for value in values)
+    values = [
+        schema.get("additionalProperties"),
+        *schema.get("patternProperties", {}).values(),
+    ]
+    return any(
+        isinstance(value, Mapping) and value.get("type") == "string" for value in values
+    )
 
 
 # -- answers → JSON -----------------------------------------------------------------------------------------------
@@ -238,7 +263,11 @@ def _read_group(group: Field, answers: Answers, faults: list[Fault]) -> dict[str
             value = _read_value(child, answers)
         except ValueError as error:
             faults.append(
-                Fault(path=child.path, came=shorten(answers.last(child.name)) or "nothing", wanted=str(error))
+                Fault(
+                    path=child.path,
+                    came=shorten(answers.last(child.name)) or "nothing",
+                    wanted=str(error),
+                )
             )
             continue
         if value is not _ABSENT:
@@ -338,7 +367,9 @@ def _json(text: str) -> Any:
     except RecursionError:
         raise ValueError("JSON that is not nested so deeply") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"JSON ({error.msg} at line {error.lineno}, column {error.colno})") from None
+        raise ValueError(
+            f"JSON ({error.msg} at line {error.lineno}, column {error.colno})"
+        ) from None
 
 
 # -- JSON → answers, for re-display and cloning -------------------------------------------------------------------
@@ -413,5 +444,9 @@ def _groups(root: Field) -> Iterator[Field]:
 
 def shorten(value: Any, limit: int = 120) -> str:
     """A value for an error message: never the whole of a large one."""
-    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    text = (
+        value
+        if isinstance(value, str)
+        else json.dumps(value, default=str, ensure_ascii=False)
+    )
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -36,9 +36,15 @@ async def list_jobs(
 ) -> Response:
     """Jobs, newest first, by state, kind and label."""
     if state and state not in JobState.__members__:
-        raise BadRequest(f"state={state!r} came", fix="Take one of " + ", ".join(JobState) + ".")
+        raise BadRequest(
+            f"state={state!r} came", fix="Take one of " + ", ".join(JobState) + "."
+        )
     key, equals, value = label.partition("=")
-    fault = f"{label!r} came; wanted key=value" if label and not (equals and key.strip()) else ""
+    fault = (
+        f"{label!r} came; wanted key=value"
+        if label and not (equals and key.strip())
+        else ""
+    )
     tenant = door.visible_tenant(principal)
     where = JobFilter(
         tenant=tenant,
@@ -46,7 +52,9 @@ async def list_jobs(
         kinds=(kind,) if kind else (),
         labels={key.strip(): value.strip()} if label and not fault else {},
     )
-    records = await context.store.list_jobs(where, limit=PAGE_JOBS + 1, before_id=cursor or None)
+    records = await context.store.list_jobs(
+        where, limit=PAGE_JOBS + 1, before_id=cursor or None
+    )
     counts = await context.store.counts(tenant)
     now_us = await context.store.now_us()
     asked = {"state": state, "kind": kind, "label": label}
@@ -56,7 +64,13 @@ async def list_jobs(
         return "/?" + urlencode(query) if query else "/"
 
     tabs = [
-        SimpleNamespace(text="All", href=link(state=""), current=not state, count=sum(counts.values()), css="all"),
+        SimpleNamespace(
+            text="All",
+            href=link(state=""),
+            current=not state,
+            count=sum(counts.values()),
+            css="all",
+        ),
         *(
             SimpleNamespace(
                 text=words.STATE_WORDS[one],
@@ -92,8 +106,15 @@ async def show_job(
     """One job: state, curve, verification, files, attempts, log."""
     store = context.store
     record = await store.get(job_id, tenant=door.visible_tenant(principal))
-    events = await store.events(job_id, after_seq=max(0, record.last_seq - NEWEST_EVENTS), limit=NEWEST_EVENTS + 100)
-    job = views.job_page(record, events=events, attempts=await store.attempts(job_id), now_us=await store.now_us())
+    events = await store.events(
+        job_id, after_seq=max(0, record.last_seq - NEWEST_EVENTS), limit=NEWEST_EVENTS + 100
+    )
+    job = views.job_page(
+        record,
+        events=events,
+        attempts=await store.attempts(job_id),
+        now_us=await store.now_us(),
+    )
     job.webhook = await door.webhook(context, record)
     kind = context.kinds.get(record.kind)
     job.unit = kind.spec.unit_of(record.spec) if kind is not None else ""
@@ -156,7 +177,9 @@ async def show_workers(
     now_us = await context.store.now_us()
     pool = [(key, views.flat(value)) for key, value in door.describe_pool(context).items()]
     leases = [views.lease_row(record, now_us) for record in running]
-    return _pages(request).response("workers.html", pool=pool, leases=leases, **reader(principal, active="/workers"))
+    return _pages(request).response(
+        "workers.html", pool=pool, leases=leases, **reader(principal, active="/workers")
+    )
 
 
 def _pages(request: Request) -> Pages:

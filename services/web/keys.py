@@ -38,7 +38,9 @@ async def make_key(
 ) -> Response:
     """Make a key. No redirect here: the secret is in this one answer and nowhere else."""
     async with request.form(max_files=0, max_fields=20) as form:
-        name, tenant, days = (str(form.get(field, "")).strip() for field in ("name", "tenant", "days"))
+        name, tenant, days = (
+            str(form.get(field, "")).strip() for field in ("name", "tenant", "days")
+        )
         scopes = [str(scope) for scope in form.getlist("scopes")]
     asked = SimpleNamespace(name=name, tenant=tenant, days=days, scopes=scopes)
     fault = _fault(asked)
@@ -73,10 +75,10 @@ async def revoke_key(
 def _fault(asked: SimpleNamespace) -> str:
     if not asked.name or not asked.tenant:
         return "Name and tenant are wanted; one of them is empty."
-    if asked.days and not (asked.days.isdecimal() and 1 <= int(asked.days[:6]) <= 3650 and len(asked.days) <= 4):
-        return (
-            f"{asked.days[:40]!r} came as the days until it expires; wanted a whole number from 1 to 3650, or nothing."
-        )
+    if asked.days and not (
+        asked.days.isdecimal() and 1 <= int(asked.days[:6]) <= 3650 and len(asked.days) <= 4
+    ):
+        return f"{asked.days[:40]!r} came as the days until it expires; wanted a whole number from 1 to 3650, or nothing."
     unknown = [scope for scope in asked.scopes if scope not in SCOPES]
     if unknown or not asked.scopes:
         return f"{', '.join(unknown) or 'No scope'} came; wanted at least one of {', '.join(SCOPES)}."
@@ -95,10 +97,20 @@ async def _page(
 ) -> Response:
     now_us = await context.store.now_us()
     keys = [_row(key, now_us) for key in await context.store.list_keys()]
-    blank = SimpleNamespace(name="", tenant=principal.tenant, days="", scopes=["viewer", "submitter"])
+    blank = SimpleNamespace(
+        name="", tenant=principal.tenant, days="", scopes=["viewer", "submitter"]
+    )
     pages: Pages = request.app.state.web_pages
-    values: dict[str, Any] = {"keys": keys, "made": made, "asked": asked or blank, "fault": fault, "scopes": SCOPES}
-    return pages.response("keys.html", status=status, **values, **reader(principal, active="/keys"))
+    values: dict[str, Any] = {
+        "keys": keys,
+        "made": made,
+        "asked": asked or blank,
+        "fault": fault,
+        "scopes": SCOPES,
+    }
+    return pages.response(
+        "keys.html", status=status, **values, **reader(principal, active="/keys")
+    )
 
 
 def _row(key: ApiKeyRecord, now_us: int) -> SimpleNamespace:

@@ -95,7 +95,9 @@ class HashedStatic(StaticFiles):
         if scope["query_string"].startswith(b"v=") and response.status_code == 200:
             response.headers["cache-control"] = "public, max-age=31536000, immutable"
         response.headers["x-content-type-options"] = "nosniff"
-        response.headers["content-security-policy"] = "default-src 'none'"  # an SVG opened on its own is a document
+        response.headers["content-security-policy"] = (
+            "default-src 'none'"  # an SVG opened on its own is a document
+        )
         return response
 
 

@@ -36,10 +36,14 @@ class PageRoute(APIRoute):
             except ServiceError as error:
                 return problem_page(request, error)
             except RequestValidationError as error:
-                places = ", ".join(".".join(str(part) for part in entry["loc"]) for entry in error.errors())
+                places = ", ".join(
+                    ".".join(str(part) for part in entry["loc"]) for entry in error.errors()
+                )
                 if "path" in places:
                     return problem_page(request, NotFound(f"no page at {request.url.path}"))
-                return problem_page(request, BadRequest(f"{places} does not have the form this page takes"))
+                return problem_page(
+                    request, BadRequest(f"{places} does not have the form this page takes")
+                )
 
         return page
 
@@ -53,10 +57,15 @@ def problem_page(request: Request, error: ServiceError) -> Response:
         "title": error.title,
         "detail": error.detail,
         "fix": error.fix,
-        "errors": [{"path": "", "came": "", "wanted": "", "message": "", **entry} for entry in error.errors],
+        "errors": [
+            {"path": "", "came": "", "wanted": "", "message": "", **entry}
+            for entry in error.errors
+        ],
         "request_id": request_id,
     }
-    response = pages.response("error.html", status=error.status, problem=problem, **nobody())
+    response = pages.response(
+        "error.html", status=error.status, problem=problem, **nobody()
+    )
     if error.retry_after_s is not None:
         response.headers["retry-after"] = str(max(1, round(error.retry_after_s)))
     return response

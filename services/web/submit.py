@@ -14,7 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from search.domains import Kind
-from services.errors import BadRequest, InvalidBody, NotFound, PayloadTooLarge, UnsupportedMedia
+from services.errors import (
+    BadRequest,
+    InvalidBody,
+    NotFound,
+    PayloadTooLarge,
+    UnsupportedMedia,
+)
 from services.gateway.deps import Context, Principal
 from services.web import door
 from services.web.form_view import FormView, check, request_form
@@ -39,7 +45,9 @@ async def choose_kind(
 ) -> Response:
     """The kinds this server offers."""
     kinds = list(context.kinds.values())
-    return _pages(request).response("submit.html", kinds=kinds, **reader(principal, active="/submit"))
+    return _pages(request).response(
+        "submit.html", kinds=kinds, **reader(principal, active="/submit")
+    )
 
 
 @router.get("/submit/{kind_name}")
@@ -56,11 +64,16 @@ async def show_form(
     root = request_form(model)
     answers = defaults(root)
     if example and kind.spec.EXAMPLE is not None:
-        answers = Answers(values={**answers.values, **answers_of(root, kind.spec.EXAMPLE).values})
+        answers = Answers(
+            values={**answers.values, **answers_of(root, kind.spec.EXAMPLE).values}
+        )
     elif clone:
         job = await context.store.get(clone, tenant=door.visible_tenant(principal))
         if job.kind != kind.name:
-            raise BadRequest(f"job {clone} is of kind {job.kind}", fix=f"Open /submit/{job.kind}?from={clone}.")
+            raise BadRequest(
+                f"job {clone} is of kind {job.kind}",
+                fix=f"Open /submit/{job.kind}?from={clone}.",
+            )
         answers = answers_of(
             root,
             {
@@ -74,7 +87,9 @@ async def show_form(
             },
         )
     form = FormView(root, answers)
-    return _pages(request).response("submit_kind.html", kind=kind, form=form, **reader(principal, active="/submit"))
+    return _pages(request).response(
+        "submit_kind.html", kind=kind, form=form, **reader(principal, active="/submit")
+    )
 
 
 @router.post("/submit/{kind_name}")
@@ -95,40 +110,65 @@ async def submit_form(
     status = 422
     if not faults:
         try:
-            job_id = await door.submit(context, principal, model.model_validate_json(json.dumps(body)))
-        except InvalidBody as error:  # what only the store knows, e.g. a file that is not there any more
+            job_id = await door.submit(
+                context, principal, model.model_validate_json(json.dumps(body))
+            )
+        except (
+            InvalidBody
+        ) as error:  # what only the store knows, e.g. a file that is not there any more
             faults = _service_faults(root, error)
         else:
             return see_other(f"/jobs/{job_id}")
     form = FormView(root, answers, faults)
     return _pages(request).response(
-        "submit_kind.html", status=status, kind=kind, form=form, **reader(principal, active="/submit")
+        "submit_kind.html",
+        status=status,
+        kind=kind,
+        form=form,
+        **reader(principal, active="/submit"),
     )
 
 
 def _kind(context: Context, name: str) -> tuple[Kind, type[JobRequest]]:
     kind = context.kinds.get(name)
     if kind is None:
-        raise NotFound(f"no kind {name!r}", fix="This server offers " + ", ".join(sorted(context.kinds)) + ".")
+        raise NotFound(
+            f"no kind {name!r}",
+            fix="This server offers " + ", ".join(sorted(context.kinds)) + ".",
+        )
     return kind, request_model(kind.spec)
 
 
 @asynccontextmanager
 async def _posted(request: Request, context: Context) -> AsyncIterator[FormData]:
     """The posted form, its files spooled to disk; refused before it is read when it says it is too large."""
-    limit = context.settings.max_upload_bytes + context.settings.max_body_bytes + FORM_OVERHEAD_BYTES
+    limit = (
+        context.settings.max_upload_bytes
+        + context.settings.max_body_bytes
+        + FORM_OVERHEAD_BYTES
+    )
     length = request.headers.get("content-length", "")
     if not length.isdecimal():
-        raise BadRequest("a form without Content-Length", fix="Send it as browsers do, with its length.")
+        raise BadRequest(
+            "a form without Content-Length", fix="Send it as browsers do, with its length."
+        )
     if int(length) > limit:
-        raise PayloadTooLarge(f"{int(length):,} bytes came; at most {limit:,} are taken", fix="Upload a smaller file.")
+        raise PayloadTooLarge(
+            f"{int(length):,} bytes came; at most {limit:,} are taken",
+            fix="Upload a smaller file.",
+        )
     try:
         async with request.form(
-            max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=context.settings.max_body_bytes
+            max_files=MAX_FILES,
+            max_fields=MAX_FIELDS,
+            max_part_size=context.settings.max_body_bytes,
         ) as form:
-            if not form:  # cut off, or made by hand: defaults alone were asked for by nobody
+            if (
+                not form
+            ):  # cut off, or made by hand: defaults alone were asked for by nobody
                 raise BadRequest(
-                    "a form without any answer came", fix=f"Open {request.url.path} and submit from there."
+                    "a form without any answer came",
+                    fix=f"Open {request.url.path} and submit from there.",
                 )
             yield form
     except HTTPException as error:  # Starlette's word for a malformed form
@@ -154,19 +194,33 @@ async def _answers(
             if isinstance(upload, UploadFile) and upload.filename:
                 files[leaf.name] = await door.store_upload(context, principal, upload)
             elif ref:
-                files[leaf.name] = ArtifactRef.model_validate_json(ref).model_dump(mode="json")
+                files[leaf.name] = ArtifactRef.model_validate_json(ref).model_dump(
+                    mode="json"
+                )
         except (BadRequest, InvalidBody, PayloadTooLarge, UnsupportedMedia) as error:
             came = (upload.filename if isinstance(upload, UploadFile) else None) or ref
-            faults.append(Fault(path=leaf.path, came=came, wanted=f"a file that is taken: {error.detail}"))
+            faults.append(
+                Fault(
+                    path=leaf.path,
+                    came=came,
+                    wanted=f"a file that is taken: {error.detail}",
+                )
+            )
         except ValidationError:
-            faults.append(Fault(path=leaf.path, came=ref[:120], wanted="a reference to an uploaded file"))
+            faults.append(
+                Fault(
+                    path=leaf.path, came=ref[:120], wanted="a reference to an uploaded file"
+                )
+            )
     return Answers(values=values, files=files), faults
 
 
 def _service_faults(root: Field, error: InvalidBody) -> list[Fault]:
     faults = [
         Fault(
-            path=place(root, str(entry.get("path", "")).replace("/", ".").strip(".").split(".")),
+            path=place(
+                root, str(entry.get("path", "")).replace("/", ".").strip(".").split(".")
+            ),
             came=str(entry.get("came", "")),
             wanted=str(entry.get("wanted", entry.get("detail", ""))),
         )

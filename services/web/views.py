@@ -57,7 +57,11 @@ def job_row(job: JobRecord, now_us: int) -> SimpleNamespace:
 
 
 def job_page(
-    job: JobRecord, *, events: Sequence[EventRecord], attempts: Sequence[AttemptRecord], now_us: int
+    job: JobRecord,
+    *,
+    events: Sequence[EventRecord],
+    attempts: Sequence[AttemptRecord],
+    now_us: int,
 ) -> SimpleNamespace:
     """Everything the page of one job shows. `events` are the newest ones, ascending."""
     result = dict(job.result) if job.result else None
@@ -65,7 +69,11 @@ def job_page(
     final = result or best
     points, cut = _points(result, events, best)
     model = certified(result)
-    beat_s = None if job.heartbeat_us is None or job.state.is_terminal else (now_us - job.heartbeat_us) / words.US
+    beat_s = (
+        None
+        if job.heartbeat_us is None or job.state.is_terminal
+        else (now_us - job.heartbeat_us) / words.US
+    )
     return SimpleNamespace(
         id=job.id,
         kind=job.kind,
@@ -74,7 +82,8 @@ def job_page(
         state_words=words.STATE_WORDS[job.state],
         terminal=job.state.is_terminal,
         asked=_asked(job),
-        can_stop=job.state is JobState.RUNNING and not (job.stop_requested or job.cancel_requested),
+        can_stop=job.state is JobState.RUNNING
+        and not (job.stop_requested or job.cancel_requested),
         can_cancel=not job.state.is_terminal and not job.cancel_requested,
         can_retry=job.state in (JobState.FAILED, JobState.CANCELLED, JobState.DEAD),
         labels=dict(job.labels),
@@ -91,7 +100,9 @@ def job_page(
         sense=(result or {}).get("sense", "minimize"),
         ran=words.seconds(_ran_s(job, now_us)),
         budget_seconds=job.budget.get("seconds"),
-        result=None if result is None else SimpleNamespace(primal_integral=result.get("primal_integral")),
+        result=None
+        if result is None
+        else SimpleNamespace(primal_integral=result.get("primal_integral")),
         points=points,
         points_cut=cut,
         open_table=len(points) <= 12,
@@ -108,23 +119,44 @@ def job_page(
         ],
         inputs=list(_inputs(job.spec)),
         timings=_timings((result or {}).get("timings_s", {})),
-        summary=[(k, flat(v)) for k, v in (result or {}).get("summary", {}).items() if not is_table(v)],
-        tables=[_table(k, v) for k, v in (result or {}).get("summary", {}).items() if is_table(v)],
+        summary=[
+            (k, flat(v))
+            for k, v in (result or {}).get("summary", {}).items()
+            if not is_table(v)
+        ],
+        tables=[
+            _table(k, v)
+            for k, v in (result or {}).get("summary", {}).items()
+            if is_table(v)
+        ],
         versions=(result or {}).get("versions", {}),
         attempts=[_attempt(attempt, now_us) for attempt in attempts],
         max_attempts=job.max_attempts,
-        logs=[_log(event) for event in events if event.type is not EventType.INCUMBENT][-MAX_LOGS:],
+        logs=[_log(event) for event in events if event.type is not EventType.INCUMBENT][
+            -MAX_LOGS:
+        ],
         created_us=job.created_us,
         seed=job.seed,
         priority=job.priority,
-        spec_text=json.dumps({"spec": job.spec, "budget": job.budget}, indent=2, ensure_ascii=False, default=dict),
+        spec_text=json.dumps(
+            {"spec": job.spec, "budget": job.budget},
+            indent=2,
+            ensure_ascii=False,
+            default=dict,
+        ),
     )
 
 
 def lease_row(job: JobRecord, now_us: int) -> SimpleNamespace:
     """A running job on the workers page."""
-    beat_s = None if job.heartbeat_us is None else max(0.0, (now_us - job.heartbeat_us) / words.US)
-    left_s = None if job.lease_until_us is None else (job.lease_until_us - now_us) / words.US
+    beat_s = (
+        None
+        if job.heartbeat_us is None
+        else max(0.0, (now_us - job.heartbeat_us) / words.US)
+    )
+    left_s = (
+        None if job.lease_until_us is None else (job.lease_until_us - now_us) / words.US
+    )
     return SimpleNamespace(
         id=job.id,
         owner=job.owner or "–",
@@ -133,22 +165,32 @@ def lease_row(job: JobRecord, now_us: int) -> SimpleNamespace:
         phase=job.phase or "–",
         heard="–" if beat_s is None else f"{beat_s:.0f} s ago",
         late=beat_s is not None and beat_s > LATE_HEARTBEAT_S,
-        lease="–" if left_s is None else ("run out" if left_s <= 0 else f"in {left_s:.0f} s"),
+        lease="–"
+        if left_s is None
+        else ("run out" if left_s <= 0 else f"in {left_s:.0f} s"),
     )
 
 
 def is_table(value: Any) -> bool:
     """Whether a value of a summary is a list of flat objects with the same keys: shown as a table."""
-    if not isinstance(value, list) or not value or not all(isinstance(row, Mapping) for row in value):
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(row, Mapping) for row in value)
+    ):
         return False
-    scalar = all(not isinstance(cell, Mapping | list) for row in value for cell in row.values())
+    scalar = all(
+        not isinstance(cell, Mapping | list) for row in value for cell in row.values()
+    )
     return scalar and 0 < len(value[0]) <= MAX_COLUMNS and len(value) <= MAX_POINTS
 
 
 def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> SimpleNamespace:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     return SimpleNamespace(
-        name=name, columns=columns, rows=[[flat(row.get(column)) for column in columns] for row in rows]
+        name=name,
+        columns=columns,
+        rows=[[flat(row.get(column)) for column in columns] for row in rows],
     )
 
 
@@ -197,14 +239,19 @@ def _points(
     trace: list[Mapping[str, Any]] = list((result or {}).get("trace", ()))
     if not trace:
         for event in events:
-            if event.type is EventType.STATE and event.data.get("state") == JobState.RUNNING.value:
+            if (
+                event.type is EventType.STATE
+                and event.data.get("state") == JobState.RUNNING.value
+            ):
                 trace = []  # a new attempt starts from nothing
             elif event.type is EventType.INCUMBENT:
                 trace.append(event.data)
     if not trace and best:
         trace = [best]
     keys = ("elapsed_s", "objective", "bound", "gap", "source")
-    rows = [{key: point.get(key) for key in keys} for point in reversed(trace[-MAX_POINTS:])]
+    rows = [
+        {key: point.get(key) for key in keys} for point in reversed(trace[-MAX_POINTS:])
+    ]
     return rows, len(trace) > MAX_POINTS
 
 
@@ -249,7 +296,10 @@ def _inputs(spec: Mapping[str, Any], path: str = "") -> list[SimpleNamespace]:
 
 def _timings(timings: Mapping[str, float]) -> list[SimpleNamespace]:
     total = sum(timings.values()) or 1.0
-    return [SimpleNamespace(name=name, seconds=took, share=took / total) for name, took in timings.items()]
+    return [
+        SimpleNamespace(name=name, seconds=took, share=took / total)
+        for name, took in timings.items()
+    ]
 
 
 def _attempt(attempt: AttemptRecord, now_us: int) -> SimpleNamespace:

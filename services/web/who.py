@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 def reader(principal: Principal, *, active: str = "") -> dict[str, Any]:
     """Values `base.html` wants for a signed-in reader."""
     may_act = principal.allows("submitter")
-    links = [("/", "Jobs"), *([("/submit", "Submit")] if may_act else []), ("/workers", "Workers")]
+    links = [
+        ("/", "Jobs"),
+        *([("/submit", "Submit")] if may_act else []),
+        ("/workers", "Workers"),
+    ]
     if principal.allows("admin"):
         links.append(("/keys", "Keys"))
     return {

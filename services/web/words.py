@@ -123,7 +123,11 @@ def since(now_us: int, then_us: int | None) -> str:
 
 def utc(us: int | None) -> str:
     """`2026-11-23 16:20:11 UTC`."""
-    return "–" if us is None else datetime.fromtimestamp(us // US, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return (
+        "–"
+        if us is None
+        else datetime.fromtimestamp(us // US, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    )
 
 
 def iso(us: int | None) -> str:

@@ -8,4 +8,11 @@ from solvers.exact.check import ExactCheck, SolutionError, check
 from solvers.exact.model import ExactLimits, ExactModel
 from solvers.exact.source import read_exact
 
-__all__ = ["ExactCheck", "ExactLimits", "ExactModel", "SolutionError", "check", "read_exact"]
+__all__ = [
+    "ExactCheck",
+    "ExactLimits",
+    "ExactModel",
+    "SolutionError",
+    "check",
+    "read_exact",
+]

@@ -36,7 +36,9 @@ class ExactCheck:
     """What the check found. Violations are exact; 0 means none."""
 
     objective: Fraction  # of the rounded point, as the model's author counts it
-    objective_size: Fraction  # sum of the objective's terms and constant, each as an absolute value
+    objective_size: (
+        Fraction  # sum of the objective's terms and constant, each as an absolute value
+    )
     max_row_violation: Fraction
     max_bound_violation: Fraction
     max_integrality: Fraction  # largest distance of an integer variable's value to the integer it was rounded to
@@ -57,11 +59,15 @@ class ExactCheck:
             return ""
         parts = []
         if self.worst_row is not None:
-            parts.append(f"{self.violated_rows} rows are violated, worst {self.worst_row[:100]!r}")
+            parts.append(
+                f"{self.violated_rows} rows are violated, worst {self.worst_row[:100]!r}"
+            )
         if self.worst_column is not None:
             parts.append(f"variable {self.worst_column[:100]!r} is outside its bounds")
         if self.worst_set is not None:
-            parts.append(f"the SOS set {self.worst_set[:100]!r} has too many values that are not 0")
+            parts.append(
+                f"the SOS set {self.worst_set[:100]!r} has too many values that are not 0"
+            )
         if self.max_integrality > ROUNDING:
             parts.append("an integer variable is not whole")
         return "; ".join(parts)
@@ -69,7 +75,12 @@ class ExactCheck:
     @property
     def max_violation(self) -> Fraction:
         """Largest of rows, bounds, sets and rounding."""
-        return max(self.max_row_violation, self.max_bound_violation, self.max_set_violation, self.max_integrality)
+        return max(
+            self.max_row_violation,
+            self.max_bound_violation,
+            self.max_set_violation,
+            self.max_integrality,
+        )
 
     @property
     def exactly_feasible(self) -> bool:
@@ -92,7 +103,9 @@ class ExactCheck:
         )
 
 
-def check(model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]) -> ExactCheck:
+def check(
+    model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]
+) -> ExactCheck:
     """Check a point: by name (absent names are 0), or one number a column in the file's order.
 
     Raises SolutionError when the point does not belong to the model.
@@ -103,11 +116,17 @@ def check(model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]) 
     bound = _bounds(model, point, units)
     row = _rows(model, numerators, scale, point, units)
     sets = _sets(model, point)
-    terms = [cost * point[column] for column, cost in model.objective.items() if point[column]]
-    products = [value * point[i] * point[j] for (i, j), value in model.objective_products.items()]
+    terms = [
+        cost * point[column] for column, cost in model.objective.items() if point[column]
+    ]
+    products = [
+        value * point[i] * point[j] for (i, j), value in model.objective_products.items()
+    ]
     return ExactCheck(
         objective=model.offset + sum(terms, _ZERO) + sum(products, _ZERO),
-        objective_size=abs(model.offset) + sum(map(abs, terms), _ZERO) + sum(map(abs, products), _ZERO),
+        objective_size=abs(model.offset)
+        + sum(map(abs, terms), _ZERO)
+        + sum(map(abs, products), _ZERO),
         max_row_violation=row.worst,
         max_bound_violation=bound.worst,
         max_integrality=rounding,
@@ -123,10 +142,14 @@ def check(model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]) 
     )
 
 
-def _in_order(model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]) -> Sequence[Number]:
+def _in_order(
+    model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]
+) -> Sequence[Number]:
     if not isinstance(solution, Mapping):
         if len(solution) != model.n:
-            raise SolutionError(f"wanted {model.n} numbers, one a variable; {len(solution)} came")
+            raise SolutionError(
+                f"wanted {model.n} numbers, one a variable; {len(solution)} came"
+            )
         return solution
     values: list[Number] = [0] * model.n
     places = {name: column for column, name in enumerate(model.col_names)}
@@ -138,7 +161,9 @@ def _in_order(model: ExactModel, solution: Mapping[str, Number] | Sequence[Numbe
     return values
 
 
-def _rounded(model: ExactModel, values: Sequence[object]) -> tuple[list[int | Fraction], Fraction]:
+def _rounded(
+    model: ExactModel, values: Sequence[object]
+) -> tuple[list[int | Fraction], Fraction]:
     """Exact values, integers rounded, and the largest rounding."""
     point: list[int | Fraction] = []
     worst = _ZERO
@@ -164,7 +189,9 @@ def _rounded(model: ExactModel, values: Sequence[object]) -> tuple[list[int | Fr
 
 def _of_double(value: float, name: str) -> int | Fraction:
     if not math.isfinite(value):
-        raise SolutionError(f"variable {name[:100]!r} has the value {value}; wanted a finite one")
+        raise SolutionError(
+            f"variable {name[:100]!r} has the value {value}; wanted a finite one"
+        )
     return int(value) if value.is_integer() else Fraction(value)
 
 
@@ -183,7 +210,13 @@ class _Worst:
         self._at: int | None = None
 
     def add(
-        self, place: int, violation: Fraction, side: Fraction, unit: Fraction = _ONE, *, whole: bool = False
+        self,
+        place: int,
+        violation: Fraction,
+        side: Fraction,
+        unit: Fraction = _ONE,
+        *,
+        whole: bool = False,
     ) -> None:
         self.count += 1
         relative = max(_ONE, violation) if whole else violation / max(unit, abs(side))
@@ -197,25 +230,52 @@ class _Worst:
 
 def _bounds(model: ExactModel, point: Sequence[int | Fraction], units: Units) -> _Worst:
     worst = _Worst()
-    for column, (value, lower, upper) in enumerate(zip(point, model.lower, model.upper, strict=True)):
+    for column, (value, lower, upper) in enumerate(
+        zip(point, model.lower, model.upper, strict=True)
+    ):
         if column in model.semicontinuous:
-            _semicontinuous(worst, column, value, lower, upper, units.columns.get(column, _ONE))
+            _semicontinuous(
+                worst, column, value, lower, upper, units.columns.get(column, _ONE)
+            )
             continue
         # p / q against r / s without a division, and without the comparison of Fraction, which costs five times as much
         p, q = value.numerator, value.denominator
         if lower is not None and p * lower.denominator < lower.numerator * q:
-            worst.add(column, lower - value, lower, units.columns.get(column, _ONE), whole=bool(model.integer[column]))
+            worst.add(
+                column,
+                lower - value,
+                lower,
+                units.columns.get(column, _ONE),
+                whole=bool(model.integer[column]),
+            )
         if upper is not None and p * upper.denominator > upper.numerator * q:
-            worst.add(column, value - upper, upper, units.columns.get(column, _ONE), whole=bool(model.integer[column]))
+            worst.add(
+                column,
+                value - upper,
+                upper,
+                units.columns.get(column, _ONE),
+                whole=bool(model.integer[column]),
+            )
     return worst
 
 
 def _semicontinuous(
-    worst: _Worst, column: int, value: int | Fraction, lower: Fraction | None, upper: Fraction | None, unit: Fraction
+    worst: _Worst,
+    column: int,
+    value: int | Fraction,
+    lower: Fraction | None,
+    upper: Fraction | None,
+    unit: Fraction,
 ) -> None:
     """0 or within the bounds: the violation is the distance to whichever is nearer."""
     exact = Fraction(value)
-    side = lower if lower is not None and exact < lower else upper if upper is not None and exact > upper else None
+    side = (
+        lower
+        if lower is not None and exact < lower
+        else upper
+        if upper is not None and exact > upper
+        else None
+    )
     if side is None or exact == 0:
         return
     distance = abs(exact - side)
@@ -235,7 +295,11 @@ def _sets(model: ExactModel, point: Sequence[int | Fraction]) -> _Worst:
             continue
         windows = {begin for at in used for begin in range(at - one.kind + 1, at + 1)}
         outside = [
-            max((sizes[at] for at in used if not begin <= at < begin + one.kind), default=_ZERO) for begin in windows
+            max(
+                (sizes[at] for at in used if not begin <= at < begin + one.kind),
+                default=_ZERO,
+            )
+            for begin in windows
         ]
         worst.add(place, min(outside), _ZERO)
     return worst
@@ -243,13 +307,21 @@ def _sets(model: ExactModel, point: Sequence[int | Fraction]) -> _Worst:
 
 def _sum_of_products(products: Products, point: Sequence[int | Fraction]) -> Fraction:
     return sum(
-        (value * point[i] * point[j] for (i, j), value in products.items() if point[i] and point[j]),
+        (
+            value * point[i] * point[j]
+            for (i, j), value in products.items()
+            if point[i] and point[j]
+        ),
         _ZERO,
     )
 
 
 def _rows(
-    model: ExactModel, numerators: list[int], scale: int, point: Sequence[int | Fraction], units: Units
+    model: ExactModel,
+    numerators: list[int],
+    scale: int,
+    point: Sequence[int | Fraction],
+    units: Units,
 ) -> _Worst:
     coefficients, coefficient_scale = _common_scale(model.values)
     activity = [0] * model.m
@@ -260,7 +332,9 @@ def _rows(
         activity[row] += numerators[column] * coefficients[value]
     total = scale * coefficient_scale
     worst = _Worst()
-    for row, (sum_, lower, upper) in enumerate(zip(activity, model.row_lower, model.row_upper, strict=True)):
+    for row, (sum_, lower, upper) in enumerate(
+        zip(activity, model.row_lower, model.row_upper, strict=True)
+    ):
         if row in model.indicators:
             binary, wakes = model.indicators[row]
             if point[binary] != wakes:
@@ -275,8 +349,20 @@ def _rows(
         # sum_ / total against p / q without a division
         if lower is not None and sum_ * lower.denominator < lower.numerator * total:
             violation = lower - Fraction(sum_, total)
-            worst.add(row, violation, lower, units.rows.get(row, _ONE), whole=bool(units.whole[row]))
+            worst.add(
+                row,
+                violation,
+                lower,
+                units.rows.get(row, _ONE),
+                whole=bool(units.whole[row]),
+            )
         if upper is not None and sum_ * upper.denominator > upper.numerator * total:
             violation = Fraction(sum_, total) - upper
-            worst.add(row, violation, upper, units.rows.get(row, _ONE), whole=bool(units.whole[row]))
+            worst.add(
+                row,
+                violation,
+                upper,
+                units.rows.get(row, _ONE),
+                whole=bool(units.whole[row]),
+            )
     return worst

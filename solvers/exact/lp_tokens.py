@@ -18,7 +18,9 @@ class Token(NamedTuple):
 
 
 # Letters of names: CPLEX's list, and whatever is neither ASCII nor a space. Digits, dots and slashes only after the first.
-_SPACES = "\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff\\u0080-\\u009f"
+_SPACES = (
+    "\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff\\u0080-\\u009f"
+)
 _FIRST = rf"(?:[A-Za-z_!\"#$%&(),;?@`'{{}}~|]|[^\x00-\x7f{_SPACES}])"
 _LATER = rf"(?:[A-Za-z_!\"#$%&(),;?@`'{{}}~|0-9./]|[^\x00-\x7f{_SPACES}])"
 # A bracket right after a letter belongs to the name (x[1,2]); one that holds a product, or stands alone, does not.
@@ -36,12 +38,24 @@ _WORD = re.compile(
 
 _SENSES = {
     word: "maximize" if word.startswith("max") else "minimize"
-    for word in ("max", "min", "maximize", "minimize", "maximise", "minimise", "maximum", "minimum")
+    for word in (
+        "max",
+        "min",
+        "maximize",
+        "minimize",
+        "maximise",
+        "minimise",
+        "maximum",
+        "minimum",
+    )
 }
 _ALONE = {
     **dict.fromkeys(("st", "s.t.", "st."), "rows"),
     **dict.fromkeys(("bounds", "bound"), "bounds"),
-    **dict.fromkeys(("general", "generals", "gen", "gens", "integer", "integers", "int", "ints"), "integers"),
+    **dict.fromkeys(
+        ("general", "generals", "gen", "gens", "integer", "integers", "int", "ints"),
+        "integers",
+    ),
     **dict.fromkeys(("binary", "binaries", "bin", "bins"), "binaries"),
     **dict.fromkeys(("semi-continuous", "semis", "semi"), "semi"),
     **dict.fromkeys(("sos", "sos1", "sos2"), "sos"),
@@ -68,7 +82,8 @@ SECTION_NAMES = {
 }
 # A section's word is one only when the name ends there: `end_1`, `bin(2)` and `st[3]` are names.
 _FIRST_WORDS = re.compile(
-    rf"[ \t\r\f\v]*(semi-continuous(?!{_LATER})|{_NAME})(?:[ \t\r\f\v]+({_NAME}))?", re.IGNORECASE
+    rf"[ \t\r\f\v]*(semi-continuous(?!{_LATER})|{_NAME})(?:[ \t\r\f\v]+({_NAME}))?",
+    re.IGNORECASE,
 )
 # After a section's word no comparison, sign or colon may come: then it is a variable or a label of that name.
 _NOT_A_SECTION = re.compile(r"\s*(?::(?!:)|<|>|=|\+|-|\*|\^)")
@@ -101,7 +116,11 @@ def _words(text: str, number: int, begun: bool) -> Iterator[Token]:
     while match is not None:
         kind = match.lastgroup
         if kind == "compare":
-            yield Token("compare", "<" if "<" in match[0] else ">" if ">" in match[0] else "=", number)
+            yield Token(
+                "compare",
+                "<" if "<" in match[0] else ">" if ">" in match[0] else "=",
+                number,
+            )
         elif kind == "arrow":
             yield Token("other", match[0], number)
         elif kind != "space" and kind is not None:
@@ -135,6 +154,8 @@ def _section(text: str, begun: bool) -> tuple[str | None, int]:
         return (None, 0) if re.match(r"\s*[<>=]", text[place:]) else (_SENSES[first], place)
     if first in _ALONE:
         if _ALONE[first] == "rows":
-            return ("rows", place) if not re.match(r"\s*[:<>=]", text[place:]) else (None, 0)
+            return (
+                ("rows", place) if not re.match(r"\s*[:<>=]", text[place:]) else (None, 0)
+            )
         return (None, 0) if _NOT_A_SECTION.match(text, place) else (_ALONE[first], place)
     return None, 0

@@ -13,7 +13,9 @@ from typing import NoReturn
 from solvers.errors import ModelError
 
 _ZERO = Fraction(0)
-INFINITE = Fraction(10) ** 20  # bounds and sides from here on mean "none", as every solver has it
+INFINITE = (
+    Fraction(10) ** 20
+)  # bounds and sides from here on mean "none", as every solver has it
 
 _NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eEdD]([+-]?\d{1,6}))?\Z", re.ASCII)
 _MAX_CHARS = 400
@@ -31,7 +33,9 @@ class ExactLimits:
     max_columns: int = 10_000_000
     max_rows: int = 10_000_000
     max_entries: int = 100_000_000
-    max_distinct: int = 5_000_000  # different coefficients: each costs as much memory as a dozen entries
+    max_distinct: int = (
+        5_000_000  # different coefficients: each costs as much memory as a dozen entries
+    )
     time_s: float = 120.0
 
 
@@ -45,7 +49,9 @@ class Deadline:
     def check(self) -> None:
         """Raise ModelError when the time is over."""
         if time.monotonic() > self._end:
-            raise ModelError(f"the exact reader was not done within {self._time_s:g} s; the file is too large for it")
+            raise ModelError(
+                f"the exact reader was not done within {self._time_s:g} s; the file is too large for it"
+            )
 
 
 Products = dict[tuple[int, int], Fraction]  # (i, j) with i ≤ j → coefficient of x_i · x_j
@@ -91,13 +97,23 @@ class ExactModel:
         default_factory=dict
     )  # row → (binary column, value that wakes the row)
     sets: tuple[ExactSet, ...] = ()
-    rules: tuple[str, ...] = ()  # what the file says in ways that readers take differently, and how it is taken here
-    remarks: tuple[str, ...] = ()  # what its author should know, though every reader takes it so
+    rules: tuple[
+        str, ...
+    ] = ()  # what the file says in ways that readers take differently, and how it is taken here
+    remarks: tuple[
+        str, ...
+    ] = ()  # what its author should know, though every reader takes it so
 
     @property
     def linear(self) -> bool:
         """True when there is nothing but linear rows over continuous and integer variables."""
-        return not (self.objective_products or self.row_products or self.indicators or self.sets or self.semicontinuous)
+        return not (
+            self.objective_products
+            or self.row_products
+            or self.indicators
+            or self.sets
+            or self.semicontinuous
+        )
 
     @property
     def n(self) -> int:
@@ -171,12 +187,18 @@ class Builder:
         self.products += known is None
         into[key] = value if known is None else known + value
 
-    def add_set(self, name: str, kind: int, members: list[tuple[int, Fraction]], line: int) -> None:
+    def add_set(
+        self, name: str, kind: int, members: list[tuple[int, Fraction]], line: int
+    ) -> None:
         """A SOS set of (column, weight), in the order of the weights."""
         if len({weight for _, weight in members}) < len(members):
-            raise ModelError(f"two members of the SOS set {name[:60]!r} have the same weight", line=line)
+            raise ModelError(
+                f"two members of the SOS set {name[:60]!r} have the same weight", line=line
+            )
         if len({column for column, _ in members}) < len(members):
-            raise ModelError(f"a variable comes twice in the SOS set {name[:60]!r}", line=line)
+            raise ModelError(
+                f"a variable comes twice in the SOS set {name[:60]!r}", line=line
+            )
         ordered = sorted(members, key=lambda member: member[1])
         self.sets.append(
             ExactSet(
@@ -191,9 +213,13 @@ class Builder:
     def add_indicator(self, row: int, column: int, value: Fraction, line: int) -> None:
         """Row `row` holds only while binary `column` has `value`. That it is binary is looked at in the end."""
         if value not in (0, 1):
-            raise ModelError(f"an indicator wants the value 0 or 1; {float(value):g} came", line=line)
+            raise ModelError(
+                f"an indicator wants the value 0 or 1; {float(value):g} came", line=line
+            )
         if row in self.indicators:
-            raise ModelError(f"a second indicator for the row {self.row_names[row][:60]!r}", line=line)
+            raise ModelError(
+                f"a second indicator for the row {self.row_names[row][:60]!r}", line=line
+            )
         self.indicators[row] = (column, int(value))
 
     def add_column(self, name: str) -> int:
@@ -243,7 +269,9 @@ class Builder:
                     "so it has no value; if it may be negative, write its lower bound"
                 )
         for row, (column, _) in self.indicators.items():
-            if not (self.integer[column] and self.lower[column] == 0 and self.upper[column] == 1):
+            if not (
+                self.integer[column] and self.lower[column] == 0 and self.upper[column] == 1
+            ):
                 raise ModelError(
                     f"the indicator {self.col_names[column][:60]!r} of row {self.row_names[row][:60]!r} is not binary"
                 )
@@ -269,7 +297,11 @@ class Builder:
             entry_value=self.entry_value,
             values=self.values,
             objective_products=_without_zeros(self.objective_products),
-            row_products={row: kept for row, all_ in self.row_products.items() if (kept := _without_zeros(all_))},
+            row_products={
+                row: kept
+                for row, all_ in self.row_products.items()
+                if (kept := _without_zeros(all_))
+            },
             indicators=self.indicators,
             sets=tuple(self.sets),
             rules=tuple(self.rules),
@@ -286,20 +318,36 @@ def parse_number(token: str, line: int) -> Fraction:
     match = _NUMBER.match(token) if len(token) <= _MAX_CHARS else None
     if match is None or not (match[2] or match[3]):
         raise ModelError(f"expected a number, got {token[:60]!r}", line=line)
-    sign, whole, part, exponent = match[1], match[2] or "", match[3] or "", int(match[4] or 0)
+    sign, whole, part, exponent = (
+        match[1],
+        match[2] or "",
+        match[3] or "",
+        int(match[4] or 0),
+    )
     if abs(exponent) > _MAX_EXPONENT:
-        raise ModelError(f"expected a number that a double can hold, got {token[:60]!r}", line=line)
+        raise ModelError(
+            f"expected a number that a double can hold, got {token[:60]!r}", line=line
+        )
     mantissa = int(whole + part)
     if sign == "-":
         mantissa = -mantissa
     power = exponent - len(part)
     value = Fraction(mantissa * 10**power) if power >= 0 else Fraction(mantissa, 10**-power)
     if not -_TOO_LARGE < value < _TOO_LARGE:
-        raise ModelError(f"expected a number that a double can hold, got {token[:60]!r}", line=line)
+        raise ModelError(
+            f"expected a number that a double can hold, got {token[:60]!r}", line=line
+        )
     return value
 
 
-_INFINITY_WORDS = {"inf": 1, "+inf": 1, "infinity": 1, "+infinity": 1, "-inf": -1, "-infinity": -1}
+_INFINITY_WORDS = {
+    "inf": 1,
+    "+inf": 1,
+    "infinity": 1,
+    "+infinity": 1,
+    "-inf": -1,
+    "-infinity": -1,
+}
 
 
 def parse_side(token: str, line: int) -> tuple[Fraction | None, int]:

@@ -16,7 +16,10 @@ from fractions import Fraction
 from solvers.exact.model import ExactModel
 from solvers.exact.simplex import Least, OutOfTime, Side, Tableau
 
-MOST_VARIABLES, MOST_ENTRIES = 400, 6_000  # columns and rows together; beyond, a pivot takes too long in Python
+MOST_VARIABLES, MOST_ENTRIES = (
+    400,
+    6_000,
+)  # columns and rows together; beyond, a pivot takes too long in Python
 _ZERO = Fraction(0)
 
 
@@ -34,19 +37,27 @@ class Proof:
     """The outcome. `x` is an exact point that beats the incumbent given (None: there was none, or none was met)."""
 
     claim: Claim
-    objective: Fraction | None = None  # of x, or of the incumbent given; in the author's sense
-    bound: Fraction | None = None  # with OPTIMAL: no exactly feasible point is better than this
+    objective: Fraction | None = (
+        None  # of x, or of the incumbent given; in the author's sense
+    )
+    bound: Fraction | None = (
+        None  # with OPTIMAL: no exactly feasible point is better than this
+    )
     x: tuple[Fraction, ...] | None = None
     nodes: int = 0
 
 
 def takes(model: ExactModel) -> bool:
     """True for linear models, semi-continuous variables included, that are small enough."""
-    linear = not (model.objective_products or model.row_products or model.indicators or model.sets)
+    linear = not (
+        model.objective_products or model.row_products or model.indicators or model.sets
+    )
     return linear and model.n + model.m <= MOST_VARIABLES and model.nnz <= MOST_ENTRIES
 
 
-def prove(model: ExactModel, *, incumbent: Fraction | None, gap: Fraction, seconds: float) -> Proof:
+def prove(
+    model: ExactModel, *, incumbent: Fraction | None, gap: Fraction, seconds: float
+) -> Proof:
     """Look for an exact point better than `incumbent` (in the author's sense) by more than the relative `gap`."""
     if not takes(model):
         return Proof(claim=Claim.UNDECIDED, objective=incumbent)
@@ -54,17 +65,30 @@ def prove(model: ExactModel, *, incumbent: Fraction | None, gap: Fraction, secon
 
 
 class _Search:
-    def __init__(self, model: ExactModel, *, incumbent: Fraction | None, gap: Fraction, seconds: float) -> None:
+    def __init__(
+        self,
+        model: ExactModel,
+        *,
+        incumbent: Fraction | None,
+        gap: Fraction,
+        seconds: float,
+    ) -> None:
         self._model, self._gap = model, gap
-        self._least_gap = gap * min((abs(cost) for cost in model.objective.values()), default=Fraction(1))
+        self._least_gap = gap * min(
+            (abs(cost) for cost in model.objective.values()), default=Fraction(1)
+        )
         self._sign = -1 if model.maximize else 1
         self._deadline = time.monotonic() + seconds
-        self._incumbent = None if incumbent is None else self._sign * (incumbent - model.offset)  # minimised
+        self._incumbent = (
+            None if incumbent is None else self._sign * (incumbent - model.offset)
+        )  # minimised
         self._x: tuple[Fraction, ...] | None = None
         self._nodes = 0
         self._cost = model.n + model.m  # the variable that stands for the objective
         terms: list[dict[int, Fraction]] = [{} for _ in range(model.m)]
-        for row, column, value in zip(model.entry_row, model.entry_col, model.entry_value, strict=True):
+        for row, column, value in zip(
+            model.entry_row, model.entry_col, model.entry_value, strict=True
+        ):
             terms[row][column] = terms[row].get(column, _ZERO) + model.values[value]
         costs = {column: self._sign * cost for column, cost in model.objective.items()}
         self._step = _step(costs, model.integer)
@@ -73,31 +97,50 @@ class _Search:
         self._bounds += list(zip(model.row_lower, model.row_upper, strict=True))
 
     def run(self) -> Proof:
-        if any(lower is not None and upper is not None and lower > upper for lower, upper in self._bounds):
-            return self._done(Claim.OPTIMAL if self._incumbent is not None else Claim.INFEASIBLE)
+        if any(
+            lower is not None and upper is not None and lower > upper
+            for lower, upper in self._bounds
+        ):
+            return self._done(
+                Claim.OPTIMAL if self._incumbent is not None else Claim.INFEASIBLE
+            )
         for variable, (lower, upper) in enumerate(self._bounds):
             self._tableau.set_bounds(variable, lower, upper)
         try:
             if not self._tableau.restore():
-                return self._done(Claim.OPTIMAL if self._incumbent is not None else Claim.INFEASIBLE)
+                return self._done(
+                    Claim.OPTIMAL if self._incumbent is not None else Claim.INFEASIBLE
+                )
             if self._tableau.minimise(self._cost) is Least.UNBOUNDED:
                 # Rational data: with a ray of the relaxation, any integer point makes the objective unbounded.
                 self._incumbent = None
                 self._branch(any_point=True)
                 return self._done(Claim.INFEASIBLE if self._x is None else Claim.UNBOUNDED)
             self._branch(any_point=False)
-            return self._done(Claim.INFEASIBLE if self._incumbent is None else Claim.OPTIMAL)
+            return self._done(
+                Claim.INFEASIBLE if self._incumbent is None else Claim.OPTIMAL
+            )
         except OutOfTime:
             return self._done(Claim.UNDECIDED)
 
     def _done(self, claim: Claim) -> Proof:
-        objective = None if self._incumbent is None else self._sign * self._incumbent + self._model.offset
+        objective = (
+            None
+            if self._incumbent is None
+            else self._sign * self._incumbent + self._model.offset
+        )
         bound = None
         if claim is Claim.OPTIMAL and self._incumbent is not None:
             below = self._cutoff(self._incumbent)
-            bound = self._incumbent if self._step and (self._incumbent / self._step).denominator == 1 else below
+            bound = (
+                self._incumbent
+                if self._step and (self._incumbent / self._step).denominator == 1
+                else below
+            )
             bound = self._sign * bound + self._model.offset
-        return Proof(claim=claim, objective=objective, bound=bound, x=self._x, nodes=self._nodes)
+        return Proof(
+            claim=claim, objective=objective, bound=bound, x=self._x, nodes=self._nodes
+        )
 
     def _root_bounds(self, column: int) -> tuple[Side, Side]:
         lower, upper = self._model.lower[column], self._model.upper[column]
@@ -163,7 +206,9 @@ class _Search:
         for column in fixed:
             tableau.set_bounds(column, *node.get(column, self._bounds[column]))
 
-    def _children(self, node: dict[int, tuple[Side, Side]]) -> Sequence[dict[int, tuple[Side, Side]]] | None:
+    def _children(
+        self, node: dict[int, tuple[Side, Side]]
+    ) -> Sequence[dict[int, tuple[Side, Side]]] | None:
         """Two parts of a node whose point is no solution, the nearer one last; None when it is one."""
         model, values = self._model, self._tableau.value
         best, at = Fraction(-1), -1
@@ -181,12 +226,23 @@ class _Search:
         for column in model.semicontinuous:
             value = values[column]
             own_lower, own_upper = model.lower[column], model.upper[column]
-            if not value or ((own_lower is None or value >= own_lower) and (own_upper is None or value <= own_upper)):
+            if not value or (
+                (own_lower is None or value >= own_lower)
+                and (own_upper is None or value <= own_upper)
+            ):
                 continue
             lower, upper = node.get(column, self._bounds[column])
             inside = (
-                lower if own_lower is None else own_lower if lower is None else max(lower, own_lower),
-                upper if own_upper is None else own_upper if upper is None else min(upper, own_upper),
+                lower
+                if own_lower is None
+                else own_lower
+                if lower is None
+                else max(lower, own_lower),
+                upper
+                if own_upper is None
+                else own_upper
+                if upper is None
+                else min(upper, own_upper),
             )
             parts = [{**node, column: (_ZERO, _ZERO)}]
             if inside[0] is None or inside[1] is None or inside[0] <= inside[1]:
@@ -200,4 +256,6 @@ def _step(costs: dict[int, Fraction], integer: bytearray) -> Fraction | None:
     if not costs or not all(integer[column] for column in costs):
         return None
     denominator = math.lcm(*(cost.denominator for cost in costs.values()))
-    return Fraction(math.gcd(*(int(cost * denominator) for cost in costs.values())), denominator)
+    return Fraction(
+        math.gcd(*(int(cost * denominator) for cost in costs.values())), denominator
+    )

@@ -14,7 +14,15 @@ from fractions import Fraction
 
 from solvers.errors import ModelError
 from solvers.exact.lp_tokens import SECTION_NAMES, Token, tokens
-from solvers.exact.model import INFINITE, Builder, ExactLimits, ExactModel, Products, parse_number, parse_side
+from solvers.exact.model import (
+    INFINITE,
+    Builder,
+    ExactLimits,
+    ExactModel,
+    Products,
+    parse_number,
+    parse_side,
+)
 
 _INFINITE_NAMES = ("inf", "infinity")
 _LEFT_OUT = {"other": "general constraints"}
@@ -90,7 +98,11 @@ class _Reader:
                 self._build.refuse(_LEFT_OUT[section], self._now.line)
             else:
                 self._typed(section)
-        raise self._unexpected("End at the end (the file may be cut off)" if self._now.kind == "end" else "a section")
+        raise self._unexpected(
+            "End at the end (the file may be cut off)"
+            if self._now.kind == "end"
+            else "a section"
+        )
 
     # words
 
@@ -104,7 +116,9 @@ class _Reader:
 
     def _peek(self) -> Token:
         if self._next is None:
-            self._next = next(self._words, self._now) if self._now.kind != "end" else self._now
+            self._next = (
+                next(self._words, self._now) if self._now.kind != "end" else self._now
+            )
         return self._next
 
     def _unexpected(self, expected: str) -> ModelError:
@@ -128,7 +142,11 @@ class _Reader:
         return self._build.add_column(name) if column is None else column
 
     def _is_label(self) -> bool:
-        return self._now.kind == "name" and self._peek().kind == "other" and self._peek().text == ":"
+        return (
+            self._now.kind == "name"
+            and self._peek().kind == "other"
+            and self._peek().text == ":"
+        )
 
     # sections
 
@@ -162,12 +180,16 @@ class _Reader:
                 self._indicator(sides[0], compares[0], sides[1], line)
                 sides, compares = [self._expression()], []
         if not compares or self._now.kind == "compare":
-            raise self._unexpected("a row with one comparison, or between two numbers: 2 <= x + y <= 10")
+            raise self._unexpected(
+                "a row with one comparison, or between two numbers: 2 <= x + y <= 10"
+            )
         if self._now.kind not in ("section", "end") and self._now.line == self._last_line:
             raise self._unexpected("the next row on a line of its own")
         if len(compares) == 1:
             left, right, compare = *sides, compares[0]
-            if left.infinite or ((right.terms or right.products) and not (left.terms or left.products)):  # 10 >= x + y
+            if left.infinite or (
+                (right.terms or right.products) and not (left.terms or left.products)
+            ):  # 10 >= x + y
                 left, right, compare = right, left, _TURNED[compare]
             whole = left.minus(right)
             lower, upper = _sides(compare, right.value, right.infinite, left.constant, line)
@@ -194,34 +216,60 @@ class _Reader:
         name = self._advance().text
         self._advance()
         if name in self._row_names:
-            self._build.rule(f"a second row is named {name[:60]!r}: both are kept", self._now.line)
+            self._build.rule(
+                f"a second row is named {name[:60]!r}: both are kept", self._now.line
+            )
             name = f"{name}_{len(self._build.row_names) + 1}"
         self._row_names.add(name)
         return name
 
-    def _between(self, sides: list[_Side], compares: list[str], line: int) -> tuple[Fraction | None, Fraction | None]:
+    def _between(
+        self, sides: list[_Side], compares: list[str], line: int
+    ) -> tuple[Fraction | None, Fraction | None]:
         """Lower and upper side of a row between two numbers."""
         left, middle, right = sides
         if compares[0] != compares[1] or compares[0] == "=":
-            raise ModelError("a row between two numbers: expected the same comparison twice, < or >", line=line)
+            raise ModelError(
+                "a row between two numbers: expected the same comparison twice, < or >",
+                line=line,
+            )
         if left.terms or left.products or right.terms or right.products or middle.infinite:
-            raise ModelError("a row between two numbers: expected the variables in the middle", line=line)
-        outer = _sides(_TURNED[compares[0]], left.value, left.infinite, middle.constant, line)
+            raise ModelError(
+                "a row between two numbers: expected the variables in the middle", line=line
+            )
+        outer = _sides(
+            _TURNED[compares[0]], left.value, left.infinite, middle.constant, line
+        )
         other = _sides(compares[1], right.value, right.infinite, middle.constant, line)
         lower = other[0] if other[0] is not None else outer[0]
         return lower, other[1] if other[1] is not None else outer[1]
 
     def _indicator(self, left: _Side, compare: str, right: _Side, line: int) -> None:
         """What stands before `->` must be one binary and its value; the row after it is the one that is being built."""
-        plain = not (left.products or left.constant or left.infinite or right.terms or right.products or right.infinite)
-        if not plain or len(left.terms) != 1 or compare != "=" or 1 not in left.terms.values():
+        plain = not (
+            left.products
+            or left.constant
+            or left.infinite
+            or right.terms
+            or right.products
+            or right.infinite
+        )
+        if (
+            not plain
+            or len(left.terms) != 1
+            or compare != "="
+            or 1 not in left.terms.values()
+        ):
             raise ModelError(
-                "an indicator: expected one binary variable and its value before ->, as in z = 1 -> x <= 3", line=line
+                "an indicator: expected one binary variable and its value before ->, as in z = 1 -> x <= 3",
+                line=line,
             )
         self._advance()
         build = self._build
         row, column = len(build.row_names), next(iter(left.terms))
-        build.row_names.append("")  # for the message about a second indicator; the row itself comes next
+        build.row_names.append(
+            ""
+        )  # for the message about a second indicator; the row itself comes next
         build.add_indicator(row, column, right.constant, line)
         build.row_names.pop()
 
@@ -273,12 +321,20 @@ class _Reader:
             elif kind == "number":
                 self._number_term(side, negative, after)
             elif after and self._is_not_a_number():
-                raise self._unexpected("a number, or a variable that the file has used before")
-            elif kind == "name" and (signed or first) and not (self._is_label() and not signed):
+                raise self._unexpected(
+                    "a number, or a variable that the file has used before"
+                )
+            elif (
+                kind == "name"
+                and (signed or first)
+                and not (self._is_label() and not signed)
+            ):
                 self._add(side.terms, Fraction(-1) if negative else Fraction(1))
             elif signed:
                 raise self._unexpected("a number or a variable after the sign")
-            elif kind in ("compare", "section", "end") or (kind == "other" and self._now.text == "->"):
+            elif kind in ("compare", "section", "end") or (
+                kind == "other" and self._now.text == "->"
+            ):
                 if after and first:
                     raise self._unexpected("a number or a variable after the comparison")
                 return side
@@ -287,7 +343,9 @@ class _Reader:
             else:
                 return side
             first = False
-            if self._now.kind in ("number", "name") and not (self._now.kind == "name" and self._is_label()):
+            if self._now.kind in ("number", "name") and not (
+                self._now.kind == "name" and self._is_label()
+            ):
                 if self._now.line > self._last_line and (after or not side.terms):
                     return side
                 raise self._unexpected("+ or - between terms, or a comparison")
@@ -295,7 +353,11 @@ class _Reader:
     def _is_not_a_number(self) -> bool:
         """Whether a writer printed a NaN here: right of a comparison the word is no new variable."""
         word = self._now.text
-        return self._now.kind == "name" and word.lower() == "nan" and word not in self._build.columns
+        return (
+            self._now.kind == "name"
+            and word.lower() == "nan"
+            and word not in self._build.columns
+        )
 
     def _row_has_ended(self, side: _Side, after: bool) -> bool:
         """Whether what comes begins the next row: on a new line, after a side that is complete without it."""
@@ -329,9 +391,14 @@ class _Reader:
         token = self._advance()
         self._last_line = token.line
         if token.text.lower() in _INFINITE_NAMES:
-            raise ModelError(f"expected a variable among the terms of a row, got {token.text!r}", line=token.line)
+            raise ModelError(
+                f"expected a variable among the terms of a row, got {token.text!r}",
+                line=token.line,
+            )
         if self._now.kind == "other" and self._now.text in ("^", "*"):
-            raise ModelError("expected products between [ and ], got one outside", line=token.line)
+            raise ModelError(
+                "expected products between [ and ], got one outside", line=token.line
+            )
         column = self._column(token.text)
         known = terms.get(column)
         terms[column] = value if known is None else known + value
@@ -347,7 +414,9 @@ class _Reader:
             if not signed and not first:
                 raise self._unexpected("+ or - between products, or ]")
             first = False
-            value = self._number(self._advance()) if self._now.kind == "number" else Fraction(1)
+            value = (
+                self._number(self._advance()) if self._now.kind == "number" else Fraction(1)
+            )
             if self._now.kind == "other" and self._now.text == "*":
                 self._advance()
             found.append((*self._pair(), -value if minus else value))
@@ -355,7 +424,9 @@ class _Reader:
         divided = self._now.kind == "other" and self._now.text == "/"
         if divided != halved:
             raise self._unexpected(
-                "/ 2 after the objective's products" if halved else "no / after the products of a row"
+                "/ 2 after the objective's products"
+                if halved
+                else "no / after the products of a row"
             )
         if divided:
             self._advance()
@@ -444,7 +515,10 @@ class _Reader:
             if self._now.kind == "compare":
                 second = self._compare()
                 if second != first or first == "=":
-                    raise ModelError("a variable between two numbers wants the same comparison twice", line=line)
+                    raise ModelError(
+                        "a variable between two numbers wants the same comparison twice",
+                        line=line,
+                    )
                 self._apply(column, second, *self._side(), line)
         if self._now.kind not in ("section", "end") and self._now.line == self._last_line:
             raise self._unexpected("the next bound on a line of its own")
@@ -452,10 +526,15 @@ class _Reader:
     def _is_infinity(self) -> bool:
         return self._now.text.lower() in _INFINITE_NAMES
 
-    def _apply(self, column: int, compare: str, value: Fraction | None, infinite: int, line: int) -> None:
+    def _apply(
+        self, column: int, compare: str, value: Fraction | None, infinite: int, line: int
+    ) -> None:
         build = self._build
         if (infinite > 0 and compare in "=>") or (infinite < 0 and compare in "=<"):
-            raise ModelError(f"a bound of {'' if infinite > 0 else '-'}infinity that leaves no value", line=line)
+            raise ModelError(
+                f"a bound of {'' if infinite > 0 else '-'}infinity that leaves no value",
+                line=line,
+            )
         if compare in "=>":
             build.lower[column] = value
         if compare in "=<":
@@ -479,7 +558,9 @@ class _Reader:
         build = self._build
         lower, upper = build.lower[column], build.upper[column]
         if (lower is not None and lower < 0) or (upper is not None and upper > 1):
-            build.rule(f"{build.col_names[column][:60]!r} has bounds beyond [0, 1] before Binary: cut to [0, 1]")
+            build.rule(
+                f"{build.col_names[column][:60]!r} has bounds beyond [0, 1] before Binary: cut to [0, 1]"
+            )
         build.lower[column] = _ZERO if lower is None or lower < 0 else lower
         build.upper[column] = Fraction(1) if upper is None or upper > 1 else upper
 

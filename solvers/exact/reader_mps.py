@@ -19,10 +19,27 @@ from fractions import Fraction
 from itertools import islice
 
 from solvers.errors import ModelError
-from solvers.exact.model import Builder, ExactLimits, ExactModel, Products, parse_number, parse_side
+from solvers.exact.model import (
+    Builder,
+    ExactLimits,
+    ExactModel,
+    Products,
+    parse_number,
+    parse_side,
+)
 
 _OBJECTIVE, _DROPPED = -1, -2
-_SECTIONS = ("NAME", "ROWS", "COLUMNS", "RHS", "RANGES", "BOUNDS", "OBJSENSE", "OBJNAME", "ENDATA")
+_SECTIONS = (
+    "NAME",
+    "ROWS",
+    "COLUMNS",
+    "RHS",
+    "RANGES",
+    "BOUNDS",
+    "OBJSENSE",
+    "OBJNAME",
+    "ENDATA",
+)
 _PRODUCTS = ("QUADOBJ", "QMATRIX", "QSECTION", "QCMATRIX")
 _SPECIAL = (*_PRODUCTS, "SOS", "INDICATORS")
 _MORE_ROWS = ("LAZYCONS", "USERCUTS")
@@ -37,10 +54,21 @@ _LEFT_OUT = {
 _FIXED_FIELDS = ((1, 3), (4, 12), (14, 22), (24, 36), (39, 47), (49, 61))
 _WITH_VALUE = ("UP", "LO", "FX", "LI", "UI", "SC", "SI")
 _WITHOUT_VALUE = ("FR", "MI", "PL", "BV")
-_SIDES_OF_BOUND = {"UP": "u", "UI": "u", "PL": "u", "SC": "u", "SI": "u", "LO": "l", "LI": "l", "MI": "l"}
+_SIDES_OF_BOUND = {
+    "UP": "u",
+    "UI": "u",
+    "PL": "u",
+    "SC": "u",
+    "SI": "u",
+    "LO": "l",
+    "LI": "l",
+    "MI": "l",
+}
 
 
-def read_mps(batches: Iterable[list[str]], limits: ExactLimits, *, fixed: bool) -> ExactModel:
+def read_mps(
+    batches: Iterable[list[str]], limits: ExactLimits, *, fixed: bool
+) -> ExactModel:
     """The model of the lines in `batches`."""
     return _Reader(limits, fixed=fixed).read(batches)
 
@@ -51,13 +79,17 @@ class _Reader:
         self._build = Builder(limits=limits)
         self._row_types: list[str] = []
         self._rows: dict[str, int] = {}
-        self._numbers: dict[str, int] = {}  # what was written → its place in the builder's values
+        self._numbers: dict[
+            str, int
+        ] = {}  # what was written → its place in the builder's values
         self._known_sides: dict[str, tuple[Fraction | None, int]] = {}
         self._rhs: dict[int, Fraction | None] = {}
         self._rhs_sign: dict[int, int] = {}
         self._ranges: dict[int, Fraction] = {}
         self._sets: dict[str, str] = {}
-        self._binary_by_marker: set[int] = set()  # integer by marker and still without any bound
+        self._binary_by_marker: set[int] = (
+            set()
+        )  # integer by marker and still without any bound
         self._bound_sides: set[tuple[int, str]] = set()
         self._ranges_before_rhs: int | None = None  # line
         self._maximize_in_comment = False
@@ -70,7 +102,9 @@ class _Reader:
         self._triangle: Products = {}  # of the section of products that is being read, (i, j) as written
         self._products_of: int | None = None  # its row; _OBJECTIVE for the objective
         self._products_section = ""
-        self._set: tuple[str, int, list[tuple[int, Fraction]], int] | None = None  # name, kind, members, line
+        self._set: tuple[str, int, list[tuple[int, Fraction]], int] | None = (
+            None  # name, kind, members, line
+        )
 
     def read(self, batches: Iterable[list[str]]) -> ExactModel:
         section, line, ended = "", 0, False
@@ -98,12 +132,17 @@ class _Reader:
                             ended = True
                             break
                         if section in seen and section != "QCMATRIX":
-                            raise ModelError(f"expected one section {section}, got a second one", line=line)
+                            raise ModelError(
+                                f"expected one section {section}, got a second one",
+                                line=line,
+                            )
                         seen.add(section)
                         self._open(section, text.split(), line)
                         continue
                     if self._fixed:
-                        raise ModelError(f"expected a section, got {text.split()[0][:60]!r}", line=line)
+                        raise ModelError(
+                            f"expected a section, got {text.split()[0][:60]!r}", line=line
+                        )
                 if section == "COLUMNS":
                     self._columns_line(text, line)
                 else:
@@ -119,7 +158,11 @@ class _Reader:
 
     def _header(self, text: str) -> str | None:
         word = text.split(None, 1)[0].upper()
-        return word if word in (*_SECTIONS, *_SPECIAL, *_MORE_ROWS) or word in _LEFT_OUT else None
+        return (
+            word
+            if word in (*_SECTIONS, *_SPECIAL, *_MORE_ROWS) or word in _LEFT_OUT
+            else None
+        )
 
     def _open(self, section: str, words: list[str], line: int) -> None:
         if section in _LEFT_OUT:
@@ -135,13 +178,25 @@ class _Reader:
                 self._build.rule(f"OBJSENSE {words[1]} on one line counts", line)
             self._sense(words[1], line)
         elif section == "RHS" and len(words) > 1:
-            raise ModelError("text after RHS; expected the entries on lines of their own, indented", line=line)
-        elif len(words) > 1 and section in ("ROWS", "COLUMNS", "RANGES", "BOUNDS", "OBJSENSE"):
+            raise ModelError(
+                "text after RHS; expected the entries on lines of their own, indented",
+                line=line,
+            )
+        elif len(words) > 1 and section in (
+            "ROWS",
+            "COLUMNS",
+            "RANGES",
+            "BOUNDS",
+            "OBJSENSE",
+        ):
             raise ModelError(f"text after {section}: {words[1][:60]!r}", line=line)
         if section == "RANGES" and not self._rhs:
             self._ranges_before_rhs = line
         elif section == "RHS" and self._ranges_before_rhs is not None:
-            self._build.rule("RANGES before RHS: ranges are measured from the right-hand sides all the same", line)
+            self._build.rule(
+                "RANGES before RHS: ranges are measured from the right-hand sides all the same",
+                line,
+            )
         if section == "COLUMNS":
             self._last_column_of_row = [-1] * (len(self._row_types) + 2)
 
@@ -164,7 +219,9 @@ class _Reader:
             self._wanted_objective = words[0]
             self._build.rule(f"OBJNAME makes {words[0][:60]!r} the objective", line)
         else:
-            raise ModelError(f"expected a section such as ROWS, got {words[0][:60]!r}", line=line)
+            raise ModelError(
+                f"expected a section such as ROWS, got {words[0][:60]!r}", line=line
+            )
 
     def _fields(self, text: str, line: int, section: str) -> list[str]:
         if not self._fixed:
@@ -186,23 +243,38 @@ class _Reader:
     def _uncommented(self, words: list[str]) -> list[str]:
         """Without a comment, which begins with a $ at the second word or later. A row or column may still be called $r."""
         for place in range(1, len(words)):
-            if words[place][0] == "$" and words[place] not in self._rows and words[place] not in self._build.columns:
+            if (
+                words[place][0] == "$"
+                and words[place] not in self._rows
+                and words[place] not in self._build.columns
+            ):
                 return words[:place]
         return words
 
     def _sense(self, word: str, line: int) -> None:
-        senses = {"MAX": True, "MAXIMIZE": True, "MAXIMISE": True, "MIN": False, "MINIMIZE": False, "MINIMISE": False}
+        senses = {
+            "MAX": True,
+            "MAXIMIZE": True,
+            "MAXIMISE": True,
+            "MIN": False,
+            "MINIMIZE": False,
+            "MINIMISE": False,
+        }
         if word.upper() not in senses:
             raise ModelError(f"OBJSENSE wants MAX or MIN; {word[:60]!r} came", line=line)
         self._build.maximize = senses[word.upper()]
 
     def _row(self, words: list[str], line: int) -> None:
         if len(words) != 2 or words[0] not in ("N", "L", "G", "E") or not words[1]:
-            raise ModelError(f"a row wants a type (N, L, G or E) and a name; {' '.join(words)[:60]!r} came", line=line)
+            raise ModelError(
+                f"a row wants a type (N, L, G or E) and a name; {' '.join(words)[:60]!r} came",
+                line=line,
+            )
         kind, name = words
         if name in self._rows:
             raise ModelError(
-                f"a second row has the name {name[:100]!r}; expected a name of its own for each", line=line
+                f"a second row has the name {name[:100]!r}; expected a name of its own for each",
+                line=line,
             )
         if kind == "N":
             chosen = self._objective_name is None and self._wanted_objective in (None, name)
@@ -215,7 +287,11 @@ class _Reader:
         self._build.row_names.append(name)
 
     def _columns_line(self, text: str, line: int) -> None:
-        words = self._fields(text, line, "COLUMNS") if self._fixed or "$" in text else text.split()
+        words = (
+            self._fields(text, line, "COLUMNS")
+            if self._fixed or "$" in text
+            else text.split()
+        )
         count = len(words)
         if count >= 3 and words[1] == "'MARKER'":
             self._marker(words[-1], line)
@@ -238,8 +314,16 @@ class _Reader:
         line ends the run with none of its entries taken: what is wrong with it is told in one place.
         """
         build, columns, values = self._build, self._build.columns, self._build.values
-        row_of, number_of, last_column_of_row = self._rows.get, self._numbers.get, self._last_column_of_row
-        add_row, add_column, add_value = build.entry_row.append, build.entry_col.append, build.entry_value.append
+        row_of, number_of, last_column_of_row = (
+            self._rows.get,
+            self._numbers.get,
+            self._last_column_of_row,
+        )
+        add_row, add_column, add_value = (
+            build.entry_row.append,
+            build.entry_col.append,
+            build.entry_value.append,
+        )
         zero = build.value_ids.get(Fraction(0), -1)
         name, column = self._column_name, self._column
         for taken, text in enumerate(islice(lines, begin, None)):
@@ -257,7 +341,11 @@ class _Reader:
                 return taken
             if count == 5:
                 other, other_number = row_of(words[3], _DROPPED), number_of(words[4], -1)
-                if other in (_DROPPED, row) or other_number < 0 or last_column_of_row[other] == column:
+                if (
+                    other in (_DROPPED, row)
+                    or other_number < 0
+                    or last_column_of_row[other] == column
+                ):
                     return taken
             last_column_of_row[row] = column
             if row == _OBJECTIVE:
@@ -278,7 +366,10 @@ class _Reader:
 
     def _new_column(self, name: str, line: int) -> None:
         if name in self._build.columns or not name:
-            raise ModelError(f"column {name[:100]!r} comes a second time; expected its entries together", line=line)
+            raise ModelError(
+                f"column {name[:100]!r} comes a second time; expected its entries together",
+                line=line,
+            )
         self._column, self._column_name = self._build.add_column(name), name
         if self._in_marker:
             self._build.integer[self._column] = 1
@@ -294,7 +385,10 @@ class _Reader:
         column = self._column
         # The two last places stand for the objective and the dropped rows: -1 and -2 count from the end.
         if self._last_column_of_row[row] == column and row != _DROPPED:
-            raise ModelError(f"column {self._column_name!r} has a second entry in row {row_name[:100]!r}", line=line)
+            raise ModelError(
+                f"column {self._column_name!r} has a second entry in row {row_name[:100]!r}",
+                line=line,
+            )
         self._last_column_of_row[row] = column
         build = self._build
         if row >= 0:
@@ -311,7 +405,9 @@ class _Reader:
         elif word == "'INTEND'":
             self._in_marker = False
         else:
-            raise ModelError(f"a marker wants 'INTORG' or 'INTEND'; {word[:60]!r} came", line=line)
+            raise ModelError(
+                f"a marker wants 'INTORG' or 'INTEND'; {word[:60]!r} came", line=line
+            )
         self._column_name = None
 
     def _pairs(self, section: str, words: list[str], line: int) -> None:
@@ -328,16 +424,25 @@ class _Reader:
         for row_name, token in _two_by_two(pairs):
             row = self._rows.get(row_name)
             if row is None:
-                raise ModelError(f"row {row_name[:100]!r} of {section} is not in ROWS", line=line)
+                raise ModelError(
+                    f"row {row_name[:100]!r} of {section} is not in ROWS", line=line
+                )
             into = self._rhs if section == "RHS" else self._ranges
             if row in into and row != _DROPPED:
-                raise ModelError(f"row {row_name[:100]!r} comes a second time in {section}", line=line)
+                raise ModelError(
+                    f"row {row_name[:100]!r} comes a second time in {section}", line=line
+                )
             if section == "RHS":
                 if row == _DROPPED:
-                    self._build.rule(f"{row_name[:60]!r} is not the objective: its right-hand side says nothing", line)
+                    self._build.rule(
+                        f"{row_name[:60]!r} is not the objective: its right-hand side says nothing",
+                        line,
+                    )
                 self._rhs[row], self._rhs_sign[row] = self._side(token, line)
             elif row < 0:
-                raise ModelError(f"a range on {row_name[:100]!r}, a row of type N", line=line)
+                raise ModelError(
+                    f"a range on {row_name[:100]!r}, a row of type N", line=line
+                )
             else:
                 self._ranges[row] = parse_number(token, line)
 
@@ -345,7 +450,8 @@ class _Reader:
         known = self._sets.setdefault(section, name)
         if name and known and known != name:
             raise ModelError(
-                f"a second set {name[:60]!r} in {section}; expected one, as {known[:60]!r} came first", line=line
+                f"a second set {name[:60]!r} in {section}; expected one, as {known[:60]!r} came first",
+                line=line,
             )
 
     def _bound(self, words: list[str], line: int) -> None:
@@ -357,7 +463,10 @@ class _Reader:
         for side in sides:
             if (column, side) in self._bound_sides:
                 which = "a lower" if side == "l" else "an upper"
-                raise ModelError(f"variable {build.col_names[column][:100]!r} gets {which} bound twice", line=line)
+                raise ModelError(
+                    f"variable {build.col_names[column][:100]!r} gets {which} bound twice",
+                    line=line,
+                )
             self._bound_sides.add((column, side))
         if kind in ("LI", "UI", "BV", "SI"):
             build.integer[column] = 1
@@ -374,9 +483,14 @@ class _Reader:
         else:
             value, infinite = self._side(token, line)
             if (infinite > 0 and "l" in sides) or (infinite < 0 and "u" in sides):
-                raise ModelError(f"a bound {kind} of {token[:60]!r} leaves no value", line=line)
+                raise ModelError(
+                    f"a bound {kind} of {token[:60]!r} leaves no value", line=line
+                )
             if kind in ("SC", "SI") and value == 0:
-                raise ModelError(f"a bound {kind} of 0: readers take it as 0 or as none; say which", line=line)
+                raise ModelError(
+                    f"a bound {kind} of 0: readers take it as 0 or as none; say which",
+                    line=line,
+                )
             if "l" in sides:
                 build.lower[column] = value
             if "u" in sides:
@@ -406,14 +520,21 @@ class _Reader:
             else:
                 name = rest[0]
         elif kind not in _WITH_VALUE and kind not in _WITHOUT_VALUE:
-            raise ModelError(f"a bound wants a type such as UP or LO; {kind[:60]!r} came", line=line)
+            raise ModelError(
+                f"a bound wants a type such as UP or LO; {kind[:60]!r} came", line=line
+            )
         else:
-            raise ModelError(f"a bound {kind} wants a set, a column and a number; {len(rest)} words came", line=line)
+            raise ModelError(
+                f"a bound {kind} wants a set, a column and a number; {len(rest)} words came",
+                line=line,
+            )
         if set_name:
             self._one_set("BOUNDS", set_name, line)
         column = columns.get(name)
         if column is None:
-            raise ModelError(f"column {name[:100]!r} of BOUNDS is not in COLUMNS", line=line)
+            raise ModelError(
+                f"column {name[:100]!r} of BOUNDS is not in COLUMNS", line=line
+            )
         return kind, column, token
 
     def _open_products(self, section: str, words: list[str], line: int) -> None:
@@ -421,13 +542,18 @@ class _Reader:
         if section == "QCMATRIX":
             row = self._rows.get(words[1]) if len(words) == 2 else None
             if row is None or row < 0:
-                raise ModelError("QCMATRIX wants the name of a row of ROWS (not the objective) after it", line=line)
+                raise ModelError(
+                    "QCMATRIX wants the name of a row of ROWS (not the objective) after it",
+                    line=line,
+                )
             if row in self._build.row_products:
                 raise ModelError(f"a second QCMATRIX of row {words[1][:60]!r}", line=line)
             self._products_of = row
         else:
             if len(words) > 2 or (len(words) == 2 and words[1] != self._objective_name):
-                raise ModelError(f"{section} wants the objective; for a row write QCMATRIX", line=line)
+                raise ModelError(
+                    f"{section} wants the objective; for a row write QCMATRIX", line=line
+                )
             if self._build.objective_products:
                 raise ModelError("a second section of products of the objective", line=line)
             self._products_of = _OBJECTIVE
@@ -436,8 +562,13 @@ class _Reader:
         """Lines of sections whose names may hold no spaces, in fixed columns too."""
         if section in _PRODUCTS:
             if len(words) != 3:
-                raise ModelError(f"a line of {section} wants two columns and a number", line=line)
-            key = (self._known_column(words[0], section, line), self._known_column(words[1], section, line))
+                raise ModelError(
+                    f"a line of {section} wants two columns and a number", line=line
+                )
+            key = (
+                self._known_column(words[0], section, line),
+                self._known_column(words[1], section, line),
+            )
             value = parse_number(words[2], line)
             # SCIP writes squares as two halves, so what comes again is added.
             self._triangle[key] = self._triangle.get(key, Fraction(0)) + value
@@ -446,30 +577,49 @@ class _Reader:
             self._sos_line(words, line)
         else:
             if len(words) != 4 or words[0].upper() != "IF":
-                raise ModelError("a line of INDICATORS wants IF, a row, a column and 0 or 1", line=line)
+                raise ModelError(
+                    "a line of INDICATORS wants IF, a row, a column and 0 or 1", line=line
+                )
             row = self._rows.get(words[1])
             if row is None or row < 0:
-                raise ModelError(f"row {words[1][:100]!r} of INDICATORS is not in ROWS", line=line)
+                raise ModelError(
+                    f"row {words[1][:100]!r} of INDICATORS is not in ROWS", line=line
+                )
             column = self._known_column(words[2], section, line)
             self._build.add_indicator(row, column, parse_number(words[3], line), line)
 
     def _sos_line(self, words: list[str], line: int) -> None:
         """`S1 name` or `S1 SOS name` begins a set; `column weight` or `SOS column weight` is a member."""
-        if words[0].upper() in ("S1", "S2") and not (len(words) == 2 and words[0] in self._build.columns):
+        if words[0].upper() in ("S1", "S2") and not (
+            len(words) == 2 and words[0] in self._build.columns
+        ):
             self._close(line)
-            name = words[2] if len(words) > 2 else words[1] if len(words) == 2 else f"SOS{len(self._build.sets) + 1}"
+            name = (
+                words[2]
+                if len(words) > 2
+                else words[1]
+                if len(words) == 2
+                else f"SOS{len(self._build.sets) + 1}"
+            )
             if any(known.name == name for known in self._build.sets):
                 raise ModelError(f"a second SOS set has the name {name[:60]!r}", line=line)
             self._set = (name, int(words[0][1]), [], line)
             return
         if self._set is None or len(words) not in (2, 3):
-            raise ModelError("a line of SOS wants S1 or S2 and a name, or a column and its weight", line=line)
-        self._set[2].append((self._known_column(words[-2], "SOS", line), parse_number(words[-1], line)))
+            raise ModelError(
+                "a line of SOS wants S1 or S2 and a name, or a column and its weight",
+                line=line,
+            )
+        self._set[2].append(
+            (self._known_column(words[-2], "SOS", line), parse_number(words[-1], line))
+        )
 
     def _known_column(self, name: str, section: str, line: int) -> int:
         column = self._build.columns.get(name)
         if column is None:
-            raise ModelError(f"column {name[:100]!r} of {section} is not in COLUMNS", line=line)
+            raise ModelError(
+                f"column {name[:100]!r} of {section} is not in COLUMNS", line=line
+            )
         return column
 
     def _close(self, line: int) -> None:
@@ -481,7 +631,11 @@ class _Reader:
         if self._products_of is None:
             return
         of, self._products_of = self._products_of, None
-        into = self._build.objective_products if of == _OBJECTIVE else self._build.row_products.setdefault(of, {})
+        into = (
+            self._build.objective_products
+            if of == _OBJECTIVE
+            else self._build.row_products.setdefault(of, {})
+        )
         half = Fraction(1, 1 if of != _OBJECTIVE else 2)
         both = self._products_section in ("QMATRIX", "QCMATRIX")
         for (i, j), value in self._triangle.items():
@@ -493,18 +647,28 @@ class _Reader:
                     line=line,
                 )
             if not both and i != j and other is not None:
-                raise ModelError(f"{self._products_section} wants one triangle; both came", line=line)
+                raise ModelError(
+                    f"{self._products_section} wants one triangle; both came", line=line
+                )
             twice = 1 if both or i == j else 2
             self._build.add_product(into, i, j, half * twice * value)
 
     def _finish(self) -> ExactModel:
         build = self._build
-        if self._wanted_objective is not None and self._wanted_objective != self._objective_name:
+        if (
+            self._wanted_objective is not None
+            and self._wanted_objective != self._objective_name
+        ):
             raise ModelError(
                 f"OBJNAME: expected the name of a row of type N, before ROWS, got {self._wanted_objective[:60]!r}"
             )
         for column, upper in enumerate(build.upper):
-            if upper is not None and upper < 0 and build.lower[column] == 0 and (column, "l") not in self._bound_sides:
+            if (
+                upper is not None
+                and upper < 0
+                and build.lower[column] == 0
+                and (column, "l") not in self._bound_sides
+            ):
                 build.lower[column] = None
                 build.rule(
                     f"variable {build.col_names[column][:60]!r} has the upper bound {float(upper):g} and no lower bound: "
@@ -532,9 +696,13 @@ class _Reader:
         rhs, infinite = self._rhs.get(row, Fraction(0)), self._rhs_sign.get(row, 0)
         spread = self._ranges.get(row)
         if rhs is None:
-            if spread is None and ((infinite > 0 and kind == "L") or (infinite < 0 and kind == "G")):
+            if spread is None and (
+                (infinite > 0 and kind == "L") or (infinite < 0 and kind == "G")
+            ):
                 return None, None
-            raise ModelError(f"row {self._build.row_names[row][:100]!r} of type {kind} has an infinite right-hand side")
+            raise ModelError(
+                f"row {self._build.row_names[row][:100]!r} of type {kind} has an infinite right-hand side"
+            )
         if spread is None:
             return (rhs if kind != "L" else None), (rhs if kind != "G" else None)
         if kind == "L":

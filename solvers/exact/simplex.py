@@ -32,7 +32,9 @@ class Least(Enum):
 class Tableau:
     """Variables 0..n-1 are the columns; n..n+m-1 are the activities of the rows `terms`, Σ coefficient · column."""
 
-    def __init__(self, n: int, terms: Sequence[dict[int, Fraction]], *, deadline: float) -> None:
+    def __init__(
+        self, n: int, terms: Sequence[dict[int, Fraction]], *, deadline: float
+    ) -> None:
         self._deadline = deadline
         count = n + len(terms)
         self.lower: list[Side] = [None] * count
@@ -42,7 +44,9 @@ class Tableau:
         self._basic = list(range(n, count))
         self._place = {variable: place for place, variable in enumerate(self._nonbasic)}
         self._row = {variable: place for place, variable in enumerate(self._basic)}
-        self._entries: list[list[int]] = []  # basic variable = Σ entries · nonbasic / divisor
+        self._entries: list[
+            list[int]
+        ] = []  # basic variable = Σ entries · nonbasic / divisor
         self._divisors: list[int] = []
         for row in terms:
             divisor = math.lcm(1, *(value.denominator for value in row.values()))
@@ -78,7 +82,11 @@ class Tableau:
                 return False
             target = lower if rises else self.upper[leaving]
             assert target is not None
-            step = (target - self.value[leaving]) * self._divisors[row] / self._entries[row][self._place[entering]]
+            step = (
+                (target - self.value[leaving])
+                * self._divisors[row]
+                / self._entries[row][self._place[entering]]
+            )
             self._shift(entering, step)
             self.value[leaving] = target
             self._pivot(row, self._place[entering])
@@ -87,7 +95,11 @@ class Tableau:
     def minimise(self, variable: int) -> Least:
         """Make a variable as small as its row and all bounds allow, from a point within all bounds. Raises OutOfTime."""
         if variable in self._place:
-            rows = [row for row, entries in enumerate(self._entries) if entries[self._place[variable]]]
+            rows = [
+                row
+                for row, entries in enumerate(self._entries)
+                if entries[self._place[variable]]
+            ]
             if not rows:
                 lower = self.lower[variable]
                 if lower is None:
@@ -116,7 +128,11 @@ class Tableau:
     def _violated(self, *, greedy: bool) -> int | None:
         worst, at = _ZERO, None
         for variable in self._basic:
-            value, lower, upper = self.value[variable], self.lower[variable], self.upper[variable]
+            value, lower, upper = (
+                self.value[variable],
+                self.lower[variable],
+                self.upper[variable],
+            )
             by = _ZERO
             if lower is not None and value < lower:
                 by = lower - value
@@ -146,13 +162,17 @@ class Tableau:
                 best = variable
         return best
 
-    def _longest_step(self, entering: int, *, rises: bool, but: int) -> tuple[Fraction | None, int | None]:
+    def _longest_step(
+        self, entering: int, *, rises: bool, but: int
+    ) -> tuple[Fraction | None, int | None]:
         """How far a nonbasic variable can go, and the row that stops it (None: its own bound). None without an end."""
         place = self._place[entering]
         own = self.upper[entering] if rises else self.lower[entering]
         least = None if own is None else abs(own - self.value[entering])
         stopped: int | None = None
-        for row, (variable, entries) in enumerate(zip(self._basic, self._entries, strict=True)):
+        for row, (variable, entries) in enumerate(
+            zip(self._basic, self._entries, strict=True)
+        ):
             entry = entries[place]
             if not entry:
                 continue
@@ -163,11 +183,18 @@ class Tableau:
             if (
                 least is None
                 or step < least
-                or (step == least and stopped is not None and variable < self._basic[stopped])
+                or (
+                    step == least
+                    and stopped is not None
+                    and variable < self._basic[stopped]
+                )
             ):
                 least, stopped = step, row
         if stopped is not None and self._basic[stopped] == but:
-            return least, None  # the objective's own bound: nothing is gained by leaving the basis
+            return (
+                least,
+                None,
+            )  # the objective's own bound: nothing is gained by leaving the basis
         return least, stopped
 
     def _shift(self, variable: int, by: Fraction) -> None:
@@ -176,7 +203,9 @@ class Tableau:
             return
         self.value[variable] += by
         place = self._place[variable]
-        for basic, entries, divisor in zip(self._basic, self._entries, self._divisors, strict=True):
+        for basic, entries, divisor in zip(
+            self._basic, self._entries, self._divisors, strict=True
+        ):
             if entries[place]:
                 self.value[basic] += by * entries[place] / divisor
 
@@ -193,9 +222,13 @@ class Tableau:
             factor = entries[place]
             if other == row or not factor:
                 continue
-            mixed = [new_divisor * a + factor * b for a, b in zip(entries, new, strict=True)]
+            mixed = [
+                new_divisor * a + factor * b for a, b in zip(entries, new, strict=True)
+            ]
             mixed[place] = factor * new[place]
-            self._entries[other], self._divisors[other] = _reduced(mixed, self._divisors[other] * new_divisor)
+            self._entries[other], self._divisors[other] = _reduced(
+                mixed, self._divisors[other] * new_divisor
+            )
         entering, leaving = self._nonbasic[place], self._basic[row]
         self._nonbasic[place], self._basic[row] = leaving, entering
         del self._place[entering], self._row[leaving]
@@ -204,4 +237,8 @@ class Tableau:
 
 def _reduced(entries: list[int], divisor: int) -> tuple[list[int], int]:
     common = math.gcd(divisor, *entries)
-    return ([entry // common for entry in entries], divisor // common) if common > 1 else (entries, divisor)
+    return (
+        ([entry // common for entry in entries], divisor // common)
+        if common > 1
+        else (entries, divisor)
+    )

@@ -53,19 +53,29 @@ def read_exact(
         raise ModelError(f"{shown} is too large for the exact reader's memory") from error
 
 
-def _read_mps(path: str | os.PathLike[str], limits: ExactLimits, deadline: Deadline) -> ExactModel:
+def _read_mps(
+    path: str | os.PathLike[str], limits: ExactLimits, deadline: Deadline
+) -> ExactModel:
     # Names with spaces are legal in fixed columns only; almost every file reads freely, so that comes first.
     try:
         return read_mps(_batches(path, limits, deadline), limits, fixed=False)
     except ModelError as freely:
         try:
             model = read_mps(_batches(path, limits, deadline), limits, fixed=True)
-            return replace(model, rules=("the file is read in fixed columns, as its names hold spaces", *model.rules))
+            return replace(
+                model,
+                rules=(
+                    "the file is read in fixed columns, as its names hold spaces",
+                    *model.rules,
+                ),
+            )
         except ModelError:
             raise freely from None
 
 
-def _kind(path: str | os.PathLike[str], shown: str, limits: ExactLimits, deadline: Deadline) -> str:
+def _kind(
+    path: str | os.PathLike[str], shown: str, limits: ExactLimits, deadline: Deadline
+) -> str:
     bare = shown.lower()
     bare = bare[:-3] if bare.endswith(".gz") else bare
     if bare.endswith((".mps", ".lp")):
@@ -76,30 +86,48 @@ def _kind(path: str | os.PathLike[str], shown: str, limits: ExactLimits, deadlin
             if not words or words[0][0] in "*\\":
                 continue
             word = words[0].lower().rstrip(":")
-            if word in ("max", "min", "maximize", "minimize", "maximise", "minimise", "maximum", "minimum"):
+            if word in (
+                "max",
+                "min",
+                "maximize",
+                "minimize",
+                "maximise",
+                "minimise",
+                "maximum",
+                "minimum",
+            ):
                 return "lp"
             if word in ("name", "rows", "objsense", "objname"):
                 return "mps"
-            raise ModelError(f"cannot tell the format of {shown}: its first word is {words[0][:60]!r}")
+            raise ModelError(
+                f"cannot tell the format of {shown}: its first word is {words[0][:60]!r}"
+            )
     raise ModelError(f"{shown} is empty; expected an .mps or .lp model")
 
 
-def _batches(path: str | os.PathLike[str], limits: ExactLimits, deadline: Deadline) -> Iterator[list[str]]:
+def _batches(
+    path: str | os.PathLike[str], limits: ExactLimits, deadline: Deadline
+) -> Iterator[list[str]]:
     """The file's lines, a quarter of a megabyte at a time: the deadline is looked at between."""
     with open(path, "rb") as raw:
         magic = raw.read(2)
         raw.seek(0)
-        file: BinaryIO = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
+        file: BinaryIO = (
+            io.BufferedReader(gzip.GzipFile(fileobj=raw)) if magic == b"\x1f\x8b" else raw
+        )
         taken, first_line, rest = 0, 1, b""
         while chunk := file.read(_CHUNK):
             deadline.check()
             taken += len(chunk)
             if taken > limits.max_bytes:
-                raise ModelError(f"the file has more than {limits.max_bytes:,} bytes, the most that is read")
+                raise ModelError(
+                    f"the file has more than {limits.max_bytes:,} bytes, the most that is read"
+                )
             *complete, rest = (rest + chunk).split(b"\n")
             if len(rest) > limits.max_line_chars:
                 raise ModelError(
-                    f"a line is longer than {limits.max_line_chars:,} characters", line=first_line + len(complete)
+                    f"a line is longer than {limits.max_line_chars:,} characters",
+                    line=first_line + len(complete),
                 )
             if complete:
                 yield _decoded(complete, first_line)

@@ -14,7 +14,11 @@ from fractions import Fraction
 from solvers.exact.model import ExactModel
 
 SMALL_UNIT, LARGE_UNIT = 1e-3, 1e9
-_PLACES, _SMALL_PLACES, _SMALL = 9, 22, 10**9  # see solvers.whole, which applies the same rule to doubles
+_PLACES, _SMALL_PLACES, _SMALL = (
+    9,
+    22,
+    10**9,
+)  # see solvers.whole, which applies the same rule to doubles
 _ROUNDS = 6
 
 
@@ -34,7 +38,9 @@ def units_of(model: ExactModel) -> Units:
     rows: dict[int, Fraction] = {}
     if columns or any(not SMALL_UNIT <= size <= LARGE_UNIT for size in sizes):
         most = [0.0] * model.m
-        for row, column, value in zip(model.entry_row, model.entry_col, model.entry_value, strict=True):
+        for row, column, value in zip(
+            model.entry_row, model.entry_col, model.entry_value, strict=True
+        ):
             term = sizes[value] * columns.get(column, 1.0)
             if term > most[row]:
                 most[row] = term
@@ -68,7 +74,9 @@ def _whole_rows(model: ExactModel) -> bytearray:
     whole_value = bytes(is_whole(value) for value in model.values)
     integer = model.integer
     if not (all(whole_value) and all(integer)):
-        for row, column, value in zip(model.entry_row, model.entry_col, model.entry_value, strict=True):
+        for row, column, value in zip(
+            model.entry_row, model.entry_col, model.entry_value, strict=True
+        ):
             if not (integer[column] and whole_value[value]):
                 whole[row] = 0
     for row, sides in enumerate(zip(model.row_lower, model.row_upper, strict=True)):
@@ -84,7 +92,9 @@ def _whole_rows(model: ExactModel) -> bytearray:
 def _column_sizes(model: ExactModel, sizes: list[float]) -> dict[int, float]:
     """Columns whose values are small by all that their bounds and rows suggest, with that size."""
     size, most = [1.0] * model.n, [1.0] * model.n
-    for column, (integer, lower, upper) in enumerate(zip(model.integer, model.lower, model.upper, strict=True)):
+    for column, (integer, lower, upper) in enumerate(
+        zip(model.integer, model.lower, model.upper, strict=True)
+    ):
         if not integer:
             size[column] = min(1.0, max(_size(lower), _size(upper)))
             if size[column] and lower is not None and upper is not None:
@@ -97,17 +107,24 @@ def _column_sizes(model: ExactModel, sizes: list[float]) -> dict[int, float]:
         for row, column in zip(model.entry_row, model.entry_col, strict=True):
             if row in special:
                 size[column] = 1.0
-    sides = [max(_size(lower), _size(upper)) for lower, upper in zip(model.row_lower, model.row_upper, strict=True)]
+    sides = [
+        max(_size(lower), _size(upper))
+        for lower, upper in zip(model.row_lower, model.row_upper, strict=True)
+    ]
     for _ in range(_ROUNDS):
         if min(size, default=1.0) >= SMALL_UNIT:
             return {}
         reach = list(sides)
-        for row, column, value in zip(model.entry_row, model.entry_col, model.entry_value, strict=True):
+        for row, column, value in zip(
+            model.entry_row, model.entry_col, model.entry_value, strict=True
+        ):
             term = sizes[value] * size[column]
             if term > reach[row]:
                 reach[row] = term
         changed = False
-        for row, column, value in zip(model.entry_row, model.entry_col, model.entry_value, strict=True):
+        for row, column, value in zip(
+            model.entry_row, model.entry_col, model.entry_value, strict=True
+        ):
             if size[column] < SMALL_UNIT and sizes[value]:
                 suggested = min(reach[row] / sizes[value], most[column])
                 if suggested > size[column]:

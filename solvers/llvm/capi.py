@@ -86,19 +86,38 @@ _MODULE_COUNT = "_ZNK4llvm6Module19getInstructionCountEv"
 _FUNCTION_COUNT = "_ZNK4llvm8Function19getInstructionCountEv"
 
 _TARGETS = (
-    *("X86", "AArch64", "ARM", "RISCV", "AVR", "MSP430", "Mips", "PowerPC", "Sparc", "SystemZ", "LoongArch", "M68k"),
+    *(
+        "X86",
+        "AArch64",
+        "ARM",
+        "RISCV",
+        "AVR",
+        "MSP430",
+        "Mips",
+        "PowerPC",
+        "Sparc",
+        "SystemZ",
+        "LoongArch",
+        "M68k",
+    ),
     *("Xtensa", "Hexagon", "Lanai", "BPF", "VE", "ARC", "CSKY", "XCore"),
 )
 # The settings of `llc` for a target machine; the C API has a few of them only. They take and give what every ABI passes alike.
 _REGISTER_FLAGS = "_ZN4llvm7codegen20RegisterCodeGenFlagsC1Ev"
-_MACHINE_BY_FLAGS = "_ZN4llvm7codegen28createTargetMachineForTripleENS_9StringRefENS_15CodeGenOptLevelE"
+_MACHINE_BY_FLAGS = (
+    "_ZN4llvm7codegen28createTargetMachineForTripleENS_9StringRefENS_15CodeGenOptLevelE"
+)
 _PARTS = ("TargetInfo", "Target", "TargetMC", "AsmParser", "AsmPrinter")
 
 
 class _Made(ctypes.Structure):
     """An Expected<unique_ptr<TargetMachine>>, with room behind it so that it comes back by address on every ABI."""
 
-    _fields_ = (("pointer", ctypes.c_uint64), ("failed", ctypes.c_uint64), ("room", ctypes.c_uint64))
+    _fields_ = (
+        ("pointer", ctypes.c_uint64),
+        ("failed", ctypes.c_uint64),
+        ("room", ctypes.c_uint64),
+    )
 
 
 class CApi:
@@ -113,7 +132,9 @@ class CApi:
         self.count_module = self._counter(_MODULE_COUNT)
         self.count_function = self._counter(_FUNCTION_COUNT)
         for target in _TARGETS:
-            for part in _PARTS:  # a build holds the targets it was configured with; some have no AsmParser
+            for part in (
+                _PARTS
+            ):  # a build holds the targets it was configured with; some have no AsmParser
                 start = getattr(self.lib, f"LLVMInitialize{target}{part}", None)
                 if start is not None:
                     start()
@@ -123,12 +144,16 @@ class CApi:
 
         Words hold in this process from then on. One that is unknown ends the process.
         """
-        register, make = (getattr(self.lib, name, None) for name in (_REGISTER_FLAGS, _MACHINE_BY_FLAGS))
+        register, make = (
+            getattr(self.lib, name, None) for name in (_REGISTER_FLAGS, _MACHINE_BY_FLAGS)
+        )
         if register is None or make is None:
             return None
         register.restype, register.argtypes = None, (_P,)
         make.restype, make.argtypes = _Made, (_TEXT, c_size_t, c_int)
-        self._flags = ctypes.create_string_buffer(64)  # the object is empty; its constructor makes the options
+        self._flags = ctypes.create_string_buffer(
+            64
+        )  # the object is empty; its constructor makes the options
         register(ctypes.addressof(self._flags))
         self.set_options(words)
         made = make(triple.encode(), len(triple.encode()), level)
@@ -151,7 +176,9 @@ class CApi:
 
     def set_options(self, options: Sequence[str]) -> None:
         """LLVM's command-line options, for this process from now on. One it does not know ends the process, with its words."""
-        words = (c_char_p * (len(options) + 1))(b"llvm", *(option.encode() for option in options))
+        words = (c_char_p * (len(options) + 1))(
+            b"llvm", *(option.encode() for option in options)
+        )
         self.lib.LLVMParseCommandLineOptions(len(words), words, None)
 
     def message(self, address: int | None) -> str:
@@ -173,7 +200,9 @@ class CApi:
 
     def buffer(self, reference: int) -> bytes:
         """Content of a memory buffer; frees it."""
-        data = ctypes.string_at(self.lib.LLVMGetBufferStart(reference), self.lib.LLVMGetBufferSize(reference))
+        data = ctypes.string_at(
+            self.lib.LLVMGetBufferStart(reference), self.lib.LLVMGetBufferSize(reference)
+        )
         self.lib.LLVMDisposeMemoryBuffer(reference)
         return data
 
@@ -181,7 +210,11 @@ class CApi:
         """Name of a global value."""
         length = c_size_t()
         address = self.lib.LLVMGetValueName2(value, ctypes.byref(length))
-        return ctypes.string_at(address, length.value).decode("utf-8", "backslashreplace") if address else ""
+        return (
+            ctypes.string_at(address, length.value).decode("utf-8", "backslashreplace")
+            if address
+            else ""
+        )
 
     def each(self, owner: int, kind: str) -> list[int]:
         """Addresses of all children of a kind: Function, Global, GlobalAlias, GlobalIFunc, BasicBlock, Instruction."""

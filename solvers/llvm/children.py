@@ -19,7 +19,8 @@ SAID_BYTES = 1 << 20  # of stderr, per process
 _ANSWER_BYTES = 256 << 20
 _DETAIL = 2000
 _OUT_OF_MEMORY = re.compile(
-    r"out of memory|bad_alloc|Cannot allocate memory|MemoryError|allocation failed", re.IGNORECASE
+    r"out of memory|bad_alloc|Cannot allocate memory|MemoryError|allocation failed",
+    re.IGNORECASE,
 )
 _MEMORY_EXIT, _ERROR_EXIT = 71, 70
 
@@ -30,7 +31,9 @@ Job = Callable[[Callable[[dict[str, Any]], None]], None]
 class Child:
     """One forked child at work. `answers` fills while it runs; `ended` says how it ended."""
 
-    def __init__(self, job: Job, *, seconds: float, memory_bytes: int, close: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, job: Job, *, seconds: float, memory_bytes: int, close: tuple[int, ...] = ()
+    ) -> None:
         self.started = time.monotonic()
         self.deadline = self.started + seconds
         self.ended_at = self.started
@@ -41,7 +44,9 @@ class Child:
         parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            _live(job, write, self._said, parent, seconds, memory_bytes, (self.pipe, *close))
+            _live(
+                job, write, self._said, parent, seconds, memory_bytes, (self.pipe, *close)
+            )
         os.close(write)
 
     def read(self) -> bool:
@@ -91,9 +96,15 @@ class Child:
 def last_words(said: str) -> str:
     """The lines of a crash that say what happened: an assertion or a fatal error where there is one, else the end."""
     lines = [
-        line for line in said.splitlines() if line.strip() and not line.startswith(("PLEASE submit", "Stack dump"))
+        line
+        for line in said.splitlines()
+        if line.strip() and not line.startswith(("PLEASE submit", "Stack dump"))
     ]
-    telling = [line for line in lines if "Assertion `" in line or "LLVM ERROR" in line or "UNREACHABLE" in line]
+    telling = [
+        line
+        for line in lines
+        if "Assertion `" in line or "LLVM ERROR" in line or "UNREACHABLE" in line
+    ]
     return "\n".join(telling or lines[-8:])[-_DETAIL:]
 
 
@@ -120,7 +131,12 @@ def run_all(
                 if following is None:
                     more = False
                     break
-                child = Child(following[1], seconds=seconds, memory_bytes=memory_bytes, close=(0, stop))
+                child = Child(
+                    following[1],
+                    seconds=seconds,
+                    memory_bytes=memory_bytes,
+                    close=(0, stop),
+                )
                 running[child.pipe] = (following[0], child)
                 poll.register(child.pipe, select.POLLIN)
             if not running:
@@ -149,7 +165,13 @@ def run_all(
 
 
 def _live(
-    job: Job, write: int, said: int, parent: int, seconds: float, memory_bytes: int, close: tuple[int, ...]
+    job: Job,
+    write: int,
+    said: int,
+    parent: int,
+    seconds: float,
+    memory_bytes: int,
+    close: tuple[int, ...],
 ) -> None:
     """The child's life; never returns."""
     code = _ERROR_EXIT
@@ -172,7 +194,9 @@ def _live(
         code = 0
     except MemoryError:
         code = _MEMORY_EXIT
-    except BaseException as error:  # whatever it was, the parent hears of it and the child ends
+    except (
+        BaseException
+    ) as error:  # whatever it was, the parent hears of it and the child ends
         os.write(2, f"{type(error).__name__}: {error}"[:_DETAIL].encode("utf-8", "replace"))
     finally:
         os._exit(code)

@@ -43,7 +43,11 @@ def _isolate() -> dict[str, bool]:
     user, group = os.geteuid(), os.getegid()
     if _libc.unshare(_NEWUSER | _NEWPID | _NEWNET | _NEWIPC) != 0:
         return {"network": False, "processes": False}
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{user} {user} 1"),
+        ("gid_map", f"{group} {group} 1"),
+    ):
         with contextlib.suppress(OSError), open(f"/proc/self/{name}", "w") as file:
             file.write(text)
     return {"network": True, "processes": True}
@@ -62,24 +66,35 @@ def _limit(order: dict[str, Any]) -> None:
     lower(resource.RLIMIT_CORE, 0)
 
 
-def _become_the_program(order: dict[str, Any], held: dict[str, bool], report: int) -> NoReturn:
+def _become_the_program(
+    order: dict[str, Any], held: dict[str, bool], report: int
+) -> NoReturn:
     """In the last child: hold, then exec. What held is reported here, because only here it is known."""
     try:
         os.setsid()
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         _libc.personality(ctypes.c_ulong(_NO_RANDOM_ADDRESSES))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)  # Python ignores the last two, and that would be inherited
+            signal.signal(
+                number, signal.SIG_DFL
+            )  # Python ignores the last two, and that would be inherited
         door.drop_capabilities()
         _limit(order)
         if held["processes"]:
-            resource.setrlimit(resource.RLIMIT_NPROC, (order["processes"], order["processes"]))
-        held["files"] = door.restrict_files(readable=order["readable"], writable=order["writable"])
+            resource.setrlimit(
+                resource.RLIMIT_NPROC, (order["processes"], order["processes"])
+            )
+        held["files"] = door.restrict_files(
+            readable=order["readable"], writable=order["writable"]
+        )
         held["network"] |= door.refuse_sockets()
         os.write(report, json.dumps({"held": held}).encode() + b"\n")
         os.execve(order["command"][0], order["command"], order["environment"])  # noqa: S606 - no shell wanted
     except BaseException as error:
-        os.write(report, json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+        os.write(
+            report,
+            json.dumps({"failed": f"{type(error).__name__}: {error}"}).encode() + b"\n",
+        )
     os._exit(127)
 
 
@@ -88,7 +103,10 @@ def _children() -> list[int]:
     mine, found = os.getpid(), []
     for name in os.listdir("/proc"):
         if name.isdigit():
-            with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat") as file:
+            with (
+                contextlib.suppress(OSError, ValueError, IndexError),
+                open(f"/proc/{name}/stat") as file,
+            ):
                 if int(file.read().rpartition(")")[2].split()[1]) == mine:
                     found.append(int(name))
     return found
@@ -151,7 +169,9 @@ def main() -> NoReturn:
         _run(order, held, report)
 
     def stop_all(_number: int, _frame: object) -> None:
-        os.kill(first, signal.SIGKILL)  # the kernel ends the namespace with it, before waitpid returns
+        os.kill(
+            first, signal.SIGKILL
+        )  # the kernel ends the namespace with it, before waitpid returns
 
     signal.signal(signal.SIGTERM, stop_all)
     os.waitpid(first, 0)

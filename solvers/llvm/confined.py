@@ -19,7 +19,9 @@ from solvers.door import SYSTEM_FOLDERS
 # The mark by which workers.process.process_tree finds what a killed run started; everything else of our environment stays here.
 _MARK = "RUN_FOLDER"
 _LAUNCHER = Path(__file__).with_name("confine.py")
-_ROOT = str(Path(__file__).absolute().parents[2])  # not resolved: in a sandbox only this way to the code can be listed
+_ROOT = str(
+    Path(__file__).absolute().parents[2]
+)  # not resolved: in a sandbox only this way to the code can be listed
 _LONGEST_ORDER = 100_000  # the kernel takes 128 KiB in one argument
 _TICK_S = 0.05
 
@@ -101,7 +103,9 @@ def run(
     if len(order) > _LONGEST_ORDER:
         os.close(report)
         os.close(its_end)
-        raise CannotConfine(f"arguments of {len(order):,} bytes came; at most {_LONGEST_ORDER:,} are passed on")
+        raise CannotConfine(
+            f"arguments of {len(order):,} bytes came; at most {_LONGEST_ORDER:,} are passed on"
+        )
     started = time.monotonic()
     try:
         process = subprocess.Popen(
@@ -131,11 +135,18 @@ def run(
 class _Reading:
     """The program's four streams, moved without ever holding more than the limit allows."""
 
-    def __init__(self, process: subprocess.Popen[bytes], report: int, stdin: bytes, most: int) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], report: int, stdin: bytes, most: int
+    ) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        self._stdin, self._report, self._left, self._most = process.stdin, report, memoryview(stdin), most
+        self._stdin, self._report, self._left, self._most = (
+            process.stdin,
+            report,
+            memoryview(stdin),
+            most,
+        )
         self.texts: dict[int, bytearray] = {}
         self._selector = selectors.DefaultSelector()
         self.out, self.err = process.stdout.fileno(), process.stderr.fileno()
@@ -151,7 +162,9 @@ class _Reading:
     def report(self) -> bytes:
         return bytes(self.texts[self._report])
 
-    def until(self, deadline: float, stopped: Callable[[], bool], watch: Callable[[], str | None]) -> str:
+    def until(
+        self, deadline: float, stopped: Callable[[], bool], watch: Callable[[], str | None]
+    ) -> str:
         """Until all streams are closed, that is, nothing is left that holds them; or the limit's name."""
         ticks = 0
         while self._selector.get_map():
@@ -174,7 +187,9 @@ class _Reading:
     def _give(self) -> None:
         try:
             if self._left:
-                self._left = self._left[os.write(self._stdin.fileno(), self._left[:65536]) :]
+                self._left = self._left[
+                    os.write(self._stdin.fileno(), self._left[:65536]) :
+                ]
         except BlockingIOError:
             return
         except BrokenPipeError:
@@ -216,14 +231,18 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def _finished(command: Sequence[str], reading: _Reading, limit: str, seconds: float) -> Finished:
+def _finished(
+    command: Sequence[str], reading: _Reading, limit: str, seconds: float
+) -> Finished:
     told: dict[str, object] = {}
     for line in reading.report.splitlines():
         told.update(json.loads(line))
     if "failed" in told:
         raise CannotConfine(f"cannot run {command[0]}: {told['failed']}")
     if not limit and "status" not in told:
-        raise CannotConfine(f"the launcher of {command[0]} ended early: {bytes(reading.texts[reading.err])[-500:]!r}")
+        raise CannotConfine(
+            f"the launcher of {command[0]} ended early: {bytes(reading.texts[reading.err])[-500:]!r}"
+        )
     held = told.get("held")
     status = told.get("status")
     code = status if isinstance(status, int) and not limit else None

@@ -34,7 +34,9 @@ def printed_pipeline(installed: Installed, target: Target, level: str) -> str:
     text = done.stdout.decode("utf-8", "replace").strip()
     if done.returncode or not text:
         said = done.stderr.decode("utf-8", "replace").strip()[:1000]
-        raise LlvmMissing(f"{opt} did not print its default<{level}>: {said or f'exit {done.returncode}'}")
+        raise LlvmMissing(
+            f"{opt} did not print its default<{level}>: {said or f'exit {done.returncode}'}"
+        )
     return text
 
 
@@ -61,7 +63,11 @@ def with_safe_instcombine(text: str) -> str:
     """`instcombine` ends the process when it has not reached its fix-point, unless told not to look."""
 
     def told(found: re.Match[str]) -> str:
-        words = [word for word in (found.group(1) or "").split(";") if word and not word.endswith("verify-fixpoint")]
+        words = [
+            word
+            for word in (found.group(1) or "").split(";")
+            if word and not word.endswith("verify-fixpoint")
+        ]
         return f"instcombine<{';'.join([*words, 'no-verify-fixpoint'])}>"
 
     return _INSTCOMBINE.sub(told, text)

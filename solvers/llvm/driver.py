@@ -78,7 +78,13 @@ def decide(
     Raises SourceError: a target or a flag that the compiler does not take, or a flag without effect on this target, by name.
     Raises LlvmMissing, Stopped. Answers are kept in this process.
     """
-    key = (install.find_llvm().build_id, asked, tuple(_without_paths(flags)), cxx, tuple(levels))
+    key = (
+        install.find_llvm().build_id,
+        asked,
+        tuple(_without_paths(flags)),
+        cxx,
+        tuple(levels),
+    )
     if key in _DECIDED:
         return _DECIDED[key]
     workdir.mkdir(parents=True, exist_ok=True)
@@ -101,18 +107,32 @@ def decide(
             text = done.stderr.decode("utf-8", "replace")
             if done.exit_code != 0 or " error: " in text.partition('"-cc1"')[0]:
                 told = diagnostics(done, command.folders, folder, folder)
-                raise SourceError(f"target {asked.triple!r}, flags {shlex.join(flags)[:400]!r}", _plainly(told))
+                raise SourceError(
+                    f"target {asked.triple!r}, flags {shlex.join(flags)[:400]!r}",
+                    _plainly(told),
+                )
             return text + done.stdout.decode("utf-8", "replace")
 
         line = ask("-Oz", "-c", "-###", *((_UNUSED,) if code_flags else ()))
         ask("-Oz", "-Xclang", "-disable-llvm-passes", "-emit-llvm", "-S", "-w")
         attributes = dict(_ATTRIBUTE.findall((folder / "probe.out").read_text()))
         pipelines = {
-            level: ask(f"-{level}", "-c", "-w", "-mllvm", "-print-pipeline-passes").strip() for level in levels
+            level: ask(f"-{level}", "-c", "-w", "-mllvm", "-print-pipeline-passes").strip()
+            for level in levels
         }
-    arguments = next((shlex.split(text) for text in line.splitlines() if '"-cc1"' in text), [])
-    triple = arguments[arguments.index("-triple") + 1] if "-triple" in arguments else asked.triple
-    model = arguments[arguments.index("-mrelocation-model") + 1] if "-mrelocation-model" in arguments else "static"
+    arguments = next(
+        (shlex.split(text) for text in line.splitlines() if '"-cc1"' in text), []
+    )
+    triple = (
+        arguments[arguments.index("-triple") + 1]
+        if "-triple" in arguments
+        else asked.triple
+    )
+    model = (
+        arguments[arguments.index("-mrelocation-model") + 1]
+        if "-mrelocation-model" in arguments
+        else "static"
+    )
     target = replace(
         asked,
         triple=triple,
@@ -148,7 +168,9 @@ def object_by_clang(
     """
     with tempfile.TemporaryDirectory(dir=out.parent, prefix="clang-") as name:
         folder = Path(name).resolve()
-        command, words = command_for(Path("module.c"), asked, [*_without_paths(flags), "-nostdinc"], folder)
+        command, words = command_for(
+            Path("module.c"), asked, [*_without_paths(flags), "-nostdinc"], folder
+        )
         (folder / "module.bc").write_bytes(module.read_bytes())
         done = run_held(
             [
@@ -162,7 +184,10 @@ def object_by_clang(
         )  # fmt: skip
         made = folder / "module.o"
         if done.exit_code != 0 or not made.exists():
-            raise SourceError(f"clang -{level} on the module", diagnostics(done, command.folders, folder, folder))
+            raise SourceError(
+                f"clang -{level} on the module",
+                diagnostics(done, command.folders, folder, folder),
+            )
         out.write_bytes(made.read_bytes())
 
 
@@ -193,7 +218,11 @@ def _without_paths(flags: Sequence[str]) -> list[str]:
 
 def _plainly(text: str) -> str:
     """The driver's complaints without its name and its own flags, and a remedy for a flag that does nothing here."""
-    lines = [line for line in text.splitlines() if re.search(r"(error|note): ", line)] or text.splitlines()
-    lines = [re.sub(r"^\S*(zig|clang\S*): |\s*\[-Werror[^\]]*\]", "", line) for line in lines]
+    lines = [
+        line for line in text.splitlines() if re.search(r"(error|note): ", line)
+    ] or text.splitlines()
+    lines = [
+        re.sub(r"^\S*(zig|clang\S*): |\s*\[-Werror[^\]]*\]", "", line) for line in lines
+    ]
     hint = "a flag without effect on this target is refused: leave it out"
     return "\n".join([*lines, *([hint] if any("unused" in line for line in lines) else [])])

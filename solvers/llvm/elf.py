@@ -14,7 +14,9 @@ _FUNCTION, _IFUNC = 2, 10
 _UNDEFINED, _RESERVED, _XINDEX = 0, 0xFF00, 0xFFFF
 _MOST_SECTIONS = 1 << 20
 _MOST_SYMBOLS = 1 << 22
-_LONG = 0xFFFFFFFF  # length of an entry of .eh_frame whose length is told in eight bytes more
+_LONG = (
+    0xFFFFFFFF  # length of an entry of .eh_frame whose length is told in eight bytes more
+)
 
 
 class BadObject(Exception):
@@ -27,7 +29,13 @@ class ObjectSizes:
     __slots__ = ("code", "functions", "loadable", "sections", "unwind")
 
     def __init__(
-        self, *, code: int, loadable: int, sections: dict[str, int], functions: dict[str, int], unwind: dict[str, int]
+        self,
+        *,
+        code: int,
+        loadable: int,
+        sections: dict[str, int],
+        functions: dict[str, int],
+        unwind: dict[str, int],
     ) -> None:
         self.code = code  # sections with SHF_EXECINSTR
         self.loadable = loadable  # sections with SHF_ALLOC that are in the file: what Berkeley `size` calls text + data
@@ -40,7 +48,18 @@ class _Section:
     __slots__ = ("entry", "flags", "info", "kind", "link", "name", "offset", "size")
 
     def __init__(self, row: tuple[int, ...]) -> None:
-        self.name, self.kind, self.flags, _, self.offset, self.size, self.link, self.info, _, self.entry = row
+        (
+            self.name,
+            self.kind,
+            self.flags,
+            _,
+            self.offset,
+            self.size,
+            self.link,
+            self.info,
+            _,
+            self.entry,
+        ) = row
 
 
 class _Symbol:
@@ -62,10 +81,14 @@ def sizes_of(data: bytes) -> ObjectSizes:
 
 def _read(data: bytes) -> ObjectSizes:
     if data[:4] != b"\x7fELF" or len(data) < 52:
-        raise BadObject(f"not an ELF object: {len(data)} bytes that start with {data[:4]!r}")
+        raise BadObject(
+            f"not an ELF object: {len(data)} bytes that start with {data[:4]!r}"
+        )
     wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
     if data[4] not in (1, 2) or data[5] not in (1, 2):
-        raise BadObject(f"ELF class {data[4]} and byte order {data[5]} are unknown; wanted 1 or 2 for each")
+        raise BadObject(
+            f"ELF class {data[4]} and byte order {data[5]} are unknown; wanted 1 or 2 for each"
+        )
     sections = _sections(data, wide=wide, order=order)
     code = loadable = 0
     allocated: dict[str, int] = {}
@@ -75,10 +98,14 @@ def _read(data: bytes) -> ObjectSizes:
         allocated[name] = allocated.get(name, 0) + section.size
         if section.kind != _NOBITS:
             if section.offset + section.size > len(data):
-                raise BadObject(f"section {name!r} ends at byte {section.offset + section.size} of {len(data)}")
+                raise BadObject(
+                    f"section {name!r} ends at byte {section.offset + section.size} of {len(data)}"
+                )
             loadable += section.size
             code += section.size if section.flags & _EXEC else 0
-    symbols, names = _symbols(data, [section for section, _ in sections], wide=wide, order=order)
+    symbols, names = _symbols(
+        data, [section for section, _ in sections], wide=wide, order=order
+    )
     functions: dict[str, int] = {}
     starts: dict[tuple[int, int], str] = {}  # (section, offset in it) → function
     for symbol in symbols:
@@ -87,7 +114,9 @@ def _read(data: bytes) -> ObjectSizes:
             functions[name] = max(functions.get(name, 0), symbol.size)
             starts[symbol.place, symbol.value] = name
     unwind = _unwind(data, sections, symbols, starts, wide=wide, order=order)
-    return ObjectSizes(code=code, loadable=loadable, sections=allocated, functions=functions, unwind=unwind)
+    return ObjectSizes(
+        code=code, loadable=loadable, sections=allocated, functions=functions, unwind=unwind
+    )
 
 
 def _sections(data: bytes, *, wide: bool, order: str) -> list[tuple[_Section, str]]:
@@ -110,13 +139,19 @@ def _sections(data: bytes, *, wide: bool, order: str) -> list[tuple[_Section, st
     count = count or first.size  # more than 65,279 sections: the number stands in section 0
     names = first.link if names == _XINDEX else names
     if count > _MOST_SECTIONS or at + count * entry > len(data):
-        raise BadObject(f"{count} section headers at byte {at} do not fit in {len(data)} bytes")
-    found = [_Section(header.unpack_from(data, at + entry * index)) for index in range(count)]
+        raise BadObject(
+            f"{count} section headers at byte {at} do not fit in {len(data)} bytes"
+        )
+    found = [
+        _Section(header.unpack_from(data, at + entry * index)) for index in range(count)
+    ]
     texts = found[names] if names < len(found) else None
     return [(section, _text(data, texts, section.name)) for section in found]
 
 
-def _symbols(data: bytes, sections: list[_Section], *, wide: bool, order: str) -> tuple[list[_Symbol], _Section | None]:
+def _symbols(
+    data: bytes, sections: list[_Section], *, wide: bool, order: str
+) -> tuple[list[_Symbol], _Section | None]:
     """All, in their order, and the section that has their names."""
     table = next((section for section in sections if section.kind == _SYMTAB), None)
     if table is None:
@@ -124,12 +159,18 @@ def _symbols(data: bytes, sections: list[_Section], *, wide: bool, order: str) -
     row = struct.Struct(order + ("IBBHQQ" if wide else "IIIBBH"))
     count = table.size // row.size
     if count > _MOST_SYMBOLS or table.offset + table.size > len(data):
-        raise BadObject(f"{count} symbols at byte {table.offset} do not fit in {len(data)} bytes")
+        raise BadObject(
+            f"{count} symbols at byte {table.offset} do not fit in {len(data)} bytes"
+        )
     if table.link >= len(sections):
         raise BadObject(f"symbol names are in section {table.link} of {len(sections)}")
     found = []
-    for name, *rest in row.iter_unpack(data[table.offset : table.offset + count * row.size]):
-        info, _, place, value, size = rest if wide else (rest[2], rest[3], rest[4], rest[0], rest[1])
+    for name, *rest in row.iter_unpack(
+        data[table.offset : table.offset + count * row.size]
+    ):
+        info, _, place, value, size = (
+            rest if wide else (rest[2], rest[3], rest[4], rest[0], rest[1])
+        )
         found.append(_Symbol(name=name, info=info, place=place, value=value, size=size))
     return found, sections[table.link]
 
@@ -148,7 +189,14 @@ def _unwind(
     for index, (frames, name) in enumerate(sections):
         if name != ".eh_frame" or frames.kind == _NOBITS:
             continue
-        places = _relocated(data, [section for section, _ in sections], index, symbols, wide=wide, order=order)
+        places = _relocated(
+            data,
+            [section for section, _ in sections],
+            index,
+            symbols,
+            wide=wide,
+            order=order,
+        )
         at, end = frames.offset, frames.offset + frames.size
         while at + 8 <= end:
             (length,), head = struct.unpack_from(order + "I", data, at), 4
@@ -157,7 +205,9 @@ def _unwind(
             if length == 0:
                 break
             if at + head + length > end:
-                raise BadObject(f"an entry of .eh_frame ends at byte {at + head + length}, the section at {end}")
+                raise BadObject(
+                    f"an entry of .eh_frame ends at byte {at + head + length}, the section at {end}"
+                )
             pointer = 8 if head == 12 else 4  # of the common entry: 0 in such a one itself
             function = starts.get(places.get(at + head + pointer - frames.offset, (0, 0)))
             if function is not None:
@@ -167,7 +217,13 @@ def _unwind(
 
 
 def _relocated(
-    data: bytes, sections: list[_Section], target: int, symbols: list[_Symbol], *, wide: bool, order: str
+    data: bytes,
+    sections: list[_Section],
+    target: int,
+    symbols: list[_Symbol],
+    *,
+    wide: bool,
+    order: str,
 ) -> dict[int, tuple[int, int]]:
     """Offset in section `target` → (section, offset in it) that a relocation puts there."""
     found: dict[int, tuple[int, int]] = {}
@@ -175,12 +231,18 @@ def _relocated(
         if section.kind not in (_RELA, _REL) or section.info != target:
             continue
         row = struct.Struct(
-            order + ("QQ" if wide else "II") + (("q" if wide else "i") if section.kind == _RELA else "")
+            order
+            + ("QQ" if wide else "II")
+            + (("q" if wide else "i") if section.kind == _RELA else "")
         )
         if section.offset + section.size > len(data):
-            raise BadObject(f"relocations end at byte {section.offset + section.size} of {len(data)}")
+            raise BadObject(
+                f"relocations end at byte {section.offset + section.size} of {len(data)}"
+            )
         whole = section.size // row.size * row.size
-        for at, info, *addend in row.iter_unpack(data[section.offset : section.offset + whole]):
+        for at, info, *addend in row.iter_unpack(
+            data[section.offset : section.offset + whole]
+        ):
             number = info >> 32 if wide else info >> 8
             if number < len(symbols):
                 symbol = symbols[number]

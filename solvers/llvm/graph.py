@@ -20,18 +20,30 @@ if TYPE_CHECKING:  # numpy is the client's: the engine's server starts without i
     import numpy as np
 
 
-def graph_of(module: ModuleHandle, folder: Path, walker: Walker | None = None) -> dict[str, Any]:
+def graph_of(
+    module: ModuleHandle, folder: Path, walker: Walker | None = None
+) -> dict[str, Any]:
     """Write `graph-nodes.i32` and `graph-edges.i32` (little-endian int32 rows) into `folder`; the reply has their shapes.
 
     For the engine's server: no numpy. Raises MemoryError, OSError.
     """
     walker = walker or walker_for(module.api.lib)
     walked = walker.graph(module)
-    reply: dict[str, Any] = {"vocabulary": VOCABULARY, "native": walker.native, "folder": str(folder)}
-    for name, rows, columns in (("nodes", walked.nodes, NodeColumn), ("edges", walked.edges, EdgeColumn)):
+    reply: dict[str, Any] = {
+        "vocabulary": VOCABULARY,
+        "native": walker.native,
+        "folder": str(folder),
+    }
+    for name, rows, columns in (
+        ("nodes", walked.nodes, NodeColumn),
+        ("edges", walked.edges, EdgeColumn),
+    ):
         path = Path(folder) / f"graph-{name}.i32"
         path.write_bytes(rows.tobytes())
-        reply[name] = {"file": path.name, "shape": [len(rows) // len(columns), len(columns)]}
+        reply[name] = {
+            "file": path.name,
+            "shape": [len(rows) // len(columns), len(columns)],
+        }
     return reply
 
 
@@ -45,7 +57,9 @@ class ProgramGraph:
     native: bool = True  # walked by the C walker
 
     @classmethod
-    def from_reply(cls, reply: Mapping[str, Any], folder: Path | None = None) -> ProgramGraph:
+    def from_reply(
+        cls, reply: Mapping[str, Any], folder: Path | None = None
+    ) -> ProgramGraph:
         """Read what `graph_of` wrote (into `folder`, by default the one it named).
 
         Raises KeyError, OSError, or ValueError when a file's length is not its shape's.
@@ -57,9 +71,13 @@ class ProgramGraph:
             path = Path(folder or reply["folder"]) / Path(reply[name]["file"]).name
             flat, shape = np.fromfile(path, dtype="<i4"), tuple(reply[name]["shape"])
             if flat.size != shape[0] * shape[1]:
-                raise ValueError(f"{path.name} holds {flat.size} numbers; its shape is {shape}")
+                raise ValueError(
+                    f"{path.name} holds {flat.size} numbers; its shape is {shape}"
+                )
             arrays[name] = flat.reshape(shape)
-        return cls(**arrays, vocabulary=str(reply["vocabulary"]), native=bool(reply["native"]))
+        return cls(
+            **arrays, vocabulary=str(reply["vocabulary"]), native=bool(reply["native"])
+        )
 
     def compact(self) -> ProgramGraph:
         """Types told by a column, and each variable that an instruction makes merged with that instruction.
@@ -70,11 +88,19 @@ class ProgramGraph:
         import numpy as np
 
         nodes, edges = self.nodes.copy(), self.edges
-        source, target, flow = edges[:, EdgeColumn.SOURCE], edges[:, EdgeColumn.TARGET], edges[:, EdgeColumn.FLOW]
+        source, target, flow = (
+            edges[:, EdgeColumn.SOURCE],
+            edges[:, EdgeColumn.TARGET],
+            edges[:, EdgeColumn.FLOW],
+        )
         kind = nodes[:, NodeColumn.KIND]
         typed = (flow == Flow.TYPE) & (kind[target] != NodeKind.TYPE)
         nodes[target[typed], NodeColumn.TYPE] = nodes[source[typed], NodeColumn.TOKEN]
-        makes = (flow == Flow.DATA) & (kind[source] == NodeKind.INSTRUCTION) & (kind[target] == NodeKind.VARIABLE)
+        makes = (
+            (flow == Flow.DATA)
+            & (kind[source] == NodeKind.INSTRUCTION)
+            & (kind[target] == NodeKind.VARIABLE)
+        )
         into = np.arange(len(nodes), dtype=np.int32)  # which node each becomes
         into[target[makes]] = source[makes]
         nodes[source[makes], NodeColumn.TYPE] = nodes[target[makes], NodeColumn.TYPE]
@@ -83,4 +109,6 @@ class ProgramGraph:
         left = edges[~makes & (flow != Flow.TYPE)].copy()
         for column in (EdgeColumn.SOURCE, EdgeColumn.TARGET):
             left[:, column] = number[into[left[:, column]]]
-        return ProgramGraph(nodes=nodes[kept], edges=left, vocabulary=self.vocabulary, native=self.native)
+        return ProgramGraph(
+            nodes=nodes[kept], edges=left, vocabulary=self.vocabulary, native=self.native
+        )

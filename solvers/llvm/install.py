@@ -40,16 +40,22 @@ class Installed:
     version: str  # "22.1.8"
     build_id: str  # "llvm-22.1.8-<12 hex>": this very build; results of two builds are not comparable
     opt: Path | None  # of the same build
-    tools: Path | None  # folder with llvm-link, llvm-extract, llvm-reduce, llc, llvm-size ...
+    tools: (
+        Path | None
+    )  # folder with llvm-link, llvm-extract, llvm-reduce, llc, llvm-size ...
     clang: tuple[str, ...]  # command prefix of the C compiler; empty when there is none
     clangxx: tuple[str, ...]
-    targets: tuple[str, ...] = ()  # architectures it makes code for, as its tools name them: "aarch64", "x86-64"
+    targets: tuple[
+        str, ...
+    ] = ()  # architectures it makes code for, as its tools name them: "aarch64", "x86-64"
 
     def tool(self, name: str) -> Path:
         """Path of an LLVM tool of this build. Raises LlvmMissing."""
         path = self.tools / name if self.tools else None
         if path is None or not path.is_file():
-            raise LlvmMissing(f"{name} of {self.build_id} is not there (looked in {self.tools}). {_TO_INSTALL}")
+            raise LlvmMissing(
+                f"{name} of {self.build_id} is not there (looked in {self.tools}). {_TO_INSTALL}"
+            )
         return path
 
 
@@ -88,7 +94,9 @@ def _find(asked: str) -> Installed:
             targets=_targets(folder),
         )
     said = f"{VARIABLE}={asked!r} was set. " if asked else ""
-    raise LlvmMissing(f"no usable LLVM. {said}Looked for: {', '.join(tried) or 'nothing to look at'}. {_TO_INSTALL}")
+    raise LlvmMissing(
+        f"no usable LLVM. {said}Looked for: {', '.join(tried) or 'nothing to look at'}. {_TO_INSTALL}"
+    )
 
 
 def _places(asked: str) -> Iterator[tuple[Path, Path | None]]:
@@ -96,12 +104,24 @@ def _places(asked: str) -> Iterator[tuple[Path, Path | None]]:
     if asked not in ("", "wheel", "system"):
         path = Path(asked)
         if path.is_dir():
-            libraries = sorted((path / "lib").glob("libLLVM.so*")) or sorted((path / "lib").glob("libLLVM-*.so*"))
+            libraries = sorted((path / "lib").glob("libLLVM.so*")) or sorted(
+                (path / "lib").glob("libLLVM-*.so*")
+            )
             yield from ((library, path / "bin") for library in libraries)
             if not libraries:
                 yield path / "lib" / "libLLVM.so", None
         else:
-            yield path, next((p / "bin" for p in path.resolve().parents if (p / "bin" / "opt").is_file()), None)
+            yield (
+                path,
+                next(
+                    (
+                        p / "bin"
+                        for p in path.resolve().parents
+                        if (p / "bin" / "opt").is_file()
+                    ),
+                    None,
+                ),
+            )
         return
     if asked != "system":
         found = importlib.util.find_spec("llvm")
@@ -112,7 +132,11 @@ def _places(asked: str) -> Iterator[tuple[Path, Path | None]]:
             yield Path("site-packages/llvm/lib/libLLVM.so"), None
     if asked != "wheel":
         tools = Path(f"/usr/lib/llvm-{_MAJOR}/bin")
-        for folder in (f"/usr/lib/llvm-{_MAJOR}/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"):
+        for folder in (
+            f"/usr/lib/llvm-{_MAJOR}/lib",
+            "/usr/lib/x86_64-linux-gnu",
+            "/usr/lib/aarch64-linux-gnu",
+        ):
             yield Path(folder) / f"libLLVM.so.{_MAJOR}.1", tools
 
 
@@ -120,14 +144,26 @@ def _is_wheel(library: Path) -> bool:
     return "site-packages" in library.parts or "dist-packages" in library.parts
 
 
-def _compilers(version: str, folder: Path | None, *, prefer_wheel: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _compilers(
+    version: str, folder: Path | None, *, prefer_wheel: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Commands for C and C++. A clang that is newer than the library would write bitcode it cannot read."""
     major = version.split(".")[0]
-    own = str(folder / "clang") if folder and (folder / "clang").is_file() else shutil.which(f"clang-{major}")
+    own = (
+        str(folder / "clang")
+        if folder and (folder / "clang").is_file()
+        else shutil.which(f"clang-{major}")
+    )
     found: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
     if own:
-        plus = own.replace("clang", "clang++") if own.endswith(f"clang-{major}") else f"{own}++"
-        found.append(((own,), (plus,) if Path(plus).is_file() else (own, "--driver-mode=g++")))
+        plus = (
+            own.replace("clang", "clang++")
+            if own.endswith(f"clang-{major}")
+            else f"{own}++"
+        )
+        found.append(
+            ((own,), (plus,) if Path(plus).is_file() else (own, "--driver-mode=g++"))
+        )
     if importlib.util.find_spec("ziglang") is not None:
         zig = (sys.executable, "-m", "ziglang")
         found.insert(0 if prefer_wheel else len(found), ((*zig, "cc"), (*zig, "c++")))
@@ -144,7 +180,11 @@ def _version(library: Path) -> str:
     )
     answer = done.stdout.strip()
     if done.returncode or answer.count(".") != 2:
-        raise ValueError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}")
+        raise ValueError(
+            done.stderr.strip().splitlines()[-1]
+            if done.stderr.strip()
+            else f"exit {done.returncode}"
+        )
     return answer
 
 
@@ -154,7 +194,11 @@ def _targets(tools: Path | None) -> tuple[str, ...]:
         return ()
     try:
         done = subprocess.run(
-            [str(tools / "llc"), "--version"], capture_output=True, text=True, timeout=30, check=False
+            [str(tools / "llc"), "--version"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError):
         return ()
@@ -180,8 +224,13 @@ _ARCHITECTURES = (
 def serves(installed: Installed, triple: str) -> bool:
     """Whether this LLVM has a code generator for a triple's architecture; True where its tools do not say."""
     architecture = triple.partition("-")[0].lower()
-    name = next((name for pattern, name in _ARCHITECTURES if pattern.fullmatch(architecture)), architecture)
-    return not installed.targets or any(target == name or target.startswith(name) for target in installed.targets)
+    name = next(
+        (name for pattern, name in _ARCHITECTURES if pattern.fullmatch(architecture)),
+        architecture,
+    )
+    return not installed.targets or any(
+        target == name or target.startswith(name) for target in installed.targets
+    )
 
 
 def served() -> str:
@@ -191,22 +240,30 @@ def served() -> str:
     except LlvmMissing as missing:
         return f"no LLVM: {missing}"
     targets = ", ".join(installed.targets) or "targets unknown, as its llc is missing"
-    front_end = "" if installed.clang else "; no C compiler goes with it, so it takes LLVM IR only"
+    front_end = (
+        "" if installed.clang else "; no C compiler goes with it, so it takes LLVM IR only"
+    )
     return f"{installed.build_id} has code for {targets}{front_end}"
 
 
 def with_targets(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema of a kind; where it has a compile target, its triple says what this server's LLVM has code for."""
-    triple = schema.get("$defs", {}).get("CompileTarget", {}).get("properties", {}).get("triple")
+    triple = (
+        schema.get("$defs", {}).get("CompileTarget", {}).get("properties", {}).get("triple")
+    )
     if isinstance(triple, dict):
-        triple["description"] = f"{triple.get('description', '')}\n\nOn this server: {served()}.".strip()
+        triple["description"] = (
+            f"{triple.get('description', '')}\n\nOn this server: {served()}.".strip()
+        )
     return schema
 
 
 def _fingerprint(library: Path, version: str) -> str:
     """12 hex digits of the linker's build id, or of size and version when the library has none."""
     note = gnu_build_id(library)
-    return hashlib.sha256(note or f"{library.stat().st_size} {version}".encode()).hexdigest()[:12]
+    return hashlib.sha256(
+        note or f"{library.stat().st_size} {version}".encode()
+    ).hexdigest()[:12]
 
 
 def gnu_build_id(path: Path) -> bytes:
@@ -215,7 +272,10 @@ def gnu_build_id(path: Path) -> bytes:
         head = file.read(64)
         if len(head) < 64 or head[:6] != b"\x7fELF\x02\x01":
             return b""
-        offset, entry, count = (*struct.unpack_from("<Q", head, 32), *struct.unpack_from("<HH", head, 54))
+        offset, entry, count = (
+            *struct.unpack_from("<Q", head, 32),
+            *struct.unpack_from("<HH", head, 54),
+        )
         file.seek(offset)
         table = file.read(entry * count)
         for start in range(0, len(table) - 55, entry or 56):

@@ -13,13 +13,26 @@ from solvers.llvm.capi import CApi
 
 BITCODE_MAGIC = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
 # Attributes that steer optimisation and never change what a program means.
-STEERING = frozenset({"noinline", "alwaysinline", "inlinehint", "minsize", "optsize", "cold", "hot"})
+STEERING = frozenset(
+    {"noinline", "alwaysinline", "inlinehint", "minsize", "optsize", "cold", "hot"}
+)
 
-_LINKAGES = {0: "external", 5: "weak", 6: "weak_odr", 11: "dllexport", 14: "common"}  # what other objects can rely on
+_LINKAGES = {
+    0: "external",
+    5: "weak",
+    6: "weak_odr",
+    11: "dllexport",
+    14: "common",
+}  # what other objects can rely on
 _CALLS = frozenset({5, 45, 67})  # LLVMInvoke, LLVMCall, LLVMCallBr
 _FUNCTION_INDEX = 0xFFFFFFFF  # LLVMAttributeFunctionIndex
 _RETURN_STATUS, _OBJECT_FILE = 2, 1
-_DEFAULT_LEVEL, _STATIC, _PIC, _DEFAULT_CODE_MODEL = 2, 1, 2, 0  # clang -Oz generates code at the default level
+_DEFAULT_LEVEL, _STATIC, _PIC, _DEFAULT_CODE_MODEL = (
+    2,
+    1,
+    2,
+    0,
+)  # clang -Oz generates code at the default level
 _TRIPLE = re.compile(r"[A-Za-z0-9_.]+(?:-[A-Za-z0-9_.]*){0,4}")
 _CPU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _FEATURES = re.compile(r"(?:[+-][A-Za-z0-9][A-Za-z0-9._-]*(?:,(?!$)|$))*")
@@ -52,7 +65,11 @@ def unfit(pipeline: str) -> str | None:
     if len(pipeline) > _LONGEST_PIPELINE:
         return f"the pipeline has {len(pipeline):,} characters; at most {_LONGEST_PIPELINE:,} are taken"
     found = _ODD_TEXT.search(pipeline)
-    return f"{found.group()!r} at character {found.start()} does not belong in a pipeline" if found else None
+    return (
+        f"{found.group()!r} at character {found.start()} does not belong in a pipeline"
+        if found
+        else None
+    )
 
 
 class Refused(Exception):
@@ -67,29 +84,58 @@ class Session:
     """One context and one target machine."""
 
     def __init__(
-        self, api: CApi, *, triple: str, cpu: str, features: str, pic: bool, codegen: Sequence[str] = ()
+        self,
+        api: CApi,
+        *,
+        triple: str,
+        cpu: str,
+        features: str,
+        pic: bool,
+        codegen: Sequence[str] = (),
     ) -> None:
-        self.api, self.triple, self.cpu, self.features, self.pic = api, triple, cpu, features, pic
+        self.api, self.triple, self.cpu, self.features, self.pic = (
+            api,
+            triple,
+            cpu,
+            features,
+            pic,
+        )
         # Those of the code generator's settings that are no target machine's are set with each recipe's own options.
         self.words = tuple(word for word in codegen if _name(word) in OF_MACHINE)
         self.base_options = tuple(word for word in codegen if _name(word) not in OF_MACHINE)
         if not _TRIPLE.fullmatch(triple):
-            raise Refused("target", f"target triple {triple!r} came; wanted one such as x86_64-unknown-linux-gnu")
+            raise Refused(
+                "target",
+                f"target triple {triple!r} came; wanted one such as x86_64-unknown-linux-gnu",
+            )
         if cpu and not _CPU.fullmatch(cpu):
-            raise Refused("target", f"CPU {cpu!r} came; wanted a name such as x86-64 or cortex-m4")
+            raise Refused(
+                "target", f"CPU {cpu!r} came; wanted a name such as x86-64 or cortex-m4"
+            )
         if not _FEATURES.fullmatch(features):  # LLVM ends the process on one without a sign
             raise Refused(
-                "target", f"features {features!r} came; wanted +name or -name, comma between, as in +avx2,-sse4.2"
+                "target",
+                f"features {features!r} came; wanted +name or -name, comma between, as in +avx2,-sse4.2",
             )
         # Three parts are read by place: thumbv7em-none-eabi would be a system called eabi, without its ABI.
-        self.triple = triple = api.message(api.lib.LLVMNormalizeTargetTriple(triple.encode()))
+        self.triple = triple = api.message(
+            api.lib.LLVMNormalizeTargetTriple(triple.encode())
+        )
         if _NOT_ELF.search(triple):
-            raise Refused("target", f"target {triple!r} has no ELF objects, and sizes are read from ELF objects only")
+            raise Refused(
+                "target",
+                f"target {triple!r} has no ELF objects, and sizes are read from ELF objects only",
+            )
         self.context = api.lib.LLVMContextCreate()
-        api.lib.LLVMContextSetDiscardValueNames(self.context, 1)  # equal programs get equal digests, and it is faster
+        api.lib.LLVMContextSetDiscardValueNames(
+            self.context, 1
+        )  # equal programs get equal digests, and it is faster
         target, message = c_void_p(), c_void_p()
         if api.lib.LLVMGetTargetFromTriple(triple.encode(), byref(target), byref(message)):
-            raise Refused("target", f"unknown target triple {triple!r}: {api.message(message.value).strip()}")
+            raise Refused(
+                "target",
+                f"unknown target triple {triple!r}: {api.message(message.value).strip()}",
+            )
         with stderr_captured() as said:
             try:
                 machine = api.machine_by_flags(triple, self.machine_words, _DEFAULT_LEVEL)
@@ -102,9 +148,15 @@ class Session:
                 _DEFAULT_LEVEL, _PIC if pic else _STATIC, _DEFAULT_CODE_MODEL,
             )  # fmt: skip
         if said or not self.machine:  # LLVM goes on with another processor and only says so
-            lines = dict.fromkeys(said.decode("utf-8", "replace").strip().splitlines() or ["LLVM makes no code for it"])
+            lines = dict.fromkeys(
+                said.decode("utf-8", "replace").strip().splitlines()
+                or ["LLVM makes no code for it"]
+            )
             text = "; ".join(lines)
-            raise Refused("target", f"target {triple!r}, CPU {cpu!r}, features {features!r}: {text[:400]}")
+            raise Refused(
+                "target",
+                f"target {triple!r}, CPU {cpu!r}, features {features!r}: {text[:400]}",
+            )
         layout = api.lib.LLVMCreateTargetDataLayout(self.machine)
         self.layout = api.message(api.lib.LLVMCopyStringRepOfTargetData(layout))
         api.lib.LLVMDisposeTargetData(layout)
@@ -121,9 +173,13 @@ class Session:
     def parse(self, data: bytes) -> Module:
         """Reads bitcode or text, verifies it and binds it to the target. Raises Refused with LLVM's words."""
         if not data.strip():
-            raise Refused("module", "the module is empty; wanted LLVM bitcode or textual IR")
+            raise Refused(
+                "module", "the module is empty; wanted LLVM bitcode or textual IR"
+            )
         if not data.startswith(BITCODE_MAGIC):
-            data = self._assemble(data)  # the reader of text needs names, and this context keeps none
+            data = self._assemble(
+                data
+            )  # the reader of text needs names, and this context keeps none
         module = self._read(self.context, data)
         self._bind(module)
         problem = module.verify()
@@ -152,21 +208,35 @@ class Session:
         lib, reference, message = self.api.lib, c_void_p(), c_void_p()
         buffer = lib.LLVMCreateMemoryBufferWithMemoryRangeCopy(data, len(data), b"input")
         with stderr_captured() as said:
-            failed = lib.LLVMParseIRInContext(context, buffer, byref(reference), byref(message))  # takes the buffer
+            failed = lib.LLVMParseIRInContext(
+                context, buffer, byref(reference), byref(message)
+            )  # takes the buffer
         if failed or not reference.value:
-            text = self.api.message(message.value).strip() or said.decode("utf-8", "replace").strip()
-            raise Refused("module", f"LLVM {self.api.version} cannot read the module: {text[:2000]}")
+            text = (
+                self.api.message(message.value).strip()
+                or said.decode("utf-8", "replace").strip()
+            )
+            raise Refused(
+                "module", f"LLVM {self.api.version} cannot read the module: {text[:2000]}"
+            )
         return Module(self, reference.value)
 
     def _bind(self, module: Module) -> None:
         """Gives the module the target when it names none; raises Refused when it was made for another."""
         lib = self.api.lib
-        triple, layout = lib.LLVMGetTarget(module.ref).decode(), lib.LLVMGetDataLayoutStr(module.ref).decode()
+        triple, layout = (
+            lib.LLVMGetTarget(module.ref).decode(),
+            lib.LLVMGetDataLayoutStr(module.ref).decode(),
+        )
         if triple and self._kind(triple) != self._kind(self.triple):
-            raise Refused("module", f"the module was made for {triple!r}, the target asked for is {self.triple!r}")
+            raise Refused(
+                "module",
+                f"the module was made for {triple!r}, the target asked for is {self.triple!r}",
+            )
         if layout and layout != self.layout:
             raise Refused(
-                "module", f"the module's data layout is {layout!r}, that of target {self.triple!r} is {self.layout!r}"
+                "module",
+                f"the module's data layout is {layout!r}, that of target {self.triple!r} is {self.layout!r}",
             )
         if not triple:
             lib.LLVMSetTarget(module.ref, self.triple.encode())
@@ -174,8 +244,17 @@ class Session:
 
     def _kind(self, triple: str) -> tuple[str, ...]:
         """Architecture, system and environment without vendor and versions: x86_64-unknown-linux5.10-gnu2.31 is …-linux-gnu."""
-        parts = [*self.api.message(self.api.lib.LLVMNormalizeTargetTriple(triple.encode())).split("-"), "", "", ""][:4]
-        system, environment = (re.sub(r"[\d.]+$", "", part).replace("unknown", "") for part in parts[2:])
+        parts = [
+            *self.api.message(
+                self.api.lib.LLVMNormalizeTargetTriple(triple.encode())
+            ).split("-"),
+            "",
+            "",
+            "",
+        ][:4]
+        system, environment = (
+            re.sub(r"[\d.]+$", "", part).replace("unknown", "") for part in parts[2:]
+        )
         return parts[0], system.replace("none", ""), environment
 
 
@@ -191,7 +270,11 @@ class Module:
         with stderr_captured() as said:
             failed = self.api.lib.LLVMVerifyModule(self.ref, _RETURN_STATUS, byref(message))
         text = self.api.message(message.value).strip()
-        return (text or said.decode("utf-8", "replace").strip() or "refused without a reason") if failed else None
+        return (
+            (text or said.decode("utf-8", "replace").strip() or "refused without a reason")
+            if failed
+            else None
+        )
 
     def run(self, pipeline: str) -> str | None:
         """Runs a module pipeline; the text of the error when it is not one (the module is then unchanged)."""
@@ -199,7 +282,9 @@ class Module:
         if problem := unfit(pipeline):
             return problem
         return self.api.error(
-            lib.LLVMRunPasses(self.ref, pipeline.encode(), self.session.machine, self.session.options)
+            lib.LLVMRunPasses(
+                self.ref, pipeline.encode(), self.session.machine, self.session.options
+            )
         )
 
     def run_on_function(self, name: str, pipeline: str) -> str | None:
@@ -211,7 +296,9 @@ class Module:
             return problem
         session = self.session
         return self.api.error(
-            lib.LLVMRunPassesOnFunction(function, pipeline.encode(), session.machine, session.options)
+            lib.LLVMRunPassesOnFunction(
+                function, pipeline.encode(), session.machine, session.options
+            )
         )
 
     def complete(self) -> int:
@@ -221,26 +308,38 @@ class Module:
         `opt`, whose -mcpu would rewrite all functions.
         """
         lib, session, changed = self.api.lib, self.session, 0
-        words = [(b"target-cpu", session.cpu.encode()), (b"target-features", session.features.encode())]
+        words = [
+            (b"target-cpu", session.cpu.encode()),
+            (b"target-features", session.features.encode()),
+        ]
         for function in self.api.each(self.ref, "Function"):
             if lib.LLVMIsDeclaration(function):
                 continue
             lacking = [
                 (key, value)
                 for key, value in words
-                if value and not lib.LLVMGetStringAttributeAtIndex(function, _FUNCTION_INDEX, key, len(key))
+                if value
+                and not lib.LLVMGetStringAttributeAtIndex(
+                    function, _FUNCTION_INDEX, key, len(key)
+                )
             ]
             if len(lacking) < len([value for _, value in words if value]):
                 continue  # one of the two alone means what it says
             for key, value in lacking:
-                made = lib.LLVMCreateStringAttribute(session.context, key, len(key), value, len(value))
+                made = lib.LLVMCreateStringAttribute(
+                    session.context, key, len(key), value, len(value)
+                )
                 lib.LLVMAddAttributeAtIndex(function, _FUNCTION_INDEX, made)
             changed += bool(lacking)
         return changed
 
     def function(self, name: str) -> int | None:
         """Address of a defined function."""
-        found = self.api.lib.LLVMGetNamedFunction(self.ref, name.encode()) if "\0" not in name else None
+        found = (
+            self.api.lib.LLVMGetNamedFunction(self.ref, name.encode())
+            if "\0" not in name
+            else None
+        )
         return found if found and not self.api.lib.LLVMIsDeclaration(found) else None
 
     def set_attribute(self, name: str, word: str, *, added: bool) -> str | None:
@@ -250,13 +349,18 @@ class Module:
         function = self.function(name)
         if function is None:
             return f"attribute {word!r} is for function {name!r}, which the module does not define"
-        lib, kind = self.api.lib, self.api.lib.LLVMGetEnumAttributeKindForName(word.encode(), len(word))
+        lib, kind = (
+            self.api.lib,
+            self.api.lib.LLVMGetEnumAttributeKindForName(word.encode(), len(word)),
+        )
         if kind == 0:
             return f"this LLVM does not know attribute {word!r}"
         lib.LLVMRemoveEnumAttributeAtIndex(function, _FUNCTION_INDEX, kind)
         if added:
             lib.LLVMAddAttributeAtIndex(
-                function, _FUNCTION_INDEX, lib.LLVMCreateEnumAttribute(self.session.context, kind, 0)
+                function,
+                _FUNCTION_INDEX,
+                lib.LLVMCreateEnumAttribute(self.session.context, kind, 0),
             )
         return None
 
@@ -264,23 +368,38 @@ class Module:
         """Instructions of all functions."""
         if self.api.count_module is not None:
             return int(self.api.count_module(self.ref))
-        return sum(self.count_of(function) for function in self.api.each(self.ref, "Function"))
+        return sum(
+            self.count_of(function) for function in self.api.each(self.ref, "Function")
+        )
 
     def count_of(self, function: int) -> int:
         """Instructions of one function."""
         if self.api.count_function is not None:
             return int(self.api.count_function(function))
-        return sum(len(self.api.each(block, "Instruction")) for block in self.api.each(function, "BasicBlock"))
+        return sum(
+            len(self.api.each(block, "Instruction"))
+            for block in self.api.each(function, "BasicBlock")
+        )
 
     def functions(self) -> dict[str, int]:
         """Instructions of every defined function by name."""
         found = self.api.each(self.ref, "Function")
-        return {self.api.name(item): self.count_of(item) for item in found if not self.api.lib.LLVMIsDeclaration(item)}
+        return {
+            self.api.name(item): self.count_of(item)
+            for item in found
+            if not self.api.lib.LLVMIsDeclaration(item)
+        }
 
     def declared(self) -> list[str]:
         """Functions that are used and defined elsewhere, without LLVM's intrinsics."""
-        found = [item for item in self.api.each(self.ref, "Function") if self.api.lib.LLVMIsDeclaration(item)]
-        return sorted(name for name in map(self.api.name, found) if not name.startswith("llvm."))
+        found = [
+            item
+            for item in self.api.each(self.ref, "Function")
+            if self.api.lib.LLVMIsDeclaration(item)
+        ]
+        return sorted(
+            name for name in map(self.api.name, found) if not name.startswith("llvm.")
+        )
 
     def exported(self) -> dict[str, str]:
         """Symbols other objects can rely on: name → linkage and visibility. Discardable ones (linkonce) are not among them."""
@@ -289,7 +408,9 @@ class Module:
             for item in self.api.each(self.ref, kind):
                 linkage = _LINKAGES.get(lib.LLVMGetLinkage(item))
                 if linkage and not lib.LLVMIsDeclaration(item):
-                    found[self.api.name(item)] = linkage + ("", " hidden", " protected")[lib.LLVMGetVisibility(item)]
+                    found[self.api.name(item)] = (
+                        linkage + ("", " hidden", " protected")[lib.LLVMGetVisibility(item)]
+                    )
         return {name: said for name, said in found.items() if not name.startswith("llvm.")}
 
     def has_inline_asm(self) -> bool:
@@ -303,7 +424,9 @@ class Module:
             for block in self.api.each(function, "BasicBlock"):
                 item = lib.LLVMGetFirstInstruction(block)
                 while item:
-                    if opcode(item) in _CALLS and lib.LLVMIsAInlineAsm(lib.LLVMGetCalledValue(item)):
+                    if opcode(item) in _CALLS and lib.LLVMIsAInlineAsm(
+                        lib.LLVMGetCalledValue(item)
+                    ):
                         return True
                     item = following(item)
         return False
@@ -311,7 +434,10 @@ class Module:
     def has_constructors(self) -> bool:
         """Whether code runs before main or after it."""
         lib = self.api.lib
-        return any(lib.LLVMGetNamedGlobal(self.ref, name) for name in (b"llvm.global_ctors", b"llvm.global_dtors"))
+        return any(
+            lib.LLVMGetNamedGlobal(self.ref, name)
+            for name in (b"llvm.global_ctors", b"llvm.global_dtors")
+        )
 
     def clone(self) -> Module:
         """A copy in the same context."""
@@ -329,7 +455,9 @@ class Module:
         """As `opt -S` would write it."""
         return self.api.message(self.api.lib.LLVMPrintModuleToString(self.ref))
 
-    def emit(self, *, llc: str = "", folder: str = "", options: Sequence[str] = ()) -> bytes:
+    def emit(
+        self, *, llc: str = "", folder: str = "", options: Sequence[str] = ()
+    ) -> bytes:
         """The ELF object. Code generation changes the module: nothing may be asked of it afterwards.
 
         Where the library lacks llc's settings, `llc` of the same build does it, with its files in `folder` and `options` (which
@@ -348,7 +476,9 @@ class Module:
 
     def _emit_by_llc(self, llc: str, folder: str, options: Sequence[str]) -> bytes:
         if not llc:
-            raise RuntimeError("the module's object needs llc of the same LLVM build; install its tools")
+            raise RuntimeError(
+                "the module's object needs llc of the same LLVM build; install its tools"
+            )
         session, stem = self.session, os.path.join(folder, f"llc-{os.getpid()}")
         command = [
             llc, "-filetype=obj", "-O2", f"-mtriple={session.triple}", *session.machine_words, *options,

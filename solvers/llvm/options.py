@@ -109,13 +109,19 @@ EXPERIMENTAL = ("-enable-ipra", "-enable-machine-outliner=always", "-fast-isel")
 _OF_CODE = (*OF_CODE_GENERATION, *EXPERIMENTAL)
 # Attributes of all functions, which clang sets by its level: no change to search for, but what makes -O2 of -Oz's module.
 _LISTS = ("-force-attribute", "-force-remove-attribute")  # may come several times
-OF_LEVELS = tuple(f"{word}={attribute}" for word in _LISTS for attribute in ("minsize", "optsize"))
+OF_LEVELS = tuple(
+    f"{word}={attribute}" for word in _LISTS for attribute in ("minsize", "optsize")
+)
 KNOWN = frozenset((*OF_PASSES, *_OF_CODE, *OF_LEVELS))
 
 
 def options_for(metric: Metric) -> frozenset[str]:
     """Those that can change it: code generation does not change instructions of IR."""
-    return frozenset(OF_PASSES) if metric is Metric.IR_INSTRUCTIONS else frozenset((*OF_PASSES, *_OF_CODE))
+    return (
+        frozenset(OF_PASSES)
+        if metric is Metric.IR_INSTRUCTIONS
+        else frozenset((*OF_PASSES, *_OF_CODE))
+    )
 
 
 def unknown_option(options: Iterable[str]) -> str | None:

@@ -30,7 +30,11 @@ class Pass:
 
     def __str__(self) -> str:
         parameters = "" if self.parameters is None else f"<{self.parameters}>"
-        return self.name + parameters + ("" if self.inner is None else f"({text_of(self.inner)})")
+        return (
+            self.name
+            + parameters
+            + ("" if self.inner is None else f"({text_of(self.inner)})")
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,9 @@ class Leaf:
 def parse(text: str) -> tuple[Pass, ...]:
     """The tree of `text`. Raises BadPipeline."""
     if len(text) > MAX_TEXT:
-        raise BadPipeline(f"a pipeline of {len(text):,} characters; at most {MAX_TEXT:,} are read")
+        raise BadPipeline(
+            f"a pipeline of {len(text):,} characters; at most {MAX_TEXT:,} are read"
+        )
     items, end = _items(text, 0, 0)
     if end != len(text):
         raise BadPipeline(f"{_shown(text, end)}: a closing bracket without its opening one")
@@ -70,7 +76,9 @@ def leaves(items: Sequence[Pass]) -> Iterator[Leaf]:
                 continue
             occurrence = seen.get(item.name, 0)
             seen[item.name] = occurrence + 1
-            yield Leaf(name=item.name, occurrence=occurrence, path=(*path, index), level=level)
+            yield Leaf(
+                name=item.name, occurrence=occurrence, path=(*path, index), level=level
+            )
 
     return walk(items, (), "module")
 
@@ -83,7 +91,9 @@ def find(items: Sequence[Pass], name: str, occurrence: int) -> Leaf:
             if leaf.occurrence == occurrence:
                 return leaf
             count += 1
-    raise BadPipeline(f"no pass {name!r} number {occurrence}: this pipeline has {count} of that name")
+    raise BadPipeline(
+        f"no pass {name!r} number {occurrence}: this pipeline has {count} of that name"
+    )
 
 
 def at(items: Sequence[Pass], path: Path) -> Pass:
@@ -100,7 +110,9 @@ def at(items: Sequence[Pass], path: Path) -> Pass:
     return item
 
 
-def splice(items: Sequence[Pass], path: Path, change: Callable[[Pass], Sequence[Pass]]) -> tuple[Pass, ...]:
+def splice(
+    items: Sequence[Pass], path: Path, change: Callable[[Pass], Sequence[Pass]]
+) -> tuple[Pass, ...]:
     """The tree with the item at `path` replaced by what `change` makes of it (nothing, one or several).
 
     An adaptor that is left empty goes too: LLVM refuses `function()`.
@@ -154,7 +166,9 @@ def _item(text: str, start: int, depth: int) -> tuple[Pass, int]:
     parameters, inner = None, None
     if here < len(text) and text[here] == "<":
         end = _closing(text, here)
-        while end + 1 < len(text) and text[end + 1] == "<":  # as in print<structural-hash><detailed>
+        while (
+            end + 1 < len(text) and text[end + 1] == "<"
+        ):  # as in print<structural-hash><detailed>
             end = _closing(text, end + 1)
         parameters, here = text[here + 1 : end], end + 1
     if here < len(text) and text[here] == "(":

@@ -20,9 +20,18 @@ from solvers.llvm.children import last_words
 from solvers.llvm.types import EngineDied
 
 _POLL_S = 0.02
-_ROOT = str(Path(__file__).absolute().parents[2])  # not resolved: in a sandbox only this way to the code can be listed
+_ROOT = str(
+    Path(__file__).absolute().parents[2]
+)  # not resolved: in a sandbox only this way to the code can be listed
 # -I and -S: neither the user's environment nor site packages; that also halves the start.
-_PASSED_ON = ("PATH", "HOME", "XDG_CACHE_HOME", "TRIMTAB_CACHE", "LD_LIBRARY_PATH", "TMPDIR")
+_PASSED_ON = (
+    "PATH",
+    "HOME",
+    "XDG_CACHE_HOME",
+    "TRIMTAB_CACHE",
+    "LD_LIBRARY_PATH",
+    "TMPDIR",
+)
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from solvers.llvm.server import main; main()"
 
 
@@ -31,7 +40,14 @@ class ServerProcess:
 
     def __init__(self, workdir: Path | None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="llvm-", dir=workdir))  # mode 0700
-        command = [sys.executable, "-I", "-S", *(["-B"] if sys.dont_write_bytecode else []), "-c", _START]
+        command = [
+            sys.executable,
+            "-I",
+            "-S",
+            *(["-B"] if sys.dont_write_bytecode else []),
+            "-c",
+            _START,
+        ]
         try:
             with (self.folder / "stderr").open("wb") as said:
                 self._process = subprocess.Popen(
@@ -41,7 +57,10 @@ class ServerProcess:
                     stderr=said,
                     start_new_session=True,
                     cwd=self.folder,  # some passes write files where they are
-                    env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"LC_ALL": "C.UTF-8"},
+                    env={
+                        name: os.environ[name] for name in _PASSED_ON if name in os.environ
+                    }
+                    | {"LC_ALL": "C.UTF-8"},
                 )
         except OSError:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -58,7 +77,11 @@ class ServerProcess:
         return self._process.pid
 
     def ask(
-        self, request: dict[str, Any], *, seconds: float, stopped: Callable[[], bool] = lambda: False
+        self,
+        request: dict[str, Any],
+        *,
+        seconds: float,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> Iterator[dict[str, Any]]:
         """Sends a request; yields its replies, the last one with "done" or "error".
 
@@ -82,7 +105,9 @@ class ServerProcess:
                     self._send(b'{"op": "stop"}\n')
                     told = True
         finally:
-            if not finished:  # replies nobody took would be read as those of the next request
+            if (
+                not finished
+            ):  # replies nobody took would be read as those of the next request
                 self.signal_end()
 
     def _send(self, data: bytes) -> None:
@@ -117,7 +142,11 @@ class ServerProcess:
         with contextlib.suppress(OSError):
             with (self.folder / "stderr").open("rb") as file:
                 said = last_words(file.read(1 << 20).decode("utf-8", "replace"))
-            how = signal.Signals(-code).name if code is not None and code < 0 else f"exit {code}"
+            how = (
+                signal.Signals(-code).name
+                if code is not None and code < 0
+                else f"exit {code}"
+            )
             return f"{how}: {said}" if said else how
         return "the engine's process is gone"
 

@@ -38,7 +38,10 @@ class Server:
     def __init__(self, request: Request, out: int) -> None:
         self._out = out
         self.folder, self.llc = str(request["folder"]), str(request["llc"])
-        self.seconds, self.memory_bytes = float(request["seconds"]), int(request["memory_bytes"])
+        self.seconds, self.memory_bytes = (
+            float(request["seconds"]),
+            int(request["memory_bytes"]),
+        )
         api = CApi(str(request["library"]))
         limit_memory(self.memory_bytes)
         self.session = Session(
@@ -54,7 +57,8 @@ class Server:
         self.instructions = self.module.count()
         if self.instructions > request["instructions"]:
             raise Refused(
-                "module", f"{self.instructions:,} instructions; at most {request['instructions']:,} are taken"
+                "module",
+                f"{self.instructions:,} instructions; at most {request['instructions']:,} are taken",
             )
         self.exported = self.module.exported()
         self.checked_module: Module | None = None
@@ -83,13 +87,25 @@ class Server:
 
     def measure(self, request: Request) -> dict[str, Any]:
         """Outcome, sizes and digest of every recipe."""
-        recipes, emit, keep = request["recipes"], bool(request["emit"]), str(request.get("keep", ""))
-        jobs = ((i, self._candidate(recipe, emit=emit, keep=keep)) for i, recipe in enumerate(recipes))
+        recipes, emit, keep = (
+            request["recipes"],
+            bool(request["emit"]),
+            str(request.get("keep", "")),
+        )
+        jobs = (
+            (i, self._candidate(recipe, emit=emit, keep=keep))
+            for i, recipe in enumerate(recipes)
+        )
         limit_s = min(self.seconds, float(request.get("seconds") or self.seconds))
-        for number, answers, outcome, detail, seconds in self._run(jobs, int(request.get("jobs", 1)), limit_s):
+        for number, answers, outcome, detail, seconds in self._run(
+            jobs, int(request.get("jobs", 1)), limit_s
+        ):
             line = {"outcome": outcome, "detail": detail}
             if outcome == "ok" and not answers:
-                line = {"outcome": "crashed", "detail": "the pass ended the process without a word"}
+                line = {
+                    "outcome": "crashed",
+                    "detail": "the pass ended the process without a word",
+                }
             elif outcome == "ok":
                 line = answers[-1]
             self.reply({"i": number, "seconds": seconds, **line})
@@ -110,7 +126,11 @@ class Server:
                     return
                 tell({"n": _loadable(module, self) if sizes else module.count()})
 
-        return self._one(job, lambda answers: {"counts": [a["n"] for a in answers if "n" in a]}, partly=True)
+        return self._one(
+            job,
+            lambda answers: {"counts": [a["n"] for a in answers if "n" in a]},
+            partly=True,
+        )
 
     def check(self, request: Request) -> dict[str, Any]:
         """For every pipeline, what LLVM objects to (null: nothing); it is run on an empty module."""
@@ -118,15 +138,23 @@ class Server:
             self.checked_module = self.session.empty()
         empty = self.checked_module
         jobs = (
-            (i, lambda tell, text=text: tell({"said": empty.run(text)})) for i, text in enumerate(request["pipelines"])
+            (i, lambda tell, text=text: tell({"said": empty.run(text)}))
+            for i, text in enumerate(request["pipelines"])
         )
         for number, answers, outcome, detail, _ in self._run(jobs, 1):
-            self.reply({"i": number, "said": answers[0]["said"] if answers else f"{outcome}: {detail}"})
+            self.reply(
+                {
+                    "i": number,
+                    "said": answers[0]["said"] if answers else f"{outcome}: {detail}",
+                }
+            )
         return {}
 
     def features(self, request: Request) -> dict[str, Any]:
         """Feature vectors of the module."""
-        from solvers.llvm.features import features_of  # here and not in the child: the next child has it then
+        from solvers.llvm.features import (
+            features_of,
+        )  # here and not in the child: the next child has it then
 
         def job(tell: Tell) -> None:
             limit_files(_FILE_BYTES)  # the walker may be built now
@@ -179,7 +207,11 @@ class Server:
                 self._keep(f"{keep}.bc", bitcode)
                 self._keep(f"{keep}.ll", module.text().encode())
             if emit:
-                found = module.emit(llc=self.llc, folder=self.folder, options=self._options(recipe["options"]))
+                found = module.emit(
+                    llc=self.llc,
+                    folder=self.folder,
+                    options=self._options(recipe["options"]),
+                )
                 sizes = sizes_of(found)
                 answer |= {
                     "code": sizes.code,
@@ -197,7 +229,14 @@ class Server:
     def _options(self, options: Sequence[str]) -> list[str]:
         """A recipe's, and those of the target's settings that it does not set otherwise."""
         own = {word.partition("=")[0] for word in options}
-        return [*options, *(word for word in self.session.base_options if word.partition("=")[0] not in own)]
+        return [
+            *options,
+            *(
+                word
+                for word in self.session.base_options
+                if word.partition("=")[0] not in own
+            ),
+        ]
 
     def _optimise(self, module: Module, recipe: Request) -> tuple[str | None, str]:
         """(what is wrong, remark)."""
@@ -211,9 +250,7 @@ class Server:
             if problem:
                 return problem, ""
         if recipe["attributes"]:
-            problem = (
-                module.verify()
-            )  # passes trust their input: alwaysinline and noinline at once would end the process
+            problem = module.verify()  # passes trust their input: alwaysinline and noinline at once would end the process
             if problem:
                 return f"after setting attributes: {problem}", ""
         problem = module.run(recipe["pipeline"])
@@ -237,7 +274,9 @@ class Server:
                 return problem, ""
         problem = module.verify() or self._other_symbols(module)
         told = (
-            f"{', '.join(dict.fromkeys(absent))}: not defined after the pipeline, decisions left out" if absent else ""
+            f"{', '.join(dict.fromkeys(absent))}: not defined after the pipeline, decisions left out"
+            if absent
+            else ""
         )
         return problem, told
 
@@ -264,7 +303,10 @@ class Server:
             file.write(data)
 
     def _run(
-        self, jobs: Iterable[tuple[int, Job]], side_by_side: int, seconds: float | None = None
+        self,
+        jobs: Iterable[tuple[int, Job]],
+        side_by_side: int,
+        seconds: float | None = None,
     ) -> Iterator[tuple[int, list[dict[str, Any]], str, str, float]]:
         ended = run_all(
             iter(jobs),
@@ -275,10 +317,20 @@ class Server:
         )
         for number, child in ended:
             outcome, detail = child.ended()
-            yield number, child.answers, outcome, detail, round(child.ended_at - child.started, 6)
+            yield (
+                number,
+                child.answers,
+                outcome,
+                detail,
+                round(child.ended_at - child.started, 6),
+            )
 
     def _one(
-        self, job: Job, shown: Callable[[list[dict[str, Any]]], dict[str, Any]], *, partly: bool = False
+        self,
+        job: Job,
+        shown: Callable[[list[dict[str, Any]]], dict[str, Any]],
+        *,
+        partly: bool = False,
     ) -> dict[str, Any]:
         for _, answers, outcome, detail, _ in self._run([(0, job)], 1):
             if answers and (outcome == "ok" or partly):
@@ -320,8 +372,14 @@ def serve(stdin: int, out: int) -> None:
         except Refused as refused:
             answer = {"error": str(refused), "what": refused.what}
         except MemoryError:
-            answer = {"error": "the module needs more memory than the limit", "what": "module"}
-        line = json.dumps(answer if "error" in answer else {"done": True, **answer}).encode() + b"\n"
+            answer = {
+                "error": "the module needs more memory than the limit",
+                "what": "module",
+            }
+        line = (
+            json.dumps(answer if "error" in answer else {"done": True, **answer}).encode()
+            + b"\n"
+        )
         while line:
             line = line[os.write(out, line) :]
         if server is None:
@@ -355,7 +413,11 @@ def main() -> None:
     with contextlib.suppress(ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
     limit_files(SAID_BYTES)
-    said = os.open(os.path.join(folder, "stderr"), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    said = os.open(
+        os.path.join(folder, "stderr"),
+        os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC,
+        0o600,
+    )
     os.dup2(said, 2)
     out = os.dup(1)
     os.dup2(2, 1)  # a pass that prints must not speak to the client

@@ -62,8 +62,13 @@ _LIBCXX = (
 _X86 = re.compile(r"x86_64|i[3-7]86|amd64|x86")
 _ARM = re.compile(r"arm(?!64)|thumb")
 _ARMV7A = re.compile(r"(arm|thumb)v7(a|-a)?")
-_SOFT_FLOAT, _HARD_FLOAT = re.compile(r"-(gnu|musl)?eabi(t64)?$"), re.compile(r"-(gnu|musl)?eabihf(t64)?$")
-_GLIBC_MINOR = 31  # the oldest glibc that compiled code may meet; `zig cc` links against the same
+_SOFT_FLOAT, _HARD_FLOAT = (
+    re.compile(r"-(gnu|musl)?eabi(t64)?$"),
+    re.compile(r"-(gnu|musl)?eabihf(t64)?$"),
+)
+_GLIBC_MINOR = (
+    31  # the oldest glibc that compiled code may meet; `zig cc` links against the same
+)
 
 
 class BadTarget(ValueError):
@@ -76,10 +81,14 @@ class Command:
 
     words: tuple[str, ...]
     folders: tuple[Path, ...] = ()
-    wants_cache: bool = False  # zig as linker: builds its C library first, in ZIG_GLOBAL_CACHE_DIR
+    wants_cache: bool = (
+        False  # zig as linker: builds its C library first, in ZIG_GLOBAL_CACHE_DIR
+    )
 
 
-def compiler(target: Target, *, cxx: bool, freestanding: bool = False, flags: Sequence[str] = ()) -> Command:
+def compiler(
+    target: Target, *, cxx: bool, freestanding: bool = False, flags: Sequence[str] = ()
+) -> Command:
     """clang, with the headers for `target`; `flags` are those that will follow. Raises LlvmMissing, BadTarget."""
     _check(target)
     installed = install.find_llvm()
@@ -90,17 +99,31 @@ def compiler(target: Target, *, cxx: bool, freestanding: bool = False, flags: Se
         path = shutil.which(prefix[0])
         if path is None:
             raise LlvmMissing(f"the C compiler {prefix[0]!r} is gone since it was found")
-        return Command(words=(path, *prefix[1:], *chosen), folders=(Path(path).resolve().parents[1],))
+        return Command(
+            words=(path, *prefix[1:], *chosen), folders=(Path(path).resolve().parents[1],)
+        )
     library = zig.parent / "lib"
-    words = [str(zig), "clang", *(("--driver-mode=g++",) if cxx else ()), *chosen, "-nobuiltininc"]
-    if cxx and _system_cxx(target):  # libstdc++ with the C headers it was made for: clang finds both itself
-        return Command(words=(*words, "-isystem", str(library / "include")), folders=(zig.parent,))
+    words = [
+        str(zig),
+        "clang",
+        *(("--driver-mode=g++",) if cxx else ()),
+        *chosen,
+        "-nobuiltininc",
+    ]
+    if cxx and _system_cxx(
+        target
+    ):  # libstdc++ with the C headers it was made for: clang finds both itself
+        return Command(
+            words=(*words, "-isystem", str(library / "include")), folders=(zig.parent,)
+        )
     words.append("-nostdlibinc")
     if cxx and not freestanding:
         words.append("-nostdinc++")
         for folder in ("libcxx/include", "libcxxabi/include"):
             words += ["-isystem", str(library / folder)]
-        words += [f"-D_LIBCPP_{word}" for word in _LIBCXX] + ["-D_LIBCXXABI_DISABLE_VISIBILITY_ANNOTATIONS"]
+        words += [f"-D_LIBCPP_{word}" for word in _LIBCXX] + [
+            "-D_LIBCXXABI_DISABLE_VISIBILITY_ANNOTATIONS"
+        ]
     words += ["-isystem", str(library / "include")]
     for folder in _headers(target.triple) if not freestanding else ():
         words += ["-isystem", str(library / "libc" / "include" / folder)]
@@ -118,12 +141,24 @@ def driver_words(target: Target, flags: Sequence[str] = ()) -> list[str]:
     architecture = target.triple.split("-")[0]
     words = []
     if target.cpu:
-        words.append(f"-march={target.cpu}" if _X86.fullmatch(architecture) else f"-mcpu={target.cpu}")
-    if _ARM.match(architecture) and not any(flag.startswith("-mfloat-abi=") for flag in flags):
-        no_fpu_chosen = not target.cpu and not any(flag.startswith("-mfpu=") for flag in flags)
+        words.append(
+            f"-march={target.cpu}"
+            if _X86.fullmatch(architecture)
+            else f"-mcpu={target.cpu}"
+        )
+    if _ARM.match(architecture) and not any(
+        flag.startswith("-mfloat-abi=") for flag in flags
+    ):
+        no_fpu_chosen = not target.cpu and not any(
+            flag.startswith("-mfpu=") for flag in flags
+        )
         if _SOFT_FLOAT.search(target.triple):
             words.append("-mfloat-abi=soft")
-        elif _HARD_FLOAT.search(target.triple) and _ARMV7A.fullmatch(architecture) and no_fpu_chosen:
+        elif (
+            _HARD_FLOAT.search(target.triple)
+            and _ARMV7A.fullmatch(architecture)
+            and no_fpu_chosen
+        ):
             words.append("-mfpu=vfpv3-d16")
     for feature in filter(None, target.features.split(",")):
         words += ["-Xclang", "-target-feature", "-Xclang", feature]
@@ -159,16 +194,26 @@ def linker(target: Target, *, cxx: bool) -> Command:
                 " x86-64, or the wheel `ziglang` (pip install ziglang) for other targets"
             )
         zig = Path(found).resolve()
-    words = (str(zig), "c++" if cxx else "cc", "-target", _for_zig(target.triple), "-fno-sanitize=all")
+    words = (
+        str(zig),
+        "c++" if cxx else "cc",
+        "-target",
+        _for_zig(target.triple),
+        "-fno-sanitize=all",
+    )
     return Command(
-        words=(*words, *(("-no-pie",) if target.pic is False else ())), folders=(zig.parent,), wants_cache=True
+        words=(*words, *(("-no-pie",) if target.pic is False else ())),
+        folders=(zig.parent,),
+        wants_cache=True,
     )
 
 
 def _system_compiler(cxx: bool) -> str | None:
     """Debian's `cc` is a link through /etc/alternatives, which a sandbox may not show: then the program's own name."""
     names = ("c++", "g++", "clang++") if cxx else ("cc", "gcc", "clang")
-    return next((found for name in names if (found := shutil.which(name)) is not None), None)
+    return next(
+        (found for name in names if (found := shutil.which(name)) is not None), None
+    )
 
 
 def _zig(prefix: Sequence[str]) -> Path | None:
@@ -176,9 +221,13 @@ def _zig(prefix: Sequence[str]) -> Path | None:
     if "ziglang" not in prefix:
         return None
     found = importlib.util.find_spec("ziglang")
-    program = Path(found.origin).with_name("zig") if found is not None and found.origin else None
+    program = (
+        Path(found.origin).with_name("zig") if found is not None and found.origin else None
+    )
     if program is None or not program.exists():
-        raise LlvmMissing("the wheel `ziglang` has no program `zig`; wanted ziglang 0.17 (pip install ziglang)")
+        raise LlvmMissing(
+            "the wheel `ziglang` has no program `zig`; wanted ziglang 0.17 (pip install ziglang)"
+        )
     return program
 
 
@@ -189,7 +238,9 @@ def _is_native(target: Target) -> bool:
 @functools.cache
 def _has_system_cxx() -> bool:
     """The headers of libstdc++ and a driver that links it. Without them zig's libc++ is used."""
-    return _system_compiler(cxx=True) is not None and any(Path("/usr/include/c++").glob("*/cstddef"))
+    return _system_compiler(cxx=True) is not None and any(
+        Path("/usr/include/c++").glob("*/cstddef")
+    )
 
 
 def _system_cxx(target: Target) -> bool:
@@ -198,14 +249,28 @@ def _system_cxx(target: Target) -> bool:
 
 def _headers(triple: str) -> list[str]:
     """Folders of C library headers; none for a target without an operating system."""
-    architecture = next((v for k, v in _ARCHITECTURES.items() if re.match(rf"{k}\w*-", triple)), None)
+    architecture = next(
+        (v for k, v in _ARCHITECTURES.items() if re.match(rf"{k}\w*-", triple)), None
+    )
     if architecture is None or "-linux" not in triple:
         return []
     if "musl" in triple:
         exact = triple.split("-")[0]
-        own = {"x86_64": "x86", "riscv32": "riscv32", "riscv64": "riscv64"}.get(exact, architecture)
-        return [f"{own}-linux-musl", "generic-musl", f"{architecture}-linux-any", "any-linux-any"]
-    return [f"{architecture}-linux-gnu", "generic-glibc", f"{architecture}-linux-any", "any-linux-any"]
+        own = {"x86_64": "x86", "riscv32": "riscv32", "riscv64": "riscv64"}.get(
+            exact, architecture
+        )
+        return [
+            f"{own}-linux-musl",
+            "generic-musl",
+            f"{architecture}-linux-any",
+            "any-linux-any",
+        ]
+    return [
+        f"{architecture}-linux-gnu",
+        "generic-glibc",
+        f"{architecture}-linux-any",
+        "any-linux-any",
+    ]
 
 
 def _for_zig(triple: str) -> str:

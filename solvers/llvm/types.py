@@ -30,7 +30,9 @@ class Target:
     cpu: str = ""  # as -mcpu takes it; empty: the triple's own
     features: str = ""  # LLVM's notation, e.g. "+avx2,-sse4.2"
     pic: bool | None = True  # relocation model PIC; False: static
-    codegen: tuple[str, ...] = ()  # further words for the code generator, as `llc` takes them, e.g. "-float-abi=hard"
+    codegen: tuple[
+        str, ...
+    ] = ()  # further words for the code generator, as `llc` takes them, e.g. "-float-abi=hard"
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -53,11 +55,15 @@ class Recipe:
 
     pipeline: str  # as `opt -passes=` takes it
     function_tails: tuple[tuple[str, str], ...] = ()  # (function, function pipeline)
-    attributes: tuple[tuple[str, str, bool], ...] = ()  # (function, enum attribute, added or removed)
+    attributes: tuple[
+        tuple[str, str, bool], ...
+    ] = ()  # (function, enum attribute, added or removed)
     late_attributes: tuple[
         tuple[str, str, bool], ...
     ] = ()  # of those that the pipeline left; for the code generator alone
-    options: tuple[str, ...] = ()  # LLVM's own, as opt and llc take them and clang after -mllvm
+    options: tuple[
+        str, ...
+    ] = ()  # LLVM's own, as opt and llc take them and clang after -mllvm
 
     def as_json(self) -> dict[str, object]:
         """JSON form; `from_json` reads it."""
@@ -76,14 +82,22 @@ class Recipe:
         for name in ("function_tails", "attributes", "late_attributes", "options"):
             value = data.get(name, ())
             if not isinstance(value, (list, tuple)):
-                raise TypeError(f"recipe wants a list `{name}`; {type(value).__name__} came")
+                raise TypeError(
+                    f"recipe wants a list `{name}`; {type(value).__name__} came"
+                )
             lists[name] = value
         return cls(
             pipeline=str(data["pipeline"]),
-            function_tails=tuple((str(name), str(tail)) for name, tail in lists["function_tails"]),
-            attributes=tuple((str(name), str(word), bool(added)) for name, word, added in lists["attributes"]),
+            function_tails=tuple(
+                (str(name), str(tail)) for name, tail in lists["function_tails"]
+            ),
+            attributes=tuple(
+                (str(name), str(word), bool(added))
+                for name, word, added in lists["attributes"]
+            ),
             late_attributes=tuple(
-                (str(name), str(word), bool(added)) for name, word, added in lists["late_attributes"]
+                (str(name), str(word), bool(added))
+                for name, word, added in lists["late_attributes"]
             ),
             options=tuple(map(str, lists["options"])),
         )
@@ -92,12 +106,19 @@ class Recipe:
     def by_opt(self) -> bool:
         """Whether `opt` has words for all of it: it has none for a function's own pipeline, nor for attributes before it."""
         names = "".join(name for name, *_ in self.late_attributes)
-        return not self.function_tails and not self.attributes and "," not in names and ":" not in names
+        return (
+            not self.function_tails
+            and not self.attributes
+            and "," not in names
+            and ":" not in names
+        )
 
     @property
     def digest(self) -> str:
         """sha256 of the JSON form, hex."""
-        return hashlib.sha256(json.dumps(self.as_json(), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps(self.as_json(), sort_keys=True).encode()
+        ).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +129,12 @@ class Sizes:
     code_bytes: int = 0
     loadable_bytes: int = 0
     sections: Mapping[str, int] = field(default_factory=dict)  # allocated sections by name
-    functions: Mapping[str, int] = field(default_factory=dict)  # bytes of each defined function symbol
-    unwind: Mapping[str, int] = field(default_factory=dict)  # bytes of its entry in .eh_frame, where it has one
+    functions: Mapping[str, int] = field(
+        default_factory=dict
+    )  # bytes of each defined function symbol
+    unwind: Mapping[str, int] = field(
+        default_factory=dict
+    )  # bytes of its entry in .eh_frame, where it has one
 
     def of(self, metric: Metric) -> int:
         """The number that `metric` names."""
@@ -119,15 +144,21 @@ class Sizes:
         """What each defined function adds to the number that `metric` names, which has to be one of bytes."""
         if metric is Metric.CODE_BYTES:
             return dict(self.functions)
-        return {name: size + self.unwind.get(name, 0) for name, size in self.functions.items()}
+        return {
+            name: size + self.unwind.get(name, 0) for name, size in self.functions.items()
+        }
 
 
 class Outcome(StrEnum):
     """How one candidate ended."""
 
     OK = "ok"
-    REFUSED = "refused"  # LLVM does not know the pipeline, or the verifier refuses its result
-    CRASHED = "crashed"  # assertion, fatal error or signal inside a pass or the code generator
+    REFUSED = (
+        "refused"  # LLVM does not know the pipeline, or the verifier refuses its result
+    )
+    CRASHED = (
+        "crashed"  # assertion, fatal error or signal inside a pass or the code generator
+    )
     TIMEOUT = "timeout"
     MEMORY = "memory"
 

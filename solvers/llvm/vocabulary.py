@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 from enum import IntEnum
 
-LARGEST_POSITION = 31  # operand and successor numbers beyond it are clamped, as in GEAN's table of 32 rows
+LARGEST_POSITION = (
+    31  # operand and successor numbers beyond it are clamped, as in GEAN's table of 32 rows
+)
 
 
 class NodeKind(IntEnum):
@@ -83,7 +85,10 @@ UNKNOWN, VARIABLE, CONSTANT, EXTERNAL, UNDEFINED = range(len(_SPECIAL))
 # Weights are tied to the words' numbers: a policy trained with another table is refused.
 VOCABULARY = hashlib.sha256("\n".join(TOKENS).encode()).hexdigest()[:12]
 
-OPCODE_ROOM, KIND_ROOM = 128, 64  # opcodes and type kinds of later LLVM versions fall on UNKNOWN
+OPCODE_ROOM, KIND_ROOM = (
+    128,
+    64,
+)  # opcodes and type kinds of later LLVM versions fall on UNKNOWN
 
 
 def table() -> list[int]:

@@ -103,7 +103,10 @@ class NativeWalker:
         if self._graph(module.ref, self._table, *outputs):
             raise MemoryError("program graph: out of memory")
         try:
-            return Walked(nodes=_copied(nodes, 5 * node_count.value), edges=_copied(edges, 4 * edge_count.value))
+            return Walked(
+                nodes=_copied(nodes, 5 * node_count.value),
+                edges=_copied(edges, 4 * edge_count.value),
+            )
         finally:
             self._free(nodes)
             self._free(edges)
@@ -152,7 +155,10 @@ def _walker(name: str, library: _Library) -> Walker:
 
 
 def built_walker(
-    library: Path, *, folder: Path | None = None, compilers: Sequence[Sequence[str]] | None = None
+    library: Path,
+    *,
+    folder: Path | None = None,
+    compilers: Sequence[Sequence[str]] | None = None,
 ) -> Path:
     """The shared object made of walk.c, built now if the cache has none.
 
@@ -160,7 +166,9 @@ def built_walker(
     """
     source = SOURCE.read_bytes()
     folder = folder or cache_folder()
-    path = folder / f"walk-{_digest(source, ' '.join(_FLAGS).encode(), _identity(library))}.so"
+    path = (
+        folder / f"walk-{_digest(source, ' '.join(_FLAGS).encode(), _identity(library))}.so"
+    )
     if path.is_file() and path.stat().st_uid == os.getuid():
         return path
     said = []
@@ -169,16 +177,22 @@ def built_walker(
         try:
             command = [*compiler, *_FLAGS, "-o", str(part), str(SOURCE)]
             environment = os.environ | {name: str(folder / "zig") for name in _ZIG_FOLDERS}
-            done = subprocess.run(command, capture_output=True, timeout=_BUILD_S, env=environment, check=False)
+            done = subprocess.run(
+                command, capture_output=True, timeout=_BUILD_S, env=environment, check=False
+            )
             if done.returncode == 0:
                 os.replace(part, path)  # whole or not at all, whoever else is building
                 return path
-            said.append(f"{compiler[0]}: {done.stderr.decode(errors='replace').strip()[-300:]}")
+            said.append(
+                f"{compiler[0]}: {done.stderr.decode(errors='replace').strip()[-300:]}"
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             said.append(f"{compiler[0]}: {error}")
         finally:
             part.unlink(missing_ok=True)
-    raise OSError(f"no C compiler built {SOURCE.name}: {'; '.join(said) or 'none is installed'}")
+    raise OSError(
+        f"no C compiler built {SOURCE.name}: {'; '.join(said) or 'none is installed'}"
+    )
 
 
 _ZIG_FOLDERS = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")
@@ -191,8 +205,14 @@ def _compilers() -> list[tuple[str, ...]]:
 
 def cache_folder() -> Path:
     """A folder of this user alone: what is loaded from it becomes part of the process. Raises OSError when there is none."""
-    places = [os.environ.get("TRIMTAB_CACHE"), os.environ.get("XDG_CACHE_HOME"), os.path.expanduser("~/.cache")]
-    last = OSError("no cache folder: set TRIMTAB_CACHE to a folder that only this user can write")
+    places = [
+        os.environ.get("TRIMTAB_CACHE"),
+        os.environ.get("XDG_CACHE_HOME"),
+        os.path.expanduser("~/.cache"),
+    ]
+    last = OSError(
+        "no cache folder: set TRIMTAB_CACHE to a folder that only this user can write"
+    )
     for place in places:
         if not place:
             continue

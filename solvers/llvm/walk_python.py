@@ -24,7 +24,9 @@ from solvers.llvm.vocabulary import (
 )
 from solvers.llvm.walk import ModuleHandle, Walked
 
-MOST_EXITS = 16  # of one function that calls go back from: calls times exits would be without bound
+MOST_EXITS = (
+    16  # of one function that calls go back from: calls times exits would be without bound
+)
 
 # LLVM-C's numbers: LLVMValueKind, LLVMTypeKind, LLVMLinkage, LLVMOpcode.
 _ARGUMENT, _FUNCTION, _CONSTANT_INT, _INSTRUCTION = 0, 5, 18, 24
@@ -62,13 +64,22 @@ class _Llvm:
 
     def successors(self, block: Ref) -> list[Ref]:
         end = self.LLVMGetBasicBlockTerminator(block)
-        return [self.LLVMGetSuccessor(end, k) for k in range(self.LLVMGetNumSuccessors(end))] if end else []
+        return (
+            [self.LLVMGetSuccessor(end, k) for k in range(self.LLVMGetNumSuccessors(end))]
+            if end
+            else []
+        )
 
     def operands(self, instruction: Ref) -> list[Ref]:
-        return [self.LLVMGetOperand(instruction, k) for k in range(self.LLVMGetNumOperands(instruction))]
+        return [
+            self.LLVMGetOperand(instruction, k)
+            for k in range(self.LLVMGetNumOperands(instruction))
+        ]
 
 
-def _chain(first: Callable[[Any], Any], following: Callable[[Any], Any], of: Ref | None) -> Iterator[Ref]:
+def _chain(
+    first: Callable[[Any], Any], following: Callable[[Any], Any], of: Ref | None
+) -> Iterator[Ref]:
     one = first(of)
     while one:
         yield one
@@ -117,7 +128,10 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
             "LLVMCountStructElementTypes",
         )
     },
-    **{name: (_P, [_P, _U]) for name in ("LLVMGetSuccessor", "LLVMGetOperand", "LLVMStructGetTypeAtIndex")},
+    **{
+        name: (_P, [_P, _U])
+        for name in ("LLVMGetSuccessor", "LLVMGetOperand", "LLVMStructGetTypeAtIndex")
+    },
     "LLVMConstInt": (_P, [_P, ctypes.c_ulonglong, _I]),
 }
 
@@ -150,8 +164,12 @@ class PythonWalker:
                     preds[to] = preds.get(to, 0) + 1
             for block, targets in successors.items():
                 counts[Count.EDGES] += len(targets)
-                counts[Count.CRITICAL] += sum(preds[to] > 1 for to in targets) if len(targets) > 1 else 0
-                _count_block(llvm, block, preds.get(block, 0), len(targets), counts, opcodes)
+                counts[Count.CRITICAL] += (
+                    sum(preds[to] > 1 for to in targets) if len(targets) > 1 else 0
+                )
+                _count_block(
+                    llvm, block, preds.get(block, 0), len(targets), counts, opcodes
+                )
         return counts, opcodes
 
 
@@ -226,7 +244,9 @@ class _GraphWalk:
             for leaving in exits:
                 self.edge(leaving, caller, Flow.CALL, 0)
 
-    def _operand(self, user: int, value: Ref, position: int, function: int, block: int) -> None:
+    def _operand(
+        self, user: int, value: Ref, position: int, function: int, block: int
+    ) -> None:
         llvm = self.llvm
         kind = llvm.LLVMGetValueKind(value)
         if kind == _FUNCTION:  # call edges say it
@@ -255,7 +275,9 @@ class _GraphWalk:
             outer = self._pending.pop()
             at = self._types[outer]
             if llvm.LLVMGetTypeKind(outer) != _STRUCT:
-                self.edge(self._shared_type(llvm.LLVMGetElementType(outer)), at, Flow.TYPE, 0)
+                self.edge(
+                    self._shared_type(llvm.LLVMGetElementType(outer)), at, Flow.TYPE, 0
+                )
                 continue
             for i in range(llvm.LLVMCountStructElementTypes(outer)):
                 member = llvm.LLVMStructGetTypeAtIndex(outer, i)
@@ -270,7 +292,9 @@ class _GraphWalk:
     def _shared_type(self, type_: Ref) -> int:
         if type_ not in self._types:
             kind = self.llvm.LLVMGetTypeKind(type_)
-            self._types[type_] = self.node(NodeKind.TYPE, self._type_token(type_, kind), -1, -1)
+            self._types[type_] = self.node(
+                NodeKind.TYPE, self._type_token(type_, kind), -1, -1
+            )
             if kind in _COMPOSITE:
                 self._pending.append(type_)
         return self._types[type_]
@@ -281,7 +305,14 @@ class _GraphWalk:
         return self._table[OPCODE_ROOM + kind] if kind < KIND_ROOM else UNKNOWN
 
 
-def _count_block(llvm: _Llvm, block: Ref, preds: int, successors: int, counts: list[int], opcodes: list[int]) -> None:
+def _count_block(
+    llvm: _Llvm,
+    block: Ref,
+    preds: int,
+    successors: int,
+    counts: list[int],
+    opcodes: list[int],
+) -> None:
     counts[Count.BLOCKS] += 1
     for count, yes in (
         (Count.ONE_SUC, successors == 1),
@@ -312,7 +343,9 @@ def _count_block(llvm: _Llvm, block: Ref, preds: int, successors: int, counts: l
                 returned = llvm.LLVMGetReturnType(llvm.LLVMGlobalGetValueType(called))
                 counts[Count.RETURN_INT] += llvm.LLVMGetTypeKind(returned) == _INTEGER
         elif opcode in _BINARY:
-            counts[Count.BINARY_CONST] += any(llvm.LLVMIsConstant(value) for value in operands[:2])
+            counts[Count.BINARY_CONST] += any(
+                llvm.LLVMIsConstant(value) for value in operands[:2]
+            )
         elif opcode == _PHI:
             counts[Count.BEGIN_PHI] += size == 0
             phis += 1
@@ -342,5 +375,7 @@ def _count_constant(llvm: _Llvm, value: Ref, counts: list[int]) -> None:
     counts[Count.CONST_64] += width == 64
     if llvm.LLVMIsNull(value):
         counts[Count.ZEROES] += 1
-    elif llvm.LLVMConstInt(type_, 1, 0) == value:  # constants are unique, whatever their width
+    elif (
+        llvm.LLVMConstInt(type_, 1, 0) == value
+    ):  # constants are unique, whatever their width
         counts[Count.ONES] += 1

@@ -28,7 +28,15 @@ class Dying:
         self._die("encode")
         return self._domain.encode(problem)
 
-    def search(self, problem: Any, encoding: Any, stop: Any, rng: Any, on_incumbent: Any, **start: Any) -> Any:
+    def search(
+        self,
+        problem: Any,
+        encoding: Any,
+        stop: Any,
+        rng: Any,
+        on_incumbent: Any,
+        **start: Any,
+    ) -> Any:
         def report(point: Any, solution: Callable[[], Any] | None = None) -> None:
             on_incumbent(point, solution)
             if solution is not None:

@@ -15,14 +15,18 @@ pytestmark = pytest.mark.chaos
 GIVEN = argparse.Namespace(seed=0, model=None)
 
 
-def test_no_submit_is_lost_or_doubled_when_the_gateway_is_killed(tmp_path: Path, scale: float) -> None:
+def test_no_submit_is_lost_or_doubled_when_the_gateway_is_killed(
+    tmp_path: Path, scale: float
+) -> None:
     figures = cli.kill_gateway(tmp_path, scale, GIVEN)
     assert figures["kills"] >= 2
     assert figures["lost"] == figures["duplicates"] == 0
     assert figures["integrity_check"] == "ok"
 
 
-def test_every_job_has_one_effect_when_workers_are_killed_and_paused(tmp_path: Path, scale: float) -> None:
+def test_every_job_has_one_effect_when_workers_are_killed_and_paused(
+    tmp_path: Path, scale: float
+) -> None:
     figures = cli.kill_workers(tmp_path, scale / 4 if scale < 0.5 else scale, GIVEN)
     assert figures["kills"] >= 3
     assert figures["pauses"] >= 2

@@ -36,7 +36,9 @@ def test_every_mutant_gets_an_answer(tmp_path: Path, scale: float) -> None:
                 name, content = rng.choice(files)
                 kind, mutant = mutate(content, rng)
                 shown = f"{number}-{name}{'.gz' if mutant[:2] == bytes((31, 139)) else ''}"
-                uploaded = client.post("/v1/artifacts", params={"name": shown}, content=mutant)
+                uploaded = client.post(
+                    "/v1/artifacts", params={"name": shown}, content=mutant
+                )
                 if uploaded.status_code >= 400:
                     seen[f"upload refused: {uploaded.status_code}"] += 1
                     if uploaded.status_code >= 500 or not uploaded.json()["detail"]:
@@ -58,14 +60,21 @@ def test_every_mutant_gets_an_answer(tmp_path: Path, scale: float) -> None:
             until = time.monotonic() + 60 + 20 * count
             for job_id, shown in jobs.items():
                 while True:
-                    view = client.get(f"/v1/jobs/{job_id}/wait", params={"timeout_s": 30}).json()
+                    view = client.get(
+                        f"/v1/jobs/{job_id}/wait", params={"timeout_s": 30}
+                    ).json()
                     if view["state"] in TERMINAL:
                         break
                     assert time.monotonic() < until, f"{shown} has not ended: {view}"
                 reason = (view["termination"] or {}).get("reason")
                 seen[f"{view['state']} {reason}"] += 1
                 told = (view["termination"] or {}).get("detail")
-                if not reason or not told or reason == "internal_error" or view["state"] == "DEAD":
+                if (
+                    not reason
+                    or not told
+                    or reason == "internal_error"
+                    or view["state"] == "DEAD"
+                ):
                     wrong.append(f"{shown}: {view['state']} {view['termination']}")
             assert client.get("/healthz").status_code == 200
         assert server.process.pid == main, "the server is the one that was started"

@@ -68,8 +68,12 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @pytest.fixture(scope="module")
-def executor(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessExecutor]:
-    made = ProcessExecutor(workers=1, scratch_dir=tmp_path_factory.mktemp("runs"), sandbox="auto")
+def executor(
+    runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ProcessExecutor]:
+    made = ProcessExecutor(
+        workers=1, scratch_dir=tmp_path_factory.mktemp("runs"), sandbox="auto"
+    )
     runner.run(made.open())
     yield made
     runner.run(made.close())
@@ -87,10 +91,15 @@ async def end(executor: ProcessExecutor, what: Task) -> tuple[Outcome, bytes | N
 
 @pytest.mark.parametrize("phase", ["search", "verify", "produce"])
 @pytest.mark.parametrize("kind", list(SPECS))
-def test_killed_run_leaves_its_best(executor: ProcessExecutor, runner: asyncio.Runner, kind: str, phase: str) -> None:
+def test_killed_run_leaves_its_best(
+    executor: ProcessExecutor, runner: asyncio.Runner, kind: str, phase: str
+) -> None:
     outcome, _ = runner.run(end(executor, task(kind, phase)))
     assert outcome.status is OutcomeStatus.RESULT, outcome.termination
-    assert (outcome.termination.reason, outcome.termination.limit) == (Reason.FEASIBLE, Limit.OTHER)
+    assert (outcome.termination.reason, outcome.termination.limit) == (
+        Reason.FEASIBLE,
+        Limit.OTHER,
+    )
     assert f"SIGKILL in phase {phase}" in outcome.termination.detail
     assert outcome.result is not None
     assert outcome.result["verification"]["status"] == "valid"
@@ -119,14 +128,24 @@ def test_kind_with_a_baseline_has_an_answer_before_its_first_incumbent(
     """Lost by another's fault in encode, it is tried again; over its budget there, -Oz is at hand."""
     lost, _ = runner.run(end(executor, task("compile", "encode")))
     assert lost.status is OutcomeStatus.LOST
-    ended = Termination(reason=Reason.RESOURCE_EXHAUSTED, limit=Limit.TIME, detail="killed in phase encode")
+    ended = Termination(
+        reason=Reason.RESOURCE_EXHAUSTED, limit=Limit.TIME, detail="killed in phase encode"
+    )
     over = Outcome(status=OutcomeStatus.FAILED, termination=ended)
-    finishing = finishing_task(task("compile", "never"), over, None, phase="encode", stopped=False)
+    finishing = finishing_task(
+        task("compile", "never"), over, None, phase="encode", stopped=False
+    )
     assert finishing is not None
     outcome, _ = runner.run(end(executor, finishing))
     assert outcome.status is OutcomeStatus.RESULT, outcome.termination
-    assert (outcome.termination.reason, outcome.termination.limit) == (Reason.FEASIBLE, Limit.TIME)
+    assert (outcome.termination.reason, outcome.termination.limit) == (
+        Reason.FEASIBLE,
+        Limit.TIME,
+    )
     assert outcome.result is not None
     assert outcome.result["summary"]["found_by"] == "Oz"
     assert "the result is the baseline" in outcome.termination.detail
-    assert finishing_task(task("ilp", "never"), over, None, phase="encode", stopped=False) is None
+    assert (
+        finishing_task(task("ilp", "never"), over, None, phase="encode", stopped=False)
+        is None
+    )

@@ -17,7 +17,14 @@ from search.finish import finish
 from search.pipeline import Finished
 from search.stop import from_budget
 from search.types import InvalidInput
-from trimtab.results import Incumbent, Limit, Reason, RunResult, Termination, VerificationStatus
+from trimtab.results import (
+    Incumbent,
+    Limit,
+    Reason,
+    RunResult,
+    Termination,
+    VerificationStatus,
+)
 from trimtab.specs.common import Spec, request_model
 
 
@@ -43,7 +50,9 @@ class DomainContract:
         module, _, function = self.kind.builder.partition(":")
         return getattr(importlib.import_module(module), function)()
 
-    def run(self, tmp_path: Path, seed: int = 1) -> tuple[Finished, list[Incumbent], list[str]]:
+    def run(
+        self, tmp_path: Path, seed: int = 1
+    ) -> tuple[Finished, list[Incumbent], list[str]]:
         spec, inputs = self.good(tmp_path)
         incumbents: list[Incumbent] = []
         phases: list[str] = []
@@ -64,7 +73,9 @@ class DomainContract:
     def test_request_round_trips_and_has_a_schema(self, tmp_path: Path) -> None:
         spec, _ = self.good(tmp_path)
         model = request_model(self.kind.spec)
-        request = model.model_validate_json(model(kind=self.kind.name, spec=spec).model_dump_json())
+        request = model.model_validate_json(
+            model(kind=self.kind.name, spec=spec).model_dump_json()
+        )
         assert request.spec == spec
         schema = model.model_json_schema()
         assert schema["properties"]["kind"]["const"] == self.kind.name
@@ -72,14 +83,20 @@ class DomainContract:
     def test_a_good_run_is_verified_and_leaves_files(self, tmp_path: Path) -> None:
         finished, incumbents, phases = self.run(tmp_path)
         result = finished.result
-        assert result.termination.reason in (Reason.OPTIMAL, Reason.FEASIBLE, Reason.COMPLETED)
+        assert result.termination.reason in (
+            Reason.OPTIMAL,
+            Reason.FEASIBLE,
+            Reason.COMPLETED,
+        )
         assert result.verification.status is VerificationStatus.VALID
         assert result.verification.objective == pytest.approx(result.objective)
         assert phases == ["parse", "encode", "search", "verify", "produce"]
         assert incumbents, "progress was told"
         assert incumbents[-1].objective == pytest.approx(result.objective)
         assert set(result.timings_s) == set(phases)
-        assert all(p.path.is_file() and p.path.stat().st_size > 0 for p in finished.produced)
+        assert all(
+            p.path.is_file() and p.path.stat().st_size > 0 for p in finished.produced
+        )
         assert all("/" not in p.name for p in finished.produced)
         assert RunResult.model_validate_json(result.model_dump_json()) == result
 
@@ -108,7 +125,12 @@ class DomainContract:
         event = threading.Event()
         event.set()
         result = pipeline.run(
-            self.domain(), spec, inputs=inputs, workdir=tmp_path, stop=from_budget(self.budget, event), seed=0
+            self.domain(),
+            spec,
+            inputs=inputs,
+            workdir=tmp_path,
+            stop=from_budget(self.budget, event),
+            seed=0,
         ).result
         assert sum(result.timings_s.values()) < 10
         assert result.termination.reason is not Reason.INTERNAL_ERROR
@@ -150,11 +172,17 @@ class DomainContract:
             result = finished.result
             assert result.verification.status is VerificationStatus.VALID
             assert result.verification.objective == pytest.approx(result.objective)
-            assert (result.termination.reason, result.termination.limit) == (Reason.FEASIBLE, Limit.OTHER)
+            assert (result.termination.reason, result.termination.limit) == (
+                Reason.FEASIBLE,
+                Limit.OTHER,
+            )
             assert "killed in a test" in result.termination.detail
             assert result.sense == first.result.sense
             assert result.trace
-            assert all(p.path.is_file() and p.path.is_relative_to(workdir) for p in finished.produced)
+            assert all(
+                p.path.is_file() and p.path.is_relative_to(workdir)
+                for p in finished.produced
+            )
             assert RunResult.model_validate_json(result.model_dump_json()) == result
         assert result.objective == pytest.approx(first.result.objective)
 
@@ -178,7 +206,9 @@ class DomainContract:
         assert result.objective is not None
         assert first.result.objective is not None
         sign = -1.0 if result.sense == "maximize" else 1.0
-        assert sign * result.objective <= sign * first.result.objective + 1e-9 * abs(first.result.objective)
+        assert sign * result.objective <= sign * first.result.objective + 1e-9 * abs(
+            first.result.objective
+        )
         assert "earlier attempt" in str(result.summary["started_from"])
 
     def test_a_damaged_checkpoint_makes_no_wrong_answer(self, tmp_path: Path) -> None:
@@ -189,7 +219,11 @@ class DomainContract:
         damaged = [b"", whole[: len(whole) // 2], whole + b"x", b"null", b"[]", b"{}"]
         for _number in range(6):
             place = rng.randrange(len(whole))
-            damaged.append(whole[:place] + bytes([whole[place] ^ (1 << rng.randrange(8))]) + whole[place + 1 :])
+            damaged.append(
+                whole[:place]
+                + bytes([whole[place] ^ (1 << rng.randrange(8))])
+                + whole[place + 1 :]
+            )
         domain = self.domain()
         problem = domain.parse(spec, inputs, tmp_path)
         for data in damaged:
@@ -197,7 +231,10 @@ class DomainContract:
                 outcome = domain.restore(problem, data)
             except (ValueError, KeyError, TypeError):
                 continue
-            assert domain.verify(problem, outcome.solution).status is not VerificationStatus.NOT_CHECKED
+            assert (
+                domain.verify(problem, outcome.solution).status
+                is not VerificationStatus.NOT_CHECKED
+            )
 
     def test_a_tampered_solution_is_refused(self, tmp_path: Path) -> None:
         domain = self.domain()
@@ -221,5 +258,7 @@ class DomainContract:
         assert kept
         assert finished.result.verification.status is VerificationStatus.INVALID
         assert finished.result.termination.reason is Reason.VERIFICATION_FAILED
-        assert finished.result.objective is None, "what was refused is not shown as an answer"
+        assert finished.result.objective is None, (
+            "what was refused is not shown as an answer"
+        )
         assert finished.produced == ()

@@ -20,12 +20,23 @@ import pytest
 
 from search.checkpoint import Checkpoint, pack, unpack
 from trimtab.results import EventType, Limit, Reason, Termination
-from workers.types import Execution, Executor, Finish, Limits, Outcome, OutcomeStatus, Progress, Task
+from workers.types import (
+    Execution,
+    Executor,
+    Finish,
+    Limits,
+    Outcome,
+    OutcomeStatus,
+    Progress,
+    Task,
+)
 
 Run = Callable[[Awaitable[None]], None]
 
 
-def probe(number: int = 0, *, seconds: float = 30.0, limits: Limits | None = None, **spec: Any) -> Task:
+def probe(
+    number: int = 0, *, seconds: float = 30.0, limits: Limits | None = None, **spec: Any
+) -> Task:
     return Task(
         job_id=f"job-{number}",
         fence=1,
@@ -92,7 +103,10 @@ async def whole(execution: Execution) -> tuple[list[Progress], Outcome]:
 def _assert_best(outcome: Outcome, *, objective: float, limit: Limit, detail: str) -> None:
     """The run ended early, and the best that it had reported is its verified result."""
     assert outcome.status is OutcomeStatus.RESULT, outcome.termination
-    assert (outcome.termination.reason, outcome.termination.limit) == (Reason.FEASIBLE, limit)
+    assert (outcome.termination.reason, outcome.termination.limit) == (
+        Reason.FEASIBLE,
+        limit,
+    )
     assert detail in outcome.termination.detail
     assert outcome.result is not None
     assert outcome.result["objective"] == objective
@@ -105,7 +119,9 @@ def _assert_best(outcome: Outcome, *, objective: float, limit: Limit, detail: st
 class ExecutorContract:
     """Subclass as Test…; the fixtures are `executor` (opened) and `runner`."""
 
-    kills: ClassVar[bool] = True  # False: runs in a thread, which can be asked and not killed
+    kills: ClassVar[bool] = (
+        True  # False: runs in a thread, which can be asked and not killed
+    )
 
     @pytest.fixture
     def run(self, runner: asyncio.Runner) -> Run:
@@ -123,7 +139,9 @@ class ExecutorContract:
         if not self.kills:
             pytest.skip("a thread cannot be killed")
 
-    def test_succeeds_with_result_file_and_usage(self, executor: Executor, run: Run) -> None:
+    def test_succeeds_with_result_file_and_usage(
+        self, executor: Executor, run: Run
+    ) -> None:
         async def body() -> None:
             async with running(executor, probe(7, steps=3)) as execution:
                 outcome = await execution.result()
@@ -146,13 +164,17 @@ class ExecutorContract:
                 events, _ = await whole(execution)
             phases = [e.data["phase"] for e in events if e.type is EventType.PHASE]
             assert phases == ["parse", "encode", "search", "verify", "produce"]
-            assert [e.data["objective"] for e in events if e.type is EventType.INCUMBENT] == [3.0, 2.0, 1.0, 0.0]
+            assert [
+                e.data["objective"] for e in events if e.type is EventType.INCUMBENT
+            ] == [3.0, 2.0, 1.0, 0.0]
             times = [e.elapsed_s for e in events]
             assert times == sorted(times)
 
         run(body())
 
-    def test_throttles_to_ten_a_second_and_keeps_the_newest(self, executor: Executor, run: Run) -> None:
+    def test_throttles_to_ten_a_second_and_keeps_the_newest(
+        self, executor: Executor, run: Run
+    ) -> None:
         async def body() -> None:
             began = time.monotonic()
             async with running(executor, behaviour("incumbents", number=700)) as execution:
@@ -167,7 +189,9 @@ class ExecutorContract:
 
         run(body())
 
-    def test_inputs_arrive_by_content(self, executor: Executor, run: Run, tmp_path: Path) -> None:
+    def test_inputs_arrive_by_content(
+        self, executor: Executor, run: Run, tmp_path: Path
+    ) -> None:
         (tmp_path / "blob").write_text("NAME M\n")
 
         async def body() -> None:
@@ -181,7 +205,9 @@ class ExecutorContract:
 
         run(body())
 
-    def test_refused_solution_is_never_a_success(self, executor: Executor, run: Run) -> None:
+    def test_refused_solution_is_never_a_success(
+        self, executor: Executor, run: Run
+    ) -> None:
         async def body() -> None:
             outcome = await outcome_of(executor, behaviour("lie"))
             assert outcome.status is OutcomeStatus.FAILED
@@ -190,30 +216,47 @@ class ExecutorContract:
 
         run(body())
 
-    @pytest.mark.parametrize(("does", "reason"), [("invalid", Reason.INVALID_INPUT), ("raise", Reason.INTERNAL_ERROR)])
+    @pytest.mark.parametrize(
+        ("does", "reason"),
+        [("invalid", Reason.INVALID_INPUT), ("raise", Reason.INTERNAL_ERROR)],
+    )
     def test_exceptions_are_failures_that_say_why(
         self, executor: Executor, run: Run, does: str, reason: Reason
     ) -> None:
         async def body() -> None:
             outcome = await outcome_of(executor, probe(steps=0, outcome=does))
-            assert (outcome.status, outcome.termination.reason) == (OutcomeStatus.FAILED, reason)
+            assert (outcome.status, outcome.termination.reason) == (
+                OutcomeStatus.FAILED,
+                reason,
+            )
             assert does in outcome.termination.detail
 
         run(body())
 
-    def test_exceptions_after_an_incumbent_cost_only_the_rest(self, executor: Executor, run: Run) -> None:
+    def test_exceptions_after_an_incumbent_cost_only_the_rest(
+        self, executor: Executor, run: Run
+    ) -> None:
         async def body() -> None:
             async with running(executor, probe(3, steps=2, outcome="raise")) as execution:
-                _assert_best(await execution.result(), objective=0.0, limit=Limit.OTHER, detail="in phase search")
+                _assert_best(
+                    await execution.result(),
+                    objective=0.0,
+                    limit=Limit.OTHER,
+                    detail="in phase search",
+                )
 
         run(body())
 
     @pytest.mark.parametrize("phase", ["verify", "produce"])
-    def test_exceptions_after_the_search_are_survived(self, executor: Executor, run: Run, phase: str) -> None:
+    def test_exceptions_after_the_search_are_survived(
+        self, executor: Executor, run: Run, phase: str
+    ) -> None:
         """They come once: a domain that always fails there fails again, and the run with it."""
 
         async def body() -> None:
-            async with running(executor, behaviour("incumbents", number=3, fails_in=phase)) as execution:
+            async with running(
+                executor, behaviour("incumbents", number=3, fails_in=phase)
+            ) as execution:
                 outcome = await execution.result()
             assert outcome.status is OutcomeStatus.FAILED
             assert "could not be finished either" in outcome.termination.detail
@@ -222,7 +265,9 @@ class ExecutorContract:
 
     def test_decorations_cost_only_themselves(self, executor: Executor, run: Run) -> None:
         async def body() -> None:
-            async with running(executor, behaviour("incumbents", number=3, fails_in="extra")) as execution:
+            async with running(
+                executor, behaviour("incumbents", number=3, fails_in="extra")
+            ) as execution:
                 outcome = await execution.result()
                 assert outcome.status is OutcomeStatus.RESULT
                 assert [file.name for file in outcome.produced] == ["told.json"]
@@ -232,7 +277,9 @@ class ExecutorContract:
 
         run(body())
 
-    def test_checkpoint_is_the_newest_reported_solution(self, executor: Executor, run: Run) -> None:
+    def test_checkpoint_is_the_newest_reported_solution(
+        self, executor: Executor, run: Run
+    ) -> None:
         async def body() -> None:
             async with running(executor, probe(steps=1000, step_seconds=0.05)) as execution:
                 await first(execution, EventType.INCUMBENT)
@@ -248,12 +295,18 @@ class ExecutorContract:
 
         run(body())
 
-    def test_starts_from_an_earlier_attempts_solution(self, executor: Executor, run: Run) -> None:
+    def test_starts_from_an_earlier_attempts_solution(
+        self, executor: Executor, run: Run
+    ) -> None:
         async def body() -> None:
             data = pack(Checkpoint(kind="probe", solution=b"4.0"))
-            async with running(executor, replace(probe(steps=1000), start=data)) as execution:
+            async with running(
+                executor, replace(probe(steps=1000), start=data)
+            ) as execution:
                 events, outcome = await whole(execution)
-            objectives = [e.data["objective"] for e in events if e.type is EventType.INCUMBENT]
+            objectives = [
+                e.data["objective"] for e in events if e.type is EventType.INCUMBENT
+            ]
             assert max(objectives) <= 4.0
             assert outcome.result is not None
             assert outcome.result["objective"] == 0.0
@@ -271,7 +324,9 @@ class ExecutorContract:
         ],
         ids=["nonsense", "domain", "kind", "cut"],
     )
-    def test_bad_starts_cost_nothing(self, executor: Executor, run: Run, data: bytes) -> None:
+    def test_bad_starts_cost_nothing(
+        self, executor: Executor, run: Run, data: bytes
+    ) -> None:
         async def body() -> None:
             outcome = await outcome_of(executor, replace(probe(steps=2), start=data))
             assert outcome.status is OutcomeStatus.RESULT
@@ -291,11 +346,18 @@ class ExecutorContract:
                 finish=Finish(ended=ended),
             )
             async with running(executor, task) as execution:
-                _assert_best(await execution.result(), objective=4.0, limit=Limit.OTHER, detail="the lease ran out")
+                _assert_best(
+                    await execution.result(),
+                    objective=4.0,
+                    limit=Limit.OTHER,
+                    detail="the lease ran out",
+                )
 
         run(body())
 
-    def test_best_that_is_refused_afterwards_is_no_result(self, executor: Executor, run: Run) -> None:
+    def test_best_that_is_refused_afterwards_is_no_result(
+        self, executor: Executor, run: Run
+    ) -> None:
         async def body() -> None:
             task = replace(
                 probe(steps=3),
@@ -322,21 +384,39 @@ class ExecutorContract:
             assert outcome.result["objective"] == (1.0 if phase == "search" else 0.0)
             assert phase in outcome.termination.detail
             assert signal.Signals(number).name in outcome.termination.detail
-            assert (outcome.termination.reason, outcome.termination.limit) == (Reason.FEASIBLE, Limit.OTHER)
+            assert (outcome.termination.reason, outcome.termination.limit) == (
+                Reason.FEASIBLE,
+                Limit.OTHER,
+            )
             assert outcome.result["verification"]["status"] == "valid"
-            left_out = [note for note in outcome.result["summary"]["notes"] if "left out" in note]
-            assert bool(left_out) == (phase == "produce"), "what may have killed it is not tried again"
+            left_out = [
+                note for note in outcome.result["summary"]["notes"] if "left out" in note
+            ]
+            assert bool(left_out) == (phase == "produce"), (
+                "what may have killed it is not tried again"
+            )
 
         run(body())
 
-    def test_exhausted_processor_time_leaves_the_best(self, executor: Executor, run: Run, killing: None) -> None:
+    def test_exhausted_processor_time_leaves_the_best(
+        self, executor: Executor, run: Run, killing: None
+    ) -> None:
         async def body() -> None:
-            async with running(executor, behaviour("report_and_burn", limits=Limits(cpu_s=2))) as execution:
-                _assert_best(await execution.result(), objective=1.0, limit=Limit.TIME, detail="processor time")
+            async with running(
+                executor, behaviour("report_and_burn", limits=Limits(cpu_s=2))
+            ) as execution:
+                _assert_best(
+                    await execution.result(),
+                    objective=1.0,
+                    limit=Limit.TIME,
+                    detail="processor time",
+                )
 
         run(body())
 
-    def test_forked_parser_that_crashes_is_the_inputs_fault(self, executor: Executor, run: Run) -> None:
+    def test_forked_parser_that_crashes_is_the_inputs_fault(
+        self, executor: Executor, run: Run
+    ) -> None:
         async def body() -> None:
             outcome = await outcome_of(executor, behaviour("crash_forked_parser"))
             assert outcome.status is OutcomeStatus.FAILED
@@ -354,7 +434,10 @@ class ExecutorContract:
                 outcome = await execution.result()
                 assert time.monotonic() - began < 2.5
             assert outcome.status is OutcomeStatus.RESULT
-            assert (outcome.termination.reason, outcome.termination.limit) == (Reason.FEASIBLE, Limit.STOPPED)
+            assert (outcome.termination.reason, outcome.termination.limit) == (
+                Reason.FEASIBLE,
+                Limit.STOPPED,
+            )
             assert outcome.result is not None
             assert outcome.result["objective"] is not None
 
@@ -362,7 +445,9 @@ class ExecutorContract:
 
     def test_time_ends_it_with_the_best(self, executor: Executor, run: Run) -> None:
         async def body() -> None:
-            outcome = await outcome_of(executor, probe(seconds=0.4, steps=1000, step_seconds=0.1))
+            outcome = await outcome_of(
+                executor, probe(seconds=0.4, steps=1000, step_seconds=0.1)
+            )
             assert outcome.status is OutcomeStatus.RESULT
             assert outcome.termination.limit is Limit.TIME
             assert outcome.usage["wall_s"] < 3.0
@@ -376,28 +461,41 @@ class ExecutorContract:
                 await execution.cancel()
                 await execution.cancel()
                 outcome = await execution.result()
-            assert (outcome.status, outcome.termination.reason) == (OutcomeStatus.CANCELLED, Reason.CANCELLED)
+            assert (outcome.status, outcome.termination.reason) == (
+                OutcomeStatus.CANCELLED,
+                Reason.CANCELLED,
+            )
             assert outcome.result is None
 
         run(body())
 
-    def test_stop_and_cancel_after_the_end_change_nothing(self, executor: Executor, run: Run) -> None:
+    def test_stop_and_cancel_after_the_end_change_nothing(
+        self, executor: Executor, run: Run
+    ) -> None:
         async def body() -> None:
             async with running(executor, probe(steps=1)) as execution:
                 before = await execution.result()
                 await execution.stop()
-                assert (await execution.result()).status is before.status is OutcomeStatus.RESULT
+                assert (
+                    (await execution.result()).status
+                    is before.status
+                    is OutcomeStatus.RESULT
+                )
 
         run(body())
 
     def test_many_in_a_row(self, executor: Executor, run: Run) -> None:
         async def body() -> None:
             for number in range(5):
-                assert (await outcome_of(executor, probe(number, steps=1))).status is OutcomeStatus.RESULT
+                assert (
+                    await outcome_of(executor, probe(number, steps=1))
+                ).status is OutcomeStatus.RESULT
 
         run(body())
 
-    def test_dead_parser_is_the_inputs_fault(self, executor: Executor, run: Run, killing: None) -> None:
+    def test_dead_parser_is_the_inputs_fault(
+        self, executor: Executor, run: Run, killing: None
+    ) -> None:
         async def body() -> None:
             async with running(executor, behaviour("crash_parser")) as execution:
                 events, outcome = await whole(execution)
@@ -405,31 +503,50 @@ class ExecutorContract:
             assert outcome.termination.reason is Reason.INPUT_CRASHED_PARSER
             assert "SIGSEGV" in outcome.termination.detail
             assert "parse" in outcome.termination.detail
-            assert any("about to read from nowhere" in e.data["message"] for e in events if e.type is EventType.LOG)
+            assert any(
+                "about to read from nowhere" in e.data["message"]
+                for e in events
+                if e.type is EventType.LOG
+            )
 
         run(body())
 
     def test_memory_is_limited(self, executor: Executor, run: Run, killing: None) -> None:
         async def body() -> None:
             limits = Limits(memory_bytes=2**30)
-            outcome = await outcome_of(executor, probe(steps=0, outcome="allocate", limits=limits))
+            outcome = await outcome_of(
+                executor, probe(steps=0, outcome="allocate", limits=limits)
+            )
             assert outcome.status is OutcomeStatus.FAILED
             assert outcome.termination.reason is Reason.RESOURCE_EXHAUSTED
             assert outcome.termination.limit is Limit.MEMORY
-            async with running(executor, probe(steps=2, outcome="allocate", limits=limits)) as execution:
-                _assert_best(await execution.result(), objective=0.0, limit=Limit.MEMORY, detail="memory")
+            async with running(
+                executor, probe(steps=2, outcome="allocate", limits=limits)
+            ) as execution:
+                _assert_best(
+                    await execution.result(),
+                    objective=0.0,
+                    limit=Limit.MEMORY,
+                    detail="memory",
+                )
 
         run(body())
 
-    def test_file_size_is_limited(self, executor: Executor, run: Run, killing: None) -> None:
+    def test_file_size_is_limited(
+        self, executor: Executor, run: Run, killing: None
+    ) -> None:
         async def body() -> None:
-            outcome = await outcome_of(executor, behaviour("write", number=9, limits=Limits(file_bytes=2**20)))
+            outcome = await outcome_of(
+                executor, behaviour("write", number=9, limits=Limits(file_bytes=2**20))
+            )
             assert outcome.status is OutcomeStatus.FAILED
             assert outcome.termination.reason is Reason.RESOURCE_EXHAUSTED
 
         run(body())
 
-    def test_processor_time_is_limited(self, executor: Executor, run: Run, killing: None) -> None:
+    def test_processor_time_is_limited(
+        self, executor: Executor, run: Run, killing: None
+    ) -> None:
         async def body() -> None:
             outcome = await outcome_of(executor, behaviour("burn", limits=Limits(cpu_s=2)))
             assert outcome.status is OutcomeStatus.FAILED
@@ -438,21 +555,41 @@ class ExecutorContract:
 
         run(body())
 
-    def test_stop_kills_what_does_not_listen(self, executor: Executor, run: Run, killing: None) -> None:
+    def test_stop_kills_what_does_not_listen(
+        self, executor: Executor, run: Run, killing: None
+    ) -> None:
         async def body() -> None:
-            async with running(executor, probe(steps=1, outcome="hang", limits=Limits(grace_s=0.3))) as execution:
+            async with running(
+                executor, probe(steps=1, outcome="hang", limits=Limits(grace_s=0.3))
+            ) as execution:
                 await first(execution, EventType.INCUMBENT)
                 await execution.stop()
-                _assert_best(await execution.result(), objective=0.0, limit=Limit.STOPPED, detail="stopped")
+                _assert_best(
+                    await execution.result(),
+                    objective=0.0,
+                    limit=Limit.STOPPED,
+                    detail="stopped",
+                )
 
         run(body())
 
-    def test_cancel_of_a_finishing_run_discards_it(self, executor: Executor, run: Run, killing: None) -> None:
+    def test_cancel_of_a_finishing_run_discards_it(
+        self, executor: Executor, run: Run, killing: None
+    ) -> None:
         async def body() -> None:
-            task = behaviour("incumbents", number=5, dies_in="search", dies_by=int(signal.SIGKILL), slow_restore=60)
+            task = behaviour(
+                "incumbents",
+                number=5,
+                dies_in="search",
+                dies_by=int(signal.SIGKILL),
+                slow_restore=60,
+            )
             async with running(executor, task) as execution:
                 async for progress in execution.events():
-                    if progress.type is EventType.PHASE and progress.data["phase"] == "search":
+                    if (
+                        progress.type is EventType.PHASE
+                        and progress.data["phase"] == "search"
+                    ):
                         break
                 await asyncio.sleep(1.0)
                 await execution.cancel()
@@ -462,7 +599,9 @@ class ExecutorContract:
 
         run(body())
 
-    def test_floods_of_output_are_bounded(self, executor: Executor, run: Run, killing: None) -> None:
+    def test_floods_of_output_are_bounded(
+        self, executor: Executor, run: Run, killing: None
+    ) -> None:
         async def body() -> None:
             async with running(executor, behaviour("flood", number=20)) as execution:
                 events, outcome = await whole(execution)
@@ -474,7 +613,9 @@ class ExecutorContract:
 
         run(body())
 
-    def test_two_at_once_do_not_meet(self, executor: Executor, run: Run, killing: None) -> None:
+    def test_two_at_once_do_not_meet(
+        self, executor: Executor, run: Run, killing: None
+    ) -> None:
         async def body() -> None:
             async with (
                 running(executor, probe(1, steps=1, outcome="hang")) as hanging,

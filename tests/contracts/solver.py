@@ -79,7 +79,10 @@ class SolverContract:
                 solver.solve(model, SolveParams())
             return
         result = self.solve(solver, model)
-        assert result.termination.reason in (Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED)
+        assert result.termination.reason in (
+            Reason.UNBOUNDED,
+            Reason.INFEASIBLE_OR_UNBOUNDED,
+        )
         assert result.x is None
         assert result.proved
 
@@ -130,7 +133,10 @@ class SolverContract:
         assert best.x is not None
         seen: list[float] = []
         again = solver.solve(
-            HARD, SolveParams(time_limit_s=0.5), hint=best.x, on_incumbent=lambda objective, _x: seen.append(objective)
+            HARD,
+            SolveParams(time_limit_s=0.5),
+            hint=best.x,
+            on_incumbent=lambda objective, _x: seen.append(objective),
         )
         assert again.primal is not None
         assert best.primal is not None
@@ -158,7 +164,10 @@ class SolverContract:
     @pytest.mark.parametrize("offset", [0.0, 1000.0, -1000.0])
     def test_cutoff_just_above_the_optimum(self, solver: Solver, offset: float) -> None:
         model = replace(EASY, offset=offset)
-        assert self.optimum(solver, model, cutoff=EASY_OPTIMUM + offset + 0.5) == EASY_OPTIMUM + offset
+        assert (
+            self.optimum(solver, model, cutoff=EASY_OPTIMUM + offset + 0.5)
+            == EASY_OPTIMUM + offset
+        )
         result = self.solve(solver, model, cutoff=EASY_OPTIMUM + offset - 0.5)
         assert result.termination.reason is Reason.INFEASIBLE
 
@@ -178,7 +187,12 @@ class SolverContract:
                 said_at.append(time.monotonic())
                 told.set()
 
-        result = solver.solve(HARD, SolveParams(time_limit_s=30.0), on_incumbent=on_incumbent, stop=told.is_set)
+        result = solver.solve(
+            HARD,
+            SolveParams(time_limit_s=30.0),
+            on_incumbent=on_incumbent,
+            stop=told.is_set,
+        )
         assert time.monotonic() - said_at[0] < self.stop_within_s
         assert result.termination.reason is Reason.FEASIBLE
         assert result.termination.limit is Limit.STOPPED
@@ -234,17 +248,30 @@ class SolverContract:
         assert model.in_user_sense(self.optimum(solver, model)) == 13.0
 
     def test_equality_rows(self, solver: Solver) -> None:
-        assert self.optimum(solver, milp([2, 3, 4], [([1, 1, 1], 2, 2), ([1, -1, 0], 0, 0)])) == 5.0
+        assert (
+            self.optimum(solver, milp([2, 3, 4], [([1, 1, 1], 2, 2), ([1, -1, 0], 0, 0)]))
+            == 5.0
+        )
 
     def test_two_sided_free_and_empty_rows(self, solver: Solver) -> None:
-        rows = [([1, 1, 1], 1, 2), ([1, 2, 3], -INF, INF), ([0, 0, 0], -1, 1), ([0, 0, 0], -INF, INF)]
+        rows = [
+            ([1, 1, 1], 1, 2),
+            ([1, 2, 3], -INF, INF),
+            ([0, 0, 0], -1, 1),
+            ([0, 0, 0], -INF, INF),
+        ]
         assert self.optimum(solver, milp([-5, -4, -3], rows)) == -9.0
 
     def test_empty_row_that_nothing_satisfies(self, solver: Solver) -> None:
-        assert self.solve(solver, milp([1, 1], [([0, 0], 1, INF)])).termination.reason in NO_SOLUTION
+        assert (
+            self.solve(solver, milp([1, 1], [([0, 0], 1, INF)])).termination.reason
+            in NO_SOLUTION
+        )
 
     def test_general_integers(self, solver: Solver) -> None:
-        model = milp([-3, -5], [([2, 4], -INF, 25), ([1, -1], -7, 9)], lower=[-3, -4], upper=[20, 30])
+        model = milp(
+            [-3, -5], [([2, 4], -INF, 25), ([1, -1], -7, 9)], lower=[-3, -4], upper=[20, 30]
+        )
         assert self.optimum(solver, model) == -35.0
 
     def test_continuous(self, solver: Solver) -> None:
@@ -259,9 +286,16 @@ class SolverContract:
     def test_only_continuous(self, solver: Solver) -> None:
         if not self.takes_continuous:
             pytest.skip("takes integers only")
-        model = milp([-1, -1], [([1, 2], -INF, 4), ([3, 1], -INF, 6)], upper=[INF, INF], integer=False)
+        model = milp(
+            [-1, -1],
+            [([1, 2], -INF, 4), ([3, 1], -INF, 6)],
+            upper=[INF, INF],
+            integer=False,
+        )
         seen: list[float] = []
-        result = solver.solve(model, SolveParams(), on_incumbent=lambda objective, _x: seen.append(objective))
+        result = solver.solve(
+            model, SolveParams(), on_incumbent=lambda objective, _x: seen.append(objective)
+        )
         assert result.termination.reason is Reason.OPTIMAL
         assert result.primal == pytest.approx(-2.8)
         assert seen
@@ -272,22 +306,39 @@ class SolverContract:
         assert self.optimum(solver, model) == 2.0
 
     def test_crossing_bounds(self, solver: Solver) -> None:
-        assert self.solve(solver, milp([1], lower=[2], upper=[1])).termination.reason is Reason.INFEASIBLE
-        assert self.solve(solver, milp([1], [([1], 2, 1)])).termination.reason is Reason.INFEASIBLE
+        assert (
+            self.solve(solver, milp([1], lower=[2], upper=[1])).termination.reason
+            is Reason.INFEASIBLE
+        )
+        assert (
+            self.solve(solver, milp([1], [([1], 2, 1)])).termination.reason
+            is Reason.INFEASIBLE
+        )
 
     def test_fractional_bounds_of_integers(self, solver: Solver) -> None:
-        assert self.optimum(solver, milp([1, -1], lower=[0.5, 0.5], upper=[3.5, 3.5])) == -2.0
-        assert self.solve(solver, milp([1], lower=[0.2], upper=[0.8])).termination.reason in NO_SOLUTION
+        assert (
+            self.optimum(solver, milp([1, -1], lower=[0.5, 0.5], upper=[3.5, 3.5])) == -2.0
+        )
+        assert (
+            self.solve(solver, milp([1], lower=[0.2], upper=[0.8])).termination.reason
+            in NO_SOLUTION
+        )
 
     def test_no_rows(self, solver: Solver) -> None:
         assert self.optimum(solver, milp([1, -2, 0])) == -2.0
 
     def test_no_variables(self, solver: Solver) -> None:
         assert self.optimum(solver, milp([], [([], -1, 1)], offset=4.0)) == 4.0
-        assert self.solve(solver, milp([], [([], 1, 2)])).termination.reason is Reason.INFEASIBLE
+        assert (
+            self.solve(solver, milp([], [([], 1, 2)])).termination.reason
+            is Reason.INFEASIBLE
+        )
 
     def test_columns_in_no_row(self, solver: Solver) -> None:
-        assert self.optimum(solver, milp([1, -1, 3], [([0, 0, 1], 1, 1)], upper=[4, 4, 4])) == -1.0
+        assert (
+            self.optimum(solver, milp([1, -1, 3], [([0, 0, 1], 1, 1)], upper=[4, 4, 4]))
+            == -1.0
+        )
 
     def test_offset(self, solver: Solver) -> None:
         assert self.optimum(solver, milp([1, 1], [([1, 1], 1, INF)], offset=-2.5)) == -1.5
@@ -306,7 +357,12 @@ class SolverContract:
     def test_decimal_coefficients(self, solver: Solver) -> None:
         # In doubles 0.1 + 0.2 is above 0.3; the point must not be lost to that.
         assert self.optimum(solver, milp([-1, -1], [([0.1, 0.2], -INF, 0.3)])) == -2.0
-        assert self.optimum(solver, milp([-0.25, -1.125], [([0.1, 0.2], 0.1 + 0.2, 0.1 + 0.2)])) == -1.375
+        assert (
+            self.optimum(
+                solver, milp([-0.25, -1.125], [([0.1, 0.2], 0.1 + 0.2, 0.1 + 0.2)])
+            )
+            == -1.375
+        )
 
     def test_injected_solution_is_taken_or_never_asked_for(self, solver: Solver) -> None:
         known = self.solve(solver, HARD, time_limit_s=1.0)
@@ -319,7 +375,12 @@ class SolverContract:
 
         seen: list[float] = []
         params = SolveParams(time_limit_s=1.0, seed=1)
-        result = solver.solve(HARD, params, injected=injected, on_incumbent=lambda value, _x: seen.append(value))
+        result = solver.solve(
+            HARD,
+            params,
+            injected=injected,
+            on_incumbent=lambda value, _x: seen.append(value),
+        )
         assert result.primal is not None
         assert known.primal is not None
         assert bool(asked) == self.takes_injected

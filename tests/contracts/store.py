@@ -30,9 +30,14 @@ from trimtab.results import EventType, JobState
 
 LEASE_S = 30.0
 DONE = Completion(
-    verb="succeed", termination={"reason": "optimal", "limit": None}, outcome="result", result={"objective": 1.5}
+    verb="succeed",
+    termination={"reason": "optimal", "limit": None},
+    outcome="result",
+    result={"objective": 1.5},
 )
-LOST = Completion(verb="lose", termination={"reason": "worker_lost", "limit": None}, outcome="lost")
+LOST = Completion(
+    verb="lose", termination={"reason": "worker_lost", "limit": None}, outcome="lost"
+)
 
 
 class Clock:
@@ -50,7 +55,14 @@ class Clock:
 
 def new_job(**more: Any) -> NewJob:
     return NewJob(
-        **{"tenant": "a", "kind": "probe", "spec": {"steps": 1}, "budget": {"seconds": 60.0}, "seed": 7} | more
+        **{
+            "tenant": "a",
+            "kind": "probe",
+            "spec": {"steps": 1},
+            "budget": {"seconds": 60.0},
+            "seed": 7,
+        }
+        | more
     )
 
 
@@ -59,7 +71,9 @@ def key(name: str = "k", digest: str = "d", **more: Any) -> Idempotency:
 
 
 def incumbent(objective: float) -> NewEvent:
-    return NewEvent(type=EventType.INCUMBENT, data={"elapsed_s": 0.1, "objective": objective})
+    return NewEvent(
+        type=EventType.INCUMBENT, data={"elapsed_s": 0.1, "objective": objective}
+    )
 
 
 async def claim_one(store: JobStore, owner: str = "w1", **more: Any) -> Claim:
@@ -99,7 +113,9 @@ class StoreContract:
         return go
 
     # -- checkpoints ----------------------------------------------------------------------------------------------
-    def test_a_checkpoint_outlives_its_attempt_and_goes_when_the_job_ends(self, run: Any) -> None:
+    def test_a_checkpoint_outlives_its_attempt_and_goes_when_the_job_ends(
+        self, run: Any
+    ) -> None:
         async def body(store: JobStore, clock: Clock) -> None:
             job = (await store.submit(new_job())).job
             assert await store.get_checkpoint(job.id) is None
@@ -144,7 +160,11 @@ class StoreContract:
             claim = await claim_one(store)
             handed = replace(LOST, outcome="handed_back", checkpoint=b"best")
             after = await store.complete(job.id, claim.fence, handed)
-            assert (after.state, after.has_checkpoint, after.attempt) == (JobState.QUEUED, True, 0)
+            assert (after.state, after.has_checkpoint, after.attempt) == (
+                JobState.QUEUED,
+                True,
+                0,
+            )
             assert await store.get_checkpoint(job.id) == b"best"
             assert (await store.get(job.id)).has_checkpoint
             (listed,) = await store.list_jobs(JobFilter(), limit=5)
@@ -152,12 +172,16 @@ class StoreContract:
 
         run(body)
 
-    def test_a_job_with_a_checkpoint_gets_one_more_attempt_to_finish_it(self, run: Any) -> None:
+    def test_a_job_with_a_checkpoint_gets_one_more_attempt_to_finish_it(
+        self, run: Any
+    ) -> None:
         async def body(store: JobStore, _clock: Clock) -> None:
             job = (await store.submit(new_job(max_attempts=1))).job
             claim = await claim_one(store)
             await store.put_checkpoint(job.id, claim.fence, b"best")
-            assert (await store.complete(job.id, claim.fence, LOST)).state is JobState.QUEUED
+            assert (
+                await store.complete(job.id, claim.fence, LOST)
+            ).state is JobState.QUEUED
             last = await claim_one(store)
             assert (last.job.attempt, last.job.max_attempts) == (2, 1)
             dead = await store.complete(job.id, last.fence, LOST)
@@ -175,7 +199,9 @@ class StoreContract:
                 await store.put_checkpoint(claim.job.id, claim.fence, b"best")
                 await store.complete(claim.job.id, claim.fence, LOST)
             after = await store.request_stop(stopped)
-            assert (after.state, after.stop_requested) == (JobState.QUEUED, True), "there is a best to keep"
+            assert (after.state, after.stop_requested) == (JobState.QUEUED, True), (
+                "there is a best to keep"
+            )
             after = await store.request_cancel(cancelled)
             assert (after.state, after.has_checkpoint) == (JobState.CANCELLED, False)
             assert await store.get_checkpoint(cancelled) is None
@@ -188,23 +214,45 @@ class StoreContract:
     def test_a_job_is_read_back_as_it_was_submitted(self, run: Any) -> None:
         async def body(store: JobStore, clock: Clock) -> None:
             spec = {"text": '∞ " \\ \n', "n": -(2**62), "nested": [{"x": None}, 0.1]}
-            told = new_job(spec=spec, labels={"a/b": "ü"}, priority=-3, seed=2**63 - 1, webhook={"url": "http://h/"})
+            told = new_job(
+                spec=spec,
+                labels={"a/b": "ü"},
+                priority=-3,
+                seed=2**63 - 1,
+                webhook={"url": "http://h/"},
+            )
             submitted = await store.submit(told)
             job = await store.get(submitted.job.id)
             assert job == submitted.job
             assert not submitted.replayed
-            assert (job.spec, job.labels, job.priority, job.seed) == (spec, {"a/b": "ü"}, -3, 2**63 - 1)
-            assert (job.state, job.attempt, job.fence, job.last_seq) == (JobState.QUEUED, 0, 0, 1)
+            assert (job.spec, job.labels, job.priority, job.seed) == (
+                spec,
+                {"a/b": "ü"},
+                -3,
+                2**63 - 1,
+            )
+            assert (job.state, job.attempt, job.fence, job.last_seq) == (
+                JobState.QUEUED,
+                0,
+                0,
+                1,
+            )
             assert job.created_us == job.run_at_us == clock.us
             (event,) = await store.events(job.id)
-            assert (event.seq, event.type, event.data) == (1, EventType.STATE, {"state": "QUEUED", "attempt": 0})
+            assert (event.seq, event.type, event.data) == (
+                1,
+                EventType.STATE,
+                {"state": "QUEUED", "attempt": 0},
+            )
 
         run(body)
 
     def test_ids_sort_as_they_were_submitted(self, run: Any) -> None:
         async def body(store: JobStore, _clock: Clock) -> None:
             ids = [(await store.submit(new_job())).job.id for _ in range(20)]
-            ids += [s.job.id for s in await store.submit_many([new_job() for _ in range(1200)])]
+            ids += [
+                s.job.id for s in await store.submit_many([new_job() for _ in range(1200)])
+            ]
             assert ids == sorted(set(ids))
             assert await store.submit_many([]) == []
 
@@ -237,7 +285,9 @@ class StoreContract:
             await store.submit(new_job(), key())
             with pytest.raises(Conflict, match="another body"):
                 await store.submit(new_job(), key(digest="other"))
-            await store.submit(new_job(tenant="b"), key(digest="other"))  # keys are each tenant's own
+            await store.submit(
+                new_job(tenant="b"), key(digest="other")
+            )  # keys are each tenant's own
             assert sum((await store.counts()).values()) == 2
 
         run(body)
@@ -278,7 +328,9 @@ class StoreContract:
     def test_identical_submits_at_once_make_one_job(self, run: Any) -> None:
         async def body(store: JobStore, _clock: Clock) -> None:
             names = [f"k{n % 5}" for n in range(60)]
-            told = await asyncio.gather(*(store.submit(new_job(), key(name)) for name in names))
+            told = await asyncio.gather(
+                *(store.submit(new_job(), key(name)) for name in names)
+            )
             assert sum(not s.replayed for s in told) == 5
             assert sum((await store.counts()).values()) == 5
             ids = dict(zip(names, (s.job.id for s in told), strict=True))
@@ -299,7 +351,12 @@ class StoreContract:
                 store.delete,
             ]
             for act in acts:
-                for job_id, tenant in ((job.id, "b"), ("job_none", None), ("nul\x00", None), ("\ud800", None)):
+                for job_id, tenant in (
+                    (job.id, "b"),
+                    ("job_none", None),
+                    ("nul\x00", None),
+                    ("\ud800", None),
+                ):
                     with pytest.raises(NotFound):
                         await act(job_id, tenant=tenant)
             assert await store.get(job.id) == job
@@ -311,13 +368,21 @@ class StoreContract:
             jobs = []
             for n in range(12):
                 labels = {"n": str(n), "parity": str(n % 2)}
-                told = new_job(tenant="ab"[n % 3 == 0], kind=("probe", "ilp")[n % 4 == 0], labels=labels)
+                told = new_job(
+                    tenant="ab"[n % 3 == 0],
+                    kind=("probe", "ilp")[n % 4 == 0],
+                    labels=labels,
+                )
                 jobs.append((await store.submit(told)).job)
                 clock.forward(1)
             await store.request_cancel(jobs[5].id)
 
-            async def listed(limit: int = 100, before: str | None = None, **where: Any) -> list[int]:
-                found = await store.list_jobs(JobFilter(**where), limit=limit, before_id=before)
+            async def listed(
+                limit: int = 100, before: str | None = None, **where: Any
+            ) -> list[int]:
+                found = await store.list_jobs(
+                    JobFilter(**where), limit=limit, before_id=before
+                )
                 assert all((job.spec, job.result) == ({}, None) for job in found)
                 return [int(job.labels["n"]) for job in found]
 
@@ -326,13 +391,21 @@ class StoreContract:
             assert await listed(kinds=["ilp"]) == [8, 4, 0]
             assert await listed(kinds=["ilp"], tenant="b") == [0]
             assert await listed(states=[JobState.CANCELLED]) == [5]
-            assert await listed(states=[JobState.CANCELLED, JobState.QUEUED], tenant="a", limit=3) == [11, 10, 8]
+            assert await listed(
+                states=[JobState.CANCELLED, JobState.QUEUED], tenant="a", limit=3
+            ) == [11, 10, 8]
             assert await listed(labels={"parity": "1"}) == [11, 9, 7, 5, 3, 1]
             assert await listed(labels={"parity": "1", "n": "3"}) == [3]
             assert await listed(labels={"parity": "1", "n": "2"}) == []
-            assert await listed(created_after_us=jobs[3].created_us, created_before_us=jobs[5].created_us) == [4, 3]
+            assert await listed(
+                created_after_us=jobs[3].created_us, created_before_us=jobs[5].created_us
+            ) == [4, 3]
             assert await listed(limit=0) == []
-            assert await listed(labels={"parity": "\x00"}) == await listed(kinds=["\ud800"]) == []
+            assert (
+                await listed(labels={"parity": "\x00"})
+                == await listed(kinds=["\ud800"])
+                == []
+            )
             assert await listed(created_before_us=10**30) == list(range(11, -1, -1))
             pages: list[int] = []
             cursor: str | None = None
@@ -350,7 +423,10 @@ class StoreContract:
             await claim_one(store)
             zero = dict.fromkeys(JobState, 0)
             assert await store.counts() == zero | {JobState.QUEUED: 4, JobState.RUNNING: 1}
-            assert await store.counts("a") == zero | {JobState.QUEUED: 2, JobState.RUNNING: 1}
+            assert await store.counts("a") == zero | {
+                JobState.QUEUED: 2,
+                JobState.RUNNING: 1,
+            }
             assert await store.counts("nobody") == zero
 
         run(body)
@@ -364,7 +440,13 @@ class StoreContract:
             assert await store.claim("w", kinds=[], lease_s=1) == []
             first = await store.claim("w", kinds=["probe"], lease_s=LEASE_S, limit=2)
             rest = await store.claim("w", kinds=["probe", "ilp"], lease_s=LEASE_S, limit=10)
-            assert [c.job.id for c in first + rest] == [ids[1], ids[3], ids[0], ids[4], ids[2]]
+            assert [c.job.id for c in first + rest] == [
+                ids[1],
+                ids[3],
+                ids[0],
+                ids[4],
+                ids[2],
+            ]
             assert await store.claim("w", kinds=["probe"], lease_s=LEASE_S) == []
 
         run(body)
@@ -376,11 +458,23 @@ class StoreContract:
             claim = await claim_one(store, "host-1")
             assert (claim.fence, claim.lease_until_us) == (1, clock.us + 30_000_000)
             assert claim.job == await store.get(job.id)
-            assert (claim.job.state, claim.job.attempt, claim.job.owner) == (JobState.RUNNING, 1, "host-1")
+            assert (claim.job.state, claim.job.attempt, claim.job.owner) == (
+                JobState.RUNNING,
+                1,
+                "host-1",
+            )
             assert claim.job.started_us == claim.job.heartbeat_us == clock.us
             (attempt,) = await store.attempts(job.id)
-            assert (attempt.number, attempt.fence, attempt.worker, attempt.outcome) == (1, 1, "host-1", None)
-            assert (await store.events(job.id))[-1].data == {"state": "RUNNING", "attempt": 1}
+            assert (attempt.number, attempt.fence, attempt.worker, attempt.outcome) == (
+                1,
+                1,
+                "host-1",
+                None,
+            )
+            assert (await store.events(job.id))[-1].data == {
+                "state": "RUNNING",
+                "attempt": 1,
+            }
 
         run(body)
 
@@ -390,11 +484,15 @@ class StoreContract:
 
             async def worker(name: str) -> list[str]:
                 mine: list[str] = []
-                while claims := await store.claim(name, kinds=["probe"], lease_s=LEASE_S, limit=3):
+                while claims := await store.claim(
+                    name, kinds=["probe"], lease_s=LEASE_S, limit=3
+                ):
                     mine += [c.job.id for c in claims]
                 return mine
 
-            taken = list(itertools.chain(*await asyncio.gather(*(worker(f"w{n}") for n in range(6)))))
+            taken = list(
+                itertools.chain(*await asyncio.gather(*(worker(f"w{n}") for n in range(6))))
+            )
             assert len(taken) == len(set(taken))
             # SKIP LOCKED may make a worker leave early while others still hold the last rows, but nothing is lost.
             taken += await worker("last")
@@ -414,7 +512,9 @@ class StoreContract:
             await store.request_stop(job.id)
             assert (await store.renew(job.id, claim.fence, lease_s=LEASE_S)).stop_requested
             await store.request_cancel(job.id)
-            assert (await store.renew(job.id, claim.fence, lease_s=LEASE_S)).cancel_requested
+            assert (
+                await store.renew(job.id, claim.fence, lease_s=LEASE_S)
+            ).cancel_requested
             assert (await store.get(job.id)).heartbeat_us == clock.us
 
         run(body)
@@ -426,7 +526,9 @@ class StoreContract:
             claim = await claim_one(store)
 
             async def tell(n: int) -> int:
-                return await store.append(job.id, claim.fence, [incumbent(n), incumbent(n + 0.5)])
+                return await store.append(
+                    job.id, claim.fence, [incumbent(n), incumbent(n + 0.5)]
+                )
 
             ends = await asyncio.gather(*(tell(n) for n in range(20)))
             assert sorted(ends) == list(range(4, 43, 2))
@@ -435,8 +537,15 @@ class StoreContract:
             for end, n in zip(ends, range(20), strict=True):
                 assert [e.data["objective"] for e in events[end - 2 : end]] == [n, n + 0.5]
             assert [e.seq for e in await store.events(job.id, after_seq=40)] == [41, 42]
-            assert [e.seq for e in await store.events(job.id, after_seq=5, limit=2)] == [6, 7]
-            assert await store.events(job.id, after_seq=10**30) == await store.events("none\x00") == []
+            assert [e.seq for e in await store.events(job.id, after_seq=5, limit=2)] == [
+                6,
+                7,
+            ]
+            assert (
+                await store.events(job.id, after_seq=10**30)
+                == await store.events("none\x00")
+                == []
+            )
 
         run(body)
 
@@ -445,11 +554,21 @@ class StoreContract:
             job = (await store.submit(new_job())).job
             fence = (await claim_one(store)).fence
             phase = NewEvent(type=EventType.PHASE, data={"phase": "search"})
-            log = NewEvent(type=EventType.LOG, data={"level": "info", "message": "odd \ud800 text \x00"})
-            assert await store.append(job.id, fence, [incumbent(9), phase, incumbent(8), log]) == 6
+            log = NewEvent(
+                type=EventType.LOG,
+                data={"level": "info", "message": "odd \ud800 text \x00"},
+            )
+            assert (
+                await store.append(job.id, fence, [incumbent(9), phase, incumbent(8), log])
+                == 6
+            )
             assert await store.append(job.id, fence, []) == 6
             now = await store.get(job.id)
-            assert (now.phase, now.best, now.last_seq) == ("search", {"elapsed_s": 0.1, "objective": 8}, 6)
+            assert (now.phase, now.best, now.last_seq) == (
+                "search",
+                {"elapsed_s": 0.1, "objective": 8},
+                6,
+            )
             assert (await store.events(job.id))[-1].data["message"] == "odd � text \x00"
 
         run(body)
@@ -457,29 +576,61 @@ class StoreContract:
     # -- the end --------------------------------------------------------------------------------------------------
     def test_completion_writes_everything_at_once(self, run: Any) -> None:
         async def body(store: JobStore, clock: Clock) -> None:
-            job = (await store.submit(new_job(webhook={"url": "http://h/x"}, labels={"x": "y"}))).job
+            job = (
+                await store.submit(
+                    new_job(webhook={"url": "http://h/x"}, labels={"x": "y"})
+                )
+            ).job
             fence = (await claim_one(store)).fence
             clock.forward(3)
             done = await store.complete(job.id, fence, DONE)
             assert done == await store.get(job.id)
-            assert (done.state, done.result, done.finished_us) == (JobState.SUCCEEDED, {"objective": 1.5}, clock.us)
-            assert (done.owner, done.lease_until_us, done.heartbeat_us) == (None, None, None)
+            assert (done.state, done.result, done.finished_us) == (
+                JobState.SUCCEEDED,
+                {"objective": 1.5},
+                clock.us,
+            )
+            assert (done.owner, done.lease_until_us, done.heartbeat_us) == (
+                None,
+                None,
+                None,
+            )
             (attempt,) = await store.attempts(job.id)
             assert (attempt.ended_us, attempt.outcome) == (clock.us, "result")
             last = (await store.events(job.id))[-1]
-            assert last.data == {"state": "SUCCEEDED", "attempt": 1, "termination": DONE.termination}
+            assert last.data == {
+                "state": "SUCCEEDED",
+                "attempt": 1,
+                "termination": DONE.termination,
+            }
             (due,) = await store.outbox_due()
-            assert (due.url, due.job_id, due.tries, due.tenant) == ("http://h/x", job.id, 0, "a")
-            assert (due.payload["state"], due.payload["termination"]) == ("SUCCEEDED", DONE.termination)
+            assert (due.url, due.job_id, due.tries, due.tenant) == (
+                "http://h/x",
+                job.id,
+                0,
+                "a",
+            )
+            assert (due.payload["state"], due.payload["termination"]) == (
+                "SUCCEEDED",
+                DONE.termination,
+            )
 
         run(body)
 
-    @pytest.mark.parametrize(("verb", "state"), [("fail", JobState.FAILED), ("confirm_cancel", JobState.CANCELLED)])
+    @pytest.mark.parametrize(
+        ("verb", "state"),
+        [("fail", JobState.FAILED), ("confirm_cancel", JobState.CANCELLED)],
+    )
     def test_other_ends(self, run: Any, verb: str, state: JobState) -> None:
         async def body(store: JobStore, _clock: Clock) -> None:
             job = (await store.submit(new_job())).job
             fence = (await claim_one(store)).fence
-            told = Completion(verb=verb, termination={"reason": "cancelled"}, outcome="x", best={"objective": 3})
+            told = Completion(
+                verb=verb,
+                termination={"reason": "cancelled"},
+                outcome="x",
+                best={"objective": 3},
+            )
             assert (await store.complete(job.id, fence, told)).state is state
             assert (await store.get(job.id)).best == {"objective": 3}
             assert await store.outbox_due() == []
@@ -491,18 +642,32 @@ class StoreContract:
             job = (await store.submit(new_job())).job
             fence = (await claim_one(store)).fence
             with pytest.raises(ValueError, match="does not complete"):
-                await store.complete(job.id, fence, Completion(verb="redrive", termination={}, outcome="x"))
+                await store.complete(
+                    job.id, fence, Completion(verb="redrive", termination={}, outcome="x")
+                )
             assert await state_of(store, job.id) is JobState.RUNNING
 
         run(body)
 
-    def test_a_lost_attempt_waits_for_its_back_off_and_the_last_one_kills(self, run: Any) -> None:
+    def test_a_lost_attempt_waits_for_its_back_off_and_the_last_one_kills(
+        self, run: Any
+    ) -> None:
         async def body(store: JobStore, clock: Clock) -> None:
-            job = (await store.submit(new_job(max_attempts=2, webhook={"url": "http://h/"}))).job
+            job = (
+                await store.submit(new_job(max_attempts=2, webhook={"url": "http://h/"}))
+            ).job
             claim = await claim_one(store)
-            late = Completion(verb="lose", termination={"reason": "worker_lost"}, outcome="lost", retry_delay_s=10)
+            late = Completion(
+                verb="lose",
+                termination={"reason": "worker_lost"},
+                outcome="lost",
+                retry_delay_s=10,
+            )
             again = await store.complete(job.id, claim.fence, late)
-            assert (again.state, again.run_at_us) == (JobState.QUEUED, clock.us + 10_000_000)
+            assert (again.state, again.run_at_us) == (
+                JobState.QUEUED,
+                clock.us + 10_000_000,
+            )
             assert again.termination is None
             assert await store.claim("w", kinds=["probe"], lease_s=1) == []
             assert await store.outbox_due() == []
@@ -518,14 +683,20 @@ class StoreContract:
         run(body)
 
     # -- fences ---------------------------------------------------------------------------------------------------
-    def test_a_stale_writer_is_refused_and_counted_and_changes_nothing(self, run: Any) -> None:
+    def test_a_stale_writer_is_refused_and_counted_and_changes_nothing(
+        self, run: Any
+    ) -> None:
         async def body(store: JobStore, clock: Clock) -> None:
             job = (await store.submit(new_job(webhook={"url": "http://h/"}))).job
             old = await claim_one(store, "old")
             clock.forward(LEASE_S)
             assert [j.id for j in await store.sweep()] == [job.id]
             new = await claim_one(store, "new")
-            before = (await store.get(job.id), await store.events(job.id), await store.attempts(job.id))
+            before = (
+                await store.get(job.id),
+                await store.events(job.id),
+                await store.attempts(job.id),
+            )
             with pytest.raises(StaleFence):
                 await store.renew(job.id, old.fence, lease_s=LEASE_S)
             with pytest.raises(StaleFence):
@@ -534,10 +705,16 @@ class StoreContract:
                 await store.complete(job.id, old.fence, DONE)
             with pytest.raises(StaleFence):
                 await store.complete("job_none", 1, DONE)
-            after = (await store.get(job.id), await store.events(job.id), await store.attempts(job.id))
+            after = (
+                await store.get(job.id),
+                await store.events(job.id),
+                await store.attempts(job.id),
+            )
             assert after == before
             assert await store.stale_writes() == 4
-            assert (await store.complete(job.id, new.fence, DONE)).state is JobState.SUCCEEDED
+            assert (
+                await store.complete(job.id, new.fence, DONE)
+            ).state is JobState.SUCCEEDED
             with pytest.raises(StaleFence):
                 await store.complete(job.id, new.fence, DONE)
             assert len(await store.outbox_due()) == 1
@@ -545,7 +722,9 @@ class StoreContract:
 
         run(body)
 
-    def test_a_lease_that_ran_out_cannot_be_renewed_but_finished_work_is_taken(self, run: Any) -> None:
+    def test_a_lease_that_ran_out_cannot_be_renewed_but_finished_work_is_taken(
+        self, run: Any
+    ) -> None:
         async def body(store: JobStore, clock: Clock) -> None:
             job = (await store.submit(new_job())).job
             claim = await claim_one(store)
@@ -553,13 +732,17 @@ class StoreContract:
             with pytest.raises(StaleFence):
                 await store.renew(job.id, claim.fence, lease_s=LEASE_S)
             await store.append(job.id, claim.fence, [incumbent(1)])
-            assert (await store.complete(job.id, claim.fence, DONE)).state is JobState.SUCCEEDED
+            assert (
+                await store.complete(job.id, claim.fence, DONE)
+            ).state is JobState.SUCCEEDED
 
         run(body)
 
     def test_the_sweep_takes_back_only_leases_that_ran_out(self, run: Any) -> None:
         async def body(store: JobStore, clock: Clock) -> None:
-            ids = [(await store.submit(new_job(max_attempts=1 + n))).job.id for n in range(3)]
+            ids = [
+                (await store.submit(new_job(max_attempts=1 + n))).job.id for n in range(3)
+            ]
             claims = await store.claim("w", kinds=["probe"], lease_s=LEASE_S, limit=3)
             clock.forward(20)
             await store.renew(ids[2], claims[2].fence, lease_s=LEASE_S)
@@ -568,12 +751,23 @@ class StoreContract:
             clock.forward(0.000_001)
             assert [j.state for j in await store.sweep(limit=1)] == [JobState.DEAD]
             (moved,) = await store.sweep()
-            assert (moved.id, moved.state, moved.run_at_us) == (ids[1], JobState.QUEUED, clock.us)
-            assert [await state_of(store, i) for i in ids] == [JobState.DEAD, JobState.QUEUED, JobState.RUNNING]
+            assert (moved.id, moved.state, moved.run_at_us) == (
+                ids[1],
+                JobState.QUEUED,
+                clock.us,
+            )
+            assert [await state_of(store, i) for i in ids] == [
+                JobState.DEAD,
+                JobState.QUEUED,
+                JobState.RUNNING,
+            ]
             assert (await store.attempts(ids[0]))[0].outcome == "lost"
             dead = await store.get(ids[0])
             assert dead.termination is not None
-            assert (dead.termination["reason"], dead.termination["limit"]) == ("worker_lost", "attempts")
+            assert (dead.termination["reason"], dead.termination["limit"]) == (
+                "worker_lost",
+                "attempts",
+            )
 
         run(body)
 
@@ -582,15 +776,24 @@ class StoreContract:
         async def body(store: JobStore, _clock: Clock) -> None:
             queued = (await store.submit(new_job(webhook={"url": "http://h/"}))).job
             cancelled = await store.request_cancel(queued.id, tenant="a")
-            assert (cancelled.state, cancelled.cancel_requested) == (JobState.CANCELLED, True)
-            assert cancelled == await store.request_cancel(queued.id) == await store.get(queued.id)
+            assert (cancelled.state, cancelled.cancel_requested) == (
+                JobState.CANCELLED,
+                True,
+            )
+            assert (
+                cancelled
+                == await store.request_cancel(queued.id)
+                == await store.get(queued.id)
+            )
             assert len(await store.outbox_due()) == 1
             running = (await store.submit(new_job())).job
             claim = await claim_one(store)
             flagged = await store.request_cancel(running.id)
             assert (flagged.state, flagged.cancel_requested) == (JobState.RUNNING, True)
             assert (await store.request_cancel(running.id)).last_seq == flagged.last_seq
-            assert (await store.complete(running.id, claim.fence, LOST)).state is JobState.CANCELLED
+            assert (
+                await store.complete(running.id, claim.fence, LOST)
+            ).state is JobState.CANCELLED
             done = (await store.submit(new_job())).job
             await store.complete(done.id, (await claim_one(store)).fence, DONE)
             with pytest.raises(Conflict, match="SUCCEEDED"):
@@ -610,7 +813,9 @@ class StoreContract:
             done = await store.complete(running.id, claim.fence, DONE)
             assert done == await store.request_stop(running.id)
             failed = (await store.submit(new_job())).job
-            told = Completion(verb="fail", termination={"reason": "invalid_input"}, outcome="failed")
+            told = Completion(
+                verb="fail", termination={"reason": "invalid_input"}, outcome="failed"
+            )
             await store.complete(failed.id, (await claim_one(store)).fence, told)
             with pytest.raises(Conflict, match="FAILED"):
                 await store.request_stop(failed.id)
@@ -623,7 +828,11 @@ class StoreContract:
             fence = (await claim_one(store)).fence
             await store.append(job.id, fence, [incumbent(4)])
             told = Completion(
-                verb="fail", termination={"reason": "x"}, outcome="failed", result={"r": 1}, artifacts=["o"]
+                verb="fail",
+                termination={"reason": "x"},
+                outcome="failed",
+                result={"r": 1},
+                artifacts=["o"],
             )
             await store.complete(job.id, fence, told)
             assert (await store.get(job.id)).result == {"r": 1}
@@ -631,12 +840,20 @@ class StoreContract:
             again = await store.redrive(job.id)
             assert again == await store.get(job.id)
             assert (again.state, again.attempt, again.fence) == (JobState.QUEUED, 0, 1)
-            assert (again.best, again.result, again.termination, again.finished_us) == (None, None, None, None)
+            assert (again.best, again.result, again.termination, again.finished_us) == (
+                None,
+                None,
+                None,
+                None,
+            )
             assert (again.run_at_us, again.last_seq) == (clock.us, 5)
             claim = await claim_one(store)
             assert (claim.fence, claim.job.attempt) == (2, 1)
             await store.complete(job.id, claim.fence, DONE)
-            assert [(a.number, a.fence) for a in await store.attempts(job.id)] == [(1, 1), (1, 2)]
+            assert [(a.number, a.fence) for a in await store.attempts(job.id)] == [
+                (1, 1),
+                (1, 2),
+            ]
             with pytest.raises(Conflict, match="cannot redrive"):
                 await store.redrive(job.id)
 
@@ -644,7 +861,9 @@ class StoreContract:
 
     def test_delete_only_what_has_ended(self, run: Any) -> None:
         async def body(store: JobStore, _clock: Clock) -> None:
-            job = (await store.submit(new_job(labels={"a": "b"}, artifacts=["sha256:1"]))).job
+            job = (
+                await store.submit(new_job(labels={"a": "b"}, artifacts=["sha256:1"]))
+            ).job
             with pytest.raises(Conflict, match="QUEUED"):
                 await store.delete(job.id)
             fence = (await claim_one(store)).fence
@@ -685,7 +904,10 @@ class StoreContract:
 
     def test_the_owner_learns_what_became_of_a_delivery(self, run: Any) -> None:
         async def body(store: JobStore, clock: Clock) -> None:
-            jobs = [(await store.submit(new_job(webhook={"url": "http://h/"}))).job for _ in range(3)]
+            jobs = [
+                (await store.submit(new_job(webhook={"url": "http://h/"}))).job
+                for _ in range(3)
+            ]
             for job in jobs:
                 await store.request_cancel(job.id)
             sent, given_up, gone = await store.outbox_due()
@@ -693,12 +915,22 @@ class StoreContract:
             await store.outbox_retry(sent.id, delay_s=5, detail="answered 500")
             waiting = await store.delivery(sent.job_id)
             assert waiting is not None
-            assert (waiting.state, waiting.tries, waiting.detail) == ("waiting", 1, "answered 500")
+            assert (waiting.state, waiting.tries, waiting.detail) == (
+                "waiting",
+                1,
+                "answered 500",
+            )
             await store.outbox_done(sent.id)
             delivered = await store.delivery(sent.job_id)
             assert delivered is not None
-            assert (delivered.state, delivered.tries, delivered.detail) == ("delivered", 2, "")
-            await store.outbox_done(given_up.id, delivered=False, detail="refused: \x00\ud800")
+            assert (delivered.state, delivered.tries, delivered.detail) == (
+                "delivered",
+                2,
+                "",
+            )
+            await store.outbox_done(
+                given_up.id, delivered=False, detail="refused: \x00\ud800"
+            )
             refused = await store.delivery(given_up.job_id)
             assert refused is not None
             assert (refused.state, refused.tries) == ("given up", 1)
@@ -721,7 +953,9 @@ class StoreContract:
             assert not await store.session_ended("\x00\ud800")
             clock.forward(20)
             await store.end_session("b", expires_us=await store.now_us() + 10_000_000)
-            assert not await store.session_ended("a")  # forgotten: its cookie is too old by itself
+            assert not await store.session_ended(
+                "a"
+            )  # forgotten: its cookie is too old by itself
             assert await store.session_ended("b")
 
         run(body)
@@ -741,7 +975,12 @@ class StoreContract:
         async def body(store: JobStore, clock: Clock) -> None:
             def file(digest: str, tenant: str = "a", size: int = 10) -> ArtifactRecord:
                 return ArtifactRecord(
-                    digest=digest, tenant=tenant, name="m.mps", media_type="t/x", size_bytes=size, created_us=clock.us
+                    digest=digest,
+                    tenant=tenant,
+                    name="m.mps",
+                    media_type="t/x",
+                    size_bytes=size,
+                    created_us=clock.us,
                 )
 
             first = await store.put_artifact(file("d1"))
@@ -750,14 +989,23 @@ class StoreContract:
             await store.put_artifact(file("d1", "b"))
             await store.put_artifact(file("d2", size=5))
             await store.put_artifact(file("out", size=2))
-            assert (await store.artifact_bytes("a"), await store.artifact_bytes("none")) == (17, 0)
-            assert await store.get_artifact("d1", tenant="a") == await store.get_artifact("d1") == first
+            assert (
+                await store.artifact_bytes("a"),
+                await store.artifact_bytes("none"),
+            ) == (17, 0)
+            assert (
+                await store.get_artifact("d1", tenant="a")
+                == await store.get_artifact("d1")
+                == first
+            )
             for digest, tenant in (("d2", "b"), ("none", None), ("\x00", None)):
                 with pytest.raises(NotFound):
                     await store.get_artifact(digest, tenant=tenant)
             job = (await store.submit(new_job(artifacts=["d1", "d1"]))).job
             fence = (await claim_one(store)).fence
-            told = Completion(verb="succeed", termination={}, outcome="result", artifacts=["out"])
+            told = Completion(
+                verb="succeed", termination={}, outcome="result", artifacts=["out"]
+            )
             await store.complete(job.id, fence, told)
             clock.forward(1)
 
@@ -768,7 +1016,9 @@ class StoreContract:
             assert await unused() == [("d1", "b"), ("d2", "a")]
             assert await store.unreferenced_artifacts(older_than_us=first.created_us) == []
             assert not await store.delete_artifact("d1", tenant="a")  # a job refers to it
-            assert not await store.delete_artifact("d1", tenant="b")  # tenant a still has it
+            assert not await store.delete_artifact(
+                "d1", tenant="b"
+            )  # tenant a still has it
             assert await store.delete_artifact("d2", tenant="a")
             await store.delete(job.id)
             assert await unused() == [("d1", "a"), ("out", "a")]

@@ -12,11 +12,18 @@ from cost_models.weights import WeightsRefused, load_weights, manifest
 
 def test_every_file_has_its_row_and_every_row_its_file() -> None:
     rows = manifest()
-    files = {p.name for p in weights.FOLDER.iterdir() if p.suffix == ".safetensors" or p.stem.startswith("compile-")}
+    files = {
+        p.name
+        for p in weights.FOLDER.iterdir()
+        if p.suffix == ".safetensors" or p.stem.startswith("compile-")
+    }
     assert {name.partition(".")[0] for name in files} == set(rows)
     for file in files:
         name, row = file.partition(".")[0], rows[file.partition(".")[0]]
-        assert hashlib.sha256((weights.FOLDER / file).read_bytes()).hexdigest() == row["sha256"]
+        assert (
+            hashlib.sha256((weights.FOLDER / file).read_bytes()).hexdigest()
+            == row["sha256"]
+        )
         assert file.endswith(".json") or load_weights(name), name
         assert {"sha256", "command", "data_sha256", "metric", "licence", "date"} <= set(row)
         assert (weights.FOLDER / file).stat().st_size < 4 * 2**20

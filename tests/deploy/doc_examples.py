@@ -23,7 +23,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SHELL, PYTHON = frozenset({"bash", "sh", "console"}), frozenset({"python"})
-DATA = frozenset({"text", "csv", "json", "toml", "yaml", "ini", "c", "cpp", "lp", "mps", "xml", "sql", "markdown"})
+DATA = frozenset(
+    {
+        "text",
+        "csv",
+        "json",
+        "toml",
+        "yaml",
+        "ini",
+        "c",
+        "cpp",
+        "lp",
+        "mps",
+        "xml",
+        "sql",
+        "markdown",
+    }
+)
 _TOKEN = re.compile(
     r"^(?P<fence>`{3,})(?P<language>[^\n`]*)\n(?P<body>.*?)^(?P=fence)[ \t]*$"
     r"|^<!--\s*(?P<mark>not executed|file|given):[ \t]*(?P<text>.*?)-->[ \t]*$",
@@ -61,7 +77,9 @@ class Step:
         if self.reason or self.file:
             return ""
         if not self.language:
-            return "a block without a language: name one (`text` where nothing is to be run)"
+            return (
+                "a block without a language: name one (`text` where nothing is to be run)"
+            )
         if self.language not in SHELL | PYTHON | DATA:
             return f"unknown language {self.language!r}: add it to tests/deploy/doc_examples.py"
         return ""
@@ -84,7 +102,9 @@ def steps_of(page: str) -> list[Step]:
             continue
         if found["mark"]:
             if not found["text"].strip():
-                raise ValueError(f"line {line}: `{found['mark']}:` expected a text, got nothing")
+                raise ValueError(
+                    f"line {line}: `{found['mark']}:` expected a text, got nothing"
+                )
             mark = found["mark"], found["text"].strip()
             continue
         kind, text = mark or ("", "")
@@ -110,7 +130,14 @@ def indented_blocks(page: str) -> list[int]:
     faults = []
     for found in _INDENTED.finditer(prose):
         number = prose.count("\n", 0, found.start()) + 1
-        before = next((text for text in reversed(lines[:number]) if text.strip() and not text.startswith(" ")), "")
+        before = next(
+            (
+                text
+                for text in reversed(lines[:number])
+                if text.strip() and not text.startswith(" ")
+            ),
+            "",
+        )
         if not re.match(r"[-*+] |\d+\. ", before):
             faults.append(number + 1)
     return faults
@@ -119,7 +146,9 @@ def indented_blocks(page: str) -> list[int]:
 class Sessions:
     """A shell and a Python interpreter of one reader, kept from block to block."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], *, timeout_s: float) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], *, timeout_s: float
+    ) -> None:
         self._folder, self._timeout_s = folder, timeout_s
         self._environment = dict(environment)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -128,7 +157,9 @@ class Sessions:
         """Execute one step. Raises AssertionError with what it printed."""
         text = step.text
         if step.language == "console":
-            text = "\n".join(line[2:] for line in text.splitlines() if line.startswith("$ "))
+            text = "\n".join(
+                line[2:] for line in text.splitlines() if line.startswith("$ ")
+            )
         script = self._folder.parent / f"step-{uuid.uuid4().hex}"
         script.write_text(text)
         mark = uuid.uuid4().hex
@@ -143,7 +174,9 @@ class Sessions:
         process.stdin.write(command.encode())
         process.stdin.flush()
         said, code = self._answer(process, mark)
-        assert code == 0, f"the example of line {step.line} failed:\n{text}\n--- it printed:\n{said[-3000:]}"
+        assert code == 0, (
+            f"the example of line {step.line} failed:\n{text}\n--- it printed:\n{said[-3000:]}"
+        )
 
     def close(self) -> None:
         """End both, and what they started."""

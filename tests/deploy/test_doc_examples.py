@@ -33,7 +33,11 @@ def steps(page: Path) -> list[Step]:
 
 def environment(home: Path, port: int) -> dict[str, str]:
     home.mkdir(parents=True, exist_ok=True)
-    passed_on = {name: value for name, value in os.environ.items() if not name.startswith(("TRIMTAB_", "PYTEST_"))}
+    passed_on = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TRIMTAB_", "PYTEST_"))
+    }
     return passed_on | {
         "HOME": str(home),
         "PATH": os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"]]),
@@ -69,7 +73,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int
     home, port = tmp_path_factory.mktemp("home"), free_port()
     with (home / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "services"], cwd=home, env=environment(home, port), stdout=log, stderr=log
+            [sys.executable, "-m", "services"],
+            cwd=home,
+            env=environment(home, port),
+            stdout=log,
+            stderr=log,
         )
         try:
             wait_for_server(home)
@@ -85,16 +93,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_block_is_marked(page: Path) -> None:
-    faults = [f"{name_of(page)}:{step.line}: {step.fault}" for step in steps(page) if step.fault]
-    faults += [f"{name_of(page)}:{line}: indented code: fence it" for line in indented_blocks(page.read_text())]
+    faults = [
+        f"{name_of(page)}:{step.line}: {step.fault}" for step in steps(page) if step.fault
+    ]
+    faults += [
+        f"{name_of(page)}:{line}: indented code: fence it"
+        for line in indented_blocks(page.read_text())
+    ]
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if any(step.runs for step in steps(p))], ids=name_of)
-def test_every_example_runs(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if any(step.runs for step in steps(p))], ids=name_of
+)
+def test_every_example_runs(
+    page: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     listed = steps(page)
     serves = any(step.runs and "trimtab serve" in step.text for step in listed)
-    home, port = (tmp_path / "home", free_port()) if serves else request.getfixturevalue("server")
+    home, port = (
+        (tmp_path / "home", free_port()) if serves else request.getfixturevalue("server")
+    )
     folder = tmp_path / "reader"
     folder.mkdir()
     (folder / ".venv").symlink_to(sys.prefix)
@@ -105,7 +124,11 @@ def test_every_example_runs(page: Path, tmp_path: Path, request: pytest.FixtureR
                 (folder / step.file).write_text(step.text)
             elif step.runs:
                 here = step.text.replace(DEFAULT_PORT, f"127.0.0.1:{port}")
-                sessions.run(Step(line=step.line, language=step.language, text=here, given=step.given))
+                sessions.run(
+                    Step(
+                        line=step.line, language=step.language, text=here, given=step.given
+                    )
+                )
                 if "trimtab serve" in step.text:
                     wait_for_server(home)  # a reader sees its address before going on
     finally:
@@ -129,7 +152,11 @@ def test_marks_are_understood() -> None:
 
 @pytest.mark.parametrize(
     ("language", "text"),
-    [("bash", "false\necho after\n"), ("python", "raise RuntimeError('x')\n"), ("bash", "ls /nowhere | cat; exit 3\n")],
+    [
+        ("bash", "false\necho after\n"),
+        ("python", "raise RuntimeError('x')\n"),
+        ("bash", "ls /nowhere | cat; exit 3\n"),
+    ],
 )
 def test_failing_examples_fail(tmp_path: Path, language: str, text: str) -> None:
     (tmp_path / "reader").mkdir()

@@ -13,7 +13,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-YAML_FILES = sorted([*DEPLOY.rglob("*.yaml"), *DEPLOY.rglob("*.yml"), ROOT / ".pre-commit-config.yaml"])
+YAML_FILES = sorted(
+    [*DEPLOY.rglob("*.yaml"), *DEPLOY.rglob("*.yml"), ROOT / ".pre-commit-config.yaml"]
+)
 DOCKERFILES = sorted((DEPLOY / "docker").glob("Dockerfile*"))
 
 
@@ -27,7 +29,11 @@ def test_yaml_parses_and_has_no_duplicate_keys(path: Path) -> None:
         pass
 
     def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-        keys = [loader.construct_object(key) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [
+            loader.construct_object(key)
+            for key, _ in node.value
+            if key.tag != "tag:yaml.org,2002:merge"
+        ]
         assert len(keys) == len(set(keys)), (
             f"duplicate keys in {path.name} near line {node.start_mark.line + 1}: {keys}"
         )
@@ -48,7 +54,9 @@ def test_dockerfile_copies_only_what_exists_and_runs_as_nobody_special(path: Pat
     for line in copied:
         *sources, _target = line.split()
         for source in sources:
-            assert (ROOT / source).exists(), f"{path.name} copies {source}, which is not in the checkout"
+            assert (ROOT / source).exists(), (
+                f"{path.name} copies {source}, which is not in the checkout"
+            )
     assert re.findall(r"^USER (\S+)$", text, re.M)[-1:] == ["trimtab"]
     # Every import package of the application goes into the image.
     packages = {p.parent.name for p in ROOT.glob("*/__init__.py")} - {"tests"}
@@ -72,7 +80,11 @@ def test_server_flags_in_manifests_exist() -> None:
     import sys
 
     shown = subprocess.run(
-        [sys.executable, "-m", "services", "--help"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "services", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     known = set(re.findall(r"--[a-z][a-z-]+", shown.stdout))
     (compose,) = documents(DEPLOY / "compose" / "compose.yaml")
@@ -101,7 +113,9 @@ def test_kubernetes_containers_are_limited_and_unprivileged() -> None:
             for pod in pods:
                 for container in pod["spec"]["containers"]:
                     seen += 1
-                    assert "memory" in container["resources"]["limits"], f"{path.name}: {container['name']}"
+                    assert "memory" in container["resources"]["limits"], (
+                        f"{path.name}: {container['name']}"
+                    )
                     assert container["securityContext"]["runAsNonRoot"] is True
                     assert container["securityContext"]["allowPrivilegeEscalation"] is False
     assert seen == 4
@@ -124,17 +138,25 @@ def test_systemd_unit() -> None:
     if shutil.which("systemd-analyze") is None:
         return
     done = subprocess.run(
-        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=60, check=False
+        ["systemd-analyze", "verify", str(unit)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     # On a machine without /opt/trimtab the only complaint is the missing executable.
     complaints = [
-        line for line in done.stderr.splitlines() if "trimtab.service" in line and "is not executable" not in line
+        line
+        for line in done.stderr.splitlines()
+        if "trimtab.service" in line and "is not executable" not in line
     ]
     assert complaints == []
 
 
 def test_no_secret_is_committed() -> None:
-    pattern = re.compile(r"(tt_[A-Za-z0-9]{8,}_[A-Za-z0-9_-]{30,})|(postgresql://[^\s:@]+:[^\s$@]{6,}@)")
+    pattern = re.compile(
+        r"(tt_[A-Za-z0-9]{8,}_[A-Za-z0-9_-]{30,})|(postgresql://[^\s:@]+:[^\s$@]{6,}@)"
+    )
     for path in [p for p in DEPLOY.rglob("*") if p.is_file()]:
         found = pattern.search(path.read_text(errors="replace"))
         assert found is None, (

@@ -53,7 +53,12 @@ KEYS: Mapping[str, tuple[str, int, str]] = {
 def find_chromium() -> str | None:
     """Debian's, or what is on the path under the usual names."""
     return next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+        (
+            path
+            for name in ("chromium", "chromium-browser", "google-chrome")
+            if (path := shutil.which(name))
+        ),
+        None,
     )
 
 
@@ -80,17 +85,31 @@ class Browser:
         while not (port_file.exists() and port_file.read_text().count("\n") >= 1):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.close()
-                raise DevToolsError("chromium did not start:\n" + (profile / "chromium.log").read_text()[-2000:])
+                raise DevToolsError(
+                    "chromium did not start:\n"
+                    + (profile / "chromium.log").read_text()[-2000:]
+                )
             time.sleep(0.02)
         port, path = port_file.read_text().split("\n")[:2]
         self._socket: ClientConnection = self._stack.enter_context(
-            connect(f"ws://127.0.0.1:{port}{path}", max_size=None, compression=None, proxy=None, open_timeout=20)
+            connect(
+                f"ws://127.0.0.1:{port}{path}",
+                max_size=None,
+                compression=None,
+                proxy=None,
+                open_timeout=20,
+            )
         )
 
     def __enter__(self) -> Browser:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -104,11 +123,22 @@ class Browser:
             self._process.wait()
         self._log.close()
 
-    def page(self, *, width: int = 1280, height: int = 900, dark: bool = False, scripts: bool = True) -> Page:
+    def page(
+        self,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        dark: bool = False,
+        scripts: bool = True,
+    ) -> Page:
         """A page in a context of its own: no cookie of another page is there."""
         context = self.call("Target.createBrowserContext")["browserContextId"]
-        target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
-        session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        target = self.call(
+            "Target.createTarget", url="about:blank", browserContextId=context
+        )["targetId"]
+        session = self.call("Target.attachToTarget", targetId=target, flatten=True)[
+            "sessionId"
+        ]
         page = Page(self, session)
         self._pages[session] = page
         for domain in ("Page", "Runtime", "Log", "Network", "DOM"):
@@ -119,7 +149,9 @@ class Browser:
             page.call("Emulation.setScriptExecutionDisabled", value=True)
         return page
 
-    def call(self, method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
+    def call(
+        self, method: str, session: str | None = None, **params: Any
+    ) -> dict[str, Any]:
         """Send one command and wait for its answer."""
         number = next(self._ids)
         message: dict[str, Any] = {"id": number, "method": method, "params": params}
@@ -147,7 +179,9 @@ class Page:
 
     browser: Browser
     session: str
-    faults: list[str] = field(default_factory=list)  # console errors, exceptions, policy violations
+    faults: list[str] = field(
+        default_factory=list
+    )  # console errors, exceptions, policy violations
     requests: list[str] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
     loads: int = 0
@@ -162,13 +196,25 @@ class Page:
             self.requests.append(params["request"]["url"])
         elif method == "Network.responseReceived":
             self.statuses[params["response"]["url"]] = params["response"]["status"]
-        elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "assert", "warning"):
-            self.faults.append(" ".join(str(arg.get("value", arg.get("description"))) for arg in params["args"]))
+        elif method == "Runtime.consoleAPICalled" and params["type"] in (
+            "error",
+            "assert",
+            "warning",
+        ):
+            self.faults.append(
+                " ".join(
+                    str(arg.get("value", arg.get("description"))) for arg in params["args"]
+                )
+            )
         elif method == "Runtime.exceptionThrown":
             details = params["exceptionDetails"]
-            self.faults.append(details.get("exception", {}).get("description") or details["text"])
+            self.faults.append(
+                details.get("exception", {}).get("description") or details["text"]
+            )
         elif method == "Log.entryAdded" and params["entry"]["level"] == "error":
-            self.faults.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+            self.faults.append(
+                f"{params['entry']['text']} {params['entry'].get('url', '')}"
+            )
         elif method == "Page.loadEventFired":
             self.loads += 1
 
@@ -185,7 +231,9 @@ class Page:
         """Wait until one more page than `before` has loaded."""
         self._until(lambda: self.loads > before, "a page load")
 
-    def look(self, *, width: int = 1280, height: int = 900, dark: bool = False, scale: int = 1) -> None:
+    def look(
+        self, *, width: int = 1280, height: int = 900, dark: bool = False, scale: int = 1
+    ) -> None:
         """Screen size and colour scheme."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
@@ -199,11 +247,14 @@ class Page:
 
     def eval(self, script: str) -> Any:
         """The JSON value of an expression; promises are awaited. Works with page scripts disabled too."""
-        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        answer = self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         if "exceptionDetails" in answer:
             details = answer["exceptionDetails"]
             raise DevToolsError(
-                details.get("exception", {}).get("description", details["text"]) + f"\nin {script[:300]}"
+                details.get("exception", {}).get("description", details["text"])
+                + f"\nin {script[:300]}"
             )
         return answer["result"].get("value")
 
@@ -230,11 +281,17 @@ class Page:
     def press(self, key: str, *, shift: bool = False) -> None:
         """One key, down and up."""
         code, number, text = KEYS[key]
-        base = {"key": text.strip() or (" " if key == "Space" else key), "code": code, "windowsVirtualKeyCode": number}
+        base = {
+            "key": text.strip() or (" " if key == "Space" else key),
+            "code": code,
+            "windowsVirtualKeyCode": number,
+        }
         if key == "Enter":
             base["key"] = "Enter"
         modifiers = 8 if shift else 0
-        self.call("Input.dispatchKeyEvent", type="keyDown", text=text, modifiers=modifiers, **base)
+        self.call(
+            "Input.dispatchKeyEvent", type="keyDown", text=text, modifiers=modifiers, **base
+        )
         self.call("Input.dispatchKeyEvent", type="keyUp", modifiers=modifiers, **base)
 
     def type(self, text: str) -> None:
@@ -259,12 +316,16 @@ class Page:
 
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
         """Save a PNG."""
-        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
+        data = self.call(
+            "Page.captureScreenshot", format="png", captureBeyondViewport=whole
+        )["data"]
         path.write_bytes(base64.b64decode(data))
 
     def text(self, selector: str = "body") -> str:
         """Visible text of the first match; empty when there is none."""
-        return str(self.eval(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
+        return str(
+            self.eval(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
+        )
 
     def _until(self, holds: Any, what: str, timeout_s: float = 15.0) -> None:
         deadline = time.monotonic() + timeout_s

@@ -30,18 +30,27 @@ class Site:
     def api(self, method: str, path: str, **more: Any) -> Any:
         """A call with the admin key; the JSON of its answer."""
         headers = {"authorization": f"Bearer {self.key}"}
-        answer = httpx2.request(method, self.url + path, headers=headers, timeout=30, **more)
+        answer = httpx2.request(
+            method, self.url + path, headers=headers, timeout=30, **more
+        )
         assert answer.status_code < 400, answer.text
         return answer.json() if answer.content else None
 
     def ticket_url(self) -> str:
         """A one-time address that signs a browser in."""
-        return f"{self.url}/login?ticket={self.api('POST', '/v1/session-tickets')['ticket']}"
+        return (
+            f"{self.url}/login?ticket={self.api('POST', '/v1/session-tickets')['ticket']}"
+        )
 
     def submit(self, **spec: Any) -> str:
         """Queue a probe; its id."""
         labels = {"note": "<script>window.hacked=1</script>"}
-        body = {"kind": "probe", "spec": spec, "budget": {"seconds": 60.0}, "labels": labels}
+        body = {
+            "kind": "probe",
+            "spec": spec,
+            "budget": {"seconds": 60.0},
+            "labels": labels,
+        }
         return str(self.api("POST", "/v1/jobs", json=body)["id"])
 
     def wait(self, job_id: str) -> Any:
@@ -63,7 +72,11 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     settings = Settings(
-        data_dir=tmp_path_factory.mktemp("data"), port=0, diagnostic_kinds=True, workers=2, log_level="error"
+        data_dir=tmp_path_factory.mktemp("data"),
+        port=0,
+        diagnostic_kinds=True,
+        workers=2,
+        log_level="error",
     )
     started = threading.Event()
 
@@ -72,12 +85,16 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
             await super().startup(sockets)
             started.set()
 
-    server = Server(uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_level="error"))
+    server = Server(
+        uvicorn.Config(create_app(settings), host="127.0.0.1", port=0, log_level="error")
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     assert started.wait(60), "the server did not start"
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield Site(url=f"http://127.0.0.1:{port}", key=settings.admin_key_file.read_text().strip())
+    yield Site(
+        url=f"http://127.0.0.1:{port}", key=settings.admin_key_file.read_text().strip()
+    )
     server.should_exit = True
     thread.join(30)
     assert not thread.is_alive()
@@ -106,7 +123,11 @@ def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
     yield open_one
     for page in pages:
         assert page.faults == []
-        assert [url for url in page.requests if not url.startswith((site.url, "about:", "data:"))] == []
+        assert [
+            url
+            for url in page.requests
+            if not url.startswith((site.url, "about:", "data:"))
+        ] == []
 
 
 @pytest.fixture(scope="session")

@@ -41,13 +41,17 @@ def test_a_ticket_signs_in_once(site: Site, open_page: Open) -> None:
     assert page.text("h1") == "Jobs"
     assert "ticket" not in page.eval("location.href")
     cookie = page.call("Network.getCookies")["cookies"]
-    assert [(c["name"], c["httpOnly"], c["sameSite"]) for c in cookie] == [("trimtab_session", True, "Strict")]
+    assert [(c["name"], c["httpOnly"], c["sameSite"]) for c in cookie] == [
+        ("trimtab_session", True, "Strict")
+    ]
     page.click(".sign-out button", loads=True)
     assert page.text("h1") == "Sign in"
     page.goto(url)
     assert page.text("h1") == "Sign in"
     assert page.text(".fault")
-    page.faults = [fault for fault in page.faults if "401" not in fault]  # the browser logs the refusal itself
+    page.faults = [
+        fault for fault in page.faults if "401" not in fault
+    ]  # the browser logs the refusal itself
 
 
 def test_a_pasted_key_signs_in(site: Site, open_page: Open) -> None:
@@ -71,7 +75,9 @@ def test_submit_watch_stop_verify(site: Site, open_page: Open) -> None:
     page.wait("document.querySelector('#live').dataset.state === 'RUNNING'")
     first = page.eval("+document.querySelector('[data-curve]').dataset.points")
     page.wait(f"+document.querySelector('[data-curve]').dataset.points >= {first + 3}")
-    page.wait("document.querySelector('.data tbody')?.rows.length >= 3")  # the same points as a table
+    page.wait(
+        "document.querySelector('.data tbody')?.rows.length >= 3"
+    )  # the same points as a table
     assert page.eval("document.querySelector('.plot canvas').width") > 200
     assert "incumbents, from" in page.text("#curve-words")
     loads = page.loads
@@ -83,18 +89,26 @@ def test_submit_watch_stop_verify(site: Site, open_page: Open) -> None:
     assert "its owner stopped it and kept the best" in page.text(".termination")
     assert page.text(".labels") == "from=<script>window.hacked=1</script>"
     assert page.eval("window.hacked") is None
-    for href in page.eval("[...document.querySelectorAll('.files a')].map((a) => a.getAttribute('href'))"):
+    for href in page.eval(
+        "[...document.querySelectorAll('.files a')].map((a) => a.getAttribute('href'))"
+    ):
         assert page.eval(f"fetch({json.dumps(href)}).then((r) => r.status)") == 200
-    result = page.eval("fetch(document.querySelector('.files a').href).then((r) => r.json())")
+    result = page.eval(
+        "fetch(document.querySelector('.files a').href).then((r) => r.json())"
+    )
     assert result["termination"]["limit"] == "stopped"
 
 
-def test_a_file_is_uploaded_at_once_and_its_job_runs(site: Site, open_page: Open, tmp_path: Path) -> None:
+def test_a_file_is_uploaded_at_once_and_its_job_runs(
+    site: Site, open_page: Open, tmp_path: Path
+) -> None:
     file = tmp_path / "cover.lp"
     file.write_text(COVER)
     page = open_page("/submit/ilp")
     page.choose_file("[name='spec.model']", file)
-    page.wait("document.querySelector('[name=\"spec.model@ref\"]').value.includes('sha256:')")
+    page.wait(
+        "document.querySelector('[name=\"spec.model@ref\"]').value.includes('sha256:')"
+    )
     assert "cover.lp" in page.text(".uploaded")
     page.fill("[name='budget.seconds']", "20")
     page.click(".form-end button", loads=True)
@@ -112,7 +126,9 @@ def test_a_dropped_file_is_uploaded(site: Site, open_page: Open) -> None:
         "document.querySelector('.drop').dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true,"
         "cancelable: true})); })()"
     )
-    page.wait("document.querySelector('[name=\"spec.model@ref\"]').value.includes('sha256:')")
+    page.wait(
+        "document.querySelector('[name=\"spec.model@ref\"]').value.includes('sha256:')"
+    )
     assert "dropped <b>.lp (4.9 KiB)" in page.text(".uploaded")
 
 
@@ -130,8 +146,13 @@ def test_a_fault_is_shown_beside_its_field_and_gets_the_focus(open_page: Open) -
     page.click(".form-end button", loads=True)
     assert page.eval("document.activeElement.id") == "faults"
     assert "got -3" in page.text("#f-spec-steps-fault1")
-    assert page.eval("document.querySelector('#f-spec-steps').getAttribute('aria-invalid')") == "true"
-    page.faults = [fault for fault in page.faults if "422" not in fault]  # the browser logs the status itself
+    assert (
+        page.eval("document.querySelector('#f-spec-steps').getAttribute('aria-invalid')")
+        == "true"
+    )
+    page.faults = [
+        fault for fault in page.faults if "422" not in fault
+    ]  # the browser logs the status itself
 
 
 def test_keyboard_alone_submits(open_page: Open) -> None:
@@ -142,7 +163,9 @@ def test_keyboard_alone_submits(open_page: Open) -> None:
     reached = []
     for _ in range(60):
         page.press("Tab")
-        name = page.eval("document.activeElement.name || document.activeElement.textContent.trim()")
+        name = page.eval(
+            "document.activeElement.name || document.activeElement.textContent.trim()"
+        )
         reached.append(name)
         assert page.eval("document.activeElement.matches(':focus-visible')"), name
         if name in ("spec.steps", "spec.step_seconds"):
@@ -150,7 +173,14 @@ def test_keyboard_alone_submits(open_page: Open) -> None:
             page.type({"spec.steps": "30", "spec.step_seconds": "0.05"}[name])
         if name == "Submit job":
             break
-    assert {"spec.steps", "spec.outcome", "budget.seconds", "seed", "labels", "Submit job"} <= set(reached)
+    assert {
+        "spec.steps",
+        "spec.outcome",
+        "budget.seconds",
+        "seed",
+        "labels",
+        "Submit job",
+    } <= set(reached)
     before = page.loads
     page.press("Enter")
     page.await_load(before)
@@ -184,7 +214,9 @@ def test_without_scripts(site: Site, open_page: Open) -> None:
     assert job not in page.text()
 
 
-def test_pages_are_accessible(site: Site, open_page: Open, axe: Callable[[Page], list[Any]]) -> None:
+def test_pages_are_accessible(
+    site: Site, open_page: Open, axe: Callable[[Page], list[Any]]
+) -> None:
     """axe finds nothing serious, light and dark, wide and narrow; and 360 px need no sideways scrolling."""
     done = site.submit(steps=3)
     site.wait(done)
@@ -211,12 +243,16 @@ def test_pages_are_accessible(site: Site, open_page: Open, axe: Callable[[Page],
                 if path == f"/jobs/{done}":
                     page.wait("document.querySelector('[data-curve]').dataset.points >= 1")
                 assert axe(page) == [], (path, dark, width)
-                wide = page.eval("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+                wide = page.eval(
+                    "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+                )
                 assert wide <= 0, (path, width)
     site.api("POST", f"/v1/jobs/{running}/cancel")
 
 
-def test_an_error_is_a_page_with_its_request_id(open_page: Open, axe: Callable[[Page], list[Any]]) -> None:
+def test_an_error_is_a_page_with_its_request_id(
+    open_page: Open, axe: Callable[[Page], list[Any]]
+) -> None:
     page = open_page("/jobs/job_nothing")
     assert page.text(".status-code") == "404"
     assert "Request id" in page.text()
@@ -233,11 +269,16 @@ def test_nothing_is_left_to_read_after_signing_out(site: Site, open_page: Open) 
     assert page.text("h1") == "Sign in"
 
 
-def test_another_site_cannot_act(browser: Browser, site: Site, open_page: Open, tmp_path: Path) -> None:
+def test_another_site_cannot_act(
+    browser: Browser, site: Site, open_page: Open, tmp_path: Path
+) -> None:
     """A form on a foreign page that posts to us changes nothing, though the browser is signed in."""
     job = site.submit(steps=1000, step_seconds=0.1)
     page = open_page("/")
-    page.goto("data:text/html," + f"<form method=post action='{site.url}/jobs/{job}/cancel'><button>x</button></form>")
+    page.goto(
+        "data:text/html,"
+        + f"<form method=post action='{site.url}/jobs/{job}/cancel'><button>x</button></form>"
+    )
     page.click("button", loads=True)
     assert not site.api("GET", f"/v1/jobs/{job}")["cancel_requested"]
     site.api("POST", f"/v1/jobs/{job}/cancel")

@@ -14,15 +14,31 @@ from tests.e2e.conftest import Site
 pytestmark = pytest.mark.browser
 
 
-def test_plan_is_drawn_and_told(site: Site, open_page: Callable[..., Page], tmp_path: Path) -> None:
-    tables = [{"name": f"table <{i}>", "rows": 10_000 * (i + 1), "dim": 64, "pooling": 1.0 + i} for i in range(12)]
+def test_plan_is_drawn_and_told(
+    site: Site, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    tables = [
+        {"name": f"table <{i}>", "rows": 10_000 * (i + 1), "dim": 64, "pooling": 1.0 + i}
+        for i in range(12)
+    ]
     spec = {"tables": tables, "devices": [{"count": 4, "memory_gib": 8}], "what_if": [2, 8]}
-    job = site.api("POST", "/v1/jobs", json={"kind": "sharding", "spec": spec, "budget": {"seconds": 30}})
+    job = site.api(
+        "POST",
+        "/v1/jobs",
+        json={"kind": "sharding", "spec": spec, "budget": {"seconds": 30}},
+    )
     assert site.wait(job["id"])["state"] == "SUCCEEDED"
     page = open_page(f"/jobs/{job['id']}")
     page.wait("document.querySelector('.picture img')?.naturalWidth > 100")
     text = page.text()
-    for word in ("plan.json", "plan.svg", "Baselines", "What if", "Certificate", "under the certified model"):
+    for word in (
+        "plan.json",
+        "plan.svg",
+        "Baselines",
+        "What if",
+        "Certificate",
+        "under the certified model",
+    ):
         assert word in text
     table = "[...document.querySelectorAll('h2')].find((h) => h.textContent === 'What if').parentElement"
     rows = page.eval(f"{table}.querySelectorAll('tbody tr').length")
@@ -30,7 +46,9 @@ def test_plan_is_drawn_and_told(site: Site, open_page: Callable[..., Page], tmp_
     page.screenshot(Path(os.environ.get("SHOTS", tmp_path)) / "sharding.png")
 
 
-def test_form_takes_a_list_of_tables(site: Site, open_page: Callable[..., Page], tmp_path: Path) -> None:
+def test_form_takes_a_list_of_tables(
+    site: Site, open_page: Callable[..., Page], tmp_path: Path
+) -> None:
     page = open_page("/submit/sharding")
     assert page.text("h1") == "New sharding job"
     page.screenshot(Path(os.environ.get("SHOTS", tmp_path)) / "form.png")
@@ -38,9 +56,17 @@ def test_form_takes_a_list_of_tables(site: Site, open_page: Callable[..., Page],
     assert any("tables" in name for name in lists), lists
     assert any("devices" in name for name in lists), lists
     file = tmp_path / "tables.csv"
-    file.write_text("name,rows,dim\n" + "".join(f"t{i},{1000 * (i + 1)},32\n" for i in range(6)))
+    file.write_text(
+        "name,rows,dim\n" + "".join(f"t{i},{1000 * (i + 1)},32\n" for i in range(6))
+    )
     page.choose_file("input[type=file]", file)
-    page.wait("document.body.innerText.includes('Uploaded: tables.csv')")  # the page shifts as it says so
-    page.eval("document.querySelector('main textarea[name*=devices]').value = '[{\"count\": 2, \"memory_gib\": 4}]'")
+    page.wait(
+        "document.body.innerText.includes('Uploaded: tables.csv')"
+    )  # the page shifts as it says so
+    page.eval(
+        "document.querySelector('main textarea[name*=devices]').value = '[{\"count\": 2, \"memory_gib\": 4}]'"
+    )
     page.click("main form button[type=submit]", loads=True)
-    page.wait("document.querySelector('#live')?.dataset.state === 'SUCCEEDED'", timeout_s=40)
+    page.wait(
+        "document.querySelector('#live')?.dataset.state === 'SUCCEEDED'", timeout_s=40
+    )

@@ -20,7 +20,9 @@ def milp(
 ) -> MilpModel:
     """A dense little model; a row is (lower, coefficients, upper)."""
     n = len(c)
-    matrix = sparse.csr_matrix(np.array([r[1] for r in rows], dtype=float).reshape(len(rows), n))
+    matrix = sparse.csr_matrix(
+        np.array([r[1] for r in rows], dtype=float).reshape(len(rows), n)
+    )
     return MilpModel(
         c=np.array(c, dtype=float),
         col_lower=np.array(lower if lower is not None else [0.0] * n),
@@ -50,8 +52,12 @@ def partitioning(rows: int, columns: int, seed: int) -> MilpModel:
     for j in range(columns):
         matrix[rng.choice(rows, size=int(rng.integers(2, 7)), replace=False), j] = 1.0
     matrix[np.arange(rows), columns + np.arange(rows)] = 1.0
-    cost = np.concatenate([matrix[:, :columns].sum(axis=0) * rng.integers(8, 13, columns), np.full(rows, 60)])
-    return milp(cost.astype(float).tolist(), [(1.0, matrix[i].tolist(), 1.0) for i in range(rows)])
+    cost = np.concatenate(
+        [matrix[:, :columns].sum(axis=0) * rng.integers(8, 13, columns), np.full(rows, 60)]
+    )
+    return milp(
+        cost.astype(float).tolist(), [(1.0, matrix[i].tolist(), 1.0) for i in range(rows)]
+    )
 
 
 def odd_cycle() -> MilpModel:
@@ -66,7 +72,11 @@ def brute_force(model: MilpModel) -> tuple[float, np.ndarray | None]:
     for point in itertools.product((0.0, 1.0), repeat=model.n):
         x = np.array(point)
         activity = model.matrix @ x
-        holds = bool(((activity >= model.row_lower - 1e-9) & (activity <= model.row_upper + 1e-9)).all())
+        holds = bool(
+            (
+                (activity >= model.row_lower - 1e-9) & (activity <= model.row_upper + 1e-9)
+            ).all()
+        )
         if holds and model.objective(x) < best:
             best, best_x = model.objective(x), x
     return best, best_x

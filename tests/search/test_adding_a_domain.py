@@ -58,7 +58,9 @@ class RootDomain:
                 break
             best += 1
         termination = Termination(reason=Reason.COMPLETED, detail="no neighbour is nearer")
-        return SearchOutcome(termination=termination, solution=(best, off), objective=off, bound=0.0)
+        return SearchOutcome(
+            termination=termination, solution=(best, off), objective=off, bound=0.0
+        )
 
     def verify(self, problem: RootSpec, solution: Any) -> Verification:
         root, claimed = solution
@@ -72,12 +74,17 @@ class RootDomain:
             detail="" if right else f"it is {off:g} off",
         )
 
-    def produce(self, problem: RootSpec, solution: Any, workdir: Path) -> list[Produced | Extra]:
+    def produce(
+        self, problem: RootSpec, solution: Any, workdir: Path
+    ) -> list[Produced | Extra]:
         path = workdir / "root.txt"
         path.write_text(f"{solution[0]}\n")
         return [
             Produced(name="root.txt", path=path, media_type="text/plain"),
-            Extra(name="remark.txt", write=lambda path: path.write_text(f"{solution[1]:g} off\n")),
+            Extra(
+                name="remark.txt",
+                write=lambda path: path.write_text(f"{solution[1]:g} off\n"),
+            ),
         ]
 
     def keep(self, problem: RootSpec, solution: Any) -> bytes:
@@ -86,7 +93,12 @@ class RootDomain:
     def restore(self, problem: RootSpec, data: bytes) -> SearchOutcome:
         root, off = json.loads(data)
         termination = Termination(reason=Reason.FEASIBLE, detail="restored")
-        return SearchOutcome(termination=termination, solution=(int(root), float(off)), objective=float(off), bound=0.0)
+        return SearchOutcome(
+            termination=termination,
+            solution=(int(root), float(off)),
+            objective=float(off),
+            bound=0.0,
+        )
 
 
 def build() -> RootDomain:
@@ -126,7 +138,9 @@ def test_the_whole_service_takes_it_without_a_change(tmp_path: Path) -> None:
         app = create_app(settings, store=MemoryStore(), kinds={"root": KIND})
         async with app.router.lifespan_context(app):
             transport = httpx2.ASGITransport(app=app)
-            async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            async with httpx2.AsyncClient(
+                transport=transport, base_url="http://127.0.0.1"
+            ) as client:
                 kinds = (await client.get("/v1/kinds")).json()
                 assert [k["kind"] for k in kinds] == ["root"]
                 body = {"kind": "root", "spec": {"square": 99}}
@@ -136,7 +150,9 @@ def test_the_whole_service_takes_it_without_a_change(tmp_path: Path) -> None:
                 result = (await client.get(f"/v1/jobs/{job['id']}/result")).json()
                 file = await client.get(f"/v1/jobs/{job['id']}/artifacts/root.txt")
                 assert file.text == "10\n"
-                refused = await client.post("/v1/jobs", json={"kind": "root", "spec": {"square": "x"}})
+                refused = await client.post(
+                    "/v1/jobs", json={"kind": "root", "spec": {"square": "x"}}
+                )
                 assert refused.status_code == 422
                 return dict(result)
 

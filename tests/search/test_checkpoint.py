@@ -72,10 +72,14 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["best"]
 
 
-def test_what_is_no_plain_file_of_its_own_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_plain_file_of_its_own_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"hush")
-    link, hard, pipe, folder, large = (tmp_path / name for name in ("link", "hard", "pipe", "folder", "large"))
+    link, hard, pipe, folder, large = (
+        tmp_path / name for name in ("link", "hard", "pipe", "folder", "large")
+    )
     link.symlink_to(secret)
     os.link(secret, hard)
     os.mkfifo(pipe)

@@ -42,7 +42,9 @@ def test_a_quota_below_the_affinity_counts(monkeypatch: pytest.MonkeyPatch) -> N
 def test_busy_time_of_our_processors_only() -> None:
     tick = os.sysconf("SC_CLK_TCK")
     assert parse_busy(STAT, {0}) == pytest.approx(350 / tick)
-    assert parse_busy(STAT, {1}) == pytest.approx(155 / tick), "stolen time is busy, a guest's is counted already"
+    assert parse_busy(STAT, {1}) == pytest.approx(155 / tick), (
+        "stolen time is busy, a guest's is counted already"
+    )
     assert parse_busy(STAT, {0, 1}) == pytest.approx(505 / tick)
     assert parse_busy(STAT, {7}) is None
     assert parse_busy("", {0}) is None
@@ -69,7 +71,12 @@ class Machine:
         self.busy: float | None = 0.0
 
     def meter(self, machine_cores: float = 2.0) -> RoomMeter:
-        return RoomMeter(lambda: self.own, cores=machine_cores, busy=lambda: self.busy, clock=lambda: self.now)
+        return RoomMeter(
+            lambda: self.own,
+            cores=machine_cores,
+            busy=lambda: self.busy,
+            clock=lambda: self.now,
+        )
 
     def goes_on(self, seconds: float, *, own: float, others: float) -> None:
         assert self.busy is not None
@@ -102,7 +109,10 @@ def test_a_machine_that_does_not_say_is_not_guessed_at() -> None:
 
 def test_the_real_meter_sees_another_busy_process() -> None:
     processors = len(os.sched_getaffinity(0))
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * processors)]
+    busy = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        for _ in range(2 * processors)
+    ]
     try:
         time.sleep(0.5)
         meter = RoomMeter(time.process_time)

@@ -13,7 +13,14 @@ import pytest
 from search import pipeline
 from search.stop import from_budget
 from search.types import OnIncumbent, Produced, SearchOutcome
-from trimtab.results import Incumbent, Limit, Reason, Termination, Verification, VerificationStatus
+from trimtab.results import (
+    Incumbent,
+    Limit,
+    Reason,
+    Termination,
+    Verification,
+    VerificationStatus,
+)
 from trimtab.specs.probe import ProbeSpec
 
 
@@ -24,20 +31,32 @@ class Doubtful:
         self.reported, self.right = reported, right
         self.checked: list[float] = []
 
-    def parse(self, spec: ProbeSpec, inputs: Mapping[str, Path], workdir: Path) -> ProbeSpec:
+    def parse(
+        self, spec: ProbeSpec, inputs: Mapping[str, Path], workdir: Path
+    ) -> ProbeSpec:
         return spec
 
     def encode(self, problem: ProbeSpec) -> None:
         return None
 
     def search(
-        self, problem: Any, encoding: None, stop: Any, rng: Any, on_incumbent: OnIncumbent, start: Any = None
+        self,
+        problem: Any,
+        encoding: None,
+        stop: Any,
+        rng: Any,
+        on_incumbent: OnIncumbent,
+        start: Any = None,
     ) -> SearchOutcome:
         for value in self.reported:
-            on_incumbent(Incumbent(elapsed_s=0.0, objective=value), lambda value=value: value)  # type: ignore[misc]
+            on_incumbent(
+                Incumbent(elapsed_s=0.0, objective=value), lambda value=value: value
+            )  # type: ignore[misc]
         claimed = self.reported[-1]
         termination = Termination(reason=Reason.OPTIMAL, detail="proved")
-        return SearchOutcome(termination=termination, solution=claimed, objective=claimed, bound=claimed)
+        return SearchOutcome(
+            termination=termination, solution=claimed, objective=claimed, bound=claimed
+        )
 
     def verify(self, problem: Any, solution: float) -> Verification:
         self.checked.append(solution)
@@ -45,7 +64,9 @@ class Doubtful:
             raise RuntimeError("the check itself breaks")
         right = solution in self.right
         status = VerificationStatus.VALID if right else VerificationStatus.INVALID
-        return Verification(status=status, objective=solution, detail="" if right else "row c1 is violated")
+        return Verification(
+            status=status, objective=solution, detail="" if right else "row c1 is violated"
+        )
 
     def produce(self, problem: Any, solution: float, workdir: Path) -> list[Produced]:
         path = workdir / "x.txt"
@@ -58,7 +79,9 @@ class Doubtful:
     def restore(self, problem: Any, data: bytes) -> SearchOutcome:
         value = float(json.loads(data))
         termination = Termination(reason=Reason.FEASIBLE)
-        return SearchOutcome(termination=termination, solution=value, objective=value, bound=None)
+        return SearchOutcome(
+            termination=termination, solution=value, objective=value, bound=None
+        )
 
 
 def run(domain: Doubtful, tmp_path: Path) -> pipeline.Finished:
@@ -83,18 +106,29 @@ def test_an_accepted_answer_is_checked_once(tmp_path: Path) -> None:
     [
         ([9, 3, 2, 1], {9, 3, 2}, 2),
         ([9, 3, 2, 1], {9, 3}, 3),
-        ([9, 8, 7, 6, 5, 4, 3, 2, 1], {9}, 9),  # the first one: what a search begins with is the safest
+        (
+            [9, 8, 7, 6, 5, 4, 3, 2, 1],
+            {9},
+            9,
+        ),  # the first one: what a search begins with is the safest
         ([9, -2, 1], {9}, 9),  # a check that breaks on one of them does not hide the others
     ],
 )
-def test_a_refused_answer_is_replaced(tmp_path: Path, reported: list[float], right: set[float], result: float) -> None:
+def test_a_refused_answer_is_replaced(
+    tmp_path: Path, reported: list[float], right: set[float], result: float
+) -> None:
     finished = run(Doubtful(reported, right), tmp_path)
     told = finished.result
     assert told.objective == result
     assert told.verification.status is VerificationStatus.VALID
-    assert (told.termination.reason, told.termination.limit) == (Reason.FEASIBLE, Limit.OTHER)
+    assert (told.termination.reason, told.termination.limit) == (
+        Reason.FEASIBLE,
+        Limit.OTHER,
+    )
     assert "row c1 is violated" in told.termination.detail
-    assert (told.bound, told.gap) == (None, None), "what claimed a wrong answer has proved nothing"
+    assert (told.bound, told.gap) == (None, None), (
+        "what claimed a wrong answer has proved nothing"
+    )
     assert told.termination.detail in told.summary["notes"]  # type: ignore[operator]
     assert finished.produced[0].path.read_text() == str(float(result))
 

@@ -22,12 +22,24 @@ MEMORY_BYTES = 6 << 30  # HiGHS, SCIP and numpy map a good deal before they do a
 SOLVE_S = 0.3
 EXACT_LIMIT_S = 5.0
 OWN_TIMEOUT_S = 60.0
-_NUMBERS = (b"1e308", b"-1e308", b"1e-320", b"nan", b"inf", b"-", b"99999999999999999999", b"1e15", b"-0")
+_NUMBERS = (
+    b"1e308",
+    b"-1e308",
+    b"1e-320",
+    b"nan",
+    b"inf",
+    b"-",
+    b"99999999999999999999",
+    b"1e15",
+    b"-0",
+)
 
 
 def mutate(content: bytes, rng: random.Random) -> tuple[str, bytes]:
     """(what was done, the mutant)."""
-    kind = rng.choice(("bits", "cut", "swap", "number", "lines", "twice", "gzip", "packed bits", "splice"))
+    kind = rng.choice(
+        ("bits", "cut", "swap", "number", "lines", "twice", "gzip", "packed bits", "splice")
+    )
     data = bytearray(content)
     if kind == "bits":
         for _ in range(rng.choice((1, 3, 20))):
@@ -46,7 +58,17 @@ def mutate(content: bytes, rng: random.Random) -> tuple[str, bytes]:
                 tokens[a], tokens[b] = tokens[b], tokens[a]
             else:
                 new = rng.choice(
-                    (b"1e308", b"-1e308", b"1e-320", b"nan", b"inf", b"-", b"99999999999999999999", b"1e15", b"-0")
+                    (
+                        b"1e308",
+                        b"-1e308",
+                        b"1e-320",
+                        b"nan",
+                        b"inf",
+                        b"-",
+                        b"99999999999999999999",
+                        b"1e15",
+                        b"-0",
+                    )
                 )
                 tokens[rng.choice(places)] = new
         data = bytearray(b" ".join(tokens))
@@ -93,7 +115,9 @@ class Child:
         # The child may have to be started, and the exact reader is ours: both get the time a busy machine takes.
         deadline, stage, buffer = time.monotonic() + OWN_TIMEOUT_S, "start", b""
         while True:
-            ready, _, _ = select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            ready, _, _ = select.select(
+                [process.stdout], [], [], max(0.0, deadline - time.monotonic())
+            )
             chunk = os.read(process.stdout.fileno(), 1 << 16) if ready else b""
             if not chunk:
                 process.kill()
@@ -107,7 +131,9 @@ class Child:
                 if "stage" not in said:
                     return dict(said)
                 stage = said["stage"]
-                deadline = time.monotonic() + (OWN_TIMEOUT_S if stage == "exact" else timeout_s)
+                deadline = time.monotonic() + (
+                    OWN_TIMEOUT_S if stage == "exact" else timeout_s
+                )
 
     def close(self) -> None:
         """End it."""
@@ -158,7 +184,9 @@ def examine(path: Path, say: Any) -> dict[str, Any]:
     outcome["exact_s"] = time.monotonic() - began
     say({"stage": "highs read"})
     try:
-        model = read_model(path, limits=ReadLimits(compared_bytes=0))  # HiGHS meets them all
+        model = read_model(
+            path, limits=ReadLimits(compared_bytes=0)
+        )  # HiGHS meets them all
         outcome["highs read"] = "read"
     except ModelError as error:
         outcome["highs read"], outcome["message"] = "refused", str(error)

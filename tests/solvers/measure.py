@@ -50,7 +50,14 @@ def timed(what: str, call: Callable[[], Any]) -> Any:
     took = time.perf_counter() - began
     ticker.stop()
     print(
-        json.dumps({"what": what, "seconds": round(took, 3), "longest_lock_s": round(ticker.longest_s, 3)}), flush=True
+        json.dumps(
+            {
+                "what": what,
+                "seconds": round(took, 3),
+                "longest_lock_s": round(ticker.longest_s, 3),
+            }
+        ),
+        flush=True,
     )
     return result
 
@@ -93,7 +100,10 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "cover.mps"
         path.write_text(write_mps(model))
-        timed("HiGHS reads 1M coefficients", lambda: read_model(path, limits=ReadLimits(compared_bytes=0)))
+        timed(
+            "HiGHS reads 1M coefficients",
+            lambda: read_model(path, limits=ReadLimits(compared_bytes=0)),
+        )
         exact = timed("exact reader", lambda: read_exact(path))
     timed("exact check of the full cover", lambda: check(exact, [1.0] * model.n))
     engine = new_engine(SolveParams(time_limit_s=5))
@@ -104,7 +114,10 @@ def main() -> None:
     timed("CP-SAT scaling", lambda: integral(model))
     for name in ("highs", "scip", "cp-sat"):
         for after_s in STOPS_S:
-            subprocess.run([sys.executable, "-m", "tests.solvers.measure", name, str(after_s)], check=True)
+            subprocess.run(
+                [sys.executable, "-m", "tests.solvers.measure", name, str(after_s)],
+                check=True,
+            )
 
 
 if __name__ == "__main__":

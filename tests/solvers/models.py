@@ -37,7 +37,9 @@ def milp(
         c=np.array(c, dtype=float),
         col_lower=np.array(lower if lower is not None else [0.0] * n, dtype=float),
         col_upper=np.array(upper if upper is not None else [1.0] * n, dtype=float),
-        integrality=np.full(n, integer) if isinstance(integer, bool) else np.array(integer, dtype=bool),
+        integrality=np.full(n, integer)
+        if isinstance(integer, bool)
+        else np.array(integer, dtype=bool),
         indptr=np.array(indptr, dtype=np.int32),
         indices=np.array(indices, dtype=np.int32),
         data=np.array(data, dtype=float),
@@ -47,11 +49,15 @@ def milp(
     )
 
 
-def set_cover(rows: int, columns: int, *, density: float = 0.05, seed: int = 0) -> MilpModel:
+def set_cover(
+    rows: int, columns: int, *, density: float = 0.05, seed: int = 0
+) -> MilpModel:
     """Random set cover, every row with the same number of columns."""
     rng = np.random.default_rng(seed)
     per_row = max(2, int(columns * density))
-    members = np.concatenate([np.sort(rng.choice(columns, per_row, replace=False)) for _ in range(rows)])
+    members = np.concatenate(
+        [np.sort(rng.choice(columns, per_row, replace=False)) for _ in range(rows)]
+    )
     return MilpModel(
         c=rng.integers(1, 101, columns).astype(float),
         col_lower=np.zeros(columns),
@@ -68,14 +74,17 @@ def set_cover(rows: int, columns: int, *, density: float = 0.05, seed: int = 0) 
 def brute_force(model: MilpModel) -> tuple[float, np.ndarray] | None:
     """The best integer point of a small box, by looking at all of them. None when there is none."""
     spans = [
-        range(math.ceil(low), math.floor(high) + 1) for low, high in zip(model.col_lower, model.col_upper, strict=True)
+        range(math.ceil(low), math.floor(high) + 1)
+        for low, high in zip(model.col_lower, model.col_upper, strict=True)
     ]
     assert math.prod(len(span) for span in spans) <= 20_000
     best: tuple[float, np.ndarray] | None = None
     for point in itertools.product(*spans):
         x = np.array(point, dtype=float)
         activity = model.activity(x)
-        if np.any(activity < model.row_lower - 1e-9) or np.any(activity > model.row_upper + 1e-9):
+        if np.any(activity < model.row_lower - 1e-9) or np.any(
+            activity > model.row_upper + 1e-9
+        ):
             continue
         value = model.objective(x)
         if best is None or value < best[0]:

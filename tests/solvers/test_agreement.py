@@ -31,7 +31,9 @@ def models(draw: st.DrawFn, *, continuous: bool = False) -> MilpModel:
         coefficients = draw(st.lists(numbers, min_size=n, max_size=n))
         low = draw(st.integers(-8, 6).map(float) | st.just(-INF))
         high = (
-            draw(st.sampled_from([low, low + 2, low + 5, INF])) if low > -INF else draw(st.integers(-6, 8).map(float))
+            draw(st.sampled_from([low, low + 2, low + 5, INF]))
+            if low > -INF
+            else draw(st.integers(-6, 8).map(float))
         )
         rows.append((coefficients, low, high))
     integer = draw(st.lists(st.booleans(), min_size=n, max_size=n)) if continuous else True
@@ -46,7 +48,9 @@ def models(draw: st.DrawFn, *, continuous: bool = False) -> MilpModel:
     )
 
 
-FAST = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+FAST = settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 @FAST
@@ -60,7 +64,10 @@ def test_integer_programs(model: MilpModel) -> None:
     for name in SOLVERS:
         result = make_solver(name).solve(loaded.model, PARAMS)
         if best is None:
-            assert result.termination.reason in (Reason.INFEASIBLE, Reason.INFEASIBLE_OR_UNBOUNDED), name
+            assert result.termination.reason in (
+                Reason.INFEASIBLE,
+                Reason.INFEASIBLE_OR_UNBOUNDED,
+            ), name
             continue
         assert result.termination.reason is Reason.OPTIMAL, (name, result)
         assert result.primal == pytest.approx(best[0], abs=1e-6), name
@@ -68,7 +75,9 @@ def test_integer_programs(model: MilpModel) -> None:
         found = check(loaded.exact, result.x.tolist())
         assert found.feasible, (name, found)
         assert found.max_integrality == 0
-        assert float(found.objective) == pytest.approx(loaded.model.in_user_sense(best[0]), abs=1e-6)
+        assert float(found.objective) == pytest.approx(
+            loaded.model.in_user_sense(best[0]), abs=1e-6
+        )
 
 
 @FAST
@@ -79,7 +88,9 @@ def test_mixed_programs(model: MilpModel) -> None:
         path = Path(folder) / "m.mps"
         path.write_text(write_mps(model))
         loaded = load(path)
-    results = {name: make_solver(name).solve(loaded.model, PARAMS) for name in ("highs", "scip")}
+    results = {
+        name: make_solver(name).solve(loaded.model, PARAMS) for name in ("highs", "scip")
+    }
     first, second = results.values()
     assert first.termination.reason is second.termination.reason
     if first.x is None or second.x is None:

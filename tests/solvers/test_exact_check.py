@@ -107,7 +107,10 @@ def test_semicontinuous_is_zero_or_within_bounds(tmp_path: Path) -> None:
 
 
 def test_a_quadratic_objective_is_counted_exactly(tmp_path: Path) -> None:
-    linear, model = model_of(tmp_path, mps()), model_of(tmp_path, mps(after="QUADOBJ\n x x 2\n"))
+    linear, model = (
+        model_of(tmp_path, mps()),
+        model_of(tmp_path, mps(after="QUADOBJ\n x x 2\n")),
+    )
     point = [Fraction(1, 2).__float__(), 0, 0, 0]
     # QUADOBJ gives the upper triangle of Q in x'Qx / 2: x x 2 adds x squared.
     assert check(model, point).objective - check(linear, point).objective == Fraction(1, 4)
@@ -137,5 +140,7 @@ def test_it_shares_nothing_with_reader_and_search() -> None:
         " or m in ('solvers.read', 'solvers.types', 'solvers.feasibility', 'solvers.highs')]\n"
         "sys.exit(', '.join(bad) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr

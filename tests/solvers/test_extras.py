@@ -36,7 +36,9 @@ _CASES = {
     "sos1.mps": _COLUMNS + "SOS\n S1 SOS s1\n SOS x1 1\n SOS x2 2\n SOS x3 3\nENDATA\n",
     "sos2.mps": _COLUMNS + "SOS\n S2 SOS s1\n SOS x1 1\n SOS x2 2\n SOS x3 3\nENDATA\n",
     "quadobj.mps": _COLUMNS + "QUADOBJ\n x1 x1 2\n x1 x2 1\n x2 x2 3\n x3 x3 1\nENDATA\n",
-    "semi.mps": _COLUMNS.replace(" UP BND x3 20", " SC BND x3 20\n LO BND x3 15").replace("c1 40", "c1 14")
+    "semi.mps": _COLUMNS.replace(" UP BND x3 20", " SC BND x3 20\n LO BND x3 15").replace(
+        "c1 40", "c1 14"
+    )
     + "ENDATA\n",
     "sos2.lp": "Maximize\n o: x + 2 y + 3 z\nSubject To\n a: x + y + z <= 40\nBounds\n x <= 40\n y <= 30\n z <= 20\n"
     "SOS\n s: S2:: x:1 y:2 z:3\nEnd\n",
@@ -61,7 +63,15 @@ _OPTIMA = {
     "indicator.lp": 4.0,  # b = 0, x = 4
     "semi.lp": 2.0,  # x = 2
 }
-_SCIP_READS = ("sos2.mps", "quadobj.mps", "semi.mps", "sos2.lp", "nonconvex.lp", "indicator.lp", "semi.lp")
+_SCIP_READS = (
+    "sos2.mps",
+    "quadobj.mps",
+    "semi.mps",
+    "sos2.lp",
+    "nonconvex.lp",
+    "indicator.lp",
+    "semi.lp",
+)
 
 
 @pytest.mark.parametrize("name", list(_CASES))
@@ -72,7 +82,10 @@ def test_the_optimum_is_found_and_checked_exactly(name: str, tmp_path: Path) -> 
     assert model.extras is not None
     assert model.extras.words
     result = ScipSolver().solve(model, SolveParams(time_limit_s=20.0, relative_gap=0.0))
-    assert result.termination.reason is Reason.OPTIMAL or result.termination.limit is Limit.TARGET_GAP
+    assert (
+        result.termination.reason is Reason.OPTIMAL
+        or result.termination.limit is Limit.TARGET_GAP
+    )
     assert result.x is not None
     assert result.primal is not None
     assert model.extras.violation(result.x) <= 1e-6
@@ -105,10 +118,20 @@ def test_other_engines_say_why_they_cannot(engine: str, tmp_path: Path) -> None:
 
 
 def test_sets_and_semi_columns_measure_how_far_off_a_point_is() -> None:
-    one = OrderedSet(name="s", kind=1, columns=np.array([0, 1, 2], dtype=np.int32), weights=np.arange(3.0))
+    one = OrderedSet(
+        name="s",
+        kind=1,
+        columns=np.array([0, 1, 2], dtype=np.int32),
+        weights=np.arange(3.0),
+    )
     assert one.violation(np.array([0.0, 5.0, 0.0])) == 0
     assert one.violation(np.array([1.0, 5.0, 0.0])) == 1
-    two = OrderedSet(name="s", kind=2, columns=np.array([0, 1, 2], dtype=np.int32), weights=np.arange(3.0))
+    two = OrderedSet(
+        name="s",
+        kind=2,
+        columns=np.array([0, 1, 2], dtype=np.int32),
+        weights=np.arange(3.0),
+    )
     assert two.violation(np.array([1.0, 5.0, 0.0])) == 0
     assert two.violation(np.array([1.0, 0.0, 5.0])) == 1, "not neighbours"
     semi = SemiColumn(column=0, lower=2.0, upper=5.0)

@@ -12,7 +12,9 @@ from tests.solvers.fuzz import EXACT_LIMIT_S, Child, mutate
 from tests.solvers.test_readers import GOOD, instances
 
 FULL = 1000
-TIMEOUT_S = 6.0  # for a native stage: HiGHS hangs on a few mutants, and each costs this long
+TIMEOUT_S = (
+    6.0  # for a native stage: HiGHS hangs on a few mutants, and each costs this long
+)
 
 
 def sources() -> list[tuple[str, bytes]]:
@@ -20,7 +22,12 @@ def sources() -> list[tuple[str, bytes]]:
     found = []
     for path in [*GOOD, *(path for path in instances() if path.stat().st_size < 30_000)]:
         content = path.read_bytes()
-        found.append((path.name.removesuffix(".gz"), gzip.decompress(content) if path.suffix == ".gz" else content))
+        found.append(
+            (
+                path.name.removesuffix(".gz"),
+                gzip.decompress(content) if path.suffix == ".gz" else content,
+            )
+        )
     return found
 
 
@@ -33,7 +40,10 @@ def test_mutated_files(tmp_path: Path, scale: float) -> None:
             rng = random.Random(number)
             name, content = rng.choice(files)
             kind, mutant = mutate(content, rng)
-            path = tmp_path / f"{number}-{name}{'.gz' if mutant[:2] == bytes((31, 139)) else ''}"
+            path = (
+                tmp_path
+                / f"{number}-{name}{'.gz' if mutant[:2] == bytes((31, 139)) else ''}"
+            )
             path.write_bytes(mutant)
             outcome = child.run(path, timeout_s=TIMEOUT_S)
             seen[_class_of(outcome)] += 1

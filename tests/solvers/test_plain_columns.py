@@ -49,13 +49,27 @@ def _read(text: str) -> tuple[object, ...]:
 
 def _parts(model: ExactModel) -> tuple[object, ...]:
     return (
-        *(model.maximize, model.objective, model.offset, model.col_names, model.row_names, model.lower, model.upper),
+        *(
+            model.maximize,
+            model.objective,
+            model.offset,
+            model.col_names,
+            model.row_names,
+            model.lower,
+            model.upper,
+        ),
         *(bytes(model.integer), model.row_lower, model.row_upper, model.semicontinuous),
-        *(list(model.entry_row), list(model.entry_col), [model.values[value] for value in model.entry_value]),
+        *(
+            list(model.entry_row),
+            list(model.entry_col),
+            [model.values[value] for value in model.entry_value],
+        ),
     )
 
 
-def _both(text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[tuple[object, ...], tuple[object, ...]]:
+def _both(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> tuple[tuple[object, ...], tuple[object, ...]]:
     short = _read(text)
     with monkeypatch.context() as patch:
         patch.setattr(_Reader, "_plain_columns", lambda self, lines, begin: 0)
@@ -78,7 +92,9 @@ def test_the_short_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         inner(self, text, line)
 
     monkeypatch.setattr(_Reader, "_columns_line", counted)
-    columns = "".join(f" c{number} r1 1 r2 2\n c{number} r3 1 obj 2\n" for number in range(1000))
+    columns = "".join(
+        f" c{number} r1 1 r2 2\n c{number} r3 1 obj 2\n" for number in range(1000)
+    )
     read_mps([mps(columns=columns).split("\n")], ExactLimits(), fixed=False)
     assert len(long_way) == 1  # the numbers of the first line were not known before it
 
@@ -86,7 +102,10 @@ def test_the_short_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_mutants_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(7)
     originals = [path.read_bytes() for path in sorted(DATA.glob("*.mps"))]
-    originals += [mps(rows=" N drop\n", columns=columns).encode() for columns in (ODD["as it is"], ODD["zeros"])]
+    originals += [
+        mps(rows=" N drop\n", columns=columns).encode()
+        for columns in (ODD["as it is"], ODD["zeros"])
+    ]
     read = 0
     for _ in range(600):
         _, mutant = mutate(rng.choice(originals), rng)

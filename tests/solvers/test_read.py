@@ -99,7 +99,10 @@ def test_exact_reader_keeps_its_time(tmp_path: Path) -> None:
     assert time.monotonic() - began < 1.0
 
 
-@pytest.mark.parametrize("number", ["1e999999", "1e-999999", "9" * 500, "1e401", "--1", "1e", ".", "+", "1_000", "٣"])
+@pytest.mark.parametrize(
+    "number",
+    ["1e999999", "1e-999999", "9" * 500, "1e401", "--1", "1e", ".", "+", "1_000", "٣"],
+)
 def test_numbers_that_are_none(tmp_path: Path, number: str) -> None:
     path = tmp_path / "m.mps"
     path.write_text(mps(bounds=f" UP B x {number}\n"))
@@ -118,7 +121,11 @@ def test_names_that_are_not_text(tmp_path: Path, read: Read) -> None:
 def test_limits_on_sizes(tmp_path: Path) -> None:
     path = tmp_path / "m.mps"
     path.write_text(mps())
-    for limits in (ReadLimits(max_columns=3), ReadLimits(max_rows=2), ReadLimits(max_nonzeros=5)):
+    for limits in (
+        ReadLimits(max_columns=3),
+        ReadLimits(max_rows=2),
+        ReadLimits(max_nonzeros=5),
+    ):
         with pytest.raises(ModelError, match="at most"):
             read_model(path, limits=limits)
     with pytest.raises(ModelError, match="at most"):
@@ -127,7 +134,12 @@ def test_limits_on_sizes(tmp_path: Path) -> None:
 
 def test_format_of(tmp_path: Path) -> None:
     path = tmp_path / "content"
-    for text, wanted in ((mps(), "mps"), (lp(), "lp"), ("* c\n\n" + mps(), "mps"), ("\\ c\nmax: x\n", "lp")):
+    for text, wanted in (
+        (mps(), "mps"),
+        (lp(), "lp"),
+        ("* c\n\n" + mps(), "mps"),
+        ("\\ c\nmax: x\n", "lp"),
+    ):
         path.write_text(text)
         assert format_of(path) == wanted
     path.write_text("hello")
@@ -139,7 +151,10 @@ def test_format_of(tmp_path: Path) -> None:
 def test_parts_that_are_not_linear_are_extras(tmp_path: Path) -> None:
     path = tmp_path / "m.mps"
     path.write_text(mps(after="QUADOBJ\n x x 2\n", bounds=" LO B w 3\n SC B w 9\n"))
-    for limits in (ReadLimits(), ReadLimits(compared_bytes=0)):  # found by the quick look too
+    for limits in (
+        ReadLimits(),
+        ReadLimits(compared_bytes=0),
+    ):  # found by the quick look too
         parts = read_model(path, limits=limits).beyond_linear
         assert any("quadratic" in part for part in parts)
         assert any("semi-continuous" in part for part in parts)

@@ -22,20 +22,28 @@ GOOD = sorted(DATA.glob("*.*"))
 
 AGREE = {
     "integers between markers are binary by default": mps(),
-    "a lower bound makes the default upper one infinite": mps(bounds=" LO B y 2\n UP B z 5\n"),
+    "a lower bound makes the default upper one infinite": mps(
+        bounds=" LO B y 2\n UP B z 5\n"
+    ),
     "negative lower and PL": mps(bounds=" LO B y -2\n PL B z\n"),
     "MI and FR on integers": mps(bounds=" MI B y\n FR B z\n"),
-    "infinite words and numbers": mps(bounds=" UP B y 1e30\n UP B z inf\n LO B x -1e30\n UP B w Infinity\n"),
+    "infinite words and numbers": mps(
+        bounds=" UP B y 1e30\n UP B z inf\n LO B x -1e30\n UP B w Infinity\n"
+    ),
     "zero upper bound": mps(bounds=" MI B x\n UP B x 0\n UP B z 0\n FX B y 2.5\n"),
     "BV and LI on continuous ones": mps(bounds=" BV B x\n LI B w 2\n"),
     "semi-continuous": mps(bounds=" SC B x 9\n"),
     "semi-integer": mps(bounds=" SI B x 9\n"),
     "constant of the objective": mps(rhs=" RHS obj -7\n"),
-    "second N row": mps(rows=" N obj2\n", columns=COLUMNS.replace(" x r2 1", " x r2 1 obj2 5")),
+    "second N row": mps(
+        rows=" N obj2\n", columns=COLUMNS.replace(" x r2 1", " x r2 1 obj2 5")
+    ),
     "right-hand sides without a set": mps(rhs=" r1 4 r2 1\n r3 5\n"),
     "mixed set names": mps(rhs=" RHS r1 4 r2 1\n r3 5\n"),
     "ranges on L and G": mps(rhs=" RHS r1 9 r2 1\n", ranges=" R r1 2.5 r2 3\n"),
-    "negative ranges": mps(rhs=" RHS r1 9 r2 1\n RHS r3 4\n", ranges=" R r1 -2.5 r2 -3\n R r3 -2\n"),
+    "negative ranges": mps(
+        rhs=" RHS r1 9 r2 1\n RHS r3 4\n", ranges=" R r1 -2.5 r2 -3\n R r3 -2\n"
+    ),
     "positive range on E": mps(rhs=" RHS r3 4\n", ranges=" R r3 2\n"),
     "zero range on E": mps(rhs=" RHS r3 4\n", ranges=" R r3 0\n"),
     "OBJSENSE of two lines": mps(before="OBJSENSE\n  MAXIMIZE\n"),
@@ -47,13 +55,17 @@ AGREE = {
     "text after ENDATA": mps() + "anything\n",
     "Fortran exponents": mps(columns=COLUMNS.replace(" x r2 1", " x r2 1d2")),
     "a stored zero": mps(columns=COLUMNS.replace(" x r2 1", " x r2 0")),
-    "a coefficient below what HiGHS keeps": mps(columns=COLUMNS.replace(" x r2 1", " x r2 1e-12")),
+    "a coefficient below what HiGHS keeps": mps(
+        columns=COLUMNS.replace(" x r2 1", " x r2 1e-12")
+    ),
     "quadratic objective": mps(after="QUADOBJ\n x x 2\n"),
     "no objective": "ROWS\n L a\nCOLUMNS\n x a 1\nENDATA\n",
     "lp": lp(),
     "lp bounds": lp(after="Bounds\n -1 <= x <= 5\n y <= 4\n z free\n"),
     "lp turned bounds": lp(after="Bounds\n x <= -5\n x >= -10\n y = 3\n 3 >= z\n"),
-    "lp infinities": lp(after="Bounds\n x <= +inf\n y >= -infinity\n z <= 1e31\n -Inf <= w <= Infinity\n"),
+    "lp infinities": lp(
+        after="Bounds\n x <= +inf\n y >= -infinity\n z <= 1e31\n -Inf <= w <= Infinity\n"
+    ),
     "lp last bound counts": lp(after="Bounds\n x <= 5\n x <= 6\n"),
     "lp crossing bounds": lp(after="Bounds\n x <= 5\n x >= 6\n"),
     "lp types": lp(after="Bounds\n x <= 5\nGeneral\n x y\nBinary\n z\n"),
@@ -117,7 +129,9 @@ REFUSED = {
     "lp SOS with a variable twice": lp(after="SOS\n s1: S1:: x:1 x:2\n"),
     "lp SOS twice": lp(after="SOS\n s1: S1:: x:1 y:2\n s1: S1:: x:1 y:2\n"),
     "products of one triangle where both are wanted": mps(after="QMATRIX\n x y 2\n"),
-    "products of both triangles where one is wanted": mps(after="QUADOBJ\n x y 2\n y x 2\n"),
+    "products of both triangles where one is wanted": mps(
+        after="QUADOBJ\n x y 2\n y x 2\n"
+    ),
     "products of an unknown column": mps(after="QUADOBJ\n x q 2\n"),
     "products of an unknown row": mps(after="QCMATRIX q\n x x 2\n"),
     "products of the objective in rows": mps(after="QCMATRIX obj\n x x 2\n"),
@@ -125,8 +139,12 @@ REFUSED = {
     "two objectives of products": mps(after="QUADOBJ\n x x 2\nQMATRIX\n y y 2\n"),
     "indicator without binary": mps(after="INDICATORS\n IF r1 x 1\n"),
     "indicator of an unknown row": mps(bounds=" BV B x\n", after="INDICATORS\n IF q x 1\n"),
-    "two indicators of a row": mps(bounds=" BV B x\n BV B w\n", after="INDICATORS\n IF r1 x 1\n IF r1 w 1\n"),
-    "indicator and products": mps(bounds=" BV B x\n", after="QCMATRIX r1\n y y 1\nINDICATORS\n IF r1 x 1\n"),
+    "two indicators of a row": mps(
+        bounds=" BV B x\n BV B w\n", after="INDICATORS\n IF r1 x 1\n IF r1 w 1\n"
+    ),
+    "indicator and products": mps(
+        bounds=" BV B x\n", after="QCMATRIX r1\n y y 1\nINDICATORS\n IF r1 x 1\n"
+    ),
     "SOS member before its set": mps(after="SOS\n x 1\n"),
     "SOS in a section SOS1": mps(after="SOS1\n s1 x 1\n"),
     "semi-continuous up to 0": mps(bounds=" SC B x 0\n"),
@@ -136,7 +154,10 @@ REFUSED = {
 
 # HiGHS reads something else than is written, or cannot read it: a rule of the exact reader decides, and says so.
 RULED = {
-    "OBJSENSE MAXIMIZE on one line (HiGHS minimises)": (mps(before="OBJSENSE MAXIMIZE\n"), "OBJSENSE MAXIMIZE"),
+    "OBJSENSE MAXIMIZE on one line (HiGHS minimises)": (
+        mps(before="OBJSENSE MAXIMIZE\n"),
+        "OBJSENSE MAXIMIZE",
+    ),
     "RHS of a second N row (HiGHS: a constant)": (
         mps(rows=" N obj2\n", rhs=" RHS obj2 3\n"),
         "'obj2' is not the objective",
@@ -146,20 +167,45 @@ RULED = {
         "RANGES before RHS",
     ),
     "OBJNAME (HiGHS ignores it)": (
-        mps(before="OBJNAME\n obj2\n", rows=" N obj2\n", columns=COLUMNS.replace(" x r2 1", " x r2 1 obj2 5")),
+        mps(
+            before="OBJNAME\n obj2\n",
+            rows=" N obj2\n",
+            columns=COLUMNS.replace(" x r2 1", " x r2 1 obj2 5"),
+        ),
         "OBJNAME",
     ),
-    "negative upper bound alone (HiGHS: no value)": (mps(bounds=" UP B y -2\n"), "lower bound is -infinity"),
-    "ranges without a set (HiGHS cannot)": (mps(rhs=" r1 4\n", ranges=" r1 2\n"), "HiGHS cannot read"),
-    "lp row between numbers (HiGHS cannot)": (lp(row="c1: 2 <= x + y <= 10"), "HiGHS cannot read"),
-    "lp constant in a row (HiGHS drops it)": (lp(row="c1: x + y + 3 <= 10"), "HiGHS cannot read"),
-    "lp variables on the right (HiGHS cannot)": (lp(row="c1: x + y <= 10 + z"), "HiGHS cannot read"),
+    "negative upper bound alone (HiGHS: no value)": (
+        mps(bounds=" UP B y -2\n"),
+        "lower bound is -infinity",
+    ),
+    "ranges without a set (HiGHS cannot)": (
+        mps(rhs=" r1 4\n", ranges=" r1 2\n"),
+        "HiGHS cannot read",
+    ),
+    "lp row between numbers (HiGHS cannot)": (
+        lp(row="c1: 2 <= x + y <= 10"),
+        "HiGHS cannot read",
+    ),
+    "lp constant in a row (HiGHS drops it)": (
+        lp(row="c1: x + y + 3 <= 10"),
+        "HiGHS cannot read",
+    ),
+    "lp variables on the right (HiGHS cannot)": (
+        lp(row="c1: x + y <= 10 + z"),
+        "HiGHS cannot read",
+    ),
     "lp bounds beyond [0, 1] before Binary (HiGHS keeps them)": (
         lp(after="Bounds\n -1 <= x <= 5\nBinary\n x\n"),
         "cut to",
     ),
-    "lp row twice (two rows of one name)": (lp(row="c2: x + y <= 10"), "a second row is named 'c2'"),
-    "lp lazy rows (HiGHS cannot)": (lp(after="Lazy Constraints\n l: x <= 3\n"), "HiGHS cannot read"),
+    "lp row twice (two rows of one name)": (
+        lp(row="c2: x + y <= 10"),
+        "a second row is named 'c2'",
+    ),
+    "lp lazy rows (HiGHS cannot)": (
+        lp(after="Lazy Constraints\n l: x <= 3\n"),
+        "HiGHS cannot read",
+    ),
 }
 
 # Broken, and read all the same by HiGHS.
@@ -169,7 +215,10 @@ BROKEN = {
         mps(columns=COLUMNS.replace("obj 1 ", "obj 1abc ")),
         "line 8",
     ),
-    "a hexadecimal number (HiGHS takes it)": (mps(columns=COLUMNS.replace("obj 1 ", "obj 0x10 ")), "line 8"),
+    "a hexadecimal number (HiGHS takes it)": (
+        mps(columns=COLUMNS.replace("obj 1 ", "obj 0x10 ")),
+        "line 8",
+    ),
 }
 
 
@@ -231,7 +280,11 @@ def instances() -> list[Path]:
         os.environ.get("TRIMTAB_CACHE_DIR")
         or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "trimtab"
     )
-    return sorted(path for path in (base / "instances").glob("*") if path.name.endswith((".mps", ".mps.gz", ".lp")))
+    return sorted(
+        path
+        for path in (base / "instances").glob("*")
+        if path.name.endswith((".mps", ".mps.gz", ".lp"))
+    )
 
 
 def test_real_files(scale: float) -> None:
@@ -240,7 +293,9 @@ def test_real_files(scale: float) -> None:
     if not paths:
         pytest.skip("no instances here: python -m workers.bench.instances fetch")
     for path in paths:
-        assert differences(read_exact(path), read_model(path, limits=ALONE)) == [], path.name
+        assert differences(read_exact(path), read_model(path, limits=ALONE)) == [], (
+            path.name
+        )
 
 
 def test_what_the_exact_reader_makes_of_mps() -> None:
@@ -248,8 +303,20 @@ def test_what_the_exact_reader_makes_of_mps() -> None:
     assert (model.n, model.m, model.maximize) == (9, 5, True)
     assert model.offset == Fraction(29, 4)
     assert model.row_names == ("c1", "c2", "c3", "c4", "loose")
-    assert model.row_lower == [Fraction("-10.5"), Fraction(-4), Fraction("-2.5"), Fraction(2), None]
-    assert model.row_upper == [Fraction(20), Fraction(5), Fraction("1.5"), Fraction("4.5"), Fraction(0)]
+    assert model.row_lower == [
+        Fraction("-10.5"),
+        Fraction(-4),
+        Fraction("-2.5"),
+        Fraction(2),
+        None,
+    ]
+    assert model.row_upper == [
+        Fraction(20),
+        Fraction(5),
+        Fraction("1.5"),
+        Fraction("4.5"),
+        Fraction(0),
+    ]
     assert [float("-inf") if low is None else float(low) for low in model.lower] == [
         0, 0, -3, float("-inf"), float("-inf"), 0, 0.125, 2, 0,
     ]  # fmt: skip

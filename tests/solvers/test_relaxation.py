@@ -22,8 +22,16 @@ def cold(model: MilpModel, extra: tuple[np.ndarray, float] | None = None) -> flo
     row = [] if extra is None else [(extra[0].tolist(), -INF, extra[1])]
     dense = np.zeros((model.m, model.n))
     dense[model.row_of_entry, model.indices] = model.data
-    rows = [(dense[i].tolist(), model.row_lower[i], model.row_upper[i]) for i in range(model.m)]
-    lp = milp(model.c.tolist(), rows + row, lower=model.col_lower, upper=model.col_upper, integer=False)
+    rows = [
+        (dense[i].tolist(), model.row_lower[i], model.row_upper[i]) for i in range(model.m)
+    ]
+    lp = milp(
+        model.c.tolist(),
+        rows + row,
+        lower=model.col_lower,
+        upper=model.col_upper,
+        integer=False,
+    )
     result = HighsSolver().solve(lp, SolveParams())
     assert result.primal is not None
     return result.primal
@@ -41,7 +49,9 @@ def test_root_is_solved_once() -> None:
     assert root.x.shape == root.reduced_costs.shape == (COVER.n,)
     assert root.row_duals.shape == (COVER.m,)
     # Duality: c = Aᵀy + reduced costs.
-    assert np.allclose(COVER.matrix.T @ root.row_duals + root.reduced_costs, COVER.c, atol=1e-6)
+    assert np.allclose(
+        COVER.matrix.T @ root.row_duals + root.reduced_costs, COVER.c, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -55,12 +65,19 @@ def test_near_equals_a_cold_solve(seed: int) -> None:
         row = distance_row(COVER, point)
         found = relaxation.near(point, distance)
         if found.x is None:
-            assert found.termination.reason in (Reason.INFEASIBLE, Reason.INFEASIBLE_OR_UNBOUNDED)
+            assert found.termination.reason in (
+                Reason.INFEASIBLE,
+                Reason.INFEASIBLE_OR_UNBOUNDED,
+            )
             continue
         assert row.of(found.x) <= distance + 1e-6
-        assert found.objective == pytest.approx(cold(COVER, (row.weights, distance - row.constant)), abs=1e-6)
+        assert found.objective == pytest.approx(
+            cold(COVER, (row.weights, distance - row.constant)), abs=1e-6
+        )
     # and the row is gone again
-    assert relaxation.within(COVER.col_lower, COVER.col_upper).objective == pytest.approx(root.objective)
+    assert relaxation.within(COVER.col_lower, COVER.col_upper).objective == pytest.approx(
+        root.objective
+    )
 
 
 def test_near_the_root_is_the_root() -> None:
@@ -76,13 +93,23 @@ def test_within_changes_bounds_and_puts_them_back() -> None:
     fixed[:60] = 1
     expected = cold(replace(COVER, col_lower=fixed))
     assert relaxation.within(fixed, COVER.col_upper).objective == pytest.approx(expected)
-    assert relaxation.within(np.zeros(COVER.n), np.zeros(COVER.n)).termination.reason is Reason.INFEASIBLE
-    assert relaxation.within(COVER.col_lower, COVER.col_upper).objective == pytest.approx(root.objective)
+    assert (
+        relaxation.within(np.zeros(COVER.n), np.zeros(COVER.n)).termination.reason
+        is Reason.INFEASIBLE
+    )
+    assert relaxation.within(COVER.col_lower, COVER.col_upper).objective == pytest.approx(
+        root.objective
+    )
 
 
 def test_complete_repairs_what_rounding_moved() -> None:
     # y ≤ 1e6·x: an x of 1 - 1e-9, rounded, moves the row by a thousandth.
-    model = milp([0, -1], [([-1e6, 1], -INF, 0), ([1, 0], -INF, 1)], upper=[1, 2e6], integer=[True, False])
+    model = milp(
+        [0, -1],
+        [([-1e6, 1], -INF, 0), ([1, 0], -INF, 1)],
+        upper=[1, 2e6],
+        integer=[True, False],
+    )
     found = Relaxation(model).complete(np.array([1 - 1e-9, 5.0]))
     assert found.x is not None
     assert found.x.tolist() == [1.0, 1e6]
@@ -90,10 +117,17 @@ def test_complete_repairs_what_rounding_moved() -> None:
 
 
 def test_general_integers_count_their_way_from_the_bound() -> None:
-    model = milp([1, 1, 1, 1], lower=[0, -2, 0, 0], upper=[1, 2, 4, 9], integer=[True, True, True, False])
+    model = milp(
+        [1, 1, 1, 1],
+        lower=[0, -2, 0, 0],
+        upper=[1, 2, 4, 9],
+        integer=[True, True, True, False],
+    )
     row = distance_row(model, np.array([1, -2, 3, 5]))
     assert row.of(np.array([1, -2, 3, 5])) == 0
-    assert row.of(np.array([0, 0, 0, 0])) == 1 + 0.5  # the interior integer and the continuous one are left out
+    assert (
+        row.of(np.array([0, 0, 0, 0])) == 1 + 0.5
+    )  # the interior integer and the continuous one are left out
     assert row.weights.tolist() == [-1, 0.25, 0, 0]
 
 

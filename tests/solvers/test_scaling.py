@@ -16,7 +16,11 @@ def random_model(rng: np.random.Generator) -> MilpModel:
     integer = rng.random(n) < 0.5
     powers = 10.0 ** rng.integers(-12, 13, size=m)
     rows = [
-        (list(np.round(rng.normal(size=n), 3) * power), -INF if rng.random() < 0.5 else -3 * power, 4 * power)
+        (
+            list(np.round(rng.normal(size=n), 3) * power),
+            -INF if rng.random() < 0.5 else -3 * power,
+            4 * power,
+        )
         for power in powers
     ]
     costs = list(np.round(rng.normal(size=n), 3) * 10.0 ** int(rng.integers(-12, 13)))
@@ -32,9 +36,13 @@ def test_scaling_is_exact_and_reversible() -> None:
         for factors in (scaled.columns, np.array([inner.cost_factor])):
             assert (np.frexp(factors)[0] == 0.5).all(), "powers of two"
         assert (scaled.columns[model.integrality] == 1).all()
-        x = np.where(model.integrality, rng.integers(-2, 4, model.n), rng.normal(size=model.n))
+        x = np.where(
+            model.integrality, rng.integers(-2, 4, model.n), rng.normal(size=model.n)
+        )
         assert (scaled.restore(scaled.enter(x)) == x).all()
-        assert inner.in_user_sense(inner.objective(scaled.enter(x))) == model.in_user_sense(model.objective(x))
+        assert inner.in_user_sense(inner.objective(scaled.enter(x))) == model.in_user_sense(
+            model.objective(x)
+        )
         assert inner.from_user_sense(inner.in_user_sense(1.5)) == 1.5
         data, lower, upper = inner.author_rows()
         assert (data / scaled.columns[model.indices] == model.data).all()
@@ -44,7 +52,10 @@ def test_scaling_is_exact_and_reversible() -> None:
 
 def test_ordinary_models_stay_as_they_are() -> None:
     model = milp(
-        [1, 250, 0.5], [([3, 1e6, 0], -INF, 1e7), ([1, 0, -1], 0, INF)], upper=[10, 1, INF], integer=[True, True, False]
+        [1, 250, 0.5],
+        [([3, 1e6, 0], -INF, 1e7), ([1, 0, -1], 0, INF)],
+        upper=[10, 1, INF],
+        integer=[True, True, False],
     )
     scaled = scale(model)
     assert scaled.model is model
@@ -54,18 +65,24 @@ def test_ordinary_models_stay_as_they_are() -> None:
 @pytest.mark.parametrize("power", [-12, -9, 10, 12])
 def test_rows_and_objectives_come_near_one(power: int) -> None:
     unit = 10.0**power
-    inner = scale(milp([3 * unit, 5 * unit], [([3 * unit, 5 * unit], 20 * unit, INF)], upper=[9, 9])).model
+    inner = scale(
+        milp([3 * unit, 5 * unit], [([3 * unit, 5 * unit], 20 * unit, INF)], upper=[9, 9])
+    ).model
     assert 0.1 < np.abs(inner.data).min() <= np.abs(inner.data).max() < 1e9
     assert np.abs(inner.c).min() > 0.1
 
 
 def test_a_row_with_small_and_ordinary_coefficients_is_not_scaled_down() -> None:
-    inner = scale(milp([1, 1], [([1, -1e10], -INF, 0)], upper=[1e9, 1], integer=[False, True])).model
+    inner = scale(
+        milp([1, 1], [([1, -1e10], -INF, 0)], upper=[1e9, 1], integer=[False, True])
+    ).model
     assert np.abs(inner.data).min() >= 1
 
 
 def test_columns_far_below_one_are_scaled_with_their_bounds() -> None:
-    scaled = scale(milp([1, 1], [([1, 1], 1e-9, INF)], upper=[3e-9, INF], integer=[False, False]))
+    scaled = scale(
+        milp([1, 1], [([1, 1], 1e-9, INF)], upper=[3e-9, INF], integer=[False, False])
+    )
     assert (scaled.columns < 1e-8).all()
     assert 0.1 < scaled.model.row_lower[0] / scaled.model.data[0] < 4
     assert not is_feasible(scaled.model, np.zeros(2))
@@ -73,7 +90,9 @@ def test_columns_far_below_one_are_scaled_with_their_bounds() -> None:
 
 def test_an_epsilon_beside_ordinary_columns_scales_no_column() -> None:
     """x - y >= 1e-9 with x, y up to 1: the author's way of writing x > y."""
-    scaled = scale(milp([1, 1], [([1, -1], 1e-9, INF)], upper=[1, 1], integer=[False, False]))
+    scaled = scale(
+        milp([1, 1], [([1, -1], 1e-9, INF)], upper=[1, 1], integer=[False, False])
+    )
     assert (scaled.columns == 1).all()
 
 

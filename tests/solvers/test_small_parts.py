@@ -54,7 +54,9 @@ def test_activity_against_dense() -> None:
 
 
 def test_violation() -> None:
-    model = milp([1, 1], [([1, 1], 1, 2), ([100, 0], -INF, 50)], upper=[1, 3], integer=[True, False])
+    model = milp(
+        [1, 1], [([1, 1], 1, 2), ([100, 0], -INF, 50)], upper=[1, 3], integer=[True, False]
+    )
     assert is_feasible(model, np.array([0.0, 1.5]))
     found = violation(model, np.array([1.0, 4.0]))
     assert found.rows == pytest.approx(1.5)  # (5 - 2) / 2
@@ -68,7 +70,12 @@ def test_violation() -> None:
 
 
 def test_rows_always_satisfied() -> None:
-    model = milp([0, 0], [([1, 1], 1, INF), ([1, -1], -INF, 1), ([0, 1], 0, 5)], lower=[0, 0], upper=[1, INF])
+    model = milp(
+        [0, 0],
+        [([1, 1], 1, INF), ([1, -1], -INF, 1), ([0, 1], 0, 5)],
+        lower=[0, 0],
+        upper=[1, INF],
+    )
     low, high = np.array([1.0, 0.0]), np.array([1.0, INF])
     assert rows_always_satisfied(model, low, high).tolist() == [True, True, False]
 
@@ -79,7 +86,9 @@ def test_rounded() -> None:
 
 
 def test_integral_scales_exactly() -> None:
-    model = milp([0.25, 1], [([0.1, 0.2], 0.3, 0.1 + 0.2), ([1, 1], -INF, 2.5)], upper=[3, 3])
+    model = milp(
+        [0.25, 1], [([0.1, 0.2], 0.3, 0.1 + 0.2), ([1, 1], -INF, 2.5)], upper=[3, 3]
+    )
     assert why_not_integral(model) is None
     whole = integral(model)
     assert whole.data.tolist() == [1, 2, 1, 1]
@@ -95,8 +104,12 @@ def test_integral_divides_by_what_large_numbers_have_in_common() -> None:
 
 
 def test_whole_sides_do_not_give_way() -> None:
-    assert integral(milp([1], [([1], 75_999_993.5, INF)], upper=[1e8])).row_lower == [75_999_994]
-    assert integral(milp([1], [([1], 3e9 + 1, 3e9 + 1)], upper=[4e9])).row_lower == [3_000_000_001]
+    assert integral(milp([1], [([1], 75_999_993.5, INF)], upper=[1e8])).row_lower == [
+        75_999_994
+    ]
+    assert integral(milp([1], [([1], 3e9 + 1, 3e9 + 1)], upper=[4e9])).row_lower == [
+        3_000_000_001
+    ]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +135,9 @@ def test_table() -> None:
     found = applicable(milp([1], integer=False))
     assert found["highs"] is found["scip"] is None
     assert "continuous" in (found["cp-sat"] or "")
-    with pytest.raises(ValueError, match="no solver 'gurobi'; wanted one of highs, scip, cp-sat"):
+    with pytest.raises(
+        ValueError, match="no solver 'gurobi'; wanted one of highs, scip, cp-sat"
+    ):
         make_solver("gurobi")
 
 

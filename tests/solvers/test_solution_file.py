@@ -64,7 +64,11 @@ def test_what_highs_writes_is_read_back(tmp_path: Path) -> None:
     lp.num_col_, lp.num_row_ = 3, 1
     lp.col_cost_, lp.col_lower_, lp.col_upper_ = [1.0, 2.0, 3.0], [0.0] * 3, [1.0] * 3
     lp.row_lower_, lp.row_upper_ = [2.0], [highspy.kHighsInf]
-    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = [0, 1, 2, 3], [0, 0, 0], [1.0, 1.0, 1.0]
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = (
+        [0, 1, 2, 3],
+        [0, 0, 0],
+        [1.0, 1.0, 1.0],
+    )
     lp.col_names_ = ["C1", "C2", "C3"]
     engine.passModel(lp)
     engine.run()

@@ -35,7 +35,12 @@ def mps(
     )
 
 
-def lp(*, row: str = "c1: x + y <= 10", objective: str = "obj: x + 2 y - 3 z + 4", after: str = "") -> str:
+def lp(
+    *,
+    row: str = "c1: x + y <= 10",
+    objective: str = "obj: x + 2 y - 3 z + 4",
+    after: str = "",
+) -> str:
     """Three rows over x, y, z."""
     return f"Minimize\n {objective}\nSubject To\n {row}\n c2: x - z >= -2\n c3: y + z = 7\n{after}End\n"
 
@@ -46,10 +51,17 @@ def write_mps(model: MilpModel) -> str:
     def number(value: float) -> str:
         return repr(float(value))
 
-    lines = ["NAME written", *(["OBJSENSE", "    MAX"] if model.maximize else []), "ROWS", " N cost"]
+    lines = [
+        "NAME written",
+        *(["OBJSENSE", "    MAX"] if model.maximize else []),
+        "ROWS",
+        " N cost",
+    ]
     sign = -1.0 if model.maximize else 1.0
     kinds, rhs, ranges = [], [], []
-    for row, (low, high) in enumerate(zip(model.row_lower.tolist(), model.row_upper.tolist(), strict=True)):
+    for row, (low, high) in enumerate(
+        zip(model.row_lower.tolist(), model.row_upper.tolist(), strict=True)
+    ):
         name = f"R{row + 1}"
         if low == high:
             kind, side = "E", low
@@ -64,7 +76,10 @@ def write_mps(model: MilpModel) -> str:
     lines += [*kinds, "COLUMNS"]
     by_column: list[list[str]] = [[] for _ in range(model.n)]
     for row, column, value in zip(
-        model.row_of_entry.tolist(), model.indices.tolist(), model.data.tolist(), strict=True
+        model.row_of_entry.tolist(),
+        model.indices.tolist(),
+        model.data.tolist(),
+        strict=True,
     ):
         by_column[column].append(f" C{column + 1} R{row + 1} {number(value)}")
     for column in range(model.n):
@@ -77,7 +92,17 @@ def write_mps(model: MilpModel) -> str:
     lines += ["RHS", *rhs, f" RHS cost {number(-sign * model.offset)}"]
     lines += ["RANGES", *ranges] if ranges else []
     lines.append("BOUNDS")
-    for column, (low, high) in enumerate(zip(model.col_lower.tolist(), model.col_upper.tolist(), strict=True)):
-        lines.append(f" LO BND C{column + 1} {number(low)}" if low > -math.inf else f" MI BND C{column + 1}")
-        lines.append(f" UP BND C{column + 1} {number(high)}" if high < math.inf else f" PL BND C{column + 1}")
+    for column, (low, high) in enumerate(
+        zip(model.col_lower.tolist(), model.col_upper.tolist(), strict=True)
+    ):
+        lines.append(
+            f" LO BND C{column + 1} {number(low)}"
+            if low > -math.inf
+            else f" MI BND C{column + 1}"
+        )
+        lines.append(
+            f" UP BND C{column + 1} {number(high)}"
+            if high < math.inf
+            else f" PL BND C{column + 1}"
+        )
     return "\n".join([*lines, "ENDATA", ""])

@@ -17,7 +17,13 @@ import pytest
 
 from trimtab import AsyncClient, Client, IlpSpec, ProbeSpec, config
 from trimtab._core import RetryPolicy
-from trimtab.errors import ConfigError, ConnectionFailed, DigestMismatch, InvalidBody, JobFailed
+from trimtab.errors import (
+    ConfigError,
+    ConnectionFailed,
+    DigestMismatch,
+    InvalidBody,
+    JobFailed,
+)
 from trimtab.files import LocalFile
 
 URL = "http://server.test"
@@ -25,15 +31,30 @@ FAST = RetryPolicy(first_s=0.001, most_s=0.002, deadline_s=5)
 
 
 def view(state: str = "QUEUED", **more: Any) -> dict[str, Any]:
-    made = {"id": "j1", "kind": "probe", "state": state, "budget": {}, "created_at": "2026-01-01T00:00:00Z"}
+    made = {
+        "id": "j1",
+        "kind": "probe",
+        "state": state,
+        "budget": {},
+        "created_at": "2026-01-01T00:00:00Z",
+    }
     return {**made, **more}
 
 
 def sse(*seqs: int) -> bytes:
     out = b""
     for seq in seqs:
-        data = {"job_id": "j1", "seq": seq, "type": "incumbent", "at": "2026-01-01T00:00:00Z"}
-        data["data"] = {"elapsed_s": float(seq), "objective": -1.0 * seq, "source": "a\u2028b"}
+        data = {
+            "job_id": "j1",
+            "seq": seq,
+            "type": "incumbent",
+            "at": "2026-01-01T00:00:00Z",
+        }
+        data["data"] = {
+            "elapsed_s": float(seq),
+            "objective": -1.0 * seq,
+            "source": "a\u2028b",
+        }
         text = json.dumps(data, ensure_ascii=False)
         out += f"event: incumbent\nid: {seq}\ndata: {text}\n\n".encode()
     return out
@@ -107,14 +128,21 @@ def test_a_problem_becomes_a_typed_error() -> None:
         "fix": "f",
         "request_id": "r",
     }
-    with Script(ok(problem, 422)).client() as client, pytest.raises(InvalidBody, match="to do: f") as caught:
+    with (
+        Script(ok(problem, 422)).client() as client,
+        pytest.raises(InvalidBody, match="to do: f") as caught,
+    ):
         client.kinds()
     assert caught.value.request_id == "r"
 
 
 def test_events_resume_without_loss_or_duplicates() -> None:
     first = httpx2.Response(200, stream=Broken(sse(1, 2) + sse(3)[:40]))
-    script = Script(ok(view()), first, httpx2.Response(200, content=sse(2, 3, 4) + b"event: end\ndata: {}\n\n"))
+    script = Script(
+        ok(view()),
+        first,
+        httpx2.Response(200, content=sse(2, 3, 4) + b"event: end\ndata: {}\n\n"),
+    )
     with script.client() as client:
         assert [event.seq for event in client.job("j1").events()] == [1, 2, 3, 4]
     assert [asked.headers["last-event-id"] for asked in script.asked[1:]] == ["0", "2"]
@@ -123,8 +151,12 @@ def test_events_resume_without_loss_or_duplicates() -> None:
 def test_async_events_resume_too() -> None:
     async def run() -> list[float]:
         first = httpx2.Response(200, stream=Broken(sse(1)))
-        script = Script(ok(view()), first, httpx2.Response(200, content=sse(1, 2) + b"event: end\n\n"))
-        async with AsyncClient(URL, api_key="k", retry=FAST, transport=httpx2.MockTransport(script)) as client:
+        script = Script(
+            ok(view()), first, httpx2.Response(200, content=sse(1, 2) + b"event: end\n\n")
+        )
+        async with AsyncClient(
+            URL, api_key="k", retry=FAST, transport=httpx2.MockTransport(script)
+        ) as client:
             job = await client.job("j1")
             return [point.elapsed_s async for point in job.incumbents()]
 
@@ -133,7 +165,10 @@ def test_async_events_resume_too() -> None:
 
 def test_result_of_a_failed_job_raises_with_its_termination() -> None:
     ended = view("FAILED", termination={"reason": "invalid_input", "detail": "no rows"})
-    with Script(ok(view()), ok(ended)).client() as client, pytest.raises(JobFailed, match="no rows"):
+    with (
+        Script(ok(view()), ok(ended)).client() as client,
+        pytest.raises(JobFailed, match="no rows"),
+    ):
         client.job("j1").result()
 
 
@@ -146,16 +181,27 @@ def test_local_files_are_uploaded_on_submit_and_stay_off_the_wire(tmp_path: Path
     with script.client() as client:
         client.submit(IlpSpec.from_file(model))
     assert script.asked[1].read() == b"NAME\n"
-    assert json.loads(script.asked[2].content)["spec"]["model"] == {"digest": digest, "name": "m.mps", "size_bytes": 5}
+    assert json.loads(script.asked[2].content)["spec"]["model"] == {
+        "digest": digest,
+        "name": "m.mps",
+        "size_bytes": 5,
+    }
 
 
-def test_a_download_is_restarted_when_truncated_and_refused_when_altered(tmp_path: Path) -> None:
+def test_a_download_is_restarted_when_truncated_and_refused_when_altered(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "src").write_bytes(b"good")
     ref = LocalFile.of(tmp_path / "src")
-    script = Script(httpx2.Response(200, stream=Broken(b"go")), httpx2.Response(200, content=b"good"))
+    script = Script(
+        httpx2.Response(200, stream=Broken(b"go")), httpx2.Response(200, content=b"good")
+    )
     with script.client() as client:
         assert client.download(ref, tmp_path / "to").read_bytes() == b"good"
-    with Script(httpx2.Response(200, content=b"evil")).client() as client, pytest.raises(DigestMismatch):
+    with (
+        Script(httpx2.Response(200, content=b"evil")).client() as client,
+        pytest.raises(DigestMismatch),
+    ):
         client.download(ref, tmp_path / "bad")
     assert sorted(os.listdir(tmp_path)) == ["src", "to"]
 
@@ -192,7 +238,11 @@ def test_map_keeps_the_order() -> None:
 def test_exit_code_of_an_unreachable_server() -> None:
     environment = {**os.environ, "TRIMTAB_URL": "ftp://x"}
     done = subprocess.run(
-        [sys.executable, "-m", "trimtab.cli", "get", "j"], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "trimtab.cli", "get", "j"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (3, "")
     assert "expected a URL" in done.stderr

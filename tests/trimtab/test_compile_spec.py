@@ -70,13 +70,19 @@ def test_every_uploaded_file_is_an_artifact(tmp_path: Path) -> None:
         (tmp_path / name).write_text(name)
     run = Run(stdin_file=LocalFile.of(tmp_path / "in.bin"))
     spec = CompileSpec.from_file(
-        tmp_path / "a.c", runs=(Run(arguments=("-x",)), run), link_objects=[str(tmp_path / "main.o")]
+        tmp_path / "a.c",
+        runs=(Run(arguments=("-x",)), run),
+        link_objects=[str(tmp_path / "main.o")],
     )
     files = spec.artifacts()
     assert list(files) == ["source", "stdin_1", "object_0"]
-    assert all(isinstance(file, LocalFile) for file in files.values()), "the client uploads what is on this machine"
+    assert all(isinstance(file, LocalFile) for file in files.values()), (
+        "the client uploads what is on this machine"
+    )
     again = CompileSpec.model_validate_json(spec.model_dump_json())
-    assert {name: ref.digest for name, ref in again.artifacts().items()} == {n: r.digest for n, r in files.items()}
+    assert {name: ref.digest for name, ref in again.artifacts().items()} == {
+        n: r.digest for n, r in files.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -99,7 +105,11 @@ def test_a_file_with_fields(tmp_path: Path) -> None:
     file = tmp_path / "main.c"
     file.write_text("int main(void) { return 0; }")
     fields: dict[str, Any] = {}
-    for text in ("objective=code_bytes", "target.triple=aarch64-unknown-linux-gnu", 'runs=[{"arguments": ["1"]}]'):
+    for text in (
+        "objective=code_bytes",
+        "target.triple=aarch64-unknown-linux-gnu",
+        'runs=[{"arguments": ["1"]}]',
+    ):
         set_field(fields, text)
     spec = spec_of_file(file, fields=fields)
     assert isinstance(spec, CompileSpec)

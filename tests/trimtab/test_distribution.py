@@ -17,17 +17,42 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     source = tmp_path / "trimtab"
     # A copy: building leaves egg-info and build folders beside the sources.
     subprocess.run(["cp", "-r", str(ROOT / "trimtab"), str(source)], check=True)
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(source)]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        str(tmp_path),
+        str(source),
+    ]
     done = subprocess.run(build, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-1500:]
     (wheel,) = tmp_path.glob("trimtab-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert tops == {"trimtab", next(t for t in tops if t.endswith(".dist-info"))}
-    for wanted in ("client.py", "aio.py", "results.py", "py.typed", "specs/ilp.py", "cli/app.py"):
+    for wanted in (
+        "client.py",
+        "aio.py",
+        "results.py",
+        "py.typed",
+        "specs/ilp.py",
+        "cli/app.py",
+    ):
         assert f"trimtab/{wanted}" in names
-    metadata = zipfile.ZipFile(wheel).read(next(n for n in names if n.endswith("METADATA"))).decode()
-    needs = {line.split()[1].split(">")[0] for line in metadata.splitlines() if line.startswith("Requires-Dist")}
+    metadata = (
+        zipfile.ZipFile(wheel)
+        .read(next(n for n in names if n.endswith("METADATA")))
+        .decode()
+    )
+    needs = {
+        line.split()[1].split(">")[0]
+        for line in metadata.splitlines()
+        if line.startswith("Requires-Dist")
+    }
     assert needs == {"httpx2", "pydantic", "typer", "rich"}
 
 
@@ -42,7 +67,12 @@ def test_import_is_quick_and_light(statement: str) -> None:
     took = []
     for _ in range(5):
         done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60, cwd=ROOT
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            cwd=ROOT,
         )
         assert done.returncode == 0, done.stderr
         took.append(float(done.stdout))

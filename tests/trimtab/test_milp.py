@@ -61,8 +61,20 @@ def proto() -> Any:
 
     made = linear_solver_pb2.MPModelProto(maximize=True)
     for name, cost in (("x", 3.0), ("y", 4.0)):
-        made.variable.add(lower_bound=0, upper_bound=10, is_integer=True, objective_coefficient=cost, name=name)
-    made.constraint.add(lower_bound=float("-inf"), upper_bound=12, var_index=[0, 1], coefficient=[2.0, 3.0], name="c")
+        made.variable.add(
+            lower_bound=0,
+            upper_bound=10,
+            is_integer=True,
+            objective_coefficient=cost,
+            name=name,
+        )
+    made.constraint.add(
+        lower_bound=float("-inf"),
+        upper_bound=12,
+        var_index=[0, 1],
+        coefficient=[2.0, 3.0],
+        name="c",
+    )
     return made
 
 
@@ -70,7 +82,10 @@ def math_opt() -> Any:
     from ortools.math_opt.python import mathopt
 
     model = mathopt.Model(name="toy")
-    x, y = model.add_integer_variable(lb=0, ub=10, name="x"), model.add_integer_variable(lb=0, ub=10, name="y")
+    x, y = (
+        model.add_integer_variable(lb=0, ub=10, name="x"),
+        model.add_integer_variable(lb=0, ub=10, name="y"),
+    )
     model.add_linear_constraint(2 * x + 3 * y <= 12)
     model.maximize(3 * x + 4 * y)
     return model
@@ -80,7 +95,9 @@ def math_opt_proto() -> Any:
     return math_opt().export_model()
 
 
-@pytest.mark.parametrize("make", [highs, scip, pywraplp, builder, proto, math_opt, math_opt_proto])
+@pytest.mark.parametrize(
+    "make", [highs, scip, pywraplp, builder, proto, math_opt, math_opt_proto]
+)
 def test_written_and_read_again(make: Any, tmp_path: Path) -> None:
     model = read_model(write_model(make(), tmp_path / "model.mps"))
     result = HighsSolver().solve(model, SolveParams())

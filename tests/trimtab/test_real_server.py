@@ -88,18 +88,36 @@ def test_failed_jobs_say_why(client: Client) -> None:
             job.result()
 
 
-def test_the_command_line_says_why_a_source_did_not_compile(server: Server, tmp_path: Path) -> None:
+def test_the_command_line_says_why_a_source_did_not_compile(
+    server: Server, tmp_path: Path
+) -> None:
     (tmp_path / "wrong.c").write_text("int main(void) { return nothing; }\n")
     environment = {**os.environ, "TRIMTAB_URL": server.url, "TRIMTAB_API_KEY": server.key}
-    command = [sys.executable, "-m", "trimtab.cli", "submit", str(tmp_path / "wrong.c"), "--seconds", "10", "--watch"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "trimtab.cli",
+        "submit",
+        str(tmp_path / "wrong.c"),
+        "--seconds",
+        "10",
+        "--watch",
+    ]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode != 0
     assert "FAILED" in done.stdout
     assert "invalid_input" in done.stderr
     assert "use of undeclared identifier 'nothing'" in done.stderr
     job_id = done.stdout.split()[0]
     watched = subprocess.run(
-        [*command[:3], "watch", job_id], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [*command[:3], "watch", job_id],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert "use of undeclared identifier 'nothing'" in watched.stderr
 
@@ -137,11 +155,15 @@ def test_async_client(server: Server) -> None:
     assert asyncio.run(go()) == (JobState.SUCCEEDED, 0.0)
 
 
-def run(server: Server, *arguments: str, key: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    server: Server, *arguments: str, key: str | None = None
+) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TRIMTAB_")}
     environment |= {"TRIMTAB_URL": server.url, "TRIMTAB_API_KEY": key or server.key}
     command = [sys.executable, "-m", "trimtab.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env=environment
+    )
 
 
 def test_command_line_from_submit_to_report(server: Server, tmp_path: Path) -> None:
@@ -196,6 +218,9 @@ def test_exit_codes_of_jobs_and_keys(server: Server, tmp_path: Path) -> None:
 
 
 def test_every_error_is_a_trimtab_error(server: Server) -> None:
-    with Client(server.url, api_key="tt_wrong") as client, pytest.raises(TrimtabError) as caught:
+    with (
+        Client(server.url, api_key="tt_wrong") as client,
+        pytest.raises(TrimtabError) as caught,
+    ):
         list(client.jobs())
     assert "tt_<id>_<secret>" in str(caught.value)

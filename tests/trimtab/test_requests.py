@@ -15,10 +15,17 @@ from trimtab.specs.probe import ProbeSpec
 
 
 def test_a_request_goes_as_it_is_and_takes_no_options() -> None:
-    request = JobRequest(kind="probe", spec=ProbeSpec(steps=3), budget=Budget(seconds=5.0), seed=4)
+    request = JobRequest(
+        kind="probe", spec=ProbeSpec(steps=3), budget=Budget(seconds=5.0), seed=4
+    )
     body = _core.request_body(request)
     assert (body["seed"], body["budget"]["seconds"], body["spec"]["steps"]) == (4, 5.0, 3)
-    for option in ({"seconds": 9.0}, {"seed": 1}, {"labels": {"a": "b"}}, {"webhook": "https://x"}):
+    for option in (
+        {"seconds": 9.0},
+        {"seed": 1},
+        {"labels": {"a": "b"}},
+        {"webhook": "https://x"},
+    ):
         with pytest.raises(TypeError, match="carries its own"):
             _core.request_body(request, **option)
 
@@ -28,7 +35,9 @@ def test_a_mapping_that_is_a_whole_request_is_told_so() -> None:
         _core.request_body({"kind": "probe", "spec": {"steps": 1}})
 
 
-def test_the_command_line_refuses_unknown_fields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_refuses_unknown_fields(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRIMTAB_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("TRIMTAB_API_KEY", "tt_x_y")
     file = tmp_path / "job.json"

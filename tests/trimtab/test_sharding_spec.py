@@ -11,7 +11,10 @@ from pydantic import ValidationError
 from trimtab.specs.sharding import ShardingSpec
 
 GOOD: dict[str, Any] = {
-    "tables": [{"name": "a", "rows": 1000, "dim": 64}, {"name": "b", "rows": 50, "dim": 16, "pooling": 4}],
+    "tables": [
+        {"name": "a", "rows": 1000, "dim": 64},
+        {"name": "b", "rows": 50, "dim": 16, "pooling": 4},
+    ],
     "devices": [{"count": 2, "memory_gib": 16}],
 }
 
@@ -49,7 +52,10 @@ def test_the_good_one_is_good() -> None:
         (table(name=""), "name"),
         (table(rows=2**38, dim=1024), "narrowest"),
         (changed(tables=[]), "exactly one of"),
-        (changed(tables=[{"name": str(i), "rows": 1, "dim": 4} for i in range(10_001)]), "10000"),
+        (
+            changed(tables=[{"name": str(i), "rows": 1, "dim": 4} for i in range(10_001)]),
+            "10000",
+        ),
         (changed(devices=[]), "devices"),
         (changed(devices=[{"count": 0, "memory_gib": 1}]), "count"),
         (changed(devices=[{"count": 4096, "memory_gib": 1}] * 2), "at most 4096"),
@@ -60,10 +66,16 @@ def test_the_good_one_is_good() -> None:
         (rules(pin=[{"table": "a", "devices": [0]}] * 2), "pinned twice"),
         (rules(together=[["a", "b"], ["b", "a"]]), "named twice"),
         (
-            rules(together=[["a", "b"]], pin=[{"table": "a", "devices": [0]}, {"table": "b", "devices": [1]}]),
+            rules(
+                together=[["a", "b"]],
+                pin=[{"table": "a", "devices": [0]}, {"table": "b", "devices": [1]}],
+            ),
             "contradict",
         ),
-        (rules(current_plan=[{"table": "a", "offset": 0, "width": 32, "device": 0}]), "columns 32 to 63"),
+        (
+            rules(current_plan=[{"table": "a", "offset": 0, "width": 32, "device": 0}]),
+            "columns 32 to 63",
+        ),
         (rules(max_moved_gib=1.0), "current_plan"),
     ],
 )

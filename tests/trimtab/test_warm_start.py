@@ -21,7 +21,9 @@ def test_files_go_up_and_the_search_begins_there(server: Server, tmp_path: Path)
         view = job.wait(60)
         assert view.state is JobState.SUCCEEDED
         result = job.result()
-        assert result.summary.get("lns_started_by", "warm-start") == "warm-start"  # not said when the run ends before
+        assert (
+            result.summary.get("lns_started_by", "warm-start") == "warm-start"
+        )  # not said when the run ends before
         assert {"solution.sol", "curve.csv", "curve.svg"} <= set(job.artifacts)
         # The solution of one job is the warm start of the next.
         kept = job.download("solution.sol", tmp_path / "again.sol")

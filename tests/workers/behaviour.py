@@ -61,14 +61,19 @@ class BehaviourDomain:
         (workdir / "told.json").write_text(json.dumps(told))
         best = 0.0 if spec.dies_in else 1.0
         return SearchOutcome(
-            termination=Termination(reason=Reason.COMPLETED), solution=best, objective=best, bound=None
+            termination=Termination(reason=Reason.COMPLETED),
+            solution=best,
+            objective=best,
+            bound=None,
         )
 
     def verify(self, problem: Any, solution: Any) -> Verification:
         spec, _, workdir = problem
         _misbehave(spec, workdir, "verify")
         refused = spec.does == "lie"
-        return Verification(status=VerificationStatus.INVALID if refused else VerificationStatus.VALID)
+        return Verification(
+            status=VerificationStatus.INVALID if refused else VerificationStatus.VALID
+        )
 
     def produce(self, problem: Any, solution: Any, workdir: Path) -> list[Produced | Extra]:
         spec = problem[0]
@@ -76,10 +81,18 @@ class BehaviourDomain:
         if not (workdir / "told.json").exists():
             (workdir / "told.json").write_text("restored")
         files: list[Produced | Extra] = [
-            Produced(name="told.json", path=workdir / "told.json", media_type="application/json")
+            Produced(
+                name="told.json", path=workdir / "told.json", media_type="application/json"
+            )
         ]
         if spec.fails_in == "extra" or spec.dies_in:
-            files.append(Extra(name="curve.svg", write=lambda path: _draw(spec, path), media_type="image/svg+xml"))
+            files.append(
+                Extra(
+                    name="curve.svg",
+                    write=lambda path: _draw(spec, path),
+                    media_type="image/svg+xml",
+                )
+            )
         return files
 
     def keep(self, problem: Any, solution: Any) -> bytes:
@@ -90,13 +103,18 @@ class BehaviourDomain:
         time.sleep(problem[0].slow_restore)
         (problem[2] / "restored").touch()
         return SearchOutcome(
-            termination=Termination(reason=Reason.FEASIBLE), solution=number, objective=number, bound=None
+            termination=Termination(reason=Reason.FEASIBLE),
+            solution=number,
+            objective=number,
+            bound=None,
         )
 
     def _lie(self, *_: Any) -> None:
         return None
 
-    def _look_around(self, spec: BehaviourSpec, inputs: Mapping[str, Path], workdir: Path, *_: Any) -> Any:
+    def _look_around(
+        self, spec: BehaviourSpec, inputs: Mapping[str, Path], workdir: Path, *_: Any
+    ) -> Any:
         """Environment, open files, and whether a file and a port of the machine can be reached."""
         try:
             socket.create_connection(("127.0.0.1", spec.number), timeout=2).close()
@@ -111,21 +129,37 @@ class BehaviourDomain:
             writes_code = False
         return {
             "environment": dict(os.environ),
-            "files": [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_open(fd)],
+            "files": [
+                os.readlink(f"/proc/self/fd/{fd}")
+                for fd in os.listdir("/proc/self/fd")
+                if _is_open(fd)
+            ],
             "reached": reached,
             "reads": _reads(spec.path),
             "writes_code": writes_code,
             "folder": os.getcwd(),
-            "inputs": {name: [path.name, path.read_text()] for name, path in inputs.items()},
+            "inputs": {
+                name: [path.name, path.read_text()] for name, path in inputs.items()
+            },
         }
 
-    def _incumbents(self, spec: BehaviourSpec, _i: Any, _w: Any, stop: StoppingCriterion, say: OnIncumbent) -> None:
+    def _incumbents(
+        self,
+        spec: BehaviourSpec,
+        _i: Any,
+        _w: Any,
+        stop: StoppingCriterion,
+        say: OnIncumbent,
+    ) -> None:
         """`number` of them, one each millisecond."""
         for left in range(spec.number, 0, -1):
             if left == 1 and spec.dies_in == "search":
                 time.sleep(0.3)  # the throttle has passed the last one on
                 os.kill(os.getpid(), spec.dies_by)
-            say(Incumbent(elapsed_s=0.0, objective=float(left - 1)), functools.partial(float, left - 1))
+            say(
+                Incumbent(elapsed_s=0.0, objective=float(left - 1)),
+                functools.partial(float, left - 1),
+            )
             time.sleep(0.001)
 
     def _flood(self, spec: BehaviourSpec, *_: Any) -> None:
@@ -147,9 +181,14 @@ class BehaviourDomain:
             os.kill(os.getpid(), spec.number)
             time.sleep(300)
 
-    def _spawn_and_hang(self, _s: Any, _i: Any, _w: Any, _stop: Any, say: OnIncumbent) -> None:
+    def _spawn_and_hang(
+        self, _s: Any, _i: Any, _w: Any, _stop: Any, say: OnIncumbent
+    ) -> None:
         """Two forked native processes that hang, and so does this one."""
-        _kept = [isolation.NativeProcess("hanging", lambda tell: time.sleep(300)) for _ in range(2)]
+        _kept = [
+            isolation.NativeProcess("hanging", lambda tell: time.sleep(300))
+            for _ in range(2)
+        ]
         say(Incumbent(elapsed_s=0.0, objective=1.0))
         time.sleep(300)
 

@@ -18,13 +18,19 @@ class TestInline(ExecutorContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def executor(cls, runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
-        made = open_executor("inline", workers=1, scratch_dir=tmp_path_factory.mktemp("inline"))
+    def executor(
+        cls, runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Executor]:
+        made = open_executor(
+            "inline", workers=1, scratch_dir=tmp_path_factory.mktemp("inline")
+        )
         runner.run(made.open())
         yield made
         runner.run(made.close())
 
 
 def test_unknown_executor_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with pytest.raises(ValueError, match="'thread' came; wanted one of process, ray, inline"):
+    with pytest.raises(
+        ValueError, match="'thread' came; wanted one of process, ray, inline"
+    ):
         open_executor("thread", workers=1, scratch_dir=tmp_path_factory.mktemp("none"))

@@ -13,7 +13,14 @@ from workers.types import OutcomeStatus
 
 def test_delays_double_up_to_the_cap_with_full_jitter() -> None:
     backoff, rng = Backoff(), random.Random(0)
-    for attempt, most in [(1, 1.0), (2, 2.0), (3, 4.0), (9, 256.0), (10, 300.0), (1000, 300.0)]:
+    for attempt, most in [
+        (1, 1.0),
+        (2, 2.0),
+        (3, 4.0),
+        (9, 256.0),
+        (10, 300.0),
+        (1000, 300.0),
+    ]:
         drawn = [backoff.delay_s(attempt, rng) for _ in range(400)]
         assert 0 <= min(drawn) < 0.1 * most
         assert 0.9 * most < max(drawn) < most
@@ -21,10 +28,14 @@ def test_delays_double_up_to_the_cap_with_full_jitter() -> None:
 
 def test_every_outcome_has_a_treatment_and_batch_retries_the_same_ones() -> None:
     assert set(TREATMENTS) == set(OutcomeStatus)
-    assert {status for status, treatment in TREATMENTS.items() if treatment.retried} == RETRIED
+    assert {
+        status for status, treatment in TREATMENTS.items() if treatment.retried
+    } == RETRIED
 
 
-@pytest.mark.parametrize("given", [{"base_s": 0.0}, {"base_s": -1.0}, {"base_s": 5.0, "cap_s": 1.0}])
+@pytest.mark.parametrize(
+    "given", [{"base_s": 0.0}, {"base_s": -1.0}, {"base_s": 5.0, "cap_s": 1.0}]
+)
 def test_nonsense_is_refused(given: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="back-off wants"):
         Backoff(**given)

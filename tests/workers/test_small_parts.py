@@ -23,7 +23,9 @@ from workers.process.throttle import NewestThrottle
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -113,7 +115,9 @@ def test_throttle_wants_an_interval() -> None:
         (KeyError("x"), "encode", Reason.INTERNAL_ERROR, False),
     ],
 )
-def test_what_exceptions_mean(error: Exception, phase: str, reason: Reason, transient: bool) -> None:
+def test_what_exceptions_mean(
+    error: Exception, phase: str, reason: Reason, transient: bool
+) -> None:
     failure = failure_of(error, phase=phase, memory_bytes=2**30)
     assert (failure.termination.reason, failure.transient) == (reason, transient)
     assert phase in failure.termination.detail or reason is Reason.INPUT_CRASHED_PARSER
@@ -135,11 +139,15 @@ def test_resources_are_the_containers_when_those_are_less(tmp_path: Path) -> Non
     assert resources.look(tmp_path).as_json() == whole.as_json()
 
 
-def test_gpus_are_read_from_the_drivers_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_gpus_are_read_from_the_drivers_table(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     program = tmp_path / "nvidia-smi"
     program.write_text("#!/bin/sh\necho 'NVIDIA L4, 23034'\necho 'N/A'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert resources.gpus() == (resources.Gpu(name="NVIDIA L4", memory_bytes=23034 * 2**20),)
+    assert resources.gpus() == (
+        resources.Gpu(name="NVIDIA L4", memory_bytes=23034 * 2**20),
+    )
     program.write_text("#!/bin/sh\nexit 9\n")
     assert resources.gpus() == ()

@@ -32,7 +32,11 @@ _ADAPTERS: tuple[tuple[str, str, str], ...] = (
     ("highspy", "_Highs", "trimtab.adapters.highs:read"),
     ("pyscipopt", "Model", "trimtab.adapters.scip:read"),
     ("ortools.linear_solver.pywraplp", "Solver", "trimtab.adapters.mp_model:read_pywraplp"),
-    ("ortools.linear_solver.python.model_builder", "Model", "trimtab.adapters.mp_model:read_builder"),
+    (
+        "ortools.linear_solver.python.model_builder",
+        "Model",
+        "trimtab.adapters.mp_model:read_builder",
+    ),
     ("ortools.linear_solver", "MPModelProto", "trimtab.adapters.mp_model:read_proto"),
     ("ortools.math_opt", "Model", "trimtab.adapters.math_opt:read"),
     ("ortools.math_opt", "ModelProto", "trimtab.adapters.math_opt:read_proto"),
@@ -41,7 +45,9 @@ _ADAPTERS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def carry(model: Any, folder: Path, *, file: Path | None = None, warm_start: Any = None) -> Carried:
+def carry(
+    model: Any, folder: Path, *, file: Path | None = None, warm_start: Any = None
+) -> Carried:
     """Write `model` (and its warm start) into `folder`, or to `file`. Raises TypeError or NotCarriedOver.
 
     `warm_start` replaces the object's own: a mapping from the user's variables or their names to numbers, or an object
@@ -64,7 +70,10 @@ def carry(model: Any, folder: Path, *, file: Path | None = None, warm_start: Any
     start = None
     if values:
         start = folder / "start.sol"
-        start.write_text("".join(f"{columns[place]} {value!r}\n" for place, value in values.items()), encoding="ascii")
+        start.write_text(
+            "".join(f"{columns[place]} {value!r}\n" for place, value in values.items()),
+            encoding="ascii",
+        )
     return Carried(model=path, start=start, variables=variables)
 
 

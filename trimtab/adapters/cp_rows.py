@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from trimtab.adapters.draft import Draft, Number, Products, Terms
 
 _INFINITY = float("inf")
-_MOST_BIG_M = 10**6  # above this an indicator row says it: large multipliers are lost in the solvers' tolerances
+_MOST_BIG_M = (
+    10**6
+)  # above this an indicator row says it: large multipliers are lost in the solvers' tolerances
 
 
 @dataclass(kw_only=True)
@@ -23,11 +25,16 @@ class Affine:
         terms = dict(self.terms)
         for column, value in other.terms.items():
             terms[column] = terms.get(column, 0) - value
-        return Affine(terms={c: v for c, v in terms.items() if v}, constant=self.constant - other.constant)
+        return Affine(
+            terms={c: v for c, v in terms.items() if v},
+            constant=self.constant - other.constant,
+        )
 
     def plus(self, other: Affine) -> Affine:
         """The sum."""
-        return self.minus(Affine(terms={c: -v for c, v in other.terms.items()}, constant=-other.constant))
+        return self.minus(
+            Affine(terms={c: -v for c, v in other.terms.items()}, constant=-other.constant)
+        )
 
 
 Interval = tuple[int, int]
@@ -41,7 +48,11 @@ class Rows:
 
     def literal(self, reference: int) -> Affine:
         """A literal: `i` stands for column i, `-i - 1` for 1 minus column i."""
-        return Affine(terms={reference: 1}) if reference >= 0 else Affine(terms={-reference - 1: -1}, constant=1)
+        return (
+            Affine(terms={reference: 1})
+            if reference >= 0
+            else Affine(terms={-reference - 1: -1}, constant=1)
+        )
 
     def sum_of(self, references: Iterable[int]) -> Affine:
         """The number of literals that are true."""
@@ -56,13 +67,20 @@ class Rows:
         for column, value in expression.terms.items():
             one = self.draft.columns[column]
             if one.lower is None or one.upper is None:
-                raise self.draft.refusal(f"variable {one.name!r} without finite bounds in a constraint that needs them")
+                raise self.draft.refusal(
+                    f"variable {one.name!r} without finite bounds in a constraint that needs them"
+                )
             ends = (value * int(one.lower), value * int(one.upper))
             low, high = low + min(ends), high + max(ends)
         return low, high
 
     def between(
-        self, name: str, expression: Affine, lower: int | None, upper: int | None, enforced: Sequence[int] = ()
+        self,
+        name: str,
+        expression: Affine,
+        lower: int | None,
+        upper: int | None,
+        enforced: Sequence[int] = (),
     ) -> None:
         """Add lower ≤ expression ≤ upper, while all the literals `enforced` are true."""
         enforced = list(dict.fromkeys(enforced))
@@ -81,16 +99,24 @@ class Rows:
         # off: how many of the literals are false; with one of them false the row is slack by construction.
         off = Affine(constant=len(enforced)).minus(self.sum_of(enforced))
         if upper is not None and excess_above:
-            self._plain(f"{name}_upper", expression.minus(_scaled(off, excess_above)), None, upper)
+            self._plain(
+                f"{name}_upper", expression.minus(_scaled(off, excess_above)), None, upper
+            )
         if lower is not None and excess_below:
-            self._plain(f"{name}_lower", expression.plus(_scaled(off, excess_below)), lower, None)
+            self._plain(
+                f"{name}_lower", expression.plus(_scaled(off, excess_below)), lower, None
+            )
 
     def _bounded(self, column: int) -> bool:
         one = self.draft.columns[column]
         return one.lower is not None and one.upper is not None
 
     def within(
-        self, name: str, expression: Affine, intervals: Sequence[Interval], enforced: Sequence[int] = ()
+        self,
+        name: str,
+        expression: Affine,
+        intervals: Sequence[Interval],
+        enforced: Sequence[int] = (),
     ) -> None:
         """Add: the expression lies in one of the intervals, while all the literals are true."""
         if len(intervals) == 1:
@@ -102,13 +128,19 @@ class Rows:
         chosen = [self.draft.add_binary(f"{name}_part") for _ in intervals]
         for binary, (low, high) in zip(chosen, intervals, strict=True):
             self.between(name, expression, low, high, [binary])
-        self.between(f"{name}_parts", Affine(terms=dict.fromkeys(chosen, 1)), 1, None, enforced)
+        self.between(
+            f"{name}_parts", Affine(terms=dict.fromkeys(chosen, 1)), 1, None, enforced
+        )
 
-    def equal(self, name: str, first: Affine, second: Affine, enforced: Sequence[int] = ()) -> None:
+    def equal(
+        self, name: str, first: Affine, second: Affine, enforced: Sequence[int] = ()
+    ) -> None:
         """Add first = second, while all the literals are true."""
         self.between(name, first.minus(second), 0, 0, enforced)
 
-    def at_least_one(self, name: str, references: Iterable[int], enforced: Sequence[int] = ()) -> None:
+    def at_least_one(
+        self, name: str, references: Iterable[int], enforced: Sequence[int] = ()
+    ) -> None:
         """Add a clause: one of the literals, or the negation of one that enforces."""
         clause = dict.fromkeys([*references, *(-reference - 1 for reference in enforced)])
         self._plain(name, self.sum_of(clause), 1, None)
@@ -116,7 +148,9 @@ class Rows:
     def quadratic(self, name: str, expression: Affine, products: Products) -> None:
         """Add expression + products = 0."""
         terms: Terms = dict(expression.terms)
-        self.draft.add_row(name, terms, -expression.constant, -expression.constant, products=products)
+        self.draft.add_row(
+            name, terms, -expression.constant, -expression.constant, products=products
+        )
 
     def choice(self, name: str, count: int) -> list[int]:
         """Add `count` binaries of which exactly one is 1."""
@@ -138,7 +172,12 @@ class Rows:
         self.draft.add_row(name, terms, low, high, indicator=indicator)
 
     def _indicated(
-        self, name: str, expression: Affine, lower: int | None, upper: int | None, enforced: Sequence[int]
+        self,
+        name: str,
+        expression: Affine,
+        lower: int | None,
+        upper: int | None,
+        enforced: Sequence[int],
     ) -> None:
         if len(enforced) == 1:
             reference = enforced[0]
@@ -146,10 +185,18 @@ class Rows:
         else:
             all_true = self.draft.add_binary(f"{name}_on")
             # all_true is 1 at least when every literal is.
-            self._plain(f"{name}_on", self.sum_of(enforced).minus(Affine(terms={all_true: 1})), None, len(enforced) - 1)
+            self._plain(
+                f"{name}_on",
+                self.sum_of(enforced).minus(Affine(terms={all_true: 1})),
+                None,
+                len(enforced) - 1,
+            )
             indicator = (all_true, 1)
         self._plain(name, expression, lower, upper, indicator)
 
 
 def _scaled(expression: Affine, factor: int) -> Affine:
-    return Affine(terms={c: v * factor for c, v in expression.terms.items()}, constant=expression.constant * factor)
+    return Affine(
+        terms={c: v * factor for c, v in expression.terms.items()},
+        constant=expression.constant * factor,
+    )

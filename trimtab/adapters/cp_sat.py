@@ -78,7 +78,13 @@ def _read(proto: Any, source: str) -> tuple[Draft, Locate]:
         rows.between(f"assumption_{number}", rows.literal(int(reference)), 1, None)
     _objective(proto, rows)
     hint = proto.solution_hint
-    draft.set_start(zip((int(place) for place in hint.vars), (int(value) for value in hint.values), strict=True))
+    draft.set_start(
+        zip(
+            (int(place) for place in hint.vars),
+            (int(value) for value in hint.values),
+            strict=True,
+        )
+    )
     draft.finish(variables=len(proto.variables), constraints=len(proto.constraints))
     count = draft.own_columns
 
@@ -98,7 +104,13 @@ def _read(proto: Any, source: str) -> tuple[Draft, Locate]:
 
 
 def _bound(value: int) -> Number:
-    return value if -_LARGEST < value < _LARGEST else float("inf") if value > 0 else -float("inf")
+    return (
+        value
+        if -_LARGEST < value < _LARGEST
+        else float("inf")
+        if value > 0
+        else -float("inf")
+    )
 
 
 def _intervals(domain: Any) -> list[Interval]:
@@ -116,7 +128,11 @@ def _kind(constraint: Any) -> str | None:
 def _objective(proto: Any, rows: Rows) -> None:
     draft = rows.draft
     # A protobuf message's own test and the newer binding's are written differently.
-    has = proto.HasField if hasattr(proto, "HasField") else lambda name: getattr(proto, f"has_{name}")()
+    has = (
+        proto.HasField
+        if hasattr(proto, "HasField")
+        else lambda name: getattr(proto, f"has_{name}")()
+    )
     if has("floating_point_objective"):
         part = proto.floating_point_objective
         costs: dict[int, Number] = {}
@@ -128,9 +144,15 @@ def _objective(proto: Any, rows: Rows) -> None:
         expression = _expression(part.vars, part.coeffs, 0)
         domain = _intervals(part.domain)
         if domain:
-            rows.within("objective_domain", expression, [(_end(low), _end(high)) for low, high in domain])
+            rows.within(
+                "objective_domain",
+                expression,
+                [(_end(low), _end(high)) for low, high in domain],
+            )
         factor = float(part.scaling_factor) or 1.0
-        scaled = {column: _times(value, factor) for column, value in expression.terms.items()}
+        scaled = {
+            column: _times(value, factor) for column, value in expression.terms.items()
+        }
         draft.set_objective(scaled, _times(float(part.offset), factor), maximize=factor < 0)
 
 
@@ -149,7 +171,11 @@ def _expression(columns: Any, values: Any, constant: int) -> Affine:
     """Σ values · columns + constant; a negative reference is the negation of that variable."""
     terms: dict[int, int] = {}
     for reference, value in zip(columns, values, strict=True):
-        column, factor = (int(reference), int(value)) if reference >= 0 else (-int(reference) - 1, -int(value))
+        column, factor = (
+            (int(reference), int(value))
+            if reference >= 0
+            else (-int(reference) - 1, -int(value))
+        )
         terms[column] = terms.get(column, 0) + factor
     return Affine(terms={c: v for c, v in terms.items() if v}, constant=constant)
 
@@ -171,7 +197,11 @@ class _Walker:
         method = getattr(self, f"_{kind}", None)
         if method is None:
             raise self._refusal(kind, name)
-        method(name, getattr(constraint, kind), [int(literal) for literal in constraint.enforcement_literal])
+        method(
+            name,
+            getattr(constraint, kind),
+            [int(literal) for literal in constraint.enforcement_literal],
+        )
 
     def _refusal(self, kind: str, name: str, why: str = "") -> Exception:
         return self._draft.refusal(f"the {kind} constraint {name!r}{why}")
@@ -182,7 +212,9 @@ class _Walker:
     def _all_of(self, part: Any, expressions: str, variables: str) -> list[Affine]:
         """Expressions of a constraint; older protos have variables in their place."""
         own = [self._of(expression) for expression in getattr(part, expressions)]
-        return own or [_expression([reference], [1], 0) for reference in getattr(part, variables, ())]
+        return own or [
+            _expression([reference], [1], 0) for reference in getattr(part, variables, ())
+        ]
 
     def _linear(self, name: str, part: Any, enforced: Sequence[int]) -> None:
         expression = _expression(part.vars, part.coeffs, 0)
@@ -194,11 +226,17 @@ class _Walker:
         if len(domain) == 1:
             # The ends of int64 mean none.
             self._rows.between(
-                name, expression, None if low <= -_LARGEST else low, None if high >= _LARGEST else high, enforced
+                name,
+                expression,
+                None if low <= -_LARGEST else low,
+                None if high >= _LARGEST else high,
+                enforced,
             )
             return
         least, most = self._rows.range_of(expression)
-        clipped = [(max(a, least), min(b, most)) for a, b in domain if a <= most and b >= least]
+        clipped = [
+            (max(a, least), min(b, most)) for a, b in domain if a <= most and b >= least
+        ]
         if clipped:
             self._rows.within(name, expression, clipped, enforced)
         else:  # no value is possible: what enforces it must be false
@@ -212,15 +250,21 @@ class _Walker:
             self._rows.at_least_one(name, [int(literal)], enforced)
 
     def _at_most_one(self, name: str, part: Any, enforced: Sequence[int]) -> None:
-        self._rows.between(name, self._rows.sum_of(int(one) for one in part.literals), None, 1, enforced)
+        self._rows.between(
+            name, self._rows.sum_of(int(one) for one in part.literals), None, 1, enforced
+        )
 
     def _exactly_one(self, name: str, part: Any, enforced: Sequence[int]) -> None:
-        self._rows.between(name, self._rows.sum_of(int(one) for one in part.literals), 1, 1, enforced)
+        self._rows.between(
+            name, self._rows.sum_of(int(one) for one in part.literals), 1, 1, enforced
+        )
 
     def _bool_xor(self, name: str, part: Any, enforced: Sequence[int]) -> None:
         """An odd number of the literals is true: Σ = 2 k + 1."""
         literals = [int(literal) for literal in part.literals]
-        half = self._draft.add_column(f"{name}_half", 0, max(0, len(literals) // 2), integer=True)
+        half = self._draft.add_column(
+            f"{name}_half", 0, max(0, len(literals) // 2), integer=True
+        )
         total = self._rows.sum_of(literals).minus(Affine(terms={half: 2}))
         self._rows.between(name, total, 1, 1, enforced)
 
@@ -236,19 +280,35 @@ class _Walker:
             raise self._refusal("no_overlap", name, f" of {len(intervals)} intervals")
         for later, second in enumerate(intervals):
             for first in intervals[:later]:
-                both = [*enforced, *(int(one) for each in (first, second) for one in each.enforcement_literal)]
+                both = [
+                    *enforced,
+                    *(
+                        int(one)
+                        for each in (first, second)
+                        for one in each.enforcement_literal
+                    ),
+                ]
                 order = self._draft.add_binary(f"{name}_before")
-                for one, other, literal in ((first, second, order), (second, first, -order - 1)):
+                for one, other, literal in (
+                    (first, second, order),
+                    (second, first, -order - 1),
+                ):
                     gap = self._of(other.interval.start).minus(self._of(one.interval.end))
                     self._rows.between(name, gap, 0, None, [*both, literal])
 
     def _all_diff(self, name: str, part: Any, enforced: Sequence[int]) -> None:
         expressions = self._all_of(part, "exprs", "vars")
         by_value: dict[int, list[int]] = {}
-        self._limit("all_diff", name, sum(high - low + 1 for low, high in map(self._rows.range_of, expressions)))
+        self._limit(
+            "all_diff",
+            name,
+            sum(high - low + 1 for low, high in map(self._rows.range_of, expressions)),
+        )
         for expression in expressions:
             low, high = self._rows.range_of(expression)
-            for value, binary in zip(range(low, high + 1), self._values_of(name, expression), strict=True):
+            for value, binary in zip(
+                range(low, high + 1), self._values_of(name, expression), strict=True
+            ):
                 by_value.setdefault(value, []).append(binary)
         for binaries in by_value.values():
             if len(binaries) > 1:
@@ -258,24 +318,38 @@ class _Walker:
         """A binary for each value of the expression's range, of which the one for its value is 1."""
         low, high = self._rows.range_of(expression)
         binaries = self._rows.choice(name, high - low + 1)
-        values = Affine(terms={binary: low + place for place, binary in enumerate(binaries) if low + place})
+        values = Affine(
+            terms={
+                binary: low + place for place, binary in enumerate(binaries) if low + place
+            }
+        )
         self._rows.equal(f"{name}_value", expression, values)
         return binaries
 
     def _limit(self, kind: str, name: str, binaries: int) -> None:
         if binaries > _MOST_BINARIES:
-            raise self._refusal(kind, name, f", which would take {binaries:,} binaries (at most {_MOST_BINARIES:,})")
+            raise self._refusal(
+                kind,
+                name,
+                f", which would take {binaries:,} binaries (at most {_MOST_BINARIES:,})",
+            )
 
     def _lin_max(self, name: str, part: Any, enforced: Sequence[int]) -> None:
         """target = max of the expressions: at least each, and at most a chosen one."""
-        target, expressions = self._of(part.target), [self._of(expression) for expression in part.exprs]
+        target, expressions = (
+            self._of(part.target),
+            [self._of(expression) for expression in part.exprs],
+        )
         chosen = self._rows.choice(name, len(expressions))
         for expression, binary in zip(expressions, chosen, strict=True):
             self._rows.between(name, target.minus(expression), 0, None, enforced)
             self._rows.between(name, target.minus(expression), None, 0, [*enforced, binary])
 
     def _int_prod(self, name: str, part: Any, enforced: Sequence[int]) -> None:
-        target, factors = self._of(part.target), [self._of(expression) for expression in part.exprs]
+        target, factors = (
+            self._of(part.target),
+            [self._of(expression) for expression in part.exprs],
+        )
         if len(factors) == 1:
             self._rows.equal(name, target, factors[0], enforced)
             return
@@ -289,7 +363,9 @@ class _Walker:
                 self._rows.equal(name, target, Affine(), [*enforced, -literal - 1])
                 return
         if enforced:
-            raise self._refusal("int_prod", name, " of two integers under an enforcement literal")
+            raise self._refusal(
+                "int_prod", name, " of two integers under an enforcement literal"
+            )
         self._product(name, target, factors[0], factors[1])
 
     def _product(self, name: str, target: Affine, one: Affine, other: Affine) -> None:
@@ -313,17 +389,28 @@ class _Walker:
     def _int_mod(self, name: str, part: Any, enforced: Sequence[int]) -> None:
         self._divide("int_mod", name, part, enforced, quotient=False)
 
-    def _divide(self, kind: str, name: str, part: Any, enforced: Sequence[int], *, quotient: bool) -> None:
+    def _divide(
+        self, kind: str, name: str, part: Any, enforced: Sequence[int], *, quotient: bool
+    ) -> None:
         """number = divisor · quotient + rest for a constant divisor and a number that is not negative."""
         number, divisor = (self._of(expression) for expression in part.exprs)
         low, high = self._rows.range_of(number)
         if divisor.terms or divisor.constant <= 0 or low < 0:
-            raise self._refusal(kind, name, " with a divisor that is no positive constant, or of a negative number")
+            raise self._refusal(
+                kind,
+                name,
+                " with a divisor that is no positive constant, or of a negative number",
+            )
         by = divisor.constant
         whole = self._draft.add_column(f"{name}_quotient", 0, high // by, integer=True)
         rest = self._draft.add_column(f"{name}_rest", 0, by - 1, integer=True)
         self._rows.equal(f"{name}_parts", number, Affine(terms={whole: by, rest: 1}))
-        self._rows.equal(name, self._of(part.target), Affine(terms={whole if quotient else rest: 1}), enforced)
+        self._rows.equal(
+            name,
+            self._of(part.target),
+            Affine(terms={whole if quotient else rest: 1}),
+            enforced,
+        )
 
     def _element(self, name: str, part: Any, enforced: Sequence[int]) -> None:
         if enforced:
@@ -332,15 +419,24 @@ class _Walker:
         if len(part.exprs):
             index, target = self._of(part.linear_index), self._of(part.linear_target)
         else:
-            index, target = _expression([part.index], [1], 0), _expression([part.target], [1], 0)
+            index, target = (
+                _expression([part.index], [1], 0),
+                _expression([part.target], [1], 0),
+            )
         chosen = self._rows.choice(name, len(expressions))
-        self._rows.equal(f"{name}_index", index, Affine(terms={b: place for place, b in enumerate(chosen) if place}))
+        self._rows.equal(
+            f"{name}_index",
+            index,
+            Affine(terms={b: place for place, b in enumerate(chosen) if place}),
+        )
         for expression, binary in zip(expressions, chosen, strict=True):
             self._rows.equal(name, target, expression, [binary])
 
     def _table(self, name: str, part: Any, enforced: Sequence[int]) -> None:
         if enforced or part.negated:
-            raise self._refusal("table", name, " of forbidden values, or under an enforcement literal")
+            raise self._refusal(
+                "table", name, " of forbidden values, or under an enforcement literal"
+            )
         expressions = self._all_of(part, "exprs", "vars")
         values = [int(value) for value in part.values]
         width = len(expressions)
@@ -348,21 +444,38 @@ class _Walker:
         self._limit("table", name, count)
         chosen = self._rows.choice(name, count)
         for place, expression in enumerate(expressions):
-            terms = {binary: values[row * width + place] for row, binary in enumerate(chosen)}
-            self._rows.equal(name, expression, Affine(terms={b: value for b, value in terms.items() if value}))
+            terms = {
+                binary: values[row * width + place] for row, binary in enumerate(chosen)
+            }
+            self._rows.equal(
+                name,
+                expression,
+                Affine(terms={b: value for b, value in terms.items() if value}),
+            )
 
     def _inverse(self, name: str, part: Any, enforced: Sequence[int]) -> None:
         """f[i] = j exactly when g[j] = i."""
         if enforced:
             raise self._refusal("inverse", name, " under an enforcement literal")
-        direct, inverse = [int(one) for one in part.f_direct], [int(one) for one in part.f_inverse]
+        direct, inverse = (
+            [int(one) for one in part.f_direct],
+            [int(one) for one in part.f_inverse],
+        )
         size = len(direct)
         self._limit("inverse", name, size * size)
-        chosen = [self._rows.choice(name, size) for _ in range(size)]  # chosen[i][j]: f[i] = j
+        chosen = [
+            self._rows.choice(name, size) for _ in range(size)
+        ]  # chosen[i][j]: f[i] = j
         for j in range(size):
-            self._rows.between(name, Affine(terms={chosen[i][j]: 1 for i in range(size)}), 1, 1)
+            self._rows.between(
+                name, Affine(terms={chosen[i][j]: 1 for i in range(size)}), 1, 1
+            )
         for place in range(size):
             values: Mapping[int, int] = {chosen[place][j]: j for j in range(size) if j}
-            self._rows.equal(name, _expression([direct[place]], [1], 0), Affine(terms=dict(values)))
+            self._rows.equal(
+                name, _expression([direct[place]], [1], 0), Affine(terms=dict(values))
+            )
             back = {chosen[i][place]: i for i in range(size) if i}
-            self._rows.equal(name, _expression([inverse[place]], [1], 0), Affine(terms=back))
+            self._rows.equal(
+                name, _expression([inverse[place]], [1], 0), Affine(terms=back)
+            )

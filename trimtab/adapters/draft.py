@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 
 Number = int | float
 Terms = dict[int, Number]  # column → coefficient
-Products = dict[tuple[int, int], Number]  # (i, j) with i ≤ j → coefficient of x_i · x_j, each product once
+Products = dict[
+    tuple[int, int], Number
+]  # (i, j) with i ≤ j → coefficient of x_i · x_j, each product once
 
-INFINITE = 1e20  # bounds and sides from here on mean "none", in every package that is read here
+INFINITE = (
+    1e20  # bounds and sides from here on mean "none", in every package that is read here
+)
 
 
 class NotCarriedOver(ValueError):
@@ -66,19 +70,30 @@ class Draft:
     own_columns: int = 0  # of the object; columns after these are auxiliary
     carried: int = 0  # constraints of the object so far
 
-    def add_column(self, name: str, lower: float, upper: float, *, integer: bool, semicontinuous: bool = False) -> int:
+    def add_column(
+        self,
+        name: str,
+        lower: float,
+        upper: float,
+        *,
+        integer: bool,
+        semicontinuous: bool = False,
+    ) -> int:
         """Add a variable; returns its place."""
         where = f"variable {name or len(self.columns)!r}"
         lower, upper = self._side(lower, where), self._side(upper, where)
         if lower == math.inf or upper == -math.inf:
-            raise NotCarriedOver(f"{self.source}: {where}: expected bounds that leave a value, got [{lower}, {upper}]")
+            raise NotCarriedOver(
+                f"{self.source}: {where}: expected bounds that leave a value, got [{lower}, {upper}]"
+            )
         self.columns.append(
             Column(
                 name=name,
                 lower=None if lower == -math.inf else lower,
                 upper=None if upper == math.inf else upper,
                 integer=integer,
-                semicontinuous=semicontinuous and not lower <= 0 <= upper,  # else 0 is within the bounds anyway
+                semicontinuous=semicontinuous
+                and not lower <= 0 <= upper,  # else 0 is within the bounds anyway
             )
         )
         return len(self.columns) - 1
@@ -104,11 +119,20 @@ class Draft:
             raise self.refusal(f"the quadratic constraint {name!r} under an indicator")
         lower, upper = self._side(lower, where), self._side(upper, where)
         if lower == math.inf or upper == -math.inf:
-            raise NotCarriedOver(f"{self.source}: {where}: expected sides that leave a value, got [{lower}, {upper}]")
+            raise NotCarriedOver(
+                f"{self.source}: {where}: expected sides that leave a value, got [{lower}, {upper}]"
+            )
         for value in (*terms.values(), *products.values()):
             self._finite(value, where)
         if lower > upper:  # no value at all, which one row between two numbers cannot say
-            self.add_row(f"{name}_lower", terms, lower, math.inf, products=products, indicator=indicator)
+            self.add_row(
+                f"{name}_lower",
+                terms,
+                lower,
+                math.inf,
+                products=products,
+                indicator=indicator,
+            )
             lower = -math.inf
         self.rows.append(
             Row(
@@ -121,18 +145,35 @@ class Draft:
             )
         )
 
-    def add_set(self, name: str, kind: int, columns: Sequence[int], weights: Sequence[float] | None) -> None:
+    def add_set(
+        self, name: str, kind: int, columns: Sequence[int], weights: Sequence[float] | None
+    ) -> None:
         """Add a SOS set; without usable weights the columns count as ordered."""
         if not columns:
             return
-        usable = weights is not None and len(weights) == len(columns) and len(set(weights)) == len(weights)
-        order: Sequence[Number] = list(weights) if usable and weights is not None else list(range(1, len(columns) + 1))
+        usable = (
+            weights is not None
+            and len(weights) == len(columns)
+            and len(set(weights)) == len(weights)
+        )
+        order: Sequence[Number] = (
+            list(weights)
+            if usable and weights is not None
+            else list(range(1, len(columns) + 1))
+        )
         for weight in order:
             self._finite(weight, f"SOS set {name!r}")
-        self.sets.append(OrderedSet(name=name, kind=kind, columns=list(columns), weights=list(order)))
+        self.sets.append(
+            OrderedSet(name=name, kind=kind, columns=list(columns), weights=list(order))
+        )
 
     def set_objective(
-        self, terms: Mapping[int, Number], offset: Number, *, maximize: bool, products: Products | None = None
+        self,
+        terms: Mapping[int, Number],
+        offset: Number,
+        *,
+        maximize: bool,
+        products: Products | None = None,
     ) -> None:
         """Set the objective."""
         for value in (*terms.values(), offset, *(products or {}).values()):
@@ -144,13 +185,21 @@ class Draft:
     def set_start(self, values: Iterable[tuple[int, float]]) -> None:
         """Set the warm start; values that are no finite numbers count as absent."""
         self.start = {
-            column: float(value) for column, value in values if math.isfinite(value) and abs(value) < INFINITE
+            column: float(value)
+            for column, value in values
+            if math.isfinite(value) and abs(value) < INFINITE
         }
 
     def is_binary(self, column: int) -> bool:
         """True for an integer variable within [0, 1]."""
         one = self.columns[column]
-        return one.integer and one.lower is not None and one.upper is not None and one.lower >= 0 and one.upper <= 1
+        return (
+            one.integer
+            and one.lower is not None
+            and one.upper is not None
+            and one.lower >= 0
+            and one.upper <= 1
+        )
 
     def refusal(self, what: str) -> NotCarriedOver:
         """The error for a part that cannot be carried over."""
@@ -171,19 +220,25 @@ class Draft:
                     "write the model as .mps or .lp and use IlpSpec.from_file"
                 )
         if not self.columns and not self.rows:
-            raise NotCarriedOver(f"{self.source}: expected a model with variables, got an empty one")
+            raise NotCarriedOver(
+                f"{self.source}: expected a model with variables, got an empty one"
+            )
 
     def _side(self, value: Number, where: str) -> Number:
         """A bound or side, with ±inf for absent ones."""
         if value != value:
-            raise NotCarriedOver(f"{self.source}: {where}: expected a number as bound, got NaN")
+            raise NotCarriedOver(
+                f"{self.source}: {where}: expected a number as bound, got NaN"
+            )
         if abs(value) >= INFINITE:
             return math.inf if value > 0 else -math.inf
         return value
 
     def _finite(self, value: Number, where: str) -> None:
         if not math.isfinite(value):
-            raise NotCarriedOver(f"{self.source}: {where}: expected finite numbers, got {value}")
+            raise NotCarriedOver(
+                f"{self.source}: {where}: expected finite numbers, got {value}"
+            )
 
 
 def add_product(products: Products, first: int, second: int, value: Number) -> None:

@@ -22,7 +22,9 @@ def read(highs: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
     columns, rows = int(lp.num_col_), int(lp.num_row_)
     types = [int(kind) for kind in lp.integrality_] or [_CONTINUOUS] * columns
     names = _names(lp.col_names_, columns)
-    for name, lower, upper, kind in zip(names, list(lp.col_lower_), list(lp.col_upper_), types, strict=True):
+    for name, lower, upper, kind in zip(
+        names, list(lp.col_lower_), list(lp.col_upper_), types, strict=True
+    ):
         draft.add_column(
             name,
             float(lower),
@@ -50,7 +52,11 @@ def read(highs: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
     def locate(variable: Any) -> Place | None:
         if type(variable).__name__ == "highs_var":
             return _within(int(variable.index), columns)
-        return _within(variable, columns) if isinstance(variable, int) and not isinstance(variable, bool) else None
+        return (
+            _within(variable, columns)
+            if isinstance(variable, int) and not isinstance(variable, bool)
+            else None
+        )
 
     return draft, locate
 
@@ -91,10 +97,16 @@ def _hessian(hessian: Any) -> Products:
     products: Products = {}
     if not int(hessian.dim_):
         return products
-    starts, indices, values = list(hessian.start_), list(hessian.index_), list(hessian.value_)
+    starts, indices, values = (
+        list(hessian.start_),
+        list(hessian.index_),
+        list(hessian.value_),
+    )
     square = "square" in str(hessian.format_).lower()
     if not square and "triangular" not in str(hessian.format_).lower():
-        raise NotCarriedOver(f"highspy.Highs: expected a triangular or square Hessian, got {hessian.format_}")
+        raise NotCarriedOver(
+            f"highspy.Highs: expected a triangular or square Hessian, got {hessian.format_}"
+        )
     for column in range(int(hessian.dim_)):
         for entry in range(int(starts[column]), int(starts[column + 1])):
             row = int(indices[entry])

@@ -15,7 +15,8 @@ def read(model: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
     """`mathopt.Model`, through its proto."""
     draft, places = _draft(model.export_model(), "MathOpt Model")
     constraints = sum(
-        int(getattr(model, f"get_num_{kind}_constraints")()) for kind in ("linear", "quadratic", "indicator")
+        int(getattr(model, f"get_num_{kind}_constraints")())
+        for kind in ("linear", "quadratic", "indicator")
     )
     draft.finish(
         variables=int(model.get_num_variables()),
@@ -24,9 +25,14 @@ def read(model: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
     )
 
     def locate(variable: Any) -> Place | None:
-        if type(variable).__name__ != "Variable" or not type(variable).__module__.startswith("ortools.math_opt"):
+        if type(variable).__name__ != "Variable" or not type(
+            variable
+        ).__module__.startswith("ortools.math_opt"):
             return None
-        owner, own = getattr(variable, "elemental", None), getattr(model, "_elemental", None)
+        owner, own = (
+            getattr(variable, "elemental", None),
+            getattr(model, "_elemental", None),
+        )
         if owner is not None and own is not None and owner is not own:
             return None
         place = places.get(int(variable.id))
@@ -48,7 +54,11 @@ def read_proto(proto: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
     )
 
     def locate(variable: Any) -> Place | None:
-        place = places.get(variable) if isinstance(variable, int) and not isinstance(variable, bool) else None
+        place = (
+            places.get(variable)
+            if isinstance(variable, int) and not isinstance(variable, bool)
+            else None
+        )
         return None if place is None else (place, False)
 
     return draft, locate
@@ -59,18 +69,30 @@ def _draft(proto: Any, source: str) -> tuple[Draft, dict[int, int]]:
     for part in _MISSING:
         if len(getattr(proto, part, ())):
             raise draft.refusal(part.replace("_", " "))
-    known = {"name", "variables", "objective", "linear_constraints", "linear_constraint_matrix"} | {
-        f"{kind}_constraints" for kind in ("quadratic", "indicator", "sos1", "sos2")
-    }
+    known = {
+        "name",
+        "variables",
+        "objective",
+        "linear_constraints",
+        "linear_constraint_matrix",
+    } | {f"{kind}_constraints" for kind in ("quadratic", "indicator", "sos1", "sos2")}
     for part in proto.DESCRIPTOR.fields:
         # A later MathOpt may have constraints that this adapter does not know.
-        if part.name not in known and part.name not in _MISSING and len(getattr(proto, part.name)):
+        if (
+            part.name not in known
+            and part.name not in _MISSING
+            and len(getattr(proto, part.name))
+        ):
             raise draft.refusal(part.name.replace("_", " "))
     variables = proto.variables
     places = {int(number): place for place, number in enumerate(variables.ids)}
     names = list(variables.names) or [""] * len(places)
     for name, lower, upper, integer in zip(
-        names, variables.lower_bounds, variables.upper_bounds, variables.integers, strict=True
+        names,
+        variables.lower_bounds,
+        variables.upper_bounds,
+        variables.integers,
+        strict=True,
     ):
         draft.add_column(str(name), lower, upper, integer=bool(integer))
     draft.own_columns = len(draft.columns)
@@ -105,23 +127,33 @@ def _linear_rows(draft: Draft, proto: Any, places: dict[int, int]) -> None:
     rows = proto.linear_constraints
     terms: dict[int, Terms] = {int(number): {} for number in rows.ids}
     matrix = proto.linear_constraint_matrix
-    for row, column, value in zip(matrix.row_ids, matrix.column_ids, matrix.coefficients, strict=True):
+    for row, column, value in zip(
+        matrix.row_ids, matrix.column_ids, matrix.coefficients, strict=True
+    ):
         terms[int(row)][places[int(column)]] = float(value)
     names = list(rows.names) or [""] * len(rows.ids)
-    for number, name, lower, upper in zip(rows.ids, names, rows.lower_bounds, rows.upper_bounds, strict=True):
+    for number, name, lower, upper in zip(
+        rows.ids, names, rows.lower_bounds, rows.upper_bounds, strict=True
+    ):
         draft.add_row(str(name), terms[int(number)], lower, upper)
         draft.carried += 1
 
 
 def _indicator(draft: Draft, row: Any, places: dict[int, int]) -> None:
-    if not row.HasField("indicator_id"):  # its variable was deleted: the constraint never holds anything
+    if not row.HasField(
+        "indicator_id"
+    ):  # its variable was deleted: the constraint never holds anything
         return
     column = places[int(row.indicator_id)]
     if not draft.is_binary(column):
-        raise draft.refusal(f"the indicator constraint {str(row.name)!r} whose indicator is not binary")
+        raise draft.refusal(
+            f"the indicator constraint {str(row.name)!r} whose indicator is not binary"
+        )
     value = 0 if getattr(row, "activate_on_zero", False) else 1
     terms = _vector(row.expression, places)
-    draft.add_row(str(row.name), terms, row.lower_bound, row.upper_bound, indicator=(column, value))
+    draft.add_row(
+        str(row.name), terms, row.lower_bound, row.upper_bound, indicator=(column, value)
+    )
 
 
 def _set(draft: Draft, kind: int, one: Any, places: dict[int, int]) -> None:
@@ -133,7 +165,9 @@ def _set(draft: Draft, kind: int, one: Any, places: dict[int, int]) -> None:
             columns.append(next(iter(terms)))
             continue
         infinite = float("inf")
-        column = draft.add_column(f"{one.name}_{number}", -infinite, infinite, integer=False)
+        column = draft.add_column(
+            f"{one.name}_{number}", -infinite, infinite, integer=False
+        )
         draft.add_row(f"{one.name}_{number}", {**terms, column: -1.0}, -offset, -offset)
         columns.append(column)
     draft.add_set(str(one.name), kind, columns, [float(weight) for weight in one.weights])
@@ -142,11 +176,16 @@ def _set(draft: Draft, kind: int, one: Any, places: dict[int, int]) -> None:
 def _vector(vector: Any, places: dict[int, int]) -> Terms:
     """A SparseDoubleVector or a linear expression."""
     coefficients = vector.coefficients if hasattr(vector, "coefficients") else vector.values
-    return {places[int(i)]: float(value) for i, value in zip(vector.ids, coefficients, strict=True)}
+    return {
+        places[int(i)]: float(value)
+        for i, value in zip(vector.ids, coefficients, strict=True)
+    }
 
 
 def _matrix(matrix: Any, places: dict[int, int]) -> Products:
     products: Products = {}
-    for first, second, value in zip(matrix.row_ids, matrix.column_ids, matrix.coefficients, strict=True):
+    for first, second, value in zip(
+        matrix.row_ids, matrix.column_ids, matrix.coefficients, strict=True
+    ):
         add_product(products, places[int(first)], places[int(second)], float(value))
     return products

@@ -14,18 +14,23 @@ Locate = Callable[[Any], Place | None]
 
 def read_pywraplp(solver: Any) -> tuple[Draft, Locate]:
     """`pywraplp.Solver`, through its proto; nothing is solved and no text is written."""
-    proto = importlib.import_module("ortools.linear_solver.linear_solver_pb2").MPModelProto()
+    proto = importlib.import_module(
+        "ortools.linear_solver.linear_solver_pb2"
+    ).MPModelProto()
     solver.ExportModelToProto(proto)
     draft = _draft(proto, "pywraplp.Solver")
     draft.finish(
-        variables=int(solver.NumVariables()), constraints=int(solver.NumConstraints()) + len(proto.general_constraint)
+        variables=int(solver.NumVariables()),
+        constraints=int(solver.NumConstraints()) + len(proto.general_constraint),
     )
     # Names that the export made up ("auto_v_…") are not the user's.
     for column, variable in zip(draft.columns, solver.variables(), strict=True):
         column.name = str(variable.name())
     if not draft.start:
         draft.set_start(_solved(solver))
-    return draft, _locate(len(draft.columns), "Variable", lambda variable: int(variable.index()))
+    return draft, _locate(
+        len(draft.columns), "Variable", lambda variable: int(variable.index())
+    )
 
 
 def read_builder(model: Any) -> tuple[Draft, Locate]:
@@ -33,13 +38,18 @@ def read_builder(model: Any) -> tuple[Draft, Locate]:
     proto = model.export_to_proto()
     draft = _draft(proto, "ModelBuilder")
     draft.finish(variables=int(model.num_variables), constraints=int(model.num_constraints))
-    return draft, _locate(len(draft.columns), "Variable", lambda variable: int(variable.index))
+    return draft, _locate(
+        len(draft.columns), "Variable", lambda variable: int(variable.index)
+    )
 
 
 def read_proto(proto: Any) -> tuple[Draft, Locate]:
     """`MPModelProto`; its variables are known by their index."""
     draft = _draft(proto, "MPModelProto")
-    draft.finish(variables=len(proto.variable), constraints=len(proto.constraint) + len(proto.general_constraint))
+    draft.finish(
+        variables=len(proto.variable),
+        constraints=len(proto.constraint) + len(proto.general_constraint),
+    )
     return draft, _locate(len(draft.columns), "", lambda variable: int(variable))
 
 
@@ -48,24 +58,38 @@ def _draft(proto: Any, source: str) -> Draft:
     costs: Terms = {}
     for place, variable in enumerate(proto.variable):
         draft.add_column(
-            str(variable.name), variable.lower_bound, variable.upper_bound, integer=bool(variable.is_integer)
+            str(variable.name),
+            variable.lower_bound,
+            variable.upper_bound,
+            integer=bool(variable.is_integer),
         )
         costs[place] = float(variable.objective_coefficient)
     draft.own_columns = len(draft.columns)
     for constraint in proto.constraint:
         terms = _terms(constraint.var_index, constraint.coefficient)
-        draft.add_row(str(constraint.name), terms, constraint.lower_bound, constraint.upper_bound)
+        draft.add_row(
+            str(constraint.name), terms, constraint.lower_bound, constraint.upper_bound
+        )
         draft.carried += 1
     for constraint in proto.general_constraint:
         _general(draft, constraint)
         draft.carried += 1
     quadratic = proto.quadratic_objective
     products: dict[tuple[int, int], float] = {}
-    for first, second, value in zip(quadratic.qvar1_index, quadratic.qvar2_index, quadratic.coefficient, strict=True):
+    for first, second, value in zip(
+        quadratic.qvar1_index, quadratic.qvar2_index, quadratic.coefficient, strict=True
+    ):
         add_product(products, int(first), int(second), float(value))
-    draft.set_objective(costs, float(proto.objective_offset), maximize=bool(proto.maximize), products=dict(products))
+    draft.set_objective(
+        costs,
+        float(proto.objective_offset),
+        maximize=bool(proto.maximize),
+        products=dict(products),
+    )
     hint = proto.solution_hint
-    draft.set_start(zip((int(place) for place in hint.var_index), hint.var_value, strict=True))
+    draft.set_start(
+        zip((int(place) for place in hint.var_index), hint.var_value, strict=True)
+    )
     return draft
 
 
@@ -76,7 +100,9 @@ def _general(draft: Draft, constraint: Any) -> None:
     if kind == "indicator_constraint":
         row = part.constraint
         if not draft.is_binary(int(part.var_index)):
-            raise draft.refusal(f"the indicator constraint {name!r} whose indicator is not binary")
+            raise draft.refusal(
+                f"the indicator constraint {name!r} whose indicator is not binary"
+            )
         draft.add_row(
             name or str(row.name),
             _terms(row.var_index, row.coefficient),
@@ -86,27 +112,48 @@ def _general(draft: Draft, constraint: Any) -> None:
         )
     elif kind == "sos_constraint":
         number = 2 if int(part.type) == 1 else 1  # SOS1_DEFAULT = 0, SOS2 = 1
-        draft.add_set(name, number, [int(place) for place in part.var_index], [float(w) for w in part.weight])
+        draft.add_set(
+            name,
+            number,
+            [int(place) for place in part.var_index],
+            [float(w) for w in part.weight],
+        )
     elif kind == "quadratic_constraint":
         products: dict[tuple[int, int], float] = {}
-        for first, second, value in zip(part.qvar1_index, part.qvar2_index, part.qcoefficient, strict=True):
+        for first, second, value in zip(
+            part.qvar1_index, part.qvar2_index, part.qcoefficient, strict=True
+        ):
             add_product(products, int(first), int(second), float(value))
         terms = _terms(part.var_index, part.coefficient)
-        draft.add_row(name, terms, part.lower_bound, part.upper_bound, products=dict(products))
+        draft.add_row(
+            name, terms, part.lower_bound, part.upper_bound, products=dict(products)
+        )
     elif kind in ("and_constraint", "or_constraint"):
-        _logic(draft, name, [int(place) for place in part.var_index], int(part.resultant_var_index), kind)
+        _logic(
+            draft,
+            name,
+            [int(place) for place in part.var_index],
+            int(part.resultant_var_index),
+            kind,
+        )
     else:
-        raise draft.refusal(f"the {(kind or 'empty general constraint').replace('_', ' ')} {name!r}")
+        raise draft.refusal(
+            f"the {(kind or 'empty general constraint').replace('_', ' ')} {name!r}"
+        )
 
 
 def _logic(draft: Draft, name: str, columns: list[int], result: int, kind: str) -> None:
     """result = and(columns) or or(columns), over binaries."""
     if not all(draft.is_binary(column) for column in (*columns, result)):
-        raise draft.refusal(f"the {kind.replace('_', ' ')} {name!r} over variables that are not binary")
+        raise draft.refusal(
+            f"the {kind.replace('_', ' ')} {name!r} over variables that are not binary"
+        )
     add_and_or(draft, name, columns, result, conjunction=kind == "and_constraint")
 
 
-def add_and_or(draft: Draft, name: str, columns: Iterable[int], result: int, *, conjunction: bool) -> None:
+def add_and_or(
+    draft: Draft, name: str, columns: Iterable[int], result: int, *, conjunction: bool
+) -> None:
     """result = min (conjunction) or max of binary columns, in linear rows that are exact for binaries."""
     members = list(dict.fromkeys(columns))
     infinite = float("inf")
@@ -117,7 +164,12 @@ def add_and_or(draft: Draft, name: str, columns: Iterable[int], result: int, *, 
     every: Terms = {result: 1}
     for column in members:
         every[column] = every.get(column, 0) - 1
-    draft.add_row(f"{name}_all", every, 1 - len(members) if conjunction else -infinite, infinite if conjunction else 0)
+    draft.add_row(
+        f"{name}_all",
+        every,
+        1 - len(members) if conjunction else -infinite,
+        infinite if conjunction else 0,
+    )
 
 
 def _terms(columns: Any, values: Any) -> Terms:
@@ -129,7 +181,10 @@ def _terms(columns: Any, values: Any) -> Terms:
 
 def _solved(solver: Any) -> list[tuple[int, float]]:
     """Values of the last solve; OR-Tools has 0 everywhere before the first, which says nothing."""
-    values = [(place, float(variable.solution_value())) for place, variable in enumerate(solver.variables())]
+    values = [
+        (place, float(variable.solution_value()))
+        for place, variable in enumerate(solver.variables())
+    ]
     return values if any(value for _, value in values) else []
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from trimtab.adapters.draft import Draft, NotCarriedOver, Number, Products, Row
 
 _OBJECTIVE = "OBJ"
-_EXACT = Context(prec=800)  # doubles span 10^±324 with 17 digits; sums and halves of two of them fit
+_EXACT = Context(
+    prec=800
+)  # doubles span 10^±324 with 17 digits; sums and halves of two of them fit
 
 
 def write(draft: Draft, path: Path, *, columns: list[str], rows: list[str]) -> None:
@@ -23,7 +25,9 @@ def write(draft: Draft, path: Path, *, columns: list[str], rows: list[str]) -> N
         )
 
 
-def _lines(draft: Draft, columns: list[str], rows: list[str], counts: dict[str, int]) -> Iterator[str]:
+def _lines(
+    draft: Draft, columns: list[str], rows: list[str], counts: dict[str, int]
+) -> Iterator[str]:
     yield "NAME trimtab"
     if draft.maximize:
         yield from ("OBJSENSE", "    MAX")
@@ -50,14 +54,22 @@ def _lines(draft: Draft, columns: list[str], rows: list[str], counts: dict[str, 
     yield from _bounds(draft, columns)
     yield from _products(draft, columns, rows)
     yield from _sets(draft, columns)
-    waking = [(name, row.indicator) for row, name in zip(draft.rows, rows, strict=True) if row.indicator is not None]
+    waking = [
+        (name, row.indicator)
+        for row, name in zip(draft.rows, rows, strict=True)
+        if row.indicator is not None
+    ]
     if waking:
         yield "INDICATORS"
-        yield from (f" IF {name} {columns[column]} {value}" for name, (column, value) in waking)
+        yield from (
+            f" IF {name} {columns[column]} {value}" for name, (column, value) in waking
+        )
     yield "ENDATA"
 
 
-def _columns(draft: Draft, columns: list[str], rows: list[str], counts: dict[str, int]) -> Iterator[str]:
+def _columns(
+    draft: Draft, columns: list[str], rows: list[str], counts: dict[str, int]
+) -> Iterator[str]:
     entries: list[list[str]] = [[] for _ in columns]
     for row, name in zip(draft.rows, rows, strict=True):
         for column, value in row.terms.items():
@@ -85,7 +97,11 @@ def _sides(row: Row) -> tuple[str, str, str]:
         return "G", _text(row.lower), ""
     if row.lower == row.upper:
         return "E", _text(row.lower), ""
-    return "G", _text(row.lower), _text(_EXACT.subtract(_decimal(row.upper), _decimal(row.lower)))
+    return (
+        "G",
+        _text(row.lower),
+        _text(_EXACT.subtract(_decimal(row.upper), _decimal(row.lower))),
+    )
 
 
 def _bounds(draft: Draft, columns: list[str]) -> Iterator[str]:
@@ -96,7 +112,9 @@ def _bounds(draft: Draft, columns: list[str]) -> Iterator[str]:
         if column.semicontinuous:
             yield f" {'SI' if column.integer else 'SC'} BND {name} {'1e30' if upper is None else _text(upper)}"
         else:
-            yield f" UP BND {name} {_text(upper)}" if upper is not None else f" PL BND {name}"
+            yield (
+                f" UP BND {name} {_text(upper)}" if upper is not None else f" PL BND {name}"
+            )
 
 
 def _products(draft: Draft, columns: list[str], rows: list[str]) -> Iterator[str]:
@@ -104,7 +122,9 @@ def _products(draft: Draft, columns: list[str], rows: list[str]) -> Iterator[str
     if draft.products:
         yield "QUADOBJ"
         for (i, j), value in draft.products.items():
-            entry = _decimal(value) if i != j else _EXACT.multiply(_decimal(value), Decimal(2))
+            entry = (
+                _decimal(value) if i != j else _EXACT.multiply(_decimal(value), Decimal(2))
+            )
             yield f" {columns[i]} {columns[j]} {_text(entry)}"
     for row, name in zip(draft.rows, rows, strict=True):
         if row.products:

@@ -52,7 +52,9 @@ _RESERVED = frozenset(
 )
 
 
-def file_names(names: Iterable[str], *, letter: str, taken: Iterable[str] = ()) -> list[str]:
+def file_names(
+    names: Iterable[str], *, letter: str, taken: Iterable[str] = ()
+) -> list[str]:
     """One name for each of `names`, all different: itself, or a plain one made of it, or `letter` and its place."""
     wishes = list(names)
     used = set(taken)

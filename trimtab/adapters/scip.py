@@ -17,7 +17,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from trimtab.adapters.draft import Draft, NotCarriedOver, Number, Products, Terms, add_product
+from trimtab.adapters.draft import (
+    Draft,
+    NotCarriedOver,
+    Number,
+    Products,
+    Terms,
+    add_product,
+)
 from trimtab.adapters.mp_model import add_and_or
 from trimtab.solution import Place
 
@@ -59,11 +66,16 @@ def read(model: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
     for number, constraint in enumerate(constraints):
         reader.add(number, constraint)
         draft.carried += 1
-    draft.finish(variables=int(model.getNVars(transformed=False)), constraints=int(model.getNConss(transformed=False)))
+    draft.finish(
+        variables=int(model.getNVars(transformed=False)),
+        constraints=int(model.getNConss(transformed=False)),
+    )
     draft.set_start(_best_known(model, variables))
 
     def locate(variable: Any) -> Place | None:
-        if type(variable).__name__ != "Variable" or not type(variable).__module__.startswith("pyscipopt"):
+        if type(variable).__name__ != "Variable" or not type(
+            variable
+        ).__module__.startswith("pyscipopt"):
             return None
         place = places.get(int(variable.ptr()))
         return None if place is None else (place, False)
@@ -74,14 +86,24 @@ def read(model: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
 def _refuse_plugins(model: Any, draft: Draft) -> None:
     """Constraints of Python plugins are in no list of the model; the plugins themselves hold a reference to it."""
     package = next(
-        sys.modules[base.__module__] for base in type(model).__mro__ if base.__module__.startswith("pyscipopt")
+        sys.modules[base.__module__]
+        for base in type(model).__mro__
+        if base.__module__.startswith("pyscipopt")
     )
-    kinds = {getattr(package, name): what for name, what in _PLUGINS.items() if hasattr(package, name)}
+    kinds = {
+        getattr(package, name): what
+        for name, what in _PLUGINS.items()
+        if hasattr(package, name)
+    }
     written = tuple(kind for kind in kinds if kind.__subclasses__())
-    if not written:  # nobody has written a plugin, and looking at every object takes a second
+    if (
+        not written
+    ):  # nobody has written a plugin, and looking at every object takes a second
         return
     for plugin in gc.get_objects():
-        if not issubclass(type(plugin), written):  # by type: a dead weak reference has no class to ask
+        if not issubclass(
+            type(plugin), written
+        ):  # by type: a dead weak reference has no class to ask
             continue
         try:
             owner = plugin.model.getStage.__self__
@@ -98,14 +120,27 @@ def _integral(variable: Any) -> bool:
 
 
 def _side(value: float, infinity: float) -> float:
-    return _INFINITY if value >= infinity else -_INFINITY if value <= -infinity else float(value)
+    return (
+        _INFINITY
+        if value >= infinity
+        else -_INFINITY
+        if value <= -infinity
+        else float(value)
+    )
 
 
 class _Constraints:
     """Carries constraints over, one at a time."""
 
-    def __init__(self, model: Any, draft: Draft, places: Mapping[int, int], infinity: float) -> None:
-        self._model, self._draft, self._places, self._infinity = model, draft, places, infinity
+    def __init__(
+        self, model: Any, draft: Draft, places: Mapping[int, int], infinity: float
+    ) -> None:
+        self._model, self._draft, self._places, self._infinity = (
+            model,
+            draft,
+            places,
+            infinity,
+        )
         self._texts: list[str] | None = None
 
     def add(self, number: int, constraint: Any) -> None:
@@ -121,10 +156,14 @@ class _Constraints:
         elif handler == "nonlinear":
             self._quadratic(constraint, name)
         elif handler in ("SOS1", "SOS2"):
-            columns = [self._column(variable, name) for variable in model.getConsVars(constraint)]
+            columns = [
+                self._column(variable, name) for variable in model.getConsVars(constraint)
+            ]
             draft.add_set(name, int(handler[-1]), columns, model.getConsVals(constraint))
         elif handler in ("and", "or"):
-            *members, result = (self._column(variable, name) for variable in model.getConsVars(constraint))
+            *members, result = (
+                self._column(variable, name) for variable in model.getConsVars(constraint)
+            )
             add_and_or(draft, name, members, result, conjunction=handler == "and")
         elif handler == "indicator":
             self._indicator(constraint, name)
@@ -143,7 +182,11 @@ class _Constraints:
 
     def _terms(self, constraint: Any, handler: str) -> Terms:
         variables = self._model.getConsVars(constraint)
-        values = [1.0] * len(variables) if handler == "logicor" else self._model.getConsVals(constraint)
+        values = (
+            [1.0] * len(variables)
+            if handler == "logicor"
+            else self._model.getConsVals(constraint)
+        )
         terms: Terms = {}
         for variable, value in zip(variables, values, strict=True):
             column = self._column(variable, str(constraint.name))
@@ -152,7 +195,9 @@ class _Constraints:
 
     def _sides(self, constraint: Any) -> tuple[float, float]:
         model = self._model
-        return _side(model.getLhs(constraint), self._infinity), _side(model.getRhs(constraint), self._infinity)
+        return _side(model.getLhs(constraint), self._infinity), _side(
+            model.getRhs(constraint), self._infinity
+        )
 
     def _quadratic(self, constraint: Any, name: str) -> None:
         model = self._model
@@ -162,7 +207,12 @@ class _Constraints:
         terms: Terms = {}
         products: Products = {}
         for first, second, value in bilinear:
-            add_product(products, self._column(first, name), self._column(second, name), float(value))
+            add_product(
+                products,
+                self._column(first, name),
+                self._column(second, name),
+                float(value),
+            )
         for variable, square, value in squares:
             column = self._column(variable, name)
             add_product(products, column, column, float(square))
@@ -178,18 +228,28 @@ class _Constraints:
         slack = self._column(self._model.getSlackVarIndicator(constraint), name)
         value = 1
         place = self._places.get(int(binary.ptr()))
-        if place is None:  # SCIP's negation of a binary: 1 - x, under the name of x and "_neg"
+        if (
+            place is None
+        ):  # SCIP's negation of a binary: 1 - x, under the name of x and "_neg"
             own = str(binary.name).removesuffix("_neg")
-            same = [column for column, one in enumerate(self._draft.columns) if one.name == own]
+            same = [
+                column for column, one in enumerate(self._draft.columns) if one.name == own
+            ]
             if str(binary.name) == own or len(same) != 1:
-                raise self._draft.refusal(f"the indicator constraint {name!r} over {str(binary)!r}")
+                raise self._draft.refusal(
+                    f"the indicator constraint {name!r} over {str(binary)!r}"
+                )
             place, value = same[0], 0
         if not self._draft.is_binary(place):
-            raise self._draft.refusal(f"the indicator constraint {name!r} whose indicator is not binary")
+            raise self._draft.refusal(
+                f"the indicator constraint {name!r} whose indicator is not binary"
+            )
         self._draft.add_row(name, {slack: 1.0}, -_INFINITY, 0, indicator=(place, value))
 
     def _by_text(self, number: int, constraint: Any, handler: str, name: str) -> None:
-        columns = [self._column(variable, name) for variable in self._model.getConsVars(constraint)]
+        columns = [
+            self._column(variable, name) for variable in self._model.getConsVars(constraint)
+        ]
         if self._texts is None:
             self._texts = _cip_constraints(self._model)
         text = self._texts[number] if number < len(self._texts) else ""
@@ -197,7 +257,9 @@ class _Constraints:
             parity = _number(_XOR, text, {"vars": len(columns)})
             if parity not in (0, 1):
                 raise self._draft.refusal(f"the xor constraint {name!r}")
-            half = self._draft.add_column(f"{name}_half", 0, len(columns) // 2, integer=True)
+            half = self._draft.add_column(
+                f"{name}_half", 0, len(columns) // 2, integer=True
+            )
             terms: Terms = {half: -2}
             for column in columns:
                 terms[column] = terms.get(column, 0) + 1
@@ -222,7 +284,9 @@ class _Constraints:
         draft.add_row(name, used, -_INFINITY, most)
 
 
-_XOR = re.compile(r"\[xor\] <c\d+>: xor\((?P<vars><x\d+>\[\w\](?:,<x\d+>\[\w\])*)\) = (?P<number>[01]);")
+_XOR = re.compile(
+    r"\[xor\] <c\d+>: xor\((?P<vars><x\d+>\[\w\](?:,<x\d+>\[\w\])*)\) = (?P<number>[01]);"
+)
 _CARDINALITY = re.compile(
     r"\[cardinality\] <c\d+>: (?P<vars><x\d+> \([^()]*\)(?:, <x\d+> \([^()]*\))*) <= (?P<number>\d+);"
 )
@@ -267,7 +331,9 @@ def _cip_constraints(model: Any) -> list[str]:
             )
         text = path.read_text(encoding="utf-8", errors="replace")
     _, _, constraints = text.partition("\nCONSTRAINTS\n")
-    return [line.strip() for line in constraints.splitlines() if line.strip().startswith("[")]
+    return [
+        line.strip() for line in constraints.splitlines() if line.strip().startswith("[")
+    ]
 
 
 def _best_known(model: Any, variables: list[Any]) -> list[tuple[int, Number]]:
@@ -277,4 +343,7 @@ def _best_known(model: Any, variables: list[Any]) -> list[tuple[int, Number]]:
         return []
     sign = -1 if str(model.getObjectiveSense()) == "maximize" else 1
     best = min(solutions, key=lambda solution: sign * float(model.getSolObjVal(solution)))
-    return [(place, float(model.getSolVal(best, variable))) for place, variable in enumerate(variables)]
+    return [
+        (place, float(model.getSolVal(best, variable)))
+        for place, variable in enumerate(variables)
+    ]

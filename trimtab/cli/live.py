@@ -22,7 +22,9 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.10g}"
 
 
-def plot(points: list[Incumbent], *, until_s: float, width: int = 64, height: int = 8) -> str:
+def plot(
+    points: list[Incumbent], *, until_s: float, width: int = 64, height: int = 8
+) -> str:
     """Incumbent (━) and bound (┄) over time, as text; empty until there is something to show."""
     values = [v for p in points for v in (p.objective, p.bound) if v is not None]
     if not values:
@@ -46,7 +48,10 @@ def plot(points: list[Incumbent], *, until_s: float, width: int = 64, height: in
     draw(lambda p: p.objective, "━")
     labels = [number(high), *[""] * (height - 2), number(low)]
     margin = max(len(label) for label in labels)
-    lines = [f"{label:>{margin}} │{''.join(row)}" for label, row in zip(labels, grid, strict=True)]
+    lines = [
+        f"{label:>{margin}} │{''.join(row)}"
+        for label, row in zip(labels, grid, strict=True)
+    ]
     return "\n".join([*lines, f"{'':>{margin}} └{'─' * width} {until_s:.0f} s"])
 
 
@@ -77,7 +82,9 @@ class _Screen:
                 return f"{'':11}  {self.phase}"
             case EventType.STATE:
                 state, attempt = event.data.get("state"), event.data.get("attempt")
-                return f"{'':11}  {state}" + (f", attempt {attempt}" if state == "RUNNING" and attempt != 1 else "")
+                return f"{'':11}  {state}" + (
+                    f", attempt {attempt}" if state == "RUNNING" and attempt != 1 else ""
+                )
             case _:
                 return f"{'':11}  {event.data.get('message', '')}"
 
@@ -88,14 +95,31 @@ class _Screen:
         elapsed = self._elapsed_s
         table = Table(show_header=False, box=None, padding=(0, 2))
         gap = None if newest is None else newest.gap
-        objective, bound = ("-", "-") if newest is None else (number(newest.objective), number(newest.bound))
+        objective, bound = (
+            ("-", "-")
+            if newest is None
+            else (number(newest.objective), number(newest.bound))
+        )
         for left, right in (
             (("state", view.state.value), ("phase", self.phase or "-")),
             (("incumbent", objective), ("bound", bound)),
-            (("gap", "-" if gap is None else f"{gap:.2%}"), ("found by", (newest and newest.source) or "-")),
-            (("elapsed", "-" if elapsed is None else f"{elapsed:.0f} s of {view.budget.seconds:g} s"), self._pulse()),
+            (
+                ("gap", "-" if gap is None else f"{gap:.2%}"),
+                ("found by", (newest and newest.source) or "-"),
+            ),
+            (
+                (
+                    "elapsed",
+                    "-"
+                    if elapsed is None
+                    else f"{elapsed:.0f} s of {view.budget.seconds:g} s",
+                ),
+                self._pulse(),
+            ),
         ):
-            table.add_row(Text(left[0], style="dim"), left[1], Text(right[0], style="dim"), right[1])
+            table.add_row(
+                Text(left[0], style="dim"), left[1], Text(right[0], style="dim"), right[1]
+            )
         until_s = max([elapsed or 0.0, *[p.elapsed_s for p in self.points], 1.0])
         heading = Text(f"{view.kind}  {view.id}", style="bold")
         return Group(heading, table, Text(plot(self.points, until_s=until_s)))
@@ -155,26 +179,56 @@ def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str,
     rows = [("job", f"{view.id} ({view.kind})"), ("state", view.state.value)]
     if ended is not None:
         limit = f" (limit: {ended.limit})" if ended.limit else ""
-        rows.append(("termination", f"{ended.reason}{limit}" + (f": {ended.detail}" if ended.detail else "")))
+        rows.append(
+            (
+                "termination",
+                f"{ended.reason}{limit}" + (f": {ended.detail}" if ended.detail else ""),
+            )
+        )
     if result is not None:
         checked = result.verification
         model = certified(result.model_dump(include={"bound", "summary"}))
-        about = "" if model is None else f" ({MODEL}, where the solution costs {number(model.cost)})"
-        bound, gap = (result.bound, result.gap) if model is None else (model.bound, model.gap)
+        about = (
+            ""
+            if model is None
+            else f" ({MODEL}, where the solution costs {number(model.cost)})"
+        )
+        bound, gap = (
+            (result.bound, result.gap) if model is None else (model.bound, model.gap)
+        )
         rows += [
             ("objective", number(result.objective)),
             ("bound", number(bound) + about),
-            ("gap", "-" if gap is None else f"{gap:.4%}" + ("" if model is None else f" ({MODEL})")),
+            (
+                "gap",
+                "-"
+                if gap is None
+                else f"{gap:.4%}" + ("" if model is None else f" ({MODEL})"),
+            ),
             ("primal integral", number(result.primal_integral)),
-            ("verification", f"{checked.status}, {checked.method}" if checked.method else checked.status.value),
+            (
+                "verification",
+                f"{checked.status}, {checked.method}"
+                if checked.method
+                else checked.status.value,
+            ),
             ("checked", checked.detail or "-"),
             ("exact objective", checked.objective_exact or "-"),
             ("max violation", number(checked.max_violation)),
-            ("timings", ", ".join(f"{name} {seconds:.2f} s" for name, seconds in result.timings_s.items()) or "-"),
+            (
+                "timings",
+                ", ".join(
+                    f"{name} {seconds:.2f} s" for name, seconds in result.timings_s.items()
+                )
+                or "-",
+            ),
             ("files", ", ".join(sorted(result.artifacts)) or "-"),
             ("seed", str(result.seed)),
         ]
-    rows += [("result", f"{url}/v1/jobs/{view.id}/result"), ("page", f"{url}/jobs/{view.id}")]
+    rows += [
+        ("result", f"{url}/v1/jobs/{view.id}/result"),
+        ("page", f"{url}/jobs/{view.id}"),
+    ]
     return rows
 
 

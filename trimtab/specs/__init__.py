@@ -5,4 +5,13 @@ from trimtab.specs.compile import CompileSpec
 from trimtab.specs.ilp import IlpSpec
 from trimtab.specs.probe import ProbeSpec
 
-__all__ = ["ArtifactRef", "Budget", "CompileSpec", "IlpSpec", "JobRequest", "ProbeSpec", "Spec", "request_model"]
+__all__ = [
+    "ArtifactRef",
+    "Budget",
+    "CompileSpec",
+    "IlpSpec",
+    "JobRequest",
+    "ProbeSpec",
+    "Spec",
+    "request_model",
+]

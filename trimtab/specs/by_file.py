@@ -44,13 +44,18 @@ def spec_of_file(
 
     kind = kind or kind_of_file(path)
     if kind not in _TAKERS:
-        raise ValueError(f"kind {kind!r} takes no file; kinds that do: {', '.join(sorted(_TAKERS))}")
+        raise ValueError(
+            f"kind {kind!r} takes no file; kinds that do: {', '.join(sorted(_TAKERS))}"
+        )
     model, field = _TAKERS[kind]
     given = {field: path} | ({} if warm_start is None else {"warm_start": warm_start})
     if unknown := sorted(set(given) - set(model.model_fields)):
         raise ValueError(f"kind {kind!r} takes no {unknown[0]}")
     files = {name: LocalFile.of(where) for name, where in given.items()}
-    body = {**(fields or {}), **{name: file.model_dump(mode="json") for name, file in files.items()}}
+    body = {
+        **(fields or {}),
+        **{name: file.model_dump(mode="json") for name, file in files.items()},
+    }
     return model.model_validate_json(json.dumps(body)).model_copy(update=files)
 
 
@@ -59,7 +64,9 @@ def set_field(fields: dict[str, Any], text: str) -> None:
     path, equals, value = text.partition("=")
     keys = path.split(".")
     if not equals or not all(keys):
-        raise ValueError(f"{text!r} came; wanted FIELD=VALUE, e.g. target.triple=aarch64-unknown-linux-gnu")
+        raise ValueError(
+            f"{text!r} came; wanted FIELD=VALUE, e.g. target.triple=aarch64-unknown-linux-gnu"
+        )
     inner = fields
     for key in keys[:-1]:
         inner = inner.setdefault(key, {})

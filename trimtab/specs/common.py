@@ -40,7 +40,9 @@ def _take_words(schema: Any, handler: GetCoreSchemaHandler, seen: set[int]) -> N
     seen.add(id(schema))
     if isinstance(schema, dict):
         if schema.get("type") == "definition-ref":
-            _take_words(handler.resolve_ref_schema(cast("CoreSchema", schema)), handler, seen)
+            _take_words(
+                handler.resolve_ref_schema(cast("CoreSchema", schema)), handler, seen
+            )
             return
         if schema.get("type") in ("enum", "model"):
             schema["strict"] = False
@@ -66,7 +68,9 @@ else:
                 from trimtab.errors import SpecError
                 from trimtab.faults import faults_of
 
-                raise SpecError(cls.__name__, faults_of(error, known={"": list(cls.model_fields)})) from None
+                raise SpecError(
+                    cls.__name__, faults_of(error, known={"": list(cls.model_fields)})
+                ) from None
 
 
 class WireModel(BaseModel, metaclass=_OwnErrors):
@@ -77,11 +81,17 @@ class WireModel(BaseModel, metaclass=_OwnErrors):
     """
 
     model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
     )
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         schema = handler(source)
         _take_words(schema, handler, set())
         return schema
@@ -94,7 +104,9 @@ def _storable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError("contains a lone surrogate, which is not valid Unicode text; remove it") from error
+        raise ValueError(
+            "contains a lone surrogate, which is not valid Unicode text; remove it"
+        ) from error
     return text
 
 
@@ -131,7 +143,9 @@ class Budget(WireModel):
 class Webhook(WireModel):
     """Where to POST the job's terminal state. The body is signed; see the guide, 'Webhooks'."""
 
-    url: Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s]+$"), AfterValidator(_storable)]
+    url: Annotated[
+        str, Field(max_length=2000, pattern=r"^https?://[^\s]+$"), AfterValidator(_storable)
+    ]
 
 
 class Spec(WireModel):
@@ -170,7 +184,9 @@ class JobRequest(WireModel):
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     """Higher runs first; equal priorities run in order of arrival."""
-    labels: Annotated[dict[LabelKey, ShortText], Field(max_length=MAX_LABELS)] = Field(default_factory=dict)
+    labels: Annotated[dict[LabelKey, ShortText], Field(max_length=MAX_LABELS)] = Field(
+        default_factory=dict
+    )
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Runs of this job at most, counting those lost with a worker."""
     webhook: Webhook | None = None

@@ -15,7 +15,18 @@ from trimtab.specs.common import ArtifactRef, ShortText, Spec, Text, WireModel, 
 MAX_SOURCE_CHARS = 2_000_000
 MAX_STREAM_CHARS = 1_000_000
 MAX_RUNS = 32
-SOURCE_SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".ll", ".bc", ".tar.gz", ".tgz", ".tar", ".zip")
+SOURCE_SUFFIXES = (
+    ".c",
+    ".cc",
+    ".cpp",
+    ".cxx",
+    ".ll",
+    ".bc",
+    ".tar.gz",
+    ".tgz",
+    ".tar",
+    ".zip",
+)
 
 _EXAMPLE_PROGRAM = """#include <stdio.h>
 #include <stdlib.h>
@@ -44,19 +55,27 @@ _IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 def _inside(path: str) -> str:
     # The archive's folder is the program's world: what leaves it is refused here, and again when files are looked up.
     if not path or path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/"):
-        raise ValueError(f"{path!r} came; wanted a path inside the archive, relative, with /, without ..")
+        raise ValueError(
+            f"{path!r} came; wanted a path inside the archive, relative, with /, without .."
+        )
     return path
 
 
 def _define(text: str) -> str:
     name, _, _ = text.partition("=")
     if not _IDENTIFIER.match(name):
-        raise ValueError(f"{text!r} came; wanted NAME or NAME=VALUE, where NAME is a C identifier")
+        raise ValueError(
+            f"{text!r} came; wanted NAME or NAME=VALUE, where NAME is a C identifier"
+        )
     return text
 
 
-InsidePath = Annotated[str, Field(max_length=400), AfterValidator(_storable), AfterValidator(_inside)]
-Define = Annotated[str, Field(max_length=1000), AfterValidator(_storable), AfterValidator(_define)]
+InsidePath = Annotated[
+    str, Field(max_length=400), AfterValidator(_storable), AfterValidator(_inside)
+]
+Define = Annotated[
+    str, Field(max_length=1000), AfterValidator(_storable), AfterValidator(_define)
+]
 
 
 class Language(StrEnum):
@@ -110,15 +129,18 @@ class Library(StrEnum):
 class CompileTarget(WireModel):
     """What code is made for."""
 
-    triple: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.\-]+$")] = (
-        "x86_64-unknown-linux-gnu"
-    )
+    triple: Annotated[
+        str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.\-]+$")
+    ] = "x86_64-unknown-linux-gnu"
     """LLVM's name of architecture, vendor, system and ABI, e.g. `aarch64-unknown-linux-gnu` or `thumbv7em-none-eabi`."""
     cpu: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9_.\-+]*$")] = ""
     """LLVM's name of the processor, as `-mcpu` takes it (`-march` on x86). Empty: what clang's driver takes for the triple."""
-    features: Annotated[str, Field(max_length=2000, pattern=r"^([+\-][A-Za-z0-9_.\-]+(,[+\-][A-Za-z0-9_.\-]+)*)?$")] = (
-        ""
-    )
+    features: Annotated[
+        str,
+        Field(
+            max_length=2000, pattern=r"^([+\-][A-Za-z0-9_.\-]+(,[+\-][A-Za-z0-9_.\-]+)*)?$"
+        ),
+    ] = ""
     """Added and removed features in LLVM's notation, e.g. `+avx2,-sse4.2`."""
     pic: bool | None = None
     """Position-independent code. None: what clang's driver does for the triple (yes under an operating system, else no)."""
@@ -142,13 +164,20 @@ class Build(WireModel):
 class Run(WireModel):
     """One run of the program. It must end by itself and answer the same each time."""
 
-    arguments: Annotated[tuple[Annotated[Text, Field(max_length=4000)], ...], Field(max_length=200, strict=False)] = ()
+    arguments: Annotated[
+        tuple[Annotated[Text, Field(max_length=4000)], ...],
+        Field(max_length=200, strict=False),
+    ] = ()
     """Command line, without the program's name."""
-    stdin: Annotated[str, Field(max_length=MAX_STREAM_CHARS), AfterValidator(_storable)] = ""
+    stdin: Annotated[str, Field(max_length=MAX_STREAM_CHARS), AfterValidator(_storable)] = (
+        ""
+    )
     """What it reads from its standard input."""
     stdin_file: ArtifactRef | None = None
     """The same as an uploaded file, for bytes that are no text."""
-    expected_stdout: Annotated[str, Field(max_length=MAX_STREAM_CHARS), AfterValidator(_storable)] | None = None
+    expected_stdout: (
+        Annotated[str, Field(max_length=MAX_STREAM_CHARS), AfterValidator(_storable)] | None
+    ) = None
     """What it must print. None: what the unoptimised program prints."""
     expected_exit: Annotated[int, Field(ge=0, le=255)] | None = None
     """Exit code it must end with. None: that of the unoptimised program."""
@@ -175,7 +204,9 @@ class CompileSpec(Spec):
     """Compile a program by the pass pipeline found for it: smaller than by `clang -Oz`, same symbols, run and compared."""
 
     KIND: ClassVar[str] = "compile"
-    LIMITS: ClassVar[tuple[str, ...]] = ("evaluations",)  # a size has no bound, and so no gap
+    LIMITS: ClassVar[tuple[str, ...]] = (
+        "evaluations",
+    )  # a size has no bound, and so no gap
     SUMMARY: ClassVar[str] = (
         "C, C++ or LLVM IR, smaller than clang -Oz: pass pipelines searched, the result run and compared."
     )
@@ -185,7 +216,10 @@ class CompileSpec(Spec):
         "spec": {
             "source_text": _EXAMPLE_PROGRAM,
             "language": "c",
-            "runs": [{"arguments": ["10"]}, {"arguments": ["5000"], "timeout_seconds": 5.0}],
+            "runs": [
+                {"arguments": ["10"]},
+                {"arguments": ["5000"], "timeout_seconds": 5.0},
+            ],
         },
         "budget": {"seconds": 20.0, "evaluations": 40},
         "labels": {"example": "checksum"},
@@ -193,7 +227,9 @@ class CompileSpec(Spec):
 
     source: ArtifactRef | None = None
     """Uploaded .c, .cc, .cpp, .cxx, .ll or .bc file, or a .tar.gz, .tar or .zip with sources and headers."""
-    source_text: Annotated[str, Field(max_length=MAX_SOURCE_CHARS), AfterValidator(_storable)] | None = None
+    source_text: (
+        Annotated[str, Field(max_length=MAX_SOURCE_CHARS), AfterValidator(_storable)] | None
+    ) = None
     """The source itself, for one small file: at most 2,000,000 characters."""
     language: Language | None = None
     """Language of `source_text`. None: told from its content (LLVM IR or C)."""
@@ -219,24 +255,36 @@ class CompileSpec(Spec):
     def _makes_sense(self) -> CompileSpec:
         if (self.source is None) == (self.source_text is None):
             came = "both" if self.source is not None else "neither"
-            raise ValueError(f"wants exactly one of `source` and `source_text`; {came} came")
+            raise ValueError(
+                f"wants exactly one of `source` and `source_text`; {came} came"
+            )
         if self.source is not None and self.language is not None:
-            raise ValueError("`language` goes with `source_text`; a file says it by its name")
+            raise ValueError(
+                "`language` goes with `source_text`; a file says it by its name"
+            )
         if self.mode is Mode.PAPER and self.objective is not Objective.IR_INSTRUCTIONS:
             raise ValueError(
                 f"mode paper counts IR instructions; objective {self.objective.value} came: set objective to ir_instructions, "
                 "or leave mode out"
             )
         if self.objective is Objective.RUN_TIME and not (self.runs or self.run_by_itself):
-            raise ValueError("objective run_time wants `runs` to measure; none came, and run_by_itself is off")
+            raise ValueError(
+                "objective run_time wants `runs` to measure; none came, and run_by_itself is off"
+            )
         return self
 
     @classmethod
     def from_file(
-        cls, path: str | os.PathLike[str], *, link_objects: Sequence[str] = (), **options: Any
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        link_objects: Sequence[str] = (),
+        **options: Any,
     ) -> CompileSpec:
         """A spec of a source file or archive on this machine; the client uploads it on submit."""
-        from trimtab.files import LocalFile  # the server's side of this model has no use for it
+        from trimtab.files import (
+            LocalFile,
+        )  # the server's side of this model has no use for it
 
         if link_objects:
             link = options.get("link", Link())
@@ -247,11 +295,22 @@ class CompileSpec(Spec):
     @classmethod
     def unit_of(cls, spec: Mapping[str, Any]) -> str:
         """Bytes, instructions or seconds, as the objective says."""
-        units = {Objective.IR_INSTRUCTIONS.value: "IR instructions", Objective.RUN_TIME.value: "CPU seconds"}
+        units = {
+            Objective.IR_INSTRUCTIONS.value: "IR instructions",
+            Objective.RUN_TIME.value: "CPU seconds",
+        }
         return units.get(str(spec.get("objective")), "bytes")
 
     def artifacts(self) -> dict[str, ArtifactRef]:
         """Every uploaded file: `source`, `stdin_0`, `object_0`, ..."""
-        files: dict[str, ArtifactRef] = {} if self.source is None else {"source": self.source}
-        files |= {f"stdin_{i}": run.stdin_file for i, run in enumerate(self.runs) if run.stdin_file is not None}
-        return files | {f"object_{i}": reference for i, reference in enumerate(self.link.objects)}
+        files: dict[str, ArtifactRef] = (
+            {} if self.source is None else {"source": self.source}
+        )
+        files |= {
+            f"stdin_{i}": run.stdin_file
+            for i, run in enumerate(self.runs)
+            if run.stdin_file is not None
+        }
+        return files | {
+            f"object_{i}": reference for i, reference in enumerate(self.link.objects)
+        }

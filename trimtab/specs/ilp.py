@@ -41,9 +41,9 @@ class LnsOptions(WireModel):
     """Large neighbourhood search beside the complete solver."""
 
     enabled: bool = True
-    neighbourhoods: Annotated[tuple[Neighbourhood, ...], Field(min_length=1, max_length=16, strict=False)] = tuple(
-        arm for arm in Neighbourhood if arm is not Neighbourhood.CL_LNS
-    )
+    neighbourhoods: Annotated[
+        tuple[Neighbourhood, ...], Field(min_length=1, max_length=16, strict=False)
+    ] = tuple(arm for arm in Neighbourhood if arm is not Neighbourhood.CL_LNS)
     """Arms a bandit chooses from; those that the model's structure does not allow stay out.
 
     All but the learned one, `cl-lns`, which was measured and did not earn its place: name it to have it.
@@ -64,7 +64,10 @@ class IlpSpec(Spec):
 
     model: ArtifactRef | None = None
     """Uploaded .mps or .lp file, plain or .gz."""
-    model_text: Annotated[str, Field(max_length=MAX_INLINE_MODEL_CHARS), AfterValidator(_storable)] | None = None
+    model_text: (
+        Annotated[str, Field(max_length=MAX_INLINE_MODEL_CHARS), AfterValidator(_storable)]
+        | None
+    ) = None
     """The model itself, for small ones: at most 1,000,000 characters."""
     format: Literal["auto", "mps", "lp"] = "auto"
     """`auto` tells it from the file name, then from the content."""
@@ -86,10 +89,16 @@ class IlpSpec(Spec):
 
     @classmethod
     def from_file(
-        cls, path: str | os.PathLike[str], *, warm_start: str | os.PathLike[str] | None = None, **options: Any
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        warm_start: str | os.PathLike[str] | None = None,
+        **options: Any,
     ) -> IlpSpec:
         """A spec of files on this machine; the client uploads them on submit (unless the server has their content)."""
-        from trimtab.files import LocalFile  # the server's side of this model has no use for it
+        from trimtab.files import (
+            LocalFile,
+        )  # the server's side of this model has no use for it
 
         start = None if warm_start is None else LocalFile.of(warm_start)
         return cls(model=LocalFile.of(path), warm_start=start, **options)
@@ -116,4 +125,6 @@ class IlpSpec(Spec):
     def artifacts(self) -> dict[str, ArtifactRef]:
         """The files that were uploaded."""
         files = {"model": self.model, "warm_start": self.warm_start}
-        return {name: reference for name, reference in files.items() if reference is not None}
+        return {
+            name: reference for name, reference in files.items() if reference is not None
+        }

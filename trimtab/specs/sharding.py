@@ -87,7 +87,8 @@ class SampleAccess(ExplainedModel):
 
     type: Literal["sample"] = "sample"
     indices: Annotated[
-        tuple[Annotated[int, Field(ge=0, le=2**40)], ...], Field(min_length=1, max_length=200_000, strict=False)
+        tuple[Annotated[int, Field(ge=0, le=2**40)], ...],
+        Field(min_length=1, max_length=200_000, strict=False),
     ]
 
 
@@ -165,14 +166,26 @@ class Constraints(ExplainedModel):
 
     pin: Annotated[tuple[Pin, ...], Field(max_length=MAX_TABLES, strict=False)] = ()
     together: Annotated[
-        tuple[Annotated[tuple[TableName, ...], Field(min_length=2, max_length=MAX_TABLES, strict=False)], ...],
+        tuple[
+            Annotated[
+                tuple[TableName, ...],
+                Field(min_length=2, max_length=MAX_TABLES, strict=False),
+            ],
+            ...,
+        ],
         Field(max_length=MAX_TABLES, strict=False),
     ] = ()
     """Groups of tables that share one device; they are not split."""
-    no_split: Annotated[tuple[TableName, ...], Field(max_length=MAX_TABLES, strict=False)] = ()
-    min_shard_dim: Annotated[int, Field(ge=MIN_SHARD_DIM, le=65_536, multiple_of=MIN_SHARD_DIM)] = MIN_SHARD_DIM
+    no_split: Annotated[
+        tuple[TableName, ...], Field(max_length=MAX_TABLES, strict=False)
+    ] = ()
+    min_shard_dim: Annotated[
+        int, Field(ge=MIN_SHARD_DIM, le=65_536, multiple_of=MIN_SHARD_DIM)
+    ] = MIN_SHARD_DIM
     """Narrowest column shard."""
-    current_plan: Annotated[tuple[PlanShard, ...], Field(max_length=100_000, strict=False)] = ()
+    current_plan: Annotated[
+        tuple[PlanShard, ...], Field(max_length=100_000, strict=False)
+    ] = ()
     """The plan in use: a starting point of the search, and what the diff is against.
 
     Every column of a table once. It may have tables and devices that the job no longer has: those shards are dropped or
@@ -212,7 +225,9 @@ class ShardingSpec(ExplainedModel, Spec):
     LIMITS: ClassVar[
         tuple[str, ...]
     ] = ()  # the search counts nothing, and the certificate bounds a model and not the cost
-    SUMMARY: ClassVar[str] = "Embedding tables placed on devices, as a TorchRec plan, with a certificate."
+    SUMMARY: ClassVar[str] = (
+        "Embedding tables placed on devices, as a TorchRec plan, with a certificate."
+    )
 
     tables: Annotated[tuple[Table, ...], Field(max_length=MAX_TABLES, strict=False)] = ()
     """The tables inline; or give `tables_file`."""
@@ -221,7 +236,9 @@ class ShardingSpec(ExplainedModel, Spec):
 
     Columns: name, rows, dim, and optionally pooling, features, dtype, alpha, active_rows, bin_0 ... bin_16.
     """
-    devices: Annotated[tuple[DeviceGroup, ...], Field(min_length=1, max_length=256, strict=False)]
+    devices: Annotated[
+        tuple[DeviceGroup, ...], Field(min_length=1, max_length=256, strict=False)
+    ]
     """Groups of equal devices, e.g. `[{"count": 8, "memory_gib": 80, "hardware": "a100"}]`; hardware: v100, a100, h100."""
     fabric: Fabric = Field(default_factory=Fabric)
     global_batch: Annotated[int, Field(ge=1, le=2**26)] = 65_536
@@ -238,14 +255,19 @@ class ShardingSpec(ExplainedModel, Spec):
     """
     proof_seconds: Annotated[float, Field(ge=0, le=3600)] = 3.0
     """Small jobs: at most so long for branch and bound to tighten the bound after the search; 0: never."""
-    what_if: Annotated[tuple[Annotated[int, Field(ge=1, le=MAX_DEVICES)], ...], Field(max_length=16, strict=False)] = ()
+    what_if: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=MAX_DEVICES)], ...],
+        Field(max_length=16, strict=False),
+    ] = ()
     """Also plan for these numbers of devices (of the first group's sort) and tell each cost."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> ShardingSpec:
         if bool(self.tables) == (self.tables_file is not None):
             came = "both" if self.tables else "neither"
-            raise ValueError(f"wants exactly one of `tables` and `tables_file`; {came} came")
+            raise ValueError(
+                f"wants exactly one of `tables` and `tables_file`; {came} came"
+            )
         if (count := sum(g.count for g in self.devices)) > MAX_DEVICES:
             raise ValueError(f"devices: at most {MAX_DEVICES} in all; {count} came")
         if (per_node := self.fabric.devices_per_node) is not None and count % per_node:
@@ -273,7 +295,11 @@ class ShardingSpec(ExplainedModel, Spec):
         largest = max(group.memory_gib for group in self.devices) * 2**30
         total = sum(group.memory_gib * group.count for group in self.devices) * 2**30
         for name, table in by_name.items():
-            width = narrowest_width(table.dim, rules.min_shard_dim) if name not in rules.no_split else table.dim
+            width = (
+                narrowest_width(table.dim, rules.min_shard_dim)
+                if name not in rules.no_split
+                else table.dim
+            )
             if (need := table.rows * width * table.dtype.bytes) > largest:
                 raise ValueError(
                     f"tables: {name!r} has {table.rows} rows; its narrowest shard ({width} columns) takes "
@@ -288,7 +314,9 @@ class ShardingSpec(ExplainedModel, Spec):
                         whole=name in rules.no_split,
                     )
                 )
-        named = [("pin", p.table) for p in rules.pin] + [("no_split", n) for n in rules.no_split]
+        named = [("pin", p.table) for p in rules.pin] + [
+            ("no_split", n) for n in rules.no_split
+        ]
         named += [("together", n) for group in rules.together for n in group]
         for field, name in named:
             if name not in by_name:
@@ -304,8 +332,12 @@ class ShardingSpec(ExplainedModel, Spec):
                 raise ValueError(
                     f"constraints.pin: table {pin.table!r} to device {worst}, but devices are 0 .. {self.device_count - 1}"
                 )
-        if twice := [n for n, c in Counter(n for g in rules.together for n in g).items() if c > 1]:
-            raise ValueError(f"constraints.together: table {twice[0]!r} is named twice; join its groups into one")
+        if twice := [
+            n for n, c in Counter(n for g in rules.together for n in g).items() if c > 1
+        ]:
+            raise ValueError(
+                f"constraints.together: table {twice[0]!r} is named twice; join its groups into one"
+            )
         pins = {p.table: set(p.devices) for p in rules.pin}
         for group in rules.together:
             allowed = [pins[n] for n in group if n in pins]
@@ -319,7 +351,9 @@ class ShardingSpec(ExplainedModel, Spec):
     @classmethod
     def from_file(cls, path: str, **options: Any) -> ShardingSpec:
         """A spec whose tables are in a .csv or .json file on this machine; the client uploads it on submit."""
-        from trimtab.files import LocalFile  # the server's side of this model has no use for it
+        from trimtab.files import (
+            LocalFile,
+        )  # the server's side of this model has no use for it
 
         return cls(tables_file=LocalFile.of(path), **options)
 

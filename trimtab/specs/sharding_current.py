@@ -42,7 +42,10 @@ def _check_table(name: str, own: list[PlanShard], table: Table | None) -> None:
             )
     at = 0
     for before, shard in zip([None, *own], own, strict=False):
-        if before is not None and (shard.offset, shard.width) == (before.offset, before.width):
+        if before is not None and (shard.offset, shard.width) == (
+            before.offset,
+            before.width,
+        ):
             raise ValueError(
                 f"{field}: columns {_columns(shard.offset, shard.offset + shard.width)} of table {name!r} are listed twice, on "
                 f"devices {before.device} and {shard.device}; a column is on one device, give each shard once"

@@ -13,7 +13,9 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from trimtab.specs.common import WireModel
 
-_RULE = "value_error"  # pydantic's type of a rule of our own: its message is a whole sentence
+_RULE = (
+    "value_error"  # pydantic's type of a rule of our own: its message is a whole sentence
+)
 _ELSEWHERE = (
     "leave a table that needs it out of `tables`, place it with TorchRec's own planner, and lower devices.memory_gib by "
     "what it takes on each device"
@@ -32,27 +34,53 @@ _HOST_MEMORY = (
 )
 _HBM = "give the memory that tables may use on each device as devices.memory_gib"
 _RESERVED = "devices.memory_gib is what tables may use: subtract the reserved share from the device's memory"
-_EXCHANGE = (
-    "outputs and gradients are exchanged in fp32; fp16, bf16, fp8 and int8 exchange is not supported: leave it out"
-)
-_DEVICES = (
-    "give devices as groups, e.g. [{'count': 8, 'memory_gib': 80, 'hardware': 'a100'}], and fabric.devices_per_node"
-)
+_EXCHANGE = "outputs and gradients are exchanged in fp32; fp16, bf16, fp8 and int8 exchange is not supported: leave it out"
+_DEVICES = "give devices as groups, e.g. [{'count': 8, 'memory_gib': 80, 'hardware': 'a100'}], and fabric.devices_per_node"
 _BATCH = "give global_batch: the samples of one step over all devices (TorchRec's batch_size times the devices)"
 
 # Field names of TorchRec's planner and of its configs, and the remedy for each.
 REMEDIES: Mapping[str, str] = MappingProxyType(
     {
-        **dict.fromkeys(("sharding_types", "sharding_type", "sharders", "sharding_strategy"), _SHARDING_TYPES),
         **dict.fromkeys(
-            ("row_wise", "data_parallel", "replicate", "num_replicas", "sharding_group_size"), _SHARDING_TYPES
+            ("sharding_types", "sharding_type", "sharders", "sharding_strategy"),
+            _SHARDING_TYPES,
         ),
-        **dict.fromkeys(("compute_kernel", "compute_kernels", "kernel", "cache_params", "cache_load_factor"), _KERNELS),
-        **dict.fromkeys(("ddr_gib", "ddr_cap", "ddr", "host_memory_gib", "uvm", "ssd_gib", "ssd_cap"), _HOST_MEMORY),
+        **dict.fromkeys(
+            (
+                "row_wise",
+                "data_parallel",
+                "replicate",
+                "num_replicas",
+                "sharding_group_size",
+            ),
+            _SHARDING_TYPES,
+        ),
+        **dict.fromkeys(
+            (
+                "compute_kernel",
+                "compute_kernels",
+                "kernel",
+                "cache_params",
+                "cache_load_factor",
+            ),
+            _KERNELS,
+        ),
+        **dict.fromkeys(
+            ("ddr_gib", "ddr_cap", "ddr", "host_memory_gib", "uvm", "ssd_gib", "ssd_cap"),
+            _HOST_MEMORY,
+        ),
         **dict.fromkeys(("hbm_gib", "hbm_cap", "hbm", "memory", "memory_gb"), _HBM),
-        **dict.fromkeys(("storage_reservation", "reserved_gib", "reserve", "reserved_percent"), _RESERVED),
-        **dict.fromkeys(("qcomm_codecs_registry", "qcomm", "comm_precision", "output_dtype"), _EXCHANGE),
-        **dict.fromkeys(("world_size", "local_world_size", "topology", "compute_device", "num_nodes"), _DEVICES),
+        **dict.fromkeys(
+            ("storage_reservation", "reserved_gib", "reserve", "reserved_percent"),
+            _RESERVED,
+        ),
+        **dict.fromkeys(
+            ("qcomm_codecs_registry", "qcomm", "comm_precision", "output_dtype"), _EXCHANGE
+        ),
+        **dict.fromkeys(
+            ("world_size", "local_world_size", "topology", "compute_device", "num_nodes"),
+            _DEVICES,
+        ),
         **dict.fromkeys(("batch_size", "local_batch", "batch"), _BATCH),
         "num_embeddings": "give rows",
         "embedding_dim": "give dim",
@@ -66,9 +94,7 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
     }
 )
 # Values that users give for a field, and the remedy for each.
-_QUANTIZED = (
-    "weights are trained as fp32, fp16 or bf16; quantized tables are for inference and are not planned: quantize later"
-)
+_QUANTIZED = "weights are trained as fp32, fp16 or bf16; quantized tables are for inference and are not planned: quantize later"
 VALUE_REMEDIES: Mapping[str, str] = MappingProxyType(
     {
         "hardware": "for another device take the nearest profile, with its own memory in memory_gib and its own links in "
@@ -94,16 +120,23 @@ class ExplainedModel(WireModel):
         except ValidationError as error:
             every = error.errors(include_url=False)
             faults = [fault for fault in every if not _follows(fault, every)]
-            if len(faults) == len(every) and not any(_explainable(cls, fault) for fault in faults):
+            if len(faults) == len(every) and not any(
+                _explainable(cls, fault) for fault in faults
+            ):
                 raise
-            lines = [_explained(cls, fault) if _explainable(cls, fault) else _repeated(fault) for fault in faults]
+            lines = [
+                _explained(cls, fault) if _explainable(cls, fault) else _repeated(fault)
+                for fault in faults
+            ]
             raise ValidationError.from_exception_data(error.title, lines) from None
 
 
 def _follows(fault: Any, every: Sequence[Any]) -> bool:
     """Whether a list is too short only because its faulty entries were not counted."""
     place = fault["loc"]
-    return fault["type"] == "too_short" and any(f["loc"][: len(place)] == place for f in every if f is not fault)
+    return fault["type"] == "too_short" and any(
+        f["loc"][: len(place)] == place for f in every if f is not fault
+    )
 
 
 def _explainable(model: type[WireModel], fault: Any) -> bool:
@@ -116,8 +149,9 @@ def _explained(model: type[WireModel], fault: Any) -> InitErrorDetails:
     words = _words(model, fault)
     if words is not None:
         remedy = VALUE_REMEDIES.get(name, "")
-        text = f"expected one of {_listed([repr(word) for word in words])}, got {fault['input']!r:.60}" + (
-            f"; {remedy}" if remedy else ""
+        text = (
+            f"expected one of {_listed([repr(word) for word in words])}, got {fault['input']!r:.60}"
+            + (f"; {remedy}" if remedy else "")
         )
         return _line(fault, text)
     fields = list(model.model_fields)
@@ -133,7 +167,9 @@ def _words(model: type[WireModel], fault: Any) -> list[str] | None:
     """Words that an enum field accepts, when the fault is a word it does not."""
     field = model.model_fields.get(str(fault["loc"][0]))
     kind = None if field is None else field.annotation
-    if fault["type"] != "enum" or not (isinstance(kind, type) and issubclass(kind, StrEnum)):
+    if fault["type"] != "enum" or not (
+        isinstance(kind, type) and issubclass(kind, StrEnum)
+    ):
         return None
     return [word.value for word in kind]
 
@@ -145,17 +181,28 @@ def _listed(words: list[str]) -> str:
 def _repeated(fault: Any) -> InitErrorDetails:
     if fault["type"] == _RULE:
         return _line(fault, fault["msg"])
-    return InitErrorDetails(type=fault["type"], loc=fault["loc"], input=fault["input"], ctx=fault.get("ctx", {}))
+    return InitErrorDetails(
+        type=fault["type"], loc=fault["loc"], input=fault["input"], ctx=fault.get("ctx", {})
+    )
 
 
 def _line(fault: Any, text: str) -> InitErrorDetails:
     return InitErrorDetails(
-        type=PydanticCustomError(_RULE, "{text}", {"text": text}), loc=fault["loc"], input=fault["input"]
+        type=PydanticCustomError(_RULE, "{text}", {"text": text}),
+        loc=fault["loc"],
+        input=fault["input"],
     )
 
 
 def too_large_advice(
-    *, rows: int, width: int, element_bytes: int, largest_bytes: float, total_bytes: float, narrowest: int, whole: bool
+    *,
+    rows: int,
+    width: int,
+    element_bytes: int,
+    largest_bytes: float,
+    total_bytes: float,
+    narrowest: int,
+    whole: bool,
 ) -> str:
     """Remedies that would let the narrowest shard of a table fit its device.
 
@@ -163,16 +210,23 @@ def too_large_advice(
     """
 
     def fits(columns: int, bytes_each: int) -> bool:
-        return rows * columns * bytes_each <= largest_bytes and rows * width * bytes_each <= total_bytes
+        return (
+            rows * columns * bytes_each <= largest_bytes
+            and rows * width * bytes_each <= total_bytes
+        )
 
     remedies = []
     if width > narrowest and fits(narrowest, element_bytes):
         remedies.append(
-            "drop the table from no_split, together" if whole else "use a smaller constraints.min_shard_dim"
+            "drop the table from no_split, together"
+            if whole
+            else "use a smaller constraints.min_shard_dim"
         )
     if element_bytes > 2 and fits(width, 2):
         remedies.append("store the table in fp16 or bf16")
-    remedies.append(f"use devices with at least {rows * width * element_bytes / 2**30 + 0.1:.1f} GiB for tables")
+    remedies.append(
+        f"use devices with at least {rows * width * element_bytes / 2**30 + 0.1:.1f} GiB for tables"
+    )
     remedies.append(
         "or leave this table to TorchRec's row-wise sharding: take it out of `tables` and lower devices.memory_gib by its "
         "share on each device (all its rows over the number of devices)"

@@ -50,7 +50,9 @@ def read_jobs(path: Path, *, kinds: Mapping[str, Kind] = KINDS) -> list[BatchJob
     for number, line in _lines(path):
         job = _parse(number, line, folder=path.parent, kinds=kinds, files=files)
         if job.id in seen:
-            raise BadBatch(f"{path}: lines {seen[job.id]} and {number} have the same id {job.id!r}; ids must differ")
+            raise BadBatch(
+                f"{path}: lines {seen[job.id]} and {number} have the same id {job.id!r}; ids must differ"
+            )
         seen[job.id] = number
         jobs.append(job)
     return jobs
@@ -62,12 +64,16 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         while line := file.readline(MAX_LINE_BYTES + 1):
             number += 1
             if len(line) > MAX_LINE_BYTES:
-                raise BadBatch(f"{path}: line {number} is longer than {MAX_LINE_BYTES} bytes; give models as files")
+                raise BadBatch(
+                    f"{path}: line {number} is longer than {MAX_LINE_BYTES} bytes; give models as files"
+                )
             if line.strip():
                 yield number, line
 
 
-def _parse(number: int, line: bytes, *, folder: Path, kinds: Mapping[str, Kind], files: _Files) -> BatchJob:
+def _parse(
+    number: int, line: bytes, *, folder: Path, kinds: Mapping[str, Kind], files: _Files
+) -> BatchJob:
     raw_digest = _digest(line.strip())
     job_id = f"line-{number}"
 
@@ -90,7 +96,9 @@ def _parse(number: int, line: bytes, *, folder: Path, kinds: Mapping[str, Kind],
         return bad(f"kind {name!r} came; wanted one of {', '.join(sorted(kinds))}")
     try:
         spec, inputs = _resolve_files(given.get("spec"), kind, folder, files)
-        request = request_model(kind.spec).model_validate_json(orjson.dumps({**given, "spec": spec}))
+        request = request_model(kind.spec).model_validate_json(
+            orjson.dumps({**given, "spec": spec})
+        )
     except ValidationError as error:
         return bad("; ".join(str(fault) for fault in faults_of(error)[:5]), kind=kind.name)
     except (OSError, ValueError) as error:
@@ -101,11 +109,22 @@ def _parse(number: int, line: bytes, *, folder: Path, kinds: Mapping[str, Kind],
             f'input {missing[0]!r} names an uploaded file, which a batch cannot fetch: give "{missing[0]}_path"',
             kind=kind.name,
         )
-    digest = _digest(orjson.dumps(request.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS))
-    return BatchJob(id=job_id, line=number, digest=digest, kind=kind.name, request=request, inputs=inputs)
+    digest = _digest(
+        orjson.dumps(request.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    )
+    return BatchJob(
+        id=job_id,
+        line=number,
+        digest=digest,
+        kind=kind.name,
+        request=request,
+        inputs=inputs,
+    )
 
 
-def _resolve_files(spec: Any, kind: Kind, folder: Path, files: _Files) -> tuple[Any, dict[str, Path]]:
+def _resolve_files(
+    spec: Any, kind: Kind, folder: Path, files: _Files
+) -> tuple[Any, dict[str, Path]]:
     """Replace each `NAME_path` by a reference to the file's content."""
     if not isinstance(spec, dict):
         return spec, {}
@@ -137,7 +156,11 @@ class _Files:
                 raise ValueError(f"{path} is not a file")
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            self._known[path] = {"digest": f"sha256:{digest}", "name": path.name, "size_bytes": path.stat().st_size}
+            self._known[path] = {
+                "digest": f"sha256:{digest}",
+                "name": path.name,
+                "size_bytes": path.stat().st_size,
+            }
         return self._known[path]
 
 

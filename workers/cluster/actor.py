@@ -41,11 +41,16 @@ class RayWorker:
         # logs among them.
         asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="children", daemon=True).start()
+        threading.Thread(
+            target=self._loop.run_forever, name="children", daemon=True
+        ).start()
         _remove_leftovers()
         self._folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
         self._executor = ProcessExecutor(
-            workers=1, scratch_dir=self._folder / "runs", sandbox=sandbox, preload=tuple(preload)
+            workers=1,
+            scratch_dir=self._folder / "runs",
+            sandbox=sandbox,
+            preload=tuple(preload),
         )
         self._call(self._executor.open())
         self._lock = threading.Lock()
@@ -57,7 +62,11 @@ class RayWorker:
         """Answers when the actor is ready, and while it is alive."""
         about = dict(self._executor.describe())
         sandbox = {name: about[name] for name in ("sandbox", "protects", "sandbox_gaps")}
-        return {"pid": os.getpid(), "node": ray.get_runtime_context().get_node_id(), **sandbox}
+        return {
+            "pid": os.getpid(),
+            "node": ray.get_runtime_context().get_node_id(),
+            **sandbox,
+        }
 
     @ray.method(concurrency_group="run")  # type: ignore[untyped-decorator]
     def run(self, run_id: int, order: Json, *contents: bytes) -> Iterator[Json | bytes]:
@@ -66,7 +75,9 @@ class RayWorker:
         execution: Execution | None = None
         try:
             task = task_from_json(order, _write_inputs(folder, order["inputs"], contents))
-            starting = asyncio.run_coroutine_threadsafe(self._executor.start(task), self._loop)
+            starting = asyncio.run_coroutine_threadsafe(
+                self._executor.start(task), self._loop
+            )
             while execution is None:
                 try:
                     execution = starting.result(BEAT_S)
@@ -126,7 +137,11 @@ class RayWorker:
         async def listen() -> None:
             try:
                 async for progress in execution.events():
-                    data = {"event": progress.type.value, "data": dict(progress.data), "elapsed_s": progress.elapsed_s}
+                    data = {
+                        "event": progress.type.value,
+                        "data": dict(progress.data),
+                        "elapsed_s": progress.elapsed_s,
+                    }
                     said.put({"type": "progress", **data})
             finally:
                 said.put(None)
@@ -156,7 +171,9 @@ class RayWorker:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
-def _write_inputs(folder: Path, names: Mapping[str, str], contents: Sequence[bytes]) -> dict[str, Path]:
+def _write_inputs(
+    folder: Path, names: Mapping[str, str], contents: Sequence[bytes]
+) -> dict[str, Path]:
     paths = {}
     for number, (name, content) in enumerate(zip(names, contents, strict=True)):
         paths[name] = folder / str(number)

@@ -23,14 +23,19 @@ class UnsafeCluster(ValueError):
     """The cluster would be open to others, or the token is."""
 
 
-def host_environment(address: str | None, *, token_file: Path, given: Mapping[str, str]) -> dict[str, str]:
+def host_environment(
+    address: str | None, *, token_file: Path, given: Mapping[str, str]
+) -> dict[str, str]:
     """The environment of the process that speaks to Ray. Makes `token_file` for a cluster of our own. Raises UnsafeCluster."""
     environment = {k: v for k, v in given.items() if not k.startswith(_NOT_PASSED_ON)}
     environment["RAY_USAGE_STATS_ENABLED"] = "0"
     if address in (None, LOCAL):
         for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN"):
             environment.pop(name, None)
-        environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(make_token(token_file))}
+        environment |= {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(make_token(token_file)),
+        }
         return environment
     if environment.get("RAY_AUTH_MODE") == "disabled" and not is_loopback(str(address)):
         raise UnsafeCluster(
@@ -65,6 +70,10 @@ def _require_private(path: Path) -> None:
     try:
         mode = path.stat().st_mode & 0o777
     except OSError as error:
-        raise UnsafeCluster(f"the Ray token file {path} cannot be read: {error.strerror}") from error
+        raise UnsafeCluster(
+            f"the Ray token file {path} cannot be read: {error.strerror}"
+        ) from error
     if mode & 0o077:
-        raise UnsafeCluster(f"the Ray token file {path} has mode {mode:04o}: others can read it. Run: chmod 600 {path}")
+        raise UnsafeCluster(
+            f"the Ray token file {path} has mode {mode:04o}: others can read it. Run: chmod 600 {path}"
+        )

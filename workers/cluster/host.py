@@ -56,7 +56,13 @@ class Host:
     """Keeps `workers` actors alive and gives them runs."""
 
     def __init__(
-        self, writer: asyncio.StreamWriter, *, workers: int, sandbox: str, preload: Sequence[str], silence_s: float
+        self,
+        writer: asyncio.StreamWriter,
+        *,
+        workers: int,
+        sandbox: str,
+        preload: Sequence[str],
+        silence_s: float,
     ) -> None:
         self._writer = writer
         self._sandbox = sandbox
@@ -78,7 +84,9 @@ class Host:
             match frame["type"]:
                 case "run":
                     number = int(frame["run"])
-                    self._runs[number] = asyncio.create_task(self._run(number, frame["task"], Path(frame["folder"])))
+                    self._runs[number] = asyncio.create_task(
+                        self._run(number, frame["task"], Path(frame["folder"]))
+                    )
                 case "stop":
                     self._aside(self._stop(int(frame["run"])))
                 case "cancel":
@@ -93,7 +101,9 @@ class Host:
         live = [slot.actor for slot in self._slots if slot.about]
         with contextlib.suppress(Exception):
             async with asyncio.timeout(CANCEL_S):
-                await asyncio.gather(*(actor.close.remote() for actor in live), return_exceptions=True)
+                await asyncio.gather(
+                    *(actor.close.remote() for actor in live), return_exceptions=True
+                )
 
     def _say(self, frame: Json) -> None:
         self._writer.write(frames.pack(frame))
@@ -112,7 +122,9 @@ class Host:
                 if slot.actor is None:
                     generation += 1
                     name = f"worker-{os.getpid()}-{slot.number}-{generation}"
-                    slot.actor = make_worker(name, sandbox=self._sandbox, preload=self._preload)
+                    slot.actor = make_worker(
+                        name, sandbox=self._sandbox, preload=self._preload
+                    )
                 # Pending until the cluster has room: that may take as long as it likes.
                 slot.about = await slot.actor.hello.remote()
             except Exception as error:
@@ -167,8 +179,16 @@ class Host:
         try:
             contents = await asyncio.to_thread(_read_inputs, order["inputs"])
         except (OSError, ValueError) as error:
-            status = OutcomeStatus.FAILED if isinstance(error, ValueError) else OutcomeStatus.TRANSIENT
-            reason = Reason.RESOURCE_EXHAUSTED if isinstance(error, ValueError) else Reason.WORKER_LOST
+            status = (
+                OutcomeStatus.FAILED
+                if isinstance(error, ValueError)
+                else OutcomeStatus.TRANSIENT
+            )
+            reason = (
+                Reason.RESOURCE_EXHAUSTED
+                if isinstance(error, ValueError)
+                else Reason.WORKER_LOST
+            )
             self._end(run, _outcome(status, reason, str(error)))
             return
         slot = await self._take()
@@ -187,16 +207,22 @@ class Host:
             cancelled = run in self._cancelled
             status = OutcomeStatus.CANCELLED if cancelled else OutcomeStatus.LOST
             reason = Reason.CANCELLED if cancelled else Reason.WORKER_LOST
-            last = _outcome(status, reason, "cancelled by its owner" if cancelled else f"worker lost: {why[:500]}")
+            last = _outcome(
+                status,
+                reason,
+                "cancelled by its owner" if cancelled else f"worker lost: {why[:500]}",
+            )
         else:
             slot.busy = False
             self._idle.put_nowait(slot)
         self._end(run, last)
 
-    async def _listen(self, run: int, actor: Any, order: Json, contents: list[bytes], folder: Path) -> Json | None:
-        stream = actor.run.options(num_returns="streaming", _generator_backpressure_num_objects=64).remote(
-            run, order, *contents
-        )
+    async def _listen(
+        self, run: int, actor: Any, order: Json, contents: list[bytes], folder: Path
+    ) -> Json | None:
+        stream = actor.run.options(
+            num_returns="streaming", _generator_backpressure_num_objects=64
+        ).remote(run, order, *contents)
         produced: list[Json] = []
         with contextlib.ExitStack() as files:
             file: Any = None
@@ -207,7 +233,9 @@ class Host:
                 except StopAsyncIteration:
                     return None
                 except TimeoutError:
-                    raise Silent(f"nothing was heard of it for {self._silence_s:g} s") from None
+                    raise Silent(
+                        f"nothing was heard of it for {self._silence_s:g} s"
+                    ) from None
                 if isinstance(item, bytes):
                     file.write(item)
                     continue
@@ -216,7 +244,13 @@ class Host:
                         files.close()
                         path = folder / str(len(produced))
                         file = files.enter_context(path.open("wb"))
-                        produced.append({"name": item["name"], "media_type": item["media_type"], "path": str(path)})
+                        produced.append(
+                            {
+                                "name": item["name"],
+                                "media_type": item["media_type"],
+                                "path": str(path),
+                            }
+                        )
                     case "outcome":
                         return {**item, "produced": produced}
                     case "started" | "progress" | "beat" | "checkpoint":
@@ -228,7 +262,11 @@ class Host:
         try:
             self._say({**outcome, "type": "outcome", "run": run})
         except frames.BadFrame as error:
-            too_large = _outcome(OutcomeStatus.FAILED, Reason.RESOURCE_EXHAUSTED, f"the result is too large: {error}")
+            too_large = _outcome(
+                OutcomeStatus.FAILED,
+                Reason.RESOURCE_EXHAUSTED,
+                f"the result is too large: {error}",
+            )
             self._say({**too_large, "type": "outcome", "run": run})
 
     async def _stop(self, run: int) -> None:
@@ -246,13 +284,20 @@ class Host:
             return
         if slot is None:  # it waits for a slot, or reads its inputs
             task.cancel()
-            self._end(run, _outcome(OutcomeStatus.CANCELLED, Reason.CANCELLED, "cancelled by its owner"))
+            self._end(
+                run,
+                _outcome(
+                    OutcomeStatus.CANCELLED, Reason.CANCELLED, "cancelled by its owner"
+                ),
+            )
             return
         try:
             async with asyncio.timeout(CANCEL_S):
                 await slot.actor.cancel.remote(run)
                 await asyncio.shield(task)
-        except Exception:  # no answer, or the actor is gone: then the actor goes, and its children with it
+        except (
+            Exception
+        ):  # no answer, or the actor is gone: then the actor goes, and its children with it
             if self._running.get(run) is slot:
                 self._discard(slot)
 
@@ -261,7 +306,9 @@ def _read_inputs(inputs: dict[str, str]) -> list[bytes]:
     paths = [Path(path) for path in inputs.values()]
     size = sum(path.stat().st_size for path in paths)
     if size > MAX_INPUT_BYTES:
-        raise ValueError(f"the inputs have {size} bytes; at most {MAX_INPUT_BYTES} are sent to a Ray worker")
+        raise ValueError(
+            f"the inputs have {size} bytes; at most {MAX_INPUT_BYTES} are sent to a Ray worker"
+        )
     return [path.read_bytes() for path in paths]
 
 
@@ -281,7 +328,11 @@ def connect(address: str | None, *, namespace: str, workers: int) -> Json:
         logging_level="warning",
         **more,
     )
-    return {"address": str(context.address_info.get("gcs_address", address)), "local": local, "ray": ray.__version__}
+    return {
+        "address": str(context.address_info.get("gcs_address", address)),
+        "local": local,
+        "ray": ray.__version__,
+    }
 
 
 async def serve(given: argparse.Namespace) -> None:

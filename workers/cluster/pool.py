@@ -64,8 +64,21 @@ class RayExecutor:
         self._address = address
         self._workers = workers
         self._scratch_dir = scratch_dir
-        self._command = [sys.executable, "-m", "workers.cluster.host", "--namespace", namespace]
-        self._command += ["--workers", str(workers), "--sandbox", sandbox, "--preload", ",".join(preload)]
+        self._command = [
+            sys.executable,
+            "-m",
+            "workers.cluster.host",
+            "--namespace",
+            namespace,
+        ]
+        self._command += [
+            "--workers",
+            str(workers),
+            "--sandbox",
+            sandbox,
+            "--preload",
+            ",".join(preload),
+        ]
         self._command += ["--address", address] if address else []
         self._command += ["--silence-s", str(silence_s)] if silence_s else []
         self._process: asyncio.subprocess.Process | None = None
@@ -93,7 +106,9 @@ class RayExecutor:
         self._keeper = asyncio.create_task(self._keep_host(environment))
         ready = asyncio.create_task(self._has_slots.wait())
         try:
-            await asyncio.wait({ready, self._keeper}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {ready, self._keeper}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED
+            )
             if not ready.done():
                 raise RayUnavailable(
                     f"no Ray worker was ready within {READY_S:g} s at {self._where()}; {self._last_words()}"
@@ -107,13 +122,22 @@ class RayExecutor:
     async def start(self, task: Task) -> Execution:
         """Hand the task to an actor; waits for a free one. Raises RayUnavailable when the host is down."""
         if self._writer is None:
-            raise RayUnavailable(f"the Ray host process is down and will be started again; {self._last_words()}")
+            raise RayUnavailable(
+                f"the Ray host process is down and will be started again; {self._last_words()}"
+            )
         self._last_run += 1
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._scratch_dir))
         execution = RayExecution(self._last_run, folder, say=self._say, on_end=self._forget)
         self._runs[self._last_run] = execution
         try:
-            self._say({"type": "run", "run": execution.number, "task": task_to_json(task), "folder": str(folder)})
+            self._say(
+                {
+                    "type": "run",
+                    "run": execution.number,
+                    "task": task_to_json(task),
+                    "folder": str(folder),
+                }
+            )
             await execution.begun()
         except BaseException:
             self._say({"type": "cancel", "run": execution.number})
@@ -136,12 +160,17 @@ class RayExecutor:
             "capacity": self.capacity,
             "wanted": self._workers,
             "running": len(self._runs),
-            "sandbox": ", ".join(sorted({str(slot.get("sandbox")) for slot in self._slots})),
+            "sandbox": ", ".join(
+                sorted({str(slot.get("sandbox")) for slot in self._slots})
+            ),
             "protects": {
                 name: all(slot.get("protects", {}).get(name, True) for slot in self._slots)
                 for name in ("files", "network")
             },
-            "sandbox_gaps": next((str(gaps) for slot in self._slots if (gaps := slot.get("sandbox_gaps"))), ""),
+            "sandbox_gaps": next(
+                (str(gaps) for slot in self._slots if (gaps := slot.get("sandbox_gaps"))),
+                "",
+            ),
             "nodes": len({slot.get("node") for slot in self._slots}),
             "slots": [dict(slot) for slot in self._slots],
             "host_pid": None if self._process is None else self._process.pid,
@@ -152,9 +181,13 @@ class RayExecutor:
     # -- the host process -----------------------------------------------------------------------------------------
     def _environment(self) -> dict[str, str]:
         token_file = self._scratch_dir.parent / "ray.token"
-        environment = host_environment(self._address, token_file=token_file, given=os.environ)
+        environment = host_environment(
+            self._address, token_file=token_file, given=os.environ
+        )
         inherited = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = os.pathsep.join([str(_ROOT), *([inherited] if inherited else [])])
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(_ROOT), *([inherited] if inherited else [])]
+        )
         return environment
 
     async def _keep_host(self, environment: Mapping[str, str]) -> None:
@@ -242,7 +275,9 @@ class RayExecutor:
         return self._address or "a cluster of our own"
 
     def _last_words(self) -> str:
-        return "it said: " + "\n".join(self._said)[-1500:] if self._said else "it said nothing"
+        return (
+            "it said: " + "\n".join(self._said)[-1500:] if self._said else "it said nothing"
+        )
 
 
 class RayExecution:
@@ -312,14 +347,18 @@ class RayExecution:
                 self._begun.set()
             case "progress":
                 progress = Progress(
-                    type=EventType(frame["event"]), data=frame["data"], elapsed_s=float(frame["elapsed_s"])
+                    type=EventType(frame["event"]),
+                    data=frame["data"],
+                    elapsed_s=float(frame["elapsed_s"]),
                 )
                 self._queue.put_nowait(progress)
             case "checkpoint":
                 self._checkpoint = base64.b64decode(frame["data"])
             case "outcome":
                 produced = [
-                    ProducedFile(name=p["name"], path=Path(p["path"]), media_type=p["media_type"])
+                    ProducedFile(
+                        name=p["name"], path=Path(p["path"]), media_type=p["media_type"]
+                    )
                     for p in frame["produced"]
                 ]
                 self._settle(outcome_from_json(frame, produced))
@@ -329,7 +368,9 @@ class RayExecution:
         self._finish(OutcomeStatus.LOST, Reason.WORKER_LOST, why)
 
     def _finish(self, status: OutcomeStatus, reason: Reason, detail: str) -> None:
-        self._settle(Outcome(status=status, termination=Termination(reason=reason, detail=detail)))
+        self._settle(
+            Outcome(status=status, termination=Termination(reason=reason, detail=detail))
+        )
 
     def _settle(self, outcome: Outcome) -> None:
         if self._outcome.done():

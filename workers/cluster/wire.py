@@ -13,7 +13,9 @@ from workers.types import Finish, Limits, Outcome, OutcomeStatus, ProducedFile, 
 
 Json = dict[str, Any]
 CHUNK_BYTES = 4 * 2**20
-MAX_INPUT_BYTES = 512 * 2**20  # all inputs of a run together: each node's object store holds them in memory
+MAX_INPUT_BYTES = (
+    512 * 2**20
+)  # all inputs of a run together: each node's object store holds them in memory
 
 
 def task_to_json(task: Task) -> Json:
@@ -34,7 +36,10 @@ def task_to_json(task: Task) -> Json:
         "start": None if task.start is None else base64.b64encode(task.start).decode(),
         "finish": None
         if task.finish is None
-        else {"ended": task.finish.ended.model_dump(mode="json"), "decorate": task.finish.decorate},
+        else {
+            "ended": task.finish.ended.model_dump(mode="json"),
+            "decorate": task.finish.decorate,
+        },
     }
 
 
@@ -50,7 +55,8 @@ def task_from_json(given: Mapping[str, Any], inputs: Mapping[str, Path]) -> Task
             "finish": None
             if finish is None
             else Finish(
-                ended=Termination.model_validate(finish["ended"], strict=False), decorate=bool(finish["decorate"])
+                ended=Termination.model_validate(finish["ended"], strict=False),
+                decorate=bool(finish["decorate"]),
             ),
         }
     )
@@ -66,7 +72,9 @@ def outcome_to_json(outcome: Outcome) -> Json:
     }
 
 
-def outcome_from_json(given: Mapping[str, Any], produced: Sequence[ProducedFile] = ()) -> Outcome:
+def outcome_from_json(
+    given: Mapping[str, Any], produced: Sequence[ProducedFile] = ()
+) -> Outcome:
     """The outcome again, with its files where they are now."""
     return Outcome(
         status=OutcomeStatus(given["status"]),

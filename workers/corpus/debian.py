@@ -13,7 +13,15 @@ from pathlib import Path
 
 from solvers.llvm.types import Target
 from workers.corpus.packages import PACKAGES
-from workers.corpus.sources import CorpusMissing, Module, compiled, header_folders, top, unpacked, whole
+from workers.corpus.sources import (
+    CorpusMissing,
+    Module,
+    compiled,
+    header_folders,
+    top,
+    unpacked,
+    whole,
+)
 
 _UPDATE_S, _FETCH_S = 180.0, 300.0
 
@@ -27,13 +35,19 @@ def fetch(name: str, folder: Path) -> Path:
 def modules(name: str, folder: Path, target: Target) -> Iterator[Module]:
     """Every file of the package that compiles by itself. Raises CorpusMissing when the package cannot be fetched."""
     package, root = PACKAGES[name], fetch(name, folder)
-    others = [headers for other in package.needs for headers in header_folders(fetch(other, folder))]
+    others = [
+        headers
+        for other in package.needs
+        for headers in header_folders(fetch(other, folder))
+    ]
     yield from compiled(name, package, root, folder=folder, target=target, include=others)
 
 
 def _download(name: str, folder: Path) -> Path:
     if shutil.which("apt-get") is None:
-        raise CorpusMissing("apt-get is not here: the corpus comes out of Debian's source packages")
+        raise CorpusMissing(
+            "apt-get is not here: the corpus comes out of Debian's source packages"
+        )
     options, place = _private_apt(folder)
     place.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(  # Debian's patches are not wanted, and mirrors drop those of replaced versions first
@@ -44,10 +58,14 @@ def _download(name: str, folder: Path) -> Path:
         timeout=_FETCH_S,
         check=False,
     )
-    found = sorted(path for path in place.glob("*.orig.tar.*") if not path.name.endswith(".asc"))
+    found = sorted(
+        path for path in place.glob("*.orig.tar.*") if not path.name.endswith(".asc")
+    )
     ours = [path for path in found if path.name.startswith(f"{name}_")]
     if done.returncode != 0 or not ours:
-        raise CorpusMissing(f"apt-get source {name} brought nothing: {done.stderr.strip()[-500:]}")
+        raise CorpusMissing(
+            f"apt-get source {name} brought nothing: {done.stderr.strip()[-500:]}"
+        )
     return ours[0]
 
 
@@ -57,15 +75,25 @@ def _private_apt(folder: Path) -> tuple[list[str], Path]:
     for part in ("state/lists/partial", "cache/archives/partial", "etc"):
         (apt / part).mkdir(parents=True, exist_ok=True)
     sources = apt / "etc" / "src.list"
-    options = [f"-oDir::State={apt}/state", f"-oDir::Cache={apt}/cache", f"-oDir::Etc::sourcelist={sources}"]
+    options = [
+        f"-oDir::State={apt}/state",
+        f"-oDir::Cache={apt}/cache",
+        f"-oDir::Etc::sourcelist={sources}",
+    ]
     options += ["-oDir::Etc::sourceparts=/dev/null", "-oAPT::Sandbox::User=root"]
     if not (apt / ".updated").is_file():
         sources.write_text("\n".join(_source_lines()) + "\n")
         done = subprocess.run(
-            ["apt-get", *options, "-qq", "update"], capture_output=True, text=True, timeout=_UPDATE_S, check=False
+            ["apt-get", *options, "-qq", "update"],
+            capture_output=True,
+            text=True,
+            timeout=_UPDATE_S,
+            check=False,
         )
         if done.returncode != 0:
-            raise CorpusMissing(f"apt-get update for sources failed: {done.stderr.strip()[-500:]}")
+            raise CorpusMissing(
+                f"apt-get update for sources failed: {done.stderr.strip()[-500:]}"
+            )
         (apt / ".updated").touch()
     return options, apt / "fetched"
 
@@ -76,10 +104,16 @@ def _source_lines() -> list[str]:
     etc = Path("/etc/apt")
     for path in [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*.list"))]:
         text = path.read_text() if path.is_file() else ""
-        lines += ["deb-src " + line[4:] for line in text.splitlines() if line.startswith("deb ")]
+        lines += [
+            "deb-src " + line[4:] for line in text.splitlines() if line.startswith("deb ")
+        ]
     for path in sorted((etc / "sources.list.d").glob("*.sources")):
         for stanza in re.split(r"\n\s*\n", path.read_text()):
-            fields = dict(re.findall(r"^(URIs|Suites|Components|Signed-By):\s*(.+)$", stanza, re.MULTILINE))
+            fields = dict(
+                re.findall(
+                    r"^(URIs|Suites|Components|Signed-By):\s*(.+)$", stanza, re.MULTILINE
+                )
+            )
             key = f"[signed-by={fields['Signed-By']}] " if "Signed-By" in fields else ""
             for uri in fields.get("URIs", "").split():
                 lines += [

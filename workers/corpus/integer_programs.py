@@ -33,14 +33,20 @@ class Family:
     make: Callable[[tuple[int, ...], int], MilpModel]
 
 
-def set_cover(rows: int, columns: int, *, density: float = 0.05, max_cost: int = 100, seed: int) -> MilpModel:
+def set_cover(
+    rows: int, columns: int, *, density: float = 0.05, max_cost: int = 100, seed: int
+) -> MilpModel:
     """A Balas–Ho instance. Raises ValueError when the density cannot give every column two rows and every row one column."""
     nonzeros = int(rows * columns * density)
     if nonzeros < max(rows, 2 * columns):
-        raise ValueError(f"density {density} gives {nonzeros} nonzeros; {max(rows, 2 * columns)} are needed at least")
+        raise ValueError(
+            f"density {density} gives {nonzeros} nonzeros; {max(rows, 2 * columns)} are needed at least"
+        )
     rng = np.random.default_rng(seed)
     # How many rows each column covers: two each, the rest at random.
-    counts = 2 + np.bincount(rng.integers(columns, size=nonzeros - 2 * columns), minlength=columns)
+    counts = 2 + np.bincount(
+        rng.integers(columns, size=nonzeros - 2 * columns), minlength=columns
+    )
     counts = np.minimum(counts, rows)
     # Every row once, dealt out over the columns' places; the remaining places at random without repetition in a column.
     deck = rng.permutation(rows)
@@ -56,8 +62,13 @@ def set_cover(rows: int, columns: int, *, density: float = 0.05, max_cost: int =
         covered.append(np.fromiter(chosen, dtype=np.int64))
     column_of = np.repeat(np.arange(columns), [len(c) for c in covered])
     costs = rng.integers(1, max_cost + 1, size=columns).astype(float)
-    matrix = sparse.csr_matrix((np.ones(len(column_of)), (np.concatenate(covered), column_of)), shape=(rows, columns))
-    return _binary(costs, matrix, lower=np.ones(rows), upper=np.full(rows, np.inf), name="setcover")
+    matrix = sparse.csr_matrix(
+        (np.ones(len(column_of)), (np.concatenate(covered), column_of)),
+        shape=(rows, columns),
+    )
+    return _binary(
+        costs, matrix, lower=np.ones(rows), upper=np.full(rows, np.inf), name="setcover"
+    )
 
 
 def independent_set(nodes: int, *, average_degree: float = 8.0, seed: int) -> MilpModel:
@@ -85,7 +96,9 @@ def independent_set(nodes: int, *, average_degree: float = 8.0, seed: int) -> Mi
 def vertex_cover(nodes: int, *, attach: int = 70, seed: int) -> MilpModel:
     """Cheapest set of nodes that touches every edge of a Barabási–Albert graph; attach·(nodes − attach) edges."""
     if not 0 < attach < nodes:
-        raise ValueError(f"vertex cover wants 0 < attach < nodes; attach={attach}, nodes={nodes} came")
+        raise ValueError(
+            f"vertex cover wants 0 < attach < nodes; attach={attach}, nodes={nodes} came"
+        )
     rng = np.random.default_rng(seed)
     edges: list[tuple[int, int]] = []
     ends: list[int] = []  # every node as often as it has edges
@@ -99,7 +112,13 @@ def vertex_cover(nodes: int, *, attach: int = 70, seed: int) -> MilpModel:
         targets = sorted(drawn)
     matrix = _edge_rows(np.array(edges), nodes)
     m = len(edges)
-    return _binary(rng.random(nodes), matrix, lower=np.ones(m), upper=np.full(m, np.inf), name="vertexcover")
+    return _binary(
+        rng.random(nodes),
+        matrix,
+        lower=np.ones(m),
+        upper=np.full(m, np.inf),
+        name="vertexcover",
+    )
 
 
 def auction(items: int, bids: int, *, seed: int) -> MilpModel:
@@ -130,7 +149,10 @@ def auction(items: int, bids: int, *, seed: int) -> MilpModel:
         for item in first:
             bundle = _grown([item], interest, compatible, rng, size=len(first))
             worth = price(bundle)
-            if 0 <= worth <= 1.5 * price(first) and values[bundle].sum() >= 0.5 * values[first].sum():
+            if (
+                0 <= worth <= 1.5 * price(first)
+                and values[bundle].sum() >= 0.5 * values[first].sum()
+            ):
                 substitutes.append((worth, tuple(sorted(bundle))))
         for worth, bundle_key in sorted(substitutes, reverse=True):
             if len(own) > 5 or len(found) + len(own) >= bids:
@@ -142,23 +164,43 @@ def auction(items: int, bids: int, *, seed: int) -> MilpModel:
     column_of = np.repeat(np.arange(len(found)), [len(bundle) for bundle, _ in found])
     row_of = np.concatenate([bundle for bundle, _ in found])
     used, row_of = np.unique(row_of, return_inverse=True)
-    matrix = sparse.csr_matrix((np.ones(len(row_of)), (row_of, column_of)), shape=(len(used), len(found)))
+    matrix = sparse.csr_matrix(
+        (np.ones(len(row_of)), (row_of, column_of)), shape=(len(used), len(found))
+    )
     m = len(used)
     prices = np.array([worth for _, worth in found])
-    return _binary(-prices, matrix, lower=np.full(m, -np.inf), upper=np.ones(m), name="auction", maximize=True)
+    return _binary(
+        -prices,
+        matrix,
+        lower=np.full(m, -np.inf),
+        upper=np.ones(m),
+        name="auction",
+        maximize=True,
+    )
 
 
 def _drawn(weights: Floats, rng: np.random.Generator) -> int:
     total = np.cumsum(weights)
-    return int(np.searchsorted(total, rng.random() * total[-1], side="right").clip(max=len(weights) - 1))
+    return int(
+        np.searchsorted(total, rng.random() * total[-1], side="right").clip(
+            max=len(weights) - 1
+        )
+    )
 
 
 def _grown(
-    bundle: list[int], interest: Floats, compatible: Floats, rng: np.random.Generator, *, size: int | None
+    bundle: list[int],
+    interest: Floats,
+    compatible: Floats,
+    rng: np.random.Generator,
+    *,
+    size: int | None,
 ) -> list[int]:
     """Items are added until `size`; without one, each time with probability 0.7."""
     mean = compatible[bundle[0]].copy()
-    while len(bundle) < (size or len(interest)) and (size is not None or rng.random() < 0.7):
+    while len(bundle) < (size or len(interest)) and (
+        size is not None or rng.random() < 0.7
+    ):
         weights = interest * mean
         weights[bundle] = 0.0
         bundle = [*bundle, _drawn(weights, rng)]
@@ -169,11 +211,19 @@ def _grown(
 def _edge_rows(edges: np.ndarray, nodes: int) -> sparse.csr_matrix:
     """(edges, nodes) one row an edge, 1 at both ends."""
     rows = np.repeat(np.arange(len(edges)), 2)
-    return sparse.csr_matrix((np.ones(2 * len(edges)), (rows, edges.ravel())), shape=(len(edges), nodes))
+    return sparse.csr_matrix(
+        (np.ones(2 * len(edges)), (rows, edges.ravel())), shape=(len(edges), nodes)
+    )
 
 
 def _binary(
-    c: Floats, matrix: sparse.csr_matrix, *, lower: Floats, upper: Floats, name: str, maximize: bool = False
+    c: Floats,
+    matrix: sparse.csr_matrix,
+    *,
+    lower: Floats,
+    upper: Floats,
+    name: str,
+    maximize: bool = False,
 ) -> MilpModel:
     matrix.sort_indices()
     n = len(c)
@@ -223,7 +273,11 @@ def generate(family: str, size: str, seed: int) -> MilpModel:
 
 def write_mps(model: MilpModel, path: Path) -> None:
     """Write a model of binaries and one-sided rows, as all families are, in free MPS format."""
-    if not (model.integrality.all() and (model.col_lower == 0).all() and (model.col_upper == 1).all()):
+    if not (
+        model.integrality.all()
+        and (model.col_lower == 0).all()
+        and (model.col_upper == 1).all()
+    ):
         raise ValueError("write_mps wants binary variables only")
     lower = np.isfinite(model.row_lower)
     if bool((lower == np.isfinite(model.row_upper)).any()):
@@ -231,17 +285,27 @@ def write_mps(model: MilpModel, path: Path) -> None:
     by_column = model.matrix.tocsc()
     sides = np.where(lower, model.row_lower, model.row_upper)
     with path.open("w") as file:
-        file.write(f"NAME {model.name or 'model'}\n" + ("OBJSENSE\n    MAX\n" if model.maximize else ""))
+        file.write(
+            f"NAME {model.name or 'model'}\n"
+            + ("OBJSENSE\n    MAX\n" if model.maximize else "")
+        )
         file.write("ROWS\n N cost\n")
-        file.writelines(f" {'G' if is_lower else 'L'} r{i}\n" for i, is_lower in enumerate(lower.tolist()))
+        file.writelines(
+            f" {'G' if is_lower else 'L'} r{i}\n"
+            for i, is_lower in enumerate(lower.tolist())
+        )
         file.write("COLUMNS\n M1 'MARKER' 'INTORG'\n")
         for j, cost in enumerate(model.c.tolist()):
             file.write(f" x{j} cost {_number(model.in_user_sense(cost))}\n")
             span = slice(by_column.indptr[j], by_column.indptr[j + 1])
-            entries = zip(by_column.indices[span].tolist(), by_column.data[span].tolist(), strict=True)
+            entries = zip(
+                by_column.indices[span].tolist(), by_column.data[span].tolist(), strict=True
+            )
             file.writelines(f" x{j} r{i} {_number(value)}\n" for i, value in entries)
         file.write(" M2 'MARKER' 'INTEND'\nRHS\n")
-        file.writelines(f" RHS r{i} {_number(side)}\n" for i, side in enumerate(sides.tolist()))
+        file.writelines(
+            f" RHS r{i} {_number(side)}\n" for i, side in enumerate(sides.tolist())
+        )
         file.write("BOUNDS\n")
         file.writelines(f" BV BND x{j}\n" for j in range(model.n))
         file.write("ENDATA\n")
@@ -253,7 +317,9 @@ def _number(value: float) -> str:
 
 def main(argv: list[str]) -> int:
     """`set-cover --size 1/5 --seed 0 OUT.mps`."""
-    parser = argparse.ArgumentParser(prog="python -m workers.bench generators", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.bench generators", description=__doc__
+    )
     parser.add_argument("family", choices=sorted(FAMILIES))
     parser.add_argument("--size", choices=["1/5", "S", "L"], default="1/5")
     parser.add_argument("--seed", type=int, default=0)

@@ -22,7 +22,9 @@ class Package:
         default_factory=dict
     )  # path → that of a file of the package with the same purpose
     needs: tuple[str, ...] = ()  # other packages whose headers it includes
-    without: str = r"(?!)"  # pattern of folders whose headers are for other systems or tests
+    without: str = (
+        r"(?!)"  # pattern of folders whose headers are for other systems or tests
+    )
 
 
 _HOST = ("-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64")
@@ -31,19 +33,30 @@ _HOST = ("-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64")
 PACKAGES: Mapping[str, Package] = {
     "zlib": Package(split="train", files=r"[a-z0-9]+\.c"),
     "libpng1.6": Package(
-        split="train", files=r"png\w*\.c", needs=("zlib",), copies={"pnglibconf.h": "scripts/pnglibconf.h.prebuilt"}
+        split="train",
+        files=r"png\w*\.c",
+        needs=("zlib",),
+        copies={"pnglibconf.h": "scripts/pnglibconf.h.prebuilt"},
     ),
     "pcre2": Package(
         split="train",
         files=r"src/pcre2_\w+\.c",
-        flags=("-DHAVE_CONFIG_H", "-DPCRE2_CODE_UNIT_WIDTH=8", "-DSUPPORT_PCRE2_8=1", "-DSUPPORT_UNICODE=1"),
+        flags=(
+            "-DHAVE_CONFIG_H",
+            "-DPCRE2_CODE_UNIT_WIDTH=8",
+            "-DSUPPORT_PCRE2_8=1",
+            "-DSUPPORT_UNICODE=1",
+        ),
         copies={"pcre2.h": "src/pcre2.h.generic", "config.h": "src/config.h.generic"},
     ),
     "jansson": Package(
         split="train",
         files=r"src/\w+\.c",
         flags=("-DHAVE_CONFIG_H", "-DHAVE_STDINT_H"),
-        headers={"jansson_private_config.h": headers.JANSSON, "jansson_config.h": headers.JANSSON_PUBLIC},
+        headers={
+            "jansson_private_config.h": headers.JANSSON,
+            "jansson_config.h": headers.JANSSON_PUBLIC,
+        },
         without=r".*(win32|android).*",
     ),
     "xxhash": Package(split="train", files=r"xxhash\.c|xxhsum\.c|cli/\w+\.c"),
@@ -64,10 +77,14 @@ PACKAGES: Mapping[str, Package] = {
         ),
     ),
     "giflib": Package(split="train", files=r"\w+\.c"),
-    "libtomcrypt": Package(split="train", files=r"src/(ciphers|hashes|encauth|mac|modes)/[\w/]+\.c"),
+    "libtomcrypt": Package(
+        split="train", files=r"src/(ciphers|hashes|encauth|mac|modes)/[\w/]+\.c"
+    ),
     "libtommath": Package(split="train", files=r"\w+\.c"),
     "opus": Package(
-        split="train", files=r"(src|celt|silk)/\w+\.c", flags=("-DOPUS_BUILD", "-DUSE_ALLOCA", "-DFLOATING_POINT")
+        split="train",
+        files=r"(src|celt|silk)/\w+\.c",
+        flags=("-DOPUS_BUILD", "-DUSE_ALLOCA", "-DFLOATING_POINT"),
     ),
     "speex": Package(
         split="train",
@@ -76,7 +93,9 @@ PACKAGES: Mapping[str, Package] = {
         headers={"speex_config_types.h": headers.SPEEX_TYPES},
         without=r".*(symbian|ti|win32).*",
     ),
-    "libogg": Package(split="val", files=r"src/\w+\.c", headers={"ogg/config_types.h": headers.OGG_TYPES}),
+    "libogg": Package(
+        split="val", files=r"src/\w+\.c", headers={"ogg/config_types.h": headers.OGG_TYPES}
+    ),
     "libvorbis": Package(
         split="train",
         files=r"lib/\w+\.c",
@@ -87,7 +106,9 @@ PACKAGES: Mapping[str, Package] = {
     "mujs": Package(split="train", files=r"(js|utf|reg)\w*\.c"),
     "zopfli": Package(split="val", files=r"src/\w+/\w+\.c"),
     "libwebp": Package(
-        split="train", files=r"src/(dec|enc|dsp|utils|mux|demux)/\w+\.c", flags=("-DWEBP_EXTERN=extern",)
+        split="train",
+        files=r"src/(dec|enc|dsp|utils|mux|demux)/\w+\.c",
+        flags=("-DWEBP_EXTERN=extern",),
     ),
     "freetype": Package(
         split="train",
@@ -96,19 +117,29 @@ PACKAGES: Mapping[str, Package] = {
         flags=("-DFT2_BUILD_LIBRARY",),
         without=r"(builds|tests|devel).*",
     ),
-    "libuv1": Package(split="val", files=r"src/(unix/)?[\w-]+\.c", flags=_HOST, without=r".*(win|test).*"),
+    "libuv1": Package(
+        split="val", files=r"src/(unix/)?[\w-]+\.c", flags=_HOST, without=r".*(win|test).*"
+    ),
     "bearssl": Package(split="train", files=r"src/\w+/\w+\.c"),
     "nanopb": Package(split="train", files=r"pb_\w+\.c"),
     "libgsm": Package(split="train", files=r"src/\w+\.c", flags=("-DWAV49",)),
     "faad2": Package(
         split="train",
         files=r"libfaad/\w+\.c",
-        flags=("-DHAVE_INTTYPES_H", "-DHAVE_MEMCPY", "-DHAVE_LRINTF", "-DSTDC_HEADERS", '-DPACKAGE_VERSION="2"'),
+        flags=(
+            "-DHAVE_INTTYPES_H",
+            "-DHAVE_MEMCPY",
+            "-DHAVE_LRINTF",
+            "-DSTDC_HEADERS",
+            '-DPACKAGE_VERSION="2"',
+        ),
     ),
     "kissfft": Package(split="train", files=r"kiss_\w+\.c|kfc\.c"),
     "qhull": Package(split="train", files=r"src/libqhull_r/\w+\.c"),
     "libsodium": Package(
-        split="train", files=r"src/libsodium/crypto_[\w/]+\.c", flags=("-DCONFIGURED=1", "-DNATIVE_LITTLE_ENDIAN=1")
+        split="train",
+        files=r"src/libsodium/crypto_[\w/]+\.c",
+        flags=("-DCONFIGURED=1", "-DNATIVE_LITTLE_ENDIAN=1"),
     ),
     "lame": Package(
         split="train",
@@ -137,7 +168,11 @@ PACKAGES: Mapping[str, Package] = {
         flags=("-DHAVE_CONFIG_H", "-DFLAC__NO_DLL", "-D_GNU_SOURCE"),
         headers={"config.h": headers.FLAC},
     ),
-    "wavpack": Package(split="train", files=r"(src|cli)/\w+\.c", flags=('-DVERSION_OS="Linux"', "-DENABLE_DSD")),
+    "wavpack": Package(
+        split="train",
+        files=r"(src|cli)/\w+\.c",
+        flags=('-DVERSION_OS="Linux"', "-DENABLE_DSD"),
+    ),
     "cmark": Package(
         split="train",
         files=r"src/\w+\.c",
@@ -159,13 +194,19 @@ PACKAGES: Mapping[str, Package] = {
         ),
     ),
     "bc": Package(
-        split="train", files=r"(bc|dc|lib)/\w+\.c", headers={"config.h": headers.BC}, flags=("-DHAVE_CONFIG_H",)
+        split="train",
+        files=r"(bc|dc|lib)/\w+\.c",
+        headers={"config.h": headers.BC},
+        flags=("-DHAVE_CONFIG_H",),
     ),
     "yajl": Package(
         split="train",
         files=r"(src|verify|reformatter)/\w+\.c",
         headers={"yajl/yajl_version.h": "#define YAJL_VERSION 20100\n"},
-        copies={f"yajl/yajl_{part}.h": f"src/api/yajl_{part}.h" for part in ("parse", "gen", "common", "tree")},
+        copies={
+            f"yajl/yajl_{part}.h": f"src/api/yajl_{part}.h"
+            for part in ("parse", "gen", "common", "tree")
+        },
     ),
     "c-ares": Package(
         split="train",
@@ -185,7 +226,10 @@ PACKAGES: Mapping[str, Package] = {
         split="train",
         files=r"\w+\.c",
         flags=("-D_GNU_SOURCE",),
-        headers={"config.h": headers.JSON_C, "json_config.h": "#define JSON_C_HAVE_INTTYPES_H 1\n"},
+        headers={
+            "config.h": headers.JSON_C,
+            "json_config.h": "#define JSON_C_HAVE_INTTYPES_H 1\n",
+        },
     ),
     "libdeflate": Package(split="train", files=r"lib/[\w/]+\.c", without=r"scripts.*"),
     "libcsv": Package(split="train", files=r"(examples/)?\w+\.c"),
@@ -199,12 +243,20 @@ PACKAGES: Mapping[str, Package] = {
     ),
     "minizip": Package(split="train", files=r"\w+\.c", needs=("zlib",)),
     # C++
-    "snappy": Package(split="train", files=r"snappy[\w-]*\.cc", headers={"snappy-stubs-public.h": headers.SNAPPY}),
+    "snappy": Package(
+        split="train",
+        files=r"snappy[\w-]*\.cc",
+        headers={"snappy-stubs-public.h": headers.SNAPPY},
+    ),
     "tinyxml2": Package(split="train", files=r"\w+\.cpp"),
     "double-conversion": Package(split="train", files=r"double-conversion/[\w-]+\.cc"),
     "lua5.4": Package(split="heldout", files=r"src/l\w+\.c"),
     "bzip2": Package(split="heldout", files=r"[a-z0-9]+\.c"),
-    "mbedtls": Package(split="heldout", files=r"library/\w+\.c", without=r"(configs|tests|programs|3rdparty).*"),
+    "mbedtls": Package(
+        split="heldout",
+        files=r"library/\w+\.c",
+        without=r"(configs|tests|programs|3rdparty).*",
+    ),
     "jq": Package(split="heldout", files=r"src/jv\w*\.c"),
     "cjson": Package(split="heldout", files=r"cJSON\w*\.c"),
     "lz4": Package(split="heldout", files=r"lib/\w+\.c"),

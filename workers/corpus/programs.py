@@ -41,7 +41,10 @@ class Program:
     def spec(self) -> CompileSpec:
         """The job; what is sent goes as input `source`."""
         reference = ArtifactRef(digest="sha256:" + "0" * 64, name=f"{self.source.stem}.bc")
-        return CompileSpec(source=reference, runs=tuple(Run(arguments=arguments) for arguments in self.runs))
+        return CompileSpec(
+            source=reference,
+            runs=tuple(Run(arguments=arguments) for arguments in self.runs),
+        )
 
     @property
     def split(self) -> str:
@@ -51,7 +54,11 @@ class Program:
     def bitcode(self, workdir: Path) -> bytes:
         """As `clang -Oz` hands it to its passes. Raises SourceError."""
         (module,) = compile_to_bitcode(
-            [self.source], workdir=workdir, target=Target(), include_last=self.headers, timeout_s=_COMPILE_S
+            [self.source],
+            workdir=workdir,
+            target=Target(),
+            include_last=self.headers,
+            timeout_s=_COMPILE_S,
         )
         return module
 
@@ -82,7 +89,9 @@ def csmith(seeds: range, folder: Path) -> Iterator[Program]:
         path = folder / f"csmith-{seed}.c"
         command = ["csmith", *_CSMITH, "--seed", str(seed), "--output", str(path)]
         try:
-            subprocess.run(command, check=True, capture_output=True, timeout=_CSMITH_S, cwd=folder)
+            subprocess.run(
+                command, check=True, capture_output=True, timeout=_CSMITH_S, cwd=folder
+            )
         except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
             continue
         yield Program(set="csmith", seed=seed, source=path, headers=headers)

@@ -67,7 +67,9 @@ def compiled(
     include: Sequence[Path] = (),
 ) -> Iterator[Module]:
     """Every file of the package in `root` that compiles by itself. include: folders of headers beyond the package's own."""
-    headers = dict(package.headers) | {path: (root / source).read_text() for path, source in package.copies.items()}
+    headers = dict(package.headers) | {
+        path: (root / source).read_text() for path, source in package.copies.items()
+    }
     folders = [*header_folders(root, package.without), *include]
     if headers:
         folders.append(_written(folder / "headers" / name, headers))
@@ -96,7 +98,11 @@ def header_folders(root: Path, without: str = NO_FOLDER) -> list[Path]:
     refused = re.compile(without)
     holding = {header.parent for header in root.rglob("*.h")}
     holding |= {folder.parent for folder in holding if folder != root}
-    kept = [folder for folder in holding if not refused.fullmatch(folder.relative_to(root).as_posix())]
+    kept = [
+        folder
+        for folder in holding
+        if not refused.fullmatch(folder.relative_to(root).as_posix())
+    ]
     return sorted(kept, key=lambda folder: (len(folder.parts), folder))[:_MOST_INCLUDES]
 
 

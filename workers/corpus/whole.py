@@ -17,7 +17,8 @@ from trimtab.specs.compile import CompileSpec
 from workers.corpus import debian
 
 _TEXT = "".join(
-    f"line {i}: the quick brown fox, {i * i % 97} times, jumps over {i % 7} lazy dogs\n" for i in range(150)
+    f"line {i}: the quick brown fox, {i * i % 97} times, jumps over {i % 7} lazy dogs\n"
+    for i in range(150)
 )
 _LUA = """
 local function sieve(n)
@@ -54,7 +55,10 @@ class Whole:
         root = debian.fetch(self.package, corpus)
         pattern = re.compile(self.files)
         path = out / f"{self.package}.tar.gz"
-        with gzip.GzipFile(path, "wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as tar:
+        with (
+            gzip.GzipFile(path, "wb", mtime=0) as zipped,
+            tarfile.open(fileobj=zipped, mode="w") as tar,
+        ):
             for file in sorted(root.rglob("*")):
                 inside = file.relative_to(root).as_posix()
                 if file.is_file() and pattern.fullmatch(inside):
@@ -68,8 +72,15 @@ class Whole:
         """The job; the archive goes as input `source`."""
         reference = ArtifactRef(digest="sha256:" + "0" * 64, name=f"{self.package}.tar.gz")
         link = {"libraries": list(self.libraries)}
-        document = {"build": dict(self.build), "runs": [dict(run) for run in self.runs], "link": link, **more}
-        return CompileSpec.model_validate_json(json.dumps({"source": reference.model_dump(mode="json"), **document}))
+        document = {
+            "build": dict(self.build),
+            "runs": [dict(run) for run in self.runs],
+            "link": link,
+            **more,
+        }
+        return CompileSpec.model_validate_json(
+            json.dumps({"source": reference.model_dump(mode="json"), **document})
+        )
 
 
 WHOLE: Mapping[str, Whole] = {
@@ -87,13 +98,19 @@ WHOLE: Mapping[str, Whole] = {
         package="bzip2",
         files=r"(bzip2|bzlib|blocksort|compress|crctable|decompress|huffman|randtable)\.c|\w+\.h",
         build={"include": ["."]},
-        runs=({"arguments": ["-c"], "stdin": _TEXT}, {"arguments": ["-dc"], "stdin": "no bzip2 data"}),
+        runs=(
+            {"arguments": ["-c"], "stdin": _TEXT},
+            {"arguments": ["-dc"], "stdin": "no bzip2 data"},
+        ),
     ),
     "lua5.4": Whole(
         package="lua5.4",
         files=r"src/(?!luac\.c)\w+\.[ch]",
         build={"include": ["src"]},
-        runs=({"arguments": ["-"], "stdin": _LUA}, {"arguments": ["-e", "print(_VERSION, 2^53)"]}),
+        runs=(
+            {"arguments": ["-"], "stdin": _LUA},
+            {"arguments": ["-e", "print(_VERSION, 2^53)"]},
+        ),
         libraries=("m",),
     ),
 }

@@ -43,9 +43,15 @@ _OPEN_FILES = 1024
 def main(argv: list[str]) -> None:
     """Serve one task."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--preload", default="", help="modules to import before saying ready, comma-separated")
+    parser.add_argument(
+        "--preload",
+        default="",
+        help="modules to import before saying ready, comma-separated",
+    )
     parser.add_argument("--workdir", required=True)
-    parser.add_argument("--protect", default="", help="what must hold before input is read: files, network")
+    parser.add_argument(
+        "--protect", default="", help="what must hold before input is read: files, network"
+    )
     given = parser.parse_args(argv)
 
     die_with_parent()  # also when it is paused, or its main thread never comes back from native code
@@ -56,13 +62,17 @@ def main(argv: list[str]) -> None:
         # Preloading only saves time. What cannot be imported fails the jobs that need it, with its own message.
         with contextlib.suppress(Exception):
             importlib.import_module(name)
-    channel.send({"type": "ready", "pid": os.getpid(), "startup_s": time.monotonic() - began})
+    channel.send(
+        {"type": "ready", "pid": os.getpid(), "startup_s": time.monotonic() - began}
+    )
     task = channel.read()
     if task is None:
         return
     os.chdir(given.workdir)
     stop_event = threading.Event()
-    threading.Thread(target=_listen, args=(channel, stop_event), name="listen", daemon=True).start()
+    threading.Thread(
+        target=_listen, args=(channel, stop_event), name="listen", daemon=True
+    ).start()
     threading.Thread(target=_beat, args=(channel,), name="beat", daemon=True).start()
     channel.send(_run(task, Path(given.workdir), channel, stop_event))
 
@@ -70,7 +80,9 @@ def main(argv: list[str]) -> None:
 def _close_the_door(workdir: str, *, required: set[str]) -> None:
     """Give up files, sockets and capabilities before any input is read. Exits when what the host counts on does not hold."""
     readable = [path for path in os.environ.pop(READABLE, "").split(os.pathsep) if path]
-    held = door.close(readable=(*door.SYSTEM_FOLDERS, *door.SYSTEM_FACTS, *readable), writable=(workdir,))
+    held = door.close(
+        readable=(*door.SYSTEM_FOLDERS, *door.SYSTEM_FACTS, *readable), writable=(workdir,)
+    )
     if missing := sorted(name for name in required if not held[name]):
         sys.exit(
             f"sandbox: expected {', '.join(missing)} to be protected in this child, got no protection; it does not start"
@@ -117,7 +129,9 @@ def _limit(limits: Mapping[str, Any], seconds: float) -> None:
         resource.setrlimit(what, (soft, hard))
 
 
-def _run(task: Frame, workdir: Path, channel: Channel, stop_event: threading.Event) -> Frame:
+def _run(
+    task: Frame, workdir: Path, channel: Channel, stop_event: threading.Event
+) -> Frame:
     """The last frame: `result` or `failed`. Whatever happens, it says why."""
     began = time.monotonic()
     phase = "start"
@@ -127,19 +141,29 @@ def _run(task: Frame, workdir: Path, channel: Channel, stop_event: threading.Eve
         phase = name
         reporter.flush()
         channel.send(
-            {"type": "phase", "data": {"phase": name, "detail": detail}, "elapsed_s": time.monotonic() - began}
+            {
+                "type": "phase",
+                "data": {"phase": name, "detail": detail},
+                "elapsed_s": time.monotonic() - began,
+            }
         )
 
     def send_incumbent(incumbent: Incumbent) -> None:
         channel.send(
-            {"type": "incumbent", "data": incumbent.model_dump(mode="json"), "elapsed_s": time.monotonic() - began}
+            {
+                "type": "incumbent",
+                "data": incumbent.model_dump(mode="json"),
+                "elapsed_s": time.monotonic() - began,
+            }
         )
 
     reporter = Reporter(send_incumbent, workdir=workdir)
     try:
         finished = _finished(task, workdir, stop_event, reporter, on_phase)
     except Exception as error:
-        failure = failure_of(error, phase=phase, memory_bytes=int(task["limits"]["memory_bytes"]))
+        failure = failure_of(
+            error, phase=phase, memory_bytes=int(task["limits"]["memory_bytes"])
+        )
         told: Frame = {
             "type": "failed",
             "termination": failure.termination.model_dump(mode="json"),
@@ -157,7 +181,11 @@ def _run(task: Frame, workdir: Path, channel: Channel, stop_event: threading.Eve
         "type": "result",
         "result": finished.result.model_dump(mode="json"),
         "produced": [
-            {"name": p.name, "path": str(p.path.relative_to(workdir)), "media_type": p.media_type}
+            {
+                "name": p.name,
+                "path": str(p.path.relative_to(workdir)),
+                "media_type": p.media_type,
+            }
             for p in finished.produced
         ],
         "usage": _usage(began),
@@ -181,7 +209,9 @@ def _finished(
     stop = from_budget(budget, stop_event)
     module, _, function = str(task["builder"]).partition(":")
     domain = getattr(importlib.import_module(module), function)()
-    spec = _spec_class(str(task["spec_class"])).model_validate_json(orjson.dumps(task["spec"]))
+    spec = _spec_class(str(task["spec_class"])).model_validate_json(
+        orjson.dumps(task["spec"])
+    )
     inputs = {name: Path(path) for name, path in task["inputs"].items()}
     packages = tuple(getattr(domain, "packages", ()))
     start = Path(task["start"]).read_bytes() if task.get("start") else None
@@ -220,7 +250,10 @@ def _spec_class(where: str) -> type[Spec]:
 
 
 def _usage(began: float) -> dict[str, float]:
-    mine, theirs = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    mine, theirs = (
+        resource.getrusage(resource.RUSAGE_SELF),
+        resource.getrusage(resource.RUSAGE_CHILDREN),
+    )
     return {
         "max_rss_bytes": max(mine.ru_maxrss, theirs.ru_maxrss) * 1024.0,
         "cpu_s": mine.ru_utime + mine.ru_stime + theirs.ru_utime + theirs.ru_stime,

@@ -32,13 +32,23 @@ class FirstRun(Execution, Protocol):
         ...
 
 
-def finishing_task(task: Task, outcome: Outcome, data: bytes | None, *, phase: str, stopped: bool) -> Task | None:
+def finishing_task(
+    task: Task, outcome: Outcome, data: bytes | None, *, phase: str, stopped: bool
+) -> Task | None:
     """The task that finishes what `task` had found when it ended with `outcome`; None when there is nothing to finish."""
     data = data or task.start
-    if task.finish is not None or outcome.status not in _SALVAGED or outcome.termination.reason in _FINAL:
+    if (
+        task.finish is not None
+        or outcome.status not in _SALVAGED
+        or outcome.termination.reason in _FINAL
+    ):
         return None
     # A worker that was lost before it reported anything is tried again rather than answered with the baseline.
-    baseline = task.baseline and phase not in _BEFORE and (stopped or outcome.status is OutcomeStatus.FAILED)
+    baseline = (
+        task.baseline
+        and phase not in _BEFORE
+        and (stopped or outcome.status is OutcomeStatus.FAILED)
+    )
     if data is None and not baseline:
         return None
     ended = outcome.termination
@@ -55,7 +65,11 @@ def finished_outcome(first: Outcome, second: Outcome) -> Outcome:
     """The outcome of both runs together."""
     usage = dict(second.usage)
     for name, value in first.usage.items():
-        usage[name] = max(value, usage.get(name, 0.0)) if name.startswith("max_") else value + usage.get(name, 0.0)
+        usage[name] = (
+            max(value, usage.get(name, 0.0))
+            if name.startswith("max_")
+            else value + usage.get(name, 0.0)
+        )
     if second.status is OutcomeStatus.RESULT:
         return replace(second, usage=usage)
     detail = f"{first.termination.detail}; its best solution could not be finished either: {second.termination.detail}"
@@ -147,14 +161,25 @@ class FinishingExecution:
             task = None
             if not self._cancelled:
                 data = await self._first.checkpoint()
-                task = finishing_task(self._task, first, data, phase=self._first.phase, stopped=self._stopped)
+                task = finishing_task(
+                    self._task, first, data, phase=self._first.phase, stopped=self._stopped
+                )
             if task is None or self._cancelled:
                 self._settle(first)
                 return
             self._settle(await self._finish(task, first))
-        except Exception as error:  # no memory to fork, a full disk: the run ends as it would have
-            detail = f"{first.termination.detail}; its best solution could not be finished: {error}"[:2000]
-            self._settle(replace(first, termination=first.termination.model_copy(update={"detail": detail})))
+        except (
+            Exception
+        ) as error:  # no memory to fork, a full disk: the run ends as it would have
+            detail = f"{first.termination.detail}; its best solution could not be finished: {error}"[
+                :2000
+            ]
+            self._settle(
+                replace(
+                    first,
+                    termination=first.termination.model_copy(update={"detail": detail}),
+                )
+            )
         finally:
             self._begun(None)
             self._on_end(self)
@@ -174,7 +199,11 @@ class FinishingExecution:
 
     def _settle(self, outcome: Outcome) -> None:
         if self._cancelled:
-            termination = Termination(reason=Reason.CANCELLED, detail="cancelled by its owner")
-            outcome = Outcome(status=OutcomeStatus.CANCELLED, termination=termination, usage=outcome.usage)
+            termination = Termination(
+                reason=Reason.CANCELLED, detail="cancelled by its owner"
+            )
+            outcome = Outcome(
+                status=OutcomeStatus.CANCELLED, termination=termination, usage=outcome.usage
+            )
         with contextlib.suppress(asyncio.InvalidStateError):
             self._outcome.set_result(outcome)

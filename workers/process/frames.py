@@ -30,7 +30,9 @@ def pack(frame: Frame) -> bytes:
     """The bytes of a frame. Raises BadFrame when it is too large."""
     body = orjson.dumps(frame, option=orjson.OPT_SERIALIZE_NUMPY)
     if len(body) > MAX_FRAME_BYTES:
-        raise BadFrame(f"frame {frame.get('type')!r} has {len(body)} bytes; at most {MAX_FRAME_BYTES} may be sent")
+        raise BadFrame(
+            f"frame {frame.get('type')!r} has {len(body)} bytes; at most {MAX_FRAME_BYTES} may be sent"
+        )
     return _LENGTH.pack(len(body)) + body
 
 
@@ -47,7 +49,9 @@ def _unpack(body: bytes) -> Frame:
 def _checked_length(head: bytes) -> int:
     (length,) = _LENGTH.unpack(head)
     if length > MAX_FRAME_BYTES:
-        raise BadFrame(f"a frame of {length} bytes was announced; at most {MAX_FRAME_BYTES} are taken")
+        raise BadFrame(
+            f"a frame of {length} bytes was announced; at most {MAX_FRAME_BYTES} are taken"
+        )
     return int(length)
 
 

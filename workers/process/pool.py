@@ -21,18 +21,25 @@ from trimtab.results import EventType, Limit, Reason, Termination
 from workers.process import frames
 from workers.process.finishing import FinishingExecution
 from workers.process.process_tree import owner_of, started_at
-from workers.process.sandbox import ChildProcess, Level, Protection, choose_level, protection, start_child
+from workers.process.sandbox import (
+    ChildProcess,
+    Level,
+    Protection,
+    choose_level,
+    protection,
+    start_child,
+)
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
 
 LOG_TAIL_BYTES = 16_384
 # Signals that the input itself causes, again and again: a second attempt would end the same way.
 _OWN_FAULT = frozenset({"SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSYS"})
 _PREFIX = "trimtab-run-"
-MAX_WAITING = (
-    2_000  # events nobody took yet; a run says some ten a second, and one that floods must not fill our memory
-)
+MAX_WAITING = 2_000  # events nobody took yet; a run says some ten a second, and one that floods must not fill our memory
 OVERTIME_S = 10.0
-LAST_WORDS_S = 0.5  # after a child's death: how long what it wrote before may take to be read
+LAST_WORDS_S = (
+    0.5  # after a child's death: how long what it wrote before may take to be read
+)
 
 
 class ProcessExecutor:
@@ -40,7 +47,14 @@ class ProcessExecutor:
 
     name = "process"
 
-    def __init__(self, *, workers: int, scratch_dir: Path, sandbox: str = "auto", preload: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int,
+        scratch_dir: Path,
+        sandbox: str = "auto",
+        preload: Sequence[str] = (),
+    ) -> None:
         if workers < 1:
             raise ValueError(f"workers wants a number >= 1; {workers} came")
         self._workers = workers
@@ -52,7 +66,9 @@ class ProcessExecutor:
         self._protection = Protection(files=False, network=False)
         self._spares: deque[asyncio.Task[ChildProcess]] = deque()
         self._coming_up: set[ChildProcess] = set()
-        self._starts: set[asyncio.Task[ChildProcess]] = set()  # of spares, also those that a job waits for already
+        self._starts: set[asyncio.Task[ChildProcess]] = (
+            set()
+        )  # of spares, also those that a job waits for already
         self._running: set[FinishingExecution] = set()
         self._closed = False
 
@@ -72,7 +88,10 @@ class ProcessExecutor:
     async def start(self, task: Task) -> Execution:
         """Hand the task to a warm child. When that dies with a solution in hand, another one finishes it."""
         execution = FinishingExecution(
-            task, await self._start_run(task), again=self._start_run, on_end=self._running.discard
+            task,
+            await self._start_run(task),
+            again=self._start_run,
+            on_end=self._running.discard,
         )
         self._running.add(execution)
         return execution
@@ -99,12 +118,16 @@ class ProcessExecutor:
         # of at its own end. So starts are let come to a process, whose death ends them at once.
         for child in self._coming_up:
             child.kill()
-        for spare in await asyncio.gather(*{*self._spares, *self._starts}, return_exceptions=True):
+        for spare in await asyncio.gather(
+            *{*self._spares, *self._starts}, return_exceptions=True
+        ):
             if isinstance(spare, ChildProcess):
                 await _discard(spare)
         self._spares.clear()
         for execution in executions:
-            await execution.ended()  # a finishing run that was being started is killed as well
+            await (
+                execution.ended()
+            )  # a finishing run that was being started is killed as well
 
     def describe(self) -> Mapping[str, Any]:
         """Level, capacity and what runs."""
@@ -112,10 +135,16 @@ class ProcessExecutor:
             "executor": self.name,
             "capacity": self._workers,
             "running": len(self._running),
-            "spares": sum(t.done() and not t.cancelled() and t.exception() is None for t in self._spares),
+            "spares": sum(
+                t.done() and not t.cancelled() and t.exception() is None
+                for t in self._spares
+            ),
             "sandbox": self._level.value,
             "sandbox_reason": self._why_level,
-            "protects": {"files": self._protection.files, "network": self._protection.network},
+            "protects": {
+                "files": self._protection.files,
+                "network": self._protection.network,
+            },
             "sandbox_gaps": self._protection.gaps,
         }
 
@@ -142,7 +171,9 @@ class ProcessExecutor:
             ready = await frames.read(child.reader)
             if ready is None or ready["type"] != "ready":
                 output = await _tail(child)
-                raise RuntimeError(f"a warm child ended before it was ready: {output[-2000:]}")
+                raise RuntimeError(
+                    f"a warm child ended before it was ready: {output[-2000:]}"
+                )
         except BaseException:
             await _discard(child)
             raise
@@ -194,7 +225,11 @@ class ProcessExecution:
             start = await asyncio.to_thread(self._write_start)
         except OSError as error:
             self._child.kill()
-            self._settle(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"the inputs could not be copied: {error}")
+            self._settle(
+                OutcomeStatus.TRANSIENT,
+                Reason.WORKER_LOST,
+                f"the inputs could not be copied: {error}",
+            )
             self._background.append(asyncio.create_task(self._reap()))
             return
         task = self._task
@@ -212,7 +247,10 @@ class ProcessExecution:
             "start": start,
             "finish": None
             if task.finish is None
-            else {"ended": task.finish.ended.model_dump(mode="json"), "decorate": task.finish.decorate},
+            else {
+                "ended": task.finish.ended.model_dump(mode="json"),
+                "decorate": task.finish.decorate,
+            },
             "limits": {
                 "memory_bytes": limits.memory_bytes,
                 "file_bytes": limits.file_bytes,
@@ -259,7 +297,9 @@ class ProcessExecution:
 
     async def checkpoint(self) -> bytes | None:
         """Read the newest checkpoint out of the run folder."""
-        return await asyncio.to_thread(checkpoint.read, self._child.workdir / checkpoint.FILE_NAME)
+        return await asyncio.to_thread(
+            checkpoint.read, self._child.workdir / checkpoint.FILE_NAME
+        )
 
     @property
     def silent_s(self) -> float:
@@ -273,7 +313,9 @@ class ProcessExecution:
         self._stopped = True
         with contextlib.suppress(ConnectionError):
             self._child.writer.write(frames.pack({"type": "stop"}))
-        self._background.append(asyncio.create_task(self._kill_later(self._task.limits.grace_s)))
+        self._background.append(
+            asyncio.create_task(self._kill_later(self._task.limits.grace_s))
+        )
 
     async def cancel(self) -> None:
         """Kill now; returns when nothing of the run is left. `result` and `events` do not wait for that."""
@@ -330,7 +372,13 @@ class ProcessExecution:
                         if name == "phase":
                             self._phase = str(frame["data"]["phase"])
                         elapsed_s = float(frame["elapsed_s"])
-                        self._tell(Progress(type=EventType(name), data=frame["data"], elapsed_s=elapsed_s))
+                        self._tell(
+                            Progress(
+                                type=EventType(name),
+                                data=frame["data"],
+                                elapsed_s=elapsed_s,
+                            )
+                        )
                     case "result" | "failed":
                         self._last = frame
                         return
@@ -360,7 +408,11 @@ class ProcessExecution:
             termination = Termination.model_validate(frame["termination"], strict=False)
             if frame.get("trace"):
                 self._tell(self._log_event(str(frame["trace"])))
-            status = OutcomeStatus.TRANSIENT if frame.get("transient") is True else OutcomeStatus.FAILED
+            status = (
+                OutcomeStatus.TRANSIENT
+                if frame.get("transient") is True
+                else OutcomeStatus.FAILED
+            )
             self._finish(Outcome(status=status, termination=termination, usage=usage))
             return
         produced = []
@@ -369,46 +421,76 @@ class ProcessExecution:
             path = (root / str(item["path"])).resolve()
             # The child is not trusted with where its files are: only inside its folder, and only plain files.
             if path.is_relative_to(root) and path.is_file():
-                produced.append(ProducedFile(name=item["name"], path=path, media_type=item["media_type"]))
+                produced.append(
+                    ProducedFile(
+                        name=item["name"], path=path, media_type=item["media_type"]
+                    )
+                )
         result = frame["result"]
         termination = Termination.model_validate(result["termination"], strict=False)
         failed = termination.reason is Reason.VERIFICATION_FAILED
         status = OutcomeStatus.FAILED if failed else OutcomeStatus.RESULT
         self._finish(
-            Outcome(status=status, termination=termination, result=result, produced=tuple(produced), usage=usage)
+            Outcome(
+                status=status,
+                termination=termination,
+                result=result,
+                produced=tuple(produced),
+                usage=usage,
+            )
         )
 
     def _settle_death(self) -> None:
         if self._cancelled:
-            self._settle(OutcomeStatus.CANCELLED, Reason.CANCELLED, "cancelled by its owner")
+            self._settle(
+                OutcomeStatus.CANCELLED, Reason.CANCELLED, "cancelled by its owner"
+            )
             return
         death = self._child.death()
         tail = self._log_text()
         if tail:
             self._tell(self._log_event(tail))
         if death is not None and death.name in _OWN_FAULT:
-            what = Reason.INPUT_CRASHED_PARSER if self._phase in ("start", "parse") else Reason.NUMERICAL_ERROR
+            what = (
+                Reason.INPUT_CRASHED_PARSER
+                if self._phase in ("start", "parse")
+                else Reason.NUMERICAL_ERROR
+            )
             detail = f"the run died by {death.name} in phase {self._phase}; the same input would do so again"
             self._settle(OutcomeStatus.FAILED, what, detail)
         elif death is not None and death.name == "SIGXCPU":
             detail = f"used up its processor time in phase {self._phase}"
-            self._settle(OutcomeStatus.FAILED, Reason.RESOURCE_EXHAUSTED, detail, Limit.TIME)
+            self._settle(
+                OutcomeStatus.FAILED, Reason.RESOURCE_EXHAUSTED, detail, Limit.TIME
+            )
         elif self._over_time:
             seconds = float(self._task.budget["seconds"])
             detail = f"did not end within its {seconds:g} s and was killed in phase {self._phase}"
-            self._settle(OutcomeStatus.FAILED, Reason.RESOURCE_EXHAUSTED, detail, Limit.TIME)
+            self._settle(
+                OutcomeStatus.FAILED, Reason.RESOURCE_EXHAUSTED, detail, Limit.TIME
+            )
         else:
-            how = f"by {death.name}" if death else f"with code {self._child.process.returncode}"
+            how = (
+                f"by {death.name}"
+                if death
+                else f"with code {self._child.process.returncode}"
+            )
             detail = f"the worker's child ended {how} in phase {self._phase}"
             self._settle(OutcomeStatus.LOST, Reason.WORKER_LOST, detail)
 
-    def _settle(self, status: OutcomeStatus, reason: Reason, detail: str, limit: Limit | None = None) -> None:
+    def _settle(
+        self, status: OutcomeStatus, reason: Reason, detail: str, limit: Limit | None = None
+    ) -> None:
         usage = {"wall_s": time.monotonic() - self._began}
         termination = Termination(reason=reason, limit=limit, detail=detail)
         self._finish(Outcome(status=status, termination=termination, usage=usage))
 
     def _settle_nonsense(self, error: Exception) -> None:
-        self._settle(OutcomeStatus.FAILED, Reason.INTERNAL_ERROR, f"the child spoke nonsense: {error}"[:2000])
+        self._settle(
+            OutcomeStatus.FAILED,
+            Reason.INTERNAL_ERROR,
+            f"the child spoke nonsense: {error}"[:2000],
+        )
 
     def _tell(self, progress: Progress) -> None:
         if self._queue.qsize() >= MAX_WAITING:
@@ -441,11 +523,20 @@ class ProcessExecution:
                 self._log_size -= len(self._log.popleft())
 
     def _log_text(self) -> str:
-        return b"".join(self._log)[-LOG_TAIL_BYTES:].decode(errors="replace").replace("\x00", "\ufffd").strip()
+        return (
+            b"".join(self._log)[-LOG_TAIL_BYTES:]
+            .decode(errors="replace")
+            .replace("\x00", "\ufffd")
+            .strip()
+        )
 
     def _log_event(self, text: str) -> Progress:
         elapsed = time.monotonic() - self._began
-        return Progress(type=EventType.LOG, data={"level": "error", "message": text[-8000:]}, elapsed_s=elapsed)
+        return Progress(
+            type=EventType.LOG,
+            data={"level": "error", "message": text[-8000:]},
+            elapsed_s=elapsed,
+        )
 
 
 def _remove_leftovers(scratch_dir: Path) -> None:
@@ -466,7 +557,9 @@ async def _discard(child: ChildProcess) -> None:
     await child.end()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LAST_WORDS_S):
-            while await _tail(child):  # asyncio lets go of a process once its output has ended
+            while await _tail(
+                child
+            ):  # asyncio lets go of a process once its output has ended
                 pass
     child.writer.close()
     await asyncio.to_thread(shutil.rmtree, child.workdir, ignore_errors=True)

@@ -26,9 +26,9 @@ def of_run(workdir: Path) -> list[int]:
             continue
         # A process may end between any two lines, and another user's cannot be read: neither is ours to end.
         with contextlib.suppress(OSError):
-            if os.stat(f"/proc/{name}").st_uid == mine and mark in Path("/proc", name, "environ").read_bytes().split(
-                b"\0"
-            ):
+            if os.stat(f"/proc/{name}").st_uid == mine and mark in Path(
+                "/proc", name, "environ"
+            ).read_bytes().split(b"\0"):
                 found.append(int(name))
     return found
 
@@ -51,7 +51,11 @@ def kill_run(workdir: Path, *, patience_s: float = 2.0) -> list[int]:
 def owner_of(folder: str, prefix: str) -> tuple[int, int] | None:
     """(pid, start time) of the host that made a run folder; None when its name does not say."""
     parts = folder.removeprefix(prefix).split("-")
-    return (int(parts[0]), int(parts[1])) if len(parts) == 3 and parts[0].isdigit() and parts[1].isdigit() else None
+    return (
+        (int(parts[0]), int(parts[1]))
+        if len(parts) == 3 and parts[0].isdigit() and parts[1].isdigit()
+        else None
+    )
 
 
 def started_at(pid: int) -> int | None:
@@ -60,4 +64,6 @@ def started_at(pid: int) -> int | None:
         stat = Path("/proc", str(pid), "stat").read_text()
     except OSError:
         return None
-    return int(stat.rpartition(")")[2].split()[19])  # field 22; the name in parentheses may hold anything
+    return int(
+        stat.rpartition(")")[2].split()[19]
+    )  # field 22; the name in parentheses may hold anything

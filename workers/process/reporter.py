@@ -23,7 +23,9 @@ class Reporter:
         self._send = send
         self._path = workdir / checkpoint.FILE_NAME
         self._offered: Dump | None = None  # belongs to the next incumbent
-        self._throttle: NewestThrottle[tuple[Incumbent, Dump | None]] = NewestThrottle(self._pass_on)
+        self._throttle: NewestThrottle[tuple[Incumbent, Dump | None]] = NewestThrottle(
+            self._pass_on
+        )
         self._warned = False
 
     def checkpoint(self, dump: Dump) -> None:
@@ -55,7 +57,12 @@ class Reporter:
     def _write(self, dump: Dump) -> None:
         try:
             checkpoint.write(self._path, dump())
-        except Exception as error:  # a checkpoint is a precaution: no fault of it may end the run
+        except (
+            Exception
+        ) as error:  # a checkpoint is a precaution: no fault of it may end the run
             if not self._warned:
                 self._warned = True
-                print(f"the best solution cannot be kept aside: {type(error).__name__}: {error}", file=sys.stderr)
+                print(
+                    f"the best solution cannot be kept aside: {type(error).__name__}: {error}",
+                    file=sys.stderr,
+                )

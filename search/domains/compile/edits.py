@@ -14,7 +14,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from solvers.llvm.defaults import LEVELS
-from solvers.llvm.pipeline import BadPipeline, Leaf, Pass, find, leaves, parse, splice, text_of, with_flags
+from solvers.llvm.pipeline import (
+    BadPipeline,
+    Leaf,
+    Pass,
+    find,
+    leaves,
+    parse,
+    splice,
+    text_of,
+    with_flags,
+)
 from solvers.llvm.types import Recipe
 from trimtab.specs.compile import Tier
 
@@ -40,7 +50,9 @@ class Edit:
     op: Op
     anchor: str = ""  # name of a leaf pass; empty for APPEND, PREPEND and OPTION
     occurrence: int = EVERY
-    text: str = ""  # parameters of SET; a word for OPTION; a pipeline for the other ops but DROP
+    text: str = (
+        ""  # parameters of SET; a word for OPTION; a pipeline for the other ops but DROP
+    )
 
     def __post_init__(self) -> None:
         if (self.op in (Op.APPEND, Op.PREPEND, Op.OPTION)) == bool(self.anchor):
@@ -48,7 +60,9 @@ class Edit:
                 f"edit {self.op.value}: anchor {self.anchor!r} came; wanted one exactly where a pass is named"
             )
         if (self.op is Op.DROP) == bool(self.text):
-            raise ValueError(f"edit {self.op.value}: text {self.text!r} came; wanted one for every op but drop")
+            raise ValueError(
+                f"edit {self.op.value}: text {self.text!r} came; wanted one for every op but drop"
+            )
 
     def apply(self, items: tuple[Pass, ...]) -> tuple[Pass, ...]:
         """The changed pipeline. Raises BadPipeline when the place is not there."""
@@ -58,7 +72,9 @@ class Edit:
             return (*items, *parse(self.text))
         if self.op is Op.PREPEND:
             return (*parse(self.text), *items)
-        for leaf in reversed(self._places(items)):  # from behind, so that earlier paths stay right
+        for leaf in reversed(
+            self._places(items)
+        ):  # from behind, so that earlier paths stay right
             items = splice(items, leaf.path, self._change)
         return items
 
@@ -116,17 +132,30 @@ class Candidate:
     def joined(self, other: Candidate) -> Candidate:
         """Both sets of edits, each edit once."""
         edits = tuple(dict.fromkeys((*self.edits, *other.edits)))
-        tier = Tier.EXPERIMENTAL if Tier.EXPERIMENTAL in (self.tier, other.tier) else Tier.DEFAULT
-        return Candidate(name=f"{self.name}+{other.name}", edits=edits, tier=tier, base=self.base)
+        tier = (
+            Tier.EXPERIMENTAL
+            if Tier.EXPERIMENTAL in (self.tier, other.tier)
+            else Tier.DEFAULT
+        )
+        return Candidate(
+            name=f"{self.name}+{other.name}", edits=edits, tier=tier, base=self.base
+        )
 
     @property
     def digest(self) -> str:
         """sha256 of what it does, hex; the name does not count."""
-        return hashlib.sha256(json.dumps([self.base, [_row(e) for e in self.edits]]).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps([self.base, [_row(e) for e in self.edits]]).encode()
+        ).hexdigest()
 
     def as_json(self) -> dict[str, object]:
         """JSON form; `from_json` reads it."""
-        return {"name": self.name, "base": self.base, "tier": self.tier.value, "edits": [_row(e) for e in self.edits]}
+        return {
+            "name": self.name,
+            "base": self.base,
+            "tier": self.tier.value,
+            "edits": [_row(e) for e in self.edits],
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Candidate:
@@ -138,7 +167,10 @@ class Candidate:
             name=str(data["name"]),
             base=str(data["base"]),
             tier=Tier(str(data["tier"])),
-            edits=tuple(Edit(op=Op(str(o)), anchor=str(a), occurrence=int(n), text=str(t)) for o, a, n, t in rows),
+            edits=tuple(
+                Edit(op=Op(str(o)), anchor=str(a), occurrence=int(n), text=str(t))
+                for o, a, n, t in rows
+            ),
         )
 
 

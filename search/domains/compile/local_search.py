@@ -63,7 +63,9 @@ class _Search:
     state: _State = field(default_factory=lambda: _State(candidate=Candidate(name="Oz")))
     table: list[tuple[str, Measured]] = field(default_factory=list)
     tried: set[str] = field(default_factory=set)  # digests of recipes
-    programs: set[str] = field(default_factory=set)  # digests of optimised modules: equal ones are one
+    programs: set[str] = field(
+        default_factory=set
+    )  # digests of optimised modules: equal ones are one
     won: list[Edit] = field(default_factory=list)
 
     patience_s: float = 20.0  # of one compilation
@@ -79,7 +81,11 @@ class _Search:
         self.table.append((name, measured))
 
     def value(self, measured: Measured) -> float:
-        return float(measured.sizes.of(self.metric)) if measured.sizes is not None else float("inf")
+        return (
+            float(measured.sizes.of(self.metric))
+            if measured.sizes is not None
+            else float("inf")
+        )
 
     def recipe(self, state: _State) -> Recipe | None:
         try:
@@ -94,14 +100,22 @@ class _Search:
         if recipe is None or recipe.digest in self.tried or self.over():
             return 0.0
         self.tried.add(recipe.digest)
-        for measured in self.engine.measure([recipe], stopped=self.stopped, seconds=self.patience_s):
+        for measured in self.engine.measure(
+            [recipe], stopped=self.stopped, seconds=self.patience_s
+        ):
             self.note(state.candidate.name, measured)
             if measured.outcome is not Outcome.OK or measured.program in self.programs:
                 continue
             self.programs.add(measured.program)
             before = self.value(self.best)
-            if self.value(measured) < before and self.on_better(state.candidate.name, measured):
-                self.won.extend(edit for edit in state.candidate.edits if edit not in self.state.candidate.edits)
+            if self.value(measured) < before and self.on_better(
+                state.candidate.name, measured
+            ):
+                self.won.extend(
+                    edit
+                    for edit in state.candidate.edits
+                    if edit not in self.state.candidate.edits
+                )
                 self.best, self.state, self.since = measured, state, 0
                 return (before - self.value(measured)) / max(1.0, before)
         return 0.0
@@ -151,7 +165,11 @@ def optimise(
         programs={baseline.program},
         patience_s=max(_LEAST_PATIENCE_S, _PATIENCE * baseline.seconds),
     )
-    order = range(len(candidates)) if scores is None else np.argsort(-scores, kind="stable").tolist()
+    order = (
+        range(len(candidates))
+        if scores is None
+        else np.argsort(-scores, kind="stable").tolist()
+    )
     for index in list(order)[:first]:
         if run.over():
             break
@@ -165,9 +183,16 @@ def optimise(
     until = min(kept, run.budget // 2)
 
     def enough() -> bool:
-        return run.budget <= until or run.stopped() or late() or (stale is not None and run.since >= stale)
+        return (
+            run.budget <= until
+            or run.stopped()
+            or late()
+            or (stale is not None and run.since >= stale)
+        )
 
-    weights = None if usefulness is None or not len(space) else usefulness / usefulness.sum()
+    weights = (
+        None if usefulness is None or not len(space) else usefulness / usefulness.sum()
+    )
     _one_plus_one(run, space, weights, functions, rng, enough)
     if tails and kept and not run.over():
         _tails(run, tails)
@@ -189,15 +214,27 @@ def _minsize(run: _Search) -> None:
 
 def _without_minsize(state: _State, recipe: Recipe) -> _State:
     return replace(
-        state, late=recipe.late_attributes, candidate=replace(state.candidate, name=f"{state.candidate.name}+minsize")
+        state,
+        late=recipe.late_attributes,
+        candidate=replace(state.candidate, name=f"{state.candidate.name}+minsize"),
     )
 
 
 def _tails(run: _Search, tails: Mapping[str, str]) -> None:
     room = dict(list(tails.items())[: max(0, run.budget - 1)])
-    recipe = mixed(run.engine, run.best, room, run.metric, stopped=run.over, patience_s=run.patience_s, seen=run.note)
+    recipe = mixed(
+        run.engine,
+        run.best,
+        room,
+        run.metric,
+        stopped=run.over,
+        patience_s=run.patience_s,
+        seen=run.note,
+    )
     if recipe is not None:
-        candidate = replace(run.state.candidate, name=f"{run.state.candidate.name}+per-function")
+        candidate = replace(
+            run.state.candidate, name=f"{run.state.candidate.name}+per-function"
+        )
         run.try_(replace(run.state, candidate=candidate), recipe)
 
 
@@ -215,7 +252,10 @@ def _one_plus_one(
         state = _moved(run, kind, space, weights, functions, rng)
         if state is None:
             bandit.drop(kind)
-            if len(bandit.arms) == 1 and _moved(run, bandit.arms[0], space, weights, functions, rng) is None:
+            if (
+                len(bandit.arms) == 1
+                and _moved(run, bandit.arms[0], space, weights, functions, rng) is None
+            ):
                 return
             continue
         spent = len(run.table)
@@ -253,12 +293,18 @@ def _neighbour(
     match kind:
         case "add" if space:
             other = space[int(rng.choice(len(space), p=weights))]
-            return replace(now, candidate=candidate.joined(other)) if other.base == candidate.base else None
+            return (
+                replace(now, candidate=candidate.joined(other))
+                if other.base == candidate.base
+                else None
+            )
         case "again" if run.won:
             edit = run.won[int(rng.integers(len(run.won)))]
             if edit in candidate.edits:
                 return None
-            return replace(now, candidate=replace(candidate, edits=(*candidate.edits, edit)))
+            return replace(
+                now, candidate=replace(candidate, edits=(*candidate.edits, edit))
+            )
         case "remove" if candidate.edits:
             gone = int(rng.integers(len(candidate.edits)))
             edits = candidate.edits[:gone] + candidate.edits[gone + 1 :]
@@ -268,7 +314,9 @@ def _neighbour(
             kept = tuple(row for row in now.attributes if row[0] != name)
             fresh = () if (name, kind, True) in now.attributes else ((name, kind, True),)
             return replace(
-                now, attributes=(*kept, *fresh), candidate=replace(candidate, name=_told(candidate.name, kind))
+                now,
+                attributes=(*kept, *fresh),
+                candidate=replace(candidate, name=_told(candidate.name, kind)),
             )
     return None
 

@@ -28,7 +28,9 @@ from trimtab.specs.compile import Tier
 PASSES = 45  # of a program, the paper's; the job's budget of evaluations counts passes here
 SEQUENCES, POLICY = "compile-paper-sequences", "compile-paper-policy"
 MOST_INSTRUCTIONS = 20_000  # ten times the largest it learned from
-_MISCOMPILES = ("attributor",)  # most programs of the audit; in no tier of product mode either
+_MISCOMPILES = (
+    "attributor",
+)  # most programs of the audit; in no tier of product mode either
 _BLIND = "greedy order of the coreset of sequences"
 Sequences = tuple[tuple[str, ...], ...]
 
@@ -59,11 +61,16 @@ def allowed(sequences: Sequences, defaults: Mapping[str, str], tier: Tier) -> Se
         return name in known if tier is Tier.DEFAULT else name not in _MISCOMPILES
 
     return tuple(
-        tuple(text for text in passes if all(may(leaf.name) for leaf in leaves(parse(text)))) for passes in sequences
+        tuple(
+            text for text in passes if all(may(leaf.name) for leaf in leaves(parse(text)))
+        )
+        for passes in sequences
     )
 
 
-def ask(engine: Engine, sequences: Sequences, folder: Path = FOLDER) -> tuple[list[int], str, list[str]]:
+def ask(
+    engine: Engine, sequences: Sequences, folder: Path = FOLDER
+) -> tuple[list[int], str, list[str]]:
     """(order of the published sequences, how it came about, learned files that were used)."""
     blind = list(range(len(sequences)))
     if POLICY not in manifest(folder):
@@ -73,12 +80,18 @@ def ask(engine: Engine, sequences: Sequences, folder: Path = FOLDER) -> tuple[li
         return blind, f"{_BLIND}: {why}", [SEQUENCES]
     weights = load_weights(POLICY, folder=folder)
     net = Gean({name: array for name, array in weights.items() if name != "sequences"})
-    if bytes(weights["sequences"].astype(np.uint8)) != digest(sequences) or net.words != len(TOKENS):
+    if bytes(weights["sequences"].astype(np.uint8)) != digest(
+        sequences
+    ) or net.words != len(TOKENS):
         return blind, f"{_BLIND}: the net was trained for others", [SEQUENCES]
     try:
         logits = net.logits(graph_arrays(engine.graph()))
     except CandidateFailed as failed:
-        return blind, f"{_BLIND}: the program could not be described ({failed})", [SEQUENCES]
+        return (
+            blind,
+            f"{_BLIND}: the program could not be described ({failed})",
+            [SEQUENCES],
+        )
     return (
         np.argsort(-logits, kind="stable").tolist(),
         "order by GEAN, normalised value prediction",
@@ -88,14 +101,20 @@ def ask(engine: Engine, sequences: Sequences, folder: Path = FOLDER) -> tuple[li
 
 def digest(sequences: Sequence[Sequence[str]]) -> bytes:
     """What ties a net to the sequences it scores."""
-    return hashlib.sha256(json.dumps([list(passes) for passes in sequences]).encode()).digest()
+    return hashlib.sha256(
+        json.dumps([list(passes) for passes in sequences]).encode()
+    ).digest()
 
 
 def graph_arrays(graph: ProgramGraph) -> GraphArrays:
     """The compact graph as the net reads it."""
     compact = graph.compact()
     nodes, edges = compact.nodes.astype(np.int64), compact.edges.astype(np.int64)
-    source, target, block = edges[:, EdgeColumn.SOURCE], edges[:, EdgeColumn.TARGET], nodes[:, NodeColumn.BLOCK]
+    source, target, block = (
+        edges[:, EdgeColumn.SOURCE],
+        edges[:, EdgeColumn.TARGET],
+        nodes[:, NodeColumn.BLOCK],
+    )
     return GraphArrays(
         token=nodes[:, NodeColumn.TOKEN],
         type=np.maximum(nodes[:, NodeColumn.TYPE], 0),
@@ -143,7 +162,9 @@ def roll_out(
         if counts[length] >= least or length == 0:
             continue
         name = f"sequence-{number + 1}:{length}"
-        for measured in engine.measure([Recipe(pipeline=",".join(sequence[:length]))], stopped=stopped):
+        for measured in engine.measure(
+            [Recipe(pipeline=",".join(sequence[:length]))], stopped=stopped
+        ):
             table.append((name, measured))
             if offer(name, measured) and measured.sizes is not None:
                 least = measured.sizes.ir_instructions

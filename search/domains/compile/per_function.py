@@ -16,7 +16,9 @@ from solvers.llvm.engine import Engine
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe
 
 _MINSIZE = "minsize"
-_WITHOUT = f"-force-remove-attribute={_MINSIZE}"  # the option that takes it from all functions
+_WITHOUT = (
+    f"-force-remove-attribute={_MINSIZE}"  # the option that takes it from all functions
+)
 
 Seen = Callable[[str, Measured], object]
 
@@ -38,11 +40,17 @@ def mixed(
     """
     if base.sizes is None:
         raise ValueError("per-function decisions want a base that came through")
-    best: dict[str, tuple[int, str]] = {name: (size, "") for name, size in base.sizes.of_functions(metric).items()}
+    best: dict[str, tuple[int, str]] = {
+        name: (size, "") for name, size in base.sizes.of_functions(metric).items()
+    }
     for name, tail in tails.items():
         if stopped():
             break
-        recipe = replace(base.recipe, pipeline=f"{base.recipe.pipeline},function({tail})", function_tails=())
+        recipe = replace(
+            base.recipe,
+            pipeline=f"{base.recipe.pipeline},function({tail})",
+            function_tails=(),
+        )
         for measured in engine.measure([recipe], stopped=stopped, seconds=patience_s):
             seen(f"tail:{name}", measured)
             if measured.outcome is not Outcome.OK or measured.sizes is None:
@@ -78,7 +86,12 @@ def of_each(base: Measured, other: Measured, metric: Metric) -> Recipe | None:
     chosen = decided | {name for name, size in after.items() if size < before.get(name, 0)}
     if chosen == decided or set(after) <= chosen:
         return None
-    return replace(other.recipe, late_attributes=tuple(row for row in other.recipe.late_attributes if row[0] in chosen))
+    return replace(
+        other.recipe,
+        late_attributes=tuple(
+            row for row in other.recipe.late_attributes if row[0] in chosen
+        ),
+    )
 
 
 def _decided(recipe: Recipe) -> set[str]:

@@ -37,7 +37,9 @@ def draw_sizes(levels: Mapping[str, Sizes], *, title: str) -> str:
     """An SVG document. `levels` by name, in the order drawn; it has `Oz` and, last, ours."""
     oz, ours = levels["Oz"], levels[OURS]
     functions = changed_most(oz.functions, ours.functions)
-    height = _TOP + _ROW * len(levels) + 30 + (50 + _ROW * len(functions) if functions else 0)
+    height = (
+        _TOP + _ROW * len(levels) + 30 + (50 + _ROW * len(functions) if functions else 0)
+    )
     width = _LEFT + _WIDTH + _RIGHT
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
@@ -53,7 +55,9 @@ def draw_sizes(levels: Mapping[str, Sizes], *, title: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def changed_most(oz: Mapping[str, int], ours: Mapping[str, int]) -> list[tuple[str, int, int]]:
+def changed_most(
+    oz: Mapping[str, int], ours: Mapping[str, int]
+) -> list[tuple[str, int, int]]:
     """(function, bytes by -Oz, bytes by us; 0 where it is gone), most changed first, then the largest."""
     rows = [(name, oz.get(name, 0), ours.get(name, 0)) for name in {**oz, **ours}]
     rows.sort(key=lambda row: (-abs(row[2] - row[1]), -max(row[1], row[2]), row[0]))
@@ -65,7 +69,9 @@ def _legend(levels: Mapping[str, Sizes]) -> list[str]:
     parts, x = [], _LEFT
     for css, words in (*((css, words) for css, words, _ in _CLASSES), ("other", "other")):
         if css in used:
-            parts.append(f'<rect class="{css}" x="{x}" y="{_TOP - 30}" width="10" height="10"/>')
+            parts.append(
+                f'<rect class="{css}" x="{x}" y="{_TOP - 30}" width="10" height="10"/>'
+            )
             parts.append(f'<text x="{x + 15}" y="{_TOP - 21}">{words}</text>')
             x += 30 + 7 * len(words)
     return parts
@@ -79,10 +85,14 @@ def _levels(levels: Mapping[str, Sizes]) -> list[str]:
         y = _TOP + _ROW * row
         label = name if name == OURS else f"-{name}"
         strong = ' class="strong"' if name == OURS else ""
-        parts.append(f'<text{strong} x="{_LEFT - 8}" y="{y + 14}" text-anchor="end">{escape(label)}</text>')
+        parts.append(
+            f'<text{strong} x="{_LEFT - 8}" y="{y + 14}" text-anchor="end">{escape(label)}</text>'
+        )
         at = float(_LEFT)
         for css in (*(css for css, _, _ in _CLASSES), "other"):
-            amount = sum(size for section, size in sizes.sections.items() if kind_of(section) == css)
+            amount = sum(
+                size for section, size in sizes.sections.items() if kind_of(section) == css
+            )
             if amount:
                 wide = _WIDTH * amount / longest
                 told = f"{label}: {amount:,} bytes of {css}"
@@ -91,10 +101,18 @@ def _levels(levels: Mapping[str, Sizes]) -> list[str]:
                     f"<title>{escape(told)}</title></rect>"
                 )
                 at += wide
-        share = "" if name == "Oz" or not oz else f" ({100 * (sizes.loadable_bytes - oz) / oz:+.2f} %)"
-        parts.append(f'<text class="dim" x="{at + 6:.1f}" y="{y + 14}">{sizes.loadable_bytes:,} bytes{share}</text>')
+        share = (
+            ""
+            if name == "Oz" or not oz
+            else f" ({100 * (sizes.loadable_bytes - oz) / oz:+.2f} %)"
+        )
+        parts.append(
+            f'<text class="dim" x="{at + 6:.1f}" y="{y + 14}">{sizes.loadable_bytes:,} bytes{share}</text>'
+        )
     x = _LEFT + _WIDTH * oz / longest
-    parts.append(f'<line class="base" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 4}" y2="{_TOP + _ROW * len(levels)}"/>')
+    parts.append(
+        f'<line class="base" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 4}" y2="{_TOP + _ROW * len(levels)}"/>'
+    )
     return parts
 
 

@@ -50,7 +50,9 @@ class CompileProblem:
     pipelines: Mapping[str, str]  # level → what clang's own driver runs at it
     flags: tuple[str, ...]  # of the caller, for the front-end
     metric: Metric
-    cases: tuple[RunCase, ...]  # asked for; empty: the program's own `main`, if it may be run
+    cases: tuple[
+        RunCase, ...
+    ]  # asked for; empty: the program's own `main`, if it may be run
     case_timeouts_s: tuple[float, ...]
     may_run: bool  # by its owner's word and this machine's processor
     objects: tuple[Path, ...]  # object files the program is completed with
@@ -70,7 +72,12 @@ class CompileProblem:
 def parse(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> CompileProblem:
     """Raises InvalidInput, with the compiler's own words where it has some."""
     began = time.monotonic()
-    target = Target(triple=spec.target.triple, cpu=spec.target.cpu, features=spec.target.features, pic=spec.target.pic)
+    target = Target(
+        triple=spec.target.triple,
+        cpu=spec.target.cpu,
+        features=spec.target.features,
+        pic=spec.target.pic,
+    )
     _served(target)
     runnable = native(target.triple)
     if spec.runs and not runnable:
@@ -83,7 +90,9 @@ def parse(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> Compi
     try:
         driver = _decided(sources, build, target, workdir)
         warnings: list[str] = []
-        module = _module(sources, build, target, module, workdir, flavour_of(spec), warnings.append)
+        module = _module(
+            sources, build, target, module, workdir, flavour_of(spec), warnings.append
+        )
         notes += [f"compiler: {text[:_MOST_WARNED]}" for text in warnings[:_TOLD_FILES]]
         objects = _objects(spec, inputs, target, workdir)
     except SourceError as error:
@@ -91,7 +100,9 @@ def parse(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> Compi
     except LlvmMissing as error:
         raise InvalidInput(f"this server cannot compile: {error}") from error
     if not runnable:
-        notes.append(f"code for {target.triple} cannot be run on this machine ({platform.machine()})")
+        notes.append(
+            f"code for {target.triple} cannot be run on this machine ({platform.machine()})"
+        )
     timed = spec.objective is Objective.RUN_TIME
     if timed and not runnable:
         raise InvalidInput(
@@ -106,7 +117,9 @@ def parse(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> Compi
         pipelines=driver.levels,
         flags=build.flags,
         metric=metric,
-        cases=tuple(_case(run, inputs.get(f"stdin_{i}")) for i, run in enumerate(spec.runs)),
+        cases=tuple(
+            _case(run, inputs.get(f"stdin_{i}")) for i, run in enumerate(spec.runs)
+        ),
         case_timeouts_s=tuple(run.timeout_seconds for run in spec.runs),
         may_run=runnable and (spec.run_by_itself or bool(spec.runs)),
         objects=objects,
@@ -126,7 +139,9 @@ def flavour_of(spec: CompileSpec) -> str:
 
 def native(triple: str) -> bool:
     """Whether this machine can run code for `triple`."""
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(
+        platform.machine().lower(), platform.machine().lower()
+    )
     arch, _, rest = triple.partition("-")
     return arch in (machine, {"aarch64": "arm64"}.get(machine, machine)) and "linux" in rest
 
@@ -149,10 +164,14 @@ def _decided(sources: Sources, build: _Folders, target: Target, workdir: Path) -
         _for_ir(build, target, folder)
     error: SourceError | None = None
     for cxx in (True, False):
-        if (Language.CXX if cxx else Language.C) not in languages and not (languages == {Language.IR} and not cxx):
+        if (Language.CXX if cxx else Language.C) not in languages and not (
+            languages == {Language.IR} and not cxx
+        ):
             continue
         try:
-            driver = decide(target, flags=build.flags, cxx=cxx, workdir=folder, timeout_s=FRONTEND_S)
+            driver = decide(
+                target, flags=build.flags, cxx=cxx, workdir=folder, timeout_s=FRONTEND_S
+            )
         except SourceError as refused:
             error = refused
             continue
@@ -185,7 +204,9 @@ def _hint(text: str, spec: CompileSpec) -> str:
 def _for_ir(build: _Folders, target: Target, folder: Path) -> None:
     """Refuses what can only act on sources when all there is is IR."""
     if build.include:
-        raise InvalidInput("build.include: headers are for sources, and this program is LLVM IR; leave it out")
+        raise InvalidInput(
+            "build.include: headers are for sources, and this program is LLVM IR; leave it out"
+        )
     plain = decide(target, levels=("Oz",), workdir=folder)
     for flag in build.flags:
         if decide(target, flags=(flag,), levels=("Oz",), workdir=folder) == plain:
@@ -197,7 +218,9 @@ def _for_ir(build: _Folders, target: Target, folder: Path) -> None:
 Sources = list[tuple[str, Path]]  # (name for people, file)
 
 
-def _sources(spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path) -> tuple[Sources, _Folders, list[str]]:
+def _sources(
+    spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path
+) -> tuple[Sources, _Folders, list[str]]:
     if spec.source_text is not None:
         language = spec.language or _told_from(spec.source_text.encode())
         file = workdir / f"program{_SUFFIX[language]}"
@@ -237,16 +260,25 @@ class _Folders:
         for name in build.include:
             folder = root if name == top else root / _below_top(name, top)
             if not folder.is_dir():
-                raise InvalidInput(f"build.include: there is no folder {name!r} in the program; name one that is there")
+                raise InvalidInput(
+                    f"build.include: there is no folder {name!r} in the program; name one that is there"
+                )
             include.append(folder)
-        return cls(flags=(*build.flags, *(f"-D{define}" for define in build.defines)), include=tuple(include))
+        return cls(
+            flags=(*build.flags, *(f"-D{define}" for define in build.defines)),
+            include=tuple(include),
+        )
 
 
-def _from_archive(build: Build, file: Path, name: str, workdir: Path) -> tuple[Sources, _Folders, list[str]]:
+def _from_archive(
+    build: Build, file: Path, name: str, workdir: Path
+) -> tuple[Sources, _Folders, list[str]]:
     tree = unpack(file, workdir / "source", name=name)
     notes = []
     if tree.left_out:
-        shown = ", ".join(tree.left_out[:_TOLD_FILES]) + (", …" if len(tree.left_out) > _TOLD_FILES else "")
+        shown = ", ".join(tree.left_out[:_TOLD_FILES]) + (
+            ", …" if len(tree.left_out) > _TOLD_FILES else ""
+        )
         notes.append(f"{len(tree.left_out)} links of the archive were left out: {shown}")
     chosen = _chosen(tree, build, name)
     if len(chosen) > 1:
@@ -254,7 +286,11 @@ def _from_archive(build: Build, file: Path, name: str, workdir: Path) -> tuple[S
             f"{len(chosen)} sources were linked to one module, which was optimised as a whole (-Oz too); every external symbol "
             "of theirs stays"
         )
-    return [(path, tree.folder / path) for path in chosen], _Folders.of(build, tree.folder, tree.top), notes
+    return (
+        [(path, tree.folder / path) for path in chosen],
+        _Folders.of(build, tree.folder, tree.top),
+        notes,
+    )
 
 
 def _chosen(tree: Unpacked, build: Build, name: str) -> list[str]:
@@ -273,13 +309,21 @@ def _chosen(tree: Unpacked, build: Build, name: str) -> list[str]:
                     f"build.files: {glob!r} matches none of the {len(tree.files)} files of {name}, such as "
                     f"{', '.join(map(repr, tree.files[:_TOLD_FILES]))}"
                 )
-            if unknown := [path for path in hits if _language(path) is None and not glob.endswith("*")]:
-                raise InvalidInput(f"build.files: {unknown[0]!r} is no source; wanted {', '.join(sorted(_LANGUAGES))}")
-            chosen += [path for path in hits if _language(path) is not None and path not in chosen]
+            if unknown := [
+                path for path in hits if _language(path) is None and not glob.endswith("*")
+            ]:
+                raise InvalidInput(
+                    f"build.files: {unknown[0]!r} is no source; wanted {', '.join(sorted(_LANGUAGES))}"
+                )
+            chosen += [
+                path for path in hits if _language(path) is not None and path not in chosen
+            ]
     left_out = [pattern(_below_top(glob, tree.top)) for glob in build.exclude]
     chosen = [path for path in chosen if not any(match.match(path) for match in left_out)]
     if not chosen:
-        raise InvalidInput(f"{name}: no source to compile is left; wanted {', '.join(sorted(_LANGUAGES))}")
+        raise InvalidInput(
+            f"{name}: no source to compile is left; wanted {', '.join(sorted(_LANGUAGES))}"
+        )
     if len(chosen) > _MOST_SOURCES:
         raise InvalidInput(
             f"{name}: {len(chosen):,} sources; at most {_MOST_SOURCES:,} are taken: name them by build.files"
@@ -297,7 +341,9 @@ def _module(
     on_warnings: Callable[[str], object],
 ) -> Path:
     """One unoptimised module of all sources."""
-    compiled = [(name, path) for name, path in sources if _language(path.name) is not Language.IR]
+    compiled = [
+        (name, path) for name, path in sources if _language(path.name) is not Language.IR
+    ]
     ready = [path for _, path in sources if _language(path.name) is Language.IR]
     if not compiled and len(ready) == 1:
         return _assembled(ready[0], target, module)
@@ -311,8 +357,15 @@ def _module(
         timeout_s=FRONTEND_S,
         on_warnings=on_warnings,
     )
-    parts += [_assembled(path, target, module.with_name(f"ir-{i}.bc")).read_bytes() for i, path in enumerate(ready)]
-    module.write_bytes(parts[0] if len(parts) == 1 else link_bitcode(parts, workdir=_made(workdir / "link")))
+    parts += [
+        _assembled(path, target, module.with_name(f"ir-{i}.bc")).read_bytes()
+        for i, path in enumerate(ready)
+    ]
+    module.write_bytes(
+        parts[0]
+        if len(parts) == 1
+        else link_bitcode(parts, workdir=_made(workdir / "link"))
+    )
     return module
 
 
@@ -326,11 +379,15 @@ def _assembled(path: Path, target: Target, out: Path) -> Path:
     try:
         Tools(installed=find_llvm(), target=target).assemble(path, out)
     except ToolFailed as error:
-        raise InvalidInput(f"{path.name}: this LLVM cannot read the module: {error}") from error
+        raise InvalidInput(
+            f"{path.name}: this LLVM cannot read the module: {error}"
+        ) from error
     return out
 
 
-def _objects(spec: CompileSpec, inputs: Mapping[str, Path], target: Target, workdir: Path) -> tuple[Path, ...]:
+def _objects(
+    spec: CompileSpec, inputs: Mapping[str, Path], target: Target, workdir: Path
+) -> tuple[Path, ...]:
     """Files that complete the program: objects as they are, IR as it is (the linker step takes both), sources compiled."""
     files: list[Path] = []
     for i, reference in enumerate(spec.link.objects):
@@ -351,7 +408,9 @@ def _objects(spec: CompileSpec, inputs: Mapping[str, Path], target: Target, work
             path = copy.with_suffix(".bc")
             path.write_bytes(code[0])
         elif language is None and not name.lower().endswith((".o", ".a")):
-            raise InvalidInput(f"link.objects: {name!r} came; wanted .o, .a, or one of {', '.join(sorted(_LANGUAGES))}")
+            raise InvalidInput(
+                f"link.objects: {name!r} came; wanted .o, .a, or one of {', '.join(sorted(_LANGUAGES))}"
+            )
         files.append(path)
     return tuple(files)
 
@@ -360,7 +419,9 @@ def _case(run: Run, stdin_file: Path | None) -> RunCase:
     return RunCase(
         arguments=run.arguments,
         stdin=stdin_file.read_bytes() if stdin_file is not None else run.stdin.encode(),
-        expected_stdout=None if run.expected_stdout is None else run.expected_stdout.encode(),
+        expected_stdout=None
+        if run.expected_stdout is None
+        else run.expected_stdout.encode(),
         expected_exit=run.expected_exit,
     )
 
@@ -372,8 +433,25 @@ def _language(name: str) -> Language | None:
 def _told_from(head: bytes) -> Language:
     """IR says so in its first lines; C++ cannot be told from C, and is asked for by name."""
     lines = [line.strip() for line in head.splitlines()]
-    words = (b"; ModuleID", b"source_filename", b"target ", b"define ", b"declare ", b"@", b"%", b"!", b"attributes ")
-    first = next((line for line in lines if line and not (line.startswith(b";") and b"ModuleID" not in line)), b"")
+    words = (
+        b"; ModuleID",
+        b"source_filename",
+        b"target ",
+        b"define ",
+        b"declare ",
+        b"@",
+        b"%",
+        b"!",
+        b"attributes ",
+    )
+    first = next(
+        (
+            line
+            for line in lines
+            if line and not (line.startswith(b";") and b"ModuleID" not in line)
+        ),
+        b"",
+    )
     return Language.IR if first.startswith(words) else Language.C
 
 
@@ -383,7 +461,10 @@ def _below_top(path: str, top: str) -> str:
 
 
 def _plain(stem: str) -> str:
-    kept = "".join(character if character.isalnum() or character in "._-" else "_" for character in stem)
+    kept = "".join(
+        character if character.isalnum() or character in "._-" else "_"
+        for character in stem
+    )
     return kept.strip(".-")[:80] or "program"
 
 

@@ -23,7 +23,9 @@ VALIDATION = "validation.json"
 CHECKED = "checked.json"  # in the work folder: what the check found, kept for the report
 
 
-def produce(problem: CompileProblem, solution: CompileSolution, tools: Tools, workdir: Path) -> list[Produced | Extra]:
+def produce(
+    problem: CompileProblem, solution: CompileSolution, tools: Tools, workdir: Path
+) -> list[Produced | Extra]:
     """optimised.{bc,ll,o}, original.bc, pipeline.txt, recipe.json, sizes.{csv,json,svg}, validation.json, report.md."""
     levels = {**solution.levels, OURS: solution.sizes}
     validation = _validation(problem)
@@ -36,7 +38,11 @@ def produce(problem: CompileProblem, solution: CompileSolution, tools: Tools, wo
         ),
         ("sizes.csv", lambda: to_csv(levels), "text/csv"),
         ("sizes.svg", lambda: draw_sizes(levels, title=_title(solution)), "image/svg+xml"),
-        ("report.md", lambda: write_report(problem, solution, validation, tools), "text/markdown"),
+        (
+            "report.md",
+            lambda: write_report(problem, solution, validation, tools),
+            "text/markdown",
+        ),
     ]
     checked = workdir / VALIDATION
     checked.write_text(json.dumps(validation, indent=1), encoding="utf-8")
@@ -47,7 +53,10 @@ def produce(problem: CompileProblem, solution: CompileSolution, tools: Tools, wo
         _copied(workdir, "original.bc", problem.module),
         _copied(workdir, "recipe.json", solution.recipe_file, "application/json"),
         Produced(name=VALIDATION, path=checked, media_type="application/json"),
-        *(Extra(name=name, write=partial(_write, text), media_type=media_type) for name, text, media_type in texts),
+        *(
+            Extra(name=name, write=partial(_write, text), media_type=media_type)
+            for name, text, media_type in texts
+        ),
     ]
 
 
@@ -98,7 +107,9 @@ def _pipeline(solution: CompileSolution, tools: Tools) -> str:
     recipe = solution.recipe
     lines = [f"# {solution.build_id}: another build may name or do its passes otherwise"]
     if not recipe.by_opt:
-        lines.append("# with decisions for single functions, which opt cannot take; this repeats it:")
+        lines.append(
+            "# with decisions for single functions, which opt cannot take; this repeats it:"
+        )
         lines.append("python -m solvers.llvm.replay recipe.json original.bc optimised.bc")
         lines.append("# its pipeline alone:")
     lines += tools.commands(recipe)
@@ -108,11 +119,15 @@ def _pipeline(solution: CompileSolution, tools: Tools) -> str:
 def _validation(problem: CompileProblem) -> dict[str, Any]:
     """What the check and the search's own comparisons wrote down as they went."""
     path = problem.workdir / CHECKED
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"status": "not checked"}
+    found: dict[str, Any] = (
+        json.loads(path.read_text()) if path.exists() else {"status": "not checked"}
+    )
     return found
 
 
-def _copied(workdir: Path, name: str, source: Path, media_type: str = "application/octet-stream") -> Produced:
+def _copied(
+    workdir: Path, name: str, source: Path, media_type: str = "application/octet-stream"
+) -> Produced:
     target = workdir / name
     if source != target:
         shutil.copyfile(source, target)

@@ -65,7 +65,9 @@ class Quarantined:
         }
 
 
-def reduced(recipe: Recipe, differs: Differs, *, stopped: Callable[[], bool]) -> Reproducer | None:
+def reduced(
+    recipe: Recipe, differs: Differs, *, stopped: Callable[[], bool]
+) -> Reproducer | None:
     """Bring a bad recipe down. None when stopped before an end, or when it does not differ a second time."""
     asked = 0
 
@@ -89,7 +91,9 @@ def reduced(recipe: Recipe, differs: Differs, *, stopped: Callable[[], bool]) ->
     if recipe.function_tails:
         return _needed_tails(recipe, bad, stopped, lambda: asked)
     for option in recipe.options:
-        fewer = replace(recipe, options=tuple(other for other in recipe.options if other != option))
+        fewer = replace(
+            recipe, options=tuple(other for other in recipe.options if other != option)
+        )
         if not stopped() and bad(fewer):
             recipe = fewer
     try:
@@ -97,7 +101,10 @@ def reduced(recipe: Recipe, differs: Differs, *, stopped: Callable[[], bool]) ->
     except BadPipeline:
         return None
     passes = [leaf.name for leaf in leaves(items)]
-    low, high = 0, len(passes)  # the prefix of `high` passes is bad; that of `low` is taken to be good
+    low, high = (
+        0,
+        len(passes),
+    )  # the prefix of `high` passes is bad; that of `low` is taken to be good
     while high - low > 1:
         if stopped():
             return None
@@ -108,11 +115,20 @@ def reduced(recipe: Recipe, differs: Differs, *, stopped: Callable[[], bool]) ->
             low = middle
     good = text_of(prefix(items, high - 1))
     confirmed = high > 1 and not stopped() and not bad(replace(recipe, pipeline=good))
-    if high == 1 and recipe.options and not stopped() and bad(replace(recipe, pipeline=_EMPTY)):
+    if (
+        high == 1
+        and recipe.options
+        and not stopped()
+        and bad(replace(recipe, pipeline=_EMPTY))
+    ):
         plain = replace(recipe, pipeline=_EMPTY)
         confirmed = not stopped() and not bad(replace(plain, options=()))
         return Reproducer(
-            last_pass=" ".join(recipe.options), good_pipeline=_EMPTY, bad=plain, confirmed=confirmed, asked=asked
+            last_pass=" ".join(recipe.options),
+            good_pipeline=_EMPTY,
+            bad=plain,
+            confirmed=confirmed,
+            asked=asked,
         )
     return Reproducer(
         last_pass=passes[high - 1] if passes else "",
@@ -136,7 +152,11 @@ def shortened(recipe: Recipe, differs: Differs, *, stopped: Callable[[], bool]) 
             fewer = places[:start] + places[start + size :]
             if stopped():
                 return replace(recipe, pipeline=text_of(only(items, places)))
-            if fewer and differs(replace(recipe, pipeline=text_of(only(items, fewer)))) is not None:
+            if (
+                fewer
+                and differs(replace(recipe, pipeline=text_of(only(items, fewer))))
+                is not None
+            ):
                 places = fewer
             else:
                 start += size
@@ -171,7 +191,10 @@ def only(items: Sequence[Pass], places: Sequence[int]) -> tuple[Pass, ...]:
 
 
 def _needed_tails(
-    recipe: Recipe, bad: Callable[[Recipe], bool], stopped: Callable[[], bool], asked: Callable[[], int]
+    recipe: Recipe,
+    bad: Callable[[Recipe], bool],
+    stopped: Callable[[], bool],
+    asked: Callable[[], int],
 ) -> Reproducer | None:
     """Halve the list of functions' own pipelines while one half alone is bad."""
     tails = recipe.function_tails
@@ -180,7 +203,12 @@ def _needed_tails(
             return None
         middle = len(tails) // 2
         half = next(
-            (part for part in (tails[:middle], tails[middle:]) if bad(replace(recipe, function_tails=part))), None
+            (
+                part
+                for part in (tails[:middle], tails[middle:])
+                if bad(replace(recipe, function_tails=part))
+            ),
+            None,
         )
         if half is None:
             break

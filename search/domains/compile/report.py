@@ -25,7 +25,10 @@ PROMISE_OF_TIME = (
 
 
 def write_report(
-    problem: CompileProblem, solution: CompileSolution, validation: Mapping[str, Any], tools: Tools
+    problem: CompileProblem,
+    solution: CompileSolution,
+    validation: Mapping[str, Any],
+    tools: Tools,
 ) -> str:
     """The report as Markdown."""
     levels = {**solution.levels, OURS: solution.sizes}
@@ -49,17 +52,31 @@ def write_report(
             f"| {_cell(section)} | "
             + " | ".join(f"{sizes.sections.get(section, 0):,}" for sizes in levels.values())
             + " |"
-            for section in sorted({section for sizes in levels.values() for section in sizes.sections})
+            for section in sorted(
+                {section for sizes in levels.values() for section in sizes.sections}
+            )
         ),
         "",
     ]
-    changed = [row for row in changed_most(levels["Oz"].functions, solution.sizes.functions) if row[1] != row[2]]
+    changed = [
+        row
+        for row in changed_most(levels["Oz"].functions, solution.sizes.functions)
+        if row[1] != row[2]
+    ]
     if changed:
         lines += ["| function | by -Oz | by trimtab |", "|---|---:|---:|"]
         lines += [f"| {_cell(name)} | {oz:,} | {ours:,} |" for name, oz, ours in changed]
         lines.append("")
-    lines += ["## Checks", "", f"{validation.get('status', 'not checked')}: {validation.get('detail', '')}", ""]
-    lines += [f"- {name.replace('_', ' ')}: {_flat(value)}" for name, value in validation.get("checks", {}).items()]
+    lines += [
+        "## Checks",
+        "",
+        f"{validation.get('status', 'not checked')}: {validation.get('detail', '')}",
+        "",
+    ]
+    lines += [
+        f"- {name.replace('_', ' ')}: {_flat(value)}"
+        for name, value in validation.get("checks", {}).items()
+    ]
     if quarantined := validation.get("quarantined"):
         lines += [
             "",
@@ -67,7 +84,9 @@ def write_report(
             "",
             "Candidates that were smaller and behaved otherwise; none of them is the answer.",
         ]
-        lines += [f"- `{row['name']}`: {row['why']}" + _reproducer(row) for row in quarantined]
+        lines += [
+            f"- `{row['name']}`: {row['why']}" + _reproducer(row) for row in quarantined
+        ]
     if problem.notes:
         lines += ["", "## Notes", "", *(f"- {note}" for note in problem.notes)]
     lines += ["", "## Again", "", "```", *tools.commands(solution.recipe), "```", ""]
@@ -76,7 +95,11 @@ def write_report(
 
 def _headline(problem: CompileProblem, solution: CompileSolution) -> str:
     if problem.timed:
-        told = f"{solution.objective:.4g} s, -O2's own" if solution.timing is None else solution.timing.told()
+        told = (
+            f"{solution.objective:.4g} s, -O2's own"
+            if solution.timing is None
+            else solution.timing.told()
+        )
         return f"CPU time of the runs: {told}."
     oz = solution.levels["Oz"]
     mine, theirs = solution.sizes.of(problem.metric), oz.of(problem.metric)
@@ -87,7 +110,9 @@ def _headline(problem: CompileProblem, solution: CompileSolution) -> str:
 
 def _row(name: str, sizes: Sizes, oz: Sizes) -> str:
     def cell(mine: int, theirs: int) -> str:
-        return f"{mine:,}" + (f" ({100 * (mine - theirs) / theirs:+.2f} %)" if theirs and name != "Oz" else "")
+        return f"{mine:,}" + (
+            f" ({100 * (mine - theirs) / theirs:+.2f} %)" if theirs and name != "Oz" else ""
+        )
 
     label = name if name == OURS else f"-{name}"
     return (

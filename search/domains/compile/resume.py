@@ -31,10 +31,14 @@ def to_bytes(solution: CompileSolution) -> bytes:
             "files": {name: _text(getattr(solution, name).read_bytes()) for name in _FILES},
             "sizes": dataclasses.asdict(solution.sizes),
             "objective": solution.objective,
-            "levels": {name: dataclasses.asdict(sizes) for name, sizes in solution.levels.items()},
+            "levels": {
+                name: dataclasses.asdict(sizes) for name, sizes in solution.levels.items()
+            },
             "build_id": solution.build_id,
             "cases": [[_case(case), timeout_s] for case, timeout_s in solution.cases],
-            "timing": None if solution.timing is None else dataclasses.asdict(solution.timing),
+            "timing": None
+            if solution.timing is None
+            else dataclasses.asdict(solution.timing),
             "why_unvalidated": solution.why_unvalidated,
         }
     )
@@ -45,7 +49,9 @@ def from_bytes(data: bytes, folder: Path) -> CompileSolution:
     read = orjson.loads(data)
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
-    for name, ending in zip(_FILES, ("recipe.json", "optimised.bc", "optimised.ll", "optimised.o"), strict=True):
+    for name, ending in zip(
+        _FILES, ("recipe.json", "optimised.bc", "optimised.ll", "optimised.o"), strict=True
+    ):
         files[name] = folder / ending
         files[name].write_bytes(_bytes(read["files"][name]))
     return CompileSolution(
@@ -59,7 +65,9 @@ def from_bytes(data: bytes, folder: Path) -> CompileSolution:
         objective=float(read["objective"]),
         levels={str(name): _sizes(sizes) for name, sizes in read["levels"].items()},
         build_id=str(read["build_id"]),
-        cases=tuple((_case_of(case), float(timeout_s)) for case, timeout_s in read["cases"]),
+        cases=tuple(
+            (_case_of(case), float(timeout_s)) for case, timeout_s in read["cases"]
+        ),
         timing=None if read["timing"] is None else Timing(**read["timing"]),
         why_unvalidated=str(read["why_unvalidated"]),
     )
@@ -82,7 +90,9 @@ def outcome_of(problem: CompileProblem, solution: CompileSolution) -> SearchOutc
             "oz": oz,
             "saved": (oz - solution.sizes.of(problem.metric)) / oz if oz else 0.0,
             "found_by": solution.name,
-            "behaviour": f"compared on {runs} runs" if runs else f"unvalidated: {solution.why_unvalidated}",
+            "behaviour": f"compared on {runs} runs"
+            if runs
+            else f"unvalidated: {solution.why_unvalidated}",
             "sizes": [
                 {
                     "level": name,
@@ -109,7 +119,9 @@ def _case(case: RunCase) -> dict[str, Any]:
     return {
         "arguments": list(case.arguments),
         "stdin": _text(case.stdin),
-        "expected_stdout": None if case.expected_stdout is None else _text(case.expected_stdout),
+        "expected_stdout": None
+        if case.expected_stdout is None
+        else _text(case.expected_stdout),
         "expected_exit": case.expected_exit,
         "files": {name: _text(content) for name, content in case.files.items()},
     }

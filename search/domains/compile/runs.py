@@ -42,14 +42,14 @@ class _Case:
 class Judge:
     """Made from the object of the unoptimised program; `ask` compares another with it."""
 
-    def __init__(self, problem: CompileProblem, *, folder: Path, stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self, problem: CompileProblem, *, folder: Path, stopped: Callable[[], bool]
+    ) -> None:
         self._problem, self._folder, self._stopped = problem, folder, stopped
         self._cases: list[_Case] = []
         self._count = 0
         self.why_unvalidated = ""
-        self.exceeded = (
-            ""  # the last run of a candidate that a limit ended, though the unoptimised program stayed below it
-        )
+        self.exceeded = ""  # the last run of a candidate that a limit ended, though the unoptimised program stayed below it
         self.notes: list[str] = []
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -80,11 +80,17 @@ class Judge:
             program = self.link(plain)
         except SourceError as error:
             if asked:
-                raise InvalidInput(f"runs: the unoptimised program cannot be linked: {error}") from error
-            self.why_unvalidated = f"it cannot be linked as it is: {str(error).strip()[:500]}"
+                raise InvalidInput(
+                    f"runs: the unoptimised program cannot be linked: {error}"
+                ) from error
+            self.why_unvalidated = (
+                f"it cannot be linked as it is: {str(error).strip()[:500]}"
+            )
             return
         except Stopped:
-            self.why_unvalidated = "it was stopped before the unoptimised program was linked"
+            self.why_unvalidated = (
+                "it was stopped before the unoptimised program was linked"
+            )
             return
         if asked:
             for number, (case, timeout_s) in enumerate(
@@ -105,7 +111,9 @@ class Judge:
         try:
             program = self.link(code)
         except SourceError as error:
-            return Verdict(equal=False, compared=0, detail=f"does not link: {str(error).strip()[:500]}")
+            return Verdict(
+                equal=False, compared=0, detail=f"does not link: {str(error).strip()[:500]}"
+            )
         except Stopped:
             return Verdict(equal=False, compared=0, stopped=True)
         for known in self._cases:
@@ -120,7 +128,11 @@ class Judge:
                 self.exceeded = exceeded(known.number, ran, known.timeout_s)
                 return Verdict(equal=False, compared=len(self._cases), detail=self.exceeded)
             if told is not None:
-                return Verdict(equal=False, compared=len(self._cases), detail=f"run {known.number}: {told}")
+                return Verdict(
+                    equal=False,
+                    compared=len(self._cases),
+                    detail=f"run {known.number}: {told}",
+                )
         return Verdict(equal=True, compared=len(self._cases))
 
     def give_up(self, why: str) -> None:
@@ -147,10 +159,17 @@ class Judge:
         """One run under limits."""
         folder = program.parent
         return run_program(
-            program, case, timeout_s=timeout_s, memory_bytes=MEMORY_BYTES, workdir=folder, stopped=self._stopped
+            program,
+            case,
+            timeout_s=timeout_s,
+            memory_bytes=MEMORY_BYTES,
+            workdir=folder,
+            stopped=self._stopped,
         )
 
-    def _learn_case(self, program: Path, number: int, case: RunCase, timeout_s: float, *, asked: bool) -> None:
+    def _learn_case(
+        self, program: Path, number: int, case: RunCase, timeout_s: float, *, asked: bool
+    ) -> None:
         first = self.run(program, case, timeout_s)
         if self._stopped():
             return
@@ -162,7 +181,9 @@ class Judge:
             return
         again = self.run(program, case, timeout_s)
         if again.limit == "seconds" and not self._stopped():
-            again = self.run(program, case, PATIENCE * timeout_s)  # it ended once: the machine is busy
+            again = self.run(
+                program, case, PATIENCE * timeout_s
+            )  # it ended once: the machine is busy
         differs = compare(first, again)
         if differs is not None:
             self.notes.append(
@@ -174,7 +195,13 @@ class Judge:
                 f"its own `main`, run without arguments, ends with {first.exit_code}: give `runs` that do more"
             )
         self._cases.append(
-            _Case(number=number, case=case, timeout_s=timeout_s, reference=first, program_s=first.seconds)
+            _Case(
+                number=number,
+                case=case,
+                timeout_s=timeout_s,
+                reference=first,
+                program_s=first.seconds,
+            )
         )
 
 
@@ -191,7 +218,11 @@ def exceeded(number: int, ran: Ran, timeout_s: float) -> str:
 def _fault(ran: Ran, case: RunCase, timeout_s: float) -> str | None:
     """Why a reference run cannot be one; a dead or endless program proves nothing about another."""
     if ran.limit:
-        why = f"did not end within {timeout_s:g} s" if ran.limit == "seconds" else f"reached its limit of {ran.limit}"
+        why = (
+            f"did not end within {timeout_s:g} s"
+            if ran.limit == "seconds"
+            else f"reached its limit of {ran.limit}"
+        )
     elif ran.signal is not None:
         why = f"died by signal {ran.signal}"
     elif case.expected_exit is not None and ran.exit_code != case.expected_exit:

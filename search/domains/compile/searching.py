@@ -19,7 +19,12 @@ from search.domains.compile import paper
 from search.domains.compile.candidates import candidate_space, function_tails
 from search.domains.compile.choose import Chooser, Chosen
 from search.domains.compile.coreset import NAME as CORESET
-from search.domains.compile.coreset import list_for, load_coreset, usefulness, without_options
+from search.domains.compile.coreset import (
+    list_for,
+    load_coreset,
+    usefulness,
+    without_options,
+)
 from search.domains.compile.local_search import FIRST, optimise
 from search.domains.compile.picture import OURS
 from search.domains.compile.policy import ask, name_of
@@ -41,11 +46,16 @@ from trimtab.results import Incumbent, Limit, Reason, Termination
 from trimtab.specs.compile import Mode, Tier
 
 RECIPE_FORMAT = "trimtab-compile-recipe/1"
-_LEAST_RESERVE_S, _MOST_RESERVE = 0.3, 0.4  # seconds; share of what is left: kept for the check
+_LEAST_RESERVE_S, _MOST_RESERVE = (
+    0.3,
+    0.4,
+)  # seconds; share of what is left: kept for the check
 _CHECK_COMPILES = 4  # compilations as long as -Oz's that the check makes
 _CHECK_RUNS = 3  # of each case
 _MOST_REDUCED = 3  # quarantined candidates brought down to their first bad pass
-_MOST_EVALUATIONS = 100_000  # when the budget says nothing: its time ends the search, or a dry stretch
+_MOST_EVALUATIONS = (
+    100_000  # when the budget says nothing: its time ends the search, or a dry stretch
+)
 _STALE = 200  # compilations without a better program: the search is over
 _TAILS_S = 1.5  # -Oz's own times a tail
 _MOST_TOLD = 40  # rows of a table in the summary
@@ -87,7 +97,9 @@ def search(
         plain = engine.build(Recipe(pipeline=prepared.pipelines["O0"]))
         judge.learn(plain.object, has_main="main" in engine.info.exported)
     else:
-        judge.why_unvalidated = "the time was up before it was run" if problem.may_run else NOT_RUN
+        judge.why_unvalidated = (
+            "the time was up before it was run" if problem.may_run else NOT_RUN
+        )
     notes = [*prepared.notes, *judge.notes]
 
     def tell(chosen: Chosen) -> None:
@@ -95,7 +107,12 @@ def search(
         on_incumbent(
             Incumbent(elapsed_s=0.0, objective=chosen.value, source=chosen.name),
             lambda: write_answer(
-                problem, prepared, chosen, problem.workdir / "reported", cases=cases, why_unvalidated=why
+                problem,
+                prepared,
+                chosen,
+                problem.workdir / "reported",
+                cases=cases,
+                why_unvalidated=why,
             ),
         )
 
@@ -132,7 +149,11 @@ def search(
         timing, found = _fastest(problem, prepared, chooser, judge, rng, stop, ends)
     else:
         searched = _paper if problem.spec.mode is Mode.PAPER else _candidates
-        found = searched(problem, prepared, chooser, rng, stop, reserve_s) if sound and not ends() else Tried()
+        found = (
+            searched(problem, prepared, chooser, rng, stop, reserve_s)
+            if sound and not ends()
+            else Tried()
+        )
     _reduce(chooser, judge, engine, ends)
     assert chooser.best is not None
     solution = write_answer(
@@ -150,12 +171,16 @@ def search(
         solution=solution,
         objective=solution.objective,
         bound=None,
-        summary=_summary(problem, prepared, solution, judge, found, notes, time.monotonic() - began),
+        summary=_summary(
+            problem, prepared, solution, judge, found, notes, time.monotonic() - began
+        ),
         weights=found.weights,
     )
 
 
-def _oz_first(problem: CompileProblem, prepared: Prepared, on_incumbent: OnIncumbent) -> dict[str, Built]:
+def _oz_first(
+    problem: CompileProblem, prepared: Prepared, on_incumbent: OnIncumbent
+) -> dict[str, Built]:
     """Report -Oz before anything is run: whatever ends the job from here on, there is an answer. It, by its program."""
     measured = prepared.levels["Oz"]
     try:
@@ -197,7 +222,10 @@ def _measure_levels(prepared: Prepared, ends: Callable[[], bool]) -> None:
 
 def _offer_levels(chooser: Chooser, prepared: Prepared) -> None:
     """LLVM's other levels, smallest first: the answer is not larger than a row of its own table that behaves."""
-    rows = [(_value(measured, chooser.metric), name, measured) for name, measured in prepared.levels.items()]
+    rows = [
+        (_value(measured, chooser.metric), name, measured)
+        for name, measured in prepared.levels.items()
+    ]
     for _, name, measured in sorted(rows, key=lambda row: row[:2]):
         chooser.offer(name, measured)
 
@@ -234,7 +262,11 @@ def _candidates(
         options, coreset = frozenset(), without_options(coreset)
         scores, how = None, "greedy order of the coreset, its options left out"
     space = [c for c in candidate_space(defaults, options=options) if c.tier in allowed]
-    tails = function_tails(defaults, experimental=experimental) if problem.spec.per_function else {}
+    tails = (
+        function_tails(defaults, experimental=experimental)
+        if problem.spec.per_function
+        else {}
+    )
 
     evaluations = _evaluations_left(stop)
 
@@ -262,7 +294,9 @@ def _candidates(
         spend=_spender(stop),
     )
     used = [CORESET, *([name_of(listed)] if scores is not None else [])]
-    return Tried(table=found.table, policy=how, weights={name: learned_digest(name) for name in used})
+    return Tried(
+        table=found.table, policy=how, weights={name: learned_digest(name) for name in used}
+    )
 
 
 def _paper(
@@ -313,7 +347,9 @@ def _fastest(
         judge,
         defaults=prepared.pipelines,
         space=[
-            c for c in candidate_space(prepared.pipelines, options=options) if experimental or c.tier is Tier.DEFAULT
+            c
+            for c in candidate_space(prepared.pipelines, options=options)
+            if experimental or c.tier is Tier.DEFAULT
         ],
         rng=rng,
         build_id=prepared.installed.build_id,
@@ -323,7 +359,10 @@ def _fastest(
     )
     chooser.best = result.chosen
     chooser.quarantined += result.quarantined
-    return result.timing, Tried(count=result.tried, policy="LLVM's levels, then single changes of the fastest, drawn")
+    return result.timing, Tried(
+        count=result.tried,
+        policy="LLVM's levels, then single changes of the fastest, drawn",
+    )
 
 
 def _evaluations_left(stop: StoppingCriterion) -> int | None:
@@ -340,9 +379,15 @@ def _value(measured: Measured, metric: Metric) -> float:
     return float(measured.sizes.of(metric)) if measured.sizes is not None else math.inf
 
 
-def _termination(stop: StoppingCriterion, cut: bool, problem: CompileProblem, solution: CompileSolution) -> Termination:
+def _termination(
+    stop: StoppingCriterion, cut: bool, problem: CompileProblem, solution: CompileSolution
+) -> Termination:
     if problem.timed:
-        told = "no pipeline was told to be faster than -O2" if solution.timing is None else solution.timing.told()
+        told = (
+            "no pipeline was told to be faster than -O2"
+            if solution.timing is None
+            else solution.timing.told()
+        )
         done = stop.limit is None and not cut
         return Termination(
             reason=Reason.COMPLETED if done else Reason.FEASIBLE,
@@ -351,11 +396,17 @@ def _termination(stop: StoppingCriterion, cut: bool, problem: CompileProblem, so
         )
     mine, oz = solution.objective, float(solution.levels["Oz"].of(problem.metric))
     words = problem.metric.value.replace("_", " ")
-    detail = f"{mine:,.0f} {words}, {100 * (mine - oz) / oz:+.2f} % against -Oz" if oz else f"{mine:,.0f} {words}"
+    detail = (
+        f"{mine:,.0f} {words}, {100 * (mine - oz) / oz:+.2f} % against -Oz"
+        if oz
+        else f"{mine:,.0f} {words}"
+    )
     if solution.why_unvalidated:
         detail += f"; unvalidated: {solution.why_unvalidated}"
     if stop.limit is not None or cut:
-        return Termination(reason=Reason.FEASIBLE, limit=stop.limit or Limit.TIME, detail=detail)
+        return Termination(
+            reason=Reason.FEASIBLE, limit=stop.limit or Limit.TIME, detail=detail
+        )
     return Termination(reason=Reason.COMPLETED, detail=detail)
 
 
@@ -383,7 +434,9 @@ def _summary(
         "pipelines_tried": found.count or len(found.table),
         "outcomes": dict(sorted(counts.items())),
         "policy": found.policy,
-        "behaviour": f"compared on {len(judge.cases)} runs" if judge.cases else f"unvalidated: {judge.why_unvalidated}",
+        "behaviour": f"compared on {len(judge.cases)} runs"
+        if judge.cases
+        else f"unvalidated: {judge.why_unvalidated}",
         "promise": PROMISE_OF_TIME if problem.timed else PROMISE,
         **({"time": _time_of(solution)} if problem.timed else {}),
         "search_s": seconds,
@@ -410,7 +463,11 @@ def _summary(
 
 
 def _time_of(solution: CompileSolution) -> str:
-    return f"{solution.objective:.4g} s, -O2's own" if solution.timing is None else solution.timing.told()
+    return (
+        f"{solution.objective:.4g} s, -O2's own"
+        if solution.timing is None
+        else solution.timing.told()
+    )
 
 
 def write_answer(
@@ -473,7 +530,9 @@ def write_answer(
     )
 
 
-def _reduce(chooser: Chooser, judge: Judge, engine: Engine, ends: Callable[[], bool]) -> None:
+def _reduce(
+    chooser: Chooser, judge: Judge, engine: Engine, ends: Callable[[], bool]
+) -> None:
     """Bring the first quarantined candidates down to their first bad pass, while there is time."""
 
     def differs(recipe: Recipe) -> str | None:
@@ -485,7 +544,9 @@ def _reduce(chooser: Chooser, judge: Judge, engine: Engine, ends: Callable[[], b
 
     for index, bad in enumerate(chooser.quarantined[:_MOST_REDUCED]):
         if not ends():
-            chooser.quarantined[index] = replace(bad, reproducer=reduced(bad.recipe, differs, stopped=ends))
+            chooser.quarantined[index] = replace(
+                bad, reproducer=reduced(bad.recipe, differs, stopped=ends)
+            )
 
 
 def _reserve_s(oz_s: float, runs_s: float, left_s: float) -> float:

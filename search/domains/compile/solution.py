@@ -26,7 +26,9 @@ class CompileSolution:
     objective: float  # in the units of the spec's objective
     levels: Mapping[str, Sizes]  # O0, O2, Os, Oz
     build_id: str
-    cases: tuple[tuple[RunCase, float], ...]  # (case, timeout in seconds) the program is compared on
+    cases: tuple[
+        tuple[RunCase, float], ...
+    ]  # (case, timeout in seconds) the program is compared on
     timing: Timing | None = None  # of objective run_time, when the answer is not -O2 itself
     why_unvalidated: str = ""  # when there is none
     quarantined: Sequence[Quarantined] = ()

@@ -77,7 +77,9 @@ def paired(ours: Callable[[], float], theirs: Callable[[], float], pairs: int) -
     )
 
 
-def median_interval(ordered: Sequence[float], confidence: float = _CONFIDENCE) -> tuple[float, float]:
+def median_interval(
+    ordered: Sequence[float], confidence: float = _CONFIDENCE
+) -> tuple[float, float]:
     """Order statistics that hold the median with at least `confidence`; (0, inf) when there are too few values for that."""
     n = len(ordered)
     tail, k = 0.0, 0
@@ -138,18 +140,29 @@ def fastest(
             if not verdict.stopped:
                 bad.append(
                     Quarantined(
-                        build_id=build_id, name=candidate.name, recipe=recipe, objective=0.0, why=verdict.detail
+                        build_id=build_id,
+                        name=candidate.name,
+                        recipe=recipe,
+                        objective=0.0,
+                        why=verdict.detail,
                     )
                 )
             return None
-        return _Program(name=candidate.name, candidate=candidate, built=built, path=judge.link(built.object))
+        return _Program(
+            name=candidate.name,
+            candidate=candidate,
+            built=built,
+            path=judge.link(built.object),
+        )
 
     def seconds(of: _Program) -> Callable[[], float]:
         return lambda: cpu_s(judge, of.path)
 
     baseline = program(Candidate(name=BASELINE, base=BASELINE))
     if baseline is None:
-        raise InvalidInput(f"objective run_time: -{BASELINE} itself does not come through, or behaves otherwise")
+        raise InvalidInput(
+            f"objective run_time: -{BASELINE} itself does not come through, or behaves otherwise"
+        )
     took = seconds(baseline)()
     if took < LEAST_S:
         raise InvalidInput(
@@ -177,12 +190,17 @@ def fastest(
         if timing.faster:
             best, best_s = found, timing.ours_s
             tell(Chosen(name=best.name, value=best_s, built=best.built))
-    last = None if best is baseline else paired(seconds(best), seconds(baseline), _LAST_PAIRS)
+    last = (
+        None if best is baseline else paired(seconds(best), seconds(baseline), _LAST_PAIRS)
+    )
     if last is None or not last.faster:
         best, best_s, last = baseline, took if last is None else last.baseline_s, None
     value = best_s if last is None else last.ours_s
     return Fastest(
-        chosen=Chosen(name=best.name, value=value, built=best.built), timing=last, tried=tried, quarantined=tuple(bad)
+        chosen=Chosen(name=best.name, value=value, built=best.built),
+        timing=last,
+        tried=tried,
+        quarantined=tuple(bad),
     )
 
 

@@ -18,10 +18,16 @@ from solvers.llvm.install import Installed
 from solvers.llvm.types import LlvmMissing, Recipe, Target
 
 _DETAIL_CHARS = 2000
-_NO_NAMES = ("-discard-value-names",)  # as clang does for itself: equal programs are then equal files
+_NO_NAMES = (
+    "-discard-value-names",
+)  # as clang does for itself: equal programs are then equal files
 _TRIPLE = re.compile(r'^target triple = "', re.MULTILINE)
-_DISCARDABLE_FUNCTION = re.compile(r'^define [^@\n]*\blinkonce(?:_odr)?\b[^@\n]*@("[^"]+"|[\w$.\-]+)\(', re.MULTILINE)
-_DISCARDABLE_VALUE = re.compile(r'^@("[^"]+"|[\w$.\-]+) = [^@\n]*?\blinkonce(?:_odr)?\b', re.MULTILINE)
+_DISCARDABLE_FUNCTION = re.compile(
+    r'^define [^@\n]*\blinkonce(?:_odr)?\b[^@\n]*@("[^"]+"|[\w$.\-]+)\(', re.MULTILINE
+)
+_DISCARDABLE_VALUE = re.compile(
+    r'^@("[^"]+"|[\w$.\-]+) = [^@\n]*?\blinkonce(?:_odr)?\b', re.MULTILINE
+)
 _FEATURES = re.compile(r'"target-features"="([^"]*)"')
 _INSTRUCTIONS = re.compile(r"^TotalInstructionCount: (\d+)", re.MULTILINE)
 _SECTION = re.compile(
@@ -53,7 +59,9 @@ class Tools:
     module: Path | None = None  # the unoptimised program
     timeout_s: float = 120.0
 
-    def opt(self, pipeline: str, module: Path, out: Path, *, options: Sequence[str] = ()) -> None:
+    def opt(
+        self, pipeline: str, module: Path, out: Path, *, options: Sequence[str] = ()
+    ) -> None:
         """`opt -passes=PIPELINE module -o out`. Raises ToolFailed."""
         words = (f"-passes={pipeline}", *options, *self._pass_words(), *_NO_NAMES)
         self._call("opt", *words, str(module), "-o", str(out))
@@ -67,7 +75,9 @@ class Tools:
         self.opt(recipe.pipeline, module, passes, options=recipe.options)
         self._call("opt", *_late(recipe), *_NO_NAMES, str(passes), "-o", str(out))
 
-    def emit(self, module: Path, out: Path, *, level: str = "2", options: Sequence[str] = ()) -> None:
+    def emit(
+        self, module: Path, out: Path, *, level: str = "2", options: Sequence[str] = ()
+    ) -> None:
         """Object file by `llc`, which optimises no IR. Raises ToolFailed."""
         self._call(
             "llc",
@@ -97,7 +107,11 @@ class Tools:
 
     def assemble(self, text: Path, out: Path) -> None:
         """Textual IR to bitcode, verified; a module without a triple gets the target's. Raises ToolFailed."""
-        words = () if _TRIPLE.search(text.read_text(errors="replace")) else (f"-mtriple={self.target.triple}",)
+        words = (
+            ()
+            if _TRIPLE.search(text.read_text(errors="replace"))
+            else (f"-mtriple={self.target.triple}",)
+        )
         self._call("opt", "-passes=verify", *words, str(text), "-o", str(out))
 
     def check(self, module: Path) -> None:
@@ -110,13 +124,25 @@ class Tools:
 
     def instructions(self, module: Path) -> int:
         """Instructions of all functions, as LLVM's own analysis counts them."""
-        told = self._call("opt", "-passes=print<func-properties>", "-disable-output", str(module), both=True)
+        told = self._call(
+            "opt",
+            "-passes=print<func-properties>",
+            "-disable-output",
+            str(module),
+            both=True,
+        )
         return sum(int(count) for count in _INSTRUCTIONS.findall(told))
 
     def symbols(self, file: Path) -> frozenset[str]:
         """External symbols that a module or object defines, by `llvm-nm`."""
-        told = self._call("llvm-nm", "--extern-only", "--defined-only", "--format=just-symbols", str(file))
-        return frozenset(line.strip() for line in told.splitlines() if line.strip() and not line.endswith(":"))
+        told = self._call(
+            "llvm-nm", "--extern-only", "--defined-only", "--format=just-symbols", str(file)
+        )
+        return frozenset(
+            line.strip()
+            for line in told.splitlines()
+            if line.strip() and not line.endswith(":")
+        )
 
     def sizes(self, file: Path) -> ObjectSizes:
         """Section sizes of an object, by `llvm-readelf`."""
@@ -138,9 +164,30 @@ class Tools:
         late = _late(recipe) if recipe.late_attributes and recipe.by_opt else []
         after = "passes.bc" if late else "optimised.bc"
         lines = [
-            ["opt", f"-passes='{recipe.pipeline}'", *recipe.options, *passes, *_NO_NAMES, "original.bc", "-o", after],
-            *([["opt", *map(shlex.quote, late), *_NO_NAMES, after, "-o", "optimised.bc"]] if late else []),
-            ["llc", "-O2", "-filetype=obj", *_once(recipe.options, target), "optimised.bc", "-o", "optimised.o"],
+            [
+                "opt",
+                f"-passes='{recipe.pipeline}'",
+                *recipe.options,
+                *passes,
+                *_NO_NAMES,
+                "original.bc",
+                "-o",
+                after,
+            ],
+            *(
+                [["opt", *map(shlex.quote, late), *_NO_NAMES, after, "-o", "optimised.bc"]]
+                if late
+                else []
+            ),
+            [
+                "llc",
+                "-O2",
+                "-filetype=obj",
+                *_once(recipe.options, target),
+                "optimised.bc",
+                "-o",
+                "optimised.o",
+            ],
         ]
         return [" ".join(line) for line in lines]
 
@@ -148,7 +195,9 @@ class Tools:
         """For `opt`, without processor and features: every function says its own, and `opt` would rewrite them."""
         # The triple is the module's own (a module that came without one was given it); -mtriple would rewrite it.
         # The relocation model decides more than code: rel-lookup-table-converter asks for it.
-        return tuple(word for word in self.target.words if not word.startswith(("-mcpu=", "-mattr=")))
+        return tuple(
+            word for word in self.target.words if not word.startswith(("-mcpu=", "-mattr="))
+        )
 
     def _target_words(self) -> tuple[str, ...]:
         """For `llc`; with processor and features only where all functions are for the same, as it adds them to each."""
@@ -159,7 +208,9 @@ class Tools:
     def _other_features(self, module: Path) -> bool:
         """Whether a function of the program is for other features than the target's."""
         if (cached := _OTHER.get((module, self.target.features))) is None:
-            cached = bool(set(_FEATURES.findall(self.text(module))) - {self.target.features})
+            cached = bool(
+                set(_FEATURES.findall(self.text(module))) - {self.target.features}
+            )
             _OTHER[module, self.target.features] = cached
         return cached
 
@@ -171,15 +222,27 @@ class Tools:
         command: Sequence[str] = [str(path), *arguments]
         try:
             done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=self.timeout_s, check=False
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=self.timeout_s,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise ToolFailed(f"{program} did not end within {self.timeout_s:g} s") from error
+            raise ToolFailed(
+                f"{program} did not end within {self.timeout_s:g} s"
+            ) from error
         said = done.stderr.decode(errors="replace")
         if done.returncode != 0:
             for name in arguments:
-                said = said.replace(f"{path}: ", "").replace(name, Path(name).name) if name.startswith("/") else said
-            raise ToolFailed(f"{program} ended with {done.returncode}: {said.strip()[:_DETAIL_CHARS]}")
+                said = (
+                    said.replace(f"{path}: ", "").replace(name, Path(name).name)
+                    if name.startswith("/")
+                    else said
+                )
+            raise ToolFailed(
+                f"{program} ended with {done.returncode}: {said.strip()[:_DETAIL_CHARS]}"
+            )
         out = done.stdout.decode(errors="replace")
         return out + said if both else out
 
@@ -200,7 +263,10 @@ def _quoted(words: Sequence[str]) -> list[str]:
 def _late(recipe: Recipe) -> list[str]:
     """Late attributes in the words of `opt`."""
     words = {True: "-force-attribute", False: "-force-remove-attribute"}
-    return ["-passes=forceattrs", *(f"{words[added]}={name}:{word}" for name, word, added in recipe.late_attributes)]
+    return [
+        "-passes=forceattrs",
+        *(f"{words[added]}={name}:{word}" for name, word, added in recipe.late_attributes),
+    ]
 
 
 def discardable(text: str) -> frozenset[str]:

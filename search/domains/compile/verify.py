@@ -49,7 +49,9 @@ class _Found:
     objective: float | None = None
 
 
-def verify_answer(problem: CompileProblem, solution: CompileSolution, tools: Tools) -> Verification:
+def verify_answer(
+    problem: CompileProblem, solution: CompileSolution, tools: Tools
+) -> Verification:
     """Valid only when nothing is wrong. `checks["runs_equal"]` says `n of m`, or that nothing could be run."""
     folder = problem.workdir / "check"
     folder.mkdir(exist_ok=True)
@@ -87,12 +89,24 @@ def _sentence(found: _Found) -> str:
     return f"verifier-clean, same symbols, not larger than -Oz; {runs} runs told the same as the unoptimised program"
 
 
-def _verifier(problem: CompileProblem, solution: CompileSolution, tools: Tools, folder: Path, found: _Found) -> None:
+def _verifier(
+    problem: CompileProblem,
+    solution: CompileSolution,
+    tools: Tools,
+    folder: Path,
+    found: _Found,
+) -> None:
     tools.check(solution.bitcode)
     found.checks["verifier"] = "accepts"
 
 
-def _symbols(problem: CompileProblem, solution: CompileSolution, tools: Tools, folder: Path, found: _Found) -> None:
+def _symbols(
+    problem: CompileProblem,
+    solution: CompileSolution,
+    tools: Tools,
+    folder: Path,
+    found: _Found,
+) -> None:
     before, after = tools.symbols(problem.module), tools.symbols(solution.bitcode)
     lost = before - after
     if lost:
@@ -103,20 +117,32 @@ def _symbols(problem: CompileProblem, solution: CompileSolution, tools: Tools, f
         found.faults.append(f"external symbols are new: {', '.join(sorted(new)[:5])}")
     in_object = tools.symbols(solution.object)
     if missing := after - in_object - {name for name in after if name.startswith("llvm.")}:
-        found.faults.append(f"the object lacks symbols of its bitcode: {', '.join(sorted(missing)[:5])}")
+        found.faults.append(
+            f"the object lacks symbols of its bitcode: {', '.join(sorted(missing)[:5])}"
+        )
     found.checks["symbols"] = f"{len(after)} the same" if not lost and not new else "differ"
 
 
-def _replay(problem: CompileProblem, solution: CompileSolution, tools: Tools, folder: Path, found: _Found) -> None:
+def _replay(
+    problem: CompileProblem,
+    solution: CompileSolution,
+    tools: Tools,
+    folder: Path,
+    found: _Found,
+) -> None:
     out = folder / "replay.bc"
     if solution.recipe.by_opt:
         tools.again(solution.recipe, problem.module, out)
         how = "opt -passes"
-        if solution.recipe.late_attributes:  # which are no part of the text that is compared below
+        if (
+            solution.recipe.late_attributes
+        ):  # which are no part of the text that is compared below
             made = folder / "replay.o"
             tools.emit(out, made, options=solution.recipe.options)
             if tools.sizes(made) != tools.sizes(solution.object):
-                found.faults.append(f"{how} and late attributes make an object of other sizes than the answer's")
+                found.faults.append(
+                    f"{how} and late attributes make an object of other sizes than the answer's"
+                )
     else:
         _replay_by_command(problem, solution, out)
         how = "the replay command"
@@ -135,14 +161,33 @@ def _replay(problem: CompileProblem, solution: CompileSolution, tools: Tools, fo
     found.faults.append(f"{how} does not repeat the answer from the unoptimised module")
 
 
-def _replay_by_command(problem: CompileProblem, solution: CompileSolution, out: Path) -> None:
-    command = [sys.executable, "-m", "solvers.llvm.replay", str(solution.recipe_file), str(problem.module), str(out)]
+def _replay_by_command(
+    problem: CompileProblem, solution: CompileSolution, out: Path
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "solvers.llvm.replay",
+        str(solution.recipe_file),
+        str(problem.module),
+        str(out),
+    ]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_REPLAY_S, check=False)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_REPLAY_S,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
-        raise ToolFailed(f"the replay command did not end within {_REPLAY_S:g} s") from error
+        raise ToolFailed(
+            f"the replay command did not end within {_REPLAY_S:g} s"
+        ) from error
     if done.returncode != 0:
-        raise ToolFailed(f"the replay command failed: {done.stderr.decode(errors='replace').strip()[-1000:]}")
+        raise ToolFailed(
+            f"the replay command failed: {done.stderr.decode(errors='replace').strip()[-1000:]}"
+        )
 
 
 def canonical(text: str) -> str:
@@ -163,17 +208,29 @@ def canonical(text: str) -> str:
     kept = [
         _REFERENCE.sub(spelled, line.partition("; preds = ")[0].rstrip())
         for line in text.splitlines()
-        if not line.startswith(("; ModuleID", "source_filename", "attributes #", "; Function Attrs:"))
+        if not line.startswith(
+            ("; ModuleID", "source_filename", "attributes #", "; Function Attrs:")
+        )
     ]
     return "\n".join(kept)
 
 
-def _sizes(problem: CompileProblem, solution: CompileSolution, tools: Tools, folder: Path, found: _Found) -> None:
+def _sizes(
+    problem: CompileProblem,
+    solution: CompileSolution,
+    tools: Tools,
+    folder: Path,
+    found: _Found,
+) -> None:
     """Bytes from the object by other eyes; -Oz made again here is what it must not exceed."""
     oz_object, again = folder / "Oz.o", folder / "answer.o"
     tools.clang(problem.module, oz_object, level="Oz")
     tools.emit(solution.bitcode, again, options=solution.recipe.options)
-    ours, theirs, repeated = tools.sizes(solution.object), tools.sizes(oz_object), tools.sizes(again)
+    ours, theirs, repeated = (
+        tools.sizes(solution.object),
+        tools.sizes(oz_object),
+        tools.sizes(again),
+    )
     measured = {
         Metric.CODE_BYTES: (ours.code_bytes, theirs.code_bytes),
         Metric.LOADABLE_BYTES: (ours.loadable_bytes, theirs.loadable_bytes),
@@ -188,15 +245,21 @@ def _sizes(problem: CompileProblem, solution: CompileSolution, tools: Tools, fol
     found.checks["oz_made_again"] = reference
     found.checks["object_made_again"] = "same sizes" if repeated == ours else "other sizes"
     if mine != claimed:
-        found.faults.append(f"{problem.metric.value}: the search claimed {claimed:,}, the tools say {mine:,}")
+        found.faults.append(
+            f"{problem.metric.value}: the search claimed {claimed:,}, the tools say {mine:,}"
+        )
     if problem.timed:
         return
     if mine > reference:
-        found.faults.append(f"{problem.metric.value}: {mine:,} is larger than the {reference:,} of -Oz")
+        found.faults.append(
+            f"{problem.metric.value}: {mine:,} is larger than the {reference:,} of -Oz"
+        )
     found.objective = float(mine)
 
 
-def _instructions(problem: CompileProblem, solution: CompileSolution, tools: Tools, folder: Path) -> tuple[int, int]:
+def _instructions(
+    problem: CompileProblem, solution: CompileSolution, tools: Tools, folder: Path
+) -> tuple[int, int]:
     """IR instructions of the answer and of -Oz; the second is made only where they are the objective."""
     mine = tools.instructions(solution.bitcode)
     if problem.metric is not Metric.IR_INSTRUCTIONS:
@@ -206,10 +269,18 @@ def _instructions(problem: CompileProblem, solution: CompileSolution, tools: Too
     return mine, tools.instructions(oz)
 
 
-def _runs(problem: CompileProblem, solution: CompileSolution, tools: Tools, folder: Path, found: _Found) -> None:
+def _runs(
+    problem: CompileProblem,
+    solution: CompileSolution,
+    tools: Tools,
+    folder: Path,
+    found: _Found,
+) -> None:
     """Both programs on every case. What the unoptimised program does not repeat proves nothing and is not counted."""
     if not solution.cases:
-        found.checks["runs_equal"] = f"{UNVALIDATED}: {solution.why_unvalidated or 'there is nothing to run'}"
+        found.checks["runs_equal"] = (
+            f"{UNVALIDATED}: {solution.why_unvalidated or 'there is nothing to run'}"
+        )
         return
     plain = folder / "O0.o"
     tools.emit(problem.module, plain, level="0")
@@ -221,7 +292,9 @@ def _runs(problem: CompileProblem, solution: CompileSolution, tools: Tools, fold
         go = _runner(case, timeout_s, folder)
         first, second = go(reference), go(reference)
         if (differs := compare(first, second)) is not None:
-            uncounted.append(f"run {number}: the unoptimised program does not repeat itself ({differs})")
+            uncounted.append(
+                f"run {number}: the unoptimised program does not repeat itself ({differs})"
+            )
             continue
         counted += 1
         ran = go(ours)
@@ -231,33 +304,54 @@ def _runs(problem: CompileProblem, solution: CompileSolution, tools: Tools, fold
         if told is None:
             equal += 1
         else:
-            found.faults.append(told if ran.limit else f"run {number} differs from the unoptimised program: {told}")
-    found.checks["runs_equal"] = f"{equal} of {counted}" if counted else f"{UNVALIDATED}: no run repeats itself"
+            found.faults.append(
+                told
+                if ran.limit
+                else f"run {number} differs from the unoptimised program: {told}"
+            )
+    found.checks["runs_equal"] = (
+        f"{equal} of {counted}" if counted else f"{UNVALIDATED}: no run repeats itself"
+    )
     if uncounted:
         found.checks["runs_not_counted"] = uncounted
 
 
-def _times(problem: CompileProblem, solution: CompileSolution, tools: Tools, folder: Path, found: _Found) -> None:
+def _times(
+    problem: CompileProblem,
+    solution: CompileSolution,
+    tools: Tools,
+    folder: Path,
+    found: _Found,
+) -> None:
     """Objective run_time: -O2 made here and the answer in fresh pairs of runs. Clearly slower is a fault."""
     baseline, baseline_object = folder / "O2.bc", folder / "O2.o"
     tools.opt("default<O2>", problem.module, baseline)
     tools.emit(baseline, baseline_object)
-    programs = [_linked(problem, solution.object, folder / "timed"), _linked(problem, baseline_object, folder / "O2")]
+    programs = [
+        _linked(problem, solution.object, folder / "timed"),
+        _linked(problem, baseline_object, folder / "O2"),
+    ]
     ours, theirs = (
-        lambda program=program: sum(_runner(case, limit, folder)(program).cpu_s for case, limit in solution.cases)
+        lambda program=program: sum(
+            _runner(case, limit, folder)(program).cpu_s for case, limit in solution.cases
+        )
         for program in programs
     )
     timing = paired(ours, theirs, _TIMED_PAIRS)
     found.checks["time"] = timing.told()
     found.objective = timing.ours_s
     if solution.timing is not None and timing.low > 1.0:
-        found.faults.append(f"run_time: {timing.told()}: slower, though the search claimed {solution.timing.told()}")
+        found.faults.append(
+            f"run_time: {timing.told()}: slower, though the search claimed {solution.timing.told()}"
+        )
 
 
 def _linked(problem: CompileProblem, code: Path, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     flags = (*problem.libraries, *(("-lstdc++",) if problem.cxx else ()))
-    return link_program([code, *problem.objects], workdir=folder, target=problem.target, flags=flags)
+    return link_program(
+        [code, *problem.objects], workdir=folder, target=problem.target, flags=flags
+    )
 
 
 def _runner(case: RunCase, timeout_s: float, folder: Path) -> Callable[[Path], Ran]:

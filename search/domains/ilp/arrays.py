@@ -11,7 +11,17 @@ from search.isolation import Message
 from solvers.extras import Extras
 from solvers.types import MilpModel
 
-_ARRAYS = ("c", "col_lower", "col_upper", "integrality", "indptr", "indices", "data", "row_lower", "row_upper")
+_ARRAYS = (
+    "c",
+    "col_lower",
+    "col_upper",
+    "integrality",
+    "indptr",
+    "indices",
+    "data",
+    "row_lower",
+    "row_upper",
+)
 
 
 def save(model: MilpModel, path: Path) -> Message:

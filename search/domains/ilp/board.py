@@ -25,7 +25,9 @@ class Place:
         self._memory = mmap.mmap(-1, _HEADER_BYTES + 8 * max(1, n))
         self._head = np.frombuffer(self._memory, dtype=np.int64, count=1)
         self._numbers = np.frombuffer(self._memory, dtype=np.float64, count=2, offset=8)
-        self._x = np.frombuffer(self._memory, dtype=np.float64, count=n, offset=_HEADER_BYTES)
+        self._x = np.frombuffer(
+            self._memory, dtype=np.float64, count=n, offset=_HEADER_BYTES
+        )
         self._numbers[:] = (math.inf, -math.inf)
 
     def put(self, objective: float, x: Floats) -> None:

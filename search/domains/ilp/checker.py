@@ -53,22 +53,33 @@ class Checker:
     """
 
     def __init__(self, file: Path, *, file_format: str, name: str, workdir: Path) -> None:
-        self._file, self._format, self._name, self._workdir = file, file_format, name, workdir
+        self._file, self._format, self._name, self._workdir = (
+            file,
+            file_format,
+            name,
+            workdir,
+        )
         self._searched: MilpModel | None = None
         self._process: NativeProcess | None = None
         self._commands = -1  # the write end of a pipe to the process
         self._refusal: str | None = None
         self._compared = False
         self._answer: Message | None = None
-        self._checked: tuple[tuple[dict[str, float], float | None], Verification] | None = None
+        self._checked: tuple[tuple[dict[str, float], float | None], Verification] | None = (
+            None
+        )
         self._finalizer: weakref.finalize[..., Checker] | None = None
 
     def start(self) -> None:
         """Begin to read."""
         commands, self._commands = os.pipe()
-        self._process = NativeProcess("the exact check", lambda say: self._serve(commands, say), nice=_NICE)
+        self._process = NativeProcess(
+            "the exact check", lambda say: self._serve(commands, say), nice=_NICE
+        )
         os.close(commands)
-        self._finalizer = weakref.finalize(self, _close, self._process, self._commands, os.getpid())
+        self._finalizer = weakref.finalize(
+            self, _close, self._process, self._commands, os.getpid()
+        )
 
     def compare(self, model: MilpModel, saved: Path, told: Message) -> None:
         """Give HiGHS' reading, kept in `saved` too: the process takes it from there and deletes it."""
@@ -126,7 +137,11 @@ class Checker:
         return answer
 
     def prove(
-        self, values: Mapping[str, float] | None, *, seconds: float, stopped: Callable[[], bool]
+        self,
+        values: Mapping[str, float] | None,
+        *,
+        seconds: float,
+        stopped: Callable[[], bool],
     ) -> tuple[Proved, dict[str, float] | None]:
         """Settle a claim in rational arithmetic: is anything better than `values` (None: is there a solution at all)?
 
@@ -135,15 +150,21 @@ class Checker:
         """
         undecided = Proved(claim=Claim.UNDECIDED)
         with self._kept(values or {}) as path:
-            self._ask({"prove": str(path), "incumbent": values is not None, "seconds": seconds})
+            self._ask(
+                {"prove": str(path), "incumbent": values is not None, "seconds": seconds}
+            )
             try:
                 answer = self._wait(time.monotonic() + seconds + _PROOF_GRACE_S, stopped)
             except NativeTimeout:
                 self.close()
                 return undecided, None
-            point = None if answer["proof"]["point"] is None else json.loads(path.read_text())
+            point = (
+                None if answer["proof"]["point"] is None else json.loads(path.read_text())
+            )
         told = answer["proof"]
-        return Proved(claim=Claim(told["claim"]), bound=told["bound"], nodes=int(told["nodes"])), point
+        return Proved(
+            claim=Claim(told["claim"]), bound=told["bound"], nodes=int(told["nodes"])
+        ), point
 
     def close(self) -> None:
         """End the process."""
@@ -156,7 +177,11 @@ class Checker:
         from solvers.read import format_of
 
         try:
-            file_format = self._format if self._format != "auto" else format_of(self._file, name=self._name)
+            file_format = (
+                self._format
+                if self._format != "auto"
+                else format_of(self._file, name=self._name)
+            )
             exact = read_exact(self._file, format=file_format, name=self._name)
             if self._searched is not None:  # a second start
                 refuse_differences(exact, self._searched)
@@ -236,9 +261,19 @@ def _proof(exact: ExactModel, command: Message) -> Message:
     if command["incumbent"]:
         checked = check_exactly(exact, json.loads(path.read_text()))
         incumbent = checked.objective if checked.feasible else None
-    proof = prove(exact, incumbent=incumbent, gap=_PROOF_GAP, seconds=float(command["seconds"]))
+    proof = prove(
+        exact, incumbent=incumbent, gap=_PROOF_GAP, seconds=float(command["seconds"])
+    )
     if proof.x is not None:
-        path.write_text(json.dumps({name: float(v) for name, v in zip(exact.col_names, proof.x, strict=True) if v}))
+        path.write_text(
+            json.dumps(
+                {
+                    name: float(v)
+                    for name, v in zip(exact.col_names, proof.x, strict=True)
+                    if v
+                }
+            )
+        )
     return {
         "claim": proof.claim.value,
         "bound": None if proof.bound is None else as_float(proof.bound),

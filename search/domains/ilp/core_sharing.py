@@ -25,8 +25,13 @@ from search.domains.ilp.checker import Checker
 from search.isolation import NativeProcess
 from search.trace import primal_gap
 
-CREDIT_S = 0.12  # processor seconds that helpers may use before the engine has earned them any
-MOST_S, LEAST_S = 0.3, -0.5  # bounds of the account: neither a burst later on nor a debt for ever
+CREDIT_S = (
+    0.12  # processor seconds that helpers may use before the engine has earned them any
+)
+MOST_S, LEAST_S = (
+    0.3,
+    -0.5,
+)  # bounds of the account: neither a burst later on nor a debt for ever
 BEFORE_FIRST, ENGINE_LEADS, ENGINE_STALLS, HELPERS_LEAD = 0.08, 0.1, 0.5, 1.0
 LOSS = 0.05  # primal integral that more than ENGINE_LEADS may cost, in seconds for each of the engine's
 STALLED_S, STALLED_SHARE = 3.0, 0.3  # of the engine's seconds without a better solution
@@ -97,7 +102,9 @@ def others_run(running: int | None, own: int, *, cores: float) -> bool:
 class CoreSharing:
     """Pauses and resumes the processes of one run. Call `tick` from the loop that watches them."""
 
-    def __init__(self, *, threads: int, checker: Checker, budget_s: float, home: bool = False) -> None:
+    def __init__(
+        self, *, threads: int, checker: Checker, budget_s: float, home: bool = False
+    ) -> None:
         self._home = home
         self._cores = min(float(threads), usable_cores())
         self._one_core = threads == 1
@@ -131,7 +138,12 @@ class CoreSharing:
             process.pause()
 
     def tick(
-        self, processes: Mapping[str, NativeProcess], *, objective: float, bound: float, helpers_lead: bool
+        self,
+        processes: Mapping[str, NativeProcess],
+        *,
+        objective: float,
+        bound: float,
+        helpers_lead: bool,
     ) -> None:
         """Settle the account and pause or resume. `processes`: those of the run by name, `engine` among them.
 
@@ -144,7 +156,10 @@ class CoreSharing:
         engine, helpers = processes["engine"], self._helpers()
         solved = math.isfinite(objective)
         engine_s, helpers_s = engine.cpu_s, self._spent(helpers, reader=not solved)
-        used_by_engine, used_by_helpers = engine_s - self._engine_s, max(0.0, helpers_s - self._helpers_s)
+        used_by_engine, used_by_helpers = (
+            engine_s - self._engine_s,
+            max(0.0, helpers_s - self._helpers_s),
+        )
         self._engine_s, self._helpers_s = engine_s, helpers_s
         if objective < self._best:
             self._best, self._better_at_s = objective, engine_s
@@ -162,10 +177,14 @@ class CoreSharing:
             self._apply(helpers, run=True, reader=True)
             engine.resume()
             return
-        self._account = self._account.after(engine_s=used_by_engine, helpers_s=used_by_helpers, share=share(standing))
+        self._account = self._account.after(
+            engine_s=used_by_engine, helpers_s=used_by_helpers, share=share(standing)
+        )
         waiting = self._helpers_run and used_by_helpers < _IDLE_SHARE * wall_s
         run = self._account.may_run(running=self._helpers_run)
-        self._apply(helpers, run=run, reader=run or standing.solved or now >= self._reader_free_at)
+        self._apply(
+            helpers, run=run, reader=run or standing.solved or now >= self._reader_free_at
+        )
         if self._one_core and run and helpers and not waiting:
             engine.pause()  # in turn: together they would use two cores
         else:
@@ -180,7 +199,11 @@ class CoreSharing:
             self._crowded = is_crowded(self._crowded, self._rooms, cores=self._cores)
 
     def _helpers(self) -> list[NativeProcess]:
-        return [process for name, process in self._live.items() if name != "engine" and process.alive]
+        return [
+            process
+            for name, process in self._live.items()
+            if name != "engine" and process.alive
+        ]
 
     def _everyone(self) -> list[NativeProcess | Checker]:
         return [*(p for p in self._live.values() if p.alive), self._checker]

@@ -40,7 +40,9 @@ class IlpSolution:
 
     x: Floats  # (n,) minimised model's columns
     objective: float  # in the owner's sense
-    curve: tuple[tuple[float, float | None, float | None], ...] = ()  # (seconds, incumbent, bound), owner's sense
+    curve: tuple[
+        tuple[float, float | None, float | None], ...
+    ] = ()  # (seconds, incumbent, bound), owner's sense
 
 
 class IlpDomain:
@@ -55,7 +57,9 @@ class IlpDomain:
         why_not = make_solver(spec.engine.value).why_not(problem.model)
         if why_not is not None:
             problem.checker.close()
-            raise InvalidInput(f"engine {spec.engine.value} cannot take this model: {why_not}; choose another engine")
+            raise InvalidInput(
+                f"engine {spec.engine.value} cannot take this model: {why_not}; choose another engine"
+            )
         return problem
 
     def encode(self, problem: IlpProblem) -> Checker:
@@ -83,18 +87,27 @@ class IlpDomain:
         def record(point: Incumbent, x: Floats | None = None) -> None:
             nonlocal best, newest
             known = None if best is None else best.objective
-            if known is not None and (point.objective is None or sign * point.objective > sign * known):
+            if known is not None and (
+                point.objective is None or sign * point.objective > sign * known
+            ):
                 return  # another engine that starts from the beginning
             best = point
             if len(curve) < _CURVE_POINTS:
-                curve.append((time.monotonic() - problem.began, point.objective, point.bound))
+                curve.append(
+                    (time.monotonic() - problem.began, point.objective, point.bound)
+                )
             if x is None or x is newest:  # only the bound has moved
                 on_incumbent(point)
                 return
             newest = x
-            on_incumbent(point, lambda: IlpSolution(x=scaled.restore(x), objective=point.objective or 0.0))
+            on_incumbent(
+                point,
+                lambda: IlpSolution(x=scaled.restore(x), objective=point.objective or 0.0),
+            )
 
-        _ = scaled.model.whole_rows  # kept by the model: computed once, before processes are forked
+        _ = (
+            scaled.model.whole_rows
+        )  # kept by the model: computed once, before processes are forked
         inner = replace(problem, model=scaled.model, warm_start=None)
         try:
             warm = self._started(problem, scaled, stop, record)
@@ -104,7 +117,9 @@ class IlpDomain:
                 inner = replace(inner, warm_start=values if warm.x is None else warm.x)
 
             def again(engine: Engine, x: Floats | None) -> SearchOutcome:
-                spec = problem.spec.model_copy(update={"engine": engine, "lns": LnsOptions(enabled=False)})
+                spec = problem.spec.model_copy(
+                    update={"engine": engine, "lns": LnsOptions(enabled=False)}
+                )
                 return supervise(replace(inner, spec=spec, warm_start=x), stop, rng, record)
 
             outcome = supervise(inner, stop, rng, record)
@@ -112,43 +127,69 @@ class IlpDomain:
             if warm is not None and warm.x is not None:
                 settlement.offer(warm.x)
             outcome = settlement.run(outcome)
-            if outcome.termination.reason in _CLAIMS and (fault := encoding.settle(_SETTLE_S)) is not None:
+            if (
+                outcome.termination.reason in _CLAIMS
+                and (fault := encoding.settle(_SETTLE_S)) is not None
+            ):
                 raise fault
         except BaseException:
             encoding.close()
             raise
         more = {} if warm is None else {"warm_start": _became(warm, outcome.summary)}
-        outcome = replace(outcome, summary=_noted({**outcome.summary, **more}, problem.notes))
+        outcome = replace(
+            outcome, summary=_noted({**outcome.summary, **more}, problem.notes)
+        )
         if outcome.solution is None or outcome.objective is None:
             encoding.close()
             return outcome
         return replace(
-            outcome, solution=IlpSolution(x=outcome.solution, objective=outcome.objective, curve=tuple(curve))
+            outcome,
+            solution=IlpSolution(
+                x=outcome.solution, objective=outcome.objective, curve=tuple(curve)
+            ),
         )
 
     def _started(
-        self, problem: IlpProblem, scaled: ScaledModel, stop: StoppingCriterion, record: OnPoint
+        self,
+        problem: IlpProblem,
+        scaled: ScaledModel,
+        stop: StoppingCriterion,
+        record: OnPoint,
     ) -> WarmStart | None:
         """The owner's warm start in scaled units, with what became of it; None without one."""
         if problem.warm_start is None:
             return None
         left_s = min(stop.remaining_s(), _LONGEST_S)
-        start = prepare(scaled.model, scaled.enter(problem.warm_start), problem.workdir, left_s=left_s)
+        start = prepare(
+            scaled.model, scaled.enter(problem.warm_start), problem.workdir, left_s=left_s
+        )
         if start.x is not None:
             objective = float(start.summary["objective"])
-            point = Incumbent(elapsed_s=0.0, objective=objective, bound=None, gap=None, source="warm-start")
+            point = Incumbent(
+                elapsed_s=0.0,
+                objective=objective,
+                bound=None,
+                gap=None,
+                source="warm-start",
+            )
             record(point, start.x)
         return start
 
     def verify(self, problem: IlpProblem, solution: IlpSolution) -> Verification:
         """From the original file alone."""
-        values = {name: value for name, value in values_by_name(problem, solution.x).items() if value != 0}
+        values = {
+            name: value
+            for name, value in values_by_name(problem, solution.x).items()
+            if value != 0
+        }
         try:
             return problem.checker.check(values, claimed=solution.objective)
         finally:
             problem.checker.close()
 
-    def produce(self, problem: IlpProblem, solution: IlpSolution, workdir: Path) -> list[Produced | Extra]:
+    def produce(
+        self, problem: IlpProblem, solution: IlpSolution, workdir: Path
+    ) -> list[Produced | Extra]:
         """solution.sol, solution.json, curve.csv and curve.svg."""
         return [*produce(problem, solution.x, workdir), *curve_extras(solution.curve)]
 
@@ -167,7 +208,10 @@ class IlpDomain:
             objective=claimed,
             bound=None,
             sense="maximize" if model.maximize else "minimize",
-            summary={**figures_of(model, problem.spec.engine.value), "notes": list(problem.notes)},
+            summary={
+                **figures_of(model, problem.spec.engine.value),
+                "notes": list(problem.notes),
+            },
         )
 
 
@@ -177,17 +221,28 @@ def _for_special(problem: IlpProblem) -> IlpProblem:
     if model.extras is None:
         return problem
     has = f"the model has {', '.join(model.beyond_linear)}"
-    notes = [f"{has}: an exact solver works on it alone, and the exact check takes all of it"]
+    notes = [
+        f"{has}: an exact solver works on it alone, and the exact check takes all of it"
+    ]
     if make_solver(spec.engine.value).why_not(model) is not None:
-        notes.append(f"engine {spec.engine.value} cannot take that; {_ENGINE_FOR_SPECIAL.value} was taken instead")
+        notes.append(
+            f"engine {spec.engine.value} cannot take that; {_ENGINE_FOR_SPECIAL.value} was taken instead"
+        )
         spec = spec.model_copy(update={"engine": _ENGINE_FOR_SPECIAL})
     return replace(problem, spec=spec, notes=(*problem.notes, *notes))
 
 
 def _became(start: WarmStart, summary: Mapping[str, Any]) -> dict[str, Any]:
     """The warm start's summary; the neighbourhood search may have repaired what was dropped at first."""
-    if start.x is None and summary.get("lns_started_by") in ("warm-start", "warm-start-repaired"):
-        return {**start.summary, "outcome": "repaired", "objective": summary.get("lns_started_from")}
+    if start.x is None and summary.get("lns_started_by") in (
+        "warm-start",
+        "warm-start-repaired",
+    ):
+        return {
+            **start.summary,
+            "outcome": "repaired",
+            "objective": summary.get("lns_started_from"),
+        }
     return start.summary
 
 

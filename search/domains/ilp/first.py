@@ -23,7 +23,9 @@ _DIVES = 4
 _DIVE_S = 0.7
 _JUMP_S = 1.0
 _LP_DIVE_S = 3.0
-_PARTITIONING = 0.5  # share of partitioning rows from which on only the LP knows where to begin
+_PARTITIONING = (
+    0.5  # share of partitioning rows from which on only the LP knows where to begin
+)
 _ROUNDS = 3  # of dives and jumps, each with twice the processor time
 
 
@@ -40,7 +42,8 @@ class FirstSolution:
         theirs: Places,
         remaining_s: Callable[[], float],
         rng: np.random.Generator,
-        constructed: Floats | None = None,  # (n,) feasible: a construction that was made before
+        constructed: Floats
+        | None = None,  # (n,) feasible: a construction that was made before
     ) -> None:
         self._constructed = constructed
         self._model, self._slicer, self._guide, self._theirs = model, slicer, guide, theirs
@@ -61,7 +64,9 @@ class FirstSolution:
         if x is not None and (x := self._whole(x, "construction")) is not None:
             return x
         ways = [self._propagated, self._rounded, self._lp_dived, self._jumped]
-        if self._partitioning:  # nothing settles such rows but the LP, which gets the processor for itself
+        if (
+            self._partitioning
+        ):  # nothing settles such rows but the LP, which gets the processor for itself
             ways = [self._rounded, self._lp_dived, self._propagated, self._jumped]
         for factor in range(_ROUNDS):
             for way in ways:
@@ -82,7 +87,9 @@ class FirstSolution:
         integers = np.flatnonzero(model.integrality)
         order = integers[np.lexsort((-np.abs(filled[integers]), ~known[integers]))]
         propagator = Propagator(model, self._slicer.by_row, self._slicer.by_column)
-        x = propagator.dive(filled, order, time.process_time() + min(5.0, 0.2 * self._remaining_s()))
+        x = propagator.dive(
+            filled, order, time.process_time() + min(5.0, 0.2 * self._remaining_s())
+        )
         return None if x is None else self._whole(x, "warm-start-repaired")
 
     def _whole(self, x: Floats, by: str) -> Floats | None:
@@ -92,7 +99,9 @@ class FirstSolution:
         if not is_feasible(model, x):
             if bool(model.integrality.all()):
                 return None
-            completed = self._guide.relaxation.complete(x, time_limit_s=max(0.1, min(5.0, self._remaining_s()))).x
+            completed = self._guide.relaxation.complete(
+                x, time_limit_s=max(0.1, min(5.0, self._remaining_s()))
+            ).x
             if completed is None:
                 return None
             x = np.where(model.integrality, np.rint(completed), completed)
@@ -107,12 +116,20 @@ class FirstSolution:
         degree = np.diff(self._slicer.by_column.indptr)[integers]
         finite_low = np.where(np.isfinite(model.col_lower), model.col_lower, 0.0)
         finite_high = np.where(np.isfinite(model.col_upper), model.col_upper, finite_low)
-        cheap = np.where(model.c > 0, finite_low, np.where(model.c < 0, finite_high, finite_low))
+        cheap = np.where(
+            model.c > 0, finite_low, np.where(model.c < 0, finite_high, finite_low)
+        )
 
         def plan(dive: int) -> tuple[Floats, np.ndarray]:
             noise = rng.random(len(integers))
-            order = integers[np.argsort(-degree * (1.0 if dive == 0 else noise), kind="stable")]
-            prefer = cheap if dive % 2 == 0 else np.where(rng.random(model.n) < 0.5, finite_low, finite_high)
+            order = integers[
+                np.argsort(-degree * (1.0 if dive == 0 else noise), kind="stable")
+            ]
+            prefer = (
+                cheap
+                if dive % 2 == 0
+                else np.where(rng.random(model.n) < 0.5, finite_low, finite_high)
+            )
             return prefer, order
 
         return self._dived(plan, factor, "fix-and-propagate")
@@ -130,7 +147,14 @@ class FirstSolution:
 
         def plan(dive: int) -> tuple[Floats, np.ndarray]:
             # Large values first: in partitioning rows a 1 settles the row, a 0 settles nothing.
-            order = integers[np.lexsort((fraction + 0.2 * dive * rng.random(len(integers)), -np.rint(at[integers])))]
+            order = integers[
+                np.lexsort(
+                    (
+                        fraction + 0.2 * dive * rng.random(len(integers)),
+                        -np.rint(at[integers]),
+                    )
+                )
+            ]
             return (at if dive == 0 else np.floor(at + rng.random(model.n))), order
 
         return self._dived(plan, factor, "lp-rounding")
@@ -154,12 +178,21 @@ class FirstSolution:
         self._may_dive_late = False
         until = time.process_time() + min(factor * _LP_DIVE_S, 0.3 * self._remaining_s())
         for nearly in (0.8, 2.0):
-            x = lp_dive(self._model, self._guide.relaxation, root, until=until, stop=stop, nearly=nearly)
+            x = lp_dive(
+                self._model,
+                self._guide.relaxation,
+                root,
+                until=until,
+                stop=stop,
+                nearly=nearly,
+            )
             if x is not None and (x := self._whole(x, "lp-dive")) is not None:
                 return x
         return None
 
-    def _dived(self, plan: Callable[[int], tuple[Floats, np.ndarray]], factor: float, by: str) -> Floats | None:
+    def _dived(
+        self, plan: Callable[[int], tuple[Floats, np.ndarray]], factor: float, by: str
+    ) -> Floats | None:
         """Dives by `plan(number)` → (preferred values, order), until one is feasible, time is up, or others have a solution."""
         propagator = Propagator(self._model, self._slicer.by_row, self._slicer.by_column)
         until = time.process_time() + factor * _DIVE_S
@@ -173,11 +206,15 @@ class FirstSolution:
 
     def _jumped(self, factor: float) -> Floats | None:
         model = self._model
-        start = np.where(np.isfinite(model.col_lower), model.col_lower, np.minimum(0.0, model.col_upper))
+        start = np.where(
+            np.isfinite(model.col_lower), model.col_lower, np.minimum(0.0, model.col_upper)
+        )
         if factor > 1:
             start = start + (self._rng.random(model.n) < 0.1)
         until = time.process_time() + min(factor * _JUMP_S, self._remaining_s())
-        x = feasibility_jump(model, self._slicer.by_row, self._slicer.by_column, start, self._rng, until)
+        x = feasibility_jump(
+            model, self._slicer.by_row, self._slicer.by_column, start, self._rng, until
+        )
         return None if x is None else self._whole(x, "feasibility-jump")
 
     def _solved(self) -> Floats | None:
@@ -186,7 +223,9 @@ class FirstSolution:
             self._model,
             # Another seed than the engine's: the same start twice would be one start.
             SolveParams(
-                time_limit_s=max(0.05, self._remaining_s()), seed=int(self._rng.integers(2**31 - 1)), relative_gap=1.0
+                time_limit_s=max(0.05, self._remaining_s()),
+                seed=int(self._rng.integers(2**31 - 1)),
+                relative_gap=1.0,
             ),
             on_incumbent=lambda objective, x: found.append(x.copy()),
             stop=lambda: bool(found) or self._others_have_one() or self._remaining_s() <= 0,

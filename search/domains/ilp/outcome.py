@@ -84,14 +84,20 @@ def figures_of(model: MilpModel, engine: str) -> dict[str, Any]:
     }
 
 
-def outcome_of(model: MilpModel, state: State, stop: StoppingCriterion, engine: str, with_lns: bool) -> SearchOutcome:
+def outcome_of(
+    model: MilpModel, state: State, stop: StoppingCriterion, engine: str, with_lns: bool
+) -> SearchOutcome:
     """Outcome of a search that has ended, with its summary."""
     termination = termination_of(state, stop, engine)
     if termination.reason is Reason.OPTIMAL:
         state.bound = min(state.bound, state.objective)  # it may overshoot by the tolerance
         if state.objective - state.bound <= _ABSOLUTE_GAP:
             state.bound = state.objective  # both are 0 but for rounding: no gap of 100 %
-    if termination.reason in (Reason.INFEASIBLE, Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED):
+    if termination.reason in (
+        Reason.INFEASIBLE,
+        Reason.UNBOUNDED,
+        Reason.INFEASIBLE_OR_UNBOUNDED,
+    ):
         state.x = None
     summary = {
         **figures_of(model, engine),
@@ -108,7 +114,9 @@ def outcome_of(model: MilpModel, state: State, stop: StoppingCriterion, engine: 
     if state.started_from is not None:
         summary["lns_started_from"] = shown(model, state.started_from)
         summary["lns_started_by"] = state.started_by
-    if (state.engine_end or {}).get("infeasible_rows") is not None and termination.reason is Reason.INFEASIBLE:
+    if (state.engine_end or {}).get(
+        "infeasible_rows"
+    ) is not None and termination.reason is Reason.INFEASIBLE:
         summary["infeasible_subset"] = {
             "rows": state.engine_end["infeasible_rows"],  # type: ignore[index]
             "columns": state.engine_end["infeasible_columns"],  # type: ignore[index]
@@ -120,7 +128,9 @@ def outcome_of(model: MilpModel, state: State, stop: StoppingCriterion, engine: 
         bound=shown(model, state.bound),
         sense="maximize" if model.maximize else "minimize",
         summary=summary,
-        weights={CL_LNS: digest(CL_LNS)} if CL_LNS in (state.arms or {}).get("arms", {}) else {},
+        weights={CL_LNS: digest(CL_LNS)}
+        if CL_LNS in (state.arms or {}).get("arms", {})
+        else {},
     )
 
 
@@ -133,25 +143,37 @@ def termination_of(state: State, stop: StoppingCriterion, engine: str) -> Termin
         # Two programs disagree; the solution will be checked exactly, the claim cannot be.
         state.notes.append(f"{engine} claims {reason}, but a solution was found")
         return Termination(
-            reason=Reason.FEASIBLE, limit=Limit.OTHER, detail=f"{engine} claimed {reason} against a solution in hand"
+            reason=Reason.FEASIBLE,
+            limit=Limit.OTHER,
+            detail=f"{engine} claimed {reason} against a solution in hand",
         )
     if reason in ("infeasible", "unbounded", "infeasible_or_unbounded"):
         return Termination(reason=Reason(reason), detail=detail or f"proved by {engine}")
     if contradicts(state):
-        state.notes.append(f"the bound of {state.bound_by} excludes a solution that was found, so it is dropped")
+        state.notes.append(
+            f"the bound of {state.bound_by} excludes a solution that was found, so it is dropped"
+        )
         state.bound = -math.inf
     if closed(state):
         by = engine if reason == "optimal" else state.bound_by
-        return Termination(reason=Reason.OPTIMAL, detail=f"no better solution exists (proved by {by})")
+        return Termination(
+            reason=Reason.OPTIMAL, detail=f"no better solution exists (proved by {by})"
+        )
     limit = stop.limit or _limit_of(end, reason)
     if state.x is None:
         notes = "; ".join(state.notes)
         if reason == "crashed" and stop.limit is None:
-            return Termination(reason=Reason.NUMERICAL_ERROR, detail=f"no solver is left: {notes}")
+            return Termination(
+                reason=Reason.NUMERICAL_ERROR, detail=f"no solver is left: {notes}"
+            )
         return Termination(
-            reason=Reason.NO_SOLUTION_FOUND, limit=limit, detail=_ended(limit, engine, detail, "without a")
+            reason=Reason.NO_SOLUTION_FOUND,
+            limit=limit,
+            detail=_ended(limit, engine, detail, "without a"),
         )
-    return Termination(reason=Reason.FEASIBLE, limit=limit, detail=_ended(limit, engine, detail, "with a"))
+    return Termination(
+        reason=Reason.FEASIBLE, limit=limit, detail=_ended(limit, engine, detail, "with a")
+    )
 
 
 def _limit_of(end: Message, reason: str) -> Limit:

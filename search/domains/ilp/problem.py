@@ -17,7 +17,9 @@ from solvers.types import Floats, MilpModel
 from trimtab.specs.ilp import IlpSpec
 
 _COMPARED_AT_ONCE_BYTES = 64 << 10
-READ_LIMIT_S = 60.0  # HiGHS reads a million nonzeros in 1 s, and hangs on some damaged files
+READ_LIMIT_S = (
+    60.0  # HiGHS reads a million nonzeros in 1 s, and hangs on some damaged files
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,11 +67,15 @@ def parse(spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path) -> IlpProble
     )
 
 
-def _warm_start(spec: IlpSpec, inputs: Mapping[str, Path], model: MilpModel) -> Floats | None:
+def _warm_start(
+    spec: IlpSpec, inputs: Mapping[str, Path], model: MilpModel
+) -> Floats | None:
     if spec.warm_start is None:
         return None
     try:
-        return read_solution(inputs["warm_start"], model, name=spec.warm_start.name or "the warm start")
+        return read_solution(
+            inputs["warm_start"], model, name=spec.warm_start.name or "the warm start"
+        )
     except ModelError as error:
         raise InvalidInput(str(error)) from error
 
@@ -85,15 +91,24 @@ def _read(
         # The check's process reads exactly and compares beside the search; only tiny files are quicker compared at once.
         limits = ReadLimits(compared_bytes=_COMPARED_AT_ONCE_BYTES)
         file_format = spec.format if spec.format != "auto" else format_of(file, name=name)
-        reading = read_with_notes(file, format=file_format, name=name, limits=limits, with_highs=with_highs)
-        return arrays.save(reading.model, saved) | {"format": file_format, "notes": list(reading.notes)}
+        reading = read_with_notes(
+            file, format=file_format, name=name, limits=limits, with_highs=with_highs
+        )
+        return arrays.save(reading.model, saved) | {
+            "format": file_format,
+            "notes": list(reading.notes),
+        }
 
     try:
         try:
-            told = isolation.call("reading the model", lambda: read(True), timeout_s=READ_LIMIT_S)
+            told = isolation.call(
+                "reading the model", lambda: read(True), timeout_s=READ_LIMIT_S
+            )
         except (isolation.NativeCrash, isolation.NativeTimeout):
             # The exact reader is plain Python: where it manages, the file is sound and HiGHS' reader is not.
-            told = isolation.call("reading the model exactly", lambda: read(False), timeout_s=READ_LIMIT_S)
+            told = isolation.call(
+                "reading the model exactly", lambda: read(False), timeout_s=READ_LIMIT_S
+            )
     except isolation.NativeError as error:
         if error.kind in ("ModelError", "InvalidInput"):
             raise InvalidInput(error.message) from error
@@ -101,7 +116,9 @@ def _read(
             raise MemoryError(error.message) from error
         raise
     except isolation.NativeTimeout as error:
-        raise InvalidInput(f"the model could not be read within {READ_LIMIT_S:g} s; send a smaller file") from error
+        raise InvalidInput(
+            f"the model could not be read within {READ_LIMIT_S:g} s; send a smaller file"
+        ) from error
     model = arrays.load(saved, told)
     checker.compare(model, saved, told)
     return model, str(told["format"]), tuple(str(note) for note in told["notes"])

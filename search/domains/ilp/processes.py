@@ -56,7 +56,9 @@ _SHOWN = 100  # names of an infeasible subset
 _AT_ONCE_NONZEROS = 200_000
 _JUMP_NONZEROS = 600_000
 _INJECTED_GAP = 0.5  # of a solution to the engine's bound; wider ones are kept from it
-_MIN_INTEGERS_FOR_LNS = 20  # below, the complete solver is done before a neighbourhood is chosen
+_MIN_INTEGERS_FOR_LNS = (
+    20  # below, the complete solver is done before a neighbourhood is chosen
+)
 
 
 def run_engine(
@@ -101,7 +103,12 @@ def run_engine(
         )
         began = time.monotonic()
         result = make_solver(engine).solve(
-            model, params, hint=warm_start, on_incumbent=on_incumbent, on_bound=mine.put_bound, injected=injected
+            model,
+            params,
+            hint=warm_start,
+            on_incumbent=on_incumbent,
+            on_bound=mine.put_bound,
+            injected=injected,
         )
         if result.x is not None and result.primal is not None:
             on_incumbent(result.primal, result.x)
@@ -145,10 +152,14 @@ def _why_infeasible(model: MilpModel, result: SolveResult, left_s: float) -> Mes
 
 def jump_pays(model: MilpModel) -> bool:
     """Whether HiGHS' feasibility jump on the model as it is may beat a construction within seconds: covers and packings."""
-    return 0 < model.nnz <= _JUMP_NONZEROS and (is_set_cover(model) or is_set_packing(model))
+    return 0 < model.nnz <= _JUMP_NONZEROS and (
+        is_set_cover(model) or is_set_packing(model)
+    )
 
 
-def run_jump(model: MilpModel, *, mine: Place, seconds: float, seed: int) -> Callable[[Say], None]:
+def run_jump(
+    model: MilpModel, *, mine: Place, seconds: float, seed: int
+) -> Callable[[Say], None]:
     """Work of the process that runs it. It does not end by itself when the jump has: kill it."""
 
     def work(say: Say) -> None:
@@ -156,7 +167,9 @@ def run_jump(model: MilpModel, *, mine: Place, seconds: float, seed: int) -> Cal
             if objective < mine.objective and is_feasible(model, x):
                 mine.put(objective, x)
 
-        feasibility_jump(model, seconds=seconds, seed=seed % 2**31, on_incumbent=on_incumbent)
+        feasibility_jump(
+            model, seconds=seconds, seed=seed % 2**31, on_incumbent=on_incumbent
+        )
 
     return work
 
@@ -209,9 +222,17 @@ def run_lns(
 
         core = Core(model, cut.by_row, cut.by_column)
         pruner = _Pruner(model, core)
-        guide = Guide(model, stop=stopped, remaining_s=remaining_s, on_root=pruner.learn, beside=root)
+        guide = Guide(
+            model, stop=stopped, remaining_s=remaining_s, on_root=pruner.learn, beside=root
+        )
         first = FirstSolution(
-            model, cut, guide, theirs=theirs, remaining_s=remaining_s, rng=rng, constructed=constructed
+            model,
+            cut,
+            guide,
+            theirs=theirs,
+            remaining_s=remaining_s,
+            rng=rng,
+            constructed=constructed,
         )
         start = first.find(warm_start)
         if start is None:
@@ -227,11 +248,17 @@ def run_lns(
         def on_iteration() -> None:
             nonlocal told
             say({"iteration": 1})
-            if time.monotonic() - told > _STATISTICS_EVERY_S:  # so that a killed process leaves its figures
+            if (
+                time.monotonic() - told > _STATISTICS_EVERY_S
+            ):  # so that a killed process leaves its figures
                 told = time.monotonic()
                 say(statistics(loop, guide))
 
-        swap = one_swap(model, cut.by_row, cut.by_column) if Word.ONE_SWAP in options.neighbourhoods else None
+        swap = (
+            one_swap(model, cut.by_row, cut.by_column)
+            if Word.ONE_SWAP in options.neighbourhoods
+            else None
+        )
         loop = LnsLoop(
             model=model,
             slicer=cut,
@@ -275,7 +302,9 @@ def statistics(loop: LnsLoop, guide: Guide) -> Message:
     }
 
 
-def _publisher(model: MilpModel, mine: Place, say: Say) -> Callable[[float, Floats, str], None]:
+def _publisher(
+    model: MilpModel, mine: Place, say: Say
+) -> Callable[[float, Floats, str], None]:
     def publish(objective: float, x: Floats, source: str) -> None:
         # The solver's word is not enough: what is shared must hold on the whole model.
         if objective < mine.objective and is_feasible(model, x):
@@ -285,7 +314,9 @@ def _publisher(model: MilpModel, mine: Place, say: Say) -> Callable[[float, Floa
     return publish
 
 
-def _arms(model: MilpModel, slicer: Slicer, guide: Guide, options: LnsOptions, say: Say) -> dict[str, Neighbourhood]:
+def _arms(
+    model: MilpModel, slicer: Slicer, guide: Guide, options: LnsOptions, say: Say
+) -> dict[str, Neighbourhood]:
     """The arms that are asked for and legal here, cheap ones first: each is tried once before the bandit chooses."""
     arms: dict[str, Neighbourhood] = {}
     for word in options.neighbourhoods:
@@ -293,7 +324,9 @@ def _arms(model: MilpModel, slicer: Slicer, guide: Guide, options: LnsOptions, s
             case Word.RANDOM:
                 arms[word.value] = RandomNeighbourhood(model)
             case Word.VARIABLE_GRAPH if model.m:
-                arms[word.value] = VariableGraphNeighbourhood(model, slicer.by_row, slicer.by_column)
+                arms[word.value] = VariableGraphNeighbourhood(
+                    model, slicer.by_row, slicer.by_column
+                )
             case Word.CONSTRAINT_BLOCK if model.m:
                 arms[word.value] = ConstraintBlockNeighbourhood(model, slicer.by_row)
             case Word.RINS:
@@ -308,7 +341,9 @@ def _arms(model: MilpModel, slicer: Slicer, guide: Guide, options: LnsOptions, s
                 arms[word.value] = LbRelaxRounding(model, guide)
             case Word.CL_LNS if CL_LNS in manifest():
                 net = NeighbourhoodNet(weights=load_weights(CL_LNS))
-                arms[word.value] = LearnedNeighbourhood(model, guide, net, say=lambda text: say({"note": text}))
+                arms[word.value] = LearnedNeighbourhood(
+                    model, guide, net, say=lambda text: say({"note": text})
+                )
             case _:
                 pass  # not legal on this model, or no neighbourhood (one-swap)
     return arms or {Word.RANDOM.value: RandomNeighbourhood(model)}
@@ -319,7 +354,10 @@ class _Pruner:
 
     def __init__(self, model: MilpModel, core: Core) -> None:
         self._model, self._core = model, core
-        self._everything, self._nothing = np.ones(model.n, dtype=bool), np.zeros(model.n, dtype=bool)
+        self._everything, self._nothing = (
+            np.ones(model.n, dtype=bool),
+            np.zeros(model.n, dtype=bool),
+        )
         self._pruning: ReducedCostPruning | None = None
 
     def learn(self, root: LpSolution) -> None:

@@ -20,20 +20,25 @@ def values_by_name(problem: IlpProblem, x: Floats) -> dict[str, float]:
     model = problem.model
     whole = model.integrality
     return {
-        model.column_name(j): float(round(value)) if whole[j] else float(value) for j, value in enumerate(x.tolist())
+        model.column_name(j): float(round(value)) if whole[j] else float(value)
+        for j, value in enumerate(x.tolist())
     }
 
 
 def produce(problem: IlpProblem, x: Floats, workdir: Path) -> list[Produced]:
     """`solution.sol` (name and value of each column that is not 0, as MIPLIB's and SCIP's) and `solution.json`."""
-    values = {name: value for name, value in values_by_name(problem, x).items() if value != 0}
+    values = {
+        name: value for name, value in values_by_name(problem, x).items() if value != 0
+    }
     objective = problem.model.in_user_sense(problem.model.objective(x))
     sol = workdir / "solution.sol"
     with sol.open("w", encoding="utf-8") as file:
         file.write(f"=obj= {_number(objective)}\n")
         file.writelines(f"{name} {_number(value)}\n" for name, value in values.items())
     as_json = workdir / "solution.json"
-    as_json.write_text(json.dumps({"objective": objective, "nonzeros": values}, indent=0), encoding="utf-8")
+    as_json.write_text(
+        json.dumps({"objective": objective, "nonzeros": values}, indent=0), encoding="utf-8"
+    )
     return [
         Produced(name="solution.sol", path=sol, media_type="text/plain"),
         Produced(name="solution.json", path=as_json, media_type="application/json"),
@@ -46,7 +51,11 @@ def curve_extras(curve: Curve) -> list[Extra]:
         return []
     return [
         Extra(name="curve.csv", write=partial(_write_table, curve), media_type="text/csv"),
-        Extra(name="curve.svg", write=partial(_write_picture, curve), media_type="image/svg+xml"),
+        Extra(
+            name="curve.svg",
+            write=partial(_write_picture, curve),
+            media_type="image/svg+xml",
+        ),
     ]
 
 
@@ -54,7 +63,12 @@ def _write_table(curve: Curve, path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.write("seconds,incumbent,bound\n")
         for seconds, *values in curve:
-            file.write(",".join([f"{seconds:.3f}", *("" if v is None else repr(v) for v in values)]) + "\n")
+            file.write(
+                ",".join(
+                    [f"{seconds:.3f}", *("" if v is None else repr(v) for v in values)]
+                )
+                + "\n"
+            )
 
 
 def _write_picture(curve: Curve, path: Path) -> None:
@@ -63,7 +77,11 @@ def _write_picture(curve: Curve, path: Path) -> None:
     until = max((seconds for seconds, _, _ in curve), default=1.0)
     shown = {"incumbent": incumbents, "bound": bounds}
     limits = _limits(incumbents, bounds)
-    path.write_text(step_curves(shown, until=until, title="Incumbent and bound over time", limits=limits))
+    path.write_text(
+        step_curves(
+            shown, until=until, title="Incumbent and bound over time", limits=limits
+        )
+    )
 
 
 def _limits(

@@ -17,5 +17,7 @@ def from_bytes(problem: IlpProblem, data: bytes) -> Floats:
     """Parse values (n,) of this problem's columns. Raises ValueError."""
     x = np.frombuffer(data, dtype="<f8").astype(np.float64)
     if len(x) != problem.model.n or not np.isfinite(x).all():
-        raise ValueError(f"solution: expected {problem.model.n} finite numbers, got {len(data)} bytes")
+        raise ValueError(
+            f"solution: expected {problem.model.n} finite numbers, got {len(data)} bytes"
+        )
     return x

@@ -32,11 +32,15 @@ from search.types import SearchOutcome
 from solvers.types import Floats, MilpModel
 from trimtab.results import Incumbent
 
-OnPoint = Callable[[Incumbent, Floats | None], None]  # (point, (n,) its solution, minimised model's columns)
+OnPoint = Callable[
+    [Incumbent, Floats | None], None
+]  # (point, (n,) its solution, minimised model's columns)
 
 _POLL_S = 0.02
 _EARLY_S, _EARLY_POLL_S = 2.0, 0.004  # the first solutions weigh most
-_CROWDED_POLL_S = 0.05  # new solutions wake the supervisor; looking takes processor time from the engine
+_CROWDED_POLL_S = (
+    0.05  # new solutions wake the supervisor; looking takes processor time from the engine
+)
 _VERIFY_SHARE = 0.02  # of the budget, kept for checking and writing the answer
 _LEAST_ROOT_S, _ROOT_SHARE = 5.0, 0.2
 _JUMP_S = 4.0
@@ -55,9 +59,17 @@ def supervise(
     reserve_s = min(2.0, _VERIFY_SHARE * budget_s) if math.isfinite(budget_s) else 0.0
     deadline = time.monotonic() + max(0.05, budget_s - reserve_s)
     state = State()
-    engine_place, lns_place, jump_place, root_place = *(Place(model.n) for _ in range(3)), RootPlace(model)
+    engine_place, lns_place, jump_place, root_place = (
+        *(Place(model.n) for _ in range(3)),
+        RootPlace(model),
+    )
     why_not = lns_applies(model, spec.lns)
-    sharing = CoreSharing(threads=spec.threads, checker=problem.checker, budget_s=budget_s, home=jump_pays(model))
+    sharing = CoreSharing(
+        threads=spec.threads,
+        checker=problem.checker,
+        budget_s=budget_s,
+        home=jump_pays(model),
+    )
     processes: dict[str, NativeProcess] = {}
     try:
         processes["engine"] = NativeProcess(
@@ -76,7 +88,9 @@ def supervise(
         )
         if why_not is None:
             slicer = Slicer(model)
-            constructed = None if problem.warm_start is not None else construct_at_once(model, slicer)
+            constructed = (
+                None if problem.warm_start is not None else construct_at_once(model, slicer)
+            )
             if constructed is not None:
                 lns_place.put(model.objective(constructed), constructed)
                 if _look(state, lns_place, "start:construction"):
@@ -100,7 +114,12 @@ def supervise(
             if problem.warm_start is None and jump_pays(model):
                 processes["jump"] = NativeProcess(
                     "the feasibility jump",
-                    run_jump(model, mine=jump_place, seconds=_jump_wall_s(sharing), seed=_job_seed(rng)),
+                    run_jump(
+                        model,
+                        mine=jump_place,
+                        seconds=_jump_wall_s(sharing),
+                        seed=_job_seed(rng),
+                    ),
                 )
             else:
                 processes["root"] = _root(model, root_place, deadline)
@@ -180,7 +199,10 @@ def _watch(
         changed = _look(state, jump_place, "start:feasibility-jump") or changed
         if "jump" in processes:
             # What it finds before the jump is trivial: never better than a construction, which the search begins with.
-            over = jump_place.objective < lns_place.objective < math.inf or processes["jump"].cpu_s > _JUMP_S
+            over = (
+                jump_place.objective < lns_place.objective < math.inf
+                or processes["jump"].cpu_s > _JUMP_S
+            )
             if over or not alive["jump"]:
                 jump = processes.pop("jump")
                 if not alive["jump"]:
@@ -188,11 +210,18 @@ def _watch(
                 jump.close()
                 processes["root"] = _root(model, root_place, deadline)
                 sharing.admit(processes["root"])
-        sharing.tick(processes, objective=state.objective, bound=state.bound, helpers_lead=state.source != engine)
+        sharing.tick(
+            processes,
+            objective=state.objective,
+            bound=state.bound,
+            helpers_lead=state.source != engine,
+        )
         bound = max(engine_place.bound, root_place.bound)
         if bound > state.bound:
             state.bound, changed = bound, True
-            state.bound_by = engine if engine_place.bound >= bound else "the root LP's bound"
+            state.bound_by = (
+                engine if engine_place.bound >= bound else "the root LP's bound"
+            )
         if changed:
             point = point_of(model, state)
             on_incumbent(point, state.x)
@@ -201,7 +230,9 @@ def _watch(
             raise fault
         if stop(point):
             return
-        if closed(state) or (state.engine_end is not None and state.engine_end["reason"] in _PROOFS):
+        if closed(state) or (
+            state.engine_end is not None and state.engine_end["reason"] in _PROOFS
+        ):
             return
         if not alive["engine"] and state.engine_end is None:
             _note_death(state, processes["engine"])
@@ -218,7 +249,9 @@ def _watch(
             return
         poll_s = _POLL_S if time.monotonic() - began > _EARLY_S else _EARLY_POLL_S
         poll_s = _CROWDED_POLL_S if sharing.crowded else poll_s
-        select.select([p for name, p in processes.items() if alive.get(name, True)], [], [], poll_s)
+        select.select(
+            [p for name, p in processes.items() if alive.get(name, True)], [], [], poll_s
+        )
 
 
 _PROOFS = ("optimal", "infeasible", "unbounded", "infeasible_or_unbounded")
@@ -240,7 +273,10 @@ def _hear(state: State, name: str, message: Message, stop: StoppingCriterion) ->
     elif "note" in message:
         state.notes.append(str(message["note"]))
     elif "started_from" in message:
-        state.started_from, state.started_by = float(message["started_from"]), str(message["start"])
+        state.started_from, state.started_by = (
+            float(message["started_from"]),
+            str(message["start"]),
+        )
 
 
 def _look(state: State, place: Place, source: str) -> bool:

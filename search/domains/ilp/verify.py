@@ -13,22 +13,31 @@ from trimtab.results import Verification, VerificationStatus
 METHOD = "rational arithmetic on the original file"
 
 
-def verify(model: ExactModel, values: Mapping[str, float], *, claimed: float | None) -> Verification:
+def verify(
+    model: ExactModel, values: Mapping[str, float], *, claimed: float | None
+) -> Verification:
     """Check `values` (column name → value, absent ones 0) against the model as the exact reader has it."""
     try:
         found = check(model, values)
     except SolutionError as error:
         return Verification(
-            status=VerificationStatus.INVALID, method=METHOD, claimed_objective=claimed, detail=str(error)
+            status=VerificationStatus.INVALID,
+            method=METHOD,
+            claimed_objective=claimed,
+            detail=str(error),
         )
     agrees = claimed is None or _close(found, claimed)
     return Verification(
-        status=VerificationStatus.VALID if found.feasible and agrees else VerificationStatus.INVALID,
+        status=VerificationStatus.VALID
+        if found.feasible and agrees
+        else VerificationStatus.INVALID,
         method=METHOD,
         claimed_objective=claimed,
         objective=as_float(found.objective),
         objective_exact=_as_text(found.objective),
-        max_violation=as_float(max(found.max_row_violation, found.max_bound_violation, found.max_set_violation)),
+        max_violation=as_float(
+            max(found.max_row_violation, found.max_bound_violation, found.max_set_violation)
+        ),
         checks={
             "exactly_feasible": found.exactly_feasible,
             "rows": model.m,
@@ -87,4 +96,6 @@ def as_float(value: Fraction) -> float:
 
 def _as_text(value: Fraction, *, most: int = 400) -> str | None:
     text = str(value)
-    return text if len(text) <= most else None  # thousands of digits help nobody; the float stands beside it
+    return (
+        text if len(text) <= most else None
+    )  # thousands of digits help nobody; the float stands beside it

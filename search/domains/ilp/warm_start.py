@@ -36,25 +36,41 @@ def prepare(model: MilpModel, values: Floats, workdir: Path, *, left_s: float) -
     missing = int(np.isnan(values).sum())
     filled = np.where(np.isnan(values), 0.0, values)
     whole = np.where(model.integrality, np.rint(filled), filled)
-    outside = np.flatnonzero((whole < model.col_lower - 1e-9) | (whole > model.col_upper + 1e-9))
+    outside = np.flatnonzero(
+        (whole < model.col_lower - 1e-9) | (whole > model.col_upper + 1e-9)
+    )
     given = ~np.isnan(values)
-    fractional = bool((np.abs(filled - np.rint(filled))[model.integrality & given] > _WHOLE).any())
+    fractional = bool(
+        (np.abs(filled - np.rint(filled))[model.integrality & given] > _WHOLE).any()
+    )
     x = np.clip(whole, model.col_lower, model.col_upper)
     fault = _fault(model, x, whole, outside[given[outside]], fractional=fractional)
     if fault is None:
         return _used(
-            model, x, "used as it is" if not missing else f"completed: {missing} missing values are 0 or a bound"
+            model,
+            x,
+            "used as it is"
+            if not missing
+            else f"completed: {missing} missing values are 0 or a bound",
         )
     kept = workdir / "warm-start.npy"
     seconds = min(_MOST_S, max(0.05, _SHARE * left_s))
     try:
         told = isolation.call(
-            "repairing the warm start", lambda: _repair(model, values, x, kept, seconds), timeout_s=seconds + _SLACK_S
+            "repairing the warm start",
+            lambda: _repair(model, values, x, kept, seconds),
+            timeout_s=seconds + _SLACK_S,
         )
     except (isolation.NativeCrash, isolation.NativeError, isolation.NativeTimeout):
         told = {"how": None}
     if told["how"] is None:
-        return WarmStart(x=None, summary={"outcome": "dropped", "detail": f"{fault}, and no repair was found in time"})
+        return WarmStart(
+            x=None,
+            summary={
+                "outcome": "dropped",
+                "detail": f"{fault}, and no repair was found in time",
+            },
+        )
     return _used(model, np.load(kept, allow_pickle=False), str(told["how"]), fault)
 
 
@@ -62,10 +78,14 @@ def _used(model: MilpModel, x: Floats, how: str, fault: str = "") -> WarmStart:
     outcome, _, more = how.partition(": ")
     detail = "; ".join(filter(None, [more, fault]))
     objective = model.in_user_sense(model.objective(x)) + 0.0
-    return WarmStart(x=x, summary={"outcome": outcome, "objective": objective, "detail": detail})
+    return WarmStart(
+        x=x, summary={"outcome": outcome, "objective": objective, "detail": detail}
+    )
 
 
-def _fault(model: MilpModel, x: Floats, whole: Floats, outside: np.ndarray, *, fractional: bool) -> str | None:
+def _fault(
+    model: MilpModel, x: Floats, whole: Floats, outside: np.ndarray, *, fractional: bool
+) -> str | None:
     """Why the values are no solution; None when they are one."""
     if len(outside):
         j = int(outside[0])
@@ -83,7 +103,9 @@ def _fault(model: MilpModel, x: Floats, whole: Floats, outside: np.ndarray, *, f
     return f"row {model.row_name(worst)!r} has the activity {activity:.12g}, not in {sides}"
 
 
-def _repair(model: MilpModel, values: Floats, x: Floats, kept: Path, seconds: float) -> isolation.Message:
+def _repair(
+    model: MilpModel, values: Floats, x: Floats, kept: Path, seconds: float
+) -> isolation.Message:
     """Complete by a solver with the given integers fixed; else dive towards the values, then solve the continuous part."""
     until = time.monotonic() + seconds
     if model.extras is not None:
@@ -100,28 +122,44 @@ def _repair(model: MilpModel, values: Floats, x: Floats, kept: Path, seconds: fl
         integers = np.flatnonzero(model.integrality)
         order = integers[np.lexsort((-np.abs(x[integers]), ~inside[integers]))]
         limit = time.process_time() + max(0.0, until - time.monotonic())
-        y = Propagator(model, slicer.by_row, slicer.by_column).dive(x, order, limit) if len(integers) else None
+        y = (
+            Propagator(model, slicer.by_row, slicer.by_column).dive(x, order, limit)
+            if len(integers)
+            else None
+        )
         if y is None or is_feasible(model, y):
             return y
-        return _solved(model, slicer, y, ~model.integrality, max(0.05, until - time.monotonic()))
+        return _solved(
+            model, slicer, y, ~model.integrality, max(0.05, until - time.monotonic())
+        )
 
     # A solver completes better; a dive takes milliseconds where a solver takes seconds.
     for way in (complete, dive) if np.count_nonzero(~inside) <= _FEW else (dive, complete):
         y = way()
         if y is not None:
             np.save(kept, y)
-            changed = bool((np.abs(y - values)[given] > _WHOLE).any()) or bool((given != inside).any())
-            return {"how": "repaired" if changed else "completed: the other variables were solved for"}
+            changed = bool((np.abs(y - values)[given] > _WHOLE).any()) or bool(
+                (given != inside).any()
+            )
+            return {
+                "how": "repaired"
+                if changed
+                else "completed: the other variables were solved for"
+            }
     return {"how": None}
 
 
-def _solved(model: MilpModel, slicer: Slicer, x: Floats, free: np.ndarray, seconds: float) -> Floats | None:
+def _solved(
+    model: MilpModel, slicer: Slicer, x: Floats, free: np.ndarray, seconds: float
+) -> Floats | None:
     """x with the free variables solved for; None when that is not possible."""
     sub = slicer.cut(x, free) if bool(free.any()) else None
     if sub is None:
         return None
     try:
-        result = HighsSolver().solve(sub.model, SolveParams(time_limit_s=max(0.05, seconds), relative_gap=0.01))
+        result = HighsSolver().solve(
+            sub.model, SolveParams(time_limit_s=max(0.05, seconds), relative_gap=0.01)
+        )
     except SolversError:
         return None
     if result.x is None:

@@ -23,7 +23,9 @@ from trimtab.specs.probe import ProbeSpec
 class ProbeDomain:
     """Counts its objective down from `steps` to 0, one incumbent each step."""
 
-    def parse(self, spec: ProbeSpec, inputs: Mapping[str, Path], workdir: Path) -> ProbeSpec:
+    def parse(
+        self, spec: ProbeSpec, inputs: Mapping[str, Path], workdir: Path
+    ) -> ProbeSpec:
         """The spec is the problem."""
         if spec.outcome == "invalid":
             raise InvalidInput(
@@ -62,9 +64,13 @@ class ProbeDomain:
         _behave(problem.outcome)
         if stop.limit is not None:
             reason = Reason.FEASIBLE if best is not None else Reason.NO_SOLUTION_FOUND
-            termination = Termination(reason=reason, limit=stop.limit, detail="ended by a limit")
+            termination = Termination(
+                reason=reason, limit=stop.limit, detail="ended by a limit"
+            )
         else:
-            termination = Termination(reason=Reason.COMPLETED, detail=f"all {problem.steps} steps done")
+            termination = Termination(
+                reason=Reason.COMPLETED, detail=f"all {problem.steps} steps done"
+            )
         return SearchOutcome(
             termination=termination,
             solution=None if best is None else best.objective,
@@ -74,7 +80,9 @@ class ProbeDomain:
 
     def verify(self, problem: ProbeSpec, solution: Any) -> Verification:
         """The objective must be one the steps can have left."""
-        right = float(solution).is_integer() and 0 <= float(solution) < max(1, problem.steps)
+        right = float(solution).is_integer() and 0 <= float(solution) < max(
+            1, problem.steps
+        )
         return Verification(
             status=VerificationStatus.VALID if right else VerificationStatus.INVALID,
             method="a whole number below the number of steps",
@@ -97,7 +105,9 @@ class ProbeDomain:
         """The number again."""
         number = float(json.loads(data))
         termination = Termination(reason=Reason.FEASIBLE, detail="restored")
-        return SearchOutcome(termination=termination, solution=number, objective=number, bound=0.0)
+        return SearchOutcome(
+            termination=termination, solution=number, objective=number, bound=0.0
+        )
 
 
 def _wait(seconds: float, stop: StoppingCriterion) -> None:

@@ -50,9 +50,15 @@ def beam_search(
     graded = idle = 0
     for level in range(options.levels + 1):
         candidates = (
-            [start[None]] if level == 0 else [_splits(items, model, state, options.candidates) for state in beam]
+            [start[None]]
+            if level == 0
+            else [_splits(items, model, state, options.candidates) for state in beam]
         )
-        lists = np.concatenate([c for c in candidates if len(c)]) if any(len(c) for c in candidates) else None
+        lists = (
+            np.concatenate([c for c in candidates if len(c)])
+            if any(len(c) for c in candidates)
+            else None
+        )
         if lists is None:
             break
         if level:
@@ -79,7 +85,11 @@ def _splits(items: Items, model: PlanModel, state: np.ndarray, count: int) -> np
     options = items.options
     by_memory = np.argsort(-options.memory[state], kind="stable")[:count]
     by_cost = np.argsort(-model.single.mean(0)[state], kind="stable")[:count]
-    places = [p for p in dict.fromkeys([*by_memory.tolist(), *by_cost.tolist()]) if options.half[state[p]] != NONE]
+    places = [
+        p
+        for p in dict.fromkeys([*by_memory.tolist(), *by_cost.tolist()])
+        if options.half[state[p]] != NONE
+    ]
     found = np.empty((len(places), len(state) + 1), dtype=np.int64)
     for row, place in zip(found, places, strict=True):
         row[:-1] = state

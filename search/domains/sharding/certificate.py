@@ -56,11 +56,20 @@ class Certificate:
     lower_bound_ms: float
     compute_ms: float  # of the bound
     exchange_ms: float
-    multipliers: tuple[float, ...]  # s; empty with several groups of devices and after branch and bound
+    multipliers: tuple[
+        float, ...
+    ]  # s; empty with several groups of devices and after branch and bound
     method: str
 
 
-def prove(items: Items, model: PlanModel, capacity: np.ndarray, plan: Plan, *, stop: Callable[[], bool]) -> Certificate:
+def prove(
+    items: Items,
+    model: PlanModel,
+    capacity: np.ndarray,
+    plan: Plan,
+    *,
+    stop: Callable[[], bool],
+) -> Certificate:
     """The best bound found until `stop`. `plan` is a good one: the first columns of the linear program."""
     groups = groups_of(items, model, capacity)
     covers = Covers(items)
@@ -68,10 +77,16 @@ def prove(items: Items, model: PlanModel, capacity: np.ndarray, plan: Plan, *, s
     bound = _raised(items, groups, covers, best, bound, stop)
     exchange = groups.exchange_least_ms
     several = len(groups) > 1
-    method = f"weighted mean of {len(groups)} device groups" if several else "mean of the devices"
+    method = (
+        f"weighted mean of {len(groups)} device groups"
+        if several
+        else "mean of the devices"
+    )
     coarse = int((items.step > MIN_SHARD_DIM).sum())
     if coarse:
-        widest = f"multiples of {int(items.step.max())} or less for the {coarse} widest tables"
+        widest = (
+            f"multiples of {int(items.step.max())} or less for the {coarse} widest tables"
+        )
         method += f"; proved among shard widths that are {widest}"
     return Certificate(
         lower_bound_ms=bound,
@@ -101,7 +116,11 @@ def bound_of(
     mean = float(multipliers.weight @ alpha)
     # A device without shards costs nothing, not alpha, so the mean is over the devices used. That is no less than the mean
     # over all when what the plan adds lifts it above every alpha; else the least alpha holds.
-    alone = float(covers.least(np.where(banned, np.inf, compute).min(0)).sum()) if others.any() else total
+    alone = (
+        float(covers.least(np.where(banned, np.inf, compute).min(0)).sum())
+        if others.any()
+        else total
+    )
     if mean + alone < alpha[used].max() or alone <= 0:
         share = float((multipliers.weight[used] / groups.count[used]).min())
         mean = float(alpha[used].min()) + (1 / share - 1) * min(0.0, alone)
@@ -140,7 +159,12 @@ def _best_multipliers(
     return bound, best
 
 
-def floors(items: Items, groups: Groups, stop: Callable[[], bool] = lambda: False, above: float = 0.0) -> np.ndarray:
+def floors(
+    items: Items,
+    groups: Groups,
+    stop: Callable[[], bool] = lambda: False,
+    above: float = 0.0,
+) -> np.ndarray:
     """What a plan costs at least that puts an option on a group; 0 where nothing is proved.  # (G, O)
 
     Only options whose floor could exceed `above` are looked at.
@@ -156,7 +180,9 @@ def floors(items: Items, groups: Groups, stop: Callable[[], bool] = lambda: Fals
         worth = np.flatnonzero(groups.usable[g] & (head(embedding) + exchange > above))
         if len(worth):
             proved = _device_floors(items, groups, g, worth, stop)
-            floor[g, worth] = np.where(np.isfinite(proved), np.maximum(proved + exchange[worth], 0.0), 0.0)
+            floor[g, worth] = np.where(
+                np.isfinite(proved), np.maximum(proved + exchange[worth], 0.0), 0.0
+            )
     return floor
 
 
@@ -166,7 +192,14 @@ def least_compute(items: Items, groups: Groups) -> float:
     for g in range(len(groups)):
         usable = np.flatnonzero(groups.usable[g])
         if len(usable):
-            least = min(least, float(_device_floors(items, groups, g, usable, lambda: False, most=len(usable)).min()))
+            least = min(
+                least,
+                float(
+                    _device_floors(
+                        items, groups, g, usable, lambda: False, most=len(usable)
+                    ).min()
+                ),
+            )
     return max(0.0, least) if np.isfinite(least) else 0.0
 
 
@@ -182,7 +215,9 @@ def _device_floors(
     """What a device of group `g` computes at least that holds an option; -inf where nothing is proved.  # (len(worth),)"""
     head, embedding = groups.heads[g], groups.embedding[g]
     active = embedding[worth] @ head.inner.T + head.shift > 0  # (., J)
-    patterns, which, count = np.unique(active, axis=0, return_inverse=True, return_counts=True)
+    patterns, which, count = np.unique(
+        active, axis=0, return_inverse=True, return_counts=True
+    )
     common = np.argsort(-count, kind="stable")[:most]
     rest = np.full(len(patterns), -np.inf)
     batch = max(1, _PATTERN_FLOATS // len(embedding))
@@ -196,7 +231,12 @@ def _device_floors(
 
 
 def _raised(
-    items: Items, groups: Groups, covers: Covers, multipliers: Multipliers, bound: float, stop: Callable[[], bool]
+    items: Items,
+    groups: Groups,
+    covers: Covers,
+    multipliers: Multipliers,
+    bound: float,
+    stop: Callable[[], bool],
 ) -> float:
     """The largest C found for which `floors` and the multipliers prove that no plan is below C."""
     if stop():

@@ -12,7 +12,9 @@ from search.stop import StoppingCriterion
 
 Stop = Callable[[], bool]
 
-_LEAST_S = 0.2  # kept for the check and the files at least, and of short budgets at most half
+_LEAST_S = (
+    0.2  # kept for the check and the files at least, and of short budgets at most half
+)
 _CHECKS = 2.0  # the check reads the tables again, and the machine may get busier
 _PROOF_MODELS = 1.5  # the first bound takes about as long as it took to price every option
 _PROOF_SHARE = 0.15  # of the time left, for better bounds, at most
@@ -40,9 +42,14 @@ def seconds_left(stop: Stop) -> float:
     return max(0.0, stop.left_s()) if isinstance(stop, Until) else float("inf")
 
 
-def deadlines(stop: StoppingCriterion, *, read_s: float, model_s: float) -> tuple[Until, Until]:
+def deadlines(
+    stop: StoppingCriterion, *, read_s: float, model_s: float
+) -> tuple[Until, Until]:
     """When the search ends, and when the proof ends. The job took `read_s` to read and `model_s` to price its options."""
     left = stop.remaining_s()
     check = min(_LEAST_S + _CHECKS * read_s, 0.5 * left)
-    proof = min(_PROOF_MODELS * model_s + min(_PROOF_SHARE * left, _PROOF_MOST_S), 0.5 * (left - check))
+    proof = min(
+        _PROOF_MODELS * model_s + min(_PROOF_SHARE * left, _PROOF_MOST_S),
+        0.5 * (left - check),
+    )
     return Until(stop, check + proof), Until(stop, check)

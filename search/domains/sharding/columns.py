@@ -26,8 +26,12 @@ class Columns:
 
     def __init__(self, items: Items, groups: Groups) -> None:
         self._items, self._groups = items, groups
-        self._inner = [e @ h.inner.T for e, h in zip(groups.embedding, groups.heads, strict=True)]  # (O, J) each
-        self._skip = [e @ h.skip for e, h in zip(groups.embedding, groups.heads, strict=True)]  # (O,) each
+        self._inner = [
+            e @ h.inner.T for e, h in zip(groups.embedding, groups.heads, strict=True)
+        ]  # (O, J) each
+        self._skip = [
+            e @ h.skip for e, h in zip(groups.embedding, groups.heads, strict=True)
+        ]  # (O,) each
         self._seen: set[tuple[int, tuple[Piece, ...]]] = set()
         self._item: list[int] = []
         # One entry for each piece of each way: the column, the option, the group.
@@ -40,9 +44,13 @@ class Columns:
         options = self._items.options
         ways: dict[int, list[Piece]] = {}
         for option, device in zip(plan.option, plan.device, strict=True):
-            ways.setdefault(int(options.item[option]), []).append((int(option), int(self._groups.of_device[device])))
+            ways.setdefault(int(options.item[option]), []).append(
+                (int(option), int(self._groups.of_device[device]))
+            )
         if len(ways) != len(self._items):
-            raise ValueError(f"plan: expected all {len(self._items)} items, got {len(ways)}")
+            raise ValueError(
+                f"plan: expected all {len(self._items)} items, got {len(ways)}"
+            )
         for item, pieces in ways.items():
             self._add(item, pieces)
 
@@ -78,13 +86,17 @@ class Columns:
         hidden = n  # first of the h; then T, E, N, F
         top = n + size * joints
         rows = _Rows(top + 4)
-        column, option, group = (np.array(v, dtype=np.int64) for v in (self._column, self._option, self._group))
+        column, option, group = (
+            np.array(v, dtype=np.int64) for v in (self._column, self._option, self._group)
+        )
         for g, head in enumerate(groups.heads):
             mine = group == g
             at, which = column[mine], option[mine]
             h = hidden + g * joints + np.arange(joints)
             inner = self._inner[g][which] / groups.count[g]  # (., J)
-            rows.add(np.tile(np.arange(joints), len(at)), np.repeat(at, joints), inner.ravel())
+            rows.add(
+                np.tile(np.arange(joints), len(at)), np.repeat(at, joints), inner.ravel()
+            )
             rows.add(np.arange(joints), h, np.full(joints, -1.0))
             rows.close(-head.shift)
             rows.add(np.zeros(len(at)), at, self._skip[g][which] / groups.count[g])
@@ -93,16 +105,24 @@ class Columns:
         if several:
             forms = len(groups.forms)
             for place in (0, 1):
-                rows.add(np.arange(forms), np.full(forms, top + 2 + place), groups.forms[:, place])
+                rows.add(
+                    np.arange(forms),
+                    np.full(forms, top + 2 + place),
+                    groups.forms[:, place],
+                )
             rows.add(np.arange(forms), np.full(forms, top + 1), np.full(forms, -1.0))
             rows.close(np.zeros(forms))
             for place, rate in enumerate((groups.near, groups.far)):
                 rows.add(group, column, (rate / groups.count)[group] * options.dim[option])
-                rows.add(np.arange(size), np.full(size, top + 2 + place), np.full(size, -1.0))
+                rows.add(
+                    np.arange(size), np.full(size, top + 2 + place), np.full(size, -1.0)
+                )
                 rows.close(np.zeros(size))
             for place, rate in enumerate((groups.gets_near, groups.gets_far)):
                 rows.add(group, column, -(rate / groups.parts)[group] * options.dim[option])
-                rows.add(np.arange(size), np.full(size, top + 2 + place), np.full(size, -1.0))
+                rows.add(
+                    np.arange(size), np.full(size, top + 2 + place), np.full(size, -1.0)
+                )
                 rows.close(-rate * groups.columns)
             rows.add(group, column, options.memory[option] / GIB)
             rows.close(groups.room / GIB)
@@ -110,9 +130,16 @@ class Columns:
         cost[top : top + 2] = 1.0
         least = [groups.near_least, groups.far_least]
         exchange = float((groups.forms @ np.array(least)).max())
-        bounds = [(0.0, None)] * top + [(None, None), (exchange, None), (least[0], None), (least[1], None)]
+        bounds = [(0.0, None)] * top + [
+            (None, None),
+            (exchange, None),
+            (least[0], None),
+            (least[1], None),
+        ]
         matrix, limit = rows.build()
-        cover = coo_matrix((np.ones(n), (self._item, np.arange(n))), shape=(len(self._items), top + 4)).tocsr()
+        cover = coo_matrix(
+            (np.ones(n), (self._item, np.arange(n))), shape=(len(self._items), top + 4)
+        ).tocsr()
         solved = linprog(
             cost,
             A_ub=matrix,
@@ -125,7 +152,9 @@ class Columns:
         )
         if solved.status != 0:
             return None
-        return float(solved.fun) + groups.constant_ms, self._multipliers(-solved.ineqlin.marginals, joints, several)
+        return float(solved.fun) + groups.constant_ms, self._multipliers(
+            -solved.ineqlin.marginals, joints, several
+        )
 
     def _multipliers(self, dual: np.ndarray, joints: int, several: bool) -> Multipliers:
         groups = self._groups
@@ -133,7 +162,9 @@ class Columns:
         per_group = dual[: size * (joints + 1)].reshape(size, joints + 1)
         weight = np.maximum(per_group[:, joints], 0.0)
         out = np.array([head.out for head in groups.heads])
-        slope = per_group[:, :joints] / np.maximum(out * np.maximum(weight, 1e-12)[:, None], 1e-15)
+        slope = per_group[:, :joints] / np.maximum(
+            out * np.maximum(weight, 1e-12)[:, None], 1e-15
+        )
         least = groups.forms @ np.array([groups.near_least, groups.far_least])
         form = (np.arange(len(least)) == least.argmax()).astype(float)
         near = far = gets_near = gets_far = memory = np.zeros(size)
@@ -175,6 +206,10 @@ class _Rows:
 
     def build(self) -> tuple[object, np.ndarray]:
         """The matrix (entries of one place add up) and its limits."""
-        row, column, value = (np.concatenate(part) for part in zip(*self._parts, strict=True))
-        matrix = coo_matrix((value, (row, column)), shape=(self._count, self._columns)).tocsr()
+        row, column, value = (
+            np.concatenate(part) for part in zip(*self._parts, strict=True)
+        )
+        matrix = coo_matrix(
+            (value, (row, column)), shape=(self._count, self._columns)
+        ).tocsr()
         return matrix, np.concatenate(self._limits)

@@ -36,9 +36,15 @@ class Covers:
         count = np.diff(np.append(whole, len(options)))
         shapes: dict[bytes, list[int]] = {}
         for item, (first, many) in enumerate(zip(whole, count, strict=True)):
-            shapes.setdefault(options.width[first : first + many].tobytes(), []).append(item)
+            shapes.setdefault(options.width[first : first + many].tobytes(), []).append(
+                item
+            )
         return [
-            _Shape(items=np.array(members), first=whole[members], sizes=_in_units(np.frombuffer(key, dtype=np.int64)))
+            _Shape(
+                items=np.array(members),
+                first=whole[members],
+                sizes=_in_units(np.frombuffer(key, dtype=np.int64)),
+            )
             for key, members in shapes.items()
         ]
 

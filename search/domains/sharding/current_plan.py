@@ -27,7 +27,9 @@ _MAX_COUNTS = 40_000  # integer variables of the repair; larger jobs rely on fir
 class InUse:
     """Shards that the job starts from, and what happened to the rest of the plan in use."""
 
-    shards: tuple[PlanShard, ...]  # columns as the job may keep them; every column of each table that was in use
+    shards: tuple[
+        PlanShard, ...
+    ]  # columns as the job may keep them; every column of each table that was in use
     device: np.ndarray  # (shards,) home of each, or NONE where it must move
     dropped_tables: tuple[str, ...]
     lost_devices: tuple[int, ...]
@@ -62,27 +64,46 @@ def map_current(tables: tuple[Table, ...], spec: ShardingSpec) -> InUse | None:
         table = by_name[name]
         if name in joined:
             home = homes[joined[name]]
-            kept = [(PlanShard(table=name, offset=0, width=table.dim, device=max(home, 0)), home)]
+            kept = [
+                (
+                    PlanShard(table=name, offset=0, width=table.dim, device=max(home, 0)),
+                    home,
+                )
+            ]
         else:
-            kept = list(_widened(own, min(spec.constraints.min_shard_dim, table.dim), allowed(name)))
+            kept = list(
+                _widened(own, min(spec.constraints.min_shard_dim, table.dim), allowed(name))
+            )
         for shard, home in kept:
             shards.append(shard)
             device.append(home)
-            forced += table.rows * table.dtype.bytes * (shard.width - _columns_on(home, shard, own))
+            forced += (
+                table.rows
+                * table.dtype.bytes
+                * (shard.width - _columns_on(home, shard, own))
+            )
         may = allowed(*joined.get(name, (name,)))
-        unavoidable += table.rows * table.dtype.bytes * sum(s.width for s in own if s.device not in may)
+        unavoidable += (
+            table.rows
+            * table.dtype.bytes
+            * sum(s.width for s in own if s.device not in may)
+        )
     return InUse(
         shards=tuple(shards),
         device=np.array(device, dtype=np.int64),
         dropped_tables=tuple(name for name in held if name not in by_name),
-        lost_devices=tuple(sorted({s.device for s in current if s.device >= spec.device_count})),
+        lost_devices=tuple(
+            sorted({s.device for s in current if s.device >= spec.device_count})
+        ),
         new_tables=tuple(t.name for t in tables if t.name not in held),
         unavoidable_bytes=unavoidable,
         forced_bytes=forced,
     )
 
 
-def start_plan(tables: tuple[Table, ...], items: Items, in_use: InUse, capacity: np.ndarray) -> Plan:
+def start_plan(
+    tables: tuple[Table, ...], items: Items, in_use: InUse, capacity: np.ndarray
+) -> Plan:
     """The plan in use as a plan of the job: what has no home goes where there is most room, cut up if it must be.
 
     It may not fit: the memory of devices may have become too small for what they hold.
@@ -100,26 +121,44 @@ def start_plan(tables: tuple[Table, ...], items: Items, in_use: InUse, capacity:
         seen.add(item)
         option = int(items.whole[item]) if whole else index[item][shard.width]
         rows.append((option, int(in_use.device[place]), place))
-    rows += [(int(items.whole[item]), NONE, NONE) for item in range(len(items)) if item not in seen]
+    rows += [
+        (int(items.whole[item]), NONE, NONE)
+        for item in range(len(items))
+        if item not in seen
+    ]
     return _first_fit(items, rows, capacity, index)
 
 
 def least_moving_plan(
-    items: Items, plan: Plan, home_device: np.ndarray, capacity: np.ndarray, *, seconds: float
+    items: Items,
+    plan: Plan,
+    home_device: np.ndarray,
+    capacity: np.ndarray,
+    *,
+    seconds: float,
 ) -> Plan | None:
     """The plan that fits and moves fewest bytes away from home, among cuts of the shards of `plan`; None: none found."""
     options, devices = items.options, len(capacity)
     index = _options_by_width(items)
     # Shards cut from one home, or one new item, are filled together.
-    keys = [(int(h), int(options.item[o])) for o, h in zip(plan.option, plan.home, strict=True)]
+    keys = [
+        (int(h), int(options.item[o])) for o, h in zip(plan.option, plan.home, strict=True)
+    ]
     parts = list(dict.fromkeys(keys))
     width = {key: 0 for key in parts}
     for key, option in zip(keys, plan.option, strict=True):
         width[key] += int(options.width[option])
-    cuts = [(p, o) for p, key in enumerate(parts) for w, o in index[key[1]].items() if w <= width[key]]
+    cuts = [
+        (p, o)
+        for p, key in enumerate(parts)
+        for w, o in index[key[1]].items()
+        if w <= width[key]
+    ]
     if len(cuts) * devices > _MAX_COUNTS:
         return None
-    part, option = (np.repeat(np.array(column), devices) for column in zip(*cuts, strict=True))
+    part, option = (
+        np.repeat(np.array(column), devices) for column in zip(*cuts, strict=True)
+    )
     device = np.tile(np.arange(devices), len(cuts))
     every = np.arange(len(device))
     total = np.array([float(width[key]) for key in parts])
@@ -128,13 +167,19 @@ def least_moving_plan(
     may = options.memory[option] <= capacity[device]
     if items.allowed is not None:
         may &= items.allowed[options.item[option], device]
-    memory = coo_matrix((options.memory[option] / capacity[device], (device, every)), shape=(devices, len(every)))
-    cover = coo_matrix((options.width[option].astype(float), (part, every)), shape=(len(parts), len(every)))
+    memory = coo_matrix(
+        (options.memory[option] / capacity[device], (device, every)),
+        shape=(devices, len(every)),
+    )
+    cover = coo_matrix(
+        (options.width[option].astype(float), (part, every)), shape=(len(parts), len(every))
+    )
     matrix = vstack([memory, cover]).tocsr()
     scale = max(float(options.weight_bytes.max()), 1.0)
     solved = make_solver("highs").solve(
         MilpModel(
-            c=options.weight_bytes[option] / scale * away + 1e-6,  # of equal ones, fewer shards
+            c=options.weight_bytes[option] / scale * away
+            + 1e-6,  # of equal ones, fewer shards
             col_lower=np.zeros(len(every)),
             col_upper=np.where(may, total[part] // options.width[option], 0.0),
             integrality=np.ones(len(every), dtype=bool),
@@ -151,7 +196,10 @@ def least_moving_plan(
     times = np.round(solved.x).astype(int)
     homes = np.array([key[0] for key in parts], dtype=np.int64)[part]
     repaired = Plan.of(
-        np.repeat(option, times), np.repeat(device, times), "current plan, repaired", home=np.repeat(homes, times)
+        np.repeat(option, times),
+        np.repeat(device, times),
+        "current plan, repaired",
+        home=np.repeat(homes, times),
     )
     return repaired if fits(items, repaired, capacity) else None
 
@@ -159,7 +207,9 @@ def least_moving_plan(
 def moved_bytes(items: Items, plan: Plan, home_device: np.ndarray) -> float:
     """Bytes of weights away from home."""
     home = home_device[plan.home]
-    return float(items.options.weight_bytes[plan.option] @ ((home != NONE) & (home != plan.device)))
+    return float(
+        items.options.weight_bytes[plan.option] @ ((home != NONE) & (home != plan.device))
+    )
 
 
 class _Allowed:
@@ -175,7 +225,10 @@ class _Allowed:
 
 
 def _busiest(
-    group: tuple[str, ...], held: dict[str, list[PlanShard]], tables: dict[str, Table], allowed: _Allowed
+    group: tuple[str, ...],
+    held: dict[str, list[PlanShard]],
+    tables: dict[str, Table],
+    allowed: _Allowed,
 ) -> int:
     """The allowed device that holds most bytes of the group; NONE when none does."""
     may = allowed(*group)
@@ -188,7 +241,9 @@ def _busiest(
     return max(size, key=lambda d: (size[d], -d)) if size else NONE
 
 
-def _widened(own: list[PlanShard], least: int, may: frozenset[int]) -> Iterator[tuple[PlanShard, int]]:
+def _widened(
+    own: list[PlanShard], least: int, may: frozenset[int]
+) -> Iterator[tuple[PlanShard, int]]:
     """Shards of a table and their homes, neighbours joined until each has `least` columns."""
     runs: list[list[PlanShard]] = [[]]
     for shard in own:
@@ -204,13 +259,22 @@ def _widened(own: list[PlanShard], least: int, may: frozenset[int]) -> Iterator[
                 columns[shard.device] = columns.get(shard.device, 0) + shard.width
         home = max(columns, key=lambda d: (columns[d], -d)) if columns else NONE
         width = sum(s.width for s in run)
-        yield PlanShard(table=run[0].table, offset=run[0].offset, width=width, device=max(home, 0)), home
+        yield (
+            PlanShard(
+                table=run[0].table, offset=run[0].offset, width=width, device=max(home, 0)
+            ),
+            home,
+        )
 
 
 def _columns_on(device: int, shard: PlanShard, own: list[PlanShard]) -> int:
     """Columns of `shard` that the plan in use has on `device`."""
     return sum(
-        max(0, min(shard.offset + shard.width, s.offset + s.width) - max(shard.offset, s.offset))
+        max(
+            0,
+            min(shard.offset + shard.width, s.offset + s.width)
+            - max(shard.offset, s.offset),
+        )
         for s in own
         if s.device == device
     )
@@ -218,13 +282,18 @@ def _columns_on(device: int, shard: PlanShard, own: list[PlanShard]) -> int:
 
 def _options_by_width(items: Items) -> list[dict[int, int]]:
     index: list[dict[int, int]] = [{} for _ in range(len(items))]
-    for option, (item, width) in enumerate(zip(items.options.item, items.options.width, strict=True)):
+    for option, (item, width) in enumerate(
+        zip(items.options.item, items.options.width, strict=True)
+    ):
         index[int(item)][int(width)] = option
     return index
 
 
 def _first_fit(
-    items: Items, rows: list[tuple[int, int, int]], capacity: np.ndarray, index: list[dict[int, int]]
+    items: Items,
+    rows: list[tuple[int, int, int]],
+    capacity: np.ndarray,
+    index: list[dict[int, int]],
 ) -> Plan:
     """Place what has no device, largest first, where most room is left; cut what fits nowhere."""
     options = items.options
@@ -232,11 +301,15 @@ def _first_fit(
     room = capacity.astype(float).copy()
     for option, device, _ in placed:
         room[device] -= options.memory[option]
-    pending = sorted((row for row in rows if row[1] == NONE), key=lambda row: options.memory[row[0]])
+    pending = sorted(
+        (row for row in rows if row[1] == NONE), key=lambda row: options.memory[row[0]]
+    )
     while pending:
         option, _, home = pending.pop()
         item, width = int(options.item[option]), int(options.width[option])
-        allowed = np.ones(len(room), dtype=bool) if items.allowed is None else items.allowed[item]
+        allowed = (
+            np.ones(len(room), dtype=bool) if items.allowed is None else items.allowed[item]
+        )
         device = int(np.where(allowed, room, -np.inf).argmax())
         if options.memory[option] > room[device]:
             narrower = [w for w in index[item] if w < width and width - w in index[item]]

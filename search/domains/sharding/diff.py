@@ -34,7 +34,9 @@ class PlanDiff:
     dropped: tuple[str, ...] = ()  # tables of the old plan that are gone
 
 
-def diff_plans(tables: Iterable[Table], current: Iterable[PlanShard], new: Iterable[PlanShard]) -> PlanDiff:
+def diff_plans(
+    tables: Iterable[Table], current: Iterable[PlanShard], new: Iterable[PlanShard]
+) -> PlanDiff:
     """Compare two plans of `tables`; tables that only the old plan has are listed as dropped."""
     by_table = {t.name: t for t in tables}
     current = tuple(current)
@@ -46,7 +48,13 @@ def diff_plans(tables: Iterable[Table], current: Iterable[PlanShard], new: Itera
             if before is not None or after is not None:
                 counts = (_runs(before), _runs(after))
                 changes.append(
-                    TableChange(table=name, moved_columns=0, moved_bytes=0, old_shards=counts[0], new_shards=counts[1])
+                    TableChange(
+                        table=name,
+                        moved_columns=0,
+                        moved_bytes=0,
+                        old_shards=counts[0],
+                        new_shards=counts[1],
+                    )
                 )
             continue
         moved = int((before != after).sum())
@@ -55,7 +63,11 @@ def diff_plans(tables: Iterable[Table], current: Iterable[PlanShard], new: Itera
             counts = (_runs(before), _runs(after))
             changes.append(
                 TableChange(
-                    table=name, moved_columns=moved, moved_bytes=size, old_shards=counts[0], new_shards=counts[1]
+                    table=name,
+                    moved_columns=moved,
+                    moved_bytes=size,
+                    old_shards=counts[0],
+                    new_shards=counts[1],
                 )
             )
     changes.sort(key=lambda c: (-c.moved_bytes, c.table))
@@ -74,18 +86,30 @@ def to_text(diff: PlanDiff) -> str:
     ]
     for change in diff.changes[:_SHOWN]:
         what = (
-            "new" if not change.old_shards else f"{change.moved_columns} columns, {change.moved_bytes / 2**30:.3f} GiB"
+            "new"
+            if not change.old_shards
+            else f"{change.moved_columns} columns, {change.moved_bytes / 2**30:.3f} GiB"
         )
-        lines.append(f"  {change.table}: {what}; shards {change.old_shards} -> {change.new_shards}")
+        lines.append(
+            f"  {change.table}: {what}; shards {change.old_shards} -> {change.new_shards}"
+        )
     if len(diff.changes) > _SHOWN:
         lines.append(f"  ... and {len(diff.changes) - _SHOWN} more")
     if diff.dropped:
-        more = f", ... and {len(diff.dropped) - _SHOWN} more" if len(diff.dropped) > _SHOWN else ""
-        lines.append(f"  no longer tables of this job: {', '.join(diff.dropped[:_SHOWN])}{more}")
+        more = (
+            f", ... and {len(diff.dropped) - _SHOWN} more"
+            if len(diff.dropped) > _SHOWN
+            else ""
+        )
+        lines.append(
+            f"  no longer tables of this job: {', '.join(diff.dropped[:_SHOWN])}{more}"
+        )
     return "\n".join(lines) + "\n"
 
 
-def _columns(tables: dict[str, Table], shards: Iterable[PlanShard]) -> dict[str, np.ndarray]:
+def _columns(
+    tables: dict[str, Table], shards: Iterable[PlanShard]
+) -> dict[str, np.ndarray]:
     """Device of each column of each table; -1 where none holds it."""
     found: dict[str, np.ndarray] = defaultdict(lambda: np.empty(0, dtype=np.int64))
     for shard in shards:
@@ -98,4 +122,6 @@ def _columns(tables: dict[str, Table], shards: Iterable[PlanShard]) -> dict[str,
 
 
 def _runs(columns: np.ndarray | None) -> int:
-    return 0 if columns is None or not len(columns) else 1 + int((np.diff(columns) != 0).sum())
+    return (
+        0 if columns is None or not len(columns) else 1 + int((np.diff(columns) != 0).sum())
+    )

@@ -22,7 +22,12 @@ from search.domains.sharding.local_search import Limits
 from search.domains.sharding.models import Models
 from search.domains.sharding.neuroshard import PAPER_BATCH, PAPER_DEVICES, neuroshard
 from search.domains.sharding.placement import Plan, fits, merged, plan_cost
-from search.domains.sharding.plan_cost import LearnedExchange, PlanModel, certified_model, embed_in_parts
+from search.domains.sharding.plan_cost import (
+    LearnedExchange,
+    PlanModel,
+    certified_model,
+    embed_in_parts,
+)
 from search.domains.sharding.planner import Effort, Found, NothingFits, search_plan
 from search.domains.sharding.problem import Setup, ShardingProblem, parse, set_up, to_shards
 from search.domains.sharding.produce import produce
@@ -33,9 +38,18 @@ from search.stop import StoppingCriterion
 from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
 from trimtab.certificates import statement
 from trimtab.results import Incumbent, Reason, Termination, Verification
-from trimtab.specs.sharding import MAX_DEVICES, DeviceGroup, Method, PlanShard, ShardingSpec, Table
+from trimtab.specs.sharding import (
+    MAX_DEVICES,
+    DeviceGroup,
+    Method,
+    PlanShard,
+    ShardingSpec,
+    Table,
+)
 
-_PUBLISHED_SIZE = 700  # items x devices; beyond, its full beam takes longer than all the rest
+_PUBLISHED_SIZE = (
+    700  # items x devices; beyond, its full beam takes longer than all the rest
+)
 _REPAIR_S = 5.0  # for the plan that moves least, where the plan in use no longer fits
 _LOOSE = 0.005  # a gap below this is not worth branch and bound
 _LEAST_PROOF_S = 0.2
@@ -57,7 +71,9 @@ class ShardingDomain:
     def __init__(self, models: Models) -> None:
         self._models = models
 
-    def parse(self, spec: ShardingSpec, inputs: Mapping[str, Path], workdir: Path) -> ShardingProblem:
+    def parse(
+        self, spec: ShardingSpec, inputs: Mapping[str, Path], workdir: Path
+    ) -> ShardingProblem:
         """Raises InvalidInput."""
         problem = parse(spec, inputs)
         if spec.method is Method.NEUROSHARD:
@@ -68,7 +84,9 @@ class ShardingDomain:
         """Reuse of every table in a batch, the ways each can be split, the devices."""
         spec = problem.spec
         began = time.monotonic()
-        arrays = TableArrays.of(problem.tables, batch=spec.global_batch, optimizer=spec.optimizer)
+        arrays = TableArrays.of(
+            problem.tables, batch=spec.global_batch, optimizer=spec.optimizer
+        )
         return replace(set_up(problem, arrays, spec), read_s=time.monotonic() - began)
 
     def search(
@@ -88,13 +106,18 @@ class ShardingDomain:
                 solution=None,
                 objective=None,
                 bound=None,
-                summary={"missing_gib": proof.missing_bytes / GIB, "tables": list(proof.tables)},
+                summary={
+                    "missing_gib": proof.missing_bytes / GIB,
+                    "tables": list(proof.tables),
+                },
             )
         if moved_budget(problem.spec, encoding) < 0:
             return _must_move_more(problem.spec, encoding)
         priced = time.monotonic()
         model = self._certified(encoding)
-        ends, proof_ends = deadlines(stop, read_s=encoding.read_s, model_s=time.monotonic() - priced)
+        ends, proof_ends = deadlines(
+            stop, read_s=encoding.read_s, model_s=time.monotonic() - priced
+        )
         oracle = _oracle(encoding)
 
         def tell(plan: Plan, cost: float, source: str) -> None:
@@ -105,7 +128,9 @@ class ShardingDomain:
 
         try:
             if problem.spec.method is Method.NEUROSHARD:
-                found = self._as_published(problem.spec, encoding, model, oracle, ends, tell)
+                found = self._as_published(
+                    problem.spec, encoding, model, oracle, ends, tell
+                )
             else:
                 found = search_with(
                     problem.spec,
@@ -122,17 +147,24 @@ class ShardingDomain:
             return _impossible(problem, encoding)
         if found is None:
             return _nothing_found(stop)
-        certificate = prove(encoding.items, model, encoding.capacity, found.plan, stop=proof_ends)
-        found, certificate = _tightened(problem.spec, encoding, model, oracle, found, certificate, proof_ends, tell)
+        certificate = prove(
+            encoding.items, model, encoding.capacity, found.plan, stop=proof_ends
+        )
+        found, certificate = _tightened(
+            problem.spec, encoding, model, oracle, found, certificate, proof_ends, tell
+        )
         summary = _summary(problem, encoding, found, certificate, time.monotonic() - began)
         summary["interval_ms"] = self._models.interval(
-            member_costs(self._models, encoding, found.plan), float(encoding.arrays.dim.mean())
+            member_costs(self._models, encoding, found.plan),
+            float(encoding.arrays.dim.mean()),
         )
         if problem.spec.what_if:
             summary["what_if"] = self._what_if(problem, encoding.arrays, rng, proof_ends)
         return SearchOutcome(
             termination=_termination(stop, found, certificate),
-            solution=ShardingSolution(shards=to_shards(encoding, found.plan), cost_ms=found.oracle_ms),
+            solution=ShardingSolution(
+                shards=to_shards(encoding, found.plan), cost_ms=found.oracle_ms
+            ),
             objective=found.oracle_ms,
             bound=None,  # the certificate bounds the model's cost, which is another number: see the summary
             summary=summary,
@@ -143,7 +175,9 @@ class ShardingDomain:
         """By counting, and by the oracle from the plan's own rows."""
         return verify_plan(problem, solution.shards, solution.cost_ms)
 
-    def produce(self, problem: ShardingProblem, solution: ShardingSolution, workdir: Path) -> list[Produced | Extra]:
+    def produce(
+        self, problem: ShardingProblem, solution: ShardingSolution, workdir: Path
+    ) -> list[Produced | Extra]:
         """plan.json, plan.svg, and the difference from the current plan."""
         return produce(problem, solution.shards, solution.cost_ms, workdir)
 
@@ -170,7 +204,14 @@ class ShardingDomain:
 
     def _certified(self, setup: Setup) -> PlanModel:
         models = self._models
-        return certified_model(setup.items, setup.arrays, setup.profiles, setup.fabric, models.compute, models.exchange)
+        return certified_model(
+            setup.items,
+            setup.arrays,
+            setup.profiles,
+            setup.fabric,
+            models.compute,
+            models.exchange,
+        )
 
     def _as_published(
         self,
@@ -181,7 +222,9 @@ class ShardingDomain:
         ends: Callable[[], bool],
         tell: Callable[[Plan, float, str], object],
     ) -> Found | None:
-        paper = self._models.paper(setup.items, setup.arrays, spec.devices[0].hardware, spec.device_count)
+        paper = self._models.paper(
+            setup.items, setup.arrays, spec.devices[0].hardware, spec.device_count
+        )
         found = neuroshard(
             setup.items,
             paper,
@@ -196,11 +239,21 @@ class ShardingDomain:
         mine = plan_cost(setup.items, model, plan)
         cost = oracle.cost(plan)
         return Found(
-            plan=plan, model_ms=mine, model_best_ms=mine, oracle_ms=cost, priced=found.graded, steps=0, kicks=0
+            plan=plan,
+            model_ms=mine,
+            model_best_ms=mine,
+            oracle_ms=cost,
+            priced=found.graded,
+            steps=0,
+            kicks=0,
         )
 
     def _what_if(
-        self, problem: ShardingProblem, arrays: TableArrays, rng: np.random.Generator, ends: Callable[[], bool]
+        self,
+        problem: ShardingProblem,
+        arrays: TableArrays,
+        rng: np.random.Generator,
+        ends: Callable[[], bool],
     ) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         for count in problem.spec.what_if:
@@ -215,17 +268,37 @@ class ShardingDomain:
             model = self._certified(setup)
             try:
                 found = search_with(
-                    spec, setup, model, _oracle(setup), rng, ends, lambda plan, cost, source: None, models=self._models
+                    spec,
+                    setup,
+                    model,
+                    _oracle(setup),
+                    rng,
+                    ends,
+                    lambda plan, cost, source: None,
+                    models=self._models,
                 )
             except NothingFits:
                 found = None
             if found is None:
                 rows.append(
-                    {"devices": count, "cost_ms": None, "note": "no plan fits, or none was found in the time left"}
+                    {
+                        "devices": count,
+                        "cost_ms": None,
+                        "note": "no plan fits, or none was found in the time left",
+                    }
                 )
                 continue
-            bound = prove(setup.items, model, setup.capacity, found.plan, stop=ends).lower_bound_ms
-            rows.append({"devices": count, "cost_ms": found.oracle_ms, "gap": _gap(found.model_ms, bound), "note": ""})
+            bound = prove(
+                setup.items, model, setup.capacity, found.plan, stop=ends
+            ).lower_bound_ms
+            rows.append(
+                {
+                    "devices": count,
+                    "cost_ms": found.oracle_ms,
+                    "gap": _gap(found.model_ms, bound),
+                    "note": "",
+                }
+            )
         return rows
 
 
@@ -243,7 +316,13 @@ def _tightened(
     seconds = min(spec.proof_seconds, 0.5 * ends.left_s())
     loose = _gap(found.model_best_ms, certificate.lower_bound_ms) > _LOOSE
     apart = spec.method is Method.NEUROSHARD or spec.constraints.max_moved_gib is not None
-    if seconds < _LEAST_PROOF_S or not loose or apart or not exact.is_small(setup.items, model) or ends():
+    if (
+        seconds < _LEAST_PROOF_S
+        or not loose
+        or apart
+        or not exact.is_small(setup.items, model)
+        or ends()
+    ):
         return found, certificate
     solved = exact.solve(setup.items, model, setup.capacity, seconds=seconds, stop=ends)
     if solved is None:
@@ -252,11 +331,16 @@ def _tightened(
         certificate = replace(
             certificate,
             lower_bound_ms=solved.lower_bound_ms,
-            method=f"branch and bound ({solved.solver})" + (", closed" if solved.optimal else ""),
+            method=f"branch and bound ({solved.solver})"
+            + (", closed" if solved.optimal else ""),
             multipliers=(),
         )
     # A plan cut off by the clock would make equal seeds give different answers; a closed one is always the same.
-    if solved.optimal and solved.plan is not None and fits(setup.items, solved.plan, setup.capacity):
+    if (
+        solved.optimal
+        and solved.plan is not None
+        and fits(setup.items, solved.plan, setup.capacity)
+    ):
         plan = merged(setup.items, solved.plan)
         mine, cost = plan_cost(setup.items, model, plan), oracle.cost(plan)
         found = replace(found, model_best_ms=min(found.model_best_ms, mine))
@@ -280,7 +364,11 @@ def search_with(
 ) -> Found | None:
     """The search of one setup, with the effort its size allows. NeuroShard's own plan is a rival where its nets apply."""
     earlier = {} if start is None else {SOURCE: start}
-    limits = Limits(capacity=setup.capacity, moved=moved_budget(spec, setup), home_device=setup.home_device)
+    limits = Limits(
+        capacity=setup.capacity,
+        moved=moved_budget(spec, setup),
+        home_device=setup.home_device,
+    )
     return search_plan(
         setup.items,
         model,
@@ -299,17 +387,29 @@ def search_with(
 def moved_budget(spec: ShardingSpec, setup: Setup) -> float:
     """Bytes that the search may move away from home; negative when what must move exceeds the limit."""
     limit = spec.constraints.max_moved_gib
-    return np.inf if limit is None or setup.in_use is None else setup.in_use.budget(limit * GIB)
+    return (
+        np.inf
+        if limit is None or setup.in_use is None
+        else setup.in_use.budget(limit * GIB)
+    )
 
 
 def _start(setup: Setup, limits: Limits) -> Plan | None:
     """The plan in use; with a limit on moved bytes, where it no longer fits, the plan that fits and moves least."""
     current = setup.current
-    if current is None or not np.isfinite(limits.moved) or fits(setup.items, current, setup.capacity):
+    if (
+        current is None
+        or not np.isfinite(limits.moved)
+        or fits(setup.items, current, setup.capacity)
+    ):
         return current
     assert setup.home_device is not None
-    repaired = least_moving_plan(setup.items, current, setup.home_device, setup.capacity, seconds=_REPAIR_S)
-    if repaired is None or moved_bytes(setup.items, repaired, setup.home_device) > limits.moved * (1 + 1e-12):
+    repaired = least_moving_plan(
+        setup.items, current, setup.home_device, setup.capacity, seconds=_REPAIR_S
+    )
+    if repaired is None or moved_bytes(
+        setup.items, repaired, setup.home_device
+    ) > limits.moved * (1 + 1e-12):
         return None
     return repaired
 
@@ -323,7 +423,11 @@ def member_costs(models: Models, setup: Setup, plan: Plan) -> list[float]:
     table, width, owner = members_of(setup.items, plan.option)
     device = plan.device[owner]
     exchange = LearnedExchange(net=models.exchange, fabric=setup.fabric, batch=arrays.batch)
-    exchange_ms = float(exchange(np.bincount(device, weights=width * arrays.features[table], minlength=devices)))
+    exchange_ms = float(
+        exchange(
+            np.bincount(device, weights=width * arrays.features[table], minlength=devices)
+        )
+    )
     costs = []
     for net in (models.compute, *models.ensemble):
         slowest = 0.0
@@ -339,24 +443,46 @@ def member_costs(models: Models, setup: Setup, plan: Plan) -> list[float]:
     return costs
 
 
-def _published(spec: ShardingSpec, setup: Setup, models: Models, ends: Callable[[], bool]) -> dict[str, Plan | None]:
+def _published(
+    spec: ShardingSpec, setup: Setup, models: Models, ends: Callable[[], bool]
+) -> dict[str, Plan | None]:
     """NeuroShard's plan, when the job is one its networks were trained for and small enough to be quick."""
-    if paper_mode_faults(spec, setup.tables) or len(setup.items) * spec.device_count > _PUBLISHED_SIZE:
+    if (
+        paper_mode_faults(spec, setup.tables)
+        or len(setup.items) * spec.device_count > _PUBLISHED_SIZE
+    ):
         return {}
-    paper = models.paper(setup.items, setup.arrays, spec.devices[0].hardware, spec.device_count)
-    found = neuroshard(setup.items, paper, setup.capacity, spec.beam, stop=ends, on_best=lambda plan, cost: None)
-    return {"neuroshard": found.best if found.best is None else replace(found.best, source="neuroshard")}
+    paper = models.paper(
+        setup.items, setup.arrays, spec.devices[0].hardware, spec.device_count
+    )
+    found = neuroshard(
+        setup.items,
+        paper,
+        setup.capacity,
+        spec.beam,
+        stop=ends,
+        on_best=lambda plan, cost: None,
+    )
+    return {
+        "neuroshard": found.best
+        if found.best is None
+        else replace(found.best, source="neuroshard")
+    }
 
 
 def _oracle(setup: Setup) -> Oracle:
-    return Oracle(items=setup.items, arrays=setup.arrays, profiles=setup.profiles, fabric=setup.fabric)
+    return Oracle(
+        items=setup.items, arrays=setup.arrays, profiles=setup.profiles, fabric=setup.fabric
+    )
 
 
 def _gap(cost: float, bound: float) -> float:
     return max(0.0, 1 - bound / cost)
 
 
-def _termination(stop: StoppingCriterion, found: Found, certificate: Certificate) -> Termination:
+def _termination(
+    stop: StoppingCriterion, found: Found, certificate: Certificate
+) -> Termination:
     detail = statement(found.model_ms, certificate.lower_bound_ms)
     if stop.limit is not None:
         return Termination(reason=Reason.FEASIBLE, limit=stop.limit, detail=detail)
@@ -416,7 +542,11 @@ def _impossible(problem: ShardingProblem, setup: Setup) -> SearchOutcome:
 
 
 def _summary(
-    problem: ShardingProblem, setup: Setup, found: Found, certificate: Certificate, seconds: float
+    problem: ShardingProblem,
+    setup: Setup,
+    found: Found,
+    certificate: Certificate,
+    seconds: float,
 ) -> dict[str, Any]:
     spec = problem.spec
     split = len(found.plan.option) - len(setup.items)
@@ -440,8 +570,14 @@ def _summary(
             "multipliers": list(certificate.multipliers),
         },
         **_in_use_summary(problem, setup, found),
-        "baselines": [{"planner": name, "cost_ms": cost} for name, cost in found.baselines_ms.items()],
-        "search": {"oracle_evaluations": found.priced, "local_steps": found.steps, "kicks": found.kicks},
+        "baselines": [
+            {"planner": name, "cost_ms": cost} for name, cost in found.baselines_ms.items()
+        ],
+        "search": {
+            "oracle_evaluations": found.priced,
+            "local_steps": found.steps,
+            "kicks": found.kicks,
+        },
     }
 
 
@@ -450,7 +586,9 @@ def _in_use_summary(problem: ShardingProblem, setup: Setup, found: Found) -> dic
     in_use = setup.in_use
     if in_use is None:
         return {}
-    diff = diff_plans(problem.tables, problem.spec.constraints.current_plan, to_shards(setup, found.plan))
+    diff = diff_plans(
+        problem.tables, problem.spec.constraints.current_plan, to_shards(setup, found.plan)
+    )
     return {
         "current_plan": {
             "moved_gib": diff.moved_bytes / GIB,
@@ -474,9 +612,13 @@ def _with_devices(spec: ShardingSpec, count: int) -> ShardingSpec | str:
     fabric = spec.fabric
     if per_node is not None and count < per_node:
         fabric = fabric.model_copy(update={"devices_per_node": None})
-    group = DeviceGroup(count=min(count, MAX_DEVICES), memory_gib=first.memory_gib, hardware=first.hardware)
+    group = DeviceGroup(
+        count=min(count, MAX_DEVICES), memory_gib=first.memory_gib, hardware=first.hardware
+    )
     fresh = rules.model_copy(update={"current_plan": (), "max_moved_gib": None})
-    return spec.model_copy(update={"devices": (group,), "fabric": fabric, "constraints": fresh, "what_if": ()})
+    return spec.model_copy(
+        update={"devices": (group,), "fabric": fabric, "constraints": fresh, "what_if": ()}
+    )
 
 
 def paper_mode_faults(spec: ShardingSpec, tables: Sequence[Table]) -> list[str]:
@@ -486,11 +628,16 @@ def paper_mode_faults(spec: ShardingSpec, tables: Sequence[Table]) -> list[str]:
         f"devices: {spec.device_count}, wanted {' or '.join(map(str, PAPER_DEVICES))}": spec.device_count
         not in PAPER_DEVICES,
         "devices: several sorts, wanted one": len({g.hardware for g in spec.devices}) > 1,
-        f"global_batch: {spec.global_batch}, wanted {PAPER_BATCH}": spec.global_batch != PAPER_BATCH,
+        f"global_batch: {spec.global_batch}, wanted {PAPER_BATCH}": spec.global_batch
+        != PAPER_BATCH,
         "fabric.devices_per_node: several nodes, wanted one": spec.fabric.devices_per_node
         not in (None, spec.device_count),
-        "constraints: some, wanted none": bool(rules.pin or rules.together or rules.current_plan),
-        "tables: some serve several features, wanted one each": any(t.features > 1 for t in tables),
+        "constraints: some, wanted none": bool(
+            rules.pin or rules.together or rules.current_plan
+        ),
+        "tables: some serve several features, wanted one each": any(
+            t.features > 1 for t in tables
+        ),
     }
     return [text for text, bad in wrong.items() if bad]
 

@@ -85,7 +85,12 @@ def solve(
     # A solver's bound may be too high by its tolerances: 3e-6 of it was seen (fuzz sharding, seed 1, case 879).
     bound = lowest - _SOLVER_TOLERANCE * abs(lowest)
     proved = all(result.proved for result in results)
-    return Exact(lower_bound_ms=bound, plan=plan, optimal=proved, solver=" and ".join(filter(None, (solver, confirm))))
+    return Exact(
+        lower_bound_ms=bound,
+        plan=plan,
+        optimal=proved,
+        solver=" and ".join(filter(None, (solver, confirm))),
+    )
 
 
 class _Rows:
@@ -102,11 +107,15 @@ class _Rows:
         self.upper.append(high)
 
     def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        row, column, value = (np.concatenate(part) for part in zip(*self._parts, strict=True))
+        row, column, value = (
+            np.concatenate(part) for part in zip(*self._parts, strict=True)
+        )
         return row, column, value
 
 
-def build(items: Items, groups: Groups, capacity: np.ndarray, fabric: FabricModel) -> MilpModel:
+def build(
+    items: Items, groups: Groups, capacity: np.ndarray, fabric: FabricModel
+) -> MilpModel:
     """The model above. Columns: counts n[o, d] by device, then h[j, d] by device, then y[d], then C, E, N, F."""
     options = items.options
     count, devices, joints = len(options), len(capacity), len(groups.heads[0].out)
@@ -115,7 +124,9 @@ def build(items: Items, groups: Groups, capacity: np.ndarray, fabric: FabricMode
     c, e, near, far = first_y + devices + np.arange(4)
     rows = _Rows()
     for d in range(devices):
-        _device_rows(rows, items, groups, capacity, fabric, d, (int(c), int(near), int(far)))
+        _device_rows(
+            rows, items, groups, capacity, fabric, d, (int(c), int(near), int(far))
+        )
     for form in groups.forms:
         rows.add(np.array([e, near, far]), np.array([1.0, -form[0], -form[1]]), 0.0, np.inf)
     for item in range(len(items)):
@@ -139,8 +150,13 @@ def build(items: Items, groups: Groups, capacity: np.ndarray, fabric: FabricMode
     integer = np.zeros(total, dtype=bool)
     integer[:first_h] = integer[first_y : first_y + devices] = True
     high[first_y : first_y + devices] = 1.0
-    nothing = max(float(h(np.zeros((1, e.shape[1])))[0]) for h, e in zip(groups.heads, groups.embedding, strict=True))
-    if least_compute(items, groups) >= nothing:  # then an idle device is never the slowest, and y need not tell
+    nothing = max(
+        float(h(np.zeros((1, e.shape[1])))[0])
+        for h, e in zip(groups.heads, groups.embedding, strict=True)
+    )
+    if (
+        least_compute(items, groups) >= nothing
+    ):  # then an idle device is never the slowest, and y need not tell
         low[first_y : first_y + devices] = 1.0
     return MilpModel(
         c=cost,
@@ -176,7 +192,9 @@ def _device_rows(
     h = count * len(capacity) + d * joints + np.arange(joints)
     y = (count + joints) * len(capacity) + d
     for j in range(joints):  # h_j - inner_j n >= shift_j
-        rows.add(np.append(n, h[j]), np.append(-inner[:, j], 1.0), float(head.shift[j]), np.inf)
+        rows.add(
+            np.append(n, h[j]), np.append(-inner[:, j], 1.0), float(head.shift[j]), np.inf
+        )
     nothing = float(head(np.zeros((1, embedding.shape[1])))[0])
     rows.add(
         np.concatenate([n, h, [y, column_c]]),
@@ -188,7 +206,9 @@ def _device_rows(
     for column, rate in ((near, groups.near[group]), (far, groups.far[group])):
         if rate > 0:
             rows.add(np.append(n, column), np.append(-options.dim * rate, 1.0), 0.0, np.inf)
-    for column, rate, node in _receivers(groups, fabric, d, (near, far)):  # N >= rate (all columns - those at home)
+    for column, rate, node in _receivers(
+        groups, fabric, d, (near, far)
+    ):  # N >= rate (all columns - those at home)
         home = (np.arange(count)[None] + node[:, None] * count).ravel()
         rows.add(
             np.append(home, column),
@@ -198,8 +218,15 @@ def _device_rows(
         )
     rows.add(n, options.memory / GIB, -np.inf, float(capacity[d]) / GIB)
     alike = d > 0 and capacity[d] == capacity[d - 1] and groups.of_device[d - 1] == group
-    if alike and (items.allowed is None or (items.allowed[:, d] == items.allowed[:, d - 1]).all()):
-        rows.add(np.concatenate([n - count, n]), np.concatenate([options.dim, -options.dim]), 0.0, np.inf)
+    if alike and (
+        items.allowed is None or (items.allowed[:, d] == items.allowed[:, d - 1]).all()
+    ):
+        rows.add(
+            np.concatenate([n - count, n]),
+            np.concatenate([options.dim, -options.dim]),
+            0.0,
+            np.inf,
+        )
 
 
 def _receivers(
@@ -209,9 +236,21 @@ def _receivers(
     if fabric.ranks == 1:
         return []
     if fabric.ranks == fabric.per_node:
-        return [(columns[0], float(groups.near[groups.of_device[d]]) / (fabric.per_node - 1), np.array([d]))]
+        return [
+            (
+                columns[0],
+                float(groups.near[groups.of_device[d]]) / (fabric.per_node - 1),
+                np.array([d]),
+            )
+        ]
     node = d // fabric.per_node * fabric.per_node + np.arange(fabric.per_node)
-    return [(columns[1], float(groups.far[groups.of_device[d]]) / (fabric.ranks - fabric.per_node), node)]
+    return [
+        (
+            columns[1],
+            float(groups.far[groups.of_device[d]]) / (fabric.ranks - fabric.per_node),
+            node,
+        )
+    ]
 
 
 def _plan(items: Items, model: PlanModel, x: np.ndarray) -> Plan:

@@ -54,7 +54,9 @@ def greedy_grid(
     cost = np.full(count, np.inf)
     for low in range(0, count, block):
         part = slice(low, min(count, low + block))
-        device[part], cost[part] = _block(items, model, candidates[part], capacity, caps, stop)
+        device[part], cost[part] = _block(
+            items, model, candidates[part], capacity, caps, stop
+        )
     return Graded(device=device, cost=cost)
 
 
@@ -91,7 +93,9 @@ def _block(
         place = order[:, step]
         option = candidates[np.arange(count), place][candidate]  # (R,)
         weight, columns = options.memory[option], options.dim[option]
-        ok = (memory + weight[:, None] <= capacity) & (dims + columns[:, None] <= cap[:, None])
+        ok = (memory + weight[:, None] <= capacity) & (
+            dims + columns[:, None] <= cap[:, None]
+        )
         if items.allowed is not None:
             ok &= items.allowed[options.item[option]]
         load = compute

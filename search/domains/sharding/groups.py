@@ -31,10 +31,16 @@ class Groups:
     far: np.ndarray  # (G,) and between nodes
     gets_near: np.ndarray  # (G,) milliseconds that receiving a column takes a device inside a node; 0: not bounded here
     gets_far: np.ndarray  # (G,) and between nodes
-    parts: np.ndarray  # (G,) a receiver of the group has, on average, the group's columns / parts at home
+    parts: (
+        np.ndarray
+    )  # (G,) a receiver of the group has, on average, the group's columns / parts at home
     columns: float  # of all items
-    forms: np.ndarray  # (F, 2) the exchange is the largest of these forms of near and far milliseconds
-    near_least: float  # milliseconds the slowest device sends inside nodes, whatever the plan
+    forms: (
+        np.ndarray
+    )  # (F, 2) the exchange is the largest of these forms of near and far milliseconds
+    near_least: (
+        float  # milliseconds the slowest device sends inside nodes, whatever the plan
+    )
     far_least: float
     constant_ms: float
     least_ms: float  # what a device that holds anything computes at least (a crude bound)
@@ -44,9 +50,14 @@ class Groups:
 
     def exchange_ms(self, near: np.ndarray | float, far: np.ndarray | float) -> np.ndarray:
         """The exchange when the slowest device sends for so long at the two levels."""
-        near, far = np.broadcast_arrays(np.asarray(near, dtype=float), np.asarray(far, dtype=float))
+        near, far = np.broadcast_arrays(
+            np.asarray(near, dtype=float), np.asarray(far, dtype=float)
+        )
         return np.asarray(
-            self.constant_ms + (near[..., None] * self.forms[:, 0] + far[..., None] * self.forms[:, 1]).max(-1)
+            self.constant_ms
+            + (near[..., None] * self.forms[:, 0] + far[..., None] * self.forms[:, 1]).max(
+                -1
+            )
         )
 
     @property
@@ -59,10 +70,14 @@ def groups_of(items: Items, model: PlanModel, capacity: np.ndarray) -> Groups:
     """The groups of a job. Raises TypeError when the model is not one a bound can be proved for."""
     exchange = model.exchange
     if not isinstance(exchange, LearnedExchange):
-        raise TypeError(f"exchange: expected the convex exchange net, got {type(exchange).__name__}")
+        raise TypeError(
+            f"exchange: expected the convex exchange net, got {type(exchange).__name__}"
+        )
     near, far = exchange.per_column_ms()
     of_device = _partition(items, model, capacity, near, far)
-    first = [int(np.flatnonzero(of_device == g)[0]) for g in range(int(of_device.max()) + 1)]
+    first = [
+        int(np.flatnonzero(of_device == g)[0]) for g in range(int(of_device.max()) + 1)
+    ]
     options = items.options
     usable = np.zeros((len(first), len(options)), dtype=bool)
     for g in range(len(first)):
@@ -93,15 +108,22 @@ def groups_of(items: Items, model: PlanModel, capacity: np.ndarray) -> Groups:
         near_least=least_sending(items, near, some),
         far_least=least_sending(items, far, some),
         constant_ms=exchange.constant_ms,
-        least_ms=min(_least_ms(items, h, e, mask) for h, e, mask in zip(heads, embedding, usable, strict=True)),
+        least_ms=min(
+            _least_ms(items, h, e, mask)
+            for h, e, mask in zip(heads, embedding, usable, strict=True)
+        ),
     )
 
 
-def _least_ms(items: Items, head: ConvexHead, embedding: np.ndarray, usable: np.ndarray) -> float:
+def _least_ms(
+    items: Items, head: ConvexHead, embedding: np.ndarray, usable: np.ndarray
+) -> float:
     """What a device that holds anything computes at least: the best of a few affine lower bounds of its head."""
     active = embedding[items.whole] @ head.inner.T + head.shift > 0  # (I, J)
     patterns, count = np.unique(active, axis=0, return_counts=True)
-    slopes = np.vstack([patterns[np.argsort(-count, kind="stable")[:_MAX_SLOPES]], np.zeros(len(head.out))])
+    slopes = np.vstack(
+        [patterns[np.argsort(-count, kind="stable")[:_MAX_SLOPES]], np.zeros(len(head.out))]
+    )
     price = embedding @ (head.skip + (slopes * head.out) @ head.inner).T  # (O, P)
     constant = head.bias + (slopes * head.out) @ head.shift
     return float((constant + least_rest(items, price, usable)).max())
@@ -111,12 +133,18 @@ def least_rest(items: Items, price: np.ndarray, usable: np.ndarray) -> np.ndarra
     """What everything on a device can lower its price by at most, for each column of `price`.  (O, P) → (P,)"""
     options = items.options
     per_column = np.where(usable[:, None], price / options.width[:, None], 0.0)
-    least = np.minimum(np.minimum.reduceat(per_column, items.whole, axis=0), 0.0)  # (I, P) the best rate of an item
+    least = np.minimum(
+        np.minimum.reduceat(per_column, items.whole, axis=0), 0.0
+    )  # (I, P) the best rate of an item
     return np.asarray((least * options.width[items.whole][:, None]).sum(0))
 
 
 def _receiving(
-    fabric: FabricModel, of_device: np.ndarray, first: list[int], near: np.ndarray, far: np.ndarray
+    fabric: FabricModel,
+    of_device: np.ndarray,
+    first: list[int],
+    near: np.ndarray,
+    far: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What receiving a column takes each group at both levels, and how many parts its own columns are in.
 
@@ -136,7 +164,9 @@ def _receiving(
     return none, far[first] / (fabric.ranks - fabric.per_node), count / fabric.per_node
 
 
-def _partition(items: Items, model: PlanModel, capacity: np.ndarray, near: np.ndarray, far: np.ndarray) -> np.ndarray:
+def _partition(
+    items: Items, model: PlanModel, capacity: np.ndarray, near: np.ndarray, far: np.ndarray
+) -> np.ndarray:
     """Group of each device: equal class, links, memory and pins, as far as there are few such groups."""
     links = [model.device_class, near, far]
     finer = [*links, capacity]
@@ -144,7 +174,9 @@ def _partition(items: Items, model: PlanModel, capacity: np.ndarray, near: np.nd
         pins = {column.tobytes(): n for n, column in enumerate(items.allowed.T)}
         finer.append(np.array([pins[column.tobytes()] for column in items.allowed.T]))
     for keys in (finer, [*links, capacity], links):
-        _, group = np.unique(np.column_stack(keys).astype(float), axis=0, return_inverse=True)
+        _, group = np.unique(
+            np.column_stack(keys).astype(float), axis=0, return_inverse=True
+        )
         if int(group.max()) < _MAX_GROUPS:
             break
     return np.asarray(group.reshape(-1))

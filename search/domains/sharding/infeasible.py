@@ -26,14 +26,20 @@ def prove_infeasible(setup: Setup) -> Infeasible | None:
     need = least_bytes(items, capacity)  # (I,) bytes each item takes at least
     names = [", ".join(setup.tables[t].name for t in group) for group in items.members]
     for item in np.flatnonzero(~np.isfinite(need)):
-        where = np.ones(len(capacity), dtype=bool) if items.allowed is None else items.allowed[item]
+        where = (
+            np.ones(len(capacity), dtype=bool)
+            if items.allowed is None
+            else items.allowed[item]
+        )
         columns, room = int(items.narrowest[item]), float(capacity[where].max())
         per_row, per_column = affine_bytes(items, int(item))
         narrowest = per_row + per_column * columns
         on = "the largest device" if where.all() else "the largest device it may be on"
         shards = f"its narrowest allowed shard ({columns} columns) takes {narrowest / GIB:.2f} GiB"
         if narrowest <= room:  # one fits, but too few of them to hold all columns
-            shards = f"no cut into shards of {columns} columns or more has only shards that fit"
+            shards = (
+                f"no cut into shards of {columns} columns or more has only shards that fit"
+            )
         return Infeasible(
             argument=f"table {names[item]!r}: {shards}, {on} has {room / GIB:.2f} GiB; "
             "give larger devices, a narrower min_shard_dim, fp16, or allow splitting it",
@@ -50,8 +56,14 @@ def prove_infeasible(setup: Setup) -> Infeasible | None:
             confined = np.asarray(~(items.allowed & ~mask).any(1))
         wanted, room = float(need[confined].sum()), float(capacity[mask].sum())
         if wanted > room:
-            largest = np.flatnonzero(confined)[np.argsort(-need[confined], kind="stable")][:5]
-            where = "all devices" if mask.all() else f"devices {', '.join(map(str, np.flatnonzero(mask)))}"
+            largest = np.flatnonzero(confined)[np.argsort(-need[confined], kind="stable")][
+                :5
+            ]
+            where = (
+                "all devices"
+                if mask.all()
+                else f"devices {', '.join(map(str, np.flatnonzero(mask)))}"
+            )
             return Infeasible(
                 argument=f"{int(confined.sum())} tables that must be on {where} take {wanted / GIB:.2f} GiB at least, "
                 f"there are {room / GIB:.2f} GiB: {(wanted - room) / GIB:.2f} GiB are missing. Largest: "
@@ -71,7 +83,11 @@ def least_bytes(items: Items, capacity: np.ndarray) -> np.ndarray:
     options = items.options
     need = np.full(len(items), np.inf)
     for item, whole in enumerate(items.whole):
-        room = float(capacity.max() if items.allowed is None else capacity[items.allowed[item]].max(initial=0.0))
+        room = float(
+            capacity.max()
+            if items.allowed is None
+            else capacity[items.allowed[item]].max(initial=0.0)
+        )
         if options.memory[whole] <= room:
             need[item] = options.memory[whole]
             continue
@@ -79,7 +95,10 @@ def least_bytes(items: Items, capacity: np.ndarray) -> np.ndarray:
         if least >= width:
             continue
         per_row, per_column = affine_bytes(items, item)
-        widest = int((room - per_row) / (per_column * MIN_SHARD_DIM) * (1 + 1e-12)) * MIN_SHARD_DIM
+        widest = (
+            int((room - per_row) / (per_column * MIN_SHARD_DIM) * (1 + 1e-12))
+            * MIN_SHARD_DIM
+        )
         if widest < MIN_SHARD_DIM:
             continue
         shards = -(-width // widest)
@@ -94,6 +113,8 @@ def affine_bytes(items: Items, item: int) -> tuple[float, float]:
     width = int(options.width[whole])
     if whole + 1 < len(options) and options.item[whole + 1] == item:
         other = whole + 1
-        rate = (options.memory[whole] - options.memory[other]) / (width - options.width[other])
+        rate = (options.memory[whole] - options.memory[other]) / (
+            width - options.width[other]
+        )
         return float(max(0.0, options.memory[whole] - rate * width)), float(rate)
     return float(options.memory[whole]), 0.0

@@ -34,7 +34,9 @@ class Options:
     rest: np.ndarray  # (O,) the option of what `half` leaves, or NONE
     memory: np.ndarray  # (O,) bytes it takes on its device
     weight_bytes: np.ndarray  # (O,) bytes of weights alone: what moving it moves
-    dim: np.ndarray  # (O,) output columns in all, one per feature and column: what the exchange moves
+    dim: (
+        np.ndarray
+    )  # (O,) output columns in all, one per feature and column: what the exchange moves
     lookups: np.ndarray  # (O,) look-ups of a batch
     member_option: np.ndarray  # (M,) flat list: option of each member shard
     member_table: np.ndarray  # (M,) its table
@@ -65,8 +67,12 @@ class Items:
     members: tuple[tuple[int, ...], ...]  # tables of each
     whole: np.ndarray  # (I,) the unsplit option of each
     allowed: np.ndarray | None  # (I, D) devices it may be on; None: any
-    narrowest: np.ndarray  # (I,) columns of the narrowest shard; the whole width of what cannot be split
-    step: np.ndarray  # (I,) columns between the widths that are options: 4 unless the job is huge
+    narrowest: (
+        np.ndarray
+    )  # (I,) columns of the narrowest shard; the whole width of what cannot be split
+    step: (
+        np.ndarray
+    )  # (I,) columns between the widths that are options: 4 unless the job is huge
     options: Options
 
     def __len__(self) -> int:
@@ -91,11 +97,15 @@ def build_items(
 
     whole = [tables[group[0]].dim for group in members]
     floor = [
-        whole[i] if group[0] in unsplit or whole[i] < 2 * constraints.min_shard_dim else constraints.min_shard_dim
+        whole[i]
+        if group[0] in unsplit or whole[i] < 2 * constraints.min_shard_dim
+        else constraints.min_shard_dim
         for i, group in enumerate(members)
     ]
     steps = _steps(whole, floor)
-    in_use = [tuple(extra.get(group[0], ())) if len(group) == 1 else () for group in members]
+    in_use = [
+        tuple(extra.get(group[0], ())) if len(group) == 1 else () for group in members
+    ]
     widths = [_grid(*row) for row in zip(whole, floor, steps, in_use, strict=True)]
     item = np.repeat(np.arange(len(members)), [len(w) for w in widths])
     width = np.concatenate(widths)
@@ -108,21 +118,29 @@ def build_items(
     member_option = np.repeat(np.arange(len(item)), size[item])
     begin = np.cumsum(size[item]) - size[item]
     within = np.arange(len(member_option)) - begin[member_option]
-    member_table = np.array([t for group in members for t in group])[first[item[member_option]] + within]
+    member_table = np.array([t for group in members for t in group])[
+        first[item[member_option]] + within
+    ]
     # A group is never split: its option's width stands for the first table only, each member keeps its own.
     dims = np.array([t.dim for t in tables])
-    member_width = np.where(size[item[member_option]] == 1, width[member_option], dims[member_table])
+    member_width = np.where(
+        size[item[member_option]] == 1, width[member_option], dims[member_table]
+    )
     total = np.zeros((4, len(item)))
     memory = shard_bytes(arrays, member_table, member_width, memory_model)
     weights = shard_bytes(arrays, member_table, member_width, MemoryModel.WEIGHTS)
     outputs = member_width * arrays.features[member_table]
-    for line, values in zip(total, (memory, weights, outputs, arrays.lookups[member_table]), strict=True):
+    for line, values in zip(
+        total, (memory, weights, outputs, arrays.lookups[member_table]), strict=True
+    ):
         line[:] = np.add.reduceat(values, begin)
     return Items(
         members=tuple(members),
         whole=np.searchsorted(key, _key(np.arange(len(members)), np.array(whole))),
         allowed=_allowed(members, tables, constraints, devices),
-        narrowest=np.array([min(f, *used) if used else f for f, used in zip(floor, in_use, strict=True)]),
+        narrowest=np.array(
+            [min(f, *used) if used else f for f, used in zip(floor, in_use, strict=True)]
+        ),
         step=np.array(steps),
         options=Options(
             item=item,
@@ -142,7 +160,9 @@ def build_items(
     )
 
 
-def shard_bytes(arrays: TableArrays, table: np.ndarray, width: np.ndarray, model: MemoryModel) -> np.ndarray:
+def shard_bytes(
+    arrays: TableArrays, table: np.ndarray, width: np.ndarray, model: MemoryModel
+) -> np.ndarray:
     """Bytes a shard takes on its device.  # (S,)
 
     `training` adds the optimizer's state and, for the whole batch, the indices and offsets that are looked up and the
@@ -183,7 +203,9 @@ def _grid(width: int, least: int, step: int, in_use: Iterable[int]) -> np.ndarra
     cuts = np.union1d(cuts, width - cuts)
     cuts = cuts[(cuts >= least) & (cuts <= width - least)]
     near = np.array([_near_half(width), width - _near_half(width)])
-    cuts = np.concatenate([cuts, near[near >= least] if (near >= least).all() else near[:0], in_use, [width]])
+    cuts = np.concatenate(
+        [cuts, near[near >= least] if (near >= least).all() else near[:0], in_use, [width]]
+    )
     return np.unique(cuts.astype(np.int64))[::-1]
 
 
@@ -192,7 +214,11 @@ def _near_half(width: int) -> int:
 
 
 def _cut_in_two(
-    item: np.ndarray, width: np.ndarray, key: np.ndarray, splittable: np.ndarray, step: np.ndarray
+    item: np.ndarray,
+    width: np.ndarray,
+    key: np.ndarray,
+    splittable: np.ndarray,
+    step: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The two options nearest to half of each option; NONE, NONE where no two options add up to it."""
     unit = step[item]
@@ -202,7 +228,9 @@ def _cut_in_two(
     def option_of(columns: np.ndarray) -> np.ndarray:
         wanted = _key(item, columns)
         place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
-        return np.where((key[place] == wanted) & (columns > 0) & (columns < width), place, NONE)
+        return np.where(
+            (key[place] == wanted) & (columns > 0) & (columns < width), place, NONE
+        )
 
     for grain in (np.full(len(item), MIN_SHARD_DIM), unit):
         first = -(-width // (2 * grain)) * grain
@@ -212,7 +240,9 @@ def _cut_in_two(
     return half, rest
 
 
-def _widths_of(plan: tuple[PlanShard, ...], number: Mapping[str, int]) -> dict[int, set[int]]:
+def _widths_of(
+    plan: tuple[PlanShard, ...], number: Mapping[str, int]
+) -> dict[int, set[int]]:
     widths: dict[int, set[int]] = {}
     for shard in plan:
         if shard.width % MIN_SHARD_DIM:
@@ -225,7 +255,10 @@ def _widths_of(plan: tuple[PlanShard, ...], number: Mapping[str, int]) -> dict[i
 
 
 def _allowed(
-    members: list[tuple[int, ...]], tables: tuple[Table, ...], constraints: Constraints, devices: int
+    members: list[tuple[int, ...]],
+    tables: tuple[Table, ...],
+    constraints: Constraints,
+    devices: int,
 ) -> np.ndarray | None:
     if not constraints.pin:
         return None

@@ -24,22 +24,37 @@ from trimtab.specs.sharding import MIN_SHARD_DIM
 
 
 def level_plans(
-    items: Items, load: np.ndarray, capacity: np.ndarray, start: np.ndarray, *, caps: tuple[float, ...], fast: bool
+    items: Items,
+    load: np.ndarray,
+    capacity: np.ndarray,
+    start: np.ndarray,
+    *,
+    caps: tuple[float, ...],
+    fast: bool,
 ) -> Iterator[Plan]:
     """Plans that fit and are level up to the caps (multiples of the mean). `load` (O,) is the milliseconds of an option.
 
     `start` are shards that each fit a device. `fast` leaves out the orders that rarely win.
     """
     options = items.options
-    orders: dict[str, np.ndarray] = {"load": load[items.whole], "memory": options.memory[items.whole]}
+    orders: dict[str, np.ndarray] = {
+        "load": load[items.whole],
+        "memory": options.memory[items.whole],
+    }
     if not fast:
         orders["input"] = -np.arange(len(items), dtype=float)
         orders["reverse"] = np.arange(len(items), dtype=float)
-    for ways in (_powers, _whole) if fast else (_powers, _whole, _power_and_rest, _halves, _quarters):
+    for ways in (
+        (_powers, _whole)
+        if fast
+        else (_powers, _whole, _power_and_rest, _halves, _quarters)
+    ):
         for name, key in orders.items():
             plan = deal(items, load, capacity, np.argsort(-key, kind="stable"), ways)
             if plan is not None and fits(items, plan, capacity):
-                yield Plan.of(plan.option, plan.device, f"level {ways.__name__.strip('_')} {name}")
+                yield Plan.of(
+                    plan.option, plan.device, f"level {ways.__name__.strip('_')} {name}"
+                )
     for cap in caps:
         plan = fill(items, load, capacity, start, cap)
         if plan is not None:
@@ -55,7 +70,11 @@ def even_columns(items: Items, devices: int) -> int:
 def _powers(columns: int) -> list[int]:
     """`columns` as a sum of powers of two, the largest first, in multiples of 4."""
     units = columns // MIN_SHARD_DIM
-    return [MIN_SHARD_DIM << bit for bit in range(units.bit_length() - 1, -1, -1) if units >> bit & 1]
+    return [
+        MIN_SHARD_DIM << bit
+        for bit in range(units.bit_length() - 1, -1, -1)
+        if units >> bit & 1
+    ]
 
 
 def _whole(columns: int) -> list[int]:
@@ -81,13 +100,25 @@ def _quarters(columns: int) -> list[int]:
 
 
 def deal(
-    items: Items, load: np.ndarray, capacity: np.ndarray, order: np.ndarray, ways: Callable[[int], list[int]]
+    items: Items,
+    load: np.ndarray,
+    capacity: np.ndarray,
+    order: np.ndarray,
+    ways: Callable[[int], list[int]],
 ) -> Plan | None:
     """Columns of the items in `order`, dealt into slots; None when narrowest shards or pins are in the way."""
     options, devices = items.options, len(capacity)
     target = even_columns(items, devices)
-    fixed = [i for i in order if options.half[items.whole[i]] == NONE or _is_pinned(items, int(i))]
-    free = [int(i) for i in order if options.half[items.whole[i]] != NONE and not _is_pinned(items, int(i))]
+    fixed = [
+        i
+        for i in order
+        if options.half[items.whole[i]] == NONE or _is_pinned(items, int(i))
+    ]
+    free = [
+        int(i)
+        for i in order
+        if options.half[items.whole[i]] != NONE and not _is_pinned(items, int(i))
+    ]
     placed = _Placed(items, load, capacity)
     for item in sorted(fixed, key=lambda i: -load[items.whole[i]]):
         if not placed.whole(int(item)):
@@ -127,8 +158,12 @@ class _Stream:
             item = self._order[self._at]
             least = int(self._items.narrowest[item])
             features = self._features(item)
-            width = min(max(columns // features // MIN_SHARD_DIM, 1) * MIN_SHARD_DIM, self._left)
-            if 0 < self._left - width < least:  # what is left could not be a shard: leave or take all of it
+            width = min(
+                max(columns // features // MIN_SHARD_DIM, 1) * MIN_SHARD_DIM, self._left
+            )
+            if (
+                0 < self._left - width < least
+            ):  # what is left could not be a shard: leave or take all of it
                 width = self._left - least if self._left - least >= least else self._left
             option = int(self._items.options.find(np.array([item]), np.array([width]))[0])
             if option == NONE:
@@ -139,7 +174,9 @@ class _Stream:
             self._left -= width
             if self._left == 0 and self._at + 1 < len(self._order):
                 self._at += 1
-                self._left = int(self._items.options.width[self._items.whole[self._order[self._at]]])
+                self._left = int(
+                    self._items.options.width[self._items.whole[self._order[self._at]]]
+                )
             item = self._order[self._at]
             if 0 < columns < int(self._items.narrowest[item]) * self._features(item):
                 break  # the next table has no shard so narrow: this slot stays a little short
@@ -194,14 +231,23 @@ class _Placed:
         return True
 
     def plan(self) -> Plan:
-        plan = Plan.of(np.array(self._option, dtype=np.int64), np.array(self._device, dtype=np.int64), "level")
+        plan = Plan.of(
+            np.array(self._option, dtype=np.int64),
+            np.array(self._device, dtype=np.int64),
+            "level",
+        )
         return merged(self._items, plan)
 
 
-def fill(items: Items, load: np.ndarray, capacity: np.ndarray, start: np.ndarray, cap: float) -> Plan | None:
+def fill(
+    items: Items, load: np.ndarray, capacity: np.ndarray, start: np.ndarray, cap: float
+) -> Plan | None:
     """Shards by load under a cap of `cap` times the mean columns, cut where nothing has room; None: no memory."""
     options = items.options
-    limit = np.ceil(cap * even_columns(items, len(capacity)) / MIN_SHARD_DIM - 1e-9) * MIN_SHARD_DIM
+    limit = (
+        np.ceil(cap * even_columns(items, len(capacity)) / MIN_SHARD_DIM - 1e-9)
+        * MIN_SHARD_DIM
+    )
     placed = _Placed(items, load, capacity)
     queue = [(-float(load[o]), n, int(o)) for n, o in enumerate(start)]
     heapq.heapify(queue)
@@ -221,9 +267,10 @@ def fill(items: Items, load: np.ndarray, capacity: np.ndarray, start: np.ndarray
             placed.add(option, int(np.where(may, placed.dims, np.inf).argmin()))
             continue
         placed.add(part, device)
-        rest = options.find(np.array([options.item[option]]), np.array([options.width[option] - options.width[part]]))[
-            0
-        ]
+        rest = options.find(
+            np.array([options.item[option]]),
+            np.array([options.width[option] - options.width[part]]),
+        )[0]
         count += 1
         if count > most:
             return None
@@ -231,7 +278,9 @@ def fill(items: Items, load: np.ndarray, capacity: np.ndarray, start: np.ndarray
     return placed.plan()
 
 
-def _widest_part(items: Items, placed: _Placed, option: int, capacity: np.ndarray, limit: float) -> tuple[int, int]:
+def _widest_part(
+    items: Items, placed: _Placed, option: int, capacity: np.ndarray, limit: float
+) -> tuple[int, int]:
     """The widest part of a shard that some device has room for, and that device; NONE where none has."""
     options = items.options
     if options.half[option] == NONE:

@@ -69,7 +69,12 @@ class LocalSearch:
     @property
     def plan(self) -> Plan:
         """The plan as it is now."""
-        return Plan(option=self.option.copy(), device=self.device.copy(), home=self.home.copy(), source=self._source)
+        return Plan(
+            option=self.option.copy(),
+            device=self.device.copy(),
+            home=self.home.copy(),
+            source=self._source,
+        )
 
     def _reload(self) -> None:
         self._loads = Loads(self._items, self._model, self.plan)
@@ -110,7 +115,9 @@ class LocalSearch:
         weighted = loads.dims * self._model.slowness
         # By the same estimate as the steps are priced, or a difference between it and the exact exchange could go in circles.
         exchange = self._model.exchange
-        sent = exchange(loads.dims) if self._unequal else exchange.of_largest(weighted.max())
+        sent = (
+            exchange(loads.dims) if self._unequal else exchange.of_largest(weighted.max())
+        )
         estimate = float(loads.compute.max() + sent)
         now = _Step(cost=estimate, smooth=self._smooth_now(), apply=lambda: None)
         first = list(dict.fromkeys([int(loads.compute.argmax()), int(weighted.argmax())]))
@@ -123,7 +130,9 @@ class LocalSearch:
             for device in first:
                 best = self._better(best, self._swaps(device))
         for device in self._tied(first) if best is now else ():
-            best = self._better(self._better(best, self._transfers(device)), self._swaps(device))
+            best = self._better(
+                self._better(best, self._transfers(device)), self._swaps(device)
+            )
             if best is not now:
                 break
         return None if best is now else best
@@ -132,9 +141,16 @@ class LocalSearch:
         """Devices that tie for the most compute or the most columns, beside those in `but`."""
         loads = self._loads
         weighted = loads.dims * self._model.slowness
-        share = np.maximum(loads.compute / max(loads.compute.max(), 1e-12), weighted / max(weighted.max(), 1e-12))
+        share = np.maximum(
+            loads.compute / max(loads.compute.max(), 1e-12),
+            weighted / max(weighted.max(), 1e-12),
+        )
         order = np.argsort(-share, kind="stable")
-        return [int(d) for d in order[: _MAX_TRIED + len(but)] if share[d] >= 1 - _TIED and d not in but][:_MAX_TRIED]
+        return [
+            int(d)
+            for d in order[: _MAX_TRIED + len(but)]
+            if share[d] >= 1 - _TIED and d not in but
+        ][:_MAX_TRIED]
 
     def _better(self, best: _Step, candidate: _Step | None) -> _Step:
         if candidate is None:
@@ -142,13 +158,20 @@ class LocalSearch:
         scale = _TOLERANCE * max(1.0, self.cost)
         if candidate.cost < best.cost - scale:
             return candidate
-        flatter = candidate.cost <= best.cost + scale and candidate.smooth < best.smooth * (1 - 1e-8)
+        flatter = candidate.cost <= best.cost + scale and candidate.smooth < best.smooth * (
+            1 - 1e-8
+        )
         return candidate if flatter else best
 
     def _smooth_now(self) -> float:
         compute, weighted = self._loads.compute, self._loads.dims * self._model.slowness
         top_compute, top_dims = self._tops()
-        return float(self._smooth(((compute / top_compute) ** _ORDER).sum(), ((weighted / top_dims) ** _ORDER).sum()))
+        return float(
+            self._smooth(
+                ((compute / top_compute) ** _ORDER).sum(),
+                ((weighted / top_dims) ** _ORDER).sum(),
+            )
+        )
 
     def _tops(self) -> tuple[float, float]:
         weighted = self._loads.dims * self._model.slowness
@@ -178,7 +201,9 @@ class LocalSearch:
         wa, wb = dims_a * model.slowness[a], dims_b * model.slowness[b]
         largest_dims = np.maximum(rest_dims, np.maximum(wa, wb))
         cost = largest_compute + (
-            self._exchange(a, b, dims_a, dims_b) if self._unequal else model.exchange.of_largest(largest_dims)
+            self._exchange(a, b, dims_a, dims_b)
+            if self._unequal
+            else model.exchange.of_largest(largest_dims)
         )
         top_compute, top_dims = self._tops()
         sums = []
@@ -191,7 +216,9 @@ class LocalSearch:
             sums.append(rest + (new_a / top) ** _ORDER + (new_b / top) ** _ORDER)
         return cost, self._smooth(*sums)
 
-    def _exchange(self, a: int, b: np.ndarray, dims_a: np.ndarray, dims_b: np.ndarray) -> np.ndarray:
+    def _exchange(
+        self, a: int, b: np.ndarray, dims_a: np.ndarray, dims_b: np.ndarray
+    ) -> np.ndarray:
         """The exchange when `a` and `b[n]` have other columns.  # (N,)"""
         dims = np.repeat(self._loads.dims[None], len(b), axis=0)
         dims[:, a] = dims_a
@@ -238,7 +265,9 @@ class LocalSearch:
             return np.ones(self._model.devices, dtype=bool)
         return self._items.allowed[self._items.options.item[self.option[shard]]]
 
-    def _may_move(self, shards: np.ndarray, devices: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    def _may_move(
+        self, shards: np.ndarray, devices: np.ndarray, columns: np.ndarray
+    ) -> np.ndarray:
         """Whether pins and the bound on moved bytes allow columns[n] of shards[n] on devices[n].  # (N,)"""
         items, limits = self._items, self._limits
         ok = np.ones(len(shards), dtype=bool)
@@ -246,8 +275,12 @@ class LocalSearch:
             ok &= items.allowed[items.options.item[self.option[shards]], devices]
         if np.isfinite(limits.moved) and limits.home_device is not None:
             option = self.option[shards]
-            size = items.options.weight_bytes[option] * columns / items.options.width[option]
-            change = size * (self._away(shards, devices) - self._away(shards, self.device[shards]))
+            size = (
+                items.options.weight_bytes[option] * columns / items.options.width[option]
+            )
+            change = size * (
+                self._away(shards, devices) - self._away(shards, self.device[shards])
+            )
             ok &= self._moved() + change <= limits.moved
         return ok
 
@@ -266,33 +299,55 @@ class LocalSearch:
 
     # --- steps ---------------------------------------------------------------------------------------------------
 
-    def _cuts(self, a: int, shards: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _cuts(
+        self, a: int, shards: np.ndarray, others: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """How many columns of which shard of `a` may go to which device: all, half, or what would level two devices.
 
         → place in `shards` (N,), device (N,), columns (N,)
         """
         options, loads = self._items.options, self._loads
         width = options.width[self.option[shards]][:, None]  # (P, 1)
-        features = options.dim[self.option[shards]][:, None] / width  # output columns of each column
+        features = (
+            options.dim[self.option[shards]][:, None] / width
+        )  # output columns of each column
         over = np.full((1, len(others)), loads.dims[a] - self._mean) / features
         under = (self._mean - loads.dims[others])[None] / features
         even = (loads.dims[a] - loads.dims[others])[None] / 2 / features
-        wanted = [width + 0.0 * under, width / 2 + 0.0 * under, np.minimum(over, under) + 0.0 * width]
+        wanted = [
+            width + 0.0 * under,
+            width / 2 + 0.0 * under,
+            np.minimum(over, under) + 0.0 * width,
+        ]
         if len(shards) * len(others) <= _MANY:
             room = (self._limits.capacity - loads.memory)[others][None]
             held = options.memory[self.option[shards]][:, None] / width
-            wanted += [width / 4 + 0.0 * under, width * 3 / 4 + 0.0 * under, over + 0.0 * width + 0.0 * under]
-            wanted += [under + 0.0 * width, even + 0.0 * width, np.floor(room / held / MIN_SHARD_DIM) * MIN_SHARD_DIM]
+            wanted += [
+                width / 4 + 0.0 * under,
+                width * 3 / 4 + 0.0 * under,
+                over + 0.0 * width + 0.0 * under,
+            ]
+            wanted += [
+                under + 0.0 * width,
+                even + 0.0 * width,
+                np.floor(room / held / MIN_SHARD_DIM) * MIN_SHARD_DIM,
+            ]
         columns = np.stack(wanted, axis=-1)
-        columns = np.ceil(np.clip(columns, 0, width[..., None]) / MIN_SHARD_DIM) * MIN_SHARD_DIM
+        columns = (
+            np.ceil(np.clip(columns, 0, width[..., None]) / MIN_SHARD_DIM) * MIN_SHARD_DIM
+        )
         columns = np.sort(np.minimum(columns, width[..., None]).astype(np.int64), axis=-1)
         fresh = np.ones(columns.shape, dtype=bool)
         fresh[..., 1:] = columns[..., 1:] != columns[..., :-1]
-        whole = (columns == width[..., None]) | (options.half[self.option[shards]] != NONE)[:, None, None]
+        whole = (columns == width[..., None]) | (options.half[self.option[shards]] != NONE)[
+            :, None, None
+        ]
         p, b, c = np.nonzero(fresh & whole & (columns > 0))
         return p, others[b], columns[p, b, c]
 
-    def _partners(self, shards: np.ndarray, device: np.ndarray, place: np.ndarray) -> np.ndarray:
+    def _partners(
+        self, shards: np.ndarray, device: np.ndarray, place: np.ndarray
+    ) -> np.ndarray:
         """The shard of the same table (and home) already on device[n], which a transfer would widen, or NONE.  # (N,)"""
         item = self._items.options.item[self.option]
         partner = np.full(len(place), NONE)
@@ -323,26 +378,54 @@ class LocalSearch:
         grown = self._memory(goes) - self._memory(had)
         ok = (goes != NONE) & ((left == 0) | (stays != NONE))
         ok &= loads.memory[b] + grown <= self._limits.capacity[b]
-        ok &= loads.memory[a] - options.memory[option] + self._memory(stays) <= self._limits.capacity[a]
+        ok &= (
+            loads.memory[a] - options.memory[option] + self._memory(stays)
+            <= self._limits.capacity[a]
+        )
         ok &= self._may_move(shards[p], b, columns)
-        p, b, columns, stays, goes, had = p[ok], b[ok], columns[ok], stays[ok], goes[ok], had[ok]
+        p, b, columns, stays, goes, had = (
+            p[ok],
+            b[ok],
+            columns[ok],
+            stays[ok],
+            goes[ok],
+            had[ok],
+        )
         if not len(p):
             return None
         compute_a = self._without(a, shards, p, stays)
-        compute_b = self._head(b, loads.pooled[b] - self._vector(b, had) + self._vector(b, goes))
+        compute_b = self._head(
+            b, loads.pooled[b] - self._vector(b, had) + self._vector(b, goes)
+        )
         option = self.option[shards[p]]
         gone = options.dim[option] - np.where(stays == NONE, 0, options.dim[stays])
-        cost, smooth = self._price(a, b, compute_a, compute_b, loads.dims[a] - gone, loads.dims[b] + gone)
+        cost, smooth = self._price(
+            a, b, compute_a, compute_b, loads.dims[a] - gone, loads.dims[b] + gone
+        )
         n = _least(cost, smooth)
         shard, target, count = int(shards[p[n]]), int(b[n]), int(columns[n])
-        return _Step(cost=float(cost[n]), smooth=float(smooth[n]), apply=lambda: self._transfer(shard, count, target))
+        return _Step(
+            cost=float(cost[n]),
+            smooth=float(smooth[n]),
+            apply=lambda: self._transfer(shard, count, target),
+        )
 
-    def _without(self, a: int, shards: np.ndarray, p: np.ndarray, stays: np.ndarray) -> np.ndarray:
+    def _without(
+        self, a: int, shards: np.ndarray, p: np.ndarray, stays: np.ndarray
+    ) -> np.ndarray:
         """Compute of `a` when shards[p[n]] becomes option stays[n] (NONE: it leaves); equal changes priced once.  # (N,)"""
-        _, first, which = np.unique(p * (len(self._items.options) + 1) + stays, return_index=True, return_inverse=True)
+        _, first, which = np.unique(
+            p * (len(self._items.options) + 1) + stays,
+            return_index=True,
+            return_inverse=True,
+        )
         shard, option = shards[p[first]], stays[first]
         at = np.full(len(first), a)
-        pooled = self._loads.pooled[a] - self._vector(at, self.option[shard]) + self._vector(at, option)
+        pooled = (
+            self._loads.pooled[a]
+            - self._vector(at, self.option[shard])
+            + self._vector(at, option)
+        )
         empty = (self._loads.shards[a] <= 1) & (option == NONE)
         return np.asarray(np.where(empty, 0.0, self._head(at, pooled))[which.reshape(-1)])
 
@@ -353,7 +436,9 @@ class LocalSearch:
         theirs = np.flatnonzero(self.device != a)
         if not len(mine) or not len(theirs):
             return None
-        if len(mine) * len(theirs) > _MAX_SWAPS:  # the lightest devices are where a swap helps
+        if (
+            len(mine) * len(theirs) > _MAX_SWAPS
+        ):  # the lightest devices are where a swap helps
             light = np.argsort(loads.compute, kind="stable")
             rank = np.empty(len(light), dtype=np.int64)
             rank[light] = np.arange(len(light))
@@ -366,20 +451,36 @@ class LocalSearch:
         ok = (self.option[p] != self.option[q]) & (loads.memory[b] - mq + mp <= capacity[b])
         ok &= loads.memory[a] - mp + mq <= capacity[a]
         widths = options.width[self.option]
-        ok &= self._may_move(p, b, widths[p]) & self._may_move(q, np.full(len(q), a), widths[q])
+        ok &= self._may_move(p, b, widths[p]) & self._may_move(
+            q, np.full(len(q), a), widths[q]
+        )
         p, q, b = p[ok], q[ok], b[ok]
-        if np.isfinite(self._limits.moved) and self._limits.home_device is not None and len(p):
+        if (
+            np.isfinite(self._limits.moved)
+            and self._limits.home_device is not None
+            and len(p)
+        ):
             ok = self._swap_moves_little(p, q, b, a)
             p, q, b = p[ok], q[ok], b[ok]
         if not len(p):
             return None
         at = np.full(len(p), a)
         compute_a = self._head(
-            at, loads.pooled[a] - self._vector(at, self.option[p]) + self._vector(at, self.option[q])
+            at,
+            loads.pooled[a]
+            - self._vector(at, self.option[p])
+            + self._vector(at, self.option[q]),
         )
-        compute_b = self._head(b, loads.pooled[b] - self._vector(b, self.option[q]) + self._vector(b, self.option[p]))
+        compute_b = self._head(
+            b,
+            loads.pooled[b]
+            - self._vector(b, self.option[q])
+            + self._vector(b, self.option[p]),
+        )
         change = options.dim[self.option[q]] - options.dim[self.option[p]]
-        cost, smooth = self._price(a, b, compute_a, compute_b, loads.dims[a] + change, loads.dims[b] - change)
+        cost, smooth = self._price(
+            a, b, compute_a, compute_b, loads.dims[a] + change, loads.dims[b] - change
+        )
         n = _least(cost, smooth)
         first, second, target = int(p[n]), int(q[n]), int(b[n])
 
@@ -389,7 +490,9 @@ class LocalSearch:
 
         return _Step(cost=float(cost[n]), smooth=float(smooth[n]), apply=apply)
 
-    def _swap_moves_little(self, p: np.ndarray, q: np.ndarray, b: np.ndarray, a: int) -> np.ndarray:
+    def _swap_moves_little(
+        self, p: np.ndarray, q: np.ndarray, b: np.ndarray, a: int
+    ) -> np.ndarray:
         weight = self._items.options.weight_bytes
         change = weight[self.option[p]] * (self._away(p, b) - self._away(p, a))
         change += weight[self.option[q]] * (self._away(q, a) - self._away(q, b))
@@ -405,7 +508,9 @@ class LocalSearch:
         loads.dims[device] += sign * options.dim[option]
         loads.shards[device] += sign
         used = loads.shards[device] > 0
-        loads.compute[device] = float(model.heads[kind](loads.pooled[device])) if used else 0.0
+        loads.compute[device] = (
+            float(model.heads[kind](loads.pooled[device])) if used else 0.0
+        )
         if not used:
             loads.pooled[device] = 0.0
 
@@ -421,7 +526,9 @@ class LocalSearch:
         options = self._items.options
         option, a = int(self.option[shard]), int(self.device[shard])
         item = options.item[option]
-        partner = int(self._partners(np.array([shard]), np.array([target]), np.array([0]))[0])
+        partner = int(
+            self._partners(np.array([shard]), np.array([target]), np.array([0]))[0]
+        )
         widened = NONE
         if partner != NONE:
             widened = int(options.find(item, options.width[self.option[partner]] + columns))
@@ -445,7 +552,11 @@ class LocalSearch:
             self.device[shard] = target
         elif not left:
             keep = np.arange(len(self.option)) != shard
-            self.option, self.device, self.home = self.option[keep], self.device[keep], self.home[keep]
+            self.option, self.device, self.home = (
+                self.option[keep],
+                self.device[keep],
+                self.home[keep],
+            )
         self.cost = self._loads.cost
 
 

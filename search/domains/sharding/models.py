@@ -9,7 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cost_models.sharding.nets import ConvexComputeNet, ConvexExchangeNet, PaperComputeNet, PaperExchangeNet
+from cost_models.sharding.nets import (
+    ConvexComputeNet,
+    ConvexExchangeNet,
+    PaperComputeNet,
+    PaperExchangeNet,
+)
 from cost_models.sharding.problem import TableArrays
 from cost_models.weights import FOLDER, digest, load_weights
 from search.domains.sharding.items import Items
@@ -31,7 +36,9 @@ class Models:
 
     compute: ConvexComputeNet
     exchange: ConvexExchangeNet
-    ensemble: tuple[ConvexComputeNet, ...] = ()  # other members, trained alike from other starts
+    ensemble: tuple[
+        ConvexComputeNet, ...
+    ] = ()  # other members, trained alike from other starts
     digests: Mapping[str, str] = field(default_factory=dict)
     calibration: tuple[float, ...] | None = None  # one number for each of WIDTH_BINS
     folder: Path = FOLDER
@@ -50,12 +57,19 @@ class Models:
         reach = self.calibration[width_bin(mean_width)] * self.spread(costs)
         return [costs[0] * (1 - reach), costs[0] * (1 + reach)]
 
-    def paper(self, items: Items, arrays: TableArrays, hardware: Hardware, devices: int) -> PlanModel:
+    def paper(
+        self, items: Items, arrays: TableArrays, hardware: Hardware, devices: int
+    ) -> PlanModel:
         """NeuroShard's model of a job; raises WeightsRefused when its nets are not there."""
-        compute = PaperComputeNet.of(load_weights(f"neuroshard-compute-{hardware.value}", folder=self.folder))
-        weights = load_weights(f"neuroshard-exchange-{hardware.value}-{devices}", folder=self.folder)
+        compute = PaperComputeNet.of(
+            load_weights(f"neuroshard-compute-{hardware.value}", folder=self.folder)
+        )
+        weights = load_weights(
+            f"neuroshard-exchange-{hardware.value}-{devices}", folder=self.folder
+        )
         exchange = PaperExchange(
-            forward=PaperExchangeNet.of(weights, "forward"), backward=PaperExchangeNet.of(weights, "backward")
+            forward=PaperExchangeNet.of(weights, "forward"),
+            backward=PaperExchangeNet.of(weights, "backward"),
         )
         return paper_model(items, arrays, devices, compute, exchange)
 
@@ -68,13 +82,19 @@ def width_bin(mean_width: float) -> int:
 def shipped(folder: Path = FOLDER) -> Models:
     """The models of this repository. Raises WeightsRefused when a file is not what its manifest row says."""
     calibration = folder / CALIBRATION
-    quantiles = json.loads(calibration.read_text())["quantiles"] if calibration.is_file() else None
+    quantiles = (
+        json.loads(calibration.read_text())["quantiles"] if calibration.is_file() else None
+    )
     members = [f"trimtab-compute-{k}" for k in range(1, MEMBERS)]
     return Models(
         compute=ConvexComputeNet.of(load_weights(COMPUTE, folder=folder)),
         exchange=ConvexExchangeNet.of(load_weights(EXCHANGE, folder=folder)),
-        ensemble=tuple(ConvexComputeNet.of(load_weights(name, folder=folder)) for name in members),
-        digests={name: digest(name, folder=folder) for name in (COMPUTE, EXCHANGE, *members)},
+        ensemble=tuple(
+            ConvexComputeNet.of(load_weights(name, folder=folder)) for name in members
+        ),
+        digests={
+            name: digest(name, folder=folder) for name in (COMPUTE, EXCHANGE, *members)
+        },
         calibration=None if quantiles is None else tuple(float(q) for q in quantiles),
         folder=folder,
     )

@@ -15,8 +15,12 @@ from search.domains.sharding.placement import Plan
 class Multipliers:
     """Any such numbers prove a bound; good ones prove a good one. G groups, J joints of the head, F exchange forms."""
 
-    weight: np.ndarray  # (G,) >= 0, sum 1: of the groups in the mean that bounds the slowest device
-    slope: np.ndarray  # (G, J) in [0, 1]: which parts of each head are in its affine lower bound
+    weight: (
+        np.ndarray
+    )  # (G,) >= 0, sum 1: of the groups in the mean that bounds the slowest device
+    slope: (
+        np.ndarray
+    )  # (G, J) in [0, 1]: which parts of each head are in its affine lower bound
     form: np.ndarray  # (F,) >= 0, sum 1: of the forms in the mean that bounds the exchange
     near: np.ndarray  # (G,) >= 0: shares of the groups in the mean that bounds the slowest sender, inside nodes
     far: np.ndarray  # (G,) and between nodes; each sums to at most the forms' own rate
@@ -41,8 +45,12 @@ class Multipliers:
         """Made valid: a solver's duals are so only up to rounding."""
         weight, form = _shares(weight), _shares(form)
         rate = form @ groups.forms
-        near, gets_near = np.split(_at_most(np.concatenate([near, gets_near]), float(rate[0])), 2)
-        far, gets_far = np.split(_at_most(np.concatenate([far, gets_far]), float(rate[1])), 2)
+        near, gets_near = np.split(
+            _at_most(np.concatenate([near, gets_near]), float(rate[0])), 2
+        )
+        far, gets_far = np.split(
+            _at_most(np.concatenate([far, gets_far]), float(rate[1])), 2
+        )
         return cls(
             weight=weight,
             slope=np.clip(slope, 0.0, 1.0),
@@ -56,18 +64,27 @@ class Multipliers:
 
     def alphas(self, groups: Groups) -> np.ndarray:
         """Constant of each group's affine bound.  # (G,)"""
-        return np.array([h.bias + float((h.out * s) @ h.shift) for h, s in zip(groups.heads, self.slope, strict=True)])
+        return np.array(
+            [
+                h.bias + float((h.out * s) @ h.shift)
+                for h, s in zip(groups.heads, self.slope, strict=True)
+            ]
+        )
 
     def prices(self, items: Items, groups: Groups) -> tuple[np.ndarray, np.ndarray]:
         """What each option adds on each group: to compute, and to exchange and memory.  # (G, O), (G, O)"""
         options = items.options
         compute = np.zeros((len(groups), len(options)))
-        for g, (head, embedding) in enumerate(zip(groups.heads, groups.embedding, strict=True)):
+        for g, (head, embedding) in enumerate(
+            zip(groups.heads, groups.embedding, strict=True)
+        ):
             if self.weight[g] > 0:
                 slope = head.skip + (head.out * self.slope[g]) @ head.inner
                 compute[g] = embedding @ (slope * self.weight[g] / groups.count[g])
         send = (self.near * groups.near + self.far * groups.far) / groups.count
-        send -= (self.gets_near * groups.gets_near + self.gets_far * groups.gets_far) / groups.parts
+        send -= (
+            self.gets_near * groups.gets_near + self.gets_far * groups.gets_far
+        ) / groups.parts
         others = send[:, None] * options.dim + self.memory[:, None] * (options.memory / GIB)
         return compute, others
 
@@ -76,9 +93,16 @@ class Multipliers:
         rate = self.form @ groups.forms
         kept = (rate[0] - self.near.sum() - self.gets_near.sum()) * groups.near_least
         kept += (rate[1] - self.far.sum() - self.gets_far.sum()) * groups.far_least
-        received = (self.gets_near @ groups.gets_near + self.gets_far @ groups.gets_far) * groups.columns
+        received = (
+            self.gets_near @ groups.gets_near + self.gets_far @ groups.gets_far
+        ) * groups.columns
         limited = self.memory > 0  # rooms may be infinite where memory does not count
-        return float(groups.constant_ms + kept + received - self.memory[limited] @ groups.room[limited] / GIB)
+        return float(
+            groups.constant_ms
+            + kept
+            + received
+            - self.memory[limited] @ groups.room[limited] / GIB
+        )
 
 
 def even(items: Items, groups: Groups, plan: Plan) -> Multipliers:

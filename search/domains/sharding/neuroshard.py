@@ -54,11 +54,17 @@ class PaperPlanModel(PlanModel):
 
 
 def paper_model(
-    items: Items, arrays: TableArrays, devices: int, net: PaperComputeNet, exchange: PaperExchange
+    items: Items,
+    arrays: TableArrays,
+    devices: int,
+    net: PaperComputeNet,
+    exchange: PaperExchange,
 ) -> PaperPlanModel:
     """The paper's model of a job on equal devices in one node."""
     options = items.options
-    embedding = options.pool(net.embed(arrays, options.member_table, options.member_width))[None]
+    embedding = options.pool(net.embed(arrays, options.member_table, options.member_width))[
+        None
+    ]
     return PaperPlanModel(
         embedding=embedding,
         heads=(net.cost,),
@@ -79,4 +85,6 @@ def neuroshard(
     on_best: Callable[[Plan, float], object],
 ) -> BeamResult:
     """Beam search over column splits around the greedy grid, from whole tables."""
-    return beam_search(items, model, items.whole, capacity, beam, stop=stop, on_best=on_best)
+    return beam_search(
+        items, model, items.whole, capacity, beam, stop=stop, on_best=on_best
+    )

@@ -52,23 +52,48 @@ def _model(items: Items, capacity: np.ndarray) -> MilpModel:
     per_unit = np.array([b for _, b in bytes_of]) * MIN_SHARD_DIM / _MIB
     item, device = (part.ravel() for part in np.indices((count, devices)))
     y, u = np.arange(half), half + np.arange(half)
-    may = np.ones(half, dtype=bool) if items.allowed is None else items.allowed[item, device]
+    may = (
+        np.ones(half, dtype=bool) if items.allowed is None else items.allowed[item, device]
+    )
     # Rows: memory of each device; coverage of each item; u <= units y; u >= least y.
-    row = np.concatenate([device, device, devices + item, *(devices + count + k * half + y for k in (0, 0, 1, 1))])
+    row = np.concatenate(
+        [
+            device,
+            device,
+            devices + item,
+            *(devices + count + k * half + y for k in (0, 0, 1, 1)),
+        ]
+    )
     column = np.concatenate([y, u, u, u, y, u, y])
     ones = np.ones(half)
-    value = np.concatenate([per_shard[item], per_unit[item], ones, ones, -1.0 * units[item], ones, -1.0 * least[item]])
-    matrix = coo_matrix((value, (row, column)), shape=(devices + count + 2 * half, 2 * half)).tocsr()
+    value = np.concatenate(
+        [
+            per_shard[item],
+            per_unit[item],
+            ones,
+            ones,
+            -1.0 * units[item],
+            ones,
+            -1.0 * least[item],
+        ]
+    )
+    matrix = coo_matrix(
+        (value, (row, column)), shape=(devices + count + 2 * half, 2 * half)
+    ).tocsr()
     endless = np.full(half, np.inf)
     whole = units.astype(float)
     return MilpModel(
         c=np.zeros(2 * half),
         col_lower=np.zeros(2 * half),
-        col_upper=np.concatenate([may.astype(float), np.where(may, units[item], 0).astype(float)]),
+        col_upper=np.concatenate(
+            [may.astype(float), np.where(may, units[item], 0).astype(float)]
+        ),
         integrality=np.ones(2 * half, dtype=bool),
         indptr=matrix.indptr.astype(np.int32),
         indices=matrix.indices.astype(np.int32),
         data=matrix.data,
-        row_lower=np.concatenate([np.full(devices, -np.inf), whole, -endless, np.zeros(half)]),
+        row_lower=np.concatenate(
+            [np.full(devices, -np.inf), whole, -endless, np.zeros(half)]
+        ),
         row_upper=np.concatenate([capacity / _MIB, whole, np.zeros(half), endless]),
     )

@@ -45,8 +45,12 @@ def draw_plan(plan: ShardingPlan) -> str:
         parts += _device(load, _TOP + _ROW * row, longest)
     end = _TOP + _ROW * len(loads)
     x = _LEFT + _TIME * mean / longest
-    parts.append(f'<line class="mean" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 4}" y2="{end}"/>')
-    parts.append(f'<text class="dim" x="{x:.1f}" y="{end + 16}" text-anchor="middle">mean compute {mean:.3f} ms</text>')
+    parts.append(
+        f'<line class="mean" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 4}" y2="{end}"/>'
+    )
+    parts.append(
+        f'<text class="dim" x="{x:.1f}" y="{end + 16}" text-anchor="middle">mean compute {mean:.3f} ms</text>'
+    )
     parts.append("</svg>")
     return "\n".join(p for p in parts if p) + "\n"
 
@@ -63,20 +67,30 @@ def _legend() -> list[str]:
         ("memory", "memory"),
     ]
     parts = []
-    for (kind, name), x in zip(names, (_LEFT, _LEFT + 85, _LEFT + 230, _LEFT + _TIME + _GAP), strict=True):
-        parts.append(f'<rect class="{kind}" x="{x}" y="{_TOP - 22}" width="10" height="10"/>')
+    for (kind, name), x in zip(
+        names, (_LEFT, _LEFT + 85, _LEFT + 230, _LEFT + _TIME + _GAP), strict=True
+    ):
+        parts.append(
+            f'<rect class="{kind}" x="{x}" y="{_TOP - 22}" width="10" height="10"/>'
+        )
         parts.append(f'<text x="{x + 15}" y="{_TOP - 13}">{name}</text>')
     return parts
 
 
 def _device(load: DeviceLoad, y: int, longest: float) -> list[str]:
-    parts = [f'<text x="{_LEFT - 8}" y="{y + 13}" text-anchor="end">device {load.device}</text>']
+    parts = [
+        f'<text x="{_LEFT - 8}" y="{y + 13}" text-anchor="end">device {load.device}</text>'
+    ]
     at = float(_LEFT)
     told = (
         f"device {load.device}: compute {load.compute_ms:.3f} ms, backward {load.backward_ms:.3f} ms, "
         f"forward {load.forward_ms:.3f} ms, {load.shards} shards, {load.dim} columns"
     )
-    for kind, value in (("compute", load.compute_ms), ("backward", load.backward_ms), ("forward", load.forward_ms)):
+    for kind, value in (
+        ("compute", load.compute_ms),
+        ("backward", load.backward_ms),
+        ("forward", load.forward_ms),
+    ):
         size = _TIME * value / longest
         parts.append(
             f'<rect class="{kind}" x="{at:.1f}" y="{y + 2}" width="{size:.1f}" height="{_ROW - 5}"><title>{told}</title></rect>'
@@ -84,8 +98,12 @@ def _device(load: DeviceLoad, y: int, longest: float) -> list[str]:
         at += size
     left = _LEFT + _TIME + _GAP
     share = min(1.0, load.memory_bytes / max(1, load.memory_limit_bytes))
-    parts.append(f'<rect class="memory" x="{left}" y="{y + 2}" width="{_MEMORY * share:.1f}" height="{_ROW - 5}"/>')
-    parts.append(f'<rect class="frame" x="{left}" y="{y + 2}" width="{_MEMORY}" height="{_ROW - 5}"/>')
+    parts.append(
+        f'<rect class="memory" x="{left}" y="{y + 2}" width="{_MEMORY * share:.1f}" height="{_ROW - 5}"/>'
+    )
+    parts.append(
+        f'<rect class="frame" x="{left}" y="{y + 2}" width="{_MEMORY}" height="{_ROW - 5}"/>'
+    )
     amount = f"{load.memory_bytes / 2**30:.2f} / {load.memory_limit_bytes / 2**30:.1f} GiB"
     parts.append(f'<text class="dim" x="{left + _MEMORY + 6}" y="{y + 13}">{amount}</text>')
     return parts

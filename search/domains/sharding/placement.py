@@ -20,7 +20,13 @@ class Plan:
     source: str = ""
 
     @classmethod
-    def of(cls, option: np.ndarray, device: np.ndarray, source: str, home: np.ndarray | None = None) -> Plan:
+    def of(
+        cls,
+        option: np.ndarray,
+        device: np.ndarray,
+        source: str,
+        home: np.ndarray | None = None,
+    ) -> Plan:
         """Without a current plan every home is NONE."""
         return cls(
             option=np.asarray(option, dtype=np.int64),
@@ -35,7 +41,11 @@ def merged(items: Items, plan: Plan) -> Plan:
     options = items.options
     item = options.item[plan.option]
     order = np.lexsort((plan.home, plan.device, item))
-    same = (np.diff(item[order]) == 0) & (np.diff(plan.device[order]) == 0) & (np.diff(plan.home[order]) == 0)
+    same = (
+        (np.diff(item[order]) == 0)
+        & (np.diff(plan.device[order]) == 0)
+        & (np.diff(plan.home[order]) == 0)
+    )
     if not same.any():
         return plan
     group = np.concatenate([[0], np.cumsum(~same)])
@@ -63,8 +73,12 @@ class Loads:
         kind = model.device_class[plan.device]
         self.pooled = np.zeros((devices, model.embedding.shape[2]))
         np.add.at(self.pooled, plan.device, model.embedding[kind, plan.option])
-        self.memory = np.bincount(plan.device, weights=options.memory[plan.option], minlength=devices)
-        self.dims = np.bincount(plan.device, weights=options.dim[plan.option], minlength=devices)
+        self.memory = np.bincount(
+            plan.device, weights=options.memory[plan.option], minlength=devices
+        )
+        self.dims = np.bincount(
+            plan.device, weights=options.dim[plan.option], minlength=devices
+        )
         self.shards = np.bincount(plan.device, minlength=devices)
         self.compute = model.compute(self.pooled, self.shards > 0)
 
@@ -81,7 +95,11 @@ def plan_cost(items: Items, model: PlanModel, plan: Plan) -> float:
 
 def fits(items: Items, plan: Plan, capacity: np.ndarray) -> bool:
     """Whether every device holds what it was given, and every shard may be where it is."""
-    memory = np.bincount(plan.device, weights=items.options.memory[plan.option], minlength=len(capacity))
+    memory = np.bincount(
+        plan.device, weights=items.options.memory[plan.option], minlength=len(capacity)
+    )
     if (memory > capacity).any():
         return False
-    return items.allowed is None or bool(items.allowed[items.options.item[plan.option], plan.device].all())
+    return items.allowed is None or bool(
+        items.allowed[items.options.item[plan.option], plan.device].all()
+    )

@@ -39,7 +39,9 @@ class PlanModel:
     embedding: np.ndarray  # (C, O, K) of every option on every class of device
     heads: tuple[Head, ...]  # one per class
     device_class: np.ndarray  # (D,)
-    slowness: np.ndarray  # (D,) exchange time per column relative to the fastest device, >= 1
+    slowness: (
+        np.ndarray
+    )  # (D,) exchange time per column relative to the fastest device, >= 1
     exchange: ExchangeCost
     single: np.ndarray  # (C, O) milliseconds of an option alone
 
@@ -76,7 +78,9 @@ class LearnedExchange:
         if self.fabric.ranks == 1:
             return np.zeros(dims.shape[:-1])
         near, far = transfer_ms(dims, self.batch, self.fabric)
-        return 2 * self.net.cost(near, far, ranks=self.fabric.ranks, per_node=self.fabric.per_node)
+        return 2 * self.net.cost(
+            near, far, ranks=self.fabric.ranks, per_node=self.fabric.per_node
+        )
 
     def of_largest(self, largest: np.ndarray) -> np.ndarray:
         """Milliseconds when sending governs (it does unless some device is nearly empty): exact or slightly below."""
@@ -86,7 +90,11 @@ class LearnedExchange:
     @property
     def constant_ms(self) -> float:
         """What an exchange of nothing takes."""
-        return 0.0 if self.fabric.ranks == 1 else 2 * self.net.latency_ms(self.fabric.ranks, self.fabric.per_node)
+        return (
+            0.0
+            if self.fabric.ranks == 1
+            else 2 * self.net.latency_ms(self.fabric.ranks, self.fabric.per_node)
+        )
 
     @property
     def forms(self) -> np.ndarray:
@@ -106,7 +114,9 @@ class LearnedExchange:
         if self.fabric.ranks == 1:
             return 0.0, 0.0
         near, far = self.per_column_ms()
-        return self.constant_ms, float((self.forms @ np.array([near.min(), far.min()])).max())
+        return self.constant_ms, float(
+            (self.forms @ np.array([near.min(), far.min()])).max()
+        )
 
 
 def certified_model(
@@ -123,7 +133,10 @@ def certified_model(
     options = items.options
     table, width, place = _distinct(arrays, options.member_table, options.member_width)
     embedding = np.stack(
-        [options.pool(embed_in_parts(net, arrays, table, width, by_name[name])[place]) for name in classes]
+        [
+            options.pool(embed_in_parts(net, arrays, table, width, by_name[name])[place])
+            for name in classes
+        ]
     )
     heads: tuple[ConvexHead, ...] = tuple(net.head(by_name[name]) for name in classes)
     far = fabric.ranks > fabric.per_node
@@ -139,18 +152,31 @@ def certified_model(
 
 
 def embed_in_parts(
-    net: ConvexComputeNet, arrays: TableArrays, table: np.ndarray, width: np.ndarray, profile: HardwareProfile
+    net: ConvexComputeNet,
+    arrays: TableArrays,
+    table: np.ndarray,
+    width: np.ndarray,
+    profile: HardwareProfile,
 ) -> np.ndarray:
     """Embeddings of shards, so many at a time that memory stays small.  # (S, K)"""
     parts = range(0, max(1, len(table)), _EMBED_PART)
     return np.concatenate(
-        [net.embed(arrays, table[at : at + _EMBED_PART], width[at : at + _EMBED_PART], profile) for at in parts]
+        [
+            net.embed(
+                arrays, table[at : at + _EMBED_PART], width[at : at + _EMBED_PART], profile
+            )
+            for at in parts
+        ]
     )
 
 
-def _distinct(arrays: TableArrays, table: np.ndarray, width: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _distinct(
+    arrays: TableArrays, table: np.ndarray, width: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Tables and widths that differ, and the place of every shard among them: production lists repeat their tables."""
-    looks = np.column_stack([arrays.rows, arrays.element_bytes, arrays.unique, arrays.count])
+    looks = np.column_stack(
+        [arrays.rows, arrays.element_bytes, arrays.unique, arrays.count]
+    )
     _, first, kind = np.unique(looks, axis=0, return_index=True, return_inverse=True)
     key = kind.reshape(-1)[table] * np.int64(2**20) + width
     _, shard, place = np.unique(key, return_index=True, return_inverse=True)

@@ -20,7 +20,12 @@ from search.domains.sharding.placement import Plan, fits, merged, plan_cost
 from search.domains.sharding.plan_cost import PlanModel
 from search.domains.sharding.polish import polish
 from search.domains.sharding.rescore import Oracle
-from search.domains.sharding.starts import baseline_plans, forced_splits, pack_with_splits, split_heavy
+from search.domains.sharding.starts import (
+    baseline_plans,
+    forced_splits,
+    pack_with_splits,
+    split_heavy,
+)
 from trimtab.specs.sharding import BeamOptions
 
 
@@ -46,10 +51,16 @@ class Effort:
     patience: int = 2  # levels of the beam without a better plan
     slack: float = 0.01  # how much dearer than the model's best the oracle's choice may be under the model
     kicks: int = 12  # kicks in a row without a better plan before the search ends
-    beam_shards: int = 220  # larger problems go without the beam: local search splits what pays
+    beam_shards: int = (
+        220  # larger problems go without the beam: local search splits what pays
+    )
     polish: int = 400  # oracle evaluations spent on one plan
     polished: int = 3  # plans polished, the model's best ones and the oracle's
-    level_caps: tuple[float, ...] = (1.0, 1.03, 1.1)  # most columns of a device in a level start, over the mean
+    level_caps: tuple[float, ...] = (
+        1.0,
+        1.03,
+        1.1,
+    )  # most columns of a device in a level start, over the mean
     levelled: int = 8  # level starts the oracle prices
     fast: bool = False  # fewer level starts
 
@@ -62,9 +73,16 @@ class Effort:
         if size < 400:
             return cls(kicks=kicks)
         if size < 2_000:
-            return cls(starts=2, polished=1, shares=(1.0, 0.5), patience=1, polish=250, kicks=kicks)
+            return cls(
+                starts=2, polished=1, shares=(1.0, 0.5), patience=1, polish=250, kicks=kicks
+            )
         return cls(
-            starts=2 if size < 50_000 else 1, polished=1, polish=250, kicks=kicks, fast=True, level_caps=(1.0, 1.05)
+            starts=2 if size < 50_000 else 1,
+            polished=1,
+            polish=250,
+            kicks=kicks,
+            fast=True,
+            level_caps=(1.0, 1.05),
         )
 
 
@@ -79,7 +97,9 @@ class Found:
     priced: int  # plans and steps the oracle priced
     steps: int  # local search steps taken
     kicks: int
-    baselines_ms: dict[str, float | None] = field(default_factory=dict)  # by the oracle; None: did not fit
+    baselines_ms: dict[str, float | None] = field(
+        default_factory=dict
+    )  # by the oracle; None: did not fit
 
 
 def search_plan(
@@ -131,13 +151,20 @@ def search_plan(
                 tell(joined, baselines[name] or np.inf)
         start = forced_splits(items, limits.capacity)
         single = model.single.mean(0)
-        slope = float(model.exchange.of_largest(np.array(1.0)) - model.exchange.of_largest(np.array(0.0)))
-        load = single + slope * items.options.dim  # what a shard adds to a device's step: compute and exchange
+        slope = float(
+            model.exchange.of_largest(np.array(1.0))
+            - model.exchange.of_largest(np.array(0.0))
+        )
+        load = (
+            single + slope * items.options.dim
+        )  # what a shard adds to a device's step: compute and exchange
         packed = pack_with_splits(items, load, start, limits.capacity)
         if packed is None:
             packed = fill(items, load, limits.capacity, start, np.inf)
         if packed is None and not stop():
-            packed, impossible = pack(items, limits.capacity, seconds=min(effort.pack_seconds, seconds_left(stop)))
+            packed, impossible = pack(
+                items, limits.capacity, seconds=min(effort.pack_seconds, seconds_left(stop))
+            )
             if impossible:
                 raise NothingFits
         if packed is not None:
@@ -147,15 +174,30 @@ def search_plan(
             first = packed.option if splits else start
             if len(first) <= effort.beam_shards and not stop():
                 for plan in beam_search(
-                    items, model, first, limits.capacity, beam, patience=effort.patience, stop=stop
+                    items,
+                    model,
+                    first,
+                    limits.capacity,
+                    beam,
+                    patience=effort.patience,
+                    stop=stop,
                 ).plans:
                     pool.add(plan)
             elif not stop():
                 only = BeamOptions(levels=0, width=1, candidates=1, grid=beam.grid)
-                for plan in beam_search(items, model, first, limits.capacity, only, stop=stop).plans:
+                for plan in beam_search(
+                    items, model, first, limits.capacity, only, stop=stop
+                ).plans:
                     pool.add(plan)
             levelled = _Pool(items, model)
-            for plan in level_plans(items, load, limits.capacity, start, caps=effort.level_caps, fast=effort.fast):
+            for plan in level_plans(
+                items,
+                load,
+                limits.capacity,
+                start,
+                caps=effort.level_caps,
+                fast=effort.fast,
+            ):
                 pool.add(plan)
                 levelled.add(plan)
                 if stop():
@@ -171,10 +213,14 @@ def search_plan(
             if len(split) > len(packed.option):
                 # The last cap is none: when memory is tight, dim sums cannot be even as well.
                 caps = np.append(paper_caps(effort.caps), np.inf)
-                graded = greedy_grid(items, model, split[None], limits.capacity, caps, stop=stop)
+                graded = greedy_grid(
+                    items, model, split[None], limits.capacity, caps, stop=stop
+                )
                 if np.isfinite(graded.cost[0]):
                     pool.add(Plan.of(split, graded.device[0], f"split {share:g}"))
-                elif (filled := pack_with_splits(items, load, split, limits.capacity)) is not None:
+                elif (
+                    filled := pack_with_splits(items, load, split, limits.capacity)
+                ) is not None:
                     pool.add(filled)
     if not pool.plans:
         return None
@@ -213,7 +259,9 @@ def search_plan(
         if cost < best_ms:
             best, best_ms = plan, cost
     known |= {name: cost for name, cost in baselines.items() if cost is not None}
-    for plan in pool.named(known):  # the portfolio: a baseline or a level plan that the oracle prefers is the answer
+    for plan in pool.named(
+        known
+    ):  # the portfolio: a baseline or a level plan that the oracle prefers is the answer
         if known[plan.source] < best_ms:
             best, best_ms = plan, known[plan.source]
     assert best is not None
@@ -259,10 +307,14 @@ class _Pool:
         key = plan.option[order].tobytes() + plan.device[order].tobytes()
         if key not in self._seen:
             self._seen.add(key)
-            self.plans.append((plan_cost(self._items, self._model, plan), len(self.plans), plan))
+            self.plans.append(
+                (plan_cost(self._items, self._model, plan), len(self.plans), plan)
+            )
 
     def best(self, count: int) -> list[Plan]:
-        return [plan for _, _, plan in sorted(self.plans, key=lambda entry: entry[:2])[:count]]
+        return [
+            plan for _, _, plan in sorted(self.plans, key=lambda entry: entry[:2])[:count]
+        ]
 
     @property
     def best_cost(self) -> float:

@@ -55,7 +55,9 @@ def polish(
         if not len(mine):
             break
         shard = int(rng.choice(mine))
-        light = np.argsort(compute if rng.random() < 0.5 else wide, kind="stable")[: max(2, len(compute) // 3)]
+        light = np.argsort(compute if rng.random() < 0.5 else wide, kind="stable")[
+            : max(2, len(compute) // 3)
+        ]
         target = int(rng.choice(light[light != slow])) if (light != slow).any() else slow
         trial = _trial(items, option, device, home, shard, target, rng)
         used += 1
@@ -63,10 +65,15 @@ def polish(
         if trial is None:
             continue
         new_option, new_device, new_home = trial.option, trial.device, trial.home
-        new_memory = np.bincount(new_device, weights=options.memory[new_option], minlength=len(compute))
+        new_memory = np.bincount(
+            new_device, weights=options.memory[new_option], minlength=len(compute)
+        )
         if (new_memory > limits.capacity).any():
             continue
-        if items.allowed is not None and not items.allowed[options.item[new_option], new_device].all():
+        if (
+            items.allowed is not None
+            and not items.allowed[options.item[new_option], new_device].all()
+        ):
             continue
         if not allowed(trial):
             continue
@@ -75,14 +82,23 @@ def polish(
         new_compute[changed] = oracle.compute_some(new_option, new_device, changed)
         new_dims = oracle.dims(trial)
         new_cost = _total(oracle, new_compute, new_dims)
-        flatter = new_cost <= cost + 1e-12 and _uneven(new_compute, new_dims * slowness, compute, wide) < 1 - 1e-7
+        flatter = (
+            new_cost <= cost + 1e-12
+            and _uneven(new_compute, new_dims * slowness, compute, wide) < 1 - 1e-7
+        )
         if new_cost < cost * (1 - 1e-9) or flatter:
             option, device, home = new_option, new_device, new_home
             compute, dims, cost, failed = new_compute, new_dims, new_cost, 0
-    return Plan(option=option, device=device, home=home, source=f"{plan.source}+oracle"), cost, used
+    return (
+        Plan(option=option, device=device, home=home, source=f"{plan.source}+oracle"),
+        cost,
+        used,
+    )
 
 
-def _uneven(compute: np.ndarray, dims: np.ndarray, old_compute: np.ndarray, old_dims: np.ndarray) -> float:
+def _uneven(
+    compute: np.ndarray, dims: np.ndarray, old_compute: np.ndarray, old_dims: np.ndarray
+) -> float:
     """How uneven the loads are, over how uneven they were: by a norm of a high order, so that ties at the top count."""
     new, old = 0.0, 0.0
     for now, before in ((compute, old_compute), (dims, old_dims)):
@@ -125,10 +141,26 @@ def _trial(
     rest = int(options.rest[option[shard]])
     if kind >= 0.85:  # any cut, not only in the middle
         width, item = int(options.width[option[shard]]), int(options.item[option[shard]])
-        columns = int(rng.integers(1, width // MIN_SHARD_DIM)) * MIN_SHARD_DIM if width > MIN_SHARD_DIM else 0
-        half, rest = (int(o) for o in options.find(np.array([item, item]), np.array([columns, width - columns])))
+        columns = (
+            int(rng.integers(1, width // MIN_SHARD_DIM)) * MIN_SHARD_DIM
+            if width > MIN_SHARD_DIM
+            else 0
+        )
+        half, rest = (
+            int(o)
+            for o in options.find(
+                np.array([item, item]), np.array([columns, width - columns])
+            )
+        )
         if half == NONE or rest == NONE:
             return None
     new_option = np.append(option, rest)
     new_option[shard] = half
-    return merged(items, Plan(option=new_option, device=np.append(device, target), home=np.append(home, home[shard])))
+    return merged(
+        items,
+        Plan(
+            option=new_option,
+            device=np.append(device, target),
+            home=np.append(home, home[shard]),
+        ),
+    )

@@ -31,7 +31,9 @@ class ShardingProblem:
     @cached_property
     def checked_arrays(self) -> TableArrays:
         """The tables in numbers for the check and the files: not the search's own arrays, and read once for both."""
-        return TableArrays.of(self.tables, batch=self.spec.global_batch, optimizer=self.spec.optimizer)
+        return TableArrays.of(
+            self.tables, batch=self.spec.global_batch, optimizer=self.spec.optimizer
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,9 @@ def parse(spec: ShardingSpec, inputs: Mapping[str, Path]) -> ShardingProblem:
             spec.check_constraints(tables)
         except ValueError as error:
             raise InvalidInput(f"tables_file: {error}") from error
-    return ShardingProblem(spec=spec, tables=tables, assumed=sum(t.access is None for t in tables))
+    return ShardingProblem(
+        spec=spec, tables=tables, assumed=sum(t.access is None for t in tables)
+    )
 
 
 def set_up(problem: ShardingProblem, arrays: TableArrays, spec: ShardingSpec) -> Setup:
@@ -71,7 +75,13 @@ def set_up(problem: ShardingProblem, arrays: TableArrays, spec: ShardingSpec) ->
     in_use = map_current(problem.tables, spec)
     home = () if in_use is None else in_use.shards
     rules = spec.constraints.model_copy(update={"current_plan": home})
-    items = build_items(problem.tables, arrays, rules, devices=spec.device_count, memory_model=spec.memory_model)
+    items = build_items(
+        problem.tables,
+        arrays,
+        rules,
+        devices=spec.device_count,
+        memory_model=spec.memory_model,
+    )
     capacity = np.array([g.memory_gib * GIB for g in spec.devices for _ in range(g.count)])
     return Setup(
         tables=problem.tables,
@@ -80,7 +90,9 @@ def set_up(problem: ShardingProblem, arrays: TableArrays, spec: ShardingSpec) ->
         profiles=profiles_of(spec.devices),
         fabric=fabric_of(spec.devices, spec.fabric),
         capacity=capacity,
-        current=None if in_use is None else start_plan(problem.tables, items, in_use, capacity),
+        current=None
+        if in_use is None
+        else start_plan(problem.tables, items, in_use, capacity),
         home_device=None if in_use is None else np.append(in_use.device, NONE),
         home=home,
         in_use=in_use,
@@ -93,9 +105,15 @@ def to_shards(setup: Setup, plan: Plan) -> tuple[PlanShard, ...]:
     options = items.options
     found: list[PlanShard] = []
     free: dict[tuple[int, int], int] = {}  # (item, home) → next column
-    order = np.lexsort((plan.device, -options.width[plan.option], plan.home, options.item[plan.option]))
+    order = np.lexsort(
+        (plan.device, -options.width[plan.option], plan.home, options.item[plan.option])
+    )
     for place in order:
-        option, item, home = int(plan.option[place]), int(options.item[plan.option[place]]), int(plan.home[place])
+        option, item, home = (
+            int(plan.option[place]),
+            int(options.item[plan.option[place]]),
+            int(plan.home[place]),
+        )
         for table in items.members[item]:
             alone = len(items.members[item]) == 1
             width = int(options.width[option]) if alone else tables[table].dim
@@ -103,6 +121,11 @@ def to_shards(setup: Setup, plan: Plan) -> tuple[PlanShard, ...]:
             offset = free.get((table, home), first)
             free[(table, home)] = offset + width
             found.append(
-                PlanShard(table=tables[table].name, offset=offset, width=width, device=int(plan.device[place]))
+                PlanShard(
+                    table=tables[table].name,
+                    offset=offset,
+                    width=width,
+                    device=int(plan.device[place]),
+                )
             )
     return tuple(found)

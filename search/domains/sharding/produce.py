@@ -22,27 +22,41 @@ def produce(
     plan = describe(problem, shards, cost_ms)
     path = workdir / "plan.json"
     path.write_text(plan.model_dump_json(indent=1))
-    files: list[Produced | Extra] = [Produced(name=path.name, path=path, media_type="application/json")]
+    files: list[Produced | Extra] = [
+        Produced(name=path.name, path=path, media_type="application/json")
+    ]
     files.append(
-        Extra(name="plan.svg", write=lambda path: path.write_text(draw_plan(plan)), media_type="image/svg+xml")
+        Extra(
+            name="plan.svg",
+            write=lambda path: path.write_text(draw_plan(plan)),
+            media_type="image/svg+xml",
+        )
     )
     if (current := problem.spec.constraints.current_plan) != ():
 
         def write_difference(path: Path) -> None:
             path.write_text(to_text(diff_plans(problem.tables, current, shards)))
 
-        files.append(Extra(name="diff.txt", write=write_difference, media_type="text/plain"))
+        files.append(
+            Extra(name="diff.txt", write=write_difference, media_type="text/plain")
+        )
     return files
 
 
-def describe(problem: ShardingProblem, shards: tuple[PlanShard, ...], cost_ms: float) -> ShardingPlan:
+def describe(
+    problem: ShardingProblem, shards: tuple[PlanShard, ...], cost_ms: float
+) -> ShardingPlan:
     """The plan with what each device carries, by the oracle."""
     spec = problem.spec
     tables = {t.name: t for t in problem.tables}
     step = priced(problem, shards)
     devices = spec.device_count
     device = np.array([s.device for s in shards])
-    dims = np.bincount(device, weights=[s.width * tables[s.table].features for s in shards], minlength=devices)
+    dims = np.bincount(
+        device,
+        weights=[s.width * tables[s.table].features for s in shards],
+        minlength=devices,
+    )
     memory = np.zeros(devices)
     for shard in shards:
         memory[shard.device] += shard_memory(tables[shard.table], shard.width, spec)

@@ -16,7 +16,9 @@ _SHARDS = TypeAdapter(tuple[PlanShard, ...])
 
 def to_bytes(shards: tuple[PlanShard, ...], cost_ms: float) -> bytes:
     """Serialise a plan and its claimed cost."""
-    return orjson.dumps({"cost_ms": cost_ms, "shards": [shard.model_dump(mode="json") for shard in shards]})
+    return orjson.dumps(
+        {"cost_ms": cost_ms, "shards": [shard.model_dump(mode="json") for shard in shards]}
+    )
 
 
 def from_bytes(data: bytes) -> tuple[tuple[PlanShard, ...], float]:
@@ -31,7 +33,10 @@ def plan_of(setup: Setup, shards: tuple[PlanShard, ...]) -> Plan | None:
     options = items.options
     number = {table.name: i for i, table in enumerate(setup.tables)}
     item_of = {table: item for item, group in enumerate(items.members) for table in group}
-    index = {(int(i), int(w)): o for o, (i, w) in enumerate(zip(options.item, options.width, strict=True))}
+    index = {
+        (int(i), int(w)): o
+        for o, (i, w) in enumerate(zip(options.item, options.width, strict=True))
+    }
     option: list[int] = []
     device: list[int] = []
     grouped: dict[int, int] = {}

@@ -19,7 +19,9 @@ BASELINES = ("random", "dim", "size", "lookup", "size-lookup", "torchrec-perf")
 _MAX_FORCED_SPLITS = 50_000
 
 
-def baseline_keys(items: Items, arrays: TableArrays, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+def baseline_keys(
+    items: Items, arrays: TableArrays, rng: np.random.Generator
+) -> Mapping[str, np.ndarray]:
     """What each heuristic takes for the cost of an option.  # name → (O,)"""
     options = items.options
     table, width = options.member_table, options.member_width.astype(float)
@@ -66,14 +68,19 @@ def forced_splits(items: Items, capacity: np.ndarray) -> np.ndarray:
     pending = list(items.whole)
     while pending:
         option = int(pending.pop())
-        if options.memory[option] > _room(items, option, capacity) and options.half[option] != NONE:
+        if (
+            options.memory[option] > _room(items, option, capacity)
+            and options.half[option] != NONE
+        ):
             pending += [int(options.half[option]), int(options.rest[option])]
         else:
             found.append(option)
     return np.array(found[::-1], dtype=np.int64)
 
 
-def split_heavy(items: Items, cost: np.ndarray, option: np.ndarray, share: float, devices: int) -> np.ndarray:
+def split_heavy(
+    items: Items, cost: np.ndarray, option: np.ndarray, share: float, devices: int
+) -> np.ndarray:
     """`option` with every shard halved that alone costs more than `share` of a device's mean load.
 
     One heavy table on each of many devices is a plateau: no single step helps until all of them are split.
@@ -83,7 +90,9 @@ def split_heavy(items: Items, cost: np.ndarray, option: np.ndarray, share: float
     limit = share * float(cost[option].sum()) / devices
     while True:
         heavy = np.flatnonzero(
-            (cost[option] > limit) & (half[option] != NONE) & (cost[np.maximum(half[option], 0)] < cost[option] * 0.95)
+            (cost[option] > limit)
+            & (half[option] != NONE)
+            & (cost[np.maximum(half[option], 0)] < cost[option] * 0.95)
         )
         if not len(heavy) or len(option) > _MAX_FORCED_SPLITS:
             return option
@@ -92,14 +101,18 @@ def split_heavy(items: Items, cost: np.ndarray, option: np.ndarray, share: float
         option = np.append(option, rest[whole])
 
 
-def pack_with_splits(items: Items, key: np.ndarray, option: np.ndarray, capacity: np.ndarray) -> Plan | None:
+def pack_with_splits(
+    items: Items, key: np.ndarray, option: np.ndarray, capacity: np.ndarray
+) -> Plan | None:
     """A plan that fits: by cost, else large shards first, else by best fit, else halving the largest and trying again."""
     options = items.options
     option = option.copy()
     for _ in range(min(_MAX_FORCED_SPLITS, 64 * len(capacity))):
         device = pack_by(items, key[option], option, capacity)
         if device is None:
-            device = pack_by(items, key[option], option, capacity, first=options.memory[option])
+            device = pack_by(
+                items, key[option], option, capacity, first=options.memory[option]
+            )
         if device is None:
             device = pack_by(items, options.memory[option], option, capacity, best_fit=True)
         if device is not None:

@@ -17,7 +17,9 @@ from trimtab.specs.sharding import MemoryModel, Optimizer, PlanShard, ShardingSp
 _METHOD = "every column once, widths, memory and constraints by counting; cost by the simulated devices"
 
 
-def verify_plan(problem: ShardingProblem, shards: Iterable[PlanShard], claimed_ms: float) -> Verification:
+def verify_plan(
+    problem: ShardingProblem, shards: Iterable[PlanShard], claimed_ms: float
+) -> Verification:
     """Valid only when nothing is wrong and the oracle repeats the claimed cost."""
     shards = tuple(shards)
     spec, tables = problem.spec, {t.name: t for t in problem.tables}
@@ -30,7 +32,9 @@ def verify_plan(problem: ShardingProblem, shards: Iterable[PlanShard], claimed_m
     if not faults:
         cost = oracle_ms(problem, shards)
         if abs(cost - claimed_ms) > 1e-6 * max(1.0, claimed_ms):
-            faults.append(f"the search claimed {claimed_ms:.6f} ms, the oracle says {cost:.6f} ms")
+            faults.append(
+                f"the search claimed {claimed_ms:.6f} ms, the oracle says {cost:.6f} ms"
+            )
     return Verification(
         status=VerificationStatus.INVALID if faults else VerificationStatus.VALID,
         method=_METHOD,
@@ -60,14 +64,18 @@ def priced(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> StepCost:
     for profile in {p.name: p for p in profiles}.values():
         mine = np.array([p.name == profile.name for p in profiles])
         here = mine[device]
-        rows = Shards(table=table[here], width=width[here], group=device[here], groups=len(profiles))
+        rows = Shards(
+            table=table[here], width=width[here], group=device[here], groups=len(profiles)
+        )
         compute[mine] = compute_ms(arrays, rows, profile).total_ms[mine]
     columns = width * arrays.features[table]  # of the pooled outputs: one block per feature
     dims = np.bincount(device, weights=columns, minlength=len(profiles)).astype(float)
     return step_cost(compute, dims, spec.global_batch, fabric_of(spec.devices, spec.fabric))
 
 
-def _coverage(tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec) -> list[str]:
+def _coverage(
+    tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec
+) -> list[str]:
     faults = []
     columns: dict[str, list[PlanShard]] = defaultdict(list)
     for shard in shards:
@@ -75,9 +83,13 @@ def _coverage(tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: Sha
             faults.append(f"shard of {shard.table!r}, which is no table")
             continue
         if not 0 <= shard.device < spec.device_count:
-            faults.append(f"table {shard.table!r} on device {shard.device}, which does not exist")
+            faults.append(
+                f"table {shard.table!r} on device {shard.device}, which does not exist"
+            )
         if shard.width % 4:
-            faults.append(f"table {shard.table!r} has a shard of {shard.width} columns, no multiple of 4")
+            faults.append(
+                f"table {shard.table!r} has a shard of {shard.width} columns, no multiple of 4"
+            )
         columns[shard.table].append(shard)
     for name, table in tables.items():
         at = 0
@@ -94,7 +106,9 @@ def _coverage(tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: Sha
     return faults
 
 
-def _memory(tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec) -> list[str]:
+def _memory(
+    tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec
+) -> list[str]:
     limit = [group.memory_gib * 2**30 for group in spec.devices for _ in range(group.count)]
     used = [0.0] * len(limit)
     for shard in shards:
@@ -118,12 +132,18 @@ def shard_memory(table: Table, width: int, spec: ShardingSpec) -> float:
         Optimizer.ADAGRAD: 4 * width,
         Optimizer.ADAM: 8 * width,
     }[spec.optimizer]
-    outputs = 2 * spec.global_batch * table.features * width * 4  # pooled outputs and their gradients, fp32
-    inputs = 8 * spec.global_batch * (table.pooling + table.features)  # int64 indices and offsets
+    outputs = (
+        2 * spec.global_batch * table.features * width * 4
+    )  # pooled outputs and their gradients, fp32
+    inputs = (
+        8 * spec.global_batch * (table.pooling + table.features)
+    )  # int64 indices and offsets
     return float(weights + table.rows * per_row + outputs + inputs)
 
 
-def _constraints(tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec) -> list[str]:
+def _constraints(
+    tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec
+) -> list[str]:
     rules = spec.constraints
     where: dict[str, set[int]] = defaultdict(set)
     count: dict[str, int] = defaultdict(int)
@@ -140,11 +160,17 @@ def _constraints(tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: 
         for group in rules.together
         if len(set.union(*(where[name] for name in group))) > 1
     ]
-    faults += [f"table {name!r} is split and must not be" for name in rules.no_split if count[name] > 1]
+    faults += [
+        f"table {name!r} is split and must not be"
+        for name in rules.no_split
+        if count[name] > 1
+    ]
     faults += [
         f"table {s.table!r} has a shard of {s.width} columns, narrower than {rules.min_shard_dim}"
         for s in shards
-        if s.table in tables and s.width < rules.min_shard_dim and s.width < tables[s.table].dim
+        if s.table in tables
+        and s.width < rules.min_shard_dim
+        and s.width < tables[s.table].dim
     ]
     if rules.max_moved_gib is not None:
         moved = _moved_bytes(tables, rules.current_plan, shards)
@@ -165,13 +191,19 @@ def _unavoidable_bytes(tables: dict[str, Table], spec: ShardingSpec) -> float:
     total = 0.0
     for shard in rules.current_plan:
         if shard.table in tables:
-            allowed = set.intersection(*(pins.get(n, every) for n in group_of.get(shard.table, (shard.table,))))
+            allowed = set.intersection(
+                *(pins.get(n, every) for n in group_of.get(shard.table, (shard.table,)))
+            )
             if shard.device not in allowed:
-                total += shard.width * tables[shard.table].rows * tables[shard.table].dtype.bytes
+                total += (
+                    shard.width * tables[shard.table].rows * tables[shard.table].dtype.bytes
+                )
     return total
 
 
-def _moved_bytes(tables: dict[str, Table], old: tuple[PlanShard, ...], new: tuple[PlanShard, ...]) -> float:
+def _moved_bytes(
+    tables: dict[str, Table], old: tuple[PlanShard, ...], new: tuple[PlanShard, ...]
+) -> float:
     """Weights whose column is on another device than before; tables that are new move nothing."""
     before: dict[str, dict[int, int]] = defaultdict(dict)
     for shard in old:

@@ -36,21 +36,31 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
     status_code=201,
     response_model=ArtifactRef,
     responses=documented(400, 401, 403, 413, 415, 422, 429, 503, 507),
-    openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": _BINARY}}},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/octet-stream": _BINARY}}
+    },
     summary="Upload a file",
 )
 async def upload_artifact(
     request: Request,
     ctx: Ctx,
     principal: Annotated[Principal, Depends(require("submitter"))],
-    name: Annotated[str, Query(min_length=1, max_length=200, description="file name, e.g. air05.mps.gz")],
+    name: Annotated[
+        str, Query(min_length=1, max_length=200, description="file name, e.g. air05.mps.gz")
+    ],
 ) -> Response:
     """The body is the file, streamed to disk. Name it in a spec by the digest that comes back. The same bytes again
     give the same digest and take no more room. A .gz is unpacked on the way to check it: bombs and damaged files are refused.
     """
-    if "\x00" in name or "/" in name or "\\" in name or any(0xD800 <= ord(c) <= 0xDFFF for c in name):
+    if (
+        "\x00" in name
+        or "/" in name
+        or "\\" in name
+        or any(0xD800 <= ord(c) <= 0xDFFF for c in name)
+    ):
         raise BadRequest(
-            "a file name holds no slash, backslash, NUL or surrogate", fix="give the bare name of the file"
+            "a file name holds no slash, backslash, NUL or surrogate",
+            fix="give the bare name of the file",
         )
 
     async def stream() -> AsyncIterator[bytes]:
@@ -71,7 +81,11 @@ async def get_artifact(
     digest: Digest, ctx: Ctx, principal: Annotated[Principal, Depends(require("viewer"))]
 ) -> Response:
     """Name, size and type. 404 when this tenant has not uploaded or produced it."""
-    return FastJson(operations.reference(await ctx.store.get_artifact(digest, tenant=visible_tenant(principal))))
+    return FastJson(
+        operations.reference(
+            await ctx.store.get_artifact(digest, tenant=visible_tenant(principal))
+        )
+    )
 
 
 @router.get(

@@ -21,7 +21,13 @@ async def show_docs(request: Request) -> Response:
     """As open as /openapi.json itself: it tells what can be asked, not what is there."""
     document = request.app.openapi()
     pages: Pages = request.app.state.web_pages
-    return pages.response("api.html", document=document, groups=groups(document), schemas=schemas(document), **nobody())
+    return pages.response(
+        "api.html",
+        document=document,
+        groups=groups(document),
+        schemas=schemas(document),
+        **nobody(),
+    )
 
 
 def groups(document: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -38,7 +44,8 @@ def groups(document: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
                 "parameters": [_parameter(one) for one in operation.get("parameters", ())],
                 "body": _names(operation.get("requestBody", {})),
                 "answers": [
-                    (status, answer["description"], _names(answer)) for status, answer in operation["responses"].items()
+                    (status, answer["description"], _names(answer))
+                    for status, answer in operation["responses"].items()
                 ],
             }
             found.setdefault(operation.get("tags", ["other"])[0], []).append(row)
@@ -49,7 +56,11 @@ def schemas(document: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(name, what it says of itself, the schema as text)."""
     found = document["components"]["schemas"]
     return [
-        (name, str(schema.get("description", "")), orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode())
+        (
+            name,
+            str(schema.get("description", "")),
+            orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode(),
+        )
         for name, schema in sorted(found.items())
     ]
 
@@ -71,6 +82,10 @@ def _names(part: dict[str, Any]) -> list[tuple[str, str]]:
     found = []
     for media, content in part.get("content", {}).items():
         schema = content.get("schema", {})
-        inner = schema.get("items", schema) if isinstance(schema.get("items", schema), dict) else schema
+        inner = (
+            schema.get("items", schema)
+            if isinstance(schema.get("items", schema), dict)
+            else schema
+        )
         found.append((media, str(inner.get("$ref", "")).rpartition("/")[2]))
     return found

@@ -68,14 +68,17 @@ async def _json_body(request: Request) -> bytes:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
         raise UnsupportedMedia(
-            f"Content-Type {media[:80]!r} came; wanted application/json", fix="send `Content-Type: application/json`"
+            f"Content-Type {media[:80]!r} came; wanted application/json",
+            fix="send `Content-Type: application/json`",
         )
     return await request.body()
 
 
 def _checked_key(key: str | None) -> str | None:
     if key is not None and not _KEY.match(key):
-        raise BadRequest("Idempotency-Key wants 1 to 200 visible ASCII characters", fix="use a UUID")
+        raise BadRequest(
+            "Idempotency-Key wants 1 to 200 visible ASCII characters", fix="use a UUID"
+        )
     return key
 
 
@@ -119,7 +122,10 @@ async def submit_job(
 @batch_router.post(
     "/jobs:batch",
     status_code=202,
-    responses={202: {"description": "All stored, in order"}, **documented(400, 401, 403, 409, 413, 415, 422, 429, 503)},
+    responses={
+        202: {"description": "All stored, in order"},
+        **documented(400, 401, 403, 409, 413, 415, 422, 429, 503),
+    },
     openapi_extra={"requestBody": "JobBatch"},
     summary="Submit many jobs, all or none",
 )
@@ -135,9 +141,14 @@ async def submit_batch(
     except ValidationError as error:
         raise from_validation(error) from error
     if set(parsed) != {"jobs"} or not 1 <= len(parsed["jobs"]) <= limit:
-        came = f"{len(parsed['jobs'])} jobs" if "jobs" in parsed else f"fields {sorted(parsed)[:5]}"
+        came = (
+            f"{len(parsed['jobs'])} jobs"
+            if "jobs" in parsed
+            else f"fields {sorted(parsed)[:5]}"
+        )
         raise InvalidBody(
-            f"{came} came; wanted {{'jobs': [...]}} with 1 to {limit} jobs", fix="send larger batches in parts"
+            f"{came} came; wanted {{'jobs': [...]}} with 1 to {limit} jobs",
+            fix="send larger batches in parts",
         )
 
     def validate() -> list[JobRequest]:
@@ -148,7 +159,11 @@ async def submit_batch(
             except ValidationError as error:
                 problem = from_validation(error, kinds=ctx.kinds)
                 problem.errors = [
-                    {**e, "path": f"jobs.{index}.{e['path']}", "message": f"jobs.{index}.{e['message']}"}
+                    {
+                        **e,
+                        "path": f"jobs.{index}.{e['path']}",
+                        "message": f"jobs.{index}.{e['message']}",
+                    }
                     for e in problem.errors
                 ]
                 problem.detail = f"jobs.{index}.{problem.detail}"
@@ -177,9 +192,12 @@ async def list_jobs(
     ctx: Ctx,
     principal: Viewer,
     state: Annotated[list[JobState] | None, Query(description="repeat for several")] = None,
-    kind: Annotated[list[str] | None, Query(max_length=20, description="repeat for several")] = None,
+    kind: Annotated[
+        list[str] | None, Query(max_length=20, description="repeat for several")
+    ] = None,
     label: Annotated[
-        list[str] | None, Query(max_length=32, description="key:value; repeat for several, all must hold")
+        list[str] | None,
+        Query(max_length=32, description="key:value; repeat for several, all must hold"),
     ] = None,
     created_after: AwareDatetime | None = None,
     created_before: AwareDatetime | None = None,
@@ -201,7 +219,9 @@ async def list_jobs(
         kinds=tuple(kind or ()),
         labels=labels,
         created_after_us=round(created_after.timestamp() * 1e6) if created_after else None,
-        created_before_us=round(created_before.timestamp() * 1e6) if created_before else None,
+        created_before_us=round(created_before.timestamp() * 1e6)
+        if created_before
+        else None,
     )
     before = _from_cursor(cursor) if cursor else None
     jobs = await ctx.store.list_jobs(where, limit=limit + 1, before_id=before)
@@ -210,7 +230,9 @@ async def list_jobs(
     return FastJson(
         {
             "items": [job_view(job, now_us) for job in jobs[:limit]],
-            "next_cursor": base64.urlsafe_b64encode(jobs[limit - 1].id.encode()).decode() if more else None,
+            "next_cursor": base64.urlsafe_b64encode(jobs[limit - 1].id.encode()).decode()
+            if more
+            else None,
         }
     )
 
@@ -221,19 +243,31 @@ def _from_cursor(cursor: str) -> str:
     except (ValueError, UnicodeError):
         job_id = ""
     if not JOB_ID.match(job_id):
-        raise BadRequest("this cursor is not one of ours", fix="give back `next_cursor` as it came")
+        raise BadRequest(
+            "this cursor is not one of ours", fix="give back `next_cursor` as it came"
+        )
     return job_id
 
 
-@router.get("/{job_id}", response_model=JobView, responses=documented(401, 403, 404, 429, 503), summary="One job")
+@router.get(
+    "/{job_id}",
+    response_model=JobView,
+    responses=documented(401, 403, 404, 429, 503),
+    summary="One job",
+)
 async def get_job(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
     """State, best, termination; `heartbeat_age_s` tells whether a RUNNING job is alive."""
-    return FastJson(await _one(ctx, await ctx.store.get(job_id, tenant=visible_tenant(principal))))
+    return FastJson(
+        await _one(ctx, await ctx.store.get(job_id, tenant=visible_tenant(principal)))
+    )
 
 
 async def _one(ctx: Context, job: JobRecord) -> dict[str, Any]:
     """The view of one job, with what became of its webhook."""
-    return {**job_view(job, await ctx.store.now_us()), "webhook": await operations.webhook(ctx, job)}
+    return {
+        **job_view(job, await ctx.store.now_us()),
+        "webhook": await operations.webhook(ctx, job),
+    }
 
 
 @router.get(
@@ -243,7 +277,10 @@ async def _one(ctx: Context, job: JobRecord) -> dict[str, Any]:
     summary="Wait until a job ends",
 )
 async def wait_job(
-    job_id: JobId, ctx: Ctx, principal: Viewer, timeout_s: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 30.0
+    job_id: JobId,
+    ctx: Ctx,
+    principal: Viewer,
+    timeout_s: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 30.0,
 ) -> Response:
     """Answers when the job is terminal or `timeout_s` is over, whichever comes first; look at `state`, ask again."""
     loop = asyncio.get_running_loop()
@@ -266,7 +303,12 @@ async def wait_job(
             "description": "Server-sent events; with `format=json` a list of `Event`.",
             "content": {
                 "text/event-stream": {"schema": {"type": "string"}},
-                "application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}}},
+                "application/json": {
+                    "schema": {
+                        "type": "array",
+                        "items": {"$ref": "#/components/schemas/Event"},
+                    }
+                },
             },
         },
         **documented(400, 401, 403, 404, 422, 429, 503),
@@ -284,15 +326,23 @@ async def job_events(
     """Event name = type, id = seq, data = an `Event`. Resume by `Last-Event-ID`. Ends with the event `end`."""
     await ctx.store.get(job_id, tenant=visible_tenant(principal))
     if last_event_id:
-        if not last_event_id.isascii() or not last_event_id.isdigit() or len(last_event_id) > 9:
-            raise BadRequest(f"Last-Event-ID {last_event_id[:40]!r} came; wanted the id of an event")
+        if (
+            not last_event_id.isascii()
+            or not last_event_id.isdigit()
+            or len(last_event_id) > 9
+        ):
+            raise BadRequest(
+                f"Last-Event-ID {last_event_id[:40]!r} came; wanted the id of an event"
+            )
         after_seq = max(after_seq, int(last_event_id))
     if format == "json":
         found = await ctx.store.events(job_id, after_seq=after_seq, limit=1000)
         return FastJson([event_view(event) for event in found])
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(
-        event_stream.stream(ctx, job_id, after_seq=after_seq), media_type="text/event-stream", headers=headers
+        event_stream.stream(ctx, job_id, after_seq=after_seq),
+        media_type="text/event-stream",
+        headers=headers,
     )
 
 
@@ -326,13 +376,28 @@ def _verb_route(verb: str, summary: str, text: str) -> None:
     )
 
 
-_verb_route("cancel", "End now, discard", "A queued job ends at once; a running one is killed, with all it started.")
-_verb_route("stop", "End now, keep the best", "The run hands in what it has within seconds and the job SUCCEEDS.")
-_verb_route("retry", "Drive an ended job again", "FAILED, CANCELLED or DEAD goes back to QUEUED with attempts reset.")
+_verb_route(
+    "cancel",
+    "End now, discard",
+    "A queued job ends at once; a running one is killed, with all it started.",
+)
+_verb_route(
+    "stop",
+    "End now, keep the best",
+    "The run hands in what it has within seconds and the job SUCCEEDS.",
+)
+_verb_route(
+    "retry",
+    "Drive an ended job again",
+    "FAILED, CANCELLED or DEAD goes back to QUEUED with attempts reset.",
+)
 
 
 @router.delete(
-    "/{job_id}", status_code=204, responses=documented(401, 403, 404, 409, 429, 503), summary="Forget an ended job"
+    "/{job_id}",
+    status_code=204,
+    responses=documented(401, 403, 404, 409, 429, 503),
+    summary="Forget an ended job",
 )
 async def delete_job(job_id: JobId, ctx: Ctx, principal: Submitter) -> Response:
     """Removes the job, its events and attempts; its files go some days later unless another job refers to them."""
@@ -372,7 +437,11 @@ async def job_input(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
     responses={
         200: {
             "description": "The file",
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            "content": {
+                "application/octet-stream": {
+                    "schema": {"type": "string", "format": "binary"}
+                }
+            },
         },
         **documented(401, 403, 404, 409, 429, 503),
     },
@@ -386,19 +455,28 @@ async def job_artifact(job_id: JobId, name: str, ctx: Ctx, principal: Viewer) ->
         have = ", ".join(references) or "none"
         raise NotFound(f"job {job_id} left no file {name[:100]!r}; it left: {have}")
     reference = references[name]
-    return file_response(ctx, str(reference["digest"]), name, picture=reference.get("media_type") == SVG)
+    return file_response(
+        ctx, str(reference["digest"]), name, picture=reference.get("media_type") == SVG
+    )
 
 
-def file_response(ctx: Context, digest: str, name: str, *, picture: bool = False) -> Response:
+def file_response(
+    ctx: Context, digest: str, name: str, *, picture: bool = False
+) -> Response:
     """The bytes of a digest as a download: never shown by a browser as a page of ours.
 
     A picture that a run drew keeps its type, so that the job page can show it in an <img>, where nothing in it can run;
     opened by itself it is a download still, and its policy lets it load and run nothing.
     """
     safe = re.sub(r"[^A-Za-z0-9._\-]", "_", name)[:150] or "file"
-    headers = {"Content-Disposition": f'attachment; filename="{safe}"', "ETag": f'"{digest}"'}
+    headers = {
+        "Content-Disposition": f'attachment; filename="{safe}"',
+        "ETag": f'"{digest}"',
+    }
     if picture:
-        headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+        headers["Content-Security-Policy"] = (
+            "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+        )
     media_type = SVG if picture else "application/octet-stream"
     return FileResponse(ctx.blobs.path(digest), media_type=media_type, headers=headers)
 

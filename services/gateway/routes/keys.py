@@ -24,7 +24,9 @@ Admin = Annotated[Principal, Depends(require("admin"))]
 Viewer = Annotated[Principal, Depends(require("viewer"))]
 Scope = Literal["viewer", "submitter", "operator", "admin"]
 KEY_ID = re.compile(r"^[a-z0-9]{12}\Z")
-LimitName = Literal["submits_per_minute", "requests_per_minute", "queued_jobs", "artifact_bytes"]
+LimitName = Literal[
+    "submits_per_minute", "requests_per_minute", "queued_jobs", "artifact_bytes"
+]
 
 _LONGEST_US = 100 * 365 * 86_400 * 1_000_000
 
@@ -36,7 +38,9 @@ class NewKey(WireModel):
     tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9\-]{0,62}$")] = "default"
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)] = ["submitter"]  # noqa: RUF012 - pydantic copies it
     expires_at: AwareDatetime | None = None
-    limits: dict[LimitName, Annotated[int, Field(ge=1, le=2**53)]] = Field(default_factory=dict)
+    limits: dict[LimitName, Annotated[int, Field(ge=1, le=2**53)]] = Field(
+        default_factory=dict
+    )
 
 
 class KeyView(WireModel):
@@ -121,13 +125,24 @@ async def _expiry_us(ctx: Context, given: NewKey) -> int | None:
         came = given.expires_at.isoformat()
         raise InvalidBody(
             f"expires_at {came} came; wanted a time to come, within a hundred years",
-            errors=[{"path": "expires_at", "came": came, "wanted": "a time to come, within a hundred years"}],
+            errors=[
+                {
+                    "path": "expires_at",
+                    "came": came,
+                    "wanted": "a time to come, within a hundred years",
+                }
+            ],
             fix="leave it out for a key that does not expire",
         )
     return expires_us
 
 
-@router.get("/keys", response_model=list[KeyView], responses=documented(401, 403, 429, 503), summary="All keys")
+@router.get(
+    "/keys",
+    response_model=list[KeyView],
+    responses=documented(401, 403, 429, 503),
+    summary="All keys",
+)
 async def list_keys(ctx: Ctx, principal: Admin) -> Response:
     """Revoked ones too."""
     return FastJson([key_view(record) for record in await ctx.store.list_keys()])
@@ -139,17 +154,32 @@ def _key_id(given: str) -> str:
     return given
 
 
-@router.delete("/keys/{key_id}", status_code=204, responses=documented(401, 403, 404, 429, 503), summary="Revoke a key")
-async def revoke_key(key_id: Annotated[str, AfterValidator(_key_id)], ctx: Ctx, principal: Admin) -> Response:
+@router.delete(
+    "/keys/{key_id}",
+    status_code=204,
+    responses=documented(401, 403, 404, 429, 503),
+    summary="Revoke a key",
+)
+async def revoke_key(
+    key_id: Annotated[str, AfterValidator(_key_id)], ctx: Ctx, principal: Admin
+) -> Response:
     """At once here; within five seconds in other gateways on the same database."""
     await operations.revoke_key(ctx, key_id)
     return Response(status_code=204)
 
 
-@router.get("/me", response_model=Me, responses=documented(401, 403, 429, 503), summary="Who am I")
+@router.get(
+    "/me", response_model=Me, responses=documented(401, 403, 429, 503), summary="Who am I"
+)
 async def me(principal: Viewer) -> Response:
     """Tenant and scopes of the caller's key."""
-    return FastJson({"tenant": principal.tenant, "key_id": principal.key_id, "scopes": sorted(principal.scopes)})
+    return FastJson(
+        {
+            "tenant": principal.tenant,
+            "key_id": principal.key_id,
+            "scopes": sorted(principal.scopes),
+        }
+    )
 
 
 @router.post(

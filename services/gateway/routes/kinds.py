@@ -35,13 +35,25 @@ def kind_view(kind: Kind) -> dict[str, Any]:
     }
 
 
-@router.get("", response_model=list[KindView], responses=documented(401, 403, 429), summary="All kinds")
+@router.get(
+    "",
+    response_model=list[KindView],
+    responses=documented(401, 403, 429),
+    summary="All kinds",
+)
 async def list_kinds(ctx: Ctx, principal: Viewer) -> Response:
     """Every kind this server offers."""
-    return FastJson(await asyncio.to_thread(lambda: [kind_view(kind) for kind in ctx.kinds.values()]))
+    return FastJson(
+        await asyncio.to_thread(lambda: [kind_view(kind) for kind in ctx.kinds.values()])
+    )
 
 
-@router.get("/{kind}", response_model=KindView, responses=documented(401, 403, 404, 429), summary="One kind")
+@router.get(
+    "/{kind}",
+    response_model=KindView,
+    responses=documented(401, 403, 404, 429),
+    summary="One kind",
+)
 async def get_kind(kind: str, ctx: Ctx, principal: Viewer) -> Response:
     """Its schemas, and an example where there is one."""
     if kind not in ctx.kinds:

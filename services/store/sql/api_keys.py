@@ -28,7 +28,10 @@ def put(tx: Tx, record: ApiKeyRecord) -> None:
         revoked=int(record.revoked),
         limits=codec.dumps(record.limits),
     )
-    if tx.conn.execute(insert.on_conflict_do_nothing().returning(_key.c.id)).one_or_none() is None:
+    if (
+        tx.conn.execute(insert.on_conflict_do_nothing().returning(_key.c.id)).one_or_none()
+        is None
+    ):
         raise key_exists(record.id)
 
 

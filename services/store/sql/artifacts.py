@@ -12,12 +12,19 @@ from services.store.sql.tx import Tx
 from services.store.types import ArtifactRecord
 
 _file, _ref = rows.artifact, rows.reference
-_THIS = and_(_file.c.tenant == bindparam("of_tenant"), _file.c.digest == bindparam("of_digest"))
+_THIS = and_(
+    _file.c.tenant == bindparam("of_tenant"), _file.c.digest == bindparam("of_digest")
+)
 _REFERRED = exists().where(_ref.c.tenant == _file.c.tenant, _ref.c.digest == _file.c.digest)
 _GET = select(_file).where(_THIS)
-_BYTES = select(func.coalesce(func.sum(_file.c.size_bytes), 0)).where(_file.c.tenant == bindparam("of_tenant"))
+_BYTES = select(func.coalesce(func.sum(_file.c.size_bytes), 0)).where(
+    _file.c.tenant == bindparam("of_tenant")
+)
 _ANY = (
-    select(_file).where(_file.c.digest == bindparam("of_digest")).order_by(_file.c.created_us, _file.c.tenant).limit(1)
+    select(_file)
+    .where(_file.c.digest == bindparam("of_digest"))
+    .order_by(_file.c.created_us, _file.c.tenant)
+    .limit(1)
 )
 _UNUSED = (
     select(_file)
@@ -40,7 +47,9 @@ def get(tx: Tx, digest: str, tenant: str | None) -> ArtifactRecord:
     if tenant is None:
         row = tx.conn.execute(_ANY, {"of_digest": digest}).one_or_none()
     else:
-        row = tx.conn.execute(_GET, {"of_tenant": tenant, "of_digest": digest}).one_or_none()
+        row = tx.conn.execute(
+            _GET, {"of_tenant": tenant, "of_digest": digest}
+        ).one_or_none()
     if row is None:
         raise no_such_artifact(digest)
     return rows.artifact_record(row)

@@ -15,7 +15,8 @@ from services.store.sql.tx import Tx
 from services.store.types import Idempotency
 
 _KNOWN = select(rows.idempotency).where(
-    rows.idempotency.c.tenant == bindparam("tenant"), rows.idempotency.c.key == bindparam("key")
+    rows.idempotency.c.tenant == bindparam("tenant"),
+    rows.idempotency.c.key == bindparam("key"),
 )
 
 
@@ -28,9 +29,13 @@ def _claim(insert: Any) -> Any:
         job_ids=bindparam("ids"),
         expires_us=bindparam("expires"),
     )
-    fresh = {name: insert.excluded[name] for name in ("request_digest", "job_ids", "expires_us")}
+    fresh = {
+        name: insert.excluded[name] for name in ("request_digest", "job_ids", "expires_us")
+    }
     expired = rows.idempotency.c.expires_us <= bindparam("now")
-    claim = insert.on_conflict_do_update(index_elements=["tenant", "key"], set_=fresh, where=expired)
+    claim = insert.on_conflict_do_update(
+        index_elements=["tenant", "key"], set_=fresh, where=expired
+    )
     return claim.returning(rows.idempotency.c.key)
 
 
@@ -39,7 +44,9 @@ _CLAIM_POSTGRES = _claim(postgresql.insert(rows.idempotency))
 _PURGE = delete(rows.idempotency).where(rows.idempotency.c.expires_us <= bindparam("now"))
 
 
-def reserve(tx: Tx, tenant: str, came: Idempotency, job_ids: list[str], now_us: int) -> list[str] | None:
+def reserve(
+    tx: Tx, tenant: str, came: Idempotency, job_ids: list[str], now_us: int
+) -> list[str] | None:
     """None: the key is ours, go on. Otherwise the jobs it made before. Raises Conflict when the body differs.
 
     On PostgreSQL a second insert of the same key waits here until the first has committed, then reads its row.

@@ -13,7 +13,15 @@ from services.store.said import no_such_job, replay_of_deleted
 from services.store.sql import idempotency as keys
 from services.store.sql import rows, write
 from services.store.sql.tx import Tx
-from services.store.types import AttemptRecord, EventRecord, Idempotency, JobFilter, JobRecord, NewJob, Submitted
+from services.store.types import (
+    AttemptRecord,
+    EventRecord,
+    Idempotency,
+    JobFilter,
+    JobRecord,
+    NewJob,
+    Submitted,
+)
 from trimtab.results import JobState
 
 _GET = rows.full_job().where(rows.job.c.id == bindparam("job_id"))
@@ -22,35 +30,55 @@ _GET_MANY = rows.full_job().where(rows.job.c.id.in_(bindparam("job_ids", expandi
 _DELETE = delete(rows.job).where(rows.job.c.id == bindparam("job_id"))
 _EVENTS = (
     select(rows.event)
-    .where(rows.event.c.job_id == bindparam("job_id"), rows.event.c.seq > bindparam("after"))
+    .where(
+        rows.event.c.job_id == bindparam("job_id"), rows.event.c.seq > bindparam("after")
+    )
     .order_by(rows.event.c.seq)
     .limit(bindparam("most"))
 )
-_ATTEMPTS = select(rows.attempt).where(rows.attempt.c.job_id == bindparam("job_id")).order_by(rows.attempt.c.fence)
+_ATTEMPTS = (
+    select(rows.attempt)
+    .where(rows.attempt.c.job_id == bindparam("job_id"))
+    .order_by(rows.attempt.c.fence)
+)
 # Made once: SQLAlchemy then also keeps the key under which it finds the compiled statement.
-_INSERT = {table.name: insert(table) for table in (rows.job, rows.spec, rows.event, rows.label)}
+_INSERT = {
+    table.name: insert(table) for table in (rows.job, rows.spec, rows.event, rows.label)
+}
 _CHUNK = 500  # ids in one IN list
 
 
-def submit(tx: Tx, jobs: Sequence[NewJob], idempotency: Idempotency | None) -> list[Submitted]:
+def submit(
+    tx: Tx, jobs: Sequence[NewJob], idempotency: Idempotency | None
+) -> list[Submitted]:
     """Store all, or answer what the same key made before."""
     now = tx.now_us()
     steps = [changes.born(job, tx.new_id(), now) for job in jobs]
     if idempotency is not None:
-        known = keys.reserve(tx, jobs[0].tenant, idempotency, [step.job.id for step in steps], now)
+        known = keys.reserve(
+            tx, jobs[0].tenant, idempotency, [step.job.id for step in steps], now
+        )
         if known is not None:
             return _replay(tx, known, idempotency.key)
     born = [step.job for step in steps]
     _insert(tx, rows.job, (rows.new_job_row(job) for job in born))
-    _insert(tx, rows.spec, ({"job_id": job.id, "spec": codec.dumps(job.spec)} for job in born))
+    _insert(
+        tx, rows.spec, ({"job_id": job.id, "spec": codec.dumps(job.spec)} for job in born)
+    )
     _insert(tx, rows.event, (row for step in steps for row in write.event_rows(step, now)))
     _insert(
         tx,
         rows.label,
-        ({"job_id": job.id, "name": name, "value": value} for job in born for name, value in job.labels.items()),
+        (
+            {"job_id": job.id, "name": name, "value": value}
+            for job in born
+            for name, value in job.labels.items()
+        ),
     )
     for new, job in zip(jobs, born, strict=True):
-        write.refer(tx, tenant=job.tenant, job_id=job.id, role="input", digests=tuple(new.artifacts))
+        write.refer(
+            tx, tenant=job.tenant, job_id=job.id, role="input", digests=tuple(new.artifacts)
+        )
     return [Submitted(job=job, replayed=False) for job in born]
 
 
@@ -61,10 +89,14 @@ def get(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
 
 def get_locked(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
     """The same, and nobody else may move it before this transaction ends."""
-    return _visible(tx.conn.execute(_GET_LOCKED, {"job_id": job_id}).one_or_none(), job_id, tenant)
+    return _visible(
+        tx.conn.execute(_GET_LOCKED, {"job_id": job_id}).one_or_none(), job_id, tenant
+    )
 
 
-def list_jobs(tx: Tx, where: JobFilter, limit: int, before_id: str | None) -> list[JobRecord]:
+def list_jobs(
+    tx: Tx, where: JobFilter, limit: int, before_id: str | None
+) -> list[JobRecord]:
     """Newest first."""
     job = rows.job
     query = select(job).order_by(job.c.id.desc()).limit(limit)
@@ -87,7 +119,9 @@ def list_jobs(tx: Tx, where: JobFilter, limit: int, before_id: str | None) -> li
     return [rows.job_record(row, listed=True) for row in tx.conn.execute(query)]
 
 
-def request(tx: Tx, job_id: str, tenant: str | None, decide: Callable[[JobRecord, int], Step | None]) -> JobRecord:
+def request(
+    tx: Tx, job_id: str, tenant: str | None, decide: Callable[[JobRecord, int], Step | None]
+) -> JobRecord:
     """Cancel, stop or re-drive: `decide` says what it means now; None means nothing changes."""
     job = get_locked(tx, job_id, tenant)
     now = tx.now_us()
@@ -112,7 +146,9 @@ def events(tx: Tx, job_id: str, after_seq: int, limit: int) -> list[EventRecord]
 
 def attempts(tx: Tx, job_id: str) -> list[AttemptRecord]:
     """Oldest first."""
-    return [rows.attempt_record(row) for row in tx.conn.execute(_ATTEMPTS, {"job_id": job_id})]
+    return [
+        rows.attempt_record(row) for row in tx.conn.execute(_ATTEMPTS, {"job_id": job_id})
+    ]
 
 
 def counts(tx: Tx, tenant: str | None) -> dict[JobState, int]:
@@ -121,7 +157,9 @@ def counts(tx: Tx, tenant: str | None) -> dict[JobState, int]:
     query = select(job.c.state, func.count()).group_by(job.c.state)
     if tenant is not None:
         query = query.where(job.c.tenant == tenant)
-    return dict.fromkeys(JobState, 0) | {JobState(state): number for state, number in tx.conn.execute(query)}
+    return dict.fromkeys(JobState, 0) | {
+        JobState(state): number for state, number in tx.conn.execute(query)
+    }
 
 
 def oldest_queued_us(tx: Tx) -> int | None:
@@ -135,7 +173,10 @@ def oldest_queued_us(tx: Tx) -> int | None:
 def _replay(tx: Tx, job_ids: list[str], key: str) -> list[Submitted]:
     found: dict[str, JobRecord] = {}
     for chunk in _chunks(job_ids):
-        found.update((row.id, rows.job_record(row)) for row in tx.conn.execute(_GET_MANY, {"job_ids": chunk}))
+        found.update(
+            (row.id, rows.job_record(row))
+            for row in tx.conn.execute(_GET_MANY, {"job_ids": chunk})
+        )
     for job_id in job_ids:
         if job_id not in found:
             raise replay_of_deleted(job_id, key)

@@ -53,17 +53,23 @@ _HELD = (
     .with_for_update()
 )
 _UPDATE = update(rows.job).where(rows.job.c.id == bindparam("of_job"))
-_CHECKPOINT = select(rows.checkpoint.c.data).where(rows.checkpoint.c.job_id == bindparam("job_id"))
+_CHECKPOINT = select(rows.checkpoint.c.data).where(
+    rows.checkpoint.c.job_id == bindparam("job_id")
+)
 _COUNT = select(rows.counter.c.value).where(rows.counter.c.name == bindparam("of_name"))
 
 
-def claim(tx: Tx, owner: str, kinds: Sequence[str], lease_s: float, limit: int) -> list[Claim]:
+def claim(
+    tx: Tx, owner: str, kinds: Sequence[str], lease_s: float, limit: int
+) -> list[Claim]:
     """Highest priority first, then oldest. On PostgreSQL rows that another dispatcher is taking are skipped."""
     now = tx.now_us()
     due = tx.conn.execute(_DUE, {"now": now, "kinds": list(kinds), "most": limit}).all()
     claims = []
     for row in due:
-        step = changes.claimed(rows.job_record(row), owner=owner, lease_s=lease_s, now_us=now)
+        step = changes.claimed(
+            rows.job_record(row), owner=owner, lease_s=lease_s, now_us=now
+        )
         write.apply(tx, step, now)
         job = step.job
         tx.conn.execute(
@@ -89,9 +95,13 @@ def renew(tx: Tx, job_id: str, fence: int, lease_s: float) -> Signals | StaleFen
     if held is None or not _is_current(held, fence) or held.lease_until_us <= now:
         return _refused(tx, job_id, fence)
     until = now + changes.microseconds(lease_s)
-    tx.conn.execute(_UPDATE, {"of_job": job_id, "lease_until_us": until, "heartbeat_us": now})
+    tx.conn.execute(
+        _UPDATE, {"of_job": job_id, "lease_until_us": until, "heartbeat_us": now}
+    )
     return Signals(
-        stop_requested=bool(held.stop_requested), cancel_requested=bool(held.cancel_requested), lease_until_us=until
+        stop_requested=bool(held.stop_requested),
+        cancel_requested=bool(held.cancel_requested),
+        lease_until_us=until,
     )
 
 
@@ -103,14 +113,24 @@ def append(tx: Tx, job_id: str, fence: int, events: Sequence[NewEvent]) -> int |
     now = tx.now_us()
     last_seq: int = held.last_seq + len(events)
     phase, best = changes.progress(events)
-    columns: dict[str, object] = {"of_job": job_id, "last_seq": last_seq, "heartbeat_us": now}
+    columns: dict[str, object] = {
+        "of_job": job_id,
+        "last_seq": last_seq,
+        "heartbeat_us": now,
+    }
     if phase:
         columns["phase"] = phase
     if best:
         columns["best"] = codec.dumps(best)
     tx.conn.execute(_UPDATE, columns)
     told = [
-        {"job_id": job_id, "seq": seq, "type": str(event.type), "at_us": now, "data": codec.dumps(event.data)}
+        {
+            "job_id": job_id,
+            "seq": seq,
+            "type": str(event.type),
+            "at_us": now,
+            "data": codec.dumps(event.data),
+        }
         for seq, event in enumerate(events, held.last_seq + 1)
     ]
     if told:
@@ -130,11 +150,15 @@ def put_checkpoint(tx: Tx, job_id: str, fence: int, data: bytes) -> StaleFence |
 
 def get_checkpoint(tx: Tx, job_id: str) -> bytes | None:
     """What the newest attempt kept."""
-    found: bytes | None = tx.conn.execute(_CHECKPOINT, {"job_id": job_id}).scalar_one_or_none()
+    found: bytes | None = tx.conn.execute(
+        _CHECKPOINT, {"job_id": job_id}
+    ).scalar_one_or_none()
     return None if found is None else bytes(found)
 
 
-def complete(tx: Tx, job_id: str, fence: int, completion: Completion) -> JobRecord | StaleFence:
+def complete(
+    tx: Tx, job_id: str, fence: int, completion: Completion
+) -> JobRecord | StaleFence:
     """Result, state, attempt, event, webhook: all in this transaction."""
     try:
         job = jobs.get_locked(tx, job_id, None)
@@ -148,7 +172,13 @@ def complete(tx: Tx, job_id: str, fence: int, completion: Completion) -> JobReco
         write.put_checkpoint(tx, job_id, fence, completion.checkpoint)
     write.apply(tx, step, now)
     if step.job.state.is_terminal:
-        write.refer(tx, tenant=job.tenant, job_id=job.id, role="output", digests=tuple(completion.artifacts))
+        write.refer(
+            tx,
+            tenant=job.tenant,
+            job_id=job.id,
+            role="output",
+            digests=tuple(completion.artifacts),
+        )
     return step.job
 
 
@@ -166,7 +196,9 @@ def sweep(tx: Tx, limit: int) -> list[JobRecord]:
 
 def stale_writes(tx: Tx) -> int:
     """Refusals so far."""
-    found: int | None = tx.conn.execute(_COUNT, {"of_name": STALE_WRITES}).scalar_one_or_none()
+    found: int | None = tx.conn.execute(
+        _COUNT, {"of_name": STALE_WRITES}
+    ).scalar_one_or_none()
     return found or 0
 
 
@@ -176,5 +208,9 @@ def _is_current(held: Any, fence: int) -> bool:
 
 def _refused(tx: Tx, job_id: str, fence: int) -> StaleFence:
     first = tx.upsert(rows.counter).values(name=STALE_WRITES, value=1)
-    tx.conn.execute(first.on_conflict_do_update(index_elements=["name"], set_={"value": rows.counter.c.value + 1}))
+    tx.conn.execute(
+        first.on_conflict_do_update(
+            index_elements=["name"], set_={"value": rows.counter.c.value + 1}
+        )
+    )
     return StaleFence(job_id, fence)

@@ -20,7 +20,11 @@ _DUE = (
 )
 _ONE = rows.outbox.c.id == bindparam("of_id")
 _PUSH = update(rows.outbox).where(_ONE).values(next_try_us=bindparam("until"))
-_AGAIN = update(rows.outbox).where(_ONE).values(next_try_us=bindparam("until"), tries=rows.outbox.c.tries + 1)
+_AGAIN = (
+    update(rows.outbox)
+    .where(_ONE)
+    .values(next_try_us=bindparam("until"), tries=rows.outbox.c.tries + 1)
+)
 _GET = select(rows.outbox).where(_ONE)
 _DONE = delete(rows.outbox).where(_ONE)
 
@@ -29,7 +33,10 @@ def due(tx: Tx, limit: int, lock_s: float) -> list[OutboxRecord]:
     """Taken: their next try is pushed ahead, so a dispatcher that dies delays them and loses none."""
     now = tx.now_us()
     until = now + microseconds(lock_s)
-    found = [rows.outbox_record(row) for row in tx.conn.execute(_DUE, {"now": now, "most": limit}).all()]
+    found = [
+        rows.outbox_record(row)
+        for row in tx.conn.execute(_DUE, {"now": now, "most": limit}).all()
+    ]
     if found:
         tx.conn.execute(_PUSH, [{"of_id": row.id, "until": until} for row in found])
     return [replace(row, next_try_us=until) for row in found]
@@ -41,12 +48,20 @@ def done(tx: Tx, outbox_id: int, delivered: bool, detail: str) -> None:
     if row is None:
         return
     tx.conn.execute(_DONE, {"of_id": outbox_id})
-    _record(tx, row.job_id, state="delivered" if delivered else "given up", tries=row.tries + 1, detail=detail)
+    _record(
+        tx,
+        row.job_id,
+        state="delivered" if delivered else "given up",
+        tries=row.tries + 1,
+        detail=detail,
+    )
 
 
 def retry(tx: Tx, outbox_id: int, delay_s: float, detail: str) -> None:
     """Later again."""
-    tx.conn.execute(_AGAIN, {"of_id": outbox_id, "until": tx.now_us() + microseconds(delay_s)})
+    tx.conn.execute(
+        _AGAIN, {"of_id": outbox_id, "until": tx.now_us() + microseconds(delay_s)}
+    )
     row = tx.conn.execute(_GET, {"of_id": outbox_id}).one_or_none()
     if row is not None:
         _record(tx, row.job_id, state="waiting", tries=row.tries, detail=detail)
@@ -54,12 +69,17 @@ def retry(tx: Tx, outbox_id: int, delay_s: float, detail: str) -> None:
 
 def delivery(tx: Tx, job_id: str) -> DeliveryRecord | None:
     """The newest outcome."""
-    row = tx.conn.execute(select(rows.delivery).where(rows.delivery.c.job_id == job_id)).one_or_none()
+    row = tx.conn.execute(
+        select(rows.delivery).where(rows.delivery.c.job_id == job_id)
+    ).one_or_none()
     return None if row is None else rows.delivery_record(row)
 
 
 def _record(tx: Tx, job_id: str, **values: object) -> None:
-    if tx.conn.execute(select(rows.job.c.id).where(rows.job.c.id == job_id)).one_or_none() is None:
+    if (
+        tx.conn.execute(select(rows.job.c.id).where(rows.job.c.id == job_id)).one_or_none()
+        is None
+    ):
         return  # the job was deleted meanwhile: nobody is left to tell
     values = {**values, "at_us": tx.now_us()}
     insert = tx.upsert(rows.delivery).values(job_id=job_id, **values)

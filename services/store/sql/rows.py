@@ -121,7 +121,11 @@ def moving_columns(record: JobRecord) -> dict[str, Any]:
 def event_record(row: Row[Any]) -> EventRecord:
     """A stored event."""
     return EventRecord(
-        job_id=row.job_id, seq=row.seq, type=EventType(row.type), at_us=row.at_us, data=codec.loads(row.data)
+        job_id=row.job_id,
+        seq=row.seq,
+        type=EventType(row.type),
+        at_us=row.at_us,
+        data=codec.loads(row.data),
     )
 
 

@@ -27,4 +27,6 @@ def ended(tx: Tx, session_id: str) -> bool:
 def probe_write(tx: Tx) -> None:
     """Write a row that is rewritten each time."""
     insert = tx.upsert(rows.counter).values(name="readiness", value=tx.now_us())
-    tx.conn.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": tx.now_us()}))
+    tx.conn.execute(
+        insert.on_conflict_do_update(index_elements=["name"], set_={"value": tx.now_us()})
+    )

@@ -13,7 +13,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, cast, extract, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-_POSTGRES_NOW = select(cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger))
+_POSTGRES_NOW = select(
+    cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,11 @@ class Tx:
 
     def upsert(self, table: Any) -> Any:
         """INSERT that knows ON CONFLICT: the same words in both dialects, but not the same class."""
-        return postgresql.insert(table) if self.conn.dialect.name == "postgresql" else sqlite.insert(table)
+        return (
+            postgresql.insert(table)
+            if self.conn.dialect.name == "postgresql"
+            else sqlite.insert(table)
+        )
 
 
 def postgres_clock(conn: Connection) -> int:

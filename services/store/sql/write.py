@@ -14,11 +14,16 @@ from services.store.sql.tx import Tx
 _UPDATE_JOB = update(rows.job).where(rows.job.c.id == bindparam("job_id"))
 _CLOSE_ATTEMPT = (
     update(rows.attempt)
-    .where(rows.attempt.c.job_id == bindparam("of_job"), rows.attempt.c.fence == bindparam("of_fence"))
+    .where(
+        rows.attempt.c.job_id == bindparam("of_job"),
+        rows.attempt.c.fence == bindparam("of_fence"),
+    )
     .values(ended_us=bindparam("ended"), outcome=bindparam("how"))
 )
 _DROP_RESULT = delete(rows.result).where(rows.result.c.job_id == bindparam("of_job"))
-_DROP_CHECKPOINT = delete(rows.checkpoint).where(rows.checkpoint.c.job_id == bindparam("of_job"))
+_DROP_CHECKPOINT = delete(rows.checkpoint).where(
+    rows.checkpoint.c.job_id == bindparam("of_job")
+)
 _DROP_OUTPUTS = delete(rows.reference).where(
     rows.reference.c.job_id == bindparam("of_job"), rows.reference.c.role == "output"
 )
@@ -30,14 +35,19 @@ def apply(tx: Tx, step: Step, now_us: int) -> None:
     tx.conn.execute(_UPDATE_JOB, {"job_id": job.id, **rows.moving_columns(job)})
     add_events(tx, step, now_us)
     if step.outcome is not None:
-        tx.conn.execute(_CLOSE_ATTEMPT, {"of_job": job.id, "of_fence": job.fence, "ended": now_us, "how": step.outcome})
+        tx.conn.execute(
+            _CLOSE_ATTEMPT,
+            {"of_job": job.id, "of_fence": job.fence, "ended": now_us, "how": step.outcome},
+        )
     if step.drops_result:
         tx.conn.execute(_DROP_RESULT, {"of_job": job.id})
         tx.conn.execute(_DROP_OUTPUTS, {"of_job": job.id})
     if step.drops_checkpoint:
         tx.conn.execute(_DROP_CHECKPOINT, {"of_job": job.id})
     if job.result is not None:
-        tx.conn.execute(insert(rows.result), {"job_id": job.id, "result": codec.dumps(job.result)})
+        tx.conn.execute(
+            insert(rows.result), {"job_id": job.id, "result": codec.dumps(job.result)}
+        )
     if step.webhook is not None and job.webhook is not None:
         tx.conn.execute(
             insert(rows.outbox),
@@ -70,7 +80,13 @@ def event_rows(step: Step, now_us: int) -> list[dict[str, Any]]:
     """As rows."""
     first = step.job.last_seq - len(step.events) + 1
     return [
-        {"job_id": step.job.id, "seq": seq, "type": str(event.type), "at_us": now_us, "data": codec.dumps(event.data)}
+        {
+            "job_id": step.job.id,
+            "seq": seq,
+            "type": str(event.type),
+            "at_us": now_us,
+            "data": codec.dumps(event.data),
+        }
         for seq, event in enumerate(step.events, first)
     ]
 
@@ -82,6 +98,11 @@ def refer(tx: Tx, *, tenant: str, job_id: str, role: str, digests: tuple[str, ..
         tx.conn.execute(insert(rows.reference), found)
 
 
-def reference_rows(*, tenant: str, job_id: str, role: str, digests: tuple[str, ...]) -> list[dict[str, str]]:
+def reference_rows(
+    *, tenant: str, job_id: str, role: str, digests: tuple[str, ...]
+) -> list[dict[str, str]]:
     """As rows, each file once."""
-    return [{"job_id": job_id, "role": role, "digest": digest, "tenant": tenant} for digest in dict.fromkeys(digests)]
+    return [
+        {"job_id": job_id, "role": role, "digest": digest, "tenant": tenant}
+        for digest in dict.fromkeys(digests)
+    ]

@@ -12,18 +12,36 @@ from typing import Any, Literal
 IDS = MappingProxyType(
     {
         "llvm-v0": {},
-        "llvm-ic-v0": {"observation_space": "IrInstructionCount", "reward_space": "IrInstructionCountOz"},
-        "llvm-autophase-ic-v0": {"observation_space": "Autophase", "reward_space": "IrInstructionCountOz"},
-        "llvm-instcount-ic-v0": {"observation_space": "InstCountNorm", "reward_space": "IrInstructionCountOz"},
-        "llvm-codesize-v0": {"observation_space": "ObjectTextSizeBytes", "reward_space": "ObjectTextSizeBytesOz"},
-        "llvm-autophase-codesize-v0": {"observation_space": "Autophase", "reward_space": "ObjectTextSizeBytesOz"},
+        "llvm-ic-v0": {
+            "observation_space": "IrInstructionCount",
+            "reward_space": "IrInstructionCountOz",
+        },
+        "llvm-autophase-ic-v0": {
+            "observation_space": "Autophase",
+            "reward_space": "IrInstructionCountOz",
+        },
+        "llvm-instcount-ic-v0": {
+            "observation_space": "InstCountNorm",
+            "reward_space": "IrInstructionCountOz",
+        },
+        "llvm-codesize-v0": {
+            "observation_space": "ObjectTextSizeBytes",
+            "reward_space": "ObjectTextSizeBytesOz",
+        },
+        "llvm-autophase-codesize-v0": {
+            "observation_space": "Autophase",
+            "reward_space": "ObjectTextSizeBytesOz",
+        },
     }
 )
 ENTRY = "solvers.llvm.environment.env:CompilerEnv"
 
 
 def make(
-    name: str = "llvm-autophase-ic-v0", *, backend: Literal["llvm", "compiler_gym"] = "llvm", **options: Any
+    name: str = "llvm-autophase-ic-v0",
+    *,
+    backend: Literal["llvm", "compiler_gym"] = "llvm",
+    **options: Any,
 ) -> Any:
     """An environment by CompilerGym's id.
 
@@ -42,7 +60,9 @@ def make(
     try:
         from gymnasium.envs.registration import EnvSpec
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("the environment needs Gymnasium: pip install 'gymnasium>=1.4'") from error
+        raise ModuleNotFoundError(
+            "the environment needs Gymnasium: pip install 'gymnasium>=1.4'"
+        ) from error
     from solvers.llvm.environment.env import CompilerEnv
 
     arguments = {**IDS[name], **options}
@@ -56,4 +76,9 @@ def register() -> None:
     import gymnasium
 
     for name, arguments in IDS.items():
-        gymnasium.register(id=f"trimtab/{name}", entry_point=ENTRY, kwargs=dict(arguments), order_enforce=False)
+        gymnasium.register(
+            id=f"trimtab/{name}",
+            entry_point=ENTRY,
+            kwargs=dict(arguments),
+            order_enforce=False,
+        )

@@ -91,7 +91,10 @@ COMPOSITE: tuple[Action, ...] = (
         name="devirt<4>(inline,function-attrs,function<eager-inv>(function-simplification<Oz>))",
         level=Level.CGSCC,
     ),
-    *_actions(Level.FUNCTION, "function-simplification<O1> function-simplification<Os> function-simplification<Oz>"),
+    *_actions(
+        Level.FUNCTION,
+        "function-simplification<O1> function-simplification<Os> function-simplification<Oz>",
+    ),
     *_actions(Level.MODULE, "default<O1> default<O2> default<Os> default<Oz>"),
 )
 
@@ -111,16 +114,28 @@ def pipeline_of(actions: Iterable[Action]) -> str:
 
 def known_to(engine: Measures, actions: Sequence[Action] = FLAT) -> tuple[Action, ...]:
     """Those of `actions` that the engine's LLVM can parse, in order. A pass that crashes on the engine's module is known."""
-    measured = engine.measure([Recipe(pipeline=action.pipeline) for action in actions], emit=False)
-    return tuple(a for a, result in zip(actions, measured, strict=True) if result.outcome is not Outcome.REFUSED)
+    measured = engine.measure(
+        [Recipe(pipeline=action.pipeline) for action in actions], emit=False
+    )
+    return tuple(
+        a
+        for a, result in zip(actions, measured, strict=True)
+        if result.outcome is not Outcome.REFUSED
+    )
 
 
-def in_default_pipelines(actions: Sequence[Action], pipelines: Iterable[str]) -> tuple[Action, ...]:
+def in_default_pipelines(
+    actions: Sequence[Action], pipelines: Iterable[str]
+) -> tuple[Action, ...]:
     """Those whose pass occurs in one of `pipelines` (texts of default<O1>…<Oz>): the tier that everybody's builds exercise.
 
     Passes outside (`newgvn`, `gvn-hoist`, `loop-fusion`, …) are the ones behind most known miscompiles of searched sequences.
     """
-    names = {name for text in pipelines for name in re.findall(r"[a-z][a-z0-9-]*", re.sub(r"<[^<>]*>", "", text))}
+    names = {
+        name
+        for text in pipelines
+        for name in re.findall(r"[a-z][a-z0-9-]*", re.sub(r"<[^<>]*>", "", text))
+    }
     # a parameterised action counts by its bare name: its parameters are ours, its code is what everybody runs
     return tuple(action for action in actions if action.name.partition("<")[0] in names)
 
@@ -131,7 +146,11 @@ def parse_commandline(text: str, actions: Sequence[Action]) -> list[int]:
     Raises ValueError naming the first piece that is none of `actions`.
     """
     match = re.search(r"-passes=(?:'([^']*)'|\"([^\"]*)\"|(\S+))", text)
-    pipeline = next((group for group in match.groups() if group is not None), "") if match else text.strip()
+    pipeline = (
+        next((group for group in match.groups() if group is not None), "")
+        if match
+        else text.strip()
+    )
     if pipeline in ("", NOTHING):
         return []
     index = {action.pipeline: i for i, action in enumerate(actions)}

@@ -63,7 +63,9 @@ def load(
     text = str(uri)
     parts = urlsplit(text)
     if parts.scheme == "generator":
-        found = _generated(parts.netloc, parts.path.strip("/"), target=target, generators=generators or {})
+        found = _generated(
+            parts.netloc, parts.path.strip("/"), target=target, generators=generators or {}
+        )
         return replace(found, uri=text, link_flags=link_flags, runs=runs or found.runs)
     if parts.scheme not in ("file", ""):
         raise ValueError(
@@ -78,19 +80,31 @@ def load(
     elif path.suffix in SOURCES:
         module = _compiled(Sources(files=(path,)), target=target)
     else:
-        raise ValueError(f"benchmark {text!r} ends in {path.suffix!r}; wanted one of {', '.join(MODULES + SOURCES)}")
-    return Benchmark(uri=path.resolve().as_uri(), module=module, runs=runs, link_flags=link_flags)
+        raise ValueError(
+            f"benchmark {text!r} ends in {path.suffix!r}; wanted one of {', '.join(MODULES + SOURCES)}"
+        )
+    return Benchmark(
+        uri=path.resolve().as_uri(), module=module, runs=runs, link_flags=link_flags
+    )
 
 
-def _generated(name: str, seed: str, *, target: Target, generators: Mapping[str, Generator]) -> Benchmark:
+def _generated(
+    name: str, seed: str, *, target: Target, generators: Mapping[str, Generator]
+) -> Benchmark:
     if name not in generators:
-        known = ", ".join(sorted(generators)) or "none were passed in (argument `generators`)"
+        known = (
+            ", ".join(sorted(generators)) or "none were passed in (argument `generators`)"
+        )
         raise ValueError(f"generator {name!r} is unknown; known: {known}")
     if not seed.isdigit():
-        raise ValueError(f"generator://{name}/{seed}: the seed has to be a whole number of 0 or more, came {seed!r}")
+        raise ValueError(
+            f"generator://{name}/{seed}: the seed has to be a whole number of 0 or more, came {seed!r}"
+        )
     with tempfile.TemporaryDirectory(prefix="trimtab-benchmark-") as folder:
         sources = generators[name](int(seed), Path(folder))
-        return Benchmark(uri="", module=_compiled(sources, target=target), runs=sources.runs)
+        return Benchmark(
+            uri="", module=_compiled(sources, target=target), runs=sources.runs
+        )
 
 
 def _compiled(sources: Sources, *, target: Target) -> bytes:
@@ -98,7 +112,11 @@ def _compiled(sources: Sources, *, target: Target) -> bytes:
 
     with tempfile.TemporaryDirectory(prefix="trimtab-compile-") as folder:
         modules = frontend.compile_to_bitcode(
-            sources.files, workdir=Path(folder), target=target, flags=sources.flags, include=sources.include
+            sources.files,
+            workdir=Path(folder),
+            target=target,
+            flags=sources.flags,
+            include=sources.include,
         )
         if not modules:
             raise BadModule("the compiler made no module: no source file was given")

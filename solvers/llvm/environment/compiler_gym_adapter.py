@@ -41,7 +41,9 @@ class CompilerGymEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasiu
 
     def __init__(self, wrapped: Any) -> None:
         self.unwrapped_env = wrapped
-        self.action_space = NamedDiscrete([str(name) for name in wrapped.action_space.names])
+        self.action_space = NamedDiscrete(
+            [str(name) for name in wrapped.action_space.names]
+        )
 
     @property
     def observation_space(self) -> gymnasium.Space[Any]:
@@ -55,7 +57,11 @@ class CompilerGymEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasiu
     @property
     def reward_space(self) -> str:
         """How `step` scores. Set it by name."""
-        return str(getattr(self.unwrapped_env.reward_space, "name", self.unwrapped_env.reward_space))
+        return str(
+            getattr(
+                self.unwrapped_env.reward_space, "name", self.unwrapped_env.reward_space
+            )
+        )
 
     @reward_space.setter
     def reward_space(self, name: str) -> None:
@@ -90,12 +96,16 @@ class CompilerGymEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasiu
     def benchmark(self, benchmark: Any) -> None:
         self.unwrapped_env.benchmark = benchmark
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         """Back to the unoptimised module; options["benchmark"] changes it. CompilerGym's episodes have no randomness."""
         super().reset(seed=seed)
         return self.unwrapped_env.reset(**(options or {})), {}
 
-    def step(self, action: int | Sequence[int]) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+    def step(
+        self, action: int | Sequence[int]
+    ) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """One pass; or several as `multistep` takes them."""
         if isinstance(action, (list, tuple)):
             return self.multistep(action)
@@ -111,7 +121,9 @@ class CompilerGymEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasiu
         return _five(
             self.unwrapped_env.multistep(
                 [int(action) for action in actions],
-                observation_spaces=list(observation_spaces) if observation_spaces is not None else None,
+                observation_spaces=list(observation_spaces)
+                if observation_spaces is not None
+                else None,
                 reward_spaces=list(reward_spaces) if reward_spaces is not None else None,
             )
         )
@@ -150,18 +162,24 @@ def as_gymnasium(space: Any) -> gymnasium.Space[Any]:
         return space
     match type(space).__name__:
         case "Box":
-            return gymnasium.spaces.Box(space.low, space.high, shape=space.shape, dtype=space.dtype)
+            return gymnasium.spaces.Box(
+                space.low, space.high, shape=space.shape, dtype=space.dtype
+            )
         case "Discrete" | "NamedDiscrete":
             return gymnasium.spaces.Discrete(int(space.n))
         case "Dict":
-            return gymnasium.spaces.Dict({name: as_gymnasium(part) for name, part in space.spaces.items()})
+            return gymnasium.spaces.Dict(
+                {name: as_gymnasium(part) for name, part in space.spaces.items()}
+            )
         case "Tuple":
             return gymnasium.spaces.Tuple([as_gymnasium(part) for part in space.spaces])
         case _:
             return Opaque(object)
 
 
-def _five(four: tuple[Any, Any, bool, dict[str, Any]]) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+def _five(
+    four: tuple[Any, Any, bool, dict[str, Any]],
+) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
     observation, reward, done, info = four
     truncated = bool(info.get("TimeLimit.truncated", False))
     return observation, reward, bool(done) and not truncated, truncated, info

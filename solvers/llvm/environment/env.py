@@ -71,7 +71,9 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
         Raises ValueError, FileNotFoundError, BadModule, SourceError, LlvmMissing.
         """
         if render_mode not in (None, *self.metadata["render_modes"]):
-            raise ValueError(f"render_mode {render_mode!r}; wanted one of {self.metadata['render_modes']} or None")
+            raise ValueError(
+                f"render_mode {render_mode!r}; wanted one of {self.metadata['render_modes']} or None"
+            )
         if max_steps is not None and max_steps < 1:
             raise ValueError(f"max_steps={max_steps}; wanted 1 or more, or None for no end")
         self.render_mode, self.max_steps = render_mode, max_steps
@@ -80,7 +82,9 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
         self._observations = observation_spaces()
         self.reward_space = reward_space
         self.observation_space = observation_space
-        self.action_space = PassSpace(installed_actions(find_llvm().build_id, tuple(actions)))
+        self.action_space = PassSpace(
+            installed_actions(find_llvm().build_id, tuple(actions))
+        )
         self.states = self._open(benchmark)
         self._closed = self._over = False
         self._actions: tuple[int, ...] = ()
@@ -165,7 +169,11 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
     # -- Gymnasium ------------------------------------------------------------------------------------------------
 
     def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None, benchmark: str | Path | None = None
+        self,
+        *,
+        seed: int | None = None,
+        options: dict[str, Any] | None = None,
+        benchmark: str | Path | None = None,
     ) -> tuple[Any, dict[str, Any]]:
         """Back to the unoptimised module, of another benchmark if one is given (here or as options["benchmark"])."""
         super().reset(seed=seed)
@@ -204,16 +212,27 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
         wanted = [int(action) for action in actions]
         for action in wanted:
             if not 0 <= action < len(self.action_space.names):
-                raise ValueError(f"action {action}; wanted 0 to {len(self.action_space.names) - 1}")
+                raise ValueError(
+                    f"action {action}; wanted 0 to {len(self.action_space.names) - 1}"
+                )
         before, after = self._actions, (*self._actions, *wanted)
         self._before = before
-        looks = [known(self._observations, name) for name in observation_spaces or (self._observation.name,)]
+        looks = [
+            known(self._observations, name)
+            for name in observation_spaces or (self._observation.name,)
+        ]
         scores = [reward_space(name) for name in reward_spaces or (self._reward.name,)]
-        result = self.states.measured(self.action_space.to_string(after), emit=self._needs_object(scores))
+        result = self.states.measured(
+            self.action_space.to_string(after), emit=self._needs_object(scores)
+        )
         info: dict[str, Any] = {"action_had_no_effect": False, "new_action_space": False}
         if result.outcome is Outcome.OK:
-            unchanged = self.states.measured(self.action_space.to_string(before), emit=self._needs_object(scores))
-            info["action_had_no_effect"] = bool(result.ir_sha256) and result.ir_sha256 == unchanged.ir_sha256
+            unchanged = self.states.measured(
+                self.action_space.to_string(before), emit=self._needs_object(scores)
+            )
+            info["action_had_no_effect"] = (
+                bool(result.ir_sha256) and result.ir_sha256 == unchanged.ir_sha256
+            )
             self._actions = after
             earned = self.score(self._reward)
             rewards = [self.score(space) for space in scores]
@@ -223,7 +242,11 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
             earned = -self.episode_reward
             rewards = [-self._score(space, (), before) for space in scores]
         self.episode_reward += earned
-        truncated = not self._over and self.max_steps is not None and len(self._actions) >= self.max_steps
+        truncated = (
+            not self._over
+            and self.max_steps is not None
+            and len(self._actions) >= self.max_steps
+        )
         observations = [self._observe(look.name) for look in looks]
         if self.render_mode == "human":
             print(self._text())
@@ -260,7 +283,13 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
 
     def validate(self, state: EnvState | None = None) -> ValidationResult:
         """Replay a state (this one when none is given) in a new process and check what it claims; run the program if it can."""
-        return validate(state or self.state, self.benchmark, self.action_space, target=self.target, limits=self.limits)
+        return validate(
+            state or self.state,
+            self.benchmark,
+            self.action_space,
+            target=self.target,
+            limits=self.limits,
+        )
 
     def score(self, space: RewardSpace) -> float:
         """The last step's reward in `space`."""
@@ -280,7 +309,9 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
 
     def _need_open(self) -> None:
         if self._closed:
-            raise gymnasium.error.ClosedEnvironmentError("the environment is closed; make a new one")
+            raise gymnasium.error.ClosedEnvironmentError(
+                "the environment is closed; make a new one"
+            )
 
     def _observe(self, name: str) -> Any:
         value = known(self._observations, name).look(self.states, self.pipeline)
@@ -289,7 +320,9 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]  # Gymnasium i
     def _needs_object(self, spaces: Iterable[RewardSpace]) -> bool:
         return any(space.size == "ObjectTextSizeBytes" for space in (self._reward, *spaces))
 
-    def _score(self, space: RewardSpace, before: tuple[int, ...], after: tuple[int, ...]) -> float:
+    def _score(
+        self, space: RewardSpace, before: tuple[int, ...], after: tuple[int, ...]
+    ) -> float:
         look = self._observations[space.size].look
 
         def size_of(name: str) -> int:

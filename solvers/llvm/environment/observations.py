@@ -34,7 +34,16 @@ if TYPE_CHECKING:
     from solvers.llvm.environment.env import CompilerEnv
 
 LEVELS = ("O0", "O3", "Oz")
-WRITABLE = (".data", ".tdata", ".init_array", ".fini_array", ".preinit_array", ".ctors", ".dtors", ".got")
+WRITABLE = (
+    ".data",
+    ".tdata",
+    ".init_array",
+    ".fini_array",
+    ".preinit_array",
+    ".ctors",
+    ".dtors",
+    ".got",
+)
 HEX = "0123456789abcdef"
 
 
@@ -44,7 +53,9 @@ class ObservationSpace:
 
     name: str
     space: gymnasium.Space[Any]
-    look: Callable[[States, str], Any]  # (states, pipeline that leads to the state); a fresh value at each call
+    look: Callable[
+        [States, str], Any
+    ]  # (states, pipeline that leads to the state); a fresh value at each call
 
 
 def text_size(sizes: Sizes) -> int:
@@ -52,19 +63,25 @@ def text_size(sizes: Sizes) -> int:
 
     An object's writable sections are known by their names, as the assembler's defaults give them.
     """
-    return sum(size for name, size in sizes.sections.items() if not name.startswith(WRITABLE))
+    return sum(
+        size for name, size in sizes.sections.items() if not name.startswith(WRITABLE)
+    )
 
 
 def observation_spaces() -> dict[str, ObservationSpace]:
     """All of them, by name."""
     found = [
-        ObservationSpace(name="Autophase", space=counts(len(AUTOPHASE_NAMES)), look=_autophase),
+        ObservationSpace(
+            name="Autophase", space=counts(len(AUTOPHASE_NAMES)), look=_autophase
+        ),
         ObservationSpace(
             name="AutophaseDict",
             space=gymnasium.spaces.Dict({name: counts() for name in AUTOPHASE_NAMES}),
             look=lambda states, at: _named(AUTOPHASE_NAMES, _autophase(states, at)),
         ),
-        ObservationSpace(name="InstCount", space=counts(len(INST_COUNT_NAMES)), look=_inst_count),
+        ObservationSpace(
+            name="InstCount", space=counts(len(INST_COUNT_NAMES)), look=_inst_count
+        ),
         ObservationSpace(
             name="InstCountDict",
             space=gymnasium.spaces.Dict({name: counts() for name in INST_COUNT_NAMES}),
@@ -72,26 +89,46 @@ def observation_spaces() -> dict[str, ObservationSpace]:
         ),
         ObservationSpace(
             name="InstCountNorm",
-            space=gymnasium.spaces.Box(0.0, np.inf, shape=(len(INST_COUNT_NAMES) - 1,), dtype=np.float32),
+            space=gymnasium.spaces.Box(
+                0.0, np.inf, shape=(len(INST_COUNT_NAMES) - 1,), dtype=np.float32
+            ),
             look=_inst_count_norm,
         ),
         ObservationSpace(name="IrInstructionCount", space=counts(), look=_instructions),
         ObservationSpace(name="ObjectTextSizeBytes", space=counts(), look=_object_text),
-        ObservationSpace(name="Programl", space=Opaque(ProgramGraph), look=lambda states, at: states.graph(at)),
         ObservationSpace(
-            name="ProgramlNetworkx", space=Opaque(object), look=lambda states, at: as_networkx(states.graph(at))
+            name="Programl",
+            space=Opaque(ProgramGraph),
+            look=lambda states, at: states.graph(at),
         ),
-        ObservationSpace(name="Ir", space=Opaque(str), look=lambda states, at: states.built(at).text),
         ObservationSpace(
-            name="IrSha1", space=gymnasium.spaces.Text(min_length=40, max_length=40, charset=HEX), look=_sha1
+            name="ProgramlNetworkx",
+            space=Opaque(object),
+            look=lambda states, at: as_networkx(states.graph(at)),
+        ),
+        ObservationSpace(
+            name="Ir", space=Opaque(str), look=lambda states, at: states.built(at).text
+        ),
+        ObservationSpace(
+            name="IrSha1",
+            space=gymnasium.spaces.Text(min_length=40, max_length=40, charset=HEX),
+            look=_sha1,
         ),
     ]
     for level in LEVELS:
         found.append(
-            ObservationSpace(name=f"IrInstructionCount{level}", space=counts(), look=_at_level(_instructions, level))
+            ObservationSpace(
+                name=f"IrInstructionCount{level}",
+                space=counts(),
+                look=_at_level(_instructions, level),
+            )
         )
         found.append(
-            ObservationSpace(name=f"ObjectTextSizeBytes{level}", space=counts(), look=_at_level(_object_text, level))
+            ObservationSpace(
+                name=f"ObjectTextSizeBytes{level}",
+                space=counts(),
+                look=_at_level(_object_text, level),
+            )
         )
     return {space.name: space for space in found}
 
@@ -113,7 +150,9 @@ class ObservationView:
 def known(spaces: Mapping[str, ObservationSpace], name: str) -> ObservationSpace:
     """The space of that name. Raises ValueError naming what there is."""
     if name not in spaces:
-        raise ValueError(f"observation space {name!r} is unknown; known: {', '.join(spaces)}")
+        raise ValueError(
+            f"observation space {name!r} is unknown; known: {', '.join(spaces)}"
+        )
     return spaces[name]
 
 
@@ -159,7 +198,10 @@ def _inst_count_norm(states: States, at: str) -> np.ndarray[Any, Any]:
 
 
 def _named(names: tuple[str, ...], values: np.ndarray[Any, Any]) -> dict[str, Any]:
-    return {name: np.array(value, dtype=np.int64) for name, value in zip(names, values, strict=True)}
+    return {
+        name: np.array(value, dtype=np.int64)
+        for name, value in zip(names, values, strict=True)
+    }
 
 
 def _instructions(states: States, at: str) -> int:
@@ -170,7 +212,9 @@ def _object_text(states: States, at: str) -> int:
     return text_size(states.sizes(at, emit=True))
 
 
-def _at_level(look: Callable[[States, str], int], level: str) -> Callable[[States, str], int]:
+def _at_level(
+    look: Callable[[States, str], int], level: str
+) -> Callable[[States, str], int]:
     def of_level(states: States, at: str) -> int:
         return look(states, NOTHING if level == "O0" else states.level(level))
 

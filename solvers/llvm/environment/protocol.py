@@ -49,7 +49,9 @@ class PassEnvironment(Protocol):
         """Passes of this episode."""
         ...
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         """(observation, info)."""
         ...
 

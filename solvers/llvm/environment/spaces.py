@@ -15,15 +15,21 @@ LARGEST = np.iinfo(np.int64).max
 
 def counts(size: int | None = None) -> gymnasium.spaces.Box:
     """Non-negative whole numbers: a vector of `size`, or one number (shape ()) when it is None."""
-    return gymnasium.spaces.Box(0, LARGEST, shape=() if size is None else (size,), dtype=np.int64)
+    return gymnasium.spaces.Box(
+        0, LARGEST, shape=() if size is None else (size,), dtype=np.int64
+    )
 
 
 class NamedDiscrete(gymnasium.spaces.Discrete):  # type: ignore[misc]  # Gymnasium is an extra: Any to the type checker
     """`Discrete` over named things, as CompilerGym's. `space["mem2reg"]` is the index, `space.names` the names."""
 
-    def __init__(self, names: Sequence[str], seed: int | np.random.Generator | None = None) -> None:
+    def __init__(
+        self, names: Sequence[str], seed: int | np.random.Generator | None = None
+    ) -> None:
         if not names:
-            raise ValueError("an action space needs at least one action; came an empty list")
+            raise ValueError(
+                "an action space needs at least one action; came an empty list"
+            )
         self.names = list(names)
         super().__init__(len(self.names), seed=seed)
 
@@ -31,14 +37,18 @@ class NamedDiscrete(gymnasium.spaces.Discrete):  # type: ignore[misc]  # Gymnasi
         """Index of the action `name`. Raises KeyError naming near ones."""
         if name not in self.names:
             near = [known for known in self.names if name.partition("<")[0] in known]
-            raise KeyError(f"{name!r} is none of the {len(self.names)} actions; near: {', '.join(near) or 'nothing'}")
+            raise KeyError(
+                f"{name!r} is none of the {len(self.names)} actions; near: {', '.join(near) or 'nothing'}"
+            )
         return self.names.index(name)
 
 
 class PassSpace(NamedDiscrete):
     """The action space of `CompilerEnv`: passes, and the pipelines made of them."""
 
-    def __init__(self, actions: Sequence[Action], seed: int | np.random.Generator | None = None) -> None:
+    def __init__(
+        self, actions: Sequence[Action], seed: int | np.random.Generator | None = None
+    ) -> None:
         self.actions = tuple(actions)
         super().__init__([action.name for action in actions], seed=seed)
 
@@ -64,7 +74,9 @@ class Opaque(gymnasium.Space[Any]):  # type: ignore[misc]
 
     def sample(self, mask: Any = None, probability: Any = None) -> Any:
         """Raises NotImplementedError: a random program is not a meaningful observation."""
-        raise NotImplementedError(f"values of {self.kind.__name__} are observed, never sampled")
+        raise NotImplementedError(
+            f"values of {self.kind.__name__} are observed, never sampled"
+        )
 
     @property
     def is_np_flattenable(self) -> bool:

@@ -43,7 +43,9 @@ class States:
     about a millisecond. `share` and `close` count users: the engine ends with the last one.
     """
 
-    def __init__(self, benchmark: Benchmark, *, target: Target, limits: EngineLimits) -> None:
+    def __init__(
+        self, benchmark: Benchmark, *, target: Target, limits: EngineLimits
+    ) -> None:
         self.benchmark, self.target, self.limits = benchmark, target, limits
         self.engine = Engine(benchmark.module, target=target, limits=limits)
         self._users = 1
@@ -66,14 +68,17 @@ class States:
     def measured(self, pipeline: str, *, emit: bool = False) -> Measured:
         """The state's sizes, or how its pipeline failed. `emit`: with those of the object."""
         return self._measured.get(
-            (pipeline, emit), lambda: self.engine.measure([Recipe(pipeline=pipeline)], emit=emit)[0]
+            (pipeline, emit),
+            lambda: self.engine.measure([Recipe(pipeline=pipeline)], emit=emit)[0],
         )
 
     def sizes(self, pipeline: str, *, emit: bool = False) -> Sizes:
         """The state's sizes. Raises PassFailed."""
         found = self.measured(pipeline, emit=emit)
         if found.outcome is not Outcome.OK or found.sizes is None:
-            raise PassFailed(f"pipeline {pipeline!r}: {found.outcome.value}. {found.detail}")
+            raise PassFailed(
+                f"pipeline {pipeline!r}: {found.outcome.value}. {found.detail}"
+            )
         return found.sizes
 
     def level(self, name: str) -> str:
@@ -83,11 +88,15 @@ class States:
     def built(self, pipeline: str) -> Built:
         """The state itself. Raises PassFailed."""
         self.sizes(pipeline)
-        return self._built.get(pipeline, lambda: self.engine.build(Recipe(pipeline=pipeline)))
+        return self._built.get(
+            pipeline, lambda: self.engine.build(Recipe(pipeline=pipeline))
+        )
 
     def features(self, pipeline: str) -> Features:
         """Counts of the state's module. Raises PassFailed."""
-        return self._features.get(pipeline, lambda: self._in_engine(pipeline, Engine.features))
+        return self._features.get(
+            pipeline, lambda: self._in_engine(pipeline, Engine.features)
+        )
 
     def graph(self, pipeline: str) -> ProgramGraph:
         """Program graph of the state's module. Raises PassFailed."""

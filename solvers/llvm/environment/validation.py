@@ -33,7 +33,9 @@ class EnvState:
     def to_csv(self) -> str:
         """One line, in the order of FIELDS."""
         out = io.StringIO()
-        csv.writer(out, lineterminator="").writerow([getattr(self, name) for name in FIELDS])
+        csv.writer(out, lineterminator="").writerow(
+            [getattr(self, name) for name in FIELDS]
+        )
         return out.getvalue()
 
     @classmethod
@@ -41,7 +43,9 @@ class EnvState:
         """Raises ValueError for another number of fields or a number that is none."""
         rows = list(csv.reader([line]))
         if len(rows) != 1 or len(rows[0]) != len(FIELDS):
-            raise ValueError(f"a state's line has the fields {', '.join(FIELDS)}; came {line[:100]!r}")
+            raise ValueError(
+                f"a state's line has the fields {', '.join(FIELDS)}; came {line[:100]!r}"
+            )
         benchmark, space, reward, walltime, commandline = rows[0]
         return cls(
             benchmark=benchmark,
@@ -68,18 +72,27 @@ class ValidationResult:
     def okay(self) -> bool:
         """No check failed. Whether the program was run at all is `benchmark_semantics_validated`."""
         return not (
-            self.actions_replay_failed or self.reward_validation_failed or self.benchmark_semantics_validation_failed
+            self.actions_replay_failed
+            or self.reward_validation_failed
+            or self.benchmark_semantics_validation_failed
         )
 
 
 def validate(
-    state: EnvState, benchmark: Benchmark, passes: PassSpace, *, target: Target, limits: EngineLimits
+    state: EnvState,
+    benchmark: Benchmark,
+    passes: PassSpace,
+    *,
+    target: Target,
+    limits: EngineLimits,
 ) -> ValidationResult:
     """Replay in a new engine; compare the reward; run the program before and after where `benchmark.runs` says how."""
     began = time.monotonic()
 
     def result(*errors: str, **flags: bool) -> ValidationResult:
-        return ValidationResult(state=state, walltime_s=time.monotonic() - began, errors=errors, **flags)
+        return ValidationResult(
+            state=state, walltime_s=time.monotonic() - began, errors=errors, **flags
+        )
 
     try:
         pipeline = passes.to_string(passes.from_string(state.commandline))
@@ -93,11 +106,15 @@ def validate(
         for text, one in zip(texts, measured, strict=True):
             if one.outcome is not Outcome.OK:
                 return result(
-                    f"pipeline {text!r}: {one.outcome.value}. {one.detail}", actions_replay_failed=text == pipeline
+                    f"pipeline {text!r}: {one.outcome.value}. {one.detail}",
+                    actions_replay_failed=text == pipeline,
                 )
         before, after = (_size(one, space.size) for one in measured[:2])
         known = {f"{space.size}O0": before}
-        known |= {f"{space.size}{level}": _size(measured[2 + i], space.size) for i, level in enumerate(levels)}
+        known |= {
+            f"{space.size}{level}": _size(measured[2 + i], space.size)
+            for i, level in enumerate(levels)
+        }
         reward = (before - after) / space.scale(known.__getitem__)
         flags = {"reward_validated": True}
         errors = []
@@ -105,7 +122,9 @@ def validate(
             flags = {"reward_validated": False, "reward_validation_failed": True}
             errors.append(f"claimed reward {state.reward:.6f}, replayed {reward:.6f}")
         if benchmark.runs:
-            objects = [engine.build(Recipe(pipeline=text)).object for text in (NOTHING, pipeline)]
+            objects = [
+                engine.build(Recipe(pipeline=text)).object for text in (NOTHING, pipeline)
+            ]
             differs = differences(objects[0], objects[1], benchmark, target=target)
             flags["benchmark_semantics_validated"] = not differs
             flags["benchmark_semantics_validation_failed"] = bool(differs)
@@ -114,7 +133,12 @@ def validate(
 
 
 def differences(
-    reference: bytes, candidate: bytes, benchmark: Benchmark, *, target: Target, timeout_s: float = 20.0
+    reference: bytes,
+    candidate: bytes,
+    benchmark: Benchmark,
+    *,
+    target: Target,
+    timeout_s: float = 20.0,
 ) -> list[str]:
     """Link both objects and run both programs on every case of the benchmark; what differs, in words. Empty: nothing."""
     from solvers.llvm import execute  # only a benchmark that can run needs it
@@ -125,13 +149,25 @@ def differences(
         for which, code in (("reference", reference), ("candidate", candidate)):
             folder = Path(name) / which
             folder.mkdir()
-            programs.append(execute.link_program([code], workdir=folder, target=target, flags=benchmark.link_flags))
+            programs.append(
+                execute.link_program(
+                    [code], workdir=folder, target=target, flags=benchmark.link_flags
+                )
+            )
         for number, case in enumerate(benchmark.runs):
             ran = []
             for program in programs:
                 folder = program.parent / f"run-{number}"
                 folder.mkdir(exist_ok=True)
-                ran.append(execute.run_program(program, case, timeout_s=timeout_s, memory_bytes=2**30, workdir=folder))
+                ran.append(
+                    execute.run_program(
+                        program,
+                        case,
+                        timeout_s=timeout_s,
+                        memory_bytes=2**30,
+                        workdir=folder,
+                    )
+                )
             said = execute.compare(*ran)
             if said is not None:
                 found.append(f"run {number}: {said}")

@@ -22,7 +22,9 @@ class Endless:
         self._wait("encode")
         return self._domain.encode(problem)
 
-    def search(self, problem: Any, encoding: Any, stop: Any, rng: Any, report: Any, **start: Any) -> Any:
+    def search(
+        self, problem: Any, encoding: Any, stop: Any, rng: Any, report: Any, **start: Any
+    ) -> Any:
         def then_wait(point: Any, solution: Any = None) -> None:
             report(point, solution)
             self._wait("search")

@@ -55,18 +55,40 @@ _MEMORY = (
 
 
 def _pair(
-    word: str, source: str, *, triple: str = X86, cxx: bool = False, with_: tuple[str, ...] = (), level: str = "Oz"
+    word: str,
+    source: str,
+    *,
+    triple: str = X86,
+    cxx: bool = False,
+    with_: tuple[str, ...] = (),
+    level: str = "Oz",
 ) -> list[Case]:
     """Both polarities of `-fword` or `-mword`, each against the other."""
     on, off = (*with_, f"-{word}"), (*with_, f"-{word[0]}no-{word[1:]}")
     return [
-        Case(flags=flags, opposite=opposite, source=source, triple=triple, cxx=cxx, level=level)
+        Case(
+            flags=flags,
+            opposite=opposite,
+            source=source,
+            triple=triple,
+            cxx=cxx,
+            level=level,
+        )
         for flags, opposite in ((on, off), (off, on))
     ]
 
 
-def _alone(flag: str, source: str, *, triple: str = X86, cxx: bool = False, with_: tuple[str, ...] = ()) -> list[Case]:
-    return [Case(flags=(*with_, flag), opposite=with_, source=source, triple=triple, cxx=cxx)]
+def _alone(
+    flag: str,
+    source: str,
+    *,
+    triple: str = X86,
+    cxx: bool = False,
+    with_: tuple[str, ...] = (),
+) -> list[Case]:
+    return [
+        Case(flags=(*with_, flag), opposite=with_, source=source, triple=triple, cxx=cxx)
+    ]
 
 
 def _macro(name: str) -> str:
@@ -91,7 +113,9 @@ CASES: list[Case] = [
     *_pair("fchar8_t", "void f(decltype(u8'a')) {}", cxx=True, with_=("-std=c++20",)),
     *_pair("fcommon", "int x; int f(void) { return x; }"),
     *_pair("fdata-sections", _PLAIN),
-    *_pair("fdelete-null-pointer-checks", "int f(int *p) { int a = *p; return p ? a : 3; }"),
+    *_pair(
+        "fdelete-null-pointer-checks", "int f(int *p) { int a = *p; return p ? a : 3; }"
+    ),
     *_pair(
         "fexceptions",
         "void g(void); void d(int *); int f(void) { __attribute__((cleanup(d))) int x = 1; g(); return x; }",
@@ -101,10 +125,20 @@ CASES: list[Case] = [
     *_alone("-ffreestanding", _MEMORY),
     *_pair("ffunction-sections", _PLAIN),
     *_pair("fgnu89-inline", "inline int f(int a) { return a + 1; }"),
-    *_pair("fhonor-infinities", "int f(double a) { return __builtin_isinf(a); }", with_=("-ffast-math",)),
+    *_pair(
+        "fhonor-infinities",
+        "int f(double a) { return __builtin_isinf(a); }",
+        with_=("-ffast-math",),
+    ),
     *_pair("fhonor-nans", _NAN, with_=("-ffast-math",)),
-    *_pair("finline", "static inline int g(int a) { return a + 1; } int f(int a) { return g(a); }"),
-    *_pair("finline-functions", "static int g(int a) { return a + 1; } int f(int a) { return g(a); }"),
+    *_pair(
+        "finline",
+        "static inline int g(int a) { return a + 1; } int f(int a) { return g(a); }",
+    ),
+    *_pair(
+        "finline-functions",
+        "static int g(int a) { return a + 1; } int f(int a) { return g(a); }",
+    ),
     *_pair("fjump-tables", _SWITCH),
     *_pair("fmath-errno", "double sqrt(double); double f(double a) { return sqrt(a); }"),
     *_pair(
@@ -123,7 +157,9 @@ CASES: list[Case] = [
     *_pair("fpie", "extern int x; int f(void) { return x; }"),
     *_pair("fPIE", "extern int x; int f(void) { return x; }"),
     *_pair("fplt", _CALL.replace("int f", "int f")),
-    *_pair("freciprocal-math", "void f(float *a, float s) { a[0] /= s; a[1] /= s; a[2] /= s; }"),
+    *_pair(
+        "freciprocal-math", "void f(float *a, float s) { a[0] /= s; a[1] /= s; a[2] /= s; }"
+    ),
     *_pair("frounding-math", "double f(void) { return 1.0 / 3.0; }"),
     *_pair("frtti", "struct A { virtual int f(); }; int A::f() { return 1; }", cxx=True),
     *_pair(
@@ -135,14 +171,26 @@ CASES: list[Case] = [
     *_pair("fshort-wchar", "int f(void) { return sizeof(L'a'); }"),
     *_pair("fsigned-char", "int f(char *p) { return *p; }"),
     *_pair("fsigned-zeros", "double f(double a) { return a + 0.0; }"),
-    *_pair("fsized-deallocation", "struct S { int a[4]; ~S(); }; void f(S *p) { delete p; }", cxx=True),
+    *_pair(
+        "fsized-deallocation",
+        "struct S { int a[4]; ~S(); }; void f(S *p) { delete p; }",
+        cxx=True,
+    ),
     *_pair("fstack-protector", "void g(char *); void f(void) { char b[64]; g(b); }"),
     *_alone("-fstack-protector-all", _CALL),
     *_alone("-fstack-protector-strong", _ARRAY),
     *_pair("fstrict-aliasing", "int f(int *a, float *b) { *a = 1; *b = 2; return *a; }"),
-    *_pair("fstrict-enums", "enum E { A, B, C }; bool f(E *e) { return (int)*e < 5; }", cxx=True),
+    *_pair(
+        "fstrict-enums",
+        "enum E { A, B, C }; bool f(E *e) { return (int)*e < 5; }",
+        cxx=True,
+    ),
     *_pair("fstrict-overflow", _OVER),
-    *_pair("fthreadsafe-statics", "int g(); int f() { static int x = g(); return x; }", cxx=True),
+    *_pair(
+        "fthreadsafe-statics",
+        "int g(); int f() { static int x = g(); return x; }",
+        cxx=True,
+    ),
     *_pair(
         "ftrapping-math",
         "double f(double a) { (void)(a / 0.0); return a + 1.0 + (1.0 / 3.0); } int g(double a) { return (int)a; }",
@@ -154,7 +202,11 @@ CASES: list[Case] = [
     *_pair("funwind-tables", _PLAIN, with_=("-fno-asynchronous-unwind-tables",)),
     *_pair("fuse-cxa-atexit", "struct S { S(); ~S(); } s;", cxx=True),
     *_pair("fvectorize", _VECTOR, level="O2"),
-    *_pair("fvisibility-inlines-hidden", "inline int g(int a) { return a; } int (*f)(int) = g;", cxx=True),
+    *_pair(
+        "fvisibility-inlines-hidden",
+        "inline int g(int a) { return a; } int (*f)(int) = g;",
+        cxx=True,
+    ),
     *_pair("fwrapv", _OVER),
     *_pair("fwrapv-pointer", _POINTER),
     *_pair("fzero-initialized-in-bss", "static int x[30]; int *f(void) { return x; }"),
@@ -190,7 +242,9 @@ CASES: list[Case] = [
     *(
         case
         for word in _X86_FEATURES
-        for case in _pair(f"m{word}", _macro(_X86_FEATURES[word]), with_=_BEFORE.get(word, ()))
+        for case in _pair(
+            f"m{word}", _macro(_X86_FEATURES[word]), with_=_BEFORE.get(word, ())
+        )
     ),
     *_alone("-DON", _macro("ON")),
     *_alone("-DON=2", "int x = ON + 0;", with_=("-DON=1",)),
@@ -232,12 +286,25 @@ CASES: list[Case] = [
     *_alone("-mtune=atom", (Path(__file__).parent / "drivers.c").read_text()),
     *_alone("-mfloat-abi=hard", "float f(float a) { return a + 1; }", triple=THUMB),
     *_alone("-mfloat-abi=softfp", "float f(float a) { return a + 1; }", triple=THUMB),
-    *_alone("-mfloat-abi=soft", "float f(float a) { return a + 1; }", triple=THUMB, with_=("-mfloat-abi=hard",)),
-    *_alone("-mfpu=neon-vfpv4", "float f(float a, float b) { return a * b + 1; }", triple=ARM),
     *_alone(
-        "-mabi=apcs-gnu", "struct s { long long a; char b; }; int f(void) { return sizeof(struct s); }", triple=ARM
+        "-mfloat-abi=soft",
+        "float f(float a) { return a + 1; }",
+        triple=THUMB,
+        with_=("-mfloat-abi=hard",),
+    ),
+    *_alone(
+        "-mfpu=neon-vfpv4", "float f(float a, float b) { return a * b + 1; }", triple=ARM
+    ),
+    *_alone(
+        "-mabi=apcs-gnu",
+        "struct s { long long a; char b; }; int f(void) { return sizeof(struct s); }",
+        triple=ARM,
     ),
 ]
 
 # One of each pair of polarities.
-FIRST = [case for number, case in enumerate(CASES) if case.opposite not in [other.flags for other in CASES[:number]]]
+FIRST = [
+    case
+    for number, case in enumerate(CASES)
+    if case.opposite not in [other.flags for other in CASES[:number]]
+]

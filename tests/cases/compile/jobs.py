@@ -47,7 +47,9 @@ def text(name: str) -> str:
     return (CASES / name).read_text()
 
 
-def job(source: str, workdir: Path, *, evaluations: int = 2, seconds: float = 120.0, **spec: Any) -> Done:
+def job(
+    source: str, workdir: Path, *, evaluations: int = 2, seconds: float = 120.0, **spec: Any
+) -> Done:
     """Run a job on `source`, a C program unless `spec` says otherwise."""
     asked = {"source_text": source, "language": "c", **spec}
     folder = workdir / f"job-{len(list(workdir.iterdir()))}"
@@ -57,27 +59,58 @@ def job(source: str, workdir: Path, *, evaluations: int = 2, seconds: float = 12
         CompileSpec.model_validate_json(json.dumps(asked)),
         inputs={},
         workdir=folder,
-        stop=from_budget({"seconds": seconds, "evaluations": evaluations}, threading.Event()),
+        stop=from_budget(
+            {"seconds": seconds, "evaluations": evaluations}, threading.Event()
+        ),
         seed=0,
     )
-    return Done(result=finished.result, files={item.name: item.path.read_bytes() for item in finished.produced})
+    return Done(
+        result=finished.result,
+        files={item.name: item.path.read_bytes() for item in finished.produced},
+    )
 
 
 def by_clang(
-    source: Path, target: Target, out: Path, *, flags: Sequence[str] = (), level: str = "Oz", quiet: bool = True
+    source: Path,
+    target: Target,
+    out: Path,
+    *,
+    flags: Sequence[str] = (),
+    level: str = "Oz",
+    quiet: bool = True,
 ) -> bytes | None:
     """The object that the front-end makes when its user calls it; None when it refuses the source."""
-    command = compiler(target, cxx=source.suffix == ".cpp", freestanding="-nostdinc" in flags, flags=flags)
-    words = [*command.words, *flags, f"-{level}", *(["-w"] if quiet else []), "-c", source.name, "-o", str(out)]
+    command = compiler(
+        target, cxx=source.suffix == ".cpp", freestanding="-nostdinc" in flags, flags=flags
+    )
+    words = [
+        *command.words,
+        *flags,
+        f"-{level}",
+        *(["-w"] if quiet else []),
+        "-c",
+        source.name,
+        "-o",
+        str(out),
+    ]
     done = subprocess.run(words, cwd=source.parent, capture_output=True, check=False)
     return out.read_bytes() if done.returncode == 0 else None
 
 
-def by_engine(source: Path, target: Target, workdir: Path, *, flags: Sequence[str] = (), level: str = "Oz") -> bytes:
+def by_engine(
+    source: Path,
+    target: Target,
+    workdir: Path,
+    *,
+    flags: Sequence[str] = (),
+    level: str = "Oz",
+) -> bytes:
     """The object that the engine makes at `level`, as a job's table has it."""
     cxx = source.suffix == ".cpp"
     driver = decide(target, flags=flags, cxx=cxx, levels=(level,), workdir=workdir)
     flavour = "O2" if level == "O2" else "Oz"
-    module = compile_to_bitcode([source], workdir=workdir, target=target, flags=flags, flavour=flavour)[0]
+    module = compile_to_bitcode(
+        [source], workdir=workdir, target=target, flags=flags, flavour=flavour
+    )[0]
     with Engine(module, target=driver.target, workdir=workdir) as engine:
         return engine.build(Recipe(pipeline=engine.readable(driver.levels[level]))).object

@@ -42,7 +42,9 @@ def test_a_program_that_oz_changes_gets_oz_unvalidated(tmp_path: Path) -> None:
     assert "behaves otherwise" in done.result.summary["behaviour"]
 
 
-def test_a_run_over_its_time_limit_is_reported_as_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_over_its_time_limit_is_reported_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from search.domains.compile import runs
 
     ran = runs.run_program
@@ -65,9 +67,18 @@ def test_a_run_over_its_time_limit_is_reported_as_that(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize(
-    "triple", ["riscv32-unknown-elf", "avr", "msp430-none-elf", "wasm32-unknown-unknown", "mips-linux-gnu"]
+    "triple",
+    [
+        "riscv32-unknown-elf",
+        "avr",
+        "msp430-none-elf",
+        "wasm32-unknown-unknown",
+        "mips-linux-gnu",
+    ],
 )
-def test_a_target_that_is_not_there_is_told_with_those_that_are(triple: str, tmp_path: Path) -> None:
+def test_a_target_that_is_not_there_is_told_with_those_that_are(
+    triple: str, tmp_path: Path
+) -> None:
     if serves(find_llvm(), triple):
         pytest.skip(f"this LLVM has code for {triple}")
     with pytest.raises(InvalidInput, match="x86-64") as refused:
@@ -78,7 +89,10 @@ def test_a_target_that_is_not_there_is_told_with_those_that_are(triple: str, tmp
 
 def test_schema_and_doctor_say_the_targets() -> None:
     schema = with_targets(CompileSpec.model_json_schema())
-    assert find_llvm().build_id in schema["$defs"]["CompileTarget"]["properties"]["triple"]["description"]
+    assert (
+        find_llvm().build_id
+        in schema["$defs"]["CompileTarget"]["properties"]["triple"]["description"]
+    )
     assert all(target in served() for target in find_llvm().targets)
     assert find_llvm().targets
     check = llvm_check()
@@ -108,10 +122,16 @@ def test_an_llvm_named_by_the_environment_reaches_the_processes_of_jobs(
     assert f"TRIMTAB_LLVM={copy}" in asyncio.run(environment())
 
 
-def test_the_service_refuses_to_start_with_an_llvm_that_is_not_there(tmp_path: Path) -> None:
+def test_the_service_refuses_to_start_with_an_llvm_that_is_not_there(
+    tmp_path: Path,
+) -> None:
     if importlib.util.find_spec("uvicorn") is None:
         pytest.skip("the service's packages are not installed")
-    environment = {**os.environ, "TRIMTAB_LLVM": str(tmp_path / "nothing"), "TRIMTAB_DATA_DIR": str(tmp_path / "data")}
+    environment = {
+        **os.environ,
+        "TRIMTAB_LLVM": str(tmp_path / "nothing"),
+        "TRIMTAB_DATA_DIR": str(tmp_path / "data"),
+    }
     done = subprocess.run(
         [sys.executable, "-m", "services", "--port", "0"],
         env=environment, capture_output=True, text=True, timeout=120, check=False,
@@ -122,7 +142,11 @@ def test_the_service_refuses_to_start_with_an_llvm_that_is_not_there(tmp_path: P
 
 def test_a_missing_header_of_a_bare_metal_source_has_a_hint(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"build\.include") as refused:
-        job("#include <string.h>\nint x;", tmp_path, target={"triple": "thumbv7em-none-eabi"})
+        job(
+            "#include <string.h>\nint x;",
+            tmp_path,
+            target={"triple": "thumbv7em-none-eabi"},
+        )
     assert "no C library" in str(refused.value) or "no C library's" in str(refused.value)
     with pytest.raises(InvalidInput, match="archive"):
         job('#include "mine.h"\nint x;', tmp_path)
@@ -144,7 +168,9 @@ def test_long_chains_of_includes_are_cut() -> None:
     assert shown[-2:] == ["a.h:1:1: error: too deep", "note: end"]
 
 
-def test_a_refused_answer_leaves_oz_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_answer_leaves_oz_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from search.domains.compile import verify
 
     replayed = verify._replay
@@ -168,4 +194,7 @@ def test_oz_is_reported_before_anything_is_run(tmp_path: Path) -> None:
     first = done.result.trace[0]
     assert first.source == "Oz"
     assert first.objective == done.rows["Oz"]
-    assert first.elapsed_s < done.result.timings_s["parse"] + done.result.timings_s["encode"] + 5
+    assert (
+        first.elapsed_s
+        < done.result.timings_s["parse"] + done.result.timings_s["encode"] + 5
+    )

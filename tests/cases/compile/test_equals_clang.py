@@ -10,7 +10,18 @@ import pytest
 
 from solvers.llvm.elf import sizes_of
 from solvers.llvm.types import Target
-from tests.cases.compile.jobs import AARCH64, ARM, CASES, M4_HARD, M4_SOFT, X86, by_clang, by_engine, job, text
+from tests.cases.compile.jobs import (
+    AARCH64,
+    ARM,
+    CASES,
+    M4_HARD,
+    M4_SOFT,
+    X86,
+    by_clang,
+    by_engine,
+    job,
+    text,
+)
 
 _V6M = Target(triple="thumbv6m-none-eabi", pic=None)
 _V8M = Target(triple="thumbv8m.main-none-eabihf", pic=None)
@@ -19,27 +30,54 @@ _I686 = Target(triple="i686-unknown-linux-gnu", pic=None)
 _SKYLAKE = Target(triple="x86_64-unknown-linux-gnu", cpu="skylake", pic=None)
 _STATIC = Target(triple="x86_64-unknown-linux-gnu", pic=False)
 _PIC = Target(triple="thumbv7em-none-eabi", cpu="cortex-m4", pic=True)
-TARGETS = [X86, AARCH64, ARM, M4_SOFT, M4_HARD, _V6M, _V8M, _BARE_64, _I686, _SKYLAKE, _STATIC, _PIC]
+TARGETS = [
+    X86,
+    AARCH64,
+    ARM,
+    M4_SOFT,
+    M4_HARD,
+    _V6M,
+    _V8M,
+    _BARE_64,
+    _I686,
+    _SKYLAKE,
+    _STATIC,
+    _PIC,
+]
 SOURCES = ["decimal.c", "uart.c", "mix.c", "throw_int.cpp"]
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda target: f"{target.triple} {target.cpu} {target.pic}")
+@pytest.mark.parametrize(
+    "target", TARGETS, ids=lambda target: f"{target.triple} {target.cpu} {target.pic}"
+)
 def test_the_object_is_clangs_to_the_byte(target: Target, tmp_path: Path) -> None:
     for name in SOURCES:
         source = Path(shutil.copy(CASES / name, tmp_path))
-        assert by_engine(source, target, tmp_path) == by_clang(source, target, tmp_path / "direct.o"), name
+        assert by_engine(source, target, tmp_path) == by_clang(
+            source, target, tmp_path / "direct.o"
+        ), name
 
 
-@pytest.mark.parametrize("flags", [("-ffunction-sections", "-fdata-sections"), ("-fPIC", "-fno-inline"), ("-mthumb",)])
+@pytest.mark.parametrize(
+    "flags",
+    [("-ffunction-sections", "-fdata-sections"), ("-fPIC", "-fno-inline"), ("-mthumb",)],
+)
 def test_with_flags_too(flags: tuple[str, ...], tmp_path: Path) -> None:
     source = Path(shutil.copy(CASES / "drivers.c", tmp_path))
     target = ARM if "-mthumb" in flags else X86
-    assert by_engine(source, target, tmp_path, flags=flags) == by_clang(source, target, tmp_path / "o.o", flags=flags)
+    assert by_engine(source, target, tmp_path, flags=flags) == by_clang(
+        source, target, tmp_path / "o.o", flags=flags
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "target", "oz"),
-    [("decimal.c", M4_SOFT, 466), ("uart.c", M4_SOFT, 244), ("mix.c", M4_HARD, 88), ("mix.c", M4_SOFT, 90)],
+    [
+        ("decimal.c", M4_SOFT, 466),
+        ("uart.c", M4_SOFT, 244),
+        ("mix.c", M4_HARD, 88),
+        ("mix.c", M4_SOFT, 90),
+    ],
 )
 def test_figures_of_the_table(name: str, target: Target, oz: int, tmp_path: Path) -> None:
     done = job(text(name), tmp_path, target={"triple": target.triple, "cpu": target.cpu})
@@ -58,7 +96,9 @@ def test_sections_of_an_answer_are_those_the_flags_ask_for(tmp_path: Path) -> No
 
 def test_position_independence_by_triple(tmp_path: Path) -> None:
     def model(**target: object) -> str:
-        done = job("int x; int f(void) { return x; }", tmp_path, evaluations=1, target=target)
+        done = job(
+            "int x; int f(void) { return x; }", tmp_path, evaluations=1, target=target
+        )
         return str(done.result.summary["target"]).rpartition(", ")[2]
 
     assert model() == "PIC"
@@ -72,7 +112,9 @@ def test_hard_float_arguments_arrive(tmp_path: Path) -> None:
     qemu = shutil.which("qemu-arm")
     if qemu is None:
         pytest.skip("qemu-arm is not installed (Debian: apt-get install qemu-user)")
-    done = job(text("mix.c"), tmp_path, target={"triple": M4_HARD.triple, "cpu": M4_HARD.cpu})
+    done = job(
+        text("mix.c"), tmp_path, target={"triple": M4_HARD.triple, "cpu": M4_HARD.cpu}
+    )
     start = tmp_path / "start.c"
     start.write_text(
         "int main(void);\n__attribute__((used, naked)) void _start(void) "
@@ -86,8 +128,15 @@ def test_hard_float_arguments_arrive(tmp_path: Path) -> None:
     if linker is None:
         pytest.skip("no lld: neither ziglang nor ld.lld is installed")
     objects = ["start.o", "mix_main.o", "mix.o"]
-    subprocess.run([*linker, "-o", "program", *objects], cwd=tmp_path, check=True, capture_output=True)
-    assert subprocess.run([qemu, "-cpu", "max", "./program"], cwd=tmp_path, check=False, timeout=60).returncode == 1
+    subprocess.run(
+        [*linker, "-o", "program", *objects], cwd=tmp_path, check=True, capture_output=True
+    )
+    assert (
+        subprocess.run(
+            [qemu, "-cpu", "max", "./program"], cwd=tmp_path, check=False, timeout=60
+        ).returncode
+        == 1
+    )
 
 
 def _lld() -> tuple[str, ...] | None:

@@ -17,12 +17,14 @@ PROGRAMS = {
     " int main() { try { return f(1); } catch (...) { return 0; } }",
     "noexcept": "int g(int a) { if (a > 99) throw a; return a; } int f(int a) noexcept { return g(a) + 1; }"
     " int main() { return f(0) - 1; }",
-    "destructor": _GUARD + "int f(int a) { if (a) throw 7; return 1; } int main() { int n = 0; try { G g{&n}; f(1); }"
+    "destructor": _GUARD
+    + "int f(int a) { if (a) throw 7; return 1; } int main() { int n = 0; try { G g{&n}; f(1); }"
     " catch (int e) { return e + n - 8; } return 1; }",
     "rethrow": "int main() { try { try { throw 3; } catch (...) { throw; } } catch (int e) { return e - 3; } return 1; }",
     "class": "struct E { virtual ~E() {} int v = 4; }; struct F : E {}; int main() { try { throw F(); } catch (E &e)"
     " { return e.v - 4; } return 1; }",
-    "function try": _GUARD + "int n; struct S { G g; S() try : g{&n} { throw 1; } catch (int) { n += 4; } };"
+    "function try": _GUARD
+    + "int n; struct S { G g; S() try : g{&n} { throw 1; } catch (int) { n += 4; } };"
     " int main() { try { S s; } catch (int) { return n - 5; } return 1; }",
     "global": "int n; struct S { S() { n = 5; } ~S() { n = 0; } } s; int main() { return n - 5; }",
 }
@@ -41,7 +43,9 @@ IR = {
 
 def _valid(source: str, tmp_path: Path, language: str) -> None:
     done = job(source, tmp_path, language=language, evaluations=4)
-    assert done.result.verification.status is VerificationStatus.VALID, done.result.verification.detail
+    assert done.result.verification.status is VerificationStatus.VALID, (
+        done.result.verification.detail
+    )
     assert "makes the same" in done.result.verification.checks["replay"]
     assert done.rows["trimtab"] <= min(done.rows.values())
 
@@ -71,7 +75,10 @@ def test_numbers_of_attribute_groups_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("define void @f() #1 {\n}\nattributes #1 = { cold }", "define void @f() #1 {\n}\nattributes #1 = { hot }"),
+        (
+            "define void @f() #1 {\n}\nattributes #1 = { cold }",
+            "define void @f() #1 {\n}\nattributes #1 = { hot }",
+        ),
         (
             '@s = constant [2 x i8] c"#1"\nattributes #1 = { cold }',
             '@s = constant [2 x i8] c"#2"\nattributes #2 = { cold }',

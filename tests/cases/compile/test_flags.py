@@ -33,7 +33,14 @@ def test_the_object_depends_on_the_flag(case: Case, tmp_path: Path, scale: float
     target = Target(triple=case.triple, pic=None)
     quiet = not any(flag.startswith(("-W", "-pedantic")) for flag in case.flags)
     with_flag, without = (
-        by_clang(source, target, tmp_path / f"{name}.o", flags=flags, level=case.level, quiet=quiet)
+        by_clang(
+            source,
+            target,
+            tmp_path / f"{name}.o",
+            flags=flags,
+            level=case.level,
+            quiet=quiet,
+        )
         for name, flags in (("with", case.flags), ("without", case.opposite))
     )
     assert with_flag != without
@@ -41,7 +48,10 @@ def test_the_object_depends_on_the_flag(case: Case, tmp_path: Path, scale: float
         with pytest.raises(SourceError):
             by_engine(source, target, tmp_path, flags=case.flags, level=case.level)
     elif scale >= 1 or case in FIRST:  # of two polarities, one on a small scale
-        assert by_engine(source, target, tmp_path, flags=case.flags, level=case.level) == with_flag
+        assert (
+            by_engine(source, target, tmp_path, flags=case.flags, level=case.level)
+            == with_flag
+        )
 
 
 def test_no_flag_of_the_list_is_left_out() -> None:
@@ -57,15 +67,24 @@ def test_what_a_target_does_not_take_is_refused_by_name(flag: str, tmp_path: Pat
         decide(Target(pic=None), flags=[flag], levels=("Oz",), workdir=tmp_path)
 
 
-@pytest.mark.parametrize("flag", ["-mfloat-abi=hard", "-mthumb", "-mfpu=neon", "-munaligned-access"])
-def test_a_flag_of_another_architecture_is_refused_by_name(flag: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "flag", ["-mfloat-abi=hard", "-mthumb", "-mfpu=neon", "-munaligned-access"]
+)
+def test_a_flag_of_another_architecture_is_refused_by_name(
+    flag: str, tmp_path: Path
+) -> None:
     with pytest.raises(InvalidInput, match=flag.split("=")[0]):
         job("int f(void) { return 1; }", tmp_path, build={"flags": [flag]})
 
 
 def test_a_flag_that_contradicts_the_target_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"target\.pic"):
-        job("int f(void) { return 1; }", tmp_path, build={"flags": ["-fPIC"]}, target={"pic": False})
+        job(
+            "int f(void) { return 1; }",
+            tmp_path,
+            build={"flags": ["-fPIC"]},
+            target={"pic": False},
+        )
 
 
 def test_a_flag_for_sources_is_refused_with_ir(tmp_path: Path) -> None:
@@ -74,7 +93,9 @@ def test_a_flag_for_sources_is_refused_with_ir(tmp_path: Path) -> None:
         job(module, tmp_path, language="llvm-ir", build={"flags": ["-fwrapv"]})
     assert (
         b".text.f"
-        in job(module, tmp_path, language="llvm-ir", build={"flags": ["-ffunction-sections"]}).files["optimised.o"]
+        in job(
+            module, tmp_path, language="llvm-ir", build={"flags": ["-ffunction-sections"]}
+        ).files["optimised.o"]
     )
 
 
@@ -82,6 +103,8 @@ def test_warnings_that_were_asked_for_come_as_notes(tmp_path: Path) -> None:
     source = "int f(void) { int unused; return 1; }"
     asked = job(source, tmp_path, build={"flags": ["-Wall"]})
     assert any("unused variable" in note for note in asked.result.summary["notes"])
-    assert not any("unused" in note for note in job(source, tmp_path).result.summary["notes"])
+    assert not any(
+        "unused" in note for note in job(source, tmp_path).result.summary["notes"]
+    )
     with pytest.raises(InvalidInput, match="unused variable"):
         job(source, tmp_path, build={"flags": ["-Wall", "-Werror"]})

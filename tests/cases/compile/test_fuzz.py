@@ -10,7 +10,9 @@ from workers.bench.fuzz.compile import MACHINES
 FULL = 2000
 
 
-def test_generated_programs_agree_with_clang(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generated_programs_agree_with_clang(
+    scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Neither QEMU, for which zig builds its C library first, nor csmith: both are for longer runs.
     monkeypatch.setattr("workers.bench.fuzz.compile.shutil.which", lambda name: None)
     for index in range(max(len(MACHINES), int(scale * FULL))):

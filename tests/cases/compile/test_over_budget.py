@@ -55,11 +55,18 @@ def test_killed_in_a_phase_that_does_not_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str, metric: str
 ) -> None:
     monkeypatch.setattr("workers.process.pool.OVERTIME_S", 1.0)
-    outcome = run(tmp_path, phase, {"source_text": PROGRAM, "language": "c", "objective": metric})
+    outcome = run(
+        tmp_path, phase, {"source_text": PROGRAM, "language": "c", "objective": metric}
+    )
     assert outcome.status is OutcomeStatus.RESULT, outcome.termination
-    assert (outcome.termination.reason, outcome.termination.limit) == (Reason.FEASIBLE, Limit.TIME)
+    assert (outcome.termination.reason, outcome.termination.limit) == (
+        Reason.FEASIBLE,
+        Limit.TIME,
+    )
     assert f"killed in phase {phase}" in outcome.termination.detail
     assert outcome.result is not None
     assert outcome.result["verification"]["status"] == "valid"
     assert outcome.result["objective"] <= outcome.result["summary"]["oz"], "-Oz at least"
-    assert {"optimised.o", "optimised.bc", "recipe.json"} <= {file.name for file in outcome.produced}
+    assert {"optimised.o", "optimised.bc", "recipe.json"} <= {
+        file.name for file in outcome.produced
+    }

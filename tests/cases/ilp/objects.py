@@ -34,11 +34,19 @@ def solve(model: Any, folder: Path, *, warm_start: Any = None) -> Solved:
         verdict = check(loaded.exact, result.x.tolist())
         assert verdict.feasible, verdict.detail
         objective = verdict.objective
-        nonzeros = {loaded.model.column_name(j): value for j, value in enumerate(result.x.tolist()) if value}
+        nonzeros = {
+            loaded.model.column_name(j): value
+            for j, value in enumerate(result.x.tolist())
+            if value
+        }
     start: dict[str, float] = {}
     if carried.start is not None:
         known = read_solution(carried.start, loaded.model)
-        start = {loaded.model.column_name(j): value for j, value in enumerate(known.tolist()) if value == value}
+        start = {
+            loaded.model.column_name(j): value
+            for j, value in enumerate(known.tolist())
+            if value == value
+        }
     return Solved(
         reason=result.termination.reason.value,
         objective=None if objective is None else float(objective),

@@ -28,7 +28,10 @@ def solve(
     """The result for a file (Path) or a model's text in LP form; `start` is a solution file or its text."""
     spec: dict[str, Any] = {"engine": engine}
     inputs: dict[str, Path] = {}
-    for name, given, file in (("model", model, "model.lp"), ("warm_start", start, "start.sol")):
+    for name, given, file in (
+        ("model", model, "model.lp"),
+        ("warm_start", start, "start.sol"),
+    ):
         if given is None:
             continue
         if isinstance(given, str):
@@ -39,4 +42,6 @@ def solve(
     workdir = folder / f"work-{engine.value}"
     workdir.mkdir(exist_ok=True)
     stop = from_budget({"seconds": seconds}, threading.Event())
-    return pipeline.run(build(), IlpSpec(**spec), inputs=inputs, workdir=workdir, stop=stop, seed=0).result
+    return pipeline.run(
+        build(), IlpSpec(**spec), inputs=inputs, workdir=workdir, stop=stop, seed=0
+    ).result

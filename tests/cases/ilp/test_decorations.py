@@ -54,11 +54,15 @@ def test_large_objectives_have_a_result_and_a_picture(tmp_path: Path, factor: in
     assert result.verification.status is VerificationStatus.VALID, result.termination
     assert result.termination.reason in (Reason.OPTIMAL, Reason.FEASIBLE)
     assert result.objective == pytest.approx(11428580000000000.0 * factor, rel=1e-6)
-    assert {"solution.sol", "curve.svg", "curve.csv"} <= {file.name for file in finished.produced}
+    assert {"solution.sol", "curve.svg", "curve.csv"} <= {
+        file.name for file in finished.produced
+    }
     assert not [note for note in result.summary["notes"] if "left out" in str(note)]
 
 
-def test_a_picture_that_fails_costs_the_picture_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_that_fails_costs_the_picture_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: Any, **__: Any) -> str:
         raise ZeroDivisionError("float division by zero")
 
@@ -69,10 +73,15 @@ def test_a_picture_that_fails_costs_the_picture_alone(tmp_path: Path, monkeypatc
     assert {"solution.sol", "solution.json", "curve.csv"} <= names
     assert "curve.svg" not in names
     assert not (tmp_path / "curve.svg").exists()
-    assert "curve.svg was left out: ZeroDivisionError: float division by zero" in finished.result.summary["notes"]
+    assert (
+        "curve.svg was left out: ZeroDivisionError: float division by zero"
+        in finished.result.summary["notes"]
+    )
 
 
-def test_a_full_disk_costs_the_files_that_decorate_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_costs_the_files_that_decorate_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write = Path.write_text
 
     def full(self: Path, *given: Any, **more: Any) -> int:
@@ -106,15 +115,23 @@ def test_a_full_disk_costs_the_files_that_decorate_alone(tmp_path: Path, monkeyp
 @pytest.mark.parametrize("until", [1.0, 0.0, 5e-324, math.inf, math.nan])
 def test_curves_of_any_size_are_drawn(values: tuple[float, ...], until: float) -> None:
     points = [(float(i), value) for i, value in enumerate(values)]
-    picture = step_curves({"incumbent": points, "bound": points[:1]}, until=until, title="<t>")
+    picture = step_curves(
+        {"incumbent": points, "bound": points[:1]}, until=until, title="<t>"
+    )
     assert picture.startswith("<svg")
     assert "nan" not in picture
-    for limits in itertools.combinations(sorted(value for value in values if math.isfinite(value)), 2):
-        assert "nan" not in step_curves({"a": points}, until=until, title="t", limits=limits)
+    for limits in itertools.combinations(
+        sorted(value for value in values if math.isfinite(value)), 2
+    ):
+        assert "nan" not in step_curves(
+            {"a": points}, until=until, title="t", limits=limits
+        )
 
 
 @pytest.mark.parametrize("value", [1.142858e16, -1.142858e16, 1e308, -1e-308, 0.0, 7.0])
-def test_curves_of_a_run_are_written_whatever_its_objective(tmp_path: Path, value: float) -> None:
+def test_curves_of_a_run_are_written_whatever_its_objective(
+    tmp_path: Path, value: float
+) -> None:
     curve = ((0.1, value, None), (0.2, value, value), (0.3, value, value * (1 - 1e-16)))
     extras = curve_extras(curve)
     assert [extra.name for extra in extras] == ["curve.csv", "curve.svg"]

@@ -114,7 +114,13 @@ def builder_enforced() -> Any:
 def proto(kind: str) -> Any:
     made = linear_solver_pb2.MPModelProto(maximize=True)
     for name in "xyz":
-        made.variable.add(lower_bound=0, upper_bound=1, is_integer=True, objective_coefficient=1.0, name=name)
+        made.variable.add(
+            lower_bound=0,
+            upper_bound=1,
+            is_integer=True,
+            objective_coefficient=1.0,
+            name=name,
+        )
     part = made.general_constraint.add(name="special")
     if kind == "and":
         part.and_constraint.var_index.extend([0, 1])
@@ -137,7 +143,10 @@ def proto(kind: str) -> Any:
 
 def math_opt(kind: str) -> Any:
     model = mathopt.Model(name="m")
-    x, y = model.add_integer_variable(lb=0, ub=4, name="x"), model.add_integer_variable(lb=0, ub=4, name="y")
+    x, y = (
+        model.add_integer_variable(lb=0, ub=4, name="x"),
+        model.add_integer_variable(lb=0, ub=4, name="y"),
+    )
     b = model.add_binary_variable(name="b")
     model.add_linear_constraint(x + y <= 6, name="c")
     model.maximize(x + 2 * y + b)
@@ -145,7 +154,9 @@ def math_opt(kind: str) -> Any:
         model.add_indicator_constraint(indicator=b, implied_constraint=y <= 1, name="i")
         model.maximize(x + y + 3 * b)
     elif kind == "zero indicator":
-        model.add_indicator_constraint(indicator=b, activate_on_zero=True, implied_constraint=y <= 1, name="i")
+        model.add_indicator_constraint(
+            indicator=b, activate_on_zero=True, implied_constraint=y <= 1, name="i"
+        )
     elif kind == "quadratic objective":
         model.maximize(x * y + 1)
     elif kind == "quadratic row":
@@ -261,7 +272,9 @@ class Subtours(pyscipopt.Conshdlr):  # type: ignore[misc]
     def conscheck(self, constraints: Any, solution: Any, *flags: Any) -> dict[str, Any]:
         return {"result": pyscipopt.SCIP_RESULT.FEASIBLE}
 
-    def conslock(self, constraint: Any, locktype: Any, nlockspos: int, nlocksneg: int) -> None:
+    def conslock(
+        self, constraint: Any, locktype: Any, nlockspos: int, nlocksneg: int
+    ) -> None:
         return None
 
 
@@ -288,7 +301,9 @@ def cp(kind: str) -> Any:
     model = cp_model.CpModel()
     x, y = model.new_int_var(0, 5, "x"), model.new_int_var(0, 5, "y")
     if kind == "circuit":
-        model.add_circuit([(0, 1, model.new_bool_var("a")), (1, 0, model.new_bool_var("b"))]).with_name("tour")
+        model.add_circuit(
+            [(0, 1, model.new_bool_var("a")), (1, 0, model.new_bool_var("b"))]
+        ).with_name("tour")
     elif kind == "cumulative":
         task = model.new_interval_var(x, 2, x + 2, "task")
         model.add_cumulative([task], [1], 1).with_name("machine")
@@ -304,10 +319,16 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "an exponential": (exponential, "nonlinear constraint 'growth'"),
     "a disjunction": (disjunction, "disjunction constraint 'either'"),
     "a cumulative": (cumulative, "cumulative constraint 'machine'"),
-    "a handler in Python": (python_handler, "constraint handler written in Python .Subtours."),
+    "a handler in Python": (
+        python_handler,
+        "constraint handler written in Python .Subtours.",
+    ),
     "a pricer": (pricer, "a pricer"),
     "an absolute value": (lambda: proto("abs"), "abs constraint 'special'"),
-    "an auxiliary objective": (lambda: math_opt("auxiliary objective"), "auxiliary objectives"),
+    "an auxiliary objective": (
+        lambda: math_opt("auxiliary objective"),
+        "auxiliary objectives",
+    ),
     "two objectives": (lambda: highs("two objectives"), "1 linear objectives"),
     "lazy constraints": (lambda: highs("lazy"), "lazy constraints"),
     "a circuit": (lambda: cp("circuit"), "circuit constraint 'tour'"),

@@ -18,20 +18,45 @@ def random_scip(rng: random.Random) -> Any:
     model.hideOutput()
     bs = [model.addVar(rng.choice(("", "b", f"b {i}")), vtype="B") for i in range(4)]
     xs = [
-        model.addVar(f"x[{i}]", vtype=rng.choice("IC"), lb=rng.choice((0, 1, -2)), ub=rng.randint(2, 6))
+        model.addVar(
+            f"x[{i}]",
+            vtype=rng.choice("IC"),
+            lb=rng.choice((0, 1, -2)),
+            ub=rng.randint(2, 6),
+        )
         for i in range(3)
     ]
     for number in range(rng.randint(2, 5)):
         name = rng.choice(("", f"row {number}", "same"))
         kind = rng.choice(
-            ("linear", "range", "xor", "or", "and", "SOS1", "SOS2", "on", "off", "few", "square", "some", "sack")
+            (
+                "linear",
+                "range",
+                "xor",
+                "or",
+                "and",
+                "SOS1",
+                "SOS2",
+                "on",
+                "off",
+                "few",
+                "square",
+                "some",
+                "sack",
+            )
         )
         if kind == "linear":
-            model.addCons(sum(rng.randint(-3, 3) * v for v in (*bs, *xs)) + 0 * bs[0] <= rng.randint(0, 6), name=name)
+            model.addCons(
+                sum(rng.randint(-3, 3) * v for v in (*bs, *xs)) + 0 * bs[0]
+                <= rng.randint(0, 6),
+                name=name,
+            )
         elif kind == "range":
             model.addCons((sum(xs) + bs[0] <= 9) >= rng.randint(-2, 2), name=name)
         elif kind == "xor":
-            model.addConsXor(rng.sample(bs, rng.randint(2, 4)), rng.random() < 0.5, name=name)
+            model.addConsXor(
+                rng.sample(bs, rng.randint(2, 4)), rng.random() < 0.5, name=name
+            )
         elif kind in ("or", "and"):
             add = model.addConsOr if kind == "or" else model.addConsAnd
             *members, result = rng.sample(bs, rng.randint(3, 4))
@@ -42,7 +67,9 @@ def random_scip(rng: random.Random) -> Any:
         elif kind in ("on", "off"):
             # pyscipopt names the negation of a binary after it, so an indicator's name must be unique here
             flag = model.addVar(f"flag{number}", vtype="B")
-            model.addConsIndicator(xs[0] + xs[1] <= rng.randint(0, 4), flag, activeone=kind == "on", name=name)
+            model.addConsIndicator(
+                xs[0] + xs[1] <= rng.randint(0, 4), flag, activeone=kind == "on", name=name
+            )
             model.addCons(flag >= bs[1] if kind == "on" else flag <= bs[1])
         elif kind == "few":
             model.addConsCardinality(xs, rng.randint(1, 2), name=name)
@@ -53,7 +80,8 @@ def random_scip(rng: random.Random) -> Any:
         else:
             model.addConsKnapsack(bs, [1, 2, 3, 4], rng.randint(3, 8), name=name)
     model.setObjective(
-        sum(rng.randint(-4, 4) * v for v in (*bs, *xs)) + 0 * bs[0], rng.choice(("minimize", "maximize"))
+        sum(rng.randint(-4, 4) * v for v in (*bs, *xs)) + 0 * bs[0],
+        rng.choice(("minimize", "maximize")),
     )
     model.addObjoffset(rng.choice((0, 2.5)))
     return model
@@ -77,7 +105,11 @@ def test_pyscipopt(tmp_path: Path, scale: float) -> None:
 def random_cp(rng: random.Random) -> Any:
     model = cp_model.CpModel()
     xs = [model.new_int_var(rng.randint(-3, 1), rng.randint(1, 5), "x") for _ in range(3)]
-    xs.append(model.new_int_var_from_domain(cp_model.Domain.from_intervals([[-2, -1], [2, 3], [5, 5]]), "holes"))
+    xs.append(
+        model.new_int_var_from_domain(
+            cp_model.Domain.from_intervals([[-2, -1], [2, 3], [5, 5]]), "holes"
+        )
+    )
     bs = [model.new_bool_var(f"b{i}") for i in range(3)]
 
     def literal() -> Any:
@@ -89,13 +121,17 @@ def random_cp(rng: random.Random) -> Any:
         add = rng.choice(
             (
                 lambda a=a, b=b, c=c: model.add(2 * a - 3 * b + c <= rng.randint(-3, 6)),
-                lambda a=a, b=b: model.add(2 * a - 3 * b == rng.randint(-3, 6)).only_enforce_if([literal(), literal()]),
+                lambda a=a, b=b: model.add(
+                    2 * a - 3 * b == rng.randint(-3, 6)
+                ).only_enforce_if([literal(), literal()]),
                 lambda a=a, b=b: model.add_linear_expression_in_domain(
                     a + b, cp_model.Domain.from_values([-3, 0, 2, 3, 7])
                 ).only_enforce_if(literal()),
                 lambda a=a, b=b: model.add(a != b + 1),
                 lambda: model.add_bool_or([literal(), literal()]),
-                lambda: model.add_bool_and([literal(), literal()]).only_enforce_if(literal()),
+                lambda: model.add_bool_and([literal(), literal()]).only_enforce_if(
+                    literal()
+                ),
                 lambda: model.add_at_most_one([bs[0], ~bs[1], bs[2]]),
                 lambda: model.add_exactly_one(bs),
                 lambda: model.add_bool_xor([literal(), literal(), literal()]),
@@ -108,7 +144,9 @@ def random_cp(rng: random.Random) -> Any:
                 lambda a=a, b=b: model.add_division_equality(a, b + 4, 2),
                 lambda a=a, b=b: model.add_modulo_equality(a, b + 4, 3),
                 lambda a=a, b=b, c=c: model.add_element(a, [1, b, c, -2], xs[0]),
-                lambda a=a, b=b: model.add_allowed_assignments([a, b], [(0, 1), (1, 1), (2, -1), (-1, 3)]),
+                lambda a=a, b=b: model.add_allowed_assignments(
+                    [a, b], [(0, 1), (1, 1), (2, -1), (-1, 3)]
+                ),
                 lambda: model.add_all_different([xs[0], xs[1] + 1, xs[2]]),
             )
         )

@@ -36,7 +36,10 @@ def scip(first: str, second: str) -> Pair:
 def highs(first: str, second: str) -> Pair:
     engine = highspy.Highs()
     engine.setOptionValue("output_flag", False)
-    x, y = (engine.addVariable(0, 3, type=highspy.HighsVarType.kInteger, name=name) for name in (first, second))
+    x, y = (
+        engine.addVariable(0, 3, type=highspy.HighsVarType.kInteger, name=name)
+        for name in (first, second)
+    )
     engine.addConstr(x + 2 * y <= 8)
     engine.setObjective(3 * x + 5 * y, highspy.ObjSense.kMaximize)
     return engine, x, y
@@ -117,7 +120,9 @@ def test_values_of_the_users_variables(tmp_path: Path, package: str, what: str) 
 
 @pytest.mark.parametrize("package", [name for name in PACKAGES if name not in UNIQUE_ONLY])
 @pytest.mark.parametrize("name", ["", "same"])
-def test_names_that_are_empty_or_come_twice(tmp_path: Path, package: str, name: str) -> None:
+def test_names_that_are_empty_or_come_twice(
+    tmp_path: Path, package: str, name: str
+) -> None:
     if package == "highspy" and name:
         pytest.skip("HiGHS takes a name once")
     if package == "pywraplp" and name:
@@ -186,8 +191,12 @@ def cp_sat_start() -> tuple[Any, dict[str, float]]:
     return model, {"x": 1, "x_1": 0}
 
 
-@pytest.mark.parametrize("make", [scip_start, highs_start, linear_solver_start, builder_start, cp_sat_start])
-def test_warm_starts_of_the_object(tmp_path: Path, make: Callable[[], tuple[Any, dict[str, float]]]) -> None:
+@pytest.mark.parametrize(
+    "make", [scip_start, highs_start, linear_solver_start, builder_start, cp_sat_start]
+)
+def test_warm_starts_of_the_object(
+    tmp_path: Path, make: Callable[[], tuple[Any, dict[str, float]]]
+) -> None:
     model, start = make()
     assert solve(model, tmp_path).start == start
 
@@ -195,12 +204,17 @@ def test_warm_starts_of_the_object(tmp_path: Path, make: Callable[[], tuple[Any,
 @pytest.mark.parametrize("make", [scip, builder, math_opt, cp_sat])
 def test_a_warm_start_by_variables(tmp_path: Path, make: MakePair) -> None:
     model, x, _ = make("x 1", "y 2")
-    assert solve(model, tmp_path, warm_start=[(x, 1), ("y 2", 2)]).start == {"x_1": 1, "y_2": 2}
+    assert solve(model, tmp_path, warm_start=[(x, 1), ("y 2", 2)]).start == {
+        "x_1": 1,
+        "y_2": 2,
+    }
 
 
 def test_a_solution_hint_of_math_opt(tmp_path: Path) -> None:
     model, x, _ = math_opt("x", "y")
-    assert solve(model, tmp_path, warm_start=mathopt.SolutionHint(variable_values={x: 1.0})).start == {"x": 1}
+    assert solve(
+        model, tmp_path, warm_start=mathopt.SolutionHint(variable_values={x: 1.0})
+    ).start == {"x": 1}
 
 
 @pytest.mark.parametrize("name", ["after optimize", "free"])
@@ -224,7 +238,8 @@ def test_random_scheduling_models_of_cp_sat(tmp_path: Path) -> None:
         there = [model.new_bool_var(f"p{i}") for i in range(3)]
         sizes = [rng.randint(1, 4) for _ in range(3)]
         tasks = [
-            model.new_optional_interval_var(s, d, s + d, p, "t") for s, d, p in zip(starts, sizes, there, strict=True)
+            model.new_optional_interval_var(s, d, s + d, p, "t")
+            for s, d, p in zip(starts, sizes, there, strict=True)
         ]
         model.add_no_overlap(tasks)
         model.add(starts[0] + starts[1] != 5)
@@ -238,7 +253,9 @@ def test_random_scheduling_models_of_cp_sat(tmp_path: Path) -> None:
         solved = solve(model, tmp_path)
         assert solved.objective == pytest.approx(solver.objective_value), seed
         used = [
-            (solved.values.value(s), d) for s, d, p in zip(starts, sizes, there, strict=True) if solved.values.value(p)
+            (solved.values.value(s), d)
+            for s, d, p in zip(starts, sizes, there, strict=True)
+            if solved.values.value(p)
         ]
         used.sort()
         assert all(s + d <= t for (s, d), (t, _) in pairwise(used)), seed
@@ -257,11 +274,21 @@ def test_the_model_may_change_later(tmp_path: Path) -> None:
 def test_cp_sat_without_finite_bounds_or_values(tmp_path: Path) -> None:
     """Enforced rows over huge domains, and a row that no value satisfies."""
     model = cp_model.CpModel()
-    x, b, c = model.new_int_var(-(2**62), 2**62, "x"), model.new_bool_var("b"), model.new_bool_var("c")
+    x, b, c = (
+        model.new_int_var(-(2**62), 2**62, "x"),
+        model.new_bool_var("b"),
+        model.new_bool_var("c"),
+    )
     model.add(x <= 5).only_enforce_if(b)
     model.add(x <= 9)
-    model.add_linear_expression_in_domain(x, cp_model.Domain.from_intervals([])).only_enforce_if(c)
+    model.add_linear_expression_in_domain(
+        x, cp_model.Domain.from_intervals([])
+    ).only_enforce_if(c)
     model.maximize(x + 2 * b + 100 * c)
     solved = solve(model, tmp_path)
     assert solved.objective == 9
-    assert (solved.values.value(x), solved.values.value(b), solved.values.value(c)) == (9, 0, 0)
+    assert (solved.values.value(x), solved.values.value(b), solved.values.value(c)) == (
+        9,
+        0,
+        0,
+    )

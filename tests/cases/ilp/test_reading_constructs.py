@@ -23,7 +23,11 @@ READING = Path(__file__).parent / "reading"
 
 
 def lp(
-    row: str = "c1: x + y <= 10", *, objective: str = "obj: x + 2 y", sense: str = "Maximize", after: str = ""
+    row: str = "c1: x + y <= 10",
+    *,
+    objective: str = "obj: x + 2 y",
+    sense: str = "Maximize",
+    after: str = "",
 ) -> str:
     """Maximise x + 2 y under one row: 20 unless something else is said."""
     return f"{sense}\n {objective}\nSubject To\n {row}\n{after}End\n"
@@ -141,7 +145,11 @@ def bounds(lines: str, **parts: str) -> str:
     return mps(later=f"BOUNDS\n{lines}", **parts)
 
 
-MAXIMISE = {"columns": " x obj 1 cap 1\n y obj 2 cap 1\n", "rows": " L cap\n", "rhs": " RHS cap 10\n"}
+MAXIMISE = {
+    "columns": " x obj 1 cap 1\n y obj 2 cap 1\n",
+    "rows": " L cap\n",
+    "rhs": " RHS cap 10\n",
+}
 INTEGER = " M 'MARKER' 'INTORG'\n x obj 1 r1 4\n M 'MARKER' 'INTEND'\n y obj 9 r1 4\n"
 
 MPS: dict[str, tuple[str, float]] = {

@@ -40,17 +40,28 @@ def test_a_quadratic_program_that_is_not_convex(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("Maximize\n o: x + y\nSubject To\n c: x - y = 1\nGeneral\n x y\nEnd\n", Reason.UNBOUNDED),
-        ("Maximize\n o: x + y\nSubject To\n c: 2 x - 2 y = 1\nGeneral\n x y\nEnd\n", Reason.INFEASIBLE),
+        (
+            "Maximize\n o: x + y\nSubject To\n c: x - y = 1\nGeneral\n x y\nEnd\n",
+            Reason.UNBOUNDED,
+        ),
+        (
+            "Maximize\n o: x + y\nSubject To\n c: 2 x - 2 y = 1\nGeneral\n x y\nEnd\n",
+            Reason.INFEASIBLE,
+        ),
         (
             "Maximize\n o: x + y\nSubject To\n c: x - y = 1\n d: x + 2 z = 1\n e: x <= 2\nBinary\n z\nEnd\n",
             Reason.OPTIMAL,
         ),
-        ("Maximize\n o: x + z\nSubject To\n c: z + w >= 3\nBinary\n z w\nEnd\n", Reason.INFEASIBLE),
+        (
+            "Maximize\n o: x + z\nSubject To\n c: z + w >= 3\nBinary\n z w\nEnd\n",
+            Reason.INFEASIBLE,
+        ),
         ("Minimize\n o: x\nBounds\n x free\nEnd\n", Reason.UNBOUNDED),
     ],
 )
-def test_unbounded_and_infeasible_are_told_apart(text: str, reason: Reason, engine: Engine, tmp_path: Path) -> None:
+def test_unbounded_and_infeasible_are_told_apart(
+    text: str, reason: Reason, engine: Engine, tmp_path: Path
+) -> None:
     result = solve(text, tmp_path, engine=engine)
     assert result.termination.reason is reason
 
@@ -62,7 +73,10 @@ def test_engines_settle_it_without_an_exact_proof(
     from search.domains.ilp import settle
 
     monkeypatch.setattr(settle, "takes_size", lambda model: False)
-    assert solve(INPUTS / "unbounded.lp", tmp_path, engine=engine).termination.reason is Reason.UNBOUNDED
+    assert (
+        solve(INPUTS / "unbounded.lp", tmp_path, engine=engine).termination.reason
+        is Reason.UNBOUNDED
+    )
     odd = "Maximize\n o: x + y\nSubject To\n c: 2 x - 2 y = 1\n d: x <= 100\nGeneral\n x y\nEnd\n"
     assert solve(odd, tmp_path, engine=engine).termination.reason is Reason.INFEASIBLE
 
@@ -77,7 +91,9 @@ def test_engines_settle_it_without_an_exact_proof(
         ("x 2.5\ny 1\nz 0\n", "repaired", "not whole"),
     ],
 )
-def test_what_became_of_a_warm_start(start: str, outcome: str, words: str, tmp_path: Path) -> None:
+def test_what_became_of_a_warm_start(
+    start: str, outcome: str, words: str, tmp_path: Path
+) -> None:
     result = solve(BOX, tmp_path, start=start)
     report: Any = result.summary["warm_start"]
     assert report["outcome"] == outcome
@@ -93,16 +109,29 @@ def test_a_warm_start_of_an_infeasible_model_is_dropped(tmp_path: Path) -> None:
     assert "row 'a'" in report["detail"]
 
 
-def test_the_limit_is_the_engines_own_when_time_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_is_the_engines_own_when_time_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from search.domains.ilp import supervisor
 
     def gives_up(*_: Any, **__: Any) -> Any:
-        return lambda say: say({"reason": "no_solution_found", "limit": "other", "detail": "it gave up", "nodes": 0})
+        return lambda say: say(
+            {
+                "reason": "no_solution_found",
+                "limit": "other",
+                "detail": "it gave up",
+                "nodes": 0,
+            }
+        )
 
     monkeypatch.setattr(supervisor, "run_engine", gives_up)
     equality = solve(INPUTS / "whole-numbers-cap.lp", tmp_path, seconds=20)
-    assert equality.termination.reason is Reason.OPTIMAL, "the exact branch and bound takes over"
-    quadratic = solve(INPUTS / "convex-portfolio.lp", tmp_path, seconds=20)  # no exact proof, no other engine
+    assert equality.termination.reason is Reason.OPTIMAL, (
+        "the exact branch and bound takes over"
+    )
+    quadratic = solve(
+        INPUTS / "convex-portfolio.lp", tmp_path, seconds=20
+    )  # no exact proof, no other engine
     assert quadratic.termination.limit is not None
     assert quadratic.termination.limit.value == "other"
     assert "before the time was over" in quadratic.termination.detail
@@ -125,9 +154,13 @@ def test_a_picture_costs_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {"solution.sol", "solution.json"} <= {each.name for each in done.produced}
 
 
-@pytest.mark.parametrize("height", [0.0, 1e-300, 5e-324, 1e16, 1.142858e16, 1e300, 1.7e308, -1.7e308])
+@pytest.mark.parametrize(
+    "height", [0.0, 1e-300, 5e-324, 1e16, 1.142858e16, 1e300, 1.7e308, -1.7e308]
+)
 @pytest.mark.parametrize("rise", [0.0, 1e-17, 1.0])
 def test_flat_curves_have_a_height(height: float, rise: float) -> None:
     curve = [(0.0, height), (1.0, height * (1 + rise * 1e-16))]
     assert step_curves({"incumbent": curve}, until=1.0, title="flat").endswith("</svg>")
-    assert step_curves({"incumbent": curve}, until=1.0, title="flat", limits=(height, height)).endswith("</svg>")
+    assert step_curves(
+        {"incumbent": curve}, until=1.0, title="flat", limits=(height, height)
+    ).endswith("</svg>")

@@ -24,23 +24,39 @@ def is_optimal(result: RunResult, value: float) -> None:
 
 @pytest.mark.parametrize("engine", list(Engine))
 @pytest.mark.parametrize(
-    ("name", "value"), [("tiny-objective", 1.71e-8), ("small-objective", 1.286e-4), ("large-objective", 1.142858e16)]
+    ("name", "value"),
+    [
+        ("tiny-objective", 1.71e-8),
+        ("small-objective", 1.286e-4),
+        ("large-objective", 1.142858e16),
+    ],
 )
-def test_objectives_of_any_size(name: str, value: float, engine: Engine, tmp_path: Path) -> None:
+def test_objectives_of_any_size(
+    name: str, value: float, engine: Engine, tmp_path: Path
+) -> None:
     is_optimal(solve(INPUTS / f"{name}.lp", tmp_path, engine=engine), value)
 
 
 @pytest.mark.parametrize("engine", LINEAR)
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("small-coefficients-infeasible", 1e9 + 0.5), ("small-row", 4.0), ("small-coefficients-unbinding", 1e9)],
+    [
+        ("small-coefficients-infeasible", 1e9 + 0.5),
+        ("small-row", 4.0),
+        ("small-coefficients-unbinding", 1e9),
+    ],
 )
-def test_coefficients_that_engines_drop(name: str, value: float, engine: Engine, tmp_path: Path) -> None:
+def test_coefficients_that_engines_drop(
+    name: str, value: float, engine: Engine, tmp_path: Path
+) -> None:
     is_optimal(solve(INPUTS / f"{name}.lp", tmp_path, engine=engine), value)
 
 
 def test_a_warm_start_does_not_change_the_proof(tmp_path: Path) -> None:
-    is_optimal(solve(INPUTS / "tiny-objective.lp", tmp_path, start=INPUTS / "tiny-objective.sol"), 1.71e-8)
+    is_optimal(
+        solve(INPUTS / "tiny-objective.lp", tmp_path, start=INPUTS / "tiny-objective.sol"),
+        1.71e-8,
+    )
 
 
 KNAPSACK = """Maximize
@@ -56,7 +72,9 @@ End
 
 @pytest.mark.parametrize("power", [-15, -12, -10, -7, -3, 0, 6, 12, 15])
 def test_a_knapsack_in_every_unit(power: int, tmp_path: Path) -> None:
-    profits = " + ".join(f"{p}e{power} {x}" for p, x in zip((90, 81, 72, 33, 46), "abcdf", strict=True))
+    profits = " + ".join(
+        f"{p}e{power} {x}" for p, x in zip((90, 81, 72, 33, 46), "abcdf", strict=True)
+    )
     is_optimal(solve(KNAPSACK.format(profits), tmp_path), 171 * 10.0**power)
 
 

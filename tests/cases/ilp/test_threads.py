@@ -25,7 +25,9 @@ from workers.corpus.integer_programs import set_cover, write_mps
 def run(folder: Path, *, seconds: float, **options: Any) -> RunResult:
     file = folder / "cover.mps"
     write_mps(set_cover(500, 400, seed=9), file)
-    spec = IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name=file.name), **options)
+    spec = IlpSpec(
+        model=ArtifactRef(digest="sha256:" + "0" * 64, name=file.name), **options
+    )
     return pipeline.run(
         build(),
         spec,
@@ -37,7 +39,10 @@ def run(folder: Path, *, seconds: float, **options: Any) -> RunResult:
 
 
 def used_s() -> float:
-    mine, ended = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    mine, ended = (
+        resource.getrusage(resource.RUSAGE_SELF),
+        resource.getrusage(resource.RUSAGE_CHILDREN),
+    )
     return mine.ru_utime + mine.ru_stime + ended.ru_utime + ended.ru_stime
 
 
@@ -52,11 +57,24 @@ def test_one_thread_is_one_core(tmp_path: Path, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     ("threads", "lns", "engine_threads"),
-    [(1, True, 1), (2, True, 1), (3, True, 2), (5, True, 4), (1, False, 1), (2, False, 2), (4, False, 4)],
+    [
+        (1, True, 1),
+        (2, True, 1),
+        (3, True, 2),
+        (5, True, 4),
+        (1, False, 1),
+        (2, False, 2),
+        (4, False, 4),
+    ],
 )
 @pytest.mark.parametrize("engine", [Engine.HIGHS, Engine.CP_SAT])
 def test_the_engine_gets_what_the_search_leaves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, lns: bool, engine_threads: int, engine: Engine
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int,
+    lns: bool,
+    engine_threads: int,
+    engine: Engine,
 ) -> None:
     seen: list[int] = []
     run_engine = supervisor.run_engine

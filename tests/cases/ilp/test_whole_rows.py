@@ -49,7 +49,12 @@ def test_the_float_check_and_the_exact_check_agree() -> None:
 
 @pytest.mark.parametrize(
     ("coefficient", "side"),
-    [("1", "100000000"), ("0.1", "10000000.1"), ("2e-7", "20.0000002"), ("1000", "100000001000")],
+    [
+        ("1", "100000000"),
+        ("0.1", "10000000.1"),
+        ("2e-7", "20.0000002"),
+        ("1000", "100000001000"),
+    ],
 )
 def test_one_unit_of_any_size_counts(coefficient: str, side: str, tmp_path: Path) -> None:
     """x + y = side in units of the coefficient: a point that misses by one unit is none."""
@@ -69,7 +74,9 @@ def test_one_unit_of_any_size_counts(coefficient: str, side: str, tmp_path: Path
 
 def test_a_row_with_a_continuous_variable_keeps_the_tolerance(tmp_path: Path) -> None:
     file = tmp_path / "model.lp"
-    file.write_text("Minimize\n o: x\nSubject To\n c: x + y = 3\nBounds\n x <= 9\nGeneral\n x\nEnd\n")
+    file.write_text(
+        "Minimize\n o: x\nSubject To\n c: x + y = 3\nBounds\n x <= 9\nGeneral\n x\nEnd\n"
+    )
     assert check(read_exact(file), [2.0, 1.0000000001]).feasible
     assert is_feasible(read_model(file), np.array([2.0, 1.0000000001]))
 
@@ -78,7 +85,9 @@ def test_measured_data_keep_the_tolerance(tmp_path: Path) -> None:
     """Thirds written with fifteen digits: the sum is 1 but for rounding."""
     file = tmp_path / "model.lp"
     third = "0.333333333333333"
-    file.write_text(f"Minimize\n o: x\nSubject To\n c: {third} x + {third} y + {third} z = 1\nBinary\n x y z\nEnd\n")
+    file.write_text(
+        f"Minimize\n o: x\nSubject To\n c: {third} x + {third} y + {third} z = 1\nBinary\n x y z\nEnd\n"
+    )
     result = solve(file, tmp_path)
     assert result.objective == 1
     assert result.verification.status is VerificationStatus.VALID
@@ -88,8 +97,6 @@ def test_measured_data_keep_the_tolerance(tmp_path: Path) -> None:
 def test_a_large_equation_without_a_solution(engine: Engine, tmp_path: Path) -> None:
     """Even coefficients, an odd side: a relative tolerance would take the difference of one for nothing."""
     terms = " + ".join(f"{2 * (40_000_001 + 7 * j)} x{j}" for j in range(6))
-    model = (
-        f"Minimize\n o: x0\nSubject To\n c: {terms} = 240000301\nBinary\n {' '.join(f'x{j}' for j in range(6))}\nEnd\n"
-    )
+    model = f"Minimize\n o: x0\nSubject To\n c: {terms} = 240000301\nBinary\n {' '.join(f'x{j}' for j in range(6))}\nEnd\n"
     result = solve(model, tmp_path, engine=engine)
     assert result.termination.reason is Reason.INFEASIBLE

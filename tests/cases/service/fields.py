@@ -19,7 +19,10 @@ Outcome = Mapping[str, Any]
 
 def answer(outcome: Outcome) -> Any:
     """Refusal, objective and state: what most fields change."""
-    return outcome.get("refused") or (outcome["objective"], outcome["termination"]["reason"])
+    return outcome.get("refused") or (
+        outcome["objective"],
+        outcome["termination"]["reason"],
+    )
 
 
 def summary(*names: str) -> Callable[[Outcome], Any]:
@@ -54,7 +57,10 @@ COVER = (
     "Minimize\n obj: "
     + " + ".join(f"{1 + i * 7 % 5} x{i}" for i in range(60))
     + "\nSubject To\n"
-    + "".join(f" c{k}: " + " + ".join(f"x{(k * 13 + j * 17) % 60}" for j in range(7)) + " >= 1\n" for k in range(40))
+    + "".join(
+        f" c{k}: " + " + ".join(f"x{(k * 13 + j * 17) % 60}" for j in range(7)) + " >= 1\n"
+        for k in range(40)
+    )
     + "Binaries\n "
     + " ".join(f"x{i}" for i in range(60))
     + "\nEnd\n"
@@ -125,14 +131,24 @@ BASES: dict[str, dict[str, Any]] = {
         "language": "c",
         "runs": [{}],
     },
-    "compile-object": {"source": "@main.c", "link": {"objects": ["@three.c"]}, "runs": [{"expected_exit": 3}]},
+    "compile-object": {
+        "source": "@main.c",
+        "link": {"objects": ["@three.c"]},
+        "runs": [{"expected_exit": 3}],
+    },
     "compile-sine": {
         "source_text": "#include <math.h>\nint main(int c, char **v) { return (int)(10 * sin(c * 0.3)); }\n",
         "language": "c",
         "runs": [{}],
     },
-    "compile-global": {"source_text": "extern int e; int g(void) { return e; }\n", "language": "c"},
-    "compile-population": {"source_text": "int p(unsigned a) { return __builtin_popcount(a); }\n", "language": "c"},
+    "compile-global": {
+        "source_text": "extern int e; int g(void) { return e; }\n",
+        "language": "c",
+    },
+    "compile-population": {
+        "source_text": "int p(unsigned a) { return __builtin_popcount(a); }\n",
+        "language": "c",
+    },
 }
 ZIPF = {"type": "zipf", "alpha": 1.0, "active_rows": 1000}
 REUSE = {"type": "reuse", "bins": [1.0] + [0.0] * 16}
@@ -146,7 +162,9 @@ PLACES = file("plan.json")
 PRICED = summary("search", "oracle_evaluations")
 MOVED = {"constraints.current_plan": PLAN, "constraints.max_moved_gib": 0.0}
 LOOSE = {
-    "tables": [{"name": name, "rows": 50_000, "dim": 64, "pooling": 20.0} for name in "abcde"],
+    "tables": [
+        {"name": name, "rows": 50_000, "dim": 64, "pooling": 20.0} for name in "abcde"
+    ],
     "constraints.no_split": ["a", "b", "c", "d", "e"],
 }
 NEURO = {"method": "neuroshard", "global_batch": 65_536}
@@ -154,7 +172,10 @@ NEURO = {"method": "neuroshard", "global_batch": 65_536}
 
 def memory(outcome: Outcome) -> Any:
     """Bytes on each device."""
-    return sorted(device["memory_bytes"] for device in json.loads(outcome["files"]["plan.json"])["devices"])
+    return sorted(
+        device["memory_bytes"]
+        for device in json.loads(outcome["files"]["plan.json"])["devices"]
+    )
 
 
 def _access(**changes: Any) -> dict[str, Any]:
@@ -168,7 +189,9 @@ ILP: dict[str, Pair] = {
     "format": Pair(other={"format": "mps"}),
     "engine": Pair(other={"engine": "scip"}, look=summary("engine")),
     "lns": Pair(base="ilp-cover", other={"lns": {"enabled": False}}, look=summary("lns")),
-    "lns.enabled": Pair(base="ilp-cover", other={"lns.enabled": False}, look=summary("lns")),
+    "lns.enabled": Pair(
+        base="ilp-cover", other={"lns.enabled": False}, look=summary("lns")
+    ),
 }
 
 SHARDING: dict[str, Pair] = {
@@ -181,13 +204,24 @@ SHARDING: dict[str, Pair] = {
     "tables.dtype": Pair(other={"tables.0.dtype": "fp16"}, look=memory),
     "tables.access": Pair(other=_access(base=ZIPF)),
     "tables.access.type": Pair(one=_access(base=ZIPF), other=_access(base=SAMPLE)),
-    "tables.access.alpha": Pair(one=_access(base=ZIPF), other=_access(base=ZIPF, alpha=3.0)),
-    "tables.access.active_rows": Pair(one=_access(base=ZIPF), other=_access(base=ZIPF, active_rows=50_000)),
-    "tables.access.bins": Pair(one=_access(base=REUSE), other=_access(base=REUSE, bins=[0.0] * 16 + [1.0])),
-    "tables.access.batch": Pair(one=_access(base=REUSE, batch=4096), other=_access(base=REUSE, batch=64)),
-    "tables.access.indices": Pair(one=_access(base=SAMPLE), other=_access(base=SAMPLE, indices=[1] * 2000)),
+    "tables.access.alpha": Pair(
+        one=_access(base=ZIPF), other=_access(base=ZIPF, alpha=3.0)
+    ),
+    "tables.access.active_rows": Pair(
+        one=_access(base=ZIPF), other=_access(base=ZIPF, active_rows=50_000)
+    ),
+    "tables.access.bins": Pair(
+        one=_access(base=REUSE), other=_access(base=REUSE, bins=[0.0] * 16 + [1.0])
+    ),
+    "tables.access.batch": Pair(
+        one=_access(base=REUSE, batch=4096), other=_access(base=REUSE, batch=64)
+    ),
+    "tables.access.indices": Pair(
+        one=_access(base=SAMPLE), other=_access(base=SAMPLE, indices=[1] * 2000)
+    ),
     "tables_file": Pair(
-        one={"tables": None, "tables_file": "@tables.csv"}, other={"tables": None, "tables_file": "@tables-larger.csv"}
+        one={"tables": None, "tables_file": "@tables.csv"},
+        other={"tables": None, "tables_file": "@tables-larger.csv"},
     ),
     "devices": Pair(other={"devices": [{"count": 1, "memory_gib": 4.0}]}),
     "devices.count": Pair(other={"devices.0.count": 1}),
@@ -195,7 +229,9 @@ SHARDING: dict[str, Pair] = {
     "devices.hardware": Pair(other={"devices.0.hardware": "v100"}),
     "fabric": Pair(other={"fabric": {"devices_per_node": 1}}),
     "fabric.devices_per_node": Pair(other={"fabric.devices_per_node": 1}),
-    "fabric.intra_gb_s": Pair(one={"fabric.intra_gb_s": 300.0}, other={"fabric.intra_gb_s": 1.0}),
+    "fabric.intra_gb_s": Pair(
+        one={"fabric.intra_gb_s": 300.0}, other={"fabric.intra_gb_s": 1.0}
+    ),
     "fabric.inter_gb_s": Pair(
         one={"fabric": {"devices_per_node": 2, "inter_gb_s": 100.0}},
         other={"fabric": {"devices_per_node": 2, "inter_gb_s": 1.0}},
@@ -205,7 +241,13 @@ SHARDING: dict[str, Pair] = {
     "memory_model": Pair(other={"memory_model": "weights"}, look=memory),
     "constraints": Pair(other={"constraints": {"no_split": ["a", "b", "c"]}}, look=PLACES),
     "constraints.pin": Pair(
-        other={"constraints.pin": [{"table": "a", "devices": [3]}, {"table": "b", "devices": [3]}]}, look=PLACES
+        other={
+            "constraints.pin": [
+                {"table": "a", "devices": [3]},
+                {"table": "b", "devices": [3]},
+            ]
+        },
+        look=PLACES,
     ),
     "constraints.pin.table": Pair(
         one={"constraints.pin": [{"table": "a", "devices": [3]}]},
@@ -217,8 +259,12 @@ SHARDING: dict[str, Pair] = {
         other={"constraints.pin": [{"table": "a", "devices": [2]}]},
         look=PLACES,
     ),
-    "constraints.together": Pair(other={"constraints.together": [["a", "b", "c"]]}, look=PLACES),
-    "constraints.no_split": Pair(other={"constraints.no_split": ["a", "b", "c"]}, look=PLACES),
+    "constraints.together": Pair(
+        other={"constraints.together": [["a", "b", "c"]]}, look=PLACES
+    ),
+    "constraints.no_split": Pair(
+        other={"constraints.no_split": ["a", "b", "c"]}, look=PLACES
+    ),
     "constraints.min_shard_dim": Pair(other={"constraints.min_shard_dim": 64}, look=PLACES),
     "constraints.current_plan": Pair(other=MOVED, look=PLACES),
     "constraints.current_plan.table": Pair(
@@ -275,7 +321,9 @@ SHARDING: dict[str, Pair] = {
         },
         look=PLACES,
     ),
-    "constraints.max_moved_gib": Pair(one=MOVED, other=MOVED | {"constraints.max_moved_gib": 10.0}, look=PLACES),
+    "constraints.max_moved_gib": Pair(
+        one=MOVED, other=MOVED | {"constraints.max_moved_gib": 10.0}, look=PLACES
+    ),
     "method": Pair(other=NEURO, look=summary("found_by")),
     "beam": Pair(one=NEURO, other=NEURO | {"beam": {"levels": 0}}, look=PRICED),
     "beam.levels": Pair(one=NEURO, other=NEURO | {"beam.levels": 0}, look=PRICED),
@@ -300,20 +348,35 @@ COMPILE: dict[str, Pair] = {
     ),
     "source_text": Pair(other={"source_text": "int f(void) { return 1; }"}, look=SIZES),
     "language": Pair(other={"language": "llvm-ir"}),
-    "build": Pair(base="compile-archive", other={"build": {"exclude": ["extra.c"]}}, look=SIZES),
-    "build.files": Pair(base="compile-archive", other={"build.files": ["main.c"]}, look=SIZES),
-    "build.exclude": Pair(base="compile-archive", other={"build.exclude": ["extra.c"]}, look=SIZES),
+    "build": Pair(
+        base="compile-archive", other={"build": {"exclude": ["extra.c"]}}, look=SIZES
+    ),
+    "build.files": Pair(
+        base="compile-archive", other={"build.files": ["main.c"]}, look=SIZES
+    ),
+    "build.exclude": Pair(
+        base="compile-archive", other={"build.exclude": ["extra.c"]}, look=SIZES
+    ),
     "build.include": Pair(base="compile-headers", other={"build.include": ["two"]}),
     "build.defines": Pair(
-        other={"build.defines": ["f=another_name_of_it"]}, look=lambda o: o["files"].get("optimised.ll", o["summary"])
+        other={"build.defines": ["f=another_name_of_it"]},
+        look=lambda o: o["files"].get("optimised.ll", o["summary"]),
     ),
     "build.flags": Pair(
-        base="compile-global", other={"build.flags": ["-fno-builtin", "-fstack-protector-all"]}, look=SIZES
+        base="compile-global",
+        other={"build.flags": ["-fno-builtin", "-fstack-protector-all"]},
+        look=SIZES,
     ),
     "target": Pair(other={"target": {"triple": "aarch64-unknown-linux-gnu"}}, look=SIZES),
-    "target.triple": Pair(other={"target.triple": "aarch64-unknown-linux-gnu", "target.cpu": ""}, look=SIZES),
-    "target.cpu": Pair(base="compile-population", other={"target.cpu": "haswell"}, look=SIZES),
-    "target.features": Pair(base="compile-population", other={"target.features": "+popcnt"}, look=SIZES),
+    "target.triple": Pair(
+        other={"target.triple": "aarch64-unknown-linux-gnu", "target.cpu": ""}, look=SIZES
+    ),
+    "target.cpu": Pair(
+        base="compile-population", other={"target.cpu": "haswell"}, look=SIZES
+    ),
+    "target.features": Pair(
+        base="compile-population", other={"target.features": "+popcnt"}, look=SIZES
+    ),
     "target.pic": Pair(base="compile-global", other={"target.pic": False}, look=SIZES),
     "objective": Pair(other={"objective": "code_bytes"}),
     "mode": Pair(
@@ -330,20 +393,28 @@ COMPILE: dict[str, Pair] = {
         other={"runs": [{"stdin_file": "@letters", "expected_exit": 1}]},
     ),
     "runs.expected_stdout": Pair(
-        base="compile-run", one={"runs.0.expected_stdout": "0\n"}, other={"runs.0.expected_stdout": "WRONG\n"}
+        base="compile-run",
+        one={"runs.0.expected_stdout": "0\n"},
+        other={"runs.0.expected_stdout": "WRONG\n"},
     ),
     "runs.expected_exit": Pair(base="compile-run", other={"runs.0.expected_exit": 1}),
-    "runs.timeout_seconds": Pair(base="compile-slow", other={"runs.0.timeout_seconds": 0.05}),
+    "runs.timeout_seconds": Pair(
+        base="compile-slow", other={"runs.0.timeout_seconds": 0.05}
+    ),
     "run_by_itself": Pair(other={"run_by_itself": False}, look=summary("behaviour")),
     "link": Pair(base="compile-object", other={"link": {"objects": ["@four.c"]}}),
     "link.objects": Pair(base="compile-object", other={"link.objects": ["@four.c"]}),
-    "link.libraries": Pair(base="compile-sine", one={"link.libraries": ["m"]}, other={"link.libraries": []}),
+    "link.libraries": Pair(
+        base="compile-sine", one={"link.libraries": ["m"]}, other={"link.libraries": []}
+    ),
 }
 
 PROBE: dict[str, Pair] = {
     "steps": Pair(one={"steps": 1}, other={"steps": 3}, look=lambda o: len(o["trace"])),
     "step_seconds": Pair(
-        one={"steps": 2}, other={"steps": 2, "step_seconds": 0.2}, look=lambda o: o["timings_s"]["search"] > 0.3
+        one={"steps": 2},
+        other={"steps": 2, "step_seconds": 0.2},
+        look=lambda o: o["timings_s"]["search"] > 0.3,
     ),
     "outcome": Pair(other={"outcome": "invalid"}),
 }

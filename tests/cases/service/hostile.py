@@ -40,9 +40,20 @@ def reach(spec: Mapping[str, Any]) -> list[str]:
     """What could be reached of all that the spec names."""
     reached = [path for path in spec["files"] if _reads(path)]
     pid = spec["server_pid"]
-    reached += [path for path in (f"/proc/{pid}/environ", f"/proc/{pid}/mem", f"/proc/{pid}/maps") if _reads(path)]
-    reached += [f"/proc/{pid}/root{path}" for path in spec["files"] if _reads(f"/proc/{pid}/root{path}")]
-    for target in (os.path.join(spec["folder"], "written-by-a-run"), os.path.join(os.environ["HOME"], "x")):
+    reached += [
+        path
+        for path in (f"/proc/{pid}/environ", f"/proc/{pid}/mem", f"/proc/{pid}/maps")
+        if _reads(path)
+    ]
+    reached += [
+        f"/proc/{pid}/root{path}"
+        for path in spec["files"]
+        if _reads(f"/proc/{pid}/root{path}")
+    ]
+    for target in (
+        os.path.join(spec["folder"], "written-by-a-run"),
+        os.path.join(os.environ["HOME"], "x"),
+    ):
         try:
             Path(target).write_text("here")
             reached.append(f"write {target}")
@@ -94,7 +105,12 @@ class HostileDomain:
         pass
 
     def search(
-        self, problem: Any, encoding: None, stop: StoppingCriterion, rng: np.random.Generator, on_incumbent: OnIncumbent
+        self,
+        problem: Any,
+        encoding: None,
+        stop: StoppingCriterion,
+        rng: np.random.Generator,
+        on_incumbent: OnIncumbent,
     ) -> SearchOutcome:
         spec, workdir = problem
         order = spec.model_dump(mode="json")
@@ -102,22 +118,40 @@ class HostileDomain:
             case "child":
                 reached = reach(order)
             case "fork":
-                reached = isolation.call("reaching", lambda: {"reached": reach(order)}, timeout_s=20)["reached"]
+                reached = isolation.call(
+                    "reaching", lambda: {"reached": reach(order)}, timeout_s=20
+                )["reached"]
             case _:
-                command = [sys.executable, "-m", "tests.cases.service.hostile", json.dumps(order)]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "tests.cases.service.hostile",
+                    json.dumps(order),
+                ]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 reached = json.loads(done.stdout)
         one, other = socket.socketpair()  # what libraries need goes on working
         one.send(b"x")
         assert other.recv(1) == b"x"
         (workdir / "reached.json").write_text(json.dumps(reached))
-        return SearchOutcome(termination=Termination(reason=Reason.COMPLETED), solution=1.0, objective=1.0, bound=None)
+        return SearchOutcome(
+            termination=Termination(reason=Reason.COMPLETED),
+            solution=1.0,
+            objective=1.0,
+            bound=None,
+        )
 
     def verify(self, problem: Any, solution: Any) -> Verification:
         return Verification(status=VerificationStatus.VALID)
 
     def produce(self, problem: Any, solution: Any, workdir: Path) -> list[Produced]:
-        return [Produced(name="reached.json", path=workdir / "reached.json", media_type="application/json")]
+        return [
+            Produced(
+                name="reached.json",
+                path=workdir / "reached.json",
+                media_type="application/json",
+            )
+        ]
 
 
 def build() -> HostileDomain:

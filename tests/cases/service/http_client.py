@@ -23,14 +23,20 @@ class Service:
         self.key = key or server.key
 
     def ask(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[int, Any]:
         """(status, parsed body, or bytes where it is no JSON)."""
         sent = {"Authorization": f"Bearer {self.key}", **(headers or {})}
         data = body
         if body is not None and not isinstance(body, bytes):
             data, sent["Content-Type"] = json.dumps(body).encode(), "application/json"
-        request = urllib.request.Request(self.url + path, data=data, headers=sent, method=method)
+        request = urllib.request.Request(
+            self.url + path, data=data, headers=sent, method=method
+        )
         try:
             answer = urllib.request.urlopen(request, timeout=70)
         except urllib.error.HTTPError as error:
@@ -44,7 +50,9 @@ class Service:
 
     def other(self, **key: Any) -> Service:
         """A caller with a new key."""
-        status, made = self.ask("POST", "/v1/keys", {"name": "other", "scopes": ["submitter"], **key})
+        status, made = self.ask(
+            "POST", "/v1/keys", {"name": "other", "scopes": ["submitter"], **key}
+        )
         assert status == 201, made
         return Service(self.server, made["key"])
 

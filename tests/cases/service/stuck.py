@@ -46,7 +46,12 @@ class StuckDomain:
     ) -> SearchOutcome:
         on_incumbent(Incumbent(elapsed_s=0.0, objective=1.0))
         self._stay("search")
-        return SearchOutcome(termination=Termination(reason=Reason.COMPLETED), solution=1.0, objective=1.0, bound=None)
+        return SearchOutcome(
+            termination=Termination(reason=Reason.COMPLETED),
+            solution=1.0,
+            objective=1.0,
+            bound=None,
+        )
 
     def verify(self, problem: Any, solution: Any) -> Verification:
         self._stay("verify")

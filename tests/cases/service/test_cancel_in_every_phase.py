@@ -39,7 +39,8 @@ def load() -> Iterator[None]:
     """Twice as many busy processes as there are processors, each in a session of its own."""
     count = 2 * len(os.sched_getaffinity(0))
     busy = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True) for _number in range(count)
+        subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+        for _number in range(count)
     ]
     try:
         yield
@@ -52,9 +53,13 @@ def load() -> Iterator[None]:
 class Bench:
     """A dispatcher on a memory store with real child processes."""
 
-    def __init__(self, folder: Path, *, sandbox: str, preload: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, *, sandbox: str, preload: tuple[str, ...] = ()
+    ) -> None:
         self.store, self.bus = MemoryStore(), Bus()
-        self.executor = ProcessExecutor(workers=1, scratch_dir=folder / "runs", sandbox=sandbox, preload=preload)
+        self.executor = ProcessExecutor(
+            workers=1, scratch_dir=folder / "runs", sandbox=sandbox, preload=preload
+        )
         self.dispatcher = Dispatcher(
             store=self.store,
             executor=self.executor,
@@ -78,7 +83,9 @@ class Bench:
         while True:
             job = await self.store.get(job_id)
             events = await self.store.events(job_id)
-            phases = [event.data["phase"] for event in events if event.type is EventType.PHASE]
+            phases = [
+                event.data["phase"] for event in events if event.type is EventType.PHASE
+            ]
             if job.state is JobState.RUNNING and phases[-1:] == ([phase] if phase else []):
                 return
             await asyncio.sleep(0.01)
@@ -95,7 +102,9 @@ class Bench:
         return time.monotonic() - began
 
 
-async def least(folder: Path, phase: str, *, sandbox: str, preload: tuple[str, ...] = ()) -> float:
+async def least(
+    folder: Path, phase: str, *, sandbox: str, preload: tuple[str, ...] = ()
+) -> float:
     bench = Bench(folder, sandbox=sandbox, preload=preload)
     await bench.executor.open()
     await bench.dispatcher.start()
@@ -122,14 +131,20 @@ async def least(folder: Path, phase: str, *, sandbox: str, preload: tuple[str, .
         *((phase, "rlimit") for phase in ("parse", "search")),
     ],
 )
-def test_a_running_phase_ends_at_once(tmp_path: Path, load: None, phase: str, sandbox: str) -> None:
+def test_a_running_phase_ends_at_once(
+    tmp_path: Path, load: None, phase: str, sandbox: str
+) -> None:
     assert asyncio.run(least(tmp_path, phase, sandbox=sandbox)) <= LIMIT_S
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.05, 0.2, 0.5, 1.0, 2.0])
-def test_an_integer_program_ends_at_any_moment(tmp_path: Path, load: None, after_s: float) -> None:
+def test_an_integer_program_ends_at_any_moment(
+    tmp_path: Path, load: None, after_s: float
+) -> None:
     """An independent set that takes longer than that to solve, cancelled so long after it was claimed."""
-    integer_programs.write_mps(integer_programs.independent_set(1_500, seed=9), tmp_path / "model.mps")
+    integer_programs.write_mps(
+        integer_programs.independent_set(1_500, seed=9), tmp_path / "model.mps"
+    )
     spec = {"model_text": (tmp_path / "model.mps").read_text(), "format": "mps"}
 
     async def body() -> float:
@@ -154,12 +169,16 @@ def test_an_integer_program_ends_at_any_moment(tmp_path: Path, load: None, after
     assert asyncio.run(body()) <= LIMIT_S
 
 
-def test_a_process_that_is_still_coming_up_is_not_waited_for(tmp_path: Path, load: None) -> None:
+def test_a_process_that_is_still_coming_up_is_not_waited_for(
+    tmp_path: Path, load: None
+) -> None:
     preload = ("tests.cases.service.slow_import",)
     assert asyncio.run(least(tmp_path, "", sandbox="rlimit", preload=preload)) <= LIMIT_S
 
 
-def test_a_cancel_right_after_the_claim_is_not_waited_for(tmp_path: Path, load: None) -> None:
+def test_a_cancel_right_after_the_claim_is_not_waited_for(
+    tmp_path: Path, load: None
+) -> None:
     """No wait for any phase at all: wherever the run is by then."""
 
     async def body() -> float:
@@ -206,7 +225,9 @@ def test_a_start_that_is_cancelled_while_it_copies_its_inputs_leaves_nothing(
     )
 
     async def body() -> None:
-        executor = ProcessExecutor(workers=1, scratch_dir=tmp_path / "runs", sandbox="rlimit")
+        executor = ProcessExecutor(
+            workers=1, scratch_dir=tmp_path / "runs", sandbox="rlimit"
+        )
         await executor.open()
         try:
             starting = asyncio.create_task(executor.start(task))

@@ -38,12 +38,27 @@ from trimtab.specs.sharding import DeviceGroup
 
 # Fields that are not run but seen elsewhere in this file, by the test named.
 SPIED = {
-    "ilp": {"threads", "warm_start", "lns.neighbourhoods", "lns.sub_mip_engine", "lns.sub_mip_seconds"},
+    "ilp": {
+        "threads",
+        "warm_start",
+        "lns.neighbourhoods",
+        "lns.sub_mip_engine",
+        "lns.sub_mip_seconds",
+    },
     "sharding": set[str](),
     "compile": {"tier", "per_function", "llvm_options"},
     "probe": set[str](),
 }
-ENVELOPE = {"kind", "spec", "budget", "budget.seconds", "budget.evaluations", "budget.target_gap", "seed", "priority"}
+ENVELOPE = {
+    "kind",
+    "spec",
+    "budget",
+    "budget.seconds",
+    "budget.evaluations",
+    "budget.target_gap",
+    "seed",
+    "priority",
+}
 ENVELOPE |= {"labels", "max_attempts", "webhook", "webhook.url"}
 
 
@@ -74,15 +89,25 @@ def fields_of(schema: Mapping[str, Any]) -> set[str]:
 def references(kind: str) -> set[str]:
     """Fields that name an uploaded file."""
     schema = KINDS[kind].spec.model_json_schema()
-    return {path.removesuffix("@file") for path in fields_of(schema) if path.endswith("@file")}
+    return {
+        path.removesuffix("@file") for path in fields_of(schema) if path.endswith("@file")
+    }
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_field_has_an_entry(kind: str) -> None:
-    every = {path for path in fields_of(KINDS[kind].spec.model_json_schema()) if not path.endswith("@file")}
-    of_files = {f"{path}.{name}" for path in references(kind) for name in ArtifactRef.model_fields}
+    every = {
+        path
+        for path in fields_of(KINDS[kind].spec.model_json_schema())
+        if not path.endswith("@file")
+    }
+    of_files = {
+        f"{path}.{name}" for path in references(kind) for name in ArtifactRef.model_fields
+    }
     covered = set(PAIRS[kind]) | SPIED[kind] | of_files | {"schema_version"}
-    assert every - covered == set(), "give each an entry in fields.py: two values whose outcomes differ"
+    assert every - covered == set(), (
+        "give each an entry in fields.py: two values whose outcomes differ"
+    )
     assert covered - every == set(), "no field of the schema"
     envelope = fields_of(JobRequest.model_json_schema())
     assert {path for path in envelope if not path.endswith("@file")} == ENVELOPE
@@ -94,7 +119,9 @@ def changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         *way, last = path.split(".")
         place = spec
         for word in way:
-            place = place[int(word)] if isinstance(place, list) else place.setdefault(word, {})
+            place = (
+                place[int(word)] if isinstance(place, list) else place.setdefault(word, {})
+            )
         if value is None:
             place.pop(last, None)
         elif isinstance(place, list):
@@ -116,7 +143,9 @@ def with_files(value: Any) -> Any:
     return [with_files(inner) for inner in value] if isinstance(value, list) else value
 
 
-def run(kind: str, spec: Mapping[str, Any], folder: Path, *, seconds: float = 20.0) -> dict[str, Any]:
+def run(
+    kind: str, spec: Mapping[str, Any], folder: Path, *, seconds: float = 20.0
+) -> dict[str, Any]:
     """The outcome of a spec, run here."""
     folder.mkdir(parents=True)
     row = KINDS[kind]
@@ -145,7 +174,9 @@ def run(kind: str, spec: Mapping[str, Any], folder: Path, *, seconds: float = 20
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, dict[str, Any]], dict[str, Any]]:
+def outcome(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, dict[str, Any]], dict[str, Any]]:
     """Runs each spec once."""
     known: dict[str, dict[str, Any]] = {}
 
@@ -161,7 +192,9 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, dict[str
 CASES = [(kind, path) for kind, pairs in PAIRS.items() for path in pairs]
 
 
-@pytest.mark.parametrize(("kind", "path"), CASES, ids=[f"{kind}-{path}" for kind, path in CASES])
+@pytest.mark.parametrize(
+    ("kind", "path"), CASES, ids=[f"{kind}-{path}" for kind, path in CASES]
+)
 def test_the_field_changes_the_outcome(
     kind: str, path: str, outcome: Callable[[str, dict[str, Any]], dict[str, Any]]
 ) -> None:
@@ -169,7 +202,9 @@ def test_the_field_changes_the_outcome(
         _need_llvm()
     pair: Pair = PAIRS[kind][path]
     base = BASES[pair.base or kind]
-    one, other = (outcome(kind, changed(base, changes)) for changes in (pair.one, pair.other))
+    one, other = (
+        outcome(kind, changed(base, changes)) for changes in (pair.one, pair.other)
+    )
     assert "internal" not in str(one.get("refused", "")) + str(other.get("refused", ""))
     assert "refused" not in one, one
     assert (other.get("refused") or pair.look(other)) != pair.look(one)
@@ -186,7 +221,9 @@ class _Seen(Exception):
     """Ends the search once it is put together."""
 
 
-def test_lns_options_reach_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lns_options_reach_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Put the search together and look at its parts; a run would end before it on a model that is quick enough for a test."""
     seen: dict[str, Any] = {}
 
@@ -196,7 +233,9 @@ def test_lns_options_reach_the_search(tmp_path: Path, monkeypatch: pytest.Monkey
 
     make = processes.make_solver
     monkeypatch.setattr(processes, "LnsLoop", spied)
-    monkeypatch.setattr(processes, "make_solver", lambda name: seen.update(solver=name) or make(name))
+    monkeypatch.setattr(
+        processes, "make_solver", lambda name: seen.update(solver=name) or make(name)
+    )
     spec = KINDS["ilp"].spec.model_validate_json(json.dumps(BASES["ilp-cover"]))
     model = build_ilp().parse(spec, {}, tmp_path).model
 
@@ -220,7 +259,9 @@ def test_lns_options_reach_the_search(tmp_path: Path, monkeypatch: pytest.Monkey
     assert second == {"arms": ["crossover"], "sub_mip_s": 2.0, "solver": "scip"}
 
 
-def test_a_warm_start_reaches_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warm_start_reaches_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On a model small enough for a test the engine ends before the start could be told from its own incumbents."""
     seen: dict[str, Any] = {}
 
@@ -238,7 +279,9 @@ def test_a_warm_start_reaches_the_engine(tmp_path: Path, monkeypatch: pytest.Mon
     assert starts[1].tolist() == [1.0] * 60
 
 
-def test_the_cores_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cores_reach_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What one core does, when even the second core is idle, is in tests/cases/ilp/test_threads.py."""
     seen: list[int] = []
 
@@ -249,11 +292,17 @@ def test_the_cores_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(supervisor, "run_engine", spied)
     for threads in (2, 4):
         with pytest.raises(_Seen):
-            run("ilp", changed(BASES["ilp-cover"], {"threads": threads}), tmp_path / str(threads))
+            run(
+                "ilp",
+                changed(BASES["ilp-cover"], {"threads": threads}),
+                tmp_path / str(threads),
+            )
     assert seen == [1, 3], "the neighbourhood search has one of them"
 
 
-def test_compile_options_reach_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compile_options_reach_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _need_llvm()
     seen: list[str] = []
     optimise = searching.optimise
@@ -264,8 +313,12 @@ def test_compile_options_reach_the_search(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(searching, "optimise", spied)
     base = BASES["compile"]
-    for number, change in enumerate(({}, {"tier": "experimental"}, {"per_function": False}, {"llvm_options": False})):
-        assert "refused" not in run("compile", changed(base, change), tmp_path / str(number))
+    for number, change in enumerate(
+        ({}, {"tier": "experimental"}, {"per_function": False}, {"llvm_options": False})
+    ):
+        assert "refused" not in run(
+            "compile", changed(base, change), tmp_path / str(number)
+        )
     assert len(set(seen)) == 4, seen
 
 
@@ -281,9 +334,15 @@ def _shape(value: Any) -> Any:
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[TestClient]:
-    settings = Settings(data_dir=tmp_path, role="gateway", diagnostic_kinds=True, log_level="error")
-    with TestClient(create_app(settings, store=MemoryStore()), base_url="http://127.0.0.1") as made:
-        made.headers["authorization"] = f"Bearer {settings.admin_key_file.read_text().strip()}"
+    settings = Settings(
+        data_dir=tmp_path, role="gateway", diagnostic_kinds=True, log_level="error"
+    )
+    with TestClient(
+        create_app(settings, store=MemoryStore()), base_url="http://127.0.0.1"
+    ) as made:
+        made.headers["authorization"] = (
+            f"Bearer {settings.admin_key_file.read_text().strip()}"
+        )
         yield made
 
 
@@ -291,17 +350,25 @@ REFERENCES = sorted((kind, path) for kind in KINDS for path in references(kind))
 
 
 @pytest.mark.parametrize(("kind", "path"), REFERENCES)
-def test_a_reference_describes_the_stored_file(client: TestClient, kind: str, path: str) -> None:
+def test_a_reference_describes_the_stored_file(
+    client: TestClient, kind: str, path: str
+) -> None:
     stored = client.post(
-        "/v1/artifacts?name=f.lp", content=b"content", headers={"content-type": "application/octet-stream"}
+        "/v1/artifacts?name=f.lp",
+        content=b"content",
+        headers={"content-type": "application/octet-stream"},
     ).json()
     changes = {
         "model": {"model_text": None},
         "tables_file": {"tables": None},
         "source": {"source_text": None, "language": None},
     }.get(path, {})
-    place = {"runs.stdin_file": "runs.0.stdin_file", "link.objects": "link.objects"}.get(path, path)
-    base = changed(BASES[kind], {**({"runs": [{}]} if path.startswith("runs") else {}), **changes})
+    place = {"runs.stdin_file": "runs.0.stdin_file", "link.objects": "link.objects"}.get(
+        path, path
+    )
+    base = changed(
+        BASES[kind], {**({"runs": [{}]} if path.startswith("runs") else {}), **changes}
+    )
 
     def status(**more: Any) -> tuple[int, str]:
         reference = {**stored, **more}
@@ -312,7 +379,9 @@ def test_a_reference_describes_the_stored_file(client: TestClient, kind: str, pa
         return answer.status_code, answer.json()["detail"]
 
     assert status()[0] == 202
-    assert "another-name.mps" in status(name="another-name.mps")[1]  # shown, and the run's file is called so
+    assert (
+        "another-name.mps" in status(name="another-name.mps")[1]
+    )  # shown, and the run's file is called so
     assert status(digest="sha256:" + "0" * 64)[0] == 422
     code, detail = status(size_bytes=5)
     assert code == 422
@@ -326,7 +395,11 @@ def test_the_name_of_a_file_tells_its_format(tmp_path: Path) -> None:
     for number, (name, fits) in enumerate((("m.lp", True), ("m.mps", False))):
         FILES["named"] = FILES["lp"]
         digest = hashlib.sha256(FILES["lp"]).hexdigest()
-        got = run("ilp", {"model": {"digest": f"sha256:{digest}", "name": name}}, tmp_path / str(number))
+        got = run(
+            "ilp",
+            {"model": {"digest": f"sha256:{digest}", "name": name}},
+            tmp_path / str(number),
+        )
         assert ("refused" in got) is not fits
 
 
@@ -334,12 +407,16 @@ def test_the_name_of_a_file_tells_its_format(tmp_path: Path) -> None:
 def test_limits_of_the_budget_are_heeded_or_refused(client: TestClient, kind: str) -> None:
     spec = with_files(BASES[kind])
     for name, value in (("evaluations", 5), ("target_gap", 0.5)):
-        answer = client.post("/v1/jobs", json={"kind": kind, "spec": spec, "budget": {name: value}})
+        answer = client.post(
+            "/v1/jobs", json={"kind": kind, "spec": spec, "budget": {name: value}}
+        )
         if name in KINDS[kind].spec.LIMITS:
             assert answer.status_code == 202, answer.text
         else:
             assert answer.status_code == 422
-            assert answer.json()["detail"].startswith(f"budget.{name}: expected none, because a run of kind {kind} ")
+            assert answer.json()["detail"].startswith(
+                f"budget.{name}: expected none, because a run of kind {kind} "
+            )
 
 
 @pytest.mark.parametrize(
@@ -349,7 +426,9 @@ def test_limits_of_the_budget_are_heeded_or_refused(client: TestClient, kind: st
         ("probe", {"target_gap": 1.0}, "target_gap"),
     ],
 )
-def test_limits_end_a_run(tmp_path: Path, kind: str, budget: dict[str, Any], limit: str) -> None:
+def test_limits_end_a_run(
+    tmp_path: Path, kind: str, budget: dict[str, Any], limit: str
+) -> None:
     row = KINDS[kind]
     module, _, function = row.builder.partition(":")
     finished = pipeline.run(
@@ -369,9 +448,17 @@ def test_the_rest_of_the_envelope(client: TestClient) -> None:
     def post(**more: Any) -> Any:
         return client.post("/v1/jobs", json={"kind": "probe", "spec": {}, **more})
 
-    job = post(labels={"a": "b"}, webhook={"url": "https://example.com/x"}, seed=7, max_attempts=2, priority=5).json()
+    job = post(
+        labels={"a": "b"},
+        webhook={"url": "https://example.com/x"},
+        seed=7,
+        max_attempts=2,
+        priority=5,
+    ).json()
     post()
-    assert [item["id"] for item in client.get("/v1/jobs?label=a:b").json()["items"]] == [job["id"]]
+    assert [item["id"] for item in client.get("/v1/jobs?label=a:b").json()["items"]] == [
+        job["id"]
+    ]
     shown = client.get(f"/v1/jobs/{job['id']}/input").json()
     assert (shown["seed"], shown["max_attempts"], shown["priority"]) == (7, 2, 5)
     assert post(spec={"schema_version": 2}).status_code == 422
@@ -387,7 +474,9 @@ def test_constructors_take_what_json_takes(kind: str) -> None:
     for name, base in BASES.items():
         if name.split("-")[0] == kind:
             spec = with_files(base)
-            assert KINDS[kind].spec(**spec) == KINDS[kind].spec.model_validate_json(json.dumps(spec))
+            assert KINDS[kind].spec(**spec) == KINDS[kind].spec.model_validate_json(
+                json.dumps(spec)
+            )
     pairs = [(pair.base or kind, pair.other) for pair in PAIRS[kind].values()]
     for base_name, changes in pairs:
         spec = with_files(changed(BASES[base_name], changes))
@@ -413,17 +502,25 @@ def enumerations() -> list[tuple[type[Any], str, type[Enum]]]:
                 if isinstance(info.annotation, type) and issubclass(info.annotation, Enum):
                     found.append((model, name, info.annotation))
                 parts = (*getattr(info.annotation, "__args__", ()), info.annotation)
-                stack += [part for part in parts if isinstance(part, type) and hasattr(part, "model_fields")]
+                stack += [
+                    part
+                    for part in parts
+                    if isinstance(part, type) and hasattr(part, "model_fields")
+                ]
     return found
 
 
 @pytest.mark.parametrize(("model", "name", "words"), enumerations())
-def test_every_enumeration_takes_its_words(model: Any, name: str, words: type[Enum]) -> None:
+def test_every_enumeration_takes_its_words(
+    model: Any, name: str, words: type[Enum]
+) -> None:
     required = {"count": 1, "memory_gib": 1.0, "name": "t", "rows": 10, "dim": 8}
     given = {key: value for key, value in required.items() if key in model.model_fields}
     base = next((BASES[kind] for kind, row in KINDS.items() if row.spec is model), {})
     for word in words:
-        more = {"runs": [{}], "objective": "ir_instructions"} if word.value == "paper" else {}
+        more = (
+            {"runs": [{}], "objective": "ir_instructions"} if word.value == "paper" else {}
+        )
         if "runs" in more and "runs" not in model.model_fields:
             more = {}
         made = model(**{**with_files(base), **given, **more, name: word.value})
@@ -440,7 +537,14 @@ def test_the_error_has_its_parts() -> None:
     with pytest.raises(SpecError) as caught:
         spec(devices=[{"count": 0, "memory_gib": 1.0}], tables=BASES["sharding"]["tables"])
     error = caught.value
-    assert (error.path, error.expected, error.got) == ("devices.0.count", "a value of at least 1", "0")
-    with pytest.raises(ValueError, match=r"^hardwar: expected no such field, got 'a100'; did you mean 'hardware'\?"):
+    assert (error.path, error.expected, error.got) == (
+        "devices.0.count",
+        "a value of at least 1",
+        "0",
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"^hardwar: expected no such field, got 'a100'; did you mean 'hardware'\?",
+    ):
         DeviceGroup(count=1, memory_gib=1, hardwar="a100")  # type: ignore[call-arg]
     assert request_model(spec)(kind="sharding", spec=BASES["sharding"]).kind == "sharding"  # type: ignore[arg-type]

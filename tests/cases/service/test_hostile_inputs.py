@@ -27,7 +27,9 @@ from workers.process import sandbox
 
 CANARY = "canary-of-another-tenant-8c1f"
 LEVELS = ["rlimit", *(["bwrap"] if sandbox.bwrap_works()[0] else [])]
-pytestmark = pytest.mark.skipif(door.landlock_abi() < 1, reason="this kernel has no Landlock")
+pytestmark = pytest.mark.skipif(
+    door.landlock_abi() < 1, reason="this kernel has no Landlock"
+)
 
 
 def _llvm() -> Any:
@@ -65,9 +67,7 @@ def assembly_in_c(path: str) -> str:
 
 
 def includes(path: str) -> str:
-    return (
-        f'#include <stdio.h>\nconst char k[] = {{\n#embed "{path}"\n, 0}};\nint main(void) {{ puts(k); return 0; }}\n'
-    )
+    return f'#include <stdio.h>\nconst char k[] = {{\n#embed "{path}"\n, 0}};\nint main(void) {{ puts(k); return 0; }}\n'
 
 
 def reads_when_run(path: str) -> str:
@@ -128,7 +128,9 @@ int main(void) {{
 
 
 @pytest.fixture(scope="module", params=LEVELS)
-def admin(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def admin(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp(f"service-{request.param}") / "data"
     with running_server(folder, sandbox=request.param, contained="true") as server:
         yield Service(server)
@@ -143,23 +145,33 @@ def low(admin: Service) -> Service:
 def canaries(admin: Service) -> dict[str, str]:
     """Path → content."""
     digest = admin.upload(CANARY.encode(), "secret.bin")["digest"].removeprefix("sha256:")
-    (blob,) = [path for path in (admin.data / "blobs").rglob("*") if path.is_file() and digest[-20:] in str(path)]
+    (blob,) = [
+        path
+        for path in (admin.data / "blobs").rglob("*")
+        if path.is_file() and digest[-20:] in str(path)
+    ]
     return {str(admin.data / "admin.key"): admin.key, str(blob): CANARY}
 
 
 def everything(service: Service, job: dict[str, Any]) -> bytes:
     """All that its owner can get of a job."""
     parts = [json.dumps(job).encode()]
-    urls = [f"/v1/jobs/{job['id']}/{part}" for part in ("result", "events", "attempts", "input")]
+    urls = [
+        f"/v1/jobs/{job['id']}/{part}" for part in ("result", "events", "attempts", "input")
+    ]
     parts += [repr(service.ask("GET", url)[1]).encode() for url in urls]
     result = service.ask("GET", f"/v1/jobs/{job['id']}/result")[1]
     for name in result.get("artifacts", {}):
         content = service.ask("GET", f"/v1/jobs/{job['id']}/artifacts/{name}")[1]
-        parts.append(content if isinstance(content, bytes) else json.dumps(content).encode())
+        parts.append(
+            content if isinstance(content, bytes) else json.dumps(content).encode()
+        )
     return b"\n".join(parts)
 
 
-def test_no_input_brings_a_file_of_the_server(low: Service, canaries: dict[str, str], tmp_path: Path) -> None:
+def test_no_input_brings_a_file_of_the_server(
+    low: Service, canaries: dict[str, str], tmp_path: Path
+) -> None:
     _llvm()
     budget = {"seconds": 15, "evaluations": 1}
     jobs = []
@@ -168,33 +180,67 @@ def test_no_input_brings_a_file_of_the_server(low: Service, canaries: dict[str, 
             "ir text": {"source_text": ir(path), "language": "llvm-ir"},
             "bitcode": {"source": low.upload(bitcode(path, tmp_path), "module.bc")},
             "assembly in C": {"source_text": assembly_in_c(path), "language": "c"},
-            "embed in C": {"source_text": includes(path), "language": "c", "build": {"flags": ["-std=c2x"]}},
+            "embed in C": {
+                "source_text": includes(path),
+                "language": "c",
+                "build": {"flags": ["-std=c2x"]},
+            },
             "program": {"source_text": reads_when_run(path), "language": "c"},
             "tar with a link": {"source": low.upload(tar_with_link(path), "p.tar.gz")},
             "zip": {"source": low.upload(zip_with_source(path), "p.zip")},
             "linked IR": {
                 "source_text": "extern int other(void); int main(void) { return 0; }",
                 "language": "c",
-                "link": {"objects": [low.upload(ir(path).replace("@main", "@other").encode(), "o.ll")]},
+                "link": {
+                    "objects": [
+                        low.upload(ir(path).replace("@main", "@other").encode(), "o.ll")
+                    ]
+                },
             },
             "linked C": {
                 "source_text": "int main(void) { return 0; }",
                 "language": "c",
-                "link": {"objects": [low.upload(assembly_in_c(path).replace("main", "other").encode(), "o.c")]},
+                "link": {
+                    "objects": [
+                        low.upload(
+                            assembly_in_c(path).replace("main", "other").encode(), "o.c"
+                        )
+                    ]
+                },
             },
         }
-        if jobs:  # the second canary by the two ways that were open; the first by all of them
+        if (
+            jobs
+        ):  # the second canary by the two ways that were open; the first by all of them
             specs = {name: specs[name] for name in ("ir text", "bitcode")}
-        jobs += [(name, low.submit("compile", spec, budget=budget)) for name, spec in specs.items()]
+        jobs += [
+            (name, low.submit("compile", spec, budget=budget))
+            for name, spec in specs.items()
+        ]
         if len(specs) == 2:
             continue
         solution = low.upload(f"=obj= 1\nx 1\n# {path}\n".encode(), "start.sol")
-        model = {"model_text": "Minimize\n x\nSubject To\n c: x >= 1\nEnd\n", "format": "lp"}
-        jobs.append(("ilp", low.submit("ilp", {**model, "warm_start": solution}, budget={"seconds": 5})))
+        model = {
+            "model_text": "Minimize\n x\nSubject To\n c: x >= 1\nEnd\n",
+            "format": "lp",
+        }
+        jobs.append(
+            (
+                "ilp",
+                low.submit("ilp", {**model, "warm_start": solution}, budget={"seconds": 5}),
+            )
+        )
         table = low.upload(f"name,rows,dim\n=IMPORT({path}),100,8\n".encode(), "t.csv")
         devices = [{"count": 2, "memory_gib": 1.0}]
         jobs.append(
-            ("sharding", low.submit("sharding", {"tables_file": table, "devices": devices}, budget={"seconds": 2}))
+            (
+                "sharding",
+                low.submit(
+                    "sharding",
+                    {"tables_file": table, "devices": devices},
+                    budget={"seconds": 2},
+                ),
+            )
         )
     succeeded = set()
     for name, job in jobs:
@@ -204,7 +250,11 @@ def test_no_input_brings_a_file_of_the_server(low: Service, canaries: dict[str, 
             assert content.encode() not in told, (name, view["termination"])
         if view["state"] == "SUCCEEDED":
             succeeded.add(name)
-    assert {"program", "ilp", "sharding"} <= succeeded  # the door does not stop what is honest
+    assert {
+        "program",
+        "ilp",
+        "sharding",
+    } <= succeeded  # the door does not stop what is honest
 
 
 def test_no_program_reaches_a_socket(admin: Service, low: Service) -> None:
@@ -221,7 +271,9 @@ def test_no_program_reaches_a_socket(admin: Service, low: Service) -> None:
         source = talks(tcp.getsockname()[1], udp.getsockname()[1], path)
         spec = {"source_text": source, "language": "c", "runs": [{"expected_exit": 0}]}
         job = low.run("compile", spec, budget={"seconds": 15, "evaluations": 1})
-        assert job["state"] == "SUCCEEDED", job["termination"]  # it ended with 0: nothing was reached
+        assert job["state"] == "SUCCEEDED", job[
+            "termination"
+        ]  # it ended with 0: nothing was reached
         for listener in (tcp, unix):
             listener.setblocking(False)
             with pytest.raises(BlockingIOError):

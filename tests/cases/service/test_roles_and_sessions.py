@@ -31,13 +31,17 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with running_server(
-        tmp_path_factory.mktemp("roles") / "data", sandbox="rlimit", webhook_allowed_hosts="127.0.0.1"
+        tmp_path_factory.mktemp("roles") / "data",
+        sandbox="rlimit",
+        webhook_allowed_hosts="127.0.0.1",
     ) as one:
         yield Service(one)
 
 
 def trimtab(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")}
+    plain = {
+        name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")
+    }
     return subprocess.run(
         [sys.executable, "-m", "trimtab.cli", *arguments],
         capture_output=True,
@@ -50,10 +54,16 @@ def trimtab(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 # -- 05: one data folder ------------------------------------------------------------------------------------------
 
 
-def test_every_entry_point_has_one_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_every_entry_point_has_one_default_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("TRIMTAB_DATA_DIR", raising=False)
-    assert Settings().data_dir == config.data_dir() == tmp_path / ".local" / "share" / "trimtab"
+    assert (
+        Settings().data_dir
+        == config.data_dir()
+        == tmp_path / ".local" / "share" / "trimtab"
+    )
     assert '".local" / "share" / "trimtab"' in (ROOT / "deploy" / "run.py").read_text()
 
 
@@ -77,10 +87,26 @@ def test_the_starter_ends_what_it_started(tmp_path: Path) -> None:
         + "\nEnd\n"
     )
     data = tmp_path / "home" / "data"
-    environment = {**os.environ, "TRIMTAB_DATA_DIR": str(data), "TRIMTAB_PORT": str(free_port())}
-    command = [sys.executable, str(ROOT / "deploy" / "run.py"), "--model", str(model), "--seconds", "60", "--keep"]
+    environment = {
+        **os.environ,
+        "TRIMTAB_DATA_DIR": str(data),
+        "TRIMTAB_PORT": str(free_port()),
+    }
+    command = [
+        sys.executable,
+        str(ROOT / "deploy" / "run.py"),
+        "--model",
+        str(model),
+        "--seconds",
+        "60",
+        "--keep",
+    ]
     starter = subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 60
     while not (data / "server.json").exists():
@@ -117,8 +143,13 @@ def test_a_dispatcher_serves_health_alone(postgres_url: str, tmp_path: Path) -> 
             ("GET", "/v1/workers"),
         ):
             assert other.ask(method, path, {} if method == "POST" else None)[0] == 404, path
-        assert json.loads((tmp_path / "data" / "server.json").read_text())["url"] == gateway.url
-        assert api.run("probe", {"steps": 1})["state"] == "SUCCEEDED"  # it runs what the gateway takes
+        assert (
+            json.loads((tmp_path / "data" / "server.json").read_text())["url"]
+            == gateway.url
+        )
+        assert (
+            api.run("probe", {"steps": 1})["state"] == "SUCCEEDED"
+        )  # it runs what the gateway takes
     finally:
         gateway.stop()
         dispatcher.stop()
@@ -148,8 +179,12 @@ def test_readiness_tries_a_write(service: Service) -> None:
 # -- 07: sign-out -------------------------------------------------------------------------------------------------
 
 
-def go(service: Service, method: str, path: str, **headers: str) -> http.client.HTTPResponse:
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", service.server.port, timeout=30)) as connection:
+def go(
+    service: Service, method: str, path: str, **headers: str
+) -> http.client.HTTPResponse:
+    with contextlib.closing(
+        http.client.HTTPConnection("127.0.0.1", service.server.port, timeout=30)
+    ) as connection:
         connection.request(method, path, headers={"Connection": "close", **headers})
         with connection.getresponse() as answer:
             answer.read()
@@ -169,11 +204,19 @@ def test_a_copied_cookie_ends_with_the_session(service: Service) -> None:
         after = go(service, "GET", path, Cookie=cookie)
         assert (after.status, str(after.getheader("location"))[:6]) == (303, "/login")
     assert go(service, "GET", "/v1/jobs", Cookie=cookie).status == 401
-    assert go(service, "GET", "/", Cookie=other).status == 200  # another browser of the same key goes on
+    assert (
+        go(service, "GET", "/", Cookie=other).status == 200
+    )  # another browser of the same key goes on
 
 
 @pytest.mark.parametrize(
-    "change", [lambda c: c[:-1] + "A", lambda c: c.replace(".", "", 1), lambda c: c + ".x", lambda c: c.split(".")[0]]
+    "change",
+    [
+        lambda c: c[:-1] + "A",
+        lambda c: c.replace(".", "", 1),
+        lambda c: c + ".x",
+        lambda c: c.split(".")[0],
+    ],
 )
 def test_no_other_cookie_is_taken(service: Service, change: Any) -> None:
     assert go(service, "GET", "/", Cookie=change(sign_in(service))).status == 303
@@ -200,7 +243,9 @@ def test_a_wrong_address_is_reported_within_seconds() -> None:
     began = time.monotonic()
     done = trimtab("list", TRIMTAB_URL="http://127.0.0.1:1", TRIMTAB_API_KEY="tt_x")
     assert done.returncode == 3
-    assert time.monotonic() - began < 15  # two seconds, and the start of Python on a busy machine
+    assert (
+        time.monotonic() - began < 15
+    )  # two seconds, and the start of Python on a busy machine
     waiting, last = done.stderr.strip().splitlines()
     assert waiting.startswith("trimtab: waiting for http://127.0.0.1:1: ")
     assert "is the server running?" in last
@@ -223,7 +268,11 @@ def test_the_command_line_knows_what_the_api_knows(service: Service) -> None:
     assert job["id"] in line
     assert "who=me" in line
     assert job["created_at"][:10] in line
-    made = json.loads(trimtab("keys", "--create", "k", "--tenant", "acme", "--expires", "90d", **env).stdout)
+    made = json.loads(
+        trimtab(
+            "keys", "--create", "k", "--tenant", "acme", "--expires", "90d", **env
+        ).stdout
+    )
     assert (made["tenant"], made["expires_at"] is not None) == ("acme", True)
     refused = trimtab("keys", "--create", "k", "--expires", "soon", **env)
     assert refused.returncode == 2
@@ -233,15 +282,23 @@ def test_the_command_line_knows_what_the_api_knows(service: Service) -> None:
 def test_a_webhook_that_cannot_be_delivered_is_the_owners_to_see(service: Service) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]  # bound and not listening: every connection is refused
-        job = service.run("probe", {"steps": 1}, webhook={"url": f"http://127.0.0.1:{port}/hook"})
+        port = closed.getsockname()[
+            1
+        ]  # bound and not listening: every connection is refused
+        job = service.run(
+            "probe", {"steps": 1}, webhook={"url": f"http://127.0.0.1:{port}/hook"}
+        )
         deadline = time.monotonic() + 30
-        while (view := service.ask("GET", f"/v1/jobs/{job['id']}")[1])["webhook"]["tries"] == 0:
+        while (view := service.ask("GET", f"/v1/jobs/{job['id']}")[1])["webhook"][
+            "tries"
+        ] == 0:
             assert time.monotonic() < deadline, view
             time.sleep(0.2)
     assert view["webhook"]["state"] == "waiting"
     assert view["webhook"]["detail"]
-    _, page = service.ask("GET", f"/jobs/{job['id']}", headers={"Authorization": f"Bearer {service.key}"})
+    _, page = service.ask(
+        "GET", f"/jobs/{job['id']}", headers={"Authorization": f"Bearer {service.key}"}
+    )
     assert b"Webhook waiting after" in page
     shown = trimtab("get", job["id"], TRIMTAB_DATA_DIR=str(service.data))
     assert "webhook waiting" in shown.stderr
@@ -249,7 +306,11 @@ def test_a_webhook_that_cannot_be_delivered_is_the_owners_to_see(service: Servic
 
 def test_operation_ids_are_names(service: Service) -> None:
     _, document = service.ask("GET", "/openapi.json")
-    names = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
+    names = [
+        operation["operationId"]
+        for path in document["paths"].values()
+        for operation in path.values()
+    ]
     assert len(names) == len(set(names))
     assert all(name.isidentifier() and "v1" not in name for name in names)
     assert "cancel_job" in names
@@ -266,7 +327,10 @@ def test_messages_have_one_wording(service: Service) -> None:
             {"kind": "probe", "spec": {"stepz": 3}},
             "spec.stepz: expected no such field, got 3; remove it or correct its name",
         ),
-        ({"kind": "sharding", "spec": {"devices": []}}, "spec.devices: expected at least 1 entries, got 0"),
+        (
+            {"kind": "sharding", "spec": {"devices": []}},
+            "spec.devices: expected at least 1 entries, got 0",
+        ),
         (
             {"kind": "ilp", "spec": {"model_text": "x", "engine": "gurobi"}},
             "spec.engine: expected one of 'highs', 'scip' or 'cp-sat', got 'gurobi'",

@@ -19,11 +19,17 @@ from workers.process.pool import ProcessExecutor
 from workers.process.sandbox import Level
 from workers.types import Limits, Task
 
-pytestmark = pytest.mark.skipif(door.landlock_abi() < 1, reason="this kernel has no Landlock")
+pytestmark = pytest.mark.skipif(
+    door.landlock_abi() < 1, reason="this kernel has no Landlock"
+)
 
 
 def levels() -> list[str]:
-    return [level.value for level in Level if level is not Level.BWRAP or sandbox.bwrap_works()[0]]
+    return [
+        level.value
+        for level in Level
+        if level is not Level.BWRAP or sandbox.bwrap_works()[0]
+    ]
 
 
 @pytest.mark.parametrize("level", levels())
@@ -63,7 +69,9 @@ def test_what_each_process_of_a_run_reaches(level: str, tmp_path: Path) -> None:
     assert not (data / "written-by-a-run").exists()
 
 
-async def _reached(level: str, scratch: Path, order: dict[str, object]) -> dict[str, list[str]]:
+async def _reached(
+    level: str, scratch: Path, order: dict[str, object]
+) -> dict[str, list[str]]:
     executor = ProcessExecutor(workers=1, scratch_dir=scratch, sandbox=level)
     await executor.open()
     reached = {}
@@ -92,7 +100,9 @@ async def _reached(level: str, scratch: Path, order: dict[str, object]) -> dict[
 
 def test_the_host_knows_what_holds() -> None:
     for level in levels():
-        assert sandbox.protection(Level(level)) == sandbox.Protection(files=True, network=True)
+        assert sandbox.protection(Level(level)) == sandbox.Protection(
+            files=True, network=True
+        )
         assert sandbox.protection(Level(level)).gaps == ""
 
 
@@ -110,5 +120,7 @@ def test_a_thread_beside_the_door_is_reported() -> None:
         "threading.Thread(target=time.sleep, args=(5,), daemon=True).start()\n"
         "print(door.close(readable=door.SYSTEM_FACTS, writable=()))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "{'files': False, 'network': False}"

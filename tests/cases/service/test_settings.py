@@ -43,26 +43,58 @@ def test_lists_are_plain_or_json(
 @pytest.mark.parametrize(
     ("environment", "line"),
     [
-        ({"ALLOWED_HOSTS": "http://opt.example"}, "TRIMTAB_ALLOWED_HOSTS: expected host names separated by commas"),
+        (
+            {"ALLOWED_HOSTS": "http://opt.example"},
+            "TRIMTAB_ALLOWED_HOSTS: expected host names separated by commas",
+        ),
         ({"ALLOWED_HOSTS": "a b"}, "got 'a b'"),
-        ({"WEBHOOK_ALLOWED_HOSTS": "[1"}, "TRIMTAB_WEBHOOK_ALLOWED_HOSTS: expected host names separated by commas"),
+        (
+            {"WEBHOOK_ALLOWED_HOSTS": "[1"},
+            "TRIMTAB_WEBHOOK_ALLOWED_HOSTS: expected host names separated by commas",
+        ),
         ({"WORKERS": "0"}, "TRIMTAB_WORKERS: expected a value of at least 1, got '0'"),
         ({"WORKERS": "two"}, "TRIMTAB_WORKERS: expected an integer, got 'two'"),
-        ({"SANDBOX": "chroot"}, "TRIMTAB_SANDBOX: expected one of 'auto', 'rlimit' or 'bwrap', got 'chroot'"),
-        ({"CONTAINED": "perhaps"}, "TRIMTAB_CONTAINED: expected true or false, got 'perhaps'"),
-        ({"ROLE": "dispatcher"}, "TRIMTAB_ROLE: expected TRIMTAB_DATABASE_URL with role 'dispatcher', got none"),
-        ({"TLS_CERT": "/etc/hostname"}, "TRIMTAB_TLS_KEY: expected a file beside TRIMTAB_TLS_CERT, got none"),
+        (
+            {"SANDBOX": "chroot"},
+            "TRIMTAB_SANDBOX: expected one of 'auto', 'rlimit' or 'bwrap', got 'chroot'",
+        ),
+        (
+            {"CONTAINED": "perhaps"},
+            "TRIMTAB_CONTAINED: expected true or false, got 'perhaps'",
+        ),
+        (
+            {"ROLE": "dispatcher"},
+            "TRIMTAB_ROLE: expected TRIMTAB_DATABASE_URL with role 'dispatcher', got none",
+        ),
+        (
+            {"TLS_CERT": "/etc/hostname"},
+            "TRIMTAB_TLS_KEY: expected a file beside TRIMTAB_TLS_CERT, got none",
+        ),
         (
             {"RAY_ADDRESS": "10.0.0.1:6379"},
             "TRIMTAB_RAY_ADDRESS: expected executor 'ray' with an address, got 'process'",
         ),
-        ({"HEARTBEAT_S": "60"}, "TRIMTAB_HEARTBEAT_S: expected less than TRIMTAB_LEASE_S (30), got 60"),
-        ({"EXECUTOR": "inline", "WORKERS": "4"}, "TRIMTAB_WORKERS: expected 1 with executor 'inline'"),
-        ({"EXECUTOR": "inline", "SANDBOX": "bwrap"}, "TRIMTAB_SANDBOX: expected auto with executor 'inline'"),
-        ({"HOST": "0.0.0.0", "AUTH": "off"}, "TRIMTAB_AUTH: auth is off and the bind address is '0.0.0.0'"),
+        (
+            {"HEARTBEAT_S": "60"},
+            "TRIMTAB_HEARTBEAT_S: expected less than TRIMTAB_LEASE_S (30), got 60",
+        ),
+        (
+            {"EXECUTOR": "inline", "WORKERS": "4"},
+            "TRIMTAB_WORKERS: expected 1 with executor 'inline'",
+        ),
+        (
+            {"EXECUTOR": "inline", "SANDBOX": "bwrap"},
+            "TRIMTAB_SANDBOX: expected auto with executor 'inline'",
+        ),
+        (
+            {"HOST": "0.0.0.0", "AUTH": "off"},
+            "TRIMTAB_AUTH: auth is off and the bind address is '0.0.0.0'",
+        ),
     ],
 )
-def test_every_fault_is_one_line(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], line: str) -> None:
+def test_every_fault_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], line: str
+) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(f"TRIMTAB_{name}", value)
     with pytest.raises(SettingsRefused) as caught:
@@ -82,7 +114,12 @@ def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_name_that_is_nearly_a_setting_is_reported() -> None:
     (line,) = misspelt(
-        {"TRIMTAB_ALOWED_HOSTS": "x", "TRIMTAB_PORT": "1", "TRIMTAB_PORT_8642_TCP_ADDR": "10.0.0.1", "PATH": ""}
+        {
+            "TRIMTAB_ALOWED_HOSTS": "x",
+            "TRIMTAB_PORT": "1",
+            "TRIMTAB_PORT_8642_TCP_ADDR": "10.0.0.1",
+            "PATH": "",
+        }
     )
     assert line.endswith("did you mean TRIMTAB_ALLOWED_HOSTS?")
 
@@ -91,10 +128,17 @@ def test_a_served_host(tmp_path: Path) -> None:
     """The case itself: the server starts, and takes the name as Host."""
     import http.client
 
-    server = Server(tmp_path / "data", settings={"allowed_hosts": "opt.example,opt.test", "role": "gateway"})
+    server = Server(
+        tmp_path / "data",
+        settings={"allowed_hosts": "opt.example,opt.test", "role": "gateway"},
+    )
     server.start()
     try:
-        for host, status in (("opt.example", 200), ("opt.test", 200), ("evil.example", 400)):
+        for host, status in (
+            ("opt.example", 200),
+            ("opt.test", 200),
+            ("evil.example", 400),
+        ):
             connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
             connection.request("GET", "/healthz", headers={"Host": host})
             assert (host, connection.getresponse().status) == (host, status)
@@ -105,11 +149,19 @@ def test_a_served_host(tmp_path: Path) -> None:
 
 def test_help_is_whole() -> None:
     command = [sys.executable, "-m", "services", "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"})
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )
     text = " ".join(done.stdout.split())
     for field in ("sandbox", "executor", "role", "auth", "log_level", "log_format"):
         for word in Settings.model_fields[field].annotation.__args__:  # type: ignore[union-attr]
             assert word in text
         assert f"Environment: TRIMTAB_{field.upper()}." in text
-    assert "required or contained must say that something else holds the runs." in text  # to the end of the sentence
+    assert (
+        "required or contained must say that something else holds the runs." in text
+    )  # to the end of the sentence
     assert text.count("Default: ") == 14

@@ -33,7 +33,9 @@ class WeakServer(Server):
         }
         with self.log_file.open("ab") as log:
             command = [*WITHOUT, sys.executable, "-m", "services"]
-            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
         began = time.monotonic()
         while time.monotonic() - began < ready_within_s:
             try:
@@ -61,11 +63,17 @@ def test_one_tenant_and_no_other(server: WeakServer) -> None:
     assert "sandbox does not protect files" in server.log_tail()
     job = admin.run("probe", {"steps": 1})
     assert job["state"] == "SUCCEEDED", job
-    status, problem = admin.ask("POST", "/v1/keys", {"name": "x", "scopes": ["submitter"], "tenant": "other"})
+    status, problem = admin.ask(
+        "POST", "/v1/keys", {"name": "x", "scopes": ["submitter"], "tenant": "other"}
+    )
     assert status == 409, problem
-    assert problem["detail"].startswith("tenant: expected 'default', the only tenant of this server, got 'other': ")
+    assert problem["detail"].startswith(
+        "tenant: expected 'default', the only tenant of this server, got 'other': "
+    )
     assert "bubblewrap" in problem["fix"]
-    status, _ = admin.ask("POST", "/v1/keys", {"name": "x", "scopes": ["submitter"], "tenant": "default"})
+    status, _ = admin.ask(
+        "POST", "/v1/keys", {"name": "x", "scopes": ["submitter"], "tenant": "default"}
+    )
     assert status == 201
 
 
@@ -84,7 +92,9 @@ def test_tenants_of_a_better_day_are_not_served(server: WeakServer, tmp_path: Pa
     assert status == 503
     assert "tenant" in body["refusal"]
     assert "other" in admin.ask("GET", "/v1/workers")[1]["refusal"]
-    assert admin.ask("DELETE", f"/v1/keys/{other.ask('GET', '/v1/me')[1]['key_id']}")[0] == 204
+    assert (
+        admin.ask("DELETE", f"/v1/keys/{other.ask('GET', '/v1/me')[1]['key_id']}")[0] == 204
+    )
     assert other.server.log_file.exists()
     deadline = time.monotonic() + 30
     while admin.ask("GET", "/readyz")[0] != 200:
@@ -96,7 +106,12 @@ def test_tenants_of_a_better_day_are_not_served(server: WeakServer, tmp_path: Pa
 def test_the_doctor_reports_it() -> None:
     code = "from trimtab.cli.doctor import _sandbox; print(_sandbox())"
     environment = os.environ | {"PATH": "/nonexistent"}  # no bubblewrap either
-    done = subprocess.run([*WITHOUT, sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [*WITHOUT, sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
     assert "ok=False" in done.stdout, done
     assert "Landlock" in done.stdout
 
@@ -119,10 +134,19 @@ def test_a_child_that_cannot_close_its_door_does_not_start(tmp_path: Path) -> No
 
 
 def test_data_that_runs_could_read_is_refused(tmp_path: Path) -> None:
-    environment = os.environ | {"TRIMTAB_DATA_DIR": "/usr/share/trimtab-data", "TRIMTAB_PORT": "0"}
+    environment = os.environ | {
+        "TRIMTAB_DATA_DIR": "/usr/share/trimtab-data",
+        "TRIMTAB_PORT": "0",
+    }
     done = subprocess.run(
-        [sys.executable, "-m", "services"], capture_output=True, text=True, env=environment, timeout=60
+        [sys.executable, "-m", "services"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("data_dir: expected a folder that runs cannot read, got /usr/share/trimtab-data")
+    assert done.stderr.startswith(
+        "data_dir: expected a folder that runs cannot read, got /usr/share/trimtab-data"
+    )
     assert json.dumps(done.stderr).count("\\n") == 1

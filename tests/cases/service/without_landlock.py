@@ -22,7 +22,9 @@ def main() -> None:
         (0x06, 0, 0, 0x00050000 | errno.ENOSYS),
         (0x06, 0, 0, 0x7FFF0000),
     ]
-    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in lines))
+    program = ctypes.create_string_buffer(
+        b"".join(struct.pack("=HBBI", *line) for line in lines)
+    )
     described = struct.pack("HxxxxxxP", len(lines), ctypes.addressof(program))
     libc.prctl(38, 1, 0, 0, 0)
     if libc.prctl(22, 2, described, 0, 0) != 0:

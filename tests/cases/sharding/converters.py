@@ -9,7 +9,12 @@ from typing import Any
 warnings.simplefilter("ignore")
 
 import torch  # noqa: E402
-from torchrec import EmbeddingBagCollection, EmbeddingBagConfig, EmbeddingCollection, EmbeddingConfig  # noqa: E402
+from torchrec import (
+    EmbeddingBagCollection,
+    EmbeddingBagConfig,
+    EmbeddingCollection,
+    EmbeddingConfig,
+)  # noqa: E402
 from torchrec.modules.embedding_configs import DataType  # noqa: E402
 from torchrec.modules.feature_processor_ import PositionWeightedModuleCollection  # noqa: E402
 from torchrec.modules.fp_embedding_modules import FeatureProcessedEmbeddingBagCollection  # noqa: E402
@@ -20,7 +25,9 @@ from torchrec.modules.mc_modules import (  # noqa: E402
     ManagedCollisionCollection,
     MCHManagedCollisionModule,
 )
-from torchrec.quant.embedding_modules import EmbeddingBagCollection as QuantEmbeddingBagCollection  # noqa: E402
+from torchrec.quant.embedding_modules import (
+    EmbeddingBagCollection as QuantEmbeddingBagCollection,
+)  # noqa: E402
 
 from trimtab.specs.sharding import DeviceLoad, PlanShard, ShardingPlan, Table, ZipfAccess  # noqa: E402
 from trimtab.torchrec import from_modules, to_torchrec  # noqa: E402
@@ -29,11 +36,21 @@ META, CPU = torch.device("meta"), torch.device("cpu")
 ZIPF = ZipfAccess(alpha=1.0, active_rows=9)
 
 
-def config(name: str = "t", features: tuple[str, ...] = ("f",), dim: int = 64, **more: Any) -> EmbeddingBagConfig:
-    return EmbeddingBagConfig(name=name, num_embeddings=1000, embedding_dim=dim, feature_names=list(features), **more)
+def config(
+    name: str = "t", features: tuple[str, ...] = ("f",), dim: int = 64, **more: Any
+) -> EmbeddingBagConfig:
+    return EmbeddingBagConfig(
+        name=name,
+        num_embeddings=1000,
+        embedding_dim=dim,
+        feature_names=list(features),
+        **more,
+    )
 
 
-def bags(*configs: EmbeddingBagConfig, device: torch.device = META) -> EmbeddingBagCollection:
+def bags(
+    *configs: EmbeddingBagConfig, device: torch.device = META
+) -> EmbeddingBagCollection:
     return EmbeddingBagCollection(device=device, tables=list(configs) or [config()])
 
 
@@ -45,7 +62,9 @@ def model(**parts: torch.nn.Module) -> torch.nn.Module:
 
 
 def sequences() -> torch.nn.Module:
-    history = EmbeddingConfig(name="history", num_embeddings=50_000_000, embedding_dim=64, feature_names=["h"])
+    history = EmbeddingConfig(
+        name="history", num_embeddings=50_000_000, embedding_dim=64, feature_names=["h"]
+    )
     return EmbeddingCollection(device=META, tables=[history])
 
 
@@ -64,27 +83,47 @@ def collisions() -> torch.nn.Module:
 
 
 def fused() -> torch.nn.Module:
-    return FusedEmbeddingBagCollection(tables=[config()], optimizer_type=torch.optim.SGD, optimizer_kwargs={"lr": 0.1})
+    return FusedEmbeddingBagCollection(
+        tables=[config()], optimizer_type=torch.optim.SGD, optimizer_kwargs={"lr": 0.1}
+    )
 
 
 def processed() -> torch.nn.Module:
     weighted = EmbeddingBagCollection(device=META, tables=[config()], is_weighted=True)
-    return FeatureProcessedEmbeddingBagCollection(weighted, PositionWeightedModuleCollection({"f": 8}))
+    return FeatureProcessedEmbeddingBagCollection(
+        weighted, PositionWeightedModuleCollection({"f": 8})
+    )
 
 
 def quantized() -> torch.nn.Module:
-    return QuantEmbeddingBagCollection(tables=[config(data_type=DataType.INT8)], is_weighted=False, device=CPU)
+    return QuantEmbeddingBagCollection(
+        tables=[config(data_type=DataType.INT8)], is_weighted=False, device=CPU
+    )
 
 
 def plan(*tables: Table) -> ShardingPlan:
     loads = tuple(
         DeviceLoad(
-            device=d, compute_ms=0, forward_ms=0, backward_ms=0, memory_bytes=0, memory_limit_bytes=1, dim=0, shards=1
+            device=d,
+            compute_ms=0,
+            forward_ms=0,
+            backward_ms=0,
+            memory_bytes=0,
+            memory_limit_bytes=1,
+            dim=0,
+            shards=1,
         )
         for d in range(2)
     )
     shards = tuple(PlanShard(table=t.name, offset=0, width=t.dim, device=1) for t in tables)
-    return ShardingPlan(cost_ms=1, global_batch=8, devices=loads, devices_per_node=2, shards=shards, tables=tables)
+    return ShardingPlan(
+        cost_ms=1,
+        global_batch=8,
+        devices=loads,
+        devices_per_node=2,
+        shards=shards,
+        tables=tables,
+    )
 
 
 def outcome(make: Any) -> dict[str, Any]:
@@ -97,11 +136,16 @@ def outcome(make: Any) -> dict[str, Any]:
     if isinstance(made, str):
         return {"placement": made}
     rows = [[t.name, t.rows, t.dim, t.pooling, t.features, t.dtype.value] for t in made]
-    return {"tables": rows, "warnings": [str(w.message) for w in caught if w.category.__name__ == "NotSharded"]}
+    return {
+        "tables": rows,
+        "warnings": [str(w.message) for w in caught if w.category.__name__ == "NotSharded"],
+    }
 
 
 def placement(device_type: str) -> str:
-    sharding = to_torchrec(plan(Table(name="t", rows=1000, dim=64)), bags(), device_type=device_type).plan[""]["t"]
+    sharding = to_torchrec(
+        plan(Table(name="t", rows=1000, dim=64)), bags(), device_type=device_type
+    ).plan[""]["t"]
     return str(sharding.sharding_spec.shards[0].placement)
 
 
@@ -109,25 +153,39 @@ ONE = Table(name="t", rows=1000, dim=64)
 THREE = ("f", "g", "h")
 CASES: dict[str, Any] = {
     "plain": lambda: from_modules(bags()),
-    "8 features": lambda: from_modules(bags(config(features=tuple(f"f{i}" for i in range(8))))),
-    "pooling by feature": lambda: from_modules(bags(config(features=THREE)), pooling={"f": 3.0, "g": 8.0}),
-    "pooling of every feature": lambda: from_modules(bags(config(features=THREE)), pooling=2.0),
+    "8 features": lambda: from_modules(
+        bags(config(features=tuple(f"f{i}" for i in range(8))))
+    ),
+    "pooling by feature": lambda: from_modules(
+        bags(config(features=THREE)), pooling={"f": 3.0, "g": 8.0}
+    ),
+    "pooling of every feature": lambda: from_modules(
+        bags(config(features=THREE)), pooling=2.0
+    ),
     "no feature names": lambda: from_modules(bags(config(features=())), pooling={"t": 5.0}),
     "list of configs": lambda: from_modules([config()]),
     "virtual table": lambda: from_modules([config(use_virtual_table=True)]),
     "dim 10": lambda: from_modules(bags(config(dim=10))),
     "dim 2": lambda: from_modules(bags(config(dim=2))),
-    "pooling names a table": lambda: from_modules(bags(config("user", ("uid",))), pooling={"user": 20.0}),
-    "pooling misspelt": lambda: from_modules(bags(config("user", ("user_id",))), pooling={"user_idd": 20.0}),
+    "pooling names a table": lambda: from_modules(
+        bags(config("user", ("uid",))), pooling={"user": 20.0}
+    ),
+    "pooling misspelt": lambda: from_modules(
+        bags(config("user", ("user_id",))), pooling={"user_idd": 20.0}
+    ),
     "pooling of nothing": lambda: from_modules(bags(), pooling={"zzz": 20.0}),
     "pooling not positive": lambda: from_modules(bags(), pooling={"f": 0.0}),
     "access misspelt": lambda: from_modules(bags(config("item")), access={"items": ZIPF}),
-    "access names a feature": lambda: from_modules(bags(config("user", ("uid",))), access={"uid": ZIPF}),
+    "access names a feature": lambda: from_modules(
+        bags(config("user", ("uid",))), access={"uid": ZIPF}
+    ),
     "sequences": lambda: from_modules(model(bags=bags(config("a")), sequences=sequences())),
     "sequences left out": lambda: from_modules(
         model(bags=bags(config("a")), sequences=sequences()), leave_out=["sequences"]
     ),
-    "leave_out of nothing": lambda: from_modules(model(bags=bags(), sequences=sequences()), leave_out=["sequence"]),
+    "leave_out of nothing": lambda: from_modules(
+        model(bags=bags(), sequences=sequences()), leave_out=["sequence"]
+    ),
     "sequence configs": lambda: from_modules(
         [EmbeddingConfig(name="s", num_embeddings=10, embedding_dim=8, feature_names=["s"])]
     ),
@@ -145,10 +203,14 @@ CASES: dict[str, Any] = {
             small=torch.nn.Linear(10, 10, device=META),
         )
     ),
-    "to: sequences": lambda: to_torchrec(plan(ONE), model(bags=bags(), sequences=sequences())),
+    "to: sequences": lambda: to_torchrec(
+        plan(ONE), model(bags=bags(), sequences=sequences())
+    ),
     "to: other features": lambda: to_torchrec(plan(ONE), bags(config(features=("f", "g")))),
     "to: other type": lambda: to_torchrec(plan(ONE), bags(config(data_type=DataType.BF16))),
-    "to: plan has more tables": lambda: to_torchrec(plan(ONE, Table(name="u", rows=9, dim=8)), bags()),
+    "to: plan has more tables": lambda: to_torchrec(
+        plan(ONE, Table(name="u", rows=9, dim=8)), bags()
+    ),
     "to: cpu": lambda: placement("cpu"),
     "to: cuda": lambda: placement("cuda"),
 }

@@ -39,9 +39,13 @@ class Job:
 
 def ready(spec: ShardingSpec, models: Models) -> Job:
     problem = parse(spec, {})
-    arrays = TableArrays.of(problem.tables, batch=spec.global_batch, optimizer=spec.optimizer)
+    arrays = TableArrays.of(
+        problem.tables, batch=spec.global_batch, optimizer=spec.optimizer
+    )
     setup = set_up(problem, arrays, spec)
-    model = certified_model(setup.items, arrays, setup.profiles, setup.fabric, models.compute, models.exchange)
+    model = certified_model(
+        setup.items, arrays, setup.profiles, setup.fabric, models.compute, models.exchange
+    )
     return Job(spec=spec, problem=problem, setup=setup, model=model)
 
 
@@ -55,7 +59,9 @@ def random_spec(rng: np.random.Generator) -> ShardingSpec:
             rows=int(10 ** rng.uniform(1, 7)),
             dim=int(rng.choice([4, 8, 12, 16, 20] if devices < 4 else [4, 8, 12, 16])),
             pooling=float(round(10 ** rng.uniform(0, 2), 2)),
-            access=ZipfAccess(alpha=float(round(rng.uniform(0.2, 1.3), 2)), active_rows=10**6),
+            access=ZipfAccess(
+                alpha=float(round(rng.uniform(0.2, 1.3), 2)), active_rows=10**6
+            ),
         )
         for i in range(int(rng.integers(2, most + 1)))
     )
@@ -74,7 +80,11 @@ def random_spec(rng: np.random.Generator) -> ShardingSpec:
         kinds = (DeviceGroup(count=devices, memory_gib=max(1e-6, slack * need / devices)),)
     names = [t.name for t in tables]
     pins = tuple(
-        Pin(table=n, devices=tuple(int(d) for d in np.flatnonzero(rng.random(devices) < 0.6)) or (0,))
+        Pin(
+            table=n,
+            devices=tuple(int(d) for d in np.flatnonzero(rng.random(devices) < 0.6))
+            or (0,),
+        )
         for n in names
         if rng.random() < 0.3
     )
@@ -83,7 +93,11 @@ def random_spec(rng: np.random.Generator) -> ShardingSpec:
     return ShardingSpec(
         tables=tables,
         devices=kinds,
-        fabric=Fabric(devices_per_node=devices // 2 if devices % 2 == 0 and rng.random() < 0.5 else None),
+        fabric=Fabric(
+            devices_per_node=devices // 2
+            if devices % 2 == 0 and rng.random() < 0.5
+            else None
+        ),
         global_batch=int(rng.choice([256, 65_536, 2**20])),
         optimizer=Optimizer(str(rng.choice(["sgd", "rowwise_adagrad", "adam"]))),
         memory_model=MemoryModel(str(rng.choice(["weights", "weights", "training"]))),
@@ -109,7 +123,10 @@ def every_plan(job: Job) -> np.ndarray | None:
     pooled = np.zeros((1, devices, size))
     dims = memory = np.zeros((1, devices))
     for item, way in enumerate(ways):
-        vectors, columns, room = (np.stack(part) for part in zip(*(_carried(job, item, w) for w in way), strict=True))
+        vectors, columns, room = (
+            np.stack(part)
+            for part in zip(*(_carried(job, item, w) for w in way), strict=True)
+        )
         pooled = (pooled[:, None] + vectors[None]).reshape(-1, devices, size)
         dims = (dims[:, None] + columns[None]).reshape(-1, devices)
         memory = (memory[:, None] + room[None]).reshape(-1, devices)
@@ -129,12 +146,18 @@ def _ways(job: Job, item: int) -> list[tuple[int, ...]]:
         allowed &= pins.get(tables[member].name, allowed)
     if len(members) > 1 or name in rules.no_split:
         return [tuple(dim if d == at else 0 for d in range(devices)) for at in allowed]
-    widths = [0, *range(rules.min_shard_dim, dim + 1, 4), *([dim] if dim < rules.min_shard_dim else [])]
+    widths = [
+        0,
+        *range(rules.min_shard_dim, dim + 1, 4),
+        *([dim] if dim < rules.min_shard_dim else []),
+    ]
     choices = [widths if d in allowed else [0] for d in range(devices)]
     return [way for way in itertools.product(*choices) if sum(way) == dim]
 
 
-def _carried(job: Job, item: int, way: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _carried(
+    job: Job, item: int, way: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pooled vectors (D, K), columns and bytes of each device."""
     options, model = job.setup.items.options, job.model
     vectors = np.zeros((model.devices, model.embedding.shape[2]))

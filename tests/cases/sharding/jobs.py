@@ -31,14 +31,25 @@ def domain() -> Any:
 
 
 def run(
-    spec: ShardingSpec, folder: Path, *, seconds: float = 300.0, stop: StoppingCriterion | None = None
+    spec: ShardingSpec,
+    folder: Path,
+    *,
+    seconds: float = 300.0,
+    stop: StoppingCriterion | None = None,
 ) -> tuple[RunResult, ShardingPlan | None]:
     """The result, checked by the pipeline, and the plan it leaves."""
     stop = stop or from_budget({"seconds": seconds}, threading.Event())
     finished = pipeline.run(domain(), spec, inputs={}, workdir=folder, stop=stop, seed=0)
     plans = [p.path for p in finished.produced if p.name == "plan.json"]
-    plan = ShardingPlan.model_validate_json(plans[0].read_text(), strict=False) if plans else None
-    assert finished.result.objective is None or finished.result.verification.status is VerificationStatus.VALID
+    plan = (
+        ShardingPlan.model_validate_json(plans[0].read_text(), strict=False)
+        if plans
+        else None
+    )
+    assert (
+        finished.result.objective is None
+        or finished.result.verification.status is VerificationStatus.VALID
+    )
     return finished.result, plan
 
 

@@ -21,7 +21,9 @@ def spec_of(name: str) -> dict[str, Any]:
     return dict(json.loads((HERE / "inputs" / f"{name}.json").read_text())["spec"])
 
 
-def run(body: dict[str, Any], folder: Path) -> tuple[RunResult, ShardingPlan | None, dict[str, str]]:
+def run(
+    body: dict[str, Any], folder: Path
+) -> tuple[RunResult, ShardingPlan | None, dict[str, str]]:
     """Result, plan and files of a job."""
     spec = ShardingSpec.model_validate_json(json.dumps(body))
     folder.mkdir(exist_ok=True)
@@ -36,7 +38,10 @@ def run(body: dict[str, Any], folder: Path) -> tuple[RunResult, ShardingPlan | N
 
 def tables(count: int = 4, **fields: Any) -> list[dict[str, Any]]:
     """Equal tables t0, t1, ..."""
-    return [{"name": f"t{i}", "rows": 100_000, "dim": 64, "pooling": 4.0, **fields} for i in range(count)]
+    return [
+        {"name": f"t{i}", "rows": 100_000, "dim": 64, "pooling": 4.0, **fields}
+        for i in range(count)
+    ]
 
 
 def devices(count: int, memory_gib: float = 8.0) -> list[dict[str, Any]]:

@@ -17,17 +17,33 @@ from search.domains.sharding.planner import NothingFits
 from search.domains.sharding.rescore import Oracle
 from tests.cases.sharding.exhaustive import Job, every_plan, random_spec, ready
 from tests.cases.sharding.jobs import case, domain, run
-from trimtab.specs.sharding import Constraints, DeviceGroup, Fabric, Hardware, MemoryModel, Pin, ShardingSpec, Table
+from trimtab.specs.sharding import (
+    Constraints,
+    DeviceGroup,
+    Fabric,
+    Hardware,
+    MemoryModel,
+    Pin,
+    ShardingSpec,
+    Table,
+)
 
 
-@pytest.mark.parametrize(("name", "most"), [("guide_example", 0.15), ("unequal_devices", 0.20)])
-def test_cases_have_a_small_gap_without_branch_and_bound(name: str, most: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "most"), [("guide_example", 0.15), ("unequal_devices", 0.20)]
+)
+def test_cases_have_a_small_gap_without_branch_and_bound(
+    name: str, most: float, tmp_path: Path
+) -> None:
     result, _ = run(case(name, proof_seconds=0.0), tmp_path)
     assert result.summary["certificate"]["gap"] <= most
 
 
 def tables(count: int, dim: int = 64, **more: object) -> tuple[Table, ...]:
-    return tuple(Table(name=f"t{i}", rows=500_000 * (1 + i % 5), dim=dim, pooling=4, **more) for i in range(count))
+    return tuple(
+        Table(name=f"t{i}", rows=500_000 * (1 + i % 5), dim=dim, pooling=4, **more)
+        for i in range(count)
+    )
 
 
 def nodes(per_node: int) -> Fabric:
@@ -55,33 +71,54 @@ SISTERS = {
         tables=tables(12),
         devices=(group(8),),
         fabric=nodes(4),
-        constraints=Constraints(pin=tuple(Pin(table=f"t{i}", devices=(0, 1, 2, 3)) for i in range(10))),
+        constraints=Constraints(
+            pin=tuple(Pin(table=f"t{i}", devices=(0, 1, 2, 3)) for i in range(10))
+        ),
     ),
     "wide narrowest shards": ShardingSpec(
-        tables=tables(9), devices=(group(8),), fabric=nodes(4), constraints=Constraints(min_shard_dim=64)
+        tables=tables(9),
+        devices=(group(8),),
+        fabric=nodes(4),
+        constraints=Constraints(min_shard_dim=64),
     ),
     "three kinds of devices": ShardingSpec(
-        tables=tables(20), devices=(group(2, Hardware.H100), group(2), group(2, Hardware.V100))
+        tables=tables(20),
+        devices=(group(2, Hardware.H100), group(2), group(2, Hardware.V100)),
     ),
     "nodes of different kinds": ShardingSpec(
-        tables=tables(24), devices=(group(4, Hardware.H100), group(4, Hardware.V100)), fabric=Fabric(devices_per_node=4)
+        tables=tables(24),
+        devices=(group(4, Hardware.H100), group(4, Hardware.V100)),
+        fabric=Fabric(devices_per_node=4),
     ),
 }
 
 
 @pytest.mark.parametrize("name", SISTERS)
-def test_sisters_have_a_small_gap_without_branch_and_bound(name: str, tmp_path: Path) -> None:
-    spec = SISTERS[name].model_copy(update={"proof_seconds": 0.0, "memory_model": MemoryModel.WEIGHTS})
+def test_sisters_have_a_small_gap_without_branch_and_bound(
+    name: str, tmp_path: Path
+) -> None:
+    spec = SISTERS[name].model_copy(
+        update={"proof_seconds": 0.0, "memory_model": MemoryModel.WEIGHTS}
+    )
     result, _ = run(spec, tmp_path)
     assert result.summary["certificate"]["gap"] <= 0.2
 
 
 def searched(job: Job):  # type: ignore[no-untyped-def]
     setup = job.setup
-    oracle = Oracle(items=setup.items, arrays=setup.arrays, profiles=setup.profiles, fabric=setup.fabric)
+    oracle = Oracle(
+        items=setup.items, arrays=setup.arrays, profiles=setup.profiles, fabric=setup.fabric
+    )
     rng = np.random.default_rng(0)
     return search_with(
-        job.spec, setup, job.model, oracle, rng, lambda: False, lambda plan, cost, source: None, models=domain()._models
+        job.spec,
+        setup,
+        job.model,
+        oracle,
+        rng,
+        lambda: False,
+        lambda plan, cost, source: None,
+        models=domain()._models,
     )
 
 
@@ -113,7 +150,9 @@ def check(index: int) -> str:
     # Two shards of one table on a device are not among the listed plans; the model may price them a little lower.
     best = min(best, found.model_best_ms)
     for stop in (lambda: False, lambda: True):
-        assert prove(items, job.model, capacity, found.plan, stop=stop).lower_bound_ms <= best * (1 + 1e-9)
+        assert prove(
+            items, job.model, capacity, found.plan, stop=stop
+        ).lower_bound_ms <= best * (1 + 1e-9)
     if index % 4 == 0 and exact.is_small(items, job.model):
         solved = exact.solve(items, job.model, capacity, seconds=5)
         if solved is not None:
@@ -127,4 +166,6 @@ def check(index: int) -> str:
 def test_bounds_and_infeasibility_against_every_plan(scale: float) -> None:
     labels = [check(index) for index in range(max(120, int(2_000 * scale)))]
     assert labels.count("compared") >= 30
-    assert labels.count("infeasible by counting") + labels.count("infeasible by packing") >= 10
+    assert (
+        labels.count("infeasible by counting") + labels.count("infeasible by packing") >= 10
+    )

@@ -45,7 +45,9 @@ def large(tables: int, devices: int, **more: object) -> ShardingSpec:
 
 
 @pytest.mark.parametrize("seconds", [1.0, 20.0, 60.0, 200.0])
-def test_a_plan_that_is_checked_comes_however_soon_the_time_is_up(seconds: float, tmp_path: Path) -> None:
+def test_a_plan_that_is_checked_comes_however_soon_the_time_is_up(
+    seconds: float, tmp_path: Path
+) -> None:
     clock = Ticking(seconds)
     result, plan = run(large(500, 128), tmp_path, stop=clock)
     assert plan is not None
@@ -79,7 +81,9 @@ class Fixed:
 
 @pytest.mark.parametrize(("read_s", "model_s"), [(0.01, 0.01), (0.5, 1.0), (5.0, 4.0)])
 @pytest.mark.parametrize("budget", [1.0, 20.0, 120.0, 3600.0])
-def test_what_is_kept_grows_with_the_job_and_never_takes_all(budget: float, read_s: float, model_s: float) -> None:
+def test_what_is_kept_grows_with_the_job_and_never_takes_all(
+    budget: float, read_s: float, model_s: float
+) -> None:
     search, proof = deadlines(Fixed(budget), read_s=read_s, model_s=model_s)
     for_check = budget - proof.left_s()
     for_proof = proof.left_s() - search.left_s()

@@ -15,7 +15,10 @@ import pytest
 ROOT = Path(__file__).parents[3]
 pytestmark = [
     pytest.mark.torchrec,
-    pytest.mark.skipif(find_spec("torchrec") is None, reason="TorchRec is an optional extra: make setup-torch"),
+    pytest.mark.skipif(
+        find_spec("torchrec") is None,
+        reason="TorchRec is an optional extra: make setup-torch",
+    ),
 ]
 
 
@@ -64,21 +67,33 @@ def test_planned(outcomes: dict[str, Any], case: str, tables: list[Any]) -> None
         ("virtual table", ["table 't'", "use_virtual_table"]),
         ("dim 10", ["table 't'", "multiple of 4", "got 10", "make it 12"]),
         ("dim 2", ["table 't'", "got 2", "make it 4"]),
-        ("pooling names a table", ["pooling", "'user'", "table 'user' has the features 'uid'"]),
+        (
+            "pooling names a table",
+            ["pooling", "'user'", "table 'user' has the features 'uid'"],
+        ),
         ("pooling misspelt", ["pooling", "'user_idd'", "did you mean 'user_id'?"]),
         ("pooling of nothing", ["pooling", "'zzz'", "features are 'f'"]),
         ("pooling not positive", ["table 't'", "pooling", "greater than 0"]),
         ("access misspelt", ["access", "'items'", "did you mean 'item'?"]),
         ("access names a feature", ["access", "'uid'", "looks up table 'user'"]),
-        ("sequences", ["sequences (EmbeddingCollection, 11.9 GiB)", "leave_out=['sequences']"]),
+        (
+            "sequences",
+            ["sequences (EmbeddingCollection, 11.9 GiB)", "leave_out=['sequences']"],
+        ),
         ("sequence configs", ["EmbeddingConfig", "'s'"]),
-        ("managed collision", ["mc (ManagedCollisionEmbeddingBagCollection", "collision tables"]),
+        (
+            "managed collision",
+            ["mc (ManagedCollisionEmbeddingBagCollection", "collision tables"],
+        ),
         ("fused", ["fused (FusedEmbeddingBagCollection", "EmbeddingBagCollection"]),
         ("feature processed", ["fp (FeatureProcessedEmbeddingBagCollection"]),
         ("quantized", ["q (quantized EmbeddingBagCollection", "already quantized"]),
         ("leave_out of nothing", ["leave_out", "'sequence'", "bags, sequences"]),
         ("no tables", ["no EmbeddingBagCollection in Linear"]),
-        ("to: sequences", ["sequences (EmbeddingCollection", "keeps it whole on every rank"]),
+        (
+            "to: sequences",
+            ["sequences (EmbeddingCollection", "keeps it whole on every rank"],
+        ),
         ("to: other features", ["table 't'", "1 features", "the module has 2"]),
         ("to: other type", ["table 't'", "fp32", "bf16"]),
         ("to: plan has more tables", ["'u'", "the module has not"]),
@@ -94,7 +109,12 @@ def test_plain_torch_tables_are_warned_of(outcomes: dict[str, Any]) -> None:
     outcome = outcomes["plain torch tables"]
     assert outcome["tables"] == [["a", 1000, 64, 1.0, 1, "fp32"]]
     (told,) = outcome["warnings"]
-    for word in ("position (Embedding", "bag (EmbeddingBag", "head.weight (10000 x 100000, 3.73 GiB)", "memory_gib"):
+    for word in (
+        "position (Embedding",
+        "bag (EmbeddingBag",
+        "head.weight (10000 x 100000, 3.73 GiB)",
+        "memory_gib",
+    ):
         assert word in told
     assert "small" not in told
 

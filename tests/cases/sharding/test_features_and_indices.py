@@ -13,7 +13,9 @@ BATCH = 4096
 
 
 @pytest.mark.parametrize("features", [1, 2, 8, 12])
-def test_columns_exchange_and_memory_are_once_per_feature(tmp_path: Path, features: int) -> None:
+def test_columns_exchange_and_memory_are_once_per_feature(
+    tmp_path: Path, features: int
+) -> None:
     """One device of two holds all of each table here, so the expected figures can be written out."""
     names = tables(2, features=features, pooling=3.0 * features)
     spec = {
@@ -21,7 +23,10 @@ def test_columns_exchange_and_memory_are_once_per_feature(tmp_path: Path, featur
         "devices": devices(2),
         "global_batch": BATCH,
         "optimizer": "sgd",
-        "constraints": {"no_split": ["t0", "t1"], "pin": [{"table": f"t{i}", "devices": [i]} for i in range(2)]},
+        "constraints": {
+            "no_split": ["t0", "t1"],
+            "pin": [{"table": f"t{i}", "devices": [i]} for i in range(2)],
+        },
     }
     result, plan, _ = run(spec, tmp_path)
     assert plan is not None
@@ -53,7 +58,11 @@ def test_the_reported_case_is_level(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("dtype", "size"), [("fp32", 4), ("fp16", 2), ("bf16", 2)])
 def test_bytes_of_types(tmp_path: Path, dtype: str, size: int) -> None:
-    spec = {"tables": tables(1, dtype=dtype), "devices": devices(1), "memory_model": "weights"}
+    spec = {
+        "tables": tables(1, dtype=dtype),
+        "devices": devices(1),
+        "memory_model": "weights",
+    }
     _, plan, _ = run(spec, tmp_path)
     assert plan is not None
     assert plan.devices[0].memory_bytes == 100_000 * 64 * size
@@ -62,7 +71,12 @@ def test_bytes_of_types(tmp_path: Path, dtype: str, size: int) -> None:
 def test_indices_decide_what_fits(tmp_path: Path) -> None:
     """A table of few rows with 400 look-ups a sample: the indices, 2 GiB of them, are what does not fit."""
     table = {"name": "t", "rows": 1000, "dim": 16, "pooling": 4096.0}
-    spec = {"tables": [table], "devices": devices(1, 1.5), "global_batch": 65_536, "constraints": {"no_split": ["t"]}}
+    spec = {
+        "tables": [table],
+        "devices": devices(1, 1.5),
+        "global_batch": 65_536,
+        "constraints": {"no_split": ["t"]},
+    }
     result, plan, _ = run(spec, tmp_path / "small")
     assert plan is None
     assert result.termination.reason.value == "infeasible"
@@ -81,7 +95,9 @@ def test_rows_beyond_int32(tmp_path: Path) -> None:
 
 
 def test_features_come_from_files_too() -> None:
-    table = from_records([{"name": "t", "rows": 10, "dim": 8, "features": "3", "dtype": "bf16"}], source="x")[0]
+    table = from_records(
+        [{"name": "t", "rows": 10, "dim": 8, "features": "3", "dtype": "bf16"}], source="x"
+    )[0]
     assert (table.features, table.dtype.value) == (3, "bf16")
 
 
@@ -89,9 +105,20 @@ def test_features_come_from_files_too() -> None:
 def test_tables_of_several_features_are_levelled(tmp_path: Path, nodes: int) -> None:
     """Steps of the search count output columns; counting the table's own, it took the same two steps in turn for ever."""
     names = [
-        {"name": f"t{i}", "rows": 100_000, "dim": 64, "features": 1 + i % 4, "pooling": 1.0 + i % 4} for i in range(12)
+        {
+            "name": f"t{i}",
+            "rows": 100_000,
+            "dim": 64,
+            "features": 1 + i % 4,
+            "pooling": 1.0 + i % 4,
+        }
+        for i in range(12)
     ]
-    spec = {"tables": names, "devices": devices(4), "fabric": {"devices_per_node": 4 // nodes}}
+    spec = {
+        "tables": names,
+        "devices": devices(4),
+        "fabric": {"devices_per_node": 4 // nodes},
+    }
     result, plan, _ = run(spec, tmp_path)
     assert plan is not None
     assert result.summary["certificate"]["gap"] < 0.03

@@ -17,7 +17,11 @@ from trimtab.results import JobState, JobView
     ("cost", "bound", "told"),
     [
         (1.0, 0.98, "no plan can be more than 2.0 % cheaper"),
-        (1.0, 0.9796, "no plan can be more than 2.1 % cheaper"),  # 2.04 %, rounded up: 2.0 % would be false
+        (
+            1.0,
+            0.9796,
+            "no plan can be more than 2.1 % cheaper",
+        ),  # 2.04 %, rounded up: 2.0 % would be false
         (1.0, 0.9999, "no plan can be more than 0.01 % cheaper"),
         (1.0, 1.0, "no plan can be more than 0.00 % cheaper"),
         (1.0, 0.6, "no plan can be more than 40.0 % cheaper"),
@@ -35,12 +39,16 @@ def test_result_and_command_line_show_bound_and_gap(tmp_path: Path) -> None:
     result, _, _ = run({"tables": tables(5), "devices": devices(2)}, tmp_path)
     certificate: Any = result.summary["certificate"]
     assert certificate["statement"] in result.termination.detail
-    assert result.bound is None, "the certificate bounds the model's cost, not the objective"
+    assert result.bound is None, (
+        "the certificate bounds the model's cost, not the objective"
+    )
     model = certified(result.model_dump())
     assert model is not None
     assert (model.bound, model.gap) == (certificate["lower_bound_ms"], certificate["gap"])
 
-    view = JobView.model_construct(id="j", kind="sharding", state=JobState.SUCCEEDED, termination=None)
+    view = JobView.model_construct(
+        id="j", kind="sharding", state=JobState.SUCCEEDED, termination=None
+    )
     rows = dict(report(view, result, "http://here"))
     assert rows["bound"].startswith(f"{certificate['lower_bound_ms']:.4}"[:5])
     assert "certified model" in rows["bound"]

@@ -10,24 +10,44 @@ import pytest
 from search.domains.sharding.items import build_items
 from search.domains.sharding.level import even_columns, level_plans
 from tests.cases.sharding.jobs import case, level_by_hand, run
-from trimtab.specs.sharding import DeviceGroup, Fabric, Hardware, MemoryModel, ShardingSpec, Table, ZipfAccess
+from trimtab.specs.sharding import (
+    DeviceGroup,
+    Fabric,
+    Hardware,
+    MemoryModel,
+    ShardingSpec,
+    Table,
+    ZipfAccess,
+)
 
 
 @pytest.mark.parametrize(
-    ("name", "most_ms"), [("level_26_on_16", 5.286), ("level_criteo_nv", 2.560), ("level_criteo_tb", 1.382)]
+    ("name", "most_ms"),
+    [("level_26_on_16", 5.286), ("level_criteo_nv", 2.560), ("level_criteo_tb", 1.382)],
 )
-def test_cases_match_the_plan_made_by_hand(name: str, most_ms: float, tmp_path: Path) -> None:
+def test_cases_match_the_plan_made_by_hand(
+    name: str, most_ms: float, tmp_path: Path
+) -> None:
     result, plan = run(case(name, proof_seconds=0.0), tmp_path)
     assert plan is not None
     assert result.objective <= most_ms
     assert result.summary["certificate"]["gap"] <= 0.02
 
 
-def equal_tables(count: int, dim: int, devices: int, per_node: int, **more: object) -> ShardingSpec:
-    tables = tuple(Table(name=f"t{i}", rows=2_000_000 + 1000 * i, dim=dim, pooling=8) for i in range(count))
+def equal_tables(
+    count: int, dim: int, devices: int, per_node: int, **more: object
+) -> ShardingSpec:
+    tables = tuple(
+        Table(name=f"t{i}", rows=2_000_000 + 1000 * i, dim=dim, pooling=8)
+        for i in range(count)
+    )
     return ShardingSpec(
         tables=tables,
-        devices=(DeviceGroup(count=devices, memory_gib=80, hardware=more.pop("hardware", Hardware.A100)),),
+        devices=(
+            DeviceGroup(
+                count=devices, memory_gib=80, hardware=more.pop("hardware", Hardware.A100)
+            ),
+        ),
         fabric=Fabric(devices_per_node=per_node, inter_gb_s=12.5),
         memory_model=MemoryModel.WEIGHTS,
         proof_seconds=0.0,
@@ -46,10 +66,14 @@ def equal_tables(count: int, dim: int, devices: int, per_node: int, **more: obje
         (equal_tables(20, 64, 16, 8, hardware=Hardware.V100), [64, 16]),
     ],
     ids=lambda value: (
-        f"{len(value.tables)}x{value.tables[0].dim} on {value.device_count}" if isinstance(value, ShardingSpec) else ""
+        f"{len(value.tables)}x{value.tables[0].dim} on {value.device_count}"
+        if isinstance(value, ShardingSpec)
+        else ""
     ),
 )
-def test_sisters_match_the_plan_made_by_hand(spec: ShardingSpec, widths: list[int], tmp_path: Path) -> None:
+def test_sisters_match_the_plan_made_by_hand(
+    spec: ShardingSpec, widths: list[int], tmp_path: Path
+) -> None:
     result, _ = run(spec, tmp_path)
     by_hand = level_by_hand(spec, [t.name for t in spec.tables], widths)
     assert result.objective <= by_hand * (1 + 1e-9)
@@ -88,18 +112,32 @@ def test_level_starts_hold_every_column_once(least: int) -> None:
     from trimtab.specs.sharding import Constraints, Optimizer
 
     rng = np.random.default_rng(least)
-    tables = tuple(Table(name=f"t{i}", rows=1000, dim=int(rng.choice([12, 36, 64, 100, 128]))) for i in range(25))
+    tables = tuple(
+        Table(name=f"t{i}", rows=1000, dim=int(rng.choice([12, 36, 64, 100, 128])))
+        for i in range(25)
+    )
     arrays = TableArrays.of(tables, batch=1024, optimizer=Optimizer.SGD)
     rules = Constraints(min_shard_dim=least, no_split=("t3", "t4"))
     items = build_items(tables, arrays, rules, devices=12, memory_model=MemoryModel.WEIGHTS)
     options = items.options
     capacity = np.full(12, 2.0**30)
-    plans = list(level_plans(items, options.dim, capacity, items.whole, caps=(1.0, 1.1), fast=False))
+    plans = list(
+        level_plans(items, options.dim, capacity, items.whole, caps=(1.0, 1.1), fast=False)
+    )
     assert plans
     for plan in plans:
-        columns = np.bincount(options.item[plan.option], weights=options.width[plan.option], minlength=len(items))
+        columns = np.bincount(
+            options.item[plan.option],
+            weights=options.width[plan.option],
+            minlength=len(items),
+        )
         assert (columns == options.width[items.whole]).all(), plan.source
-        assert (options.width[plan.option] >= items.narrowest[options.item[plan.option]]).all()
+        assert (
+            options.width[plan.option] >= items.narrowest[options.item[plan.option]]
+        ).all()
     if least == 4:
-        best = min(np.bincount(p.device, weights=options.dim[p.option], minlength=12).max() for p in plans)
+        best = min(
+            np.bincount(p.device, weights=options.dim[p.option], minlength=12).max()
+            for p in plans
+        )
         assert best <= max(even_columns(items, 12), 128)

@@ -15,7 +15,10 @@ from workers.types import Limits, Outcome, OutcomeStatus, Task
 
 # The public case has 5,000 tables on 1,024 devices and 20 s; the kind is the same at any size whose phases after the search
 # outlast the budget, which a phase that never ends stands for here.
-TABLES = [{"name": f"table_{i}", "rows": 1_000 + 997 * (i % 40), "dim": (16, 64, 128)[i % 3]} for i in range(120)]
+TABLES = [
+    {"name": f"table_{i}", "rows": 1_000 + 997 * (i % 40), "dim": (16, 64, 128)[i % 3]}
+    for i in range(120)
+]
 
 
 def task(builder: str, *, spec: dict[str, Any], seconds: float) -> Task:
@@ -58,16 +61,30 @@ def run(tmp_path: Path, what: Task, *, stop: bool = False) -> Outcome:
     "spec",
     [
         {"tables": TABLES, "devices": [{"count": 16, "memory_gib": 8}]},
-        {"tables": TABLES, "devices": [{"count": 16, "memory_gib": 8}], "fabric": {"devices_per_node": 8}},
-        {"tables": TABLES[:12], "devices": [{"count": 2, "memory_gib": 8, "hardware": "v100"}]},
+        {
+            "tables": TABLES,
+            "devices": [{"count": 16, "memory_gib": 8}],
+            "fabric": {"devices_per_node": 8},
+        },
+        {
+            "tables": TABLES[:12],
+            "devices": [{"count": 2, "memory_gib": 8, "hardware": "v100"}],
+        },
     ],
     ids=["one node", "two nodes", "small"],
 )
-def test_a_killed_job_has_its_best_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: dict[str, Any]) -> None:
+def test_a_killed_job_has_its_best_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: dict[str, Any]
+) -> None:
     monkeypatch.setattr("workers.process.pool.OVERTIME_S", 0.5)
-    outcome = run(tmp_path, task("tests.cases.sharding.endless:build", spec=spec, seconds=6.0))
+    outcome = run(
+        tmp_path, task("tests.cases.sharding.endless:build", spec=spec, seconds=6.0)
+    )
     assert outcome.status is OutcomeStatus.RESULT, outcome.termination
-    assert (outcome.termination.reason, outcome.termination.limit) == (Reason.FEASIBLE, Limit.TIME)
+    assert (outcome.termination.reason, outcome.termination.limit) == (
+        Reason.FEASIBLE,
+        Limit.TIME,
+    )
     assert "killed in phase search" in outcome.termination.detail
     assert outcome.result is not None
     assert outcome.result["verification"]["status"] == "valid"
@@ -76,6 +93,10 @@ def test_a_killed_job_has_its_best_plan(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_stopped_job_that_does_not_listen_has_its_best_plan(tmp_path: Path) -> None:
     spec = {"tables": TABLES, "devices": [{"count": 16, "memory_gib": 8}]}
-    outcome = run(tmp_path, task("tests.cases.sharding.endless:build", spec=spec, seconds=60.0), stop=True)
+    outcome = run(
+        tmp_path,
+        task("tests.cases.sharding.endless:build", spec=spec, seconds=60.0),
+        stop=True,
+    )
     assert outcome.status is OutcomeStatus.RESULT, outcome.termination
     assert outcome.termination.limit is Limit.STOPPED

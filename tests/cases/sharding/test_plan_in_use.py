@@ -15,12 +15,22 @@ from trimtab.specs.sharding import ShardingPlan, ShardingSpec
 COLUMN = 100_000 * 4 / 2**30  # GiB of one column of a table of `tables()`
 
 
-def body(current: list[dict[str, Any]], *, count: int = 2, names: int = 4, **rules: Any) -> dict[str, Any]:
-    return {"tables": tables(names), "devices": devices(count), "constraints": {"current_plan": current, **rules}}
+def body(
+    current: list[dict[str, Any]], *, count: int = 2, names: int = 4, **rules: Any
+) -> dict[str, Any]:
+    return {
+        "tables": tables(names),
+        "devices": devices(count),
+        "constraints": {"current_plan": current, **rules},
+    }
 
 
 def moved_gib(plan: ShardingPlan, current: list[dict[str, Any]]) -> float:
-    before = {(s["table"], c): s["device"] for s in current for c in range(s["offset"], s["offset"] + s["width"])}
+    before = {
+        (s["table"], c): s["device"]
+        for s in current
+        for c in range(s["offset"], s["offset"] + s["width"])
+    }
     rows = {t.name: t.rows * t.dtype.bytes for t in plan.tables}
     moved = 0
     for s in plan.shards:
@@ -30,7 +40,10 @@ def moved_gib(plan: ShardingPlan, current: list[dict[str, Any]]) -> float:
 
 
 def test_the_reported_overlap_is_refused() -> None:
-    with pytest.raises(ValidationError, match="columns 0 to 31 of table 't0' are listed twice, on devices 0 and 1"):
+    with pytest.raises(
+        ValidationError,
+        match="columns 0 to 31 of table 't0' are listed twice, on devices 0 and 1",
+    ):
         ShardingSpec.model_validate_json(json.dumps(spec_of("current_plan_overlaps")))
 
 
@@ -39,17 +52,28 @@ def test_the_reported_overlap_is_refused() -> None:
     [
         ([shard("t0", 0, 32, 0)], "no shard has columns 32 to 63"),
         ([shard("t0", 32, 32, 0)], "no shard has columns 0 to 31"),
-        ([shard("t0", 0, 40, 0), shard("t0", 32, 32, 1)], "columns 32 to 39 of table 't0' are in two shards"),
-        ([shard("t0", 0, 64, 0), shard("t0", 16, 16, 1)], "columns 16 to 31 of table 't0' are in two shards"),
+        (
+            [shard("t0", 0, 40, 0), shard("t0", 32, 32, 1)],
+            "columns 32 to 39 of table 't0' are in two shards",
+        ),
+        (
+            [shard("t0", 0, 64, 0), shard("t0", 16, 16, 1)],
+            "columns 16 to 31 of table 't0' are in two shards",
+        ),
         ([shard("t0", 0, 64, 0), shard("t0", 0, 64, 0)], "listed twice"),
         ([shard("t0", 0, 128, 0)], "whose width has changed"),
         ([shard("t0", 0, 30, 0), shard("t0", 30, 34, 0)], "multiples of 4"),
         ([shard("gone", 0, 8, 0), shard("gone", 4, 8, 1)], "none of its 1 tables"),
-        ([shard("t0", 0, 64, 0), shard("gone", 0, 8, 0), shard("gone", 4, 8, 1)], "columns 4 to 7 of table 'gone'"),
+        (
+            [shard("t0", 0, 64, 0), shard("gone", 0, 8, 0), shard("gone", 4, 8, 1)],
+            "columns 4 to 7 of table 'gone'",
+        ),
         ([shard("t", 0, 64, 0)], "none of its 1 tables"),
     ],
 )
-def test_what_is_no_plan_of_a_table_is_refused(current: list[dict[str, Any]], told: str) -> None:
+def test_what_is_no_plan_of_a_table_is_refused(
+    current: list[dict[str, Any]], told: str
+) -> None:
     with pytest.raises(ValidationError) as caught:
         ShardingSpec.model_validate_json(json.dumps(body(current)))
     assert told in str(caught.value)
@@ -69,7 +93,12 @@ def test_fewer_devices_move_only_what_must(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", [100 * COLUMN, 160 * COLUMN, 300 * COLUMN])
 def test_forced_bytes_count_toward_the_limit(tmp_path: Path, limit: float) -> None:
-    current = [shard("t0", 0, 64, 0), shard("t1", 0, 64, 0), shard("t2", 0, 64, 0), shard("t3", 0, 64, 3)]
+    current = [
+        shard("t0", 0, 64, 0),
+        shard("t1", 0, 64, 0),
+        shard("t2", 0, 64, 0),
+        shard("t3", 0, 64, 3),
+    ]
     result, plan, _ = run(body(current, count=3, max_moved_gib=limit), tmp_path)
     assert plan is not None
     assert result.verification.status.value == "valid"
@@ -78,7 +107,12 @@ def test_forced_bytes_count_toward_the_limit(tmp_path: Path, limit: float) -> No
 
 
 def test_tables_that_are_gone_or_new_are_named(tmp_path: Path) -> None:
-    current = [shard("t0", 0, 32, 0), shard("t0", 32, 32, 1), shard("old", 0, 12, 0), shard("older", 0, 8, 5)]
+    current = [
+        shard("t0", 0, 32, 0),
+        shard("t0", 32, 32, 1),
+        shard("old", 0, 12, 0),
+        shard("older", 0, 8, 5),
+    ]
     result, plan, files = run(body(current, names=3, max_moved_gib=0.0), tmp_path)
     assert plan is not None
     told = result.summary["current_plan"]
@@ -121,7 +155,12 @@ def test_joining_more_than_the_limit_says_what_it_takes(tmp_path: Path) -> None:
 
 def test_a_plan_that_no_longer_fits_is_repaired_within_the_limit(tmp_path: Path) -> None:
     """Three tables on a device that now holds two: one has to leave, and may."""
-    current = [shard("t0", 0, 64, 0), shard("t1", 0, 64, 0), shard("t2", 0, 64, 0), shard("t3", 0, 64, 1)]
+    current = [
+        shard("t0", 0, 64, 0),
+        shard("t1", 0, 64, 0),
+        shard("t2", 0, 64, 0),
+        shard("t3", 0, 64, 1),
+    ]
     spec = body(current, max_moved_gib=70 * COLUMN)
     spec |= {"memory_model": "weights", "devices": devices(2, memory_gib=2.2 * 64 * COLUMN)}
     result, plan, _ = run(spec, tmp_path)

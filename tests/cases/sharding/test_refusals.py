@@ -17,15 +17,34 @@ from trimtab.specs.sharding import DeviceGroup, MemoryModel, Optimizer, Sharding
 
 
 def body(place: str, field: str, value: Any) -> dict[str, Any]:
-    spec: dict[str, Any] = {"tables": tables(2), "devices": devices(2), "fabric": {}, "constraints": {}}
+    spec: dict[str, Any] = {
+        "tables": tables(2),
+        "devices": devices(2),
+        "fabric": {},
+        "constraints": {},
+    }
     spec = copy.deepcopy(spec)
-    {"": spec, "table": spec["tables"][1], "device": spec["devices"][0]}.get(place, spec.get(place))[field] = value
+    {"": spec, "table": spec["tables"][1], "device": spec["devices"][0]}.get(
+        place, spec.get(place)
+    )[field] = value
     return spec
 
 
 CASES = [
-    ("", "sharding_types", ["row_wise"], "sharding_types", ["table_wise", "column_wise", "row_wise", "memory_gib"]),
-    ("table", "sharding_type", "data_parallel", "tables.1.sharding_type", ["data_parallel", "leave a table"]),
+    (
+        "",
+        "sharding_types",
+        ["row_wise"],
+        "sharding_types",
+        ["table_wise", "column_wise", "row_wise", "memory_gib"],
+    ),
+    (
+        "table",
+        "sharding_type",
+        "data_parallel",
+        "tables.1.sharding_type",
+        ["data_parallel", "leave a table"],
+    ),
     (
         "table",
         "compute_kernel",
@@ -33,7 +52,13 @@ CASES = [
         "tables.1.compute_kernel",
         ["`fused` kernel", "fused_uvm_caching"],
     ),
-    ("constraints", "compute_kernels", ["dense"], "constraints.compute_kernels", ["`fused` kernel"]),
+    (
+        "constraints",
+        "compute_kernels",
+        ["dense"],
+        "constraints.compute_kernels",
+        ["`fused` kernel"],
+    ),
     (
         "device",
         "ddr_gib",
@@ -49,20 +74,40 @@ CASES = [
         "devices.0.hardware",
         ["one of 'v100', 'a100' or 'h100'", "h100 with memory_gib 141"],
     ),
-    ("device", "hardware", "mi300x", "devices.0.hardware", ["one of 'v100', 'a100' or 'h100'", "fabric.intra_gb_s"]),
+    (
+        "device",
+        "hardware",
+        "mi300x",
+        "devices.0.hardware",
+        ["one of 'v100', 'a100' or 'h100'", "fabric.intra_gb_s"],
+    ),
     ("table", "dtype", "int8", "tables.1.dtype", ["'fp32', 'fp16' or 'bf16'", "quantize"]),
-    ("", "optimizer", "lamb", "optimizer", ["'sgd', 'rowwise_adagrad', 'adagrad' or 'adam'", "8 bytes per element"]),
+    (
+        "",
+        "optimizer",
+        "lamb",
+        "optimizer",
+        ["'sgd', 'rowwise_adagrad', 'adagrad' or 'adam'", "8 bytes per element"],
+    ),
     ("", "batch_size", 512, "batch_size", ["global_batch"]),
     ("", "world_size", 8, "world_size", ["devices"]),
     ("table", "embedding_dim", 64, "tables.1.embedding_dim", ["give dim"]),
     ("table", "feature_names", ["a"], "tables.1.feature_names", ["give features"]),
     ("table", "poolng", 3.0, "tables.1.poolng", ["did you mean 'pooling'?"]),
-    ("fabric", "nvlink", 300, "fabric.nvlink", ["devices_per_node, intra_gb_s or inter_gb_s"]),
+    (
+        "fabric",
+        "nvlink",
+        300,
+        "fabric.nvlink",
+        ["devices_per_node, intra_gb_s or inter_gb_s"],
+    ),
 ]
 
 
 @pytest.mark.parametrize(("place", "field", "value", "path", "words"), CASES)
-def test_what_is_not_supported(place: str, field: str, value: Any, path: str, words: list[str]) -> None:
+def test_what_is_not_supported(
+    place: str, field: str, value: Any, path: str, words: list[str]
+) -> None:
     spec = body(place, field, value)
     with pytest.raises(ValidationError) as wire:
         ShardingSpec.model_validate_json(json.dumps(spec))
@@ -81,7 +126,12 @@ def test_other_faults_stay_beside_an_explained_one() -> None:
     with pytest.raises(ValidationError) as caught:
         ShardingSpec.model_validate_json(json.dumps(spec))
     told = {fault.path: str(fault) for fault in faults_of(caught.value)}
-    assert set(told) == {"tables.1.rows", "tables.1.dim", "tables.1.dtype", "tables.1.row_wise"}
+    assert set(told) == {
+        "tables.1.rows",
+        "tables.1.dim",
+        "tables.1.dtype",
+        "tables.1.row_wise",
+    }
     assert "a value of at least 1, got -1" in told["tables.1.rows"]
     assert "a multiple of 4, got 6" in told["tables.1.dim"]
 
@@ -89,7 +139,13 @@ def test_other_faults_stay_beside_an_explained_one() -> None:
 def test_words_are_taken_for_enums() -> None:
     group = DeviceGroup(count=16, memory_gib=70, hardware="a100")
     table = Table(name="t", rows=10, dim=8, dtype="bf16")
-    spec = ShardingSpec(tables=[table], devices=[group], optimizer="adam", memory_model="weights", method="trimtab")
+    spec = ShardingSpec(
+        tables=[table],
+        devices=[group],
+        optimizer="adam",
+        memory_model="weights",
+        method="trimtab",
+    )
     assert (spec.optimizer, spec.memory_model) == (Optimizer.ADAM, MemoryModel.WEIGHTS)
     assert table.dtype.bytes == 2
 
@@ -116,14 +172,25 @@ class TestTooLarge:
     @pytest.mark.parametrize(
         ("rules", "dtype", "memory_gib", "advised", "not_advised"),
         [
-            ({"min_shard_dim": 32}, "fp32", 2.0, "smaller constraints.min_shard_dim", "no_split"),
+            (
+                {"min_shard_dim": 32},
+                "fp32",
+                2.0,
+                "smaller constraints.min_shard_dim",
+                "no_split",
+            ),
             ({"no_split": ["t"]}, "fp32", 2.0, "no_split", "min_shard_dim"),
             ({}, "fp16", 0.2, "row-wise", "fp16"),
             ({}, "fp32", 0.3, "fp16 or bf16", "min_shard_dim"),
         ],
     )
     def test_only_what_helps(
-        self, rules: dict[str, Any], dtype: str, memory_gib: float, advised: str, not_advised: str
+        self,
+        rules: dict[str, Any],
+        dtype: str,
+        memory_gib: float,
+        advised: str,
+        not_advised: str,
     ) -> None:
         table = {"name": "t", "rows": 30_000_000, "dim": 64, "dtype": dtype}
         spec = {"tables": [table], "devices": devices(40, memory_gib), "constraints": rules}

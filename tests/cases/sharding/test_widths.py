@@ -42,7 +42,9 @@ def test_wide_tables_are_cut_until_they_fit(name: str, tmp_path: Path) -> None:
 def test_a_plan_in_use_with_uneven_shards_is_priced_and_improved(tmp_path: Path) -> None:
     spec = case("uneven_100_refused_with_its_plan", proof_seconds=0.0)
     stays, _ = run(spec, tmp_path)
-    free = spec.model_copy(update={"constraints": spec.constraints.model_copy(update={"max_moved_gib": None})})
+    free = spec.model_copy(
+        update={"constraints": spec.constraints.model_copy(update={"max_moved_gib": None})}
+    )
     improved, _ = run(free, tmp_path)
     assert improved.objective < stays.objective * 0.95
 
@@ -52,7 +54,9 @@ def one_table(dim: int, devices: int, share: float, **more: object) -> ShardingS
     rows = 1_000_000
     return ShardingSpec(
         tables=(Table(name="a", rows=rows, dim=dim),),
-        devices=(DeviceGroup(count=devices, memory_gib=share * rows * dim * 4 / 2**30 + 1e-9),),
+        devices=(
+            DeviceGroup(count=devices, memory_gib=share * rows * dim * 4 / 2**30 + 1e-9),
+        ),
         memory_model=MemoryModel.WEIGHTS,
         proof_seconds=0.0,
         **more,
@@ -85,16 +89,22 @@ def test_tight_memory_takes_exactly_the_cut_there_is(dim: int, tmp_path: Path) -
 @pytest.mark.parametrize("dim", [20, 28, 44, 100])
 def test_infeasible_is_said_when_no_cut_fits(dim: int, tmp_path: Path) -> None:
     units = dim // 4
-    too_narrow = -(-units // 3) * 4 - 1  # one column short of the widest piece that must exist
+    too_narrow = (
+        -(-units // 3) * 4 - 1
+    )  # one column short of the widest piece that must exist
     result, plan = run(one_table(dim, 3, too_narrow / dim), tmp_path)
     assert result.termination.reason is Reason.INFEASIBLE
     assert plan is None
 
 
 def test_narrowest_shards_count_for_infeasibility(tmp_path: Path) -> None:
-    fits = one_table(100, 4, 0.36, constraints=Constraints(min_shard_dim=32))  # 36 + 32 + 32
+    fits = one_table(
+        100, 4, 0.36, constraints=Constraints(min_shard_dim=32)
+    )  # 36 + 32 + 32
     assert run(fits, tmp_path)[0].termination.reason is Reason.COMPLETED
-    never = one_table(100, 4, 0.33, constraints=Constraints(min_shard_dim=32))  # three pieces of 33 1/3, or four of 25
+    never = one_table(
+        100, 4, 0.33, constraints=Constraints(min_shard_dim=32)
+    )  # three pieces of 33 1/3, or four of 25
     result, _ = run(never, tmp_path)
     assert result.termination.reason is Reason.INFEASIBLE
     assert "32" in result.termination.detail
@@ -103,7 +113,8 @@ def test_narrowest_shards_count_for_infeasibility(tmp_path: Path) -> None:
 def test_refusals_name_the_narrowest_shard_there_is() -> None:
     with pytest.raises(ValueError, match=r"narrowest shard \(4 columns\)"):
         ShardingSpec(
-            tables=(Table(name="uid", rows=2_000_000_000, dim=16),), devices=(DeviceGroup(count=8, memory_gib=24),)
+            tables=(Table(name="uid", rows=2_000_000_000, dim=16),),
+            devices=(DeviceGroup(count=8, memory_gib=24),),
         )
     with pytest.raises(ValueError, match=r"narrowest shard \(100 columns\)"):
         one_table(100, 4, 0.5, constraints=Constraints(no_split=("a",)))
@@ -115,7 +126,9 @@ def test_packing_is_over_every_cut() -> None:
     """Three tables of 20 columns on two devices of 32: 20 + 12 and 20 + 8, or nothing."""
     tables = tuple(Table(name=f"t{i}", rows=1_000_000, dim=20) for i in range(3))
     arrays = TableArrays.of(tables, batch=1024, optimizer=Optimizer.SGD)
-    items = build_items(tables, arrays, Constraints(), devices=2, memory_model=MemoryModel.WEIGHTS)
+    items = build_items(
+        tables, arrays, Constraints(), devices=2, memory_model=MemoryModel.WEIGHTS
+    )
     for columns, possible in ((32, True), (28, False)):
         plan, impossible = pack(items, np.full(2, columns * 4e6), seconds=20)
         assert (plan is not None) is possible
@@ -131,7 +144,11 @@ def test_cheapest_covers_are_the_least_over_all_partitions() -> None:
     arrays = TableArrays.of(tables, batch=1024, optimizer=Optimizer.SGD)
     for least in (4, 8):
         items = build_items(
-            tables, arrays, Constraints(min_shard_dim=least), devices=2, memory_model=MemoryModel.WEIGHTS
+            tables,
+            arrays,
+            Constraints(min_shard_dim=least),
+            devices=2,
+            memory_model=MemoryModel.WEIGHTS,
         )
         price = np.random.default_rng(least).uniform(-1, 5, len(items.options))
         covers = Covers(items)
@@ -139,10 +156,14 @@ def test_cheapest_covers_are_the_least_over_all_partitions() -> None:
         for item, table in enumerate(tables):
             mine = {
                 int(w): float(p)
-                for i, w, p in zip(items.options.item, items.options.width, price, strict=True)
+                for i, w, p in zip(
+                    items.options.item, items.options.width, price, strict=True
+                )
                 if i == item
             }
-            want = min(sum(mine[w] for w in way) for way in partitions(table.dim, sorted(mine)))
+            want = min(
+                sum(mine[w] for w in way) for way in partitions(table.dim, sorted(mine))
+            )
             assert covers.least(price)[item] == pytest.approx(want)
             assert price[ways[item]].sum() == pytest.approx(want)
 
@@ -177,7 +198,9 @@ def test_predicted_cost_of_odd_widths_lies_between_its_neighbours() -> None:
     table, width = np.repeat(np.arange(40), len(widths)), np.tile(widths, 40)
     profile, net = PROFILES[Hardware.A100], domain()._models.compute
     predicted = net.head(profile)(net.embed(arrays, table, width, profile)).reshape(40, -1)
-    shards = Shards(table=table, width=width, group=np.arange(len(table)), groups=len(table))
+    shards = Shards(
+        table=table, width=width, group=np.arange(len(table)), groups=len(table)
+    )
     true = compute_ms(arrays, shards, profile).total_ms.reshape(40, -1)
     error = np.abs(predicted / true - 1)
     assert error.mean() < 0.03
@@ -189,7 +212,9 @@ def test_predicted_cost_of_odd_widths_lies_between_its_neighbours() -> None:
 
 def test_a_current_plan_narrower_than_allowed_may_stay(tmp_path: Path) -> None:
     spec = one_table(64, 2, 0.6)
-    shards = tuple(PlanShard(table="a", offset=8 * k, width=8, device=k % 2) for k in range(8))
+    shards = tuple(
+        PlanShard(table="a", offset=8 * k, width=8, device=k % 2) for k in range(8)
+    )
     rules = Constraints(current_plan=shards, min_shard_dim=16)
     result, plan = run(spec.model_copy(update={"constraints": rules}), tmp_path)
     assert result.termination.reason is Reason.COMPLETED
@@ -201,7 +226,12 @@ def test_a_device_has_one_shard_of_a_table(seed: int, tmp_path: Path) -> None:
     """TorchRec 1.9.2 takes the shards of one table on one rank to be equally wide; one shard always is."""
     rng = np.random.default_rng(seed)
     tables = tuple(
-        Table(name=f"t{i}", rows=int(10 ** rng.uniform(4, 6)), dim=int(rng.choice([36, 100, 128])), pooling=20)
+        Table(
+            name=f"t{i}",
+            rows=int(10 ** rng.uniform(4, 6)),
+            dim=int(rng.choice([36, 100, 128])),
+            pooling=20,
+        )
         for i in range(7)
     )
     need = sum(t.rows * t.dim * 4 for t in tables) / 2**30

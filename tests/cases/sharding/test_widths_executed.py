@@ -16,7 +16,10 @@ from trimtab.specs.sharding import DeviceLoad, PlanShard, ShardingPlan, Table
 
 pytestmark = [
     pytest.mark.torchrec,
-    pytest.mark.skipif(find_spec("torchrec") is None, reason="TorchRec is an optional extra: make setup-torch"),
+    pytest.mark.skipif(
+        find_spec("torchrec") is None,
+        reason="TorchRec is an optional extra: make setup-torch",
+    ),
 ]
 ROOT = Path(__file__).parents[3]
 # TorchRec takes shards of one table on one rank to be equally wide, so a plan has one shard of a table on a device.
@@ -29,12 +32,27 @@ def uneven_plan() -> ShardingPlan:
     for place, (dim, widths) in enumerate(CUTS.items()):
         offset = 0
         for n, width in enumerate(widths):
-            shards.append(PlanShard(table=f"t{dim}", offset=offset, width=width, device=(place + n) % 2))
+            shards.append(
+                PlanShard(
+                    table=f"t{dim}", offset=offset, width=width, device=(place + n) % 2
+                )
+            )
             offset += width
-    load = {"compute_ms": 0, "forward_ms": 0, "backward_ms": 0, "memory_bytes": 0, "memory_limit_bytes": 1}
+    load = {
+        "compute_ms": 0,
+        "forward_ms": 0,
+        "backward_ms": 0,
+        "memory_bytes": 0,
+        "memory_limit_bytes": 1,
+    }
     loads = tuple(DeviceLoad(device=d, dim=0, shards=3, **load) for d in range(2))
     return ShardingPlan(
-        cost_ms=1, global_batch=16, devices=loads, devices_per_node=2, shards=tuple(shards), tables=tables
+        cost_ms=1,
+        global_batch=16,
+        devices=loads,
+        devices_per_node=2,
+        shards=tuple(shards),
+        tables=tables,
     )
 
 
@@ -62,7 +80,9 @@ def test_outputs_of_uneven_shards_are_those_of_the_unsharded_module(tmp_path: Pa
     finally:
         for rank in ranks:
             rank.kill()
-    assert [rank.returncode for rank in ranks] == [0, 0], "\n".join(text[-2500:] for text in printed)
+    assert [rank.returncode for rank in ranks] == [0, 0], "\n".join(
+        text[-2500:] for text in printed
+    )
     for rank in range(2):
         outputs = json.loads(Path(f"{out}.{rank}").read_text())
         # Sums of a narrower shard may be vectorised in another order: equal up to rounding.

@@ -70,7 +70,16 @@ def test_large_scores_do_not_overflow() -> None:
 
 def test_other_weights_are_refused() -> None:
     weights = arrays(net(1))
-    with pytest.raises(ValueError, match=r"layers\.0\.first\.weight has shape \(20, 19\); wanted \(20, 20\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"layers\.0\.first\.weight has shape \(20, 19\); wanted \(20, 20\)",
+    ):
         Gean(weights | {"layers.0.first.weight": weights["layers.0.first.weight"][:, 1:]})
     with pytest.raises(KeyError):
-        Gean({name: array for name, array in weights.items() if not name.startswith("head.out")})
+        Gean(
+            {
+                name: array
+                for name, array in weights.items()
+                if not name.startswith("head.out")
+            }
+        )

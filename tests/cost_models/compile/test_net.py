@@ -27,7 +27,11 @@ def test_equals_torch() -> None:
     torch = pytest.importorskip("torch")
     given = arrays()
     x = np.random.default_rng(1).normal(size=F)
-    standard = torch.from_numpy((x - given["feature.mean"]) / given["feature.std"]).double().clamp(-4, 4)
+    standard = (
+        torch.from_numpy((x - given["feature.mean"]) / given["feature.std"])
+        .double()
+        .clamp(-4, 4)
+    )
     logits = []
     for member in range(M):
         first, out = torch.nn.Linear(F, H).double(), torch.nn.Linear(H, K).double()
@@ -70,7 +74,9 @@ def test_shapes_are_checked() -> None:
 def test_the_first_is_one_nets_choice_and_the_rest_the_others_order() -> None:
     pick, behind = arrays(1), arrays(2)
     both = {f"pick.{name}": array for name, array in pick.items() if name != "candidates"}
-    both |= {f"order.{name}": array for name, array in behind.items() if name != "candidates"}
+    both |= {
+        f"order.{name}": array for name, array in behind.items() if name != "candidates"
+    }
     names = pick["candidates"]
     x = np.random.default_rng(5).normal(size=F)
     found = PipelineOrder(both | {"candidates": names}).scores(x)
@@ -79,4 +85,6 @@ def test_the_first_is_one_nets_choice_and_the_rest_the_others_order() -> None:
     order = sorted(found, key=lambda name: -found[name])
     best = max(first, key=lambda name: first[name])
     assert order[0] == best
-    assert order[1:] == [name for name in sorted(others, key=lambda name: -others[name]) if name != best]
+    assert order[1:] == [
+        name for name in sorted(others, key=lambda name: -others[name]) if name != best
+    ]

@@ -5,7 +5,11 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from cost_models.sharding.features import conditioned_features, paper_features, physical_features
+from cost_models.sharding.features import (
+    conditioned_features,
+    paper_features,
+    physical_features,
+)
 from cost_models.sharding.generator import meta_like
 from cost_models.sharding.hardware import PROFILES
 from cost_models.sharding.nets import ConvexComputeNet, ConvexExchangeNet, PaperComputeNet
@@ -19,7 +23,9 @@ NET = ConvexComputeNet.of(load_weights("trimtab-compute-0"))
 
 @pytest.fixture(scope="module")
 def arrays() -> TableArrays:
-    return TableArrays.of(meta_like(80, np.random.default_rng(99)), batch=65_536, optimizer=Optimizer.SGD)
+    return TableArrays.of(
+        meta_like(80, np.random.default_rng(99)), batch=65_536, optimizer=Optimizer.SGD
+    )
 
 
 @pytest.mark.parametrize("hardware", list(Hardware))
@@ -28,7 +34,11 @@ def test_error_on_unseen_tables(arrays: TableArrays, hardware: Hardware) -> None
     sets, table, width = 200, [], []
     group = np.repeat(np.arange(sets), 6)
     table, width = rng.integers(0, 80, sets * 6), rng.choice([16, 32, 64, 128], sets * 6)
-    wanted = compute_ms(arrays, Shards(table=table, width=width, group=group, groups=sets), PROFILES[hardware]).total_ms
+    wanted = compute_ms(
+        arrays,
+        Shards(table=table, width=width, group=group, groups=sets),
+        PROFILES[hardware],
+    ).total_ms
     rows = NET.embed(arrays, table, width, PROFILES[hardware])
     pooled = np.zeros((sets, rows.shape[1]))
     np.add.at(pooled, group, rows)
@@ -41,7 +51,10 @@ def test_the_head_is_convex() -> None:
     head = NET.head(PROFILES[Hardware.A100])
     a, b = rng.gamma(1.0, 3.0, (2, 200, len(head.skip)))
     for share in (0.25, 0.5, 0.9):
-        assert (head(share * a + (1 - share) * b) <= share * head(a) + (1 - share) * head(b) + 1e-9).all()
+        assert (
+            head(share * a + (1 - share) * b)
+            <= share * head(a) + (1 - share) * head(b) + 1e-9
+        ).all()
     assert (head.out >= 0).all()
 
 
@@ -54,7 +67,9 @@ def test_exchange_is_convex_and_never_falls() -> None:
         assert (np.diff(cost, 2) >= -1e-9).all()
 
 
-@pytest.mark.skipif(find_spec("torch") is None, reason="torch trains only: make setup-torch")
+@pytest.mark.skipif(
+    find_spec("torch") is None, reason="torch trains only: make setup-torch"
+)
 def test_numpy_says_what_torch_says(arrays: TableArrays) -> None:
     import torch
 
@@ -67,11 +82,16 @@ def test_numpy_says_what_torch_says(arrays: TableArrays) -> None:
     physical = physical_features(arrays, table, width, profile)
     features = conditioned_features(arrays, table, width, profile, physical)
     model = ConvexCompute(
-        weights["mean"], weights["std"], weights["scale"][: physical.shape[1]], weights["condition_mean"]
+        weights["mean"],
+        weights["std"],
+        weights["scale"][: physical.shape[1]],
+        weights["condition_mean"],
     )
     model.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
     condition = np.tile(profile.conditions(), (4, 1))
-    told = model.double()(*(torch.from_numpy(x) for x in (features, physical, owner, condition)))
+    told = model.double()(
+        *(torch.from_numpy(x) for x in (features, physical, owner, condition))
+    )
     pooled = np.zeros((4, len(NET.skip)))
     np.add.at(pooled, owner, NET.embed(arrays, table, width, profile))
     assert NET.head(profile)(pooled) == pytest.approx(told.detach().numpy(), rel=1e-6)

@@ -10,7 +10,13 @@ from cost_models.sharding.fabric import fabric_of
 from cost_models.sharding.generator import meta_like
 from cost_models.sharding.hardware import PROFILES
 from cost_models.sharding.problem import Shards, TableArrays
-from cost_models.sharding.simulator import all_to_all_ms, compute_ms, eviction_time, expected_misses, step_cost
+from cost_models.sharding.simulator import (
+    all_to_all_ms,
+    compute_ms,
+    eviction_time,
+    expected_misses,
+    step_cost,
+)
 from trimtab.specs.sharding import DeviceGroup, Fabric, Hardware, Optimizer
 
 
@@ -35,7 +41,9 @@ def test_hits_are_those_of_an_lru_replay(share: float) -> None:
     """Two tables fill one cache; Che's approximation against the replay of the very accesses."""
     rng = np.random.default_rng(0)
     streams, unique, count, sizes = [], [], [], []
-    for t, (rows, lookups, alpha, width) in enumerate([(4_000, 40_000, 0.9, 64), (9_000, 25_000, 0.5, 128)]):
+    for t, (rows, lookups, alpha, width) in enumerate(
+        [(4_000, 40_000, 0.9, 64), (9_000, 25_000, 0.5, 128)]
+    ):
         p = np.arange(1, rows + 1) ** -alpha
         drawn = rng.choice(rows, lookups, p=p / p.sum())
         streams.append(np.column_stack([drawn + t * 100_000, np.full(lookups, width)]))
@@ -58,11 +66,23 @@ def test_hits_are_those_of_an_lru_replay(share: float) -> None:
 
 @pytest.fixture(scope="module")
 def arrays() -> TableArrays:
-    return TableArrays.of(meta_like(60, np.random.default_rng(3)), batch=65_536, optimizer=Optimizer.SGD)
+    return TableArrays.of(
+        meta_like(60, np.random.default_rng(3)), batch=65_536, optimizer=Optimizer.SGD
+    )
 
 
-def cost(arrays: TableArrays, table: list[int], width: list[int], hardware: Hardware = Hardware.A100) -> float:
-    shards = Shards(table=np.array(table), width=np.array(width), group=np.zeros(len(table), dtype=int), groups=1)
+def cost(
+    arrays: TableArrays,
+    table: list[int],
+    width: list[int],
+    hardware: Hardware = Hardware.A100,
+) -> float:
+    shards = Shards(
+        table=np.array(table),
+        width=np.array(width),
+        group=np.zeros(len(table), dtype=int),
+        groups=1,
+    )
     return float(compute_ms(arrays, shards, PROFILES[hardware]).total_ms[0])
 
 
@@ -81,7 +101,9 @@ def test_a_fused_operator_is_no_sum_of_its_parts(arrays: TableArrays) -> None:
     assert fused < sum(parts) + sum(launches)
 
 
-def test_halving_below_a_sector_buys_little_and_above_a_warp_much(arrays: TableArrays) -> None:
+def test_halving_below_a_sector_buys_little_and_above_a_warp_much(
+    arrays: TableArrays,
+) -> None:
     narrow = [cost(arrays, [t], [4]) / cost(arrays, [t], [8]) for t in range(20)]
     wide = [cost(arrays, [t], [64]) / cost(arrays, [t], [128]) for t in range(20)]
     assert np.median(narrow) > 0.9
@@ -89,14 +111,22 @@ def test_halving_below_a_sector_buys_little_and_above_a_warp_much(arrays: TableA
 
 
 def test_nothing_costs_nothing_and_order_does_not_matter(arrays: TableArrays) -> None:
-    shards = Shards(table=np.array([3, 1, 2]), width=np.array([64, 32, 128]), group=np.array([1, 1, 1]), groups=3)
+    shards = Shards(
+        table=np.array([3, 1, 2]),
+        width=np.array([64, 32, 128]),
+        group=np.array([1, 1, 1]),
+        groups=3,
+    )
     found = compute_ms(arrays, shards, PROFILES[Hardware.A100]).total_ms
     assert found[0] == found[2] == 0.0
     assert found[1] == pytest.approx(cost(arrays, [1, 2, 3], [32, 128, 64]))
 
 
 def test_newer_hardware_is_faster(arrays: TableArrays) -> None:
-    costs = [cost(arrays, [0, 1, 2], [64] * 3, h) for h in (Hardware.V100, Hardware.A100, Hardware.H100)]
+    costs = [
+        cost(arrays, [0, 1, 2], [64] * 3, h)
+        for h in (Hardware.V100, Hardware.A100, Hardware.H100)
+    ]
     assert costs == sorted(costs, reverse=True)
 
 
@@ -106,7 +136,9 @@ def test_exchange_is_set_by_the_widest_device_and_the_slow_level() -> None:
     even = np.full(8, 100.0)
     skew = np.array([400.0, *([400 / 7] * 7)])
     assert all_to_all_ms(skew, 65_536, one_node) > 2 * all_to_all_ms(even, 65_536, one_node)
-    assert all_to_all_ms(even, 65_536, two_nodes) > 3 * all_to_all_ms(even, 65_536, one_node)
+    assert all_to_all_ms(even, 65_536, two_nodes) > 3 * all_to_all_ms(
+        even, 65_536, one_node
+    )
     # 7/8 of 100 columns of 65,536 samples in fp32, at 300 GB/s x 0.82 (A100's NVLink).
     wanted = 1e3 * (7 / 8 * 100 * 65_536 * 4 / (300e9 * 0.82) + one_node.latency_s)
     assert all_to_all_ms(even, 65_536, one_node) == pytest.approx(wanted)

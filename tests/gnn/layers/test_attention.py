@@ -13,7 +13,10 @@ from gnn.policies.bipartite_graph import BipartiteGraph
 from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
 
 if find_spec("torch") is None or find_spec("torch_geometric") is None:
-    pytest.skip("torch and torch-geometric are not installed: make setup-torch", allow_module_level=True)
+    pytest.skip(
+        "torch and torch-geometric are not installed: make setup-torch",
+        allow_module_level=True,
+    )
 
 import torch
 
@@ -37,11 +40,15 @@ def test_separable_form_is_message_passing(seed: int, uniform: bool) -> None:
     layer = SeparableAttention(width=16, heads=4).double()
     receiving, senders = torch.randn(12, 16).double() * 3, torch.randn(20, 16).double() * 3
     index = edges_of(12, 20, seed)
-    edges = torch.randn(1, 16).double() if uniform else torch.randn(index.shape[1], 16).double()
+    edges = (
+        torch.randn(1, 16).double() if uniform else torch.randn(index.shape[1], 16).double()
+    )
     spread = edges.expand(index.shape[1], 16)
     from gnn.layers.attention_by_edge import AttentionByEdge
 
-    plain = AttentionByEdge(layer, torch.randn(4, 4).double())(receiving, senders, spread, index)
+    plain = AttentionByEdge(layer, torch.randn(4, 4).double())(
+        receiving, senders, spread, index
+    )
     fast = layer(senders, edges, index, 12, uniform=uniform)
     assert torch.allclose(fast, plain, atol=1e-9)
     assert (fast[0] == 0).all(), "nothing is received without senders"
@@ -79,7 +86,9 @@ def test_numpy_evaluates_the_trained_net(kinds: int) -> None:
     for name in ("variable", "row", "edge"):
         getattr(model, f"{name}_mean").uniform_(-1, 1)
         getattr(model, f"{name}_std").uniform_(0.5, 2)
-    pattern = sparse.random(15, 25, density=0.3, format="csr", random_state=1, dtype=np.float32)
+    pattern = sparse.random(
+        15, 25, density=0.3, format="csr", random_state=1, dtype=np.float32
+    )
     pattern.data[:] = 1.0
     table = rng.normal(size=(kinds, 2)).astype(np.float32)
     edges = table[np.arange(pattern.nnz) % kinds]
@@ -108,7 +117,12 @@ def test_a_million_nonzeros_score_fast() -> None:
     n, m = 4_000, 5_000
     columns = rng.integers(n, size=(m, 200))
     pattern = sparse.csr_matrix(
-        (np.ones(m * 200, dtype=np.float32), columns.ravel(), np.arange(0, m * 200 + 1, 200)), shape=(m, n)
+        (
+            np.ones(m * 200, dtype=np.float32),
+            columns.ravel(),
+            np.arange(0, m * 200 + 1, 200),
+        ),
+        shape=(m, n),
     )
     graph = BipartiteGraph(
         variables=rng.normal(size=(n, 38)).astype(np.float32),

@@ -17,7 +17,9 @@ N, E, D, DE, H, R = 7, 15, 8, 6, 2, 5
 def graph(seed: int = 0) -> tuple[torch.Tensor, ...]:
     made = torch.Generator().manual_seed(seed)
     nodes, edges = torch.randn(N, D, generator=made), torch.randn(E, DE, generator=made)
-    source, target = (torch.randint(0, N - 1, (E,), generator=made) for _ in range(2))  # the last node stands alone
+    source, target = (
+        torch.randint(0, N - 1, (E,), generator=made) for _ in range(2)
+    )  # the last node stands alone
     return nodes, edges, source, target, torch.randint(0, R, (E,), generator=made)
 
 
@@ -33,19 +35,31 @@ def test_gean_is_its_formula() -> None:
     heard: list[list[tuple[torch.Tensor, torch.Tensor]]] = [[] for _ in range(N)]
     for k in range(E):
         i, j = int(source[k]), int(target[k])
-        joined = torch.cat([layer.node_norm(nodes[i]), layer.node_norm(nodes[j]), layer.edge_norm(edges[k])])
+        joined = torch.cat(
+            [
+                layer.node_norm(nodes[i]),
+                layer.node_norm(nodes[j]),
+                layer.edge_norm(edges[k]),
+            ]
+        )
         z = layer.second(gelu(layer.first(joined)))
         a0, a1, s, t, renewal = z.split([H, H, D, D, DE])
         heard[i].append((a0, s))
         heard[j].append((a1, t))
-        torch.testing.assert_close(got_edges[k], edges[k] + gelu(layer.edge_out(layer.renewal_norm(renewal))))
+        torch.testing.assert_close(
+            got_edges[k], edges[k] + gelu(layer.edge_out(layer.renewal_norm(renewal)))
+        )
     for v in range(N):
         message = torch.zeros(D)
         if heard[v]:
-            share = torch.softmax(torch.stack([a for a, _ in heard[v]]), dim=0)  # (messages, H)
+            share = torch.softmax(
+                torch.stack([a for a, _ in heard[v]]), dim=0
+            )  # (messages, H)
             for (_, said), weight in zip(heard[v], share, strict=True):
                 message = message + said * weight.repeat_interleave(D // H)
-        torch.testing.assert_close(got_nodes[v], nodes[v] + gelu(layer.node_out(layer.message_norm(message))))
+        torch.testing.assert_close(
+            got_nodes[v], nodes[v] + gelu(layer.node_out(layer.message_norm(message)))
+        )
 
 
 def test_grmp_is_its_formula() -> None:
@@ -57,7 +71,11 @@ def test_grmp_is_its_formula() -> None:
     for v in range(N):
         mixed = torch.zeros(D)
         for r in range(R):
-            said = [layer.message(nodes[int(sender[k])]) for k in range(E) if receiver[k] == v and relation[k] == r]
+            said = [
+                layer.message(nodes[int(sender[k])])
+                for k in range(E)
+                if receiver[k] == v and relation[k] == r
+            ]
             if said:
                 used = gelu(torch.stack(said).mean(dim=0) * layer.scale[r])
                 mixed = mixed + layer.mix(nodes[v])[r] * used
@@ -70,11 +88,19 @@ def test_the_order_of_nodes_and_edges_does_not_matter() -> None:
     gean, grmp = GraphEdgeAttention(D, DE, H), GatedRelationalBlock(D, R)
     node_order, edge_order = torch.randperm(N), torch.randperm(E)
     place = torch.argsort(node_order)  # old number → new number
-    moved = (nodes[node_order], edges[edge_order], place[source[edge_order]], place[target[edge_order]])
+    moved = (
+        nodes[node_order],
+        edges[edge_order],
+        place[source[edge_order]],
+        place[target[edge_order]],
+    )
     for got, plain in zip(gean(*moved), gean(nodes, edges, source, target), strict=True):
-        torch.testing.assert_close(got, plain[node_order if len(plain) == N else edge_order])
+        torch.testing.assert_close(
+            got, plain[node_order if len(plain) == N else edge_order]
+        )
     torch.testing.assert_close(
-        grmp(moved[0], moved[2], moved[3], relation[edge_order]), grmp(nodes, source, target, relation)[node_order]
+        grmp(moved[0], moved[2], moved[3], relation[edge_order]),
+        grmp(nodes, source, target, relation)[node_order],
     )
 
 
@@ -94,7 +120,10 @@ def test_graphs_side_by_side_do_not_see_each_other() -> None:
 
 
 def test_softmax_sums_to_one_in_each_group_and_bears_large_scores() -> None:
-    scores, group = torch.tensor([[1e4], [1e4 - 1], [-1e4], [3.0]]), torch.tensor([0, 0, 2, 2])
+    scores, group = (
+        torch.tensor([[1e4], [1e4 - 1], [-1e4], [3.0]]),
+        torch.tensor([0, 0, 2, 2]),
+    )
     share = scatter_softmax(scores, group, 3)
     torch.testing.assert_close(share[:2].sum(), torch.tensor(1.0))
     torch.testing.assert_close(share[2:].sum(), torch.tensor(1.0))
@@ -102,7 +131,10 @@ def test_softmax_sums_to_one_in_each_group_and_bears_large_scores() -> None:
 
 
 def test_the_read_out_takes_instructions_and_edges() -> None:
-    nodes, edges = torch.arange(8.0).reshape(4, 2), torch.ones(3, 1) * torch.tensor([[1.0], [3.0], [5.0]])
+    nodes, edges = (
+        torch.arange(8.0).reshape(4, 2),
+        torch.ones(3, 1) * torch.tensor([[1.0], [3.0], [5.0]]),
+    )
     instruction = torch.tensor([True, False, True, False])
     got = mean_of_instructions_and_edges(
         nodes, edges, instruction, torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1]), 2

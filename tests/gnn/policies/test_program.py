@@ -8,7 +8,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gnn.policies.program import AutophaseMlp, GeanProgram, GrmpProgram, ProgramBatch, arrays  # noqa: E402
+from gnn.policies.program import (
+    AutophaseMlp,
+    GeanProgram,
+    GrmpProgram,
+    ProgramBatch,
+    arrays,
+)  # noqa: E402
 
 WORDS, K, RELATIONS = 20, 5, 8
 
@@ -48,7 +54,9 @@ def test_a_batch_gives_what_its_programs_give(name: str) -> None:
 def test_graph_nets_look_at_the_graph() -> None:
     torch.manual_seed(1)
     gean = GeanProgram(WORDS, K, width=8, edge_width=4, heads=2, layers=2)
-    for module in gean.modules():  # the paper's small initial weights would hide a difference
+    for (
+        module
+    ) in gean.modules():  # the paper's small initial weights would hide a difference
         if isinstance(module, torch.nn.Linear):
             torch.nn.init.normal_(module.weight, std=0.5)
     plain = program(3)

@@ -56,7 +56,12 @@ def test_time_and_stop_are_heard() -> None:
     model = models.partitioning(rows=40, columns=300, seed=1)
     relaxation = Relaxation(model)
     root = relaxation.root()
-    fractional = root.x is not None and bool((np.abs(root.x - np.rint(root.x)) > 1e-6).any())
+    fractional = root.x is not None and bool(
+        (np.abs(root.x - np.rint(root.x)) > 1e-6).any()
+    )
     assert fractional, "the model is of no use here when its LP is whole"
-    assert lp_dive(model, relaxation, root, until=time.process_time() - 1, stop=lambda: False) is None
+    assert (
+        lp_dive(model, relaxation, root, until=time.process_time() - 1, stop=lambda: False)
+        is None
+    )
     assert lp_dive(model, relaxation, root, until=NEVER, stop=lambda: True) is None

@@ -56,7 +56,9 @@ class Starved:
     def why_not(self, model: object) -> str | None:
         return None
 
-    def solve(self, model: object, params: SolveParams, *, stop: object = None, **_: object) -> SolveResult:
+    def solve(
+        self, model: object, params: SolveParams, *, stop: object = None, **_: object
+    ) -> SolveResult:
         assert callable(stop)
         self.limits.append(params.time_limit_s)
         began, cpu = time.monotonic(), time.process_time()
@@ -105,6 +107,8 @@ def test_sub_mips_get_their_processor_time_on_a_busy_machine() -> None:
     )
     loop.run(np.ones(model.n))
     assert solver.limits[0] == pytest.approx(0.05, rel=0.01), "nothing is known yet"
-    assert solver.limits[-1] > 0.15, "a fifth of a core: five times the wall clock, or nearly"
+    assert solver.limits[-1] > 0.15, (
+        "a fifth of a core: five times the wall clock, or nearly"
+    )
     assert max(solver.used[3:]) > 0.04, "and with it nearly all of its processor time"
     assert max(solver.used) < 0.1, "but not more"

@@ -25,7 +25,9 @@ def never() -> bool:
 
 def learned(model: MilpModel, said: list[str] | None = None) -> LearnedNeighbourhood:
     net = NeighbourhoodNet(weights=load_weights("cl-lns"))
-    return LearnedNeighbourhood(model, Guide(model, stop=never), net, say=(said if said is not None else []).append)
+    return LearnedNeighbourhood(
+        model, Guide(model, stop=never), net, say=(said if said is not None else []).append
+    )
 
 
 def start(model: MilpModel) -> np.ndarray:
@@ -64,7 +66,9 @@ def test_held_out_instances_of_five_times_the_size_are_at_home(family: str) -> N
 
 def test_silent_on_other_models() -> None:
     rng = np.random.default_rng(0)
-    rows = [(-np.inf, rng.integers(1, 40, 60).astype(float).tolist(), 400.0) for _ in range(20)]
+    rows = [
+        (-np.inf, rng.integers(1, 40, 60).astype(float).tolist(), 400.0) for _ in range(20)
+    ]
     model = milp((-rng.integers(1, 50, 60)).astype(float).tolist(), rows)
     said: list[str] = []
     arm = learned(model, said)
@@ -83,12 +87,19 @@ def test_scores_find_what_the_expert_frees() -> None:
     for seed in (901, 902):
         model = integer_programs.generate("set-cover", "1/5", seed)
         x = start(model)
-        best = HighsSolver().solve(model, SolveParams(time_limit_s=6.0, relative_gap=0.05), hint=x)
+        best = HighsSolver().solve(
+            model, SolveParams(time_limit_s=6.0, relative_gap=0.05), hint=x
+        )
         assert best.x is not None
         changed = np.abs(best.x - x) > 0.5
         arm = learned(model)
         assert arm.ready(x)
-        free = arm.choose(x, 2 * int(changed.sum()), np.random.default_rng(0), np.ones(model.n, dtype=bool))
+        free = arm.choose(
+            x,
+            2 * int(changed.sum()),
+            np.random.default_rng(0),
+            np.ones(model.n, dtype=bool),
+        )
         shares.append(float(free[changed].mean()))
         chances.append(float(free.mean()))
     assert np.mean(shares) > 3 * np.mean(chances)
@@ -114,6 +125,8 @@ def test_inclusion_probabilities_sum_to_the_size() -> None:
         p = inclusion(logits, count)
         assert p.sum() == pytest.approx(count, rel=1e-6)
         assert ((p >= 0) & (p <= 1)).all()
-        assert (np.diff(p[np.argsort(logits)]) >= 0).all(), "a larger score is never less likely"
+        assert (np.diff(p[np.argsort(logits)]) >= 0).all(), (
+            "a larger score is never less likely"
+        )
     with pytest.raises(ValueError, match="count"):
         inclusion(logits, 0)

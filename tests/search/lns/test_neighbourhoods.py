@@ -56,7 +56,9 @@ def test_random_frees_so_many_integers_and_all_continuous(count: int) -> None:
     )
     arm = RandomNeighbourhood(model)
     for seed in range(5):
-        free = arm.choose(np.ones(model.n), count, np.random.default_rng(seed), everything(model))
+        free = arm.choose(
+            np.ones(model.n), count, np.random.default_rng(seed), everything(model)
+        )
         assert free[15:].all()
         assert free[:15].sum() == min(count, 15)
 
@@ -150,7 +152,10 @@ def test_core_keeps_the_incumbent_and_the_good() -> None:
     assert root.reduced_costs is not None
     mask = core.best(8, np.zeros(model.n))
     assert mask is not None
-    assert np.abs(root.reduced_costs)[mask].max() <= np.abs(root.reduced_costs)[~mask].min() + 1e-9
+    assert (
+        np.abs(root.reduced_costs)[mask].max()
+        <= np.abs(root.reduced_costs)[~mask].min() + 1e-9
+    )
 
 
 def test_size_moves_both_ways_and_stays_in_its_bounds() -> None:
@@ -171,7 +176,9 @@ def test_size_moves_both_ways_and_stays_in_its_bounds() -> None:
 def test_bandit_tries_all_then_prefers_what_pays() -> None:
     bandit = DiscountedBandit(["a", "b"], explore=0.0)
     rng = np.random.default_rng(0)
-    assert {bandit.pick(rng) for _ in range(30)} == {"a", "b"}, "nothing is known: both have their turn"
+    assert {bandit.pick(rng) for _ in range(30)} == {"a", "b"}, (
+        "nothing is known: both have their turn"
+    )
     bandit.update("a", gain=0.0, seconds=1.0)
     bandit.update("b", gain=1.0, seconds=1.0)
     assert all(bandit.pick(rng) == "b" for _ in range(20))
@@ -203,7 +210,9 @@ def test_bandit_explores_cheap_arms_more_often_and_forgets_dry_ones() -> None:
 
 
 def test_a_prior_gives_the_first_turns_and_is_lost_by_failing() -> None:
-    bandit = DiscountedBandit(["known", "other"], explore=0.0, prior={"known": 0.05, "absent": 1.0})
+    bandit = DiscountedBandit(
+        ["known", "other"], explore=0.0, prior={"known": 0.05, "absent": 1.0}
+    )
     rng = np.random.default_rng(2)
     assert all(bandit.pick(rng) == "known" for _ in range(20))
     bandit.update("other", gain=0.002, seconds=0.2)
@@ -259,19 +268,25 @@ def test_rins_and_crossover_free_differences_first() -> None:
     assert root.x is not None
     x = np.ones(model.n)
     differs = np.abs(root.x - x) > 1e-6
-    free = RinsNeighbourhood(model, guide).choose(x, 5, np.random.default_rng(0), everything(model))
+    free = RinsNeighbourhood(model, guide).choose(
+        x, 5, np.random.default_rng(0), everything(model)
+    )
     assert differs[free].all()
     other = x.copy()
     other[[3, 17]] = 0.0
     guide.pool.add(1.0, x)
     guide.pool.add(0.5, other)
-    free = CrossoverNeighbourhood(model, guide).choose(x, 2, np.random.default_rng(0), everything(model))
+    free = CrossoverNeighbourhood(model, guide).choose(
+        x, 2, np.random.default_rng(0), everything(model)
+    )
     assert set(np.flatnonzero(free)) == {3, 17}
 
 
 def test_constraint_block_begins_with_tight_rows() -> None:
     # Row 0 is tight at x = e0, row 1 has slack 2: two variables come from row 0.
-    model = milp([1] * 6, [(1, [1, 1, 0, 0, 0, 0], np.inf), (1, [0, 0, 1, 1, 1, 1], np.inf)])
+    model = milp(
+        [1] * 6, [(1, [1, 1, 0, 0, 0, 0], np.inf), (1, [0, 0, 1, 1, 1, 1], np.inf)]
+    )
     x = np.array([1.0, 0, 1, 1, 1, 0])
     free = ConstraintBlockNeighbourhood(model, Slicer(model).by_row).choose(
         x, 2, np.random.default_rng(0), everything(model)
@@ -297,12 +312,20 @@ def test_pool_keeps_the_best_distinct_solutions() -> None:
         guide.pool.add(float(value), np.full(8, float(value)))
         guide.pool.add(float(value), np.full(8, float(value)))
     assert len(guide.pool) == 10
-    assert [float(y[0]) for y in guide.pool.others(np.zeros(8))] == [float(v) for v in range(9, 0, -1)]
+    assert [float(y[0]) for y in guide.pool.others(np.zeros(8))] == [
+        float(v) for v in range(9, 0, -1)
+    ]
 
 
 @pytest.mark.parametrize(
     ("costs", "expected"),
-    [([2, 4, 6], 2.0), ([3, 5], 1.0), ([0.5, 1.5], 0.5), ([0.1234567, 1], 0.0), ([0, 0], 0.0)],
+    [
+        ([2, 4, 6], 2.0),
+        ([3, 5], 1.0),
+        ([0.5, 1.5], 0.5),
+        ([0.1234567, 1], 0.0),
+        ([0, 0], 0.0),
+    ],
 )
 def test_granularity(costs: list[float], expected: float) -> None:
     model = milp(costs, [(0, [1.0] * len(costs), 5)])
@@ -313,7 +336,9 @@ def test_granularity_needs_whole_variables() -> None:
     assert granularity(milp([2, 4], [(0, [1, 1], 5)], integer=[True, False])) == 0.0
 
 
-def _loop(model: MilpModel, publish: Callable[[float, Floats, str], None], steps: int) -> LnsLoop:
+def _loop(
+    model: MilpModel, publish: Callable[[float, Floats, str], None], steps: int
+) -> LnsLoop:
     slicer = Slicer(model)
     guide = Guide(model, stop=never)
     done = [0]
@@ -362,7 +387,9 @@ def test_same_seed_same_run() -> None:
     runs = []
     for _ in range(2):
         seen: list[tuple[float, str]] = []
-        _loop(model, lambda o, x, s, seen=seen: seen.append((o, s)), steps=15).run(np.ones(model.n))
+        _loop(model, lambda o, x, s, seen=seen: seen.append((o, s)), steps=15).run(
+            np.ones(model.n)
+        )
         runs.append(seen)
     assert runs[0]
     assert [o for o, _ in runs[0]][-1] == [o for o, _ in runs[1]][-1]
@@ -394,7 +421,9 @@ def test_exchanges_go_beside_the_arms_and_without_any() -> None:
         swaps = loop.statistics["one-swap"]
         assert swaps.calls > 0
         if arms:
-            assert swaps.seconds == pytest.approx(loop.statistics["random"].seconds, rel=0.5)
+            assert swaps.seconds == pytest.approx(
+                loop.statistics["random"].seconds, rel=0.5
+            )
             assert "one-swap" not in loop._bandit.arms, "it does not compete with them"
 
 

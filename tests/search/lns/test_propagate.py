@@ -30,7 +30,11 @@ def mixed_rows(seed: int, *, equalities: bool = True) -> MilpModel:
         a = rng.integers(-3, 6, 8).astype(float)
         value = float(a @ x)
         rows.append(
-            [(-np.inf, value + 1), (value, value) if equalities else (value - 3, value), (value - 2, np.inf)][kind % 3]
+            [
+                (-np.inf, value + 1),
+                (value, value) if equalities else (value - 3, value),
+                (value - 2, np.inf),
+            ][kind % 3]
         )
         rows[-1] = (rows[-1][0], a.tolist(), rows[-1][1])
     return milp(rng.integers(-4, 5, 8).astype(float).tolist(), rows, upper=[3.0] * 8)
@@ -51,7 +55,9 @@ def test_a_dive_never_ends_outside_a_row(seed: int) -> None:
 def test_a_dive_keeps_what_is_preferred_where_it_can() -> None:
     model = milp([1, 1, 1], [(1, [1, 1, 1], 1)])  # exactly one
     slicer = Slicer(model)
-    found = Propagator(model, slicer.by_row, slicer.by_column).dive(np.array([0.0, 1, 1]), np.array([1, 2, 0]), soon())
+    found = Propagator(model, slicer.by_row, slicer.by_column).dive(
+        np.array([0.0, 1, 1]), np.array([1, 2, 0]), soon()
+    )
     assert found is not None
     assert found.tolist() == [0, 1, 0], "propagation takes the others out"
 
@@ -59,7 +65,12 @@ def test_a_dive_keeps_what_is_preferred_where_it_can() -> None:
 def test_a_dive_says_no_to_an_infeasible_model() -> None:
     model = milp([1, 1], [(3, [1, 1], np.inf)])
     slicer = Slicer(model)
-    assert Propagator(model, slicer.by_row, slicer.by_column).dive(np.ones(2), np.arange(2), soon()) is None
+    assert (
+        Propagator(model, slicer.by_row, slicer.by_column).dive(
+            np.ones(2), np.arange(2), soon()
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -67,7 +78,12 @@ def test_jump_finds_a_point_where_there_is_one(seed: int) -> None:
     model = random_cover(8, 12, seed) if seed % 2 else mixed_rows(seed, equalities=False)
     slicer = Slicer(model)
     found = feasibility_jump(
-        model, slicer.by_row, slicer.by_column, np.zeros(model.n), np.random.default_rng(seed), soon()
+        model,
+        slicer.by_row,
+        slicer.by_column,
+        np.zeros(model.n),
+        np.random.default_rng(seed),
+        soon(),
     )
     assert found is not None
     assert is_feasible(model, found)
@@ -78,7 +94,14 @@ def test_jump_gives_up_in_time() -> None:
     slicer = Slicer(model)
     began = time.process_time()
     assert (
-        feasibility_jump(model, slicer.by_row, slicer.by_column, np.zeros(2), np.random.default_rng(0), began + 0.2)
+        feasibility_jump(
+            model,
+            slicer.by_row,
+            slicer.by_column,
+            np.zeros(2),
+            np.random.default_rng(0),
+            began + 0.2,
+        )
         is None
     )
     assert time.process_time() - began < 1.0
@@ -101,7 +124,12 @@ def test_structure_counts_every_row_once() -> None:
         upper=[1, 1, 1, 9],
     )
     found = structure(model)
-    assert (found.covering, found.packing, found.partitioning, found.cardinality) == (1, 1, 1, 1)
+    assert (found.covering, found.packing, found.partitioning, found.cardinality) == (
+        1,
+        1,
+        1,
+        1,
+    )
     assert (found.knapsack, found.equality, found.mixed, found.free) == (1, 1, 1, 1)
     assert (found.binaries, found.general_integers, found.continuous) == (3, 0, 1)
     assert brute_force(random_cover(5, 6, 0))[1] is not None

@@ -60,7 +60,13 @@ def test_a_broken_fixed_row_gives_no_sub_mip() -> None:
 
 
 def test_unbounded_variables_keep_their_rows() -> None:
-    model = milp([1, 1], [(-5, [1, -1], 5)], lower=[-np.inf, 0], upper=[np.inf, np.inf], integer=[False, True])
+    model = milp(
+        [1, 1],
+        [(-5, [1, -1], 5)],
+        lower=[-np.inf, 0],
+        upper=[np.inf, np.inf],
+        integer=[False, True],
+    )
     sub = Slicer(model).cut(np.array([0.0, 3.0]), np.array([True, False]))
     assert sub is not None
     assert sub.model.m == 1

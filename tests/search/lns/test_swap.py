@@ -27,7 +27,10 @@ def made(model: MilpModel) -> OneSwap | Exchange:
 def packing(rows: int, columns: int, seed: int) -> MilpModel:
     rng = np.random.default_rng(seed)
     matrix = (rng.random((rows, columns)) < 0.25).astype(float)
-    return milp((-rng.integers(1, 9, columns)).astype(float).tolist(), [(-np.inf, row.tolist(), 1.0) for row in matrix])
+    return milp(
+        (-rng.integers(1, 9, columns)).astype(float).tolist(),
+        [(-np.inf, row.tolist(), 1.0) for row in matrix],
+    )
 
 
 @given(seed=st.integers(0, 3_000), cover=st.booleans())
@@ -50,12 +53,16 @@ def test_exchange_of_one_for_two() -> None:
 
 
 def test_exchange_for_a_cheaper_cover() -> None:
-    model = milp([5, 3, 1], [(1, [1, 1, 0], np.inf), (1, [1, 1, 0], np.inf), (1, [0, 0, 1], np.inf)])
+    model = milp(
+        [5, 3, 1], [(1, [1, 1, 0], np.inf), (1, [1, 1, 0], np.inf), (1, [0, 0, 1], np.inf)]
+    )
     better = made(model).improve(np.array([1.0, 0, 1]), 0.01, np.random.default_rng(0))
     assert better.tolist() == [0, 1, 1]
 
 
-@pytest.mark.parametrize("family", ["set-cover", "independent-set", "auction", "vertex-cover"])
+@pytest.mark.parametrize(
+    "family", ["set-cover", "independent-set", "auction", "vertex-cover"]
+)
 def test_better_than_greedy_on_the_families(family: str) -> None:
     model = integer_programs.generate(family, "1/5", 7)
     slicer = Slicer(model)
@@ -81,11 +88,19 @@ def test_says_no_where_it_does_not_apply() -> None:
 def graph(nodes: int, seed: int, *, cover: bool) -> MilpModel:
     """A random graph's vertex cover, or its independent set of most weight (some columns cost)."""
     rng = np.random.default_rng(seed)
-    edges = [(i, j) for i in range(nodes) for j in range(i) if rng.random() < 0.3] or [(0, 1)]
+    edges = [(i, j) for i in range(nodes) for j in range(i) if rng.random() < 0.3] or [
+        (0, 1)
+    ]
     rows = [[float(k in edge) for k in range(nodes)] for edge in edges]
     if cover:
-        return milp(rng.integers(0, 9, nodes).astype(float).tolist(), [(1.0, row, np.inf) for row in rows])
-    return milp((-rng.integers(-2, 9, nodes)).astype(float).tolist(), [(-np.inf, row, 1.0) for row in rows])
+        return milp(
+            rng.integers(0, 9, nodes).astype(float).tolist(),
+            [(1.0, row, np.inf) for row in rows],
+        )
+    return milp(
+        (-rng.integers(-2, 9, nodes)).astype(float).tolist(),
+        [(-np.inf, row, 1.0) for row in rows],
+    )
 
 
 @given(seed=st.integers(0, 3_000), cover=st.booleans())
@@ -98,7 +113,9 @@ def test_graphs_are_solved_by_exchanges(seed: int, cover: bool) -> None:
     better = search.improve(x, 0.1, np.random.default_rng(seed))
     assert is_feasible(model, better)
     best, _ = brute_force(model)
-    assert model.objective(better) == pytest.approx(best), "hundreds of kicks on eleven nodes"
+    assert model.objective(better) == pytest.approx(best), (
+        "hundreds of kicks on eleven nodes"
+    )
 
 
 def test_what_is_kept_up_to_date_is_right_after_many_moves() -> None:
@@ -116,8 +133,14 @@ def test_what_is_kept_up_to_date_is_right_after_many_moves() -> None:
     conflicts = conflicts_of(slicer.by_row)
     assert conflicts is not None
     inside = np.array(search._inside, dtype=float)
-    np.testing.assert_array_equal(search._count, conflicts.astype(bool).astype(int) @ inside)
-    np.testing.assert_allclose(search._weight, conflicts.astype(bool).astype(float) @ (inside * -model.c), atol=1e-6)
+    np.testing.assert_array_equal(
+        search._count, conflicts.astype(bool).astype(int) @ inside
+    )
+    np.testing.assert_allclose(
+        search._weight,
+        conflicts.astype(bool).astype(float) @ (inside * -model.c),
+        atol=1e-6,
+    )
     assert search._value == pytest.approx(float(-model.c @ inside))
     assert float(inside @ conflicts @ inside) == 0, "nothing inside is in conflict"
 
@@ -130,7 +153,9 @@ def test_better_ones_are_told_on_the_way() -> None:
         assert is_feasible(model, x)
         told.append(model.objective(x))
 
-    better = made(model).improve(np.zeros(model.n), 0.6, np.random.default_rng(0), on_better)
+    better = made(model).improve(
+        np.zeros(model.n), 0.6, np.random.default_rng(0), on_better
+    )
     assert told == sorted(told, reverse=True)
     assert len(told) >= 2
     assert model.objective(better) <= told[-1]
@@ -138,9 +163,13 @@ def test_better_ones_are_told_on_the_way() -> None:
 
 def test_columns_that_cost_are_left_out() -> None:
     model = milp([-3, 2], [(-np.inf, [1, 1], 1)])
-    assert made(model).improve(np.array([0.0, 1.0]), 0.01, np.random.default_rng(0)).tolist() == [1, 0]
+    assert made(model).improve(
+        np.array([0.0, 1.0]), 0.01, np.random.default_rng(0)
+    ).tolist() == [1, 0]
     worthless = milp([1, 2], [(-np.inf, [1, 1], 1)])
-    assert made(worthless).improve(np.zeros(2), 0.01, np.random.default_rng(0)).tolist() == [0, 0]
+    assert made(worthless).improve(
+        np.zeros(2), 0.01, np.random.default_rng(0)
+    ).tolist() == [0, 0]
 
 
 def test_too_many_pairs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

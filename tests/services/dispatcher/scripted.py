@@ -18,12 +18,21 @@ from services.store.types import JobRecord, JobStore, NewJob
 from trimtab.results import EventType, JobState, Reason, Termination
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
 
-RESULT = {"objective": 1.0, "bound": 0.0, "gap": 1.0, "termination": {"reason": "completed"}}
+RESULT = {
+    "objective": 1.0,
+    "bound": 0.0,
+    "gap": 1.0,
+    "termination": {"reason": "completed"},
+}
 
 
-def outcome(status: OutcomeStatus, reason: Reason = Reason.COMPLETED, **more: Any) -> Outcome:
+def outcome(
+    status: OutcomeStatus, reason: Reason = Reason.COMPLETED, **more: Any
+) -> Outcome:
     result = RESULT if status is OutcomeStatus.RESULT else None
-    return Outcome(status=status, termination=Termination(reason=reason), result=result, **more)
+    return Outcome(
+        status=status, termination=Termination(reason=reason), result=result, **more
+    )
 
 
 class ScriptedExecution:
@@ -99,7 +108,9 @@ class ScriptedExecutor:
 class Rig:
     """One dispatcher, its store and its executor."""
 
-    def __init__(self, store: JobStore, executor: Any, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self, store: JobStore, executor: Any, folder: Path, **settings: Any
+    ) -> None:
         self.store, self.executor, self.bus = store, executor, Bus()
         self.blobs = BlobStore(folder / "blobs")
         given = {"lease_s": 30.0, "heartbeat_s": 0.05, "sweep_s": 0.05} | settings
@@ -126,7 +137,9 @@ class Rig:
             assert isinstance(execution, ScriptedExecution)
             return execution
 
-    async def until(self, job_id: str, wanted: Callable[[JobRecord], bool], timeout_s: float = 10.0) -> JobRecord:
+    async def until(
+        self, job_id: str, wanted: Callable[[JobRecord], bool], timeout_s: float = 10.0
+    ) -> JobRecord:
         """Wait on the bus, as the gateway does, with a short poll for what time alone changes."""
         async with asyncio.timeout(timeout_s):
             with self.bus.listen(job_id) as changed:
@@ -149,7 +162,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(folder: Path, *, store: JobStore | None = None, **settings: Any) -> AsyncIterator[Rig]:
+async def rig(
+    folder: Path, *, store: JobStore | None = None, **settings: Any
+) -> AsyncIterator[Rig]:
     """A dispatcher at work on a memory store, closed at the end."""
     made = Rig(store or MemoryStore(), ScriptedExecutor(), folder, **settings)
     await made.dispatcher.start()

@@ -26,7 +26,9 @@ async def serving(
     folder: Path, *, heartbeat_s: float = 0.2, bus: Bus | None = None
 ) -> AsyncIterator[tuple[JobStore, ProcessExecutor, Dispatcher]]:
     """The real store, the real executor, a short lease."""
-    settings = Settings(data_dir=folder, lease_s=LEASE_S, heartbeat_s=heartbeat_s, sweep_s=0.1)
+    settings = Settings(
+        data_dir=folder, lease_s=LEASE_S, heartbeat_s=heartbeat_s, sweep_s=0.1
+    )
     store = open_store(settings)
     await store.open()
     executor = ProcessExecutor(workers=2, scratch_dir=folder / "runs", sandbox="rlimit")

@@ -29,7 +29,9 @@ def run(folder: Path, body: Callable[[Rig], Awaitable[None]], **more: Any) -> No
     ("status", "state"),
     [(OutcomeStatus.RESULT, JobState.SUCCEEDED), (OutcomeStatus.FAILED, JobState.FAILED)],
 )
-def test_end_is_recorded_once(tmp_path: Path, status: OutcomeStatus, state: JobState) -> None:
+def test_end_is_recorded_once(
+    tmp_path: Path, status: OutcomeStatus, state: JobState
+) -> None:
     async def body(r: Rig) -> None:
         job_id = await r.submit()
         execution = await r.begun()
@@ -43,7 +45,9 @@ def test_end_is_recorded_once(tmp_path: Path, status: OutcomeStatus, state: JobS
 
 
 @pytest.mark.parametrize("status", [OutcomeStatus.LOST, OutcomeStatus.TRANSIENT])
-def test_lost_attempts_are_retried_until_none_is_left(tmp_path: Path, status: OutcomeStatus) -> None:
+def test_lost_attempts_are_retried_until_none_is_left(
+    tmp_path: Path, status: OutcomeStatus
+) -> None:
     async def body(r: Rig) -> None:
         job_id = await r.submit(max_attempts=2)
         (await r.begun()).end(status)
@@ -108,7 +112,9 @@ def test_cancelled_job_whose_child_is_gone_ends_cancelled(tmp_path: Path) -> Non
 def test_run_killed_by_the_executor_is_lost_and_not_cancelled(tmp_path: Path) -> None:
     async def body(r: Rig) -> None:
         job_id = await r.submit()
-        await (await r.begun()).cancel()  # nobody asked: an executor that closes, or a host that dies
+        await (
+            await r.begun()
+        ).cancel()  # nobody asked: an executor that closes, or a host that dies
         await r.requeued(job_id)
         (await r.begun()).end(OutcomeStatus.RESULT)
         assert (await r.ended(job_id)).state is JobState.SUCCEEDED
@@ -116,7 +122,9 @@ def test_run_killed_by_the_executor_is_lost_and_not_cancelled(tmp_path: Path) ->
     run(tmp_path, body)
 
 
-def test_silent_child_loses_its_lease_then_its_life_and_another_attempt_counts(tmp_path: Path) -> None:
+def test_silent_child_loses_its_lease_then_its_life_and_another_attempt_counts(
+    tmp_path: Path,
+) -> None:
     async def body(r: Rig) -> None:
         job_id = await r.submit()
         paused = await r.begun()
@@ -132,7 +140,9 @@ def test_silent_child_loses_its_lease_then_its_life_and_another_attempt_counts(t
     run(tmp_path, body, lease_s=1.0, sweep_s=0.1)
 
 
-def test_child_silent_for_two_leases_is_killed_as_lost_even_if_nobody_swept(tmp_path: Path) -> None:
+def test_child_silent_for_two_leases_is_killed_as_lost_even_if_nobody_swept(
+    tmp_path: Path,
+) -> None:
     async def body(r: Rig) -> None:
         job_id = await r.submit()
         paused = await r.begun()
@@ -211,8 +221,13 @@ def test_result_outlives_a_database_restart_with_its_files(tmp_path: Path) -> No
         assert job.result is not None
         reference = job.result["artifacts"]["solution.txt"]
         assert r.blobs.path(reference["digest"]).read_text() == "x = 1\n"
-        assert (await r.store.get_artifact(reference["digest"], tenant="a")).name == "solution.txt"
-        assert await r.store.unreferenced_artifacts(older_than_us=await store.now_us() + 10**9) == []
+        assert (
+            await r.store.get_artifact(reference["digest"], tenant="a")
+        ).name == "solution.txt"
+        assert (
+            await r.store.unreferenced_artifacts(older_than_us=await store.now_us() + 10**9)
+            == []
+        )
 
     run(tmp_path, body, store=store)
 
@@ -230,7 +245,11 @@ def test_appends_do_not_overlap_and_what_waits_goes_together(tmp_path: Path) -> 
         store.gate.set()
         execution.end(OutcomeStatus.RESULT)
         await r.ended(job_id)
-        objectives = [e.data["objective"] for e in await store.events(job_id) if e.type is EventType.INCUMBENT]
+        objectives = [
+            e.data["objective"]
+            for e in await store.events(job_id)
+            if e.type is EventType.INCUMBENT
+        ]
         assert objectives == [float(n) for n in range(50, 0, -1)]
         assert len(store.appends) < 10
 
@@ -247,7 +266,9 @@ def test_shutdown_gives_running_jobs_back_and_writes_what_has_ended(tmp_path: Pa
         async with rig(tmp_path, store=store) as r:
             running, ending = await r.submit(max_attempts=1), await r.submit()
             runs = {e.task.job_id: e for e in (await r.begun(), await r.begun())}
-            store.refusals = 3  # its end is being offered to a store that is away while we close
+            store.refusals = (
+                3  # its end is being offered to a store that is away while we close
+            )
             runs[ending].end(OutcomeStatus.RESULT)
             await asyncio.sleep(0)
         assert all(e.closed for e in runs.values())

@@ -61,7 +61,9 @@ def test_a_handed_back_job_starts_from_its_best(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [OutcomeStatus.LOST, OutcomeStatus.TRANSIENT])
-def test_a_lost_attempts_best_is_the_next_ones_start(tmp_path: Path, status: OutcomeStatus) -> None:
+def test_a_lost_attempts_best_is_the_next_ones_start(
+    tmp_path: Path, status: OutcomeStatus
+) -> None:
     async def main() -> None:
         async with rig(tmp_path) as r:
             job_id = await r.submit(max_attempts=2)
@@ -73,7 +75,9 @@ def test_a_lost_attempts_best_is_the_next_ones_start(tmp_path: Path, status: Out
             second.end(status)  # it had reached nothing of its own
             third = await r.begun()
             assert third.task.start == b"best"
-            assert third.task.finish is not None, "its attempts are used up: only what was found is finished"
+            assert third.task.finish is not None, (
+                "its attempts are used up: only what was found is finished"
+            )
             assert third.task.finish.ended.limit is Limit.ATTEMPTS
             assert "all 2 attempts" in third.task.finish.ended.detail
             third.end(OutcomeStatus.RESULT)
@@ -103,7 +107,9 @@ def test_a_stopped_job_whose_worker_is_lost_keeps_its_best(tmp_path: Path) -> No
             job_id = await r.submit()
             run = await r.begun()
             run.best = b"best"
-            await r.store.request_stop(job_id)  # another process' word, which comes too late
+            await r.store.request_stop(
+                job_id
+            )  # another process' word, which comes too late
             run.end(OutcomeStatus.LOST)
             second = await r.begun()
             assert second.task.finish is not None

@@ -35,8 +35,19 @@ def test_only_old_files_without_a_job_are_removed(tmp_path: Path) -> None:
             await store.put_artifact(record)
             return blob.digest
 
-        used, unused, shared = await uploaded("used"), await uploaded("unused"), await uploaded("shared")
-        job = NewJob(tenant="a", kind="probe", spec={}, budget={"seconds": 1.0}, seed=0, artifacts=[used])
+        used, unused, shared = (
+            await uploaded("used"),
+            await uploaded("unused"),
+            await uploaded("shared"),
+        )
+        job = NewJob(
+            tenant="a",
+            kind="probe",
+            spec={},
+            budget={"seconds": 1.0},
+            seed=0,
+            artifacts=[used],
+        )
         await store.submit(job)
         now_us += 8 * DAY_US
         fresh = await uploaded("fresh")

@@ -32,7 +32,14 @@ pytestmark = pytest.mark.chaos
 def probes(count: int, step_seconds: float) -> list[NewJob]:
     spec = {"steps": 3, "step_seconds": step_seconds}
     return [
-        NewJob(tenant="a", kind="probe", spec=spec, budget={"seconds": 60.0}, seed=n, max_attempts=10)
+        NewJob(
+            tenant="a",
+            kind="probe",
+            spec=spec,
+            budget={"seconds": 60.0},
+            seed=n,
+            max_attempts=10,
+        )
         for n in range(count)
     ]
 
@@ -48,8 +55,14 @@ async def check_one_effect_each(store: JobStore, ids: list[str]) -> int:
         assert [a.outcome for a in attempts].count("result") == 1
         events = await store.events(job_id)
         assert [e.seq for e in events] == list(range(1, len(events) + 1))
-        ends = [e for e in events if e.type is EventType.STATE and e.data["state"] == "SUCCEEDED"]
-        assert [e.seq for e in ends] == [len(events)], "the end is written once, and nothing after it"
+        ends = [
+            e
+            for e in events
+            if e.type is EventType.STATE and e.data["state"] == "SUCCEEDED"
+        ]
+        assert [e.seq for e in ends] == [len(events)], (
+            "the end is written once, and nothing after it"
+        )
         lost += len(attempts) - 1 + bool(job.result["summary"].get("notes"))
     return lost
 
@@ -65,7 +78,11 @@ async def a_child(executor: ProcessExecutor) -> int:
 
 
 def test_children_are_killed_at_random(tmp_path: Path, scale: float) -> None:
-    jobs, kills, rng = max(10, round(200 * scale)), max(4, round(60 * scale)), random.Random(1)
+    jobs, kills, rng = (
+        max(10, round(200 * scale)),
+        max(4, round(60 * scale)),
+        random.Random(1),
+    )
 
     async def body() -> None:
         async with serving(tmp_path) as (store, executor, _):
@@ -74,7 +91,9 @@ def test_children_are_killed_at_random(tmp_path: Path, scale: float) -> None:
                 await asyncio.sleep(rng.uniform(0.0, 0.2))
                 if await unfinished(store):
                     with contextlib.suppress(ProcessLookupError):
-                        os.killpg(await asyncio.wait_for(a_child(executor), 10), signal.SIGKILL)
+                        os.killpg(
+                            await asyncio.wait_for(a_child(executor), 10), signal.SIGKILL
+                        )
             async with asyncio.timeout(60 + jobs):
                 while await unfinished(store):
                     await asyncio.sleep(0.05)
@@ -83,7 +102,9 @@ def test_children_are_killed_at_random(tmp_path: Path, scale: float) -> None:
     asyncio.run(body())
 
 
-def test_children_paused_longer_than_their_lease_write_nothing_more(tmp_path: Path, scale: float) -> None:
+def test_children_paused_longer_than_their_lease_write_nothing_more(
+    tmp_path: Path, scale: float
+) -> None:
     jobs, pauses = max(4, round(50 * scale)), max(1, round(50 * scale))
 
     async def body() -> None:
@@ -114,15 +135,23 @@ class DeafBus(Bus):
 
 def test_write_with_an_old_fence_is_refused_and_counted(tmp_path: Path) -> None:
     async def body() -> None:
-        async with serving(tmp_path, heartbeat_s=20.0, bus=DeafBus()) as (store, executor, _):
+        async with serving(tmp_path, heartbeat_s=20.0, bus=DeafBus()) as (
+            store,
+            executor,
+            _,
+        ):
             (submitted,) = await store.submit_many(probes(1, 0.15))
             group = await asyncio.wait_for(a_child(executor), 10)
             os.killpg(group, signal.SIGSTOP)
             async with asyncio.timeout(20):
-                while await unfinished(store):  # the lease runs out, and a second attempt ends the job
+                while await unfinished(
+                    store
+                ):  # the lease runs out, and a second attempt ends the job
                     await asyncio.sleep(0.02)
                 assert await store.stale_writes() == 0
-                os.killpg(group, signal.SIGCONT)  # the first one wakes up and has much to say
+                os.killpg(
+                    group, signal.SIGCONT
+                )  # the first one wakes up and has much to say
                 while executor._running:
                     await asyncio.sleep(0.02)
             assert await store.stale_writes() >= 1
@@ -133,16 +162,21 @@ def test_write_with_an_old_fence_is_refused_and_counted(tmp_path: Path) -> None:
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.services.dispatcher.serving", str(folder)], stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "tests.services.dispatcher.serving", str(folder)],
+        stdout=subprocess.DEVNULL,
     )
 
 
 def wait_until_running(folder: Path, ended: int = 0) -> None:
     """Until a job runs, and so many have ended. Read from the side: the store itself lets one process in."""
     deadline = time.monotonic() + 30
-    with contextlib.closing(sqlite3.connect(f"file:{folder}/trimtab.sqlite3?mode=ro", uri=True)) as database:
+    with contextlib.closing(
+        sqlite3.connect(f"file:{folder}/trimtab.sqlite3?mode=ro", uri=True)
+    ) as database:
         while True:
-            counts = dict(database.execute("SELECT state, count(*) FROM job GROUP BY state"))
+            counts = dict(
+                database.execute("SELECT state, count(*) FROM job GROUP BY state")
+            )
             if counts.get("RUNNING") and counts.get("SUCCEEDED", 0) >= ended:
                 return
             assert time.monotonic() < deadline, counts
@@ -153,16 +187,23 @@ def children_in(folder: Path) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if entry.name.isdigit() and f"--workdir {folder}" in (entry / "cmdline").read_bytes().replace(
-                b"\0", b" "
-            ).decode(errors="replace"):
+            if entry.name.isdigit() and f"--workdir {folder}" in (
+                entry / "cmdline"
+            ).read_bytes().replace(b"\0", b" ").decode(errors="replace"):
                 found.append(int(entry.name))
     return found
 
 
 def test_attempt_after_a_killed_dispatcher_starts_from_its_best(tmp_path: Path) -> None:
     spec = {"steps": 1000, "step_seconds": 0.02}
-    long = NewJob(tenant="a", kind="probe", spec=spec, budget={"seconds": 90.0}, seed=0, max_attempts=2)
+    long = NewJob(
+        tenant="a",
+        kind="probe",
+        spec=spec,
+        budget={"seconds": 90.0},
+        seed=0,
+        max_attempts=2,
+    )
 
     async def submit() -> str:
         store = open_store(Settings(data_dir=tmp_path))
@@ -174,7 +215,9 @@ def test_attempt_after_a_killed_dispatcher_starts_from_its_best(tmp_path: Path) 
     job_id = asyncio.run(submit())
     service = start(tmp_path)
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{tmp_path}/trimtab.sqlite3?mode=ro", uri=True)) as database:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{tmp_path}/trimtab.sqlite3?mode=ro", uri=True)
+        ) as database:
             deadline = time.monotonic() + 40
             while not database.execute("SELECT count(*) FROM job_checkpoint").fetchone()[0]:
                 assert time.monotonic() < deadline
@@ -198,12 +241,16 @@ def test_attempt_after_a_killed_dispatcher_starts_from_its_best(tmp_path: Path) 
             assert job.result["summary"]["started_from"] == (
                 f"the best solution of an earlier attempt, with objective {job.result['trace'][0]['objective']}"
             )
-            assert job.result["trace"][0]["objective"] <= reached, "it goes on where the killed one was"
+            assert job.result["trace"][0]["objective"] <= reached, (
+                "it goes on where the killed one was"
+            )
 
     asyncio.run(finish())
 
 
-def test_killed_dispatcher_loses_nothing_and_leaves_no_child(tmp_path: Path, scale: float) -> None:
+def test_killed_dispatcher_loses_nothing_and_leaves_no_child(
+    tmp_path: Path, scale: float
+) -> None:
     jobs, kills = max(8, round(200 * scale)), max(2, round(25 * scale))
 
     async def submit() -> list[str]:
@@ -245,7 +292,12 @@ def test_killed_dispatcher_loses_nothing_and_leaves_no_child(tmp_path: Path, sca
 def test_ended_dispatcher_gives_its_jobs_back(tmp_path: Path) -> None:
     async def body() -> None:
         async with serving(tmp_path) as (store, executor, _):
-            ids = [s.job.id for s in await store.submit_many([replace(p, max_attempts=1) for p in probes(2, 0.5)])]
+            ids = [
+                s.job.id
+                for s in await store.submit_many(
+                    [replace(p, max_attempts=1) for p in probes(2, 0.5)]
+                )
+            ]
             await asyncio.wait_for(a_child(executor), 10)
         async with serving(tmp_path) as (store, executor, _):
             async with asyncio.timeout(30):

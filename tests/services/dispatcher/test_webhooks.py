@@ -40,7 +40,9 @@ class Receiver:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
 
-    async def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _begin(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._serving.append(task)
@@ -52,10 +54,17 @@ class Receiver:
             writer.transport.abort()
             await asyncio.sleep(0)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:] if line)}
-        self.requests.append((headers, await reader.readexactly(int(headers["content-length"]))))
+        headers = {
+            k.lower(): v.strip()
+            for k, _, v in (line.partition(":") for line in head[1:] if line)
+        }
+        self.requests.append(
+            (headers, await reader.readexactly(int(headers["content-length"])))
+        )
         answer = self._answers.pop(0) if self._answers else b"200 OK"
         if answer == b"drip":
             writer.write(b"HTTP/1.1 200 OK\r\n")
@@ -71,7 +80,11 @@ class Receiver:
             except ConnectionError:
                 pass
         else:
-            writer.write(b"HTTP/1.1 " + answer + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            writer.write(
+                b"HTTP/1.1 "
+                + answer
+                + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
         await writer.drain()
         writer.close()
         await writer.wait_closed()
@@ -79,9 +92,23 @@ class Receiver:
 
 async def due(store: MemoryStore, url: str) -> None:
     """One finished job whose owner wants to be told."""
-    await store.submit(NewJob(tenant="a", kind="probe", spec={}, budget={"seconds": 1.0}, seed=0, webhook={"url": url}))
+    await store.submit(
+        NewJob(
+            tenant="a",
+            kind="probe",
+            spec={},
+            budget={"seconds": 1.0},
+            seed=0,
+            webhook={"url": url},
+        )
+    )
     (claim,) = await store.claim("w", kinds=["probe"], lease_s=30)
-    done = Completion(verb="succeed", termination={"reason": "completed"}, outcome="result", result={"objective": 1})
+    done = Completion(
+        verb="succeed",
+        termination={"reason": "completed"},
+        outcome="result",
+        result={"objective": 1},
+    )
     await store.complete(claim.job.id, claim.fence, done)
 
 
@@ -93,7 +120,11 @@ class Clock:
         return self.us
 
 
-def deliver(folder: Path, body: Callable[[MemoryStore, OutboxSender, Clock], Awaitable[None]], *allowed: str) -> None:
+def deliver(
+    folder: Path,
+    body: Callable[[MemoryStore, OutboxSender, Clock], Awaitable[None]],
+    *allowed: str,
+) -> None:
     async def whole() -> None:
         clock = Clock()
         store = MemoryStore(clock=clock)
@@ -118,7 +149,9 @@ def test_delivery_is_signed_over_its_time_and_body(tmp_path: Path) -> None:
         told = dict(part.split("=", 1) for part in headers["trimtab-signature"].split(","))
         secret = load_secret(tmp_path)
         assert abs(int(told["t"]) - time.time()) < 60
-        wanted = hmac.new(secret, told["t"].encode() + b"." + content, hashlib.sha256).hexdigest()
+        wanted = hmac.new(
+            secret, told["t"].encode() + b"." + content, hashlib.sha256
+        ).hexdigest()
         assert hmac.compare_digest(told["v1"], wanted)
         assert json.loads(content)["state"] == "SUCCEEDED"
         assert headers["host"] == f"127.0.0.1:{receiver.port}"
@@ -143,7 +176,9 @@ def test_private_addresses_are_refused_and_not_tried_again(tmp_path: Path) -> No
     deliver(tmp_path, body)
 
 
-def test_name_that_leads_to_a_private_address_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_that_leads_to_a_private_address_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def body(store: MemoryStore, sender: OutboxSender, clock: Clock) -> None:
         async with Receiver() as receiver:
 
@@ -161,7 +196,9 @@ def test_name_that_leads_to_a_private_address_is_refused(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("answer", [b"500 Broken", b"302 Found", b"drip"])
-def test_failures_and_redirects_are_tried_again(tmp_path: Path, answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures_and_redirects_are_tried_again(
+    tmp_path: Path, answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(webhooks, "TIMEOUT_S", 0.5)
 
     async def body(store: MemoryStore, sender: OutboxSender, clock: Clock) -> None:
@@ -233,7 +270,8 @@ def test_urls_that_are_refused_before_any_name_is_looked_up(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["192.168.1.1", "fe80::1%eth0", "100.64.0.1", "224.0.0.1", "2002:0a00:0001::", "::"]
+    "address",
+    ["192.168.1.1", "fe80::1%eth0", "100.64.0.1", "224.0.0.1", "2002:0a00:0001::", "::"],
 )
 def test_special_addresses_are_refused(address: str) -> None:
     with pytest.raises(WebhookRefused):

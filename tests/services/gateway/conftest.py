@@ -23,14 +23,22 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, role="gateway", diagnostic_kinds=True, log_level="error", max_upload_bytes=2**22)
+    return Settings(
+        data_dir=tmp_path,
+        role="gateway",
+        diagnostic_kinds=True,
+        log_level="error",
+        max_upload_bytes=2**22,
+    )
 
 
 @pytest.fixture
 def anonymous(settings: Settings, store: MemoryStore) -> Iterator[TestClient]:
     """No key is sent unless a test sends one."""
     app = create_app(settings, store=store)
-    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+    with TestClient(
+        app, base_url="http://127.0.0.1", raise_server_exceptions=False
+    ) as client:
         yield client
 
 
@@ -44,7 +52,12 @@ def key(anonymous: TestClient, admin: dict[str, str]) -> Callable[..., dict[str,
     """Makes a key; the header that shows it."""
 
     def make(tenant: str = "acme", *scopes: str, **more: Any) -> dict[str, str]:
-        body = {"name": "test", "tenant": tenant, "scopes": list(scopes) or ["submitter"], **more}
+        body = {
+            "name": "test",
+            "tenant": tenant,
+            "scopes": list(scopes) or ["submitter"],
+            **more,
+        }
         answer = anonymous.post("/v1/keys", json=body, headers=admin)
         assert answer.status_code == 201, answer.text
         return {"authorization": f"Bearer {answer.json()['key']}"}

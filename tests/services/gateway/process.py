@@ -33,7 +33,9 @@ class Running:
 
 def environment(**more: str) -> dict[str, str]:
     """Ours, without the settings of whoever runs the tests."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")} | more
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")
+    } | more
 
 
 def refused(*arguments: str, **env: str) -> tuple[int, str]:
@@ -51,10 +53,21 @@ def refused(*arguments: str, **env: str) -> tuple[int, str]:
 @contextlib.contextmanager
 def served(data_dir: Path, *arguments: str) -> Iterator[Running]:
     """A server with the default door: keys on, loopback, a free port."""
-    command = [sys.executable, "-m", "services", "--port", "0", "--data-dir", str(data_dir), "--diagnostic-kinds"]
+    command = [
+        sys.executable,
+        "-m",
+        "services",
+        "--port",
+        "0",
+        "--data-dir",
+        str(data_dir),
+        "--diagnostic-kinds",
+    ]
     command += ["--workers", "2"]  # on every machine
     log = (data_dir.parent / "server.log").open("w")
-    process = subprocess.Popen([*command, *arguments], env=environment(), stderr=log, stdout=log, text=True)
+    process = subprocess.Popen(
+        [*command, *arguments], env=environment(), stderr=log, stdout=log, text=True
+    )
     try:
         deadline = time.monotonic() + START_S
         while not (data_dir / "server.json").exists():
@@ -65,7 +78,9 @@ def served(data_dir: Path, *arguments: str) -> Iterator[Running]:
         with httpx2.Client(base_url=url, timeout=30) as api:
             # The socket listens before the application is up: this call waits for it.
             assert api.get("/healthz").status_code == 200
-            api.headers["authorization"] = f"Bearer {(data_dir / 'admin.key').read_text().strip()}"
+            api.headers["authorization"] = (
+                f"Bearer {(data_dir / 'admin.key').read_text().strip()}"
+            )
             yield Running(process, api, data_dir)
     finally:
         if process.poll() is None:

@@ -64,44 +64,73 @@ def test_hostile_bodies(anonymous: TestClient, key: Key, name: str, path: str) -
     assert b"hunter2" not in answer.content
 
 
-def test_a_bad_job_in_a_batch_is_named_and_nothing_is_stored(anonymous: TestClient, key: Key) -> None:
+def test_a_bad_job_in_a_batch_is_named_and_nothing_is_stored(
+    anonymous: TestClient, key: Key
+) -> None:
     mine = key()
-    answer = anonymous.post("/v1/jobs:batch", json={"jobs": [JOB, JOB, {**JOB, "seed": -1}]}, headers=mine)
+    answer = anonymous.post(
+        "/v1/jobs:batch", json={"jobs": [JOB, JOB, {**JOB, "seed": -1}]}, headers=mine
+    )
     assert answer.status_code == 422
     assert "2" in answer.json()["errors"][0]["path"]
     assert anonymous.get("/v1/jobs", headers=mine).json()["items"] == []
 
 
 @pytest.mark.parametrize(
-    ("headers", "status"), [({"content-type": "text/plain"}, 415), ({**TYPE, "content-encoding": "gzip"}, 415)]
+    ("headers", "status"),
+    [({"content-type": "text/plain"}, 415), ({**TYPE, "content-encoding": "gzip"}, 415)],
 )
-def test_wrong_media(anonymous: TestClient, key: Key, headers: dict[str, str], status: int) -> None:
-    answer = anonymous.post("/v1/jobs", content=json.dumps(JOB), headers={**key(), **headers})
+def test_wrong_media(
+    anonymous: TestClient, key: Key, headers: dict[str, str], status: int
+) -> None:
+    answer = anonymous.post(
+        "/v1/jobs", content=json.dumps(JOB), headers={**key(), **headers}
+    )
     assert answer.status_code == status
 
 
-def test_large_bodies_with_and_without_length(anonymous: TestClient, settings: Settings, key: Key) -> None:
+def test_large_bodies_with_and_without_length(
+    anonymous: TestClient, settings: Settings, key: Key
+) -> None:
     large = b" " * (settings.max_body_bytes + 1)
     headers = {**key(), **TYPE}
     assert anonymous.post("/v1/jobs", content=large, headers=headers).status_code == 413
-    assert anonymous.post("/v1/jobs", content=iter([large]), headers=headers).status_code == 413
+    assert (
+        anonymous.post("/v1/jobs", content=iter([large]), headers=headers).status_code
+        == 413
+    )
 
 
 def test_no_route_and_no_method_are_problems(anonymous: TestClient) -> None:
-    for answer, status in ((anonymous.get("/v1/nope"), 404), (anonymous.put("/v1/jobs"), 405)):
-        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    for answer, status in (
+        (anonymous.get("/v1/nope"), 404),
+        (anonymous.put("/v1/jobs"), 405),
+    ):
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            status,
+            "application/problem+json",
+        )
 
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [(gzip.compress(bytes(2**24)), 413), (gzip.compress(b"x" * 999)[:-5], 422), (b"x" * (2**22 + 1), 413)],
+    [
+        (gzip.compress(bytes(2**24)), 413),
+        (gzip.compress(b"x" * 999)[:-5], 422),
+        (b"x" * (2**22 + 1), 413),
+    ],
     ids=["bomb", "truncated", "too large"],
 )
 def test_bad_uploads_leave_nothing(
     anonymous: TestClient, settings: Settings, key: Key, body: bytes, status: int
 ) -> None:
     name = "m.mps.gz" if body[:2] == b"\x1f\x8b" else "m.mps"
-    assert anonymous.post(f"/v1/artifacts?name={name}", content=iter([body]), headers=key()).status_code == status
+    assert (
+        anonymous.post(
+            f"/v1/artifacts?name={name}", content=iter([body]), headers=key()
+        ).status_code
+        == status
+    )
     blobs: Path = settings.data_dir / "blobs"
     assert [path for path in blobs.rglob("*") if path.is_file()] == []
 
@@ -109,13 +138,28 @@ def test_bad_uploads_leave_nothing(
 def test_an_upload_comes_back_whole(anonymous: TestClient, key: Key) -> None:
     mine, body = key(), bytes(range(256)) * 5000
     stored = anonymous.post("/v1/artifacts?name=m.bin", content=body, headers=mine).json()
-    assert anonymous.get(f"/v1/artifacts/{stored['digest']}/content", headers=mine).content == body
+    assert (
+        anonymous.get(f"/v1/artifacts/{stored['digest']}/content", headers=mine).content
+        == body
+    )
 
 
-def test_idempotency_under_a_race(anonymous: TestClient, key: Key, store: MemoryStore) -> None:
+def test_idempotency_under_a_race(
+    anonymous: TestClient, key: Key, store: MemoryStore
+) -> None:
     headers = {**key(), "idempotency-key": "one"}
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: anonymous.post("/v1/jobs", json=JOB, headers=headers), range(16)))
+        answers = list(
+            pool.map(
+                lambda _: anonymous.post("/v1/jobs", json=JOB, headers=headers), range(16)
+            )
+        )
     assert len({answer.json()["id"] for answer in answers}) == 1
-    assert sum(answer.headers.get("idempotency-replayed") == "true" for answer in answers) == 15
-    assert anonymous.post("/v1/jobs", json={**JOB, "seed": 1}, headers=headers).status_code == 409
+    assert (
+        sum(answer.headers.get("idempotency-replayed") == "true" for answer in answers)
+        == 15
+    )
+    assert (
+        anonymous.post("/v1/jobs", json={**JOB, "seed": 1}, headers=headers).status_code
+        == 409
+    )

@@ -30,7 +30,9 @@ NEEDS = {  # (method, path): lowest scope
 SCOPES = ("viewer", "submitter", "operator", "admin")
 
 
-def test_every_operation_asks_for_a_key_and_for_the_right_scope(anonymous: TestClient, key: Key) -> None:
+def test_every_operation_asks_for_a_key_and_for_the_right_scope(
+    anonymous: TestClient, key: Key
+) -> None:
     keys = {scope: key("acme", scope) for scope in SCOPES}
     paths = anonymous.get("/openapi.json").json()["paths"]
     seen = set()
@@ -54,14 +56,28 @@ def test_every_operation_asks_for_a_key_and_for_the_right_scope(anonymous: TestC
 def test_another_tenants_job_is_nowhere(anonymous: TestClient, key: Key) -> None:
     mine, theirs = key("acme"), key("other")
     job = anonymous.post("/v1/jobs", json=JOB, headers=mine).json()["id"]
-    file = anonymous.post("/v1/artifacts?name=a.lp", content=b"x", headers=mine).json()["digest"]
+    file = anonymous.post("/v1/artifacts?name=a.lp", content=b"x", headers=mine).json()[
+        "digest"
+    ]
     gets = [
-        f"/v1/jobs/{job}{tail}" for tail in ("", "/wait", "/events", "/result", "/input", "/attempts", "/artifacts/a")
+        f"/v1/jobs/{job}{tail}"
+        for tail in (
+            "",
+            "/wait",
+            "/events",
+            "/result",
+            "/input",
+            "/attempts",
+            "/artifacts/a",
+        )
     ]
-    calls = [("GET", path) for path in [*gets, f"/v1/artifacts/{file}", f"/v1/artifacts/{file}/content"]]
-    calls += [("POST", f"/v1/jobs/{job}/{verb}") for verb in ("cancel", "stop", "retry")] + [
-        ("DELETE", f"/v1/jobs/{job}")
+    calls = [
+        ("GET", path)
+        for path in [*gets, f"/v1/artifacts/{file}", f"/v1/artifacts/{file}/content"]
     ]
+    calls += [
+        ("POST", f"/v1/jobs/{job}/{verb}") for verb in ("cancel", "stop", "retry")
+    ] + [("DELETE", f"/v1/jobs/{job}")]
     for method, path in calls:
         assert anonymous.request(method, path, headers=theirs).status_code == 404, path
     assert anonymous.get("/v1/jobs", headers=theirs).json()["items"] == []
@@ -70,7 +86,9 @@ def test_another_tenants_job_is_nowhere(anonymous: TestClient, key: Key) -> None
     assert anonymous.post("/v1/jobs", json=stolen, headers=mine).status_code < 300
 
 
-def test_a_revoked_key_is_refused_at_once(anonymous: TestClient, admin: dict[str, str], key: Key) -> None:
+def test_a_revoked_key_is_refused_at_once(
+    anonymous: TestClient, admin: dict[str, str], key: Key
+) -> None:
     mine = key()
     me = anonymous.get("/v1/me", headers=mine).json()
     assert anonymous.delete(f"/v1/keys/{me['key_id']}", headers=admin).status_code == 204
@@ -84,7 +102,10 @@ def test_rate_limit_and_queue_quota(anonymous: TestClient, key: Key) -> None:
     assert statuses[2].status_code == 429
     assert int(statuses[2].headers["retry-after"]) >= 1
     full = key("full", limits={"queued_jobs": 1})
-    assert [anonymous.post("/v1/jobs", json=JOB, headers=full).status_code // 100 for _ in range(2)] == [2, 4]
+    assert [
+        anonymous.post("/v1/jobs", json=JOB, headers=full).status_code // 100
+        for _ in range(2)
+    ] == [2, 4]
 
 
 def test_the_admin_key_is_only_ours(settings: Settings, admin: dict[str, str]) -> None:
@@ -93,7 +114,9 @@ def test_the_admin_key_is_only_ours(settings: Settings, admin: dict[str, str]) -
 
 @pytest.mark.parametrize("cookie", ["a.1.b", "a.x.\xe9", "...", "\xff"])
 def test_forged_cookies_are_401(anonymous: TestClient, cookie: str) -> None:
-    answer = anonymous.get("/v1/me", headers={"cookie": b"trimtab_session=" + cookie.encode("latin-1")})
+    answer = anonymous.get(
+        "/v1/me", headers={"cookie": b"trimtab_session=" + cookie.encode("latin-1")}
+    )
     assert answer.status_code == 401, answer.text
 
 
@@ -108,7 +131,12 @@ def test_another_sites_page_cannot_write_even_without_auth(settings: Settings) -
     app = create_app(settings.model_copy(update={"auth": "off"}), store=MemoryStore())
     with TestClient(app, base_url="http://127.0.0.1") as client:
         headers = {"origin": "http://evil.example", "sec-fetch-site": "cross-site"}
-        assert client.post("/v1/artifacts?name=a.lp", content=b"x", headers=headers).status_code == 403
+        assert (
+            client.post(
+                "/v1/artifacts?name=a.lp", content=b"x", headers=headers
+            ).status_code
+            == 403
+        )
 
 
 def test_no_solver_no_ray_no_torch_in_this_process() -> None:
@@ -118,5 +146,7 @@ def test_no_solver_no_ray_no_torch_in_this_process() -> None:
         "create_app(Settings(data_dir=pathlib.Path(tempfile.mkdtemp())))\n"
         "print([m for m in ('torch','ray','numpy','scipy','highspy','pyscipopt','ortools') if m in sys.modules])"
     )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert shown.stdout.strip() == "[]"

@@ -17,7 +17,9 @@ MODEL = "Minimize\n obj: x + y\nSubject To\n c: 2 x + 3 y >= 7\nGeneral\n x y\nE
 
 
 def _blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL
+    )
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -28,7 +30,9 @@ def test_the_curl_commands(tmp_path: Path) -> None:
     assert all(line.startswith("curl") for line in shown)
     (tmp_path / "model.lp").write_text(MODEL)
     mark = "---- next"
-    script = "\n".join([setup, *prepare, *(f"{command}\necho; echo '{mark}'" for command in shown)])
+    script = "\n".join(
+        [setup, *prepare, *(f"{command}\necho; echo '{mark}'" for command in shown)]
+    )
     with served(tmp_path / "data") as running:
         done = subprocess.run(
             ["bash", "-euc", script],
@@ -41,7 +45,10 @@ def test_the_curl_commands(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     state, events, result, stopped = done.stdout.split(mark)[:4]
     assert json.loads(state)["state"] == "SUCCEEDED"
-    assert events.rstrip().splitlines()[-2:] == ["event: end", 'data: {"state":"SUCCEEDED"}']
+    assert events.rstrip().splitlines()[-2:] == [
+        "event: end",
+        'data: {"state":"SUCCEEDED"}',
+    ]
     answer = json.loads(result)
     assert answer["objective"] == 3.0  # x = 2, y = 1
     assert answer["verification"]["status"] == "valid"
@@ -63,4 +70,6 @@ def test_the_webhook_check_knows_our_signature_from_others() -> None:
     assert is_genuine(b"secret", header, b"{}")
     assert not is_genuine(b"secret", header, b"{ }")
     assert not is_genuine(b"other", header, b"{}")
-    assert not is_genuine(b"secret", sign(b"secret", b"{}", unix_s=int(time.time()) - 301), b"{}")
+    assert not is_genuine(
+        b"secret", sign(b"secret", b"{}", unix_s=int(time.time()) - 301), b"{}"
+    )

@@ -13,7 +13,10 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.python.asgi import ASGIClient, get_client
-from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    status_code_conformance,
+)
 
 from services.gateway.app import create_app
 from services.settings import Settings
@@ -32,7 +35,9 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Each store refuses other things by itself; none of it may reach a client as a 500."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     more = {} if url is None else {"database_url": url}
-    return Settings(data_dir=tmp_path, role="gateway", diagnostic_kinds=True, log_level="error", **more)
+    return Settings(
+        data_dir=tmp_path, role="gateway", diagnostic_kinds=True, log_level="error", **more
+    )
 
 
 @pytest.fixture
@@ -44,7 +49,9 @@ def client(request: pytest.FixtureRequest, settings: Settings) -> Iterator[ASGIC
         yield client
 
 
-def test_our_own_description(client: ASGIClient, settings: Settings, request: pytest.FixtureRequest) -> None:
+def test_our_own_description(
+    client: ASGIClient, settings: Settings, request: pytest.FixtureRequest
+) -> None:
     admin = {"authorization": f"Bearer {settings.admin_key_file.read_text().strip()}"}
     schema = schemathesis.openapi.from_dict(client.get(f"{BASE}/openapi.json").json())
     schema.app = client.app
@@ -69,7 +76,11 @@ def test_our_own_description(client: ASGIClient, settings: Settings, request: py
         )
         @given(case=operation.as_strategy())
         def run(case: schemathesis.Case) -> None:
-            if "job_id" in case.path_parameters and case.method == "GET" and next(calls) % 2:
+            if (
+                "job_id" in case.path_parameters
+                and case.method == "GET"
+                and next(calls) % 2
+            ):
                 case.path_parameters["job_id"] = ended
             answer = case.call(base_url=BASE, session=client, headers=admin)
             statuses[answer.status_code] += 1

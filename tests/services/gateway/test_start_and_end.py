@@ -31,7 +31,9 @@ def test_a_second_server_on_the_same_folder(tmp_path: Path) -> None:
         code, said = refused("--data-dir", str(data), "--port", "0")
         assert code == 1
         assert f"another trimtab server uses {data}" in said
-        assert first.api.get("/readyz").status_code == 200  # the first was not disturbed, ...
+        assert (
+            first.api.get("/readyz").status_code == 200
+        )  # the first was not disturbed, ...
         assert (data / "server.json").exists()  # ... and can still be found
         assert first.terminate()[0] == 0
     assert not (data / "server.json").exists()
@@ -40,15 +42,29 @@ def test_a_second_server_on_the_same_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
-        (["--auth", "off", "--host", "0.0.0.0"], "auth is off and the bind address is '0.0.0.0'"),
+        (
+            ["--auth", "off", "--host", "0.0.0.0"],
+            "auth is off and the bind address is '0.0.0.0'",
+        ),
         (["--sandbox", "rlimit", "--host", "0.0.0.0"], "TRIMTAB_CONTAINED=true"),
         (["--role", "dispatcher"], "TRIMTAB_DATABASE_URL"),
         (["--workers", "none"], "TRIMTAB_WORKERS: expected an integer, got 'none'"),
-        (["--port", "70000"], "TRIMTAB_PORT: expected a value of at most 65535, got '70000'"),
+        (
+            ["--port", "70000"],
+            "TRIMTAB_PORT: expected a value of at most 65535, got '70000'",
+        ),
     ],
-    ids=["no keys off loopback", "no sandbox off loopback", "no database", "no number", "no port"],
+    ids=[
+        "no keys off loopback",
+        "no sandbox off loopback",
+        "no database",
+        "no number",
+        "no port",
+    ],
 )
-def test_settings_that_cannot_work_are_one_clear_line(tmp_path: Path, arguments: list[str], wanted: str) -> None:
+def test_settings_that_cannot_work_are_one_clear_line(
+    tmp_path: Path, arguments: list[str], wanted: str
+) -> None:
     code, said = refused("--data-dir", str(tmp_path / "data"), "--port", "0", *arguments)
     assert (code, len(said.splitlines())) == (2, 1), said
     assert wanted in said
@@ -59,14 +75,19 @@ def test_traces_without_the_extra_are_one_clear_line(tmp_path: Path) -> None:
     hide = "import sys\nsys.modules['opentelemetry.exporter.otlp.proto.http.trace_exporter'] = None\n"
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "sitecustomize.py").write_text(hide)
-    env = {"TRIMTAB_OTLP_ENDPOINT": "http://127.0.0.1:1", "PYTHONPATH": str(tmp_path / "code")}
+    env = {
+        "TRIMTAB_OTLP_ENDPOINT": "http://127.0.0.1:1",
+        "PYTHONPATH": str(tmp_path / "code"),
+    }
     code, said = refused("--data-dir", str(tmp_path / "data"), "--port", "0", **env)
     assert (code, len(said.splitlines())) == (2, 1), said
     assert "pip install -e '.[otel]'" in said
 
 
 def test_rlimits_alone_are_taken_in_a_container(tmp_path: Path) -> None:
-    with served(tmp_path / "data", "--host", "0.0.0.0", "--sandbox", "rlimit", "--contained") as running:
+    with served(
+        tmp_path / "data", "--host", "0.0.0.0", "--sandbox", "rlimit", "--contained"
+    ) as running:
         assert running.api.get("/readyz").json()["status"] == "ready"
 
 
@@ -96,8 +117,12 @@ def test_a_signal_ends_open_streams_and_the_server_cleanly(tmp_path: Path) -> No
         for thread in threads:
             thread.join(10)
         assert code == 0
-        assert seconds < 3.0  # the run is killed and its job goes back to the queue on the way
+        assert (
+            seconds < 3.0
+        )  # the run is killed and its job goes back to the queue on the way
         assert waited == [200]
         assert heard[-1] == ""  # whole to its last event, not cut
-        assert not any("event: end" in line for line in heard)  # the job has not ended: come back later
+        assert not any(
+            "event: end" in line for line in heard
+        )  # the job has not ended: come back later
         assert not (running.data_dir / "server.json").exists()

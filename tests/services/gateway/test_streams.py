@@ -41,13 +41,17 @@ def live(settings: Settings, store: MemoryStore) -> Iterator[Live]:
             started.set()
 
     app = create_app(settings, store=store)
-    server = Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=3))
+    server = Server(
+        uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=3)
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     assert started.wait(30)
     port = server.servers[0].sockets[0].getsockname()[1]
     headers = {"authorization": f"Bearer {settings.admin_key_file.read_text().strip()}"}
-    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=20) as api:
+    with httpx2.Client(
+        base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=20
+    ) as api:
         yield Live(api, app, server, thread)
     server.should_exit = True
     thread.join(20)
@@ -59,11 +63,17 @@ def test_events_end_and_resume(live: Live) -> None:
     live.api.post(f"/v1/jobs/{job}/cancel")
     whole = live.api.get(f"/v1/jobs/{job}/events")
     assert whole.headers["content-type"].startswith("text/event-stream")
-    assert [line for line in whole.text.splitlines() if line.startswith("id:")] == ["id: 1", "id: 2"]
+    assert [line for line in whole.text.splitlines() if line.startswith("id:")] == [
+        "id: 1",
+        "id: 2",
+    ]
     assert "event: end" in whole.text
     rest = live.api.get(f"/v1/jobs/{job}/events", headers={"last-event-id": "1"}).text
     assert [line for line in rest.splitlines() if line.startswith("id:")] == ["id: 2"]
-    assert live.api.get(f"/v1/jobs/{job}/events", headers={"last-event-id": "x"}).status_code == 400
+    assert (
+        live.api.get(f"/v1/jobs/{job}/events", headers={"last-event-id": "x"}).status_code
+        == 400
+    )
 
 
 def test_a_wait_is_woken_by_the_end(live: Live) -> None:
@@ -81,10 +91,14 @@ def test_clients_that_leave_free_their_streams(live: Live) -> None:
     bus = live.app.state.context.bus
 
     async def listen_and_leave() -> None:
-        async with httpx2.AsyncClient(base_url=live.api.base_url, headers=live.api.headers) as api:
+        async with httpx2.AsyncClient(
+            base_url=live.api.base_url, headers=live.api.headers
+        ) as api:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
-                    await asyncio.gather(*(api.get(f"/v1/jobs/{job}/events") for _ in range(20)))
+                    await asyncio.gather(
+                        *(api.get(f"/v1/jobs/{job}/events") for _ in range(20))
+                    )
 
     asyncio.run(listen_and_leave())
     deadline = time.monotonic() + 5

@@ -19,10 +19,14 @@ from tests.services.gateway.process import served
 __all__ = ["postgres_server"]
 
 
-def test_a_database_that_went_away_is_503_until_it_is_back(settings: Settings, postgres_server: PostgresServer) -> None:
+def test_a_database_that_went_away_is_503_until_it_is_back(
+    settings: Settings, postgres_server: PostgresServer
+) -> None:
     url = SecretStr(postgres_server.fresh_database())
     app = create_app(settings.model_copy(update={"database_url": url}))
-    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+    with TestClient(
+        app, base_url="http://127.0.0.1", raise_server_exceptions=False
+    ) as client:
         headers = {"authorization": f"Bearer {settings.admin_key_file.read_text().strip()}"}
         job = client.post("/v1/jobs", json=JOB, headers=headers).json()["id"]
         postgres_server.stop("immediate")
@@ -39,9 +43,20 @@ def test_a_database_that_went_away_is_503_until_it_is_back(settings: Settings, p
                 ("GET", "/metrics"),
             ]
             for method, path in calls:
-                body = {"jobs": [JOB]} if path.endswith("batch") else JOB if path == "/v1/jobs" else None
-                answer = client.request(method, path, headers=headers, json=body if method == "POST" else None)
-                assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json"), path
+                body = (
+                    {"jobs": [JOB]}
+                    if path.endswith("batch")
+                    else JOB
+                    if path == "/v1/jobs"
+                    else None
+                )
+                answer = client.request(
+                    method, path, headers=headers, json=body if method == "POST" else None
+                )
+                assert (answer.status_code, answer.headers["content-type"]) == (
+                    503,
+                    "application/problem+json",
+                ), path
                 assert int(answer.headers["retry-after"]) >= 1
             assert client.get("/readyz").status_code == 503
             assert client.get("/healthz").status_code == 200
@@ -66,11 +81,15 @@ def test_a_full_disk_is_507_and_passes(tmp_path: Path) -> None:
         assert upload.status_code == 507, upload.text
         submits = [api.post("/v1/jobs", json=JOB).status_code for _ in range(5)]
         assert set(submits) == {507}
-        assert [path for path in (running.data_dir / "blobs").rglob("*") if path.is_file()] == []
+        assert [
+            path for path in (running.data_dir / "blobs").rglob("*") if path.is_file()
+        ] == []
         assert api.get(f"/v1/jobs/{before}").status_code == 200  # reading goes on
         resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
         after = api.post("/v1/jobs", json=JOB).json()["id"]
-        assert api.post("/v1/artifacts?name=a.lp", content=bytes(size + 1)).status_code == 201
+        assert (
+            api.post("/v1/artifacts?name=a.lp", content=bytes(size + 1)).status_code == 201
+        )
         assert [job["id"] for job in api.get("/v1/jobs").json()["items"]] == [after, before]
         assert running.terminate()[0] == 0
     with sqlite3.connect(running.data_dir / "trimtab.sqlite3") as database:

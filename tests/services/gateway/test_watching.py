@@ -21,21 +21,33 @@ from tests.services.gateway.conftest import JOB
 Key = Callable[..., dict[str, str]]
 
 
-def test_metrics_tell_states_queue_and_requests(anonymous: TestClient, admin: dict[str, str]) -> None:
-    ids = [anonymous.post("/v1/jobs", json=JOB, headers=admin).json()["id"] for _ in range(3)]
+def test_metrics_tell_states_queue_and_requests(
+    anonymous: TestClient, admin: dict[str, str]
+) -> None:
+    ids = [
+        anonymous.post("/v1/jobs", json=JOB, headers=admin).json()["id"] for _ in range(3)
+    ]
     anonymous.post(f"/v1/jobs/{ids[0]}/cancel", headers=admin)
     text = anonymous.get("/metrics", headers=admin).text
     found = dict(re.findall(r"^(trimtab_\S+) (\S+)$", text, re.MULTILINE))
-    states = {state: found[f'trimtab_jobs{{state="{state}"}}'] for state in ("QUEUED", "CANCELLED")}
+    states = {
+        state: found[f'trimtab_jobs{{state="{state}"}}']
+        for state in ("QUEUED", "CANCELLED")
+    }
     assert states == {"QUEUED": "2.0", "CANCELLED": "1.0"}
     assert len([name for name in found if name.startswith("trimtab_jobs{")]) == 6
     assert found['trimtab_submits_total{kind="probe"}'] == "3.0"
-    assert found['trimtab_http_requests_total{method="POST",route="/v1/jobs",status="202"}'] == "3.0"
+    assert (
+        found['trimtab_http_requests_total{method="POST",route="/v1/jobs",status="202"}']
+        == "3.0"
+    )
     assert found["trimtab_stale_writes_total"] == "0.0"
     assert 0 < float(found["trimtab_queue_age_seconds"]) < 60
 
 
-def test_the_limit_is_told_before_and_when_it_is_reached(anonymous: TestClient, key: Key) -> None:
+def test_the_limit_is_told_before_and_when_it_is_reached(
+    anonymous: TestClient, key: Key
+) -> None:
     mine = key("acme", limits={"submits_per_minute": 1})
     first, second = (anonymous.post("/v1/jobs", json=JOB, headers=mine) for _ in range(2))
     assert (first.status_code, second.status_code) == (202, 429)
@@ -59,9 +71,14 @@ class _Page(HTMLParser):
         self.loaded |= {given[name] for name in ("src",) if name in given}
 
 
-def test_the_page_of_the_api_names_every_operation_and_loads_nothing_from_elsewhere(anonymous: TestClient) -> None:
+def test_the_page_of_the_api_names_every_operation_and_loads_nothing_from_elsewhere(
+    anonymous: TestClient,
+) -> None:
     answer = anonymous.get("/docs")
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        200,
+        "text/html; charset=utf-8",
+    )
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     page = _Page()
     page.feed(answer.text)
@@ -100,14 +117,18 @@ def collector() -> Iterator[tuple[str, list[bytes], threading.Event]]:
 
 
 def test_traces_reach_a_collector(
-    settings: Settings, collector: tuple[str, list[bytes], threading.Event], monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    collector: tuple[str, list[bytes], threading.Event],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if importlib.util.find_spec("opentelemetry.exporter") is None:
         pytest.skip("the `otel` extra is not installed: pip install -e '.[otel]'")
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http", exc_type=ImportError)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
     endpoint, came, arrived = collector
-    app = create_app(settings.model_copy(update={"otlp_endpoint": endpoint}), store=MemoryStore())
+    app = create_app(
+        settings.model_copy(update={"otlp_endpoint": endpoint}), store=MemoryStore()
+    )
     with TestClient(app, base_url="http://127.0.0.1") as client:
         admin = {"authorization": f"Bearer {settings.admin_key_file.read_text().strip()}"}
         assert client.get("/healthz").status_code == 200
@@ -121,7 +142,14 @@ def test_traces_reach_a_collector(
     assert admin["authorization"].encode() not in sent
 
 
-def test_traces_without_the_extra_say_what_to_install(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+def test_traces_without_the_extra_say_what_to_install(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None
+    )
     with pytest.raises(ImportError, match=r"pip install -e '\.\[otel\]'"):
-        create_app(settings.model_copy(update={"otlp_endpoint": "http://127.0.0.1:1"}), store=MemoryStore())
+        create_app(
+            settings.model_copy(update={"otlp_endpoint": "http://127.0.0.1:1"}),
+            store=MemoryStore(),
+        )

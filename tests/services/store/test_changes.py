@@ -17,7 +17,10 @@ json_values = st.recursive(
     | st.integers(-(2**63), 2**63)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -34,7 +37,12 @@ def test_what_json_cannot_say_becomes_null_or_a_replacement_character() -> None:
         "c": [1],
     }
     assert codec.storable("a\x00\udfff") == "a\ufffd\ufffd"
-    assert [codec.is_storable(text) for text in ("ü", "", "\x00", "\ud800")] == [True, True, False, False]
+    assert [codec.is_storable(text) for text in ("ü", "", "\x00", "\ud800")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_ids_grow_and_have_one_shape() -> None:

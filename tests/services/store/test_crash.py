@@ -41,12 +41,16 @@ def test_kill_9_loses_no_acknowledged_job(tmp_path: Path, scale: float) -> None:
     turns = max(2, round(25 * scale))
     for turn in range(turns):
         with subprocess.Popen(
-            [sys.executable, "-c", SUBMITTER, str(path), str(turn)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", SUBMITTER, str(path), str(turn)],
+            stdout=subprocess.PIPE,
+            text=True,
         ) as process:
             assert process.stdout is not None
             for count, line in enumerate(process.stdout):
                 if count == 150 + 37 * turn:
-                    process.send_signal(signal.SIGKILL)  # what it had printed by then is read to the end
+                    process.send_signal(
+                        signal.SIGKILL
+                    )  # what it had printed by then is read to the end
                 if line.endswith("\n"):
                     name, job_id = line.split()
                     acked[name] = job_id

@@ -15,7 +15,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from services.errors import ServiceError
 from services.store.memory import MemoryStore
@@ -42,7 +47,9 @@ class Trio:
         self.loop = asyncio.new_event_loop()
         self.stores: list[JobStore] = [
             MemoryStore(clock=self.clock, new_id=counted_ids()),
-            SqlStore.on_sqlite(folder / "x.sqlite3", clock=self.clock, new_id=counted_ids()),
+            SqlStore.on_sqlite(
+                folder / "x.sqlite3", clock=self.clock, new_id=counted_ids()
+            ),
             SqlStore.on_postgres(url, clock=self.clock, new_id=counted_ids()),
         ]
         for store in self.stores:
@@ -84,7 +91,9 @@ class InStep(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tenant = f"t{self.trio.clock()}"  # each example has tenants, and so jobs, of its own
+        self.tenant = (
+            f"t{self.trio.clock()}"  # each example has tenants, and so jobs, of its own
+        )
         self.trio.clock.forward(1000)
         self.jobs: list[str] = []
         self.known: dict[str, JobState] = {}
@@ -107,7 +116,15 @@ class InStep(RuleBasedStateMachine):
         attempts=st.integers(1, 3),
         webhook=st.booleans(),
     )
-    def submit(self, n: int, key: str | None, digest: str, priority: int, attempts: int, webhook: bool) -> None:
+    def submit(
+        self,
+        n: int,
+        key: str | None,
+        digest: str,
+        priority: int,
+        attempts: int,
+        webhook: bool,
+    ) -> None:
         told = [
             new_job(
                 tenant=self.tenant,
@@ -120,7 +137,9 @@ class InStep(RuleBasedStateMachine):
             )
             for i in range(n)
         ]
-        idempotency = None if key is None else Idempotency(key=key, request_digest=digest, ttl_s=40)
+        idempotency = (
+            None if key is None else Idempotency(key=key, request_digest=digest, ttl_s=40)
+        )
         answer = self.trio.ask(lambda s: s.submit_many(told, idempotency))
         if isinstance(answer, list):
             self.jobs += [s.job.id for s in answer if not s.replayed]
@@ -133,14 +152,27 @@ class InStep(RuleBasedStateMachine):
     def renew(self, n: int, fence: int) -> None:
         self.trio.ask(lambda s: s.renew(self.pick(n), fence, lease_s=20))
 
-    @rule(n=st.integers(0, 20), fence=st.integers(1, 4), data=st.binary(min_size=1, max_size=8))
+    @rule(
+        n=st.integers(0, 20),
+        fence=st.integers(1, 4),
+        data=st.binary(min_size=1, max_size=8),
+    )
     def put_checkpoint(self, n: int, fence: int, data: bytes) -> None:
         self.trio.ask(lambda s: s.put_checkpoint(self.pick(n), fence, data))
         self.trio.ask(lambda s: s.get_checkpoint(self.pick(n)))
 
-    @rule(n=st.integers(0, 20), fence=st.integers(1, 4), objective=st.floats(-9, 9), phase=st.booleans())
+    @rule(
+        n=st.integers(0, 20),
+        fence=st.integers(1, 4),
+        objective=st.floats(-9, 9),
+        phase=st.booleans(),
+    )
     def append(self, n: int, fence: int, objective: float, phase: bool) -> None:
-        told = [NewEvent(type=EventType.INCUMBENT, data={"elapsed_s": 0.0, "objective": objective})]
+        told = [
+            NewEvent(
+                type=EventType.INCUMBENT, data={"elapsed_s": 0.0, "objective": objective}
+            )
+        ]
         told += [NewEvent(type=EventType.PHASE, data={"phase": "search"})] * phase
         self.trio.ask(lambda s: s.append(self.pick(n), fence, told))
 
@@ -151,7 +183,9 @@ class InStep(RuleBasedStateMachine):
         delay=st.sampled_from([0.0, 10.0]),
         checkpoint=st.none() | st.just(b"best"),
     )
-    def complete(self, n: int, fence: int, verb: str, delay: float, checkpoint: bytes | None) -> None:
+    def complete(
+        self, n: int, fence: int, verb: str, delay: float, checkpoint: bytes | None
+    ) -> None:
         told = Completion(
             verb=verb,
             termination={"reason": "x", "limit": None},
@@ -163,7 +197,10 @@ class InStep(RuleBasedStateMachine):
         )
         self.trio.ask(lambda s: s.complete(self.pick(n), fence, told))
 
-    @rule(n=st.integers(0, 20), verb=st.sampled_from(["request_cancel", "request_stop", "redrive"]))
+    @rule(
+        n=st.integers(0, 20),
+        verb=st.sampled_from(["request_cancel", "request_stop", "redrive"]),
+    )
     def owner_says(self, n: int, verb: str) -> None:
         self.trio.ask(lambda s: getattr(s, verb)(self.pick(n), tenant=self.tenant))
 
@@ -190,7 +227,10 @@ class InStep(RuleBasedStateMachine):
             else:
                 self.trio.ask(lambda s, row=due: s.outbox_retry(row.id, delay_s=3))
 
-    @rule(states=st.sets(st.sampled_from(JobState), max_size=2), n=st.none() | st.integers(0, 2))
+    @rule(
+        states=st.sets(st.sampled_from(JobState), max_size=2),
+        n=st.none() | st.integers(0, 2),
+    )
     def listing(self, states: set[JobState], n: int | None) -> None:
         labels = {} if n is None else {"n": str(n)}
         where = JobFilter(tenant=self.tenant, states=sorted(states), labels=labels)
@@ -206,10 +246,21 @@ class InStep(RuleBasedStateMachine):
             attempts = self.trio.ask(lambda s, i=job_id: s.attempts(i))
             assert [e.seq for e in events] == list(range(1, job.last_seq + 1))
             assert len(attempts) == job.fence
-            assert sum(a.ended_us is None for a in attempts) == (job.state is JobState.RUNNING)
-            assert (job.finished_us is not None) == job.state.is_terminal == (job.termination is not None)
-            assert job.attempt <= job.max_attempts + 1  # the one that only finishes what was found
-            assert self.known.get(job_id) is not JobState.SUCCEEDED or job.state is JobState.SUCCEEDED
+            assert sum(a.ended_us is None for a in attempts) == (
+                job.state is JobState.RUNNING
+            )
+            assert (
+                (job.finished_us is not None)
+                == job.state.is_terminal
+                == (job.termination is not None)
+            )
+            assert (
+                job.attempt <= job.max_attempts + 1
+            )  # the one that only finishes what was found
+            assert (
+                self.known.get(job_id) is not JobState.SUCCEEDED
+                or job.state is JobState.SUCCEEDED
+            )
             self.known[job_id] = job.state
 
 

@@ -42,9 +42,19 @@ def outcomes(state: JobState, verb: Verb) -> set[str]:
             after = move(facts, verb)
         except IllegalMove:
             return set()
-        asked = "stop" if after.stop_requested > stop else "cancel" if after.cancel_requested > cancel else ""
+        asked = (
+            "stop"
+            if after.stop_requested > stop
+            else "cancel"
+            if after.cancel_requested > cancel
+            else ""
+        )
         found.add(
-            after.state.value if after.state is not state else f"{state.value} + {asked} request" if asked else ""
+            after.state.value
+            if after.state is not state
+            else f"{state.value} + {asked} request"
+            if asked
+            else ""
         )
     return found - {""}
 
@@ -66,8 +76,12 @@ def test_the_documented_table_is_the_functions_own() -> None:
 
 
 @given(any_facts, st.sampled_from(Verb))
-def test_ended_jobs_move_only_by_redrive_and_successes_never(facts: Facts, verb: Verb) -> None:
-    if facts.state is JobState.SUCCEEDED or (facts.state.is_terminal and verb is not Verb.REDRIVE):
+def test_ended_jobs_move_only_by_redrive_and_successes_never(
+    facts: Facts, verb: Verb
+) -> None:
+    if facts.state is JobState.SUCCEEDED or (
+        facts.state.is_terminal and verb is not Verb.REDRIVE
+    ):
         with pytest.raises(IllegalMove):
             move(facts, verb)
 
@@ -92,7 +106,11 @@ def test_a_request_is_forgotten_only_by_redrive(facts: Facts, verb: Verb) -> Non
     except IllegalMove:
         return
     if verb is Verb.REDRIVE:
-        assert (after.stop_requested, after.cancel_requested, after.resets_attempts) == (False, False, True)
+        assert (after.stop_requested, after.cancel_requested, after.resets_attempts) == (
+            False,
+            False,
+            True,
+        )
     else:
         assert after.stop_requested >= facts.stop_requested
         assert after.cancel_requested >= facts.cancel_requested
@@ -104,7 +122,9 @@ def test_a_queued_job_ends_at_its_owners_word(facts: Facts) -> None:
         assert move(facts, Verb.CANCEL).state is JobState.CANCELLED
         stopped = move(facts, Verb.STOP)
         assert stopped.stop_requested
-        assert stopped.state is (JobState.QUEUED if facts.has_checkpoint else JobState.CANCELLED)
+        assert stopped.state is (
+            JobState.QUEUED if facts.has_checkpoint else JobState.CANCELLED
+        )
 
 
 @given(any_facts)
@@ -115,13 +135,19 @@ def test_a_lost_attempt_is_bounded_and_never_outlives_a_request(facts: Facts) ->
     if facts.cancel_requested:
         assert after is JobState.CANCELLED
     elif facts.has_checkpoint and facts.attempt <= facts.max_attempts:
-        assert after is JobState.QUEUED, "what was found is finished before the job may end badly"
+        assert after is JobState.QUEUED, (
+            "what was found is finished before the job may end badly"
+        )
     elif facts.stop_requested:
         assert after is JobState.CANCELLED
     else:
-        assert after is (JobState.DEAD if facts.attempt >= facts.max_attempts else JobState.QUEUED)
+        assert after is (
+            JobState.DEAD if facts.attempt >= facts.max_attempts else JobState.QUEUED
+        )
 
 
 def test_a_refusal_says_what_is_allowed() -> None:
-    with pytest.raises(IllegalMove, match="cannot cancel a job that is DEAD; it allows redrive"):
+    with pytest.raises(
+        IllegalMove, match="cannot cancel a job that is DEAD; it allows redrive"
+    ):
         move(Facts(state=JobState.DEAD, attempt=3, max_attempts=3), Verb.CANCEL)

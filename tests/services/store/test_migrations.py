@@ -31,11 +31,15 @@ def drift(conn: Connection) -> list[Any]:
 
 def test_the_newest_revision_is_the_one_the_store_expects() -> None:
     config = Config()
-    config.set_main_option("script_location", str(Path(migrate.__file__).with_name("migrations")))
+    config.set_main_option(
+        "script_location", str(Path(migrate.__file__).with_name("migrations"))
+    )
     script = ScriptDirectory.from_config(config)
     assert script.get_heads() == [migrate.HEAD]
     # Every released revision keeps a stored database.
-    assert [path.stem for path in DUMPS] == sorted(revision.revision for revision in script.walk_revisions())
+    assert [path.stem for path in DUMPS] == sorted(
+        revision.revision for revision in script.walk_revisions()
+    )
 
 
 def test_sqlite_has_the_tables_the_code_has(tmp_path: Path) -> None:
@@ -68,7 +72,9 @@ def test_a_stored_database_comes_up_with_its_data(dump: Path, tmp_path: Path) ->
     async def main() -> None:
         store = SqlStore.on_sqlite(path, clock=Clock())
         await store.open()
-        assert await store._runner.read(lambda tx: migrate.revision(tx.conn)) == migrate.HEAD
+        assert (
+            await store._runner.read(lambda tx: migrate.revision(tx.conn)) == migrate.HEAD
+        )
         counts = await store.counts()
         assert {state: n for state, n in counts.items() if n} == {
             JobState.QUEUED: 1,
@@ -76,7 +82,11 @@ def test_a_stored_database_comes_up_with_its_data(dump: Path, tmp_path: Path) ->
             JobState.SUCCEEDED: 1,
         }
         done = await store.get("job_00000000000000000000000000")
-        assert (done.result, done.labels, done.best) == (DONE.result, {"n": "0"}, {"elapsed_s": 0.1, "objective": 2.5})
+        assert (done.result, done.labels, done.best) == (
+            DONE.result,
+            {"n": "0"},
+            {"elapsed_s": 0.1, "objective": 2.5},
+        )
         assert [e.seq for e in await store.events(done.id)] == [1, 2, 3, 4]
         assert [a.outcome for a in await store.attempts(done.id)] == ["result"]
         assert (await store.submit(new_job(), key("kept", ttl_s=1))).job.id == done.id
@@ -85,7 +95,12 @@ def test_a_stored_database_comes_up_with_its_data(dump: Path, tmp_path: Path) ->
         assert [j.id for j in await store.sweep()] == ["job_00000000000000000000000001"]
         claim = await claim_one(store)
         await store.complete(claim.job.id, claim.fence, DONE)
-        assert await store._runner.read(lambda tx: tx.conn.exec_driver_sql("PRAGMA foreign_key_check").all()) == []
+        assert (
+            await store._runner.read(
+                lambda tx: tx.conn.exec_driver_sql("PRAGMA foreign_key_check").all()
+            )
+            == []
+        )
         await store.close()
 
     asyncio.run(main())

@@ -68,7 +68,9 @@ def test_a_crash_of_the_server_is_told_and_healed(postgres_server: PostgresServe
                 await SqlStore.on_postgres(postgres_server.url("postgres")).open()
         finally:
             await asyncio.to_thread(postgres_server.start)
-        assert (await store.complete(claim.job.id, claim.fence, DONE)).state is JobState.SUCCEEDED
+        assert (
+            await store.complete(claim.job.id, claim.fence, DONE)
+        ).state is JobState.SUCCEEDED
         assert (await store.submit(new_job(), key("0"))).job.id == jobs[0].id
         # A restart between two calls: every pooled connection is dead, yet nobody hears of it.
         await asyncio.to_thread(postgres_server.stop, "immediate")

@@ -57,7 +57,10 @@ def test_the_file_is_its_users_alone_and_durable_by_setting(tmp_path: Path) -> N
         store = SqlStore.on_sqlite(path)
         await store.open()
         modes = await store._runner.write(
-            lambda tx: [tx.conn.exec_driver_sql(f"PRAGMA {p}").scalar() for p in ("journal_mode", "synchronous")]
+            lambda tx: [
+                tx.conn.exec_driver_sql(f"PRAGMA {p}").scalar()
+                for p in ("journal_mode", "synchronous")
+            ]
         )
         assert modes == ["wal", 2]
         with pytest.raises(StoreUnavailable, match="READONLY"):
@@ -79,7 +82,10 @@ def test_an_operation_that_fails_leaves_its_group_alone(tmp_path: Path) -> None:
 
         # Queued in one tick of the loop, so they share groups.
         told = await asyncio.gather(
-            *(store._runner.write(half_written) if n % 3 == 0 else store.submit(new_job()) for n in range(150)),
+            *(
+                store._runner.write(half_written) if n % 3 == 0 else store.submit(new_job())
+                for n in range(150)
+            ),
             return_exceptions=True,
         )
         assert sum(isinstance(answer, RuntimeError) for answer in told) == 50
@@ -88,7 +94,9 @@ def test_an_operation_that_fails_leaves_its_group_alone(tmp_path: Path) -> None:
 
     asyncio.run(main())
     with sqlite3.connect(tmp_path / "x.sqlite3") as raw:
-        assert raw.execute("SELECT count(*) FROM counter WHERE name = 'half'").fetchone() == (0,)
+        assert raw.execute(
+            "SELECT count(*) FROM counter WHERE name = 'half'"
+        ).fetchone() == (0,)
     raw.close()
 
 
@@ -98,13 +106,17 @@ def test_a_full_disk_refuses_whole_writes_and_heals(tmp_path: Path) -> None:
         await store.open()
 
         async def pages(most: int) -> None:
-            await store._runner.write(lambda tx: tx.conn.exec_driver_sql(f"PRAGMA max_page_count={most}").scalar())
+            await store._runner.write(
+                lambda tx: tx.conn.exec_driver_sql(f"PRAGMA max_page_count={most}").scalar()
+            )
 
         await pages(100)
         acked, refused = [], 0
         big = new_job(spec={"text": "x" * 20_000})
         for _ in range(40):
-            told = await asyncio.gather(*(store.submit(big) for _ in range(4)), return_exceptions=True)
+            told = await asyncio.gather(
+                *(store.submit(big) for _ in range(4)), return_exceptions=True
+            )
             for answer in told:
                 if isinstance(answer, InsufficientStorage):
                     refused += 1
@@ -135,7 +147,11 @@ def test_a_second_process_on_the_same_file_is_refused(tmp_path: Path) -> None:
         store = SqlStore.on_sqlite(path)
         await store.open()
         done = await asyncio.to_thread(
-            subprocess.run, [sys.executable, "-c", other, str(path)], capture_output=True, text=True, timeout=60
+            subprocess.run,
+            [sys.executable, "-c", other, str(path)],
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         assert done.returncode != 0
         assert "is open in another process" in done.stderr

@@ -36,13 +36,22 @@ class Reader:
         assert answer.status_code == status, answer.text
         return Page(answer.text)
 
-    def post(self, path: str, data: Any = None, *, files: Any = None, **headers: str) -> httpx2.Response:
+    def post(
+        self, path: str, data: Any = None, *, files: Any = None, **headers: str
+    ) -> httpx2.Response:
         """Post a form and do not follow."""
         pairs: dict[str, list[str]] = {}
         for name, value in data or ():
             pairs.setdefault(name, []).append(value)
-        sent = {"accept": "text/html", "origin": ORIGIN, "sec-fetch-site": "same-origin", **headers}
-        return self.client.post(path, data=pairs, files=files, headers=sent, follow_redirects=False)
+        sent = {
+            "accept": "text/html",
+            "origin": ORIGIN,
+            "sec-fetch-site": "same-origin",
+            **headers,
+        }
+        return self.client.post(
+            path, data=pairs, files=files, headers=sent, follow_redirects=False
+        )
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Ask the store directly; its coroutines never wait, so any loop will do."""
@@ -51,13 +60,17 @@ class Reader:
     def submit(self, **more: Any) -> str:
         """Queue a probe through the API; its id."""
         body = {"kind": "probe", "spec": {}, **more}
-        answer = self.client.post("/v1/jobs", json=body, headers={"authorization": f"Bearer {self.key}"})
+        answer = self.client.post(
+            "/v1/jobs", json=body, headers={"authorization": f"Bearer {self.key}"}
+        )
         assert answer.status_code in (200, 201, 202), answer.text
         return str(answer.json()["id"])
 
     def claim(self) -> JobRecord:
         """Play the worker: take the next job."""
-        claims = self.do(self.store.claim("host-1:<b>7</b>", kinds=["probe", "ilp", "toy"], lease_s=30))
+        claims = self.do(
+            self.store.claim("host-1:<b>7</b>", kinds=["probe", "ilp", "toy"], lease_s=30)
+        )
         job: JobRecord = claims[0].job
         return job
 
@@ -69,13 +82,17 @@ class Reader:
     def complete(self, job: JobRecord, verb: str = "succeed", **more: Any) -> None:
         """Play the worker: end the attempt."""
         termination = {"reason": "completed", "limit": None, "detail": ""}
-        completion = Completion(**{"verb": verb, "termination": termination, "outcome": "result", **more})
+        completion = Completion(
+            **{"verb": verb, "termination": termination, "outcome": "result", **more}
+        )
         self.do(self.store.complete(job.id, job.fence, completion))
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, role="gateway", diagnostic_kinds=True, log_level="error")
+    return Settings(
+        data_dir=tmp_path, role="gateway", diagnostic_kinds=True, log_level="error"
+    )
 
 
 @pytest.fixture
@@ -83,7 +100,9 @@ def stranger(settings: Settings) -> Iterator[Reader]:
     """A browser that is not signed in."""
     store = MemoryStore()
     with TestClient(create_app(settings, store=store), base_url=ORIGIN) as client:
-        yield Reader(client=client, store=store, key=settings.admin_key_file.read_text().strip())
+        yield Reader(
+            client=client, store=store, key=settings.admin_key_file.read_text().strip()
+        )
 
 
 @pytest.fixture

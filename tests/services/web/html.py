@@ -53,7 +53,9 @@ class Page(HTMLParser):
     def form(self, action: str) -> Form:
         """The form that goes to `action`."""
         found = [form for form in self.forms if form.action == action]
-        assert len(found) == 1, f"wanted one form to {action}; there are {[form.action for form in self.forms]}"
+        assert len(found) == 1, (
+            f"wanted one form to {action}; there are {[form.action for form in self.forms]}"
+        )
         return found[0]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -64,7 +66,9 @@ class Page(HTMLParser):
         if tag in ("script", "style"):
             self._skip += 1
         elif tag == "form":
-            self._form = Form(a.get("action", ""), a.get("method", "get"), a.get("enctype", ""))
+            self._form = Form(
+                a.get("action", ""), a.get("method", "get"), a.get("enctype", "")
+            )
             self.forms.append(self._form)
         elif tag == "input" and self._form is not None and "name" in a:
             if a.get("type") == "file":
@@ -95,7 +99,9 @@ class Page(HTMLParser):
             self._select = None
         elif tag == "textarea" and self._textarea is not None:
             if self._form is not None:
-                self._form.values.append((self._textarea[0], "".join(self._textarea[1]).removeprefix("\n")))
+                self._form.values.append(
+                    (self._textarea[0], "".join(self._textarea[1]).removeprefix("\n"))
+                )
             self._textarea = None
         elif tag == "a" and self._link is not None:
             self.links[" ".join("".join(self._link[1]).split())] = self._link[0]

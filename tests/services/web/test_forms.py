@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from pydantic import Field as Rule
 
 from services.web.form_view import FormView, check, request_form
-from services.web.forms import Answers, Control, Field, answers_of, defaults, fields_of, place, read
+from services.web.forms import (
+    Answers,
+    Control,
+    Field,
+    answers_of,
+    defaults,
+    fields_of,
+    place,
+    read,
+)
 from trimtab.specs import IlpSpec, ProbeSpec, request_model
 from trimtab.specs.common import ArtifactRef, ShortText, Spec, WireModel
 
@@ -89,7 +98,14 @@ def test_every_type_gets_its_control() -> None:
 @pytest.mark.parametrize("spec", [IlpSpec, ProbeSpec, Rich])
 def test_the_envelope_is_asked_for_every_kind(spec: type[Spec]) -> None:
     names = {item.name for item in request_form(request_model(spec)).leaves()}
-    assert {"budget.seconds", "budget.target_gap", "seed", "priority", "labels", "max_attempts"} <= names
+    assert {
+        "budget.seconds",
+        "budget.target_gap",
+        "seed",
+        "priority",
+        "labels",
+        "max_attempts",
+    } <= names
 
 
 def test_an_untouched_form_is_the_default_request() -> None:
@@ -143,7 +159,10 @@ def test_a_checkbox_counts_after_its_hidden_false() -> None:
 
 
 def test_an_empty_nullable_group_is_left_out() -> None:
-    body, _ = read(request_form(RICH), Answers(values={"spec.other.depth": [""], "spec.other.name": [""]}))
+    body, _ = read(
+        request_form(RICH),
+        Answers(values={"spec.other.depth": [""], "spec.other.name": [""]}),
+    )
     assert "other" not in body["spec"]
 
 
@@ -171,12 +190,17 @@ def test_an_empty_nullable_group_is_left_out() -> None:
 )
 def test_a_fault_is_told_at_its_field(name: str, text: str, wanted: str) -> None:
     root = request_form(RICH)
-    _, faults = check(root, RICH, "rich", Answers(values={"spec.needed": ["x"], name: [text]}))
+    _, faults = check(
+        root, RICH, "rich", Answers(values={"spec.needed": ["x"], name: [text]})
+    )
     assert [fault.path for fault in faults] == [tuple(name.split("."))]
     assert wanted in faults[0].wanted
     view = FormView(root, Answers(values={name: [text]}), faults)
     assert view.faults_at(tuple(name.split(".")))
-    assert leaf(root, name).id in view.faults[0].href or leaf(root, name).control is Control.CHOICES
+    assert (
+        leaf(root, name).id in view.faults[0].href
+        or leaf(root, name).control is Control.CHOICES
+    )
 
 
 def test_what_is_missing_is_told_once() -> None:
@@ -194,7 +218,12 @@ def test_a_rule_between_fields_is_told_at_their_group() -> None:
 
 def test_a_long_answer_is_not_repeated_whole() -> None:
     root = request_form(RICH)
-    _, faults = check(root, RICH, "rich", Answers(values={"spec.needed": ["x"], "spec.long": ["y" * 20_000]}))
+    _, faults = check(
+        root,
+        RICH,
+        "rich",
+        Answers(values={"spec.needed": ["x"], "spec.long": ["y" * 20_000]}),
+    )
     assert len(faults[0].came) <= 120
 
 
@@ -208,7 +237,10 @@ def test_place_skips_indices_and_tags() -> None:
 def test_a_recursive_schema_ends() -> None:
     node: dict[str, Any] = {
         "type": "object",
-        "properties": {"next": {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]}, "v": {"type": "integer"}},
+        "properties": {
+            "next": {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]},
+            "v": {"type": "integer"},
+        },
     }
     schema = {"$defs": {"Node": node}, **node}
     leaves = list(fields_of(schema).leaves())
@@ -217,7 +249,11 @@ def test_a_recursive_schema_ends() -> None:
 
 
 values = st.fixed_dictionaries(
-    {"needed": st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"), min_size=1).filter(str.strip)},
+    {
+        "needed": st.text(
+            st.characters(codec="utf-8", exclude_characters="\x00\r"), min_size=1
+        ).filter(str.strip)
+    },
     optional={
         "count": st.integers(0, 10),
         "on": st.booleans(),
@@ -233,7 +269,9 @@ values = st.fixed_dictionaries(
 def test_cloning_asks_for_the_same_again(spec: dict[str, Any], seed: int) -> None:
     """answers_of and read are inverse up to defaults: a cloned form, submitted untouched, is the same request."""
     root = request_form(RICH)
-    asked = RICH.model_validate_json(json.dumps({"kind": "rich", "spec": spec, "seed": seed}))
+    asked = RICH.model_validate_json(
+        json.dumps({"kind": "rich", "spec": spec, "seed": seed})
+    )
     stored = asked.model_dump(mode="json")
     body, faults = check(root, RICH, "rich", answers_of(root, stored))
     assert faults == []

@@ -31,7 +31,15 @@ def result(**more: Any) -> dict[str, Any]:
         "bound": 26000.5,
         "gap": 0.0142,
         "primal_integral": 1.25,
-        "trace": [{"elapsed_s": 0.5, "objective": 26374.0, "bound": 26000.5, "gap": 0.0142, "source": EVIL}],
+        "trace": [
+            {
+                "elapsed_s": 0.5,
+                "objective": 26374.0,
+                "bound": 26000.5,
+                "gap": 0.0142,
+                "source": EVIL,
+            }
+        ],
         "verification": {
             "status": "valid",
             "method": EVIL,
@@ -55,7 +63,9 @@ def result(**more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", [*PATHS, "/jobs/job_x"])
 def test_a_stranger_is_led_to_the_login_and_back(stranger: Reader, path: str) -> None:
-    answer = stranger.client.get(path, headers={"accept": "text/html"}, follow_redirects=False)
+    answer = stranger.client.get(
+        path, headers={"accept": "text/html"}, follow_redirects=False
+    )
     assert answer.status_code == 303
     login = stranger.get(answer.headers["location"])
     back = stranger.post("/login", login.form("/login").fill(key=stranger.key))
@@ -63,7 +73,9 @@ def test_a_stranger_is_led_to_the_login_and_back(stranger: Reader, path: str) ->
 
 
 def test_a_live_refresh_without_session_gets_a_bare_401(stranger: Reader) -> None:
-    answer = stranger.client.get("/", headers={"hx-request": "true"}, follow_redirects=False)
+    answer = stranger.client.get(
+        "/", headers={"hx-request": "true"}, follow_redirects=False
+    )
     assert (answer.status_code, answer.content) == (401, b"")
 
 
@@ -81,7 +93,9 @@ def test_next_never_leads_away(stranger: Reader) -> None:
 
 
 def test_a_ticket_works_once(stranger: Reader) -> None:
-    made = stranger.client.post("/v1/session-tickets", headers={"authorization": f"Bearer {stranger.key}"}).json()
+    made = stranger.client.post(
+        "/v1/session-tickets", headers={"authorization": f"Bearer {stranger.key}"}
+    ).json()
     first = stranger.client.get(f"/login?ticket={made['ticket']}", follow_redirects=False)
     assert first.status_code == 303
     cookie = first.headers["set-cookie"].lower()
@@ -89,12 +103,23 @@ def test_a_ticket_works_once(stranger: Reader) -> None:
     assert "samesite=strict" in cookie
     assert stranger.get("/").form("/logout")
     stranger.client.cookies.clear()
-    assert stranger.client.get(f"/login?ticket={made['ticket']}", follow_redirects=False).status_code == 401
+    assert (
+        stranger.client.get(
+            f"/login?ticket={made['ticket']}", follow_redirects=False
+        ).status_code
+        == 401
+    )
 
 
-@pytest.mark.parametrize("cookie", ["x", "a.b.c", "a.9999999999.\u00e9", "..", "." * 4000, "a." + "9" * 5000 + ".x"])
+@pytest.mark.parametrize(
+    "cookie",
+    ["x", "a.b.c", "a.9999999999.\u00e9", "..", "." * 4000, "a." + "9" * 5000 + ".x"],
+)
 def test_a_made_up_cookie_leads_to_the_login(stranger: Reader, cookie: str) -> None:
-    headers = {"cookie": f"trimtab_session={cookie}".encode("latin-1"), "accept": b"text/html"}
+    headers = {
+        "cookie": f"trimtab_session={cookie}".encode("latin-1"),
+        "accept": b"text/html",
+    }
     answer = stranger.client.get("/", headers=headers, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
 
@@ -118,19 +143,35 @@ def test_pages_are_well_made(reader: Reader, path: str) -> None:
     assert names.count("h1") == 1
     assert {"main", "header", "nav"} <= set(names)
     assert len(page.ids) == len(set(page.ids))
-    assert not [a for _, a in page.tags if "style" in a or any(name.startswith("on") for name in a)]
-    assert all(a.get("src", "/static/").startswith("/static/") for tag, a in page.tags if tag == "script")
-    controls = [a for tag, a in page.tags if tag in ("input", "select", "textarea") and a.get("type") != "hidden"]
+    assert not [
+        a for _, a in page.tags if "style" in a or any(name.startswith("on") for name in a)
+    ]
+    assert all(
+        a.get("src", "/static/").startswith("/static/")
+        for tag, a in page.tags
+        if tag == "script"
+    )
+    controls = [
+        a
+        for tag, a in page.tags
+        if tag in ("input", "select", "textarea") and a.get("type") != "hidden"
+    ]
     labelled = {a["for"] for tag, a in page.tags if tag == "label" and "for" in a}
     assert all(a.get("id") in labelled or a.get("type") == "checkbox" for a in controls)
     for tag, a in page.tags:
-        for ref in (a.get("aria-describedby", "") + " " + a.get("aria-labelledby", "")).split():
+        for ref in (
+            a.get("aria-describedby", "") + " " + a.get("aria-labelledby", "")
+        ).split():
             assert ref in page.ids, (tag, ref)
 
 
 def test_static_files_are_cached_by_content(reader: Reader) -> None:
     page = reader.get("/")
-    urls = [a.get("src") or a.get("href", "") for tag, a in page.tags if tag in ("script", "link")]
+    urls = [
+        a.get("src") or a.get("href", "")
+        for tag, a in page.tags
+        if tag in ("script", "link")
+    ]
     for url in urls:
         answer = reader.client.get(url)
         assert answer.status_code == 200
@@ -152,7 +193,9 @@ def test_filters_and_counts(reader: Reader) -> None:
     second = reader.submit(labels={"team": "b"})
     assert reader.claim().id == first
     page = reader.get("/")
-    assert page.hrefs.index(f"/jobs/{second}") < page.hrefs.index(f"/jobs/{first}")  # newest first
+    assert page.hrefs.index(f"/jobs/{second}") < page.hrefs.index(
+        f"/jobs/{first}"
+    )  # newest first
     assert page.links["Running 1"] == "/?state=RUNNING"
     page = reader.get(page.links["Running 1"])
     assert f"/jobs/{first}" in page.hrefs
@@ -187,7 +230,16 @@ def test_a_job_from_queue_to_result(reader: Reader) -> None:
         job,
         (EventType.PHASE, {"phase": "search", "detail": EVIL}),
         (EventType.LOG, {"level": "warning", "message": EVIL}),
-        (EventType.INCUMBENT, {"elapsed_s": 0.5, "objective": 30000.0, "bound": None, "gap": None, "source": EVIL}),
+        (
+            EventType.INCUMBENT,
+            {
+                "elapsed_s": 0.5,
+                "objective": 30000.0,
+                "bound": None,
+                "gap": None,
+                "source": EVIL,
+            },
+        ),
     )
     page = reader.get(f"/jobs/{job_id}")
     assert "in phase search" in page.text
@@ -198,7 +250,9 @@ def test_a_job_from_queue_to_result(reader: Reader) -> None:
     page = reader.get(f"/jobs/{job_id}")
     assert "stopping" in page.text
     assert f"/jobs/{job_id}/stop" not in [form.action for form in page.forms]
-    reader.complete(job, termination=result()["termination"], result=result(), best=result()["trace"][0])
+    reader.complete(
+        job, termination=result()["termination"], result=result(), best=result()["trace"][0]
+    )
     answer = reader.client.get(f"/jobs/{job_id}")
     page = Page(answer.text)
     for text in (
@@ -217,7 +271,9 @@ def test_a_job_from_queue_to_result(reader: Reader) -> None:
     assert page.text.count("alert('x')") >= 10  # shown, as text, everywhere it came from
 
 
-@pytest.mark.parametrize(("verb", "state"), [("cancel", JobState.CANCELLED), ("stop", JobState.CANCELLED)])
+@pytest.mark.parametrize(
+    ("verb", "state"), [("cancel", JobState.CANCELLED), ("stop", JobState.CANCELLED)]
+)
 def test_a_queued_job_is_ended_at_once(reader: Reader, verb: str, state: JobState) -> None:
     job_id = reader.submit()
     reader.post(f"/jobs/{job_id}/{verb}")
@@ -227,7 +283,12 @@ def test_a_queued_job_is_ended_at_once(reader: Reader, verb: str, state: JobStat
 def test_retry_and_delete(reader: Reader) -> None:
     job_id = reader.submit()
     job = reader.claim()
-    reader.complete(job, verb="fail", outcome="failed", termination={"reason": "invalid_input", "detail": "line 3"})
+    reader.complete(
+        job,
+        verb="fail",
+        outcome="failed",
+        termination={"reason": "invalid_input", "detail": "line 3"},
+    )
     page = reader.get(f"/jobs/{job_id}")
     assert "The input could not be read, or makes no sense. line 3" in page.text
     reader.post(page.form(f"/jobs/{job_id}/retry").action)
@@ -235,7 +296,9 @@ def test_retry_and_delete(reader: Reader) -> None:
     assert reader.post(f"/jobs/{job_id}/delete").status_code == 409
     reader.post(f"/jobs/{job_id}/cancel")
     page = reader.get(f"/jobs/{job_id}")
-    assert reader.post(page.form(f"/jobs/{job_id}/delete").action).headers["location"] == "/"
+    assert (
+        reader.post(page.form(f"/jobs/{job_id}/delete").action).headers["location"] == "/"
+    )
     reader.get(f"/jobs/{job_id}", status=404)
 
 
@@ -249,9 +312,13 @@ def test_retry_and_delete(reader: Reader) -> None:
         {"origin": "http://evil.example"},
     ],
 )
-def test_another_site_cannot_act(reader: Reader, verb: str, headers: dict[str, str]) -> None:
+def test_another_site_cannot_act(
+    reader: Reader, verb: str, headers: dict[str, str]
+) -> None:
     job_id = reader.submit()
-    answer = reader.client.post(f"/jobs/{job_id}/{verb}", headers=headers, follow_redirects=False)
+    answer = reader.client.post(
+        f"/jobs/{job_id}/{verb}", headers=headers, follow_redirects=False
+    )
     assert answer.status_code == 403
     assert reader.do(reader.store.get(job_id)).state is JobState.QUEUED
 
@@ -259,7 +326,10 @@ def test_another_site_cannot_act(reader: Reader, verb: str, headers: dict[str, s
 def test_another_site_cannot_sign_a_browser_in_or_out(reader: Reader) -> None:
     for path in ("/login", "/logout"):
         answer = reader.post(
-            path, [("key", reader.key)], origin="http://evil.example", **{"sec-fetch-site": "cross-site"}
+            path,
+            [("key", reader.key)],
+            origin="http://evil.example",
+            **{"sec-fetch-site": "cross-site"},
         )
         assert answer.status_code == 403
 
@@ -272,7 +342,9 @@ def test_submit_by_form(reader: Reader) -> None:
     page = reader.get("/submit/probe")
     form = page.form("/submit/probe")
     assert (form.method, form.enctype) == ("post", "multipart/form-data")
-    answer = reader.post(form.action, form.fill(spec__steps="7", labels="team=x\nnote=" + EVIL, priority="5"))
+    answer = reader.post(
+        form.action, form.fill(spec__steps="7", labels="team=x\nnote=" + EVIL, priority="5")
+    )
     assert answer.status_code == 303, answer.text
     record = reader.do(reader.store.get(answer.headers["location"].removeprefix("/jobs/")))
     assert record.spec["steps"] == 7
@@ -282,7 +354,9 @@ def test_submit_by_form(reader: Reader) -> None:
 
 def test_faults_come_back_with_every_answer(reader: Reader) -> None:
     form = reader.get("/submit/probe").form("/submit/probe")
-    asked = form.fill(spec__steps="-1", budget__seconds="soon", labels="x=" + EVIL, seed="3")
+    asked = form.fill(
+        spec__steps="-1", budget__seconds="soon", labels="x=" + EVIL, seed="3"
+    )
     answer = reader.post(form.action, asked)
     assert answer.status_code == 422
     page = Page(answer.text)
@@ -293,14 +367,19 @@ def test_faults_come_back_with_every_answer(reader: Reader) -> None:
     assert ("seed", "3") in again
     assert ("labels", "x=" + EVIL) in again
     assert "<script>alert" not in answer.text
-    assert reader.do(reader.store.counts()) == {} or sum(reader.do(reader.store.counts()).values()) == 0
+    assert (
+        reader.do(reader.store.counts()) == {}
+        or sum(reader.do(reader.store.counts()).values()) == 0
+    )
 
 
 def test_a_file_goes_with_the_form(reader: Reader) -> None:
     form = reader.get("/submit/ilp").form("/submit/ilp")
     assert form.files == ["spec.model", "spec.warm_start"]
     model = b"Minimize\n obj: x\nSubject To\n c: x >= 1\nEnd\n"
-    answer = reader.post(form.action, form.fill(), files={"spec.model": (f"{EVIL}.lp", model)})
+    answer = reader.post(
+        form.action, form.fill(), files={"spec.model": (f"{EVIL}.lp", model)}
+    )
     assert answer.status_code == 303, answer.text
     job_id = answer.headers["location"].removeprefix("/jobs/")
     ref = reader.do(reader.store.get(job_id)).spec["model"]
@@ -317,19 +396,30 @@ def test_a_file_goes_with_the_form(reader: Reader) -> None:
 
 def test_a_file_is_kept_when_another_answer_is_wrong(reader: Reader) -> None:
     form = reader.get("/submit/ilp").form("/submit/ilp")
-    answer = reader.post(form.action, form.fill(budget__seconds="-1"), files={"spec.model": ("a.lp", b"Minimize\n")})
+    answer = reader.post(
+        form.action,
+        form.fill(budget__seconds="-1"),
+        files={"spec.model": ("a.lp", b"Minimize\n")},
+    )
     assert answer.status_code == 422
     page = Page(answer.text)
     assert "Uploaded: a.lp (9 B)" in page.text
     kept = page.form("/submit/ilp")
-    answer = reader.post(kept.action, kept.fill(budget__seconds="1"), files={"spec.model": ("", b"")})
+    answer = reader.post(
+        kept.action, kept.fill(budget__seconds="1"), files={"spec.model": ("", b"")}
+    )
     assert answer.status_code == 303, answer.text
 
 
-@pytest.mark.parametrize("ref", ["{", '{"digest": "sha256:zz"}', '{"digest": "sha256:' + "0" * 64 + '"}', "[" * 5000])
+@pytest.mark.parametrize(
+    "ref",
+    ["{", '{"digest": "sha256:zz"}', '{"digest": "sha256:' + "0" * 64 + '"}', "[" * 5000],
+)
 def test_a_made_up_reference_is_a_fault_of_its_field(reader: Reader, ref: str) -> None:
     form = reader.get("/submit/ilp").form("/submit/ilp")
-    answer = reader.post(form.action, form.fill(**{"spec.model@ref": ref}), files={"spec.model": ("", b"")})
+    answer = reader.post(
+        form.action, form.fill(**{"spec.model@ref": ref}), files={"spec.model": ("", b"")}
+    )
     assert answer.status_code in (404, 422)
     assert "Traceback" not in answer.text
 
@@ -338,15 +428,26 @@ def test_too_large_a_form_is_refused_unread(reader: Reader, settings: Settings) 
     answer = reader.client.post(
         "/submit/ilp",
         content=b"x",
-        headers={"origin": ORIGIN, "content-type": "multipart/form-data; boundary=x", "content-length": str(2**40)},
+        headers={
+            "origin": ORIGIN,
+            "content-type": "multipart/form-data; boundary=x",
+            "content-length": str(2**40),
+        },
     )
     assert answer.status_code == 413
 
 
-@pytest.mark.parametrize("body", [b"", b"--x", b"garbage", b"--x\r\nContent-Disposition: form-data\r\n\r\n\r\n--x--"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"--x", b"garbage", b"--x\r\nContent-Disposition: form-data\r\n\r\n\r\n--x--"],
+)
 def test_a_malformed_form_is_a_clear_4xx(reader: Reader, body: bytes) -> None:
     headers = {"origin": ORIGIN, "content-type": "multipart/form-data; boundary=x"}
-    assert 400 <= reader.client.post("/submit/probe", content=body, headers=headers).status_code < 500
+    assert (
+        400
+        <= reader.client.post("/submit/probe", content=body, headers=headers).status_code
+        < 500
+    )
 
 
 class Mesh(WireModel):
@@ -367,13 +468,20 @@ class ToySpec(Spec):
 def test_a_fifth_kind_needs_no_template(settings: Settings) -> None:
     kinds = {**KINDS, "toy": Kind(spec=ToySpec, builder="nowhere:build")}
     store = MemoryStore()
-    with TestClient(create_app(settings, store=store, kinds=kinds), base_url=ORIGIN) as client:
-        reader = Reader(client=client, store=store, key=settings.admin_key_file.read_text().strip())
+    with TestClient(
+        create_app(settings, store=store, kinds=kinds), base_url=ORIGIN
+    ) as client:
+        reader = Reader(
+            client=client, store=store, key=settings.admin_key_file.read_text().strip()
+        )
         reader.post("/login", [("key", reader.key)])
         assert "/submit/toy" in reader.get("/submit").hrefs
         form = reader.get("/submit/toy").form("/submit/toy")
         assert form.files == ["spec.geometry"]
-        answer = reader.post(form.action, form.fill(spec__word="hull", spec__shape="square", spec__mesh__size="0.5"))
+        answer = reader.post(
+            form.action,
+            form.fill(spec__word="hull", spec__shape="square", spec__mesh__size="0.5"),
+        )
         assert answer.status_code == 303, answer.text
         record = reader.do(store.get(answer.headers["location"].removeprefix("/jobs/")))
         assert record.spec["word"] == "hull"
@@ -382,7 +490,10 @@ def test_a_fifth_kind_needs_no_template(settings: Settings) -> None:
 
 
 def test_an_unknown_kind_is_told_what_there_is(reader: Reader) -> None:
-    assert "This server offers compile, ilp, probe, sharding." in reader.get("/submit/nope", status=404).text
+    assert (
+        "This server offers compile, ilp, probe, sharding."
+        in reader.get("/submit/nope", status=404).text
+    )
 
 
 def test_an_example_fills_the_form(reader: Reader) -> None:
@@ -408,7 +519,9 @@ def test_leases_are_shown(reader: Reader) -> None:
 
 def test_a_key_is_made_shown_once_and_revoked(reader: Reader) -> None:
     form = reader.get("/keys").form("/keys")
-    answer = reader.post("/keys", form.fill(name=EVIL, tenant="team-b", days="30", scopes=["viewer"]))
+    answer = reader.post(
+        "/keys", form.fill(name=EVIL, tenant="team-b", days="30", scopes=["viewer"])
+    )
     assert answer.status_code == 201, answer.text
     assert "<script>alert" not in answer.text
     secret = next(word for word in Page(answer.text).text.split() if word.startswith("tt_"))
@@ -417,14 +530,18 @@ def test_a_key_is_made_shown_once_and_revoked(reader: Reader) -> None:
     other = {"authorization": f"Bearer {secret}"}
     assert reader.client.get("/v1/jobs", headers=other).status_code == 200
     revoke = next(
-        form for form in page.forms if form.action.endswith("/revoke") and secret.split("_")[1] in form.action
+        form
+        for form in page.forms
+        if form.action.endswith("/revoke") and secret.split("_")[1] in form.action
     )
     assert reader.post(revoke.action).status_code == 303
     reader.client.cookies.clear()
     assert reader.client.get("/v1/jobs", headers=other).status_code == 401
 
 
-@pytest.mark.parametrize(("name", "value"), [("name", ""), ("days", "0"), ("days", "9" * 50), ("scopes", "root")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("name", ""), ("days", "0"), ("days", "9" * 50), ("scopes", "root")]
+)
 def test_a_wrong_key_form_is_told(reader: Reader, name: str, value: str) -> None:
     form = reader.get("/keys").form("/keys")
     good: dict[str, Any] = {"name": "n", "tenant": "t", "scopes": ["viewer"]}
@@ -452,7 +569,9 @@ def test_a_viewer_sees_and_cannot_act(reader: Reader) -> None:
 def test_another_tenants_job_is_not_there(reader: Reader) -> None:
     job_id = reader.submit()
     form = reader.get("/keys").form("/keys")
-    answer = reader.post("/keys", form.fill(name="o", tenant="other", scopes=["viewer", "submitter"]))
+    answer = reader.post(
+        "/keys", form.fill(name="o", tenant="other", scopes=["viewer", "submitter"])
+    )
     secret = next(word for word in Page(answer.text).text.split() if word.startswith("tt_"))
     reader.client.cookies.clear()
     reader.post("/login", [("key", secret)])

@@ -21,16 +21,30 @@ def test_hashes(folder: str) -> None:
     ]
     listed = {row[0]: row[-1] for row in rows}
     assert listed
-    assert listed == {name: hashlib.sha256((here / name).read_bytes()).hexdigest() for name in listed}
+    assert listed == {
+        name: hashlib.sha256((here / name).read_bytes()).hexdigest() for name in listed
+    }
     licences = {row[4].split("(")[1].rstrip(")") for row in rows}
     assert {path.name for path in here.iterdir()} == {*listed, *licences, "VENDORED.md"}
 
 
 def test_nothing_points_elsewhere() -> None:
     """No template, style or script of ours names another origin, an inline handler or an inline style."""
-    own = [*(ROOT / "services/web/templates").iterdir(), *(ROOT / "services/web/static").glob("*.*")]
+    own = [
+        *(ROOT / "services/web/templates").iterdir(),
+        *(ROOT / "services/web/static").glob("*.*"),
+    ]
     assert len(own) > 10
     for path in own:
         text = path.read_text().replace("http://www.w3.org/2000/svg", "")
-        for forbidden in ("http://", "https://", "<style", " style=", "onclick=", "onload=", "javascript:", "|safe"):
+        for forbidden in (
+            "http://",
+            "https://",
+            "<style",
+            " style=",
+            "onclick=",
+            "onload=",
+            "javascript:",
+            "|safe",
+        ):
             assert forbidden not in text, f"{path.name} holds {forbidden}"

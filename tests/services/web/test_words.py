@@ -28,13 +28,22 @@ def test_seconds(value: float | None, text: str) -> None:
     assert words.seconds(value) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(0, "0 %"), (0.00117, "0.12 %"), (1e-7, "1.0e-05 %"), (1, "100.00 %")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0 %"), (0.00117, "0.12 %"), (1e-7, "1.0e-05 %"), (1, "100.00 %")],
+)
 def test_percent(value: float, text: str) -> None:
     assert words.percent(value) == text
 
 
 def test_size() -> None:
-    assert [words.size(n) for n in (0, 1023, 1024, 5 * 2**20, None)] == ["0 B", "1023 B", "1.0 KiB", "5.0 MiB", "–"]
+    assert [words.size(n) for n in (0, 1023, 1024, 5 * 2**20, None)] == [
+        "0 B",
+        "1023 B",
+        "1.0 KiB",
+        "5.0 MiB",
+        "–",
+    ]
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -52,7 +61,16 @@ def test_a_newer_servers_reason_is_shown_as_it_came() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["//evil.example", "/\\evil.example", "https://evil.example", "evil", "/a\nb", "", None]
+    "path",
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "evil",
+        "/a\nb",
+        "",
+        None,
+    ],
 )
 def test_next_stays_here(path: str | None) -> None:
     assert local_path(path) == "/"
@@ -67,4 +85,6 @@ def test_prose_escapes() -> None:
 
 
 def test_flat() -> None:
-    assert flat({"a": [1, 2.5, None, True], "b": {"c": "x"}}) == "a: 1, 2.5, –, yes, b: c: x"
+    assert (
+        flat({"a": [1, 2.5, None, True], "b": {"c": "x"}}) == "a: 1, 2.5, –, yes, b: c: x"
+    )

@@ -29,7 +29,9 @@ class Program:
 def as_program(model: ExactModel) -> Program:
     """What a reader understood, zeros left out."""
     terms: list[dict[int, Fraction]] = [{} for _ in range(model.m)]
-    for row, column, value in zip(model.entry_row, model.entry_col, model.entry_value, strict=True):
+    for row, column, value in zip(
+        model.entry_row, model.entry_col, model.entry_value, strict=True
+    ):
         assert column not in terms[row]
         terms[row][column] = model.values[value]
     return Program(
@@ -48,7 +50,9 @@ def decimal(rng: random.Random, *, zero: bool = True, digits: int = 8) -> Fracti
     pick = rng.random()
     if pick < 0.4:
         return Fraction(rng.choice((0, 1, -1) if zero else (1, -1)))
-    value = Fraction(rng.randrange(-(10 ** rng.randint(1, digits)), 10 ** rng.randint(1, digits)))
+    value = Fraction(
+        rng.randrange(-(10 ** rng.randint(1, digits)), 10 ** rng.randint(1, digits))
+    )
     value *= Fraction(10) ** rng.randrange(-digits, digits // 2)
     return value if zero or value else Fraction(1)
 
@@ -68,7 +72,12 @@ def random_program(rng: random.Random, *, digits: int = 8) -> Program:
     bounds: list[tuple[Side, Side]] = []
     for _ in range(n):
         low, high = rng.choice(
-            ((Fraction(0), None), (Fraction(0), Fraction(1)), sides(rng, digits), sides(rng, digits))
+            (
+                (Fraction(0), None),
+                (Fraction(0), Fraction(1)),
+                sides(rng, digits),
+                sides(rng, digits),
+            )
         )
         if low == 0 and high is not None and high < 0:
             low = high - 1  # refused on purpose: readers disagree about such bounds
@@ -76,7 +85,12 @@ def random_program(rng: random.Random, *, digits: int = 8) -> Program:
     rows: list[Row] = []
     for _ in range(rng.randrange(0, 6)):
         columns = [column for column in range(n) if rng.random() < 0.6]
-        rows.append(({column: decimal(rng, zero=False, digits=digits) for column in columns}, *sides(rng, digits)))
+        rows.append(
+            (
+                {column: decimal(rng, zero=False, digits=digits) for column in columns},
+                *sides(rng, digits),
+            )
+        )
     return Program(
         maximize=rng.random() < 0.5,
         offset=decimal(rng, digits=digits),
@@ -160,7 +174,11 @@ def write_mps(program: Program, rng: random.Random, *, fixed: bool = False) -> s
             kind = "INTORG" if by_marker else "INTEND"
             text.append(f"    M{column:<9}'MARKER'                 '{kind}'")
             marked = by_marker
-        entries = [(names[row], terms[column]) for row, (terms, _, _) in enumerate(program.rows) if column in terms]
+        entries = [
+            (names[row], terms[column])
+            for row, (terms, _, _) in enumerate(program.rows)
+            if column in terms
+        ]
         entries.append(("cost", program.costs[column]))
         rng.shuffle(entries)
         while entries:
@@ -191,7 +209,13 @@ def spelled_short(value: Fraction) -> str:
 
 
 def _mps_bounds(
-    program: Program, column: int, name: str, rng: random.Random, *, by_marker: bool, line: Callable[..., str]
+    program: Program,
+    column: int,
+    name: str,
+    rng: random.Random,
+    *,
+    by_marker: bool,
+    line: Callable[..., str],
 ) -> list[str]:
     low, high = program.lower[column], program.upper[column]
     endless = Fraction(10) ** 30
@@ -211,7 +235,13 @@ def _mps_bounds(
         return [say("FX", low)]
     if low is None and high is None:
         return [silent("FR")] if rng.random() < 0.5 else [silent("MI"), silent("PL")]
-    out = [silent("MI")] if low is None else [say("LO", low)] if low or rng.random() < 0.5 else []
+    out = (
+        [silent("MI")]
+        if low is None
+        else [say("LO", low)]
+        if low or rng.random() < 0.5
+        else []
+    )
     if high is not None:
         return [*out, say("UP", high)]
     return out or ([silent("PL")] if by_marker else [])
@@ -229,8 +259,15 @@ def write_lp(program: Program, rng: random.Random) -> str:
             share = decimal(rng) if rng.random() < 0.2 else Fraction(0)
             for each in [value - share, share] if share else [value]:
                 sign = "- " if each < 0 else "+ "
-                number = "" if abs(each) == 1 and rng.random() < 0.5 else spelled(abs(each), rng)
-                parts.append(sign + number + (" " if number or rng.random() < 0.5 else "") + f"x{column}")
+                number = (
+                    "" if abs(each) == 1 and rng.random() < 0.5 else spelled(abs(each), rng)
+                )
+                parts.append(
+                    sign
+                    + number
+                    + (" " if number or rng.random() < 0.5 else "")
+                    + f"x{column}"
+                )
         return rng.choice((" ", "\n   ")).join(parts or ["0 x0"])
 
     def low_high(low: Side, body: str, high: Side) -> list[str]:
@@ -242,17 +279,41 @@ def write_lp(program: Program, rng: random.Random) -> str:
                 return [f"{spelled(low, rng)} {less} {body} {less} {spelled(high, rng)}"]
             return [f"{spelled(high, rng)} {more} {body} {more} {spelled(low, rng)}"]
         if low is not None:
-            return [rng.choice((f"{body} {more} {spelled(low, rng)}", f"{spelled(low, rng)} {less} {body}"))]
+            return [
+                rng.choice(
+                    (
+                        f"{body} {more} {spelled(low, rng)}",
+                        f"{spelled(low, rng)} {less} {body}",
+                    )
+                )
+            ]
         if high is not None:
-            return [rng.choice((f"{body} {less} {spelled(high, rng)}", f"{spelled(high, rng)} {more} {body}"))]
+            return [
+                rng.choice(
+                    (
+                        f"{body} {less} {spelled(high, rng)}",
+                        f"{spelled(high, rng)} {more} {body}",
+                    )
+                )
+            ]
         return [f"{body} {more} -{rng.choice(('inf', 'Infinity', '1e30'))}"]
 
     text = [
         "\\ a comment",
-        words(rng.choice(("maximize", "max", "maximise") if program.maximize else ("minimize", "min"))),
+        words(
+            rng.choice(
+                ("maximize", "max", "maximise") if program.maximize else ("minimize", "min")
+            )
+        ),
     ]
-    constant = f" {'-' if program.offset < 0 else '+'} {spelled(abs(program.offset), rng)}" if program.offset else ""
-    text.append(f" {rng.choice(('', 'cost: '))}{expression(dict(enumerate(program.costs)))}{constant}")
+    constant = (
+        f" {'-' if program.offset < 0 else '+'} {spelled(abs(program.offset), rng)}"
+        if program.offset
+        else ""
+    )
+    text.append(
+        f" {rng.choice(('', 'cost: '))}{expression(dict(enumerate(program.costs)))}{constant}"
+    )
     text.append(words(rng.choice(("Subject To", "st", "s.t.", "such that"))))
     for row, (terms, low, high) in enumerate(program.rows):
         text.append(f" r{row}: {low_high(low, expression(terms), high)[0]}")
@@ -261,13 +322,20 @@ def write_lp(program: Program, rng: random.Random) -> str:
         if low is None and high is None:
             text.append(f" x{column} {words('free')}")
         elif low is None:
-            text += [f" x{column} >= -inf", f" x{column} <= {spelled(high or Fraction(0), rng)}"]
+            text += [
+                f" x{column} >= -inf",
+                f" x{column} <= {spelled(high or Fraction(0), rng)}",
+            ]
         elif (low, high) != (0, None):
             text += [" " + each for each in low_high(low, f"x{column}", high)]
             if high is not None and rng.random() < 0.2:
                 text.append(f" x{column} <= {spelled(high, rng)} \\ again")
     whole = [column for column, integer in enumerate(program.integer) if integer]
-    binary = [column for column in whole if (program.lower[column], program.upper[column]) == (0, 1)]
+    binary = [
+        column
+        for column in whole
+        if (program.lower[column], program.upper[column]) == (0, 1)
+    ]
     general = [column for column in whole if column not in binary]
     if general:
         text += [
@@ -275,5 +343,8 @@ def write_lp(program: Program, rng: random.Random) -> str:
             " ".join(f"x{each}" for each in general),
         ]
     if binary:
-        text += [words(rng.choice(("binary", "binaries", "bin"))), *(f" x{column}" for column in binary)]
+        text += [
+            words(rng.choice(("binary", "binaries", "bin"))),
+            *(f" x{column}" for column in binary),
+        ]
     return rng.choice(("\n", "\r\n")).join([*text, words("End"), ""])

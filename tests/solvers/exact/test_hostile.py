@@ -41,7 +41,9 @@ def mutated(content: bytes, rng: random.Random) -> bytes:
             del data[place : place + rng.randrange(1, 40)]
         elif way == 5:
             lines = bytes(data).split(b"\n")
-            rng.shuffle(lines) if rng.random() < 0.3 else lines.insert(rng.randrange(len(lines)), rng.choice(lines))
+            rng.shuffle(lines) if rng.random() < 0.3 else lines.insert(
+                rng.randrange(len(lines)), rng.choice(lines)
+            )
             data = bytearray(b"\n".join(lines))
         else:
             data[place:place] = data[rng.randrange(len(data) + 1) :][: rng.randrange(200)]
@@ -70,7 +72,9 @@ def test_mutated_files(tmp_path: Path, scale: float) -> None:
     for seed in range(max(400, int(15_000 * scale))):
         rng = random.Random(seed)
         program = random_program(rng)
-        content = rng.choice([*sources, write_mps(program, rng).encode(), write_lp(program, rng).encode()])
+        content = rng.choice(
+            [*sources, write_mps(program, rng).encode(), write_lp(program, rng).encode()]
+        )
         path.write_bytes(mutated(content, rng))
         began = time.monotonic()
         message = refusal(path, rng.choice(("mps", "lp", "auto")))
@@ -81,8 +85,14 @@ def test_mutated_files(tmp_path: Path, scale: float) -> None:
 
 
 BIG = {
-    "variables": ("COLUMNS\n" + "".join(f" x{i} c 1\n" for i in range(200_000)), ExactLimits(max_columns=1000)),
-    "rows": ("".join(f" L r{i}\n" for i in range(300_000)) + "COLUMNS\n", ExactLimits(max_rows=1000)),
+    "variables": (
+        "COLUMNS\n" + "".join(f" x{i} c 1\n" for i in range(200_000)),
+        ExactLimits(max_columns=1000),
+    ),
+    "rows": (
+        "".join(f" L r{i}\n" for i in range(300_000)) + "COLUMNS\n",
+        ExactLimits(max_rows=1000),
+    ),
     "different coefficients": (
         "".join(f" L r{i}\n" for i in range(2000))
         + "COLUMNS\n"

@@ -37,13 +37,17 @@ def test_like_enumeration(tmp_path: Path, scale: float) -> None:
         if truth.value is None:
             continue
         assert proof.objective is not None
-        assert abs(proof.objective - truth.value) <= GAP * max(abs(truth.value), abs(proof.objective)) + _least(
-            model
-        ), seed
+        assert abs(proof.objective - truth.value) <= GAP * max(
+            abs(truth.value), abs(proof.objective)
+        ) + _least(model), seed
         again = prove(model, incumbent=truth.value, gap=GAP, seconds=20)
         assert (again.claim, again.x) == (Claim.OPTIMAL, None), "nothing beats the optimum"
         assert again.bound is not None
-        assert (again.bound >= truth.value) if program.maximize else (again.bound <= truth.value)
+        assert (
+            (again.bound >= truth.value)
+            if program.maximize
+            else (again.bound <= truth.value)
+        )
     assert kinds == {Claim.OPTIMAL, Claim.INFEASIBLE, Claim.UNBOUNDED}
 
 
@@ -52,7 +56,11 @@ def _least(model: ExactModel) -> Fraction:
 
 
 def test_a_wrong_optimum_is_refuted(tmp_path: Path) -> None:
-    model = exact("Maximize\n o: 3 x + 2 y\nSubject To\n c: x + y <= 4\nGeneral\n x y\nEnd\n", tmp_path, "lp")
+    model = exact(
+        "Maximize\n o: 3 x + 2 y\nSubject To\n c: x + y <= 4\nGeneral\n x y\nEnd\n",
+        tmp_path,
+        "lp",
+    )
     proof = prove(model, incumbent=Fraction(11), gap=GAP, seconds=5)
     assert (proof.claim, proof.objective, proof.bound) == (Claim.OPTIMAL, 12, 12)
     assert proof.x == (4, 0)
@@ -61,15 +69,28 @@ def test_a_wrong_optimum_is_refuted(tmp_path: Path) -> None:
 def test_it_gives_up_in_time_and_on_what_it_does_not_take(tmp_path: Path) -> None:
     items = " + ".join(f"{97 * j * j % 1009 + 500} x{j}" for j in range(60))
     text = f"Minimize\n o: x0\nSubject To\n c: {items} = 17777\nBinary\n {' '.join(f'x{j}' for j in range(60))}\nEnd\n"
-    assert prove(exact(text, tmp_path, "lp"), incumbent=None, gap=GAP, seconds=0.0).claim is Claim.UNDECIDED
-    product = exact("Minimize\n o: x\nSubject To\n q: [ x * y ] >= 1\nBounds\n x <= 3\n y <= 3\nEnd\n", tmp_path, "lp")
+    assert (
+        prove(exact(text, tmp_path, "lp"), incumbent=None, gap=GAP, seconds=0.0).claim
+        is Claim.UNDECIDED
+    )
+    product = exact(
+        "Minimize\n o: x\nSubject To\n q: [ x * y ] >= 1\nBounds\n x <= 3\n y <= 3\nEnd\n",
+        tmp_path,
+        "lp",
+    )
     assert prove(product, incumbent=None, gap=GAP, seconds=5).claim is Claim.UNDECIDED
 
 
 def test_the_tableau_minimises_and_restores() -> None:
-    tableau = Tableau(2, [{0: Fraction(1), 1: Fraction(2)}, {0: Fraction(-1), 1: Fraction(-1)}], deadline=float("inf"))
+    tableau = Tableau(
+        2,
+        [{0: Fraction(1), 1: Fraction(2)}, {0: Fraction(-1), 1: Fraction(-1)}],
+        deadline=float("inf"),
+    )
     for variable, bounds in enumerate([(0, 5), (0, 5), (None, 6), (None, None)]):
-        tableau.set_bounds(variable, *(None if side is None else Fraction(side) for side in bounds))
+        tableau.set_bounds(
+            variable, *(None if side is None else Fraction(side) for side in bounds)
+        )
     assert tableau.restore()
     assert tableau.minimise(3) is Least.REACHED
     assert tableau.value[3] == Fraction(-11, 2)  # x = 5, y = 1/2

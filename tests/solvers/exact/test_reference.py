@@ -19,7 +19,9 @@ def read(tmp_path: Path, text: str, form: str) -> ExactModel:
     return read_exact(path, format=form)
 
 
-def outside(value: Fraction, low: Fraction | None, high: Fraction | None) -> tuple[Fraction, Fraction]:
+def outside(
+    value: Fraction, low: Fraction | None, high: Fraction | None
+) -> tuple[Fraction, Fraction]:
     """(how far outside, the side it is outside of)."""
     if low is not None and value < low:
         return low - value, low
@@ -31,7 +33,10 @@ def outside(value: Fraction, low: Fraction | None, high: Fraction | None) -> tup
 def plainly(program: Program, values: list[float]) -> dict[str, object]:
     """What the check must say, in the plainest way."""
     exact = [Fraction(value) for value in values]
-    x = [Fraction(round(value)) if whole else value for value, whole in zip(exact, program.integer, strict=True)]
+    x = [
+        Fraction(round(value)) if whole else value
+        for value, whole in zip(exact, program.integer, strict=True)
+    ]
     rounding = max(abs(a - b) for a, b in zip(x, exact, strict=True))
     bounds = [outside(*each) for each in zip(x, program.lower, program.upper, strict=True)]
     rows = [
@@ -39,14 +44,18 @@ def plainly(program: Program, values: list[float]) -> dict[str, object]:
         for terms, low, high in program.rows
     ]
     # Whole rows and bounds of integers have no tolerance; all numbers here are near 1 and of at most nine places.
-    whole = [*program.integer, *(all(program.integer[column] for column in terms) for terms, _, _ in program.rows)]
+    whole = [
+        *program.integer,
+        *(all(program.integer[column] for column in terms) for terms, _, _ in program.rows),
+    ]
     tolerable = all(
         v <= (0 if exactly else MILLIONTH * max(Fraction(1), abs(side)))
         for (v, side), exactly in zip(bounds + rows, whole, strict=True)
     )
     row, bound = max((v for v, _ in rows), default=Fraction(0)), max(v for v, _ in bounds)
     return {
-        "objective": program.offset + sum((c * v for c, v in zip(program.costs, x, strict=True)), Fraction(0)),
+        "objective": program.offset
+        + sum((c * v for c, v in zip(program.costs, x, strict=True)), Fraction(0)),
         "max_row_violation": row,
         "max_bound_violation": bound,
         "max_integrality": rounding,
@@ -60,7 +69,9 @@ def plainly(program: Program, values: list[float]) -> dict[str, object]:
 
 def value(rng: random.Random, low: Fraction | None, high: Fraction | None) -> float:
     """Near what is allowed, so that both answers come up."""
-    base = float(rng.choice([side for side in (low, high) if side is not None] or [Fraction(0)]))
+    base = float(
+        rng.choice([side for side in (low, high) if side is not None] or [Fraction(0)])
+    )
     return base + rng.choice((0.0, 0.0, 0.0, 1e-9, -1e-9, 3e-6, 1.0, -1.0, 0.3, 1e-5, 1e7))
 
 
@@ -69,10 +80,20 @@ def test_like_the_plain_check(tmp_path: Path, scale: float) -> None:
     for seed in range(max(200, int(5_000 * scale))):
         rng = random.Random(seed)
         program = random_program(rng, digits=rng.choice((2, 8)))
-        model = read(tmp_path, *rng.choice(((write_mps(program, rng), "mps"), (write_lp(program, rng), "lp"))))
+        model = read(
+            tmp_path,
+            *rng.choice(((write_mps(program, rng), "mps"), (write_lp(program, rng), "lp"))),
+        )
         for _ in range(5):
-            values = [value(rng, *sides) for sides in zip(program.lower, program.upper, strict=True)]
-            named = {f"x{column}": each for column, each in enumerate(values) if each or rng.random() < 0.5}
+            values = [
+                value(rng, *sides)
+                for sides in zip(program.lower, program.upper, strict=True)
+            ]
+            named = {
+                f"x{column}": each
+                for column, each in enumerate(values)
+                if each or rng.random() < 0.5
+            }
             found, wanted = check(model, named), plainly(program, values)
             units = units_of(model)
             if units.rows or units.columns:
@@ -98,7 +119,18 @@ def test_each_flipped_value_is_caught(tmp_path: Path) -> None:
             # Not above and not below, in rows of their own: each direction must be seen by itself.
             rows += [f" u{first}: {body} <= {total}", f" l{first}: {body} >= {total}"]
         names = " ".join(f"x{column}" for column in range(n))
-        text = "\n".join(["min", " " + names.replace(" ", " + "), "st", *rows, "binary", names, "end", ""])
+        text = "\n".join(
+            [
+                "min",
+                " " + names.replace(" ", " + "),
+                "st",
+                *rows,
+                "binary",
+                names,
+                "end",
+                "",
+            ]
+        )
         model = read(tmp_path, text, "lp")
         solution = {f"x{column}": float(each) for column, each in enumerate(point)}
         assert check(model, solution).exactly_feasible
@@ -110,7 +142,9 @@ def test_each_flipped_value_is_caught(tmp_path: Path) -> None:
 
 
 def test_dropped_and_added_values_are_caught(tmp_path: Path) -> None:
-    model = read(tmp_path, "min\n x + y\nst\n c: 0.1 x + 0.2 y >= 0.3\n d: x - y <= 0\nend\n", "lp")
+    model = read(
+        tmp_path, "min\n x + y\nst\n c: 0.1 x + 0.2 y >= 0.3\n d: x - y <= 0\nend\n", "lp"
+    )
     assert check(model, {"x": 1.0, "y": 1.0}).exactly_feasible
     assert check(model, {"y": 1.0}).worst_row == "c"
     assert check(model, {"x": 3.0}).worst_row == "d"

@@ -38,7 +38,11 @@ def test_what_llvm_does_not_read_is_dropped() -> None:
     known = {"a", "b", "c"}
 
     def check(text: str) -> str | None:
-        odd = [word for word in text.replace("function(", "").replace(")", "").split(",") if word not in known]
+        odd = [
+            word
+            for word in text.replace("function(", "").replace(")", "").split(",")
+            if word not in known
+        ]
         return f"unknown function pass '{odd[0]}' in pipeline '{text}'" if odd else None
 
     assert parsable("a,function(x,b),y,c", check) == "a,function(b),c"

@@ -31,10 +31,14 @@ def objects() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_sizes_are_those_of_llvm_size(objects: dict[str, bytes], name: str, tmp_path) -> None:
+def test_sizes_are_those_of_llvm_size(
+    objects: dict[str, bytes], name: str, tmp_path
+) -> None:
     path = tmp_path / "a.o"
     path.write_bytes(objects[name])
-    told = subprocess.run([find_llvm().tool("llvm-size"), path], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        [find_llvm().tool("llvm-size"), path], capture_output=True, text=True, check=True
+    ).stdout
     text, data, bss = map(int, told.splitlines()[1].split()[:3])
     sizes = sizes_of(objects[name])
     assert sizes.loadable == text + data
@@ -47,7 +51,12 @@ def test_functions_are_those_of_llvm_nm(objects: dict[str, bytes], tmp_path) -> 
     path = tmp_path / "a.o"
     path.write_bytes(objects["program"])
     nm = [find_llvm().tool("llvm-nm"), "--print-size", "--format=posix", path]
-    rows = [line.split() for line in subprocess.run(nm, capture_output=True, text=True, check=True).stdout.splitlines()]
+    rows = [
+        line.split()
+        for line in subprocess.run(
+            nm, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+    ]
     wanted = {row[0]: int(row[3], 16) for row in rows if row[1] in "tT"}
     assert sizes_of(objects["program"]).functions == wanted
 
@@ -59,12 +68,16 @@ def test_unwinding_is_that_of_llvm_dwarfdump(tmp_path) -> None:
     path.write_bytes(data)
     dump = [find_llvm().tool("llvm-dwarfdump"), "--eh-frame", path]
     text = subprocess.run(dump, capture_output=True, text=True, check=True).stdout
-    entries = [line.split() for line in text.splitlines() if " FDE " in line]  # offset length CIE FDE cie=… pc=…
+    entries = [
+        line.split() for line in text.splitlines() if " FDE " in line
+    ]  # offset length CIE FDE cie=… pc=…
     wanted = sorted(int(length, 16) + 4 for _, length, *_ in entries)
     sizes = sizes_of(data)
     assert sorted(sizes.unwind.values()) == wanted
     assert set(sizes.unwind) == {"small", "calls"}
-    assert sizes.unwind["calls"] > sizes.unwind["small"], "six constants pushed and popped are described"
+    assert sizes.unwind["calls"] > sizes.unwind["small"], (
+        "six constants pushed and popped are described"
+    )
     common = sizes.sections[".eh_frame"] - sum(sizes.unwind.values())
     assert 0 < common <= 32
 
@@ -87,7 +100,12 @@ def test_damage_raises_its_own_error_and_nothing_else(objects: dict[str, bytes])
                 refused += 1
         for _ in range(500):  # the header, where all offsets are
             damaged = bytearray(data)
-            struct.pack_into("<Q", damaged, rng.randrange(4, 56), rng.choice([0, 1, 2**31, 2**63, 2**64 - 1]))
+            struct.pack_into(
+                "<Q",
+                damaged,
+                rng.randrange(4, 56),
+                rng.choice([0, 1, 2**31, 2**63, 2**64 - 1]),
+            )
             try:
                 sizes_of(bytes(damaged))
             except BadObject:
@@ -95,7 +113,9 @@ def test_damage_raises_its_own_error_and_nothing_else(objects: dict[str, bytes])
     assert refused > 1000
 
 
-@pytest.mark.parametrize("data", [b"", b"\x7fELF", b"MZ" + bytes(100), b"\x7fELF\x07\x01" + bytes(60)])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x7fELF", b"MZ" + bytes(100), b"\x7fELF\x07\x01" + bytes(60)]
+)
 def test_other_files_are_told(data: bytes) -> None:
     with pytest.raises(BadObject):
         sizes_of(data)

@@ -12,11 +12,21 @@ from pathlib import Path
 import pytest
 
 from solvers.llvm.engine import BadTarget, CandidateFailed, Engine
-from solvers.llvm.types import BadModule, EngineDied, EngineLimits, Metric, Outcome, Recipe, Target
+from solvers.llvm.types import (
+    BadModule,
+    EngineDied,
+    EngineLimits,
+    Metric,
+    Outcome,
+    Recipe,
+    Target,
+)
 from tests.solvers.llvm.modules import ASSEMBLY, CONSTRUCTOR, PLAIN, PROGRAM, UNWOUND
 
 OZ = Recipe(pipeline="default<Oz>")
-SLOW = Recipe(pipeline=f"function({','.join(['sroa,instcombine<no-verify-fixpoint>,gvn'] * 20_000)})")
+SLOW = Recipe(
+    pipeline=f"function({','.join(['sroa,instcombine<no-verify-fixpoint>,gvn'] * 20_000)})"
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +50,9 @@ def gone(pid: int, seconds: float = 5.0) -> bool:
 
 
 def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [
+        int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    ]
 
 
 def test_info(engine: Engine) -> None:
@@ -49,7 +61,9 @@ def test_info(engine: Engine) -> None:
     assert info.exported == ("caller", "public", "table")
     assert info.declared == ("strlen",)
     assert info.ir_instructions == sum(info.function_instructions.values())
-    assert info.ir_instructions == sum(line.startswith(b"  ") for line in PROGRAM.splitlines())
+    assert info.ir_instructions == sum(
+        line.startswith(b"  ") for line in PROGRAM.splitlines()
+    )
     assert not info.inline_asm
     assert not info.constructors
 
@@ -68,7 +82,9 @@ def test_oz_is_smaller_in_every_metric(engine: Engine) -> None:
 @pytest.mark.parametrize("level", ["O1", "O2", "O3", "Os", "Oz"])
 def test_the_printed_pipeline_is_the_default(engine: Engine, level: str) -> None:
     text = engine.default_pipeline(level)
-    told, printed = engine.measure([Recipe(pipeline=f"default<{level}>"), Recipe(pipeline=text)])
+    told, printed = engine.measure(
+        [Recipe(pipeline=f"default<{level}>"), Recipe(pipeline=text)]
+    )
     assert told.ir_sha256 == printed.ir_sha256 != ""
     assert told.sizes == printed.sizes
     assert "cgscc(" in text
@@ -85,7 +101,11 @@ def test_two_engines_make_the_same_bytes(engine: Engine) -> None:
         second = other.build(recipe)
     assert first.object == second.object
     assert first.bitcode == second.bitcode
-    assert first.measured.ir_sha256 == second.measured.ir_sha256 == engine.measure([recipe])[0].ir_sha256
+    assert (
+        first.measured.ir_sha256
+        == second.measured.ir_sha256
+        == engine.measure([recipe])[0].ir_sha256
+    )
 
 
 def test_names_of_values_do_not_tell_programs_apart(engine: Engine) -> None:
@@ -98,7 +118,9 @@ def test_what_was_built_measures_as_it_did(engine: Engine) -> None:
     with Engine(built.bitcode) as from_bitcode, Engine(built.text.encode()) as from_text:
         assert built.measured.sizes
         assert (
-            from_bitcode.info.ir_instructions == from_text.info.ir_instructions == built.measured.sizes.ir_instructions
+            from_bitcode.info.ir_instructions
+            == from_text.info.ir_instructions
+            == built.measured.sizes.ir_instructions
         )
         again = from_bitcode.measure([Recipe(pipeline="verify")])[0]
         assert again.sizes == built.measured.sizes
@@ -108,7 +130,9 @@ def test_attributes_come_before_the_pipeline_and_tails_after(engine: Engine) -> 
     kept = Recipe(pipeline="default<Oz>", attributes=(("helper", "noinline", True),))
     into = Recipe(pipeline="default<Oz>", attributes=(("helper", "alwaysinline", True),))
     tail = Recipe(pipeline="verify", function_tails=(("public", "sroa"),))
-    plain, kept_, into_, tail_ = engine.measure([Recipe(pipeline="verify"), kept, into, tail])
+    plain, kept_, into_, tail_ = engine.measure(
+        [Recipe(pipeline="verify"), kept, into, tail]
+    )
     assert kept_.sizes
     assert into_.sizes
     assert tail_.sizes
@@ -124,7 +148,13 @@ def test_late_attributes_steer_code_generation_alone() -> None:
         plain, late = engine.measure(
             [
                 Recipe(pipeline="verify"),
-                Recipe(pipeline="verify", late_attributes=(("calls", "minsize", False), ("gone", "minsize", False))),
+                Recipe(
+                    pipeline="verify",
+                    late_attributes=(
+                        ("calls", "minsize", False),
+                        ("gone", "minsize", False),
+                    ),
+                ),
             ]
         )
     assert plain.sizes
@@ -140,13 +170,17 @@ def test_late_attributes_steer_code_generation_alone() -> None:
 
 def test_a_removed_attribute_is_gone() -> None:
     with Engine(PLAIN.replace(b"(i32 %a)", b"(i32 %a) noinline")) as engine:
-        built = engine.build(Recipe(pipeline="verify", attributes=(("f", "noinline", False),)))
+        built = engine.build(
+            Recipe(pipeline="verify", attributes=(("f", "noinline", False),))
+        )
     assert "noinline" not in built.text
 
 
 def test_a_tail_of_a_function_that_is_no_more_is_told(engine: Engine) -> None:
     recipe = Recipe(
-        pipeline="default<Oz>", attributes=(("helper", "alwaysinline", True),), function_tails=(("helper", "dce"),)
+        pipeline="default<Oz>",
+        attributes=(("helper", "alwaysinline", True),),
+        function_tails=(("helper", "dce"),),
     )
     (measured,) = engine.measure([recipe])
     assert measured.outcome is Outcome.OK
@@ -156,7 +190,11 @@ def test_a_tail_of_a_function_that_is_no_more_is_told(engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("recipe", "outcome", "words"),
     [
-        (Recipe(pipeline="no-such-pass"), Outcome.REFUSED, "unknown pass name 'no-such-pass'"),
+        (
+            Recipe(pipeline="no-such-pass"),
+            Outcome.REFUSED,
+            "unknown pass name 'no-such-pass'",
+        ),
         (Recipe(pipeline="function(gvn"), Outcome.REFUSED, "invalid pipeline"),
         (
             Recipe(pipeline="default<Oz>", options=("-load=/tmp/x.so",)),
@@ -164,20 +202,42 @@ def test_a_tail_of_a_function_that_is_no_more_is_told(engine: Engine) -> None:
             "'-load=/tmp/x.so' came; wanted",
         ),
         (
-            Recipe(pipeline="default<Oz>", options=("-inline-threshold=0", "-inline-threshold=15")),
+            Recipe(
+                pipeline="default<Oz>",
+                options=("-inline-threshold=0", "-inline-threshold=15"),
+            ),
             Outcome.REFUSED,
             "'-inline-threshold' came twice",
         ),
         (Recipe(pipeline="internalize"), Outcome.REFUSED, "lost caller, public, table"),
-        (Recipe(pipeline="memprof-use<profile-filename=/etc/passwd>"), Outcome.REFUSED, "'/'"),
+        (
+            Recipe(pipeline="memprof-use<profile-filename=/etc/passwd>"),
+            Outcome.REFUSED,
+            "'/'",
+        ),
         (Recipe(pipeline="function(view-cfg)"), Outcome.REFUSED, "view-cfg"),
         (Recipe(pipeline="function(select-optimize)"), Outcome.CRASHED, "Assertion `PSI"),
         (Recipe(pipeline="trigger-crash-module"), Outcome.CRASHED, "SIG"),
-        (Recipe(pipeline="verify", function_tails=(("public", "inline"),)), Outcome.REFUSED, "tail of public"),
-        (Recipe(pipeline="verify", attributes=(("helper", "readnone", True),)), Outcome.REFUSED, "readnone"),
-        (Recipe(pipeline="verify", attributes=(("absent", "cold", True),)), Outcome.REFUSED, "absent"),
         (
-            Recipe(pipeline="verify", attributes=(("helper", "noinline", True), ("helper", "alwaysinline", True))),
+            Recipe(pipeline="verify", function_tails=(("public", "inline"),)),
+            Outcome.REFUSED,
+            "tail of public",
+        ),
+        (
+            Recipe(pipeline="verify", attributes=(("helper", "readnone", True),)),
+            Outcome.REFUSED,
+            "readnone",
+        ),
+        (
+            Recipe(pipeline="verify", attributes=(("absent", "cold", True),)),
+            Outcome.REFUSED,
+            "absent",
+        ),
+        (
+            Recipe(
+                pipeline="verify",
+                attributes=(("helper", "noinline", True), ("helper", "alwaysinline", True)),
+            ),
             Outcome.REFUSED,
             "incompatible",
         ),
@@ -247,7 +307,9 @@ def test_two_at_a_time_give_the_same_in_the_same_order(engine: Engine) -> None:
     ]
     one, two = engine.measure(recipes), engine.measure(recipes, jobs=2)
     assert [m.recipe for m in two] == recipes
-    assert [(m.outcome, m.sizes, m.ir_sha256) for m in one] == [(m.outcome, m.sizes, m.ir_sha256) for m in two]
+    assert [(m.outcome, m.sizes, m.ir_sha256) for m in one] == [
+        (m.outcome, m.sizes, m.ir_sha256) for m in two
+    ]
 
 
 def test_without_emission_only_ir_is_counted(engine: Engine) -> None:
@@ -299,7 +361,10 @@ def test_inline_assembly_is_told() -> None:
         (b"hello", "expected top-level entity"),
         (b"BC\xc0\xde" + bytes(64), "cannot read the module"),
         (b"define i32 @f() { ret void }", "value doesn't match function result type"),
-        (b"define i32 @f() {\n%a = add i32 %b, 1\n%b = add i32 %a, 1\nret i32 %a }", "does not dominate all uses"),
+        (
+            b"define i32 @f() {\n%a = add i32 %b, 1\n%b = add i32 %a, 1\nret i32 %a }",
+            "does not dominate all uses",
+        ),
         (b'target triple = "armv7-linux-gnueabihf"\n' + PLAIN, "armv7-linux-gnueabihf"),
         (b'target datalayout = "e-p:32:32"\n' + PLAIN, "data layout is 'e-p:32:32'"),
     ],
@@ -333,7 +398,9 @@ def test_bad_targets(target: Target, words: str) -> None:
 
 
 def test_a_triple_with_versions_is_the_same_target() -> None:
-    versions = PROGRAM.replace(b"x86_64-unknown-linux-gnu", b"x86_64-pc-linux5.10.0-gnu2.31.0")
+    versions = PROGRAM.replace(
+        b"x86_64-unknown-linux-gnu", b"x86_64-pc-linux5.10.0-gnu2.31.0"
+    )
     with Engine(versions) as engine:
         assert engine.info.triple == "x86_64-pc-linux5.10.0-gnu2.31.0"
 
@@ -443,7 +510,9 @@ def test_server_and_candidates_die_with_the_parent() -> None:
         "print(engine.pid, flush=True)\n"
         "engine.measure([SLOW])\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    )
     assert parent.stdout
     with parent.stdout:
         server = int(parent.stdout.readline())
@@ -463,7 +532,11 @@ def test_this_process_does_not_hold_llvm(engine: Engine) -> None:
 
 
 def test_check_says_what_llvm_objects_to(engine: Engine) -> None:
-    assert engine.check(["function(gvn)", "bogus", "default<Oz>"]) == [None, "unknown pass name 'bogus'", None]
+    assert engine.check(["function(gvn)", "bogus", "default<Oz>"]) == [
+        None,
+        "unknown pass name 'bogus'",
+        None,
+    ]
 
 
 def test_features_and_graph_come_from_the_server(engine: Engine) -> None:

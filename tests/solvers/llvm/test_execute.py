@@ -61,13 +61,23 @@ def program(folder: Path) -> Path:
 
 
 def ran(program: Path, *arguments: str, timeout_s: float = 5.0, **options: object) -> Ran:
-    case = RunCase(arguments=arguments, **{k: options.pop(k) for k in ("stdin", "files") if k in options})  # type: ignore[arg-type]
-    return run_program(program, case, timeout_s=timeout_s, workdir=program.parent, **options)  # type: ignore[arg-type]
+    case = RunCase(
+        arguments=arguments,
+        **{k: options.pop(k) for k in ("stdin", "files") if k in options},
+    )  # type: ignore[arg-type]
+    return run_program(
+        program, case, timeout_s=timeout_s, workdir=program.parent, **options
+    )  # type: ignore[arg-type]
 
 
 def test_exit_code_output_and_name(program: Path) -> None:
     plain = ran(program)
-    assert (plain.exit_code, plain.signal, plain.stdout, plain.limit) == (0, None, b"1 program\n", "")
+    assert (plain.exit_code, plain.signal, plain.stdout, plain.limit) == (
+        0,
+        None,
+        b"1 program\n",
+        "",
+    )
     assert ran(program, "exit", "41").exit_code == 41
     text = bytes(range(256)) * 2000
     echoed = ran(program, "echo", stdin=text)
@@ -95,7 +105,12 @@ def test_limits_on_output_memory_and_files(program: Path) -> None:
 
 def test_stopping(program: Path) -> None:
     started = time.monotonic()
-    assert ran(program, "hang", timeout_s=30, stopped=lambda: time.monotonic() > started + 0.3).limit == "stopped"
+    assert (
+        ran(
+            program, "hang", timeout_s=30, stopped=lambda: time.monotonic() > started + 0.3
+        ).limit
+        == "stopped"
+    )
     assert time.monotonic() - started < 3
 
 
@@ -149,7 +164,9 @@ def alive(argument: str) -> list[str]:
 
 
 @pytest.fixture(params=["namespaces", "reaper"])
-def launcher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+def launcher(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> str:
     """The launcher as it is, and as it works where the kernel refuses namespaces (here: because the call is another)."""
     if request.param == "reaper":
         text = Path(confine.__file__).read_text()
@@ -188,10 +205,15 @@ def test_what_differs_is_said(program: Path) -> None:
         compare(ran(program, "exit", "0"), ran(program, "exit", "2"))
     )
     assert "signal 11" in str(compare(ran(program, "exit", "0"), ran(program, "crash")))
-    a, b = ran(program, "echo", stdin=b"same text 1"), ran(program, "echo", stdin=b"same text 2")
+    a, b = (
+        ran(program, "echo", stdin=b"same text 1"),
+        ran(program, "echo", stdin=b"same text 2"),
+    )
     assert "stdout differs at byte 10" in str(compare(a, b))
     late = b"x" * 5000
-    assert "stdout differs" in str(compare(ran(program, "echo", stdin=late), ran(program, "echo", stdin=late + b"y")))
+    assert "stdout differs" in str(
+        compare(ran(program, "echo", stdin=late), ran(program, "echo", stdin=late + b"y"))
+    )
     hung = ran(program, "hang", timeout_s=0.2)
     assert "limit on seconds" in str(compare(hung, hung))
 
@@ -201,8 +223,12 @@ def test_expectations(program: Path, folder: Path) -> None:
         return run_program(program, case, timeout_s=5, workdir=folder).unexpected
 
     assert unexpected(RunCase(arguments=("exit", "4"), expected_exit=4)) == ""
-    assert "exit code 4 came; wanted exit code 0" in unexpected(RunCase(arguments=("exit", "4"), expected_exit=0))
-    assert "wanted b'x'" in unexpected(RunCase(arguments=("echo",), stdin=b"y", expected_stdout=b"x"))
+    assert "exit code 4 came; wanted exit code 0" in unexpected(
+        RunCase(arguments=("exit", "4"), expected_exit=0)
+    )
+    assert "wanted b'x'" in unexpected(
+        RunCase(arguments=("echo",), stdin=b"y", expected_stdout=b"x")
+    )
     with pytest.raises(ValueError, match="relative path"):
         unexpected(RunCase(files={"../x": b""}))
 
@@ -229,4 +255,6 @@ def test_cxx_programs_link_and_throw(folder: Path) -> None:
         pytest.skip("no C++ compiler of the system; zig's first link takes half a minute")
     bitcode = compile_to_bitcode([source], workdir=folder, target=Target())
     program = link_program(bitcode, workdir=folder, target=Target(), cxx=True)
-    assert run_program(program, RunCase(), timeout_s=5, workdir=folder).stdout == b"caught 4\n"
+    assert (
+        run_program(program, RunCase(), timeout_s=5, workdir=folder).stdout == b"caught 4\n"
+    )

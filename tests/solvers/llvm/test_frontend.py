@@ -17,17 +17,28 @@ def compiled(tmp_path: Path, text: str, name: str = "a.c", **options: object) ->
     sources.mkdir(exist_ok=True)
     (sources / name).write_text(text)
     target = options.pop("target", Target())
-    return compile_to_bitcode([sources / name], workdir=tmp_path / "work", target=target, **options)[0]  # type: ignore[arg-type]
+    return compile_to_bitcode(
+        [sources / name], workdir=tmp_path / "work", target=target, **options
+    )[0]  # type: ignore[arg-type]
 
 
 def text_of(bitcode: bytes) -> str:
     command = [str(find_llvm().tool("llvm-dis")), "-o", "-", "-"]
-    return subprocess.run(command, input=bitcode, capture_output=True, check=True).stdout.decode()
+    return subprocess.run(
+        command, input=bitcode, capture_output=True, check=True
+    ).stdout.decode()
 
 
 def test_the_flavour_is_that_of_true_oz(tmp_path: Path) -> None:
-    text = text_of(compiled(tmp_path, "#include <string.h>\nint f(char *s) { char b[99]; strcpy(b, s); return b[3]; }"))
-    attributes = next(line for line in text.splitlines() if line.startswith("attributes #0"))
+    text = text_of(
+        compiled(
+            tmp_path,
+            "#include <string.h>\nint f(char *s) { char b[99]; strcpy(b, s); return b[3]; }",
+        )
+    )
+    attributes = next(
+        line for line in text.splitlines() if line.startswith("attributes #0")
+    )
     for word in ("minsize", "optsize", '"target-cpu"="x86-64"', '"tune-cpu"="generic"'):
         assert word in attributes
     # What `zig cc` would have added to it, or a build at -O0.
@@ -54,14 +65,26 @@ def test_the_same_source_gives_the_same_bytes_wherever_it_is(tmp_path: Path) -> 
 
 def test_cxx_with_the_standard_library(tmp_path: Path) -> None:
     text = "#include <vector>\n#include <string>\nint f(std::vector<std::string> v) { return (int)v.size(); }"
-    assert "_Z1f" in text_of(compiled(tmp_path, text, "a.cpp", flags=["-std=c++17", "-std=c11"]))
+    assert "_Z1f" in text_of(
+        compiled(tmp_path, text, "a.cpp", flags=["-std=c++17", "-std=c11"])
+    )
 
 
 @pytest.mark.parametrize(
-    ("triple", "cpu"), [("aarch64-unknown-linux-gnu", "generic"), ("thumbv7em-none-unknown-eabi", "cortex-m4")]
+    ("triple", "cpu"),
+    [
+        ("aarch64-unknown-linux-gnu", "generic"),
+        ("thumbv7em-none-unknown-eabi", "cortex-m4"),
+    ],
 )
 def test_other_targets(tmp_path: Path, triple: str, cpu: str) -> None:
-    text = text_of(compiled(tmp_path, "#include <stdint.h>\nuint8_t x;", target=Target(triple=triple, cpu=cpu)))
+    text = text_of(
+        compiled(
+            tmp_path,
+            "#include <stdint.h>\nuint8_t x;",
+            target=Target(triple=triple, cpu=cpu),
+        )
+    )
     assert f'target triple = "{triple}"' in text
 
 
@@ -75,7 +98,10 @@ def test_an_unknown_target_is_named(tmp_path: Path) -> None:
 def test_the_compilers_own_words_come_back_with_relative_paths(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
         compiled(tmp_path, "int f(void) {\n  return nowhere;\n}\n", "sub_name.c")
-    assert "sub_name.c:2:10: error: use of undeclared identifier 'nowhere'" in caught.value.diagnostics
+    assert (
+        "sub_name.c:2:10: error: use of undeclared identifier 'nowhere'"
+        in caught.value.diagnostics
+    )
     assert str(tmp_path) not in str(caught.value)
 
 
@@ -86,7 +112,10 @@ def test_files_outside_the_sources_cannot_be_included(tmp_path: Path) -> None:
     link.parent.mkdir()
     link.symlink_to(secret)
     for name in (str(secret), "../secret.h", "/etc/passwd", "link.h"):
-        for text in (f'#include "{name}"\nint x = y;', f'char x[] = {{\n#embed "{name}"\n}};\nint z = y;'):
+        for text in (
+            f'#include "{name}"\nint x = y;',
+            f'char x[] = {{\n#embed "{name}"\n}};\nint z = y;',
+        ):
             with pytest.raises(SourceError) as caught:
                 compiled(tmp_path, text)
             assert "the_secret_word" not in str(caught.value)
@@ -114,10 +143,15 @@ long x = S<40, 1, 0>::v;
     [
         ("bomb.cpp", TEMPLATE_BOMB),
         ("self.c", '#include "self.c"\n#include "self.c"\n'),
-        ("large.c", '#define A(x) x x x x x x x x x x\nchar c[] = A(A(A(A(A(A(A(A(A(A(A(A("ab"))))))))))));'),
+        (
+            "large.c",
+            '#define A(x) x x x x x x x x x x\nchar c[] = A(A(A(A(A(A(A(A(A(A(A(A("ab"))))))))))));',
+        ),
     ],
 )
-def test_a_source_that_would_never_end_is_ended(tmp_path: Path, name: str, text: str) -> None:
+def test_a_source_that_would_never_end_is_ended(
+    tmp_path: Path, name: str, text: str
+) -> None:
     started = time.monotonic()
     with pytest.raises(SourceError) as caught:
         compiled(tmp_path, text, name, timeout_s=1.0)
@@ -128,7 +162,12 @@ def test_a_source_that_would_never_end_is_ended(tmp_path: Path, name: str, text:
 def test_stopping_ends_the_compiler(tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises(Stopped):
-        compiled(tmp_path, TEMPLATE_BOMB, "bomb.cpp", stopped=lambda: time.monotonic() - started > 0.3)
+        compiled(
+            tmp_path,
+            TEMPLATE_BOMB,
+            "bomb.cpp",
+            stopped=lambda: time.monotonic() - started > 0.3,
+        )
     assert time.monotonic() - started < 3
 
 
@@ -173,6 +212,14 @@ def test_a_path_may_not_leave_by_a_link(tmp_path: Path) -> None:
 
 def test_linker_flags() -> None:
     assert checked_linker_flags(["-lm", "-static", "-Wl,--gc-sections"])
-    for flag in ("-Wl,-rpath,/x", "-L/tmp", "-o", "@x", "a.o", "-T", "-Wl,--gc-sections,-o,x"):
+    for flag in (
+        "-Wl,-rpath,/x",
+        "-L/tmp",
+        "-o",
+        "@x",
+        "a.o",
+        "-T",
+        "-Wl,--gc-sections,-o,x",
+    ):
         with pytest.raises(FlagRefused):
             checked_linker_flags([flag])

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from solvers.llvm.engine import Engine
-from solvers.llvm.options import EXPERIMENTAL, KNOWN, OF_CODE_GENERATION, OF_PASSES, options_for, unknown_option
+from solvers.llvm.options import (
+    EXPERIMENTAL,
+    KNOWN,
+    OF_CODE_GENERATION,
+    OF_PASSES,
+    options_for,
+    unknown_option,
+)
 from solvers.llvm.types import Metric, Outcome, Recipe
 from tests.solvers.llvm.modules import PROGRAM
 
@@ -20,20 +27,29 @@ def engine():
 
 def test_llvm_takes_every_option_of_the_list(engine: Engine) -> None:
     found = engine.measure([Recipe(pipeline=OZ, options=(word,)) for word in sorted(KNOWN)])
-    assert [(m.recipe.options, m.detail) for m in found if m.outcome is not Outcome.OK] == []
+    assert [
+        (m.recipe.options, m.detail) for m in found if m.outcome is not Outcome.OK
+    ] == []
 
 
 def test_options_of_code_generation_leave_the_ir_alone(engine: Engine) -> None:
     plain, *others = engine.measure(
-        [Recipe(pipeline=OZ), *(Recipe(pipeline=OZ, options=(w,)) for w in OF_CODE_GENERATION)]
+        [
+            Recipe(pipeline=OZ),
+            *(Recipe(pipeline=OZ, options=(w,)) for w in OF_CODE_GENERATION),
+        ]
     )
     assert {m.ir_sha256 for m in others} == {plain.ir_sha256}
-    assert len({m.program for m in (plain, *others)}) == 1 + len(OF_CODE_GENERATION), "their machine code may differ"
+    assert len({m.program for m in (plain, *others)}) == 1 + len(OF_CODE_GENERATION), (
+        "their machine code may differ"
+    )
 
 
 def test_an_option_ends_with_its_candidate(engine: Engine) -> None:
     without = Recipe(pipeline="default<O2>")
-    never_inlined = Recipe(pipeline="default<O2>", options=("-inline-threshold=0", "-regalloc=basic"))
+    never_inlined = Recipe(
+        pipeline="default<O2>", options=("-inline-threshold=0", "-regalloc=basic")
+    )
     before, changed, after = engine.measure([without, never_inlined, without])
     assert changed.sizes != before.sizes
     assert (after.sizes, after.ir_sha256) == (before.sizes, before.ir_sha256)
@@ -42,10 +58,14 @@ def test_an_option_ends_with_its_candidate(engine: Engine) -> None:
 
 def test_a_metric_of_ir_gets_the_options_of_passes() -> None:
     assert options_for(Metric.IR_INSTRUCTIONS) == set(OF_PASSES)
-    assert options_for(Metric.LOADABLE_BYTES) == set(OF_PASSES) | set(OF_CODE_GENERATION) | set(EXPERIMENTAL)
+    assert options_for(Metric.LOADABLE_BYTES) == set(OF_PASSES) | set(
+        OF_CODE_GENERATION
+    ) | set(EXPERIMENTAL)
 
 
 def test_what_is_not_on_the_list_is_told() -> None:
     assert unknown_option(sorted(KNOWN & {"-disable-lsr", "-disable-lftr"})) is None
     assert "'-o=x' came" in str(unknown_option(["-disable-lsr", "-o=x"]))
-    assert "came twice" in str(unknown_option(["-inline-threshold=0", "-inline-threshold=15"]))
+    assert "came twice" in str(
+        unknown_option(["-inline-threshold=0", "-inline-threshold=15"])
+    )

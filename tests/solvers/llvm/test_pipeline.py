@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from solvers.llvm.engine import Engine
-from solvers.llvm.pipeline import BadPipeline, Pass, find, leaves, parse, splice, text_of, with_flags
+from solvers.llvm.pipeline import (
+    BadPipeline,
+    Pass,
+    find,
+    leaves,
+    parse,
+    splice,
+    text_of,
+    with_flags,
+)
 
 TEXT = "globalopt,cgscc(devirt<4>(inline,function<eager-inv>(sroa<modify-cfg>,gvn<>,loop(indvars),gvn))),gvn"
 
@@ -19,7 +28,10 @@ def test_llvms_own_pipelines_come_back_unchanged(level: str) -> None:
 
 
 def test_leaves_say_where_they_run() -> None:
-    found = [(leaf.name, leaf.occurrence, leaf.level) for leaf in leaves(parse(f"{TEXT},function(gvn)"))]
+    found = [
+        (leaf.name, leaf.occurrence, leaf.level)
+        for leaf in leaves(parse(f"{TEXT},function(gvn)"))
+    ]
     assert found == [
         ("globalopt", 0, "module"),
         ("inline", 0, "cgscc"),
@@ -36,19 +48,33 @@ def test_splice_takes_an_empty_adaptor_with_it() -> None:
     items = parse(TEXT)
     without = splice(items, find(items, "indvars", 0).path, lambda item: ())
     assert "loop" not in text_of(without)
-    twice = splice(items, find(items, "gvn", 1).path, lambda item: (item, Pass(name="adce")))
+    twice = splice(
+        items, find(items, "gvn", 1).path, lambda item: (item, Pass(name="adce"))
+    )
     assert text_of(twice) == TEXT.replace("gvn)))", "gvn,adce)))")
 
 
 def test_flags_take_the_place_of_their_opposites() -> None:
-    assert with_flags("keep-loops;bonus-inst-threshold=1", ["no-keep-loops", "bonus-inst-threshold=4"]) == (
-        "no-keep-loops;bonus-inst-threshold=4"
-    )
+    assert with_flags(
+        "keep-loops;bonus-inst-threshold=1", ["no-keep-loops", "bonus-inst-threshold=4"]
+    ) == ("no-keep-loops;bonus-inst-threshold=4")
     assert with_flags(None, ["memssa"]) == "memssa"
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a,", "a(b", "a)", "a<b", "(a)", "a,,b", " a", "function(" * 70 + "a" + ")" * 70, "x" * 1_000_001]
+    "text",
+    [
+        "",
+        "a,",
+        "a(b",
+        "a)",
+        "a<b",
+        "(a)",
+        "a,,b",
+        " a",
+        "function(" * 70 + "a" + ")" * 70,
+        "x" * 1_000_001,
+    ],
 )
 def test_what_is_no_pipeline_is_refused(text: str) -> None:
     with pytest.raises(BadPipeline):

@@ -27,7 +27,12 @@ def answer(tmp_path: Path) -> Path:
         target = engine.target
         whole = {
             "llvm": engine.installed.build_id,
-            "target": {"triple": target.triple, "cpu": target.cpu, "features": target.features, "pic": target.pic},
+            "target": {
+                "triple": target.triple,
+                "cpu": target.cpu,
+                "features": target.features,
+                "pic": target.pic,
+            },
             "original_sha256": engine.info.source_sha256,
             "optimised_sha256": hashlib.sha256(built.bitcode).hexdigest(),
             **RECIPE.as_json(),
@@ -39,7 +44,9 @@ def answer(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, out: str, *more: str) -> int:
-    return main([str(folder / "recipe.json"), str(folder / "in.ll"), str(folder / out), *more])
+    return main(
+        [str(folder / "recipe.json"), str(folder / "in.ll"), str(folder / out), *more]
+    )
 
 
 def change(folder: Path, **new: object) -> None:
@@ -47,10 +54,14 @@ def change(folder: Path, **new: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | new))
 
 
-def test_bitcode_and_object_are_the_same_again(answer: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bitcode_and_object_are_the_same_again(
+    answer: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for kind in ("bc", "o"):
         assert run(answer, f"out.{kind}") == 0
-        assert (answer / f"out.{kind}").read_bytes() == (answer / f"wanted.{kind}").read_bytes()
+        assert (answer / f"out.{kind}").read_bytes() == (
+            answer / f"wanted.{kind}"
+        ).read_bytes()
     assert "loadable_bytes" in capsys.readouterr().out
     assert run(answer, "out.ll") == 0
     assert "@public" in (answer / "out.ll").read_text()
@@ -58,7 +69,9 @@ def test_bitcode_and_object_are_the_same_again(answer: Path, capsys: pytest.Capt
     assert run(answer, "out.bc") == 3, "without its late attributes it is another module"
 
 
-def test_another_build_is_refused_unless_asked(answer: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_build_is_refused_unless_asked(
+    answer: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     change(answer, llvm="llvm-21.0.0-000000000000")
     assert run(answer, "out.bc") == 1
     assert "llvm-21.0.0-000000000000" in capsys.readouterr().err
@@ -70,20 +83,27 @@ def test_another_result_is_told(answer: Path) -> None:
     assert run(answer, "out.bc") == 3
 
 
-def test_another_module_is_refused(answer: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_module_is_refused(
+    answer: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (answer / "in.ll").write_bytes(PROGRAM + b"; changed\n")
     assert run(answer, "out.bc") == 1
     assert "is not the module" in capsys.readouterr().err
 
 
-def test_a_recipe_that_fails_is_told(answer: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recipe_that_fails_is_told(
+    answer: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     change(answer, pipeline="no-such-pass")
     assert run(answer, "out.bc") == 1
     assert "no-such-pass" in capsys.readouterr().err
     assert run(answer, "out.exe") == 1
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"target": {}}', b'{"target": {"triple": "a", "cpu": "b"}}'])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[]", b"{}", b'{"target": {}}', b'{"target": {"triple": "a", "cpu": "b"}}'],
+)
 def test_other_files_are_told(data: bytes) -> None:
     with pytest.raises(CannotReplay):
         read_recipe(data)

@@ -48,8 +48,17 @@ def both(module: bytes, folder: Path) -> dict[str, Any]:
     path = folder / "module.bin"
     path.write_bytes(module)
     command = [sys.executable, "-c", BOTH, str(install.find_llvm().library), str(path)]
-    with (folder / "said").open("w+") as said:  # a file, because the session reads back what LLVM writes there
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=said, text=True, check=False, timeout=120)
+    with (folder / "said").open(
+        "w+"
+    ) as said:  # a file, because the session reads back what LLVM writes there
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            check=False,
+            timeout=120,
+        )
         said.seek(0)
         assert done.returncode == 0, said.read()
     told: dict[str, Any] = json.loads(done.stdout)
@@ -63,7 +72,12 @@ def written_in_c(folder: Path) -> bytes:
 
 @pytest.mark.parametrize("name", ["program", "constructor", "assembly", "plain", "c"])
 def test_c_and_python_walk_alike(name: str, tmp_path: Path) -> None:
-    modules = {"program": PROGRAM, "constructor": CONSTRUCTOR, "assembly": ASSEMBLY, "plain": PLAIN}
+    modules = {
+        "program": PROGRAM,
+        "constructor": CONSTRUCTOR,
+        "assembly": ASSEMBLY,
+        "plain": PLAIN,
+    }
     told = both(modules.get(name) or written_in_c(tmp_path), tmp_path)
     if not told["native"]:
         pytest.skip("no C compiler here: there is one walker only")
@@ -75,7 +89,11 @@ def test_c_and_python_walk_alike(name: str, tmp_path: Path) -> None:
 
 def test_what_the_graph_says_is_so(tmp_path: Path) -> None:
     with Engine(written_in_c(tmp_path)) as engine:
-        graph, features, count = engine.graph(), engine.features(), engine.info.ir_instructions
+        graph, features, count = (
+            engine.graph(),
+            engine.features(),
+            engine.info.ir_instructions,
+        )
     kind, token = graph.nodes[:, NodeColumn.KIND], graph.nodes[:, NodeColumn.TOKEN]
     source, target = graph.edges[:, EdgeColumn.SOURCE], graph.edges[:, EdgeColumn.TARGET]
     outside = {TOKENS.index("[external]"), TOKENS.index("; undefined function")}
@@ -86,7 +104,9 @@ def test_what_the_graph_says_is_so(tmp_path: Path) -> None:
     switch = np.flatnonzero(instructions & (token == TOKENS.index("switch")))
     assert len(switch) == 1
     control = (graph.edges[:, EdgeColumn.FLOW] == Flow.CONTROL) & (source == switch[0])
-    assert sorted(graph.edges[control, EdgeColumn.POSITION].tolist()) == [0, 1, 2, 3], "three cases and the default"
+    assert sorted(graph.edges[control, EdgeColumn.POSITION].tolist()) == [0, 1, 2, 3], (
+        "three cases and the default"
+    )
 
 
 def test_the_compact_graph_keeps_the_instructions(tmp_path: Path) -> None:
@@ -94,10 +114,14 @@ def test_the_compact_graph_keeps_the_instructions(tmp_path: Path) -> None:
         whole = engine.graph()
     compact = whole.compact()
     for graph in (whole, compact):
-        assert max(int(graph.edges[:, column].max()) for column in (EdgeColumn.SOURCE, EdgeColumn.TARGET)) < len(
-            graph.nodes
-        )
-    kinds = [int((g.nodes[:, NodeColumn.KIND] == NodeKind.INSTRUCTION).sum()) for g in (whole, compact)]
+        assert max(
+            int(graph.edges[:, column].max())
+            for column in (EdgeColumn.SOURCE, EdgeColumn.TARGET)
+        ) < len(graph.nodes)
+    kinds = [
+        int((g.nodes[:, NodeColumn.KIND] == NodeKind.INSTRUCTION).sum())
+        for g in (whole, compact)
+    ]
     assert kinds[0] == kinds[1]
     assert len(compact.nodes) < len(whole.nodes)
     again = compact.compact()

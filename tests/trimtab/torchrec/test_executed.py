@@ -16,7 +16,10 @@ from trimtab.specs.sharding import DeviceLoad, PlanShard, ShardingPlan, Table
 
 pytestmark = [
     pytest.mark.torchrec,
-    pytest.mark.skipif(find_spec("torchrec") is None, reason="TorchRec is an optional extra: make setup-torch"),
+    pytest.mark.skipif(
+        find_spec("torchrec") is None,
+        reason="TorchRec is an optional extra: make setup-torch",
+    ),
 ]
 ROOT = Path(__file__).parents[3]
 
@@ -38,11 +41,25 @@ def uneven_plan() -> ShardingPlan:
     )
     loads = tuple(
         DeviceLoad(
-            device=d, compute_ms=0, forward_ms=0, backward_ms=0, memory_bytes=0, memory_limit_bytes=1, dim=0, shards=3
+            device=d,
+            compute_ms=0,
+            forward_ms=0,
+            backward_ms=0,
+            memory_bytes=0,
+            memory_limit_bytes=1,
+            dim=0,
+            shards=3,
         )
         for d in range(2)
     )
-    return ShardingPlan(cost_ms=1, global_batch=16, devices=loads, devices_per_node=2, shards=shards, tables=tables)
+    return ShardingPlan(
+        cost_ms=1,
+        global_batch=16,
+        devices=loads,
+        devices_per_node=2,
+        shards=shards,
+        tables=tables,
+    )
 
 
 def test_outputs_are_those_of_the_unsharded_module(tmp_path: Path) -> None:
@@ -74,4 +91,6 @@ def test_outputs_are_those_of_the_unsharded_module(tmp_path: Path) -> None:
         found = json.loads(Path(f"{out}.{rank}").read_text())
         assert found["difference"] == 0.0
         assert found["largest"] > 0.0, "the weights are not all zero"
-        assert found["columns"] == 16 + 2 * 64 + 128, "one block of columns for each feature"
+        assert found["columns"] == 16 + 2 * 64 + 128, (
+            "one block of columns for each feature"
+        )

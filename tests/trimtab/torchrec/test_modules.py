@@ -50,7 +50,9 @@ print(json.dumps({"tables": tables, "faults": faults, "kinds": kinds}))
 
 
 @pytest.mark.torchrec
-@pytest.mark.skipif(find_spec("torchrec") is None, reason="TorchRec is an optional extra: make setup-torch")
+@pytest.mark.skipif(
+    find_spec("torchrec") is None, reason="TorchRec is an optional extra: make setup-torch"
+)
 def test_modules_to_tables_and_plans_back(tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text(uneven_plan().model_dump_json())
@@ -65,7 +67,11 @@ def test_modules_to_tables_and_plans_back(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     told = json.loads(done.stdout.splitlines()[-1])
-    assert told["tables"] == [["left/user", 1000, 64, 3.0], ["item", 50, 16, 7.0], ["right/user", 7, 8, 1.0]]
+    assert told["tables"] == [
+        ["left/user", 1000, 64, 3.0],
+        ["item", 50, 16, 7.0],
+        ["right/user", 7, 8, 1.0],
+    ]
     other_rows, unknown, no_tables = told["faults"]
     assert "1000 x 64, the module has 999 x 64" in other_rows
     assert "'zz'" in unknown

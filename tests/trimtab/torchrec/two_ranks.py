@@ -30,14 +30,21 @@ def main(rank: int, plan_path: str, port: str, out: str) -> None:
 
     torch.set_num_threads(1)
     dist.init_process_group("gloo", rank=rank, world_size=2)
-    plan = ShardingPlan.model_validate(json.loads(Path(plan_path).read_text()), strict=False)
+    plan = ShardingPlan.model_validate(
+        json.loads(Path(plan_path).read_text()), strict=False
+    )
 
     def features_of(table: Table) -> list[str]:
         return [f"f_{table.name}_{i}" for i in range(table.features)]
 
     def configs() -> list[EmbeddingBagConfig]:
         return [
-            EmbeddingBagConfig(name=t.name, num_embeddings=t.rows, embedding_dim=t.dim, feature_names=features_of(t))
+            EmbeddingBagConfig(
+                name=t.name,
+                num_embeddings=t.rows,
+                embedding_dim=t.dim,
+                feature_names=features_of(t),
+            )
             for t in plan.tables
         ]
 
@@ -60,7 +67,12 @@ def main(rank: int, plan_path: str, port: str, out: str) -> None:
     lengths = torch.randint(0, 5, (len(looked_up) * batch,), generator=generator)
     values = torch.cat(
         [
-            torch.randint(0, t.rows, (int(lengths[i * batch : (i + 1) * batch].sum()),), generator=generator)
+            torch.randint(
+                0,
+                t.rows,
+                (int(lengths[i * batch : (i + 1) * batch].sum()),),
+                generator=generator,
+            )
             for i, t in enumerate(looked_up)
         ]
     )
@@ -73,7 +85,13 @@ def main(rank: int, plan_path: str, port: str, out: str) -> None:
     size = max(float(wanted[k].abs().max()) for k in wanted.keys())  # noqa: SIM118
     sum(found[k].sum() for k in wanted.keys()).backward()  # noqa: SIM118
     Path(f"{out}.{rank}").write_text(
-        json.dumps({"difference": difference, "largest": size, "columns": sum(found.length_per_key())})
+        json.dumps(
+            {
+                "difference": difference,
+                "largest": size,
+                "columns": sum(found.length_per_key()),
+            }
+        )
     )
     dist.barrier()
     dist.destroy_process_group()

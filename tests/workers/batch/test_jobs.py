@@ -15,14 +15,22 @@ MODEL = "NAME M\nROWS\n N obj\nCOLUMNS\nRHS\nBOUNDS\nENDATA\n"
 
 def written(folder: Path, *lines: object) -> Path:
     path = folder / "jobs.jsonl"
-    path.write_bytes(b"\n".join(x if isinstance(x, bytes) else orjson.dumps(x) for x in lines) + b"\n")
+    path.write_bytes(
+        b"\n".join(x if isinstance(x, bytes) else orjson.dumps(x) for x in lines) + b"\n"
+    )
     return path
 
 
-def test_model_path_is_relative_to_the_jobs_file_and_becomes_a_digest(tmp_path: Path) -> None:
+def test_model_path_is_relative_to_the_jobs_file_and_becomes_a_digest(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "a.mps").write_text(MODEL)
-    (job,) = read_jobs(written(tmp_path, {"id": "a", "kind": "ilp", "spec": {"model_path": "models/a.mps"}}))
+    (job,) = read_jobs(
+        written(
+            tmp_path, {"id": "a", "kind": "ilp", "spec": {"model_path": "models/a.mps"}}
+        )
+    )
     assert job.problem == ""
     assert job.request is not None
     assert job.inputs == {"model": (tmp_path / "models" / "a.mps").resolve()}
@@ -64,7 +72,10 @@ def test_digest_changes_with_the_models_content(tmp_path: Path) -> None:
         (b'{"kind": "probe", "spec": 3}', "spec"),
         (b'{"kind": "ilp", "spec": {"model_path": "missing.mps"}}', "not a file"),
         (b'{"kind": "ilp", "spec": {"model_path": 3}}', "path of a file"),
-        (b'{"kind": "ilp", "spec": {"model": {"digest": "sha256:%s"}}}' % (b"0" * 64), "model_path"),
+        (
+            b'{"kind": "ilp", "spec": {"model": {"digest": "sha256:%s"}}}' % (b"0" * 64),
+            "model_path",
+        ),
     ],
 )
 def test_bad_line_is_a_job_with_a_problem(tmp_path: Path, line: bytes, said: str) -> None:
@@ -80,7 +91,9 @@ def test_same_id_twice_is_refused(tmp_path: Path) -> None:
         read_jobs(written(tmp_path, job, job))
 
 
-def test_endless_line_is_refused_without_reading_it_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_line_is_refused_without_reading_it_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(jobs, "MAX_LINE_BYTES", 1000)
     with pytest.raises(BadBatch, match="line 1 is longer"):
         read_jobs(written(tmp_path, b"x" * 5000))

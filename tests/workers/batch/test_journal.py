@@ -39,7 +39,10 @@ def test_torn_at_every_byte_of_the_last_line(tmp_path: Path) -> None:
         with Journal(path, resume=True) as journal:
             assert journal.done == {"a": "d-a"}
             journal.append(record("b"))
-        assert [orjson.loads(line)["id"] for line in path.read_bytes().splitlines()] == ["a", "b"]
+        assert [orjson.loads(line)["id"] for line in path.read_bytes().splitlines()] == [
+            "a",
+            "b",
+        ]
 
 
 def test_existing_output_wants_resume(tmp_path: Path) -> None:
@@ -66,13 +69,24 @@ def test_one_writer(tmp_path: Path) -> None:
 def test_parquet_has_a_row_for_each_record(tmp_path: Path) -> None:
     with Journal(tmp_path / "o.jsonl", resume=False) as journal:
         for number in range(2_500):
-            journal_record = record(f"j{number}") if number % 2 else record(f"j{number}", state="FAILED", result=None)
-            journal._file.write(orjson.dumps(journal_record) + b"\n")  # 2,500 syncs would be slow
+            journal_record = (
+                record(f"j{number}")
+                if number % 2
+                else record(f"j{number}", state="FAILED", result=None)
+            )
+            journal._file.write(
+                orjson.dumps(journal_record) + b"\n"
+            )  # 2,500 syncs would be slow
         journal._file.flush()
         write_parquet(journal, tmp_path / "o.parquet")
     table = pq.read_table(tmp_path / "o.parquet")
     assert table.num_rows == 2_500
     row = table.slice(1, 1).to_pylist()[0]
-    assert (row["id"], row["objective"], row["seed"], row["verification"]) == ("j1", 2.0, 3, "valid")
+    assert (row["id"], row["objective"], row["seed"], row["verification"]) == (
+        "j1",
+        2.0,
+        3,
+        "valid",
+    )
     assert table.slice(0, 1).to_pylist()[0]["result"] is None
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []

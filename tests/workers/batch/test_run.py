@@ -67,7 +67,11 @@ class ScriptedRun:
     async def result(self) -> Outcome:
         await self._ended.wait()
         result = {"objective": 1.0} if self._status is OutcomeStatus.RESULT else None
-        return Outcome(status=self._status, termination=Termination(reason=Reason.COMPLETED), result=result)
+        return Outcome(
+            status=self._status,
+            termination=Termination(reason=Reason.COMPLETED),
+            result=result,
+        )
 
     async def stop(self) -> None:
         pass
@@ -111,12 +115,19 @@ def test_jobs_lost_too_often_are_dead(tmp_path: Path) -> None:
     assert record["termination"]["limit"] == "attempts"
 
 
-def test_lost_runs_best_is_the_next_ones_start_and_is_finished_in_the_end(tmp_path: Path) -> None:
+def test_lost_runs_best_is_the_next_ones_start_and_is_finished_in_the_end(
+    tmp_path: Path,
+) -> None:
     executor = Scripted(*[OutcomeStatus.LOST] * 3, OutcomeStatus.RESULT, best=b"best")
     record = one_job(tmp_path, executor)
     assert (record["state"], record["attempts"]) == ("SUCCEEDED", 4)
     assert [task.start for task in executor.tasks] == [None, b"best", b"best", b"best"]
-    assert [task.finish is not None for task in executor.tasks] == [False, False, False, True]
+    assert [task.finish is not None for task in executor.tasks] == [
+        False,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_own_faults_are_not_tried_again(tmp_path: Path) -> None:
@@ -131,8 +142,13 @@ def test_silent_runs_are_killed_and_tried_again(tmp_path: Path) -> None:
 
 def test_same_id_with_another_request_is_refused(tmp_path: Path) -> None:
     one_job(tmp_path, Scripted(OutcomeStatus.RESULT))
-    (tmp_path / "jobs.jsonl").write_text('{"id": "a", "kind": "probe", "spec": {"steps": 9}}\n')
-    with Journal(tmp_path / "out.jsonl", resume=True) as journal, pytest.raises(BadJournal, match="another request"):
+    (tmp_path / "jobs.jsonl").write_text(
+        '{"id": "a", "kind": "probe", "spec": {"steps": 9}}\n'
+    )
+    with (
+        Journal(tmp_path / "out.jsonl", resume=True) as journal,
+        pytest.raises(BadJournal, match="another request"),
+    ):
         pending(read_jobs(tmp_path / "jobs.jsonl"), journal)
 
 
@@ -144,7 +160,12 @@ def command(*arguments: str) -> list[str]:
 def jobs_file(folder: Path, count: int, step_seconds: float = 0.0) -> Path:
     path = folder / "jobs.jsonl"
     lines = [
-        {"id": f"j{n}", "kind": "probe", "spec": {"steps": 2, "step_seconds": step_seconds}, "seed": n}
+        {
+            "id": f"j{n}",
+            "kind": "probe",
+            "spec": {"steps": 2, "step_seconds": step_seconds},
+            "seed": n,
+        }
         for n in range(count)
     ]
     path.write_bytes(b"\n".join(map(orjson.dumps, lines)) + b"\n")
@@ -159,7 +180,17 @@ def test_command_runs_all_and_keeps_files(tmp_path: Path) -> None:
     jobs, out = jobs_file(tmp_path, 4), tmp_path / "out.jsonl"
     files = tmp_path / "files"
     done = subprocess.run(
-        command(str(jobs), "--out", str(out), "--concurrency", "2", "--files", str(files), "--sandbox", "rlimit"),
+        command(
+            str(jobs),
+            "--out",
+            str(out),
+            "--concurrency",
+            "2",
+            "--files",
+            str(files),
+            "--sandbox",
+            "rlimit",
+        ),
         capture_output=True,
         text=True,
         timeout=60,
@@ -177,21 +208,46 @@ def test_command_says_by_its_code_that_a_job_failed(tmp_path: Path) -> None:
     jobs = tmp_path / "jobs.jsonl"
     jobs.write_text('{"kind": "probe", "spec": {"steps": 0, "outcome": "crash"}}\n')
     done = subprocess.run(
-        command(str(jobs), "--out", str(tmp_path / "o.parquet"), "--quiet", "--sandbox", "rlimit"),
+        command(
+            str(jobs),
+            "--out",
+            str(tmp_path / "o.parquet"),
+            "--quiet",
+            "--sandbox",
+            "rlimit",
+        ),
         capture_output=True,
         timeout=60,
         check=False,
     )
     assert done.returncode == 1
     assert (tmp_path / "o.parquet").is_file()
-    assert subprocess.run(command("nowhere", "--out", "x"), capture_output=True, check=False).returncode == 2
+    assert (
+        subprocess.run(
+            command("nowhere", "--out", "x"), capture_output=True, check=False
+        ).returncode
+        == 2
+    )
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_killed_batch_goes_on_and_does_each_job_once(tmp_path: Path, how: signal.Signals) -> None:
+def test_killed_batch_goes_on_and_does_each_job_once(
+    tmp_path: Path, how: signal.Signals
+) -> None:
     jobs, out = jobs_file(tmp_path, 12, step_seconds=0.05), tmp_path / "out.jsonl"
-    arguments = (str(jobs), "--out", str(out), "--concurrency", "2", "--quiet", "--sandbox", "rlimit")
-    process = subprocess.Popen(command(*arguments), start_new_session=True, stderr=subprocess.DEVNULL)
+    arguments = (
+        str(jobs),
+        "--out",
+        str(out),
+        "--concurrency",
+        "2",
+        "--quiet",
+        "--sandbox",
+        "rlimit",
+    )
+    process = subprocess.Popen(
+        command(*arguments), start_new_session=True, stderr=subprocess.DEVNULL
+    )
     try:
         deadline = time.monotonic() + 30
         while not (out.exists() and out.read_bytes().count(b"\n") >= 3):

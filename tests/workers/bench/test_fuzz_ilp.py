@@ -34,16 +34,24 @@ def test_it_sees_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(domain, "scale", other)
     monkeypatch.setattr(ilp.settle, "takes_size", lambda model: False)
-    faults = {finding.fault for index in range(6) if (finding := run_case("ilp", 3, index).finding) is not None}
+    faults = {
+        finding.fault
+        for index in range(6)
+        if (finding := run_case("ilp", 3, index).finding) is not None
+    }
     assert faults & {Fault.WRONG, Fault.LOST}
 
 
 def test_the_truth_by_enumeration() -> None:
-    column = ilp.Column(kind="integer", lower=Fraction(0), upper=Fraction(9), cost=Fraction(3))
+    column = ilp.Column(
+        kind="integer", lower=Fraction(0), upper=Fraction(9), cost=Fraction(3)
+    )
     free = ilp.Column(kind="semi", lower=Fraction(2), upper=Fraction(5), cost=Fraction(1))
     row = ilp.Row(terms={0: Fraction(1), 1: Fraction(1)}, lower=Fraction(7, 2), upper=None)
     program = ilp.Program(maximize=False, columns=[column, free], rows=[row])
     assert ilp.solve(program).value == Fraction(7, 2)
     row.upper = Fraction(15, 4)
     row.terms[1] = Fraction(2)
-    assert ilp.solve(program) == ilp.Truth(kind="infeasible"), "0 and [4, 10] both miss [3.5, 3.75] but for x = 0"
+    assert ilp.solve(program) == ilp.Truth(kind="infeasible"), (
+        "0 and [4, 10] both miss [3.5, 3.75] but for x = 0"
+    )

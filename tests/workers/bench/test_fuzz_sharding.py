@@ -18,11 +18,16 @@ SEED = 5
 
 
 def test_search_and_enumeration_agree(scale: float) -> None:
-    outcomes = [run_case("sharding", SEED, index) for index in range(max(20, round(CASES * scale)))]
+    outcomes = [
+        run_case("sharding", SEED, index) for index in range(max(20, round(CASES * scale)))
+    ]
     findings = [outcome.finding for outcome in outcomes if outcome.finding is not None]
     assert not findings, "\n".join(f"{f.fault}: {f.detail}" for f in findings)
     labels = Counter(outcome.label for outcome in outcomes)
-    assert sum(n for label, n in labels.items() if label.startswith("plan, model")) > len(outcomes) / 5, labels
+    assert (
+        sum(n for label, n in labels.items() if label.startswith("plan, model"))
+        > len(outcomes) / 5
+    ), labels
 
 
 def faults(count: int = 25) -> list[Fault]:

@@ -28,7 +28,11 @@ def test_integrals_over_both_clocks() -> None:
     ours = run([(2.0, 20.0), (6.0, 10.0)], [0.5, 1.5], cpu_s=2.0)
     theirs = run([(4.0, 10.0)], [2.0])
     nothing = run([], [])
-    runs = {("busy", "x", "trimtab"): [ours], ("busy", "x", "highs"): [theirs], ("busy", "x", "scip"): [nothing]}
+    runs = {
+        ("busy", "x", "trimtab"): [ours],
+        ("busy", "x", "highs"): [theirs],
+        ("busy", "x", "scip"): [nothing],
+    }
     measure(runs, 10.0)
     assert ours["integral"] == pytest.approx(2.0 + 0.5 * 4.0)
     assert ours["integral_cpu"] == pytest.approx(0.5 + 0.5 * 1.0)
@@ -68,8 +72,20 @@ def test_a_pair_is_judged_by_its_mean() -> None:
 
 def test_it_runs_and_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, out = tmp_path / "tiny.lp", tmp_path / "out.jsonl"
-    file.write_text("Maximize\n o: 2 x + 3 y\nSubject To\n a: x + y <= 4\n b: x + 3 y <= 6\nGeneral\n x y\nEnd\n")
-    given = ["--real", "--condition", "pair", "busy", "--files", str(file), "--methods", "trimtab", "highs"]
+    file.write_text(
+        "Maximize\n o: 2 x + 3 y\nSubject To\n a: x + y <= 4\n b: x + 3 y <= 6\nGeneral\n x y\nEnd\n"
+    )
+    given = [
+        "--real",
+        "--condition",
+        "pair",
+        "busy",
+        "--files",
+        str(file),
+        "--methods",
+        "trimtab",
+        "highs",
+    ]
     assert cli.main([*given, "--seconds", "2", "--out", str(out)]) == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert sorted((row["condition"], row["method"], row["seed"]) for row in rows) == [

@@ -72,12 +72,22 @@ def test_sizes_are_those_of_the_papers() -> None:
     assert (np.bincount(bids.row_of_entry) >= 1).all()
 
 
-@pytest.mark.parametrize("method", ["trimtab-with-learned", "highs", "scip-aggressive", "or-tools-set-cover"])
+@pytest.mark.parametrize(
+    "method", ["trimtab-with-learned", "highs", "scip-aggressive", "or-tools-set-cover"]
+)
 def test_a_method_runs_in_a_process_of_its_own(method: str, tmp_path: Path) -> None:
     file = tmp_path / "cover.mps"
     model = integer_programs.set_cover(300, 200, seed=5)
     integer_programs.write_mps(model, file)
-    command = [sys.executable, "-m", "workers.bench.ilp.methods", method, str(file), "2", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "workers.bench.ilp.methods",
+        method,
+        str(file),
+        "2",
+        "0",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr[-2000:]
     run = json.loads(done.stdout.splitlines()[-1])
@@ -107,7 +117,14 @@ def test_or_tools_set_cover_tells_only_covers(tmp_path: Path) -> None:
 
 
 def test_time_outside_solvers_leaves_the_one_swap_search_out() -> None:
-    arms = {"random": {"seconds": 6.0}, "lb-relax": {"seconds": 2.0}, "one-swap": {"seconds": 5.0}}
-    runs = [{"summary": {"lns_arms": arms, "lns_solver_seconds": 7.0}, "peak_bytes": 4e8}, {"peak_bytes": 3e8}]
+    arms = {
+        "random": {"seconds": 6.0},
+        "lb-relax": {"seconds": 2.0},
+        "one-swap": {"seconds": 5.0},
+    }
+    runs = [
+        {"summary": {"lns_arms": arms, "lns_solver_seconds": 7.0}, "peak_bytes": 4e8},
+        {"peak_bytes": 3e8},
+    ]
     assert report.costs(runs) == "  memory 0.40 GB  outside solvers 12.5%"
     assert report.costs([{"trace": []}]) == ""

@@ -74,7 +74,9 @@ class LocalCluster:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the cluster process ended with {self._process.wait()}; see {self._log.name}")
+            raise RuntimeError(
+                f"the cluster process ended with {self._process.wait()}; see {self._log.name}"
+            )
         return cast("dict[str, Any]", json.loads(line))
 
 
@@ -85,8 +87,15 @@ def processes() -> dict[int, tuple[int, str]]:
         if not folder.name.isdigit():
             continue
         try:
-            state, _parent, _group, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            state, _parent, _group, session = (
+                (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            )
+            command = (
+                (folder / "cmdline")
+                .read_bytes()
+                .replace(b"\0", b" ")
+                .decode(errors="replace")
+            )
         except (FileNotFoundError, ProcessLookupError):
             continue
         if state != "Z":
@@ -101,7 +110,11 @@ def members(session: int) -> list[int]:
 
 def children_of_actor(actor: int) -> list[int]:
     """The children an actor started, by their run folder: also those that outlived it."""
-    return [pid for pid, (_, command) in processes().items() if f"/trimtab-ray-{actor}-" in command]
+    return [
+        pid
+        for pid, (_, command) in processes().items()
+        if f"/trimtab-ray-{actor}-" in command
+    ]
 
 
 def main() -> None:
@@ -109,12 +122,18 @@ def main() -> None:
 
     cluster = Cluster(
         initialize_head=True,
-        head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": 100 * 2**20},
+        head_node_args={
+            "num_cpus": 0,
+            "include_dashboard": False,
+            "object_store_memory": 100 * 2**20,
+        },
     )
     nodes: list[Any] = []
 
     def add() -> None:
-        nodes.append(cluster.add_node(num_cpus=CPUS_A_NODE, object_store_memory=100 * 2**20))
+        nodes.append(
+            cluster.add_node(num_cpus=CPUS_A_NODE, object_store_memory=100 * 2**20)
+        )
 
     add()
     add()

@@ -21,7 +21,9 @@ from workers.types import Limits, OutcomeStatus, Progress, Task
 pytestmark = pytest.mark.ray
 
 
-def probe(number: int = 0, *, seconds: float = 30.0, limits: Limits | None = None, **spec: Any) -> Task:
+def probe(
+    number: int = 0, *, seconds: float = 30.0, limits: Limits | None = None, **spec: Any
+) -> Task:
     return Task(
         job_id=f"job-{number}",
         fence=1,
@@ -47,7 +49,9 @@ async def two_actors(executor: RayExecutor) -> list[int]:
     def pids() -> list[int]:
         return [slot["pid"] for slot in executor.describe()["slots"]]
 
-    await until(lambda: len(pids()) == 2 and all(Path("/proc", str(pid)).exists() for pid in pids()))
+    await until(
+        lambda: len(pids()) == 2 and all(Path("/proc", str(pid)).exists() for pid in pids())
+    )
     return pids()
 
 
@@ -76,10 +80,16 @@ def run(runner: asyncio.Runner, body: Awaitable[None]) -> None:
     runner.run(whole())
 
 
-def test_result_events_and_files_come_back(executor: RayExecutor, runner: asyncio.Runner) -> None:
+def test_result_events_and_files_come_back(
+    executor: RayExecutor, runner: asyncio.Runner
+) -> None:
     async def body() -> None:
         execution = await executor.start(probe(steps=3, step_seconds=0.12))
-        objectives = [p.data["objective"] async for p in execution.events() if p.type is EventType.INCUMBENT]
+        objectives = [
+            p.data["objective"]
+            async for p in execution.events()
+            if p.type is EventType.INCUMBENT
+        ]
         outcome = await execution.result()
         assert objectives == [2.0, 1.0, 0.0]
         assert outcome.status is OutcomeStatus.RESULT
@@ -98,7 +108,9 @@ def test_this_process_never_imports_ray(executor: RayExecutor) -> None:
     assert "ray" not in sys.modules
 
 
-def test_inputs_cross_as_bytes(executor: RayExecutor, runner: asyncio.Runner, tmp_path: Path) -> None:
+def test_inputs_cross_as_bytes(
+    executor: RayExecutor, runner: asyncio.Runner, tmp_path: Path
+) -> None:
     model = tmp_path / "m.mps"
     # One binary x ≥ 1 with cost 3: the optimum is 3.
     model.write_text(
@@ -109,7 +121,13 @@ def test_inputs_cross_as_bytes(executor: RayExecutor, runner: asyncio.Runner, tm
     async def body() -> None:
         task = probe(steps=1)
         execution = await executor.start(
-            Task(**{**vars(task), "inputs": {"model": model}, "input_names": {"model": "../m.mps"}})
+            Task(
+                **{
+                    **vars(task),
+                    "inputs": {"model": model},
+                    "input_names": {"model": "../m.mps"},
+                }
+            )
         )
         assert (await execution.result()).status is OutcomeStatus.RESULT
         await execution.close()
@@ -121,7 +139,10 @@ def test_inputs_cross_as_bytes(executor: RayExecutor, runner: asyncio.Runner, tm
     run(runner, body())
 
 
-@pytest.mark.parametrize(("outcome", "reason"), [("crash", Reason.NUMERICAL_ERROR), ("invalid", Reason.INVALID_INPUT)])
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [("crash", Reason.NUMERICAL_ERROR), ("invalid", Reason.INVALID_INPUT)],
+)
 def test_own_faults_are_failures_and_the_actor_lives(
     executor: RayExecutor, runner: asyncio.Runner, outcome: str, reason: Reason
 ) -> None:
@@ -151,13 +172,19 @@ def test_stop_keeps_the_best(executor: RayExecutor, runner: asyncio.Runner) -> N
     run(runner, body())
 
 
-def test_stop_kills_what_does_not_listen(executor: RayExecutor, runner: asyncio.Runner) -> None:
+def test_stop_kills_what_does_not_listen(
+    executor: RayExecutor, runner: asyncio.Runner
+) -> None:
     async def body() -> None:
-        execution = await executor.start(probe(steps=1, outcome="hang", limits=Limits(grace_s=0.3)))
+        execution = await executor.start(
+            probe(steps=1, outcome="hang", limits=Limits(grace_s=0.3))
+        )
         await next_event(execution, EventType.INCUMBENT)
         await execution.stop()
         outcome = await execution.result()
-        assert outcome.status is OutcomeStatus.RESULT, "its best is finished by another child"
+        assert outcome.status is OutcomeStatus.RESULT, (
+            "its best is finished by another child"
+        )
         assert outcome.termination.limit is Limit.STOPPED
         assert outcome.produced[0].path.read_text() == "0\n"
         await execution.close()
@@ -165,7 +192,9 @@ def test_stop_kills_what_does_not_listen(executor: RayExecutor, runner: asyncio.
     run(runner, body())
 
 
-def test_cancel_kills_at_once_and_the_slot_is_free_again(executor: RayExecutor, runner: asyncio.Runner) -> None:
+def test_cancel_kills_at_once_and_the_slot_is_free_again(
+    executor: RayExecutor, runner: asyncio.Runner
+) -> None:
     async def body() -> None:
         for number in range(3):
             execution = await executor.start(probe(number, steps=1, outcome="hang"))
@@ -192,7 +221,9 @@ def test_runs_beside_each_other(executor: RayExecutor, runner: asyncio.Runner) -
     run(runner, body())
 
 
-def test_killed_actor_is_a_lost_run_and_leaves_no_child(executor: RayExecutor, runner: asyncio.Runner) -> None:
+def test_killed_actor_is_a_lost_run_and_leaves_no_child(
+    executor: RayExecutor, runner: asyncio.Runner
+) -> None:
     async def body() -> None:
         actors = await two_actors(executor)
         execution = await executor.start(probe(steps=1, outcome="hang"))
@@ -210,7 +241,9 @@ def test_killed_actor_is_a_lost_run_and_leaves_no_child(executor: RayExecutor, r
     run(runner, body())
 
 
-def test_paused_actor_is_given_up_after_its_silence(executor: RayExecutor, runner: asyncio.Runner) -> None:
+def test_paused_actor_is_given_up_after_its_silence(
+    executor: RayExecutor, runner: asyncio.Runner
+) -> None:
     async def body() -> None:
         actors = await two_actors(executor)
         execution = await executor.start(probe(steps=1, outcome="hang"))
@@ -228,7 +261,9 @@ def test_paused_actor_is_given_up_after_its_silence(executor: RayExecutor, runne
     run(runner, body())
 
 
-def test_host_process_that_dies_is_started_again(executor: RayExecutor, runner: asyncio.Runner) -> None:
+def test_host_process_that_dies_is_started_again(
+    executor: RayExecutor, runner: asyncio.Runner
+) -> None:
     async def body() -> None:
         actors = [slot["pid"] for slot in executor.describe()["slots"]]
         execution = await executor.start(probe(steps=1, outcome="hang"))

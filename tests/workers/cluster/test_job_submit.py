@@ -30,7 +30,9 @@ def free_port() -> int:
 
 
 def status(url: str, token: str | None = None) -> int:
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+    request = urllib.request.Request(
+        url, headers={"Authorization": f"Bearer {token}"} if token else {}
+    )
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
             return int(answer.status)
@@ -56,7 +58,15 @@ def test_batch_inside_ray_job_submit(tmp_path: Path, scale: float) -> None:
     gcs, dashboard = free_port(), free_port() + 1
     url = f"http://127.0.0.1:{dashboard}"
     head = subprocess.Popen(
-        [ray, "start", "--head", "--block", f"--port={gcs}", f"--dashboard-port={dashboard}", "--num-cpus=2"],
+        [
+            ray,
+            "start",
+            "--head",
+            "--block",
+            f"--port={gcs}",
+            f"--dashboard-port={dashboard}",
+            "--num-cpus=2",
+        ],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -69,10 +79,33 @@ def test_batch_inside_ray_job_submit(tmp_path: Path, scale: float) -> None:
             time.sleep(0.2)
         assert status(f"{url}/api/version") == 401
         jobs, out = tmp_path / "jobs.jsonl", tmp_path / "out.jsonl"
-        jobs.write_text('{"id": "a", "kind": "probe", "spec": {}}\n{"id": "b", "kind": "probe", "spec": {}}\n')
-        batch = [sys.executable, "-m", "workers", "batch", str(jobs), "--out", str(out), "--executor", "ray"]
+        jobs.write_text(
+            '{"id": "a", "kind": "probe", "spec": {}}\n{"id": "b", "kind": "probe", "spec": {}}\n'
+        )
+        batch = [
+            sys.executable,
+            "-m",
+            "workers",
+            "batch",
+            str(jobs),
+            "--out",
+            str(out),
+            "--executor",
+            "ray",
+        ]
         done = subprocess.run(
-            [ray, "job", "submit", f"--address={url}", "--", *batch, "--concurrency", "1", "--sandbox", "rlimit"],
+            [
+                ray,
+                "job",
+                "submit",
+                f"--address={url}",
+                "--",
+                *batch,
+                "--concurrency",
+                "1",
+                "--sandbox",
+                "rlimit",
+            ],
             env=environment,
             capture_output=True,
             text=True,
@@ -80,7 +113,9 @@ def test_batch_inside_ray_job_submit(tmp_path: Path, scale: float) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stdout[-3000:]
-        assert {orjson.loads(line)["state"] for line in out.read_bytes().splitlines()} == {"SUCCEEDED"}
+        assert {orjson.loads(line)["state"] for line in out.read_bytes().splitlines()} == {
+            "SUCCEEDED"
+        }
     finally:
         # --block: the head's group is ours alone. Never `ray stop`, which ends every cluster of the machine.
         for pid in members(head.pid):

@@ -25,7 +25,11 @@ JOBS, KILLS = 500, 10  # the published figure, at --scale 1
 @pytest.mark.ray
 @pytest.mark.chaos
 def test_nodes_die_and_every_job_has_one_effect(
-    cluster: LocalCluster, executor: RayExecutor, runner: asyncio.Runner, tmp_path: Path, scale: float
+    cluster: LocalCluster,
+    executor: RayExecutor,
+    runner: asyncio.Runner,
+    tmp_path: Path,
+    scale: float,
 ) -> None:
     jobs, kills = max(16, round(JOBS * scale)), max(1, round(KILLS * scale))
 
@@ -46,7 +50,14 @@ def test_nodes_die_and_every_job_has_one_effect(
         try:
             spec = {"steps": 4, "step_seconds": 0.1}
             new = [
-                NewJob(tenant="a", kind="probe", spec=spec, budget={"seconds": 60.0}, seed=n, max_attempts=10)
+                NewJob(
+                    tenant="a",
+                    kind="probe",
+                    spec=spec,
+                    budget={"seconds": 60.0},
+                    seed=n,
+                    max_attempts=10,
+                )
                 for n in range(jobs)
             ]
             submitted = await store.submit_many(new)
@@ -68,7 +79,9 @@ def test_nodes_die_and_every_job_has_one_effect(
                 assert states[-1] == "SUCCEEDED"
                 assert [e.seq for e in events] == list(range(1, len(events) + 1))
                 lost += len(attempts) - 1
-            print(f"{jobs} jobs, {kills} node kills, {lost} attempts lost, {await store.stale_writes()} stale writes")
+            print(
+                f"{jobs} jobs, {kills} node kills, {lost} attempts lost, {await store.stale_writes()} stale writes"
+            )
         finally:
             await dispatcher.close()
             await store.close()

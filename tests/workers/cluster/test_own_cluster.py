@@ -20,12 +20,16 @@ from workers.types import OutcomeStatus
 
 
 @pytest.mark.ray
-def test_cluster_of_our_own_asks_for_a_token_and_leaves_nothing(tmp_path: Path, scale: float) -> None:
+def test_cluster_of_our_own_asks_for_a_token_and_leaves_nothing(
+    tmp_path: Path, scale: float
+) -> None:
     if scale < 0.1:
         pytest.skip("a second cluster of its own: --scale 0.1 or more")
 
     async def body() -> None:
-        executor = RayExecutor(address=None, workers=1, scratch_dir=tmp_path / "runs", sandbox="rlimit")
+        executor = RayExecutor(
+            address=None, workers=1, scratch_dir=tmp_path / "runs", sandbox="rlimit"
+        )
         await executor.open()
         token = tmp_path / "ray.token"
         assert token.stat().st_mode & 0o777 == 0o600
@@ -35,8 +39,13 @@ def test_cluster_of_our_own_asks_for_a_token_and_leaves_nothing(tmp_path: Path, 
         await execution.close()
         if scale >= 1.0:  # Ray's client tries for half a minute before it gives up
             stranger = subprocess.run(
-                [sys.executable, "-c", f"import ray; ray.init(address='{executor.describe()['address']}')"],
-                env={k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | {"RAY_AUTH_MODE": "disabled"},
+                [
+                    sys.executable,
+                    "-c",
+                    f"import ray; ray.init(address='{executor.describe()['address']}')",
+                ],
+                env={k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+                | {"RAY_AUTH_MODE": "disabled"},
                 capture_output=True,
                 text=True,
                 timeout=90,
@@ -63,7 +72,9 @@ def test_killed_service_takes_its_cluster_along(tmp_path: Path) -> None:
         "    await asyncio.sleep(600)\n"
         "asyncio.run(main())\n"
     )
-    service = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "runs")], stdout=subprocess.PIPE)
+    service = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "runs")], stdout=subprocess.PIPE
+    )
     assert service.stdout is not None
     try:
         session = int(service.stdout.readline())
@@ -84,7 +95,9 @@ def test_no_cluster_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("workers.cluster.pool.CLOSE_S", 0.1)
 
     async def body() -> None:
-        executor = RayExecutor(address="127.0.0.1:9", workers=1, scratch_dir=tmp_path / "runs")
+        executor = RayExecutor(
+            address="127.0.0.1:9", workers=1, scratch_dir=tmp_path / "runs"
+        )
         with pytest.raises(RayUnavailable, match=r"127\.0\.0\.1:9"):
             await executor.open()
         assert executor.describe()["host_pid"] is None
@@ -97,7 +110,12 @@ def test_open_cluster_on_a_network_is_refused(tmp_path: Path) -> None:
     for address in ("10.0.0.5:6379", "ray://10.0.0.5:10001", "auto"):
         with pytest.raises(UnsafeCluster, match="token"):
             host_environment(address, token_file=tmp_path / "t", given=given)
-    assert host_environment("127.0.0.1:6379", token_file=tmp_path / "t", given=given)["RAY_AUTH_MODE"] == "disabled"
+    assert (
+        host_environment("127.0.0.1:6379", token_file=tmp_path / "t", given=given)[
+            "RAY_AUTH_MODE"
+        ]
+        == "disabled"
+    )
 
 
 def test_own_cluster_always_has_a_token_and_no_secret_of_ours(tmp_path: Path) -> None:
@@ -108,7 +126,9 @@ def test_own_cluster_always_has_a_token_and_no_secret_of_ours(tmp_path: Path) ->
         "PATH": "/bin",
     }
     for address in (None, LOCAL):
-        environment = host_environment(address, token_file=tmp_path / "a" / "token", given=given)
+        environment = host_environment(
+            address, token_file=tmp_path / "a" / "token", given=given
+        )
         assert environment["RAY_AUTH_MODE"] == "token"
         assert environment["PATH"] == "/bin"
         assert not {"RAY_ADDRESS", "TRIMTAB_DATABASE_URL"} & set(environment)
@@ -123,7 +143,14 @@ def test_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path.write_text("secret")
     path.chmod(0o644)
     with pytest.raises(UnsafeCluster, match="chmod 600"):
-        host_environment("10.0.0.5:6379", token_file=tmp_path / "t", given={"RAY_AUTH_TOKEN_PATH": str(path)})
+        host_environment(
+            "10.0.0.5:6379",
+            token_file=tmp_path / "t",
+            given={"RAY_AUTH_TOKEN_PATH": str(path)},
+        )
     path.chmod(0o600)
     given = {"RAY_AUTH_TOKEN_PATH": str(path)}
-    assert host_environment("10.0.0.5:6379", token_file=path, given=given)["RAY_AUTH_MODE"] == "token"
+    assert (
+        host_environment("10.0.0.5:6379", token_file=path, given=given)["RAY_AUTH_MODE"]
+        == "token"
+    )

@@ -42,10 +42,14 @@ def test_the_corpus_is_built_once(sources: Path) -> None:
     assert (row["package"], row["name"], row["split"]) == ("toy", "src/good.c", "train")
     assert build.LEAST <= int(str(row["ir_instructions"])) <= build.MOST
     assert (sources / "modules" / f"{str(row['sha'])[:16]}.bc").is_file()
-    assert sum("toy: 1 of 1" in line for line in said) == 1, "the second time nothing is compiled"
+    assert sum("toy: 1 of 1" in line for line in said) == 1, (
+        "the second time nothing is compiled"
+    )
 
 
-def test_a_package_that_cannot_be_had_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_cannot_be_had_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(debian.shutil, "which", lambda name: None)
     said: list[str] = []
     build.build(tmp_path, packages=("zlib",), per_package=5, say=said.append)

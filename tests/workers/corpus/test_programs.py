@@ -22,9 +22,18 @@ needs_cc = pytest.mark.skipif(CC is None, reason="no C compiler of the system's 
 def run(source: Path, *flags: str, argument: str = "") -> str:
     binary = source.with_suffix(f".{'-'.join(flags).replace('=', '')}.out")
     assert CC is not None
-    subprocess.run([CC, "-w", *flags, str(source), "-o", str(binary)], check=True, capture_output=True, timeout=60)
+    subprocess.run(
+        [CC, "-w", *flags, str(source), "-o", str(binary)],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
     done = subprocess.run(
-        [str(binary), *([argument] if argument else [])], check=True, capture_output=True, text=True, timeout=20
+        [str(binary), *([argument] if argument else [])],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=20,
     )
     return done.stdout
 
@@ -40,7 +49,10 @@ def test_every_unit_is_drawn() -> None:
     """Each kind of unit is in some program of the first seeds of both sides of the split."""
     for first in (1, programs.FIRST_HELD_OUT):
         text = "".join(generator.program(seed) for seed in range(first, first + 20))
-        assert all(f"static uint32_t {unit.__name__.rstrip('_')}" in text for unit in generator.UNITS)
+        assert all(
+            f"static uint32_t {unit.__name__.rstrip('_')}" in text
+            for unit in generator.UNITS
+        )
 
 
 def test_clang_traps_at_no_undefined_behaviour(tmp_path: Path) -> None:
@@ -48,16 +60,26 @@ def test_clang_traps_at_no_undefined_behaviour(tmp_path: Path) -> None:
     for seed in (21, 1002):
         source, made = tmp_path / f"{seed}.c", {}
         source.write_text(generator.program(seed))
-        for flags in (("-O0",), ("-O2",), ("-O1", "-fsanitize=undefined", "-fsanitize-trap=undefined")):
+        for flags in (
+            ("-O0",),
+            ("-O2",),
+            ("-O1", "-fsanitize=undefined", "-fsanitize-trap=undefined"),
+        ):
             words = compiler(Target(), cxx=False).words
             code = tmp_path / f"{seed}.o"
-            subprocess.run([*words, "-w", *flags, "-fPIC", "-c", str(source), "-o", str(code)], check=True, timeout=60)
+            subprocess.run(
+                [*words, "-w", *flags, "-fPIC", "-c", str(source), "-o", str(code)],
+                check=True,
+                timeout=60,
+            )
             program = link_program([code], workdir=tmp_path, target=Target())
             made[flags] = run_program(program, RunCase(), timeout_s=20.0, workdir=tmp_path)
         assert {ran.exit_code for ran in made.values()} == {0}
         assert len({ran.stdout for ran in made.values()}) == 1
         if CC is not None:
-            assert made[("-O0",)].stdout.decode() == run(source, "-O0"), "gcc's program prints the same"
+            assert made[("-O0",)].stdout.decode() == run(source, "-O0"), (
+                "gcc's program prints the same"
+            )
 
 
 @needs_cc
@@ -84,7 +106,9 @@ def test_programs_are_of_a_size_to_learn_from(tmp_path: Path) -> None:
     assert held.split == "heldout"
 
 
-def test_csmith_programs_are_taken_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_csmith_programs_are_taken_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if shutil.which("csmith") is None:
         pytest.skip("csmith is not installed: apt-get install csmith libcsmith-dev")
     monkeypatch.chdir(tmp_path)  # a relative folder
@@ -105,4 +129,6 @@ def test_both_sides_of_the_split_get_their_seeds(tmp_path: Path) -> None:
         ("generated-2", "train"),
     ]
     assert all(row["set"] == row["package"] == "generated" for row in rows)
-    assert sum("generated, train" in line for line in said) == 1, "the second time nothing is made"
+    assert sum("generated, train" in line for line in said) == 1, (
+        "the second time nothing is made"
+    )

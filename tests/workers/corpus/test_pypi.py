@@ -49,7 +49,11 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(pypi, "_pip", pip)
     digest = hashlib.sha256(content).hexdigest()
-    monkeypatch.setattr(pypi, "SDISTS", {"toy": pypi.Sdist(version="1.0", sha256=digest, package=_package())})
+    monkeypatch.setattr(
+        pypi,
+        "SDISTS",
+        {"toy": pypi.Sdist(version="1.0", sha256=digest, package=_package())},
+    )
     return commands
 
 
@@ -57,8 +61,13 @@ def _package() -> Package:
     return Package(split="train", files=r"\w+\.c")
 
 
-@pytest.mark.skipif(not (Path(sysconfig.get_path("include")) / "Python.h").is_file(), reason="Python.h is not here")
-def test_an_extension_compiles_and_is_fetched_once(tmp_path: Path, fetched: list[list[str]]) -> None:
+@pytest.mark.skipif(
+    not (Path(sysconfig.get_path("include")) / "Python.h").is_file(),
+    reason="Python.h is not here",
+)
+def test_an_extension_compiles_and_is_fetched_once(
+    tmp_path: Path, fetched: list[list[str]]
+) -> None:
     for _ in range(2):
         (module,) = pypi.modules("toy", tmp_path, Target())
         assert (module.package, module.name, module.split) == ("toy", "toy.c", "train")
@@ -69,7 +78,11 @@ def test_an_extension_compiles_and_is_fetched_once(tmp_path: Path, fetched: list
 def test_another_archive_is_not_taken(
     tmp_path: Path, fetched: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pypi, "SDISTS", {"toy": pypi.Sdist(version="1.0", sha256="0" * 64, package=_package())})
+    monkeypatch.setattr(
+        pypi,
+        "SDISTS",
+        {"toy": pypi.Sdist(version="1.0", sha256="0" * 64, package=_package())},
+    )
     with pytest.raises(CorpusMissing, match=r"toy==1\.0 brought nothing"):
         pypi.fetch("toy", tmp_path)
 

@@ -16,8 +16,13 @@ from trimtab.results import VerificationStatus
 from workers.corpus.sources import CorpusMissing
 from workers.corpus.whole import WHOLE
 
-BUILT = Path(__file__).resolve().parents[3] / "bench-results" / "train" / "compile"  # sources may be there already
-TEXT = b"".join(b"%d bottles of beer on the wall, %d bottles of beer\n" % (n, n * n % 13) for n in range(80))[:3900]
+BUILT = (
+    Path(__file__).resolve().parents[3] / "bench-results" / "train" / "compile"
+)  # sources may be there already
+TEXT = b"".join(
+    b"%d bottles of beer on the wall, %d bottles of beer\n" % (n, n * n % 13)
+    for n in range(80)
+)[:3900]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +39,14 @@ def optimised(name: str, corpus: Path, folder: Path, *, pipelines: int) -> Path:
     workdir = folder / "job"
     workdir.mkdir()
     stop = from_budget({"seconds": 120.0, "evaluations": pipelines}, threading.Event())
-    finished = pipeline.run(build(), WHOLE[name].spec(), inputs={"source": archive}, workdir=workdir, stop=stop, seed=1)
+    finished = pipeline.run(
+        build(),
+        WHOLE[name].spec(),
+        inputs={"source": archive},
+        workdir=workdir,
+        stop=stop,
+        seed=1,
+    )
     result = finished.result
     assert result.verification.status is VerificationStatus.VALID
     count = len(WHOLE[name].runs)
@@ -50,13 +62,17 @@ def optimised(name: str, corpus: Path, folder: Path, *, pipelines: int) -> Path:
 
 def ran(program: Path, *arguments: str, stdin: bytes) -> Ran:
     case = RunCase(arguments=arguments, stdin=stdin)
-    done = run_program(program, case, timeout_s=20.0, memory_bytes=2**30, workdir=program.parent)
+    done = run_program(
+        program, case, timeout_s=20.0, memory_bytes=2**30, workdir=program.parent
+    )
     assert done.exit_code == 0, done.stderr
     assert done.stdout_bytes <= 4000, "only that much of it is kept"
     return done
 
 
-@pytest.mark.parametrize(("name", "pack", "unpack"), [("zlib", (), ("-d",)), ("bzip2", ("-c",), ("-dc",))])
+@pytest.mark.parametrize(
+    ("name", "pack", "unpack"), [("zlib", (), ("-d",)), ("bzip2", ("-c",), ("-dc",))]
+)
 def test_what_is_packed_is_unpacked_again(
     name: str, pack: tuple[str, ...], unpack: tuple[str, ...], corpus: Path, tmp_path: Path
 ) -> None:

@@ -20,7 +20,9 @@ def functions(count: int) -> str:
     )
 
 
-def unpacked(folder: Path, monkeypatch: pytest.MonkeyPatch, files: Mapping[str, str], *, pattern: str) -> None:
+def unpacked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, files: Mapping[str, str], *, pattern: str
+) -> None:
     """The package `toy` of the training split, as if apt had fetched it into the corpus folder already."""
     root = folder / "sources" / "toy" / "toy-1.0"
     for name, text in files.items():

@@ -16,7 +16,16 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.contracts.executor import SECRETS, ExecutorContract, Run, behaviour, first, outcome_of, probe, running
+from tests.contracts.executor import (
+    SECRETS,
+    ExecutorContract,
+    Run,
+    behaviour,
+    first,
+    outcome_of,
+    probe,
+    running,
+)
 from trimtab.results import EventType, Limit, Reason
 from workers.process import process_tree
 from workers.process.pool import ProcessExecutor
@@ -42,7 +51,9 @@ class ProcessContract(ExecutorContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def executor(cls, runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessExecutor]:
+    def executor(
+        cls, runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[ProcessExecutor]:
         scratch = tmp_path_factory.mktemp(cls.level)
         made = ProcessExecutor(workers=2, scratch_dir=scratch, sandbox=cls.level)
         with pytest.MonkeyPatch.context() as patch:
@@ -53,23 +64,32 @@ class ProcessContract(ExecutorContract):
             runner.run(made.close())
         assert not list(scratch.iterdir()), "every run folder is removed"
 
-    def test_killed_child_is_lost_and_not_to_blame(self, executor: ProcessExecutor, run: Run) -> None:
+    def test_killed_child_is_lost_and_not_to_blame(
+        self, executor: ProcessExecutor, run: Run
+    ) -> None:
         async def body() -> None:
             async with running(executor, probe(steps=0, outcome="hang")) as execution:
                 await first(execution, EventType.PHASE)
                 os.kill(child_of(execution), signal.SIGKILL)
                 outcome = await execution.result()
-            assert (outcome.status, outcome.termination.reason) == (OutcomeStatus.LOST, Reason.WORKER_LOST)
+            assert (outcome.status, outcome.termination.reason) == (
+                OutcomeStatus.LOST,
+                Reason.WORKER_LOST,
+            )
             assert "SIGKILL" in outcome.termination.detail
 
         run(body())
 
-    def test_paused_child_falls_silent_and_hurts_nobody_else(self, executor: ProcessExecutor, run: Run) -> None:
+    def test_paused_child_falls_silent_and_hurts_nobody_else(
+        self, executor: ProcessExecutor, run: Run
+    ) -> None:
         async def body() -> None:
             async with running(executor, probe(steps=1, outcome="hang")) as execution:
                 await first(execution, EventType.INCUMBENT)
                 os.kill(child_of(execution), signal.SIGSTOP)
-                assert (await outcome_of(executor, probe(steps=1))).status is OutcomeStatus.RESULT
+                assert (
+                    await outcome_of(executor, probe(steps=1))
+                ).status is OutcomeStatus.RESULT
                 while execution.silent_s < 1.2:
                     await asyncio.sleep(0.05)
                 began = time.monotonic()
@@ -79,7 +99,9 @@ class ProcessContract(ExecutorContract):
 
         run(body())
 
-    def test_child_that_only_works_is_heard(self, executor: ProcessExecutor, run: Run) -> None:
+    def test_child_that_only_works_is_heard(
+        self, executor: ProcessExecutor, run: Run
+    ) -> None:
         async def body() -> None:
             async with running(executor, probe(steps=1, outcome="hang")) as execution:
                 await first(execution, EventType.INCUMBENT)
@@ -89,7 +111,9 @@ class ProcessContract(ExecutorContract):
         run(body())
 
     @pytest.mark.parametrize("does", ["spawn_and_hang", "deaf"])
-    def test_cancel_leaves_nothing(self, executor: ProcessExecutor, run: Run, does: str) -> None:
+    def test_cancel_leaves_nothing(
+        self, executor: ProcessExecutor, run: Run, does: str
+    ) -> None:
         async def body() -> None:
             async with running(executor, behaviour(does)) as execution:
                 await first(execution, EventType.INCUMBENT)
@@ -100,19 +124,29 @@ class ProcessContract(ExecutorContract):
         run(body())
 
     @pytest.mark.parametrize("dies_by", [0, signal.SIGSEGV])
-    def test_daemon_of_a_run_is_found_and_killed(self, executor: ProcessExecutor, run: Run, dies_by: int) -> None:
+    def test_daemon_of_a_run_is_found_and_killed(
+        self, executor: ProcessExecutor, run: Run, dies_by: int
+    ) -> None:
         async def body() -> None:
             began = time.monotonic()
-            async with running(executor, behaviour("escape", number=int(dies_by))) as execution:
+            async with running(
+                executor, behaviour("escape", number=int(dies_by))
+            ) as execution:
                 outcome = await execution.result()
-                assert outcome.status is (OutcomeStatus.FAILED if dies_by else OutcomeStatus.RESULT)
+                assert outcome.status is (
+                    OutcomeStatus.FAILED if dies_by else OutcomeStatus.RESULT
+                )
                 await asyncio.wait_for(execution.current._ended.wait(), 5)  # type: ignore[attr-defined]
                 assert processes_of(execution) == []
-            assert time.monotonic() - began < 5.0, "what holds the run's files must not hold up its end"
+            assert time.monotonic() - began < 5.0, (
+                "what holds the run's files must not hold up its end"
+            )
 
         run(body())
 
-    def test_result_comes_when_nobody_can_change_its_files_any_more(self, executor: ProcessExecutor, run: Run) -> None:
+    def test_result_comes_when_nobody_can_change_its_files_any_more(
+        self, executor: ProcessExecutor, run: Run
+    ) -> None:
         """A run that still lives could put a link to a file of the host where a checked file was."""
 
         async def body() -> None:
@@ -131,32 +165,50 @@ class ProcessContract(ExecutorContract):
             task = probe(steps=0, seconds=0.2, outcome="hang", limits=Limits(grace_s=0.1))
             outcome = await outcome_of(executor, task)
             assert outcome.status is OutcomeStatus.FAILED
-            assert (outcome.termination.reason, outcome.termination.limit) == (Reason.RESOURCE_EXHAUSTED, Limit.TIME)
-            outcome = await outcome_of(executor, replace(task, spec={**task.spec, "steps": 1}))
+            assert (outcome.termination.reason, outcome.termination.limit) == (
+                Reason.RESOURCE_EXHAUSTED,
+                Limit.TIME,
+            )
+            outcome = await outcome_of(
+                executor, replace(task, spec={**task.spec, "steps": 1})
+            )
             assert outcome.status is OutcomeStatus.RESULT
-            assert (outcome.termination.reason, outcome.termination.limit) == (Reason.FEASIBLE, Limit.TIME)
+            assert (outcome.termination.reason, outcome.termination.limit) == (
+                Reason.FEASIBLE,
+                Limit.TIME,
+            )
             assert "killed in phase search" in outcome.termination.detail
 
         run(body())
 
-    def test_spare_that_was_killed_is_not_handed_out(self, executor: ProcessExecutor, run: Run) -> None:
+    def test_spare_that_was_killed_is_not_handed_out(
+        self, executor: ProcessExecutor, run: Run
+    ) -> None:
         async def body() -> None:
             for spare in list(executor._spares):
                 child = await asyncio.shield(spare)
                 os.killpg(child.process.pid, signal.SIGKILL)
                 await child.exited.wait()
-            assert (await outcome_of(executor, probe(steps=1))).status is OutcomeStatus.RESULT
+            assert (
+                await outcome_of(executor, probe(steps=1))
+            ).status is OutcomeStatus.RESULT
 
         run(body())
 
-    def test_missing_input_is_a_passing_fault(self, executor: ProcessExecutor, run: Run, tmp_path: Path) -> None:
+    def test_missing_input_is_a_passing_fault(
+        self, executor: ProcessExecutor, run: Run, tmp_path: Path
+    ) -> None:
         async def body() -> None:
-            outcome = await outcome_of(executor, behaviour("look_around", inputs={"model": tmp_path / "gone"}))
+            outcome = await outcome_of(
+                executor, behaviour("look_around", inputs={"model": tmp_path / "gone"})
+            )
             assert outcome.status is OutcomeStatus.TRANSIENT
 
         run(body())
 
-    def test_what_a_run_can_reach(self, executor: ProcessExecutor, run: Run, tmp_path: Path) -> None:
+    def test_what_a_run_can_reach(
+        self, executor: ProcessExecutor, run: Run, tmp_path: Path
+    ) -> None:
         secret = tmp_path / "admin.key"
         secret.write_text("hush")
 
@@ -164,7 +216,9 @@ class ProcessContract(ExecutorContract):
             import json
 
             with socket.create_server(("127.0.0.1", 0)) as server:
-                task = behaviour("look_around", number=server.getsockname()[1], path=str(secret))
+                task = behaviour(
+                    "look_around", number=server.getsockname()[1], path=str(secret)
+                )
                 async with running(executor, task) as execution:
                     outcome = await execution.result()
                     told = json.loads(outcome.produced[0].path.read_text())
@@ -195,7 +249,9 @@ class ProcessContract(ExecutorContract):
             "asyncio.run(main())\n"
         )
         command = [sys.executable, "-c", code, str(tmp_path), self.level]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]) as host:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3]
+        ) as host:
             assert host.stdout is not None
             assert host.stdout.readline() == b"running\n"
             folders = list(tmp_path.iterdir())
@@ -249,7 +305,9 @@ def test_level_is_chosen_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_level("rlimit") == ("rlimit", "asked for")
     with pytest.raises(ValueError, match="wanted auto, rlimit or bwrap"):
         choose_level("chroot")
-    monkeypatch.setattr("workers.process.sandbox.bwrap_works", lambda: (False, "no user namespaces"))
+    monkeypatch.setattr(
+        "workers.process.sandbox.bwrap_works", lambda: (False, "no user namespaces")
+    )
     assert choose_level("auto") == ("rlimit", "no user namespaces")
     with pytest.raises(SandboxUnavailable, match="no user namespaces"):
         choose_level("bwrap")
@@ -258,6 +316,10 @@ def test_level_is_chosen_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_host_imports_no_solver_and_no_numpy() -> None:
     code = "import sys, workers.executor, workers.process.pool; print(*{'numpy', 'highspy', 'ray'} & set(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[3],
     )
     assert done.stdout.strip() == ""

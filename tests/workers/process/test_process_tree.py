@@ -12,8 +12,12 @@ from workers.process import process_tree
 
 def test_kills_what_carries_the_mark_and_nothing_else(tmp_path: Path) -> None:
     sleep = [sys.executable, "-c", "import time; time.sleep(300)"]
-    ours = subprocess.Popen(sleep, env=os.environ | {process_tree.MARK: str(tmp_path / "a")})
-    other = subprocess.Popen(sleep, env=os.environ | {process_tree.MARK: str(tmp_path / "ab")})
+    ours = subprocess.Popen(
+        sleep, env=os.environ | {process_tree.MARK: str(tmp_path / "a")}
+    )
+    other = subprocess.Popen(
+        sleep, env=os.environ | {process_tree.MARK: str(tmp_path / "ab")}
+    )
     try:
         assert process_tree.of_run(tmp_path / "a") == [ours.pid]
         assert process_tree.kill_run(tmp_path / "a") == []

@@ -54,23 +54,39 @@ _NOTHING = b"define i32 @main() {\n  ret i32 0\n}\n"
 
 def main(argv: list[str]) -> int:
     """Run it; resumes: pairs that the output file has are not run again."""
-    parser = argparse.ArgumentParser(prog="python -m workers.bench compile audit", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.bench compile audit", description=__doc__
+    )
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
-    parser.add_argument("--pipelines", type=Path, help="JSON: a list of pipelines as opt -passes= takes them")
+    parser.add_argument(
+        "--pipelines",
+        type=Path,
+        help="JSON: a list of pipelines as opt -passes= takes them",
+    )
     parser.add_argument("--flat", type=int, default=20, help="random flat sequences")
     parser.add_argument("--generated", type=int, default=12)
     parser.add_argument("--csmith", type=int, default=8)
-    parser.add_argument("--whole", nargs="*", choices=sorted(WHOLE), default=list(WHOLE_PROGRAMS))
+    parser.add_argument(
+        "--whole", nargs="*", choices=sorted(WHOLE), default=list(WHOLE_PROGRAMS)
+    )
     parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile-audit.jsonl")
     parser.add_argument(
-        "--summary", type=Path, help="JSON lines, one a pipeline: how often it ended how, and what it broke"
+        "--out", type=Path, default=Path("bench-results") / "compile-audit.jsonl"
+    )
+    parser.add_argument(
+        "--summary",
+        type=Path,
+        help="JSON lines, one a pipeline: how often it ended how, and what it broke",
     )
     given = parser.parse_args(argv)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     audited = list(_pipelines(given))
-    lines = [json.loads(line) for line in given.out.read_text().splitlines()] if given.out.is_file() else []
+    lines = (
+        [json.loads(line) for line in given.out.read_text().splitlines()]
+        if given.out.is_file()
+        else []
+    )
     done = {(line["program"], _recipe_of(line)) for line in lines}
     with tempfile.TemporaryDirectory(prefix="trimtab-audit-") as scratch:
         for number, (name, spec, file) in enumerate(_programs(given, Path(scratch))):
@@ -91,7 +107,9 @@ def main(argv: list[str]) -> int:
             print(f"{name}: {dict(found)}", file=sys.stderr, flush=True)
     report(lines)
     if given.summary is not None:
-        given.summary.write_text("".join(json.dumps(line) + "\n" for line in by_pipeline(lines)))
+        given.summary.write_text(
+            "".join(json.dumps(line) + "\n" for line in by_pipeline(lines))
+        )
     return 0
 
 
@@ -117,7 +135,9 @@ def by_pipeline(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             "suite": "compile-audit",
             "set": first["set"],
             "name": first["name"],
-            "pipeline": hashlib.sha256(recipe.pipeline.encode()).hexdigest()[:16] if known else recipe.pipeline,
+            "pipeline": hashlib.sha256(recipe.pipeline.encode()).hexdigest()[:16]
+            if known
+            else recipe.pipeline,
             "options": " ".join(recipe.options),
             "programs": len(of_it),
             "outcomes": dict(Counter(row["outcome"] for row in of_it)),
@@ -137,7 +157,9 @@ def _pipelines(given: argparse.Namespace) -> Iterator[dict[str, str]]:
         actions = known_to(engine, FLAT)
     if "levels" in given.sets:
         yield from (
-            {"set": "levels", "name": level, "pipeline": defaults[level]} for level in defaults if level != "O0"
+            {"set": "levels", "name": level, "pipeline": defaults[level]}
+            for level in defaults
+            if level != "O0"
         )
     if "coreset" in given.sets:
         coreset = {c.digest: c for metric in LISTS for c in load_coreset(metric)}
@@ -155,13 +177,20 @@ def _pipelines(given: argparse.Namespace) -> Iterator[dict[str, str]]:
         rng = np.random.default_rng((given.seed, 50))
         for number in range(given.flat):
             length = int(rng.integers(_FLAT_LENGTH[0], _FLAT_LENGTH[1] + 1))
-            text = ",".join(actions[int(i)].pipeline for i in rng.integers(len(actions), size=length))
+            text = ",".join(
+                actions[int(i)].pipeline for i in rng.integers(len(actions), size=length)
+            )
             yield {"set": "flat", "name": f"flat-{number}", "pipeline": text}
 
 
 def _row(name: str, candidate: Candidate, defaults: Mapping[str, str]) -> dict[str, str]:
     recipe = candidate.recipe(defaults)
-    return {"set": name, "name": candidate.name, "pipeline": recipe.pipeline, "options": " ".join(recipe.options)}
+    return {
+        "set": name,
+        "name": candidate.name,
+        "pipeline": recipe.pipeline,
+        "options": " ".join(recipe.options),
+    }
 
 
 def _recipe_of(row: Mapping[str, Any]) -> Recipe:
@@ -169,12 +198,21 @@ def _recipe_of(row: Mapping[str, Any]) -> Recipe:
     return Recipe(pipeline=row["pipeline"], options=tuple(row.get("options", "").split()))
 
 
-def _programs(given: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, CompileSpec, Path]]:
+def _programs(
+    given: argparse.Namespace, scratch: Path
+) -> Iterator[tuple[str, CompileSpec, Path]]:
     first = programs.FIRST_HELD_OUT
-    for make, count in ((programs.generated, given.generated), (programs.csmith, given.csmith)):
+    for make, count in (
+        (programs.generated, given.generated),
+        (programs.csmith, given.csmith),
+    ):
         try:
             for program in make(range(first, first + count), scratch / "programs"):
-                yield f"{program.set}-{program.seed}", program.spec(), program.sent(scratch / "programs")
+                yield (
+                    f"{program.set}-{program.seed}",
+                    program.spec(),
+                    program.sent(scratch / "programs"),
+                )
         except CorpusMissing as error:
             print(f"left out: {error}", file=sys.stderr)
     for name in given.whole:
@@ -192,13 +230,19 @@ def _of_program(
     prepared: Prepared = domain.encode(problem)
     with prepared.engine as engine:
         judge = Judge(problem, folder=workdir / "runs", stopped=lambda: False)
-        judge.learn(engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True)
+        judge.learn(
+            engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True
+        )
         known: dict[str, dict[str, Any]] = {}  # digest of the program → what is known of it
         for row in audited:
-            yield {**row, "llvm": prepared.installed.build_id} | _outcome(engine, judge, _recipe_of(row), known)
+            yield {**row, "llvm": prepared.installed.build_id} | _outcome(
+                engine, judge, _recipe_of(row), known
+            )
 
 
-def _outcome(engine: Engine, judge: Judge, recipe: Recipe, known: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _outcome(
+    engine: Engine, judge: Judge, recipe: Recipe, known: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
     """outcome: equal; miscompiled; endless (a run did not end); or what kept it from being built: crashed, timeout, memory,
     refused (by the verifier, or because external symbols changed)."""
     try:
@@ -211,7 +255,11 @@ def _outcome(engine: Engine, judge: Judge, recipe: Recipe, known: dict[str, dict
             return again.outcome.value if again.outcome is outcome else None
 
         found = {"outcome": outcome.value, "detail": failed.measured.detail[:300]}
-        return found | _reduced(recipe, fails) if outcome in (Outcome.CRASHED, Outcome.REFUSED) else found
+        return (
+            found | _reduced(recipe, fails)
+            if outcome in (Outcome.CRASHED, Outcome.REFUSED)
+            else found
+        )
     digest, sizes = built.measured.program, built.measured.sizes
     if digest not in known:
         assert sizes is not None
@@ -235,7 +283,10 @@ def _behaviour(engine: Engine, judge: Judge, recipe: Recipe, code: bytes) -> dic
         return {"outcome": "equal"}
     found = _reduced(recipe, differs)
     outcome = "endless" if "ended by the limit" in verdict.detail else "miscompiled"
-    return {"outcome": outcome if found else "not repeated", "detail": verdict.detail[:300]} | found
+    return {
+        "outcome": outcome if found else "not repeated",
+        "detail": verdict.detail[:300],
+    } | found
 
 
 def _reduced(recipe: Recipe, differs: Differs) -> dict[str, Any]:
@@ -256,7 +307,11 @@ def report(lines: list[dict[str, Any]]) -> None:
         outcomes = Counter(row["outcome"] for row in rows)
         pipelines = {_recipe_of(row) for row in rows}
         bad = {_recipe_of(row) for row in rows if row["outcome"] == "miscompiled"}
-        together = Counter((row["outcome"], row["reproducer"]["together"]) for row in rows if row.get("reproducer"))
+        together = Counter(
+            (row["outcome"], row["reproducer"]["together"])
+            for row in rows
+            if row.get("reproducer")
+        )
         print(
             f"{name}: {len(pipelines)} pipelines on {len({row['program'] for row in rows})} programs: "
             f"{', '.join(f'{count} {outcome}' for outcome, count in outcomes.most_common())}; "

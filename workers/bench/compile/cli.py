@@ -43,24 +43,48 @@ def main(argv: list[str]) -> int:
         from workers.bench.compile import audit
 
         return audit.main(argv[1:])
-    parser = argparse.ArgumentParser(prog="python -m workers.bench compile", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.bench compile", description=__doc__
+    )
     parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
     parser.add_argument(
-        "--methods", nargs="*", choices=list(METHODS), default=[m for m in METHODS if m != "without-policy"]
+        "--methods",
+        nargs="*",
+        choices=list(METHODS),
+        default=[m for m in METHODS if m != "without-policy"],
     )
-    parser.add_argument("--metric", type=Metric, choices=list(Metric), default=Metric.LOADABLE_BYTES)
+    parser.add_argument(
+        "--metric", type=Metric, choices=list(Metric), default=Metric.LOADABLE_BYTES
+    )
     parser.add_argument("--budgets", nargs="*", type=int, default=list(BUDGETS))
-    parser.add_argument("--packages", nargs="*", default=None, help="none given: every held-out one")
+    parser.add_argument(
+        "--packages", nargs="*", default=None, help="none given: every held-out one"
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="share of the modules")
-    parser.add_argument("--most-instructions", type=int, default=5000, help="larger modules are left out")
+    parser.add_argument(
+        "--most-instructions", type=int, default=5000, help="larger modules are left out"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile.jsonl")
     given = parser.parse_args(argv)
-    modules = [row for row in read(given.corpus) if row["split"] == "heldout" and row["set"] == "debian"]
-    modules = [row for row in modules if given.packages is None or row["package"] in given.packages]
-    modules = [row for row in modules if int(str(row["ir_instructions"])) <= given.most_instructions]
+    modules = [
+        row
+        for row in read(given.corpus)
+        if row["split"] == "heldout" and row["set"] == "debian"
+    ]
+    modules = [
+        row for row in modules if given.packages is None or row["package"] in given.packages
+    ]
+    modules = [
+        row
+        for row in modules
+        if int(str(row["ir_instructions"])) <= given.most_instructions
+    ]
     if not modules:
-        print(f"no held-out module in {given.corpus}; make the corpus first: python -m workers.corpus", file=sys.stderr)
+        print(
+            f"no held-out module in {given.corpus}; make the corpus first: python -m workers.corpus",
+            file=sys.stderr,
+        )
         return 2
     modules = modules[:: max(1, round(1 / given.scale))]
     given.out.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +98,11 @@ def main(argv: list[str]) -> int:
             for m in given.methods
             for b in (given.budgets if m != "oracle" else [len(load_coreset(given.metric))])
         ]
-        left = [(method, budget) for method, budget in wanted if (row["name"], method, budget) not in done]
+        left = [
+            (method, budget)
+            for method, budget in wanted
+            if (row["name"], method, budget) not in done
+        ]
         if not left:
             continue
         bitcode = (given.corpus / "modules" / f"{str(row['sha'])[:16]}.bc").read_bytes()
@@ -83,7 +111,9 @@ def main(argv: list[str]) -> int:
             fresh = [_run(task, row, method, budget, given.seed) for method, budget in left]
         lines += fresh
         with given.out.open("a") as out:
-            out.writelines(json.dumps(line | {"machine": machine()}) + "\n" for line in fresh)
+            out.writelines(
+                json.dumps(line | {"machine": machine()}) + "\n" for line in fresh
+            )
         print(f"{number + 1} of {len(modules)}: {name}", file=sys.stderr, flush=True)
     report(lines, given.metric)
     return 0
@@ -91,11 +121,19 @@ def main(argv: list[str]) -> int:
 
 def _earlier(out: Path, seed: int, metric: Metric) -> list[dict[str, Any]]:
     """Lines of the same seed and metric that the file has: a measurement that broke off goes on where it was."""
-    found = [json.loads(line) for line in out.read_text().splitlines()] if out.is_file() else []
-    return [line for line in found if line["seed"] == seed and line.get("metric") == metric.value]
+    found = (
+        [json.loads(line) for line in out.read_text().splitlines()] if out.is_file() else []
+    )
+    return [
+        line
+        for line in found
+        if line["seed"] == seed and line.get("metric") == metric.value
+    ]
 
 
-def _run(task: Task, row: dict[str, object], method: str, budget: int, seed: int) -> dict[str, Any]:
+def _run(
+    task: Task, row: dict[str, object], method: str, budget: int, seed: int
+) -> dict[str, Any]:
     began = time.monotonic()
     best = METHODS[method](task, budget, seed)
     assert best.sizes is not None
@@ -137,11 +175,18 @@ def report(lines: list[dict[str, Any]], metric: Metric) -> None:
         "pipelines method           packages oracle   pooled [95 %]           loadable     code       IR larger median s"
     )
     for pipelines, method in keys:
-        rows = [line for line in lines if (line["pipelines"], line["method"]) == (pipelines, method)]
+        rows = [
+            line
+            for line in lines
+            if (line["pipelines"], line["method"]) == (pipelines, method)
+        ]
         mean = _package_mean(rows, chief)
-        ratio, low, high = ratio_of_means([line["best"][chief] / line["oz"][chief] for line in rows], [1.0] * len(rows))
+        ratio, low, high = ratio_of_means(
+            [line["best"][chief] / line["oz"][chief] for line in rows], [1.0] * len(rows)
+        )
         pooled = " ".join(
-            f"{statistics.fmean(_saved(row, what) for row in rows):8.2%}" for what in ("loadable", "code", "ir")
+            f"{statistics.fmean(_saved(row, what) for row in rows):8.2%}"
+            for what in ("loadable", "code", "ir")
         )
         larger = sum(_saved(line, chief) < 0 for line in rows)
         print(
@@ -155,7 +200,11 @@ def _package_mean(rows: list[dict[str, Any]], what: str) -> float:
     packages: dict[str, list[float]] = {}
     for line in rows:
         packages.setdefault(line["package"], []).append(_saved(line, what))
-    return statistics.fmean(statistics.fmean(values) for values in packages.values()) if packages else 0.0
+    return (
+        statistics.fmean(statistics.fmean(values) for values in packages.values())
+        if packages
+        else 0.0
+    )
 
 
 def _saved(line: dict[str, Any], what: str) -> float:

@@ -33,21 +33,44 @@ Job = tuple[str, str, CompileSpec, Path]  # set, name, spec, input
 
 def main(argv: list[str]) -> int:
     """Run the protocol; resumes: programs that the output file has at this budget and seed are not run again."""
-    parser = argparse.ArgumentParser(prog="python -m workers.bench compile executed", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.bench compile executed", description=__doc__
+    )
     parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
-    parser.add_argument("--generated", type=int, default=40, help="held-out programs of our generator")
+    parser.add_argument(
+        "--generated", type=int, default=40, help="held-out programs of our generator"
+    )
     parser.add_argument("--csmith", type=int, default=16)
     parser.add_argument(
-        "--whole", nargs="*", choices=HELD_OUT, default=list(HELD_OUT), help="whole programs of packages"
+        "--whole",
+        nargs="*",
+        choices=HELD_OUT,
+        default=list(HELD_OUT),
+        help="whole programs of packages",
     )
     parser.add_argument("--pipelines", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=120.0, help="of one job: large enough not to matter")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=120.0,
+        help="of one job: large enough not to matter",
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile-executed.jsonl")
+    parser.add_argument(
+        "--out", type=Path, default=Path("bench-results") / "compile-executed.jsonl"
+    )
     given = parser.parse_args(argv)
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    lines = [json.loads(text) for text in given.out.read_text().splitlines()] if given.out.is_file() else []
-    lines = [line for line in lines if (line["pipelines"], line["seed"]) == (given.pipelines, given.seed)]
+    lines = (
+        [json.loads(text) for text in given.out.read_text().splitlines()]
+        if given.out.is_file()
+        else []
+    )
+    lines = [
+        line
+        for line in lines
+        if (line["pipelines"], line["seed"]) == (given.pipelines, given.seed)
+    ]
     done = {line["program"] for line in lines}
     with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as scratch:
         for number, (kind, name, spec, file) in enumerate(_jobs(given, Path(scratch))):
@@ -55,18 +78,23 @@ def main(argv: list[str]) -> int:
                 continue
             workdir = Path(scratch) / f"job-{number}"
             workdir.mkdir()
-            line = {"suite": "compile-executed", "set": kind, "program": name, "pipelines": given.pipelines}
+            line = {
+                "suite": "compile-executed",
+                "set": kind,
+                "program": name,
+                "pipelines": given.pipelines,
+            }
             try:
-                line |= {"seed": given.seed} | _run(spec, file, workdir, given.pipelines, given.seconds, given.seed)
+                line |= {"seed": given.seed} | _run(
+                    spec, file, workdir, given.pipelines, given.seconds, given.seed
+                )
             except InvalidInput as error:  # csmith writes loops without end, too
                 print(f"{name} is left out: {error}", file=sys.stderr, flush=True)
                 continue
             lines.append(line)
             with given.out.open("a") as out:
                 out.write(json.dumps(line | {"machine": machine()}) + "\n")
-            told = (
-                f"{kind:10s} {name:16s} {line['saved']:7.2%}  runs equal {line['runs_equal']}  {line['seconds']:.1f} s"
-            )
+            told = f"{kind:10s} {name:16s} {line['saved']:7.2%}  runs equal {line['runs_equal']}  {line['seconds']:.1f} s"
             print(told, file=sys.stderr, flush=True)
     report(lines)
     return 0
@@ -74,7 +102,10 @@ def main(argv: list[str]) -> int:
 
 def _jobs(given: argparse.Namespace, scratch: Path) -> Iterator[Job]:
     first = programs.FIRST_HELD_OUT
-    for make, count in ((programs.generated, given.generated), (programs.csmith, given.csmith)):
+    for make, count in (
+        (programs.generated, given.generated),
+        (programs.csmith, given.csmith),
+    ):
         try:
             for program in make(range(first, first + count), scratch / "programs"):
                 name = f"{program.set}-{program.seed}"
@@ -88,10 +119,14 @@ def _jobs(given: argparse.Namespace, scratch: Path) -> Iterator[Job]:
             print(f"left out: {error}", file=sys.stderr)
 
 
-def _run(spec: CompileSpec, file: Path, workdir: Path, pipelines: int, seconds: float, seed: int) -> dict[str, Any]:
+def _run(
+    spec: CompileSpec, file: Path, workdir: Path, pipelines: int, seconds: float, seed: int
+) -> dict[str, Any]:
     began = time.monotonic()
     stop = from_budget({"seconds": seconds, "evaluations": pipelines}, threading.Event())
-    result = pipeline.run(build(), spec, inputs={"source": file}, workdir=workdir, stop=stop, seed=seed).result
+    result = pipeline.run(
+        build(), spec, inputs={"source": file}, workdir=workdir, stop=stop, seed=seed
+    ).result
     summary: Any = result.summary
     sizes = {row["level"]: row for row in summary["sizes"]}
     oz, ours = sizes["Oz"], list(sizes.values())[-1]
@@ -113,10 +148,16 @@ def report(lines: list[dict[str, Any]]) -> None:
     sets: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
         sets.setdefault(line["set"], []).append(line)
-    print("set         programs  loadable      IR   larger  run  equal  quarantined  median s")
+    print(
+        "set         programs  loadable      IR   larger  run  equal  quarantined  median s"
+    )
     for name, rows in [*sets.items(), ("pooled", lines)]:
         run = [row for row in rows if " of " in row["runs_equal"]]
-        equal = [row for row in run if len(set(row["runs_equal"].split(" of "))) == 1 and row["verified"] == "valid"]
+        equal = [
+            row
+            for row in run
+            if len(set(row["runs_equal"].split(" of "))) == 1 and row["verified"] == "valid"
+        ]
         print(
             f"{name:11s} {len(rows):8d} {statistics.fmean(r['saved'] for r in rows):9.2%} "
             f"{statistics.fmean(r['saved_ir'] for r in rows):7.2%} {sum(r['saved'] < 0 for r in rows):8d} {len(run):4d} "

@@ -37,7 +37,13 @@ class Task:
         (oz,) = engine.measure([Recipe(pipeline=defaults["Oz"])])
         if oz.outcome is not Outcome.OK:
             raise ValueError(f"-Oz ended with {oz.outcome.value}: {oz.detail}")
-        return cls(engine=engine, defaults=defaults, oz=oz, space=changes_of_oz(defaults, metric), metric=metric)
+        return cls(
+            engine=engine,
+            defaults=defaults,
+            oz=oz,
+            space=changes_of_oz(defaults, metric),
+            metric=metric,
+        )
 
 
 def trimtab(task: Task, budget: int, seed: int) -> Measured:
@@ -50,13 +56,21 @@ def trimtab(task: Task, budget: int, seed: int) -> Measured:
 
 def without_policy(task: Task, budget: int, seed: int) -> Measured:
     """Ours with the coreset in its own order."""
-    return _ours(task, budget, seed, [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT], None)
+    return _ours(
+        task,
+        budget,
+        seed,
+        [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT],
+        None,
+    )
 
 
 def passes_only(task: Task, budget: int, seed: int) -> Measured:
     """Ours for a compiler that takes no options of LLVM: the coreset without its options, in its own order."""
     space = tuple(c for c in task.space if not c.options)
-    coreset = without_options([c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT])
+    coreset = without_options(
+        [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT]
+    )
     return _ours(replace(task, space=space), budget, seed, coreset, None)
 
 
@@ -108,7 +122,9 @@ def random_search(task: Task, budget: int, seed: int) -> Measured:
     rng = np.random.default_rng(seed)
 
     def draw() -> Sequence[int]:
-        chosen: list[int] = rng.choice(len(task.space), size=int(rng.integers(1, _SLOTS + 1)), replace=False).tolist()
+        chosen: list[int] = rng.choice(
+            len(task.space), size=int(rng.integers(1, _SLOTS + 1)), replace=False
+        ).tolist()
         return chosen
 
     best = task.oz
@@ -124,13 +140,17 @@ def nevergrad_one_plus_one(task: Task, budget: int, seed: int) -> Measured:
     slot = range(len(task.space) + 1)
     choices = nevergrad.p.Tuple(*(nevergrad.p.Choice(list(slot)) for _ in range(_SLOTS)))
     choices.random_state.seed(seed)
-    optimizer = nevergrad.optimizers.DiscreteOnePlusOne(parametrization=choices, budget=budget)
+    optimizer = nevergrad.optimizers.DiscreteOnePlusOne(
+        parametrization=choices, budget=budget
+    )
     best = task.oz
     for _ in range(budget):
         asked = optimizer.ask()
         measured = _combined(task, [i - 1 for i in dict.fromkeys(asked.value) if i > 0])
         best = _better(task, best, measured)
-        optimizer.tell(asked, float("inf") if measured is None else float(_size(task, measured)))
+        optimizer.tell(
+            asked, float("inf") if measured is None else float(_size(task, measured))
+        )
     return best
 
 
@@ -148,7 +168,10 @@ def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
     best, tried = task.oz, {(nothing,) * _SLOTS}
 
     def draw() -> list[int]:
-        return [int(rng.integers(size)) if rng.random() < 0.5 else nothing for _ in range(_SLOTS)]
+        return [
+            int(rng.integers(size)) if rng.random() < 0.5 else nothing
+            for _ in range(_SLOTS)
+        ]
 
     def elite() -> list[int]:
         known = sorted(history)[:8]
@@ -160,23 +183,39 @@ def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
         return slots
 
     def genetic() -> list[int]:
-        child = [a if rng.random() < 0.5 else b for a, b in zip(elite(), elite(), strict=True)]
+        child = [
+            a if rng.random() < 0.5 else b for a, b in zip(elite(), elite(), strict=True)
+        ]
         if rng.random() < 0.5:
             child[int(rng.integers(_SLOTS))] = int(rng.integers(-1, size))
         return child
 
     def differential() -> list[int]:
         base, a, b = elite(), elite(), elite()
-        return [y if x != y and rng.random() < 0.9 else z for x, y, z in zip(a, b, base, strict=True)]
+        return [
+            y if x != y and rng.random() < 0.9 else z
+            for x, y, z in zip(a, b, base, strict=True)
+        ]
 
-    techniques = {"random": draw, "hill": hill, "genetic": genetic, "differential": differential}
+    techniques = {
+        "random": draw,
+        "hill": hill,
+        "genetic": genetic,
+        "differential": differential,
+    }
 
     def credit(name: str) -> float:
         mine = [gained for used, gained in uses[-50:] if used == name]
         if not mine:
             return float("inf")
-        area = sum(rank * gained for rank, gained in enumerate(mine, start=1)) * 2 / (len(mine) * (len(mine) + 1))
-        return float(area + 0.05 * (2 * np.log2(max(2, len(uses[-50:]))) / len(mine)) ** 0.5)
+        area = (
+            sum(rank * gained for rank, gained in enumerate(mine, start=1))
+            * 2
+            / (len(mine) * (len(mine) + 1))
+        )
+        return float(
+            area + 0.05 * (2 * np.log2(max(2, len(uses[-50:]))) / len(mine)) ** 0.5
+        )
 
     for _ in range(budget):
         name = max(techniques, key=credit)
@@ -186,7 +225,9 @@ def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
                 break
             slots = draw()
         tried.add(tuple(sorted(slots)))
-        measured = _combined(task, [index for index in dict.fromkeys(slots) if index != nothing])
+        measured = _combined(
+            task, [index for index in dict.fromkeys(slots) if index != nothing]
+        )
         gained = measured is not None and _size(task, measured) < _size(task, best)
         uses.append((name, gained))
         best = _better(task, best, measured)
@@ -224,7 +265,11 @@ def _of(task: Task, candidate: Candidate) -> Measured | None:
 
 
 def _better(task: Task, best: Measured, measured: Measured | None) -> Measured:
-    return measured if measured is not None and _size(task, measured) < _size(task, best) else best
+    return (
+        measured
+        if measured is not None and _size(task, measured) < _size(task, best)
+        else best
+    )
 
 
 def _size(task: Task, measured: Measured) -> int:

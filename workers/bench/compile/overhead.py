@@ -21,18 +21,26 @@ _AROUND = 5000  # instructions
 
 def main(argv: list[str]) -> int:
     """The modules nearest to 5,000 instructions, each several times."""
-    parser = argparse.ArgumentParser(prog="python -m workers.bench compile overhead", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.bench compile overhead", description=__doc__
+    )
     parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
     parser.add_argument("--modules", type=int, default=5)
     parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile-overhead.jsonl")
+    parser.add_argument(
+        "--out", type=Path, default=Path("bench-results") / "compile-overhead.jsonl"
+    )
     given = parser.parse_args(argv)
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    rows = sorted(read(given.corpus), key=lambda row: abs(int(str(row["ir_instructions"])) - _AROUND))[: given.modules]
+    rows = sorted(
+        read(given.corpus), key=lambda row: abs(int(str(row["ir_instructions"])) - _AROUND)
+    )[: given.modules]
     coreset = load_coreset()
     lines = []
     for row in rows:
-        with Engine((given.corpus / "modules" / f"{str(row['sha'])[:16]}.bc").read_bytes()) as engine:
+        with Engine(
+            (given.corpus / "modules" / f"{str(row['sha'])[:16]}.bc").read_bytes()
+        ) as engine:
             (oz,) = engine.measure([Recipe(pipeline=engine.default_pipelines()["Oz"])])
             assert oz.sizes is not None
 

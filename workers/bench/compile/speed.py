@@ -19,7 +19,10 @@ from solvers.llvm.types import Recipe
 from workers.bench.stats import machine
 from workers.corpus.whole import WHOLE
 
-_TEXT = "".join(f"{i * i % 9973}: the quick brown fox jumps over {i % 13} lazy dogs\n" for i in range(18_000))
+_TEXT = "".join(
+    f"{i * i % 9973}: the quick brown fox jumps over {i % 13} lazy dogs\n"
+    for i in range(18_000)
+)
 _LUA = """
 local words = {}
 for i = 1, 300000 do words[i] = (i * 7919) % 10007 end
@@ -37,13 +40,17 @@ RUNS: Mapping[str, list[dict[str, Any]]] = {
 
 def main(argv: list[str]) -> int:
     """Each program once: the job, then pairs of runs."""
-    parser = argparse.ArgumentParser(prog="python -m workers.bench compile speed", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.bench compile speed", description=__doc__
+    )
     parser.add_argument("--corpus", type=Path, default=Path("bench-results/train/compile"))
     parser.add_argument("--whole", nargs="*", choices=list(RUNS), default=list(RUNS))
     parser.add_argument("--pipelines", type=int, default=10)
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile-speed.jsonl")
+    parser.add_argument(
+        "--out", type=Path, default=Path("bench-results") / "compile-speed.jsonl"
+    )
     given = parser.parse_args(argv)
     given.out.parent.mkdir(parents=True, exist_ok=True)
     for name in given.whole:
@@ -62,9 +69,17 @@ def _of(name: str, given: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     spec = WHOLE[name].spec(runs=[run | {"timeout_seconds": 60.0} for run in RUNS[name]])
     file, workdir = WHOLE[name].archive(given.corpus, scratch), scratch / "job"
     workdir.mkdir()
-    stop = from_budget({"seconds": 600.0, "evaluations": given.pipelines}, threading.Event())
-    done = pipeline.run(build(), spec, inputs={"source": file}, workdir=workdir, stop=stop, seed=given.seed)
-    (answer,) = [produced.path.read_bytes() for produced in done.produced if produced.name == "optimised.o"]
+    stop = from_budget(
+        {"seconds": 600.0, "evaluations": given.pipelines}, threading.Event()
+    )
+    done = pipeline.run(
+        build(), spec, inputs={"source": file}, workdir=workdir, stop=stop, seed=given.seed
+    )
+    (answer,) = [
+        produced.path.read_bytes()
+        for produced in done.produced
+        if produced.name == "optimised.o"
+    ]
     summary: Any = done.result.summary
     domain, again = build(), scratch / "again"
     again.mkdir()
@@ -72,7 +87,9 @@ def _of(name: str, given: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     prepared = domain.encode(problem)
     with prepared.engine as engine:
         judge = Judge(problem, folder=again / "runs", stopped=lambda: False)
-        judge.learn(engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True)
+        judge.learn(
+            engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True
+        )
         ours = judge.link(answer)
         theirs = judge.link(engine.build(Recipe(pipeline=prepared.pipelines["Oz"])).object)
     found = paired(lambda: cpu_s(judge, ours), lambda: cpu_s(judge, theirs), given.pairs)

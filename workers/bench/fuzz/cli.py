@@ -45,13 +45,17 @@ def run_case(kind: str, seed: int, index: int) -> Outcome:
 
 def main(argv: list[str]) -> int:
     """Run cases, write one JSON line per finding, and print counts by label."""
-    parser = argparse.ArgumentParser(prog="python -m workers.bench fuzz", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.bench fuzz", description=__doc__
+    )
     parser.add_argument("kind", choices=sorted(FUZZERS))
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="index of the first case")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=None, help="findings, one JSON object per line")
+    parser.add_argument(
+        "--out", type=Path, default=None, help="findings, one JSON object per line"
+    )
     args = parser.parse_args(argv)
 
     labels: Counter[str] = Counter()
@@ -61,20 +65,35 @@ def main(argv: list[str]) -> int:
     began = reported = time.monotonic()
     indices = range(args.first, args.first + args.cases)
     with out.open("w") as file, ProcessPoolExecutor(args.processes) as pool:
-        outcomes = pool.map(run_case, [args.kind] * len(indices), [args.seed] * len(indices), indices)
+        outcomes = pool.map(
+            run_case, [args.kind] * len(indices), [args.seed] * len(indices), indices
+        )
         for done, (index, outcome) in enumerate(zip(indices, outcomes, strict=True), 1):
             labels[outcome.label] += 1
             if outcome.finding is not None:
                 finding = outcome.finding
                 faults[finding.fault.value] += 1
-                row = {"index": index, "fault": finding.fault, "detail": finding.detail, "case": dict(finding.case)}
+                row = {
+                    "index": index,
+                    "fault": finding.fault,
+                    "detail": finding.detail,
+                    "case": dict(finding.case),
+                }
                 file.write(json.dumps(row) + "\n")
                 file.flush()
                 print(f"case {index}: {finding.fault}: {finding.detail}", file=sys.stderr)
             if time.monotonic() - reported > _REPORT_EVERY_S:
                 reported = time.monotonic()
-                print(f"{done} of {args.cases} cases, {sum(faults.values())} findings", file=sys.stderr)
+                print(
+                    f"{done} of {args.cases} cases, {sum(faults.values())} findings",
+                    file=sys.stderr,
+                )
     seconds = time.monotonic() - began
-    summary = {"kind": args.kind, "cases": args.cases, "seed": args.seed, "seconds": round(seconds, 1)}
+    summary = {
+        "kind": args.kind,
+        "cases": args.cases,
+        "seed": args.seed,
+        "seconds": round(seconds, 1),
+    }
     print(json.dumps({**summary, "labels": dict(labels), "faults": dict(faults)}))
     return 1 if faults else 0

@@ -38,7 +38,15 @@ from workers.bench.fuzz.types import Fault, Finding, Outcome
 from workers.corpus.generator.small import SmallProgram, small_program
 
 _BUDGET_S, _EVALUATIONS, _TOOL_S = 120.0, 3, 300.0
-_CSMITH = ("--no-packed-struct", "--max-funcs", "3", "--max-block-depth", "2", "--no-argc", "--no-volatiles")
+_CSMITH = (
+    "--no-packed-struct",
+    "--max-funcs",
+    "3",
+    "--max-block-depth",
+    "2",
+    "--no-argc",
+    "--no-volatiles",
+)
 _CSMITH_HEADERS = "/usr/include/csmith"
 
 
@@ -48,8 +56,12 @@ class Machine:
 
     triple: str
     cpu: str = ""
-    words: tuple[str, ...] = ()  # that a user of zig's clang has to add to get the defaults of Debian's
-    runs_as: str = ""  # zig's name of the target its programs are linked for; empty: this machine
+    words: tuple[
+        str, ...
+    ] = ()  # that a user of zig's clang has to add to get the defaults of Debian's
+    runs_as: str = (
+        ""  # zig's name of the target its programs are linked for; empty: this machine
+    )
     qemu: str = ""
     cxx: bool = True  # with exceptions and a run-time library
 
@@ -57,15 +69,30 @@ class Machine:
     def driver_words(self) -> list[str]:
         """Arguments of clang."""
         option = "-march" if self.triple.startswith(("x86", "i")) else "-mcpu"
-        return ["-target", self.triple, *([f"{option}={self.cpu}"] if self.cpu else []), *self.words]
+        return [
+            "-target",
+            self.triple,
+            *([f"{option}={self.cpu}"] if self.cpu else []),
+            *self.words,
+        ]
 
 
 _SOFT = ("-mfloat-abi=soft",)
 MACHINES = (
     Machine(triple="x86_64-unknown-linux-gnu"),
     Machine(triple="x86_64-unknown-linux-gnu", cpu="x86-64-v3", runs_as="none"),
-    Machine(triple="aarch64-unknown-linux-gnu", runs_as="aarch64-linux-musl", qemu="qemu-aarch64"),
-    Machine(triple="aarch64-none-elf", cpu="cortex-a53", runs_as="aarch64-linux-musl", qemu="qemu-aarch64", cxx=False),
+    Machine(
+        triple="aarch64-unknown-linux-gnu",
+        runs_as="aarch64-linux-musl",
+        qemu="qemu-aarch64",
+    ),
+    Machine(
+        triple="aarch64-none-elf",
+        cpu="cortex-a53",
+        runs_as="aarch64-linux-musl",
+        qemu="qemu-aarch64",
+        cxx=False,
+    ),
     Machine(
         triple="thumbv7em-none-eabi",
         cpu="cortex-m4",
@@ -75,7 +102,11 @@ MACHINES = (
         cxx=False,
     ),
     Machine(
-        triple="thumbv7em-none-eabihf", cpu="cortex-m4", runs_as="arm-linux-musleabihf", qemu="qemu-arm", cxx=False
+        triple="thumbv7em-none-eabihf",
+        cpu="cortex-m4",
+        runs_as="arm-linux-musleabihf",
+        qemu="qemu-arm",
+        cxx=False,
     ),
     Machine(triple="thumbv6m-none-eabi", words=_SOFT, runs_as="none", cxx=False),
     Machine(
@@ -84,7 +115,12 @@ MACHINES = (
         runs_as="arm-linux-musleabihf",
         qemu="qemu-arm",
     ),
-    Machine(triple="armv7-unknown-linux-gnueabi", words=_SOFT, runs_as="arm-linux-musleabi", qemu="qemu-arm"),
+    Machine(
+        triple="armv7-unknown-linux-gnueabi",
+        words=_SOFT,
+        runs_as="arm-linux-musleabi",
+        qemu="qemu-arm",
+    ),
     Machine(triple="i686-unknown-linux-gnu", runs_as="none"),
 )
 _FLAGS = (
@@ -111,7 +147,12 @@ def check(index: int, rng: np.random.Generator) -> Outcome:
     """Draw a program, a target and flags; run the job and clang; compare objects and behaviour."""
     machine = MACHINES[index % len(MACHINES)]
     cxx = bool(rng.random() < 0.4)
-    flags = tuple(sorted(str(flag) for flag in rng.choice(_FLAGS, size=int(rng.integers(0, 4)), replace=False)))
+    flags = tuple(
+        sorted(
+            str(flag)
+            for flag in rng.choice(_FLAGS, size=int(rng.integers(0, 4)), replace=False)
+        )
+    )
     program = _drawn(rng, machine, cxx)
     case = {
         "triple": machine.triple,
@@ -120,32 +161,57 @@ def check(index: int, rng: np.random.Generator) -> Outcome:
         "library": program.library,
         "driver": program.driver,
     }
-    label = f"{machine.triple} {machine.cpu} {'c++' if program.cxx else 'c'}".replace("  ", " ")
+    label = f"{machine.triple} {machine.cpu} {'c++' if program.cxx else 'c'}".replace(
+        "  ", " "
+    )
 
     def fault(kind: Fault, detail: str) -> Outcome:
-        return Outcome(label=label, finding=Finding(fault=kind, detail=detail[:2000], case=case))
+        return Outcome(
+            label=label, finding=Finding(fault=kind, detail=detail[:2000], case=case)
+        )
 
     with tempfile.TemporaryDirectory(prefix="fuzz-compile-") as name:
         folder = Path(name)
         try:
             direct = _by_clang(machine, program, flags, folder, "-Oz")
         except _Failed as error:
-            return Outcome(label=f"not compiled by clang: {str(error).splitlines()[0][:80]}")
+            return Outcome(
+                label=f"not compiled by clang: {str(error).splitlines()[0][:80]}"
+            )
         try:
             own, finished = _job(machine, program, flags, folder)
         except InvalidInput as error:
             return fault(Fault.REFUSED, str(error))
         except Exception as error:  # whatever it is, it is a finding
             return fault(Fault.CRASHED, f"{type(error).__name__}: {error}")
-        answer = next((item.path.read_bytes() for item in finished.produced if item.name == "optimised.o"), None)
-        if answer is None or finished.result.verification.status is not VerificationStatus.VALID:
-            return fault(Fault.LOST, finished.result.verification.detail or finished.result.termination.detail)
+        answer = next(
+            (
+                item.path.read_bytes()
+                for item in finished.produced
+                if item.name == "optimised.o"
+            ),
+            None,
+        )
+        if (
+            answer is None
+            or finished.result.verification.status is not VerificationStatus.VALID
+        ):
+            return fault(
+                Fault.LOST,
+                finished.result.verification.detail or finished.result.termination.detail,
+            )
         if _without_comment(own, folder) != _without_comment(direct, folder):
             ours, theirs = sizes_of(own), sizes_of(direct)
-            return fault(Fault.WRONG, f"-Oz differs from clang's: {ours.sections} here, {theirs.sections} there")
+            return fault(
+                Fault.WRONG,
+                f"-Oz differs from clang's: {ours.sections} here, {theirs.sections} there",
+            )
         mine, theirs_size = sizes_of(answer).loadable, sizes_of(direct).loadable
         if mine > theirs_size:
-            return fault(Fault.WRONG, f"the answer has {mine} loadable bytes, clang -Oz {theirs_size}")
+            return fault(
+                Fault.WRONG,
+                f"the answer has {mine} loadable bytes, clang -Oz {theirs_size}",
+            )
         try:
             differs = _differs(machine, program, answer, flags, folder)
         except subprocess.TimeoutExpired:
@@ -174,22 +240,36 @@ class _Watched(CompileDomain):
 
 def _drawn(rng: np.random.Generator, machine: Machine, cxx: bool) -> SmallProgram:
     hosted = "linux" in machine.triple
-    if not cxx and hosted and not machine.qemu and not machine.cpu and shutil.which("csmith") and rng.random() < 0.25:
+    if (
+        not cxx
+        and hosted
+        and not machine.qemu
+        and not machine.cpu
+        and shutil.which("csmith")
+        and rng.random() < 0.25
+    ):
         done = subprocess.run(
-            ["csmith", "--seed", str(int(rng.integers(1 << 31))), *_CSMITH], capture_output=True, text=True, check=False
+            ["csmith", "--seed", str(int(rng.integers(1 << 31))), *_CSMITH],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode == 0 and done.stdout.count("\n") < 1500:
             return SmallProgram(library=done.stdout, driver="", cxx=False)
     return small_program(rng, cxx=cxx, hosted=hosted and machine.cxx)
 
 
-def _by_clang(machine: Machine, program: SmallProgram, flags: Sequence[str], folder: Path, level: str) -> bytes:
+def _by_clang(
+    machine: Machine, program: SmallProgram, flags: Sequence[str], folder: Path, level: str
+) -> bytes:
     """Object of the library as clang makes it when it is called by hand."""
     source = folder / f"program.{'cpp' if program.cxx else 'c'}"
     source.write_text(program.library)
     out = folder / f"direct{level}.o"
     driver = ["--driver-mode=g++"] if program.cxx else []
-    headers = ["-isystem", _CSMITH_HEADERS, *_headers()] if "csmith.h" in program.library else []
+    headers = (
+        ["-isystem", _CSMITH_HEADERS, *_headers()] if "csmith.h" in program.library else []
+    )
     _tool(
         [
             *clang(), *driver, *machine.driver_words, *flags, *headers, level, "-w", "-c", source.name,
@@ -219,7 +299,9 @@ def _job(
         CompileSpec.model_validate(spec, strict=False),
         inputs={},
         workdir=work,
-        stop=from_budget({"seconds": _BUDGET_S, "evaluations": _EVALUATIONS}, threading.Event()),
+        stop=from_budget(
+            {"seconds": _BUDGET_S, "evaluations": _EVALUATIONS}, threading.Event()
+        ),
         seed=0,
     )
     return domain.own, finished
@@ -229,14 +311,32 @@ def _preprocessed(machine: Machine, program: SmallProgram, folder: Path) -> str:
     """The library; with its headers put in where it has some, as the job cannot read ours."""
     if "csmith.h" not in program.library:
         return program.library
-    words = [*clang(), *machine.driver_words, "-isystem", _CSMITH_HEADERS, *_headers(), "-E", "-P", "program.c", "-o"]
+    words = [
+        *clang(),
+        *machine.driver_words,
+        "-isystem",
+        _CSMITH_HEADERS,
+        *_headers(),
+        "-E",
+        "-P",
+        "program.c",
+        "-o",
+    ]
     _tool([*words, "pre.c"], folder)
     return (folder / "pre.c").read_text()
 
 
-def _differs(machine: Machine, program: SmallProgram, answer: bytes, flags: Sequence[str], folder: Path) -> str:
+def _differs(
+    machine: Machine,
+    program: SmallProgram,
+    answer: bytes,
+    flags: Sequence[str],
+    folder: Path,
+) -> str:
     """What the answer prints otherwise than the unoptimised program; empty when nothing, or when it cannot be run here."""
-    if machine.runs_as == "none" or (machine.qemu and (program.cxx or shutil.which(machine.qemu) is None)):
+    if machine.runs_as == "none" or (
+        machine.qemu and (program.cxx or shutil.which(machine.qemu) is None)
+    ):
         return ""
     (folder / "answer.o").write_bytes(answer)
     (folder / "plain.o").write_bytes(_by_clang(machine, program, flags, folder, "-O0"))
@@ -247,8 +347,16 @@ def _differs(machine: Machine, program: SmallProgram, answer: bytes, flags: Sequ
         done = subprocess.run(command, capture_output=True, timeout=_TOOL_S, check=False)
         told.append((done.returncode, done.stdout))
     if told[0] != told[1]:
-        return f"the unoptimised program ends with {told[0]!r}, the answer with {told[1]!r}"[:1500]
-    return "" if told[0][0] == 0 else f"both end with {told[0][0]}: the generated program is at fault"
+        return (
+            f"the unoptimised program ends with {told[0]!r}, the answer with {told[1]!r}"[
+                :1500
+            ]
+        )
+    return (
+        ""
+        if told[0][0] == 0
+        else f"both end with {told[0][0]}: the generated program is at fault"
+    )
 
 
 def _linked(machine: Machine, program: SmallProgram, name: str, folder: Path) -> Path:
@@ -257,7 +365,20 @@ def _linked(machine: Machine, program: SmallProgram, name: str, folder: Path) ->
     files = [f"{name}.o", *([driver.name] if program.driver else [])]
     if machine.runs_as:
         zig = (*clang()[:1], "c++" if program.cxx else "cc")
-        _tool([*zig, "-target", machine.runs_as, "-static", "-fno-sanitize=all", "-w", *files, "-o", name], folder)
+        _tool(
+            [
+                *zig,
+                "-target",
+                machine.runs_as,
+                "-static",
+                "-fno-sanitize=all",
+                "-w",
+                *files,
+                "-o",
+                name,
+            ],
+            folder,
+        )
     else:
         _tool(["c++" if program.cxx else "cc", "-w", *files, "-o", name], folder)
     return folder / name
@@ -303,10 +424,18 @@ def _tool(words: Sequence[str], folder: Path) -> None:
     if library := os.environ.get("LD_LIBRARY_PATH"):
         environment["LD_LIBRARY_PATH"] = library
     done = subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, timeout=_TOOL_S, check=False, env=environment
+        words,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=_TOOL_S,
+        check=False,
+        env=environment,
     )
     if done.returncode:
-        raise _Failed(f"{Path(words[0]).name} ended with {done.returncode}: {done.stderr.strip()[:1000]}")
+        raise _Failed(
+            f"{Path(words[0]).name} ended with {done.returncode}: {done.stderr.strip()[:1000]}"
+        )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,13 @@ from solvers.load import load
 from workers.bench.fuzz.reading_drawn import Dice
 from workers.bench.fuzz.reading_lp_texts import LpText
 from workers.bench.fuzz.reading_mps_texts import MpsText
-from workers.bench.fuzz.reading_peers import Meaning, difference, of_exact, of_highs, of_scip
+from workers.bench.fuzz.reading_peers import (
+    Meaning,
+    difference,
+    of_exact,
+    of_highs,
+    of_scip,
+)
 from workers.bench.fuzz.types import Fault, Finding, Outcome
 
 _PEER_S = 20.0
@@ -41,24 +47,38 @@ def check(index: int, rng: np.random.Generator) -> Outcome:
         path.write_bytes(text.encode())
         peers = {"highs": _peer(of_highs, path), "scip": _peer(of_scip, path)}
         agreed = _agreed(peers["highs"], peers["scip"])
-        label = f"{kind}: " + ("peers agree" if agreed is not None else "peers differ, or one refuses")
+        label = f"{kind}: " + (
+            "peers agree" if agreed is not None else "peers differ, or one refuses"
+        )
         case = {"text": text, "kind": kind}
         try:
             exact = read_exact(path)
         except ModelError as error:
             return Outcome(
-                label=label, finding=Finding(fault=Fault.REFUSED, detail=f"exact reader: {error}", case=case)
+                label=label,
+                finding=Finding(
+                    fault=Fault.REFUSED, detail=f"exact reader: {error}", case=case
+                ),
             )
         except Exception as error:
             detail = f"exact reader: {type(error).__name__}: {error}"
-            return Outcome(label=label, finding=Finding(fault=Fault.CRASHED, detail=detail, case=case))
+            return Outcome(
+                label=label, finding=Finding(fault=Fault.CRASHED, detail=detail, case=case)
+            )
         fault = _judge(exact, meant, agreed)
         if fault is None:
             fault = _solved(path, exact)
-    return Outcome(label=label, finding=None if fault is None else Finding(fault=fault[0], detail=fault[1], case=case))
+    return Outcome(
+        label=label,
+        finding=None
+        if fault is None
+        else Finding(fault=fault[0], detail=fault[1], case=case),
+    )
 
 
-def _judge(exact: ExactModel, meant: Meaning, agreed: Meaning | None) -> tuple[Fault, str] | None:
+def _judge(
+    exact: ExactModel, meant: Meaning, agreed: Meaning | None
+) -> tuple[Fault, str] | None:
     ours = of_exact(exact)
     if wrong := difference(ours, meant):
         return Fault.WRONG, f"ours and what was written: {wrong}"
@@ -78,7 +98,11 @@ def _solved(path: Path, exact: ExactModel) -> tuple[Fault, str] | None:
 
 
 def _agreed(one: Meaning | None, other: Meaning | None) -> Meaning | None:
-    return one if one is not None and other is not None and not difference(one, other) else None
+    return (
+        one
+        if one is not None and other is not None and not difference(one, other)
+        else None
+    )
 
 
 def _peer(read: Any, path: Path) -> Meaning | None:
@@ -101,10 +125,12 @@ def _plain(meaning: Meaning) -> dict[str, Any]:
         "maximize": meaning.maximize,
         "offset": meaning.offset,
         "columns": {
-            name: [_text(low), _text(high), whole, cost] for name, (low, high, whole, cost) in meaning.columns.items()
+            name: [_text(low), _text(high), whole, cost]
+            for name, (low, high, whole, cost) in meaning.columns.items()
         },
         "rows": [
-            [list(map(list, terms)), _text(low), _text(high), n] for (terms, low, high), n in meaning.rows.items()
+            [list(map(list, terms)), _text(low), _text(high), n]
+            for (terms, low, high), n in meaning.rows.items()
         ],
     }
 
@@ -119,7 +145,11 @@ def _meaning(plain: dict[str, Any]) -> Meaning:
         },
         rows=Counter(
             {
-                (tuple((str(name), float(value)) for name, value in terms), float(low), float(high)): int(count)
+                (
+                    tuple((str(name), float(value)) for name, value in terms),
+                    float(low),
+                    float(high),
+                ): int(count)
                 for terms, low, high, count in plain["rows"]
             }
         ),

@@ -73,7 +73,9 @@ class Drawn:
     upper: dict[str, Fraction | None] = field(default_factory=dict)
     integer: set[str] = field(default_factory=set)
     cost: dict[str, Fraction] = field(default_factory=dict)
-    rows: list[tuple[dict[str, Fraction], Fraction | None, Fraction | None]] = field(default_factory=list)
+    rows: list[tuple[dict[str, Fraction], Fraction | None, Fraction | None]] = field(
+        default_factory=list
+    )
 
     def meaning(self) -> Meaning:
         """The model in the form that readings are compared in."""

@@ -42,7 +42,14 @@ class LpText:
         return text
 
     def _comment(self) -> str:
-        return self._dice.one("", "", "\\ a comment: x + y >= 1\n", "\\* a model of PuLP *\\\n", "\n\n", "\\\n")
+        return self._dice.one(
+            "",
+            "",
+            "\\ a comment: x + y >= 1\n",
+            "\\* a model of PuLP *\\\n",
+            "\n\n",
+            "\\\n",
+        )
 
     def _objective(self, used: list[str]) -> str:
         dice, model = self._dice, self.model
@@ -72,7 +79,11 @@ class LpText:
         pieces: list[str] = []
         for place, name in enumerate(names):
             used.append(name)
-            sign = dice.one("+", "-", "+ -", "- -") if dice.chance(0.1) else dice.one("+", "+", "-")
+            sign = (
+                dice.one("+", "-", "+ -", "- -")
+                if dice.chance(0.1)
+                else dice.one("+", "+", "-")
+            )
             value = Fraction(-1 if sign.count("-") % 2 else 1)
             number = ""
             if dice.chance(0.7):
@@ -81,7 +92,11 @@ class LpText:
                 if name[0] in "eE":
                     number += " "
                 else:
-                    number += dice.one(" ", " ", "", "  ") if self._plain or dice.chance(0.9) else " * "
+                    number += (
+                        dice.one(" ", " ", "", "  ")
+                        if self._plain or dice.chance(0.9)
+                        else " * "
+                    )
             terms[name] = terms.get(name, Fraction(0)) + value
             if place == 0 and sign == "+" and dice.chance(0.8):
                 sign = ""
@@ -91,10 +106,19 @@ class LpText:
 
     def _rows(self, used: list[str]) -> str:
         dice = self._dice
-        out = [dice.one("Subject To", "SUBJECT TO", "subject to", "st", "s.t.", "ST", "such that") + "\n"]
+        out = [
+            dice.one(
+                "Subject To", "SUBJECT TO", "subject to", "st", "s.t.", "ST", "such that"
+            )
+            + "\n"
+        ]
         for number in range(1 + dice.upto(4)):
             # After variables on the right, a line without a label could be theirs as well as the next row.
-            label = f"{dice.one('c', 'R', 'end_', 'bound', 'max_r')}{number}:" if self._open or dice.chance(0.8) else ""
+            label = (
+                f"{dice.one('c', 'R', 'end_', 'bound', 'max_r')}{number}:"
+                if self._open or dice.chance(0.8)
+                else ""
+            )
             gap = dice.one(" ", "\n ", "  ") if label else " "
             out.append(f" {label}{gap}{self._row(used)}\n{dice.one('', '', '', chr(10))}")
         if not self._plain and dice.chance(0.1):
@@ -113,7 +137,15 @@ class LpText:
         form = (
             "plain"
             if self._plain
-            else dice.one("plain", "turned", "between", "constant", "both sides", "infinite", "right sum")
+            else dice.one(
+                "plain",
+                "turned",
+                "between",
+                "constant",
+                "both sides",
+                "infinite",
+                "right sum",
+            )
         )
         self._open = form in ("turned", "between", "both sides")
         if form == "turned":
@@ -147,7 +179,11 @@ class LpText:
     def _signed(self) -> tuple[str, Fraction]:
         text, value = self._dice.number()
         return self._dice.one(
-            (text, value), (f"-{text}", -value), (f"- {text}", -value), (f"+{text}", value), ("0", Fraction(0))
+            (text, value),
+            (f"-{text}", -value),
+            (f"- {text}", -value),
+            (f"+{text}", value),
+            ("0", Fraction(0)),
         )
 
     def _later_sections(self) -> list[str]:
@@ -166,7 +202,9 @@ class LpText:
             model.upper[name] = Fraction(1) if high is None else min(high, Fraction(1))
         model.integer.update(general)
         bounds = (
-            f"{dice.one('Bounds', 'BOUNDS', 'bounds', 'Bound')}\n" + "".join(lines) if lines or dice.chance(0.1) else ""
+            f"{dice.one('Bounds', 'BOUNDS', 'bounds', 'Bound')}\n" + "".join(lines)
+            if lines or dice.chance(0.1)
+            else ""
         )
         word = dice.one("Binary", "Binaries", "BINARY", "bin", "binaries")
         types = [self._listed(word, binary)] if binary else []
@@ -184,7 +222,17 @@ class LpText:
         number, low = dice.number()
         width = dice.number()[1]
         form = dice.one(
-            "up", "lo", "two", "down", "fix", "free", "number first", "minus inf", "plus inf", "negative", "twice"
+            "up",
+            "lo",
+            "two",
+            "down",
+            "fix",
+            "free",
+            "number first",
+            "minus inf",
+            "plus inf",
+            "negative",
+            "twice",
         )
         if form == "up":
             model.upper[name] = low
@@ -194,7 +242,11 @@ class LpText:
             return f" {name} {dice.among(_MORE)} {number}\n"
         if form in ("two", "down"):
             model.lower[name], model.upper[name] = low, low + width
-            ends = (number, "<=", _decimal(low + width)) if form == "two" else (_decimal(low + width), ">=", number)
+            ends = (
+                (number, "<=", _decimal(low + width))
+                if form == "two"
+                else (_decimal(low + width), ">=", number)
+            )
             return f" {ends[0]} {ends[1]} {name} {ends[1]} {ends[2]}\n"
         if form == "fix":
             model.lower[name] = model.upper[name] = low

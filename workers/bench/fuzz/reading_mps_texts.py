@@ -14,9 +14,14 @@ class MpsText:
         self._dice = dice
         self.model = Drawn()
         self._fixed = dice.chance(0.25)
-        self._plain = dice.chance(0.5)  # nothing that one of the peers is known to refuse or misread
+        self._plain = dice.chance(
+            0.5
+        )  # nothing that one of the peers is known to refuse or misread
         self._names = self._columns()
-        self._rows = [f"{dice.one('c', 'R', 'row', 'lim')}{number}" for number in range(1 + dice.upto(4))]
+        self._rows = [
+            f"{dice.one('c', 'R', 'row', 'lim')}{number}"
+            for number in range(1 + dice.upto(4))
+        ]
         self._kinds = {row: dice.one("L", "G", "E") for row in self._rows}
         self._objective = dice.one("COST", "obj", "Z", "OBJROW")
         self._other = "" if self._plain or dice.chance(0.8) else "N2"
@@ -51,7 +56,9 @@ class MpsText:
     def _head(self) -> str:
         dice, model = self._dice, self.model
         model.maximize = dice.chance(0.4)
-        name = dice.one("NAME          model\n", "NAME\n", "NAME a b c\n", "* a comment\nNAME m\n")
+        name = dice.one(
+            "NAME          model\n", "NAME\n", "NAME a b c\n", "* a comment\nNAME m\n"
+        )
         if self._plain and name == "NAME\n":
             name = "NAME m\n"
         words = ("MAX", "MAXIMIZE") if model.maximize else ("MIN", "MINIMIZE")
@@ -166,7 +173,11 @@ class MpsText:
     def _settle(self, spreads: dict[str, Fraction]) -> None:
         """Sides of the rows, out of types, right-hand sides and ranges."""
         for place, row in enumerate(self._rows):
-            kind, side, spread = self._kinds[row], self._sides.get(row, Fraction(0)), spreads.get(row)
+            kind, side, spread = (
+                self._kinds[row],
+                self._sides.get(row, Fraction(0)),
+                spreads.get(row),
+            )
             low = side if kind != "L" else None
             high = side if kind != "G" else None
             if spread is not None:
@@ -220,11 +231,16 @@ class MpsText:
                 model.upper[column] = value
         elif form == "two":
             model.lower[column], model.upper[column] = value, value + width
-            lines = [self._line("LO", name, column, text), self._line("UP", name, column, repr(float(value + width)))]
+            lines = [
+                self._line("LO", name, column, text),
+                self._line("UP", name, column, repr(float(value + width))),
+            ]
             return "".join(lines if dice.chance(0.7) else lines[::-1])
         elif form == "below":
             model.lower[column], model.upper[column] = None, -value
-            return self._line("MI", name, column) + self._line("UP", name, column, f"-{text}")
+            return self._line("MI", name, column) + self._line(
+                "UP", name, column, f"-{text}"
+            )
         elif form == "negative UP":
             model.lower[column], model.upper[column] = None, -value
             return self._line("UP", name, column, f"-{text}")

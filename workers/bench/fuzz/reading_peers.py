@@ -28,7 +28,9 @@ class Meaning:
 
     maximize: bool
     offset: float
-    columns: Mapping[str, tuple[float, float, bool, float]]  # name → lower, upper, integer, cost
+    columns: Mapping[
+        str, tuple[float, float, bool, float]
+    ]  # name → lower, upper, integer, cost
     rows: Counter[RowKey]  # terms by name, lower side, upper side
 
 
@@ -42,12 +44,12 @@ def difference(one: Meaning, other: Meaning) -> str:
         mine, theirs = one.columns.get(name), other.columns.get(name)
         if mine is None or theirs is None:
             return f"variable {name!r}: {mine} and {theirs}"
-        if mine[2] != theirs[2] or not all(_near(a, b) for a, b in zip(mine, theirs, strict=True)):
+        if mine[2] != theirs[2] or not all(
+            _near(a, b) for a, b in zip(mine, theirs, strict=True)
+        ):
             return f"variable {name!r}: {mine} and {theirs}"
     if one.rows != other.rows:
-        return (
-            f"rows: {list((one.rows - other.rows).elements())[:2]} and {list((other.rows - one.rows).elements())[:2]}"
-        )
+        return f"rows: {list((one.rows - other.rows).elements())[:2]} and {list((other.rows - one.rows).elements())[:2]}"
     return ""
 
 
@@ -55,7 +57,9 @@ def of_exact(model: ExactModel) -> Meaning:
     """Our own reading."""
     names = model.col_names
     terms: list[list[tuple[str, float]]] = [[] for _ in model.row_names]
-    for row, column, value in zip(model.entry_row, model.entry_col, model.entry_value, strict=True):
+    for row, column, value in zip(
+        model.entry_row, model.entry_col, model.entry_value, strict=True
+    ):
         terms[row].append((names[column], float(model.values[value])))
     return Meaning(
         maximize=model.maximize,
@@ -72,7 +76,11 @@ def of_exact(model: ExactModel) -> Meaning:
             )
         },
         rows=rows_of(
-            (row, -math.inf if low is None else float(low), math.inf if high is None else float(high))
+            (
+                row,
+                -math.inf if low is None else float(low),
+                math.inf if high is None else float(high),
+            )
             for row, low, high in zip(terms, model.row_lower, model.row_upper, strict=True)
         ),
     )
@@ -110,11 +118,16 @@ def of_highs(path: Path) -> Meaning | None:
         },
         rows=rows_of(
             (
-                [(names[indices[entry]], float(values[entry])) for entry in range(starts[row], starts[row + 1])],
+                [
+                    (names[indices[entry]], float(values[entry]))
+                    for entry in range(starts[row], starts[row + 1])
+                ],
                 low,
                 high,
             )
-            for row, (low, high) in enumerate(zip(lp.row_lower_, lp.row_upper_, strict=True))
+            for row, (low, high) in enumerate(
+                zip(lp.row_lower_, lp.row_upper_, strict=True)
+            )
         ),
     )
 
@@ -138,7 +151,9 @@ def of_scip(path: Path) -> Meaning | None:
                 [
                     (str(variable.name), float(value))
                     for variable, value in zip(
-                        model.getConsVars(constraint), model.getConsVals(constraint), strict=True
+                        model.getConsVars(constraint),
+                        model.getConsVals(constraint),
+                        strict=True,
                     )
                 ],
                 float(model.getLhs(constraint)),
@@ -168,7 +183,13 @@ def rows_of(rows: Any) -> Counter[RowKey]:
         sums: dict[str, float] = {}
         for name, value in terms:
             sums[name] = sums.get(name, 0.0) + value
-        kept = tuple(sorted((name, _rounded(value)) for name, value in sums.items() if abs(value) > _DROPPED))
+        kept = tuple(
+            sorted(
+                (name, _rounded(value))
+                for name, value in sums.items()
+                if abs(value) > _DROPPED
+            )
+        )
         low, high = _side(lower), _side(upper)
         if (low == -math.inf and high == math.inf) or (not kept and low <= 0 <= high):
             continue
@@ -177,7 +198,13 @@ def rows_of(rows: Any) -> Counter[RowKey]:
 
 
 def _side(value: float) -> float:
-    return math.inf if value >= _INFINITE else -math.inf if value <= -_INFINITE else float(value)
+    return (
+        math.inf
+        if value >= _INFINITE
+        else -math.inf
+        if value <= -_INFINITE
+        else float(value)
+    )
 
 
 def _rounded(value: float) -> float:

@@ -41,7 +41,9 @@ def check(index: int, rng: np.random.Generator) -> Outcome:
         return _checked(rng)
     except (ConnectionError, http.client.HTTPException) as error:
         gone = Finding(
-            fault=Fault.CRASHED, detail=f"the server does not answer any more: {error!r}", case={"index": index}
+            fault=Fault.CRASHED,
+            detail=f"the server does not answer any more: {error!r}",
+            case={"index": index},
         )
         return Outcome(label="gone", finding=gone)
 
@@ -67,10 +69,16 @@ def _submit(rng: np.random.Generator) -> Outcome:
     if finding is None:
         expected = _verdict(body)
         # What only the server knows: files that were never uploaded, and addresses that webhooks may not reach.
-        refused_by_state = status == 422 and any(word in str(answer) for word in ("not uploaded", "webhook", "address"))
+        refused_by_state = status == 422 and any(
+            word in str(answer) for word in ("not uploaded", "webhook", "address")
+        )
         if (status == 202) is not expected and not refused_by_state:
             fault = Fault.REFUSED if expected else Fault.WRONG
-            finding = Finding(fault=fault, detail=f"HTTP {status} where the model says {expected}: {answer}", case=case)
+            finding = Finding(
+                fault=fault,
+                detail=f"HTTP {status} where the model says {expected}: {answer}",
+                case=case,
+            )
     return Outcome(label=f"submit-{status}", finding=finding)
 
 
@@ -79,7 +87,14 @@ def _verdict(body: bytes) -> bool:
     try:
         kind = json.loads(body).get("kind")
         request_model(KINDS[kind].spec).model_validate_json(body)
-    except (ValidationError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (
+        ValidationError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ):
         return False
     return True
 
@@ -90,13 +105,27 @@ def _fault_of(status: int, answer: Any, case: Mapping[str, Any]) -> Finding | No
         return Finding(fault=Fault.CRASHED, detail=f"HTTP {status}: {answer}", case=case)
     if status < 300:
         return None
-    if not isinstance(answer, dict) or not {"type", "title", "status", "detail"} <= set(answer):
-        return Finding(fault=Fault.CRASHED, detail=f"HTTP {status} without a problem document: {answer}", case=case)
+    if not isinstance(answer, dict) or not {"type", "title", "status", "detail"} <= set(
+        answer
+    ):
+        return Finding(
+            fault=Fault.CRASHED,
+            detail=f"HTTP {status} without a problem document: {answer}",
+            case=case,
+        )
     text = json.dumps(answer)
     if word := next((word for word in _UNEXPLAINED if word in text), None):
-        return Finding(fault=Fault.CRASHED, detail=f"HTTP {status}: {word!r} in {text[:500]}", case=case)
+        return Finding(
+            fault=Fault.CRASHED,
+            detail=f"HTTP {status}: {word!r} in {text[:500]}",
+            case=case,
+        )
     if status == 422 and not answer["detail"].strip():
-        return Finding(fault=Fault.CRASHED, detail=f"HTTP 422 without a reason: {text[:500]}", case=case)
+        return Finding(
+            fault=Fault.CRASHED,
+            detail=f"HTTP 422 without a reason: {text[:500]}",
+            case=case,
+        )
     return None
 
 
@@ -105,9 +134,15 @@ def _fault_of(status: int, answer: Any, case: Mapping[str, Any]) -> Finding | No
 
 def _other_route(rng: np.random.Generator) -> Outcome:
     method, path, body = requests.other_call(rng)
-    case = {"method": method, "path": path, "body": (body or b"").decode("utf-8", "replace")[:2000]}
+    case = {
+        "method": method,
+        "path": path,
+        "body": (body or b"").decode("utf-8", "replace")[:2000],
+    }
     status, answer = _gateway().ask(method, path, body)
-    return Outcome(label=f"{method.lower()}-{status}", finding=_fault_of(status, answer, case))
+    return Outcome(
+        label=f"{method.lower()}-{status}", finding=_fault_of(status, answer, case)
+    )
 
 
 # -- running ------------------------------------------------------------------------------------------------------
@@ -123,21 +158,37 @@ def _run_to_the_end(rng: np.random.Generator) -> Outcome:
     deadline = time.monotonic() + WITHIN_S
     while answer["state"] not in ENDED:
         if time.monotonic() > deadline:
-            lost = Finding(fault=Fault.LOST, detail=f"not ended after {WITHIN_S:g} s: {answer}", case=case)
+            lost = Finding(
+                fault=Fault.LOST,
+                detail=f"not ended after {WITHIN_S:g} s: {answer}",
+                case=case,
+            )
             return Outcome(label="run-endless", finding=lost)
         _, answer = server.ask("GET", f"/v1/jobs/{answer['id']}/wait?timeout_s=20")
     reason = (answer["termination"] or {}).get("reason")
     label = f"{request['kind']}-{answer['state'].lower()}-{reason}"
     detail = str((answer["termination"] or {}).get("detail", ""))
     finding = None
-    if reason is None or (answer["state"] == "FAILED" and not detail) or reason == "internal_error":
-        finding = Finding(fault=Fault.CRASHED, detail=f"ended {answer['state']} for {reason}: {detail}", case=case)
+    if (
+        reason is None
+        or (answer["state"] == "FAILED" and not detail)
+        or reason == "internal_error"
+    ):
+        finding = Finding(
+            fault=Fault.CRASHED,
+            detail=f"ended {answer['state']} for {reason}: {detail}",
+            case=case,
+        )
     elif reason == "verification_failed":
         finding = Finding(fault=Fault.WRONG, detail=detail, case=case)
     elif answer["state"] == "SUCCEEDED":
         status, _ = server.ask("GET", f"/v1/jobs/{answer['id']}/result")
         if status != 200:
-            finding = Finding(fault=Fault.LOST, detail=f"succeeded, and its result answers {status}", case=case)
+            finding = Finding(
+                fault=Fault.LOST,
+                detail=f"succeeded, and its result answers {status}",
+                case=case,
+            )
     return Outcome(label=label, finding=finding)
 
 
@@ -148,7 +199,9 @@ class _Connection:
     """One server and a kept connection to it."""
 
     def __init__(self, **settings: str) -> None:
-        self._server = Server(Path(tempfile.mkdtemp(prefix="trimtab-fuzz-")) / "data", settings=settings)
+        self._server = Server(
+            Path(tempfile.mkdtemp(prefix="trimtab-fuzz-")) / "data", settings=settings
+        )
         self._server.start()
         Finalize(self, self._server.stop, exitpriority=10)
         self._http = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=60)
@@ -160,7 +213,10 @@ class _Connection:
             headers["Content-Type"] = "application/json"
         try:
             answer, raw = self._once(method, path, body, headers)
-        except (ConnectionError, http.client.HTTPException):  # closed while this process did something else
+        except (
+            ConnectionError,
+            http.client.HTTPException,
+        ):  # closed while this process did something else
             self._http.close()
             answer, raw = self._once(method, path, body, headers)
         try:

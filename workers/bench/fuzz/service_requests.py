@@ -20,15 +20,38 @@ _ODD: Sequence[Any] = (
     "auto", "é" * 300, "\u202e", "a\nb", "a\x00b", "../../etc/passwd", "x" * 5000, [], [[]], [None], {}, {"a": 1}, [0] * 50,
     {"digest": "sha256:" + "0" * 64}, {"digest": "nonsense"}, {"type": "zipf"}, ["a", 1],
 )  # fmt: skip
-_NAMES = ("extra", "", "Spec", "schema_version", "kind", "__class__", "é", "a" * 200, "budget")
-_RAW = (b"", b"{", b"null", b"[]", b"\xff\xfe", b"[" * 5000, b'{"kind": NaN}', b'{"kind": "\\ud800"}', b"1e999")
+_NAMES = (
+    "extra",
+    "",
+    "Spec",
+    "schema_version",
+    "kind",
+    "__class__",
+    "é",
+    "a" * 200,
+    "budget",
+)
+_RAW = (
+    b"",
+    b"{",
+    b"null",
+    b"[]",
+    b"\xff\xfe",
+    b"[" * 5000,
+    b'{"kind": NaN}',
+    b'{"kind": "\\ud800"}',
+    b"1e999",
+)
 
 
 def drawn(rng: np.random.Generator) -> Json:
     """A valid request of a random kind; it need not be quick to run."""
     match rng.integers(4):
         case 0:
-            spec: Json = {"model_text": _LP.format(rhs=int(rng.integers(1, 50))), "format": "lp"}
+            spec: Json = {
+                "model_text": _LP.format(rhs=int(rng.integers(1, 50))),
+                "format": "lp",
+            }
             if rng.random() < 0.5:
                 spec["lns"] = {
                     "enabled": bool(rng.integers(2)),
@@ -41,24 +64,49 @@ def drawn(rng: np.random.Generator) -> Json:
         case 2:
             spec = {"source_text": _C.format(k=int(rng.integers(2, 99))), "language": "c"}
             if rng.random() < 0.5:
-                run = {"arguments": ["1"], "stdin": "x", "expected_exit": 0, "timeout_seconds": 2.0}
-                spec |= {"runs": [run], "target": {"triple": "aarch64-unknown-linux-gnu"}, "link": {"libraries": ["m"]}}
+                run = {
+                    "arguments": ["1"],
+                    "stdin": "x",
+                    "expected_exit": 0,
+                    "timeout_seconds": 2.0,
+                }
+                spec |= {
+                    "runs": [run],
+                    "target": {"triple": "aarch64-unknown-linux-gnu"},
+                    "link": {"libraries": ["m"]},
+                }
                 spec["build"] = {"defines": ["A=1"], "flags": ["-std=c11"]}
             request = {"kind": "compile", "spec": spec}
         case _:
-            request = {"kind": "probe", "spec": {"steps": int(rng.integers(5)), "outcome": "succeed"}}
-    request |= {"budget": {"seconds": float(rng.integers(1, 60))}, "seed": int(rng.integers(2**31))}
+            request = {
+                "kind": "probe",
+                "spec": {"steps": int(rng.integers(5)), "outcome": "succeed"},
+            }
+    request |= {
+        "budget": {"seconds": float(rng.integers(1, 60))},
+        "seed": int(rng.integers(2**31)),
+    }
     if rng.random() < 0.3:
-        request |= {"labels": {"a": "b"}, "priority": int(rng.integers(-100, 101)), "max_attempts": 2}
+        request |= {
+            "labels": {"a": "b"},
+            "priority": int(rng.integers(-100, 101)),
+            "max_attempts": 2,
+        }
     return request
 
 
 def small(rng: np.random.Generator) -> Json:
     """A request that ends within seconds: as drawn, or with one change that may make it fail."""
     request = drawn(rng)
-    request["budget"] = {"seconds": 3.0, **({"evaluations": 1} if request["kind"] == "compile" else {})}
+    request["budget"] = {
+        "seconds": 3.0,
+        **({"evaluations": 1} if request["kind"] == "compile" else {}),
+    }
     if request["kind"] == "probe":
-        request["spec"] |= {"outcome": str(rng.choice(["succeed", "invalid", "raise", "crash"])), "steps": 2}
+        request["spec"] |= {
+            "outcome": str(rng.choice(["succeed", "invalid", "raise", "crash"])),
+            "steps": 2,
+        }
         request["max_attempts"] = 1
         if request["spec"]["outcome"] == "raise":
             request["spec"]["outcome"] = "invalid"  # `raise` asks for an internal error
@@ -68,7 +116,9 @@ def small(rng: np.random.Generator) -> Json:
             text = request["spec"][spec]
             cut = int(rng.integers(len(text)))
             request["spec"][spec] = (
-                text[:cut] + str(rng.choice(["", "}", " >= <= ", "\n", "é", "1e999 "])) + text[cut + 1 :]
+                text[:cut]
+                + str(rng.choice(["", "}", " >= <= ", "\n", "é", "1e999 "]))
+                + text[cut + 1 :]
             )
     return request
 
@@ -77,13 +127,24 @@ def _sharding(rng: np.random.Generator) -> Json:
     names = [f"t{k}" for k in range(int(rng.integers(1, 5)))]
     tables: list[Json] = []
     for name in names:
-        table: Json = {"name": name, "rows": int(rng.integers(1, 10_000)), "dim": 4 * int(rng.integers(1, 9))}
+        table: Json = {
+            "name": name,
+            "rows": int(rng.integers(1, 10_000)),
+            "dim": 4 * int(rng.integers(1, 9)),
+        }
         if rng.random() < 0.3:
             table["access"] = {"type": "zipf", "alpha": 1.0, "active_rows": 10}
         tables.append(table)
-    spec: Json = {"tables": tables, "devices": [{"count": int(rng.integers(1, 4)), "memory_gib": 1.0}], "kicks": 0}
+    spec: Json = {
+        "tables": tables,
+        "devices": [{"count": int(rng.integers(1, 4)), "memory_gib": 1.0}],
+        "kicks": 0,
+    }
     if rng.random() < 0.5:
-        spec["constraints"] = {"no_split": [names[0]], "pin": [{"table": names[0], "devices": [0]}]}
+        spec["constraints"] = {
+            "no_split": [names[0]],
+            "pin": [{"table": names[0], "devices": [0]}],
+        }
         spec["fabric"] = {"intra_gb_s": 100.0}
     return spec
 
@@ -125,7 +186,9 @@ def encoded(request: Json, rng: np.random.Generator) -> bytes:
     """As JSON; rarely as something that is none."""
     if rng.random() < 0.02:
         return _RAW[int(rng.integers(len(_RAW)))]
-    return json.dumps(request, ensure_ascii=bool(rng.integers(2))).encode("utf-8", "surrogatepass")
+    return json.dumps(request, ensure_ascii=bool(rng.integers(2))).encode(
+        "utf-8", "surrogatepass"
+    )
 
 
 def other_call(rng: np.random.Generator) -> tuple[str, str, bytes | None]:
@@ -135,7 +198,11 @@ def other_call(rng: np.random.Generator) -> tuple[str, str, bytes | None]:
     query = quote(odd, safe="")
     match rng.integers(9):
         case 0:
-            return "GET", f"/v1/jobs?state={query}&limit={int(rng.integers(-2, 2000))}", None
+            return (
+                "GET",
+                f"/v1/jobs?state={query}&limit={int(rng.integers(-2, 2000))}",
+                None,
+            )
         case 1:
             return "GET", f"/v1/jobs?label={query}&cursor={query}", None
         case 2:
@@ -147,12 +214,24 @@ def other_call(rng: np.random.Generator) -> tuple[str, str, bytes | None]:
                 None,
             )
         case 4:
-            return "POST", f"/v1/jobs/{quote(job, safe='')}/{rng.choice(['stop', 'cancel', 'retry'])}", None
+            return (
+                "POST",
+                f"/v1/jobs/{quote(job, safe='')}/{rng.choice(['stop', 'cancel', 'retry'])}",
+                None,
+            )
         case 5:
             jobs = [changed(drawn(rng), rng) for _ in range(int(rng.integers(4)))]
             return "POST", "/v1/jobs:batch", encoded({"jobs": jobs}, rng)
         case 6:
-            key = changed({"name": "k", "scopes": ["viewer"], "tenant": "a", "limits": {"queued_jobs": 5}}, rng)
+            key = changed(
+                {
+                    "name": "k",
+                    "scopes": ["viewer"],
+                    "tenant": "a",
+                    "limits": {"queued_jobs": 5},
+                },
+                rng,
+            )
             return "POST", "/v1/keys", encoded(key, rng)
         case 7:
             return "GET", f"/v1/artifacts/{query or 'x'}", None

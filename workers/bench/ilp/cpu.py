@@ -11,7 +11,12 @@ from pathlib import Path
 def tree_cpu_s() -> float:
     """Seconds of this process, its living descendants, and those that were waited for."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + ended.ru_utime + ended.ru_stime + sum(_cpu_s(pid) for pid in _below(os.getpid()))
+    return (
+        time.process_time()
+        + ended.ru_utime
+        + ended.ru_stime
+        + sum(_cpu_s(pid) for pid in _below(os.getpid()))
+    )
 
 
 def _below(pid: int) -> list[int]:

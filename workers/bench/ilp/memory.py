@@ -27,14 +27,19 @@ class PeakMemory:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._ended.set()
         self._thread.join()
 
     def _watch(self) -> None:
         while not self._ended.wait(_EVERY_S):
-            self.peak_bytes = max(self.peak_bytes, sum(_held_bytes(pid) for pid in _tree(self._pid)))
+            self.peak_bytes = max(
+                self.peak_bytes, sum(_held_bytes(pid) for pid in _tree(self._pid))
+            )
 
 
 def _tree(pid: int) -> Iterator[int]:
@@ -52,4 +57,11 @@ def _held_bytes(pid: int) -> int:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
         return 0
-    return next((1024 * int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")), 0)
+    return next(
+        (
+            1024 * int(line.split()[1])
+            for line in text.splitlines()
+            if line.startswith("Pss:")
+        ),
+        0,
+    )

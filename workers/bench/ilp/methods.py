@@ -63,7 +63,9 @@ def run_one(method: str, file: Path, seconds: float, seed: int) -> dict[str, Any
     return told | {"cpu_s": tree_cpu_s() - before_s}
 
 
-def _ours(arms: tuple[Neighbourhood, ...], file: Path, seconds: float, seed: int) -> dict[str, Any]:
+def _ours(
+    arms: tuple[Neighbourhood, ...], file: Path, seconds: float, seed: int
+) -> dict[str, Any]:
     began = time.monotonic()
     trace: Trace = []
     cpu_trace: list[float] = []
@@ -73,7 +75,10 @@ def _ours(arms: tuple[Neighbourhood, ...], file: Path, seconds: float, seed: int
             trace.append((time.monotonic() - began, point.objective))
             cpu_trace.append(tree_cpu_s())
 
-    spec = IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name=file.name), lns=LnsOptions(neighbourhoods=arms))
+    spec = IlpSpec(
+        model=ArtifactRef(digest="sha256:" + "0" * 64, name=file.name),
+        lns=LnsOptions(neighbourhoods=arms),
+    )
     stop = from_budget({"seconds": seconds}, threading.Event())
     with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as workdir:
         result = pipeline.run(
@@ -113,15 +118,30 @@ def _theirs(method: str, file: Path, seconds: float, seed: int) -> dict[str, Any
     solver = make_solver(engine)
     why_not = solver.why_not(model)
     if why_not is not None:
-        return {"trace": [], "bound": None, "sense": sense, "reason": "unsupported", "detail": why_not, "seconds": 0.0}
+        return {
+            "trace": [],
+            "bound": None,
+            "sense": sense,
+            "reason": "unsupported",
+            "detail": why_not,
+            "seconds": 0.0,
+        }
     left = max(0.1, seconds - (time.monotonic() - began))
-    params = SolveParams(time_limit_s=left, threads=threads, seed=seed, relative_gap=1e-6, aggressive=aggressive)
+    params = SolveParams(
+        time_limit_s=left,
+        threads=threads,
+        seed=seed,
+        relative_gap=1e-6,
+        aggressive=aggressive,
+    )
     outcome = solver.solve(model, params, on_incumbent=found)
     bound = outcome.dual_bound
     return {
         "trace": trace,
         "cpu_trace": cpu_trace,
-        "bound": None if bound is None or not math.isfinite(bound) else model.in_user_sense(bound),
+        "bound": None
+        if bound is None or not math.isfinite(bound)
+        else model.in_user_sense(bound),
         "sense": sense,
         "reason": outcome.termination.reason.value,
         "seconds": time.monotonic() - began,
@@ -135,7 +155,13 @@ def _set_cover(file: Path, seconds: float) -> dict[str, Any]:
     began = time.monotonic()
     model = read_model(file, limits=ReadLimits(compared_bytes=0))
     if not is_set_cover(model):
-        return {"trace": [], "bound": None, "sense": "minimize", "reason": "unsupported", "seconds": 0.0}
+        return {
+            "trace": [],
+            "bound": None,
+            "sense": "minimize",
+            "reason": "unsupported",
+            "seconds": 0.0,
+        }
     trace: Trace = []
     cover = set_cover.SetCoverModel()
     by_column = model.matrix.tocsc()

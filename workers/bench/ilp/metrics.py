@@ -40,10 +40,15 @@ def best_performing_rate(gaps: Mapping[str, Sequence[float]]) -> dict[str, float
     names = list(gaps)
     table = np.array([gaps[name] for name in names])  # (methods, instances)
     least = table.min(axis=0)
-    return {name: float((row <= least + 1e-9).mean()) for name, row in zip(names, table, strict=True)}
+    return {
+        name: float((row <= least + 1e-9).mean())
+        for name, row in zip(names, table, strict=True)
+    }
 
 
-def ratio_of_means(ours: Sequence[float], theirs: Sequence[float], *, draws: int = 4000) -> tuple[float, float, float]:
+def ratio_of_means(
+    ours: Sequence[float], theirs: Sequence[float], *, draws: int = 4000
+) -> tuple[float, float, float]:
     """(ratio, low, high): Σ ours / Σ theirs and its 95 % interval by a bootstrap over paired instances."""
     a, b = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
     picks = np.random.default_rng(0).integers(len(a), size=(draws, len(a)))

@@ -14,7 +14,13 @@ from workers.bench import instances
 from workers.bench.ilp import metrics
 from workers.bench.ilp.methods import SET_COVER
 
-SOLVERS = ("highs", "scip", "scip-aggressive", "cp-sat", SET_COVER)  # single solvers a user would call
+SOLVERS = (
+    "highs",
+    "scip",
+    "scip-aggressive",
+    "cp-sat",
+    SET_COVER,
+)  # single solvers a user would call
 Run = dict[str, Any]
 Groups = dict[str, dict[str, dict[str, Run]]]  # group → instance → method → run
 
@@ -30,9 +36,13 @@ def read(files: Sequence[Path]) -> tuple[Groups, float]:
         for line in file.read_text().splitlines():
             row = json.loads(line)
             limits.add(float(row["limit"]))
-            groups.setdefault(row["group"], {}).setdefault(row["instance"], {})[row["method"]] = row
+            groups.setdefault(row["group"], {}).setdefault(row["instance"], {})[
+                row["method"]
+            ] = row
     if len(limits) != 1:
-        raise ValueError(f"a report wants runs of one limit; {sorted(limits) or 'none'} came")
+        raise ValueError(
+            f"a report wants runs of one limit; {sorted(limits) or 'none'} came"
+        )
     seconds = limits.pop()
     for rows in groups.values():
         for name, runs in rows.items():
@@ -45,19 +55,37 @@ def tell(groups: Groups, seconds: float, out: Path) -> None:
     for group, rows in groups.items():
         kept = complete(rows)
         summary(group, kept, seconds)
-        out.with_name(f"ilp-{group.replace('/', '_').replace(' ', '-')}.svg").write_text(picture(group, kept, seconds))
+        out.with_name(f"ilp-{group.replace('/', '_').replace(' ', '-')}.svg").write_text(
+            picture(group, kept, seconds)
+        )
     if len(groups) > 1:
-        summary("all", complete({name: runs for rows in groups.values() for name, runs in rows.items()}), seconds)
+        summary(
+            "all",
+            complete(
+                {name: runs for rows in groups.values() for name, runs in rows.items()}
+            ),
+            seconds,
+        )
 
 
 def complete(rows: Mapping[str, dict[str, Run]]) -> list[dict[str, Run]]:
     """Instances that all methods were run on; methods that most instances lack are left out first."""
     names = {method for runs in rows.values() for method in runs}
-    kept = {method for method in names if sum(method in runs for runs in rows.values()) > 0.5 * len(rows)}
-    return [{m: runs[m] for m in runs if m in kept} for runs in rows.values() if kept <= set(runs)]
+    kept = {
+        method
+        for method in names
+        if sum(method in runs for runs in rows.values()) > 0.5 * len(rows)
+    }
+    return [
+        {m: runs[m] for m in runs if m in kept}
+        for runs in rows.values()
+        if kept <= set(runs)
+    ]
 
 
-def measure(name: str, runs: dict[str, Run], earlier: Sequence[Run], seconds: float) -> None:
+def measure(
+    name: str, runs: dict[str, Run], earlier: Sequence[Run], seconds: float
+) -> None:
     """Add best_known, gap and integral to each run."""
     maximise = any(run.get("sense") == "maximize" for run in runs.values())
     known = [run["trace"][-1][1] for run in [*runs.values(), *earlier] if run["trace"]]
@@ -97,7 +125,9 @@ def summary(group: str, rows: list[dict[str, Run]], seconds: float) -> None:
             f"0.1% {metrics.survival_rate(gaps[method], 0.001):4.0%}"
         )
         if method != "trimtab" and "trimtab" in integrals:
-            ratio, low, high = metrics.ratio_of_means(integrals["trimtab"], integrals[method])
+            ratio, low, high = metrics.ratio_of_means(
+                integrals["trimtab"], integrals[method]
+            )
             text += f"  ratio {ratio:.3f} [{low:.3f}, {high:.3f}]"
         print(text + costs([row[method] for row in rows]))
     singles = [m for m in methods if m in SOLVERS]
@@ -119,9 +149,15 @@ def costs(runs: Sequence[Run]) -> str:
     searched = solved = 0.0
     for run in runs:
         told = run.get("summary") or {}
-        searched += sum(arm["seconds"] for name, arm in told.get("lns_arms", {}).items() if name != OneSwap.name)
+        searched += sum(
+            arm["seconds"]
+            for name, arm in told.get("lns_arms", {}).items()
+            if name != OneSwap.name
+        )
         solved += told.get("lns_solver_seconds", 0.0)
-    return text + (f"  outside solvers {max(0.0, 1.0 - solved / searched):.1%}" if searched else "")
+    return text + (
+        f"  outside solvers {max(0.0, 1.0 - solved / searched):.1%}" if searched else ""
+    )
 
 
 def picture(group: str, rows: list[dict[str, Run]], seconds: float) -> str:
@@ -130,16 +166,29 @@ def picture(group: str, rows: list[dict[str, Run]], seconds: float) -> str:
     for method in rows[0]:
         if all(row[method]["reason"] == "unsupported" for row in rows):
             continue
-        times = sorted({0.0, seconds, *(at for row in rows for at, _ in row[method]["trace"] if at <= seconds)})
+        times = sorted(
+            {
+                0.0,
+                seconds,
+                *(at for row in rows for at, _ in row[method]["trace"] if at <= seconds),
+            }
+        )
         curves[method] = [
             (
                 at,
                 statistics.fmean(
-                    metrics.gap_at(row[method]["trace"], row[method]["best_known"] or 0.0, at) for row in rows
+                    metrics.gap_at(
+                        row[method]["trace"], row[method]["best_known"] or 0.0, at
+                    )
+                    for row in rows
                 ),
             )
             for at in times
         ]
     return step_curves(
-        curves, until=seconds, title=f"{group}: mean primal gap", y_label="primal gap", limits=(0.0, 0.05)
+        curves,
+        until=seconds,
+        title=f"{group}: mean primal gap",
+        y_label="primal gap",
+        limits=(0.0, 0.05),
     )

@@ -30,7 +30,12 @@ class Breach(AssertionError):
 
 
 async def submit_all(
-    server: Server, bodies: list[dict[str, Any]], *, clients: int, tag: str, acked: dict[int, str]
+    server: Server,
+    bodies: list[dict[str, Any]],
+    *,
+    clients: int,
+    tag: str,
+    acked: dict[int, str],
 ) -> dict[str, Any]:
     """Submit every body exactly once through any number of failures: each has an idempotency key, each is retried.
 
@@ -53,7 +58,10 @@ async def submit_all(
             while number not in acked:
                 try:
                     answer = await client.request(
-                        "POST", "/v1/jobs", bodies[number], {"Idempotency-Key": f"{tag}-{number}"}
+                        "POST",
+                        "/v1/jobs",
+                        bodies[number],
+                        {"Idempotency-Key": f"{tag}-{number}"},
                     )
                 except BROKEN:
                     broken += 1
@@ -65,7 +73,9 @@ async def submit_all(
                     replayed += answer.headers.get("idempotency-replayed") == "true"
                 elif answer.status in (429, 503):
                     missing_retry_after += "retry-after" not in answer.headers
-                    await asyncio.sleep(min(1.0, float(answer.headers.get("retry-after", "0.2"))))
+                    await asyncio.sleep(
+                        min(1.0, float(answer.headers.get("retry-after", "0.2")))
+                    )
                 else:
                     raise Breach(f"submit answered {answer.status}: {answer.body[:400]!r}")
         client.close()
@@ -79,16 +89,26 @@ async def submit_all(
     }
 
 
-async def kill_gateway(server: Server, *, submits: int, kills: int, clients: int = 8, seed: int = 0) -> dict[str, Any]:
+async def kill_gateway(
+    server: Server, *, submits: int, kills: int, clients: int = 8, seed: int = 0
+) -> dict[str, Any]:
     """kill -9 of the gateway, `kills` times spread over `submits` submits."""
     rng = random.Random(seed)
     bodies = [
-        {"kind": "probe", "spec": {"steps": 0}, "seed": n, "budget": {"seconds": 60.0}, "labels": {"n": str(n)}}
+        {
+            "kind": "probe",
+            "spec": {"steps": 0},
+            "seed": n,
+            "budget": {"seconds": 60.0},
+            "labels": {"n": str(n)},
+        }
         for n in range(submits)
     ]
     began = time.perf_counter()
     acked: dict[int, str] = {}
-    load = asyncio.create_task(submit_all(server, bodies, clients=clients, tag="kill-gateway", acked=acked))
+    load = asyncio.create_task(
+        submit_all(server, bodies, clients=clients, tag="kill-gateway", acked=acked)
+    )
     killed = 0
     while killed < kills and not load.done():
         # At even shares of the work, give or take, so that the last kill still meets traffic.
@@ -105,8 +125,15 @@ async def kill_gateway(server: Server, *, submits: int, kills: int, clients: int
     ids = {row[0] for row in _rows(server, "SELECT id FROM job")}
     integrity = _rows(server, "PRAGMA integrity_check")[0][0]
     lost = [n for n, job_id in acked.items() if job_id not in ids]
-    if lost or found[0] != submits or len(set(acked.values())) != submits or integrity != "ok":
-        raise Breach(f"lost {lost[:5]}, rows {found[0]} for {submits} submits, integrity {integrity}")
+    if (
+        lost
+        or found[0] != submits
+        or len(set(acked.values())) != submits
+        or integrity != "ok"
+    ):
+        raise Breach(
+            f"lost {lost[:5]}, rows {found[0]} for {submits} submits, integrity {integrity}"
+        )
     return {
         "submits": submits,
         "kills": killed,
@@ -119,7 +146,14 @@ async def kill_gateway(server: Server, *, submits: int, kills: int, clients: int
 
 
 async def kill_workers(
-    server: Server, *, jobs: int, kills: int, pauses: int, lease_s: float, seed: int = 0, timeout_s: float = 7200
+    server: Server,
+    *,
+    jobs: int,
+    kills: int,
+    pauses: int,
+    lease_s: float,
+    seed: int = 0,
+    timeout_s: float = 7200,
 ) -> dict[str, Any]:
     """SIGKILL and SIGSTOP (longer than the lease) of workers while `jobs` probes run; then each must have one effect.
 
@@ -147,7 +181,9 @@ async def kill_workers(
         answer = await client.request("GET", "/metrics")
         done = 0
         for line in answer.body.decode().splitlines():
-            if line.startswith("trimtab_jobs{") and not any(s in line for s in ('"QUEUED"', '"RUNNING"')):
+            if line.startswith("trimtab_jobs{") and not any(
+                s in line for s in ('"QUEUED"', '"RUNNING"')
+            ):
                 done += int(float(line.rsplit(" ", 1)[1]))
         return done
 
@@ -202,7 +238,9 @@ async def kill_workers(
     if twice or lost or states != {"SUCCEEDED": jobs}:
         raise Breach(f"twice {twice[:5]}, lost {sorted(lost)[:5]}, states {states}")
     if pauses and not stale_writes:
-        raise Breach("no stale write was refused although workers were paused for longer than their lease")
+        raise Breach(
+            "no stale write was refused although workers were paused for longer than their lease"
+        )
     return {
         "jobs": jobs,
         "kills": made["SIGKILL"],
@@ -218,14 +256,25 @@ async def kill_workers(
 
 
 async def restart_postgres(
-    server: Server, database: PostgresServer, *, submits: int, restarts: int, clients: int = 8, seed: int = 0
+    server: Server,
+    database: PostgresServer,
+    *,
+    submits: int,
+    restarts: int,
+    clients: int = 8,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Crash PostgreSQL (`pg_ctl -m immediate`) `restarts` times while clients submit: 503 with Retry-After, never 500."""
     rng = random.Random(seed)
-    bodies = [{"kind": "probe", "spec": {"steps": 0}, "seed": n, "budget": {"seconds": 60.0}} for n in range(submits)]
+    bodies = [
+        {"kind": "probe", "spec": {"steps": 0}, "seed": n, "budget": {"seconds": 60.0}}
+        for n in range(submits)
+    ]
     began = time.perf_counter()
     acked: dict[int, str] = {}
-    load = asyncio.create_task(submit_all(server, bodies, clients=clients, tag="restart-postgres", acked=acked))
+    load = asyncio.create_task(
+        submit_all(server, bodies, clients=clients, tag="restart-postgres", acked=acked)
+    )
     done = 0
     while done < restarts and not load.done():
         if len(acked) < submits * (done + rng.uniform(0.5, 0.9)) / restarts:
@@ -249,33 +298,52 @@ async def restart_postgres(
     client.close()
     lost = set(acked.values()) - set(ids)
     if lost or len(ids) != submits or len(set(ids)) != submits:
-        raise Breach(f"lost {sorted(lost)[:5]}; {len(ids)} rows, {len(set(ids))} distinct, for {submits} submits")
+        raise Breach(
+            f"lost {sorted(lost)[:5]}; {len(ids)} rows, {len(set(ids))} distinct, for {submits} submits"
+        )
     if told["missing_retry_after"]:
         raise Breach(f"{told['missing_retry_after']} answers with 503 had no Retry-After")
-    return {"submits": submits, "restarts": done, "seconds": round(seconds, 1), "lost": 0, "duplicates": 0, **told}
+    return {
+        "submits": submits,
+        "restarts": done,
+        "seconds": round(seconds, 1),
+        "lost": 0,
+        "duplicates": 0,
+        **told,
+    }
 
 
-def _worker(server: Server, rng: random.Random, *, exclude: set[int], only_busy: bool) -> psutil.Process | None:
+def _worker(
+    server: Server, rng: random.Random, *, exclude: set[int], only_busy: bool
+) -> psutil.Process | None:
     """A worker's child that is not paused already: busy where there is one, else (unless `only_busy`) a warm spare."""
     busy: list[psutil.Process] = []
     spare: list[psutil.Process] = []
     for process in server.descendants():
         with contextlib.suppress(psutil.Error):
             command = process.cmdline()
-            if "workers.process.child" in " ".join(command) and process.pid not in exclude and "--workdir" in command:
+            if (
+                "workers.process.child" in " ".join(command)
+                and process.pid not in exclude
+                and "--workdir" in command
+            ):
                 # The host puts the inputs into the run folder when a child gets its job.
                 folder = Path(command[command.index("--workdir") + 1])
                 (busy if (folder / "inputs").exists() else spare).append(process)
     found = busy or ([] if only_busy else spare)
     parents = {p.ppid() for p in found if p.is_running()}
-    inner = [p for p in found if p.pid not in parents]  # under bubblewrap the outer processes only wait
+    inner = [
+        p for p in found if p.pid not in parents
+    ]  # under bubblewrap the outer processes only wait
     return rng.choice(inner) if inner else None
 
 
 def _rows(server: Server, query: str) -> list[Any]:
     # A read-only look after the server has ended; one writer only is the server's rule, and it holds.
     (path,) = list(server.data_dir.glob("*.sqlite3")) or list(server.data_dir.glob("*.db"))
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+    with contextlib.closing(
+        sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    ) as connection:
         return connection.execute(query).fetchall()
 
 

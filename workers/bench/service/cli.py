@@ -32,17 +32,23 @@ def submit_sqlite(folder: Path, scale: float, given: argparse.Namespace) -> Figu
     """8 clients against SQLite."""
     with running_server(folder / "data", role="gateway") as server:
         asyncio.run(load.submit_load(server, clients=8, seconds=2.0))  # warm-up
-        return asyncio.run(load.submit_load(server, clients=8, seconds=max(2.0, 20 * scale)))
+        return asyncio.run(
+            load.submit_load(server, clients=8, seconds=max(2.0, 20 * scale))
+        )
 
 
 def submit_postgres(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
     """8 clients against PostgreSQL."""
     with (
         PostgresServer(folder / "postgres") as database,
-        running_server(folder / "data", role="gateway", database_url=database.url) as server,
+        running_server(
+            folder / "data", role="gateway", database_url=database.url
+        ) as server,
     ):
         asyncio.run(load.submit_load(server, clients=8, seconds=2.0))
-        return asyncio.run(load.submit_load(server, clients=8, seconds=max(2.0, 20 * scale)))
+        return asyncio.run(
+            load.submit_load(server, clients=8, seconds=max(2.0, 20 * scale))
+        )
 
 
 def submit_to_running(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
@@ -55,7 +61,9 @@ def submit_to_running(folder: Path, scale: float, given: argparse.Namespace) -> 
 def event_latency(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
     """Solver to SDK."""
     with running_server(folder / "data") as server:
-        return latency.event_latency(server, jobs=max(1, round(10 * scale)), events_per_job=20)
+        return latency.event_latency(
+            server, jobs=max(1, round(10 * scale)), events_per_job=20
+        )
 
 
 def stop_cancel(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
@@ -73,7 +81,9 @@ def stop_cancel_ilp(folder: Path, scale: float, given: argparse.Namespace) -> Fi
     server = Server(folder / "data")
     server.start()
     try:
-        return latency.stop_and_cancel(server, count=max(4, round(60 * scale)), model=given.model)
+        return latency.stop_and_cancel(
+            server, count=max(4, round(60 * scale)), model=given.model
+        )
     finally:
         server.stop()
 
@@ -91,7 +101,10 @@ def kill_gateway(folder: Path, scale: float, given: argparse.Namespace) -> Figur
     try:
         return asyncio.run(
             chaos.kill_gateway(
-                server, submits=max(200, round(10_000 * scale)), kills=max(2, round(25 * scale)), seed=given.seed
+                server,
+                submits=max(200, round(10_000 * scale)),
+                kills=max(2, round(25 * scale)),
+                seed=given.seed,
             )
         )
     finally:
@@ -103,7 +116,13 @@ def kill_workers(folder: Path, scale: float, given: argparse.Namespace) -> Figur
     lease_s = 2.0
     server = Server(
         folder / "data",
-        settings={"lease_s": str(lease_s), "heartbeat_s": "0.4", "sweep_s": "0.5", "workers": "2", "sandbox": "rlimit"},
+        settings={
+            "lease_s": str(lease_s),
+            "heartbeat_s": "0.4",
+            "sweep_s": "0.5",
+            "workers": "2",
+            "sandbox": "rlimit",
+        },
     )
     server.start()
     try:
@@ -112,7 +131,9 @@ def kill_workers(folder: Path, scale: float, given: argparse.Namespace) -> Figur
                 server,
                 jobs=max(40, round(10_000 * scale)),
                 kills=max(3, round(200 * scale)),
-                pauses=max(6, round(50 * scale)),  # about half of them wake in time to have a write refused
+                pauses=max(
+                    6, round(50 * scale)
+                ),  # about half of them wake in time to have a write refused
                 lease_s=lease_s,
                 seed=given.seed,
             )
@@ -124,7 +145,9 @@ def kill_workers(folder: Path, scale: float, given: argparse.Namespace) -> Figur
 def restart_postgres(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
     """20 immediate PostgreSQL restarts under load: 503 with Retry-After, never 500; nothing lost."""
     with PostgresServer(folder / "postgres") as database:
-        server = Server(folder / "data", settings={"database_url": database.url, "role": "gateway"})
+        server = Server(
+            folder / "data", settings={"database_url": database.url, "role": "gateway"}
+        )
         server.start()
         try:
             return asyncio.run(
@@ -143,15 +166,30 @@ def restart_postgres(folder: Path, scale: float, given: argparse.Namespace) -> F
 SUITES: MappingProxyType[str, tuple[Suite, str]] = MappingProxyType(
     {
         "submit-to-running": (submit_to_running, "p50 <= 100 ms, p99 <= 500 ms"),
-        "submit-sqlite": (submit_sqlite, ">= 500 submits/s, p99 <= 50 ms; gateway <= 150 MB"),
+        "submit-sqlite": (
+            submit_sqlite,
+            ">= 500 submits/s, p99 <= 50 ms; gateway <= 150 MB",
+        ),
         "submit-postgres": (submit_postgres, ">= 300 submits/s"),
         "event-latency": (event_latency, "p95 <= 250 ms"),
-        "stop-cancel": (stop_cancel, "stop p99 <= 2,500 ms, cancel p99 <= 250 ms, no orphan"),
-        "stop-cancel-ilp": (stop_cancel_ilp, "stop p99 <= 2,500 ms, cancel p99 <= 250 ms, no orphan"),
+        "stop-cancel": (
+            stop_cancel,
+            "stop p99 <= 2,500 ms, cancel p99 <= 250 ms, no orphan",
+        ),
+        "stop-cancel-ilp": (
+            stop_cancel_ilp,
+            "stop p99 <= 2,500 ms, cancel p99 <= 250 ms, no orphan",
+        ),
         "overhead": (overhead, "<= 2 % of a 60 s job; gateway <= 150 MB"),
         "kill-gateway": (kill_gateway, "10,000 submits, 25 kills: 0 lost, 0 duplicates"),
-        "kill-workers": (kill_workers, "10,000 jobs, 200 kills, 50 pauses: one effect each, >= 1 stale write refused"),
-        "restart-postgres": (restart_postgres, "20 restarts: 503 with Retry-After, never 500"),
+        "kill-workers": (
+            kill_workers,
+            "10,000 jobs, 200 kills, 50 pauses: one effect each, >= 1 stale write refused",
+        ),
+        "restart-postgres": (
+            restart_postgres,
+            "20 restarts: 503 with Retry-After, never 500",
+        ),
     }
 )
 GROUPS = MappingProxyType({"chaos": ("kill-gateway", "kill-workers", "restart-postgres")})
@@ -159,20 +197,37 @@ GROUPS = MappingProxyType({"chaos": ("kill-gateway", "kill-workers", "restart-po
 
 def main(argv: list[str]) -> int:
     """Run the named suites (default: all)."""
-    parser = argparse.ArgumentParser(prog="python -m workers.bench service", description=__doc__)
-    parser.add_argument("suites", nargs="*", help=f"of {', '.join([*SUITES, *GROUPS])}; default all")
-    parser.add_argument("--scale", type=float, default=1.0, help="1.0 is the published figure")
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.bench service", description=__doc__
+    )
+    parser.add_argument(
+        "suites", nargs="*", help=f"of {', '.join([*SUITES, *GROUPS])}; default all"
+    )
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="1.0 is the published figure"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--out", type=Path, default=Path("bench-results") / "service.jsonl", help="JSON lines, appended"
+        "--out",
+        type=Path,
+        default=Path("bench-results") / "service.jsonl",
+        help="JSON lines, appended",
     )
-    parser.add_argument("--model", type=Path, help="model for the ilp suites; default: fast0507, fetched")
+    parser.add_argument(
+        "--model", type=Path, help="model for the ilp suites; default: fast0507, fetched"
+    )
     given = parser.parse_args(argv)
-    names = [name for asked in given.suites or SUITES for name in GROUPS.get(asked, (asked,))]
+    names = [
+        name for asked in given.suites or SUITES for name in GROUPS.get(asked, (asked,))
+    ]
     unknown = [name for name in names if name not in SUITES]
     if unknown:
-        parser.error(f"unknown suite {unknown[0]!r}; there are {', '.join([*SUITES, *GROUPS])}")
-    if given.model is None and any(SUITES[name][0] in (stop_cancel_ilp, overhead) for name in names):
+        parser.error(
+            f"unknown suite {unknown[0]!r}; there are {', '.join([*SUITES, *GROUPS])}"
+        )
+    if given.model is None and any(
+        SUITES[name][0] in (stop_cancel_ilp, overhead) for name in names
+    ):
         from workers.bench import instances
 
         given.model = instances.fetch(["fast0507"])[0]
@@ -185,7 +240,9 @@ def main(argv: list[str]) -> int:
         print(f"{name} (goal: {goal}) …", file=sys.stderr, flush=True)
         try:
             figures = suite(folder, given.scale, given)
-        except Exception as error:  # the other suites still run; the line says what happened
+        except (
+            Exception
+        ) as error:  # the other suites still run; the line says what happened
             figures = {"error": f"{type(error).__name__}: {error}"}
             breaches += 1
         finally:

@@ -36,7 +36,13 @@ def free_port() -> int:
 class Server:
     """One `python -m services` on loopback."""
 
-    def __init__(self, data_dir: Path, *, settings: Mapping[str, str] | None = None, port: int | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        port: int | None = None,
+    ) -> None:
         self.data_dir = data_dir
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -78,16 +84,24 @@ class Server:
             )
         while time.perf_counter() - began < ready_within_s:
             if self._process.poll() is not None:
-                raise ServerDied(f"the server ended with code {self._process.returncode}:\n{self.log_tail()}")
+                raise ServerDied(
+                    f"the server ended with code {self._process.returncode}:\n{self.log_tail()}"
+                )
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if self.get("/readyz")[0] == 200:
                     return time.perf_counter() - began
             time.sleep(0.02)
-        raise ServerDied(f"the server was not ready within {ready_within_s} s:\n{self.log_tail()}")
+        raise ServerDied(
+            f"the server was not ready within {ready_within_s} s:\n{self.log_tail()}"
+        )
 
     def log_tail(self, characters: int = 3000) -> str:
         """The end of what the server printed."""
-        return self.log_file.read_text(errors="replace")[-characters:] if self.log_file.exists() else ""
+        return (
+            self.log_file.read_text(errors="replace")[-characters:]
+            if self.log_file.exists()
+            else ""
+        )
 
     def get(self, path: str, *, timeout_s: float = 10.0) -> tuple[int, Any]:
         """(status, parsed body) of a GET with the admin key, when there is one."""
@@ -99,14 +113,20 @@ class Server:
             connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
             body = answer.read()
-            return answer.status, json.loads(body) if "json" in (answer.getheader("Content-Type") or "") else body
+            return answer.status, json.loads(body) if "json" in (
+                answer.getheader("Content-Type") or ""
+            ) else body
         finally:
             connection.close()
 
     def descendants(self) -> list[psutil.Process]:
         """Every process the server has started and that is alive now."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            return [p for p in self.process.children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+            return [
+                p
+                for p in self.process.children(recursive=True)
+                if p.status() != psutil.STATUS_ZOMBIE
+            ]
         return []
 
     def kill(self) -> None:
@@ -141,7 +161,9 @@ def running_server(data_dir: Path, **settings: str) -> Iterator[Server]:
         server.stop()
 
 
-def survivors(processes: list[psutil.Process], *, within_s: float = 5.0) -> list[psutil.Process]:
+def survivors(
+    processes: list[psutil.Process], *, within_s: float = 5.0
+) -> list[psutil.Process]:
     """Those that still live after `within_s`: orphans, if their parent is gone."""
     _gone, alive = psutil.wait_procs(processes, timeout=within_s)
     return [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]

@@ -36,11 +36,25 @@ class LeanClient:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def request(
-        self, method: str, path: str, body: object | None = None, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: object | None = None,
+        headers: dict[str, str] | None = None,
     ) -> Answer:
         """Raises OSError, asyncio.IncompleteReadError or TimeoutError when the connection breaks."""
-        payload = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-        lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {self._key}"]
+        payload = (
+            b""
+            if body is None
+            else body
+            if isinstance(body, bytes)
+            else json.dumps(body).encode()
+        )
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            "Host: 127.0.0.1",
+            f"Authorization: Bearer {self._key}",
+        ]
         if body is not None:
             lines += ["Content-Type: application/json"]
         lines += [f"Content-Length: {len(payload)}"]
@@ -60,7 +74,10 @@ class LeanClient:
     async def _read(self, reader: asyncio.StreamReader) -> Answer:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         status = int(head[0].split(" ", 2)[1])
-        headers = {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in head[1:] if line)}
+        headers = {
+            n.lower(): v.strip()
+            for n, _, v in (line.partition(":") for line in head[1:] if line)
+        }
         if headers.get("transfer-encoding") == "chunked":
             chunks = []
             while size := int((await reader.readline()).split(b";")[0], 16):

@@ -33,9 +33,15 @@ def submit_to_running(server: Server, *, count: int) -> dict[str, Any]:
             began = time.time()
             job = client.submit(ProbeSpec(steps=0), seconds=30, seed=number)
             job.wait(timeout_s=30)
-            running = next(e for e in job.events() if e.type is EventType.STATE and e.data["state"] == JobState.RUNNING)
+            running = next(
+                e
+                for e in job.events()
+                if e.type is EventType.STATE and e.data["state"] == JobState.RUNNING
+            )
             waits.append(running.at.timestamp() - began)
-            time.sleep(0.05)  # an idle service: let the pool refill, as it does between two people's submits
+            time.sleep(
+                0.05
+            )  # an idle service: let the pool refill, as it does between two people's submits
     return {"jobs": count, **quantiles_ms(waits)}
 
 
@@ -47,7 +53,9 @@ def event_latency(server: Server, *, jobs: int, events_per_job: int) -> dict[str
     delays = []
     with connect(server) as client:
         for number in range(jobs):
-            job = client.submit(ProbeSpec(steps=events_per_job, step_seconds=0.25), seconds=120, seed=number)
+            job = client.submit(
+                ProbeSpec(steps=events_per_job, step_seconds=0.25), seconds=120, seed=number
+            )
             for incumbent in job.incumbents():
                 now = time.time()
                 _, _, emitted = incumbent.source.partition("@")
@@ -56,7 +64,9 @@ def event_latency(server: Server, *, jobs: int, events_per_job: int) -> dict[str
     return {"events": len(delays), **quantiles_ms(delays)}
 
 
-def stop_and_cancel(server: Server, *, count: int, model: Path | None = None) -> dict[str, Any]:
+def stop_and_cancel(
+    server: Server, *, count: int, model: Path | None = None
+) -> dict[str, Any]:
     """Latency of `stop` (to SUCCEEDED with the best kept) and `cancel` (to CANCELLED), and who survives.
 
     With `model`, real integer programs in mid-search; otherwise probes.
@@ -68,7 +78,11 @@ def stop_and_cancel(server: Server, *, count: int, model: Path | None = None) ->
         idle = {p.pid for p in server.descendants()}
         mine: dict[int, psutil.Process] = {}
         for number in range(count):
-            spec = IlpSpec(model=artifact) if artifact else ProbeSpec(steps=100_000, step_seconds=0.02)
+            spec = (
+                IlpSpec(model=artifact)
+                if artifact
+                else ProbeSpec(steps=100_000, step_seconds=0.02)
+            )
             job = client.submit(spec, seconds=120, seed=number)
             for incumbent in job.incumbents():
                 if incumbent.objective is not None:
@@ -80,13 +94,17 @@ def stop_and_cancel(server: Server, *, count: int, model: Path | None = None) ->
                 view = job.wait(timeout_s=30)
                 cancels.append(time.perf_counter() - began)
                 if view.state is not JobState.CANCELLED:
-                    raise AssertionError(f"a cancelled job ended {view.state}: {view.termination}")
+                    raise AssertionError(
+                        f"a cancelled job ended {view.state}: {view.termination}"
+                    )
             else:
                 job.stop()
                 view = job.wait(timeout_s=30)
                 stops.append(time.perf_counter() - began)
                 if view.state is not JobState.SUCCEEDED:
-                    raise AssertionError(f"a stopped job ended {view.state}: {view.termination}")
+                    raise AssertionError(
+                        f"a stopped job ended {view.state}: {view.termination}"
+                    )
                 kept += job.result().objective is not None
     # What is left now may only be warm spares; after the server ends, nothing may be.
     everyone = {p.pid: p for p in server.descendants()} | mine

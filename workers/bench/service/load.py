@@ -28,7 +28,10 @@ async def submit_load(server: Server, *, clients: int, seconds: float) -> dict[s
         while time.perf_counter() < deadline:
             began = time.perf_counter()
             answer = await client.request(
-                "POST", "/v1/jobs", PROBE, {"Idempotency-Key": f"load-{number}-{count}-{began}"}
+                "POST",
+                "/v1/jobs",
+                PROBE,
+                {"Idempotency-Key": f"load-{number}-{count}-{began}"},
             )
             latencies.append(time.perf_counter() - began)
             statuses[answer.status] = statuses.get(answer.status, 0) + 1

@@ -17,14 +17,18 @@ class PostgresMissing(RuntimeError):
 
 def binaries() -> Path:
     """Folder of `initdb` and `pg_ctl`. Raises PostgresMissing."""
-    found = [Path(p) for p in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+    found = [
+        Path(p) for p in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    ]
     on_path = shutil.which("pg_ctl")
     if on_path:
         found.append(Path(on_path).resolve().parent)
     for folder in found:
         if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
             return folder
-    raise PostgresMissing("no pg_ctl and initdb here; on Debian: apt-get install --no-install-recommends postgresql")
+    raise PostgresMissing(
+        "no pg_ctl and initdb here; on Debian: apt-get install --no-install-recommends postgresql"
+    )
 
 
 class PostgresServer:
@@ -46,12 +50,26 @@ class PostgresServer:
                 if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
                     parent.chmod(parent.stat().st_mode | 0o011)
             shutil.chown(self._folder, "postgres", "postgres")
-        self._run("initdb", "-D", str(self._data), "-U", "trimtab", "-A", "trust", "--no-locale", "-E", "UTF8")
+        self._run(
+            "initdb",
+            "-D",
+            str(self._data),
+            "-U",
+            "trimtab",
+            "-A",
+            "trust",
+            "--no-locale",
+            "-E",
+            "UTF8",
+        )
         self.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop("immediate")
 
@@ -61,7 +79,19 @@ class PostgresServer:
         for setting in self._settings:
             options += f" -c {setting}"
         log = str(self._folder / "log")
-        self._run("pg_ctl", "-D", str(self._data), "-o", options, "-l", log, "-w", "-t", "60", "start")
+        self._run(
+            "pg_ctl",
+            "-D",
+            str(self._data),
+            "-o",
+            options,
+            "-l",
+            log,
+            "-w",
+            "-t",
+            "60",
+            "start",
+        )
 
     def stop(self, mode: str = "fast") -> None:
         """`immediate` is a crash: no checkpoint, recovery at the next start."""
@@ -70,7 +100,15 @@ class PostgresServer:
     def _run(self, program: str, *arguments: str, check: bool = True) -> None:
         command = [str(self._bin / program), *arguments]
         if os.geteuid() == 0:
-            command = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", *command]
+            command = [
+                "setpriv",
+                "--reuid",
+                "postgres",
+                "--regid",
+                "postgres",
+                "--clear-groups",
+                *command,
+            ]
         done = subprocess.run(
             command,
             cwd=self._folder,
@@ -81,4 +119,6 @@ class PostgresServer:
             timeout=120,
         )
         if check and done.returncode != 0:
-            raise RuntimeError(f"{program} ended with {done.returncode}:\n{done.stdout[-500:]}\n{done.stderr[-1500:]}")
+            raise RuntimeError(
+                f"{program} ended with {done.returncode}:\n{done.stdout[-500:]}\n{done.stderr[-1500:]}"
+            )

@@ -48,59 +48,92 @@ def _models(models: Models, hardware: Hardware) -> Iterator[tuple[str, Predict]]
     head = models.compute.head(profile)
 
     def conditioned(
-        arrays: TableArrays, table: np.ndarray, width: np.ndarray, group: np.ndarray, groups: int
+        arrays: TableArrays,
+        table: np.ndarray,
+        width: np.ndarray,
+        group: np.ndarray,
+        groups: int,
     ) -> np.ndarray:
-        return head(pool_rows(models.compute.embed(arrays, table, width, profile), group, groups))
+        return head(
+            pool_rows(models.compute.embed(arrays, table, width, profile), group, groups)
+        )
 
     yield "trimtab", conditioned
     try:
-        net = PaperComputeNet.of(load_weights(f"neuroshard-compute-{hardware.value}", folder=models.folder))
+        net = PaperComputeNet.of(
+            load_weights(f"neuroshard-compute-{hardware.value}", folder=models.folder)
+        )
     except WeightsRefused:
         pass
     else:
 
         def paper(
-            arrays: TableArrays, table: np.ndarray, width: np.ndarray, group: np.ndarray, groups: int
+            arrays: TableArrays,
+            table: np.ndarray,
+            width: np.ndarray,
+            group: np.ndarray,
+            groups: int,
         ) -> np.ndarray:
             return net.cost(pool_rows(net.embed(arrays, table, width), group, groups))
 
         yield "neuroshard", paper
 
     def singles(
-        arrays: TableArrays, table: np.ndarray, width: np.ndarray, group: np.ndarray, groups: int
+        arrays: TableArrays,
+        table: np.ndarray,
+        width: np.ndarray,
+        group: np.ndarray,
+        groups: int,
     ) -> np.ndarray:
-        alone = Shards(table=table, width=width, group=np.arange(len(table)), groups=len(table))
-        return np.bincount(group, weights=compute_ms(arrays, alone, profile).total_ms, minlength=groups)
+        alone = Shards(
+            table=table, width=width, group=np.arange(len(table)), groups=len(table)
+        )
+        return np.bincount(
+            group, weights=compute_ms(arrays, alone, profile).total_ms, minlength=groups
+        )
 
     yield "sum of singles (oracle)", singles
 
     def quantities(arrays: TableArrays, table: np.ndarray, width: np.ndarray) -> np.ndarray:
         return physical_features(arrays, table, width, profile)[:, list(MAGNITUDE)]
 
-    def bytes_moved(arrays: TableArrays, table: np.ndarray, width: np.ndarray) -> np.ndarray:
+    def bytes_moved(
+        arrays: TableArrays, table: np.ndarray, width: np.ndarray
+    ) -> np.ndarray:
         return torchrec_perf(arrays, table, width.astype(float))[:, None]
 
     yield "linear, physical quantities", _fitted(quantities, hardware)
     yield "additive, TorchRec's estimate scaled", _fitted(bytes_moved, hardware)
 
 
-def _fitted(features: Callable[[TableArrays, np.ndarray, np.ndarray], np.ndarray], hardware: Hardware) -> Predict:
+def _fitted(
+    features: Callable[[TableArrays, np.ndarray, np.ndarray], np.ndarray],
+    hardware: Hardware,
+) -> Predict:
     """Relative least squares of pooled features and a constant, on the training pool."""
-    arrays, table, width, group, groups = _draw(_TRAIN_POOL_SEED, np.random.default_rng(1), 2_000)
+    arrays, table, width, group, groups = _draw(
+        _TRAIN_POOL_SEED, np.random.default_rng(1), 2_000
+    )
     wanted = _oracle(arrays, table, width, group, groups, hardware)
 
-    def pooled(a: TableArrays, t: np.ndarray, w: np.ndarray, g: np.ndarray, n: int) -> np.ndarray:
+    def pooled(
+        a: TableArrays, t: np.ndarray, w: np.ndarray, g: np.ndarray, n: int
+    ) -> np.ndarray:
         return np.column_stack([pool_rows(features(a, t, w), g, n), np.ones(n)])
 
     weights, *_ = np.linalg.lstsq(
-        pooled(arrays, table, width, group, groups) / wanted[:, None], np.ones(groups), rcond=None
+        pooled(arrays, table, width, group, groups) / wanted[:, None],
+        np.ones(groups),
+        rcond=None,
     )
     return lambda a, t, w, g, n: pooled(a, t, w, g, n) @ weights
 
 
 def set_error(predict: Predict, hardware: Hardware) -> dict[str, Any]:
     """Error on 5,000 sets of 1-15 unseen tables."""
-    arrays, table, width, group, groups = _draw(UNSEEN_POOL_SEED, np.random.default_rng(2), 5_000)
+    arrays, table, width, group, groups = _draw(
+        UNSEEN_POOL_SEED, np.random.default_rng(2), 5_000
+    )
     wanted = _oracle(arrays, table, width, group, groups, hardware)
     ratio = predict(arrays, table, width, group, groups) / wanted
     return {
@@ -120,7 +153,11 @@ def _plans(predict: Predict, hardware: Hardware) -> dict[str, Any]:
         table = np.tile(np.arange(count), _PLANS)
         width = arrays.dim[table]
         group = rng.integers(0, 8, count * _PLANS) + 8 * np.repeat(np.arange(_PLANS), count)
-        true = _oracle(arrays, table, width, group, 8 * _PLANS, hardware).reshape(_PLANS, 8).max(1)
+        true = (
+            _oracle(arrays, table, width, group, 8 * _PLANS, hardware)
+            .reshape(_PLANS, 8)
+            .max(1)
+        )
         found = predict(arrays, table, width, group, 8 * _PLANS).reshape(_PLANS, 8).max(1)
         taus.append(kendalltau(found, true).statistic)
         regrets.append(true[found.argmin()] / true.min() - 1)
@@ -141,9 +178,18 @@ def _draw(
 
 
 def _oracle(
-    arrays: TableArrays, table: np.ndarray, width: np.ndarray, group: np.ndarray, groups: int, hardware: Hardware
+    arrays: TableArrays,
+    table: np.ndarray,
+    width: np.ndarray,
+    group: np.ndarray,
+    groups: int,
+    hardware: Hardware,
 ) -> np.ndarray:
-    return compute_ms(arrays, Shards(table=table, width=width, group=group, groups=groups), PROFILES[hardware]).total_ms
+    return compute_ms(
+        arrays,
+        Shards(table=table, width=width, group=group, groups=groups),
+        PROFILES[hardware],
+    ).total_ms
 
 
 def pool_rows(rows: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:

@@ -15,12 +15,23 @@ from workers.bench.stats import machine
 
 def main(argv: list[str]) -> int:
     """Run a suite; lines go to --out and to standard output."""
-    parser = argparse.ArgumentParser(prog="python -m workers.bench sharding", description=__doc__)
-    parser.add_argument("suite", choices=["quality", "scale", "models", "calibrate", "exact", "curve"])
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.bench sharding", description=__doc__
+    )
+    parser.add_argument(
+        "suite", choices=["quality", "scale", "models", "calibrate", "exact", "curve"]
+    )
     parser.add_argument("--tasks", type=int, default=100, help="tasks per setting")
-    parser.add_argument("--torchrec-tasks", type=int, default=5, help="of them, how many TorchRec's four planners get")
+    parser.add_argument(
+        "--torchrec-tasks",
+        type=int,
+        default=5,
+        help="of them, how many TorchRec's four planners get",
+    )
     parser.add_argument("--settings", nargs="*", help="names of settings; default all")
-    parser.add_argument("--planners", nargs="*", help="names of planners; default all that are installed")
+    parser.add_argument(
+        "--planners", nargs="*", help="names of planners; default all that are installed"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("bench-results/sharding.jsonl"))
     given = parser.parse_args(argv)
@@ -30,7 +41,11 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(text + "\n")
 
     models = shipped()
-    stamp = {"suite": f"sharding-{given.suite}", "date": datetime.date.today().isoformat(), "machine": machine()}
+    stamp = {
+        "suite": f"sharding-{given.suite}",
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+    }
 
     def keep(line: dict[str, Any]) -> None:
         text = json.dumps({**stamp, "seed": given.seed, **line})

@@ -31,7 +31,13 @@ def run(*, seed: int, say: Callable[[str], object]) -> Iterator[dict[str, Any]]:
         with tempfile.TemporaryDirectory() as folder:
             where = Path(folder)
             conditioned_compute(
-                samples=samples, epochs=EPOCHS, seed=seed, member=0, work=where / "work", out=where, say=say
+                samples=samples,
+                epochs=EPOCHS,
+                seed=seed,
+                member=0,
+                work=where / "work",
+                out=where,
+                say=say,
             )
             net = ConvexComputeNet.of(load_weights("trimtab-compute-0", folder=where))
         yield {"samples_per_profile": samples, "epochs": EPOCHS, **errors(net)}
@@ -53,7 +59,9 @@ def errors(net: ConvexComputeNet) -> dict[str, Any]:
             profile: Any = profile,
             head: Any = head,
         ) -> np.ndarray:
-            return np.asarray(head(pool_rows(net.embed(arrays, table, width, profile), group, groups)))
+            return np.asarray(
+                head(pool_rows(net.embed(arrays, table, width, profile), group, groups))
+            )
 
         found[f"mape_{hardware.value}"] = set_error(predict, hardware)["mape"]
     return found

@@ -20,7 +20,13 @@ from search.domains.sharding.models import CALIBRATION, WIDTH_BINS, Models, widt
 from search.domains.sharding.plan_cost import certified_model
 from search.domains.sharding.problem import parse, set_up
 from search.domains.sharding.rescore import Oracle
-from trimtab.specs.sharding import DeviceGroup, Hardware, MemoryModel, Optimizer, ShardingSpec
+from trimtab.specs.sharding import (
+    DeviceGroup,
+    Hardware,
+    MemoryModel,
+    Optimizer,
+    ShardingSpec,
+)
 
 _POOL_SEED = 31
 _JOBS = 600
@@ -28,13 +34,23 @@ _JOBS = 600
 
 def calibrate(models: Models, *, seed: int, say: Callable[[str], object]) -> dict[str, Any]:
     """Plan calibration jobs, keep the quantiles beside the weights, report them and their coverage on a held-out half."""
-    found = [entry for k in range(_JOBS) if (entry := _score(models, seed, k, say)) is not None]
-    scores, bins = np.array([score for score, _ in found]), np.array([width for _, width in found])
+    found = [
+        entry for k in range(_JOBS) if (entry := _score(models, seed, k, say)) is not None
+    ]
+    scores, bins = (
+        np.array([score for score, _ in found]),
+        np.array([width for _, width in found]),
+    )
     every = range(len(WIDTH_BINS) + 1)
     fit = np.array([_quantile(scores[::2][bins[::2] == b]) for b in every])
     covered = float((scores[1::2] <= fit[bins[1::2]]).mean())
     quantiles = [round(_quantile(scores[bins == b]), 4) for b in every]
-    content = {"quantiles": quantiles, "width_bins": list(WIDTH_BINS), "plans": len(scores), "pool_seed": _POOL_SEED}
+    content = {
+        "quantiles": quantiles,
+        "width_bins": list(WIDTH_BINS),
+        "plans": len(scores),
+        "pool_seed": _POOL_SEED,
+    }
     (models.folder / CALIBRATION).write_text(json.dumps(content) + "\n")
     return {**content, "coverage_of_half_fitted_on_other_half": covered}
 
@@ -47,7 +63,9 @@ def _quantile(scores: np.ndarray) -> float:
     return float(np.sort(scores)[rank - 1])
 
 
-def _score(models: Models, seed: int, k: int, say: Callable[[str], object]) -> tuple[float, int] | None:
+def _score(
+    models: Models, seed: int, k: int, say: Callable[[str], object]
+) -> tuple[float, int] | None:
     rng = np.random.default_rng((seed, _POOL_SEED, k))
     count = int(rng.integers(10, 80))
     devices = int(rng.choice([2, 4, 8]))
@@ -65,7 +83,9 @@ def _score(models: Models, seed: int, k: int, say: Callable[[str], object]) -> t
             DeviceGroup(
                 count=devices,
                 memory_gib=max(
-                    1.0, float(rng.uniform(1.1, 2.0)) * need / devices, max(t.rows for t in tables) * 40 / 2**30
+                    1.0,
+                    float(rng.uniform(1.1, 2.0)) * need / devices,
+                    max(t.rows for t in tables) * 40 / 2**30,
                 ),
                 hardware=list(Hardware)[int(rng.integers(3))],
             ),
@@ -77,12 +97,27 @@ def _score(models: Models, seed: int, k: int, say: Callable[[str], object]) -> t
     problem = parse(spec, {})
     arrays = TableArrays.of(spec.tables, batch=spec.global_batch, optimizer=spec.optimizer)
     setup = set_up(problem, arrays, spec)
-    model = certified_model(setup.items, arrays, setup.profiles, setup.fabric, models.compute, models.exchange)
-    oracle = Oracle(items=setup.items, arrays=arrays, profiles=setup.profiles, fabric=setup.fabric)
-    found = search_with(spec, setup, model, oracle, rng, lambda: False, lambda plan, cost, source: None, models=models)
+    model = certified_model(
+        setup.items, arrays, setup.profiles, setup.fabric, models.compute, models.exchange
+    )
+    oracle = Oracle(
+        items=setup.items, arrays=arrays, profiles=setup.profiles, fabric=setup.fabric
+    )
+    found = search_with(
+        spec,
+        setup,
+        model,
+        oracle,
+        rng,
+        lambda: False,
+        lambda plan, cost, source: None,
+        models=models,
+    )
     if (k + 1) % 20 == 0:
         say(f"{k + 1}/{_JOBS} calibration plans")
     if found is None:
         return None
     costs = member_costs(models, setup, found.plan)
-    return abs(found.oracle_ms / costs[0] - 1) / models.spread(costs), width_bin(float(arrays.dim.mean()))
+    return abs(found.oracle_ms / costs[0] - 1) / models.spread(costs), width_bin(
+        float(arrays.dim.mean())
+    )

@@ -21,21 +21,35 @@ from search.domains.sharding.placement import plan_cost
 from search.domains.sharding.plan_cost import certified_model
 from search.domains.sharding.problem import parse, set_up
 from search.domains.sharding.rescore import Oracle
-from trimtab.specs.sharding import Constraints, DeviceGroup, MemoryModel, Optimizer, ShardingSpec
+from trimtab.specs.sharding import (
+    Constraints,
+    DeviceGroup,
+    MemoryModel,
+    Optimizer,
+    ShardingSpec,
+)
 
 _SECONDS = 20.0
 
 
-def run(models: Models, *, count: int, seed: int, say: Callable[[str], object]) -> Iterator[dict[str, Any]]:
+def run(
+    models: Models, *, count: int, seed: int, say: Callable[[str], object]
+) -> Iterator[dict[str, Any]]:
     """One line a task; half of them forbid splits."""
     for k in range(min(count, 12)):
         spec = _job(seed, k)
         problem = parse(spec, {})
-        arrays = TableArrays.of(spec.tables, batch=spec.global_batch, optimizer=spec.optimizer)
+        arrays = TableArrays.of(
+            spec.tables, batch=spec.global_batch, optimizer=spec.optimizer
+        )
         setup = set_up(problem, arrays, spec)
         items = setup.items
-        model = certified_model(items, arrays, setup.profiles, setup.fabric, models.compute, models.exchange)
-        oracle = Oracle(items=items, arrays=arrays, profiles=setup.profiles, fabric=setup.fabric)
+        model = certified_model(
+            items, arrays, setup.profiles, setup.fabric, models.compute, models.exchange
+        )
+        oracle = Oracle(
+            items=items, arrays=arrays, profiles=setup.profiles, fabric=setup.fabric
+        )
         found = search_with(
             spec,
             setup,
@@ -46,7 +60,11 @@ def run(models: Models, *, count: int, seed: int, say: Callable[[str], object]) 
             lambda plan, cost, source: None,
             models=models,
         )
-        proof = None if found is None else prove(items, model, setup.capacity, found.plan, stop=lambda: False)
+        proof = (
+            None
+            if found is None
+            else prove(items, model, setup.capacity, found.plan, stop=lambda: False)
+        )
         line: dict[str, Any] = {
             "task": k,
             "tables": len(spec.tables),
@@ -56,13 +74,19 @@ def run(models: Models, *, count: int, seed: int, say: Callable[[str], object]) 
             "certificate_ms": None if proof is None else proof.lower_bound_ms,
         }
         for solver in ("highs", "scip"):
-            solved = exact.solve(items, model, setup.capacity, seconds=_SECONDS, solver=solver, confirm=None)
+            solved = exact.solve(
+                items, model, setup.capacity, seconds=_SECONDS, solver=solver, confirm=None
+            )
             if solved is not None:
                 line[solver] = {
                     "bound_ms": solved.lower_bound_ms,
-                    "plan_ms": None if solved.plan is None else plan_cost(items, model, solved.plan),
+                    "plan_ms": None
+                    if solved.plan is None
+                    else plan_cost(items, model, solved.plan),
                     "optimal": solved.optimal,
-                    "plan_oracle_ms": None if solved.plan is None else oracle.cost(solved.plan),
+                    "plan_oracle_ms": None
+                    if solved.plan is None
+                    else oracle.cost(solved.plan),
                 }
         line["search_oracle_ms"] = None if found is None else found.oracle_ms
         say(f"exact: task {k} done")
@@ -74,7 +98,10 @@ def _job(seed: int, k: int) -> ShardingSpec:
     count = int(rng.integers(6, 21))
     devices = int(rng.integers(2, 5))
     widths = rng.choice([128, 64, 32], count)
-    tables = tuple(t.model_copy(update={"dim": int(w)}) for t, w in zip(meta_like(count, rng), widths, strict=True))
+    tables = tuple(
+        t.model_copy(update={"dim": int(w)})
+        for t, w in zip(meta_like(count, rng), widths, strict=True)
+    )
     need = sum(t.rows * t.dim * 4 for t in tables) / 2**30
     whole = k % 2 == 0
     return ShardingSpec(
@@ -82,5 +109,7 @@ def _job(seed: int, k: int) -> ShardingSpec:
         devices=(DeviceGroup(count=devices, memory_gib=1.6 * need / devices + 1),),
         optimizer=Optimizer.SGD,
         memory_model=MemoryModel.WEIGHTS,
-        constraints=Constraints(no_split=tuple(t.name for t in tables) if whole else (), min_shard_dim=32),
+        constraints=Constraints(
+            no_split=tuple(t.name for t in tables) if whole else (), min_shard_dim=32
+        ),
     )

@@ -43,8 +43,17 @@ def ours(spec: ShardingSpec, models: Models) -> Planned:
     began = time.process_time()
     problem = parse(spec, {})
     setup = set_up(problem, _arrays(problem), spec)
-    model = certified_model(setup.items, setup.arrays, setup.profiles, setup.fabric, models.compute, models.exchange)
-    oracle = Oracle(items=setup.items, arrays=setup.arrays, profiles=setup.profiles, fabric=setup.fabric)
+    model = certified_model(
+        setup.items,
+        setup.arrays,
+        setup.profiles,
+        setup.fabric,
+        models.compute,
+        models.exchange,
+    )
+    oracle = Oracle(
+        items=setup.items, arrays=setup.arrays, profiles=setup.profiles, fabric=setup.fabric
+    )
     try:
         found = sharding.search_with(
             spec,
@@ -57,11 +66,17 @@ def ours(spec: ShardingSpec, models: Models) -> Planned:
             models=models,
         )
     except NothingFits:
-        return Planned(cost_ms=None, seconds=time.process_time() - began, extra={"proved_impossible": True})
+        return Planned(
+            cost_ms=None,
+            seconds=time.process_time() - began,
+            extra={"proved_impossible": True},
+        )
     if found is None:
         return Planned(cost_ms=None, seconds=time.process_time() - began)
     proof = prove(setup.items, model, setup.capacity, found.plan, stop=lambda: False)
-    interval = models.interval(sharding.member_costs(models, setup, found.plan), float(setup.arrays.dim.mean()))
+    interval = models.interval(
+        sharding.member_costs(models, setup, found.plan), float(setup.arrays.dim.mean())
+    )
     seconds = time.process_time() - began
     _check(problem, to_shards(setup, found.plan), found.oracle_ms)
     return Planned(
@@ -73,7 +88,9 @@ def ours(spec: ShardingSpec, models: Models) -> Planned:
             "model_ms": found.model_ms,
             "lower_bound_ms": proof.lower_bound_ms,
             "shards": len(found.plan.option),
-            "covered": None if interval is None else bool(interval[0] <= found.oracle_ms <= interval[1]),
+            "covered": None
+            if interval is None
+            else bool(interval[0] <= found.oracle_ms <= interval[1]),
         },
     )
 
@@ -83,15 +100,24 @@ def as_published(spec: ShardingSpec, models: Models) -> Planned:
     began = time.process_time()
     problem = parse(spec, {})
     setup = set_up(problem, _arrays(problem), spec)
-    paper = models.paper(setup.items, setup.arrays, spec.devices[0].hardware, spec.device_count)
+    paper = models.paper(
+        setup.items, setup.arrays, spec.devices[0].hardware, spec.device_count
+    )
     found = neuroshard(
-        setup.items, paper, setup.capacity, spec.beam, stop=lambda: False, on_best=lambda plan, cost: None
+        setup.items,
+        paper,
+        setup.capacity,
+        spec.beam,
+        stop=lambda: False,
+        on_best=lambda plan, cost: None,
     )
     seconds = time.process_time() - began
     if found.best is None:
         return Planned(cost_ms=None, seconds=seconds)
     return Planned(
-        cost_ms=_price(problem, to_shards(setup, found.best)), seconds=seconds, extra={"model_ms": found.cost}
+        cost_ms=_price(problem, to_shards(setup, found.best)),
+        seconds=seconds,
+        extra={"model_ms": found.cost},
     )
 
 
@@ -103,7 +129,9 @@ def heuristic(name: str) -> Planner:
         problem = parse(spec, {})
         setup = set_up(problem, _arrays(problem), spec)
         plans: dict[str, Plan | None] = dict(
-            baseline_plans(setup.items, setup.arrays, setup.capacity, np.random.default_rng(1))
+            baseline_plans(
+                setup.items, setup.arrays, setup.capacity, np.random.default_rng(1)
+            )
         )
         seconds = time.process_time() - began
         found = plans[name]
@@ -129,7 +157,10 @@ def torchrec(variant: str) -> Planner:
             global_batch=spec.global_batch,
             variant=variant,
         )
-        return Planned(cost_ms=None if shards is None else _price(problem, tuple(shards)), seconds=seconds)
+        return Planned(
+            cost_ms=None if shards is None else _price(problem, tuple(shards)),
+            seconds=seconds,
+        )
 
     return plan
 

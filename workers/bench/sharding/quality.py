@@ -62,7 +62,9 @@ def run_setting(
                 file.flush()
             if (k + 1) % 10 == 0:
                 say(f"{setting.name}: {k + 1}/{count} tasks")
-    return summarise(setting, [r for r in known.values() if r["planner"] in names and r["task"] < count])
+    return summarise(
+        setting, [r for r in known.values() if r["planner"] in names and r["task"] < count]
+    )
 
 
 def summarise(setting: Setting, rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -72,7 +74,9 @@ def summarise(setting: Setting, rows: list[dict[str, Any]]) -> dict[str, Any]:
         by_planner.setdefault(row["planner"], {})[row["task"]] = row
     mine = by_planner.get("trimtab", {})
     gaps = [r["gap"] for r in mine.values() if r.get("gap") is not None]
-    search_gaps = [r["search_gap"] for r in mine.values() if r.get("search_gap") is not None]
+    search_gaps = [
+        r["search_gap"] for r in mine.values() if r.get("search_gap") is not None
+    ]
     covered = [r["covered"] for r in mine.values() if r.get("covered") is not None]
     table = []
     for name, found in by_planner.items():
@@ -109,7 +113,9 @@ def summarise(setting: Setting, rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def bootstrap_saved(ours: np.ndarray, theirs: np.ndarray, *, draws: int = 2_000, seed: int = 0) -> list[float]:
+def bootstrap_saved(
+    ours: np.ndarray, theirs: np.ndarray, *, draws: int = 2_000, seed: int = 0
+) -> list[float]:
     """95 % bootstrap interval, over tasks, of 1 - mean(ours) / mean(theirs)."""
     rng = np.random.default_rng(seed)
     index = rng.integers(0, len(ours), (draws, len(ours)))

@@ -10,7 +10,14 @@ import numpy as np
 
 from cost_models.sharding.generator import meta_like, nvidia_synthetic
 from search.domains.sharding.models import Models
-from trimtab.specs.sharding import DeviceGroup, Fabric, MemoryModel, Optimizer, ShardingSpec, Table
+from trimtab.specs.sharding import (
+    DeviceGroup,
+    Fabric,
+    MemoryModel,
+    Optimizer,
+    ShardingSpec,
+    Table,
+)
 from workers.bench.sharding.planners import ours
 
 # name → (tables, devices, GiB of tables a device, devices per node, goal in seconds)
@@ -38,7 +45,11 @@ def run(models: Models) -> Iterator[dict[str, Any]]:
 def job(source: str | int, devices: int, memory_gib: float, per_node: int) -> ShardingSpec:
     """A job of so many tables like Meta's, or one of NVIDIA's models."""
     tables: list[Table]
-    tables = meta_like(source, np.random.default_rng(5)) if isinstance(source, int) else nvidia_synthetic(source)
+    tables = (
+        meta_like(source, np.random.default_rng(5))
+        if isinstance(source, int)
+        else nvidia_synthetic(source)
+    )
     return ShardingSpec(
         tables=tuple(tables),
         devices=(DeviceGroup(count=devices, memory_gib=memory_gib),),

@@ -7,8 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cost_models.sharding.generator import fbgemm_production, meta_like, mlperf_dlrm, nvidia_synthetic
-from trimtab.specs.sharding import DeviceGroup, Fabric, Hardware, MemoryModel, Optimizer, ShardingSpec, Table
+from cost_models.sharding.generator import (
+    fbgemm_production,
+    meta_like,
+    mlperf_dlrm,
+    nvidia_synthetic,
+)
+from trimtab.specs.sharding import (
+    DeviceGroup,
+    Fabric,
+    Hardware,
+    MemoryModel,
+    Optimizer,
+    ShardingSpec,
+    Table,
+)
 
 PAPER_BATCH = 65_536
 # Unseen: training drew its tables with seed 856 (workers/train/sharding/data.py).
@@ -27,14 +40,18 @@ class Setting:
     @property
     def name(self) -> str:
         """As shown."""
-        return f"{self.source}-{self.devices}" + (f"-dim{self.max_dim}" if self.max_dim else "")
+        return f"{self.source}-{self.devices}" + (
+            f"-dim{self.max_dim}" if self.max_dim else ""
+        )
 
 
 def tasks(setting: Setting, count: int, seed: int = 0) -> Iterator[ShardingSpec]:
     """`count` jobs of a setting; task k is the same whatever `count` is."""
     pool = _pool(setting.source)
     for k in range(count):
-        rng = np.random.default_rng((seed, k, setting.devices, setting.max_dim or 0, len(pool)))
+        rng = np.random.default_rng(
+            (seed, k, setting.devices, setting.max_dim or 0, len(pool))
+        )
         yield _task(setting, pool, rng)
 
 
@@ -52,16 +69,24 @@ def _task(setting: Setting, pool: list[Table], rng: np.random.Generator) -> Shar
         if memory <= _limit(setting):
             return ShardingSpec(
                 tables=tuple(tables),
-                devices=(DeviceGroup(count=setting.devices, memory_gib=4.0, hardware=Hardware.A100),),
+                devices=(
+                    DeviceGroup(
+                        count=setting.devices, memory_gib=4.0, hardware=Hardware.A100
+                    ),
+                ),
                 fabric=Fabric(),
                 global_batch=PAPER_BATCH,
                 optimizer=Optimizer.SGD,
                 memory_model=MemoryModel.WEIGHTS,
             )
-    raise RuntimeError(f"{setting.name}: no draw of {_MOST_DRAWS} stayed within {_limit(setting) / 2**30:.0f} GiB")
+    raise RuntimeError(
+        f"{setting.name}: no draw of {_MOST_DRAWS} stayed within {_limit(setting) / 2**30:.0f} GiB"
+    )
 
 
-def _draw(setting: Setting, pool: list[Table], rng: np.random.Generator) -> tuple[list[Table], float]:
+def _draw(
+    setting: Setting, pool: list[Table], rng: np.random.Generator
+) -> tuple[list[Table], float]:
     """10-59 tables for 4 devices (and in proportion), with replacement, widths uniform over max_dim ... 4."""
     size = int(rng.integers(10 * setting.devices // 4, 60 * setting.devices // 4))
     chosen = rng.integers(0, len(pool), size)

@@ -34,10 +34,20 @@ def plan_with_torchrec(
     from torchrec import EmbeddingBagCollection, EmbeddingBagConfig
     from torchrec.distributed.embedding_types import EmbeddingComputeKernel
     from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
-    from torchrec.distributed.planner import EmbeddingShardingPlanner, ParameterConstraints, Topology
-    from torchrec.distributed.planner.partitioners import GreedyPerfPartitioner, MemoryBalancedPartitioner, SortBy
+    from torchrec.distributed.planner import (
+        EmbeddingShardingPlanner,
+        ParameterConstraints,
+        Topology,
+    )
+    from torchrec.distributed.planner.partitioners import (
+        GreedyPerfPartitioner,
+        MemoryBalancedPartitioner,
+        SortBy,
+    )
     from torchrec.distributed.planner.proposers import DynamicProgrammingProposer
-    from torchrec.distributed.planner.storage_reservations import FixedPercentageStorageReservation
+    from torchrec.distributed.planner.storage_reservations import (
+        FixedPercentageStorageReservation,
+    )
     from torchrec.distributed.planner.types import PlannerError
     from torchrec.distributed.types import ShardingType
 
@@ -49,11 +59,18 @@ def plan_with_torchrec(
         "memory_balanced": MemoryBalancedPartitioner(),
     }
     if variant not in partitioners:
-        raise ValueError(f"variant wants one of {', '.join(partitioners)}; {variant!r} came")
+        raise ValueError(
+            f"variant wants one of {', '.join(partitioners)}; {variant!r} came"
+        )
     module = EmbeddingBagCollection(
         device=torch.device("meta"),
         tables=[
-            EmbeddingBagConfig(name=f"t{i}", num_embeddings=t.rows, embedding_dim=t.dim, feature_names=[f"f{i}"])
+            EmbeddingBagConfig(
+                name=f"t{i}",
+                num_embeddings=t.rows,
+                embedding_dim=t.dim,
+                feature_names=[f"f{i}"],
+            )
             for i, t in enumerate(tables)
         ],
     )
@@ -124,7 +141,9 @@ def _charge_weights_alone(planner: Any, tables: list[Table]) -> None:
             for option in sharding_options:
                 element = tables[int(option.name[1:])].dtype.bytes
                 for shard in option.shards:
-                    shard.storage = Storage(hbm=int(shard.size[0]) * int(shard.size[1]) * element, ddr=0)
+                    shard.storage = Storage(
+                        hbm=int(shard.size[0]) * int(shard.size[1]) * element, ddr=0
+                    )
 
     estimators = planner._enumerator._estimators
     for place, estimator in enumerate(estimators):

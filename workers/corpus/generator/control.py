@@ -14,16 +14,26 @@ def handlers(out: Source, name: str) -> None:
         lines = []
         for _ in range(out.number(1, 4)):
             target = out.pick("m->a", "m->b", "m->c")
-            guard = f"if ({out.expression(names, 1)} > {out.number(0, 5000)}u) " if out.likely(0.4) else ""
-            lines.append(f"{guard}{target} {out.pick('=', '^=', '+=')} {out.expression(names)};")
-        made.append(f"static void {name}_do{i}(struct {name} *m, uint32_t x) {{ {' '.join(lines)} }}")
+            guard = (
+                f"if ({out.expression(names, 1)} > {out.number(0, 5000)}u) "
+                if out.likely(0.4)
+                else ""
+            )
+            lines.append(
+                f"{guard}{target} {out.pick('=', '^=', '+=')} {out.expression(names)};"
+            )
+        made.append(
+            f"static void {name}_do{i}(struct {name} *m, uint32_t x) {{ {' '.join(lines)} }}"
+        )
     all_of_them = "\n".join(made)
     if out.likely(0.5):
         listed = ", ".join(f"{name}_do{i}" for i in range(count))
         call = f"static void (*const table[{count}])(struct {name} *, uint32_t) = {{{listed}}};\n  table[op % {count}u](m, x);"
     else:
         step = out.pick("1", "3", "16")
-        cases = " ".join(f"case {i}u * {step}u: {name}_do{i}(m, x); break;" for i in range(count))
+        cases = " ".join(
+            f"case {i}u * {step}u: {name}_do{i}(m, x); break;" for i in range(count)
+        )
         call = f"switch (op % {count}u * {step}u) {{ {cases} default: m->a++; }}"
     out.text.append(f"""
 struct {name} {{ uint32_t a, b, c; }};
@@ -56,7 +66,9 @@ def machine(out: Source, name: str) -> None:
         operations.append(
             f"if (m->top > 1) {{ uint32_t b = m->stack[--m->top], a = m->stack[m->top - 1]; m->stack[m->top - 1] = {formed}; (void)a; (void)b; }}"
         )
-    cases = "\n".join(f"    case {number}u: {does} break;" for number, does in enumerate(operations))
+    cases = "\n".join(
+        f"    case {number}u: {does} break;" for number, does in enumerate(operations)
+    )
     out.text.append(f"""
 struct {name} {{ uint32_t stack[{depth}], acc, pc; unsigned top; }};
 {out.linkage()}uint32_t {name}_execute(struct {name} *m, const uint8_t *code, unsigned steps) {{

@@ -55,12 +55,17 @@ def codec(out: Source, name: str) -> None:
         for k in range(size):
             shift = 8 * (size - 1 - k if big else k)
             put.append(f"  p[n++] = (unsigned char)((uint32_t)m->{field_} >> {shift});")
-        terms = " | ".join(f"(uint32_t)p[n + {k}] << {8 * (size - 1 - k if big else k)}" for k in range(size))
+        terms = " | ".join(
+            f"(uint32_t)p[n + {k}] << {8 * (size - 1 - k if big else k)}"
+            for k in range(size)
+        )
         get.append(
             f"  if (n + {size} > length) return {out.number(-9, -1)};\n  m->{field_} = (uint{bits}_t)({terms});\n  n += {size};"
         )
         if out.likely(0.3):
-            get.append(f"  if (m->{field_} == {out.number(0, 250)}u) return {out.number(-20, -10)};")
+            get.append(
+                f"  if (m->{field_} == {out.number(0, 250)}u) return {out.number(-20, -10)};"
+            )
     filled = " ".join(f"m.{field_} = (uint{bits}_t)next(&seed);" for field_, bits in fields)
     sums = " ".join(f"h = mix(h, back.{field_});" for field_, _ in fields)
     lines_put, lines_get = "\n".join(put), "\n".join(get)

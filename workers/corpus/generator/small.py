@@ -24,28 +24,45 @@ class SmallProgram:
     cxx: bool
 
 
-Part = Callable[[Source, str], str]  # (source, name) → text of a function `unsigned name(unsigned a, unsigned b)`
+Part = Callable[
+    [Source, str], str
+]  # (source, name) → text of a function `unsigned name(unsigned a, unsigned b)`
 
 
 def small_program(rng: np.random.Generator, *, cxx: bool, hosted: bool) -> SmallProgram:
     """One of 2 to 5 functions. `hosted`: the target has threads and a run-time library for C++."""
     source = Source(rng=rng)
-    parts = [*_C, *(_HOSTED if hosted else ()), *((*_CXX, *(_CXX_HOSTED if hosted else ())) if cxx else ())]
+    parts = [
+        *_C,
+        *(_HOSTED if hosted else ()),
+        *((*_CXX, *(_CXX_HOSTED if hosted else ())) if cxx else ()),
+    ]
     names = [f"work_{number}" for number in range(source.number(2, 5))]
     texts = [parts[source.number(0, len(parts) - 1)](source, name) for name in names]
     prototypes = [f"unsigned {name}(unsigned a, unsigned b);" for name in names]
-    prefix = ["typedef unsigned long long wide;", *([] if not cxx else ['extern "C" {', *prototypes, "}"])]
+    prefix = [
+        "typedef unsigned long long wide;",
+        *([] if not cxx else ['extern "C" {', *prototypes, "}"]),
+    ]
     driver = [
         *(['extern "C" {'] if cxx else []),
         "int printf(const char *, ...);",
         *prototypes,
         *(["}"] if cxx else []),
     ]
-    driver += ["int main(void) {", "    unsigned seed = 1;", "    for (int i = 0; i < 6; i++) {"]
+    driver += [
+        "int main(void) {",
+        "    unsigned seed = 1;",
+        "    for (int i = 0; i < 6; i++) {",
+    ]
     for name in names:
-        driver.append(f"        seed = seed * 1664525u + {name}(seed, seed >> 7) + 1013904223u;")
+        driver.append(
+            f"        seed = seed * 1664525u + {name}(seed, seed >> 7) + 1013904223u;"
+        )
     driver += ['        printf("%08x\\n", seed);', "    }", "    return 0;", "}", ""]
-    return SmallProgram(library="\n".join([*prefix, *texts, ""]), driver="\n".join(driver), cxx=cxx)
+    return SmallProgram(
+        library="\n".join([*prefix, *texts, ""]), driver="\n".join(driver), cxx=cxx
+    )
 
 
 def _arithmetic(s: Source, name: str) -> str:
@@ -76,7 +93,8 @@ def _table(s: Source, name: str) -> str:
 def _switch(s: Source, name: str) -> str:
     step = s.number(1, 4)
     cases = "".join(
-        f"    case {i * step}: c = {s.expression(['a', 'b', 'c'], 1)}; break;\n" for i in range(s.number(3, 9))
+        f"    case {i * step}: c = {s.expression(['a', 'b', 'c'], 1)}; break;\n"
+        for i in range(s.number(3, 9))
     )
     return (
         f"unsigned {name}(unsigned a, unsigned b) {{\n    unsigned c = a;\n    switch (b % 40u) {{\n{cases}"
@@ -130,7 +148,10 @@ def _pointers(s: Source, name: str) -> str:
 
 
 def _strings(s: Source, name: str) -> str:
-    words = ", ".join(f'"{"".join(s.pick(*"abcdefxyz") for _ in range(s.number(1, 8)))}"' for _ in range(6))
+    words = ", ".join(
+        f'"{"".join(s.pick(*"abcdefxyz") for _ in range(s.number(1, 8)))}"'
+        for _ in range(6)
+    )
     return (
         f"static const char *const {name}_words[] = {{{words}}};\nunsigned {name}(unsigned a, unsigned b) {{\n"
         f"    unsigned h = b;\n    for (const char *p = {name}_words[a % 6u]; *p; p++) h = h * 33u ^ (unsigned char)*p;\n"
@@ -159,8 +180,21 @@ def _copies(s: Source, name: str) -> str:
 
 
 def _attributes(s: Source, name: str) -> str:
-    word = s.pick("noinline", "cold", "always_inline", "used", "weak", "aligned(16)", "const", "minsize")
-    static = "static inline " if word == "always_inline" else ("" if word == "weak" else "static ")
+    word = s.pick(
+        "noinline",
+        "cold",
+        "always_inline",
+        "used",
+        "weak",
+        "aligned(16)",
+        "const",
+        "minsize",
+    )
+    static = (
+        "static inline "
+        if word == "always_inline"
+        else ("" if word == "weak" else "static ")
+    )
     return (
         f"__attribute__(({word})) {static}unsigned {name}_of(unsigned a) {{ return a * a + {s.word()}; }}\n"
         f"unsigned {name}(unsigned a, unsigned b) {{ return {name}_of(a) ^ {name}_of(b + 1u); }}"
@@ -223,9 +257,9 @@ def _guard(s: Source, name: str) -> str:
 
 
 def _throws(s: Source, name: str) -> str:
-    kind, value = s.pick("int|(int)(a & 255u)", 'const char *|&"abcdefgh"[a & 7u]', f"{name}_e|{name}_e{{a}}").split(
-        "|"
-    )
+    kind, value = s.pick(
+        "int|(int)(a & 255u)", 'const char *|&"abcdefgh"[a & 7u]', f"{name}_e|{name}_e{{a}}"
+    ).split("|")
     caught = {"int": "(unsigned)e", "const char *": "(unsigned char)*e"}.get(kind, "e.code")
     return (
         f"struct {name}_e {{ unsigned code; }};\n"
@@ -266,4 +300,11 @@ _C: tuple[Part, ...] = (
 )  # fmt: skip
 _HOSTED: tuple[Part, ...] = (_thread_local, _constructor)
 _CXX: tuple[Part, ...] = (_template, _lambda, _guard)
-_CXX_HOSTED: tuple[Part, ...] = (_virtual, _throws, _throws, _noexcept, _local_static, _heap)
+_CXX_HOSTED: tuple[Part, ...] = (
+    _virtual,
+    _throws,
+    _throws,
+    _noexcept,
+    _local_static,
+    _heap,
+)

@@ -13,7 +13,9 @@ class Source:
 
     rng: np.random.Generator
     text: list[str] = field(default_factory=list)
-    runs: list[str] = field(default_factory=list)  # functions `uint32_t f(uint32_t seed)` for main to call
+    runs: list[str] = field(
+        default_factory=list
+    )  # functions `uint32_t f(uint32_t seed)` for main to call
 
     def number(self, low: int, high: int) -> int:
         """In [low, high]."""
@@ -38,7 +40,9 @@ class Source:
     def expression(self, names: list[str], depth: int = 2) -> str:
         """A uint32_t expression over the named variables."""
         if depth == 0 or self.likely(0.15):
-            return self.pick(*names) if self.likely(0.75) else str(self.number(0, 255)) + "u"
+            return (
+                self.pick(*names) if self.likely(0.75) else str(self.number(0, 255)) + "u"
+            )
         a = self.expression(names, depth - 1)
         b = self.expression(names, depth - 1)
         return self.pick(

@@ -29,7 +29,9 @@ def tokeniser(out: Source, name: str) -> None:
                 "h = mix(h, value); value = 0;",
             )
             tests.append(f"if ({test}) {{ {does} state = {out.number(0, states - 1)}; }}")
-        cases.append(f"    case {state}: {' else '.join(tests)} else state = {out.number(0, states - 1)}; break;")
+        cases.append(
+            f"    case {state}: {' else '.join(tests)} else state = {out.number(0, states - 1)}; break;"
+        )
     body = "\n".join(cases)
     out.text.append(f"""
 {out.linkage()}uint32_t {name}_scan(const char *text, uint32_t count[4]) {{
@@ -109,7 +111,9 @@ static uint32_t {name}_run(uint32_t seed) {{
 def formatter(out: Source, name: str) -> None:
     """String handling without the library: numbers printed with padding, words trimmed and compared, a pattern matched."""
     base, width, size = out.pick("10u", "16u", "8u"), out.number(2, 9), out.number(48, 120)
-    pattern = "".join(out.pick("a", "b", "?", "*a", "*B", "*") for _ in range(out.number(2, 4)))
+    pattern = "".join(
+        out.pick("a", "b", "?", "*a", "*B", "*") for _ in range(out.number(2, 4))
+    )
     upper = out.likely(0.5)
     letter = "'A' + d - 10u" if upper else "'a' + d - 10u"
     fold = (
@@ -180,7 +184,20 @@ static uint32_t {name}_run(uint32_t seed) {{
 
 def commands(out: Source, name: str) -> None:
     """A table-driven command line: names, least and most arguments, what each does to a configuration."""
-    words = ["set", "get", "add", "clear", "show", "reset", "mode", "limit", "scale", "swap", "load", "mask"]
+    words = [
+        "set",
+        "get",
+        "add",
+        "clear",
+        "show",
+        "reset",
+        "mode",
+        "limit",
+        "scale",
+        "swap",
+        "load",
+        "mask",
+    ]
     chosen = [words[int(i)] for i in out.rng.permutation(len(words))[: out.number(4, 10)]]
     slots = out.number(4, 12)
     does, rows = [], []
@@ -196,7 +213,9 @@ def commands(out: Source, name: str) -> None:
         does.append(
             f"static uint32_t {name}_do{number}(struct {name} *c, const uint32_t *a) {{ (void)a; {effect} return c->v[0]; }}"
         )
-        rows.append(f'  {{"{word}", {least}, {least + out.number(0, 1)}, {name}_do{number}}},')
+        rows.append(
+            f'  {{"{word}", {least}, {least + out.number(0, 1)}, {name}_do{number}}},'
+        )
     listed, table = "\n".join(does), "\n".join(rows)
     spoken = ", ".join(f'"{word}"' for word in [*chosen, "quit", "help"])
     out.text.append(f"""

@@ -30,26 +30,52 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m workers.train.collect", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.train.collect", description=__doc__
+    )
     commands = parser.add_subparsers(dest="what", required=True)
 
-    tbe = commands.add_parser("tbe", help="FBGEMM's fused look-up: forward, and backward with SGD")
+    tbe = commands.add_parser(
+        "tbe", help="FBGEMM's fused look-up: forward, and backward with SGD"
+    )
     _shared(tbe, batch=65_536)
-    tbe.add_argument("--singles", type=int, default=0, help="also this many tables of the pool alone")
-    tbe.add_argument("--noise", type=int, default=0, help="also measure this many of the samples again, often")
-    tbe.add_argument("--pool", type=int, default=5_000, help="table configurations that sets draw from")
+    tbe.add_argument(
+        "--singles", type=int, default=0, help="also this many tables of the pool alone"
+    )
+    tbe.add_argument(
+        "--noise",
+        type=int,
+        default=0,
+        help="also measure this many of the samples again, often",
+    )
+    tbe.add_argument(
+        "--pool", type=int, default=5_000, help="table configurations that sets draw from"
+    )
     tbe.add_argument("--max-rows", type=int, default=4_000_000)
     tbe.add_argument("--max-pooling", type=float, default=50.0)
-    tbe.add_argument("--max-gib", type=float, default=4.0, help="most weights of a set, GiB")
+    tbe.add_argument(
+        "--max-gib", type=float, default=4.0, help="most weights of a set, GiB"
+    )
     tbe.add_argument("--rebuilds", type=int, default=3)
     tbe.add_argument("--noise-rebuilds", type=int, default=12)
-    tbe.add_argument("--interleave", type=int, default=10, help="samples whose rebuilds take turns")
+    tbe.add_argument(
+        "--interleave", type=int, default=10, help="samples whose rebuilds take turns"
+    )
 
-    exchange = commands.add_parser("all-to-all", help="forward and backward all-to-all, with ranks that start apart")
+    exchange = commands.add_parser(
+        "all-to-all", help="forward and backward all-to-all, with ranks that start apart"
+    )
     _shared(exchange, batch=65_536)
-    exchange.add_argument("--ranks", type=int, default=4, help="processes to start; under torchrun its own count holds")
+    exchange.add_argument(
+        "--ranks",
+        type=int,
+        default=4,
+        help="processes to start; under torchrun its own count holds",
+    )
 
-    analyse = commands.add_parser("analyse", help="noise floor and simple models of a file of `tbe`")
+    analyse = commands.add_parser(
+        "analyse", help="noise floor and simple models of a file of `tbe`"
+    )
     analyse.add_argument("file", type=Path)
     analyse.add_argument("--seed", type=int, default=0, help="of the 80/20 split")
     return parser
@@ -60,7 +86,13 @@ def _shared(parser: argparse.ArgumentParser, *, batch: int) -> None:
     parser.add_argument("--samples", type=int, required=True)
     parser.add_argument("--batch", type=int, default=batch)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.jsonl", help="is continued if it exists")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE.jsonl",
+        help="is continued if it exists",
+    )
     parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU")
     parser.add_argument("--warm-ups", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=10)

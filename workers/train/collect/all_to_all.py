@@ -65,13 +65,19 @@ class Options:
         )
         for name, value, least, most in limits:
             if not least <= value <= most:
-                raise CollectError(f"--{name} wants a number from {least} to {most}; {value} came")
+                raise CollectError(
+                    f"--{name} wants a number from {least} to {most}; {value} came"
+                )
         if self.batch % self.ranks:
-            raise CollectError(f"--batch wants a multiple of the {self.ranks} ranks; {self.batch} came")
+            raise CollectError(
+                f"--batch wants a multiple of the {self.ranks} ranks; {self.batch} came"
+            )
         if self.device not in BACKENDS:
             raise CollectError(f"--device wants cpu or cuda; {self.device!r} came")
         if self.device == "cuda" and not torch.cuda.is_available():
-            raise CollectError("--device cuda: torch sees no GPU here; take a machine with GPUs, or say --device cpu")
+            raise CollectError(
+                "--device cuda: torch sees no GPU here; take a machine with GPUs, or say --device cpu"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +99,20 @@ def draw_placement(index: int, ranks: int, seed: int) -> Placement:
     careless = rng.random()
     dims = [0] * ranks
     for width in widths:  # widest first; a rank by chance, else the emptiest
-        rank = int(rng.integers(ranks)) if rng.random() < careless else dims.index(min(dims))
+        rank = (
+            int(rng.integers(ranks)) if rng.random() < careless else dims.index(min(dims))
+        )
         dims[rank] += width
     spread = int(rng.integers(1, MAX_START_MS + 1))
     start = rng.integers(0, spread, ranks)
-    return Placement(dims=tuple(dims), start_ms=tuple(int(s) for s in start - start.min()), tables=tables)
+    return Placement(
+        dims=tuple(dims), start_ms=tuple(int(s) for s in start - start.min()), tables=tables
+    )
 
 
-def collect(out: Path, options: Options, say: Callable[[str], None] = to_stderr) -> int | None:
+def collect(
+    out: Path, options: Options, say: Callable[[str], None] = to_stderr
+) -> int | None:
     """Measure what `out` does not have yet; how many samples were added, or None on ranks that do not write.
 
     Starts its own processes, unless torchrun has: then each of its processes calls this, and rank 0 writes.
@@ -118,7 +130,9 @@ def collect(out: Path, options: Options, say: Callable[[str], None] = to_stderr)
         )
     have = _count(out, options)
     with tempfile.TemporaryDirectory() as folder:
-        mp.spawn(_spawned, (f"file://{folder}/meet", out, options, say), nprocs=options.ranks)
+        mp.spawn(
+            _spawned, (f"file://{folder}/meet", out, options, say), nprocs=options.ranks
+        )
     return max(0, options.samples - have)
 
 
@@ -132,9 +146,15 @@ def _count(out: Path, options: Options) -> int:
         return len(book.lines)
 
 
-def _spawned(rank: int, meeting: str, out: Path, options: Options, say: Callable[[str], None]) -> None:
+def _spawned(
+    rank: int, meeting: str, out: Path, options: Options, say: Callable[[str], None]
+) -> None:
     dist.init_process_group(
-        BACKENDS[options.device], init_method=meeting, rank=rank, world_size=options.ranks, timeout=RANK_TIMEOUT
+        BACKENDS[options.device],
+        init_method=meeting,
+        rank=rank,
+        world_size=options.ranks,
+        timeout=RANK_TIMEOUT,
     )
     try:
         _take_part(out, options, local=rank, say=say)
@@ -154,26 +174,41 @@ def header(options: Options) -> journal.Line:
     }
 
 
-def _take_part(out: Path, options: Options, *, local: int, say: Callable[[str], None]) -> int | None:
+def _take_part(
+    out: Path, options: Options, *, local: int, say: Callable[[str], None]
+) -> int | None:
     """What each rank does: all draw the same samples, rank 0 writes."""
     torch.set_num_threads(options.threads)
-    device = torch.device("cuda", local) if options.device == "cuda" else torch.device("cpu")
+    device = (
+        torch.device("cuda", local) if options.device == "cuda" else torch.device("cpu")
+    )
     if options.device == "cuda":
         torch.cuda.set_device(device)
     rank = dist.get_rank()
     with ExitStack() as stack:
-        book = stack.enter_context(journal.opened(out, header(options))) if rank == 0 else None
+        book = (
+            stack.enter_context(journal.opened(out, header(options))) if rank == 0 else None
+        )
         first = torch.tensor([len(book.lines) if book else 0], device=device)
         dist.broadcast(first, 0)
         begin = int(first)
         progress = Progress(total=options.samples, done=begin, say=say)
         for index in range(begin, options.samples):
             placement = draw_placement(index, options.ranks, options.seed)
-            forward = [_forward_ms(rank, placement, options, device) for _ in _iterations(options)]
-            backward = [_backward_ms(rank, placement, options, device) for _ in _iterations(options)]
+            forward = [
+                _forward_ms(rank, placement, options, device) for _ in _iterations(options)
+            ]
+            backward = [
+                _backward_ms(rank, placement, options, device) for _ in _iterations(options)
+            ]
             mine = [statistics.median(t[options.warm_ups :]) for t in (forward, backward)]
-            of_ranks = [torch.empty(2, dtype=torch.float64, device=device) for _ in range(options.ranks)]
-            dist.all_gather(of_ranks, torch.tensor(mine, dtype=torch.float64, device=device))
+            of_ranks = [
+                torch.empty(2, dtype=torch.float64, device=device)
+                for _ in range(options.ranks)
+            ]
+            dist.all_gather(
+                of_ranks, torch.tensor(mine, dtype=torch.float64, device=device)
+            )
             if book is not None:
                 book.append(_line(index, placement, *torch.stack(of_ranks, dim=1).tolist()))
                 progress.done += 1
@@ -185,7 +220,9 @@ def _iterations(options: Options) -> range:
     return range(options.warm_ups + options.repeats)
 
 
-def _line(index: int, placement: Placement, forward: list[float], backward: list[float]) -> journal.Line:
+def _line(
+    index: int, placement: Placement, forward: list[float], backward: list[float]
+) -> journal.Line:
     return {
         "kind": "exchange",
         "index": index,
@@ -197,7 +234,9 @@ def _line(index: int, placement: Placement, forward: list[float], backward: list
     }
 
 
-def forward_splits(rank: int, dims: tuple[int, ...], batch: int) -> tuple[list[int], list[int]]:
+def forward_splits(
+    rank: int, dims: tuple[int, ...], batch: int
+) -> tuple[list[int], list[int]]:
     """Elements that `rank` (sends to, receives from) each rank: its columns of their samples, theirs of its own.
 
     The backward pass is the transpose: swap the two.
@@ -229,7 +268,9 @@ def _backward_ms(rank: int, placement: Placement, options: Options, device: Any)
 
 def _buffers(sent: list[int], received: list[int], device: Any) -> tuple[Any, Any]:
     """Touched before the clock runs: a fresh page's first write would count as communication."""
-    return torch.full((sum(sent),), 1.0, device=device), torch.full((sum(received),), 0.0, device=device)
+    return torch.full((sum(sent),), 1.0, device=device), torch.full(
+        (sum(received),), 0.0, device=device
+    )
 
 
 def _meet(device: Any) -> None:

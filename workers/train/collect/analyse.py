@@ -55,14 +55,20 @@ class Errors:
 def report(header: Line, lines: list[Line], *, seed: int) -> str:
     """A table as text."""
     if header.get("format") != FORMAT:
-        raise CollectError(f"the file is a {header.get('format')!r}; analyse reads {FORMAT!r}, which `tbe` writes")
+        raise CollectError(
+            f"the file is a {header.get('format')!r}; analyse reads {FORMAT!r}, which `tbe` writes"
+        )
     try:
         pool = [TableConfig.of_row(row) for row in header["pool"]]
         batch = int(header["draw"]["batch"])
         samples = [_sample(line, len(pool)) for line in lines]
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise CollectError(f"the file is not as `tbe` writes it: {type(error).__name__}: {error}") from None
-    by_kind = {kind: [s for s in samples if s.kind == kind] for kind in ("set", "single", "noise")}
+        raise CollectError(
+            f"the file is not as `tbe` writes it: {type(error).__name__}: {error}"
+        ) from None
+    by_kind = {
+        kind: [s for s in samples if s.kind == kind] for kind in ("set", "single", "noise")
+    }
     text = [", ".join(f"{len(found)} of kind {kind}" for kind, found in by_kind.items())]
     text.append(" " * 44 + "".join(f"{part:>10}" for part in PARTS))
     if by_kind["noise"]:
@@ -73,9 +79,12 @@ def report(header: Line, lines: list[Line], *, seed: int) -> str:
             _row(f"noise: CV of a median of {builds} builds", floor.cv_median),
             _row("noise: set against its repetition", floor.again),
         ]
-    text.append(_row(f"drift: slowest {STRETCH} sets in a row", drift(by_kind["set"], pool, batch)))
+    text.append(
+        _row(f"drift: slowest {STRETCH} sets in a row", drift(by_kind["set"], pool, batch))
+    )
     text += [
-        _row(f"MAPE: {e.model}", e.mape) for e in errors(by_kind["set"], by_kind["single"], pool, batch, seed=seed)
+        _row(f"MAPE: {e.model}", e.mape)
+        for e in errors(by_kind["set"], by_kind["single"], pool, batch, seed=seed)
     ]
     return "\n".join(text)
 
@@ -86,13 +95,25 @@ def _row(name: str, values: np.ndarray) -> str:
 
 def _sample(line: Line, pool: int) -> Sample:
     tables = np.asarray(line["tables"], np.int64).reshape(-1, 3)
-    forward, backward = np.asarray(line["forward_ms"], float), np.asarray(line["backward_ms"], float)
+    forward, backward = (
+        np.asarray(line["forward_ms"], float),
+        np.asarray(line["backward_ms"], float),
+    )
     builds = np.stack([forward, backward, forward + backward], axis=1)
-    if not len(tables) or not len(builds) or not np.isfinite(builds).all() or (builds <= 0).any():
+    if (
+        not len(tables)
+        or not len(builds)
+        or not np.isfinite(builds).all()
+        or (builds <= 0).any()
+    ):
         raise ValueError(f"{line['kind']} {line['index']} wants tables and positive times")
     if (tables < 0).any() or tables[:, 0].max() >= pool:
-        raise ValueError(f"{line['kind']} {line['index']} names a table outside the pool of {pool}")
-    return Sample(kind=str(line["kind"]), index=int(line["index"]), tables=tables, builds_ms=builds)
+        raise ValueError(
+            f"{line['kind']} {line['index']} names a table outside the pool of {pool}"
+        )
+    return Sample(
+        kind=str(line["kind"]), index=int(line["index"]), tables=tables, builds_ms=builds
+    )
 
 
 def noise(repeated: list[Sample], sets: list[Sample]) -> Noise:
@@ -100,7 +121,9 @@ def noise(repeated: list[Sample], sets: list[Sample]) -> Noise:
     first = {s.index: s for s in sets}
     pairs = [(first[s.index], s) for s in repeated if s.index in first]
     medians = [
-        _cv(_medians(s.builds_ms, len(a.builds_ms))) for a, s in pairs if len(s.builds_ms) >= 2 * len(a.builds_ms)
+        _cv(_medians(s.builds_ms, len(a.builds_ms)))
+        for a, s in pairs
+        if len(s.builds_ms) >= 2 * len(a.builds_ms)
     ]
     again = [np.abs(a.cost_ms / b.cost_ms - 1) for a, b in pairs]
     unknown = np.full(len(PARTS), np.nan)
@@ -124,11 +147,18 @@ def _cv(values: np.ndarray) -> np.ndarray:
 
 
 def errors(
-    sets: list[Sample], singles: list[Sample], pool: list[TableConfig], batch: int, *, seed: int
+    sets: list[Sample],
+    singles: list[Sample],
+    pool: list[TableConfig],
+    batch: int,
+    *,
+    seed: int,
 ) -> list[Errors]:
     """Models fitted on four fifths of the sets, tried on the rest."""
     if len(sets) < MIN_SETS:
-        raise CollectError(f"models want at least {MIN_SETS} sets; the file has {len(sets)}; collect more")
+        raise CollectError(
+            f"models want at least {MIN_SETS} sets; the file has {len(sets)}; collect more"
+        )
     order = np.random.default_rng(seed).permutation(len(sets))
     held, kept = order[: len(sets) // 5], order[len(sets) // 5 :]
     true = np.stack([s.cost_ms for s in sets])  # (sets, 3)
@@ -143,9 +173,16 @@ def errors(
     found = [fitted("a constant", [np.ones((len(sets), 1))] * len(PARTS))]
     alone = {s.index: s.cost_ms for s in singles}
     if all(int(i) in alone for s in sets for i in s.tables[:, 0]):
-        sums = np.stack([np.sum([alone[int(i)] for i in s.tables[:, 0]], axis=0) for s in sets])
+        sums = np.stack(
+            [np.sum([alone[int(i)] for i in s.tables[:, 0]], axis=0) for s in sets]
+        )
         found.append(tried("sum of measured singles", sums[held]))
-        found.append(fitted("line through that sum", [_with_one(sums[:, [k]]) for k in range(len(PARTS))]))
+        found.append(
+            fitted(
+                "line through that sum",
+                [_with_one(sums[:, [k]]) for k in range(len(PARTS))],
+            )
+        )
     four = _with_one(amounts(sets, pool, batch))
     found.append(fitted("linear in four amounts", [four] * len(PARTS)))
     return found
@@ -161,7 +198,9 @@ def drift(sets: list[Sample], pool: list[TableConfig], batch: int) -> np.ndarray
     true = np.stack([s.cost_ms for s in sets])
     x = _with_one(amounts(sets, pool, batch))
     ratio = np.stack([part / _fitted(x, part, x) for part in true.T], axis=1)
-    stretches = np.stack([np.median(ratio[i : i + STRETCH], axis=0) for i in range(len(sets) - STRETCH + 1)])
+    stretches = np.stack(
+        [np.median(ratio[i : i + STRETCH], axis=0) for i in range(len(sets) - STRETCH + 1)]
+    )
     return np.max(stretches, axis=0) / np.median(ratio, axis=0) - 1
 
 
@@ -172,7 +211,14 @@ def amounts(sets: list[Sample], pool: list[TableConfig], batch: int) -> np.ndarr
     for sample in sets:
         place, lookups, unique = sample.tables.T
         width = dims[place]
-        rows.append([(lookups * width).sum() * 4, (unique * width).sum() * 4, lookups.sum(), batch * width.sum()])
+        rows.append(
+            [
+                (lookups * width).sum() * 4,
+                (unique * width).sum() * 4,
+                lookups.sum(),
+                batch * width.sum(),
+            ]
+        )
     return np.asarray(rows, float)
 
 

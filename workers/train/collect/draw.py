@@ -41,7 +41,13 @@ class TableConfig:
     def of_row(cls, row: list[float]) -> TableConfig:
         """Inverse of `as_row`."""
         rows, dim, pooling, alpha, active = row
-        return cls(rows=int(rows), dim=int(dim), pooling=float(pooling), alpha=float(alpha), active_rows=int(active))
+        return cls(
+            rows=int(rows),
+            dim=int(dim),
+            pooling=float(pooling),
+            alpha=float(alpha),
+            active_rows=int(active),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +74,9 @@ class DrawLimits:
         )
         for name, value, least, most in limits:
             if not least <= value <= most:
-                raise CollectError(f"--{name} wants a number from {least} to {most}; {value} came")
+                raise CollectError(
+                    f"--{name} wants a number from {least} to {most}; {value} came"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +116,12 @@ def draw_set(pool: list[TableConfig], index: int, limits: DrawLimits) -> list[in
     """Places in the pool of set `index`: U{1..15} tables with replacement, all drawn again until they fit."""
     rng = np.random.default_rng([limits.seed, _SET, index])
     for _ in range(MAX_DRAWS):
-        chosen = [int(i) for i in rng.integers(len(pool), size=int(rng.integers(1, MAX_TABLES_IN_SET + 1)))]
+        chosen = [
+            int(i)
+            for i in rng.integers(
+                len(pool), size=int(rng.integers(1, MAX_TABLES_IN_SET + 1))
+            )
+        ]
         if fits([pool[i] for i in chosen], limits):
             return chosen
     raise CollectError(
@@ -125,11 +138,15 @@ def fits(tables: list[TableConfig], limits: DrawLimits) -> bool:
     return weights <= most and passing <= most
 
 
-def draw_lookups(tables: list[TableConfig], places: list[int], limits: DrawLimits) -> Lookups:
+def draw_lookups(
+    tables: list[TableConfig], places: list[int], limits: DrawLimits
+) -> Lookups:
     """The batch of a set; equal sets have equal batches, whatever was measured before."""
     rng = np.random.default_rng([limits.seed, _LOOKUPS, *places])
     lengths = [rng.poisson(t.pooling, limits.batch) for t in tables]
-    indices = [zipf_rows(rng, t, int(n.sum())) for t, n in zip(tables, lengths, strict=True)]
+    indices = [
+        zipf_rows(rng, t, int(n.sum())) for t, n in zip(tables, lengths, strict=True)
+    ]
     offsets = np.zeros(len(tables) * limits.batch + 1, np.int64)
     np.cumsum(np.concatenate(lengths), out=offsets[1:])
     return Lookups(
@@ -147,7 +164,9 @@ def zipf_rows(rng: np.random.Generator, table: TableConfig, count: int) -> np.nd
     """
     cdf = np.cumsum(np.arange(1, table.active_rows + 1, dtype=np.float64) ** -table.alpha)
     ranks = np.searchsorted(cdf, rng.random(count) * cdf[-1], side="right")
-    step = int(0.6180339887 * table.rows) | 1  # golden ratio: neighbours in rank end up far apart
+    step = (
+        int(0.6180339887 * table.rows) | 1
+    )  # golden ratio: neighbours in rank end up far apart
     while math.gcd(step, table.rows) != 1:
         step += 2
     return (ranks.astype(np.int64) * step) % table.rows

@@ -45,7 +45,9 @@ def opened(path: Path, header: Line) -> Iterator[Journal]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CollectError(f"{path}: another collector writes it now; wait for it or give another --out") from None
+            raise CollectError(
+                f"{path}: another collector writes it now; wait for it or give another --out"
+            ) from None
         _take_off_half_line(file)
         rows = list(_parsed(file, path))
         journal = Journal(file=file, lines=rows[1:])
@@ -63,7 +65,9 @@ def read(path: Path) -> tuple[Line, list[Line]]:
         with path.open("rb") as file:
             rows = list(_parsed(file, path, whole=False))
     except OSError as error:
-        raise CollectError(f"{path}: cannot be read ({error.strerror}); give a file that the collector wrote") from None
+        raise CollectError(
+            f"{path}: cannot be read ({error.strerror}); give a file that the collector wrote"
+        ) from None
     if not rows:
         raise CollectError(f"{path}: is empty; give a file that the collector wrote")
     return rows[0], rows[1:]
@@ -91,16 +95,22 @@ def _take_off_half_line(file: BinaryIO) -> None:
 
 def _parsed(file: BinaryIO, path: Path, *, whole: bool = True) -> Iterator[Line]:
     if (size := os.fstat(file.fileno()).st_size) > MAX_BYTES:
-        raise CollectError(f"{path}: has {size} bytes; at most {MAX_BYTES} are read; split it")
+        raise CollectError(
+            f"{path}: has {size} bytes; at most {MAX_BYTES} are read; split it"
+        )
     for number, text in enumerate(file, 1):
         if not whole and not text.endswith(b"\n"):
             return
         try:
             line = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise CollectError(f"{path}: line {number} is no JSON ({error}); remove that line or start anew") from None
+            raise CollectError(
+                f"{path}: line {number} is no JSON ({error}); remove that line or start anew"
+            ) from None
         if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
-            raise CollectError(f"{path}: line {number} wants to be an object with a `kind`; remove it or start anew")
+            raise CollectError(
+                f"{path}: line {number} wants to be an object with a `kind`; remove it or start anew"
+            )
         if (number == 1) != (line["kind"] == "run"):
             raise CollectError(
                 f"{path}: line {number} is a {line['kind']!r}; the first line, and no other, is the run's"
@@ -115,7 +125,9 @@ def _check_same(path: Path, found: Line, wanted: Line) -> None:
         if old == new:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
-            key = next(k for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k))
+            key = next(
+                k for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)
+            )
             part, old, new = f"{part}.{key}", old.get(key), new.get(key)
         raise CollectError(
             f"{path}: was measured with {part} = {_short(old)}, now it is {_short(new)}; "

@@ -31,7 +31,9 @@ def machine(device: str) -> dict[str, Any]:
         "arch": platform.machine(),
         "cpu": cpu_model(Path("/proc/cpuinfo")),
         "cores": os.cpu_count(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "memory_gib": round(
+            os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1
+        ),
     }
     if device == "cuda":
         properties = torch.cuda.get_device_properties(torch.cuda.current_device())
@@ -51,5 +53,9 @@ def cpu_model(cpuinfo: Path) -> str:
         text = cpuinfo.read_text(errors="replace")
     except OSError:
         return platform.processor()
-    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    names = [
+        line.partition(":")[2].strip()
+        for line in text.splitlines()
+        if line.startswith("model name")
+    ]
     return names[0] if names else platform.processor()

@@ -39,5 +39,9 @@ class Progress:
             return
         self._last = now
         elapsed, made = now - self._started, self.done - self._at_start
-        left = f", about {elapsed / made * (self.total - self.done):.0f} s left" if made else ""
+        left = (
+            f", about {elapsed / made * (self.total - self.done):.0f} s left"
+            if made
+            else ""
+        )
         self.say(f"{self.done}/{self.total} samples, {elapsed:.0f} s{left}; {doing}")

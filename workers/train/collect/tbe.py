@@ -20,7 +20,15 @@ import numpy as np
 import torch
 
 from workers.train.collect import journal
-from workers.train.collect.draw import DrawLimits, Lookups, TableConfig, draw_lookups, draw_pool, draw_set, fits
+from workers.train.collect.draw import (
+    DrawLimits,
+    Lookups,
+    TableConfig,
+    draw_lookups,
+    draw_pool,
+    draw_set,
+    fits,
+)
 from workers.train.collect.errors import CollectError
 from workers.train.collect.machine import machine, versions
 from workers.train.collect.progress import Progress, to_stderr
@@ -29,7 +37,10 @@ from workers.train.collect.watch import Stopwatch, stopwatch
 FORMAT = "trimtab-tbe-costs/1"
 KINDS = ("single", "set", "noise")
 LEARNING_RATE = 0.01
-WEIGHT, GRADIENT = 0.01, 1e-3  # values do not change the time, as long as none is a denormal
+WEIGHT, GRADIENT = (
+    0.01,
+    1e-3,
+)  # values do not change the time, as long as none is a denormal
 _ORDER, _ROUND = 3, 4  # streams of random numbers beside those of draw.py
 
 
@@ -61,7 +72,9 @@ class Protocol:
         )
         for name, value, least, most in limits:
             if not least <= value <= most:
-                raise CollectError(f"--{name} wants a number from {least} to {most}; {value} came")
+                raise CollectError(
+                    f"--{name} wants a number from {least} to {most}; {value} came"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +88,19 @@ class Amounts:
     """Of the first sets, measured again with `noise_rebuilds`."""
 
     def __post_init__(self) -> None:
-        for name, value in (("samples", self.sets), ("singles", self.singles), ("noise", self.noise)):
+        for name, value in (
+            ("samples", self.sets),
+            ("singles", self.singles),
+            ("noise", self.noise),
+        ):
             if not 0 <= value <= 10_000_000:
-                raise CollectError(f"--{name} wants a number from 0 to 10,000,000; {value} came")
+                raise CollectError(
+                    f"--{name} wants a number from 0 to 10,000,000; {value} came"
+                )
         if self.noise > self.sets:
-            raise CollectError(f"--noise repeats some of the --samples; {self.noise} of {self.sets} came")
+            raise CollectError(
+                f"--noise repeats some of the --samples; {self.noise} of {self.sets} came"
+            )
 
 
 @dataclass(frozen=True, order=True)
@@ -91,12 +112,18 @@ class Item:
 
 
 def collect(
-    out: Path, limits: DrawLimits, protocol: Protocol, amounts: Amounts, say: Callable[[str], None] = to_stderr
+    out: Path,
+    limits: DrawLimits,
+    protocol: Protocol,
+    amounts: Amounts,
+    say: Callable[[str], None] = to_stderr,
 ) -> int:
     """Measure what `out` does not have yet; returns how many samples were added."""
     pool = draw_pool(limits)
     if amounts.singles > len(pool):
-        raise CollectError(f"--singles are tables of the --pool; {amounts.singles} of {len(pool)} came")
+        raise CollectError(
+            f"--singles are tables of the --pool; {amounts.singles} of {len(pool)} came"
+        )
     torch.set_num_threads(protocol.threads)
     watch = stopwatch(protocol.device)
     with journal.opened(out, header(limits, protocol, pool, watch)) as book:
@@ -110,7 +137,9 @@ def collect(
     return len(todo)
 
 
-def header(limits: DrawLimits, protocol: Protocol, pool: list[TableConfig], watch: Stopwatch) -> journal.Line:
+def header(
+    limits: DrawLimits, protocol: Protocol, pool: list[TableConfig], watch: Stopwatch
+) -> journal.Line:
     """All that samples have in common, and that a repetition needs."""
     return {
         "kind": "run",
@@ -162,12 +191,17 @@ def _measure(
     progress: Progress,
 ) -> list[journal.Line]:
     """One round builds and times each sample of the chunk once, in another order each time."""
-    places = [[item.index] if item.kind == "single" else draw_set(pool, item.index, limits) for item in chunk]
+    places = [
+        [item.index] if item.kind == "single" else draw_set(pool, item.index, limits)
+        for item in chunk
+    ]
     tables = [[pool[i] for i in chosen] for chosen in places]
     lookups: list[Lookups] = []
     for item, chosen, of_set in zip(chunk, places, tables, strict=True):
         if not fits(of_set, limits):
-            raise CollectError(f"{item.kind} {item.index}: does not fit --max-gib {limits.max_gib}; give more memory")
+            raise CollectError(
+                f"{item.kind} {item.index}: does not fit --max-gib {limits.max_gib}; give more memory"
+            )
         progress.tick(f"drawing {item.kind} {item.index}")
         lookups.append(draw_lookups(of_set, chosen, limits))
     rounds = protocol.noise_rebuilds if chunk[0].kind == "noise" else protocol.rebuilds
@@ -176,12 +210,16 @@ def _measure(
         order = np.random.default_rng([limits.seed, _ROUND, turn]).permutation(len(chunk))
         for k in map(int, order):
             progress.tick(f"{chunk[k].kind} {chunk[k].index}, build {turn + 1} of {rounds}")
-            times[k].append(time_one_build(tables[k], lookups[k], limits.batch, protocol, watch))
+            times[k].append(
+                time_one_build(tables[k], lookups[k], limits.batch, protocol, watch)
+            )
     return [
         {
             "kind": item.kind,
             "index": item.index,
-            "tables": [list(row) for row in zip(chosen, batch.counts, batch.unique, strict=True)],
+            "tables": [
+                list(row) for row in zip(chosen, batch.counts, batch.unique, strict=True)
+            ],
             "forward_ms": [round(f, 4) for f, _ in took],
             "backward_ms": [round(b, 4) for _, b in took],
         }
@@ -190,13 +228,19 @@ def _measure(
 
 
 def time_one_build(
-    tables: list[TableConfig], lookups: Lookups, batch: int, protocol: Protocol, watch: Stopwatch
+    tables: list[TableConfig],
+    lookups: Lookups,
+    batch: int,
+    protocol: Protocol,
+    watch: Stopwatch,
 ) -> tuple[float, float]:
     """(forward, backward with update) in ms: medians over the iterations of a fresh op."""
     op = build(tables, watch.device)
     indices = torch.from_numpy(lookups.indices).to(watch.device)
     offsets = torch.from_numpy(lookups.offsets).to(watch.device)
-    gradient = torch.full((batch, sum(t.dim for t in tables)), GRADIENT, device=watch.device)
+    gradient = torch.full(
+        (batch, sum(t.dim for t in tables)), GRADIENT, device=watch.device
+    )
     forward, backward = [], []
     for iteration in range(protocol.warm_ups + protocol.repeats):
         watch.flush()
@@ -212,14 +256,21 @@ def time_one_build(
 def build(tables: list[TableConfig], device: Any) -> Any:
     """FBGEMM's training op over all tables, weights in the device's own memory and every page of them touched."""
     from fbgemm_gpu.split_embedding_configs import EmbOptimType, SparseType
-    from fbgemm_gpu.split_table_batched_embeddings_ops_common import EmbeddingLocation, PoolingMode
+    from fbgemm_gpu.split_table_batched_embeddings_ops_common import (
+        EmbeddingLocation,
+        PoolingMode,
+    )
     from fbgemm_gpu.split_table_batched_embeddings_ops_training import (
         ComputeDevice,
         SplitTableBatchedEmbeddingBagsCodegen,
     )
 
     on_gpu = device.type == "cuda"
-    place = (EmbeddingLocation.DEVICE, ComputeDevice.CUDA) if on_gpu else (EmbeddingLocation.HOST, ComputeDevice.CPU)
+    place = (
+        (EmbeddingLocation.DEVICE, ComputeDevice.CUDA)
+        if on_gpu
+        else (EmbeddingLocation.HOST, ComputeDevice.CPU)
+    )
     op = SplitTableBatchedEmbeddingBagsCodegen(
         embedding_specs=[(t.rows, t.dim, *place) for t in tables],
         optimizer=EmbOptimType.EXACT_SGD,
@@ -230,5 +281,7 @@ def build(tables: list[TableConfig], device: Any) -> Any:
         device=device,
     )
     for weights in op.split_embedding_weights():
-        weights.fill_(WEIGHT)  # untouched pages would all be the kernel's one page of zeros, and cached
+        weights.fill_(
+            WEIGHT
+        )  # untouched pages would all be the kernel's one page of zeros, and cached
     return op

@@ -68,7 +68,10 @@ class CudaStopwatch:
 
     def time_ms(self, work: Callable[[], Any]) -> tuple[float, Any]:
         """Between two events; waits for the second."""
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        start, end = (
+            torch.cuda.Event(enable_timing=True),
+            torch.cuda.Event(enable_timing=True),
+        )
         start.record()
         result = work()
         end.record()

@@ -16,22 +16,57 @@ from solvers.llvm.types import Metric
 
 def main(argv: list[str] | None = None) -> int:
     """Do what is named; progress goes to standard error."""
-    parser = argparse.ArgumentParser(prog="python -m workers.train.compile", description=__doc__)
-    parser.add_argument(
-        "what", choices=["mine", "mean", "screen", "keep", "matrix", "race", "coreset", "policy", "encoders"]
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.train.compile", description=__doc__
     )
-    parser.add_argument("--work", type=Path, default=Path("bench-results/train/compile"), help="the corpus folder")
     parser.add_argument(
-        "--part", type=int, default=0, help="mine, screen, matrix: which part of the modules this process does"
+        "what",
+        choices=[
+            "mine",
+            "mean",
+            "screen",
+            "keep",
+            "matrix",
+            "race",
+            "coreset",
+            "policy",
+            "encoders",
+        ],
+    )
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("bench-results/train/compile"),
+        help="the corpus folder",
+    )
+    parser.add_argument(
+        "--part",
+        type=int,
+        default=0,
+        help="mine, screen, matrix: which part of the modules this process does",
     )
     parser.add_argument("--parts", type=int, default=1)
-    parser.add_argument("--metric", type=Metric, choices=list(Metric), default=Metric.LOADABLE_BYTES)
-    parser.add_argument("--count", type=int, default=20, help="coreset: how many candidates")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="coreset: where it is published")
     parser.add_argument(
-        "--results", type=Path, default=Path("bench-results") / "compile-encoders.jsonl", help="encoders"
+        "--metric", type=Metric, choices=list(Metric), default=Metric.LOADABLE_BYTES
     )
-    parser.add_argument("--seed", type=int, default=0, help="encoders: of weights and batches; race: of changes")
+    parser.add_argument(
+        "--count", type=int, default=20, help="coreset: how many candidates"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=FOLDER, help="coreset: where it is published"
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("bench-results") / "compile-encoders.jsonl",
+        help="encoders",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="encoders: of weights and batches; race: of changes",
+    )
     parser.add_argument("--seconds", type=float, default=900.0, help="race: how long")
     given = parser.parse_args(argv)
 
@@ -60,12 +95,16 @@ def main(argv: list[str] | None = None) -> int:
     if given.what == "matrix":
         from workers.train.compile.matrix import measure
 
-        measure(given.work, splits=("train", "val"), say=say, part=(given.part, given.parts))
+        measure(
+            given.work, splits=("train", "val"), say=say, part=(given.part, given.parts)
+        )
         return 0
     if given.what == "race":
         from workers.train.compile.race import race
 
-        race(given.work, metric=given.metric, seconds=given.seconds, seed=given.seed, say=say)
+        race(
+            given.work, metric=given.metric, seconds=given.seconds, seed=given.seed, say=say
+        )
         return 0
     if given.what == "policy":
         from workers.train.compile.policy import train
@@ -79,7 +118,9 @@ def main(argv: list[str] | None = None) -> int:
         from workers.train.compile.encoders import compare
 
         torch.set_num_threads(1)
-        compare(given.work, metric=given.metric, out=given.results, seed=given.seed, say=say)
+        compare(
+            given.work, metric=given.metric, out=given.results, seed=given.seed, say=say
+        )
         return 0
     from workers.train.compile.coreset import publish_coreset
 

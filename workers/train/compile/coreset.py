@@ -34,22 +34,33 @@ def publish_coreset(
     told: dict[str, dict[str, list[float]]] = {}
     data = hashlib.sha256()
     for metric in LISTS.values():
-        train, val = (reward(folder, splits=(split,), metric=metric) for split in ("train", "val"))
+        train, val = (
+            reward(folder, splits=(split,), metric=metric) for split in ("train", "val")
+        )
         usable = [j for j, digest in enumerate(train.digests) if digest in by_digest]
-        matrix, weights = np.maximum(0.0, train.saved[:, usable]), package_weights(train.packages)
+        matrix, weights = (
+            np.maximum(0.0, train.saved[:, usable]),
+            package_weights(train.packages),
+        )
         order = greedy(matrix, count, weights)
         picked = [train.digests[usable[j]] for j in order]
         lists[metric] = [by_digest[digest] for digest in picked]
         saved = {"train": _saved(matrix, order, weights), "val": _on_others(val, picked)}
-        told[metric] = {split: [round(x, 6) for x in values] for split, values in saved.items()}
-        data.update(json.dumps([train.shas, train.digests]).encode() + train.saved.tobytes())
+        told[metric] = {
+            split: [round(x, 6) for x in values] for split, values in saved.items()
+        }
+        data.update(
+            json.dumps([train.shas, train.digests]).encode() + train.saved.tobytes()
+        )
         best = _percent(float(weights @ matrix.max(axis=1)))
         say(
             f"{metric}: {len(matrix)} modules, {matrix.shape[1]} candidates: best of all {best}; val {len(val.shas)} modules"
         )
         for i, candidate in enumerate(lists[metric]):
             on_val = _percent(saved["val"][i]) if i < len(saved["val"]) else "-"
-            say(f"  {i + 1:2d}. {candidate.name:45s} train {_percent(saved['train'][i])}  val {on_val}")
+            say(
+                f"  {i + 1:2d}. {candidate.name:45s} train {_percent(saved['train'][i])}  val {on_val}"
+            )
     packages = reward(folder, splits=("train",)).packages
     counts, mined_on = _useful(folder)
     document = {
@@ -59,13 +70,23 @@ def publish_coreset(
         "saved": told,
         "useful": counts,
         "mined": mined_on,
-        "candidates": {metric: [candidate.as_json() for candidate in found] for metric, found in lists.items()},
+        "candidates": {
+            metric: [candidate.as_json() for candidate in found]
+            for metric, found in lists.items()
+        },
     }
     first = told[LISTS[Metric.LOADABLE_BYTES]]
     text = f"mean loadable bytes saved against -Oz with the best of {count}: train {_percent(first['train'][-1])}"
     text += f", val packages {_percent(first['val'][-1])}" if first["val"] else ""
     content = (json.dumps(document, indent=1) + "\n").encode()
-    publish_file(f"{NAME}.json", content, folder=out, command=command, data=data.hexdigest(), metric=text)
+    publish_file(
+        f"{NAME}.json",
+        content,
+        folder=out,
+        command=command,
+        data=data.hexdigest(),
+        metric=text,
+    )
     return lists
 
 
@@ -75,7 +96,9 @@ def _useful(folder: Path) -> tuple[dict[str, dict[str, int]], dict[str, list[str
     counts, programs = {}, {}
     for metric in (Metric.LOADABLE_BYTES, Metric.IR_INSTRUCTIONS):
         name = LISTS[metric]
-        counts[name], programs[name] = useful(folder, metric, space, before["useful"][name], before["mined"][name])
+        counts[name], programs[name] = useful(
+            folder, metric, space, before["useful"][name], before["mined"][name]
+        )
     return counts, programs
 
 
@@ -94,7 +117,11 @@ def _on_others(found: Reward, picked: list[str]) -> list[float]:
 
 def _saved(matrix: np.ndarray, order: list[int], weights: np.ndarray) -> list[float]:
     """Mean saved with the best of the first 1, 2, … columns."""
-    best = np.maximum.accumulate(matrix[:, order], axis=1) if order else np.zeros((len(matrix), 0))
+    best = (
+        np.maximum.accumulate(matrix[:, order], axis=1)
+        if order
+        else np.zeros((len(matrix), 0))
+    )
     return [float(weights @ best[:, i]) for i in range(best.shape[1])]
 
 

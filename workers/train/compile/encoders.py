@@ -59,22 +59,34 @@ def net_of(encoder: str, outputs: int) -> nn.Module:
     """56,000 to 58,000 parameters each for 24 pipelines."""
     match encoder:
         case "gean":
-            return GeanProgram(len(TOKENS), outputs, width=32, edge_width=8, heads=4, layers=4)
+            return GeanProgram(
+                len(TOKENS), outputs, width=32, edge_width=8, heads=4, layers=4
+            )
         case "grmp":
-            return GrmpProgram(len(TOKENS), outputs, relations=RELATIONS, width=36, layers=4, expansion=2)
+            return GrmpProgram(
+                len(TOKENS), outputs, relations=RELATIONS, width=36, layers=4, expansion=2
+            )
         case "autophase":
             return AutophaseMlp(len(AUTOPHASE_NAMES), outputs, width=200)
     raise ValueError(f"encoder {encoder!r} came; wanted autophase, gean or grmp")
 
 
-def learned(trial: Trial, programs: Sequence[ProgramBatch], reward: Tensor, weight: Tensor, seed: int) -> nn.Module:
+def learned(
+    trial: Trial,
+    programs: Sequence[ProgramBatch],
+    reward: Tensor,
+    weight: Tensor,
+    seed: int,
+) -> nn.Module:
     """The net after its epochs. Shapes: reward (N, K), weight (N,) how often a program is drawn."""
     torch.manual_seed(seed)
     net = net_of(trial.encoder, reward.shape[1])
     optimizer = torch.optim.AdamW(net.parameters(), lr=trial.rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, trial.epochs)
     for _ in range(trial.epochs):
-        for chosen in torch.multinomial(weight, len(programs), replacement=True).split(_BATCH):
+        for chosen in torch.multinomial(weight, len(programs), replacement=True).split(
+            _BATCH
+        ):
             optimizer.zero_grad(set_to_none=True)
             logits = net(ProgramBatch.join([programs[i] for i in chosen.tolist()]))
             _loss(trial, logits, reward[chosen]).backward()  # type: ignore[no-untyped-call]
@@ -94,29 +106,44 @@ def _loss(trial: Trial, logits: Tensor, reward: Tensor) -> Tensor:
             return q_loss(logits, reward)
 
 
-def left_out(trial: Trial, data: Data, programs: Sequence[ProgramBatch], seed: int) -> NDArray[np.float64]:
+def left_out(
+    trial: Trial, data: Data, programs: Sequence[ProgramBatch], seed: int
+) -> NDArray[np.float64]:
     """(N, K) scores of every program by a net that saw nothing of its package."""
     reward = torch.from_numpy(data.saved).float()
     weight = torch.from_numpy(package_weights(data.packages) ** 0.5)
     scores = np.zeros_like(data.saved)
     which = folds(data.packages, FOLDS)
     for fold in range(FOLDS):
-        kept, out = np.flatnonzero(which != fold).tolist(), np.flatnonzero(which == fold).tolist()
+        kept, out = (
+            np.flatnonzero(which != fold).tolist(),
+            np.flatnonzero(which == fold).tolist(),
+        )
         net = learned(trial, [programs[i] for i in kept], reward[kept], weight[kept], seed)
         with torch.no_grad():
             scores[out] = torch.cat([net(programs[i]) for i in out]).numpy()
     return scores
 
 
-def compare(folder: Path, *, metric: Metric, out: Path, seed: int, say: Callable[[str], None]) -> None:
+def compare(
+    folder: Path, *, metric: Metric, out: Path, seed: int, say: Callable[[str], None]
+) -> None:
     """Every trial, a JSON line each as soon as it is done; trials that `out` has are not done again."""
     data, programs = _programs(folder, load(folder, metric, say))
     weights = package_weights(data.packages)
     oracle = float(weights @ np.maximum(0.0, data.saved.max(axis=1)))
     own = -np.tile(np.arange(data.saved.shape[1], dtype=float), (len(data.saved), 1))
-    say(f"{len(programs)} programs of {len(set(data.packages))} packages, {data.saved.shape[1]} pipelines")
-    known = [json.loads(line) for line in out.read_text().splitlines()] if out.is_file() else []
-    done = {(line["encoder"], line["loss"], line["seed"]) for line in known if line["metric"] == metric.value}
+    say(
+        f"{len(programs)} programs of {len(set(data.packages))} packages, {data.saved.shape[1]} pipelines"
+    )
+    known = (
+        [json.loads(line) for line in out.read_text().splitlines()] if out.is_file() else []
+    )
+    done = {
+        (line["encoder"], line["loss"], line["seed"])
+        for line in known
+        if line["metric"] == metric.value
+    }
     for trial in (replace(TRIALS[0], encoder="none", loss="none"), *TRIALS):
         if (trial.encoder, trial.loss, seed) in done:
             continue
@@ -125,13 +152,31 @@ def compare(folder: Path, *, metric: Metric, out: Path, seed: int, say: Callable
         saved = {n: float(weights @ best_of_first(scores, data.saved, n)) for n in COUNTS}
         parameters = 0
         if trial.encoder != "none":
-            parameters = sum(p.numel() for p in net_of(trial.encoder, data.saved.shape[1]).parameters())
-        line = {"suite": "compile-encoders", "metric": metric.value, **asdict(trial), "seed": seed, "folds": FOLDS}
-        line |= {"programs": len(programs), "packages": len(set(data.packages)), "parameters": parameters}
-        line |= {"saved": saved, "oracle": oracle, "cpu_s": round(time.process_time() - began, 1)}
+            parameters = sum(
+                p.numel() for p in net_of(trial.encoder, data.saved.shape[1]).parameters()
+            )
+        line = {
+            "suite": "compile-encoders",
+            "metric": metric.value,
+            **asdict(trial),
+            "seed": seed,
+            "folds": FOLDS,
+        }
+        line |= {
+            "programs": len(programs),
+            "packages": len(set(data.packages)),
+            "parameters": parameters,
+        }
+        line |= {
+            "saved": saved,
+            "oracle": oracle,
+            "cpu_s": round(time.process_time() - began, 1),
+        }
         with out.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        shares = "  ".join(f"best of {n}: {value:.2%} ({value / oracle:.0%})" for n, value in saved.items())
+        shares = "  ".join(
+            f"best of {n}: {value:.2%} ({value / oracle:.0%})" for n, value in saved.items()
+        )
         say(f"{trial.encoder:10s} {trial.loss:5s} {parameters:7,} parameters  {shares}")
 
 

@@ -27,7 +27,9 @@ def q_loss(values: Tensor, reward: Tensor) -> Tensor:
     return ((values - 100.0 * reward) ** 2).mean()
 
 
-def expected_reward_loss(logits: Tensor, reward: Tensor, *, entropy: float = 0.01, least: float = 2e-3) -> Tensor:
+def expected_reward_loss(
+    logits: Tensor, reward: Tensor, *, entropy: float = 0.01, least: float = 2e-3
+) -> Tensor:
     """Minus the share of its best reward that a draw from softmax(logits) gets, mean over programs. (B, K), (B, K) → ().
 
     What is worse than -Oz counts 0, because -Oz is then the answer. Where even the best pipeline saves less than `least`, that

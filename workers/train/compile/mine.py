@@ -31,7 +31,11 @@ EVALUATIONS = 100  # compilations of a module's search
 _MOST_INSTRUCTIONS = 3000  # larger ones take most of the time and are few
 _CANDIDATE_S = 20.0
 _LEAST_GAIN = 1e-5  # of the mean: a change below it is noise
-_MODULES, _STEPS, _TRIED = 40, 8, 40  # of the pipeline that is best on the mean: modules, changes, changes tried a step
+_MODULES, _STEPS, _TRIED = (
+    40,
+    8,
+    40,
+)  # of the pipeline that is best on the mean: modules, changes, changes tried a step
 _OF_A_RACE = 6  # compounds of each that go on
 
 
@@ -48,13 +52,19 @@ def mined(folder: Path) -> list[Candidate]:
 
 def raced(folder: Path, metric: Metric | None = None) -> list[Candidate]:
     """The last few compounds of the race for the mean of each metric, or of one."""
-    paths = sorted(folder.glob(f"mined-race-{'*' if metric is None else metric.value}.jsonl"))
+    paths = sorted(
+        folder.glob(f"mined-race-{'*' if metric is None else metric.value}.jsonl")
+    )
     lines = [line for path in paths for line in path.read_text().splitlines()[-_OF_A_RACE:]]
     return [Candidate.from_json(json.loads(line)["candidate"]) for line in lines]
 
 
 def useful(
-    folder: Path, metric: Metric, space: Sequence[Candidate], counted: Mapping[str, int], programs: Collection[str]
+    folder: Path,
+    metric: Metric,
+    space: Sequence[Candidate],
+    counted: Mapping[str, int],
+    programs: Collection[str],
 ) -> tuple[dict[str, int], list[str]]:
     """(digest of each single change → in how many training programs' ends it was; the first 16 digits of their sha256).
 
@@ -64,23 +74,47 @@ def useful(
     fresh = [sha for sha in rows if sha not in programs]  # no program counts twice
     ends = [set(Candidate.from_json(rows[sha]["candidate"]).edits) for sha in fresh]
     counts = Counter(counted)
-    counts.update({c.digest: sum(set(c.edits) <= end for end in ends) for c in space if c.edits})
-    return {digest: count for digest, count in counts.items() if count}, sorted({*programs, *fresh})
+    counts.update(
+        {c.digest: sum(set(c.edits) <= end for end in ends) for c in space if c.edits}
+    )
+    return {digest: count for digest, count in counts.items() if count}, sorted(
+        {*programs, *fresh}
+    )
 
 
-def mine(folder: Path, *, metric: Metric, say: Callable[[str], None], part: tuple[int, int] = (0, 1)) -> None:
+def mine(
+    folder: Path,
+    *,
+    metric: Metric,
+    say: Callable[[str], None],
+    part: tuple[int, int] = (0, 1),
+) -> None:
     """One search a training module, packages in turn. part: (which, of how many) modules this process does."""
     out = folder / f"mined-{metric.value}-{part[0]}.jsonl"
     done = {row["sha"] for row in _rows(folder, f"mined-{metric.value}-*.jsonl")}
-    train = [r for r in read(folder) if r["split"] == "train" and int(str(r["ir_instructions"])) <= _MOST_INSTRUCTIONS]
+    train = [
+        r
+        for r in read(folder)
+        if r["split"] == "train" and int(str(r["ir_instructions"])) <= _MOST_INSTRUCTIONS
+    ]
     modules = spread(train, len(train))[part[0] :: part[1]]
-    starts = [*raced(folder, metric), *(c for c in load_coreset(metric) if c.tier is Tier.DEFAULT)]
+    starts = [
+        *raced(folder, metric),
+        *(c for c in load_coreset(metric) if c.tier is Tier.DEFAULT),
+    ]
     for number, row in enumerate(modules):
         if row["sha"] in done:
             continue
         with _engine(folder, str(row["sha"])) as engine:
-            candidate, saved, tried = _of_module(engine, metric, starts, seed=int(str(row["sha"])[:8], 16))
-        line = {"sha": row["sha"], "package": row["package"], "saved": saved, "candidate": candidate.as_json()}
+            candidate, saved, tried = _of_module(
+                engine, metric, starts, seed=int(str(row["sha"])[:8], 16)
+            )
+        line = {
+            "sha": row["sha"],
+            "package": row["package"],
+            "saved": saved,
+            "candidate": candidate.as_json(),
+        }
         with out.open("a") as file:
             file.write(json.dumps(line) + "\n")
         told = f"{row['package']}/{row['name']}: {saved:.2%} in {tried} pipelines: {candidate.name}"
@@ -113,11 +147,15 @@ def _of_module(
     return replace(candidate, name=f"mined-{candidate.digest[:8]}"), saved, len(found.table)
 
 
-def _minimal(engine: Engine, candidate: Candidate, size: float, metric: Metric) -> tuple[Candidate, float]:
+def _minimal(
+    engine: Engine, candidate: Candidate, size: float, metric: Metric
+) -> tuple[Candidate, float]:
     """Without the changes that do not help here."""
     defaults = engine.default_pipelines()
     for edit in candidate.edits:
-        fewer = replace(candidate, edits=tuple(other for other in candidate.edits if other != edit))
+        fewer = replace(
+            candidate, edits=tuple(other for other in candidate.edits if other != edit)
+        )
         try:
             recipe = fewer.recipe(defaults)
         except BadPipeline:
@@ -150,11 +188,20 @@ def best_on_mean(folder: Path, *, metric: Metric, say: Callable[[str], None]) ->
         order = np.argsort(-alone)[:_TRIED]
         chosen, value = space[order[0]], float(alone[order[0]])
         for step in range(_STEPS):
-            line = {"saved": value, "candidate": replace(chosen, name=f"mean-{chosen.digest[:8]}").as_json()}
+            line = {
+                "saved": value,
+                "candidate": replace(chosen, name=f"mean-{chosen.digest[:8]}").as_json(),
+            }
             with out.open("a") as file:
                 file.write(json.dumps(line) + "\n")
-            say(f"{step + 1} changes save {value:.3%} on the mean of {len(modules)} modules: {chosen.name}")
-            tried = [chosen.joined(space[index]) for index in order if space[index].edits[0] not in chosen.edits]
+            say(
+                f"{step + 1} changes save {value:.3%} on the mean of {len(modules)} modules: {chosen.name}"
+            )
+            tried = [
+                chosen.joined(space[index])
+                for index in order
+                if space[index].edits[0] not in chosen.edits
+            ]
             values = [mean(candidate) for candidate in tried]
             best = int(np.argmax(values))
             if values[best] <= value + _LEAST_GAIN:
@@ -187,7 +234,11 @@ def package_weights(packages: Sequence[str]) -> np.ndarray:
 
 
 def _size(measured: Measured, metric: Metric) -> float:
-    return float(measured.sizes.of(metric)) if measured.outcome is Outcome.OK and measured.sizes else float("inf")
+    return (
+        float(measured.sizes.of(metric))
+        if measured.outcome is Outcome.OK and measured.sizes
+        else float("inf")
+    )
 
 
 def _engine(folder: Path, sha: str) -> Engine:

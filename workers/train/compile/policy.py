@@ -68,7 +68,10 @@ class Member(nn.Module):
 
     def __init__(self, features: int, outputs: int, setting: Setting) -> None:
         super().__init__()
-        self.first, self.out = nn.Linear(features, setting.width), nn.Linear(setting.width, outputs)
+        self.first, self.out = (
+            nn.Linear(features, setting.width),
+            nn.Linear(setting.width, outputs),
+        )
         self.dropout = nn.Dropout(setting.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -90,9 +93,16 @@ class Data:
     def part(self, rows: NDArray[np.bool_]) -> Data:
         """Some of the programs."""
         packages, shas = (
-            [one for one, keep in zip(names, rows, strict=True) if keep] for names in (self.packages, self.shas)
+            [one for one, keep in zip(names, rows, strict=True) if keep]
+            for names in (self.packages, self.shas)
         )
-        return replace(self, features=self.features[rows], saved=self.saved[rows], packages=packages, shas=shas)
+        return replace(
+            self,
+            features=self.features[rows],
+            saved=self.saved[rows],
+            packages=packages,
+            shas=shas,
+        )
 
 
 def load(folder: Path, metric: Metric, say: Callable[[str], None]) -> Data:
@@ -101,15 +111,27 @@ def load(folder: Path, metric: Metric, say: Callable[[str], None]) -> Data:
     found = reward(folder, splits=("train", "val"), metric=name)
     columns = [found.digests.index(candidate.digest) for candidate in load_coreset(metric)]
     features = described(folder, found, say)
-    digest = hashlib.sha256(json.dumps([found.shas, found.digests]).encode() + found.saved.tobytes()).hexdigest()
+    digest = hashlib.sha256(
+        json.dumps([found.shas, found.digests]).encode() + found.saved.tobytes()
+    ).hexdigest()
     saved = found.saved[:, columns]
-    return Data(features=features, saved=saved, packages=found.packages, shas=found.shas, digest=digest)
+    return Data(
+        features=features,
+        saved=saved,
+        packages=found.packages,
+        shas=found.shas,
+        digest=digest,
+    )
 
 
 def described(folder: Path, found: Reward, say: Callable[[str], None]) -> Floats:
     """(N, F) descriptions, kept beside the corpus."""
     kept = folder / "described.jsonl"
-    lines = [json.loads(line) for line in kept.read_text().splitlines()] if kept.is_file() else []
+    lines = (
+        [json.loads(line) for line in kept.read_text().splitlines()]
+        if kept.is_file()
+        else []
+    )
     known: dict[str, list[float]] = {line["sha"]: line["features"] for line in lines}
     for number, sha in enumerate(found.shas):
         if sha in known:
@@ -129,15 +151,22 @@ def fit(data: Data, setting: Setting, seed: int) -> dict[str, np.ndarray]:
     """Arrays of `cost_models.compile.net.PipelineScorer`, candidates apart."""
     if setting == OWN_ORDER:
         return _own_order(data)
-    mean, std = data.features.mean(axis=0), np.maximum(_LEAST_STD, data.features.std(axis=0))
+    mean, std = (
+        data.features.mean(axis=0),
+        np.maximum(_LEAST_STD, data.features.std(axis=0)),
+    )
     x = torch.from_numpy(np.clip((data.features - mean) / std, -4.0, 4.0)).float()
     y = torch.from_numpy(data.saved).float()
-    weight = torch.from_numpy(package_weights(data.packages) ** 0.5)  # between every program and every package alike
+    weight = torch.from_numpy(
+        package_weights(data.packages) ** 0.5
+    )  # between every program and every package alike
     members = []
     for number in range(setting.members):
         torch.manual_seed(1000 * seed + number)
         net = Member(x.shape[1], y.shape[1], setting)
-        optimizer = torch.optim.AdamW(net.parameters(), lr=setting.rate, weight_decay=setting.decay)
+        optimizer = torch.optim.AdamW(
+            net.parameters(), lr=setting.rate, weight_decay=setting.decay
+        )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, setting.epochs)
         for _ in range(setting.epochs):
             chosen = torch.multinomial(weight, len(x), replacement=True)
@@ -146,9 +175,17 @@ def fit(data: Data, setting: Setting, seed: int) -> dict[str, np.ndarray]:
             _loss(net(noisy), y[chosen], setting).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-        members.append({name: tensor.detach().numpy() for name, tensor in net.state_dict().items()})
-    stacked = {name: np.stack([member[name] for member in members]).astype(np.float32) for name in members[0]}
-    return stacked | {"feature.mean": mean.astype(np.float32), "feature.std": std.astype(np.float32)}
+        members.append(
+            {name: tensor.detach().numpy() for name, tensor in net.state_dict().items()}
+        )
+    stacked = {
+        name: np.stack([member[name] for member in members]).astype(np.float32)
+        for name in members[0]
+    }
+    return stacked | {
+        "feature.mean": mean.astype(np.float32),
+        "feature.std": std.astype(np.float32),
+    }
 
 
 def _own_order(data: Data) -> dict[str, np.ndarray]:
@@ -167,7 +204,9 @@ def _own_order(data: Data) -> dict[str, np.ndarray]:
 def scored(arrays: Mapping[str, np.ndarray], features: Floats) -> Floats:
     """(N, K) mean logits, as the numpy net gives them."""
     outputs = arrays["out.bias"].shape[1]
-    named = np.array([list(number.to_bytes(32, "big")) for number in range(outputs)], dtype=np.uint8)
+    named = np.array(
+        [list(number.to_bytes(32, "big")) for number in range(outputs)], dtype=np.uint8
+    )
     scorer = PipelineScorer({**arrays, "candidates": named})
     return np.array([list(scorer.scores(row).values()) for row in features])
 
@@ -195,7 +234,9 @@ def left_out(data: Data, setting: Setting, seed: int = 0) -> Floats:
     return scores
 
 
-def train(folder: Path, *, metric: Metric, out: Path, command: str, say: Callable[[str], None]) -> None:
+def train(
+    folder: Path, *, metric: Metric, out: Path, command: str, say: Callable[[str], None]
+) -> None:
     """Compare the settings on packages left out, publish the best one trained on all.
 
     Where none of them beats the coreset's own order, none is published, and one that was is withdrawn.
@@ -205,12 +246,18 @@ def train(folder: Path, *, metric: Metric, out: Path, command: str, say: Callabl
     greedy = -np.tile(np.arange(data.saved.shape[1], dtype=float), (len(data.saved), 1))
     oracle = float(weights @ np.maximum(0.0, data.saved.max(axis=1)))
     programs, packages = len(data.saved), len(set(data.packages))
-    say(f"{programs} programs of {packages} packages, {data.saved.shape[1]} pipelines, oracle {oracle:.2%}")
+    say(
+        f"{programs} programs of {packages} packages, {data.saved.shape[1]} pipelines, oracle {oracle:.2%}"
+    )
     say(_told("coreset's own order", greedy, data.saved, weights, oracle))
     tried: dict[Setting, Floats] = {OWN_ORDER: greedy}
     for setting in SETTINGS:
         tried[setting] = left_out(data, setting)
-        name = setting.loss + (f" T={setting.temperature}" if setting.loss == "nvp" else f" {setting.width} wide")
+        name = setting.loss + (
+            f" T={setting.temperature}"
+            if setting.loss == "nvp"
+            else f" {setting.width} wide"
+        )
         say(_told(name, tried[setting], data.saved, weights, oracle))
 
     def saved(scores: Floats, count: int) -> float:
@@ -224,16 +271,18 @@ def train(folder: Path, *, metric: Metric, out: Path, command: str, say: Callabl
         withdraw(name_of(metric), folder=out)
         say("nothing learned beats the coreset's own order: no network is published")
         return
-    named = np.array([list(bytes.fromhex(c.digest)) for c in load_coreset(metric)], dtype=np.uint8)
+    named = np.array(
+        [list(bytes.fromhex(c.digest)) for c in load_coreset(metric)], dtype=np.uint8
+    )
     arrays = {"candidates": named}
     for part, setting in zip(PARTS, (pick, behind), strict=True):
         arrays |= {f"{part}.{name}": array for name, array in fit(data, setting, 0).items()}
     one, ten = saved(both, 1), saved(both, 10)
     text = f"packages left out in turn: {one:.2%} of {metric.value} saved by its first pipeline, {ten:.2%} by the best of ten; "
-    text += (
-        f"{saved(greedy, 1):.2%} and {saved(greedy, 10):.2%} in the coreset's own order; all {len(named)}: {oracle:.2%}"
+    text += f"{saved(greedy, 1):.2%} and {saved(greedy, 10):.2%} in the coreset's own order; all {len(named)}: {oracle:.2%}"
+    publish(
+        name_of(metric), arrays, folder=out, command=command, data=data.digest, metric=text
     )
-    publish(name_of(metric), arrays, folder=out, command=command, data=data.digest, metric=text)
     say(f"first by {pick}")
     say(f"then by {behind}")
     say(text)
@@ -249,7 +298,8 @@ def picked_first(pick: Floats, behind: Floats) -> Floats:
 def _told(name: str, scores: Floats, saved: Floats, weights: Floats, oracle: float) -> str:
     shown = [float(weights @ best_of_first(scores, saved, count)) for count in (1, 3, 10)]
     return f"{name:22s}" + "  ".join(
-        f"best of {count}: {value:.2%} ({value / oracle:.0%})" for count, value in zip((1, 3, 10), shown, strict=True)
+        f"best of {count}: {value:.2%} ({value / oracle:.0%})"
+        for count, value in zip((1, 3, 10), shown, strict=True)
     )
 
 

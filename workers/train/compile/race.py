@@ -33,7 +33,11 @@ Floats = NDArray[np.float64]
 _MODULES, _MOST_INSTRUCTIONS = 64, 1500
 _STARTS = 8  # best known compounds, run on the same programs
 _BLOCK = 8
-_BEHIND = ((1, 2e-3), (2, 5e-4), (4, 0.0))  # blocks done → out when so much behind on the mean so far
+_BEHIND = (
+    (1, 2e-3),
+    (2, 5e-4),
+    (4, 0.0),
+)  # blocks done → out when so much behind on the mean so far
 _LEAST_GAIN = 5e-5  # of the mean: a change below it is noise
 _CANDIDATE_S = 10.0
 
@@ -61,7 +65,9 @@ class Track:
         """Of all programs."""
         return float(self.weights @ saved)
 
-    def ahead(self, recipe: Recipe, incumbent: Floats, rng: np.random.Generator) -> Floats | None:
+    def ahead(
+        self, recipe: Recipe, incumbent: Floats, rng: np.random.Generator
+    ) -> Floats | None:
         """(N,) what it saves, when it stays in the race against `incumbent` to the end."""
         order = rng.permutation(len(self.engines))
         saved = np.zeros(len(order))
@@ -72,16 +78,24 @@ class Track:
                 return None
             saved[block] = found
             run = order[: low + _BLOCK]
-            lead = float(self.weights[run] @ (saved - incumbent)[run] / self.weights[run].sum())
+            lead = float(
+                self.weights[run] @ (saved - incumbent)[run] / self.weights[run].sum()
+            )
             if any(done >= blocks and lead < -behind for blocks, behind in _BEHIND):
                 return None
         return saved if self.mean(saved) > self.mean(incumbent) + _LEAST_GAIN else None
 
 
-def race(folder: Path, *, metric: Metric, seconds: float, seed: int, say: Callable[[str], None]) -> Candidate:
+def race(
+    folder: Path, *, metric: Metric, seconds: float, seed: int, say: Callable[[str], None]
+) -> Candidate:
     """The best on the mean after so many seconds; each better one on the way goes into mined-race-<metric>.jsonl."""
     ends, rng = time.monotonic() + seconds, np.random.default_rng(seed)
-    small = [r for r in read(folder) if r["split"] == "train" and int(str(r["ir_instructions"])) <= _MOST_INSTRUCTIONS]
+    small = [
+        r
+        for r in read(folder)
+        if r["split"] == "train" and int(str(r["ir_instructions"])) <= _MOST_INSTRUCTIONS
+    ]
     modules = spread(small, _MODULES)
     with ExitStack() as stack:
         engines = [stack.enter_context(_engine(folder, str(row["sha"]))) for row in modules]
@@ -97,16 +111,26 @@ def race(folder: Path, *, metric: Metric, seconds: float, seed: int, say: Callab
         known = _known(folder, metric, space)
         measured = {candidate.digest for candidate in known}
         unmeasured = [candidate for candidate in space if candidate.digest not in measured]
-        edits = list(dict.fromkeys(edit for candidate in (*known, *space) for edit in candidate.edits))
+        edits = list(
+            dict.fromkeys(
+                edit for candidate in (*known, *space) for edit in candidate.edits
+            )
+        )
         best, saved = Candidate(name="Oz"), np.zeros(len(engines))
         for candidate in known[:_STARTS]:
             found = track.saved(candidate.recipe(defaults), np.arange(len(engines)))
             if found is not None and track.mean(found) > track.mean(saved):
                 best, saved = candidate, found
-        say(f"{len(engines)} programs; starts from {best.name}, {track.mean(saved):.3%}, {len(best.edits)} changes")
+        say(
+            f"{len(engines)} programs; starts from {best.name}, {track.mean(saved):.3%}, {len(best.edits)} changes"
+        )
         tried, runs = {best.digest}, 0
         while time.monotonic() < ends:
-            changed = _renamed(best.joined(unmeasured.pop(0))) if unmeasured else _changed(best, edits, rng)
+            changed = (
+                _renamed(best.joined(unmeasured.pop(0)))
+                if unmeasured
+                else _changed(best, edits, rng)
+            )
             if changed.digest in tried:
                 continue
             tried.add(changed.digest)
@@ -131,15 +155,27 @@ def _known(folder: Path, metric: Metric, space: Sequence[Candidate]) -> list[Can
     found = reward(folder, splits=("train",), metric=LISTS[metric])
     if not found.digests:
         coreset = (
-            candidate for candidate in load_coreset(metric) if candidate.edits and candidate.tier is Tier.DEFAULT
+            candidate
+            for candidate in load_coreset(metric)
+            if candidate.edits and candidate.tier is Tier.DEFAULT
         )
         return [*reversed(raced(folder, metric)), *coreset]
-    by_digest = {c.digest: c for c in (*mined(folder), *space) if c.base == "Oz" and c.tier is Tier.DEFAULT}
+    by_digest = {
+        c.digest: c
+        for c in (*mined(folder), *space)
+        if c.base == "Oz" and c.tier is Tier.DEFAULT
+    }
     means = package_weights(found.packages) @ np.maximum(0.0, found.saved)
-    return [by_digest[found.digests[j]] for j in np.argsort(-means) if found.digests[j] in by_digest]
+    return [
+        by_digest[found.digests[j]]
+        for j in np.argsort(-means)
+        if found.digests[j] in by_digest
+    ]
 
 
-def _changed(candidate: Candidate, edits: Sequence[Edit], rng: np.random.Generator) -> Candidate:
+def _changed(
+    candidate: Candidate, edits: Sequence[Edit], rng: np.random.Generator
+) -> Candidate:
     """One edit more (early ones of `edits`, those of the best compounds, twice as often), or one less, or one for another."""
     kept = list(candidate.edits)
     move = rng.choice(["add", "drop", "swap"], p=[0.6, 0.2, 0.2])

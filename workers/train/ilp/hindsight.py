@@ -78,15 +78,26 @@ def labelled(log: Log, recipe: Hindsight, rng: np.random.Generator) -> list[Stat
         if not later:
             continue
         gain = objectives[i] - objectives[later[-1]]
-        kept = [j for j in reversed(later) if objectives[i] - objectives[j] >= recipe.least_share * gain]
+        kept = [
+            j
+            for j in reversed(later)
+            if objectives[i] - objectives[j] >= recipe.least_share * gain
+        ]
         changed = np.zeros(len(x), dtype=bool)
         unions = {}
-        for j in later:  # changed on the way, even when changed back: the way went through it
+        for (
+            j
+        ) in later:  # changed on the way, even when changed back: the way went through it
             changed = changed | (np.abs(points[j] - points[j - 1]) > 0.5)
             unions[j] = changed
-        around = log.failed[max(0, i - recipe.ahead) : i] + log.failed[i + 1 : i + recipe.ahead + 1]
+        around = (
+            log.failed[max(0, i - recipe.ahead) : i]
+            + log.failed[i + 1 : i + recipe.ahead + 1]
+        )
         first = unions[i + 1]
-        failed = log.failed[i] + [free for each in around for free in each if not bool(free[first].all())]
+        failed = log.failed[i] + [
+            free for each in around for free in each if not bool(free[first].all())
+        ]
         if len(failed) < recipe.least_negatives:
             continue
         chosen = rng.permutation(len(failed))[: recipe.negatives]
@@ -121,7 +132,9 @@ def run(model: MilpModel, start: Floats, seconds: float, rng: np.random.Generato
         solver=HighsSolver(),
         arms={
             "random": RandomNeighbourhood(model),
-            "variable-graph": VariableGraphNeighbourhood(model, slicer.by_row, slicer.by_column),
+            "variable-graph": VariableGraphNeighbourhood(
+                model, slicer.by_row, slicer.by_column
+            ),
             "constraint-block": ConstraintBlockNeighbourhood(model, slicer.by_row),
             "rins": RinsNeighbourhood(model, guide),
             "lb-relax-s": LbRelaxSampling(model, guide),
@@ -139,7 +152,9 @@ def run(model: MilpModel, start: Floats, seconds: float, rng: np.random.Generato
     return log
 
 
-def collect(family: str, seed: int, recipe: Hindsight, *, say: Callable[[str], object]) -> list[State]:
+def collect(
+    family: str, seed: int, recipe: Hindsight, *, say: Callable[[str], object]
+) -> list[State]:
     """One run on an instance of a fifth of the paper's size, and what it teaches."""
     model = integer_programs.generate(family, "1/5", seed)
     slicer = Slicer(model)
@@ -152,7 +167,11 @@ def collect(family: str, seed: int, recipe: Hindsight, *, say: Callable[[str], o
     log = run(model, start, recipe.seconds, rng)
     states = labelled(log, recipe, rng)
     failed = sum(len(each) for each in log.failed)
-    mean = math.nan if not states else float(np.mean([len(state.negatives) for state in states]))
+    mean = (
+        math.nan
+        if not states
+        else float(np.mean([len(state.negatives) for state in states]))
+    )
     say(
         f"{family} seed {seed}: {len(log.incumbents)} incumbents, {failed} failed sets, {len(states)} states, "
         f"{mean:.0f} negatives each"
@@ -160,7 +179,9 @@ def collect(family: str, seed: int, recipe: Hindsight, *, say: Callable[[str], o
     return states
 
 
-def collect_all(folder: Path, *, instances: int, recipe: Hindsight, say: Callable[[str], object]) -> None:
+def collect_all(
+    folder: Path, *, instances: int, recipe: Hindsight, say: Callable[[str], object]
+) -> None:
     """Every family in turn, seed by seed. Skips what is done."""
     for seed in range(FIRST_SEED, FIRST_SEED + instances):
         for family in integer_programs.FAMILIES:

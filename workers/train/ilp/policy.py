@@ -80,7 +80,9 @@ def train(
     """
     files = sorted(states.glob("*.npz"))
     if not files:
-        raise FileNotFoundError(f"no states in {states}: python -m workers.train ilp collect makes them")
+        raise FileNotFoundError(
+            f"no states in {states}: python -m workers.train ilp collect makes them"
+        )
     told = time.monotonic()
     examples: list[tuple[int, Example]] = []
     summaries: dict[str, list[np.ndarray]] = {}
@@ -97,32 +99,53 @@ def train(
     fitting = [e for number, e in examples if number % 5]
     validation = [e for number, e in examples if not number % 5]
     if not fitting or not validation:
-        raise ValueError(f"training wants states of at least 5 instances a family; {len(files)} files are there")
+        raise ValueError(
+            f"training wants states of at least 5 instances a family; {len(files)} files are there"
+        )
     torch.manual_seed(seed)
     model = NeighbourhoodPolicy(len(VariableFeature), len(RowFeature), 2)
     if start is None:
         _normalise(model, fitting)
     else:
-        named = {name: torch.from_numpy(array) for name, array in start.items() if not name.startswith("home.")}
+        named = {
+            name: torch.from_numpy(array)
+            for name, array in start.items()
+            if not name.startswith("home.")
+        }
         model.load_state_dict(named)
         value, caught, random = _evaluate(model, validation)
         say(f"before: loss {value:.4f}  recall {_told(caught)} random {random:.2f}")
     state = work / "cl-lns.safetensors"
-    best = _fit(model, fitting, validation, epochs=epochs, seed=seed, rate=rate, state=state, say=say)
+    best = _fit(
+        model,
+        fitting,
+        validation,
+        epochs=epochs,
+        seed=seed,
+        rate=rate,
+        state=state,
+        say=say,
+    )
     model.load_state_dict(best)
     _, caught, random = _evaluate(model, validation)
     if start is None:
-        at_home = out_of_distribution.learn({family: np.stack(rows) for family, rows in summaries.items()})
+        at_home = out_of_distribution.learn(
+            {family: np.stack(rows) for family, rows in summaries.items()}
+        )
     else:
         at_home = {name: array for name, array in start.items() if name.startswith("home.")}
     arrays = model.arrays() | at_home
     shares = ", ".join(f"{family} {caught[family]:.0%}" for family in caught)
     metric = f"share of the expert's best set among twice as many top scores, held out: {shares} (random {random:.0%})"
-    publish(NAME, arrays, folder=out, command=command, data=digest.hexdigest(), metric=metric)
+    publish(
+        NAME, arrays, folder=out, command=command, data=digest.hexdigest(), metric=metric
+    )
     say(f"{len(fitting)} + {len(validation)} states; {metric}")
 
 
-def _examples(family: str, seed: int, states: list[State]) -> tuple[list[np.ndarray], list[Example]]:
+def _examples(
+    family: str, seed: int, states: list[State]
+) -> tuple[list[np.ndarray], list[Example]]:
     model = integer_programs.generate(family, "1/5", seed)
     root = Relaxation(model).root()
     if not root.optimal or not states:
@@ -131,7 +154,9 @@ def _examples(family: str, seed: int, states: list[State]) -> tuple[list[np.ndar
     examples = []
     for i, state in enumerate(states):
         graph = builder.at([s.x for s in reversed(states[max(0, i - 2) : i + 1])])
-        entry_row = np.repeat(np.arange(graph.matrix.shape[0]), np.diff(graph.matrix.indptr))
+        entry_row = np.repeat(
+            np.arange(graph.matrix.shape[0]), np.diff(graph.matrix.indptr)
+        )
         uniform = bool((graph.edges == graph.edges[0]).all())
         examples.append(
             Example(
@@ -139,7 +164,9 @@ def _examples(family: str, seed: int, states: list[State]) -> tuple[list[np.ndar
                 variables=torch.from_numpy(graph.variables),
                 rows=torch.from_numpy(graph.rows),
                 edges=torch.from_numpy(graph.edges[:1] if uniform else graph.edges),
-                index=torch.from_numpy(np.stack([entry_row, graph.matrix.indices]).astype(np.int64)),
+                index=torch.from_numpy(
+                    np.stack([entry_row, graph.matrix.indices]).astype(np.int64)
+                ),
                 positives=torch.from_numpy(state.positives).float(),
                 negatives=torch.from_numpy(state.negatives).float(),
             )
@@ -150,11 +177,17 @@ def _examples(family: str, seed: int, states: list[State]) -> tuple[list[np.ndar
 def _normalise(model: NeighbourhoodPolicy, examples: list[Example]) -> None:
     for name, pick in (("variable", "variables"), ("row", "rows"), ("edge", "edges")):
         # Every state counts the same, whatever its size.
-        mean = torch.stack([getattr(e, pick).double().mean(dim=0) for e in examples]).mean(dim=0)
-        square = torch.stack([(getattr(e, pick).double() ** 2).mean(dim=0) for e in examples]).mean(dim=0)
+        mean = torch.stack([getattr(e, pick).double().mean(dim=0) for e in examples]).mean(
+            dim=0
+        )
+        square = torch.stack(
+            [(getattr(e, pick).double() ** 2).mean(dim=0) for e in examples]
+        ).mean(dim=0)
         std = (square - mean**2).clamp_min(0).sqrt()
         getattr(model, f"{name}_mean").copy_(mean.float())
-        getattr(model, f"{name}_std").copy_(torch.where(std < 1e-4, torch.ones_like(std), std).float())
+        getattr(model, f"{name}_std").copy_(
+            torch.where(std < 1e-4, torch.ones_like(std), std).float()
+        )
 
 
 def _fit(
@@ -168,7 +201,9 @@ def _fit(
     state: Path,
     say: Callable[[str], object],
 ) -> dict[str, Tensor]:
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=5e-5, amsgrad=True)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=rate, weight_decay=5e-5, amsgrad=True
+    )
     first, best, best_loss = checkpoint.restore(state, model, optimizer)
     for epoch in range(first, epochs):
         order = np.random.default_rng((seed, epoch)).permutation(len(fitting))
@@ -177,14 +212,18 @@ def _fit(
             optimizer.zero_grad(set_to_none=True)
             for i in batch:
                 example = fitting[i]
-                loss = loss_of(_score(model, example), example.positives, example.negatives) / len(batch)
+                loss = loss_of(
+                    _score(model, example), example.positives, example.negatives
+                ) / len(batch)
                 loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             optimizer.step()
         value, caught, random = _evaluate(model, validation)
         if value < best_loss:
             best_loss, best = value, {k: v.clone() for k, v in model.state_dict().items()}
-        checkpoint.save(state, model, optimizer, epoch=epoch + 1, best=best, best_loss=best_loss)
+        checkpoint.save(
+            state, model, optimizer, epoch=epoch + 1, best=best, best_loss=best_loss
+        )
         say(
             f"epoch {epoch + 1}/{epochs}  loss {value:.4f} (best {best_loss:.4f})  "
             f"recall {_told(caught)} random {random:.2f}"
@@ -201,15 +240,23 @@ def _score(model: NeighbourhoodPolicy, example: Example) -> Tensor:
     return found
 
 
-def _evaluate(model: NeighbourhoodPolicy, examples: list[Example]) -> tuple[float, dict[str, float], float]:
+def _evaluate(
+    model: NeighbourhoodPolicy, examples: list[Example]
+) -> tuple[float, dict[str, float], float]:
     losses: dict[str, list[float]] = {}
     caught: dict[str, list[float]] = {}
     random: list[float] = []
     with torch.no_grad():
         for example in examples:
             logits = _score(model, example)
-            losses.setdefault(example.family, []).append(float(loss_of(logits, example.positives, example.negatives)))
+            losses.setdefault(example.family, []).append(
+                float(loss_of(logits, example.positives, example.negatives))
+            )
             caught.setdefault(example.family, []).append(recall(logits, example.positives))
             random.append(min(1.0, 2 * float(example.positives[0].mean())))
     mean = {family: float(np.mean(values)) for family, values in caught.items()}
-    return float(np.mean([np.mean(values) for values in losses.values()])), mean, float(np.mean(random))
+    return (
+        float(np.mean([np.mean(values) for values in losses.values()])),
+        mean,
+        float(np.mean(random)),
+    )

@@ -54,7 +54,9 @@ class State:
     negatives: np.ndarray
 
 
-def collect(family: str, seed: int, recipe: Recipe, *, say: Callable[[str], object]) -> list[State]:
+def collect(
+    family: str, seed: int, recipe: Recipe, *, say: Callable[[str], object]
+) -> list[State]:
     """The expert's way on one instance of a fifth of the paper's size."""
     model = integer_programs.generate(family, "1/5", seed)
     slicer = Slicer(model)
@@ -75,7 +77,9 @@ def collect(family: str, seed: int, recipe: Recipe, *, say: Callable[[str], obje
         best = min(better, key=model.objective)
         gain = objective - model.objective(best)
         kept = sorted(better, key=model.objective)
-        kept = [y for y in kept if objective - model.objective(y) >= recipe.least_share * gain][: recipe.positives]
+        kept = [
+            y for y in kept if objective - model.objective(y) >= recipe.least_share * gain
+        ][: recipe.positives]
         negatives = _negatives(model, slicer, x, np.abs(best - x) > 0.5, gain, recipe, rng)
         say(
             f"{family} seed {seed} step {step}: gain {gain:.4g}, {len(kept)} positives, {len(negatives)} negatives, "
@@ -94,7 +98,9 @@ def collect(family: str, seed: int, recipe: Recipe, *, say: Callable[[str], obje
     return states
 
 
-def _expert(model: MilpModel, x: Floats, distance: int, seconds: float, *, seed: int) -> list[Floats]:
+def _expert(
+    model: MilpModel, x: Floats, distance: int, seconds: float, *, seed: int
+) -> list[Floats]:
     """Solutions better than x within `distance` of it, the best last."""
     row = distance_row(model, x)
     columns = np.flatnonzero(row.weights)
@@ -113,7 +119,9 @@ def _expert(model: MilpModel, x: Floats, distance: int, seconds: float, *, seed:
         limited,
         SolveParams(time_limit_s=seconds, seed=seed, relative_gap=1e-4, cutoff=cutoff),
         hint=x,
-        on_incumbent=lambda objective, y: found.append(np.round(y)) if objective < cutoff else None,
+        on_incumbent=lambda objective, y: (
+            found.append(np.round(y)) if objective < cutoff else None
+        ),
     )
     return found
 
@@ -135,7 +143,11 @@ def _negatives(
     for share in np.arange(0.05, 1.01, 0.05):
         exchanged = max(1, round(share * len(members)))
         failed = 0
-        while failed < 5 and len(kept) < recipe.negatives * (share + 0.2) and time.monotonic() < until:
+        while (
+            failed < 5
+            and len(kept) < recipe.negatives * (share + 0.2)
+            and time.monotonic() < until
+        ):
             free = good.copy()
             free[rng.choice(members, size=exchanged, replace=False)] = False
             free[rng.choice(others, size=min(exchanged, len(others)), replace=False)] = True
@@ -143,7 +155,8 @@ def _negatives(
             if sub is None:
                 break
             solved = HighsSolver().solve(
-                sub.model, SolveParams(time_limit_s=recipe.sub_mip_s, relative_gap=0.5, cutoff=cutoff)
+                sub.model,
+                SolveParams(time_limit_s=recipe.sub_mip_s, relative_gap=0.5, cutoff=cutoff),
             )
             if solved.x is None:
                 kept.append(free)
@@ -151,7 +164,9 @@ def _negatives(
                 failed += 1
         if len(kept) >= recipe.negatives or time.monotonic() >= until:
             break
-    return np.stack(kept[: recipe.negatives]) if kept else np.zeros((0, model.n), dtype=bool)
+    return (
+        np.stack(kept[: recipe.negatives]) if kept else np.zeros((0, model.n), dtype=bool)
+    )
 
 
 def path_of(folder: Path, family: str, seed: int) -> Path:
@@ -185,11 +200,25 @@ def load(path: Path) -> list[State]:
                 np.unpackbits(arrays[f"{i}.{name}"], axis=1, count=len(x)).astype(bool)
                 for name in ("positives", "negatives")
             )
-            states.append(State(x=x, positives=positives, gains=arrays[f"{i}.gains"], negatives=negatives))
+            states.append(
+                State(
+                    x=x,
+                    positives=positives,
+                    gains=arrays[f"{i}.gains"],
+                    negatives=negatives,
+                )
+            )
         return states
 
 
-def collect_all(folder: Path, *, instances: int, first_seed: int, recipe: Recipe, say: Callable[[str], object]) -> None:
+def collect_all(
+    folder: Path,
+    *,
+    instances: int,
+    first_seed: int,
+    recipe: Recipe,
+    say: Callable[[str], object],
+) -> None:
     """Every family in turn, seed by seed, so that whatever is there at any time is balanced. Skips what is done."""
     for seed in range(first_seed, first_seed + instances):
         for family in integer_programs.FAMILIES:

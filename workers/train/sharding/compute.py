@@ -18,7 +18,16 @@ from workers.train.sharding.models import ConvexCompute, PaperCompute
 Say = Callable[[str], object]
 
 
-def paper_compute(hardware: Hardware, *, samples: int, epochs: int, seed: int, work: Path, out: Path, say: Say) -> None:
+def paper_compute(
+    hardware: Hardware,
+    *,
+    samples: int,
+    epochs: int,
+    seed: int,
+    work: Path,
+    out: Path,
+    say: Say,
+) -> None:
     """NeuroShard's compute net for one profile."""
     sets = paper_sets(hardware, samples, seed)
     mean, std = sets.features.mean(0), sets.features.std(0) + 1e-6
@@ -45,21 +54,40 @@ def paper_compute(hardware: Hardware, *, samples: int, epochs: int, seed: int, w
     )
 
 
-def conditioned_compute(*, samples: int, epochs: int, seed: int, member: int, work: Path, out: Path, say: Say) -> None:
+def conditioned_compute(
+    *, samples: int, epochs: int, seed: int, member: int, work: Path, out: Path, say: Say
+) -> None:
     """Ours, one member of the ensemble. Members share the data and differ in their start and order."""
     say("drawing and pricing the training sets …")
     sets = conditioned_sets(samples, seed)
     mean, std = sets.features.mean(0), sets.features.std(0) + 1e-6
     scale = np.ones(PHYSICAL_FEATURES)
-    scale[[Physical.FOOTPRINT, Physical.WARPS, Physical.ROWS, Physical.ONE]] = (4.0, 16.0, 4.0, 8.0)
+    scale[[Physical.FOOTPRINT, Physical.WARPS, Physical.ROWS, Physical.ONE]] = (
+        4.0,
+        16.0,
+        4.0,
+        8.0,
+    )
     torch.manual_seed(seed + 1000 * member)
     model = ConvexCompute(mean, std, scale, sets.condition.mean(0))
     batches = SetBatches(sets)
     name = f"trimtab-compute-{member}"
     recipe = Recipe(
-        epochs=epochs, batch=1024, learning_rate=2e-3, cosine=True, relative=True, seed=seed + 1000 * member
+        epochs=epochs,
+        batch=1024,
+        learning_rate=2e-3,
+        cosine=True,
+        relative=True,
+        seed=seed + 1000 * member,
     )
-    best = fit(model, batches.predict, batches.cost, recipe, state=work / f"{name}-{samples}.safetensors", say=say)
+    best = fit(
+        model,
+        batches.predict,
+        batches.cost,
+        recipe,
+        state=work / f"{name}-{samples}.safetensors",
+        say=say,
+    )
     publish(
         name,
         {k: v.numpy() for k, v in best.items()},

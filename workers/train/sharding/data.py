@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cost_models.sharding.features import conditioned_features, paper_features, physical_features
+from cost_models.sharding.features import (
+    conditioned_features,
+    paper_features,
+    physical_features,
+)
 from cost_models.sharding.generator import diverse, meta_like
 from cost_models.sharding.hardware import PROFILES
 from cost_models.sharding.problem import Shards, TableArrays
@@ -60,9 +64,13 @@ def paper_pool(seed: int = POOL_SEED) -> list[Table]:
     return meta_like(PAPER_TABLES, np.random.default_rng(seed))
 
 
-def paper_sets(hardware: Hardware, samples: int, seed: int, *, pool_seed: int = POOL_SEED) -> Sets:
+def paper_sets(
+    hardware: Hardware, samples: int, seed: int, *, pool_seed: int = POOL_SEED
+) -> Sets:
     """The paper's protocol: 1-15 of the 5,136 augmented tables, with replacement, at most 4 GB; batch 65,536, SGD."""
-    arrays = TableArrays.of(paper_pool(pool_seed), batch=PAPER_BATCH, optimizer=Optimizer.SGD)
+    arrays = TableArrays.of(
+        paper_pool(pool_seed), batch=PAPER_BATCH, optimizer=Optimizer.SGD
+    )
     table = np.repeat(np.arange(PAPER_TABLES), len(PAPER_WIDTHS))
     width = np.tile(np.array(PAPER_WIDTHS), PAPER_TABLES)
     rng = np.random.default_rng(seed)
@@ -93,7 +101,11 @@ def draw_sets(
 
 
 def price(
-    arrays: TableArrays, table: np.ndarray, width: np.ndarray, start: np.ndarray, hardware: Hardware
+    arrays: TableArrays,
+    table: np.ndarray,
+    width: np.ndarray,
+    start: np.ndarray,
+    hardware: Hardware,
 ) -> np.ndarray:
     """The oracle's milliseconds of each set.  # (N,)"""
     costs = []
@@ -101,7 +113,9 @@ def price(
         ends = start[low : low + _CHUNK + 1]
         part = slice(ends[0], ends[-1])
         group = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
-        shards = Shards(table=table[part], width=width[part], group=group, groups=len(ends) - 1)
+        shards = Shards(
+            table=table[part], width=width[part], group=group, groups=len(ends) - 1
+        )
         costs.append(compute_ms(arrays, shards, PROFILES[hardware]).total_ms)
     return np.concatenate(costs)
 
@@ -118,11 +132,17 @@ _SETTINGS = (
 
 
 def conditioned_sets(
-    samples_per_profile: int, seed: int, *, pool_seed: int = POOL_SEED, diverse_tables: int = 900
+    samples_per_profile: int,
+    seed: int,
+    *,
+    pool_seed: int = POOL_SEED,
+    diverse_tables: int = 900,
 ) -> Sets:
     """Sets over all profiles and settings: 1-15 shards (80 %) or up to 100 (20 %), from like-Meta and diverse tables."""
     rng = np.random.default_rng(seed)
-    pool = paper_pool(pool_seed) + diverse(diverse_tables, np.random.default_rng(pool_seed + 1))
+    pool = paper_pool(pool_seed) + diverse(
+        diverse_tables, np.random.default_rng(pool_seed + 1)
+    )
     meta = np.arange(len(pool)) < PAPER_TABLES
     table, width = augmented(pool)
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
@@ -135,22 +155,46 @@ def conditioned_sets(
         for hardware, profile in PROFILES.items():
             wanted = round(samples_per_profile * share)
             only_meta = np.flatnonzero(meta[table])
-            counts = (wanted // 2, wanted * 3 // 10, wanted - wanted // 2 - wanted * 3 // 10)
+            counts = (
+                wanted // 2,
+                wanted * 3 // 10,
+                wanted - wanted // 2 - wanted * 3 // 10,
+            )
             drawn = [
-                (only_meta, *draw_sets(rng, counts[0], memory[only_meta], limit=16 * 2**30, most=15)),
-                (np.arange(len(table)), *draw_sets(rng, counts[1], memory, limit=80 * 2**30, most=15)),
+                (
+                    only_meta,
+                    *draw_sets(
+                        rng, counts[0], memory[only_meta], limit=16 * 2**30, most=15
+                    ),
+                ),
                 (
                     np.arange(len(table)),
-                    *draw_sets(rng, counts[2], np.minimum(memory, 2**30), limit=80 * 2**30, most=100),
+                    *draw_sets(rng, counts[1], memory, limit=80 * 2**30, most=15),
+                ),
+                (
+                    np.arange(len(table)),
+                    *draw_sets(
+                        rng,
+                        counts[2],
+                        np.minimum(memory, 2**30),
+                        limit=80 * 2**30,
+                        most=100,
+                    ),
                 ),
             ]
             quantities = physical_features(arrays, table, width, profile)
-            features.append(conditioned_features(arrays, table, width, profile, quantities).astype(np.float32))
+            features.append(
+                conditioned_features(arrays, table, width, profile, quantities).astype(
+                    np.float32
+                )
+            )
             physical.append(quantities.astype(np.float32))
             for names, config, start in drawn:
                 chosen = names[config]
                 cost = price(arrays, table[chosen], width[chosen], start, hardware)
-                condition = np.broadcast_to(profile.conditions(), (len(cost), len(profile.conditions())))
+                condition = np.broadcast_to(
+                    profile.conditions(), (len(cost), len(profile.conditions()))
+                )
                 parts.append((chosen + offset, np.diff(start), cost, condition))
             offset += len(table)
     order = rng.permutation(sum(len(p[2]) for p in parts))

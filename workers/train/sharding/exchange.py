@@ -23,11 +23,21 @@ Say = Callable[[str], object]
 
 
 def paper_exchange(
-    hardware: Hardware, devices: int, *, samples: int, epochs: int, seed: int, work: Path, out: Path, say: Say
+    hardware: Hardware,
+    devices: int,
+    *,
+    samples: int,
+    epochs: int,
+    seed: int,
+    work: Path,
+    out: Path,
+    say: Say,
 ) -> None:
     """NeuroShard's two communication nets for `devices` devices in one node (paper protocol, spec section 1.4)."""
     dims, start = random_placements(np.random.default_rng(seed), samples, devices)
-    fabric = fabric_of([DeviceGroup(count=devices, memory_gib=4, hardware=hardware)], Fabric())
+    fabric = fabric_of(
+        [DeviceGroup(count=devices, memory_gib=4, hardware=hardware)], Fabric()
+    )
     exchange = all_to_all_ms(dims, PAPER_BATCH, fabric)[:, None]  # (N, 1)
     wait = start.max(1, keepdims=True) - start
     arrays: dict[str, np.ndarray] = {}
@@ -55,8 +65,12 @@ def paper_exchange(
         )
         _, _, test = split(samples, seed)
         error = (evaluate(model, predict, test) - targets[test]).abs()
-        metrics.append(f"{direction} mean error {float(error.mean()):.3f} ms of {float(targets[test].mean()):.3f}")
-        arrays |= {f"{direction}.{k.removeprefix('layers.')}": v.numpy() for k, v in best.items()}
+        metrics.append(
+            f"{direction} mean error {float(error.mean()):.3f} ms of {float(targets[test].mean()):.3f}"
+        )
+        arrays |= {
+            f"{direction}.{k.removeprefix('layers.')}": v.numpy() for k, v in best.items()
+        }
     publish(
         name,
         arrays,
@@ -68,7 +82,9 @@ def paper_exchange(
     )
 
 
-def random_placements(rng: np.random.Generator, samples: int, devices: int) -> tuple[np.ndarray, np.ndarray]:
+def random_placements(
+    rng: np.random.Generator, samples: int, devices: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Dim sums and start times of random dim-greedy placements, from balanced to wild.  # (N, D), (N, D) ms"""
     dims = np.zeros((samples, devices))
     start = np.zeros((samples, devices))
@@ -77,7 +93,9 @@ def random_placements(rng: np.random.Generator, samples: int, devices: int) -> t
         anywhere = rng.random(len(widths)) < rng.random()
         target = rng.integers(0, devices, len(widths))
         load = [0] * devices
-        for width, free, device in zip(widths.tolist(), anywhere.tolist(), target.tolist(), strict=True):
+        for width, free, device in zip(
+            widths.tolist(), anywhere.tolist(), target.tolist(), strict=True
+        ):
             load[device if free else load.index(min(load))] += width
         dims[n] = load
         offset = rng.integers(0, rng.integers(1, 20), devices)
@@ -85,7 +103,9 @@ def random_placements(rng: np.random.Generator, samples: int, devices: int) -> t
     return dims, start
 
 
-def conditioned_exchange(*, samples: int, epochs: int, seed: int, work: Path, out: Path, say: Say) -> None:
+def conditioned_exchange(
+    *, samples: int, epochs: int, seed: int, work: Path, out: Path, say: Say
+) -> None:
     """Ours: 2 to 1,024 devices, any profile, any fabric, any imbalance."""
     rng = np.random.default_rng(seed)
     x = np.empty((samples, 4))  # near, far, log2 W, log2 nodes
@@ -101,7 +121,9 @@ def conditioned_exchange(*, samples: int, epochs: int, seed: int, work: Path, ou
                 intra_gb_s=float(np.exp(rng.uniform(np.log(10), np.log(900)))),
                 inter_gb_s=float(np.exp(rng.uniform(np.log(1), np.log(100)))),
             )
-        fabric = fabric_of([DeviceGroup(count=ranks, memory_gib=4, hardware=hardware)], given)
+        fabric = fabric_of(
+            [DeviceGroup(count=ranks, memory_gib=4, hardware=hardware)], given
+        )
         dims = rng.gamma(np.exp(rng.uniform(-1, 4)), 1.0, ranks)
         dims *= np.exp(rng.uniform(np.log(8), np.log(4096))) / dims.mean()
         batch = int(2 ** rng.integers(11, 19))
@@ -115,8 +137,17 @@ def conditioned_exchange(*, samples: int, epochs: int, seed: int, work: Path, ou
     def predict(net: nn.Module, index: np.ndarray) -> Tensor:
         return net(inputs[index])  # type: ignore[no-any-return]
 
-    recipe = Recipe(epochs=epochs, batch=1024, learning_rate=5e-3, cosine=True, relative=True, seed=seed)
-    best = fit(model, predict, targets, recipe, state=work / f"trimtab-exchange-{samples}.safetensors", say=say)
+    recipe = Recipe(
+        epochs=epochs, batch=1024, learning_rate=5e-3, cosine=True, relative=True, seed=seed
+    )
+    best = fit(
+        model,
+        predict,
+        targets,
+        recipe,
+        state=work / f"trimtab-exchange-{samples}.safetensors",
+        say=say,
+    )
     _, _, test = split(samples, seed)
     error = (evaluate(model, predict, test) / targets[test] - 1).abs()
     publish(

@@ -55,7 +55,9 @@ class SetBatches:
         self.features = torch.from_numpy(sets.features)
         self.physical = torch.from_numpy(sets.physical)
         self.cost = torch.from_numpy(sets.cost_ms.astype(np.float32))
-        self.condition = torch.from_numpy(np.ascontiguousarray(sets.condition).astype(np.float32))
+        self.condition = torch.from_numpy(
+            np.ascontiguousarray(sets.condition).astype(np.float32)
+        )
 
     def predict(self, model: nn.Module, index: np.ndarray) -> Tensor:
         """The model's cost of sets `index`."""
@@ -65,7 +67,9 @@ class SetBatches:
         config = torch.from_numpy(self.sets.config[np.repeat(start, sizes) + within])
         owners = torch.from_numpy(owner)
         if len(self.physical):
-            return model(self.features[config], self.physical[config], owners, self.condition[index])  # type: ignore[no-any-return]
+            return model(
+                self.features[config], self.physical[config], owners, self.condition[index]
+            )  # type: ignore[no-any-return]
         return model(self.features[config], owners, len(index))  # type: ignore[no-any-return]
 
 
@@ -110,13 +114,19 @@ def fit(
             )
         if time.monotonic() - saved > 30 or epoch + 1 == recipe.epochs:
             saved = time.monotonic()
-            checkpoint.save(state, model, optimizer, epoch=epoch + 1, best=best, best_loss=best_loss)
+            checkpoint.save(
+                state, model, optimizer, epoch=epoch + 1, best=best, best_loss=best_loss
+            )
     model.load_state_dict(best)
     return best
 
 
-def evaluate(model: nn.Module, predict: Callable[[nn.Module, np.ndarray], Tensor], index: np.ndarray) -> Tensor:
+def evaluate(
+    model: nn.Module, predict: Callable[[nn.Module, np.ndarray], Tensor], index: np.ndarray
+) -> Tensor:
     """Predictions without gradients, in bounded memory."""
     model.eval()
     with torch.no_grad():
-        return torch.cat([predict(model, index[low : low + 8192]) for low in range(0, len(index), 8192)])
+        return torch.cat(
+            [predict(model, index[low : low + 8192]) for low in range(0, len(index), 8192)]
+        )

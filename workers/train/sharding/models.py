@@ -26,13 +26,17 @@ class PaperCompute(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
-        self.table = nn.Sequential(nn.Linear(len(mean), 128), nn.ReLU(), nn.Linear(128, 32), nn.ReLU())
+        self.table = nn.Sequential(
+            nn.Linear(len(mean), 128), nn.ReLU(), nn.Linear(128, 32), nn.ReLU()
+        )
         self.head = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 1))
 
     def forward(self, x: Tensor, owner: Tensor, sets: int) -> Tensor:
         """Cost of each set."""
         embedded = self.table((x - self.mean) / self.std)  # (M, 32)
-        pooled = embedded.new_zeros(sets, embedded.shape[1]).index_add_(0, owner, embedded)  # (N, 32)
+        pooled = embedded.new_zeros(sets, embedded.shape[1]).index_add_(
+            0, owner, embedded
+        )  # (N, 32)
         return self.head(pooled)[:, 0]
 
 
@@ -60,14 +64,27 @@ class ConvexCompute(nn.Module):
     Shapes: x (M, F), physical (M, P), owner (M,), condition (N, CONDITIONS); returns (N,) milliseconds.
     """
 
-    def __init__(self, mean: np.ndarray, std: np.ndarray, scale: np.ndarray, condition_mean: np.ndarray) -> None:
+    def __init__(
+        self,
+        mean: np.ndarray,
+        std: np.ndarray,
+        scale: np.ndarray,
+        condition_mean: np.ndarray,
+    ) -> None:
         super().__init__()
         width = PHYSICAL_FEATURES + LEARNED
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32))
-        self.register_buffer("scale", torch.tensor(np.concatenate([scale, np.ones(LEARNED)]), dtype=torch.float32))
-        self.register_buffer("condition_mean", torch.tensor(condition_mean, dtype=torch.float32))
-        self.table = nn.Sequential(nn.Linear(len(mean), HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, LEARNED))
+        self.register_buffer(
+            "scale",
+            torch.tensor(np.concatenate([scale, np.ones(LEARNED)]), dtype=torch.float32),
+        )
+        self.register_buffer(
+            "condition_mean", torch.tensor(condition_mean, dtype=torch.float32)
+        )
+        self.table = nn.Sequential(
+            nn.Linear(len(mean), HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, LEARNED)
+        )
         self.inner = nn.Linear(width, JOINTS)
         self.condition = nn.Parameter(torch.randn(JOINTS, CONDITIONS) * 0.1)
         self.out_raw = nn.Parameter(torch.full((JOINTS,), -3.0))
@@ -80,15 +97,23 @@ class ConvexCompute(nn.Module):
         nn.init.normal_(self.table[2].weight, std=0.01)
         nn.init.zeros_(self.table[2].bias)
 
-    def forward(self, x: Tensor, physical: Tensor, owner: Tensor, condition: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, physical: Tensor, owner: Tensor, condition: Tensor
+    ) -> Tensor:
         """Cost of each set."""
-        learned = self.table(torch.clamp((x - self.mean) / self.std, -6.0, 6.0))  # (M, LEARNED)
+        learned = self.table(
+            torch.clamp((x - self.mean) / self.std, -6.0, 6.0)
+        )  # (M, LEARNED)
         size = physical[:, list(MAGNITUDE)].sum(1, keepdim=True)  # (M, 1)
         z = torch.cat([physical, size * learned], dim=1) / self.scale  # (M, K)
         pooled = z.new_zeros(len(condition), z.shape[1]).index_add_(0, owner, z)  # (N, K)
-        joints = torch.relu(self.inner(pooled) + (condition - self.condition_mean) @ self.condition.T)  # (N, J)
+        joints = torch.relu(
+            self.inner(pooled) + (condition - self.condition_mean) @ self.condition.T
+        )  # (N, J)
         positive = nn.functional.softplus
-        return positive(self.bias_raw) + pooled @ self.skip + joints @ positive(self.out_raw)
+        return (
+            positive(self.bias_raw) + pooled @ self.skip + joints @ positive(self.out_raw)
+        )
 
 
 class ConvexExchange(nn.Module):
@@ -102,12 +127,17 @@ class ConvexExchange(nn.Module):
         self.latency = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1))
         nn.init.constant_(self.latency[2].bias, -3.0)  # e^-3 ms: a few launches
         # Two pieces begin at one level each, two in between: from equal starts all pieces would learn the same form.
-        self.slopes_raw = nn.Parameter(torch.tensor([[0.5, -4.0], [-4.0, 0.5], [-0.5, -2.0], [-2.0, -0.5]]))
+        self.slopes_raw = nn.Parameter(
+            torch.tensor([[0.5, -4.0], [-4.0, 0.5], [-0.5, -2.0], [-2.0, -0.5]])
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Milliseconds of each exchange."""
         slopes = nn.functional.softplus(self.slopes_raw)
-        return torch.exp(self.latency(x[:, 2:])) + (x[:, :2] @ slopes.T).max(1, keepdim=True).values
+        return (
+            torch.exp(self.latency(x[:, 2:]))
+            + (x[:, :2] @ slopes.T).max(1, keepdim=True).values
+        )
 
 
 __all__ = ["ConvexCompute", "ConvexExchange", "PaperCompute", "PaperExchange"]

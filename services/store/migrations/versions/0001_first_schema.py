@@ -102,11 +102,15 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_job_state_id", ["state", "id"], unique=False)
         batch_op.create_index("ix_job_tenant_id", ["tenant", "id"], unique=False)
-        batch_op.create_index("ix_job_tenant_state_id", ["tenant", "state", "id"], unique=False)
+        batch_op.create_index(
+            "ix_job_tenant_state_id", ["tenant", "state", "id"], unique=False
+        )
 
     op.create_table(
         "outbox",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("tenant", sa.Text(), nullable=False),
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
@@ -128,7 +132,9 @@ def upgrade() -> None:
         sa.Column("started_us", sa.BigInteger(), nullable=False),
         sa.Column("ended_us", sa.BigInteger(), nullable=True),
         sa.Column("outcome", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_attempt_job_id_job"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["job.id"], name=op.f("fk_attempt_job_id_job"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("job_id", "fence", name=op.f("pk_attempt")),
     )
     op.create_table(
@@ -138,7 +144,9 @@ def upgrade() -> None:
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("at_us", sa.BigInteger(), nullable=False),
         sa.Column("data", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_event_job_id_job"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["job.id"], name=op.f("fk_event_job_id_job"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("job_id", "seq", name=op.f("pk_event")),
     )
     op.create_table(
@@ -147,35 +155,53 @@ def upgrade() -> None:
         sa.Column("role", sa.Text(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("tenant", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_job_artifact_job_id_job"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["job.id"],
+            name=op.f("fk_job_artifact_job_id_job"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("job_id", "role", "digest", name=op.f("pk_job_artifact")),
     )
     with op.batch_alter_table("job_artifact", schema=None) as batch_op:
-        batch_op.create_index("ix_job_artifact_tenant_digest", ["tenant", "digest"], unique=False)
+        batch_op.create_index(
+            "ix_job_artifact_tenant_digest", ["tenant", "digest"], unique=False
+        )
 
     op.create_table(
         "job_label",
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_job_label_job_id_job"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["job.id"], name=op.f("fk_job_label_job_id_job"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("job_id", "name", name=op.f("pk_job_label")),
     )
     with op.batch_alter_table("job_label", schema=None) as batch_op:
-        batch_op.create_index("ix_job_label_name_value_job_id", ["name", "value", "job_id"], unique=False)
+        batch_op.create_index(
+            "ix_job_label_name_value_job_id", ["name", "value", "job_id"], unique=False
+        )
 
     op.create_table(
         "job_result",
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("result", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_job_result_job_id_job"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["job.id"],
+            name=op.f("fk_job_result_job_id_job"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_job_result")),
     )
     op.create_table(
         "job_spec",
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("spec", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_job_spec_job_id_job"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["job.id"], name=op.f("fk_job_spec_job_id_job"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_job_spec")),
     )
 

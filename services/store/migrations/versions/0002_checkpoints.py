@@ -18,10 +18,18 @@ def upgrade() -> None:
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("fk_job_checkpoint_job_id_job"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["job.id"],
+            name=op.f("fk_job_checkpoint_job_id_job"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_job_checkpoint")),
     )
-    op.add_column("job", sa.Column("has_checkpoint", sa.BigInteger(), nullable=False, server_default="0"))
+    op.add_column(
+        "job",
+        sa.Column("has_checkpoint", sa.BigInteger(), nullable=False, server_default="0"),
+    )
 
 
 def downgrade() -> None:

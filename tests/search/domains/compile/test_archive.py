@@ -14,10 +14,14 @@ import pytest
 from search.domains.compile.archive import ArchiveLimits, pattern, unpack
 from search.types import InvalidInput
 
-SMALL = ArchiveLimits(members=20, total_bytes=1 << 20, file_bytes=1 << 19, free_bytes=1 << 12, ratio=50)
+SMALL = ArchiveLimits(
+    members=20, total_bytes=1 << 20, file_bytes=1 << 19, free_bytes=1 << 12, ratio=50
+)
 
 
-def tar(path: Path, members: list[tarfile.TarInfo | tuple[str, bytes]], mode: str = "w:gz") -> Path:
+def tar(
+    path: Path, members: list[tarfile.TarInfo | tuple[str, bytes]], mode: str = "w:gz"
+) -> Path:
     with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
         for member in members:
             if isinstance(member, tuple):
@@ -44,21 +48,36 @@ def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_a_source_tree_comes_out_as_it_was(tmp_path: Path, mode: str) -> None:
-    archive = tar(tmp_path / "a", [("p-1.0/src/a.c", b"int a;"), ("p-1.0/inc/a.h", b"")], mode)
+    archive = tar(
+        tmp_path / "a", [("p-1.0/src/a.c", b"int a;"), ("p-1.0/inc/a.h", b"")], mode
+    )
     got = unpack(archive, tmp_path / "out")
     assert (got.top, got.files) == ("p-1.0", ("inc/a.h", "src/a.c"))
     assert (got.folder / "src/a.c").read_bytes() == b"int a;"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "out"], "no temporary file is left"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "out"], (
+        "no temporary file is left"
+    )
 
 
 def test_zip_without_a_top_folder(tmp_path: Path) -> None:
-    got = unpack(zipped(tmp_path / "a.zip", [("a.c", b"1"), ("src/b.c", b"2")]), tmp_path / "out")
+    got = unpack(
+        zipped(tmp_path / "a.zip", [("a.c", b"1"), ("src/b.c", b"2")]), tmp_path / "out"
+    )
     assert (got.top, got.files) == ("", ("a.c", "src/b.c"))
 
 
 @pytest.mark.parametrize(
     "name",
-    ["../evil.c", "a/../../evil.c", "/etc/evil.c", "a\\..\\evil.c", "C:evil.c", "a\nb.c", "a/" * 40 + "b.c", "x" * 300],
+    [
+        "../evil.c",
+        "a/../../evil.c",
+        "/etc/evil.c",
+        "a\\..\\evil.c",
+        "C:evil.c",
+        "a\nb.c",
+        "a/" * 40 + "b.c",
+        "x" * 300,
+    ],
 )
 @pytest.mark.parametrize("form", ["tar", "zip"])
 def test_paths_that_leave_or_cannot_be(tmp_path: Path, name: str, form: str) -> None:
@@ -91,14 +110,19 @@ def test_links_are_left_out_and_nothing_is_written_through_them(tmp_path: Path) 
 def test_links_in_a_zip_are_left_out(tmp_path: Path) -> None:
     link = zipfile.ZipInfo("l")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    got = unpack(zipped(tmp_path / "a.zip", [(link, b"/etc/passwd"), ("a.c", b"")]), tmp_path / "out")
+    got = unpack(
+        zipped(tmp_path / "a.zip", [(link, b"/etc/passwd"), ("a.c", b"")]), tmp_path / "out"
+    )
     assert (got.left_out, got.files) == (("l",), ("a.c",))
 
 
 @pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
 def test_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
     with pytest.raises(InvalidInput, match="device"):
-        unpack(tar(tmp_path / "a.tar.gz", [("a.c", b""), special("dev", kind)]), tmp_path / "out")
+        unpack(
+            tar(tmp_path / "a.tar.gz", [("a.c", b""), special("dev", kind)]),
+            tmp_path / "out",
+        )
 
 
 def test_bombs(tmp_path: Path) -> None:
@@ -106,27 +130,42 @@ def test_bombs(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="refused as a bomb"):
         unpack(bomb, tmp_path / "1", limits=SMALL)
     with pytest.raises(InvalidInput, match="refused as a bomb"):
-        unpack(zipped(tmp_path / "a.zip", [("a.c", b"\0" * 400_000)]), tmp_path / "2", limits=SMALL)
+        unpack(
+            zipped(tmp_path / "a.zip", [("a.c", b"\0" * 400_000)]),
+            tmp_path / "2",
+            limits=SMALL,
+        )
     many = tar(tmp_path / "b.tar", [(f"{i}.c", b"") for i in range(30)], "w")
     with pytest.raises(InvalidInput, match="more than 20 files"):
         unpack(many, tmp_path / "3", limits=SMALL)
     large = tar(tmp_path / "c.tar", [("a.c", b"x" * 600_000)], "w")
     with pytest.raises(InvalidInput, match="at most 524,288"):
         unpack(large, tmp_path / "4", limits=SMALL)
-    sum_of_all = tar(tmp_path / "d.tar", [(f"{i}.c", b"x" * 300_000) for i in range(5)], "w")
+    sum_of_all = tar(
+        tmp_path / "d.tar", [(f"{i}.c", b"x" * 300_000) for i in range(5)], "w"
+    )
     with pytest.raises(InvalidInput, match="unpacks to more than"):
         unpack(sum_of_all, tmp_path / "5", limits=SMALL)
 
 
 def test_names_that_collide(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="twice"):
-        unpack(tar(tmp_path / "a.tar", [("a.c", b"1"), ("./a.c", b"2")], "w"), tmp_path / "1")
+        unpack(
+            tar(tmp_path / "a.tar", [("a.c", b"1"), ("./a.c", b"2")], "w"), tmp_path / "1"
+        )
     with pytest.raises(InvalidInput, match="both a file and a folder"):
         unpack(tar(tmp_path / "b.tar", [("a", b"1"), ("a/b.c", b"2")], "w"), tmp_path / "2")
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"PK\3\4 no zip", b"\x1f\x8b no gzip", b"plain text", gzip.compress(b"no tar" * 200)]
+    "data",
+    [
+        b"",
+        b"PK\3\4 no zip",
+        b"\x1f\x8b no gzip",
+        b"plain text",
+        gzip.compress(b"no tar" * 200),
+    ],
 )
 def test_what_is_no_archive(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a"

@@ -41,14 +41,20 @@ int main(int argc, char **argv) { fill(); const char *s = argc > 1 ? argv[1] : "
 REFERENCE = ArtifactRef(digest="sha256:" + "0" * 64, name="program.c")
 
 
-def run(folder: Path, spec: CompileSpec, files: Mapping[str, Path] | None = None, **budget: Any) -> Finished:
+def run(
+    folder: Path, spec: CompileSpec, files: Mapping[str, Path] | None = None, **budget: Any
+) -> Finished:
     workdir = folder / "work"
     workdir.mkdir(parents=True)
     stop = from_budget({"seconds": 30.0, "evaluations": 12} | budget, threading.Event())
-    return pipeline.run(build(), spec, inputs=files or {}, workdir=workdir, stop=stop, seed=1)
+    return pipeline.run(
+        build(), spec, inputs=files or {}, workdir=workdir, stop=stop, seed=1
+    )
 
 
-def refused(folder: Path, spec: CompileSpec, files: Mapping[str, Path] | None = None) -> str:
+def refused(
+    folder: Path, spec: CompileSpec, files: Mapping[str, Path] | None = None
+) -> str:
     with pytest.raises(InvalidInput) as caught:
         run(folder, spec, files)
     return str(caught.value)
@@ -73,26 +79,46 @@ class TestCompile(DomainContract):
         return CompileSpec(source_text=PROGRAM, language=Language.C, runs=runs), {}
 
     def bad(self, folder: Path) -> tuple[Spec, Mapping[str, Path]]:
-        return CompileSpec(source_text="int main(void) { return x; }", language=Language.C), {}
+        return CompileSpec(
+            source_text="int main(void) { return x; }", language=Language.C
+        ), {}
 
     def tampered(self, solution: Any) -> Any:
-        return replace(solution, sizes=replace(solution.sizes, loadable_bytes=solution.sizes.loadable_bytes - 1))
+        return replace(
+            solution,
+            sizes=replace(solution.sizes, loadable_bytes=solution.sizes.loadable_bytes - 1),
+        )
 
 
 def test_the_answer_is_checked_run_and_not_larger_than_oz(tmp_path: Path) -> None:
-    finished = run(tmp_path, CompileSpec(source_text=PROGRAM, language=Language.C, runs=(Run(arguments=("x y",)),)))
+    finished = run(
+        tmp_path,
+        CompileSpec(
+            source_text=PROGRAM, language=Language.C, runs=(Run(arguments=("x y",)),)
+        ),
+    )
     result = finished.result
     assert result.verification.status is VerificationStatus.VALID
     assert result.verification.checks["runs_equal"] == "1 of 1"
     assert result.objective is not None
     assert result.objective <= result.summary["oz"]  # type: ignore[operator]
     names = {p.name for p in finished.produced}
-    assert {"optimised.bc", "optimised.o", "pipeline.txt", "recipe.json", "sizes.svg", "report.md"} <= names
+    assert {
+        "optimised.bc",
+        "optimised.o",
+        "pipeline.txt",
+        "recipe.json",
+        "sizes.svg",
+        "report.md",
+    } <= names
     assert result.weights["compile-coreset"]
 
 
 def test_without_a_main_it_says_unvalidated(tmp_path: Path) -> None:
-    result = run(tmp_path, CompileSpec(source_text="int twice(int x) { return 2 * x; }", language=Language.C)).result
+    result = run(
+        tmp_path,
+        CompileSpec(source_text="int twice(int x) { return 2 * x; }", language=Language.C),
+    ).result
     assert result.verification.status is VerificationStatus.VALID
     assert "unvalidated" in str(result.verification.checks["runs_equal"])
     assert "unvalidated" in result.termination.detail
@@ -102,8 +128,14 @@ def test_options_of_llvm_can_be_left_out(tmp_path: Path) -> None:
     for allowed in (True, False):
         spec = CompileSpec(source_text=PROGRAM, language=Language.C, llvm_options=allowed)
         finished = run(tmp_path / str(allowed), spec, evaluations=40)
-        (recipe,) = [json.loads(p.path.read_text()) for p in finished.produced if p.name == "recipe.json"]
-        (commands,) = [p.path.read_text() for p in finished.produced if p.name == "pipeline.txt"]
+        (recipe,) = [
+            json.loads(p.path.read_text())
+            for p in finished.produced
+            if p.name == "recipe.json"
+        ]
+        (commands,) = [
+            p.path.read_text() for p in finished.produced if p.name == "pipeline.txt"
+        ]
         assert bool(recipe["options"]) is allowed
         assert all(option in commands for option in recipe["options"])
         assert finished.result.verification.status is VerificationStatus.VALID
@@ -118,7 +150,11 @@ int small(int b) { return b / 7; }
 
 def test_the_commands_repeat_decisions_on_single_functions(tmp_path: Path) -> None:
     """What `pipeline.txt` says, done in a shell, makes an object of the answer's sizes: minsize is off for one function."""
-    finished = run(tmp_path, CompileSpec(source_text=CALLS, language=Language.C, llvm_options=False), evaluations=9)
+    finished = run(
+        tmp_path,
+        CompileSpec(source_text=CALLS, language=Language.C, llvm_options=False),
+        evaluations=9,
+    )
     files = {p.name: p.path for p in finished.produced}
     recipe = json.loads(files["recipe.json"].read_text())
     assert recipe["late_attributes"] == [["calls", "minsize", False]]
@@ -127,11 +163,27 @@ def test_the_commands_repeat_decisions_on_single_functions(tmp_path: Path) -> No
     folder.mkdir()
     shutil.copy(files["original.bc"], folder / "original.bc")
     tools = find_llvm().tool("opt").parent
-    lines = [line for line in files["pipeline.txt"].read_text().splitlines() if not line.startswith("#")]
+    lines = [
+        line
+        for line in files["pipeline.txt"].read_text().splitlines()
+        if not line.startswith("#")
+    ]
     assert [line.split()[0] for line in lines] == ["opt", "opt", "llc"]
-    subprocess.run(["sh", "-e", "-c", "\n".join(lines)], cwd=folder, env={"PATH": f"{tools}:/usr/bin:/bin"}, check=True)
-    ours, theirs = (sizes_of(path.read_bytes()) for path in (folder / "optimised.o", files["optimised.o"]))
-    assert (ours.sections, ours.functions, ours.unwind) == (theirs.sections, theirs.functions, theirs.unwind)
+    subprocess.run(
+        ["sh", "-e", "-c", "\n".join(lines)],
+        cwd=folder,
+        env={"PATH": f"{tools}:/usr/bin:/bin"},
+        check=True,
+    )
+    ours, theirs = (
+        sizes_of(path.read_bytes())
+        for path in (folder / "optimised.o", files["optimised.o"])
+    )
+    assert (ours.sections, ours.functions, ours.unwind) == (
+        theirs.sections,
+        theirs.functions,
+        theirs.unwind,
+    )
 
 
 def test_another_processor(tmp_path: Path) -> None:
@@ -161,13 +213,18 @@ def test_an_archive_of_sources(tmp_path: Path) -> None:
 
 
 def test_the_compilers_own_words_come_back(tmp_path: Path) -> None:
-    said = refused(tmp_path, CompileSpec(source_text="int f(void) { return y; }", language=Language.C))
+    said = refused(
+        tmp_path, CompileSpec(source_text="int f(void) { return y; }", language=Language.C)
+    )
     assert "use of undeclared identifier 'y'" in said
     assert str(tmp_path) not in said
 
 
 def test_llvms_own_words_come_back(tmp_path: Path) -> None:
-    said = refused(tmp_path, CompileSpec(source_text="define i32 @f() { ret i64 0 }", language=Language.IR))
+    said = refused(
+        tmp_path,
+        CompileSpec(source_text="define i32 @f() { ret i64 0 }", language=Language.IR),
+    )
     assert "i32" in said
 
 
@@ -176,17 +233,26 @@ def test_llvms_own_words_come_back(tmp_path: Path) -> None:
     [
         ({"target": CompileTarget(triple="banana-unknown-linux")}, "banana"),
         ({"build": Build(flags=("-fplugin=evil.so",))}, "-fplugin"),
-        ({"runs": (Run(arguments=("hang",), timeout_seconds=0.5),)}, "did not end within 0.5 s"),
+        (
+            {"runs": (Run(arguments=("hang",), timeout_seconds=0.5),)},
+            "did not end within 0.5 s",
+        ),
         ({"runs": (Run(expected_exit=3),)}, "3 was expected"),
     ],
 )
-def test_what_makes_no_sense_is_told(tmp_path: Path, spec: dict[str, Any], words: str) -> None:
+def test_what_makes_no_sense_is_told(
+    tmp_path: Path, spec: dict[str, Any], words: str
+) -> None:
     text = "#include <unistd.h>\nint main(int n, char **v) { if (n > 1) for (;;) pause(); return 0; }"
-    assert words in refused(tmp_path, CompileSpec(source_text=text, language=Language.C, **spec))
+    assert words in refused(
+        tmp_path, CompileSpec(source_text=text, language=Language.C, **spec)
+    )
 
 
 def test_runs_want_a_main(tmp_path: Path) -> None:
-    spec = CompileSpec(source_text="int f(void) { return 1; }", language=Language.C, runs=(Run(),))
+    spec = CompileSpec(
+        source_text="int f(void) { return 1; }", language=Language.C, runs=(Run(),)
+    )
     assert "main" in refused(tmp_path, spec)
 
 

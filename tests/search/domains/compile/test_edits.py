@@ -28,7 +28,10 @@ def defaults() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("edit", "text"),
     [
-        (Edit(op=Op.DROP, anchor="gvn"), "globalopt,function(sroa<modify-cfg>,simplifycfg<keep-loops>)"),
+        (
+            Edit(op=Op.DROP, anchor="gvn"),
+            "globalopt,function(sroa<modify-cfg>,simplifycfg<keep-loops>)",
+        ),
         (
             Edit(op=Op.DROP, anchor="gvn", occurrence=1),
             "globalopt,function(sroa<modify-cfg>,gvn<>,simplifycfg<keep-loops>)",
@@ -68,7 +71,11 @@ def test_the_name_does_not_count_and_joining_keeps_each_edit_once() -> None:
     one = Candidate(name="a", edits=(Edit(op=Op.DROP, anchor="gvn"),))
     assert one.digest == Candidate(name="b", edits=one.edits).digest
     both = one.joined(
-        Candidate(name="c", edits=(*one.edits, Edit(op=Op.APPEND, text="newgvn")), tier=Tier.EXPERIMENTAL)
+        Candidate(
+            name="c",
+            edits=(*one.edits, Edit(op=Op.APPEND, text="newgvn")),
+            tier=Tier.EXPERIMENTAL,
+        )
     )
     assert len(both.edits) == 2
     assert both.tier is Tier.EXPERIMENTAL
@@ -85,7 +92,9 @@ def test_llvm_reads_every_candidate(defaults: dict[str, str]) -> None:
     assert [why for why in said if why is not None] == []
 
 
-def test_the_default_tier_has_only_passes_of_llvms_own_pipelines(defaults: dict[str, str]) -> None:
+def test_the_default_tier_has_only_passes_of_llvms_own_pipelines(
+    defaults: dict[str, str],
+) -> None:
     tiers = {candidate.name: candidate.tier for candidate in candidate_space(defaults)}
     assert tiers["drop-jump-threading"] is Tier.DEFAULT
     assert tiers["tail:gvn-shrink"] is Tier.DEFAULT
@@ -96,7 +105,9 @@ def test_the_default_tier_has_only_passes_of_llvms_own_pipelines(defaults: dict[
 
 def test_of_two_values_of_an_option_the_last_counts() -> None:
     words = ("-inline-threshold=0", "-disable-lsr", "-inline-threshold=15")
-    candidate = Candidate(name="x", edits=tuple(Edit(op=Op.OPTION, text=word) for word in words))
+    candidate = Candidate(
+        name="x", edits=tuple(Edit(op=Op.OPTION, text=word) for word in words)
+    )
     assert candidate.recipe(OZ).options == ("-disable-lsr", "-inline-threshold=15")
     assert candidate.recipe(OZ).pipeline == OZ["Oz"]
     assert Candidate.from_json(candidate.as_json()) == candidate
@@ -104,13 +115,17 @@ def test_of_two_values_of_an_option_the_last_counts() -> None:
 
 def test_without_options_the_changes_of_passes_stay() -> None:
     option, drop = Edit(op=Op.OPTION, text="-disable-lsr"), Edit(op=Op.DROP, anchor="gvn")
-    one, both, other = (Candidate(name="x", edits=edits) for edits in ((option,), (option, drop), (drop,)))
+    one, both, other = (
+        Candidate(name="x", edits=edits) for edits in ((option,), (option, drop), (drop,))
+    )
     assert [c.edits for c in without_options([one, both, other])] == [(drop,)]
 
 
 def test_only_the_allowed_options_are_in_the_space(defaults: dict[str, str]) -> None:
     everything, passes = candidate_space(defaults), candidate_space(defaults, options=())
-    assert {word for c in everything for word in c.options} == options_for(Metric.LOADABLE_BYTES)
+    assert {word for c in everything for word in c.options} == options_for(
+        Metric.LOADABLE_BYTES
+    )
     assert [c for c in everything if not c.options] == list(passes)
 
 
@@ -122,11 +137,16 @@ def test_greedy_is_plain_greedy_and_near_the_best() -> None:
         chosen = greedy(reward, 3, weights)
         covered, plain = np.zeros(12), []
         for _ in range(3):
-            gains = [float(weights @ np.maximum(0, reward[:, j] - covered)) for j in range(9)]
+            gains = [
+                float(weights @ np.maximum(0, reward[:, j] - covered)) for j in range(9)
+            ]
             plain.append(int(np.argmax(gains)))
             covered = np.maximum(covered, reward[:, plain[-1]])
         assert chosen == plain
-        best = max(float(weights @ reward[:, list(s)].max(axis=1)) for s in itertools.combinations(range(9), 3))
+        best = max(
+            float(weights @ reward[:, list(s)].max(axis=1))
+            for s in itertools.combinations(range(9), 3)
+        )
         assert float(weights @ covered) >= (1 - 1 / np.e) * best
     assert greedy(np.zeros((3, 2)), 2) == []
     with pytest.raises(ValueError, match="reward"):
@@ -138,4 +158,6 @@ def test_the_published_coreset_is_read_and_has_its_places(defaults: dict[str, st
     assert len(coreset) >= 10
     assert all(candidate.tier is Tier.DEFAULT for candidate in coreset)
     with Engine(b"define void @f() {\n  ret void\n}\n") as engine:
-        assert engine.check([c.pipeline(defaults) for c in coreset]) == [None] * len(coreset)
+        assert engine.check([c.pipeline(defaults) for c in coreset]) == [None] * len(
+            coreset
+        )

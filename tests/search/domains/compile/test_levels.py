@@ -31,7 +31,9 @@ int pick(int n) { switch (n & 7) { case 0: return fold(table, 64); case 3: fill(
 def by_clang(source: Path, level: str, target: Target) -> ObjectSizes:
     command, out = compiler(target, cxx=False), source.with_name(f"{level}.o")
     subprocess.run(
-        [*command.words, f"-{level}", "-fPIC", "-g0", "-c", str(source), "-o", str(out)], check=True, timeout=60
+        [*command.words, f"-{level}", "-fPIC", "-g0", "-c", str(source), "-o", str(out)],
+        check=True,
+        timeout=60,
     )
     return Tools(installed=find_llvm(), target=target).sizes(out)
 
@@ -44,12 +46,23 @@ def bytes_of(sizes: Sizes | ObjectSizes) -> tuple[int, int]:
 def test_levels_are_clangs(flavour: str, tmp_path: Path) -> None:
     target, source = Target(), tmp_path / "a.c"
     source.write_text(SOURCE)
-    (module,) = compile_to_bitcode([source], workdir=tmp_path / "work", target=target, flavour=flavour)
+    (module,) = compile_to_bitcode(
+        [source], workdir=tmp_path / "work", target=target, flavour=flavour
+    )
     with Engine(module, target=target) as engine:
         pipelines = engine.default_pipelines()
-        recipes = [Recipe(pipeline=pipelines[level], options=options) for level, options in SHOWN[flavour].items()]
+        recipes = [
+            Recipe(pipeline=pipelines[level], options=options)
+            for level, options in SHOWN[flavour].items()
+        ]
         found = dict(zip(SHOWN[flavour], engine.measure(recipes), strict=True))
-    sizes = {level: bytes_of(measured.sizes) for level, measured in found.items() if measured.sizes is not None}
+    sizes = {
+        level: bytes_of(measured.sizes)
+        for level, measured in found.items()
+        if measured.sizes is not None
+    }
     for level in ("O2", "Os"):
-        assert sizes[level] == pytest.approx(bytes_of(by_clang(source, level, target)), rel=0.02)  # a jump or two
+        assert sizes[level] == pytest.approx(
+            bytes_of(by_clang(source, level, target)), rel=0.02
+        )  # a jump or two
     assert sizes["Oz"][1] < sizes["Os"][1] < sizes["O2"][1]

@@ -98,7 +98,11 @@ def test_it_gets_smaller_within_its_budget_and_never_larger(module: bytes) -> No
     assert len(found.table) <= 50
     assert offered == sorted(offered, reverse=True)
     assert offered[-1] == size(found.best)
-    moves = [measured.recipe.digest for name, measured in found.table if not name.startswith("tail:")]
+    moves = [
+        measured.recipe.digest
+        for name, measured in found.table
+        if not name.startswith("tail:")
+    ]
     assert len(set(moves)) == len(moves), "nothing is tried twice"
 
 
@@ -109,8 +113,17 @@ def test_the_same_seed_gives_the_same_search(module: bytes) -> None:
 
 
 def test_a_dry_stretch_ends_it(module: bytes) -> None:
-    found = searched(module, budget=5000, stale=12, tails={}, on_better=lambda name, measured: False, inlining=False)
-    assert 12 <= len(found.table) <= 12 + 5 + 2, "five candidates of the coreset, two for minsize, then twelve"
+    found = searched(
+        module,
+        budget=5000,
+        stale=12,
+        tails={},
+        on_better=lambda name, measured: False,
+        inlining=False,
+    )
+    assert 12 <= len(found.table) <= 12 + 5 + 2, (
+        "five candidates of the coreset, two for minsize, then twelve"
+    )
 
 
 def test_late_leaves_the_rest_to_the_tails(module: bytes) -> None:
@@ -122,13 +135,22 @@ def test_late_leaves_the_rest_to_the_tails(module: bytes) -> None:
 
 def test_only_the_first_of_the_coreset_and_then_useful_changes(module: bytes) -> None:
     with Engine(module) as engine:
-        space = [c for c in candidate_space(engine.default_pipelines()) if c.tier is Tier.DEFAULT]
+        space = [
+            c for c in candidate_space(engine.default_pipelines()) if c.tier is Tier.DEFAULT
+        ]
     useful = np.full(len(space), 1e-12)
     chosen = next(i for i, c in enumerate(space) if c.name == "drop-indvars")
     useful[chosen] = 1.0
     scores = -np.arange(5, dtype=float)
     found = searched(
-        module, budget=8, first=2, usefulness=useful, scores=scores, tails={}, inlining=False, per_function=False
+        module,
+        budget=8,
+        first=2,
+        usefulness=useful,
+        scores=scores,
+        tails={},
+        inlining=False,
+        per_function=False,
     )
     names = [name for name, _ in found.table]
     assert names[:2] == [space[0].name, space[1].name]
@@ -154,15 +176,32 @@ def test_minsize_is_taken_from_the_functions_that_are_smaller_without_it() -> No
     assert chosen.sizes.loadable_bytes < min(
         whole.sizes.loadable_bytes, searched(both, budget=0).best.sizes.loadable_bytes
     )
-    code = searched(both, budget=2, first=0, space=(), tails={}, inlining=False, metric=Metric.CODE_BYTES)
+    code = searched(
+        both,
+        budget=2,
+        first=0,
+        space=(),
+        tails={},
+        inlining=False,
+        metric=Metric.CODE_BYTES,
+    )
     assert code.best.recipe.late_attributes == (), "of code alone, pushes are shorter"
-    assert searched(both, budget=2, first=0, space=(), tails={}, inlining=False, per_function=False).table == ()
+    assert (
+        searched(
+            both, budget=2, first=0, space=(), tails={}, inlining=False, per_function=False
+        ).table
+        == ()
+    )
 
 
 def test_minsize_is_given_back_where_the_pipeline_took_it() -> None:
     both = UNWOUND.replace(b"ret i32 %b", b"%c = sdiv i32 %b, 7\n  ret i32 %c")
-    without = Candidate(name="without", edits=(Edit(op=Op.OPTION, text="-force-remove-attribute=minsize"),))
-    found = searched(both, budget=3, candidates=[without], space=(), tails={}, inlining=False)
+    without = Candidate(
+        name="without", edits=(Edit(op=Op.OPTION, text="-force-remove-attribute=minsize"),)
+    )
+    found = searched(
+        both, budget=3, candidates=[without], space=(), tails={}, inlining=False
+    )
     assert found.best.recipe.options == ("-force-remove-attribute=minsize",)
     assert found.best.recipe.late_attributes == (("small", "minsize", True),)
 

@@ -39,7 +39,9 @@ class Program:
         """As Engine.trajectory."""
         self.asked.append(tuple(passes))
         if passes[0] == self.dies:
-            raise CandidateFailed(Measured(recipe=Recipe(pipeline=""), outcome=Outcome.CRASHED, seconds=0.0))
+            raise CandidateFailed(
+                Measured(recipe=Recipe(pipeline=""), outcome=Outcome.CRASHED, seconds=0.0)
+            )
         return [120, *(COUNTS[text] for text in passes)]
 
     def measure(self, recipes: Sequence[Recipe], *, stopped: Any) -> list[Measured]:
@@ -55,7 +57,14 @@ class Program:
         ]
 
 
-def rolled(program: Program, order: Sequence[int], passes: int, *, least: int = 85, accepts: bool = True) -> Any:
+def rolled(
+    program: Program,
+    order: Sequence[int],
+    passes: int,
+    *,
+    least: int = 85,
+    accepts: bool = True,
+) -> Any:
     offered: list[str] = []
 
     def offer(name: str, measured: Measured) -> bool:
@@ -63,7 +72,13 @@ def rolled(program: Program, order: Sequence[int], passes: int, *, least: int = 
         return accepts
 
     found = paper.roll_out(
-        cast("Engine", program), SEQUENCES, order, least=least, passes=passes, offer=offer, stopped=lambda: False
+        cast("Engine", program),
+        SEQUENCES,
+        order,
+        least=least,
+        passes=passes,
+        offer=offer,
+        stopped=lambda: False,
     )
     return found, offered
 
@@ -86,7 +101,10 @@ def test_the_shortest_best_prefix_is_offered_only_where_it_beats_the_best() -> N
 
 
 def test_what_is_refused_does_not_become_the_one_to_beat() -> None:
-    assert rolled(Program(), [1, 0], 45, accepts=False)[1] == ["sequence-2:2", "sequence-1:2"]
+    assert rolled(Program(), [1, 0], 45, accepts=False)[1] == [
+        "sequence-2:2",
+        "sequence-1:2",
+    ]
 
 
 def test_a_sequence_that_ends_llvm_is_paid_for_and_passed_over() -> None:
@@ -98,15 +116,22 @@ def test_a_sequence_that_ends_llvm_is_paid_for_and_passed_over() -> None:
 def test_the_default_tier_leaves_out_what_no_default_pipeline_has() -> None:
     given = (("function(gvn)", "mergefunc", "function(loop(loop-rotate))"), ("iroutliner",))
     defaults = {"Oz": "function(gvn,loop(loop-rotate))"}
-    assert paper.allowed(given, defaults, Tier.DEFAULT) == (("function(gvn)", "function(loop(loop-rotate))"), ())
+    assert paper.allowed(given, defaults, Tier.DEFAULT) == (
+        ("function(gvn)", "function(loop(loop-rotate))"),
+        (),
+    )
     assert paper.allowed(given, defaults, Tier.EXPERIMENTAL) == given
 
 
 def test_no_tier_runs_the_attributor() -> None:
-    assert any("attributor" in passes for passes in paper.load_sequences()), "it was among what was searched"
+    assert any("attributor" in passes for passes in paper.load_sequences()), (
+        "it was among what was searched"
+    )
     defaults = {"Oz": "function(gvn)"}
     for tier in Tier:
-        assert paper.allowed((("attributor", "function(gvn)"),), defaults, tier) == (("function(gvn)",),)
+        assert paper.allowed((("attributor", "function(gvn)"),), defaults, tier) == (
+            ("function(gvn)",),
+        )
 
 
 def test_what_ships_fits_together() -> None:
@@ -117,8 +142,16 @@ def test_what_ships_fits_together() -> None:
         order, how, used = paper.ask(engine, sequences)
         known = engine.check(sorted({text for passes in sequences for text in passes}))
     assert sorted(order) == list(range(len(sequences)))
-    assert used == [paper.SEQUENCES, paper.POLICY] if paper.POLICY in manifest() else [paper.SEQUENCES]
-    assert how == "order by GEAN, normalised value prediction" if paper.POLICY in used else how.startswith("greedy")
+    assert (
+        used == [paper.SEQUENCES, paper.POLICY]
+        if paper.POLICY in manifest()
+        else [paper.SEQUENCES]
+    )
+    assert (
+        how == "order by GEAN, normalised value prediction"
+        if paper.POLICY in used
+        else how.startswith("greedy")
+    )
     assert [said for said in known if said] == [], "passes that LLVM does not know"
 
 
@@ -156,7 +189,12 @@ def bitcode(source: str) -> bytes:
 
 
 def job(folder: Path, *, stop: threading.Event | None = None, **budget: Any) -> Finished:
-    spec = CompileSpec(source_text=PROGRAM, language=Language.C, mode=Mode.PAPER, objective=Objective.IR_INSTRUCTIONS)
+    spec = CompileSpec(
+        source_text=PROGRAM,
+        language=Language.C,
+        mode=Mode.PAPER,
+        objective=Objective.IR_INSTRUCTIONS,
+    )
     folder.mkdir(parents=True)
     return pipeline.run(
         build(),
@@ -174,7 +212,10 @@ def test_a_job_in_mode_paper(tmp_path: Path) -> None:
     assert first.summary["policy"].endswith("45 passes")
     assert first.summary["pipelines_tried"] >= 2
     assert first.objective <= first.summary["oz"]
-    assert (first.objective, first.summary["found_by"]) == (again.objective, again.summary["found_by"])
+    assert (first.objective, first.summary["found_by"]) == (
+        again.objective,
+        again.summary["found_by"],
+    )
     assert paper.SEQUENCES in first.weights
 
 
@@ -185,7 +226,9 @@ def test_a_budget_of_evaluations_counts_passes(tmp_path: Path) -> None:
 
 
 def test_other_objectives_are_refused() -> None:
-    with pytest.raises(SpecError, match="mode paper counts IR instructions; objective loadable_bytes came"):
+    with pytest.raises(
+        SpecError, match="mode paper counts IR instructions; objective loadable_bytes came"
+    ):
         CompileSpec(source_text="int x;", mode=Mode.PAPER)
     assert Metric(Objective.IR_INSTRUCTIONS.value) is Metric.IR_INSTRUCTIONS
 
@@ -197,6 +240,8 @@ def test_the_order_is_that_of_the_logits() -> None:
     with Engine(bitcode(PROGRAM)) as engine:
         order, _, _ = paper.ask(engine, sequences)
         weights = paper.load_weights(paper.POLICY)
-        net = paper.Gean({name: array for name, array in weights.items() if name != "sequences"})
+        net = paper.Gean(
+            {name: array for name, array in weights.items() if name != "sequences"}
+        )
         logits = net.logits(paper.graph_arrays(engine.graph()))
     assert (np.diff(logits[order]) <= 0).all()

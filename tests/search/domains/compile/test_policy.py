@@ -25,7 +25,12 @@ from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes, Target
 from workers.train.compile import policy as training
 from workers.train.publish import publish, withdraw
 
-OZ = Sizes(ir_instructions=60, code_bytes=300, loadable_bytes=400, sections={".text": 300, ".rodata.str": 40})
+OZ = Sizes(
+    ir_instructions=60,
+    code_bytes=300,
+    loadable_bytes=400,
+    sections={".text": 300, ".rodata.str": 40},
+)
 PARTS = (
     "int kind(int c) { switch (c) { case 1: return 7; case 2: return 9; case 40: return c * 3; default: return -c; } }",
     "unsigned sum(const unsigned *p, int n) { unsigned s = 0; for (int i = 0; i < n; i++) s += p[i] * 3u; return s; }",
@@ -35,7 +40,9 @@ PARTS = (
 
 def features(seed: int = 0, *, native: bool = True) -> Features:
     rng = np.random.default_rng(seed)
-    autophase, inst_count = (rng.integers(1, 90, len(names)) for names in (AUTOPHASE_NAMES, INST_COUNT_NAMES))
+    autophase, inst_count = (
+        rng.integers(1, 90, len(names)) for names in (AUTOPHASE_NAMES, INST_COUNT_NAMES)
+    )
     return Features(autophase=autophase, inst_count=inst_count, native=native)
 
 
@@ -67,18 +74,36 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shas=[str(i) for i in range(12)],
             digest="",
         )
-        arrays = {"candidates": np.array([list(bytes.fromhex(c.digest)) for c in coreset], dtype=np.uint8)}
+        arrays = {
+            "candidates": np.array(
+                [list(bytes.fromhex(c.digest)) for c in coreset], dtype=np.uint8
+            )
+        }
         for part in PARTS_OF_NET:
-            arrays |= {f"{part}.{name}": array for name, array in training.fit(data, setting, 0).items()}
-        publish(policy.name_of(metric), arrays, folder=folder, command="a test", data="", metric="")
+            arrays |= {
+                f"{part}.{name}": array
+                for name, array in training.fit(data, setting, 0).items()
+            }
+        publish(
+            policy.name_of(metric),
+            arrays,
+            folder=folder,
+            command="a test",
+            data="",
+            metric="",
+        )
     return folder
 
 
-def asked(program: Program, folder: Path, metric: Metric = Metric.LOADABLE_BYTES) -> tuple[Any, str]:
+def asked(
+    program: Program, folder: Path, metric: Metric = Metric.LOADABLE_BYTES
+) -> tuple[Any, str]:
     return policy.ask(cast("Engine", program), OZ, load_coreset(metric), metric, folder)
 
 
-@pytest.mark.parametrize("metric", [Metric.LOADABLE_BYTES, Metric.CODE_BYTES, Metric.IR_INSTRUCTIONS])
+@pytest.mark.parametrize(
+    "metric", [Metric.LOADABLE_BYTES, Metric.CODE_BYTES, Metric.IR_INSTRUCTIONS]
+)
 def test_what_ships_knows_the_coreset_that_ships(metric: Metric) -> None:
     scores, how = asked(Program(features()), FOLDER, metric)
     if policy.name_of(metric) not in manifest():
@@ -89,7 +114,9 @@ def test_what_ships_knows_the_coreset_that_ships(metric: Metric) -> None:
     assert how == f"order by the network {policy.name_of(metric)}"
 
 
-@pytest.mark.parametrize("metric", [Metric.LOADABLE_BYTES, Metric.CODE_BYTES, Metric.IR_INSTRUCTIONS])
+@pytest.mark.parametrize(
+    "metric", [Metric.LOADABLE_BYTES, Metric.CODE_BYTES, Metric.IR_INSTRUCTIONS]
+)
 def test_a_published_network_is_asked(published: Path, metric: Metric) -> None:
     scores, how = asked(Program(features()), published, metric)
     assert scores.shape == (len(load_coreset(metric)),)
@@ -108,33 +135,52 @@ def test_a_withdrawn_network_is_gone(published: Path, tmp_path: Path) -> None:
 
 def test_another_coreset_keeps_its_own_order(published: Path) -> None:
     stranger = replace(load_coreset()[0], edits=load_coreset()[0].edits[:1], base="O1")
-    scores, how = policy.order(features(), OZ, [*load_coreset(), stranger], Metric.LOADABLE_BYTES, published)
+    scores, how = policy.order(
+        features(), OZ, [*load_coreset(), stranger], Metric.LOADABLE_BYTES, published
+    )
     assert scores is None
     assert "trained for another one" in how
 
 
-def test_programs_that_are_too_large_or_cannot_be_described_keep_the_coresets_order(published: Path) -> None:
-    scores, how = asked(Program(features(), instructions=policy.MOST_INSTRUCTIONS + 1), published)
+def test_programs_that_are_too_large_or_cannot_be_described_keep_the_coresets_order(
+    published: Path,
+) -> None:
+    scores, how = asked(
+        Program(features(), instructions=policy.MOST_INSTRUCTIONS + 1), published
+    )
     assert scores is None
     assert "100,001 instructions, the policy is asked up to 100,000" in how
-    late = Measured(recipe=Recipe(pipeline=""), outcome=Outcome.TIMEOUT, seconds=20.0, detail="ended after 20.0 s")
+    late = Measured(
+        recipe=Recipe(pipeline=""),
+        outcome=Outcome.TIMEOUT,
+        seconds=20.0,
+        detail="ended after 20.0 s",
+    )
     scores, how = asked(Program(CandidateFailed(late)), published)
     assert scores is None
     assert "could not be described (timeout: ended after 20.0 s)" in how
 
 
 def test_without_the_c_walker_the_order_is_the_same_and_it_is_told(published: Path) -> None:
-    fast, slow = (asked(Program(features(native=native)), published) for native in (True, False))
+    fast, slow = (
+        asked(Program(features(native=native)), published) for native in (True, False)
+    )
     np.testing.assert_array_equal(fast[0], slow[0])
     assert "without the C walker" in slow[1]
 
 
-def test_the_order_does_not_see_how_the_functions_are_arranged(published: Path, tmp_path: Path) -> None:
+def test_the_order_does_not_see_how_the_functions_are_arranged(
+    published: Path, tmp_path: Path
+) -> None:
     found = []
     for name, parts in (("one", PARTS), ("other", PARTS[::-1])):
         (tmp_path / f"{name}.c").write_text("\n".join(parts))
-        bitcode = compile_to_bitcode([tmp_path / f"{name}.c"], workdir=tmp_path, target=Target())[0]
+        bitcode = compile_to_bitcode(
+            [tmp_path / f"{name}.c"], workdir=tmp_path, target=Target()
+        )[0]
         with Engine(bitcode) as engine:
-            found.append(policy.ask(engine, OZ, load_coreset(), Metric.LOADABLE_BYTES, published)[0])
+            found.append(
+                policy.ask(engine, OZ, load_coreset(), Metric.LOADABLE_BYTES, published)[0]
+            )
     assert found[0] is not None
     np.testing.assert_array_equal(found[0], found[1])

@@ -18,13 +18,23 @@ def never() -> bool:
     return False
 
 
-@pytest.mark.parametrize("culprit", ["inferattrs", "early-cse", "inline", "gvn", "globaldce"])
+@pytest.mark.parametrize(
+    "culprit", ["inferattrs", "early-cse", "inline", "gvn", "globaldce"]
+)
 def test_first_bad_pass_is_found(culprit: str) -> None:
     def differs(recipe: Recipe) -> str | None:
-        ran = [leaf.name for leaf in leaves(parse(recipe.pipeline))] if recipe.pipeline else []
+        ran = (
+            [leaf.name for leaf in leaves(parse(recipe.pipeline))]
+            if recipe.pipeline
+            else []
+        )
         return "stdout" if culprit in ran else None
 
-    found = reduced(Recipe(pipeline=PIPELINE, attributes=(("f", "noinline", True),)), differs, stopped=never)
+    found = reduced(
+        Recipe(pipeline=PIPELINE, attributes=(("f", "noinline", True),)),
+        differs,
+        stopped=never,
+    )
     assert found is not None
     assert found.last_pass == culprit
     assert found.bad.attributes == (), "what does not matter is left out"
@@ -33,19 +43,28 @@ def test_first_bad_pass_is_found(culprit: str) -> None:
     assert found.asked <= 10
 
 
-@pytest.mark.parametrize("culprits", [{"early-cse"}, {"inferattrs", "gvn"}, {"sroa", "inline", "globaldce"}])
+@pytest.mark.parametrize(
+    "culprits", [{"early-cse"}, {"inferattrs", "gvn"}, {"sroa", "inline", "globaldce"}]
+)
 def test_passes_that_are_bad_together_are_what_is_left(culprits: set[str]) -> None:
     asked = 0
 
     def differs(recipe: Recipe) -> str | None:
         nonlocal asked
         asked += 1
-        return "stdout" if culprits <= {leaf.name for leaf in leaves(parse(recipe.pipeline))} else None
+        return (
+            "stdout"
+            if culprits <= {leaf.name for leaf in leaves(parse(recipe.pipeline))}
+            else None
+        )
 
     found = shortened(Recipe(pipeline=PIPELINE), differs, stopped=never)
     assert {leaf.name for leaf in leaves(parse(found.pipeline))} == culprits
     assert asked <= 25
-    assert shortened(Recipe(pipeline=PIPELINE), differs, stopped=lambda: True).pipeline == PIPELINE
+    assert (
+        shortened(Recipe(pipeline=PIPELINE), differs, stopped=lambda: True).pipeline
+        == PIPELINE
+    )
 
 
 def test_function_that_matters_is_found() -> None:
@@ -64,7 +83,11 @@ def test_option_that_matters_is_found_with_its_pass_or_alone(culprit: str) -> No
     options = ("-disable-lsr", "-regalloc=basic", "-fast-isel")
 
     def differs(recipe: Recipe) -> str | None:
-        return "stdout" if "-regalloc=basic" in recipe.options and culprit in recipe.pipeline else None
+        return (
+            "stdout"
+            if "-regalloc=basic" in recipe.options and culprit in recipe.pipeline
+            else None
+        )
 
     found = reduced(Recipe(pipeline=PIPELINE, options=options), differs, stopped=never)
     assert found is not None
@@ -75,24 +98,36 @@ def test_option_that_matters_is_found_with_its_pass_or_alone(culprit: str) -> No
 
 def test_what_does_not_repeat_or_has_no_time_gives_no_reproducer() -> None:
     assert reduced(Recipe(pipeline=PIPELINE), lambda recipe: None, stopped=never) is None
-    assert reduced(Recipe(pipeline=PIPELINE), lambda recipe: "stdout", stopped=lambda: True) is None
+    assert (
+        reduced(Recipe(pipeline=PIPELINE), lambda recipe: "stdout", stopped=lambda: True)
+        is None
+    )
 
 
 def test_prefixes_parse_and_grow_by_one_pass() -> None:
     items = parse(PIPELINE)
     names = [leaf.name for leaf in leaves(items)]
     for count in range(1, len(names) + 1):
-        assert [leaf.name for leaf in leaves(parse(text_of(prefix(items, count))))] == names[:count]
+        assert [
+            leaf.name for leaf in leaves(parse(text_of(prefix(items, count))))
+        ] == names[:count]
     assert prefix(items, 0) == ()
     assert text_of(prefix(items, len(names))) == PIPELINE
 
 
 def test_json_tells_build_pass_and_recipe() -> None:
     found = reduced(
-        Recipe(pipeline="sroa,gvn"), lambda recipe: "x" if "gvn" in recipe.pipeline else None, stopped=never
+        Recipe(pipeline="sroa,gvn"),
+        lambda recipe: "x" if "gvn" in recipe.pipeline else None,
+        stopped=never,
     )
     told = Quarantined(
-        build_id="llvm-22", name="c", recipe=Recipe(pipeline="sroa,gvn"), objective=1.0, why="x", reproducer=found
+        build_id="llvm-22",
+        name="c",
+        recipe=Recipe(pipeline="sroa,gvn"),
+        objective=1.0,
+        why="x",
+        reproducer=found,
     ).as_json()
     assert told["reproducer"]["last_pass"] == "gvn"
     assert Recipe.from_json(told["reproducer"]["bad"]).pipeline == "sroa,gvn"

@@ -57,7 +57,10 @@ def test_the_interval_holds_the_median_as_often_as_promised() -> None:
 
 def test_equal_programs_are_not_told_apart() -> None:
     rng = np.random.default_rng(1)
-    faster = sum(paired(lambda: rng.normal(1.0, 0.05), lambda: rng.normal(1.0, 0.05), 11).faster for _ in range(400))
+    faster = sum(
+        paired(lambda: rng.normal(1.0, 0.05), lambda: rng.normal(1.0, 0.05), 11).faster
+        for _ in range(400)
+    )
     assert faster / 400 <= 0.025 + 0.02, "one side of the 95 %"
     timing = paired(lambda: rng.normal(0.8, 0.05), lambda: rng.normal(1.0, 0.05), 11)
     assert timing.faster
@@ -75,7 +78,10 @@ def test_a_drifting_machine_meets_both() -> None:
 
 def test_a_program_is_timed_and_the_answer_is_never_told_slower(tmp_path: Path) -> None:
     spec = CompileSpec(
-        source_text=LOOPS, language=Language.C, objective=Objective.RUN_TIME, runs=(Run(arguments=("30000",)),)
+        source_text=LOOPS,
+        language=Language.C,
+        objective=Objective.RUN_TIME,
+        runs=(Run(arguments=("30000",)),),
     )
     result = run(tmp_path, spec, seconds=40.0, evaluations=5).result
     assert result.verification.status is VerificationStatus.VALID
@@ -95,8 +101,12 @@ def test_a_program_is_timed_and_the_answer_is_never_told_slower(tmp_path: Path) 
         ({"source_text": "int f(int x) { return x; }"}, "Give `runs`"),
     ],
 )
-def test_what_cannot_be_timed_is_told(tmp_path: Path, spec: dict[str, str], words: str) -> None:
+def test_what_cannot_be_timed_is_told(
+    tmp_path: Path, spec: dict[str, str], words: str
+) -> None:
     with pytest.raises(InvalidInput, match=words):
-        run(tmp_path, CompileSpec(language=Language.C, objective=Objective.RUN_TIME, **spec))
+        run(
+            tmp_path, CompileSpec(language=Language.C, objective=Objective.RUN_TIME, **spec)
+        )
     with pytest.raises(ValueError, match="run_by_itself is off"):
         CompileSpec(source_text=LOOPS, objective=Objective.RUN_TIME, run_by_itself=False)

@@ -38,17 +38,25 @@ def test_the_engine_comes_first_until_helpers_lead() -> None:
     assert share(standing(solved=False, helpers_lead=True, since_better_s=5.0)) <= 0.1
     assert share(standing()) == pytest.approx(0.1)
     assert share(standing(helpers_lead=True)) == 1.0
-    assert 0.1 < share(standing(engine_s=20.0, since_better_s=8.0)) < 1.0, "a stalled engine makes way"
-    assert share(standing(engine_s=100.0, since_better_s=8.0)) == pytest.approx(0.1), "that is no stall yet"
+    assert 0.1 < share(standing(engine_s=20.0, since_better_s=8.0)) < 1.0, (
+        "a stalled engine makes way"
+    )
+    assert share(standing(engine_s=100.0, since_better_s=8.0)) == pytest.approx(0.1), (
+        "that is no stall yet"
+    )
 
 
 @pytest.mark.parametrize("gap", [1.0, 0.5, 0.2, 0.1, 0.05, 0.001, 0.0])
 @pytest.mark.parametrize("lead", [True, False])
-def test_a_slower_engine_costs_a_twentieth_of_a_second_a_second(gap: float, lead: bool) -> None:
+def test_a_slower_engine_costs_a_twentieth_of_a_second_a_second(
+    gap: float, lead: bool
+) -> None:
     """Beside the tenth that helpers have anyway. A solution of the wrong sign, for one, leaves the engine its time."""
     earned = share(standing(helpers_lead=lead, gap=gap, since_better_s=4.0))
     assert earned == pytest.approx(0.1) or earned * gap <= 0.05 + 1e-9
-    assert share(standing(helpers_lead=lead, gap=1.0, since_better_s=4.0)) == pytest.approx(0.1)
+    assert share(standing(helpers_lead=lead, gap=1.0, since_better_s=4.0)) == pytest.approx(
+        0.1
+    )
 
 
 def test_covers_and_packings_are_the_helpers_home() -> None:
@@ -103,13 +111,21 @@ def test_a_paused_helper_waits_for_a_whole_slice() -> None:
         (False, (0.3,), 2.0, True),
     ],
 )
-def test_when_it_is_crowded(before: bool, rooms: tuple[float, ...], cores: float, after: bool) -> None:
+def test_when_it_is_crowded(
+    before: bool, rooms: tuple[float, ...], cores: float, after: bool
+) -> None:
     assert is_crowded(before, rooms, cores=cores) is after
 
 
 @pytest.mark.parametrize(
     ("running", "own", "cores", "crowded"),
-    [(1, 1, 2.0, False), (2, 2, 2.0, False), (3, 2, 2.0, True), (9, 1, 16.0, False), (None, 1, 2.0, False)],
+    [
+        (1, 1, 2.0, False),
+        (2, 2, 2.0, False),
+        (3, 2, 2.0, True),
+        (9, 1, 16.0, False),
+        (None, 1, 2.0, False),
+    ],
 )
 def test_the_first_look(running: int | None, own: int, cores: float, crowded: bool) -> None:
     assert others_run(running, own, cores=cores) is crowded
@@ -137,7 +153,12 @@ class Reader(Process):
 
 
 def shared(
-    monkeypatch: pytest.MonkeyPatch, *, threads: int, seconds: float, room: float, objective: float = math.inf
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    threads: int,
+    seconds: float,
+    room: float,
+    objective: float = math.inf,
 ) -> tuple[Process, Process, Reader]:
     """Engine, helper and reader after `seconds` of a run with `room` cores left to it."""
     now = 1000.0
@@ -164,21 +185,31 @@ def test_with_room_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_room_helpers_work_on_account(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, helper, reader = shared(monkeypatch, threads=2, seconds=5.0, room=1.0)
-    assert engine.cpu_s == pytest.approx(5.0, abs=0.1), "two threads: the engine is never paused"
+    assert engine.cpu_s == pytest.approx(5.0, abs=0.1), (
+        "two threads: the engine is never paused"
+    )
     assert 0.2 < helper.cpu_s < CREDIT_S + 0.1 * 5.0 + 0.1
-    assert reader.paused == helper.paused, "before a solution the reader waits with the helpers"
-    _engine, _helper, reader = shared(monkeypatch, threads=2, seconds=5.0, room=1.0, objective=7.0)
+    assert reader.paused == helper.paused, (
+        "before a solution the reader waits with the helpers"
+    )
+    _engine, _helper, reader = shared(
+        monkeypatch, threads=2, seconds=5.0, room=1.0, objective=7.0
+    )
     assert not reader.paused, "once there is a solution its check is wanted"
 
 
 def test_one_thread_is_one_core_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, helper, _reader = shared(monkeypatch, threads=1, seconds=10.0, room=2.0)
-    assert engine.cpu_s + helper.cpu_s <= 10.0 + 0.2, "not two cores at once, although the machine has room"
+    assert engine.cpu_s + helper.cpu_s <= 10.0 + 0.2, (
+        "not two cores at once, although the machine has room"
+    )
     assert helper.cpu_s > 0.3
     assert engine.cpu_s > 8.5
 
 
-def test_a_waiting_helper_does_not_hold_up_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_waiting_helper_does_not_hold_up_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(Process, "goes_on", lambda self, seconds: None)
     engine, helper, _reader = shared(monkeypatch, threads=1, seconds=1.0, room=2.0)
     assert not helper.paused

@@ -45,7 +45,12 @@ End
 
 
 def solve(
-    spec: IlpSpec, tmp_path: Path, *, seconds: float = 20.0, inputs: Mapping[str, Path] | None = None, **budget: Any
+    spec: IlpSpec,
+    tmp_path: Path,
+    *,
+    seconds: float = 20.0,
+    inputs: Mapping[str, Path] | None = None,
+    **budget: Any,
 ) -> RunResult:
     workdir = tmp_path / "work"
     workdir.mkdir(exist_ok=True)
@@ -70,7 +75,9 @@ class TestIlpContract(DomainContract):
         file = folder / "cover.mps"
         if not file.exists():
             write_mps(set_cover(60, 50, density=0.1, seed=3), file)
-        return IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name="cover.mps")), {"model": file}
+        return IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name="cover.mps")), {
+            "model": file
+        }
 
     def bad(self, folder: Path) -> tuple[IlpSpec, Mapping[str, Path]]:
         return inline("this is no model"), {}
@@ -108,14 +115,19 @@ def test_maximise_is_told_in_the_owners_sense(engine: Engine, tmp_path: Path) ->
 
 
 def test_infeasible(tmp_path: Path) -> None:
-    result = solve(inline("Minimize\n o: x\nSubject To\n a: x >= 2\n b: x <= 1\nGeneral\n x\nEnd\n"), tmp_path)
+    result = solve(
+        inline("Minimize\n o: x\nSubject To\n a: x >= 2\n b: x <= 1\nGeneral\n x\nEnd\n"),
+        tmp_path,
+    )
     assert result.termination.reason is Reason.INFEASIBLE
     assert result.objective is None
     assert result.verification.status is VerificationStatus.NOT_CHECKED
 
 
 def test_unbounded(tmp_path: Path) -> None:
-    result = solve(inline("Maximize\n o: x\nSubject To\n a: x >= 2\nGeneral\n x\nEnd\n"), tmp_path)
+    result = solve(
+        inline("Maximize\n o: x\nSubject To\n a: x >= 2\nGeneral\n x\nEnd\n"), tmp_path
+    )
     assert result.termination.reason in (Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED)
     assert result.objective is None
 
@@ -198,7 +210,9 @@ def segfault() -> None:
 def hard(tmp_path: Path) -> tuple[IlpSpec, dict[str, Path]]:
     file = tmp_path / "hard.mps"
     write_mps(set_cover(1_000, 800, seed=9), file)
-    return IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name="hard.mps")), {"model": file}
+    return IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name="hard.mps")), {
+        "model": file
+    }
 
 
 def test_time_limit_keeps_the_best(tmp_path: Path) -> None:
@@ -254,7 +268,9 @@ def test_owner_stop_is_heard_at_once(tmp_path: Path) -> None:
     assert result.verification.status is VerificationStatus.VALID
 
 
-def test_a_crashed_engine_does_not_lose_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crashed_engine_does_not_lose_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from search.domains.ilp import supervisor
 
     monkeypatch.setattr(supervisor, "run_engine", lambda *a, **k: lambda say: segfault())
@@ -263,15 +279,22 @@ def test_a_crashed_engine_does_not_lose_the_search(tmp_path: Path, monkeypatch: 
     assert result.termination.reason is Reason.FEASIBLE
     assert result.verification.status is VerificationStatus.VALID
     assert any("SIGSEGV" in note for note in result.summary["notes"])
-    assert result.bound is None or result.bound <= result.objective, "the root LP's is all that is left"
+    assert result.bound is None or result.bound <= result.objective, (
+        "the root LP's is all that is left"
+    )
 
 
-def test_a_crashed_search_is_told_though_the_engine_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crashed_search_is_told_though_the_engine_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from search.domains.ilp import supervisor
 
     monkeypatch.setattr(supervisor, "run_lns", lambda *a, **k: lambda say: segfault())
     spec, inputs = hard(tmp_path)
-    for seconds in (4.0, 30.0):  # on a busy machine the jump may be all that has an answer after 4 s
+    for seconds in (
+        4.0,
+        30.0,
+    ):  # on a busy machine the jump may be all that has an answer after 4 s
         result = solve(spec, tmp_path, seconds=seconds, inputs=inputs)
         if result.summary["best_found_by"] == "highs":
             break
@@ -287,14 +310,21 @@ def test_every_arm_alone_carries_a_run(arm: Neighbourhood, tmp_path: Path) -> No
     write_mps(set_cover(400, 320, seed=9), file)
     reference = ArtifactRef(digest="sha256:" + "0" * 64, name="cover.mps")
     spec = IlpSpec(model=reference, lns=LnsOptions(neighbourhoods=(arm,)))
-    for seconds in (2.5, 20.0):  # on a busy machine the engine comes first, and the search has to wait
+    for seconds in (
+        2.5,
+        20.0,
+    ):  # on a busy machine the engine comes first, and the search has to wait
         result = solve(spec, tmp_path, inputs={"model": file}, seconds=seconds)
         if "lns_arms" in result.summary:
             break
     assert result.verification.status is VerificationStatus.VALID
     assert set(result.summary["lns_arms"]) <= {arm.value, "random"}
     assert result.summary["lns_arms"]
-    assert result.summary["structure"] == {"binaries": 320, "covering": 400, "density": pytest.approx(0.05, abs=0.01)}
+    assert result.summary["structure"] == {
+        "binaries": 320,
+        "covering": 400,
+        "density": pytest.approx(0.05, abs=0.01),
+    }
 
 
 MIXED = """Minimize
@@ -330,7 +360,9 @@ def test_general_integers_equalities_and_continuous_variables_go_through_the_sea
     assert result.verification.status is VerificationStatus.VALID
 
 
-def test_a_crashing_parser_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crashing_parser_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import solvers.read
 
     monkeypatch.setattr(solvers.read, "read_with_notes", lambda *a, **k: segfault())
@@ -338,7 +370,9 @@ def test_a_crashing_parser_is_told_apart(tmp_path: Path, monkeypatch: pytest.Mon
         solve(inline(KNAPSACK), tmp_path)
 
 
-def test_a_crash_of_highs_reader_leaves_the_exact_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_of_highs_reader_leaves_the_exact_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import solvers.read
 
     monkeypatch.setattr(solvers.read, "_read_with_highs", lambda *a, **k: segfault())
@@ -356,12 +390,16 @@ def test_the_rules_of_reading_are_in_the_notes(tmp_path: Path) -> None:
     assert any("OBJSENSE MAXIMIZE" in str(note) for note in result.summary["notes"])
 
 
-def test_two_readings_that_differ_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_readings_that_differ_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from search.domains.ilp import checker
 
     refuse = checker.refuse_differences
     monkeypatch.setattr(
-        checker, "refuse_differences", lambda exact, model: refuse(exact, replace(model, c=model.c + 1.0))
+        checker,
+        "refuse_differences",
+        lambda exact, model: refuse(exact, replace(model, c=model.c + 1.0)),
     )
     with pytest.raises(InvalidInput, match="differently"):
         solve(inline(KNAPSACK), tmp_path)
@@ -383,23 +421,37 @@ def test_solution_files_hold_the_owners_names(tmp_path: Path) -> None:
     assert lines[0] == "=obj= 13"
     values = dict(line.split() for line in lines[1:])
     assert values == {"a": "2", "c": "1"}
-    assert json.loads(files["solution.json"].read_text())["nonzeros"] == {"a": 2.0, "c": 1.0}
+    assert json.loads(files["solution.json"].read_text())["nonzeros"] == {
+        "a": 2.0,
+        "c": 1.0,
+    }
 
 
 def test_lns_off_leaves_the_engine_alone(tmp_path: Path) -> None:
     spec, inputs = hard(tmp_path)
-    result = solve(spec.model_copy(update={"lns": LnsOptions(enabled=False)}), tmp_path, seconds=3.0, inputs=inputs)
+    result = solve(
+        spec.model_copy(update={"lns": LnsOptions(enabled=False)}),
+        tmp_path,
+        seconds=3.0,
+        inputs=inputs,
+    )
     assert result.summary["lns_iterations"] == 0
-    assert result.summary["notes"] == ["large neighbourhood search stays out: switched off by the spec"]
+    assert result.summary["notes"] == [
+        "large neighbourhood search stays out: switched off by the spec"
+    ]
 
 
 def test_warm_start_is_where_the_search_begins(tmp_path: Path) -> None:
     file, start = tmp_path / "cover.mps", tmp_path / "start.sol"
     model = set_cover(1_000, 800, seed=9)  # not closed in 3 s
     write_mps(model, file)
-    start.write_text("".join(f"x{j} 1\n" for j in range(model.n)))  # everything: feasible and dear
+    start.write_text(
+        "".join(f"x{j} 1\n" for j in range(model.n))
+    )  # everything: feasible and dear
     reference = ArtifactRef(digest="sha256:" + "0" * 64, name="start.sol")
-    spec = IlpSpec(model=reference.model_copy(update={"name": "cover.mps"}), warm_start=reference)
+    spec = IlpSpec(
+        model=reference.model_copy(update={"name": "cover.mps"}), warm_start=reference
+    )
     result = solve(spec, tmp_path, inputs={"model": file, "warm_start": start}, seconds=3)
     assert result.summary["lns_started_by"] == "warm-start"
     assert result.summary["lns_started_from"] == model.c.sum()
@@ -415,9 +467,7 @@ def test_warm_start_is_where_the_search_begins(tmp_path: Path) -> None:
 
 
 def test_an_infeasible_model_is_told_with_the_rows_that_clash(tmp_path: Path) -> None:
-    text = (
-        "Minimize\n o: x + y\nSubject To\n low: x + y >= 5\n high: x + y <= 3\n other: x - y <= 9\nGeneral\n x y\nEnd\n"
-    )
+    text = "Minimize\n o: x + y\nSubject To\n low: x + y >= 5\n high: x + y <= 3\n other: x - y <= 9\nGeneral\n x y\nEnd\n"
     result = solve(inline(text), tmp_path)
     assert result.termination.reason is Reason.INFEASIBLE
     assert result.summary["infeasible_subset"]["rows"] == ["low", "high"]

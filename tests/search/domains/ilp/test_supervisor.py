@@ -28,7 +28,9 @@ def test_the_engine_starts_from_the_seed_of_the_job() -> None:
     assert _job_seed(rng) == 7
     assert rng.random() == np.random.default_rng(7).random(), "nothing was drawn for it"
     spawned = np.random.Generator(np.random.PCG64(np.random.SeedSequence([1, 2])))
-    assert 0 <= _job_seed(spawned) < 2**31, "a seed of several words has no number: one is drawn"
+    assert 0 <= _job_seed(spawned) < 2**31, (
+        "a seed of several words has no number: one is drawn"
+    )
 
 
 def test_the_jump_finds_a_good_packing_before_any_lp() -> None:
@@ -48,16 +50,24 @@ def test_the_jump_finds_a_good_packing_before_any_lp() -> None:
 def test_where_the_jump_is_tried() -> None:
     assert jump_pays(random_cover(9, 13, 1))
     assert jump_pays(milp([-1, -1], [(-np.inf, [1, 1], 1)]))
-    assert not jump_pays(milp([1, 1], [(1, [1, 1], 1)])), "partitioning: the LP knows better"
+    assert not jump_pays(milp([1, 1], [(1, [1, 1], 1)])), (
+        "partitioning: the LP knows better"
+    )
     assert not jump_pays(milp([1, 1], [(2, [1, 3], np.inf)]))
     assert not jump_pays(milp([1, 1], [])), "nothing to keep"
 
 
-def test_a_jump_that_crashes_costs_the_run_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jump_that_crashes_costs_the_run_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import os
     import signal
 
-    monkeypatch.setattr(supervisor, "run_jump", lambda model, **given: lambda say: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr(
+        supervisor,
+        "run_jump",
+        lambda model, **given: lambda say: os.kill(os.getpid(), signal.SIGKILL),
+    )
     file = tmp_path / "model.mps"
     integer_programs.write_mps(integer_programs.generate("auction", "1/5", 501), file)
     points: list[Incumbent] = []
@@ -71,7 +81,10 @@ def test_a_jump_that_crashes_costs_the_run_nothing(tmp_path: Path, monkeypatch: 
         on_incumbent=points.append,
     ).result
     assert result.verification.status is VerificationStatus.VALID
-    assert any("the feasibility jump died by SIGKILL" in str(note) for note in result.summary["notes"])
+    assert any(
+        "the feasibility jump died by SIGKILL" in str(note)
+        for note in result.summary["notes"]
+    )
     assert result.bound is not None, "the root LP comes after it all the same"
 
 

@@ -29,10 +29,13 @@ class Ready:
     models: Models
 
 
-def job(count: int, ranks: int, *, seed: int = 0, slack: float = 1.6, **more: object) -> ShardingSpec:
+def job(
+    count: int, ranks: int, *, seed: int = 0, slack: float = 1.6, **more: object
+) -> ShardingSpec:
     rng = np.random.default_rng((4711, seed))
     tables = tuple(
-        Table(**{**t.model_dump(), "dim": int(rng.choice(WIDTHS)), "access": t.access}) for t in meta_like(count, rng)
+        Table(**{**t.model_dump(), "dim": int(rng.choice(WIDTHS)), "access": t.access})
+        for t in meta_like(count, rng)
     )
     need = sum(t.rows * t.dim * 4 for t in tables) / 2**30
     fields = {
@@ -54,10 +57,28 @@ def models() -> Models:
 def ready(models: Models) -> Callable[[ShardingSpec], Ready]:
     def make(spec: ShardingSpec) -> Ready:
         problem = parse(spec, {})
-        arrays = TableArrays.of(problem.tables, batch=spec.global_batch, optimizer=spec.optimizer)
+        arrays = TableArrays.of(
+            problem.tables, batch=spec.global_batch, optimizer=spec.optimizer
+        )
         setup = set_up(problem, arrays, spec)
-        model = certified_model(setup.items, arrays, setup.profiles, setup.fabric, models.compute, models.exchange)
-        oracle = Oracle(items=setup.items, arrays=arrays, profiles=setup.profiles, fabric=setup.fabric)
-        return Ready(spec=spec, problem=problem, setup=setup, model=model, oracle=oracle, models=models)
+        model = certified_model(
+            setup.items,
+            arrays,
+            setup.profiles,
+            setup.fabric,
+            models.compute,
+            models.exchange,
+        )
+        oracle = Oracle(
+            items=setup.items, arrays=arrays, profiles=setup.profiles, fabric=setup.fabric
+        )
+        return Ready(
+            spec=spec,
+            problem=problem,
+            setup=setup,
+            model=model,
+            oracle=oracle,
+            models=models,
+        )
 
     return make

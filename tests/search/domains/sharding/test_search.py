@@ -55,7 +55,9 @@ def brute_force(r: Ready) -> tuple[float, float]:
 @pytest.mark.parametrize("seed", range(4))
 def test_small_problems_against_brute_force(ready: Make, seed: int) -> None:
     spec = job(6, 3, seed=seed)
-    spec = spec.model_copy(update={"constraints": Constraints(no_split=tuple(t.name for t in spec.tables))})
+    spec = spec.model_copy(
+        update={"constraints": Constraints(no_split=tuple(t.name for t in spec.tables))}
+    )
     r = ready(spec)
     best_model, best_oracle = brute_force(r)
     if not np.isfinite(best_model):
@@ -65,10 +67,14 @@ def test_small_problems_against_brute_force(ready: Make, seed: int) -> None:
     found = search(r)
     bound = prove(r.setup.items, r.model, r.setup.capacity, found.plan, stop=lambda: False)
     assert bound.lower_bound_ms <= best_model * (1 + 1e-9)
-    assert found.model_best_ms == pytest.approx(best_model, rel=1e-6), "729 placements: local search finds the best"
+    assert found.model_best_ms == pytest.approx(best_model, rel=1e-6), (
+        "729 placements: local search finds the best"
+    )
     assert best_oracle * (1 - 1e-9) <= found.oracle_ms <= best_oracle * 1.02
     solved = [
-        exact.solve(r.setup.items, r.model, r.setup.capacity, seconds=20, solver=s, confirm=None)
+        exact.solve(
+            r.setup.items, r.model, r.setup.capacity, seconds=20, solver=s, confirm=None
+        )
         for s in ("highs", "scip")
     ]
     for answer in solved:
@@ -86,7 +92,9 @@ def test_bound_is_below_every_plan_met_whatever_the_multipliers(ready: Make) -> 
     for _ in range(30):
         option = r.setup.items.whole
         plan = Plan.of(option, rng.integers(0, 4, len(option)), "random")
-        search_ = LocalSearch(r.setup.items, r.model, plan, Limits(capacity=np.full(4, np.inf)))
+        search_ = LocalSearch(
+            r.setup.items, r.model, plan, Limits(capacity=np.full(4, np.inf))
+        )
         for _ in range(3):
             search_.kick(rng, 3)
         search_.descend(lambda running=search_: running.steps > 15)
@@ -96,12 +104,16 @@ def test_bound_is_below_every_plan_met_whatever_the_multipliers(ready: Make) -> 
     groups = groups_of(r.setup.items, r.model, infinite)
     start = even(r.setup.items, groups, plans[0])
     for s in (np.zeros(joints), np.ones(joints), rng.random(joints)):
-        bound = bound_of(r.setup.items, groups, Covers(r.setup.items), replace(start, slope=s[None]))
+        bound = bound_of(
+            r.setup.items, groups, Covers(r.setup.items), replace(start, slope=s[None])
+        )
         for plan in plans:
             assert bound <= plan_cost(r.setup.items, r.model, plan) + 1e-9
     floor = floors(r.setup.items, groups)
     for plan in plans:
-        assert (floor[0, plan.option] <= plan_cost(r.setup.items, r.model, plan) + 1e-9).all()
+        assert (
+            floor[0, plan.option] <= plan_cost(r.setup.items, r.model, plan) + 1e-9
+        ).all()
 
 
 def test_incremental_cost_is_the_fresh_one(ready: Make) -> None:
@@ -119,7 +131,9 @@ def test_incremental_cost_is_the_fresh_one(ready: Make) -> None:
         if step is None:
             break
         step.apply()
-        assert search_.cost == pytest.approx(plan_cost(r.setup.items, r.model, search_.plan), rel=1e-9)
+        assert search_.cost == pytest.approx(
+            plan_cost(r.setup.items, r.model, search_.plan), rel=1e-9
+        )
         assert search_.cost <= step.cost * (1 + 2e-3)
 
 
@@ -134,7 +148,9 @@ def test_never_dearer_than_any_baseline(ready: Make) -> None:
 def test_shards_price_as_the_search_says(ready: Make) -> None:
     r = ready(job(18, 4, seed=9))
     found = search(r)
-    assert oracle_ms(r.problem, to_shards(r.setup, found.plan)) == pytest.approx(found.oracle_ms, rel=1e-9)
+    assert oracle_ms(r.problem, to_shards(r.setup, found.plan)) == pytest.approx(
+        found.oracle_ms, rel=1e-9
+    )
 
 
 def reference(r: Ready, net, exchange, beam: BeamOptions) -> float:
@@ -154,11 +170,14 @@ def reference(r: Ready, net, exchange, beam: BeamOptions) -> float:
                 d
                 for d in range(devices)
                 if sum(options.memory[q] for q in held[d]) + options.memory[o] <= capacity
-                and sum(options.dim[q] for q in held[d]) + options.dim[o] <= cap * mean + 1e-9
+                and sum(options.dim[q] for q in held[d]) + options.dim[o]
+                <= cap * mean + 1e-9
             ]
             if not able:
                 return np.inf
-            chosen = min(able, key=lambda d: (cost[d], sum(options.memory[q] for q in held[d])))
+            chosen = min(
+                able, key=lambda d: (cost[d], sum(options.memory[q] for q in held[d]))
+            )
             held[chosen].append(o)
             cost[chosen] = float(net.heads[0](embedding[held[chosen]].sum(0)[None])[0])
         dims = np.array([float(sum(options.dim[q] for q in h)) for h in held])
@@ -172,8 +191,12 @@ def reference(r: Ready, net, exchange, beam: BeamOptions) -> float:
     for _ in range(beam.levels):
         offers: dict[tuple[int, ...], tuple[float, list[int]]] = {}
         for state in states:
-            by_memory = sorted(range(len(state)), key=lambda i: -options.memory[state[i]])[: beam.candidates]
-            by_cost = sorted(range(len(state)), key=lambda i: -single[state[i]])[: beam.candidates]
+            by_memory = sorted(range(len(state)), key=lambda i: -options.memory[state[i]])[
+                : beam.candidates
+            ]
+            by_cost = sorted(range(len(state)), key=lambda i: -single[state[i]])[
+                : beam.candidates
+            ]
             for i in dict.fromkeys(by_memory + by_cost):
                 half = int(options.half[state[i]])
                 if half >= 0:
@@ -192,6 +215,11 @@ def test_faithful_mode_is_the_reference_algorithm(ready: Make, seed: int) -> Non
     beam = BeamOptions(levels=3, width=2, candidates=3, grid=5)
     paper = r.models.paper(r.setup.items, r.setup.arrays, Hardware.A100, 4)
     found = neuroshard(
-        r.setup.items, paper, r.setup.capacity, beam, stop=lambda: False, on_best=lambda plan, cost: None
+        r.setup.items,
+        paper,
+        r.setup.capacity,
+        beam,
+        stop=lambda: False,
+        on_best=lambda plan, cost: None,
     )
     assert found.cost == pytest.approx(reference(r, paper, paper.exchange, beam), rel=1e-9)

@@ -45,7 +45,9 @@ class TestSharding(DomainContract):
         path = folder / "tables.csv"
         path.write_text("name,rows,dim\na,-5,64\n")
         reference = ArtifactRef(digest="sha256:" + "0" * 64, name="tables.csv")
-        return ShardingSpec(tables_file=reference, devices=(DeviceGroup(count=2, memory_gib=1),)), {"tables_file": path}
+        return ShardingSpec(
+            tables_file=reference, devices=(DeviceGroup(count=2, memory_gib=1),)
+        ), {"tables_file": path}
 
     def tampered(self, solution: Any) -> Any:
         from dataclasses import replace
@@ -55,7 +57,9 @@ class TestSharding(DomainContract):
         return replace(solution, shards=tuple(shards))
 
 
-def run(spec: ShardingSpec, folder: Path, *, seed: int = 0) -> tuple[RunResult, dict[str, str]]:
+def run(
+    spec: ShardingSpec, folder: Path, *, seed: int = 0
+) -> tuple[RunResult, dict[str, str]]:
     from search.domains.sharding import build
 
     folder.mkdir(exist_ok=True)
@@ -79,11 +83,19 @@ def test_seeds_repeat(tmp_path: Path) -> None:
 def test_result_tells_certificate_baselines_and_weights(tmp_path: Path) -> None:
     result, files = run(job(16, 4, what_if=(2, 8)), tmp_path)
     certificate = result.summary["certificate"]
-    assert 0 < certificate["lower_bound_ms"] <= certificate["model_best_ms"] <= certificate["model_ms"] * (1 + 1e-12)
+    assert (
+        0
+        < certificate["lower_bound_ms"]
+        <= certificate["model_best_ms"]
+        <= certificate["model_ms"] * (1 + 1e-12)
+    )
     assert 0 <= certificate["gap"] < 0.5
     for row in result.summary["baselines"]:
         assert row["cost_ms"] is None or row["cost_ms"] >= result.objective * (1 - 1e-9)
-    assert result.weights.keys() == {"trimtab-exchange", *(f"trimtab-compute-{k}" for k in range(4))}
+    assert result.weights.keys() == {
+        "trimtab-exchange",
+        *(f"trimtab-compute-{k}" for k in range(4)),
+    }
     low, high = result.summary["interval_ms"]
     assert low < certificate["model_ms"] * 1.1
     assert low < high
@@ -116,11 +128,16 @@ def test_constraints_hold(tmp_path: Path) -> None:
 
 def test_a_plan_in_use_is_improved_within_the_bytes_that_may_move(tmp_path: Path) -> None:
     spec = job(12, 3, slack=4.0)
-    current = tuple(PlanShard(table=t.name, offset=0, width=t.dim, device=i % 3) for i, t in enumerate(spec.tables))
+    current = tuple(
+        PlanShard(table=t.name, offset=0, width=t.dim, device=i % 3)
+        for i, t in enumerate(spec.tables)
+    )
     costs = []
     for limit in (0.0, 0.5, None):
         rules = Constraints(current_plan=current, max_moved_gib=limit)
-        result, files = run(spec.model_copy(update={"constraints": rules}), tmp_path / str(limit))
+        result, files = run(
+            spec.model_copy(update={"constraints": rules}), tmp_path / str(limit)
+        )
         assert result.verification.status.value == "valid"
         costs.append(result.objective)
         if limit == 0.0:
@@ -160,7 +177,9 @@ def test_nothing_fits_and_why(tmp_path: Path) -> None:
 def test_pins_that_cannot_fit_are_proved_impossible(tmp_path: Path) -> None:
     spec = job(10, 4, slack=1.2)
     pins = tuple(Pin(table=t.name, devices=(2,)) for t in spec.tables)
-    result, _ = run(spec.model_copy(update={"constraints": Constraints(pin=pins)}), tmp_path)
+    result, _ = run(
+        spec.model_copy(update={"constraints": Constraints(pin=pins)}), tmp_path
+    )
     assert result.termination.reason is Reason.INFEASIBLE
     assert "devices 2" in result.termination.detail
 
@@ -189,12 +208,25 @@ def test_published_method_says_where_it_does_not_apply(tmp_path: Path) -> None:
 
 
 def test_small_jobs_are_closed_by_branch_and_bound(tmp_path: Path) -> None:
-    spec = job(8, 3, seed=3, slack=6.0, constraints=Constraints(min_shard_dim=64), proof_seconds=20.0)
+    spec = job(
+        8,
+        3,
+        seed=3,
+        slack=6.0,
+        constraints=Constraints(min_shard_dim=64),
+        proof_seconds=20.0,
+    )
     loose, _ = run(spec.model_copy(update={"proof_seconds": 0.0}), tmp_path / "loose")
     closed, _ = run(spec, tmp_path / "closed")
     before, after = loose.summary["certificate"], closed.summary["certificate"]
-    assert before["search_gap"] > 0.005, "the averaging bound is loose here, or this test shows nothing"
+    assert before["search_gap"] > 0.005, (
+        "the averaging bound is loose here, or this test shows nothing"
+    )
     assert "closed" in after["method"]
     assert after["search_gap"] < 1e-3
-    assert before["lower_bound_ms"] <= after["lower_bound_ms"] <= before["model_best_ms"] * (1 + 1e-4)
+    assert (
+        before["lower_bound_ms"]
+        <= after["lower_bound_ms"]
+        <= before["model_best_ms"] * (1 + 1e-4)
+    )
     assert closed.objective <= loose.objective * (1 + 1e-9)

@@ -17,7 +17,9 @@ class PassEnvironmentContract:
         assert len(observation) == 56
         assert isinstance(info, dict)
         before = env.observation["IrInstructionCount"]
-        observation, reward, terminated, truncated, _ = env.step(env.action_space[self.helps])
+        observation, reward, terminated, truncated, _ = env.step(
+            env.action_space[self.helps]
+        )
         after = env.observation["IrInstructionCount"]
         assert len(observation) == 56
         assert reward == before - after > 0
@@ -59,7 +61,10 @@ class PassEnvironmentContract:
 
     def test_named_spaces_come_as_lists(self, env: PassEnvironment) -> None:
         env.reset()
-        spaces, scores = ["IrInstructionCount", "IrInstructionCountOz"], ["IrInstructionCount", "IrInstructionCountOz"]
+        spaces, scores = (
+            ["IrInstructionCount", "IrInstructionCountOz"],
+            ["IrInstructionCount", "IrInstructionCountOz"],
+        )
         seen, earned, *_ = env.multistep([env.action_space[self.helps]], spaces, scores)
         assert seen == [env.observation[name] for name in spaces]
         assert earned[0] > 0

@@ -34,7 +34,9 @@ class FakeEnv:
 
     def __init__(self) -> None:
         names = ["-adce", "mem2reg"]
-        self.action_space = type("Named", (), {"names": names, "__getitem__": lambda _, name: names.index(name)})()
+        self.action_space = type(
+            "Named", (), {"names": names, "__getitem__": lambda _, name: names.index(name)}
+        )()
         self.observation_space = Box(low=0, high=9, shape=(56,), dtype=np.int64)
         self.reward_space = SimpleNamespace(name="IrInstructionCount")
         self.actions: list[int] = []
@@ -47,7 +49,11 @@ class FakeEnv:
         return SIZES[min(self.actions.count(1), 2)]
 
     def _see(self, name: str) -> Any:
-        return {"Autophase": np.zeros(56), "IrInstructionCount": self._count(), "IrInstructionCountOz": 20}[name]
+        return {
+            "Autophase": np.zeros(56),
+            "IrInstructionCount": self._count(),
+            "IrInstructionCountOz": 20,
+        }[name]
 
     def reset(self) -> Any:
         self.actions, self.episode_reward = [], 0.0
@@ -56,12 +62,18 @@ class FakeEnv:
     def step(self, action: int) -> Any:
         return self.multistep([action])
 
-    def multistep(self, actions: list[int], observation_spaces: Any = None, reward_spaces: Any = None) -> Any:
+    def multistep(
+        self, actions: list[int], observation_spaces: Any = None, reward_spaces: Any = None
+    ) -> Any:
         before = self._count()
         self.actions += actions
         earned = before - self._count()
         self.episode_reward = (self.episode_reward or 0.0) + earned
-        seen = self._see("Autophase") if observation_spaces is None else [self._see(n) for n in observation_spaces]
+        seen = (
+            self._see("Autophase")
+            if observation_spaces is None
+            else [self._see(n) for n in observation_spaces]
+        )
         rewards = earned if reward_spaces is None else [earned for _ in reward_spaces]
         return seen, rewards, False, {}
 
@@ -71,7 +83,11 @@ class FakeEnv:
         return made
 
     def commandline(self) -> str:
-        return "opt " + " ".join("-" + self.action_space.names[i] for i in self.actions) + " input.bc -o output.bc"
+        return (
+            "opt "
+            + " ".join("-" + self.action_space.names[i] for i in self.actions)
+            + " input.bc -o output.bc"
+        )
 
     def close(self) -> None:
         self.closed = True
@@ -95,7 +111,9 @@ class TestFake(PassEnvironmentContract):
         assert fake.closed
 
 
-@pytest.mark.skipif(importlib.util.find_spec("compiler_gym") is None, reason="compiler_gym is not installed")
+@pytest.mark.skipif(
+    importlib.util.find_spec("compiler_gym") is None, reason="compiler_gym is not installed"
+)
 class TestReal(PassEnvironmentContract):
     """CompilerGym itself keeps the contract."""
 
@@ -104,7 +122,12 @@ class TestReal(PassEnvironmentContract):
     @pytest.fixture
     def env(self) -> Iterator[CompilerGymEnv]:
         options = {"observation_space": "Autophase", "reward_space": "IrInstructionCount"}
-        with make("llvm-v0", backend="compiler_gym", benchmark="generator://csmith-v0/0", **options) as made:
+        with make(
+            "llvm-v0",
+            backend="compiler_gym",
+            benchmark="generator://csmith-v0/0",
+            **options,
+        ) as made:
             yield made
 
 

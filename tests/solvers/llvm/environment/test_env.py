@@ -12,7 +12,14 @@ from gymnasium.utils.env_checker import check_env
 
 from solvers.llvm.engine import Engine
 from solvers.llvm.environment import make
-from solvers.llvm.environment.actions import COMPOSITE, FLAT, Action, Level, in_default_pipelines, known_to
+from solvers.llvm.environment.actions import (
+    COMPOSITE,
+    FLAT,
+    Action,
+    Level,
+    in_default_pipelines,
+    known_to,
+)
 from solvers.llvm.environment.env import CompilerEnv
 from solvers.llvm.environment.observations import as_networkx
 from solvers.llvm.environment.validation import EnvState
@@ -52,7 +59,9 @@ def test_oz_reward_adds_up_to_one_at_oz(file: Path) -> None:
         _, reward, *_ = env.step(0)
         assert reward == pytest.approx(1.0)
         assert env.reward["IrInstructionCountNorm"] < 1.0
-        assert env.observation["IrInstructionCount"] == env.observation["IrInstructionCountOz"]
+        assert (
+            env.observation["IrInstructionCount"] == env.observation["IrInstructionCountOz"]
+        )
 
 
 def test_every_observation_is_in_its_space(env: CompilerEnv) -> None:
@@ -60,11 +69,17 @@ def test_every_observation_is_in_its_space(env: CompilerEnv) -> None:
     env.step(env.action_space["mem2reg"])
     for name, space in env.observation.spaces.items():
         value = env.observation[name]
-        assert space.space.contains(np.array(value, dtype=np.int64) if isinstance(value, int) else value), name
+        assert space.space.contains(
+            np.array(value, dtype=np.int64) if isinstance(value, int) else value
+        ), name
     graph = env.observation["Programl"]
     assert as_networkx(graph).number_of_edges() == len(graph.edges)
     count = env.observation["IrInstructionCount"]
-    assert env.observation["AutophaseDict"]["TotalInsts"] == env.observation["InstCount"][0] == count
+    assert (
+        env.observation["AutophaseDict"]["TotalInsts"]
+        == env.observation["InstCount"][0]
+        == count
+    )
 
 
 def test_text_size_is_what_llvm_size_says(env: CompilerEnv, tmp_path: Path) -> None:
@@ -72,18 +87,30 @@ def test_text_size_is_what_llvm_size_says(env: CompilerEnv, tmp_path: Path) -> N
     env.step(env.action_space["mem2reg"])
     (tmp_path / "x.o").write_bytes(env.states.built(env.pipeline).object)
     said = subprocess.run(
-        [find_llvm().tool("llvm-size"), tmp_path / "x.o"], capture_output=True, text=True, check=True
+        [find_llvm().tool("llvm-size"), tmp_path / "x.o"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert env.observation["ObjectTextSizeBytes"] == int(said.splitlines()[1].split()[0])
 
 
 def test_opt_repeats_the_state(env: CompilerEnv, file: Path, tmp_path: Path) -> None:
     env.reset()
-    env.multistep([env.action_space[name] for name in ("mem2reg", "simplifycfg", "licm", "inline")])
+    env.multistep(
+        [env.action_space[name] for name in ("mem2reg", "simplifycfg", "licm", "inline")]
+    )
     opt = find_llvm().opt
     assert opt is not None
     line = env.commandline().replace("input.bc -o output.bc", "").split()
-    command = [str(opt), *(word.replace("'", "") for word in line[1:]), "-S", str(file), "-o", str(tmp_path / "out.ll")]
+    command = [
+        str(opt),
+        *(word.replace("'", "") for word in line[1:]),
+        "-S",
+        str(file),
+        "-o",
+        str(tmp_path / "out.ll"),
+    ]
     subprocess.run(command, check=True)
     with Engine((tmp_path / "out.ll").read_bytes()) as engine:
         assert engine.info.ir_instructions == env.observation["IrInstructionCount"]
@@ -117,7 +144,9 @@ def test_what_lies_about_its_reward_is_found(env: CompilerEnv) -> None:
     lied = env.validate(replace(state, reward=state.reward + 1))
     assert lied.reward_validation_failed
     assert not lied.okay()
-    assert env.validate(replace(state, commandline="opt -passes='made-up'")).actions_replay_failed
+    assert env.validate(
+        replace(state, commandline="opt -passes='made-up'")
+    ).actions_replay_failed
 
 
 def test_unknown_names_say_what_there_is(env: CompilerEnv, tmp_path: Path) -> None:
@@ -150,7 +179,10 @@ def test_the_installed_llvm_knows_every_flat_pass() -> None:
     with Engine(LOOP) as engine:
         invented = Action(name="invented", level=Level.FUNCTION)
         assert known_to(engine, (*FLAT, invented)) == FLAT
-        names = {action.name for action in in_default_pipelines(FLAT, [engine.default_pipeline("Oz")])}
+        names = {
+            action.name
+            for action in in_default_pipelines(FLAT, [engine.default_pipeline("Oz")])
+        }
     assert {"gvn", "licm", "inline"} <= names
     assert not {"newgvn", "gvn-hoist", "loop-fusion", "irce"} & names
 
@@ -162,4 +194,7 @@ def test_composite_actions_are_whole_pipelines(file: Path) -> None:
             "the installed LLVM knows them all"
         )
         made.step(made.action_space["default<Oz>"])
-        assert made.observation["IrInstructionCount"] == made.observation["IrInstructionCountOz"]
+        assert (
+            made.observation["IrInstructionCount"]
+            == made.observation["IrInstructionCountOz"]
+        )

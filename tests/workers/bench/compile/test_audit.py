@@ -36,7 +36,9 @@ def judge(*, cases: int = 1) -> Any:
     def ask(code: bytes) -> Verdict:
         return Verdict(equal=b"marked" in code, compared=cases, detail="stdout differs")
 
-    return SimpleNamespace(cases=("case",) * cases, ask=ask, why_unvalidated="it has no runs")
+    return SimpleNamespace(
+        cases=("case",) * cases, ask=ask, why_unvalidated="it has no runs"
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,23 +54,41 @@ def test_the_first_bad_pass_is_found(pipeline: str, outcome: str, last: str | No
         found = audit._outcome(engine, judge(), Recipe(pipeline=pipeline), {})
     assert found["outcome"] == outcome
     assert found.get("reproducer", {}).get("last_pass") == last
-    assert found.get("reproducer", {}).get("together") == last, "mem2reg has nothing to do with it"
+    assert found.get("reproducer", {}).get("together") == last, (
+        "mem2reg has nothing to do with it"
+    )
 
 
 def test_the_same_program_is_judged_once_and_what_cannot_run_is_told() -> None:
     known: dict[str, dict[str, Any]] = {}
     with Engine(_MODULE) as engine:
         first = audit._outcome(engine, judge(), Recipe(pipeline="function(mem2reg)"), known)
-        again = audit._outcome(engine, judge(cases=0), Recipe(pipeline="function(mem2reg,adce)"), known)
-        other = audit._outcome(engine, judge(cases=0), Recipe(pipeline="function(adce)"), known)
+        again = audit._outcome(
+            engine, judge(cases=0), Recipe(pipeline="function(mem2reg,adce)"), known
+        )
+        other = audit._outcome(
+            engine, judge(cases=0), Recipe(pipeline="function(adce)"), known
+        )
     assert first == again
     assert len(known) == 2
     assert (other["outcome"], other["detail"]) == ("not run", "it has no runs")
 
 
-def test_an_audit_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_audit_goes_on_where_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out, pipelines = tmp_path / "audit.jsonl", tmp_path / "mine.json"
-    few = ["--generated", "1", "--csmith", "0", "--whole", "--pipelines", str(pipelines), "--out", str(out)]
+    few = [
+        "--generated",
+        "1",
+        "--csmith",
+        "0",
+        "--whole",
+        "--pipelines",
+        str(pipelines),
+        "--out",
+        str(out),
+    ]
     few += ["--summary", str(tmp_path / "summary.jsonl")]
     for texts in (["function(mem2reg)"], ["function(mem2reg)", "function(sroa)"]):
         pipelines.write_text(json.dumps(texts))
@@ -78,12 +98,17 @@ def test_an_audit_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFix
     assert {(line["program"], line["outcome"], line["set"]) for line in lines} == {
         ("generated-1000", "equal", "mine.json")
     }
-    told = [json.loads(text) for text in (tmp_path / "summary.jsonl").read_text().splitlines()]
+    told = [
+        json.loads(text) for text in (tmp_path / "summary.jsonl").read_text().splitlines()
+    ]
     assert [(line["pipeline"], line["outcomes"], line["broken"]) for line in told] == [
         ("function(mem2reg)", {"equal": 1}, []),
         ("function(sroa)", {"equal": 1}, []),
     ]
-    assert "mine.json: 2 pipelines on 1 programs: 2 equal; 0 pipelines miscompile" in capsys.readouterr().out
+    assert (
+        "mine.json: 2 pipelines on 1 programs: 2 equal; 0 pipelines miscompile"
+        in capsys.readouterr().out
+    )
 
 
 def test_every_set_is_read_by_this_llvm(tmp_path: Path) -> None:
@@ -91,7 +116,11 @@ def test_every_set_is_read_by_this_llvm(tmp_path: Path) -> None:
     rows = list(audit._pipelines(given))  # type: ignore[arg-type]
     assert {row["set"] for row in rows} == set(audit.SETS)
     with Engine(_MODULE) as engine:
-        assert [said for said in engine.check([row["pipeline"] for row in rows]) if said is not None] == []
+        assert [
+            said
+            for said in engine.check([row["pipeline"] for row in rows])
+            if said is not None
+        ] == []
 
 
 # No undefined behaviour; prints 100. LLVM 22.1.8's attributor, which no default pipeline has, makes later passes lose stores.
@@ -127,13 +156,23 @@ def test_a_real_miscompile_is_found_and_named(tmp_path: Path) -> None:
     file = tmp_path / "program.c"
     file.write_text(_BROKEN_BY_ATTRIBUTOR)
     spec = CompileSpec(source=ArtifactRef(digest="sha256:" + "0" * 64, name=file.name))
-    pipeline = "attributor,function(sroa<modify-cfg>,early-cse),function(loop-mssa(licm),adce)"
-    rows = [{"set": "mine", "name": str(i), "pipeline": text} for i, text in enumerate(["function(sroa)", pipeline])]
+    pipeline = (
+        "attributor,function(sroa<modify-cfg>,early-cse),function(loop-mssa(licm),adce)"
+    )
+    rows = [
+        {"set": "mine", "name": str(i), "pipeline": text}
+        for i, text in enumerate(["function(sroa)", pipeline])
+    ]
     (tmp_path / "work").mkdir()
     right, wrong = audit._of_program(spec, file, tmp_path / "work", rows)
     assert right["outcome"] == "equal"
     if find_llvm().version != "22.1.8" and wrong["outcome"] == "equal":
         pytest.skip("this LLVM makes the program right")
     assert wrong["outcome"] == "miscompiled"
-    assert wrong["reproducer"]["together"] == "attributor,function(sroa<modify-cfg>),function(loop-mssa(licm))"
-    assert wrong["reproducer"]["last_pass"] == "licm", "the pass that shows it, not the one to blame"
+    assert (
+        wrong["reproducer"]["together"]
+        == "attributor,function(sroa<modify-cfg>),function(loop-mssa(licm))"
+    )
+    assert wrong["reproducer"]["last_pass"] == "licm", (
+        "the pass that shows it, not the one to blame"
+    )

@@ -15,12 +15,16 @@ from workers.train.collect.draw import DIMS  # noqa: E402
 from workers.train.collect.errors import CollectError  # noqa: E402
 from workers.train.collect.progress import Progress, to_stderr  # noqa: E402
 
-OPTIONS = all_to_all.Options(device="cpu", ranks=2, samples=2, batch=64, seed=0, threads=1, warm_ups=1, repeats=2)
+OPTIONS = all_to_all.Options(
+    device="cpu", ranks=2, samples=2, batch=64, seed=0, threads=1, warm_ups=1, repeats=2
+)
 
 
 def test_placements_cover_balance_and_imbalance() -> None:
     drawn = [all_to_all.draw_placement(i, 4, 0) for i in range(400)]
-    assert drawn[7] == all_to_all.draw_placement(7, 4, 0) != all_to_all.draw_placement(7, 4, 1)
+    assert (
+        drawn[7] == all_to_all.draw_placement(7, 4, 0) != all_to_all.draw_placement(7, 4, 1)
+    )
     assert {p.tables for p in drawn} == set(range(10, 60))
     assert all(min(p.start_ms) == 0 and max(p.start_ms) <= 18 for p in drawn)
     assert all(10 * DIMS[0] <= sum(p.dims) <= p.tables * DIMS[-1] for p in drawn)
@@ -34,7 +38,11 @@ def test_what_one_rank_sends_another_receives() -> None:
     splits = [all_to_all.forward_splits(r, dims, batch) for r in range(4)]
     for sender in range(4):
         for receiver in range(4):
-            assert splits[sender][0][receiver] == splits[receiver][1][sender] == batch // 4 * dims[sender]
+            assert (
+                splits[sender][0][receiver]
+                == splits[receiver][1][sender]
+                == batch // 4 * dims[sender]
+            )
     assert sum(splits[0][1]) == batch // 4 * sum(dims)  # its samples, all columns
 
 
@@ -51,7 +59,9 @@ def test_two_ranks_exchange_and_the_early_one_waits(tmp_path: Path) -> None:
         assert min(line["forward_ms"] + line["backward_ms"]) > 0
         late = max(line["start_ms"])
         early = line["start_ms"].index(0)
-        assert line["forward_ms"][early] > late * 0.5  # it cannot end before the late rank has begun
+        assert (
+            line["forward_ms"][early] > late * 0.5
+        )  # it cannot end before the late rank has begun
 
 
 @pytest.mark.parametrize(

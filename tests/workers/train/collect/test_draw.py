@@ -19,7 +19,9 @@ from workers.train.collect.draw import (
 )
 from workers.train.collect.errors import CollectError
 
-LIMITS = DrawLimits(seed=3, batch=64, pool=200, max_rows=1_000_000, max_pooling=50, max_gib=0.25)
+LIMITS = DrawLimits(
+    seed=3, batch=64, pool=200, max_rows=1_000_000, max_pooling=50, max_gib=0.25
+)
 
 
 def test_the_pool_keeps_its_limits_and_uses_all_widths() -> None:
@@ -28,7 +30,9 @@ def test_the_pool_keeps_its_limits_and_uses_all_widths() -> None:
     assert {t.dim for t in pool} == set(DIMS)
     for table in pool:
         assert 1_000 <= table.rows <= 1_000_000
-        assert 100 <= table.active_rows <= table.rows or table.active_rows == 99  # exp(log(100)) rounds down
+        assert (
+            100 <= table.active_rows <= table.rows or table.active_rows == 99
+        )  # exp(log(100)) rounds down
         assert 1 <= table.pooling <= 50
         assert 0 <= table.alpha <= 1.3
         assert TableConfig.of_row(table.as_row()) == table
@@ -48,7 +52,9 @@ def test_a_limit_that_nothing_meets_is_said() -> None:
         draw_set(draw_pool(limits), 0, limits)
 
 
-@pytest.mark.parametrize("bad", [{"batch": 0}, {"pool": 10**6}, {"max_rows": 10}, {"max_gib": float("nan")}])
+@pytest.mark.parametrize(
+    "bad", [{"batch": 0}, {"pool": 10**6}, {"max_rows": 10}, {"max_gib": float("nan")}]
+)
 def test_absurd_limits_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(CollectError, match="wants a number from"):
         replace(LIMITS, **bad)  # type: ignore[arg-type]
@@ -71,7 +77,9 @@ def test_lookups_are_as_tbe_takes_them() -> None:
         assert part.max() < table.rows
         assert got.unique[k] == len(set(part.tolist())) <= table.active_rows
         assert got.counts[k] == pytest.approx(64 * table.pooling, rel=0.3)
-    assert not np.array_equal(got.indices[ends[0] : ends[1]], got.indices[ends[2] : ends[3]])
+    assert not np.array_equal(
+        got.indices[ends[0] : ends[1]], got.indices[ends[2] : ends[3]]
+    )
 
 
 def test_rows_follow_the_zipf_law_and_are_spread_over_the_table() -> None:
@@ -84,5 +92,7 @@ def test_rows_follow_the_zipf_law_and_are_spread_over_the_table() -> None:
     assert np.abs(found - law).max() < 0.004
     different = np.unique(rows)
     assert np.diff(different).min() > 50  # neighbours in rank are no neighbours in memory
-    flat = zipf_rows(np.random.default_rng(0), replace(table, alpha=0.0, active_rows=table.rows), 200_000)
+    flat = zipf_rows(
+        np.random.default_rng(0), replace(table, alpha=0.0, active_rows=table.rows), 200_000
+    )
     assert len(np.unique(flat)) == pytest.approx(table.rows, rel=0.001)

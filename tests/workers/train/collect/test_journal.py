@@ -9,7 +9,12 @@ import pytest
 from workers.train.collect import journal
 from workers.train.collect.errors import CollectError
 
-HEADER = {"kind": "run", "format": "x/1", "protocol": {"batch": 8, "dims": (1, 2)}, "started": "monday"}
+HEADER = {
+    "kind": "run",
+    "format": "x/1",
+    "protocol": {"batch": 8, "dims": (1, 2)},
+    "started": "monday",
+}
 
 
 def test_a_file_is_continued(tmp_path: Path) -> None:
@@ -54,7 +59,10 @@ def test_another_protocol_is_refused_and_named(tmp_path: Path) -> None:
     with journal.opened(path, HEADER):
         pass
     other = HEADER | {"protocol": {"batch": 16, "dims": (1, 2)}}
-    with pytest.raises(CollectError, match=r"protocol\.batch = 8, now it is 16"), journal.opened(path, other):
+    with (
+        pytest.raises(CollectError, match=r"protocol\.batch = 8, now it is 16"),
+        journal.opened(path, other),
+    ):
         pass
 
 

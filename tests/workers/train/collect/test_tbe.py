@@ -14,18 +14,34 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-with warnings.catch_warnings():  # it warns of each experimental op that its build for the CPU does not have
+with (
+    warnings.catch_warnings()
+):  # it warns of each experimental op that its build for the CPU does not have
     warnings.simplefilter("ignore")
     pytest.importorskip("fbgemm_gpu.split_table_batched_embeddings_ops_training")
 
 from workers.train.collect import tbe  # noqa: E402
 from workers.train.collect.__main__ import main  # noqa: E402
-from workers.train.collect.draw import DrawLimits, Lookups, TableConfig, draw_lookups, draw_pool  # noqa: E402
+from workers.train.collect.draw import (
+    DrawLimits,
+    Lookups,
+    TableConfig,
+    draw_lookups,
+    draw_pool,
+)  # noqa: E402
 from workers.train.collect.errors import CollectError  # noqa: E402
 from workers.train.collect.watch import CpuStopwatch, flush_bytes  # noqa: E402
 
 LIMITS = DrawLimits(seed=1, batch=32, pool=6, max_rows=2_000, max_pooling=4, max_gib=0.1)
-PROTOCOL = tbe.Protocol(device="cpu", threads=1, warm_ups=1, repeats=3, rebuilds=2, noise_rebuilds=3, interleave=4)
+PROTOCOL = tbe.Protocol(
+    device="cpu",
+    threads=1,
+    warm_ups=1,
+    repeats=3,
+    rebuilds=2,
+    noise_rebuilds=3,
+    interleave=4,
+)
 AMOUNTS = tbe.Amounts(sets=5, singles=2, noise=1)
 
 
@@ -42,13 +58,20 @@ def test_the_op_pools_sums_and_updates_by_sgd() -> None:
     op = tbe.build(tables, torch.device("cpu"))
     out = op(torch.from_numpy(lookups.indices), torch.from_numpy(lookups.offsets))
     lengths = np.diff(lookups.offsets).reshape(2, 32)
-    wanted = np.hstack([np.repeat(lengths[[k]].T, t.dim, axis=1) for k, t in enumerate(tables)]) * tbe.WEIGHT
+    wanted = (
+        np.hstack([np.repeat(lengths[[k]].T, t.dim, axis=1) for k, t in enumerate(tables)])
+        * tbe.WEIGHT
+    )
     np.testing.assert_allclose(out.detach().numpy(), wanted, rtol=1e-5)
     out.backward(torch.full_like(out, tbe.GRADIENT))
     looked_up = np.bincount(lookups.indices[: lookups.counts[0]], minlength=1_000)
     after = op.split_embedding_weights()[0].numpy()
     np.testing.assert_allclose(
-        after, np.repeat((tbe.WEIGHT - tbe.LEARNING_RATE * tbe.GRADIENT * looked_up)[:, None], 4, axis=1), rtol=1e-5
+        after,
+        np.repeat(
+            (tbe.WEIGHT - tbe.LEARNING_RATE * tbe.GRADIENT * looked_up)[:, None], 4, axis=1
+        ),
+        rtol=1e-5,
     )
 
 
@@ -72,7 +95,9 @@ def test_each_measurement_is_flushed_and_warm_ups_do_not_count() -> None:
     tables = [TableConfig(rows=1_000, dim=4, pooling=3, alpha=1, active_rows=20)]
     watch = CountingWatch()
     got = tbe.time_one_build(tables, draw_lookups(tables, [0], LIMITS), 32, PROTOCOL, watch)
-    assert watch.log == ["flush", "time"] * 8  # (1 warm-up + 3 repeats) x forward and backward
+    assert (
+        watch.log == ["flush", "time"] * 8
+    )  # (1 warm-up + 3 repeats) x forward and backward
     assert got == (5.0, 6.0)  # medians of 3, 5, 7 and 4, 6, 8
 
 
@@ -91,15 +116,22 @@ def test_a_file_has_what_a_repetition_needs(tmp_path: Path) -> None:
     for line in lines:
         places = [row[0] for row in line["tables"]]
         batch = draw_lookups([pool[i] for i in places], places, LIMITS)
-        assert [row[1:] for row in line["tables"]] == [list(r) for r in zip(batch.counts, batch.unique, strict=True)]
+        assert [row[1:] for row in line["tables"]] == [
+            list(r) for r in zip(batch.counts, batch.unique, strict=True)
+        ]
         builds = 3 if line["kind"] == "noise" else 2
         assert len(line["forward_ms"]) == len(line["backward_ms"]) == builds
         assert min(line["forward_ms"] + line["backward_ms"]) > 0
-    first, repeated = (next(li for li in lines if (li["kind"], li["index"]) == (k, 0)) for k in ("set", "noise"))
+    first, repeated = (
+        next(li for li in lines if (li["kind"], li["index"]) == (k, 0))
+        for k in ("set", "noise")
+    )
     assert first["tables"] == repeated["tables"]
 
 
-def test_a_killed_run_goes_on_and_measures_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_goes_on_and_measures_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "costs.jsonl"
     tbe.collect(out, LIMITS, PROTOCOL, AMOUNTS, _quiet)
     whole = out.read_bytes()
@@ -107,7 +139,9 @@ def test_a_killed_run_goes_on_and_measures_nothing_twice(tmp_path: Path, monkeyp
     kept = out.read_bytes().rsplit(b"\n", 1)[0].splitlines()
     built = []
 
-    def time_one_build(tables: list[TableConfig], lookups: Lookups, *rest: object) -> tuple[float, float]:
+    def time_one_build(
+        tables: list[TableConfig], lookups: Lookups, *rest: object
+    ) -> tuple[float, float]:
         built.append(tables)
         return 1.0, 2.0
 
@@ -123,28 +157,44 @@ def test_a_killed_run_goes_on_and_measures_nothing_twice(tmp_path: Path, monkeyp
 
 
 def test_a_longer_run_begins_as_the_shorter_one() -> None:
-    few, many = (tbe.work(tbe.Amounts(sets=n, singles=3, noise=2), seed=0) for n in (10, 100))
+    few, many = (
+        tbe.work(tbe.Amounts(sets=n, singles=3, noise=2), seed=0) for n in (10, 100)
+    )
     assert [i for i in many if i in set(few)] == few
     assert {i.kind for i in few[-2:]} == {"noise"}
     assert [i.index for i in few if i.kind == "set"] != list(range(10))
 
 
-def test_rebuilds_of_several_samples_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rebuilds_of_several_samples_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     built: list[int] = []
 
-    def time_one_build(tables: list[TableConfig], lookups: Lookups, *rest: object) -> tuple[float, float]:
+    def time_one_build(
+        tables: list[TableConfig], lookups: Lookups, *rest: object
+    ) -> tuple[float, float]:
         built.append(len(lookups.indices))
         return 1.0, 1.0
 
     monkeypatch.setattr(tbe, "time_one_build", time_one_build)
-    tbe.collect(tmp_path / "costs.jsonl", LIMITS, PROTOCOL, tbe.Amounts(sets=4, singles=0, noise=0), _quiet)
+    tbe.collect(
+        tmp_path / "costs.jsonl",
+        LIMITS,
+        PROTOCOL,
+        tbe.Amounts(sets=4, singles=0, noise=0),
+        _quiet,
+    )
     assert len(built) == 8
     assert sorted(built[:4]) == sorted(built[4:])
     assert len(set(built[:4])) == 4
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="says what is missing where there is no GPU")
-def test_without_a_gpu_the_command_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.skipif(
+    torch.cuda.is_available(), reason="says what is missing where there is no GPU"
+)
+def test_without_a_gpu_the_command_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     common = ["--device", "cuda", "--samples", "1", "--out", str(tmp_path / "costs.jsonl")]
     assert main(["tbe", *common]) == 2
     assert "sees no GPU here" in capsys.readouterr().err
@@ -165,7 +215,9 @@ def test_the_cpu_watch_gives_the_result_and_a_time() -> None:
     assert 0 < took < 10_000
 
 
-@pytest.mark.parametrize("bad", [{"repeats": 0}, {"threads": 0}, {"noise_rebuilds": 1}, {"interleave": 1_000}])
+@pytest.mark.parametrize(
+    "bad", [{"repeats": 0}, {"threads": 0}, {"noise_rebuilds": 1}, {"interleave": 1_000}]
+)
 def test_absurd_protocols_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(CollectError, match="wants a number from"):
         replace(PROTOCOL, **bad)  # type: ignore[arg-type]

@@ -22,19 +22,29 @@ K = 24
 
 
 def features() -> Features:
-    return Features(autophase=np.ones(len(AUTOPHASE_NAMES), int), inst_count=np.ones(len(INST_COUNT_NAMES), int))
+    return Features(
+        autophase=np.ones(len(AUTOPHASE_NAMES), int),
+        inst_count=np.ones(len(INST_COUNT_NAMES), int),
+    )
 
 
 def graph(seed: int, nodes: int = 12, edges: int = 30) -> ProgramGraph:
     rng = np.random.default_rng(seed)
-    node = np.stack([rng.integers(0, high, nodes) for high in (3, 60, 2, 4, 60)], axis=1).astype(np.int32)
+    node = np.stack(
+        [rng.integers(0, high, nodes) for high in (3, 60, 2, 4, 60)], axis=1
+    ).astype(np.int32)
     node[0, 0] = 0  # an instruction at least
-    edge = np.stack([rng.integers(0, high, edges) for high in (nodes, nodes, 3, 32)], axis=1).astype(np.int32)
+    edge = np.stack(
+        [rng.integers(0, high, edges) for high in (nodes, nodes, 3, 32)], axis=1
+    ).astype(np.int32)
     return ProgramGraph(nodes=node, edges=edge)
 
 
 def test_all_nets_are_about_as_large() -> None:
-    sizes = {n: sum(p.numel() for p in encoders.net_of(n, K).parameters()) for n in ("autophase", "gean", "grmp")}
+    sizes = {
+        n: sum(p.numel() for p in encoders.net_of(n, K).parameters())
+        for n in ("autophase", "gean", "grmp")
+    }
     assert max(sizes.values()) < 1.05 * min(sizes.values()), sizes
     with pytest.raises(ValueError, match="'transformer' came"):
         encoders.net_of("transformer", K)
@@ -61,16 +71,25 @@ def test_a_package_is_in_one_fold() -> None:
     packages = [f"p{i % 7}" for i in range(40)]
     which = folds(packages, 3)
     assert set(which.tolist()) == {0, 1, 2}
-    assert all(len({int(w) for w, p in zip(which, packages, strict=True) if p == name}) == 1 for name in packages)
+    assert all(
+        len({int(w) for w, p in zip(which, packages, strict=True) if p == name}) == 1
+        for name in packages
+    )
 
 
-def test_a_run_learns_a_rule_from_other_packages_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_learns_a_rule_from_other_packages_and_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Autophase's first number says which of two pipelines is good; the own order always begins with the bad one."""
     rng = np.random.default_rng(0)
     says = rng.integers(0, 2, 36)
     saved = np.stack([-0.01 * np.ones(36), 0.05 * says, 0.05 * (1 - says)], axis=1)
     data = Data(
-        features=np.zeros((36, 1)), saved=saved, packages=[f"p{i % 6}" for i in range(36)], shas=[""] * 36, digest=""
+        features=np.zeros((36, 1)),
+        saved=saved,
+        packages=[f"p{i % 6}" for i in range(36)],
+        shas=[""] * 36,
+        digest="",
     )
     programs: list[ProgramBatch] = []
     for number, yes in enumerate(says):
@@ -83,7 +102,9 @@ def test_a_run_learns_a_rule_from_other_packages_and_resumes(tmp_path: Path, mon
     monkeypatch.setattr(encoders, "_programs", lambda folder, data: (data, programs))
     out = tmp_path / "out.jsonl"
     for _ in range(2):
-        encoders.compare(tmp_path, metric=Metric.LOADABLE_BYTES, out=out, seed=0, say=lambda text: None)
+        encoders.compare(
+            tmp_path, metric=Metric.LOADABLE_BYTES, out=out, seed=0, say=lambda text: None
+        )
     own, learned = (json.loads(line) for line in out.read_text().splitlines())
     assert own["saved"]["1"] == 0.0
     assert learned["saved"]["1"] == pytest.approx(0.05)

@@ -26,7 +26,9 @@ def test_nvp_becomes_cloning_as_it_cools() -> None:
 def test_nvp_forgives_where_two_are_alike_and_cloning_does_not() -> None:
     reward = torch.tensor([[0.05, 0.0499, 0.0]])
     first, second = torch.tensor([[5.0, 0.0, 0.0]]), torch.tensor([[0.0, 5.0, 0.0]])
-    assert abs(float(nvp_loss(first, reward, 0.005) - nvp_loss(second, reward, 0.005))) < 0.1
+    assert (
+        abs(float(nvp_loss(first, reward, 0.005) - nvp_loss(second, reward, 0.005))) < 0.1
+    )
     assert float(bc_loss(second, reward) - bc_loss(first, reward)) > 4
 
 
@@ -41,6 +43,8 @@ def test_expected_reward_is_least_for_a_sure_best_choice_and_blind_below_oz() ->
     sure, second, bad = (torch.eye(3)[[i]] * 30 for i in range(3))
     assert float(expected_reward_loss(sure, reward)) == pytest.approx(-3.0, abs=1e-4)
     assert float(expected_reward_loss(second, reward)) == pytest.approx(-1.5, abs=1e-4)
-    assert float(expected_reward_loss(bad, reward)) == pytest.approx(0.0, abs=1e-4), "-Oz is the answer then"
+    assert float(expected_reward_loss(bad, reward)) == pytest.approx(0.0, abs=1e-4), (
+        "-Oz is the answer then"
+    )
     nothing = torch.tensor([[-0.1, -0.2, -0.3]])
     assert float(expected_reward_loss(sure, nothing)) == pytest.approx(0.0, abs=1e-4)

@@ -28,7 +28,9 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_every_candidate_is_measured_once_and_the_coreset_published(corpus: Path, tmp_path: Path) -> None:
+def test_every_candidate_is_measured_once_and_the_coreset_published(
+    corpus: Path, tmp_path: Path
+) -> None:
     matrix.measure(corpus, splits=("train",), say=lambda text: None)
     rows = matrix.rows(corpus)
     assert len(rows) == 13, "twelve candidates and -Oz"
@@ -44,10 +46,14 @@ def test_every_candidate_is_measured_once_and_the_coreset_published(corpus: Path
     found = matrix.reward(corpus, splits=("train",))
     assert found.packages == ["toy"]
     assert bad["candidate"] not in found.digests
-    assert found.saved[0, found.digests.index(str(best["candidate"]))] == pytest.approx(0.5, abs=0.01)
+    assert found.saved[0, found.digests.index(str(best["candidate"]))] == pytest.approx(
+        0.5, abs=0.01
+    )
     assert np.isfinite(found.saved).all()
     out = tmp_path / "weights"
-    chosen = publish_coreset(corpus, count=3, out=out, command="python -m x", say=lambda text: None)
+    chosen = publish_coreset(
+        corpus, count=3, out=out, command="python -m x", say=lambda text: None
+    )
     assert chosen["loadable"][0].digest == best["candidate"]
     assert load_coreset(folder=out) == tuple(chosen["loadable"])
     assert load_coreset(Metric.IR_INSTRUCTIONS, folder=out) == tuple(chosen["ir"])
@@ -59,7 +65,9 @@ def test_every_candidate_is_measured_once_and_the_coreset_published(corpus: Path
 def test_programs_without_every_cell_do_not_count(corpus: Path) -> None:
     matrix.measure(corpus, splits=("train",), say=lambda text: None)
     rows = matrix.rows(corpus)
-    other = [row | {"sha": "f" * 64} for row in rows[:4]]  # -Oz and three candidates of twelve
+    other = [
+        row | {"sha": "f" * 64} for row in rows[:4]
+    ]  # -Oz and three candidates of twelve
     (corpus / "matrix-1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in other))
     listed = build.read(corpus)
     more = listed[0] | {"sha": "f" * 64, "package": "half"}
@@ -73,42 +81,63 @@ def test_programs_without_every_cell_do_not_count(corpus: Path) -> None:
     assert len(whole.shas) == 2
 
 
-def test_mined_compounds_help_their_program_and_are_measured(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mined_compounds_help_their_program_and_are_measured(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(mine, "EVALUATIONS", 25)
     said: list[str] = []
     for _ in range(2):
         mine.mine(corpus, metric=Metric.LOADABLE_BYTES, say=said.append)
     assert len(said) == 1, "the second time there is nothing to do"
-    (line,) = (json.loads(text) for text in (corpus / "mined-loadable_bytes-0.jsonl").read_text().splitlines())
+    (line,) = (
+        json.loads(text)
+        for text in (corpus / "mined-loadable_bytes-0.jsonl").read_text().splitlines()
+    )
     compounds = mine.mined(corpus)
     matrix.measure(corpus, splits=("train",), say=said.append)
     sizes = {row["candidate"]: row["loadable"] for row in matrix.rows(corpus)}
     oz = next(row["loadable"] for row in matrix.rows(corpus) if row["name"] == "Oz")
     if line["saved"] > 0:
         (compound,) = compounds
-        assert sizes[compound.digest] == pytest.approx((1 - line["saved"]) * oz), "it does here what it did there"
+        assert sizes[compound.digest] == pytest.approx((1 - line["saved"]) * oz), (
+            "it does here what it did there"
+        )
         assert len(compound.edits) == len(set(compound.edits))
     else:
         assert compounds == []
 
 
 def test_what_was_published_stays_a_candidate(tmp_path: Path) -> None:
-    names = {candidate.digest for metric in LISTS for candidate in load_coreset(metric) if candidate.edits}
+    names = {
+        candidate.digest
+        for metric in LISTS
+        for candidate in load_coreset(metric)
+        if candidate.edits
+    }
     assert {candidate.digest for candidate in mine.mined(tmp_path)} == names
 
 
 def test_what_was_of_use_is_counted_once_a_program(tmp_path: Path) -> None:
     space = [Candidate(name="drop", edits=(Edit(op=Op.DROP, anchor="gvn"),))]
-    ends = [{"sha": f"{i:064x}", "candidate": space[0].as_json()} for i in (1 << 200, 2 << 200)]
-    (tmp_path / "mined-loadable_bytes-0.jsonl").write_text("".join(json.dumps(end) + "\n" for end in ends))
+    ends = [
+        {"sha": f"{i:064x}", "candidate": space[0].as_json()} for i in (1 << 200, 2 << 200)
+    ]
+    (tmp_path / "mined-loadable_bytes-0.jsonl").write_text(
+        "".join(json.dumps(end) + "\n" for end in ends)
+    )
     first = mine.useful(tmp_path, Metric.LOADABLE_BYTES, space, {"other": 3}, [])
-    assert first == ({"other": 3, space[0].digest: 2}, sorted(str(end["sha"])[:16] for end in ends))
+    assert first == (
+        {"other": 3, space[0].digest: 2},
+        sorted(str(end["sha"])[:16] for end in ends),
+    )
     assert mine.useful(tmp_path, Metric.LOADABLE_BYTES, space, *first) == first
 
 
 def test_packages_weigh_the_same() -> None:
     weights = mine.package_weights(["a", "a", "a", "b"])
     assert weights.tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
-    rows = [{"package": "a", "n": n} for n in range(9)] + [{"package": "b", "n": n} for n in range(2)]
+    rows = [{"package": "a", "n": n} for n in range(9)] + [
+        {"package": "b", "n": n} for n in range(2)
+    ]
     kept = mine.spread(rows, 5)
     assert [row["package"] for row in kept] == ["a", "b", "a", "b", "a"]

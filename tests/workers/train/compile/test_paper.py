@@ -27,7 +27,9 @@ def table() -> Table:
 
 def test_best_prefix_and_reward() -> None:
     assert table().best().tolist() == [[80, 70, 65], [45, 41, 50]]
-    np.testing.assert_allclose(table().reward()[0], [(60 - 80) / 60, (60 - 70) / 60, (60 - 65) / 60])
+    np.testing.assert_allclose(
+        table().reward()[0], [(60 - 80) / 60, (60 - 70) / 60, (60 - 65) / 60]
+    )
 
 
 def test_a_roll_out_stops_within_a_sequence_and_starts_each_anew() -> None:
@@ -35,7 +37,9 @@ def test_a_roll_out_stops_within_a_sequence_and_starts_each_anew() -> None:
     assert rolled_out(table(), order, 1).tolist() == [90, 48]
     assert rolled_out(table(), order, 4).tolist() == [70, 41]
     assert rolled_out(table(), order, 6).tolist() == [65, 41]
-    assert rolled_out(table(), order, 0).tolist() == [100, 50], "the unoptimised program counts"
+    assert rolled_out(table(), order, 0).tolist() == [100, 50], (
+        "the unoptimised program counts"
+    )
 
 
 def test_coreset_covers_both_programs() -> None:
@@ -53,11 +57,18 @@ def test_the_metrics_of_the_paper() -> None:
     assert ratio == pytest.approx((60 / 54) ** 0.5)
 
 
-def test_discovery_and_learning_on_a_toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_discovery_and_learning_on_a_toy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("torch")
     from workers.train.compile.paper import learn
 
-    toy.unpacked(tmp_path, monkeypatch, {"a.c": toy.functions(4), "b.c": toy.functions(5)}, pattern=r"\w+\.c")
+    toy.unpacked(
+        tmp_path,
+        monkeypatch,
+        {"a.c": toy.functions(4), "b.c": toy.functions(5)},
+        pattern=r"\w+\.c",
+    )
     build.build(tmp_path, packages=("toy",), per_package=5, say=lambda text: None)
     monkeypatch.setattr(discover, "EPISODES", 4)
     for _ in range(2):
@@ -65,7 +76,9 @@ def test_discovery_and_learning_on_a_toy(tmp_path: Path, monkeypatch: pytest.Mon
     found = discover.rows(tmp_path / "paper-sequences.jsonl")
     assert len(found) == 2, "the second time nothing is searched"
     for row in found:
-        listed = {str(r["sha"]): int(str(r["ir_instructions"])) for r in build.read(tmp_path)}
+        listed = {
+            str(r["sha"]): int(str(r["ir_instructions"])) for r in build.read(tmp_path)
+        }
         with discover.engine_of(tmp_path, row) as engine:
             counts = discover.trajectory(engine, row["passes"])
         assert min(counts) == row["ir"] <= listed[row["sha"]]
@@ -73,7 +86,9 @@ def test_discovery_and_learning_on_a_toy(tmp_path: Path, monkeypatch: pytest.Mon
     splits = ("train", "val", "heldout")
     monkeypatch.setattr(discover, "PROGRAMS", dict.fromkeys(splits, 2))
     (tmp_path / "modules.jsonl").write_text(
-        "".join(json.dumps({**row, "split": split}) + "\n" for split in splits for row in lines)
+        "".join(
+            json.dumps({**row, "split": split}) + "\n" for split in splits for row in lines
+        )
     )
     rows = []
     for split in splits:  # the same programs on every side: only the way is tested
@@ -81,8 +96,12 @@ def test_discovery_and_learning_on_a_toy(tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(discover, "PROGRAMS", {split: 2})
         discover.table(tmp_path, say=lambda text: None)
         rows += discover.rows(tmp_path / "paper-table.jsonl")
-    (tmp_path / "paper-table.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    monkeypatch.setattr(learn, "RUNS", [learn.Run(name="GEAN-NVP", encoder="gean", loss="nvp", epochs=2)])
+    (tmp_path / "paper-table.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in rows)
+    )
+    monkeypatch.setattr(
+        learn, "RUNS", [learn.Run(name="GEAN-NVP", encoder="gean", loss="nvp", epochs=2)]
+    )
     learn.compare(tmp_path, out=tmp_path / "out.jsonl", seed=0, say=lambda text: None)
     told = {row["method"]: row for row in discover.rows(tmp_path / "out.jsonl")}
     assert told["Oz"]["mean_of_sets"] == 0

@@ -17,7 +17,9 @@ from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes
 from workers.train.compile.mine import raced
 from workers.train.compile.race import Track, _changed, _known
 
-EDITS = [Edit(op=Op.DROP, anchor=name) for name in ("gvn", "licm", "sccp", "dse", "adce", "bdce")]
+EDITS = [
+    Edit(op=Op.DROP, anchor=name) for name in ("gvn", "licm", "sccp", "dse", "adce", "bdce")
+]
 
 
 class Program:
@@ -49,7 +51,9 @@ def asked(course: Track) -> int:
     return sum(cast("Any", engine).asked for engine in course.engines)
 
 
-def test_what_is_far_behind_leaves_after_a_block_and_what_is_ahead_runs_everywhere() -> None:
+def test_what_is_far_behind_leaves_after_a_block_and_what_is_ahead_runs_everywhere() -> (
+    None
+):
     rng, incumbent = np.random.default_rng(0), np.full(64, 0.02)
     behind, ahead, crashes = track(), track(), track()
     assert behind.ahead(Recipe(pipeline="0.01"), incumbent, rng) is None
@@ -84,12 +88,17 @@ def test_changes_are_one_edit_away_and_have_no_edit_twice() -> None:
 def test_before_the_first_matrix_the_published_coreset_is_known(tmp_path: Path) -> None:
     known = _known(tmp_path, Metric.IR_INSTRUCTIONS, [])
     assert known
-    assert {candidate.digest for candidate in known} <= {c.digest for c in load_coreset(Metric.IR_INSTRUCTIONS)}
+    assert {candidate.digest for candidate in known} <= {
+        c.digest for c in load_coreset(Metric.IR_INSTRUCTIONS)
+    }
 
 
 @pytest.mark.parametrize("count", [3, 9])
 def test_the_last_of_a_race_go_on(count: int, tmp_path: Path) -> None:
-    rows = [Candidate(name=f"race-{i}", edits=(EDITS[i % 6],), base="Oz" if i < 6 else "Os") for i in range(count)]
+    rows = [
+        Candidate(name=f"race-{i}", edits=(EDITS[i % 6],), base="Oz" if i < 6 else "Os")
+        for i in range(count)
+    ]
     lines = [json.dumps({"saved": 0.01, "candidate": row.as_json()}) for row in rows]
     (tmp_path / "mined-race-loadable_bytes.jsonl").write_text("\n".join(lines) + "\n")
     assert raced(tmp_path) == rows[-6:]

@@ -19,7 +19,9 @@ def point(*ones: int) -> np.ndarray:
 
 
 def failed(at: np.ndarray, *free: int) -> Step:
-    return Step(arm="random", before=at, free=np.isin(np.arange(N), free), proved=True, after=None)
+    return Step(
+        arm="random", before=at, free=np.isin(np.arange(N), free), proved=True, after=None
+    )
 
 
 def logged() -> Log:
@@ -60,14 +62,22 @@ def test_a_set_that_holds_the_next_gain_is_no_negative() -> None:
 def test_steps_that_were_not_proved_or_gained_teach_nothing() -> None:
     log = logged()
     at = log.incumbents[0][1]
-    log.step(Step(arm="rins", before=at, free=np.ones(N, dtype=bool), proved=False, after=None))
-    log.step(Step(arm="rins", before=at, free=np.ones(N, dtype=bool), proved=True, after=point(3)))
+    log.step(
+        Step(arm="rins", before=at, free=np.ones(N, dtype=bool), proved=False, after=None)
+    )
+    log.step(
+        Step(
+            arm="rins", before=at, free=np.ones(N, dtype=bool), proved=True, after=point(3)
+        )
+    )
     assert log.failed[-1] == []
 
 
 def test_an_ordinary_run_teaches() -> None:
     """Two seconds on a small set cover: states of feasible points, positives that lead to feasible, better points."""
-    states = collect("set-cover", 7, Hindsight(seconds=3.0, least_negatives=1), say=lambda text: None)
+    states = collect(
+        "set-cover", 7, Hindsight(seconds=3.0, least_negatives=1), say=lambda text: None
+    )
     model = integer_programs.generate("set-cover", "1/5", 7)
     assert states
     for state in states:

@@ -50,10 +50,15 @@ def check(index: int, rng: np.random.Generator) -> Outcome:
     try:
         label = judge(body, seed)
     except Disagreement as error:
-        return Outcome(label=error.fault.value, finding=Finding(fault=error.fault, detail=str(error), case=body))
+        return Outcome(
+            label=error.fault.value,
+            finding=Finding(fault=error.fault, detail=str(error), case=body),
+        )
     except Exception as error:
         detail = f"{type(error).__name__}: {error}"[:500]
-        return Outcome(label="crashed", finding=Finding(fault=Fault.CRASHED, detail=detail, case=body))
+        return Outcome(
+            label="crashed", finding=Finding(fault=Fault.CRASHED, detail=detail, case=body)
+        )
     return Outcome(label=label)
 
 
@@ -74,7 +79,9 @@ def judge(body: Body, seed: int) -> str:
                 seed=seed,
             )
         except InvalidInput as error:
-            raise Disagreement(Fault.REFUSED, f"refused after it was accepted at the door: {error}") from error
+            raise Disagreement(
+                Fault.REFUSED, f"refused after it was accepted at the door: {error}"
+            ) from error
         result = finished.result
         files = {p.name: p.path.read_text() for p in finished.produced}
     pricer = Pricer.of(spec)
@@ -82,14 +89,19 @@ def judge(body: Body, seed: int) -> str:
     reason = result.termination.reason
     if reason is Reason.INFEASIBLE:
         if best is not None and best.plans:
-            raise Disagreement(Fault.WRONG, f"proved infeasible ({result.termination.detail}), but {best.shards} fits")
+            raise Disagreement(
+                Fault.WRONG,
+                f"proved infeasible ({result.termination.detail}), but {best.shards} fits",
+            )
         return "infeasible" if best is not None else "infeasible, not enumerated"
     if reason is Reason.NO_SOLUTION_FOUND:
         return _nothing_found(body, spec, best, result)
     if reason not in _ENDED_WITH_PLAN:
         raise Disagreement(Fault.LOST, f"{reason.value}: {result.termination.detail}")
     if best is not None and not best.plans:
-        raise Disagreement(Fault.WRONG, "a plan came back, but no plan respects memory and constraints")
+        raise Disagreement(
+            Fault.WRONG, "a plan came back, but no plan respects memory and constraints"
+        )
     shards = json.loads(files["plan.json"])["shards"]
     _check_plan(body, spec, shards)
     return _check_prices(spec, pricer, shards, result, best)
@@ -110,11 +122,16 @@ def _refusal(body: Body, message: str) -> str:
     raise Disagreement(Fault.REFUSED, message[:500])
 
 
-def _nothing_found(body: Body, spec: ShardingSpec, best: Best | None, result: RunResult) -> str:
+def _nothing_found(
+    body: Body, spec: ShardingSpec, best: Best | None, result: RunResult
+) -> str:
     if best is None or not best.plans:
         return "no solution found"
     if spec.constraints.max_moved_gib is None:
-        raise Disagreement(Fault.LOST, f"nothing found ({result.termination.detail}), but {best.shards} fits")
+        raise Disagreement(
+            Fault.LOST,
+            f"nothing found ({result.termination.detail}), but {best.shards} fits",
+        )
     current = [s.model_dump() for s in spec.constraints.current_plan]
     try:
         _check_plan(body, spec, current)
@@ -146,11 +163,20 @@ def _check_plan(body: Body, spec: ShardingSpec, shards: list[dict[str, Any]]) ->
         mine = [s for s in shards if s["table"] == table.name]
         parts = tuple(sorted((s["width"] for s in mine), reverse=True))
         narrow = parts[-1] < min(rules.min_shard_dim, table.dim)
-        if any(w % 4 for w in parts) or narrow or (stays_whole(table, spec) and len(parts) > 1):
-            raise Disagreement(Fault.WRONG, f"table {table.name}: widths {parts} are not allowed")
+        if (
+            any(w % 4 for w in parts)
+            or narrow
+            or (stays_whole(table, spec) and len(parts) > 1)
+        ):
+            raise Disagreement(
+                Fault.WRONG, f"table {table.name}: widths {parts} are not allowed"
+            )
     for pin in rules.pin:
         if not where[pin.table] <= set(pin.devices):
-            raise Disagreement(Fault.WRONG, f"{pin.table} is on {where[pin.table]}, pinned to {pin.devices}")
+            raise Disagreement(
+                Fault.WRONG,
+                f"{pin.table} is on {where[pin.table]}, pinned to {pin.devices}",
+            )
     for group in rules.together:
         if len(set().union(*(where[name] for name in group))) > 1:
             raise Disagreement(Fault.WRONG, f"{group} are not together")
@@ -164,7 +190,11 @@ def _check_moved(spec: ShardingSpec, shards: list[dict[str, Any]]) -> None:
     assert rules.max_moved_gib is not None
     tables = {t.name: t for t in spec.tables}
     pins = {p.table: set(p.devices) for p in rules.pin}
-    before = {(s.table, c): s.device for s in rules.current_plan for c in range(s.offset, s.offset + s.width)}
+    before = {
+        (s.table, c): s.device
+        for s in rules.current_plan
+        for c in range(s.offset, s.offset + s.width)
+    }
     moved = must = 0
     for s in shards:
         size = tables[s["table"]].rows * tables[s["table"]].dtype.bytes
@@ -172,33 +202,57 @@ def _check_moved(spec: ShardingSpec, shards: list[dict[str, Any]]) -> None:
             old = before.get((s["table"], column))
             if old is not None and old != s["device"]:
                 moved += size
-            if old is not None and (old >= spec.device_count or old not in pins.get(s["table"], {old})):
+            if old is not None and (
+                old >= spec.device_count or old not in pins.get(s["table"], {old})
+            ):
                 must += size
     if moved > max(rules.max_moved_gib * 2**30, must) * (1 + 1e-9):
-        raise Disagreement(Fault.WRONG, f"{moved / 2**30} GiB move, {rules.max_moved_gib} may and {must / 2**30} must")
+        raise Disagreement(
+            Fault.WRONG,
+            f"{moved / 2**30} GiB move, {rules.max_moved_gib} may and {must / 2**30} must",
+        )
 
 
 def _check_prices(
-    spec: ShardingSpec, pricer: Pricer, shards: list[dict[str, Any]], result: RunResult, best: Best | None
+    spec: ShardingSpec,
+    pricer: Pricer,
+    shards: list[dict[str, Any]],
+    result: RunResult,
+    best: Best | None,
 ) -> str:
     number = {t.name: i for i, t in enumerate(spec.tables)}
     placed: list[Placed] = [(number[s["table"]], s["width"], s["device"]) for s in shards]
     simulated = pricer.simulated_ms(placed)
-    if result.objective is None or abs(result.objective - simulated) > _PRICE_TOLERANCE * simulated:
-        raise Disagreement(Fault.WRONG, f"the objective is {result.objective} ms, the peer's price {simulated} ms")
+    if (
+        result.objective is None
+        or abs(result.objective - simulated) > _PRICE_TOLERANCE * simulated
+    ):
+        raise Disagreement(
+            Fault.WRONG,
+            f"the objective is {result.objective} ms, the peer's price {simulated} ms",
+        )
     certificate = result.summary["certificate"]
     assert isinstance(certificate, dict)
     model, bound = pricer.model_of(placed), float(certificate["lower_bound_ms"])  # type: ignore[arg-type]
     if abs(certificate["model_ms"] - model) > _MODEL_TOLERANCE * model:  # type: ignore[operator]
-        raise Disagreement(Fault.WRONG, f"model_ms is {certificate['model_ms']}, the peer's {model}")
+        raise Disagreement(
+            Fault.WRONG, f"model_ms is {certificate['model_ms']}, the peer's {model}"
+        )
     if bound > model * (1 + _MODEL_TOLERANCE):
-        raise Disagreement(Fault.WRONG, f"the lower bound {bound} ms is above the plan's own {model} ms")
+        raise Disagreement(
+            Fault.WRONG, f"the lower bound {bound} ms is above the plan's own {model} ms"
+        )
     if abs(certificate["gap"] - max(0.0, 1 - bound / model)) > 1e-6:  # type: ignore[operator]
-        raise Disagreement(Fault.WRONG, f"the gap is {certificate['gap']}, bound {bound} and cost {model}")
+        raise Disagreement(
+            Fault.WRONG, f"the gap is {certificate['gap']}, bound {bound} and cost {model}"
+        )
     if best is None:
         return "plan, not enumerated"
     if bound > best.model_ms * (1 + _MODEL_TOLERANCE):
-        raise Disagreement(Fault.WRONG, f"the lower bound {bound} ms is above {best.model_ms} ms of {best.shards}")
+        raise Disagreement(
+            Fault.WRONG,
+            f"the lower bound {bound} ms is above {best.model_ms} ms of {best.shards}",
+        )
     if model > best.model_ms * 1.02:
         return "plan, model more than 2 % above the best"
     return "plan, model within 2 % of the best"

@@ -10,7 +10,12 @@ Body = dict[str, Any]
 
 _WIDTHS = (4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 60, 64, 96, 100, 128, 200, 300)
 _SMALL_WIDTHS = 6  # the first so many are drawn most of the time
-_STATE_BYTES = {"sgd": (0, 0), "rowwise_adagrad": (4, 0), "adagrad": (0, 4), "adam": (0, 8)}  # per row, per element
+_STATE_BYTES = {
+    "sgd": (0, 0),
+    "rowwise_adagrad": (4, 0),
+    "adagrad": (0, 4),
+    "adam": (0, 8),
+}  # per row, per element
 
 
 def draw(rng: np.random.Generator) -> Body:
@@ -32,8 +37,16 @@ def draw(rng: np.random.Generator) -> Body:
     devices = sum(counts)
     groups = []
     for name, count in zip(hardware, counts, strict=True):
-        slack = float(rng.choice([0.8, 1.0, 1.05, 1.3, 2.0, 4.0, 10.0]) * rng.uniform(0.9, 1.1))
-        groups.append({"count": count, "memory_gib": max(need / devices * slack, 1e-9), "hardware": name})
+        slack = float(
+            rng.choice([0.8, 1.0, 1.05, 1.3, 2.0, 4.0, 10.0]) * rng.uniform(0.9, 1.1)
+        )
+        groups.append(
+            {
+                "count": count,
+                "memory_gib": max(need / devices * slack, 1e-9),
+                "hardware": name,
+            }
+        )
     spec["devices"] = groups
     spec["fabric"] = _fabric(rng, devices)
     spec["constraints"] = _constraints(rng, tables, devices)
@@ -50,7 +63,11 @@ def table_bytes(spec: Body, table: Body, width: int) -> float:
         return float(weights)
     per_row, per_element = _STATE_BYTES[spec["optimizer"]]
     state = rows * (per_row + per_element * width)
-    features, pooling, batch = table.get("features", 1), table.get("pooling", 1.0), spec["global_batch"]
+    features, pooling, batch = (
+        table.get("features", 1),
+        table.get("pooling", 1.0),
+        spec["global_batch"],
+    )
     outputs_and_gradients = 2 * batch * features * width * 4
     indices_and_offsets = 8 * (batch * pooling + batch * features)
     return float(weights + state + outputs_and_gradients + indices_and_offsets)
@@ -75,13 +92,20 @@ def _table(rng: np.random.Generator, number: int) -> Body:
 def _access(rng: np.random.Generator, rows: int) -> Body | None:
     match int(rng.integers(0, 5)):
         case 0:
-            return {"type": "zipf", "alpha": float(rng.uniform(0, 2)), "active_rows": int(rng.integers(1, rows + 1))}
+            return {
+                "type": "zipf",
+                "alpha": float(rng.uniform(0, 2)),
+                "active_rows": int(rng.integers(1, rows + 1)),
+            }
         case 1:
             shares = rng.random(17) ** 3
             return {"type": "reuse", "bins": [float(s) for s in shares / shares.sum()]}
         case 2:
             size = int(rng.integers(1, 50))
-            return {"type": "sample", "indices": [int(i) for i in rng.integers(0, min(rows, 30), size)]}
+            return {
+                "type": "sample",
+                "indices": [int(i) for i in rng.integers(0, min(rows, 30), size)],
+            }
         case _:
             return None
 
@@ -116,7 +140,9 @@ def _constraints(rng: np.random.Generator, tables: list[Body], devices: int) -> 
         rules["current_plan"] = _current_plan(rng, tables, devices)
         if rng.random() < 0.5 and rules["current_plan"]:
             largest = sum(t["rows"] * t["dim"] * 4 for t in tables) / 2**30
-            rules["max_moved_gib"] = 0.0 if rng.random() < 0.3 else float(rng.uniform(0, 1) * largest)
+            rules["max_moved_gib"] = (
+                0.0 if rng.random() < 0.3 else float(rng.uniform(0, 1) * largest)
+            )
     return rules
 
 
@@ -134,7 +160,12 @@ def _current_plan(rng: np.random.Generator, tables: list[Body], devices: int) ->
         offset = 0
         for width in _partition(rng, table["dim"]):
             shards.append(
-                {"table": table["name"], "offset": offset, "width": width, "device": int(rng.integers(before))}
+                {
+                    "table": table["name"],
+                    "offset": offset,
+                    "width": width,
+                    "device": int(rng.integers(before)),
+                }
             )
             offset += width
     if held and rng.random() < 0.2:

@@ -42,7 +42,11 @@ def best_plan(spec: ShardingSpec, pricer: Pricer) -> Best:
     devices = spec.device_count
     room = np.array([g.memory_gib * 2**30 for g in spec.devices for _ in range(g.count)])
     body = spec.model_dump(mode="json")
-    memory, columns, used = np.zeros((1, devices)), np.zeros((1, devices)), np.zeros((1, devices), dtype=bool)
+    memory, columns, used = (
+        np.zeros((1, devices)),
+        np.zeros((1, devices)),
+        np.zeros((1, devices), dtype=bool),
+    )
     pooled = np.zeros((1, devices, len(pricer.embedding(0, spec.tables[0].dim, 0))))
     choices: list[list[tuple[Placed, ...]]] = []
     path = np.zeros((1, 0), dtype=np.int64)
@@ -67,24 +71,37 @@ def best_plan(spec: ShardingSpec, pricer: Pricer) -> Best:
                 z[w, device] += vector
                 u[w, device] = True
             c[w] = pricer.columns(way)
-        left, right = (x.ravel() for x in np.meshgrid(np.arange(len(memory)), np.arange(len(ways)), indexing="ij"))
+        left, right = (
+            x.ravel()
+            for x in np.meshgrid(
+                np.arange(len(memory)), np.arange(len(ways)), indexing="ij"
+            )
+        )
         memory = memory[left] + m[right]
         fits = (memory <= room * (1 + 1e-12)).all(1)
         left, right, memory = left[fits], right[fits], memory[fits]
-        columns, used, pooled = columns[left] + c[right], used[left] | u[right], pooled[left] + z[right]
+        columns, used, pooled = (
+            columns[left] + c[right],
+            used[left] | u[right],
+            pooled[left] + z[right],
+        )
         path = np.column_stack([path[left], right])
         if not len(memory):
             return Best(plans=0, model_ms=math.inf, shards=())
     cost = pricer.model_ms(pooled, used, columns)
     best = int(cost.argmin())
-    shards = tuple(p for ways, w in zip(choices, path[best], strict=True) for p in ways[int(w)])
+    shards = tuple(
+        p for ways, w in zip(choices, path[best], strict=True) for p in ways[int(w)]
+    )
     return Best(plans=len(cost), model_ms=float(cost[best]), shards=shards)
 
 
 def stays_whole(table: Table, spec: ShardingSpec) -> bool:
     """Whether the constraints forbid splitting a table."""
     rules = spec.constraints
-    return table.name in rules.no_split or any(table.name in group for group in rules.together)
+    return table.name in rules.no_split or any(
+        table.name in group for group in rules.together
+    )
 
 
 def widths_of(table: Table, spec: ShardingSpec) -> list[tuple[int, ...]]:
@@ -92,7 +109,11 @@ def widths_of(table: Table, spec: ShardingSpec) -> list[tuple[int, ...]]:
     rules = spec.constraints
     if stays_whole(table, spec):
         return [(table.dim,)]
-    return [p for p in _partitions(table.dim // 4) if p == (table.dim,) or min(p) >= rules.min_shard_dim]
+    return [
+        p
+        for p in _partitions(table.dim // 4)
+        if p == (table.dim,) or min(p) >= rules.min_shard_dim
+    ]
 
 
 @cache
@@ -158,7 +179,9 @@ def _ways(spec: ShardingSpec, group: tuple[int, ...]) -> Iterator[tuple[Placed, 
         return
     number = group[0]
 
-    def place(parts: tuple[int, ...], last: tuple[int, int]) -> Iterator[tuple[Placed, ...]]:
+    def place(
+        parts: tuple[int, ...], last: tuple[int, int]
+    ) -> Iterator[tuple[Placed, ...]]:
         if not parts:
             yield ()
             return

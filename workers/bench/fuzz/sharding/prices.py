@@ -46,9 +46,13 @@ class Pricer:
         """Price plans of `spec`."""
         return cls(
             spec=spec,
-            profiles=tuple(PROFILES[g.hardware] for g in spec.devices for _ in range(g.count)),
+            profiles=tuple(
+                PROFILES[g.hardware] for g in spec.devices for _ in range(g.count)
+            ),
             reuse=reuse_of(spec.tables, spec.global_batch),
-            arrays=TableArrays.of(spec.tables, batch=spec.global_batch, optimizer=spec.optimizer),
+            arrays=TableArrays.of(
+                spec.tables, batch=spec.global_batch, optimizer=spec.optimizer
+            ),
         )
 
     @property
@@ -65,9 +69,14 @@ class Pricer:
 
     def simulated_ms(self, shards: Sequence[Placed]) -> float:
         """One step: the slowest device's compute, then both exchanges."""
-        compute = [self._device_ms([s for s in shards if s[2] == d], p) for d, p in enumerate(self.profiles)]
+        compute = [
+            self._device_ms([s for s in shards if s[2] == d], p)
+            for d, p in enumerate(self.profiles)
+        ]
         near, far = self.transfer_ms(np.array([self.columns(shards)]).T)
-        return max(compute) + 2 * (self._latency_ms() + max(near[0], far[0]) if self.ranks > 1 else 0.0)
+        return max(compute) + 2 * (
+            self._latency_ms() + max(near[0], far[0]) if self.ranks > 1 else 0.0
+        )
 
     def columns(self, shards: Sequence[Placed]) -> list[float]:
         """Output columns of each device: one block per feature of a table."""
@@ -82,26 +91,44 @@ class Pricer:
         `columns` of each device of N plans: (D, N) → (N,), (N,).
         """
         ranks, per_node = self.ranks, self.per_node
-        piece = self.spec.global_batch / ranks * 4  # bytes of one column that a device sends each peer
+        piece = (
+            self.spec.global_batch / ranks * 4
+        )  # bytes of one column that a device sends each peer
         near = far = np.zeros(columns.shape[1])
         everything = sum(columns)
         for device, profile in enumerate(self.profiles):
-            node = range(device // per_node * per_node, device // per_node * per_node + per_node)
+            node = range(
+                device // per_node * per_node, device // per_node * per_node + per_node
+            )
             inside = sum(columns[d] for d in node)
             own, others = columns[device], inside - columns[device]
             outside = everything - inside
             intra, inter = self.spec.fabric.intra_gb_s, self.spec.fabric.inter_gb_s
-            nvlink = intra * 1e9 if intra is not None else profile.nvlink_bytes_s * profile.nvlink_efficiency
-            nic = inter * 1e9 if inter is not None else profile.nic_bytes_s * profile.nic_efficiency
-            near = np.maximum(near, np.maximum((per_node - 1) * own, others) * piece / nvlink)
-            far = np.maximum(far, np.maximum((ranks - per_node) * own, outside) * piece / nic)
+            nvlink = (
+                intra * 1e9
+                if intra is not None
+                else profile.nvlink_bytes_s * profile.nvlink_efficiency
+            )
+            nic = (
+                inter * 1e9
+                if inter is not None
+                else profile.nic_bytes_s * profile.nic_efficiency
+            )
+            near = np.maximum(
+                near, np.maximum((per_node - 1) * own, others) * piece / nvlink
+            )
+            far = np.maximum(
+                far, np.maximum((ranks - per_node) * own, outside) * piece / nic
+            )
         return 1e3 * near, 1e3 * far
 
     def _latency_ms(self) -> float:
         slowest = max(self.profiles, key=lambda p: p.intra_base_s)
         seconds = slowest.intra_base_s + slowest.intra_peer_s * (self.per_node - 1)
         if self.ranks > self.per_node:
-            seconds += slowest.inter_base_s + slowest.inter_peer_s * (self.ranks - self.per_node)
+            seconds += slowest.inter_base_s + slowest.inter_peer_s * (
+                self.ranks - self.per_node
+            )
         return 1e3 * seconds
 
     def _device_ms(self, shards: Sequence[Placed], hw: HardwareProfile) -> float:
@@ -118,7 +145,9 @@ class Pricer:
             row = _sectors(width * table.dtype.bytes)
             chunks = -(-width // 128)
             misses = (
-                float((unique * (1 + (count - 1) * (1 - stays) ** count)).sum()) if stays < 1 else float(unique.sum())
+                float((unique * (1 + (count - 1) * (1 - stays) ** count)).sum())
+                if stays < 1
+                else float(unique.sum())
             )
             limits = (
                 lookups * chunks * hw.issue_cycles / (hw.sm_count * hw.clock_hz),
@@ -128,10 +157,22 @@ class Pricer:
             gather += sum(x**4 for x in limits) ** 0.25
             outside += ((lookups + bags) * 8 + bags * width * 4) / stream
             gradient = _sectors(width * 4)
-            again = max(0.0, 1 - bags / max(lookups, 1.0)) * min(1.0, hw.l2_bytes / (bags * gradient))
+            again = max(0.0, 1 - bags / max(lookups, 1.0)) * min(
+                1.0, hw.l2_bytes / (bags * gradient)
+            )
             gradients += lookups * gradient * ((1 - again) / stream + again / hw.l2_bytes_s)
-            state = {"sgd": 0, "rowwise_adagrad": 4, "adagrad": 4 * width, "adam": 8 * width}[self.spec.optimizer.value]
-            update += float(unique.sum()) * 2 * (row + _sectors(state)) / (stream * hw.update_efficiency)
+            state = {
+                "sgd": 0,
+                "rowwise_adagrad": 4,
+                "adagrad": 4 * width,
+                "adam": 8 * width,
+            }[self.spec.optimizer.value]
+            update += (
+                float(unique.sum())
+                * 2
+                * (row + _sectors(state))
+                / (stream * hw.update_efficiency)
+            )
             warps += bags * chunks
             lookups_all += lookups
             rows_all += float(table.rows)
@@ -139,19 +180,27 @@ class Pricer:
         passes = float(np.ceil(np.log2(max(rows_all, 2.0)) / 8))
         sort = lookups_all * passes * 24 / (hw.hbm_bytes_s * hw.sort_efficiency)
         forward = hw.launch_s + ramp * gather + outside
-        return 1e3 * (forward + hw.backward_launches * hw.launch_s + sort + gradients + ramp * update)
+        return 1e3 * (
+            forward + hw.backward_launches * hw.launch_s + sort + gradients + ramp * update
+        )
 
     def _stay_share(self, shards: Sequence[Placed], hw: HardwareProfile) -> float:
         """Che's characteristic time of the shared L2, as a share of the batch."""
         rows = [_sectors(w * self.spec.tables[t].dtype.bytes) for t, w, _ in shards]
         unique = [self.reuse.unique[t] for t, _, _ in shards]
         count = [self.reuse.count[t] for t, _, _ in shards]
-        if sum(float(u.sum()) * r for u, r in zip(unique, rows, strict=True)) <= hw.l2_bytes:
+        if (
+            sum(float(u.sum()) * r for u, r in zip(unique, rows, strict=True))
+            <= hw.l2_bytes
+        ):
             return 1.0
 
         def excess(log_tau: float) -> float:
             left = np.log1p(-np.exp(log_tau))
-            held = sum(float((u * -np.expm1(c * left)).sum()) * r for u, c, r in zip(unique, count, rows, strict=True))
+            held = sum(
+                float((u * -np.expm1(c * left)).sum()) * r
+                for u, c, r in zip(unique, count, rows, strict=True)
+            )
             return held - hw.l2_bytes
 
         return float(np.exp(brentq(excess, -60.0, -1e-15, xtol=1e-12)))
@@ -164,10 +213,14 @@ class Pricer:
         if key not in self._vectors:
             net, _ = _nets()
             widths = np.arange(4, self.spec.tables[table].dim + 4, 4)
-            self._vectors[key] = net.embed(self.arrays, np.full(len(widths), table), widths, self.profiles[device])
+            self._vectors[key] = net.embed(
+                self.arrays, np.full(len(widths), table), widths, self.profiles[device]
+            )
         return np.asarray(self._vectors[key][width // 4 - 1])
 
-    def model_ms(self, pooled: np.ndarray, used: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    def model_ms(
+        self, pooled: np.ndarray, used: np.ndarray, columns: np.ndarray
+    ) -> np.ndarray:
         """Costs of N plans under the certified model.  (N, D, K), (N, D), (N, D) → (N,)"""
         net, exchange = _nets()
         heads = [net.head(p)(pooled[:, d]) for d, p in enumerate(self.profiles)]
@@ -175,12 +228,17 @@ class Pricer:
         if self.ranks == 1:
             return np.asarray(compute)
         near, far = self.transfer_ms(columns.T)
-        return np.asarray(compute + 2 * exchange.cost(near, far, ranks=self.ranks, per_node=self.per_node))
+        return np.asarray(
+            compute + 2 * exchange.cost(near, far, ranks=self.ranks, per_node=self.per_node)
+        )
 
     def model_of(self, shards: Sequence[Placed]) -> float:
         """Cost of one plan under the certified model."""
         first = self.embedding(0, self.spec.tables[0].dim, 0)
-        pooled, used = np.zeros((1, self.ranks, len(first))), np.zeros((1, self.ranks), dtype=bool)
+        pooled, used = (
+            np.zeros((1, self.ranks, len(first))),
+            np.zeros((1, self.ranks), dtype=bool),
+        )
         for table, width, device in shards:
             pooled[0, device] += self.embedding(table, width, device)
             used[0, device] = True

@@ -14,14 +14,28 @@ from cost_models.weights import FOLDER
 
 def main(argv: list[str] | None = None) -> int:
     """Do what is named; progress goes to standard error."""
-    parser = argparse.ArgumentParser(prog="python -m workers.train.compile.paper", description=__doc__)
-    parser.add_argument("what", choices=["discover", "table", "learn", "publish"])
-    parser.add_argument("--work", type=Path, default=Path("bench-results/train/compile"), help="the corpus folder")
-    parser.add_argument("--seed", type=int, default=0, help="learn: of initial weights and batches")
-    parser.add_argument(
-        "--out", type=Path, default=Path("bench-results") / "compile-paper.jsonl", help="learn: results"
+    parser = argparse.ArgumentParser(
+        prog="python -m workers.train.compile.paper", description=__doc__
     )
-    parser.add_argument("--part", type=int, default=0, help="which part of the work this process does")
+    parser.add_argument("what", choices=["discover", "table", "learn", "publish"])
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path("bench-results/train/compile"),
+        help="the corpus folder",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="learn: of initial weights and batches"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("bench-results") / "compile-paper.jsonl",
+        help="learn: results",
+    )
+    parser.add_argument(
+        "--part", type=int, default=0, help="which part of the work this process does"
+    )
     parser.add_argument("--parts", type=int, default=1)
     parser.add_argument("--weights", type=Path, default=FOLDER, help="publish: where to")
     given = parser.parse_args(argv)
@@ -47,7 +61,9 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     from workers.train.compile.paper import discover
 
-    {"discover": discover.discover, "table": discover.table}[given.what](given.work, say=say, part=part)
+    {"discover": discover.discover, "table": discover.table}[given.what](
+        given.work, say=say, part=part
+    )
     return 0
 
 

@@ -36,12 +36,15 @@ def programs(folder: Path, split: str) -> list[Row]:
     fit = [
         row
         for row in read(folder)
-        if row["split"] == split and _SMALLEST <= int(str(row["ir_instructions"])) <= _LARGEST
+        if row["split"] == split
+        and _SMALLEST <= int(str(row["ir_instructions"])) <= _LARGEST
     ]
     return spread(fit, PROGRAMS[split])
 
 
-def discover(folder: Path, *, say: Callable[[str], None], part: tuple[int, int] = (0, 1)) -> None:
+def discover(
+    folder: Path, *, say: Callable[[str], None], part: tuple[int, int] = (0, 1)
+) -> None:
     """The best prefix of `EPISODES` random sequences of each training program, without the passes that do not matter.
 
     part: (which, of how many) of the programs this process does.
@@ -64,7 +67,17 @@ def discover(folder: Path, *, say: Callable[[str], None], part: tuple[int, int] 
                     best = tried[: counts.index(least)]
             best, least = _needed(engine, best, least)
         with out.open("a") as file:
-            file.write(json.dumps({"sha": row["sha"], "package": row["package"], "ir": least, "passes": best}) + "\n")
+            file.write(
+                json.dumps(
+                    {
+                        "sha": row["sha"],
+                        "package": row["package"],
+                        "ir": least,
+                        "passes": best,
+                    }
+                )
+                + "\n"
+            )
         told = f"{row['package']}/{row['name']}: {row['ir_instructions']} → {least}, {len(best)} passes"
         say(f"{number + 1} of {len(todo)}: {told}")
 
@@ -79,7 +92,9 @@ def _needed(engine: Engine, passes: list[str], least: int) -> tuple[list[str], i
     return passes, least
 
 
-def table(folder: Path, *, say: Callable[[str], None], part: tuple[int, int] = (0, 1)) -> None:
+def table(
+    folder: Path, *, say: Callable[[str], None], part: tuple[int, int] = (0, 1)
+) -> None:
     """Trajectories of every distinct sequence on every program of all splits, and -O0 and -Oz counts. part: as above."""
     out = _own(folder, _TABLE, part)
     done = {row["sha"] for row in parts(folder, _TABLE)}
@@ -90,7 +105,9 @@ def table(folder: Path, *, say: Callable[[str], None], part: tuple[int, int] = (
             if row["sha"] in done:
                 continue
             with engine_of(folder, row) as engine:
-                (oz,) = engine.measure([Recipe(pipeline=engine.default_pipelines()["Oz"])], emit=False)
+                (oz,) = engine.measure(
+                    [Recipe(pipeline=engine.default_pipelines()["Oz"])], emit=False
+                )
                 line = {
                     "sha": row["sha"],
                     "package": row["package"],
@@ -106,7 +123,12 @@ def table(folder: Path, *, say: Callable[[str], None], part: tuple[int, int] = (
 
 def sequences(folder: Path) -> list[list[str]]:
     """The distinct discovered sequences, sorted: whatever processes found them."""
-    return sorted(map(list, {tuple(row["passes"]) for row in parts(folder, _SEQUENCES) if row["passes"]}))
+    return sorted(
+        map(
+            list,
+            {tuple(row["passes"]) for row in parts(folder, _SEQUENCES) if row["passes"]},
+        )
+    )
 
 
 def measured(folder: Path) -> list[Row]:
@@ -139,4 +161,8 @@ def _own(folder: Path, name: str, part: tuple[int, int]) -> Path:
 
 def rows(path: Path) -> list[Row]:
     """Lines of a JSON-lines file; none when it is not there."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    return (
+        [json.loads(line) for line in path.read_text().splitlines()]
+        if path.is_file()
+        else []
+    )

@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
-from gnn.policies.program import AutophaseMlp, GeanProgram, GrmpProgram, ProgramBatch, arrays
+from gnn.policies.program import (
+    AutophaseMlp,
+    GeanProgram,
+    GrmpProgram,
+    ProgramBatch,
+    arrays,
+)
 from search.domains.compile.paper import PASSES, POLICY, SEQUENCES, digest, graph_arrays
 from solvers.llvm.features import AUTOPHASE_NAMES, Features
 from solvers.llvm.graph import ProgramGraph
@@ -30,7 +36,13 @@ from solvers.llvm.install import find_llvm
 from solvers.llvm.vocabulary import TOKENS, Flow
 from workers.train.compile.losses import bc_loss, nvp_loss, q_loss
 from workers.train.compile.paper.discover import engine_of, measured, sequences
-from workers.train.compile.paper.rollout import Table, coreset, mean_over_oz, means_over_oz, rolled_out
+from workers.train.compile.paper.rollout import (
+    Table,
+    coreset,
+    mean_over_oz,
+    means_over_oz,
+    rolled_out,
+)
 from workers.train.publish import publish, publish_file, withdraw
 
 SIZE = 50  # of the coreset, the paper's
@@ -60,15 +72,27 @@ class Run:
 TEMPERATURES = (0.002, 0.005, 0.01, 0.02, 0.05)
 RUNS: tuple[Run, ...] = (
     *(
-        Run(name=f"Autophase-NVP T={t}", encoder="autophase", loss="nvp", temperature=t, epochs=150)
+        Run(
+            name=f"Autophase-NVP T={t}",
+            encoder="autophase",
+            loss="nvp",
+            temperature=t,
+            epochs=150,
+        )
         for t in TEMPERATURES
     ),
     Run(name="Autophase-BC", encoder="autophase", loss="bc", epochs=150),
     Run(name="Autophase-Q", encoder="autophase", loss="q", epochs=150),
-    *(Run(name=f"GEAN-NVP T={t}", encoder="gean", loss="nvp", temperature=t) for t in (0.002, 0.01)),
+    *(
+        Run(name=f"GEAN-NVP T={t}", encoder="gean", loss="nvp", temperature=t)
+        for t in (0.002, 0.01)
+    ),
     Run(name="GEAN-BC", encoder="gean", loss="bc"),
     Run(name="GEAN-Q", encoder="gean", loss="q"),
-    *(Run(name=f"GRMP-NVP T={t}", encoder="grmp", loss="nvp", temperature=t) for t in (0.002, 0.01)),
+    *(
+        Run(name=f"GRMP-NVP T={t}", encoder="grmp", loss="nvp", temperature=t)
+        for t in (0.002, 0.01)
+    ),
     Run(name="GRMP-BC", encoder="grmp", loss="bc"),
     Run(name="GRMP-Q", encoder="grmp", loss="q"),
 )
@@ -76,7 +100,9 @@ RUNS: tuple[Run, ...] = (
 
 def batch_of(graph: ProgramGraph, features: Features) -> ProgramBatch:
     """One program as tensors: compact graph, Autophase over the instruction count."""
-    read = {name: torch.from_numpy(array) for name, array in vars(graph_arrays(graph)).items()}
+    read = {
+        name: torch.from_numpy(array) for name, array in vars(graph_arrays(graph)).items()
+    }
     flow, position = read["flow"], read["position"]
     relation = torch.where(
         flow == Flow.CONTROL,
@@ -100,12 +126,20 @@ def net_of(run: Run, outputs: int) -> nn.Module:
         case "gean":
             return GeanProgram(words, outputs, width=32, edge_width=8, heads=4, layers=4)
         case "grmp":
-            return GrmpProgram(words, outputs, relations=RELATIONS, width=32, layers=4, expansion=2)
+            return GrmpProgram(
+                words, outputs, relations=RELATIONS, width=32, layers=4, expansion=2
+            )
         case _:
             return AutophaseMlp(len(AUTOPHASE_NAMES), outputs)
 
 
-def fit(run: Run, train: Sequence[Program], val: Sequence[Program], seed: int, say: Callable[[str], None]) -> nn.Module:
+def fit(
+    run: Run,
+    train: Sequence[Program],
+    val: Sequence[Program],
+    seed: int,
+    say: Callable[[str], None],
+) -> nn.Module:
     """The net of the best validation loss."""
     torch.manual_seed(seed)
     net = net_of(run, train[0][1].shape[1])
@@ -128,7 +162,9 @@ def fit(run: Run, train: Sequence[Program], val: Sequence[Program], seed: int, s
             value = loss_of(run, net, val)
         if float(value) < least:
             best, least = copy.deepcopy(net.state_dict()), float(value)
-    say(f"{run.name}: {sum(p.numel() for p in net.parameters()):,} parameters, validation loss {least:.4f}")
+    say(
+        f"{run.name}: {sum(p.numel() for p in net.parameters()):,} parameters, validation loss {least:.4f}"
+    )
     net.load_state_dict(best)
     net.eval()
     return net
@@ -155,7 +191,14 @@ def order_of(net: nn.Module, programs: Sequence[Program]) -> NDArray[np.int64]:
     return found
 
 
-def compare(folder: Path, *, out: Path, seed: int, say: Callable[[str], None], part: tuple[int, int] = (0, 1)) -> None:
+def compare(
+    folder: Path,
+    *,
+    out: Path,
+    seed: int,
+    say: Callable[[str], None],
+    part: tuple[int, int] = (0, 1),
+) -> None:
     """Every run on the held-out programs, beside top-k and the oracle; a JSON line each.
 
     Nets are kept, for `publish_paper` and so that a second call only tells. part: (which, of how many) of the runs this process
@@ -164,8 +207,12 @@ def compare(folder: Path, *, out: Path, seed: int, say: Callable[[str], None], p
     lines = measured(folder)
     chosen = coreset(Table.of(lines, "train"), SIZE)
     nets = _nets(folder, _passes(folder, chosen))
-    tables = {split: Table.of(lines, split, chosen) for split in ("train", "val", "heldout")}
-    lengths = [max(len(row[j]) for row in tables["train"].counts) for j in range(len(chosen))]
+    tables = {
+        split: Table.of(lines, split, chosen) for split in ("train", "val", "heldout")
+    }
+    lengths = [
+        max(len(row[j]) for row in tables["train"].counts) for j in range(len(chosen))
+    ]
     say(
         f"{len(chosen)} sequences of {sum(lengths)} passes in all; "
         + ", ".join(f"{k} {len(t.shas)}" for k, t in tables.items())
@@ -184,9 +231,15 @@ def compare(folder: Path, *, out: Path, seed: int, say: Callable[[str], None], p
     for run in RUNS[part[0] :: part[1]]:
         began = time.monotonic()
         kept = nets / f"{run.name}-{seed}.safetensors"
-        net = _loaded(run, kept, k) if kept.is_file() else fit(run, data["train"], data["val"], seed, say)
+        net = (
+            _loaded(run, kept, k)
+            if kept.is_file()
+            else fit(run, data["train"], data["val"], seed, say)
+        )
         on_val = rolled_out(tables["val"], order_of(net, data["val"]), PASSES)
-        on_validation[run.name] = mean_over_oz(tables["val"], on_val)[1]  # what chooses among temperatures
+        on_validation[run.name] = mean_over_oz(tables["val"], on_val)[
+            1
+        ]  # what chooses among temperatures
         save_file(arrays(net), kept)
         results[run.name] = rolled_out(test, order_of(net, data["heldout"]), PASSES)
         told = f"validation {on_validation[run.name]:.2%}, {time.monotonic() - began:.0f} s"
@@ -195,17 +248,35 @@ def compare(folder: Path, *, out: Path, seed: int, say: Callable[[str], None], p
         for name, counts in results.items():
             sets, pooled, ratio = mean_over_oz(test, counts)
             of_sets = means_over_oz(test, counts)
-            packages = [mean for which, mean in of_sets.items() if which not in PROGRAM_SETS]
-            line = {"suite": "compile-paper", "method": name, "seed": seed, "mean_of_sets": sets, "pooled": pooled}
-            line |= {"mean_of_packages": float(np.mean(packages)) if packages else None, "sets": of_sets}
-            line |= {"gmean_over_oz": ratio, "share": _share(results, name), "programs": len(counts), "sequences": k}
+            packages = [
+                mean for which, mean in of_sets.items() if which not in PROGRAM_SETS
+            ]
+            line = {
+                "suite": "compile-paper",
+                "method": name,
+                "seed": seed,
+                "mean_of_sets": sets,
+                "pooled": pooled,
+            }
+            line |= {
+                "mean_of_packages": float(np.mean(packages)) if packages else None,
+                "sets": of_sets,
+            }
+            line |= {
+                "gmean_over_oz": ratio,
+                "share": _share(results, name),
+                "programs": len(counts),
+                "sequences": k,
+            }
             line |= {"on_validation": on_validation.get(name)}
             file.write(json.dumps(line) + "\n")
     for name in results:
         say(_told(name, test, results))
 
 
-def publish_paper(folder: Path, *, out: Path, seed: int, say: Callable[[str], None]) -> None:
+def publish_paper(
+    folder: Path, *, out: Path, seed: int, say: Callable[[str], None]
+) -> None:
     """What jobs in mode paper use: the coreset of sequences, and the net that `compare` kept if it is worth asking.
 
     Of the GEANs with normalised value prediction, validation packages choose; one that does not beat the coreset's own order
@@ -216,7 +287,9 @@ def publish_paper(folder: Path, *, out: Path, seed: int, say: Callable[[str], No
     chosen = coreset(training, SIZE)
     kept = _passes(folder, chosen)
     val = Table.of(lines, "val", chosen)
-    blind = mean_over_oz(val, rolled_out(val, np.tile(np.arange(len(chosen)), (len(val.shas), 1)), PASSES))[1]
+    blind = mean_over_oz(
+        val, rolled_out(val, np.tile(np.arange(len(chosen)), (len(val.shas), 1)), PASSES)
+    )[1]
     programs = _programs(folder, val)
     best: tuple[float, str, dict[str, np.ndarray]] | None = None
     nets = _nets(folder, kept)
@@ -239,7 +312,9 @@ def publish_paper(folder: Path, *, out: Path, seed: int, say: Callable[[str], No
     }
     told = f"{len(kept)} sequences; {PASSES} passes in blind order {blind:.2%} of -Oz's IR instructions on validation packages"
     content = json.dumps(document, indent=0).encode()
-    publish_file(f"{SEQUENCES}.json", content, folder=out, command=command, data=data, metric=told)
+    publish_file(
+        f"{SEQUENCES}.json", content, folder=out, command=command, data=data, metric=told
+    )
     if best[0] <= blind:
         withdraw(POLICY, folder=out)
         say("no net beats the blind order: none is published")
@@ -263,7 +338,9 @@ def _nets(folder: Path, kept: Sequence[Sequence[str]]) -> Path:
 
 def _loaded(run: Run, path: Path, outputs: int) -> nn.Module:
     net = net_of(run, outputs)
-    net.load_state_dict({name: torch.from_numpy(array) for name, array in load_file(path).items()})
+    net.load_state_dict(
+        {name: torch.from_numpy(array) for name, array in load_file(path).items()}
+    )
     return net.eval()
 
 

@@ -25,10 +25,15 @@ class Table:
     counts: list[list[list[int]]]
 
     @classmethod
-    def of(cls, rows: Sequence[Row], split: str, columns: Sequence[int] | None = None) -> Table:
+    def of(
+        cls, rows: Sequence[Row], split: str, columns: Sequence[int] | None = None
+    ) -> Table:
         """Those of one split, with some of the sequences."""
         kept = [row for row in rows if row["split"] == split and row["oz"]]
-        counts = [row["counts"] if columns is None else [row["counts"][j] for j in columns] for row in kept]
+        counts = [
+            row["counts"] if columns is None else [row["counts"][j] for j in columns]
+            for row in kept
+        ]
         return cls(
             shas=[row["sha"] for row in kept],
             packages=[row["package"] for row in kept],
@@ -39,7 +44,12 @@ class Table:
 
     def best(self) -> Floats:
         """(N, K) least count over all prefixes of each sequence, the unoptimised program included."""
-        return np.array([[min([o0, *c]) for c in row] for o0, row in zip(self.o0, self.counts, strict=True)])
+        return np.array(
+            [
+                [min([o0, *c]) for c in row]
+                for o0, row in zip(self.o0, self.counts, strict=True)
+            ]
+        )
 
     def reward(self) -> Floats:
         """(N, K) share saved against -Oz by the best prefix: what NVP, BC and Q learn."""
@@ -71,10 +81,17 @@ def mean_over_oz(table: Table, counts: Floats) -> tuple[float, float, float]:
     """(mean of package means, pooled mean, pooled geometric mean of I_Oz / I) of (I_Oz − I) / I_Oz."""
     saved = (table.oz - counts) / table.oz
     means = list(means_over_oz(table, counts).values())
-    return float(np.mean(means)), float(saved.mean()), float(np.exp(np.log(table.oz / counts).mean()))
+    return (
+        float(np.mean(means)),
+        float(saved.mean()),
+        float(np.exp(np.log(table.oz / counts).mean())),
+    )
 
 
 def means_over_oz(table: Table, counts: Floats) -> dict[str, float]:
     """Package → mean share saved against -Oz."""
     saved, names = (table.oz - counts) / table.oz, np.array(table.packages)
-    return {package: float(saved[names == package].mean()) for package in sorted(set(table.packages))}
+    return {
+        package: float(saved[names == package].mean())
+        for package in sorted(set(table.packages))
+    }
