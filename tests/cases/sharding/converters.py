@@ -9,12 +9,12 @@ from typing import Any
 warnings.simplefilter("ignore")
 
 import torch  # noqa: E402
-from torchrec import (
+from torchrec import (  # noqa: E402
     EmbeddingBagCollection,
     EmbeddingBagConfig,
     EmbeddingCollection,
     EmbeddingConfig,
-)  # noqa: E402
+)
 from torchrec.modules.embedding_configs import DataType  # noqa: E402
 from torchrec.modules.feature_processor_ import PositionWeightedModuleCollection  # noqa: E402
 from torchrec.modules.fp_embedding_modules import FeatureProcessedEmbeddingBagCollection  # noqa: E402
@@ -25,9 +25,9 @@ from torchrec.modules.mc_modules import (  # noqa: E402
     ManagedCollisionCollection,
     MCHManagedCollisionModule,
 )
-from torchrec.quant.embedding_modules import (
+from torchrec.quant.embedding_modules import (  # noqa: E402
     EmbeddingBagCollection as QuantEmbeddingBagCollection,
-)  # noqa: E402
+)
 
 from trimtab.specs.sharding import DeviceLoad, PlanShard, ShardingPlan, Table, ZipfAccess  # noqa: E402
 from trimtab.torchrec import from_modules, to_torchrec  # noqa: E402

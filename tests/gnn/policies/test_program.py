@@ -8,13 +8,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from gnn.policies.program import (
+from gnn.policies.program import (  # noqa: E402
     AutophaseMlp,
     GeanProgram,
     GrmpProgram,
     ProgramBatch,
     arrays,
-)  # noqa: E402
+)
 
 WORDS, K, RELATIONS = 20, 5, 8
 

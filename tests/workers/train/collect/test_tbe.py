@@ -22,13 +22,13 @@ with (
 
 from workers.train.collect import tbe  # noqa: E402
 from workers.train.collect.__main__ import main  # noqa: E402
-from workers.train.collect.draw import (
+from workers.train.collect.draw import (  # noqa: E402
     DrawLimits,
     Lookups,
     TableConfig,
     draw_lookups,
     draw_pool,
-)  # noqa: E402
+)
 from workers.train.collect.errors import CollectError  # noqa: E402
 from workers.train.collect.watch import CpuStopwatch, flush_bytes  # noqa: E402
 
