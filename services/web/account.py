@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from services.errors import ServiceError, Unauthorized
 from services.gateway.deps import Context
-from services.web import door
+from services.web import actions
+from services.web.page_context import nobody
+from services.web.page_route import PageRoute
 from services.web.render import Pages, local_path, see_other
-from services.web.route import PageRoute
-from services.web.who import nobody
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -20,7 +20,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 @router.get("/login")
 async def show_login(
     request: Request,
-    context: Annotated[Context, Depends(door.context)],
+    context: Annotated[Context, Depends(actions.context)],
     ticket: Annotated[str, Query(max_length=500)] = "",
     next_path: Annotated[str, Query(alias="next", max_length=500)] = "/",
 ) -> Response:
@@ -30,7 +30,9 @@ async def show_login(
         return _form(request, target)
     response = see_other(target)
     try:
-        door.begin_session(request, context, response, await context.keyring.spend(ticket))
+        actions.begin_session(
+            request, context, response, await context.keyring.spend(ticket)
+        )
     except Unauthorized as error:
         return _form(request, target, fault=_sentence(error), status=401)
     return response
@@ -38,7 +40,7 @@ async def show_login(
 
 @router.post("/login")
 async def login(
-    request: Request, context: Annotated[Context, Depends(door.context)]
+    request: Request, context: Annotated[Context, Depends(actions.context)]
 ) -> Response:
     """Check a pasted key and begin a session."""
     async with request.form(max_files=0, max_fields=10, max_part_size=10_000) as form:
@@ -48,7 +50,7 @@ async def login(
         )
     response = see_other(target)
     try:
-        door.begin_session(request, context, response, await context.keyring.by_key(key))
+        actions.begin_session(request, context, response, await context.keyring.by_key(key))
     except Unauthorized as error:
         return _form(request, target, fault=_sentence(error), status=401)
     return response
@@ -56,12 +58,12 @@ async def login(
 
 @router.post("/logout")
 async def logout(
-    request: Request, context: Annotated[Context, Depends(door.context)]
+    request: Request, context: Annotated[Context, Depends(actions.context)]
 ) -> Response:
     """End the session, in the store and in this browser."""
-    await door.sign_out(request, context)
+    await actions.sign_out(request, context)
     response = see_other("/login")
-    door.end_session(response)
+    actions.end_session(response)
     return response
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from services.web import words
+from services.web import formatting
 
 LONG_TEXT_CHARS = 500  # a longer string gets a text area
 MAX_DEPTH = 8  # of nested fieldsets; deeper (or recursive) schemas are asked for as JSON
@@ -174,7 +174,7 @@ def _field(
                 child,
                 defs,
                 path=(*path, key),
-                label=words.label(key),
+                label=formatting.label(key),
                 required=key in needed,
             )
             for key, child in schema["properties"].items()

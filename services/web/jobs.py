@@ -12,10 +12,10 @@ from starlette.responses import Response
 from services.errors import BadRequest
 from services.gateway.deps import Context, Principal
 from services.store.types import JobFilter
-from services.web import door, views, words
+from services.web import actions, formatting, views
+from services.web.page_context import reader
+from services.web.page_route import PageRoute
 from services.web.render import Pages, see_other
-from services.web.route import PageRoute
-from services.web.who import reader
 from trimtab.results import JobState
 
 PAGE_JOBS = 50
@@ -27,8 +27,8 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 @router.get("/")
 async def list_jobs(
     request: Request,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.viewer)],
+    context: Annotated[Context, Depends(actions.context)],
+    principal: Annotated[Principal, Depends(actions.viewer)],
     state: Annotated[str, Query(max_length=20)] = "",
     kind: Annotated[str, Query(max_length=80)] = "",
     label: Annotated[str, Query(max_length=300)] = "",
@@ -45,7 +45,7 @@ async def list_jobs(
         if label and not (equals and key.strip())
         else ""
     )
-    tenant = door.visible_tenant(principal)
+    tenant = actions.visible_tenant(principal)
     where = JobFilter(
         tenant=tenant,
         states=(JobState(state),) if state else (),
@@ -73,7 +73,7 @@ async def list_jobs(
         ),
         *(
             SimpleNamespace(
-                text=words.STATE_WORDS[one],
+                text=formatting.STATE_WORDS[one],
                 href=link(state=one.value),
                 current=state == one.value,
                 count=counts.get(one, 0),
@@ -100,12 +100,12 @@ async def list_jobs(
 async def show_job(
     request: Request,
     job_id: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.viewer)],
+    context: Annotated[Context, Depends(actions.context)],
+    principal: Annotated[Principal, Depends(actions.viewer)],
 ) -> Response:
     """One job: state, curve, verification, files, attempts, log."""
     store = context.store
-    record = await store.get(job_id, tenant=door.visible_tenant(principal))
+    record = await store.get(job_id, tenant=actions.visible_tenant(principal))
     events = await store.events(
         job_id, after_seq=max(0, record.last_seq - NEWEST_EVENTS), limit=NEWEST_EVENTS + 100
     )
@@ -115,7 +115,7 @@ async def show_job(
         attempts=await store.attempts(job_id),
         now_us=await store.now_us(),
     )
-    job.webhook = await door.webhook(context, record)
+    job.webhook = await actions.webhook(context, record)
     kind = context.kinds.get(record.kind)
     job.unit = kind.spec.unit_of(record.spec) if kind is not None else ""
     return _pages(request).response("job.html", job=job, **reader(principal))
@@ -124,58 +124,60 @@ async def show_job(
 @router.post("/jobs/{job_id}/stop")
 async def stop_job(
     job_id: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.submitter)],
+    context: Annotated[Context, Depends(actions.context)],
+    principal: Annotated[Principal, Depends(actions.submitter)],
 ) -> Response:
     """End now, keep the best."""
-    await door.act(context, principal, job_id, "stop")
+    await actions.act(context, principal, job_id, "stop")
     return see_other(f"/jobs/{job_id}")
 
 
 @router.post("/jobs/{job_id}/cancel")
 async def cancel_job(
     job_id: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.submitter)],
+    context: Annotated[Context, Depends(actions.context)],
+    principal: Annotated[Principal, Depends(actions.submitter)],
 ) -> Response:
     """End now, discard."""
-    await door.act(context, principal, job_id, "cancel")
+    await actions.act(context, principal, job_id, "cancel")
     return see_other(f"/jobs/{job_id}")
 
 
 @router.post("/jobs/{job_id}/retry")
 async def retry_job(
     job_id: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.submitter)],
+    context: Annotated[Context, Depends(actions.context)],
+    principal: Annotated[Principal, Depends(actions.submitter)],
 ) -> Response:
     """Queue a job that failed, was cancelled or is dead once more."""
-    await door.act(context, principal, job_id, "retry")
+    await actions.act(context, principal, job_id, "retry")
     return see_other(f"/jobs/{job_id}")
 
 
 @router.post("/jobs/{job_id}/delete")
 async def delete_job(
     job_id: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.submitter)],
+    context: Annotated[Context, Depends(actions.context)],
+    principal: Annotated[Principal, Depends(actions.submitter)],
 ) -> Response:
     """Remove an ended job with all it left."""
-    await door.delete(context, principal, job_id)
+    await actions.delete(context, principal, job_id)
     return see_other("/")
 
 
 @router.get("/workers")
 async def show_workers(
     request: Request,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.viewer)],
+    context: Annotated[Context, Depends(actions.context)],
+    principal: Annotated[Principal, Depends(actions.viewer)],
 ) -> Response:
     """The pool of this process, and every job under a lease."""
-    where = JobFilter(tenant=door.visible_tenant(principal), states=(JobState.RUNNING,))
+    where = JobFilter(tenant=actions.visible_tenant(principal), states=(JobState.RUNNING,))
     running = await context.store.list_jobs(where, limit=200)
     now_us = await context.store.now_us()
-    pool = [(key, views.flat(value)) for key, value in door.describe_pool(context).items()]
+    pool = [
+        (key, views.flat(value)) for key, value in actions.describe_pool(context).items()
+    ]
     leases = [views.lease_row(record, now_us) for record in running]
     return _pages(request).response(
         "workers.html", pool=pool, leases=leases, **reader(principal, active="/workers")

@@ -12,10 +12,10 @@ from services.errors import ServiceError
 from services.gateway.auth import SCOPES
 from services.gateway.deps import Context, Principal
 from services.store.types import ApiKeyRecord
-from services.web import door, words
+from services.web import actions, formatting
+from services.web.page_context import reader
+from services.web.page_route import PageRoute
 from services.web.render import Pages, see_other
-from services.web.route import PageRoute
-from services.web.who import reader
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -23,8 +23,8 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 @router.get("/keys")
 async def list_keys(
     request: Request,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.admin)],
+    context: Annotated[Context, Depends(actions.context)],
+    principal: Annotated[Principal, Depends(actions.admin)],
 ) -> Response:
     """All keys, and the form for one more."""
     return await _page(request, context, principal)
@@ -33,8 +33,8 @@ async def list_keys(
 @router.post("/keys")
 async def make_key(
     request: Request,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.admin)],
+    context: Annotated[Context, Depends(actions.context)],
+    principal: Annotated[Principal, Depends(actions.admin)],
 ) -> Response:
     """Make a key. No redirect here: the secret is in this one answer and nowhere else."""
     async with request.form(max_files=0, max_fields=20) as form:
@@ -46,7 +46,7 @@ async def make_key(
     fault = _fault(asked)
     if not fault:
         try:
-            secret = await door.make_key(
+            secret = await actions.make_key(
                 context,
                 name=name,
                 tenant=tenant,
@@ -64,11 +64,11 @@ async def make_key(
 @router.post("/keys/{key_id}/revoke")
 async def revoke_key(
     key_id: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.admin)],
+    context: Annotated[Context, Depends(actions.context)],
+    principal: Annotated[Principal, Depends(actions.admin)],
 ) -> Response:
     """End a key. Its sessions end with it."""
-    await door.revoke_key(context, key_id)
+    await actions.revoke_key(context, key_id)
     return see_other("/keys")
 
 
@@ -121,8 +121,8 @@ def _row(key: ApiKeyRecord, now_us: int) -> SimpleNamespace:
         tenant=key.tenant,
         scopes=", ".join(key.scopes),
         created_us=key.created_us,
-        created=words.since(now_us, key.created_us),
-        expires="never" if key.expires_us is None else words.utc(key.expires_us),
+        created=formatting.since(now_us, key.created_us),
+        expires="never" if key.expires_us is None else formatting.utc(key.expires_us),
         live=not key.revoked and not expired,
         state="revoked" if key.revoked else "expired",
     )

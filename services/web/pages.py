@@ -12,8 +12,8 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from services.web import account, jobs, keys, submit
+from services.web.page_route import PageRoute
 from services.web.render import STATIC, HashedStatic, make_pages
-from services.web.route import PageRoute
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 for part in (jobs.router, submit.router, keys.router, account.router):

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from services.web import words
+from services.web import formatting
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -57,13 +57,13 @@ def make_pages() -> Pages:
     )
     environment.globals["static"] = static_urls()
     filters: dict[str, Callable[..., Any]] = {
-        "number": words.number,
-        "percent": words.percent,
-        "seconds": words.seconds,
-        "utc": words.utc,
-        "iso": words.iso,
-        "size": words.size,
-        "words": words.label,
+        "number": formatting.number,
+        "percent": formatting.percent,
+        "seconds": formatting.seconds,
+        "utc": formatting.utc,
+        "iso": formatting.iso,
+        "size": formatting.size,
+        "words": formatting.label,
         "prose": prose,
     }
     environment.filters.update(filters)

@@ -22,12 +22,12 @@ from services.errors import (
     UnsupportedMedia,
 )
 from services.gateway.deps import Context, Principal
-from services.web import door
+from services.web import actions
 from services.web.form_view import FormView, check, request_form
 from services.web.forms import Answers, Control, Fault, Field, answers_of, defaults, place
+from services.web.page_context import reader
+from services.web.page_route import PageRoute
 from services.web.render import Pages, see_other
-from services.web.route import PageRoute
-from services.web.who import reader
 from trimtab.specs.common import ArtifactRef, JobRequest, request_model
 
 MAX_FIELDS = 2000
@@ -40,8 +40,8 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 @router.get("/submit")
 async def choose_kind(
     request: Request,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.submitter)],
+    context: Annotated[Context, Depends(actions.context)],
+    principal: Annotated[Principal, Depends(actions.submitter)],
 ) -> Response:
     """The kinds this server offers."""
     kinds = list(context.kinds.values())
@@ -54,8 +54,8 @@ async def choose_kind(
 async def show_form(
     request: Request,
     kind_name: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.submitter)],
+    context: Annotated[Context, Depends(actions.context)],
+    principal: Annotated[Principal, Depends(actions.submitter)],
     clone: Annotated[str, Query(alias="from", max_length=80)] = "",
     example: bool = False,
 ) -> Response:
@@ -68,7 +68,7 @@ async def show_form(
             values={**answers.values, **answers_of(root, kind.spec.EXAMPLE).values}
         )
     elif clone:
-        job = await context.store.get(clone, tenant=door.visible_tenant(principal))
+        job = await context.store.get(clone, tenant=actions.visible_tenant(principal))
         if job.kind != kind.name:
             raise BadRequest(
                 f"job {clone} is of kind {job.kind}",
@@ -96,8 +96,8 @@ async def show_form(
 async def submit_form(
     request: Request,
     kind_name: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.submitter)],
+    context: Annotated[Context, Depends(actions.context)],
+    principal: Annotated[Principal, Depends(actions.submitter)],
 ) -> Response:
     """Check the answers and queue the job, or show the form again with what is wrong beside each field."""
     kind, model = _kind(context, kind_name)
@@ -110,7 +110,7 @@ async def submit_form(
     status = 422
     if not faults:
         try:
-            job_id = await door.submit(
+            job_id = await actions.submit(
                 context, principal, model.model_validate_json(json.dumps(body))
             )
         except (
@@ -192,7 +192,7 @@ async def _answers(
         ref = (values.pop(f"{leaf.name}@ref", None) or [""])[-1]
         try:
             if isinstance(upload, UploadFile) and upload.filename:
-                files[leaf.name] = await door.store_upload(context, principal, upload)
+                files[leaf.name] = await actions.store_upload(context, principal, upload)
             elif ref:
                 files[leaf.name] = ArtifactRef.model_validate_json(ref).model_dump(
                     mode="json"

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from services.store.types import AttemptRecord, EventRecord, JobRecord
-from services.web import words
+from services.web import formatting
 from trimtab.certificates import MODEL, certified
 from trimtab.results import EventType, JobState, VerificationStatus
 
@@ -43,16 +43,16 @@ def job_row(job: JobRecord, now_us: int) -> SimpleNamespace:
         id=job.id,
         kind=job.kind,
         state=job.state.value,
-        state_words=words.STATE_WORDS[job.state],
+        state_words=formatting.STATE_WORDS[job.state],
         asked=_asked(job),
         labels=dict(job.labels),
         objective=best.get("objective"),
         bound=model.get("bound", best.get("bound")),
         gap=model.get("gap", best.get("gap")),
         bound_of=MODEL if model else "",
-        ran=words.seconds(_ran_s(job, now_us)),
+        ran=formatting.seconds(_ran_s(job, now_us)),
         created_us=job.created_us,
-        created=words.since(now_us, job.created_us),
+        created=formatting.since(now_us, job.created_us),
     )
 
 
@@ -72,14 +72,14 @@ def job_page(
     beat_s = (
         None
         if job.heartbeat_us is None or job.state.is_terminal
-        else (now_us - job.heartbeat_us) / words.US
+        else (now_us - job.heartbeat_us) / formatting.US
     )
     return SimpleNamespace(
         id=job.id,
         kind=job.kind,
         tenant=job.tenant,
         state=job.state.value,
-        state_words=words.STATE_WORDS[job.state],
+        state_words=formatting.STATE_WORDS[job.state],
         terminal=job.state.is_terminal,
         asked=_asked(job),
         can_stop=job.state is JobState.RUNNING
@@ -91,14 +91,14 @@ def job_page(
         heartbeat=None if beat_s is None else f"{max(0, round(beat_s))} s ago",
         heartbeat_late=beat_s is not None and beat_s > LATE_HEARTBEAT_S,
         waits=_waits(job, now_us),
-        termination=words.termination(job.termination),
+        termination=formatting.termination(job.termination),
         detail=(job.termination or {}).get("detail", ""),
         objective=final.get("objective"),
         bound=final.get("bound") if model is None else model.bound,
         gap=final.get("gap") if model is None else model.gap,
         bound_of="" if model is None else MODEL,
         sense=(result or {}).get("sense", "minimize"),
-        ran=words.seconds(_ran_s(job, now_us)),
+        ran=formatting.seconds(_ran_s(job, now_us)),
         budget_seconds=job.budget.get("seconds"),
         result=None
         if result is None
@@ -110,7 +110,7 @@ def job_page(
         produced=[
             SimpleNamespace(
                 name=name,
-                size=words.size(ref.get("size_bytes")),
+                size=formatting.size(ref.get("size_bytes")),
                 href=f"/v1/jobs/{job.id}/artifacts/{quote(name, safe='')}",
                 picture=ref.get("media_type") == "image/svg+xml",
                 curve=name == "curve.svg",  # what the chart of the page shows already
@@ -152,10 +152,12 @@ def lease_row(job: JobRecord, now_us: int) -> SimpleNamespace:
     beat_s = (
         None
         if job.heartbeat_us is None
-        else max(0.0, (now_us - job.heartbeat_us) / words.US)
+        else max(0.0, (now_us - job.heartbeat_us) / formatting.US)
     )
     left_s = (
-        None if job.lease_until_us is None else (job.lease_until_us - now_us) / words.US
+        None
+        if job.lease_until_us is None
+        else (job.lease_until_us - now_us) / formatting.US
     )
     return SimpleNamespace(
         id=job.id,
@@ -199,7 +201,7 @@ def flat(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        return words.number(value)
+        return formatting.number(value)
     if value is None:
         return "–"
     if isinstance(value, str):
@@ -223,14 +225,14 @@ def _waits(job: JobRecord, now_us: int) -> str:
     if job.state is not JobState.QUEUED:
         return ""
     if job.run_at_us > now_us:
-        return f"next attempt in {words.seconds((job.run_at_us - now_us) / words.US)}"
+        return f"next attempt in {formatting.seconds((job.run_at_us - now_us) / formatting.US)}"
     return "waits for a free worker"
 
 
 def _ran_s(job: JobRecord, now_us: int) -> float | None:
     if job.started_us is None or job.state is JobState.QUEUED:
         return None
-    return max(0, (job.finished_us or now_us) - job.started_us) / words.US
+    return max(0, (job.finished_us or now_us) - job.started_us) / formatting.US
 
 
 def _points(
@@ -285,7 +287,7 @@ def _inputs(spec: Mapping[str, Any], path: str = "") -> list[SimpleNamespace]:
                 SimpleNamespace(
                     input=where,
                     name=value.get("name") or digest,
-                    size=words.size(value.get("size_bytes")),
+                    size=formatting.size(value.get("size_bytes")),
                     href=f"/v1/artifacts/{quote(digest, safe=':')}/content",
                 )
             )
@@ -303,11 +305,11 @@ def _timings(timings: Mapping[str, float]) -> list[SimpleNamespace]:
 
 
 def _attempt(attempt: AttemptRecord, now_us: int) -> SimpleNamespace:
-    ran_s = ((attempt.ended_us or now_us) - attempt.started_us) / words.US
+    ran_s = ((attempt.ended_us or now_us) - attempt.started_us) / formatting.US
     return SimpleNamespace(
         number=attempt.number,
         worker=attempt.worker,
-        ran=words.seconds(max(0.0, ran_s)),
+        ran=formatting.seconds(max(0.0, ran_s)),
         outcome=_OUTCOMES.get(attempt.outcome, attempt.outcome),
     )
 
@@ -325,7 +327,7 @@ def _log(event: EventRecord) -> SimpleNamespace:
     level = str(data.get("level", "")) if event.type is EventType.LOG else ""
     return SimpleNamespace(
         at_us=event.at_us,
-        clock=datetime.fromtimestamp(event.at_us / words.US, UTC).strftime("%H:%M:%S"),
+        clock=datetime.fromtimestamp(event.at_us / formatting.US, UTC).strftime("%H:%M:%S"),
         what=level or event.type.value,
         css=level if level in ("warning", "error") else event.type.value,
         message=message,

@@ -9,9 +9,9 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from services.web.page_context import nobody
+from services.web.page_route import PageRoute
 from services.web.render import Pages
-from services.web.route import PageRoute
-from services.web.who import nobody
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -12,8 +12,8 @@ from pydantic import Field
 from search.domains import KINDS, Kind
 from services.gateway.app import create_app
 from services.settings import Settings
-from services.store.memory import MemoryStore
 from services.web.render import CSP
+from tests.doubles.memory_store import MemoryStore
 from tests.services.web.conftest import ORIGIN, Reader
 from tests.services.web.html import Page
 from trimtab.results import EventType, JobState, Reason, Termination

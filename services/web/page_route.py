@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from services.errors import BadRequest, NotFound, ServiceError, Unauthorized
 from services.gateway.deps import refuse_cross_site
+from services.web.page_context import nobody
 from services.web.render import PAGE_HEADERS, Pages, see_other
-from services.web.who import nobody
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 

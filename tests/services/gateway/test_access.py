@@ -126,7 +126,7 @@ def test_a_name_that_is_not_ours_in_host_is_refused(anonymous: TestClient) -> No
 
 def test_another_sites_page_cannot_write_even_without_auth(settings: Settings) -> None:
     from services.gateway.app import create_app
-    from services.store.memory import MemoryStore
+    from tests.doubles.memory_store import MemoryStore
 
     app = create_app(settings.model_copy(update={"auth": "off"}), store=MemoryStore())
     with TestClient(app, base_url="http://127.0.0.1") as client:
