@@ -1,4 +1,4 @@
-"""What every page shows about its reader: the tenant, and links to where the scopes reach."""
+"""Values that `base.html` needs on every page: tenant, navigation, version."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
     from services.gateway.deps import Principal
 
 
-def reader(principal: Principal, *, active: str = "") -> dict[str, Any]:
-    """Values `base.html` wants for a signed-in reader."""
-    may_act = principal.allows("submitter")
+def signed_in(principal: Principal, *, active: str = "") -> dict[str, Any]:
+    """Return the values for a signed-in user, with links to the pages in their scopes."""
+    can_submit = principal.allows("submitter")
     links = [
         ("/", "Jobs"),
-        *([("/submit", "Submit")] if may_act else []),
+        *([("/submit", "Submit")] if can_submit else []),
         ("/workers", "Workers"),
     ]
     if principal.allows("admin"):
-        links.append(("/keys", "Keys"))
+        links.append(("/keys", "API keys"))
     return {
-        "who": SimpleNamespace(tenant=principal.tenant, links=links),
+        "user": SimpleNamespace(tenant=principal.tenant, links=links),
         "active": active,
-        "may_act": may_act,
+        "can_submit": can_submit,
         "version": __version__,
     }
 
 
-def nobody() -> dict[str, Any]:
-    """The same for a page without a session."""
-    return {"who": None, "active": "", "may_act": False, "version": __version__}
+def signed_out() -> dict[str, Any]:
+    """Return the values for a page without a session."""
+    return {"user": None, "active": "", "can_submit": False, "version": __version__}

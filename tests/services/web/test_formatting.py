@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.web import formatting
+from services.web.formatting import flat
 from services.web.render import local_path, prose
-from services.web.views import flat
 from trimtab.results import Limit, Reason
 
 
