@@ -583,7 +583,7 @@ def test_another_tenants_job_is_not_there(reader: Reader) -> None:
 
 def test_a_certificate_fills_bound_and_gap_and_says_whose_they_are(reader: Reader) -> None:
     """A sharding result has no bound of its own: the certificate's is shown, on the job's page and in the list."""
-    from services.dispatcher.attempt import _completion
+    from services.dispatcher.recording import completion_of
     from workers.types import Outcome, OutcomeStatus
 
     certificate = {
@@ -595,7 +595,7 @@ def test_a_certificate_fills_bound_and_gap_and_says_whose_they_are(reader: Reade
     told = result(bound=None, gap=None, trace=[], summary={"certificate": certificate})
     ended = Termination(reason=Reason.COMPLETED)
     outcome = Outcome(status=OutcomeStatus.RESULT, termination=ended, result=told)
-    completion = _completion(outcome, retry_delay_s=0.0)
+    completion = completion_of(outcome, retry_delay_s=0.0)
     job_id = reader.submit()
     reader.complete(reader.claim(), result=told, best=completion.best)
     page = reader.get(f"/jobs/{job_id}")
