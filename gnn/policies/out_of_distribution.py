@@ -1,7 +1,7 @@
 """Is a graph like those the net was trained on? If not, its scores mean nothing and the arm that uses them stays silent.
 
 A graph is summarised by the mean of each feature over its nodes, those of the incumbents left out
-(`search.lns.graph.GraphBuilder.summary`). Each training family keeps the centre and spread of its instances' summaries; a
+(`search.lns.features.GraphBuilder.summary`). Each training family keeps the centre and spread of its instances' summaries; a
 graph is at home when the root mean square of its standardised distances to the nearest family is below the largest seen
 in training, times a margin for larger instances of a family.
 """

@@ -13,7 +13,7 @@ import numpy as np
 
 from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
 from gnn.policies.out_of_distribution import MARGIN, strangeness
-from search.lns.graph import WINDOW, GraphBuilder
+from search.lns.features import WINDOW, GraphBuilder
 from search.lns.guide import Guide
 from search.lns.neighbourhoods import Guided
 from solvers.types import Bools, Floats, MilpModel

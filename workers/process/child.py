@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from search.isolation import die_with_parent
-from solvers import door
+from solvers import privileges
 from trimtab.results import Incumbent, Termination
 from trimtab.specs.common import Spec
 from workers.failures import failure_of
@@ -80,8 +80,9 @@ def main(argv: list[str]) -> None:
 def _close_the_door(workdir: str, *, required: set[str]) -> None:
     """Give up files, sockets and capabilities before any input is read. Exits when what the host counts on does not hold."""
     readable = [path for path in os.environ.pop(READABLE, "").split(os.pathsep) if path]
-    held = door.close(
-        readable=(*door.SYSTEM_FOLDERS, *door.SYSTEM_FACTS, *readable), writable=(workdir,)
+    held = privileges.close(
+        readable=(*privileges.SYSTEM_FOLDERS, *privileges.SYSTEM_FACTS, *readable),
+        writable=(workdir,),
     )
     if missing := sorted(name for name in required if not held[name]):
         sys.exit(

@@ -8,10 +8,10 @@ import pytest
 from cost_models.weights import load_weights
 from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
 from gnn.policies.out_of_distribution import MARGIN, strangeness
-from search.lns.graph import GraphBuilder, RowFeature, VariableFeature
+from search.lns.constructive import constructive
+from search.lns.features import GraphBuilder, RowFeature, VariableFeature
 from search.lns.guide import Guide
 from search.lns.learned import LearnedNeighbourhood, inclusion
-from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
 from solvers.relaxation import Relaxation
 from solvers.types import MilpModel

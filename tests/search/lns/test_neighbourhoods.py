@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.bandit import DiscountedBandit
+from search.lns.constructive import constructive
+from search.lns.core_columns import Core
 from search.lns.guide import Guide
 from search.lns.loop import LnsLoop, LnsParams, granularity
 from search.lns.neighbourhoods import (
@@ -24,10 +26,8 @@ from search.lns.neighbourhoods import (
     RinsNeighbourhood,
     VariableGraphNeighbourhood,
 )
-from search.lns.prefer import Core
-from search.lns.prune import ReducedCostPruning
+from search.lns.reduced_cost_fixing import ReducedCostFixing
 from search.lns.size_control import Size
-from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
 from search.lns.swap import one_swap
 from solvers.feasibility import is_feasible
@@ -105,7 +105,7 @@ def test_pruning_never_cuts_off_a_better_solution(seed: int) -> None:
     best, best_x = brute_force(model)
     assert best_x is not None
     x = np.ones(model.n)
-    movable, must = ReducedCostPruning(model, root).movable(x, best + 0.5)
+    movable, must = ReducedCostFixing(model, root).movable(x, best + 0.5)
     # Every variable that a better solution changes may move, and what must move does.
     assert movable[np.abs(best_x - x) > 0.5].all()
     assert (np.abs(best_x - x) > 0.5)[must].all()

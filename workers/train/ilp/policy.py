@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gnn.policies import out_of_distribution
 from gnn.policies.neighbourhood import NeighbourhoodPolicy
-from search.lns.graph import GraphBuilder, RowFeature, VariableFeature
+from search.lns.features import GraphBuilder, RowFeature, VariableFeature
 from solvers.relaxation import Relaxation
 from workers.corpus import integer_programs
 from workers.train import checkpoint

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.lns.propagate import Propagator, feasibility_jump
+from search.lns.fix_and_propagate import Propagator, feasibility_jump
 from search.lns.structure import structure
 from search.lns.sub_mip import Slicer
 from solvers.feasibility import is_feasible
