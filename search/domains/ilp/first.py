@@ -10,7 +10,8 @@ import numpy as np
 
 from search.domains.ilp.board import Places
 from search.lns.constructive import constructive
-from search.lns.fix_and_propagate import Propagator, feasibility_jump
+from search.lns.feasibility_jump import feasibility_jump
+from search.lns.fix_and_propagate import Propagator
 from search.lns.guide import Guide
 from search.lns.lp_dive import lp_dive
 from search.lns.structure import structure
