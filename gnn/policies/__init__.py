@@ -1,1 +1,1 @@
-"""Learned policies: each net in torch for training, and its numpy twin for serving, equal by test."""
+"""Learned policies: nets in torch for training, each with a numpy twin that a test holds equal."""
