@@ -25,10 +25,10 @@ def load_weights(name: str, *, folder: Path = FOLDER) -> dict[str, np.ndarray]:
 
 
 def read_learned(file: str, *, folder: Path = FOLDER) -> bytes:
-    """Content of a learned file, which its row in the manifest describes; the row has the name of the file's stem.
+    """Return the content of a learned file after comparing its hash with the manifest.
 
-    Raises WeightsRefused when the manifest has no row for it, the file is missing, or its hash is
-    another.
+    The manifest row is named after the file's stem. Raises WeightsRefused when there is no row, the
+    file is missing, or its hash differs.
     """
     name = Path(file).stem
     row = manifest(folder).get(name)

@@ -1,1 +1,1 @@
-"""Learned policies: nets in torch for training, each with a numpy twin that a test holds equal."""
+"""Learned policies in torch, each with a numpy twin that a test holds equal."""
