@@ -66,6 +66,7 @@ class RayExecutor:
         self._scratch_dir = scratch_dir
         self._command = [
             sys.executable,
+            "-P",
             "-m",
             "workers.cluster.host",
             "--namespace",
