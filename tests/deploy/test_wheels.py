@@ -141,23 +141,25 @@ def test_serves_beside_hostile_packages(
     assert not list(hostile.glob("*-was-imported"))
 
 
-def test_batch_and_doctor_beside_hostile_packages(
-    installed: Installed, hostile: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    "executor", ["process", pytest.param("ray", marks=pytest.mark.ray)]
+)
+def test_batch_runs_beside_hostile_packages(
+    installed: Installed, hostile: Path, tmp_path: Path, executor: str
 ) -> None:
     job = {"kind": "ilp", "spec": {"model_path": "model.lp"}, "budget": {"seconds": 5}}
     (hostile / "jobs.jsonl").write_text(json.dumps(job) + "\n")
-    done = _trimtab(
-        installed,
-        hostile,
-        tmp_path / "data",
-        "batch",
-        "jobs.jsonl",
-        "--out",
-        "results.jsonl",
-    )
+    batch = ["batch", "jobs.jsonl", "--out", "results.jsonl", "--executor", executor]
+    done = _trimtab(installed, hostile, tmp_path / "data", *batch)
     assert done.returncode == 0, done.stdout + done.stderr
     (line,) = (hostile / "results.jsonl").read_text().splitlines()
     assert json.loads(line)["result"]["objective"] == 13
+    assert not list(hostile.glob("*-was-imported"))
+
+
+def test_doctor_probes_beside_hostile_packages(
+    installed: Installed, hostile: Path, tmp_path: Path
+) -> None:
     doctor = _trimtab(installed, hostile, tmp_path / "data", "doctor")
     assert "highspy" in doctor.stdout, doctor.stdout + doctor.stderr
     assert not list(hostile.glob("*-was-imported"))
