@@ -8,7 +8,7 @@ MODEL ?=
 BUDGET ?= 60
 SCALE ?= 0.02
 
-.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports check lock clean
+.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports check wheels lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -74,6 +74,9 @@ check: lint type imports ## lint, type and imports
 
 PIP_COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+wheels: setup-dev ## dist/: the SDK (trimtab) and the service (trimtab-server)
+	$(BIN)/python deploy/tools/wheels.py --out dist
+
 lock: setup-dev ## renew the lock files from pyproject.toml
 	$(PIP_COMPILE) -o requirements.lock pyproject.toml
 	$(PIP_COMPILE) --extra dev --extra ray -c requirements.lock -o requirements-dev.lock pyproject.toml

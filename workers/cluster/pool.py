@@ -63,9 +63,10 @@ class RayExecutor:
             raise ValueError(f"workers wants a number >= 1; {workers} came")
         self._address = address
         self._workers = workers
-        self._scratch_dir = scratch_dir
+        self._scratch_dir = scratch_dir.absolute()
         self._command = [
             sys.executable,
+            "-P",
             "-m",
             "workers.cluster.host",
             "--namespace",
@@ -211,6 +212,7 @@ class RayExecutor:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 env=dict(environment),
+                cwd=_ROOT,  # Ray's workers import from the driver's folder before any other
                 start_new_session=True,
             )
         except BaseException:

@@ -276,6 +276,7 @@ async def start_child(
     """Start a warm child in `workdir`, which exists and is its own. Raises OSError."""
     command = [
         sys.executable,
+        "-P",  # the working folder is the run's own: nothing is imported from it
         "-m",
         "workers.process.child",
         "--workdir",
