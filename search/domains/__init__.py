@@ -1,7 +1,7 @@
 """KINDS: the one explicit table of what trimtab can do.
 
 A row names the spec (pydantic alone, safe for the gateway to import) and the builder of the domain as text
-`module:function`, which only a worker resolves. Adding a kind is adding a row: see deploy/docs/adding-a-domain.md.
+`module:function`, which only a worker resolves. Adding a kind is adding a row: see deploy/docs/changing.md.
 """
 
 from __future__ import annotations
