@@ -28,6 +28,9 @@ class Kind:
     baseline: bool = (
         False  # the domain has an answer without a search: see search.types.HasBaseline
     )
+    needs: tuple[
+        str, ...
+    ] = ()  # arguments of the builder: names in workers.needs.PROVIDERS
 
     @property
     def name(self) -> str:
