@@ -8,7 +8,7 @@ MODEL ?=
 BUDGET ?= 60
 SCALE ?= 0.02
 
-.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports check wheels lock clean
+.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports generated check wheels lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,7 +70,10 @@ type: setup-dev ## types
 imports: setup-dev ## the dependency rule
 	$(BIN)/lint-imports
 
-check: lint type imports ## lint, type and imports
+generated: setup-dev ## generated files are what their sources give
+	$(BIN)/python deploy/tools/unasync.py --check
+
+check: lint type imports generated ## lint, type, imports and generated files
 
 PIP_COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host

@@ -26,9 +26,9 @@ from typing import Any
 
 from trimtab.results import EventType, Reason, Termination
 from workers.cluster.auth import host_environment
-from workers.cluster.wire import Json, outcome_from_json, task_to_json
 from workers.process import frames
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
+from workers.wire import Json, outcome_from_json, task_to_json
 
 _PREFIX = "trimtab-run-"
 _ROOT = Path(__file__).resolve().parents[2]  # the folder of the packages

@@ -17,7 +17,7 @@ from tests.cases.service.hostile import PROCESSES
 from workers.process import sandbox
 from workers.process.pool import ProcessExecutor
 from workers.process.sandbox import Level
-from workers.types import Limits, Task
+from workers.types import Task, TaskLimits
 
 pytestmark = pytest.mark.skipif(
     privileges.landlock_abi() < 1, reason="this kernel has no Landlock"
@@ -86,7 +86,7 @@ async def _reached(
                 spec={"process": process, **order},
                 seed=0,
                 budget={"seconds": 30.0},
-                limits=Limits(),
+                limits=TaskLimits(),
             )
             execution = await executor.start(task)
             outcome = await execution.result()
