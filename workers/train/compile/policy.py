@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cost_models.compile.net import PARTS, PipelineScorer
+from cost_models.weights.publish import publish, withdraw
 from search.domains.compile.coreset import LISTS, load_coreset
 from search.domains.compile.policy import describe, name_of
 from solvers.llvm.engine import Engine
@@ -28,7 +29,6 @@ from solvers.llvm.types import Metric, Recipe
 from workers.train.compile.losses import bc_loss, expected_reward_loss, nvp_loss, q_loss
 from workers.train.compile.matrix import Reward, reward
 from workers.train.compile.mine import package_weights
-from workers.train.publish import publish, withdraw
 
 Floats = NDArray[np.float64]
 FOLDS = 6

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
+from cost_models.weights.publish import publish, publish_file, withdraw
 from gnn.policies.program import (
     AutophaseMlp,
     GeanProgram,
@@ -43,7 +44,6 @@ from workers.train.compile.paper.rollout import (
     means_over_oz,
     rolled_out,
 )
-from workers.train.publish import publish, publish_file, withdraw
 
 SIZE = 50  # of the coreset, the paper's
 RELATIONS = 12  # of GRMP: six classes of edges, both ways
