@@ -1,7 +1,7 @@
 """Train what orders the coreset for a program, and say honestly what it is worth: packages are left out in turn.
 
-    python -m workers.train.compile policy                    # compares losses by cross-validation, publishes the best
-    python -m workers.train.compile policy --metric ir_instructions
+    python -m workers.train compile policy                    # compares losses by cross-validation, publishes the best
+    python -m workers.train compile policy --metric ir_instructions
 
 A program's reward row is the share each pipeline saves against -Oz (negative where larger). What is reported is what a user
 gets: the best of the first N pipelines in the learned order, or -Oz when none of them is smaller.
