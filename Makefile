@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 MODEL ?=
 BUDGET ?= 60
 SCALE ?= 0.02
+KIND ?= sharding
+STEP ?= all --out bench-results/weights
 
 .PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports generated check wheels lock clean
 
@@ -54,8 +56,8 @@ test: setup-torch ## all tests, at the small scale
 chaos: setup-dev ## kill and pause processes at the published scale (about an hour)
 	$(BIN)/python -m workers.bench service chaos --scale 1.0
 
-train: setup-torch ## train the sharding cost models again (hours; resumes)
-	$(BIN)/python -m workers.train sharding all --out bench-results/weights
+train: setup-torch ## train again (hours; resumes): make train KIND=sharding STEP="all --out bench-results/weights"
+	$(BIN)/python -m workers.train $(KIND) $(STEP)
 
 bench: setup-torch ## measure every figure of the README, side by side with the usual tools
 	$(BIN)/python -m workers.bench all

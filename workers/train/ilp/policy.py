@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cost_models.weights.publish import publish
 from gnn.policies import out_of_distribution
 from gnn.policies.neighbourhood import NeighbourhoodPolicy
 from search.lns.features import GraphBuilder, RowFeature, VariableFeature
@@ -25,7 +26,6 @@ from solvers.relaxation import Relaxation
 from workers.corpus import integer_programs
 from workers.train import checkpoint
 from workers.train.ilp.states import State, load
-from workers.train.publish import publish
 
 TEMPERATURE = 0.07
 NAME = "cl-lns"

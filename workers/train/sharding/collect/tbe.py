@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from workers.train.collect import journal
-from workers.train.collect.draw import (
+from workers.train.sharding.collect import journal
+from workers.train.sharding.collect.draw import (
     DrawLimits,
     Lookups,
     TableConfig,
@@ -29,10 +29,10 @@ from workers.train.collect.draw import (
     draw_set,
     fits,
 )
-from workers.train.collect.errors import CollectError
-from workers.train.collect.machine import machine, versions
-from workers.train.collect.progress import Progress, to_stderr
-from workers.train.collect.watch import Stopwatch, stopwatch
+from workers.train.sharding.collect.errors import CollectError
+from workers.train.sharding.collect.machine import machine, versions
+from workers.train.sharding.collect.progress import Progress, to_stderr
+from workers.train.sharding.collect.watch import Stopwatch, stopwatch
 
 FORMAT = "trimtab-tbe-costs/1"
 KINDS = ("single", "set", "noise")

@@ -10,10 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from workers.train.collect import all_to_all  # noqa: E402
-from workers.train.collect.draw import DIMS  # noqa: E402
-from workers.train.collect.errors import CollectError  # noqa: E402
-from workers.train.collect.progress import Progress, to_stderr  # noqa: E402
+from workers.train.sharding.collect import all_to_all  # noqa: E402
+from workers.train.sharding.collect.draw import DIMS  # noqa: E402
+from workers.train.sharding.collect.errors import CollectError  # noqa: E402
+from workers.train.sharding.collect.progress import Progress, to_stderr  # noqa: E402
 
 OPTIONS = all_to_all.Options(
     device="cpu", ranks=2, samples=2, batch=64, seed=0, threads=1, warm_ups=1, repeats=2

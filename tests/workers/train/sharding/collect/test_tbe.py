@@ -20,17 +20,17 @@ with (
     warnings.simplefilter("ignore")
     pytest.importorskip("fbgemm_gpu.split_table_batched_embeddings_ops_training")
 
-from workers.train.collect import tbe  # noqa: E402
-from workers.train.collect.__main__ import main  # noqa: E402
-from workers.train.collect.draw import (  # noqa: E402
+from workers.train.sharding.cli import main  # noqa: E402
+from workers.train.sharding.collect import tbe  # noqa: E402
+from workers.train.sharding.collect.draw import (  # noqa: E402
     DrawLimits,
     Lookups,
     TableConfig,
     draw_lookups,
     draw_pool,
 )
-from workers.train.collect.errors import CollectError  # noqa: E402
-from workers.train.collect.watch import CpuStopwatch, flush_bytes  # noqa: E402
+from workers.train.sharding.collect.errors import CollectError  # noqa: E402
+from workers.train.sharding.collect.watch import CpuStopwatch, flush_bytes  # noqa: E402
 
 LIMITS = DrawLimits(seed=1, batch=32, pool=6, max_rows=2_000, max_pooling=4, max_gib=0.1)
 PROTOCOL = tbe.Protocol(
@@ -196,9 +196,9 @@ def test_without_a_gpu_the_command_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     common = ["--device", "cuda", "--samples", "1", "--out", str(tmp_path / "costs.jsonl")]
-    assert main(["tbe", *common]) == 2
+    assert main(["collect-tbe", *common]) == 2
     assert "sees no GPU here" in capsys.readouterr().err
-    assert main(["all-to-all", *common]) == 2
+    assert main(["collect-all-to-all", *common]) == 2
     assert "sees no GPU here" in capsys.readouterr().err
     assert not (tmp_path / "costs.jsonl").exists()
 

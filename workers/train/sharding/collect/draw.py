@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workers.train.collect.errors import CollectError
+from workers.train.sharding.collect.errors import CollectError
 
 DIMS = (4, 8, 16, 32, 64, 128)
 MAX_TABLES_IN_SET = 15  # NeuroShard: n ~ U{1..15}, with replacement

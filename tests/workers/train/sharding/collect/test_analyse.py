@@ -8,15 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workers.train.collect import analyse, journal
-from workers.train.collect.__main__ import main
-from workers.train.collect.draw import DrawLimits, TableConfig, draw_pool, draw_set
-from workers.train.collect.errors import CollectError
+from workers.train.sharding.cli import main
+from workers.train.sharding.collect import analyse, journal
+from workers.train.sharding.collect.draw import DrawLimits, TableConfig, draw_pool, draw_set
+from workers.train.sharding.collect.errors import CollectError
 
 LIMITS = DrawLimits(seed=1, batch=512, pool=12, max_rows=10_000, max_pooling=9, max_gib=4)
-KEPT = (
-    Path(__file__).parents[4] / "workers" / "bench" / "results" / "2026-11-23-tbe-cpu.jsonl"
-)
+KEPT = Path(__file__).parents[5] / "deploy/docs/measured/results/2026-11-23-tbe-cpu.jsonl"
 
 
 def _file(noise: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.train.collect import journal
-from workers.train.collect.errors import CollectError
+from workers.train.sharding.collect import journal
+from workers.train.sharding.collect.errors import CollectError
 
 HEADER = {
     "kind": "run",

@@ -24,11 +24,11 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from workers.train.collect import journal
-from workers.train.collect.draw import DIMS
-from workers.train.collect.errors import CollectError
-from workers.train.collect.machine import machine, versions
-from workers.train.collect.progress import Progress, to_stderr
+from workers.train.sharding.collect import journal
+from workers.train.sharding.collect.draw import DIMS
+from workers.train.sharding.collect.errors import CollectError
+from workers.train.sharding.collect.machine import machine, versions
+from workers.train.sharding.collect.progress import Progress, to_stderr
 
 FORMAT = "trimtab-all-to-all-costs/1"
 BACKENDS = {"cpu": "gloo", "cuda": "nccl"}

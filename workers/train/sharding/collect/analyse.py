@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workers.train.collect.draw import TableConfig
-from workers.train.collect.errors import CollectError
-from workers.train.collect.journal import Line
+from workers.train.sharding.collect.draw import TableConfig
+from workers.train.sharding.collect.errors import CollectError
+from workers.train.sharding.collect.journal import Line
 
 FORMAT = "trimtab-tbe-costs/1"
 PARTS = ("forward", "backward", "total")

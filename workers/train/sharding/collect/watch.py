@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
-from workers.train.collect.errors import CollectError
+from workers.train.sharding.collect.errors import CollectError
 
 
 class Stopwatch(Protocol):

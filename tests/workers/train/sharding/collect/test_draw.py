@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from workers.train.collect.draw import (
+from workers.train.sharding.collect.draw import (
     DIMS,
     DrawLimits,
     TableConfig,
@@ -17,7 +17,7 @@ from workers.train.collect.draw import (
     fits,
     zipf_rows,
 )
-from workers.train.collect.errors import CollectError
+from workers.train.sharding.collect.errors import CollectError
 
 LIMITS = DrawLimits(
     seed=3, batch=64, pool=200, max_rows=1_000_000, max_pooling=50, max_gib=0.25

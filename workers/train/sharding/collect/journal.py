@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from workers.train.collect.errors import CollectError
+from workers.train.sharding.collect.errors import CollectError
 
 Line = dict[str, Any]
 
