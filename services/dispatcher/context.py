@@ -9,7 +9,7 @@ from services.bus import Bus
 from services.store.blobs import BlobStore
 from services.store.types import JobStore
 from workers.retry import Backoff
-from workers.types import Executor, Limits
+from workers.types import Executor, TaskLimits
 
 LAST_WRITE_S = 5.0  # how long a shutdown waits for a write or a close that has begun
 
@@ -22,7 +22,7 @@ class DispatchContext:
     executor: Executor
     blobs: BlobStore
     bus: Bus
-    limits: Limits
+    limits: TaskLimits
     lease_s: float
     heartbeat_s: float
     signal_poll_s: float  # interval of polling for stop and cancel set by other processes

@@ -28,7 +28,7 @@ from services.settings import Settings
 from services.store.blobs import BlobStore
 from services.store.types import Claim, JobStore
 from workers.retry import Backoff
-from workers.types import Executor, Limits
+from workers.types import Executor, TaskLimits
 
 log = structlog.get_logger("trimtab.dispatcher")
 GARBAGE_EVERY_S = 300.0
@@ -65,7 +65,7 @@ class Dispatcher:
             executor=executor,
             blobs=blobs,
             bus=bus,
-            limits=Limits(memory_bytes=settings.job_memory_bytes, grace_s=STOP_GRACE_S),
+            limits=TaskLimits(memory_bytes=settings.job_memory_bytes, grace_s=STOP_GRACE_S),
             lease_s=settings.lease_s,
             heartbeat_s=settings.heartbeat_s,
             signal_poll_s=settings.heartbeat_s

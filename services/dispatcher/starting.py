@@ -46,6 +46,7 @@ async def task_of(context: DispatchContext, claim: Claim, kind: Kind) -> Task:
         input_names=names,
         limits=context.limits,
         baseline=kind.baseline,
+        needs=kind.needs,
         start=start,
         finish=None if start is None else _finish(job),
     )
