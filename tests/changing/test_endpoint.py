@@ -72,13 +72,14 @@ def test_an_operation_is_named_in_the_clients_only() -> None:
 
 
 def _operations_in(tree: ast.AST) -> Iterator[str]:
-    """Names of operations: `call("name")`, `_ask("name")`, `_view("name")`, `ROUTES["name"]`."""
+    """Names of operations: `call("name")`, `self._send_it("name")`, `ROUTES["name"]`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args:
             function = node.func
             name = getattr(function, "attr", getattr(function, "id", ""))
             first = node.args[0]
-            if name in ("call", "_ask", "_view") and isinstance(first, ast.Constant):
+            method = isinstance(function, ast.Attribute) and name.startswith("_")
+            if (name == "call" or method) and isinstance(first, ast.Constant):
                 yield str(first.value)
         elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
             table = getattr(node.value, "attr", getattr(node.value, "id", ""))
