@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from search.domains.ilp import problem as reading
-from search.domains.ilp.checker import Checker
-from search.domains.ilp.outcome import figures_of
-from search.domains.ilp.problem import IlpProblem
+from search.domains.ilp import parse as reading
+from search.domains.ilp.parse import IlpProblem
 from search.domains.ilp.produce import curve_extras, produce, values_by_name
-from search.domains.ilp.resume import from_bytes, to_bytes
-from search.domains.ilp.settle import Settlement, polished
-from search.domains.ilp.supervisor import OnPoint, supervise
-from search.domains.ilp.warm_start import WarmStart, prepare
+from search.domains.ilp.search.outcome import figures_of
+from search.domains.ilp.search.settle import Settlement, polished
+from search.domains.ilp.search.supervisor import OnPoint, supervise
+from search.domains.ilp.search.warm_start import WarmStart, prepare
+from search.domains.ilp.solution import from_bytes, to_bytes
+from search.domains.ilp.verify.checker import Checker
 from search.stop import StoppingCriterion
 from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
 from solvers.scaling import ScaledModel, scale

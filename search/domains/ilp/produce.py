@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from search.domains.ilp.problem import IlpProblem
+from search.domains.ilp.parse import IlpProblem
 from search.drawing.curves import step_curves
 from search.types import Extra, Produced
 from solvers.types import Floats

@@ -70,7 +70,7 @@ def test_unbounded_and_infeasible_are_told_apart(
 def test_engines_settle_it_without_an_exact_proof(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from search.domains.ilp import settle
+    from search.domains.ilp.search import settle
 
     monkeypatch.setattr(settle, "takes_size", lambda model: False)
     assert (
@@ -112,7 +112,7 @@ def test_a_warm_start_of_an_infeasible_model_is_dropped(tmp_path: Path) -> None:
 def test_the_limit_is_the_engines_own_when_time_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from search.domains.ilp import supervisor
+    from search.domains.ilp.search import supervisor
 
     def gives_up(*_: Any, **__: Any) -> Any:
         return lambda say: say(

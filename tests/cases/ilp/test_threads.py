@@ -12,8 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from search import pipeline
-from search.domains.ilp import build, core_sharing, supervisor
-from search.domains.ilp.core_sharing import Account
+from search.domains.ilp import build
+from search.domains.ilp.search import core_sharing, supervisor
+from search.domains.ilp.search.core_sharing import Account
 from search.stop import from_budget
 from trimtab.errors import TrimtabError
 from trimtab.results import RunResult, VerificationStatus

@@ -21,8 +21,8 @@ from search import pipeline
 from search.domains import KINDS
 from search.domains.compile import searching
 from search.domains.ilp import build as build_ilp
-from search.domains.ilp import processes, supervisor
-from search.domains.ilp.board import Place, Places
+from search.domains.ilp.search import lns_process, supervisor
+from search.domains.ilp.search.slots import Place, Places
 from search.stop import from_budget
 from search.types import InvalidInput
 from services.gateway.app import create_app
@@ -231,17 +231,17 @@ def test_lns_options_reach_the_search(
         seen.update(arms=sorted(parts["arms"]), sub_mip_s=parts["params"].sub_mip_s)
         raise _Seen
 
-    make = processes.make_solver
-    monkeypatch.setattr(processes, "LnsLoop", spied)
+    make = lns_process.make_solver
+    monkeypatch.setattr(lns_process, "LnsLoop", spied)
     monkeypatch.setattr(
-        processes, "make_solver", lambda name: seen.update(solver=name) or make(name)
+        lns_process, "make_solver", lambda name: seen.update(solver=name) or make(name)
     )
     spec = KINDS["ilp"].spec.model_validate_json(json.dumps(BASES["ilp-cover"]))
     model = build_ilp().parse(spec, {}, tmp_path).model
 
     def parts(**options: Any) -> dict[str, Any]:
         place = Place(model.n)
-        work = processes.run_lns(
+        work = lns_process.run_lns(
             model,
             options=LnsOptions(**options),
             mine=place,

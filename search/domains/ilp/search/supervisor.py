@@ -11,12 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from search.domains.ilp.board import Place, Places
-from search.domains.ilp.checker import Checker
-from search.domains.ilp.core_sharing import BEFORE_FIRST, CoreSharing
-from search.domains.ilp.outcome import PROOF_GAP, State, closed, outcome_of, point_of
-from search.domains.ilp.problem import IlpProblem
-from search.domains.ilp.processes import (
+from search.domains.ilp.parse import IlpProblem
+from search.domains.ilp.search.core_sharing import BEFORE_FIRST, CoreSharing
+from search.domains.ilp.search.lns_process import (
     construct_at_once,
     jump_pays,
     lns_applies,
@@ -24,6 +21,9 @@ from search.domains.ilp.processes import (
     run_jump,
     run_lns,
 )
+from search.domains.ilp.search.outcome import PROOF_GAP, State, closed, outcome_of, point_of
+from search.domains.ilp.search.slots import Place, Places
+from search.domains.ilp.verify.checker import Checker
 from search.isolation import Message, NativeCrash, NativeError, NativeProcess
 from search.lns.root import RootPlace, solve_root
 from search.lns.sub_mip import Slicer

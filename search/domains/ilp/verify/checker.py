@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from search.domains.ilp import arrays
-from search.domains.ilp.verify import as_float, verify
+from search.domains.ilp import model_file
+from search.domains.ilp.verify.verification import as_float, verify
 from search.isolation import Message, NativeError, NativeProcess, NativeTimeout, Say
 from search.types import InvalidInput
 from solvers.compare import refuse_differences
@@ -190,8 +190,8 @@ class Checker:
                     command = json.loads(line)
                     if "compare" in command:
                         saved = Path(command["compare"])
-                        refuse_differences(exact, arrays.load(saved, command["told"]))
-                        arrays.remove(saved)
+                        refuse_differences(exact, model_file.load(saved, command["told"]))
+                        model_file.remove(saved)
                         say({"compared": True})
                     elif "prove" in command:
                         say({"proof": _proof(exact, command)})

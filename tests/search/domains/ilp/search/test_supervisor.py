@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from search import pipeline
-from search.domains.ilp import build, supervisor
-from search.domains.ilp.board import Place
-from search.domains.ilp.processes import jump_pays, run_jump, worth_injecting
-from search.domains.ilp.supervisor import _job_seed
+from search.domains.ilp import build
+from search.domains.ilp.search import supervisor
+from search.domains.ilp.search.lns_process import jump_pays, run_jump, worth_injecting
+from search.domains.ilp.search.slots import Place
+from search.domains.ilp.search.supervisor import _job_seed
 from search.isolation import NativeProcess
 from search.stop import from_budget
 from solvers.feasibility import is_feasible

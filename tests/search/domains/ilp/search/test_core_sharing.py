@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from search.domains.ilp import core_sharing
-from search.domains.ilp.core_sharing import (
+from search.domains.ilp.search import core_sharing
+from search.domains.ilp.search.core_sharing import (
     CREDIT_S,
     LEAST_S,
     MOST_S,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cost_models.weights import digest
-from search.domains.ilp.processes import CL_LNS
+from search.domains.ilp.search.lns_process import CL_LNS
 from search.isolation import Message
 from search.lns.structure import structure
 from search.stop import StoppingCriterion

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from search.domains.ilp.board import Places
+from search.domains.ilp.search.slots import Places
 from search.lns.dive import lp_dive
 from search.lns.guide import Guide
 from search.lns.propagate import Propagator, feasibility_jump

@@ -271,7 +271,7 @@ def test_owner_stop_is_heard_at_once(tmp_path: Path) -> None:
 def test_a_crashed_engine_does_not_lose_the_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from search.domains.ilp import supervisor
+    from search.domains.ilp.search import supervisor
 
     monkeypatch.setattr(supervisor, "run_engine", lambda *a, **k: lambda say: segfault())
     spec, inputs = hard(tmp_path)
@@ -287,7 +287,7 @@ def test_a_crashed_engine_does_not_lose_the_search(
 def test_a_crashed_search_is_told_though_the_engine_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from search.domains.ilp import supervisor
+    from search.domains.ilp.search import supervisor
 
     monkeypatch.setattr(supervisor, "run_lns", lambda *a, **k: lambda say: segfault())
     spec, inputs = hard(tmp_path)
@@ -350,9 +350,9 @@ End
 def test_general_integers_equalities_and_continuous_variables_go_through_the_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from search.domains.ilp import processes
+    from search.domains.ilp.search import lns_process
 
-    monkeypatch.setattr(processes, "_MIN_INTEGERS_FOR_LNS", 1)
+    monkeypatch.setattr(lns_process, "_MIN_INTEGERS_FOR_LNS", 1)
     alone = solve(inline(MIXED, lns=LnsOptions(enabled=False)), tmp_path, seconds=5)
     result = solve(inline(MIXED), tmp_path, seconds=5)
     assert result.termination.reason is Reason.OPTIMAL
@@ -393,7 +393,7 @@ def test_the_rules_of_reading_are_in_the_notes(tmp_path: Path) -> None:
 def test_two_readings_that_differ_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from search.domains.ilp import checker
+    from search.domains.ilp.verify import checker
 
     refuse = checker.refuse_differences
     monkeypatch.setattr(

@@ -13,8 +13,8 @@ import numpy as np
 
 from cost_models.weights import load_weights, manifest
 from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
-from search.domains.ilp.board import Place, Places
-from search.domains.ilp.first import FirstSolution
+from search.domains.ilp.search.slots import Place, Places
+from search.domains.ilp.search.start_heuristics import FirstSolution
 from search.isolation import Message, Say
 from search.lns.guide import Guide
 from search.lns.learned import LearnedNeighbourhood

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from search.domains.ilp.board import Place, Places
+from search.domains.ilp.search.slots import Place, Places
 from search.isolation import NativeProcess
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from search import isolation
-from search.domains.ilp import arrays
-from search.domains.ilp.checker import Checker
+from search.domains.ilp import model_file
+from search.domains.ilp.verify.checker import Checker
 from search.types import InvalidInput
 from solvers.errors import ModelError
 from solvers.solution_file import read_solution
@@ -94,7 +94,7 @@ def _read(
         reading = read_with_notes(
             file, format=file_format, name=name, limits=limits, with_highs=with_highs
         )
-        return arrays.save(reading.model, saved) | {
+        return model_file.save(reading.model, saved) | {
             "format": file_format,
             "notes": list(reading.notes),
         }
@@ -119,6 +119,6 @@ def _read(
         raise InvalidInput(
             f"the model could not be read within {READ_LIMIT_S:g} s; send a smaller file"
         ) from error
-    model = arrays.load(saved, told)
+    model = model_file.load(saved, told)
     checker.compare(model, saved, told)
     return model, str(told["format"]), tuple(str(note) for note in told["notes"])

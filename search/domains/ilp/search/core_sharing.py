@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from search.cores import RoomMeter, own_cpu_s, running_processes, usable_cores
-from search.domains.ilp.checker import Checker
+from search.domains.ilp.verify.checker import Checker
 from search.isolation import NativeProcess
 from search.trace import primal_gap
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.domains.ilp.problem import IlpProblem
+from search.domains.ilp.parse import IlpProblem
 from solvers.types import Floats
 
 

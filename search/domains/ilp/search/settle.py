@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from search import isolation
-from search.domains.ilp.problem import IlpProblem
+from search.domains.ilp.parse import IlpProblem
 from search.domains.ilp.produce import values_by_name
 from search.stop import StoppingCriterion
 from search.types import SearchOutcome
