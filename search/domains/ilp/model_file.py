@@ -1,4 +1,4 @@
-"""A model on its way from the process that read it to those that use it: numbers in .npz, names in .json, no pickle."""
+"""Model file between processes: numbers in .npz, names in .json, no pickle."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ARRAYS = (
 
 
 def save(model: MilpModel, path: Path) -> Message:
-    """Write the model's arrays to `path` (.npz) and its names beside it; returns the rest of it."""
+    """Write the arrays to `path` (.npz) and the names beside it; return the scalars."""
     np.savez(path, **{name: getattr(model, name) for name in _ARRAYS})
     extras = None if model.extras is None else model.extras.as_json()
     _names(path).write_text(json.dumps([model.col_names, model.row_names, extras]))
@@ -36,16 +36,16 @@ def save(model: MilpModel, path: Path) -> Message:
     }
 
 
-def load(path: Path, told: Message) -> MilpModel:
-    """The model that `save` wrote; `told` is what it returned."""
-    with np.load(path, allow_pickle=False) as arrays:
-        kept = {name: arrays[name] for name in _ARRAYS}
+def load(path: Path, scalars: Message) -> MilpModel:
+    """Return the model that `save` wrote; `scalars` is what it returned."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in _ARRAYS}
     col_names, row_names, extras = json.loads(_names(path).read_text())
     return MilpModel(
-        **kept,
-        offset=float(told["offset"]),
-        maximize=bool(told["maximize"]),
-        name=str(told["name"]),
+        **arrays,
+        offset=float(scalars["offset"]),
+        maximize=bool(scalars["maximize"]),
+        name=str(scalars["name"]),
         col_names=tuple(col_names) if col_names is not None else None,
         row_names=tuple(row_names) if row_names is not None else None,
         extras=Extras.from_json(extras) if extras is not None else None,
@@ -53,7 +53,7 @@ def load(path: Path, told: Message) -> MilpModel:
 
 
 def remove(path: Path) -> None:
-    """Delete both files; it is no error when they are gone."""
+    """Delete both files, if they exist."""
     path.unlink(missing_ok=True)
     _names(path).unlink(missing_ok=True)
 

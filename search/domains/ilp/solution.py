@@ -1,11 +1,24 @@
-"""A reported solution as bytes and back."""
+"""Solution of one run, and its form in a checkpoint."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from search.domains.ilp.parse import IlpProblem
 from solvers.types import Floats
+
+Curve = tuple[tuple[float, float | None, float | None], ...]
+"""(seconds, incumbent, bound) of each change, in the author's sense."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IlpSolution:
+    """Solution that the search claims."""
+
+    x: Floats  # (n,) columns of the minimised model
+    objective: float  # in the author's sense
+    curve: Curve = ()
 
 
 def to_bytes(x: Floats) -> bytes:
@@ -13,11 +26,9 @@ def to_bytes(x: Floats) -> bytes:
     return x.astype("<f8").tobytes()
 
 
-def from_bytes(problem: IlpProblem, data: bytes) -> Floats:
-    """Parse values (n,) of this problem's columns. Raises ValueError."""
+def from_bytes(data: bytes, *, n: int) -> Floats:
+    """Parse values (n,). Raises ValueError unless these are `n` finite numbers."""
     x = np.frombuffer(data, dtype="<f8").astype(np.float64)
-    if len(x) != problem.model.n or not np.isfinite(x).all():
-        raise ValueError(
-            f"solution: expected {problem.model.n} finite numbers, got {len(data)} bytes"
-        )
+    if len(x) != n or not np.isfinite(x).all():
+        raise ValueError(f"solution: expected {n} finite numbers, got {len(data)} bytes")
     return x

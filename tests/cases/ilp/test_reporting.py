@@ -11,6 +11,7 @@ import pytest
 from search import pipeline
 from search.domains.ilp import build
 from search.domains.ilp import produce as producing
+from search.domains.ilp.search.messages import EngineEnded
 from search.drawing.curves import step_curves
 from search.stop import from_budget
 from tests.cases.ilp.solving import INPUTS, solve
@@ -115,14 +116,8 @@ def test_the_limit_is_the_engines_own_when_time_is_left(
     from search.domains.ilp.search import supervisor
 
     def gives_up(*_: Any, **__: Any) -> Any:
-        return lambda say: say(
-            {
-                "reason": "no_solution_found",
-                "limit": "other",
-                "detail": "it gave up",
-                "nodes": 0,
-            }
-        )
+        end = EngineEnded(reason="no_solution_found", limit="other", detail="it gave up")
+        return lambda send: send(end)
 
     monkeypatch.setattr(supervisor, "run_engine", gives_up)
     equality = solve(INPUTS / "whole-numbers-cap.lp", tmp_path, seconds=20)

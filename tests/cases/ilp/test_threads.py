@@ -80,11 +80,11 @@ def test_the_engine_gets_what_the_search_leaves(
     seen: list[int] = []
     run_engine = supervisor.run_engine
 
-    def noted(*given: Any, **named: Any) -> Any:
-        seen.append(named["threads"])
-        return run_engine(*given, **named)
+    def spied(model: Any, **parts: Any) -> Any:
+        seen.append(parts["params"].threads)
+        return run_engine(model, **parts)
 
-    monkeypatch.setattr(supervisor, "run_engine", noted)
+    monkeypatch.setattr(supervisor, "run_engine", spied)
     run(tmp_path, seconds=0.5, threads=threads, engine=engine, lns=LnsOptions(enabled=lns))
     assert seen == [engine_threads]
 

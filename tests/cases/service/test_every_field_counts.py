@@ -22,7 +22,9 @@ from search.domains import KINDS
 from search.domains.compile import searching
 from search.domains.ilp import build as build_ilp
 from search.domains.ilp.search import lns_process, supervisor
-from search.domains.ilp.search.slots import Place, Places
+from search.domains.ilp.search.lns_process import StartPoints
+from search.domains.ilp.search.slots import RunSlots
+from search.lns.sub_mip import Slicer
 from search.stop import from_budget
 from search.types import InvalidInput
 from services.gateway.app import create_app
@@ -227,8 +229,9 @@ def test_lns_options_reach_the_search(
     """Put the search together and look at its parts; a run would end before it on a model that is quick enough for a test."""
     seen: dict[str, Any] = {}
 
-    def spied(**parts: Any) -> Any:
-        seen.update(arms=sorted(parts["arms"]), sub_mip_s=parts["params"].sub_mip_s)
+    def spied(guide: Any, **parts: Any) -> Any:
+        arms = sorted(arm.name for arm in parts["arms"])
+        seen.update(arms=arms, sub_mip_s=parts["params"].sub_mip_s)
         raise _Seen
 
     make = lns_process.make_solver
@@ -240,14 +243,14 @@ def test_lns_options_reach_the_search(
     model = build_ilp().parse(spec, {}, tmp_path).model
 
     def parts(**options: Any) -> dict[str, Any]:
-        place = Place(model.n)
         work = lns_process.run_lns(
             model,
             options=LnsOptions(**options),
-            mine=place,
-            theirs=Places(Place(model.n)),
+            slots=RunSlots(model),
             deadline=time.monotonic() + 20,
             seed=0,
+            slicer=Slicer(model),
+            start=StartPoints(),
         )
         with pytest.raises(_Seen):
             work(lambda message: None)
@@ -286,7 +289,7 @@ def test_the_cores_reach_the_engine(
     seen: list[int] = []
 
     def spied(model: Any, **parts: Any) -> Any:
-        seen.append(parts["threads"])
+        seen.append(parts["params"].threads)
         raise _Seen
 
     monkeypatch.setattr(supervisor, "run_engine", spied)

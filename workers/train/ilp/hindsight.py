@@ -19,22 +19,26 @@ from pathlib import Path
 
 import numpy as np
 
+from search.lns.arms import ArmParts, make_arms
+from search.lns.deadline import Deadline
 from search.lns.guide import Guide
-from search.lns.loop import LnsLoop, LnsParams, Step
-from search.lns.neighbourhoods import (
-    ConstraintBlockNeighbourhood,
-    LbRelaxSampling,
-    RandomNeighbourhood,
-    RinsNeighbourhood,
-    VariableGraphNeighbourhood,
-)
+from search.lns.loop import LnsLoop, LnsParams
+from search.lns.observer import LnsObserver, Step
 from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
 from solvers.highs import HighsSolver
 from solvers.types import Floats, MilpModel
+from trimtab.specs.ilp import Neighbourhood
 from workers.corpus import integer_programs
 from workers.train.ilp.states import State, path_of, save
 
+ARMS = (
+    Neighbourhood.RANDOM,
+    Neighbourhood.VARIABLE_GRAPH,
+    Neighbourhood.CONSTRAINT_BLOCK,
+    Neighbourhood.RINS,
+    Neighbourhood.LB_RELAX_S,
+)
 FIRST_SEED = 201  # the expert's instances are 1, 2, …; training may use any seed below 500
 
 
@@ -51,19 +55,19 @@ class Hindsight:
 
 
 @dataclass(kw_only=True)
-class Log:
-    """Listens to a run: every incumbent, and what was proved to hold nothing better while it stood."""
+class Log(LnsObserver):
+    """Observer that records every incumbent, and the sets that held nothing better while it stood."""
 
     incumbents: list[tuple[float, Floats]] = field(default_factory=list)
     failed: list[list[np.ndarray]] = field(default_factory=list)  # parallel to `incumbents`
 
-    def began(self, objective: float, x: Floats) -> None:
-        """A better incumbent (or the first)."""
+    def on_improvement(self, objective: float, x: Floats, source: str) -> None:
+        """Begin a new incumbent; the first one is the start."""
         self.incumbents.append((objective, x))
         self.failed.append([])
 
-    def step(self, step: Step) -> None:
-        """One destroy and repair."""
+    def on_step(self, step: Step) -> None:
+        """Record a set that was closed without a gain."""
         if step.proved and step.after is None:
             self.failed[-1].append(step.free)
 
@@ -113,41 +117,19 @@ def labelled(log: Log, recipe: Hindsight, rng: np.random.Generator) -> list[Stat
 
 
 def run(model: MilpModel, start: Floats, seconds: float, rng: np.random.Generator) -> Log:
-    """An ordinary run of the neighbourhood search alone, without the arm that is to learn from it."""
+    """Run the neighbourhood search alone, without the arm that is to learn from it."""
     log = Log()
-    until = time.monotonic() + seconds
     slicer = Slicer(model)
-
-    def stopped() -> bool:
-        return time.monotonic() >= until
-
-    def remaining_s() -> float:
-        return max(0.0, until - time.monotonic())
-
-    guide = Guide(model, stop=stopped, remaining_s=remaining_s)
-    log.began(model.objective(start), start)
+    guide = Guide(model, deadline=Deadline(time.monotonic() + seconds))
+    log.on_improvement(model.objective(start), start, "start")
     LnsLoop(
-        model=model,
+        guide,
         slicer=slicer,
         solver=HighsSolver(),
-        arms={
-            "random": RandomNeighbourhood(model),
-            "variable-graph": VariableGraphNeighbourhood(
-                model, slicer.by_row, slicer.by_column
-            ),
-            "constraint-block": ConstraintBlockNeighbourhood(model, slicer.by_row),
-            "rins": RinsNeighbourhood(model, guide),
-            "lb-relax-s": LbRelaxSampling(model, guide),
-        },
-        pool=guide.pool,
-        setup_s=guide.take_setup_s,
+        arms=make_arms(ARMS, ArmParts(guide=guide, slicer=slicer)),
         params=LnsParams(),
         rng=rng,
-        publish=lambda objective, x, source: log.began(objective, x),
-        others=lambda objective: None,
-        stopped=stopped,
-        remaining_s=remaining_s,
-        on_step=log.step,
+        observer=log,
     ).run(start)
     return log
 

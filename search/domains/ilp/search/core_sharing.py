@@ -1,16 +1,19 @@
-"""How the processes of one run share its cores.
+"""Sharing of the cores among the processes of one run.
 
-While there is room for all of them on the machine, all of them run. Where there is not (a second job, a busy machine, a
-spec with `threads: 1`), the engine comes first, and everything beside it works on an account in processor seconds: each
-second of the engine earns the helpers a share, and they are paused while they have spent it.
+While the machine has room for all of them, all of them run. Where it has not (a second job, a busy
+machine, a spec with `threads: 1`), the engine comes first. The other processes are its helpers and
+work on an account in processor seconds: each second of the engine earns them a share, and they are
+paused while they have spent it.
 
-The shares follow from the promise that a run is never far behind its own engine. Before the first solution, and while the
-engine has the best one, helpers get a tenth or less, so that the engine loses a tenth of its time at most; a small credit
-at the start pays for a construction and a few dives. Where the best solution is the helpers' own, or the engine has not
-improved on its own for long, they get more, as far as the gap allows: what is lost by a slower engine is at most the gap
-for as long as it is slower. On covers and packings, which the helpers are made for, their lead alone gives them a half.
+The shares follow from the promise that a run is never far behind its own engine (ADR 16). Before
+the first solution, and while the engine has the best one, helpers get a tenth or less, so that the
+engine loses a tenth of its time at most; a small credit at the start pays for a construction and a
+few dives. While the best solution is the helpers' own, or the engine has not improved for long,
+they get more, as far as the gap allows: a slower engine costs at most the gap for as long as it is
+slower. On covers and packings, which suit the helpers best, their lead alone gives them a half.
 
-Helpers are paused by SIGSTOP, not by nice(2): a process without privileges cannot take back a nice value.
+Helpers are paused by SIGSTOP, not by nice(2): a process without privileges cannot take back a nice
+value.
 """
 
 from __future__ import annotations
@@ -21,47 +24,48 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from search.cores import RoomMeter, own_cpu_s, running_processes, usable_cores
+from search.domains.ilp.search.messages import Role
 from search.domains.ilp.verify.checker import Checker
 from search.isolation import NativeProcess
 from search.trace import primal_gap
 
-CREDIT_S = (
-    0.12  # processor seconds that helpers may use before the engine has earned them any
-)
-MOST_S, LEAST_S = (
-    0.3,
-    -0.5,
-)  # bounds of the account: neither a burst later on nor a debt for ever
+CREDIT_S = 0.12  # processor seconds of the helpers before the engine has earned them any
+# Bounds of the account: no long burst after savings, and no debt for ever.
+MOST_S, LEAST_S = 0.3, -0.5
 BEFORE_FIRST, ENGINE_LEADS, ENGINE_STALLS, HELPERS_LEAD = 0.08, 0.1, 0.5, 1.0
-LOSS = 0.05  # primal integral that more than ENGINE_LEADS may cost, in seconds for each of the engine's
+# Primal integral that a share above ENGINE_LEADS may cost, in seconds per second of the engine.
+LOSS = 0.05
 STALLED_S, STALLED_SHARE = 3.0, 0.3  # of the engine's seconds without a better solution
-SLICE_S = 0.03  # paused helpers go on when they can run for so long
-FREE_CORES = 1.6  # of the two that engine and helpers want
+SLICE_S = 0.03  # paused helpers continue when they can run for this long
+FREE_CORES = 1.6  # of the two that engine and helpers need
 FREE_WINDOWS = 2
-READER_SHARE = 0.25  # of the budget; then the exact reading is waited for no longer
+# Of the budget; after it the exact reading is no longer delayed.
+READER_SHARE, MOST_BUDGET_S = 0.25, 3600.0
 TICK_S = 0.04
 _IDLE_SHARE = 0.25  # of a tick: helpers that use less are waiting, and the engine need not
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """Who is ahead. Seconds are the engine's processor time."""
+    """State of the race between engine and helpers. Seconds are the engine's processor time."""
 
     solved: bool  # there is a solution
     helpers_lead: bool  # the best one is not the engine's
     gap: float  # of the best one to the bound, in [0, 1]
-    home: bool  # a cover or a packing
+    covers: bool  # the model is a cover or a packing
     engine_s: float
     since_better_s: float  # since the best solution last changed
 
 
 def share(standing: Standing) -> float:
-    """Processor seconds the helpers may use for one of the engine."""
+    """Return the processor seconds that helpers may use per second of the engine."""
     if not standing.solved:
         return BEFORE_FIRST
     bearable = LOSS / max(standing.gap, LOSS)
     if standing.helpers_lead:
-        return HELPERS_LEAD if standing.home else max(ENGINE_LEADS, bearable * HELPERS_LEAD)
+        return (
+            HELPERS_LEAD if standing.covers else max(ENGINE_LEADS, bearable * HELPERS_LEAD)
+        )
     if standing.since_better_s > max(STALLED_S, STALLED_SHARE * standing.engine_s):
         return max(ENGINE_LEADS, bearable * ENGINE_STALLS)
     return ENGINE_LEADS
@@ -69,22 +73,25 @@ def share(standing: Standing) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """What the helpers may still use, processor seconds."""
+    """Balance of the helpers, processor seconds."""
 
     balance_s: float = CREDIT_S
 
     def after(self, *, engine_s: float, helpers_s: float, share: float) -> Account:
-        """The account once the engine and the helpers have used so much more."""
+        """Return the account after the engine and the helpers have used these seconds."""
         balance = self.balance_s + share * engine_s - helpers_s
         return replace(self, balance_s=min(MOST_S, max(LEAST_S, balance)))
 
     def may_run(self, *, running: bool) -> bool:
-        """Whether helpers run now; paused ones wait until a slice is worth waking them for."""
+        """Return True if helpers may run; paused ones wait for a whole slice."""
         return self.balance_s > (0.0 if running else SLICE_S)
 
 
 def is_crowded(crowded: bool, rooms: Sequence[float], *, cores: float) -> bool:
-    """Whether engine and helpers have less than a core each. `rooms`: cores left to the run, the latest last."""
+    """Return True if engine and helpers have less than a core each.
+
+    rooms: cores left to the run in the latest windows, newest last.
+    """
     if cores < FREE_CORES:
         return True
     if not rooms:
@@ -95,28 +102,30 @@ def is_crowded(crowded: bool, rooms: Sequence[float], *, cores: float) -> bool:
 
 
 def others_run(running: int | None, own: int, *, cores: float) -> bool:
-    """Whether, at one moment, other processes that want to run leave less than two cores."""
+    """Return True if other runnable processes leave less than two cores at this moment."""
     return running is not None and running - own > cores - FREE_CORES
 
 
 class CoreSharing:
-    """Pauses and resumes the processes of one run. Call `tick` from the loop that watches them."""
+    """Pause and resume the processes of one run. Call `tick` from the loop that watches them."""
 
     def __init__(
-        self, *, threads: int, checker: Checker, budget_s: float, home: bool = False
+        self, *, threads: int, checker: Checker, budget_s: float, covers: bool = False
     ) -> None:
-        self._home = home
+        self._covers = covers
         self._cores = min(float(threads), usable_cores())
         self._one_core = threads == 1
         self._checker = checker
-        self._reader_free_at = time.monotonic() + READER_SHARE * min(budget_s, 3600.0)
+        self._reader_free_at = time.monotonic() + READER_SHARE * min(
+            budget_s, MOST_BUDGET_S
+        )
         own = 1 + checker.reading
         self._crowded = is_crowded(False, (), cores=self._cores) or others_run(
             running_processes(), own, cores=self._cores_beside(threads)
         )
         self._rooms: tuple[float, ...] = ()
         self._account = Account()
-        self._live: Mapping[str, NativeProcess] = {}
+        self._live: Mapping[Role, NativeProcess] = {}
         self._meter = RoomMeter(lambda: own_cpu_s(p.cpu_s for p in self._everyone()))
         self._at = time.monotonic()
         self._engine_s, self._helpers_s = 0.0, checker.cpu_s
@@ -129,31 +138,32 @@ class CoreSharing:
 
     @property
     def crowded(self) -> bool:
-        """Whether helpers are on the account now."""
+        """True while helpers work on the account."""
         return self._crowded
 
     def admit(self, process: NativeProcess) -> None:
-        """Pause a helper that has just started, while helpers are paused."""
+        """Pause a helper that has just started if helpers are paused."""
         if not self._helpers_run:
             process.pause()
 
     def tick(
         self,
-        processes: Mapping[str, NativeProcess],
+        processes: Mapping[Role, NativeProcess],
         *,
         objective: float,
         bound: float,
         helpers_lead: bool,
     ) -> None:
-        """Settle the account and pause or resume. `processes`: those of the run by name, `engine` among them.
+        """Settle the account, and pause or resume.
 
-        objective, bound: minimised sense, infinite while there is none.
+        processes: those of the run by role, the engine among them. objective, bound: minimised
+        sense, infinite while there is none.
         """
         now = time.monotonic()
         if now - self._at < TICK_S:
             return
         wall_s, self._at, self._live = now - self._at, now, processes
-        engine, helpers = processes["engine"], self._helpers()
+        engine, helpers = processes[Role.ENGINE], self._helpers()
         solved = math.isfinite(objective)
         engine_s, helpers_s = engine.cpu_s, self._spent(helpers, reader=not solved)
         used_by_engine, used_by_helpers = (
@@ -163,12 +173,12 @@ class CoreSharing:
         self._engine_s, self._helpers_s = engine_s, helpers_s
         if objective < self._best:
             self._best, self._better_at_s = objective, engine_s
-        self._look_around()
+        self._measure_room()
         standing = Standing(
             solved=solved,
             helpers_lead=helpers_lead,
             gap=primal_gap(objective, bound) if solved and math.isfinite(bound) else 1.0,
-            home=self._home,
+            covers=self._covers,
             engine_s=engine_s,
             since_better_s=engine_s - self._better_at_s,
         )
@@ -190,7 +200,7 @@ class CoreSharing:
         else:
             engine.resume()
 
-    def _look_around(self) -> None:
+    def _measure_room(self) -> None:
         room = self._meter.look()
         if room is not None:
             self._rooms = (*self._rooms, room)[-FREE_WINDOWS:]
@@ -201,15 +211,15 @@ class CoreSharing:
     def _helpers(self) -> list[NativeProcess]:
         return [
             process
-            for name, process in self._live.items()
-            if name != "engine" and process.alive
+            for role, process in self._live.items()
+            if role != Role.ENGINE and process.alive
         ]
 
     def _everyone(self) -> list[NativeProcess | Checker]:
         return [*(p for p in self._live.values() if p.alive), self._checker]
 
     def _spent(self, helpers: Sequence[NativeProcess], *, reader: bool) -> float:
-        # Of ended helpers nothing is counted any more: the sum may fall, and then nothing was used.
+        # Ended helpers are not counted: the sum may fall, and then nothing was used.
         return sum(p.cpu_s for p in helpers) + (self._checker.cpu_s if reader else 0.0)
 
     def _apply(self, helpers: Sequence[NativeProcess], *, run: bool, reader: bool) -> None:

@@ -1,80 +1,30 @@
-"""The outcome of a run: state of the incumbent and bound, and the termination that they support."""
+"""Outcome of a run: termination, bound and summary that its state supports."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import Any
 
 from cost_models.weights import digest
-from search.domains.ilp.search.lns_process import CL_LNS
-from search.isolation import Message
+from search.domains.ilp.search.messages import EngineEnded
+from search.domains.ilp.search.state import ABSOLUTE_GAP, RunState, in_author_sense
+from search.lns.arms import ARMS
 from search.lns.structure import structure
 from search.stop import StoppingCriterion
-from search.trace import relative_gap
 from search.types import SearchOutcome
-from solvers.types import Floats, MilpModel
-from trimtab.results import Incumbent, Limit, Reason, Termination
+from solvers.types import MilpModel
+from trimtab.results import Limit, Reason, Termination
 
-PROOF_GAP = 1e-6  # relative; the engine is asked for a little less than its default, so that "optimal" means it
-_ABSOLUTE_GAP = 1e-9  # of the scaled objective, whose costs are near 1: for optima of 0
-
-
-@dataclass
-class State:
-    """What is known now, minimised sense."""
-
-    objective: float = math.inf
-    x: Floats | None = None
-    bound: float = -math.inf
-    bound_by: str = ""
-    source: str = ""
-    lns_source: str = "lns:start"
-    started_from: float | None = None
-    started_by: str = ""
-    iterations: int = 0
-    arms: Message = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    engine_end: Message | None = None
-    lns_ended: bool = False
+_WITHOUT_SOLUTION = (
+    Reason.INFEASIBLE,
+    Reason.UNBOUNDED,
+    Reason.INFEASIBLE_OR_UNBOUNDED,
+)
+CRASHED = "crashed"  # reason of an engine that died
 
 
-def point_of(model: MilpModel, state: State) -> Incumbent:
-    """Incumbent and bound of this moment, in the author's sense."""
-    objective = shown(model, state.objective)
-    bound = shown(model, state.bound)
-    return Incumbent(
-        elapsed_s=0.0,  # the pipeline puts its own clock in
-        objective=objective,
-        bound=bound,
-        gap=relative_gap(objective, bound),
-        source=state.source,
-    )
-
-
-def shown(model: MilpModel, value: float) -> float | None:
-    """Objective or bound in the author's sense; None while infinite."""
-    return model.in_user_sense(value) + 0.0 if math.isfinite(value) else None
-
-
-def closed(state: State) -> bool:
-    """True when incumbent and bound meet within the gap of a proof. A bound beyond the incumbent proves nothing."""
-    if state.x is None:
-        return False
-    return abs(state.objective - state.bound) <= _allowed(state.objective)
-
-
-def contradicts(state: State) -> bool:
-    """True when the incumbent is better than the bound allows: one of the two is wrong."""
-    return state.x is not None and state.bound - state.objective > _allowed(state.objective)
-
-
-def _allowed(objective: float) -> float:
-    return max(_ABSOLUTE_GAP, PROOF_GAP * abs(objective))
-
-
-def figures_of(model: MilpModel, engine: str) -> dict[str, Any]:
-    """The part of a summary that the model and the engine's name decide."""
+def model_figures(model: MilpModel, engine: str) -> dict[str, Any]:
+    """Return the part of a summary that depends on the model and the engine's name alone."""
     return {
         "columns": model.n,
         "integer_columns": int(model.integrality.sum()),
@@ -85,105 +35,119 @@ def figures_of(model: MilpModel, engine: str) -> dict[str, Any]:
 
 
 def outcome_of(
-    model: MilpModel, state: State, stop: StoppingCriterion, engine: str, with_lns: bool
+    model: MilpModel, state: RunState, stop: StoppingCriterion, engine: str, with_lns: bool
 ) -> SearchOutcome:
-    """Outcome of a search that has ended, with its summary."""
+    """Return the outcome of a run that has ended, with its summary."""
     termination = termination_of(state, stop, engine)
     if termination.reason is Reason.OPTIMAL:
         state.bound = min(state.bound, state.objective)  # it may overshoot by the tolerance
-        if state.objective - state.bound <= _ABSOLUTE_GAP:
+        if state.objective - state.bound <= ABSOLUTE_GAP:
             state.bound = state.objective  # both are 0 but for rounding: no gap of 100 %
-    if termination.reason in (
-        Reason.INFEASIBLE,
-        Reason.UNBOUNDED,
-        Reason.INFEASIBLE_OR_UNBOUNDED,
-    ):
+    if termination.reason in _WITHOUT_SOLUTION:
         state.x = None
-    summary = {
-        **figures_of(model, engine),
-        "engine_nodes": (state.engine_end or {}).get("nodes", 0),
-        "lns": with_lns,
-        "structure": structure(model).as_summary(),
-        "lns_iterations": state.iterations,
-        "best_found_by": state.source or None,
-        "notes": state.notes,
-    }
-    if state.arms:
-        summary["lns_arms"] = state.arms["arms"]
-        summary["lns_solver_seconds"] = state.arms["solver_seconds"]
-    if state.started_from is not None:
-        summary["lns_started_from"] = shown(model, state.started_from)
-        summary["lns_started_by"] = state.started_by
-    if (state.engine_end or {}).get(
-        "infeasible_rows"
-    ) is not None and termination.reason is Reason.INFEASIBLE:
-        summary["infeasible_subset"] = {
-            "rows": state.engine_end["infeasible_rows"],  # type: ignore[index]
-            "columns": state.engine_end["infeasible_columns"],  # type: ignore[index]
-        }
     return SearchOutcome(
         termination=termination,
         solution=state.x,
-        objective=shown(model, state.objective) if state.x is not None else None,
-        bound=shown(model, state.bound),
+        objective=None if state.x is None else in_author_sense(model, state.objective),
+        bound=in_author_sense(model, state.bound),
         sense="maximize" if model.maximize else "minimize",
-        summary=summary,
-        weights={CL_LNS: digest(CL_LNS)}
-        if CL_LNS in (state.arms or {}).get("arms", {})
-        else {},
+        summary=_summary(model, state, engine, with_lns, termination.reason),
+        weights=_weights(state),
     )
 
 
-def termination_of(state: State, stop: StoppingCriterion, engine: str) -> Termination:
-    """Reason, limit and detail that incumbent, bound and the end of the engine support."""
-    end = state.engine_end or {}
-    reason = str(end.get("reason", ""))
-    detail = str(end.get("detail", ""))
-    if reason in ("infeasible", "infeasible_or_unbounded") and state.x is not None:
-        # Two programs disagree; the solution will be checked exactly, the claim cannot be.
-        state.notes.append(f"{engine} claims {reason}, but a solution was found")
+def _summary(
+    model: MilpModel, state: RunState, engine: str, with_lns: bool, reason: Reason
+) -> dict[str, Any]:
+    end = state.engine_end
+    summary = {
+        **model_figures(model, engine),
+        "engine_nodes": 0 if end is None else end.nodes,
+        "lns": with_lns,
+        "structure": structure(model).as_summary(),
+        "lns_iterations": state.lns_iterations,
+        "best_found_by": state.source or None,
+        "notes": state.notes,
+    }
+    if state.lns_statistics is not None:
+        summary["lns_arms"] = state.lns_statistics.arms
+        summary["lns_solver_seconds"] = state.lns_statistics.solver_seconds
+    if state.lns_start is not None:
+        summary["lns_started_from"] = in_author_sense(model, state.lns_start.objective)
+        summary["lns_started_by"] = state.lns_start.heuristic
+    if reason is Reason.INFEASIBLE and end is not None and end.infeasible_rows is not None:
+        summary["infeasible_subset"] = {
+            "rows": end.infeasible_rows,
+            "columns": end.infeasible_columns,
+        }
+    return summary
+
+
+def _weights(state: RunState) -> dict[str, str]:
+    """Return the digests of the learned weights that arms used."""
+    called = {} if state.lns_statistics is None else state.lns_statistics.arms
+    names = [arm.weights for arm in ARMS if arm.word.value in called]
+    return {name: digest(name) for name in names if name is not None}
+
+
+def termination_of(state: RunState, stop: StoppingCriterion, engine: str) -> Termination:
+    """Return the reason, limit and detail that incumbent, bound and the engine's end support."""
+    end = state.engine_end or EngineEnded(reason="")
+    if end.reason in ("infeasible", "infeasible_or_unbounded") and state.x is not None:
+        # Two programs disagree. The solution will be checked exactly; the claim cannot be.
+        state.notes.append(f"{engine} claims {end.reason}, but there is a solution")
         return Termination(
             reason=Reason.FEASIBLE,
             limit=Limit.OTHER,
-            detail=f"{engine} claimed {reason} against a solution in hand",
+            detail=f"{engine} claimed {end.reason} although there is a solution",
         )
-    if reason in ("infeasible", "unbounded", "infeasible_or_unbounded"):
-        return Termination(reason=Reason(reason), detail=detail or f"proved by {engine}")
-    if contradicts(state):
+    if end.reason in {reason.value for reason in _WITHOUT_SOLUTION}:
+        return Termination(
+            reason=Reason(end.reason), detail=end.detail or f"proved by {engine}"
+        )
+    if state.contradicts():
         state.notes.append(
-            f"the bound of {state.bound_by} excludes a solution that was found, so it is dropped"
+            f"the bound of {state.bound_by} excludes the best solution, so it is dropped"
         )
         state.bound = -math.inf
-    if closed(state):
-        by = engine if reason == "optimal" else state.bound_by
+    if state.closed():
+        prover = engine if end.reason == Reason.OPTIMAL.value else state.bound_by
         return Termination(
-            reason=Reason.OPTIMAL, detail=f"no better solution exists (proved by {by})"
+            reason=Reason.OPTIMAL, detail=f"no better solution exists (proved by {prover})"
         )
-    limit = stop.limit or _limit_of(end, reason)
-    if state.x is None:
-        notes = "; ".join(state.notes)
-        if reason == "crashed" and stop.limit is None:
-            return Termination(
-                reason=Reason.NUMERICAL_ERROR, detail=f"no solver is left: {notes}"
-            )
+    limit = stop.limit or _engine_limit(end)
+    if state.x is not None:
         return Termination(
-            reason=Reason.NO_SOLUTION_FOUND,
+            reason=Reason.FEASIBLE,
             limit=limit,
-            detail=_ended(limit, engine, detail, "without a"),
+            detail=_end_detail(limit, engine, end.detail, "with a"),
+        )
+    if end.reason == CRASHED and stop.limit is None:
+        notes = "; ".join(state.notes)
+        return Termination(
+            reason=Reason.NUMERICAL_ERROR, detail=f"no solver is left: {notes}"
         )
     return Termination(
-        reason=Reason.FEASIBLE, limit=limit, detail=_ended(limit, engine, detail, "with a")
+        reason=Reason.NO_SOLUTION_FOUND,
+        limit=limit,
+        detail=_end_detail(limit, engine, end.detail, "without a"),
     )
 
 
-def _limit_of(end: Message, reason: str) -> Limit:
-    """The limit of a run that its owner's criterion did not end: the engine's own, or the time kept back for the check."""
-    if not end or reason == "crashed":
+def _engine_limit(end: EngineEnded) -> Limit:
+    """Return the limit of a run that its own criterion did not end.
+
+    It is the engine's limit, or the time reserved for the check.
+    """
+    if end.reason in ("", CRASHED):
         return Limit.TIME
-    return Limit.TIME if end.get("limit") == Limit.TIME.value else Limit.OTHER
+    return Limit.TIME if end.limit == Limit.TIME.value else Limit.OTHER
 
 
-def _ended(limit: Limit, engine: str, detail: str, with_a: str) -> str:
+def _end_detail(limit: Limit, engine: str, detail: str, with_a: str) -> str:
     if limit is Limit.OTHER:
-        return f"{engine} ended before the time was over ({detail or 'it gave no reason'}), {with_a} solution in hand"
+        reason = detail or "it gave no reason"
+        return (
+            f"{engine} ended before the time was over ({reason}), {with_a} solution in hand"
+        )
     return f"ended by the limit {limit.value} {with_a} solution in hand"

@@ -1,9 +1,10 @@
-"""What the processes of one run share: each writes its best solution to its own place, and all read all.
+"""Incumbent slots in shared memory: each process of a run writes one, and all read all.
 
-Anonymous shared memory, made before the fork. One writer to a place, so no lock: the writer makes the version odd, writes,
-makes it even; a reader that sees an odd or changed version reads again later. A writer that dies in the middle leaves an
-odd version for ever, which only means that its last solution is not seen. (On x86-64 and under the GIL's barriers stores
-are seen in order; a torn read would need both version reads to agree around it.)
+Anonymous shared memory, made before the fork. A slot has one writer, so it needs no lock: the
+writer makes the version odd, writes, and makes it even. A reader that sees an odd or changed version reads
+again later. A writer that dies in the middle leaves an odd version for ever, which only means that
+its last solution is not seen. (On x86-64 and under the GIL's barriers stores are seen in order; a
+torn read would need both version reads to agree around it.)
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import mmap
 
 import numpy as np
 
-from solvers.types import Floats
+from search.lns.root import RootPlace
+from solvers.types import Floats, MilpModel
 
-_HEADER_BYTES = 64  # version (int64), objective, bound (float64); the rest keeps x on its own cache line
+# Version (int64), objective, bound (float64); the rest keeps x on a cache line of its own.
+_HEADER_BYTES = 64
 
 
-class Place:
-    """One process' place: its best solution and its proved bound, minimised sense."""
+class IncumbentSlot:
+    """Best solution and proved bound of one process, minimised sense."""
 
     def __init__(self, n: int) -> None:
         self._memory = mmap.mmap(-1, _HEADER_BYTES + 8 * max(1, n))
@@ -43,7 +46,7 @@ class Place:
 
     @property
     def objective(self) -> float:
-        """Objective of the solution in place; infinity while there is none."""
+        """Objective of the solution; infinity while there is none."""
         return float(self._numbers[0])
 
     @property
@@ -52,29 +55,39 @@ class Place:
         return float(self._numbers[1])
 
     def better_than(self, objective: float) -> tuple[float, Floats] | None:
-        """(objective, x) when it beats `objective` and could be read whole."""
+        """Return (objective, x) if it is better than `objective` and could be read whole."""
         if not self.objective < objective:
             return None
         version = int(self._head[0])
         if version % 2:
             return None
-        found, x = self.objective, self._x.copy()
-        if int(self._head[0]) != version or not found < objective:
+        value, x = self.objective, self._x.copy()
+        if int(self._head[0]) != version or not value < objective:
             return None
-        return found, x
+        return value, x
 
 
-class Places:
-    """Several processes' places, read as one."""
+class IncumbentSlots:
+    """Slots of several processes, read as one."""
 
-    def __init__(self, *places: Place) -> None:
-        self._places = places
+    def __init__(self, *slots: IncumbentSlot) -> None:
+        self._slots = slots
 
     @property
     def objective(self) -> float:
-        """The least of all; infinity while there is none."""
-        return min(place.objective for place in self._places)
+        """The least objective; infinity while there is none."""
+        return min(slot.objective for slot in self._slots)
 
     def better_than(self, objective: float) -> tuple[float, Floats] | None:
-        """As `Place.better_than`, of the best place."""
-        return min(self._places, key=lambda place: place.objective).better_than(objective)
+        """Return (objective, x) of the best slot, as `IncumbentSlot.better_than`."""
+        return min(self._slots, key=lambda slot: slot.objective).better_than(objective)
+
+
+class RunSlots:
+    """Slots of one run, made before its processes are forked."""
+
+    def __init__(self, model: MilpModel) -> None:
+        self.engine = IncumbentSlot(model.n)
+        self.lns = IncumbentSlot(model.n)
+        self.jump = IncumbentSlot(model.n)
+        self.root_lp = RootPlace(model)

@@ -1,4 +1,4 @@
-"""The first solution of the neighbourhood search: whichever way is through first."""
+"""Start heuristics of the neighbourhood search, tried in order until one is feasible."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from search.domains.ilp.search.slots import Places
+from search.domains.ilp.search.slots import IncumbentSlots
 from search.lns.dive import lp_dive
 from search.lns.guide import Guide
 from search.lns.propagate import Propagator, feasibility_jump
@@ -17,166 +17,164 @@ from search.lns.structure import structure
 from search.lns.sub_mip import Slicer
 from solvers.feasibility import is_feasible
 from solvers.highs import HighsSolver
-from solvers.types import Floats, MilpModel, SolveParams, Stop
+from solvers.types import Floats, SolveParams, Stop
 
-_DIVES = 4
-_DIVE_S = 0.7
+_DIVES = 4  # of one call of fix-and-propagate
+_DIVE_S = 0.7  # processor time, as the next two
 _JUMP_S = 1.0
 _LP_DIVE_S = 3.0
-_PARTITIONING = (
-    0.5  # share of partitioning rows from which on only the LP knows where to begin
-)
-_ROUNDS = 3  # of dives and jumps, each with twice the processor time
+_WARM_START_S, _WARM_START_SHARE = 5.0, 0.2
+_COMPLETION_S = 5.0
+# Share of partitioning rows from which on the LP is tried first: nothing else settles such rows.
+_PARTITIONING = 0.5
+_ROUNDS = 3  # over all heuristics, each with twice the time of the round before
+_POLL_S = 0.02
+
+DivePlan = Callable[[int], tuple[Floats, np.ndarray]]
+"""Plan of a dive by its number: (n,) preferred values, and the order of the integer variables."""
 
 
-class FirstSolution:
-    """In turn: the owner's, a construction for the row class, fix-and-propagate, LP rounding with propagation, LP dive,
-    feasibility jump, HiGHS with another seed; and at any time what the complete solver finds."""
+class StartHeuristics:
+    """First solution of one search.
+
+    In turn: the warm start, a construction for the row class, fix-and-propagate, LP rounding with
+    propagation, an LP dive, feasibility jump, and HiGHS with another seed. At any time a solution
+    of another process ends the search for one.
+    """
 
     def __init__(
         self,
-        model: MilpModel,
-        slicer: Slicer,
         guide: Guide,
+        slicer: Slicer,
         *,
-        theirs: Places,
-        remaining_s: Callable[[], float],
+        others: IncumbentSlots,
         rng: np.random.Generator,
-        constructed: Floats
-        | None = None,  # (n,) feasible: a construction that was made before
+        constructed: Floats | None = None,  # (n,) feasible, made before
     ) -> None:
-        self._constructed = constructed
-        self._model, self._slicer, self._guide, self._theirs = model, slicer, guide, theirs
-        self._remaining_s, self._rng = remaining_s, rng
-        kinds = structure(model)
-        self._partitioning = kinds.partitioning > _PARTITIONING * model.m
+        self._guide, self._slicer, self._others = guide, slicer, others
+        self._model, self._deadline = guide.model, guide.deadline
+        self._rng, self._constructed = rng, constructed
+        rows = structure(self._model)
+        self._partitioning = rows.partitioning > _PARTITIONING * self._model.m
         self._may_dive_late = self._partitioning
-        self.found_by = ""
+        self.successful = ""  # name of the heuristic that had the solution
 
     def find(self, warm_start: Floats | None = None) -> Floats | None:
-        """(n,) a feasible solution, or None when time is up."""
-        if warm_start is not None and (x := self._from_warm_start(warm_start)) is not None:
-            return x
+        """Return (n,) a feasible solution, or None when time is up."""
+        if warm_start is not None:
+            x = self._from_warm_start(warm_start)
+            if x is not None:
+                return x
         if self._constructed is not None:
-            self.found_by = "construction"
+            self.successful = "construction"
             return self._constructed
         x = constructive(self._model, self._slicer.by_row, self._slicer.by_column)
-        if x is not None and (x := self._whole(x, "construction")) is not None:
-            return x
-        ways = [self._propagated, self._rounded, self._lp_dived, self._jumped]
-        if (
-            self._partitioning
-        ):  # nothing settles such rows but the LP, which gets the processor for itself
-            ways = [self._rounded, self._lp_dived, self._propagated, self._jumped]
+        if x is not None:
+            x = self._completed(x, "construction")
+            if x is not None:
+                return x
+        heuristics = [self._propagate, self._round_lp, self._dive_lp, self._jump]
+        if self._partitioning:
+            heuristics = [self._round_lp, self._dive_lp, self._propagate, self._jump]
         for factor in range(_ROUNDS):
-            for way in ways:
-                if self._others_have_one() or self._remaining_s() <= 0:
-                    return self._taken_over()
-                x = way(2.0**factor)
+            for heuristic in heuristics:
+                if self._others_succeeded() or self._deadline.left_s() <= 0:
+                    return self._take_over()
+                x = heuristic(2.0**factor)
                 if x is not None:
                     return x
-        return self._solved()
+        return self._solve()
+
+    def late(self) -> Floats | None:
+        """Return (n,) the LP dive's solution, once, after the root LP; None otherwise.
+
+        On partitioning rows the engine's first solution is mostly far worse than the dive's. Where
+        a start was at hand, or the dive was made before, there is no late solution.
+        """
+        if not self._may_dive_late or self._guide.waiting:
+            return None
+        self._may_dive_late = False
+        return self._dive_lp(1.0, stop=self._deadline.over)
 
     def _from_warm_start(self, values: Floats) -> Floats | None:
-        """As it is, with 0 (or the nearest bound) for what is missing; else fix-and-propagate towards it."""
+        """Use the values, missing ones 0 or the nearest bound; else propagate towards them."""
         model = self._model
-        known = np.isfinite(values)
-        filled = np.clip(np.where(known, values, 0.0), model.col_lower, model.col_upper)
-        if (x := self._whole(filled, "warm-start")) is not None:
+        present = np.isfinite(values)
+        filled = np.clip(np.where(present, values, 0.0), model.col_lower, model.col_upper)
+        x = self._completed(filled, "warm-start")
+        if x is not None:
             return x
         integers = np.flatnonzero(model.integrality)
-        order = integers[np.lexsort((-np.abs(filled[integers]), ~known[integers]))]
-        propagator = Propagator(model, self._slicer.by_row, self._slicer.by_column)
-        x = propagator.dive(
-            filled, order, time.process_time() + min(5.0, 0.2 * self._remaining_s())
-        )
-        return None if x is None else self._whole(x, "warm-start-repaired")
+        order = integers[np.lexsort((-np.abs(filled[integers]), ~present[integers]))]
+        limit_s = min(_WARM_START_S, _WARM_START_SHARE * self._deadline.left_s())
+        x = self._propagator().dive(filled, order, time.process_time() + limit_s)
+        return None if x is None else self._completed(x, "warm-start-repaired")
 
-    def _whole(self, x: Floats, by: str) -> Floats | None:
-        """x with integers whole and the continuous part solved, when that is feasible."""
+    def _completed(self, x: Floats, heuristic: str) -> Floats | None:
+        """Return x with whole integers and the continuous part solved for, if that is feasible."""
         model = self._model
         x = np.where(model.integrality, np.rint(x), x)
         if not is_feasible(model, x):
             if bool(model.integrality.all()):
                 return None
-            completed = self._guide.relaxation.complete(
-                x, time_limit_s=max(0.1, min(5.0, self._remaining_s()))
-            ).x
-            if completed is None:
+            limit_s = max(0.1, min(_COMPLETION_S, self._deadline.left_s()))
+            solved = self._guide.relaxation.complete(x, time_limit_s=limit_s).x
+            if solved is None:
                 return None
-            x = np.where(model.integrality, np.rint(completed), completed)
+            x = np.where(model.integrality, np.rint(solved), solved)
             if not is_feasible(model, x):
                 return None
-        self.found_by = by
+        self.successful = heuristic
         return x
 
-    def _propagated(self, factor: float) -> Floats | None:
+    def _propagate(self, factor: float) -> Floats | None:
+        """Fix-and-propagate towards cheap values, then in random orders."""
         model, rng = self._model, self._rng
         integers = np.flatnonzero(model.integrality)
         degree = np.diff(self._slicer.by_column.indptr)[integers]
-        finite_low = np.where(np.isfinite(model.col_lower), model.col_lower, 0.0)
-        finite_high = np.where(np.isfinite(model.col_upper), model.col_upper, finite_low)
-        cheap = np.where(
-            model.c > 0, finite_low, np.where(model.c < 0, finite_high, finite_low)
-        )
+        low = np.where(np.isfinite(model.col_lower), model.col_lower, 0.0)
+        high = np.where(np.isfinite(model.col_upper), model.col_upper, low)
+        cheap = np.where(model.c < 0, high, low)
 
         def plan(dive: int) -> tuple[Floats, np.ndarray]:
             noise = rng.random(len(integers))
-            order = integers[
-                np.argsort(-degree * (1.0 if dive == 0 else noise), kind="stable")
-            ]
-            prefer = (
-                cheap
-                if dive % 2 == 0
-                else np.where(rng.random(model.n) < 0.5, finite_low, finite_high)
-            )
-            return prefer, order
+            weight = -degree * (1.0 if dive == 0 else noise)
+            order = integers[np.argsort(weight, kind="stable")]
+            if dive % 2 == 0:
+                return cheap, order
+            return np.where(rng.random(model.n) < 0.5, low, high), order
 
-        return self._dived(plan, factor, "fix-and-propagate")
+        return self._dives(plan, factor, "fix-and-propagate")
 
-    def _rounded(self, factor: float) -> Floats | None:
+    def _round_lp(self, factor: float) -> Floats | None:
         """Fix-and-propagate towards the root LP's optimum, its whole variables first."""
         model, rng = self._model, self._rng
-        limit_s = max(0.1, min(2.0 * factor, 0.2 * self._remaining_s()))
-        root = self._guide.wait(limit_s, self._others_have_one)
+        limit_s = max(0.1, min(2.0 * factor, 0.2 * self._deadline.left_s()))
+        root = self._guide.wait(limit_s, self._others_succeeded)
         if root is None or root.x is None:
             return None
-        at = root.x
+        lp_x = root.x
         integers = np.flatnonzero(model.integrality)
-        fraction = np.abs(at - np.rint(at))[integers]
+        rounded = np.rint(lp_x[integers])
+        fraction = np.abs(lp_x[integers] - rounded)
 
         def plan(dive: int) -> tuple[Floats, np.ndarray]:
             # Large values first: in partitioning rows a 1 settles the row, a 0 settles nothing.
-            order = integers[
-                np.lexsort(
-                    (
-                        fraction + 0.2 * dive * rng.random(len(integers)),
-                        -np.rint(at[integers]),
-                    )
-                )
-            ]
-            return (at if dive == 0 else np.floor(at + rng.random(model.n))), order
+            noise = 0.2 * dive * rng.random(len(integers))
+            order = integers[np.lexsort((fraction + noise, -rounded))]
+            return (lp_x if dive == 0 else np.floor(lp_x + rng.random(model.n))), order
 
-        return self._dived(plan, factor, "lp-rounding")
+        return self._dives(plan, factor, "lp-rounding")
 
-    def late(self) -> Floats | None:
-        """(n,) what the LP dive finds, once the root LP is there; None before, afterwards, and where a start was at hand.
-
-        On partitioning rows the engine's first solution is mostly far worse than the dive's.
-        """
-        if not self._may_dive_late or self._guide.waiting:
-            return None
-        self._may_dive_late = False
-        return self._lp_dived(1.0, stop=lambda: self._remaining_s() <= 0)
-
-    def _lp_dived(self, factor: float, stop: Stop | None = None) -> Floats | None:
-        """The LP dive, twice: with what is nearly whole fixed along, and one variable a step."""
-        stop = stop or self._others_have_one
-        root = self._guide.wait(max(0.1, 0.2 * self._remaining_s()), stop)
+    def _dive_lp(self, factor: float, stop: Stop | None = None) -> Floats | None:
+        """Dive in the LP twice: nearly whole variables fixed along, then one variable a step."""
+        stop = stop or self._others_succeeded
+        root = self._guide.wait(max(0.1, 0.2 * self._deadline.left_s()), stop)
         if root is None or root.x is None:
             return None
         self._may_dive_late = False
-        until = time.process_time() + min(factor * _LP_DIVE_S, 0.3 * self._remaining_s())
+        limit_s = min(factor * _LP_DIVE_S, 0.3 * self._deadline.left_s())
+        until = time.process_time() + limit_s
         for nearly in (0.8, 2.0):
             x = lp_dive(
                 self._model,
@@ -186,63 +184,73 @@ class FirstSolution:
                 stop=stop,
                 nearly=nearly,
             )
-            if x is not None and (x := self._whole(x, "lp-dive")) is not None:
-                return x
+            if x is not None:
+                x = self._completed(x, "lp-dive")
+                if x is not None:
+                    return x
         return None
 
-    def _dived(
-        self, plan: Callable[[int], tuple[Floats, np.ndarray]], factor: float, by: str
-    ) -> Floats | None:
-        """Dives by `plan(number)` → (preferred values, order), until one is feasible, time is up, or others have a solution."""
-        propagator = Propagator(self._model, self._slicer.by_row, self._slicer.by_column)
+    def _dives(self, plan: DivePlan, factor: float, heuristic: str) -> Floats | None:
+        """Dive by `plan` until one is feasible, time is up, or another process has a solution."""
+        propagator = self._propagator()
         until = time.process_time() + factor * _DIVE_S
         for dive in range(_DIVES):
             x = propagator.dive(*plan(dive), until)
-            if x is not None and (x := self._whole(x, by)) is not None:
-                return x
-            if self._others_have_one() or time.process_time() > until:
+            if x is not None:
+                x = self._completed(x, heuristic)
+                if x is not None:
+                    return x
+            if self._others_succeeded() or time.process_time() > until:
                 break
         return None
 
-    def _jumped(self, factor: float) -> Floats | None:
+    def _jump(self, factor: float) -> Floats | None:
+        """Run the feasibility jump from the lower bounds, perturbed after the first round."""
         model = self._model
         start = np.where(
             np.isfinite(model.col_lower), model.col_lower, np.minimum(0.0, model.col_upper)
         )
         if factor > 1:
             start = start + (self._rng.random(model.n) < 0.1)
-        until = time.process_time() + min(factor * _JUMP_S, self._remaining_s())
+        until = time.process_time() + min(factor * _JUMP_S, self._deadline.left_s())
         x = feasibility_jump(
             model, self._slicer.by_row, self._slicer.by_column, start, self._rng, until
         )
-        return None if x is None else self._whole(x, "feasibility-jump")
+        return None if x is None else self._completed(x, "feasibility-jump")
 
-    def _solved(self) -> Floats | None:
-        found: list[Floats] = []
+    def _solve(self) -> Floats | None:
+        """Run HiGHS until its first solution, with another seed and so another start than the engine."""
+        solutions: list[Floats] = []
         HighsSolver().solve(
             self._model,
-            # Another seed than the engine's: the same start twice would be one start.
             SolveParams(
-                time_limit_s=max(0.05, self._remaining_s()),
+                time_limit_s=max(0.05, self._deadline.left_s()),
                 seed=int(self._rng.integers(2**31 - 1)),
                 relative_gap=1.0,
             ),
-            on_incumbent=lambda objective, x: found.append(x.copy()),
-            stop=lambda: bool(found) or self._others_have_one() or self._remaining_s() <= 0,
+            on_incumbent=lambda objective, x: solutions.append(x.copy()),
+            stop=lambda: (
+                bool(solutions) or self._others_succeeded() or self._deadline.left_s() <= 0
+            ),
         )
-        for candidate in found:
-            if (x := self._whole(candidate, "highs")) is not None:
+        for candidate in solutions:
+            x = self._completed(candidate, "highs")
+            if x is not None:
                 return x
-        return self._taken_over()
+        return self._take_over()
 
-    def _others_have_one(self) -> bool:
-        return math.isfinite(self._theirs.objective)
+    def _others_succeeded(self) -> bool:
+        return math.isfinite(self._others.objective)
 
-    def _taken_over(self) -> Floats | None:
-        while self._remaining_s() > 0:
-            better = self._theirs.better_than(math.inf)
+    def _take_over(self) -> Floats | None:
+        """Wait for a solution of another process."""
+        while self._deadline.left_s() > 0:
+            better = self._others.better_than(math.inf)
             if better is not None:
-                self.found_by = "engine"
+                self.successful = "engine"
                 return better[1]
-            time.sleep(0.02)
+            time.sleep(_POLL_S)
         return None
+
+    def _propagator(self) -> Propagator:
+        return Propagator(self._model, self._slicer.by_row, self._slicer.by_column)

@@ -1,8 +1,9 @@
-"""The owner's warm start: used as it is, completed, repaired, or dropped with the reason."""
+"""Warm start of the user: used as it is, completed, repaired, or dropped with the reason."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,84 +16,88 @@ from search.lns.sub_mip import Slicer
 from solvers.errors import SolversError
 from solvers.feasibility import is_feasible, violation
 from solvers.highs import HighsSolver
-from solvers.types import Floats, MilpModel, SolveParams
+from solvers.types import Bools, Floats, MilpModel, SolveParams
 
-_SHARE, _MOST_S = 0.2, 10.0  # of the seconds that are left
-_FEW = 200  # variables
+_SHARE, _MOST_S = 0.2, 10.0  # of a repair, of the seconds that are left
+# Missing or wrong variables up to which a solver is tried before a dive: a solver completes
+# better, a dive takes milliseconds where a solver takes seconds.
+_FEW = 200
 _WHOLE = 1e-6
-_SLACK_S = 1.0
+_OUTSIDE = 1e-9
+_SLACK_S = 1.0  # of the repair process beyond its limit
+_REPAIR_GAP = 0.01
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WarmStart:
-    """A feasible point, or None, and what became of the owner's values, for the summary."""
+    """Feasible point, or None, with a report for the summary."""
 
     x: Floats | None  # (n,) feasible
     summary: dict[str, Any]
 
 
 def prepare(model: MilpModel, values: Floats, workdir: Path, *, left_s: float) -> WarmStart:
-    """Make a feasible point of `values` (n,) with NaN where the owner says nothing. Repair runs in a forked process."""
-    missing = int(np.isnan(values).sum())
-    filled = np.where(np.isnan(values), 0.0, values)
+    """Make a feasible point of `values` (n,), NaN where missing; repair in a forked process."""
+    present = ~np.isnan(values)
+    missing = len(values) - int(present.sum())
+    filled = np.where(present, values, 0.0)
     whole = np.where(model.integrality, np.rint(filled), filled)
-    outside = np.flatnonzero(
-        (whole < model.col_lower - 1e-9) | (whole > model.col_upper + 1e-9)
-    )
-    given = ~np.isnan(values)
-    fractional = bool(
-        (np.abs(filled - np.rint(filled))[model.integrality & given] > _WHOLE).any()
-    )
     x = np.clip(whole, model.col_lower, model.col_upper)
-    fault = _fault(model, x, whole, outside[given[outside]], fractional=fractional)
+    fault = _out_of_bounds(model, whole, present) or _fault(model, x, filled, present)
     if fault is None:
-        return _used(
-            model,
-            x,
-            "used as it is"
-            if not missing
-            else f"completed: {missing} missing values are 0 or a bound",
-        )
-    kept = workdir / "warm-start.npy"
+        if not missing:
+            return _used(model, x, "used as it is")
+        return _used(model, x, "completed", f"{missing} missing values are 0 or a bound")
+    path = workdir / "warm-start.npy"
     seconds = min(_MOST_S, max(0.05, _SHARE * left_s))
     try:
-        told = isolation.call(
+        outcome = isolation.call(
             "repairing the warm start",
-            lambda: _repair(model, values, x, kept, seconds),
+            lambda: _repair(model, values, x, path, seconds),
             timeout_s=seconds + _SLACK_S,
-        )
+        )["outcome"]
     except (isolation.NativeCrash, isolation.NativeError, isolation.NativeTimeout):
-        told = {"how": None}
-    if told["how"] is None:
-        return WarmStart(
-            x=None,
-            summary={
-                "outcome": "dropped",
-                "detail": f"{fault}, and no repair was found in time",
-            },
-        )
-    return _used(model, np.load(kept, allow_pickle=False), str(told["how"]), fault)
+        outcome = None
+    if outcome is None:
+        detail = f"{fault}, and no repair was found in time"
+        return WarmStart(x=None, summary={"outcome": "dropped", "detail": detail})
+    how = "the other variables were solved for; " if outcome == "completed" else ""
+    return _used(model, np.load(path, allow_pickle=False), outcome, f"{how}{fault}")
 
 
-def _used(model: MilpModel, x: Floats, how: str, fault: str = "") -> WarmStart:
-    outcome, _, more = how.partition(": ")
-    detail = "; ".join(filter(None, [more, fault]))
+def summary_after(start: WarmStart, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the warm start's summary after a search, which may have repaired a dropped one."""
+    repaired = summary.get("lns_started_by") in ("warm-start", "warm-start-repaired")
+    if start.x is not None or not repaired:
+        return start.summary
+    objective = summary.get("lns_started_from")
+    return {**start.summary, "outcome": "repaired", "objective": objective}
+
+
+def _used(model: MilpModel, x: Floats, outcome: str, detail: str = "") -> WarmStart:
     objective = model.in_user_sense(model.objective(x)) + 0.0
     return WarmStart(
         x=x, summary={"outcome": outcome, "objective": objective, "detail": detail}
     )
 
 
-def _fault(
-    model: MilpModel, x: Floats, whole: Floats, outside: np.ndarray, *, fractional: bool
-) -> str | None:
-    """Why the values are no solution; None when they are one."""
-    if len(outside):
-        j = int(outside[0])
-        sides = f"[{model.col_lower[j]:g}, {model.col_upper[j]:g}]"
-        return f"{len(outside)} values are out of bounds, e.g. {model.column_name(j)!r} = {whole[j]:g} not in {sides}"
-    if fractional:
-        return "an integer variable is given a value that is not whole"
+def _out_of_bounds(model: MilpModel, whole: Floats, present: Bools) -> str | None:
+    """Return a sentence about values outside their bounds; None if there are none."""
+    low, high = model.col_lower - _OUTSIDE, model.col_upper + _OUTSIDE
+    outside = np.flatnonzero(present & ((whole < low) | (whole > high)))
+    if not len(outside):
+        return None
+    j = int(outside[0])
+    sides = f"[{model.col_lower[j]:g}, {model.col_upper[j]:g}]"
+    example = f"{model.column_name(j)!r} = {whole[j]:g} not in {sides}"
+    return f"{len(outside)} values are out of bounds, e.g. {example}"
+
+
+def _fault(model: MilpModel, x: Floats, filled: Floats, present: Bools) -> str | None:
+    """Return why the values are no solution; None if they are one."""
+    integers = model.integrality & present
+    if bool((np.abs(filled - np.rint(filled))[integers] > _WHOLE).any()):
+        return "an integer variable has a value that is not whole"
     if is_feasible(model, x):
         return None
     worst = violation(model, x).worst_row
@@ -104,61 +109,55 @@ def _fault(
 
 
 def _repair(
-    model: MilpModel, values: Floats, x: Floats, kept: Path, seconds: float
+    model: MilpModel, values: Floats, x: Floats, path: Path, seconds: float
 ) -> isolation.Message:
-    """Complete by a solver with the given integers fixed; else dive towards the values, then solve the continuous part."""
-    until = time.monotonic() + seconds
+    """Solve with the valid integers fixed, or dive towards the values; save the point."""
     if model.extras is not None:
-        return {"how": None}
-    given = model.integrality & np.isfinite(values)
-    whole = np.rint(np.where(given, values, 0.0))
-    inside = given & (whole >= model.col_lower) & (whole <= model.col_upper)
+        return {"outcome": None}
+    until = time.monotonic() + seconds
+    present = model.integrality & np.isfinite(values)
+    whole = np.rint(np.where(present, values, 0.0))
+    valid = present & (whole >= model.col_lower) & (whole <= model.col_upper)
     slicer = Slicer(model)
 
     def complete() -> Floats | None:
-        return _solved(model, slicer, x, ~inside, 0.5 * seconds)
+        return _solved(model, slicer, x, ~valid, 0.5 * seconds)
 
     def dive() -> Floats | None:
         integers = np.flatnonzero(model.integrality)
-        order = integers[np.lexsort((-np.abs(x[integers]), ~inside[integers]))]
+        if not len(integers):
+            return None
+        order = integers[np.lexsort((-np.abs(x[integers]), ~valid[integers]))]
         limit = time.process_time() + max(0.0, until - time.monotonic())
-        y = (
-            Propagator(model, slicer.by_row, slicer.by_column).dive(x, order, limit)
-            if len(integers)
-            else None
-        )
+        propagator = Propagator(model, slicer.by_row, slicer.by_column)
+        y = propagator.dive(x, order, limit)
         if y is None or is_feasible(model, y):
             return y
-        return _solved(
-            model, slicer, y, ~model.integrality, max(0.05, until - time.monotonic())
-        )
+        left_s = max(0.05, until - time.monotonic())
+        return _solved(model, slicer, y, ~model.integrality, left_s)
 
-    # A solver completes better; a dive takes milliseconds where a solver takes seconds.
-    for way in (complete, dive) if np.count_nonzero(~inside) <= _FEW else (dive, complete):
-        y = way()
+    few = np.count_nonzero(~valid) <= _FEW
+    for repair in (complete, dive) if few else (dive, complete):
+        y = repair()
         if y is not None:
-            np.save(kept, y)
-            changed = bool((np.abs(y - values)[given] > _WHOLE).any()) or bool(
-                (given != inside).any()
-            )
-            return {
-                "how": "repaired"
-                if changed
-                else "completed: the other variables were solved for"
-            }
-    return {"how": None}
+            np.save(path, y)
+            moved = bool((np.abs(y - values)[present] > _WHOLE).any())
+            changed = moved or bool((present != valid).any())
+            return {"outcome": "repaired" if changed else "completed"}
+    return {"outcome": None}
 
 
 def _solved(
     model: MilpModel, slicer: Slicer, x: Floats, free: np.ndarray, seconds: float
 ) -> Floats | None:
-    """x with the free variables solved for; None when that is not possible."""
+    """Return x with the free variables solved for; None if that is not possible."""
     sub = slicer.cut(x, free) if bool(free.any()) else None
     if sub is None:
         return None
     try:
         result = HighsSolver().solve(
-            sub.model, SolveParams(time_limit_s=max(0.05, seconds), relative_gap=0.01)
+            sub.model,
+            SolveParams(time_limit_s=max(0.05, seconds), relative_gap=_REPAIR_GAP),
         )
     except SolversError:
         return None

@@ -1,8 +1,9 @@
-"""What the check says: the original file, read again by code that shares nothing with the search, in rational arithmetic."""
+"""Verification of a solution against the original file, in rational arithmetic."""
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -16,9 +17,9 @@ METHOD = "rational arithmetic on the original file"
 def verify(
     model: ExactModel, values: Mapping[str, float], *, claimed: float | None
 ) -> Verification:
-    """Check `values` (column name → value, absent ones 0) against the model as the exact reader has it."""
+    """Check `values` (column name → value, absent ones 0) against the exactly read model."""
     try:
-        found = check(model, values)
+        result = check(model, values)
     except SolutionError as error:
         return Verification(
             status=VerificationStatus.INVALID,
@@ -26,76 +27,84 @@ def verify(
             claimed_objective=claimed,
             detail=str(error),
         )
-    agrees = claimed is None or _close(found, claimed)
+    agrees = claimed is None or _close(result, claimed)
     return Verification(
         status=VerificationStatus.VALID
-        if found.feasible and agrees
+        if result.feasible and agrees
         else VerificationStatus.INVALID,
         method=METHOD,
         claimed_objective=claimed,
-        objective=as_float(found.objective),
-        objective_exact=_as_text(found.objective),
+        objective=as_float(result.objective),
+        objective_exact=_as_text(result.objective),
         max_violation=as_float(
-            max(found.max_row_violation, found.max_bound_violation, found.max_set_violation)
+            max(
+                result.max_row_violation,
+                result.max_bound_violation,
+                result.max_set_violation,
+            )
         ),
         checks={
-            "exactly_feasible": found.exactly_feasible,
+            "exactly_feasible": result.exactly_feasible,
             "rows": model.m,
             "columns": model.n,
-            "violated_rows": found.violated_rows,
-            "max_row_violation": as_float(found.max_row_violation),
-            "max_bound_violation": as_float(found.max_bound_violation),
-            "max_rounding_distance": as_float(found.max_integrality),
-            "worst_row": found.worst_row,
-            "worst_column": found.worst_column,
-            **({} if model.linear else _special(model, found)),
+            "violated_rows": result.violated_rows,
+            "max_row_violation": as_float(result.max_row_violation),
+            "max_bound_violation": as_float(result.max_bound_violation),
+            "max_rounding_distance": as_float(result.max_integrality),
+            "worst_row": result.worst_row,
+            "worst_column": result.worst_column,
+            **({} if model.linear else _special(model, result)),
         },
-        detail=_sentence(found, agrees, claimed),
+        detail=_sentence(result, agrees, claimed),
     )
 
 
-def _special(model: ExactModel, found: ExactCheck) -> dict[str, Any]:
-    """What else was checked than linear rows, bounds and integrality."""
+def _special(model: ExactModel, result: ExactCheck) -> dict[str, Any]:
+    """Return the counts of checked parts beyond linear rows, bounds and integrality."""
     return {
         "quadratic_objective": bool(model.objective_products),
         "quadratic_rows": len(model.row_products),
         "indicator_rows": len(model.indicators),
         "sos_sets": len(model.sets),
         "semicontinuous_columns": len(model.semicontinuous),
-        "max_set_violation": as_float(found.max_set_violation),
-        "worst_set": found.worst_set,
+        "max_set_violation": as_float(result.max_set_violation),
+        "worst_set": result.worst_set,
     }
 
 
-def _sentence(found: ExactCheck, agrees: bool, claimed: float | None) -> str:
-    if not found.feasible:
-        where = found.worst_row or found.worst_column or found.worst_set or "integrality"
-        return f"infeasible: {where} is violated by {as_float(found.max_violation):.3g}"
+def _sentence(result: ExactCheck, agrees: bool, claimed: float | None) -> str:
+    violation = f"{as_float(result.max_violation):.3g}"
+    if not result.feasible:
+        place = result.worst_row or result.worst_column or result.worst_set or "integrality"
+        return f"infeasible: {place} is violated by {violation}"
     if not agrees:
-        return f"the objective is {as_float(found.objective):.12g}, but {claimed:.12g} was claimed"
-    if found.exactly_feasible:
+        objective = f"{as_float(result.objective):.12g}"
+        return f"the objective is {objective}, but {claimed:.12g} was claimed"
+    if result.exactly_feasible:
         return "every row, bound and integrality holds exactly"
-    return f"holds within 1e-6 of each row's and bound's size; the largest violation is {as_float(found.max_violation):.3g}"
+    return (
+        "holds within 1e-6 of each row's and bound's size; "
+        f"the largest violation is {violation}"
+    )
 
 
-def _close(found: ExactCheck, claimed: float) -> bool:
-    """Equal within 1e-6 of the objective, or within what doubles lose where large terms cancel."""
+def _close(result: ExactCheck, claimed: float) -> bool:
+    """Return True within 1e-6 of the objective, or within what doubles lose by cancellation."""
     if not math.isfinite(claimed):
         return False
-    allowed = max(abs(found.objective) / 10**6, found.objective_size / 10**9)
-    return abs(found.objective - Fraction(claimed)) <= allowed
+    allowed = max(abs(result.objective) / 10**6, result.objective_size / 10**9)
+    return abs(result.objective - Fraction(claimed)) <= allowed
 
 
 def as_float(value: Fraction) -> float:
-    """The nearest double; the largest one for what is beyond."""
+    """Return the nearest double; the largest one beyond the range of doubles."""
     try:
         return float(value)
     except OverflowError:
-        return 1.7976931348623157e308 if value > 0 else -1.7976931348623157e308
+        return sys.float_info.max if value > 0 else -sys.float_info.max
 
 
 def _as_text(value: Fraction, *, most: int = 400) -> str | None:
+    """Return the fraction as text; None if it is too long to be of use beside the float."""
     text = str(value)
-    return (
-        text if len(text) <= most else None
-    )  # thousands of digits help nobody; the float stands beside it
+    return text if len(text) <= most else None

@@ -1,4 +1,4 @@
-"""Kind `ilp` end to end through the pipeline: every way a run can end, in every form a model can come."""
+"""Kind `ilp` through the pipeline: all ways in which a run ends, all forms of a model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from search import isolation, pipeline
 from search.domains import KINDS
 from search.domains.ilp import build
-from search.domains.ilp.domain import IlpSolution
+from search.domains.ilp.solution import IlpSolution
 from search.stop import from_budget
 from search.types import InvalidInput
 from tests.contracts.domain import DomainContract
@@ -89,7 +89,7 @@ class TestIlpContract(DomainContract):
 
 
 def test_golden_cover(tmp_path: Path) -> None:
-    """The optimum of a fixed instance, proved by HiGHS, SCIP and CP-SAT when the golden file was made."""
+    """A fixed instance; HiGHS, SCIP and CP-SAT proved its optimum when the file was made."""
     golden = json.loads((Path(__file__).parent / "golden_cover.json").read_text())
     file = tmp_path / "cover.mps"
     write_mps(set_cover(**golden["instance"]), file)
@@ -305,7 +305,7 @@ def test_a_crashed_search_is_told_though_the_engine_goes_on(
 
 @pytest.mark.parametrize("arm", list(Neighbourhood))
 def test_every_arm_alone_carries_a_run(arm: Neighbourhood, tmp_path: Path) -> None:
-    """And tells what it did; an arm that is not legal here is replaced by the random one, never by nothing."""
+    """Its statistics are reported; the random arm replaces one that does not apply."""
     file = tmp_path / "cover.mps"
     write_mps(set_cover(400, 320, seed=9), file)
     reference = ArtifactRef(digest="sha256:" + "0" * 64, name="cover.mps")
@@ -393,11 +393,11 @@ def test_the_rules_of_reading_are_in_the_notes(tmp_path: Path) -> None:
 def test_two_readings_that_differ_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from search.domains.ilp.verify import checker
+    from search.domains.ilp.verify import process
 
-    refuse = checker.refuse_differences
+    refuse = process.refuse_differences
     monkeypatch.setattr(
-        checker,
+        process,
         "refuse_differences",
         lambda exact, model: refuse(exact, replace(model, c=model.c + 1.0)),
     )

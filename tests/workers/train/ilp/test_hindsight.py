@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.lns.loop import Step
+from search.lns.observer import Step
 from solvers.feasibility import is_feasible
 from workers.corpus import integer_programs
 from workers.train.ilp.hindsight import Hindsight, Log, collect, labelled
@@ -27,12 +27,12 @@ def failed(at: np.ndarray, *free: int) -> Step:
 def logged() -> Log:
     """Objectives 10 → 9 → 5: the second improvement is where the gain is."""
     log = Log()
-    log.began(10.0, point(0, 1))
+    log.on_improvement(10.0, point(0, 1), "start")
     for place in (5, 6, 7, 8):
-        log.step(failed(log.incumbents[-1][1], place, place + 1))
-    log.began(9.0, point(0, 2))
-    log.step(failed(log.incumbents[-1][1], 9, 10))
-    log.began(5.0, point(3, 2))
+        log.on_step(failed(log.incumbents[-1][1], place, place + 1))
+    log.on_improvement(9.0, point(0, 2), "lns:random")
+    log.on_step(failed(log.incumbents[-1][1], 9, 10))
+    log.on_improvement(5.0, point(3, 2), "lns:random")
     return log
 
 
@@ -62,10 +62,10 @@ def test_a_set_that_holds_the_next_gain_is_no_negative() -> None:
 def test_steps_that_were_not_proved_or_gained_teach_nothing() -> None:
     log = logged()
     at = log.incumbents[0][1]
-    log.step(
+    log.on_step(
         Step(arm="rins", before=at, free=np.ones(N, dtype=bool), proved=False, after=None)
     )
-    log.step(
+    log.on_step(
         Step(
             arm="rins", before=at, free=np.ones(N, dtype=bool), proved=True, after=point(3)
         )

@@ -1,4 +1,4 @@
-"""The rule by which the processes of a run share cores."""
+"""Sharing of the cores among the processes of a run."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from search.domains.ilp.search.core_sharing import (
 
 
 def standing(**more: Any) -> Standing:
-    given = {
+    values = {
         "solved": True,
         "helpers_lead": False,
         "gap": 0.01,
-        "home": False,
+        "covers": False,
         "engine_s": 5.0,
         "since_better_s": 0.5,
     } | more
-    return Standing(**given)
+    return Standing(**values)
 
 
 def test_the_engine_comes_first_until_helpers_lead() -> None:
@@ -51,7 +51,7 @@ def test_the_engine_comes_first_until_helpers_lead() -> None:
 def test_a_slower_engine_costs_a_twentieth_of_a_second_a_second(
     gap: float, lead: bool
 ) -> None:
-    """Beside the tenth that helpers have anyway. A solution of the wrong sign, for one, leaves the engine its time."""
+    """Above the tenth that helpers always have. A solution of the wrong sign gives them no more."""
     earned = share(standing(helpers_lead=lead, gap=gap, since_better_s=4.0))
     assert earned == pytest.approx(0.1) or earned * gap <= 0.05 + 1e-9
     assert share(standing(helpers_lead=lead, gap=1.0, since_better_s=4.0)) == pytest.approx(
@@ -59,10 +59,10 @@ def test_a_slower_engine_costs_a_twentieth_of_a_second_a_second(
     )
 
 
-def test_covers_and_packings_are_the_helpers_home() -> None:
-    assert share(standing(helpers_lead=True, gap=1.0, home=True)) == 1.0
-    assert share(standing(helpers_lead=False, gap=1.0, home=True)) == pytest.approx(0.1)
-    assert share(standing(solved=False, helpers_lead=False, gap=1.0, home=True)) <= 0.1
+def test_helpers_that_lead_on_covers_and_packings_get_half() -> None:
+    assert share(standing(helpers_lead=True, gap=1.0, covers=True)) == 1.0
+    assert share(standing(helpers_lead=False, gap=1.0, covers=True)) == pytest.approx(0.1)
+    assert share(standing(solved=False, helpers_lead=False, gap=1.0, covers=True)) <= 0.1
 
 
 @pytest.mark.parametrize("seconds", [0.01, 0.05, 0.5])
@@ -70,7 +70,7 @@ def test_covers_and_packings_are_the_helpers_home() -> None:
 def test_before_the_first_solution_the_engine_loses_a_tenth_and_half_a_second_at_most(
     seconds: float, engine_s: float
 ) -> None:
-    """Engine and helpers on one core, in steps of `seconds`: the wall clock until the engine has had `engine_s`."""
+    """One core, in steps of `seconds`: the wall clock until the engine has used `engine_s`."""
     account, running, engine, helpers = Account(), True, 0.0, 0.0
     while engine < engine_s:
         by_helpers = seconds / 2 if running else 0.0  # the kernel halves a core among two
@@ -132,13 +132,13 @@ def test_the_first_look(running: int | None, own: int, cores: float, crowded: bo
 
 
 class Process:
-    """As much of a NativeProcess as the sharing needs."""
+    """Stand-in for a NativeProcess that uses a share of a core."""
 
     def __init__(self, share_of_core: float) -> None:
         self.cpu_s, self.paused, self.alive = 0.0, False, True
         self._share = share_of_core
 
-    def goes_on(self, seconds: float) -> None:
+    def run_for(self, seconds: float) -> None:
         self.cpu_s += 0.0 if self.paused else self._share * seconds
 
     def pause(self) -> None:
@@ -172,7 +172,7 @@ def shared(
     while now < 1000.0 + seconds:
         now += 0.05
         for process in (engine, helper, reader):
-            process.goes_on(0.05)
+            process.run_for(0.05)
         sharing.tick(processes, objective=objective, bound=-math.inf, helpers_lead=False)
     return engine, helper, reader
 
@@ -210,7 +210,7 @@ def test_one_thread_is_one_core_in_turn(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_waiting_helper_does_not_hold_up_the_engine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Process, "goes_on", lambda self, seconds: None)
+    monkeypatch.setattr(Process, "run_for", lambda self, seconds: None)
     engine, helper, _reader = shared(monkeypatch, threads=1, seconds=1.0, room=2.0)
     assert not helper.paused
     assert not engine.paused

@@ -1,4 +1,4 @@
-"""Shared incumbents under a writer that never rests."""
+"""Incumbent slots under a writer that writes all the time."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ import time
 
 import numpy as np
 
-from search.domains.ilp.search.slots import Place, Places
+from search.domains.ilp.search.slots import IncumbentSlot, IncumbentSlots, RunSlots
 from search.isolation import NativeProcess
+from tests.search.models import random_cover
 
 
 def test_a_reader_never_sees_half_a_solution() -> None:
     n = 20_000
-    place = Place(n)
+    slot = IncumbentSlot(n)
 
     def write(say: object) -> None:
         for k in range(1, 20_000):
             value = -float(k)
-            place.put(value, np.full(n, value))
+            slot.put(value, np.full(n, value))
             if k % 7 == 0:
-                place.put_bound(value - 1)
+                slot.put_bound(value - 1)
 
     writer = NativeProcess("writer", write)
     seen, last = 0, math.inf
     deadline = time.monotonic() + 20
     while writer.alive and time.monotonic() < deadline:
-        found = place.better_than(last)
-        if found is None:
+        better = slot.better_than(last)
+        if better is None:
             continue
-        objective, x = found
+        objective, x = better
         assert (x == objective).all(), "objective and solution belong together"
         assert objective < last
         last = objective
@@ -39,32 +40,40 @@ def test_a_reader_never_sees_half_a_solution() -> None:
 
 
 def test_nothing_is_there_before_the_first_put() -> None:
-    place = Place(3)
-    assert place.better_than(math.inf) is None
-    assert place.bound == -math.inf
-    place.put(2.0, np.array([1.0, 0.0, 1.0]))
-    found = place.better_than(math.inf)
-    assert found is not None
-    assert found[0] == 2.0
-    assert place.better_than(2.0) is None
+    slot = IncumbentSlot(3)
+    assert slot.better_than(math.inf) is None
+    assert slot.bound == -math.inf
+    slot.put(2.0, np.array([1.0, 0.0, 1.0]))
+    better = slot.better_than(math.inf)
+    assert better is not None
+    assert better[0] == 2.0
+    assert slot.better_than(2.0) is None
 
 
 def test_a_writer_killed_in_the_middle_is_only_not_seen() -> None:
-    place = Place(2)
-    place.put(1.0, np.array([1.0, 1.0]))
-    place._head[0] += 1  # as if it had died between the two version writes
-    place._numbers[0] = 0.5
-    assert place.better_than(math.inf) is None
+    slot = IncumbentSlot(2)
+    slot.put(1.0, np.array([1.0, 1.0]))
+    slot._head[0] += 1  # as if it had died between the two version writes
+    slot._numbers[0] = 0.5
+    assert slot.better_than(math.inf) is None
 
 
-def test_several_places_are_read_as_one() -> None:
-    one, other = Place(2), Place(2)
-    places = Places(one, other)
-    assert places.objective == math.inf
-    assert places.better_than(math.inf) is None
+def test_several_slots_are_read_as_one() -> None:
+    one, other = IncumbentSlot(2), IncumbentSlot(2)
+    slots = IncumbentSlots(one, other)
+    assert slots.objective == math.inf
+    assert slots.better_than(math.inf) is None
     one.put(5.0, np.array([1.0, 0.0]))
     other.put(3.0, np.array([0.0, 1.0]))
-    found = places.better_than(4.0)
-    assert found is not None
-    assert (places.objective, found[0], found[1].tolist()) == (3.0, 3.0, [0.0, 1.0])
-    assert places.better_than(3.0) is None
+    better = slots.better_than(4.0)
+    assert better is not None
+    assert (slots.objective, better[0], better[1].tolist()) == (3.0, 3.0, [0.0, 1.0])
+    assert slots.better_than(3.0) is None
+
+
+def test_a_run_has_a_slot_for_each_solver() -> None:
+    slots = RunSlots(random_cover(5, 8, 0))
+    slots.lns.put(3.0, np.ones(8))
+    assert slots.lns.objective == 3.0
+    assert slots.engine.objective == slots.jump.objective == math.inf
+    assert slots.root_lp.pending
