@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.lns.prefer import Core
-from search.lns.prune import ReducedCostPruning
+from search.lns.core_columns import Core
+from search.lns.reduced_cost_fixing import ReducedCostFixing
 from solvers.relaxation import LpSolution
 from solvers.types import Bools, Floats, MilpModel
 
@@ -36,11 +36,11 @@ class RootFocus(Focus):
     def __init__(self, model: MilpModel, core: Core) -> None:
         super().__init__(model)
         self._core = core
-        self._pruning: ReducedCostPruning | None = None
+        self._pruning: ReducedCostFixing | None = None
 
     def learn(self, root: LpSolution) -> None:
         """Fix and rank by reduced costs from now on."""
-        self._pruning = ReducedCostPruning(self._model, root)
+        self._pruning = ReducedCostFixing(self._model, root)
         self._core.learn(root)
 
     def movable(self, x: Floats, cutoff: float) -> tuple[Bools, Bools]:

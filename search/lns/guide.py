@@ -7,9 +7,9 @@ import time
 import numpy as np
 
 from search.lns.deadline import Deadline
-from search.lns.effort import Stretch
 from search.lns.focus import Focus
-from search.lns.root import RootPlace
+from search.lns.root_lp import SharedRootLp
+from search.lns.wall_clock import WallClockRatio
 from solvers.relaxation import Basis, LpSolution, Relaxation
 from solvers.types import Floats, MilpModel, Stop
 
@@ -57,12 +57,12 @@ class Guide:
         *,
         deadline: Deadline | None = None,
         focus: Focus | None = None,
-        root_place: RootPlace | None = None,
+        root_place: SharedRootLp | None = None,
     ) -> None:
         self.model = model
         self.deadline = Deadline() if deadline is None else deadline
         self.focus = Focus(model) if focus is None else focus
-        self.stretch = Stretch()
+        self.stretch = WallClockRatio()
         self.pool = Pool()
         self.solver_s = 0.0  # inside LPs solved here, the root LP excepted
         self._root_place = root_place
@@ -118,7 +118,7 @@ class Guide:
         self.focus.learn(solution)
         return solution
 
-    def _take(self, place: RootPlace) -> LpSolution | None:
+    def _take(self, place: SharedRootLp) -> LpSolution | None:
         taken = place.take()
         if taken is None:
             self._gave_up = not place.pending

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 
 from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
-from gnn.policies.out_of_distribution import MARGIN, strangeness
-from search.lns.graph import WINDOW, GraphBuilder
+from gnn.policies.out_of_distribution import MARGIN, ood_score
+from search.lns.features import WINDOW, GraphBuilder
 from search.lns.guide import Guide
 from search.lns.neighbourhoods import GuidedBase, set_key
 from solvers.types import Bools, Floats, MilpModel
@@ -57,7 +57,7 @@ class LearnedNeighbourhood(GuidedBase):
                 self._disabled = True
                 return False
             self._builder = GraphBuilder(self._model, root)
-            score = strangeness(self._builder.summary(), self._net.weights)
+            score = ood_score(self._builder.summary(), self._net.weights)
             if score > MARGIN:
                 self._disabled = True
                 self._note(

@@ -9,7 +9,7 @@
 
 LB-RELAX: Huang, Ferber, Tian, Dilkina and Steiner, CPAIOR 2023. CL-LNS: the same, ICML 2023.
 
-All seconds here are processor time of this process (search.lns.effort).
+All seconds here are processor time of this process (search.lns.wall_clock).
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from search.lns.core_columns import Core
 from search.lns.focus import Focus, RootFocus
-from search.lns.prefer import Core
 from search.lns.sub_mip import Slicer
 from solvers.relaxation import Relaxation
 from tests.search.models import brute_force, random_cover

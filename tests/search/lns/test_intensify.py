@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.lns import exchange
+from search.lns.constructive import constructive
 from search.lns.exchange import Exchange
 from search.lns.intensify import make_intensifier
-from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
 from search.lns.swap import OneSwap
 from solvers.feasibility import is_feasible

@@ -1,4 +1,4 @@
-"""Size of a neighbourhood: both directions, and its bounds."""
+"""Adaptive neighbourhood size."""
 
 from __future__ import annotations
 

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from search.lns.arms import ArmParts, make_arms
+from search.lns.constructive import constructive
 from search.lns.deadline import Deadline
 from search.lns.guide import Guide
 from search.lns.loop import LnsLoop, LnsParams
 from search.lns.observer import LnsObserver, Step
-from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
 from solvers.highs import HighsSolver
 from solvers.types import Floats, MilpModel

@@ -20,14 +20,14 @@ from search.domains.ilp.search.messages import (
 from search.domains.ilp.search.slots import IncumbentSlot, IncumbentSlots, RunSlots
 from search.domains.ilp.search.start_heuristics import StartHeuristics
 from search.lns.arms import ArmParts, make_arms
+from search.lns.constructive import constructive
+from search.lns.core_columns import Core
 from search.lns.deadline import Deadline
 from search.lns.focus import RootFocus
 from search.lns.guide import Guide
 from search.lns.intensify import make_intensifier
 from search.lns.loop import LnsLoop, LnsParams
 from search.lns.observer import LnsObserver
-from search.lns.prefer import Core
-from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
 from solvers.feasibility import is_feasible
 from solvers.table import make_solver

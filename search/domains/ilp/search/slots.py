@@ -14,7 +14,7 @@ import mmap
 
 import numpy as np
 
-from search.lns.root import RootPlace
+from search.lns.root_lp import SharedRootLp
 from solvers.types import Floats, MilpModel
 
 # Version (int64), objective, bound (float64); the rest keeps x on a cache line of its own.
@@ -90,4 +90,4 @@ class RunSlots:
         self.engine = IncumbentSlot(model.n)
         self.lns = IncumbentSlot(model.n)
         self.jump = IncumbentSlot(model.n)
-        self.root_lp = RootPlace(model)
+        self.root_lp = SharedRootLp(model)

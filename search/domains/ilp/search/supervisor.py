@@ -42,9 +42,9 @@ from search.domains.ilp.search.slots import RunSlots
 from search.domains.ilp.search.state import ABSOLUTE_GAP, PROOF_GAP, RunState
 from search.domains.ilp.tagged import pack
 from search.isolation import NativeCrash, NativeError, NativeProcess
-from search.lns.root import solve_root
+from search.lns.root_lp import solve_root
 from search.lns.sub_mip import Slicer
-from search.stop import AnyOf, StoppingCriterion
+from search.stop import StoppingCriterion
 from search.types import SearchOutcome
 from solvers.types import Floats, SolveParams
 from trimtab.results import Incumbent, Reason
@@ -243,8 +243,7 @@ class Run:
                 self.state.lns_source = message.source
             case Iterated():
                 self.state.lns_iterations += 1
-                if isinstance(self._stop, AnyOf):
-                    self._stop.spend(1)
+                self._stop.spend(1)
             case Statistics():
                 self.state.lns_statistics = message
             case SearchStarted():
