@@ -7,7 +7,7 @@ import numpy as np
 from search.lns.observer import Step
 from solvers.feasibility import is_feasible
 from workers.corpus import integer_programs
-from workers.train.ilp.hindsight import Hindsight, Log, collect, labelled
+from workers.train.ilp.hindsight import HindsightParams, Log, collect, labelled
 
 N = 12
 
@@ -37,7 +37,9 @@ def logged() -> Log:
 
 
 def test_positives_are_unions_of_what_changed() -> None:
-    first = labelled(logged(), Hindsight(least_negatives=4), np.random.default_rng(0))[0]
+    first = labelled(
+        logged(), HindsightParams(least_negatives=4), np.random.default_rng(0)
+    )[0]
     assert (first.x == point(0, 1)).all()
     # 10 → 9 alone is a fifth of the gain: not half of it. 10 → 5 goes through 0, 1, 2 and 3.
     assert [np.flatnonzero(row).tolist() for row in first.positives] == [[0, 1, 2, 3]]
@@ -45,7 +47,9 @@ def test_positives_are_unions_of_what_changed() -> None:
 
 
 def test_negatives_were_closed_and_come_from_incumbents_around_too() -> None:
-    first = labelled(logged(), Hindsight(least_negatives=4), np.random.default_rng(0))[0]
+    first = labelled(
+        logged(), HindsightParams(least_negatives=4), np.random.default_rng(0)
+    )[0]
     sets = sorted(tuple(np.flatnonzero(row)) for row in first.negatives)
     assert sets == [(5, 6), (6, 7), (7, 8), (8, 9), (9, 10)]
 
@@ -55,7 +59,7 @@ def test_a_set_that_holds_the_next_gain_is_no_negative() -> None:
     log.failed[1].append(
         np.isin(np.arange(N), [1, 2, 11])
     )  # failed at the second incumbent, would have gained at the first
-    first = labelled(log, Hindsight(least_negatives=4), np.random.default_rng(0))[0]
+    first = labelled(log, HindsightParams(least_negatives=4), np.random.default_rng(0))[0]
     assert [1, 2, 11] not in [np.flatnonzero(row).tolist() for row in first.negatives]
 
 
@@ -76,7 +80,10 @@ def test_steps_that_were_not_proved_or_gained_teach_nothing() -> None:
 def test_an_ordinary_run_teaches() -> None:
     """Two seconds on a small set cover: states of feasible points, positives that lead to feasible, better points."""
     states = collect(
-        "set-cover", 7, Hindsight(seconds=3.0, least_negatives=1), say=lambda text: None
+        "set-cover",
+        7,
+        HindsightParams(seconds=3.0, least_negatives=1),
+        say=lambda text: None,
     )
     model = integer_programs.generate("set-cover", "1/5", 7)
     assert states
