@@ -3,10 +3,10 @@
 A packing (rows of ones · x ≤ 1) is an independent set of the graph whose edges join columns that
 share a row; a cover whose rows have two entries each is the complement of one. The search is the
 iterated local search (ARW) of Andrade, Resende and Werneck (J. Heuristics 2012) with the weighted
-moves of Nogueira, Pinheiro and Subramanian (Optimization Letters 2018): put in one column worth more
-than the columns it displaces, (ω, 1), or two for one, (1, 2). At a local optimum a column is forced
-in; the search continues nearby and undoes the moves if the result is worse. All quantities are
-updated move by move, so a step costs what it touches, not the size of the model: thousands of
+moves of Nogueira, Pinheiro and Subramanian (Optimization Letters 2018): put in one column worth
+more than the columns it displaces, (ω, 1), or two for one, (1, 2). At a local optimum a column is
+forced in; the search continues nearby and undoes the moves if the result is worse. All quantities
+are updated move by move, so a step costs what it touches, not the size of the model: thousands of
 exchanges a second.
 """
 
@@ -142,7 +142,7 @@ class Exchange:
                 self._two_for(self._owner[j], j)
 
     def _two_for(self, gone: int, first: int) -> None:
-        """Exchange `gone` for two columns with no other neighbour inside, if they are worth more."""
+        """Exchange `gone` for two columns that it alone keeps out, if they are worth more."""
         count, inside, w = self._count, self._inside, self._w
         threshold = w[gone] - w[first] + _EPS
         others = [

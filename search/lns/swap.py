@@ -1,7 +1,7 @@
 """One-swap local search for set covers, without a solver.
 
-A step exchanges one column for a cheaper one that covers the rows only the first covered, then drops
-redundant columns. At a local optimum random columns are forced in and the search continues from
+A step exchanges one column for a cheaper one that covers the rows only the first covered, then
+drops redundant columns. At a local optimum random columns are forced in and the search continues from
 there. Packings, and covers whose rows have two entries, are searched by `search.lns.exchange`.
 """
 
@@ -109,7 +109,7 @@ class OneSwap:
         return True
 
     def _drop_redundant(self, taken: np.ndarray, rng: np.random.Generator | None) -> None:
-        """Take out columns whose rows others cover, dearest first, or in random order with `rng`."""
+        """Take out columns whose rows others cover: dearest first, or at random with `rng`."""
         inside = taken[self._entry_column]
         times = np.bincount(self._columns.indices[inside], minlength=self._model.m)
         members = np.flatnonzero(taken)

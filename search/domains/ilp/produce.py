@@ -23,7 +23,7 @@ def produce(
 
 
 def write_solution(problem: IlpProblem, x: Floats, workdir: Path) -> list[Produced]:
-    """Write the nonzeros as `solution.sol`, in the form of MIPLIB and SCIP, and as `solution.json`."""
+    """Write the nonzeros as `solution.sol` (the form of MIPLIB) and `solution.json`."""
     values = problem.nonzeros_by_name(x)
     objective = problem.model.in_user_sense(problem.model.objective(x))
     sol = workdir / "solution.sol"

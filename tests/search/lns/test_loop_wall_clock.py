@@ -20,7 +20,7 @@ from trimtab.specs.ilp import Neighbourhood
 
 
 class Starved:
-    """A solver that gets `share` of a core: it waits, works for a moment, and runs into its limit of wall clock."""
+    """Solver that gets `share` of a core, and runs into its limit on the wall clock."""
 
     name = "starved"
 

@@ -2,8 +2,8 @@
 
 Positive at an improved incumbent x: the variables that the next h improvements changed, together, a
 set that would have gained all of them at once. Negative: the sets that were closed to optimality
-without a gain, at x or at the incumbents around it. SPL-LNS (arXiv 2508.16171) relabels its own runs
-this way. An incumbent has one or two failures only, so those of its neighbours count too, unless
+without a gain, at x or at the incumbents around it. SPL-LNS (arXiv 2508.16171) relabels its own
+runs this way. An incumbent has one or two failures only, so those of its neighbours count too, unless
 they hold a set that gained at x; their label is a guess, not a proof. The states have the form of
 the expert's (workers.train.ilp.states).
 

@@ -257,7 +257,7 @@ class Settlement:
         return np.array([values.get(model.column_name(j), 0.0) for j in range(model.n)])
 
     def _refused(self, first: SearchOutcome, termination: Termination) -> SearchOutcome:
-        """Return the first solution, which does not hold: the pipeline refuses it with the reason."""
+        """Return the first solution though it failed: the pipeline refuses it with the reason."""
         x = None if first.solution is None else self._scaled.restore(first.solution)
         return replace(first, termination=termination, solution=x)
 

@@ -1,10 +1,10 @@
 """Incumbent slots in shared memory: each process of a run writes one, and all read all.
 
 Anonymous shared memory, made before the fork. A slot has one writer, so it needs no lock: the
-writer makes the version odd, writes, and makes it even. A reader that sees an odd or changed version reads
-again later. A writer that dies in the middle leaves an odd version for ever, which only means that
-its last solution is not seen. (On x86-64 and under the GIL's barriers stores are seen in order; a
-torn read would need both version reads to agree around it.)
+writer makes the version odd, writes, and makes it even. A reader that sees an odd or changed
+version reads again later. A writer that dies in the middle leaves an odd version for ever, which
+only means that its last solution is not seen. (On x86-64 and under the GIL's barriers stores are
+seen in order; a torn read would need both version reads to agree around it.)
 """
 
 from __future__ import annotations

@@ -220,7 +220,7 @@ class StartHeuristics:
         return None if x is None else self._completed(x, "feasibility-jump")
 
     def _solve(self) -> Floats | None:
-        """Run HiGHS until its first solution, with another seed and so another start than the engine."""
+        """Run HiGHS until its first solution, with another seed than the engine."""
         solutions: list[Floats] = []
         HighsSolver().solve(
             self._model,

@@ -2,70 +2,27 @@
 
 from __future__ import annotations
 
-import faulthandler
 import gzip
 import json
-import os
-import signal
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from search import isolation, pipeline
+from search import pipeline
 from search.domains import KINDS
 from search.domains.ilp import build
 from search.domains.ilp.solution import IlpSolution
 from search.stop import from_budget
 from search.types import InvalidInput
 from tests.contracts.domain import DomainContract
-from trimtab.results import Limit, Reason, RunResult, VerificationStatus
+from tests.search.domains.ilp.jobs import KNAPSACK, hard, inline, solve
+from trimtab.results import Reason, VerificationStatus
 from trimtab.specs.common import ArtifactRef
 from trimtab.specs.ilp import Engine, IlpSpec, LnsOptions, Neighbourhood
 from workers.corpus.integer_programs import set_cover, write_mps
-
-KNAPSACK = """Maximize
- value: 5 a + 4 b + 3 c
-Subject To
- weight: 2 a + 3 b + c <= 5
- volume: 4 a + b + 2 c <= 11
- third: 3 a + 4 b + 2 c <= 8
-Bounds
- a <= 10
- b <= 10
- c <= 10
-General
- a b c
-End
-"""
-
-
-def solve(
-    spec: IlpSpec,
-    tmp_path: Path,
-    *,
-    seconds: float = 20.0,
-    inputs: Mapping[str, Path] | None = None,
-    **budget: Any,
-) -> RunResult:
-    workdir = tmp_path / "work"
-    workdir.mkdir(exist_ok=True)
-    return pipeline.run(
-        build(),
-        spec,
-        inputs=inputs or {},
-        workdir=workdir,
-        stop=from_budget({"seconds": seconds, **budget}, threading.Event()),
-        seed=1,
-    ).result
-
-
-def inline(text: str, **more: Any) -> IlpSpec:
-    return IlpSpec(model_text=text, format="lp", **more)
 
 
 class TestIlpContract(DomainContract):
@@ -103,7 +60,9 @@ def test_golden_cover(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", list(Engine))
-def test_maximise_is_told_in_the_owners_sense(engine: Engine, tmp_path: Path) -> None:
+def test_maximisation_is_reported_in_the_users_sense(
+    engine: Engine, tmp_path: Path
+) -> None:
     result = solve(inline(KNAPSACK, engine=engine), tmp_path)
     assert result.sense == "maximize"
     assert result.termination.reason is Reason.OPTIMAL
@@ -144,7 +103,8 @@ def test_linear_program_without_integers(tmp_path: Path) -> None:
 def test_mixed_general_integers_equalities_and_free_rows(tmp_path: Path) -> None:
     integers = "".join(f" + {3 + i % 5} i{i}" for i in range(25))
     text = (
-        f"Minimize\n o: 7 y {integers}\nSubject To\n demand: 2.5 y {integers.replace('3 i', '1 i')} = 61.5\n"
+        f"Minimize\n o: 7 y {integers}\nSubject To\n"
+        f" demand: 2.5 y {integers.replace('3 i', '1 i')} = 61.5\n"
         " cap: y <= 9.75\nBounds\n"
         + "".join(f" 0 <= i{i} <= 4\n" for i in range(25))
         + "General\n"
@@ -185,7 +145,10 @@ def test_bad_files_are_invalid_input(text: str, says: str, tmp_path: Path) -> No
 
 
 def test_what_lns_cannot_treat_goes_to_an_exact_solver(tmp_path: Path) -> None:
-    text = "Minimize\n o: x + [ 2 x ^ 2 + 4 y ^ 2 ] / 2\nSubject To\n a: x + y >= 3\nGeneral\n x\nEnd\n"
+    text = (
+        "Minimize\n o: x + [ 2 x ^ 2 + 4 y ^ 2 ] / 2\nSubject To\n a: x + y >= 3\n"
+        "General\n x\nEnd\n"
+    )
     result = solve(IlpSpec(model_text=text), tmp_path, seconds=10)
     assert result.termination.reason is Reason.OPTIMAL
     # x = 1: 1 + 1 + 2·2² = 10; x = 2: 2 + 4 + 2·1² = 8; x = 3: 3 + 9 = 12
@@ -200,107 +163,6 @@ def test_cp_sat_refuses_continuous_variables_before_it_searches(tmp_path: Path) 
     text = "Minimize\n o: x + y\nSubject To\n a: x + y >= 1.5\nGeneral\n x\nEnd\n"
     with pytest.raises(InvalidInput, match="cp-sat"):
         solve(inline(text, engine=Engine.CP_SAT), tmp_path)
-
-
-def segfault() -> None:
-    faulthandler.disable()  # pytest's own handler would print a page for a crash that is meant
-    os.kill(os.getpid(), signal.SIGSEGV)
-
-
-def hard(tmp_path: Path) -> tuple[IlpSpec, dict[str, Path]]:
-    file = tmp_path / "hard.mps"
-    write_mps(set_cover(1_000, 800, seed=9), file)
-    return IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name="hard.mps")), {
-        "model": file
-    }
-
-
-def test_time_limit_keeps_the_best(tmp_path: Path) -> None:
-    spec, inputs = hard(tmp_path)
-    began = time.monotonic()
-    result = solve(spec, tmp_path, seconds=3.0, inputs=inputs)
-    assert time.monotonic() - began < 8
-    assert result.termination.reason is Reason.FEASIBLE
-    assert result.termination.limit is Limit.TIME
-    assert result.verification.status is VerificationStatus.VALID
-    assert result.bound is not None
-    assert result.objective is not None
-    assert result.bound <= result.objective
-    assert 0 < result.primal_integral < 3.5
-
-
-def test_target_gap_ends_early(tmp_path: Path) -> None:
-    spec, inputs = hard(tmp_path)
-    result = solve(spec, tmp_path, seconds=30.0, inputs=inputs, target_gap=0.5)
-    assert result.termination.limit is Limit.TARGET_GAP
-    assert result.gap is not None
-    assert result.gap <= 0.5
-
-
-def test_evaluations_count_sub_mips(tmp_path: Path) -> None:
-    spec, inputs = hard(tmp_path)
-    result = solve(spec, tmp_path, seconds=30.0, inputs=inputs, evaluations=3)
-    assert result.termination.limit is Limit.EVALUATIONS
-    assert result.summary["lns_iterations"] >= 3
-
-
-def test_owner_stop_is_heard_at_once(tmp_path: Path) -> None:
-    spec, inputs = hard(tmp_path)
-    event = threading.Event()
-    heard: list[float] = []
-
-    def on_incumbent(point: Any) -> None:
-        if point.objective is not None and not event.is_set():
-            event.set()
-            heard.append(time.monotonic())
-
-    result = pipeline.run(
-        build(),
-        spec,
-        inputs=inputs,
-        workdir=tmp_path,
-        stop=from_budget({"seconds": 60.0}, event),
-        seed=1,
-        on_incumbent=on_incumbent,
-    ).result
-    assert time.monotonic() - heard[0] < 2.0
-    assert result.termination.limit is Limit.STOPPED
-    assert result.verification.status is VerificationStatus.VALID
-
-
-def test_a_crashed_engine_does_not_lose_the_search(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from search.domains.ilp.search import supervisor
-
-    monkeypatch.setattr(supervisor, "run_engine", lambda *a, **k: lambda say: segfault())
-    spec, inputs = hard(tmp_path)
-    result = solve(spec, tmp_path, seconds=4.0, inputs=inputs)
-    assert result.termination.reason is Reason.FEASIBLE
-    assert result.verification.status is VerificationStatus.VALID
-    assert any("SIGSEGV" in note for note in result.summary["notes"])
-    assert result.bound is None or result.bound <= result.objective, (
-        "the root LP's is all that is left"
-    )
-
-
-def test_a_crashed_search_is_told_though_the_engine_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from search.domains.ilp.search import supervisor
-
-    monkeypatch.setattr(supervisor, "run_lns", lambda *a, **k: lambda say: segfault())
-    spec, inputs = hard(tmp_path)
-    for seconds in (
-        4.0,
-        30.0,
-    ):  # on a busy machine the jump may be all that has an answer after 4 s
-        result = solve(spec, tmp_path, seconds=seconds, inputs=inputs)
-        if result.summary["best_found_by"] == "highs":
-            break
-    assert result.verification.status is VerificationStatus.VALID
-    assert result.summary["best_found_by"] == "highs"
-    assert sum("SIGSEGV" in note for note in result.summary["notes"]) == 1
 
 
 @pytest.mark.parametrize("arm", list(Neighbourhood))
@@ -360,49 +222,15 @@ def test_general_integers_equalities_and_continuous_variables_go_through_the_sea
     assert result.verification.status is VerificationStatus.VALID
 
 
-def test_a_crashing_parser_is_told_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import solvers.read
-
-    monkeypatch.setattr(solvers.read, "read_with_notes", lambda *a, **k: segfault())
-    with pytest.raises(isolation.NativeCrash, match="SIGSEGV"):
-        solve(inline(KNAPSACK), tmp_path)
-
-
-def test_a_crash_of_highs_reader_leaves_the_exact_reading(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import solvers.read
-
-    monkeypatch.setattr(solvers.read, "_read_with_highs", lambda *a, **k: segfault())
-    result = solve(inline(KNAPSACK), tmp_path)
-    assert result.termination.reason is Reason.OPTIMAL
-    assert result.objective == 13
-    assert any("exact reading" in str(note) for note in result.summary["notes"])
-
-
 def test_the_rules_of_reading_are_in_the_notes(tmp_path: Path) -> None:
     """HiGHS minimises `OBJSENSE MAXIMIZE` on one line; the field maximises."""
-    text = "NAME t\nOBJSENSE MAXIMIZE\nROWS\n N o\n L c\nCOLUMNS\n x o 1 c 1\nRHS\n RHS c 4\nENDATA\n"
+    text = (
+        "NAME t\nOBJSENSE MAXIMIZE\nROWS\n N o\n L c\n"
+        "COLUMNS\n x o 1 c 1\nRHS\n RHS c 4\nENDATA\n"
+    )
     result = solve(IlpSpec(model_text=text, format="mps"), tmp_path)
     assert (result.objective, result.sense) == (4, "maximize")
     assert any("OBJSENSE MAXIMIZE" in str(note) for note in result.summary["notes"])
-
-
-def test_two_readings_that_differ_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from search.domains.ilp.verify import process
-
-    refuse = process.refuse_differences
-    monkeypatch.setattr(
-        process,
-        "refuse_differences",
-        lambda exact, model: refuse(exact, replace(model, c=model.c + 1.0)),
-    )
-    with pytest.raises(InvalidInput, match="differently"):
-        solve(inline(KNAPSACK), tmp_path)
 
 
 def test_solution_files_hold_the_owners_names(tmp_path: Path) -> None:
@@ -466,13 +294,19 @@ def test_warm_start_is_where_the_search_begins(tmp_path: Path) -> None:
         solve(spec, tmp_path, inputs={"model": file, "warm_start": start})
 
 
-def test_an_infeasible_model_is_told_with_the_rows_that_clash(tmp_path: Path) -> None:
-    text = "Minimize\n o: x + y\nSubject To\n low: x + y >= 5\n high: x + y <= 3\n other: x - y <= 9\nGeneral\n x y\nEnd\n"
+def test_an_infeasible_model_is_reported_with_the_rows_that_clash(tmp_path: Path) -> None:
+    text = (
+        "Minimize\n o: x + y\nSubject To\n low: x + y >= 5\n high: x + y <= 3\n"
+        " other: x - y <= 9\nGeneral\n x y\nEnd\n"
+    )
     result = solve(inline(text), tmp_path)
     assert result.termination.reason is Reason.INFEASIBLE
     assert result.summary["infeasible_subset"]["rows"] == ["low", "high"]
-    # Without an infeasible relaxation there is no such subset, and none is made up.
-    parity = "Minimize\n o: x\nSubject To\n a: 2 x + 2 y = 3\nBounds\n x <= 5\n y <= 5\nGeneral\n x y\nEnd\n"
+    # A feasible relaxation has no such subset, and none is made up.
+    parity = (
+        "Minimize\n o: x\nSubject To\n a: 2 x + 2 y = 3\nBounds\n x <= 5\n y <= 5\n"
+        "General\n x y\nEnd\n"
+    )
     result = solve(inline(parity), tmp_path)
     assert result.termination.reason is Reason.INFEASIBLE
     assert "infeasible_subset" not in result.summary

@@ -1,4 +1,4 @@
-"""Runs read backwards: what is called a good set did gain, what is called a bad one was closed without a gain."""
+"""Runs read backwards: positives gained, negatives were closed without a gain."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_steps_that_were_not_proved_or_gained_teach_nothing() -> None:
 
 
 def test_an_ordinary_run_teaches() -> None:
-    """Two seconds on a small set cover: states of feasible points, positives that lead to feasible, better points."""
+    """Three seconds on a small set cover: feasible points, and positives that lead to better ones."""
     states = collect(
         "set-cover",
         7,
