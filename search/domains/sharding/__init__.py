@@ -1,7 +1,7 @@
 """Kind `sharding`: embedding tables on devices, by learned cost models, with a certificate."""
 
 from search.domains.sharding.domain import ShardingDomain
-from search.domains.sharding.models import shipped
+from search.domains.sharding.search.models import shipped
 
 
 def build() -> ShardingDomain:

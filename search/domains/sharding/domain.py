@@ -11,28 +11,34 @@ from typing import Any
 import numpy as np
 
 from cost_models.sharding.problem import TableArrays
-from search.domains.sharding import exact
-from search.domains.sharding.certificate import Certificate, prove
-from search.domains.sharding.clock import Until, deadlines
-from search.domains.sharding.current_plan import least_moving_plan, moved_bytes
-from search.domains.sharding.diff import diff_plans
-from search.domains.sharding.infeasible import prove_infeasible
-from search.domains.sharding.items import GIB
-from search.domains.sharding.local_search import Limits
-from search.domains.sharding.models import Models
-from search.domains.sharding.neuroshard import PAPER_BATCH, PAPER_DEVICES, neuroshard
-from search.domains.sharding.placement import Plan, fits, merged, plan_cost
-from search.domains.sharding.plan_cost import (
+from search.domains.sharding.encode.items import GIB
+from search.domains.sharding.encode.plan import Plan, fits, merged, plan_cost
+from search.domains.sharding.parse.current_plan import least_moving_plan, moved_bytes
+from search.domains.sharding.parse.problem import (
+    Setup,
+    ShardingProblem,
+    parse,
+    set_up,
+    to_shards,
+)
+from search.domains.sharding.produce.diff import diff_plans
+from search.domains.sharding.produce.files import produce
+from search.domains.sharding.resume import SOURCE, from_bytes, plan_of, to_bytes
+from search.domains.sharding.search.bound import exact
+from search.domains.sharding.search.bound.certificate import Certificate, prove
+from search.domains.sharding.search.deadlines import Until, deadlines
+from search.domains.sharding.search.infeasible import prove_infeasible
+from search.domains.sharding.search.local_search import Limits
+from search.domains.sharding.search.models import Models
+from search.domains.sharding.search.neuroshard import PAPER_BATCH, PAPER_DEVICES, neuroshard
+from search.domains.sharding.search.oracle import Oracle, members_of
+from search.domains.sharding.search.plan_model import (
     LearnedExchange,
     PlanModel,
     certified_model,
     embed_in_parts,
 )
-from search.domains.sharding.planner import Effort, Found, NothingFits, search_plan
-from search.domains.sharding.problem import Setup, ShardingProblem, parse, set_up, to_shards
-from search.domains.sharding.produce import produce
-from search.domains.sharding.rescore import Oracle, members_of
-from search.domains.sharding.resume import SOURCE, from_bytes, plan_of, to_bytes
+from search.domains.sharding.search.planner import Effort, Found, NothingFits, search_plan
 from search.domains.sharding.verify import verify_plan
 from search.stop import StoppingCriterion
 from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome

@@ -6,8 +6,8 @@ import numpy as np
 import orjson
 from pydantic import TypeAdapter
 
-from search.domains.sharding.placement import Plan, fits
-from search.domains.sharding.problem import Setup
+from search.domains.sharding.encode.plan import Plan, fits
+from search.domains.sharding.parse.problem import Setup
 from trimtab.specs.sharding import PlanShard
 
 SOURCE = "earlier attempt"

@@ -10,7 +10,7 @@ import numpy as np
 from cost_models.sharding.fabric import fabric_of, profiles_of
 from cost_models.sharding.problem import Shards
 from cost_models.sharding.simulator import StepCost, compute_ms, step_cost
-from search.domains.sharding.problem import ShardingProblem
+from search.domains.sharding.parse.problem import ShardingProblem
 from trimtab.results import Verification, VerificationStatus
 from trimtab.specs.sharding import MemoryModel, Optimizer, PlanShard, ShardingSpec, Table
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cost_models.sharding.problem import TableArrays
-from search.domains.sharding.models import Models
-from search.domains.sharding.plan_cost import PlanModel, certified_model
-from search.domains.sharding.problem import Setup, ShardingProblem, parse, set_up
+from search.domains.sharding.parse.problem import Setup, ShardingProblem, parse, set_up
+from search.domains.sharding.search.models import Models
+from search.domains.sharding.search.plan_model import PlanModel, certified_model
 from trimtab.specs.sharding import (
     Constraints,
     DeviceGroup,

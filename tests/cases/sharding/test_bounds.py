@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.domains.sharding import exact
-from search.domains.sharding.certificate import prove
 from search.domains.sharding.domain import search_with
-from search.domains.sharding.infeasible import prove_infeasible
-from search.domains.sharding.packing import pack
-from search.domains.sharding.placement import plan_cost
-from search.domains.sharding.planner import NothingFits
-from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.encode.plan import plan_cost
+from search.domains.sharding.search.bound import exact
+from search.domains.sharding.search.bound.certificate import prove
+from search.domains.sharding.search.infeasible import prove_infeasible
+from search.domains.sharding.search.oracle import Oracle
+from search.domains.sharding.search.packing import pack
+from search.domains.sharding.search.planner import NothingFits
 from tests.cases.sharding.exhaustive import Job, every_plan, random_spec, ready
 from tests.cases.sharding.jobs import case, domain, run
 from trimtab.specs.sharding import (

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from search.domains.sharding import domain, items
+from search.domains.sharding import domain
+from search.domains.sharding.encode import items
 from workers.bench.fuzz.cli import run_case
 from workers.bench.fuzz.types import Fault, Outcome
 

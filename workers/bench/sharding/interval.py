@@ -16,10 +16,10 @@ import numpy as np
 from cost_models.sharding.generator import diverse, meta_like
 from cost_models.sharding.problem import TableArrays
 from search.domains.sharding.domain import member_costs, search_with
-from search.domains.sharding.models import CALIBRATION, WIDTH_BINS, Models, width_bin
-from search.domains.sharding.plan_cost import certified_model
-from search.domains.sharding.problem import parse, set_up
-from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.parse.problem import parse, set_up
+from search.domains.sharding.search.models import CALIBRATION, WIDTH_BINS, Models, width_bin
+from search.domains.sharding.search.oracle import Oracle
+from search.domains.sharding.search.plan_model import certified_model
 from trimtab.specs.sharding import (
     DeviceGroup,
     Hardware,

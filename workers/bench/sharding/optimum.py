@@ -13,14 +13,14 @@ import numpy as np
 
 from cost_models.sharding.generator import meta_like
 from cost_models.sharding.problem import TableArrays
-from search.domains.sharding import exact
-from search.domains.sharding.certificate import prove
 from search.domains.sharding.domain import search_with
-from search.domains.sharding.models import Models
-from search.domains.sharding.placement import plan_cost
-from search.domains.sharding.plan_cost import certified_model
-from search.domains.sharding.problem import parse, set_up
-from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.encode.plan import plan_cost
+from search.domains.sharding.parse.problem import parse, set_up
+from search.domains.sharding.search.bound import exact
+from search.domains.sharding.search.bound.certificate import prove
+from search.domains.sharding.search.models import Models
+from search.domains.sharding.search.oracle import Oracle
+from search.domains.sharding.search.plan_model import certified_model
 from trimtab.specs.sharding import (
     Constraints,
     DeviceGroup,

@@ -12,15 +12,15 @@ import numpy as np
 
 from cost_models.sharding.problem import TableArrays
 from search.domains.sharding import domain as sharding
-from search.domains.sharding.certificate import prove
-from search.domains.sharding.models import Models
-from search.domains.sharding.neuroshard import neuroshard
-from search.domains.sharding.placement import Plan
-from search.domains.sharding.plan_cost import certified_model
-from search.domains.sharding.planner import NothingFits
-from search.domains.sharding.problem import ShardingProblem, parse, set_up, to_shards
-from search.domains.sharding.rescore import Oracle
-from search.domains.sharding.starts import BASELINES, baseline_plans
+from search.domains.sharding.encode.plan import Plan
+from search.domains.sharding.parse.problem import ShardingProblem, parse, set_up, to_shards
+from search.domains.sharding.search.bound.certificate import prove
+from search.domains.sharding.search.models import Models
+from search.domains.sharding.search.neuroshard import neuroshard
+from search.domains.sharding.search.oracle import Oracle
+from search.domains.sharding.search.plan_model import certified_model
+from search.domains.sharding.search.planner import NothingFits
+from search.domains.sharding.search.starts import BASELINES, baseline_plans
 from search.domains.sharding.verify import verify_plan
 from trimtab.results import VerificationStatus
 from trimtab.specs.sharding import PlanShard, ShardingSpec

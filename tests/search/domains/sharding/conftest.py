@@ -8,10 +8,10 @@ import pytest
 
 from cost_models.sharding.generator import meta_like
 from cost_models.sharding.problem import TableArrays
-from search.domains.sharding.models import Models, shipped
-from search.domains.sharding.plan_cost import PlanModel, certified_model
-from search.domains.sharding.problem import Setup, ShardingProblem, parse, set_up
-from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.parse.problem import Setup, ShardingProblem, parse, set_up
+from search.domains.sharding.search.models import Models, shipped
+from search.domains.sharding.search.oracle import Oracle
+from search.domains.sharding.search.plan_model import PlanModel, certified_model
 from trimtab.specs.sharding import DeviceGroup, MemoryModel, Optimizer, ShardingSpec, Table
 
 WIDTHS = (128, 64, 32, 16)

@@ -13,10 +13,10 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_matrix
 
-from search.domains.sharding.groups import Groups
-from search.domains.sharding.items import GIB, Items
-from search.domains.sharding.multipliers import Multipliers
-from search.domains.sharding.placement import Plan
+from search.domains.sharding.encode.items import GIB, Items
+from search.domains.sharding.encode.plan import Plan
+from search.domains.sharding.search.bound.groups import Groups
+from search.domains.sharding.search.bound.multipliers import Multipliers
 
 Piece = tuple[int, int]  # option, group
 

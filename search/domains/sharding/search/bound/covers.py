@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from search.domains.sharding.items import Items
+from search.domains.sharding.encode.items import Items
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ import numpy as np
 from cost_models.sharding.hardware import HardwareProfile
 from cost_models.sharding.problem import Shards, TableArrays
 from cost_models.sharding.simulator import FabricModel, StepCost, compute_ms, step_cost
-from search.domains.sharding.items import Items
-from search.domains.sharding.placement import Plan
+from search.domains.sharding.encode.items import Items
+from search.domains.sharding.encode.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)

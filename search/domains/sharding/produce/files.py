@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from search.domains.sharding.diff import diff_plans, to_text
-from search.domains.sharding.items import GIB
-from search.domains.sharding.picture import draw_plan
-from search.domains.sharding.problem import ShardingProblem
+from search.domains.sharding.encode.items import GIB
+from search.domains.sharding.parse.problem import ShardingProblem
+from search.domains.sharding.produce.diff import diff_plans, to_text
+from search.domains.sharding.produce.picture import draw_plan
 from search.domains.sharding.verify import priced, shard_memory
 from search.types import Extra, Produced
 from trimtab.specs.sharding import DeviceLoad, PlanShard, ShardingPlan

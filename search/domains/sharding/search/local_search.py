@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.items import NONE, Items
-from search.domains.sharding.placement import Loads, Plan, merged
-from search.domains.sharding.plan_cost import PlanModel
+from search.domains.sharding.encode.items import NONE, Items
+from search.domains.sharding.encode.plan import Loads, Plan, merged
+from search.domains.sharding.search.plan_model import PlanModel
 from trimtab.specs.sharding import MIN_SHARD_DIM
 
 _TOLERANCE = 1e-9

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.items import NONE, Items
-from search.domains.sharding.plan_cost import PlanModel
+from search.domains.sharding.encode.items import NONE, Items
+from search.domains.sharding.search.plan_model import PlanModel
 
 
 @dataclass(frozen=True, kw_only=True)

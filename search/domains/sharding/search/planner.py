@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from search.domains.sharding.beam import beam_search
-from search.domains.sharding.clock import Stop, seconds_left
-from search.domains.sharding.greedy import greedy_grid, paper_caps
-from search.domains.sharding.items import Items
-from search.domains.sharding.level import fill, level_plans
-from search.domains.sharding.local_search import Limits, LocalSearch
-from search.domains.sharding.packing import pack
-from search.domains.sharding.placement import Plan, fits, merged, plan_cost
-from search.domains.sharding.plan_cost import PlanModel
-from search.domains.sharding.polish import polish
-from search.domains.sharding.rescore import Oracle
-from search.domains.sharding.starts import (
+from search.domains.sharding.encode.items import Items
+from search.domains.sharding.encode.plan import Plan, fits, merged, plan_cost
+from search.domains.sharding.search.beam import beam_search
+from search.domains.sharding.search.deadlines import Stop, seconds_left
+from search.domains.sharding.search.greedy import greedy_grid, paper_caps
+from search.domains.sharding.search.level import fill, level_plans
+from search.domains.sharding.search.local_search import Limits, LocalSearch
+from search.domains.sharding.search.oracle import Oracle
+from search.domains.sharding.search.packing import pack
+from search.domains.sharding.search.plan_model import PlanModel
+from search.domains.sharding.search.polish import polish
+from search.domains.sharding.search.starts import (
     baseline_plans,
     forced_splits,
     pack_with_splits,

@@ -32,14 +32,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.clock import seconds_left
-from search.domains.sharding.columns import Columns
-from search.domains.sharding.covers import Covers
-from search.domains.sharding.groups import Groups, groups_of, least_rest
-from search.domains.sharding.items import Items
-from search.domains.sharding.multipliers import Multipliers, even
-from search.domains.sharding.placement import Plan
-from search.domains.sharding.plan_cost import PlanModel
+from search.domains.sharding.encode.items import Items
+from search.domains.sharding.encode.plan import Plan
+from search.domains.sharding.search.bound.columns import Columns
+from search.domains.sharding.search.bound.covers import Covers
+from search.domains.sharding.search.bound.groups import Groups, groups_of, least_rest
+from search.domains.sharding.search.bound.multipliers import Multipliers, even
+from search.domains.sharding.search.deadlines import seconds_left
+from search.domains.sharding.search.plan_model import PlanModel
 from trimtab.specs.sharding import MIN_SHARD_DIM
 
 _ROUNDS = 25

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import numpy as np
 
 from cost_models.sharding.simulator import step_cost
-from search.domains.sharding.items import NONE, Items
-from search.domains.sharding.local_search import Limits
-from search.domains.sharding.placement import Plan, merged
-from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.encode.items import NONE, Items
+from search.domains.sharding.encode.plan import Plan, merged
+from search.domains.sharding.search.local_search import Limits
+from search.domains.sharding.search.oracle import Oracle
 from trimtab.specs.sharding import MIN_SHARD_DIM
 
 _ORDER = 12  # of the norm that tells which of two plans of one cost is more even

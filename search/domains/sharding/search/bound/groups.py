@@ -8,9 +8,9 @@ import numpy as np
 
 from cost_models.sharding.nets import ConvexHead
 from cost_models.sharding.simulator import FabricModel
-from search.domains.sharding.items import Items
-from search.domains.sharding.plan_cost import LearnedExchange, PlanModel
-from search.domains.sharding.structure import least_sending
+from search.domains.sharding.encode.items import Items
+from search.domains.sharding.search.bound.sending import least_sending
+from search.domains.sharding.search.plan_model import LearnedExchange, PlanModel
 
 _MAX_GROUPS = 8  # of more, those that differ in memory or pins alone are taken together (the bound stays one)
 _MAX_SLOPES = 16

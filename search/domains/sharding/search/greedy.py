@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.items import Items
-from search.domains.sharding.plan_cost import PlanModel
+from search.domains.sharding.encode.items import Items
+from search.domains.sharding.search.plan_model import PlanModel
 
 _STEPS_BETWEEN_LOOKS = 64  # at the clock
 _ROWS_FLOATS = 40_000_000  # bounds the memory of one call

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import coo_matrix, vstack
 
-from search.domains.sharding.items import NONE, Items
-from search.domains.sharding.placement import Plan, fits
+from search.domains.sharding.encode.items import NONE, Items
+from search.domains.sharding.encode.plan import Plan, fits
 from solvers.table import make_solver
 from solvers.types import MilpModel, SolveParams
 from trimtab.specs.sharding import PlanShard, ShardingSpec, Table

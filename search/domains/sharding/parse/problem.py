@@ -13,9 +13,9 @@ from cost_models.sharding.fabric import fabric_of, profiles_of
 from cost_models.sharding.hardware import HardwareProfile
 from cost_models.sharding.problem import TableArrays
 from cost_models.sharding.simulator import FabricModel
-from search.domains.sharding.current_plan import InUse, map_current, start_plan
-from search.domains.sharding.items import GIB, NONE, Items, build_items
-from search.domains.sharding.placement import Plan
+from search.domains.sharding.encode.items import GIB, NONE, Items, build_items
+from search.domains.sharding.encode.plan import Plan
+from search.domains.sharding.parse.current_plan import InUse, map_current, start_plan
 from search.types import InvalidInput
 from trimtab.specs.sharding import PlanShard, ShardingSpec, Table, check_tables
 
@@ -57,7 +57,7 @@ def parse(spec: ShardingSpec, inputs: Mapping[str, Path]) -> ShardingProblem:
     """Raises InvalidInput when the uploaded list of tables cannot be read or contradicts the constraints."""
     tables = spec.tables
     if spec.tables_file is not None:
-        from search.domains.sharding.tables_file import read_tables
+        from search.domains.sharding.parse.tables_file import read_tables
 
         tables = read_tables(inputs["tables_file"], spec.tables_file.name)
         try:

@@ -13,7 +13,7 @@ from cost_models.sharding.hardware import HardwareProfile
 from cost_models.sharding.nets import ConvexComputeNet, ConvexExchangeNet, ConvexHead
 from cost_models.sharding.problem import TableArrays
 from cost_models.sharding.simulator import OUTPUT_BYTES, FabricModel, transfer_ms
-from search.domains.sharding.items import Items
+from search.domains.sharding.encode.items import Items
 
 _EMBED_PART = 16_384
 

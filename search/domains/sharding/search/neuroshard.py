@@ -9,10 +9,10 @@ import numpy as np
 
 from cost_models.sharding.nets import PaperComputeNet, PaperExchangeNet
 from cost_models.sharding.problem import TableArrays
-from search.domains.sharding.beam import BeamResult, beam_search
-from search.domains.sharding.items import Items
-from search.domains.sharding.placement import Plan
-from search.domains.sharding.plan_cost import PlanModel
+from search.domains.sharding.encode.items import Items
+from search.domains.sharding.encode.plan import Plan
+from search.domains.sharding.search.beam import BeamResult, beam_search
+from search.domains.sharding.search.plan_model import PlanModel
 from trimtab.specs.sharding import BeamOptions
 
 PAPER_BATCH = 65_536

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.groups import Groups
-from search.domains.sharding.items import GIB, Items
-from search.domains.sharding.placement import Plan
+from search.domains.sharding.encode.items import GIB, Items
+from search.domains.sharding.encode.plan import Plan
+from search.domains.sharding.search.bound.groups import Groups
 
 
 @dataclass(frozen=True, kw_only=True)

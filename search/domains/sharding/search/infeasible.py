@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.items import GIB, Items
-from search.domains.sharding.problem import Setup
+from search.domains.sharding.encode.items import GIB, Items
+from search.domains.sharding.parse.problem import Setup
 from trimtab.specs.sharding import MIN_SHARD_DIM
 
 

@@ -17,9 +17,9 @@ from cost_models.sharding.nets import (
 )
 from cost_models.sharding.problem import TableArrays
 from cost_models.weights import FOLDER, digest, load_weights
-from search.domains.sharding.items import Items
-from search.domains.sharding.neuroshard import PaperExchange, paper_model
-from search.domains.sharding.plan_cost import PlanModel
+from search.domains.sharding.encode.items import Items
+from search.domains.sharding.search.neuroshard import PaperExchange, paper_model
+from search.domains.sharding.search.plan_model import PlanModel
 from trimtab.specs.sharding import Hardware
 
 COMPUTE = "trimtab-compute-0"

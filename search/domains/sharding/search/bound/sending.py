@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.domains.sharding.items import Items
+from search.domains.sharding.encode.items import Items
 
 _MAX_MASKS = 64  # sets of devices looked at
 _MAX_SUM = 40_000  # columns up to which sums of widths are listed

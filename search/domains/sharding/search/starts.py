@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from cost_models.sharding.problem import TableArrays
-from search.domains.sharding.greedy import pack_by
-from search.domains.sharding.items import NONE, Items
-from search.domains.sharding.placement import Plan
+from search.domains.sharding.encode.items import NONE, Items
+from search.domains.sharding.encode.plan import Plan
+from search.domains.sharding.search.greedy import pack_by
 
 BASELINES = ("random", "dim", "size", "lookup", "size-lookup", "torchrec-perf")
 _MAX_FORCED_SPLITS = 50_000

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.greedy import Graded, greedy_grid, paper_caps
-from search.domains.sharding.items import NONE, Items
-from search.domains.sharding.placement import Plan
-from search.domains.sharding.plan_cost import PlanModel
+from search.domains.sharding.encode.items import NONE, Items
+from search.domains.sharding.encode.plan import Plan
+from search.domains.sharding.search.greedy import Graded, greedy_grid, paper_caps
+from search.domains.sharding.search.plan_model import PlanModel
 from trimtab.specs.sharding import BeamOptions
 
 Grade = Callable[[np.ndarray], Graded]  # (N, S) options → their best assignments

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import coo_matrix
 
-from search.domains.sharding.infeasible import affine_bytes
-from search.domains.sharding.items import NONE, Items
-from search.domains.sharding.placement import Plan, fits
+from search.domains.sharding.encode.items import NONE, Items
+from search.domains.sharding.encode.plan import Plan, fits
+from search.domains.sharding.search.infeasible import affine_bytes
 from solvers.table import make_solver
 from solvers.types import MilpModel, SolveParams
 from trimtab.results import Reason
