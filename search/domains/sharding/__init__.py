@@ -5,7 +5,7 @@ from search.domains.sharding.search.models import shipped
 
 
 def build() -> ShardingDomain:
-    """The domain with the shipped models, for KINDS."""
+    """Return the domain with the shipped models, for KINDS."""
     return ShardingDomain(shipped())
 
 

@@ -1,9 +1,11 @@
-"""What a search places: items (a table, or tables that stay together) and the column shards they can become.
+"""Items, the things a plan places, and the column shards each can become.
 
-A table of width w may be cut into any shards whose widths are multiples of 4 (FBGEMM) and not below the narrowest shard
-allowed: every such width is an option, and a way to split the table is any multiset of options that adds up to w. Equal
-shards are interchangeable. Only a job with very many or very wide tables gets a coarser grid of widths for its widest
-tables (`Items.step`); what is claimed of such a job is claimed for that grid.
+An item is a table, or a group of tables that stay together. A table of width w may be cut into
+shards whose widths are multiples of 4 (an FBGEMM rule) and at least the narrowest width allowed:
+each such width is an option, and a way to split the table is a multiset of options whose widths
+add up to w. Equal shards are interchangeable. Only a job with very many or very wide tables gets
+a coarser grid of widths for its widest tables (`Items.step`); claims about such a job hold for
+that grid.
 """
 
 from __future__ import annotations
@@ -14,29 +16,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from cost_models.sharding.problem import TableArrays, state_bytes_per_row
+from search.domains.sharding.constants import NONE
 from search.types import InvalidInput
 from trimtab.specs.sharding import MIN_SHARD_DIM, Constraints, MemoryModel, PlanShard, Table
 
-NONE = -1
-GIB = 2.0**30
-MAX_OPTIONS = 150_000  # more would take seconds and hundreds of MB to price; wide tables then get coarser widths
+# More options would take seconds and hundreds of MB to price; wide tables get coarser widths then.
+MAX_OPTIONS = 150_000
 _MAX_WIDTHS = 512  # options of one table
 _MAX_ROW = 2**20  # above any width: orders (item, width) as one number
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """O ways a shard can look. Rows of one item follow each other, widest first."""
+    """O possible shards. The options of one item are consecutive, widest first."""
 
     item: np.ndarray  # (O,) item
     width: np.ndarray  # (O,) columns of each table of the item
-    half: np.ndarray  # (O,) the option of half the width, rounded up to an option, or NONE when it cannot be cut
-    rest: np.ndarray  # (O,) the option of what `half` leaves, or NONE
-    memory: np.ndarray  # (O,) bytes it takes on its device
-    weight_bytes: np.ndarray  # (O,) bytes of weights alone: what moving it moves
+    half: (
+        np.ndarray
+    )  # (O,) option of half the width, rounded up; NONE when it cannot be cut
+    rest: np.ndarray  # (O,) option of the remaining width, or NONE
+    memory: np.ndarray  # (O,) bytes on its device
+    weight_bytes: np.ndarray  # (O,) bytes of weights alone, which moving the shard moves
     dim: (
         np.ndarray
-    )  # (O,) output columns in all, one per feature and column: what the exchange moves
+    )  # (O,) output columns, one per feature and column: what the exchange sends
     lookups: np.ndarray  # (O,) look-ups of a batch
     member_option: np.ndarray  # (M,) flat list: option of each member shard
     member_table: np.ndarray  # (M,) its table
@@ -48,10 +52,10 @@ class Options:
         return len(self.item)
 
     def find(self, item: np.ndarray | int, width: np.ndarray | int) -> np.ndarray:
-        """Option of each (item, width), or NONE where that width is no option.  (N,), (N,) → (N,)"""
-        wanted = _key(np.asarray(item), np.asarray(width))
-        place = np.minimum(np.searchsorted(self.key, wanted), len(self.key) - 1)
-        return np.where(self.key[place] == wanted, place, NONE)
+        """Return the option of each (item, width), or NONE.  (N,), (N,) → (N,)"""
+        key = _key(np.asarray(item), np.asarray(width))
+        place = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
+        return np.where(self.key[place] == key, place, NONE)
 
     def pool(self, of_members: np.ndarray) -> np.ndarray:
         """Sum members' rows into options.  (M, K) → (O, K)"""
@@ -69,10 +73,8 @@ class Items:
     allowed: np.ndarray | None  # (I, D) devices it may be on; None: any
     narrowest: (
         np.ndarray
-    )  # (I,) columns of the narrowest shard; the whole width of what cannot be split
-    step: (
-        np.ndarray
-    )  # (I,) columns between the widths that are options: 4 unless the job is huge
+    )  # (I,) columns of the narrowest shard; the whole width when unsplittable
+    step: np.ndarray  # (I,) columns between neighbouring widths: 4 unless the job is huge
     options: Options
 
     def __len__(self) -> int:
@@ -87,7 +89,10 @@ def build_items(
     devices: int,
     memory_model: MemoryModel,
 ) -> Items:
-    """Items and their options. Raises InvalidInput when a current plan's shard is narrower than FBGEMM allows."""
+    """Build the items and their options.
+
+    Raises InvalidInput when a shard of the current plan has a width that FBGEMM does not allow.
+    """
     number = {t.name: i for i, t in enumerate(tables)}
     grouped = [tuple(number[n] for n in group) for group in constraints.together]
     in_group = {i for group in grouped for i in group}
@@ -109,64 +114,39 @@ def build_items(
     widths = [_grid(*row) for row in zip(whole, floor, steps, in_use, strict=True)]
     item = np.repeat(np.arange(len(members)), [len(w) for w in widths])
     width = np.concatenate(widths)
-    key = _key(item, width)
     splittable = np.array([group[0] not in unsplit for group in members])[item]
-    half, rest = _cut_in_two(item, width, key, splittable, np.array(steps))
-
-    size = np.array([len(group) for group in members])
-    first = np.cumsum(size) - size  # of each item in the flat list of members
-    member_option = np.repeat(np.arange(len(item)), size[item])
-    begin = np.cumsum(size[item]) - size[item]
-    within = np.arange(len(member_option)) - begin[member_option]
-    member_table = np.array([t for group in members for t in group])[
-        first[item[member_option]] + within
-    ]
-    # A group is never split: its option's width stands for the first table only, each member keeps its own.
-    dims = np.array([t.dim for t in tables])
-    member_width = np.where(
-        size[item[member_option]] == 1, width[member_option], dims[member_table]
-    )
-    total = np.zeros((4, len(item)))
-    memory = shard_bytes(arrays, member_table, member_width, memory_model)
-    weights = shard_bytes(arrays, member_table, member_width, MemoryModel.WEIGHTS)
-    outputs = member_width * arrays.features[member_table]
-    for line, values in zip(
-        total, (memory, weights, outputs, arrays.lookups[member_table]), strict=True
-    ):
-        line[:] = np.add.reduceat(values, begin)
+    options = _options(
+        members, tables, arrays, memory_model, item=item, width=width,
+        halves=_cut_in_two(item, width, splittable, np.array(steps)),
+    )  # fmt: skip
     return Items(
         members=tuple(members),
-        whole=np.searchsorted(key, _key(np.arange(len(members)), np.array(whole))),
+        whole=np.searchsorted(options.key, _key(np.arange(len(members)), np.array(whole))),
         allowed=_allowed(members, tables, constraints, devices),
         narrowest=np.array(
             [min(f, *used) if used else f for f, used in zip(floor, in_use, strict=True)]
         ),
         step=np.array(steps),
-        options=Options(
-            item=item,
-            width=width,
-            half=half,
-            rest=rest,
-            memory=total[0],
-            weight_bytes=total[1],
-            dim=total[2],
-            lookups=total[3],
-            member_option=member_option,
-            member_table=member_table,
-            member_width=member_width,
-            member_begin=begin,
-            key=key,
-        ),
+        options=options,
     )
+
+
+def options_by_width(items: Items) -> list[dict[int, int]]:
+    """Index the options of each item by their width."""
+    index: list[dict[int, int]] = [{} for _ in range(len(items))]
+    pairs = zip(items.options.item, items.options.width, strict=True)
+    for option, (item, width) in enumerate(pairs):
+        index[int(item)][int(width)] = option
+    return index
 
 
 def shard_bytes(
     arrays: TableArrays, table: np.ndarray, width: np.ndarray, model: MemoryModel
 ) -> np.ndarray:
-    """Bytes a shard takes on its device.  # (S,)
+    """Return the bytes a shard takes on its device.  # (S,)
 
-    `training` adds the optimizer's state and, for the whole batch, the indices and offsets that are looked up and the
-    pooled output of each feature with its gradient in fp32.
+    `training` adds the optimizer's state and, for the whole batch, the indices and offsets that
+    are looked up and the pooled output of each feature with its gradient in fp32.
     """
     weights = arrays.rows[table] * width * arrays.element_bytes[table]
     if model is MemoryModel.WEIGHTS:
@@ -176,13 +156,63 @@ def shard_bytes(
     return np.asarray(weights + state + outputs + arrays.index_bytes[table])
 
 
+def _options(
+    members: list[tuple[int, ...]],
+    tables: tuple[Table, ...],
+    arrays: TableArrays,
+    memory_model: MemoryModel,
+    *,
+    item: np.ndarray,
+    width: np.ndarray,
+    halves: tuple[np.ndarray, np.ndarray],
+) -> Options:
+    """Build the options from their items and widths: member shards, memory and columns."""
+    size = np.array([len(group) for group in members])
+    first = np.cumsum(size) - size  # of each item in the flat list of members
+    member_option = np.repeat(np.arange(len(item)), size[item])
+    begin = np.cumsum(size[item]) - size[item]
+    within = np.arange(len(member_option)) - begin[member_option]
+    member_table = np.array([t for group in members for t in group])[
+        first[item[member_option]] + within
+    ]
+    # A group is never split: its width stands for the first table; each member keeps its own.
+    dims = np.array([t.dim for t in tables])
+    member_width = np.where(
+        size[item[member_option]] == 1, width[member_option], dims[member_table]
+    )
+    per_member = (
+        shard_bytes(arrays, member_table, member_width, memory_model),
+        shard_bytes(arrays, member_table, member_width, MemoryModel.WEIGHTS),
+        member_width * arrays.features[member_table],
+        arrays.lookups[member_table],
+    )
+    memory, weight_bytes, dim, lookups = (
+        np.add.reduceat(values, begin).astype(float) for values in per_member
+    )
+    return Options(
+        item=item,
+        width=width,
+        half=halves[0],
+        rest=halves[1],
+        memory=memory,
+        weight_bytes=weight_bytes,
+        dim=dim,
+        lookups=lookups,
+        member_option=member_option,
+        member_table=member_table,
+        member_width=member_width,
+        member_begin=begin,
+        key=_key(item, width),
+    )
+
+
 def _key(item: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """Ascending in the item, then descending in the width: the order of the options."""
+    """Number (item, width) in the order of the options: ascending item, then descending width."""
     return np.asarray(np.asarray(item, dtype=np.int64) * _MAX_ROW + (_MAX_ROW - 1 - width))
 
 
 def _steps(whole: list[int], floor: list[int]) -> list[int]:
-    """Columns between neighbouring options of each item, so that there are at most about MAX_OPTIONS in all."""
+    """Return the columns between neighbouring options of each item, for about MAX_OPTIONS in all."""
     columns = np.array([w if f < w else 0 for w, f in zip(whole, floor, strict=True)])
     most = int(columns.max(initial=0)) // MIN_SHARD_DIM
     step = np.full(len(whole), MIN_SHARD_DIM)
@@ -196,17 +226,19 @@ def _steps(whole: list[int], floor: list[int]) -> list[int]:
 
 
 def _grid(width: int, least: int, step: int, in_use: Iterable[int]) -> np.ndarray:
-    """Widths of an item's options, widest first; what a width leaves of the whole is a width, too."""
+    """Return the widths of an item's options, widest first.
+
+    For each width, the remaining width is an option, too.
+    """
     if least >= width:
         return np.array(sorted({width, *in_use}, reverse=True), dtype=np.int64)
     cuts = np.arange(step, width, step)
     cuts = np.union1d(cuts, width - cuts)
     cuts = cuts[(cuts >= least) & (cuts <= width - least)]
     near = np.array([_near_half(width), width - _near_half(width)])
-    cuts = np.concatenate(
-        [cuts, near[near >= least] if (near >= least).all() else near[:0], in_use, [width]]
-    )
-    return np.unique(cuts.astype(np.int64))[::-1]
+    halves = near if (near >= least).all() else near[:0]
+    widths = np.concatenate([cuts, halves, in_use, [width]])
+    return np.unique(widths.astype(np.int64))[::-1]
 
 
 def _near_half(width: int) -> int:
@@ -214,23 +246,19 @@ def _near_half(width: int) -> int:
 
 
 def _cut_in_two(
-    item: np.ndarray,
-    width: np.ndarray,
-    key: np.ndarray,
-    splittable: np.ndarray,
-    step: np.ndarray,
+    item: np.ndarray, width: np.ndarray, splittable: np.ndarray, step: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The two options nearest to half of each option; NONE, NONE where no two options add up to it."""
+    """Return the two options nearest to half of each option; NONE, NONE where no two add up."""
+    key = _key(item, width)
     unit = step[item]
     half = np.full(len(item), NONE)
     rest = np.full(len(item), NONE)
 
     def option_of(columns: np.ndarray) -> np.ndarray:
-        wanted = _key(item, columns)
-        place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
-        return np.where(
-            (key[place] == wanted) & (columns > 0) & (columns < width), place, NONE
-        )
+        part = _key(item, columns)
+        place = np.minimum(np.searchsorted(key, part), len(key) - 1)
+        exists = (key[place] == part) & (columns > 0) & (columns < width)
+        return np.where(exists, place, NONE)
 
     for grain in (np.full(len(item), MIN_SHARD_DIM), unit):
         first = -(-width // (2 * grain)) * grain
@@ -247,8 +275,9 @@ def _widths_of(
     for shard in plan:
         if shard.width % MIN_SHARD_DIM:
             raise InvalidInput(
-                f"constraints.current_plan: a shard of table {shard.table!r} has width {shard.width}; widths are multiples "
-                f"of {MIN_SHARD_DIM}; correct the plan or leave it out"
+                f"constraints.current_plan: expected widths that are multiples of {MIN_SHARD_DIM}, "
+                f"got a shard of table {shard.table!r} with width {shard.width}; "
+                "correct the plan or leave it out"
             )
         widths.setdefault(number[shard.table], set()).add(shard.width)
     return widths

@@ -1,4 +1,4 @@
-"""A plan while it is searched: which shard is where, and what each device carries."""
+"""A plan over the options of a job: one option and one device per shard."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.encode.items import NONE, Items
-from search.domains.sharding.search.plan_model import PlanModel
+from search.domains.sharding.constants import NONE
+from search.domains.sharding.encode.items import Items
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A complete plan: S shards. `home` is the shard of the current plan a shard was cut from, or NONE."""
+    """A complete plan: S shards."""
 
     option: np.ndarray  # (S,)
     device: np.ndarray  # (S,)
-    home: np.ndarray  # (S,)
-    source: str = ""
+    home: np.ndarray  # (S,) shard of the current plan that the shard was cut from, or NONE
+    source: str = ""  # the part of the search that made the plan
 
     @classmethod
     def of(
@@ -27,7 +27,7 @@ class Plan:
         source: str,
         home: np.ndarray | None = None,
     ) -> Plan:
-        """Without a current plan every home is NONE."""
+        """Make a plan; without a current plan every home is NONE."""
         return cls(
             option=np.asarray(option, dtype=np.int64),
             device=np.asarray(device, dtype=np.int64),
@@ -37,7 +37,7 @@ class Plan:
 
 
 def merged(items: Items, plan: Plan) -> Plan:
-    """The plan with shards of one table (and one home) on one device joined, where their joint width is an option."""
+    """Join shards of one table (and one home) on one device where their joint width is an option."""
     options = items.options
     item = options.item[plan.option]
     order = np.lexsort((plan.home, plan.device, item))
@@ -52,49 +52,19 @@ def merged(items: Items, plan: Plan) -> Plan:
     width = np.bincount(group, weights=options.width[plan.option[order]]).astype(np.int64)
     first = order[np.concatenate([[True], ~same])]
     joint = options.find(item[first], width)
-    joined = joint[group] != NONE  # a group whose joint width is no option stays as it is
-    kept = order[~joined]
+    in_joint = joint[group] != NONE  # a group whose joint width is no option stays as it is
+    unchanged = order[~in_joint]
     ones = first[joint != NONE]
     return Plan(
-        option=np.append(plan.option[kept], joint[joint != NONE]),
-        device=np.append(plan.device[kept], plan.device[ones]),
-        home=np.append(plan.home[kept], plan.home[ones]),
+        option=np.append(plan.option[unchanged], joint[joint != NONE]),
+        device=np.append(plan.device[unchanged], plan.device[ones]),
+        home=np.append(plan.home[unchanged], plan.home[ones]),
         source=plan.source,
     )
 
 
-class Loads:
-    """What each device carries; kept up to date by adding and subtracting."""
-
-    def __init__(self, items: Items, model: PlanModel, plan: Plan) -> None:
-        options = items.options
-        self._model = model
-        devices = model.devices
-        kind = model.device_class[plan.device]
-        self.pooled = np.zeros((devices, model.embedding.shape[2]))
-        np.add.at(self.pooled, plan.device, model.embedding[kind, plan.option])
-        self.memory = np.bincount(
-            plan.device, weights=options.memory[plan.option], minlength=devices
-        )
-        self.dims = np.bincount(
-            plan.device, weights=options.dim[plan.option], minlength=devices
-        )
-        self.shards = np.bincount(plan.device, minlength=devices)
-        self.compute = model.compute(self.pooled, self.shards > 0)
-
-    @property
-    def cost(self) -> float:
-        """The plan's milliseconds under the model."""
-        return float(self._model.total(self.compute, self.dims))
-
-
-def plan_cost(items: Items, model: PlanModel, plan: Plan) -> float:
-    """The plan's milliseconds under the model."""
-    return Loads(items, model, plan).cost
-
-
 def fits(items: Items, plan: Plan, capacity: np.ndarray) -> bool:
-    """Whether every device holds what it was given, and every shard may be where it is."""
+    """Check that each device has memory for its shards and each shard is on an allowed device."""
     memory = np.bincount(
         plan.device, weights=items.options.memory[plan.option], minlength=len(capacity)
     )

@@ -1,4 +1,4 @@
-"""An uploaded list of tables, read by the SDK's own rules; Parquet is read on the owner's side only."""
+"""Read an uploaded list of tables with the SDK's rules; Parquet is read on the client only."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from trimtab.tables import read_tables as read
 
 
 def read_tables(path: Path, name: str) -> tuple[Table, ...]:
-    """The tables of an uploaded .csv or .json file. Raises InvalidInput."""
+    """Read the tables of an uploaded .csv or .json file. Raises InvalidInput."""
     if name.lower().endswith(".parquet"):
         raise InvalidInput(
-            f"tables_file: {name} came; upload a .csv or .json list (the SDK reads .parquet: trimtab.tables.read_tables)"
+            f"tables_file: expected a .csv or .json list, got {name}; "
+            "read the .parquet file with the SDK: trimtab.tables.read_tables"
         )
     try:
         return read(path, name=name or "tables_file")

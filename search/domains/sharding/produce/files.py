@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from search.domains.sharding.encode.items import GIB
+from search.domains.sharding.constants import GIB
 from search.domains.sharding.parse.problem import ShardingProblem
 from search.domains.sharding.produce.diff import diff_plans, to_text
 from search.domains.sharding.produce.picture import draw_plan

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.encode.items import NONE, Items
+from search.domains.sharding.constants import NONE
+from search.domains.sharding.encode.items import Items
 from search.domains.sharding.encode.plan import Plan
 from search.domains.sharding.search.greedy import Graded, greedy_grid, paper_caps
 from search.domains.sharding.search.plan_model import PlanModel

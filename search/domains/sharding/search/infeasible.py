@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.encode.items import GIB, Items
-from search.domains.sharding.parse.problem import Setup
+from search.domains.sharding.constants import GIB
+from search.domains.sharding.encode.items import Items
+from search.domains.sharding.encode.setup import Setup
 from trimtab.specs.sharding import MIN_SHARD_DIM
 
 

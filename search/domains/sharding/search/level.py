@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from search.domains.sharding.encode.items import NONE, Items
+from search.domains.sharding.constants import NONE
+from search.domains.sharding.encode.items import Items
 from search.domains.sharding.encode.plan import Plan, fits, merged
 from trimtab.specs.sharding import MIN_SHARD_DIM
 

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.encode.items import NONE, Items
-from search.domains.sharding.encode.plan import Loads, Plan, merged
+from search.domains.sharding.constants import NONE
+from search.domains.sharding.encode.items import Items
+from search.domains.sharding.encode.plan import Plan, merged
+from search.domains.sharding.search.loads import Loads
 from search.domains.sharding.search.plan_model import PlanModel
 from trimtab.specs.sharding import MIN_SHARD_DIM
 

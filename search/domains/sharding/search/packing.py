@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import coo_matrix
 
-from search.domains.sharding.encode.items import NONE, Items
+from search.domains.sharding.constants import NONE
+from search.domains.sharding.encode.items import Items
 from search.domains.sharding.encode.plan import Plan, fits
 from search.domains.sharding.search.infeasible import affine_bytes
 from solvers.table import make_solver

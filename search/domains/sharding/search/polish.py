@@ -10,7 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 from cost_models.sharding.simulator import step_cost
-from search.domains.sharding.encode.items import NONE, Items
+from search.domains.sharding.constants import NONE
+from search.domains.sharding.encode.items import Items
 from search.domains.sharding.encode.plan import Plan, merged
 from search.domains.sharding.search.local_search import Limits
 from search.domains.sharding.search.oracle import Oracle

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from cost_models.sharding.problem import TableArrays
-from search.domains.sharding.encode.items import NONE, Items
+from search.domains.sharding.constants import NONE
+from search.domains.sharding.encode.items import Items
 from search.domains.sharding.encode.plan import Plan
 from search.domains.sharding.search.greedy import pack_by
 

@@ -13,7 +13,8 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_matrix
 
-from search.domains.sharding.encode.items import GIB, Items
+from search.domains.sharding.constants import GIB
+from search.domains.sharding.encode.items import Items
 from search.domains.sharding.encode.plan import Plan
 from search.domains.sharding.search.bound.groups import Groups
 from search.domains.sharding.search.bound.multipliers import Multipliers
@@ -173,8 +174,7 @@ class Columns:
             ends = np.cumsum([len(least), *[size] * 4])
             duals, near, far, gets_near, gets_far, memory = np.split(rest, ends)
             form = duals if duals.max() > 1e-9 else form
-        return Multipliers.of(
-            groups,
+        return Multipliers(
             weight=weight,
             slope=slope,
             form=form,
@@ -183,7 +183,7 @@ class Columns:
             gets_near=gets_near,
             gets_far=gets_far,
             memory=memory,
-        )
+        ).valid(groups)
 
 
 class _Rows:

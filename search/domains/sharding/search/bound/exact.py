@@ -20,10 +20,12 @@ import numpy as np
 from scipy.sparse import coo_matrix
 
 from cost_models.sharding.simulator import FabricModel
-from search.domains.sharding.encode.items import GIB, Items
-from search.domains.sharding.encode.plan import Plan, plan_cost
+from search.domains.sharding.constants import GIB
+from search.domains.sharding.encode.items import Items
+from search.domains.sharding.encode.plan import Plan
 from search.domains.sharding.search.bound.certificate import least_compute
 from search.domains.sharding.search.bound.groups import Groups, groups_of
+from search.domains.sharding.search.loads import plan_cost
 from search.domains.sharding.search.plan_model import LearnedExchange, PlanModel
 from solvers.table import make_solver
 from solvers.types import MilpModel, SolveParams, SolveResult

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.domains.sharding.encode.items import GIB, Items
+from search.domains.sharding.constants import GIB
+from search.domains.sharding.encode.items import Items
 from search.domains.sharding.encode.plan import Plan
 from search.domains.sharding.search.bound.groups import Groups
 
@@ -28,38 +29,28 @@ class Multipliers:
     gets_far: np.ndarray  # (G,)
     memory: np.ndarray  # (G,) >= 0, milliseconds per GiB
 
-    @classmethod
-    def of(
-        cls,
-        groups: Groups,
-        *,
-        weight: np.ndarray,
-        slope: np.ndarray,
-        form: np.ndarray,
-        near: np.ndarray,
-        far: np.ndarray,
-        gets_near: np.ndarray,
-        gets_far: np.ndarray,
-        memory: np.ndarray,
-    ) -> Multipliers:
-        """Made valid: a solver's duals are so only up to rounding."""
-        weight, form = _shares(weight), _shares(form)
+    def valid(self, groups: Groups) -> Multipliers:
+        """Return the multipliers projected onto the valid ranges.
+
+        The duals of a solver are in these ranges only up to rounding.
+        """
+        form = _shares(self.form)
         rate = form @ groups.forms
         near, gets_near = np.split(
-            _at_most(np.concatenate([near, gets_near]), float(rate[0])), 2
+            _at_most(np.concatenate([self.near, self.gets_near]), float(rate[0])), 2
         )
         far, gets_far = np.split(
-            _at_most(np.concatenate([far, gets_far]), float(rate[1])), 2
+            _at_most(np.concatenate([self.far, self.gets_far]), float(rate[1])), 2
         )
-        return cls(
-            weight=weight,
-            slope=np.clip(slope, 0.0, 1.0),
+        return Multipliers(
+            weight=_shares(self.weight),
+            slope=np.clip(self.slope, 0.0, 1.0),
             form=form,
             near=near,
             far=far,
             gets_near=gets_near,
             gets_far=gets_far,
-            memory=np.maximum(memory, 0.0),
+            memory=np.maximum(self.memory, 0.0),
         )
 
     def alphas(self, groups: Groups) -> np.ndarray:
@@ -114,8 +105,7 @@ def even(items: Items, groups: Groups, plan: Plan) -> Multipliers:
         slope.append(head.inner @ mean + head.shift > 0)
     forms = groups.forms[:, 0] * groups.near_least + groups.forms[:, 1] * groups.far_least
     none = np.zeros(len(groups))
-    return Multipliers.of(
-        groups,
+    return Multipliers(
         weight=groups.count,
         slope=np.array(slope, dtype=float),
         form=(np.arange(len(forms)) == forms.argmax()).astype(float),
@@ -124,7 +114,7 @@ def even(items: Items, groups: Groups, plan: Plan) -> Multipliers:
         gets_near=none,
         gets_far=none,
         memory=none,
-    )
+    ).valid(groups)
 
 
 def _shares(values: np.ndarray) -> np.ndarray:
