@@ -13,8 +13,8 @@ from cost_models.sharding.simulator import step_cost
 from search.domains.sharding.constants import NONE
 from search.domains.sharding.encode.items import Items
 from search.domains.sharding.encode.plan import Plan, merged
-from search.domains.sharding.search.local_search import Limits
 from search.domains.sharding.search.oracle import Oracle
+from search.domains.sharding.search.working_plan import Limits
 from trimtab.specs.sharding import MIN_SHARD_DIM
 
 _ORDER = 12  # of the norm that tells which of two plans of one cost is more even

@@ -18,9 +18,10 @@ from search.domains.sharding.search.bound.groups import groups_of
 from search.domains.sharding.search.bound.multipliers import even
 from search.domains.sharding.search.instance import search_instance
 from search.domains.sharding.search.loads import plan_cost
-from search.domains.sharding.search.local_search import Limits, LocalSearch
+from search.domains.sharding.search.local_search import LocalSearch
 from search.domains.sharding.search.neuroshard import neuroshard
 from search.domains.sharding.search.phases import NothingFits
+from search.domains.sharding.search.working_plan import Limits
 from search.domains.sharding.verify import oracle_ms
 from tests.search.domains.sharding.conftest import Ready, job
 from trimtab.specs.sharding import BeamOptions, Constraints, Hardware, ShardingSpec
