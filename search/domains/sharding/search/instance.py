@@ -12,7 +12,7 @@ from search.domains.sharding.encode.plan import Plan, fits, merged
 from search.domains.sharding.encode.setup import Setup
 from search.domains.sharding.parse.paper_mode import paper_mode_faults
 from search.domains.sharding.search.beam import BeamResult
-from search.domains.sharding.search.deadlines import Stop
+from search.domains.sharding.search.deadlines import Stop, never
 from search.domains.sharding.search.loads import plan_cost
 from search.domains.sharding.search.models import Models
 from search.domains.sharding.search.neuroshard import neuroshard
@@ -68,7 +68,7 @@ def search_instance(
     instance: Instance,
     rng: np.random.Generator,
     *,
-    stop: Stop = lambda: False,
+    stop: Stop = never,
     on_better: OnBetter = lambda plan, cost, source: None,
     start: Plan | None = None,
 ) -> SearchResult | None:
