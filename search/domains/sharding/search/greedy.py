@@ -29,7 +29,7 @@ class Graded:
 
 
 def paper_caps(count: int) -> np.ndarray:
-    """Return `count` caps from 1.0 to 1.5 times the mean dim sum; 11 are the paper's 1.0, 1.05, ..."""
+    """Return `count` caps, 1.0 to 1.5 times the mean dim sum; the paper has 11: 1.0, 1.05, ..."""
     return np.linspace(1.0, 1.5, count) if count > 1 else np.array([1.5])
 
 

@@ -22,7 +22,7 @@ class Infeasible:
 
 
 def prove_infeasible(setup: Setup) -> Infeasible | None:
-    """Return a proof by counting; None when counting proves nothing (`packing.pack` decides then)."""
+    """Return a proof by counting; None without one (`packing.pack` decides then)."""
     items, capacity = setup.items, setup.capacity
     need = least_bytes(items, capacity)  # (I,) bytes each item takes at least
     names = [", ".join(setup.tables[t].name for t in group) for group in items.members]

@@ -70,7 +70,7 @@ def level_plans(
 
 
 def even_columns(items: Items, devices: int) -> int:
-    """Return the least equal number of columns per device, a multiple of 4, that holds all columns."""
+    """Return the least multiple of 4 columns per device that holds all columns."""
     mean = float(items.options.dim[items.whole].sum()) / devices
     return int(np.ceil(mean / MIN_SHARD_DIM - 1e-9)) * MIN_SHARD_DIM
 
@@ -231,7 +231,7 @@ class _Placed:
         return np.asarray(ok)
 
     def whole(self, item: int) -> bool:
-        """Place an unsplit item where it raises the most columns least; False without memory for it."""
+        """Place an unsplit item where the largest column sum grows least; False without memory."""
         option = int(self._items.whole[item])
         ok = self.may(option)
         if not ok.any():

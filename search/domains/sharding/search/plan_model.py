@@ -112,10 +112,7 @@ class LearnedExchange:
 
     @property
     def forms(self) -> np.ndarray:
-        """Linear forms of the milliseconds at both levels; the exchange is `constant_ms` + the largest.
-
-        # (F, 2)
-        """
+        """Forms of near and far milliseconds: exchange = `constant_ms` + largest.  # (F, 2)"""
         return np.asarray(2 * self.net.slopes)
 
     def per_column_ms(self) -> tuple[np.ndarray, np.ndarray]:

@@ -160,7 +160,7 @@ class SearchState:
 
     @property
     def moves_limited(self) -> bool:
-        """Whether moved bytes are limited; then every plan must come from the current one."""
+        """True when moved bytes are limited; then every plan must come from the current one."""
         return bool(np.isfinite(self.inputs.limits.moved))
 
     @property

@@ -124,7 +124,7 @@ class StepPrices:
 
 
 def cheapest(cost: np.ndarray, smooth: np.ndarray) -> int:
-    """Return the step of least cost, among ties the smoothest; then the first, so that runs repeat."""
+    """Return the step of least cost: among ties the smoothest, then the first."""
     least = cost.min()
     near = np.flatnonzero(cost <= least + TOLERANCE * max(1.0, abs(float(least))))
     return int(near[smooth[near].argmin()])

@@ -24,7 +24,7 @@ class Limits:
 
 
 class WorkingPlan:
-    """S shards with the loads they put on the devices, kept up to date by adding and subtracting."""
+    """S shards and the loads of the devices, updated by adding and subtracting."""
 
     def __init__(self, items: Items, model: PlanModel, plan: Plan, limits: Limits) -> None:
         self.items, self.model, self.limits = items, model, limits
@@ -59,7 +59,7 @@ class WorkingPlan:
     def may_move(
         self, shards: np.ndarray, devices: np.ndarray, columns: np.ndarray
     ) -> np.ndarray:
-        """Check pins and the limit on moved bytes for columns[n] of shards[n] to devices[n].  # (N,)"""
+        """Check pins and moved bytes for columns[n] of shards[n] to devices[n].  # (N,)"""
         items, limits = self.items, self.limits
         ok = np.ones(len(shards), dtype=bool)
         if items.allowed is not None:
@@ -77,7 +77,7 @@ class WorkingPlan:
 
     @property
     def moves_limited(self) -> bool:
-        """Whether moved bytes are limited."""
+        """True when moved bytes are limited."""
         limits = self.limits
         return bool(np.isfinite(limits.moved)) and limits.home_device is not None
 
@@ -125,7 +125,7 @@ class WorkingPlan:
         self.cost = self.loads.cost
 
     def transfer(self, shard: int, columns: int, target: int) -> None:
-        """Move `columns` of `shard` to `target`, where they join a shard of the same table and home."""
+        """Move columns of a shard to a device; they join a shard of its table and home there."""
         options = self.items.options
         option, source = int(self.option[shard]), int(self.device[shard])
         item = options.item[option]
