@@ -82,9 +82,11 @@ def _change(
     table: Table, before: np.ndarray | None, after: np.ndarray | None
 ) -> TableChange | None:
     """Compare the device of each column; None when nothing changes."""
-    both = before is not None and after is not None
-    moved = int(np.not_equal(before, after).sum()) if both else 0
-    if not moved and (both or before is after):
+    moved = 0
+    if before is None or after is None:
+        if before is after:
+            return None
+    elif not (moved := int((before != after).sum())):
         return None
     return TableChange(
         table=table.name,
