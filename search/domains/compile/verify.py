@@ -331,7 +331,7 @@ def _replay_by_command(
     files = (str(solution.recipe_file), str(problem.module), str(out))
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "solvers.llvm.replay", *files],
+            [sys.executable, "-P", "-m", "solvers.llvm.replay", *files],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_REPLAY_S,
