@@ -1,9 +1,10 @@
 """Network that orders the coreset for a program, by what each pipeline did to training programs.
 
 A network is published only where it beat the coreset's own order on held-out packages
-(`deploy/docs/lab-notes.md`). It reads the program's Autophase features and instruction counts, as
-shares, and what -Oz made of the program, which is measured anyway. It only orders: a wrong guess
-costs a compilation, never a larger program.
+(`deploy/docs/lab-notes.md`). It reads the program's Autophase features and instruction counts,
+as shares, and what -Oz made of the program, which is measured anyway. It only orders: a wrong
+guess costs a compilation, never a larger program. See `deploy/docs/design/compile.md`, "Value
+prediction".
 """
 
 from __future__ import annotations
