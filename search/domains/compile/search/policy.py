@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models.compile.net import PipelineOrder
+from cost_models.compile.pipeline_order import PipelineOrder
 from cost_models.weights import FOLDER, load_weights, manifest
 from search.domains.compile.search.coreset import LISTS
 from search.domains.compile.search.edits import Candidate

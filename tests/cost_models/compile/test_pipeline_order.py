@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cost_models.compile.net import PipelineOrder, PipelineScorer
+from cost_models.compile.pipeline_order import PipelineOrder, PipelineScorer
 
 F, H, K, M = 7, 5, 4, 3
 
