@@ -1,4 +1,7 @@
-"""The network that orders the coreset for a program, evaluated in numpy. Training: workers.train.compile.policy (torch)."""
+"""Network that orders the coreset for a program, in numpy.
+
+`workers.train.compile.policy` trains it.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-_FARTHEST = 4.0  # standard deviations a feature is let away from its mean: a program unlike all others is clipped, not refused
-
-
+# Standard deviations from the mean to which features are clipped, so that an unusual program does
+# not saturate the network.
+_FARTHEST = 4.0
 PARTS = ("pick", "order")
 
 
 class PipelineOrder:
-    """The order in which to try pipelines: the first by one ensemble, trained for that one, the others by another.
+    """Order in which to try pipelines, by two ensembles.
 
-    Arrays: those of two `PipelineScorer`s, named `pick.…` and `order.…`, and `candidates` for both.
+    One, trained for that choice, picks the first pipeline; the other orders the rest. Arrays: those
+    of two `PipelineScorer`s, named `pick.…` and `order.…`, and `candidates` for both.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -34,17 +38,21 @@ class PipelineOrder:
         )
 
     def scores(self, features: Floats) -> dict[str, float]:
-        """Digest of each candidate → score, larger is sooner. Raises ValueError on features of another length."""
+        """Return digest → score of each candidate; larger is tried sooner.
+
+        Raises ValueError on features of another length.
+        """
         first, others = self._pick.scores(features), self._order.scores(features)
         best = max(first, key=first.__getitem__)
         return others | {best: 1.0 + max(others.values())}
 
 
 class PipelineScorer:
-    """An ensemble of two-layer perceptrons over a feature vector; their mean logit is the score of each pipeline.
+    """Ensemble of two-layer perceptrons over a feature vector, scoring pipelines by mean logits.
 
-    Arrays: `feature.mean`, `feature.std` (F,); `first.weight` (M, H, F), `first.bias` (M, H); `out.weight` (M, K, H),
-    `out.bias` (M, K); `candidates` (K, 32) uint8, the digests of what is scored. Raises KeyError or ValueError on other arrays.
+    Arrays: `feature.mean`, `feature.std` (F,); `first.weight` (M, H, F), `first.bias` (M, H);
+    `out.weight` (M, K, H), `out.bias` (M, K); `candidates` (K, 32) uint8, the digests of the
+    pipelines. Raises KeyError or ValueError on other arrays.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -66,27 +74,31 @@ class PipelineScorer:
             "out.weight": (self._out, (members, outputs, width)),
             "out.bias": (self._out_bias, (members, outputs)),
         }
-        for name, (array, wanted) in shapes.items():
-            if array.shape != wanted:
-                raise ValueError(f"{name} has shape {array.shape}; wanted {wanted}")
+        for name, (array, shape) in shapes.items():
+            if array.shape != shape:
+                raise ValueError(f"{name}: expected shape {shape}, got {array.shape}")
         self.candidates = tuple(
             bytes(row).hex() for row in arrays["candidates"].astype(np.uint8)
         )
         if len(self.candidates) != outputs:
             raise ValueError(
-                f"{len(self.candidates)} candidates came for {outputs} outputs"
+                f"candidates: expected one for each of {outputs} outputs, got "
+                f"{len(self.candidates)}"
             )
 
     @property
     def features(self) -> int:
-        """F, how many numbers a program is described by."""
+        """Length F of the feature vector."""
         return len(self._mean)
 
     def scores(self, features: Floats) -> dict[str, float]:
-        """Digest of each candidate → score, larger is better. Shapes: features (F,). Raises ValueError on another length."""
+        """Return digest → score of each candidate; larger is better. Shapes: features (F,).
+
+        Raises ValueError on another length.
+        """
         if features.shape != self._mean.shape:
             raise ValueError(
-                f"features of shape {features.shape} came; wanted {self._mean.shape}"
+                f"features: expected shape {self._mean.shape}, got {features.shape}"
             )
         x = np.clip((features - self._mean) / self._std, -_FARTHEST, _FARTHEST)
         hidden = np.maximum(0.0, self._first @ x + self._first_bias)  # (M, H)

@@ -1,4 +1,4 @@
-"""The network that orders pipelines: numpy equals torch, nonsense is refused."""
+"""Network that orders pipelines: numpy equals torch, other shapes are refused."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def arrays(seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
-def test_equals_torch() -> None:
+def test_numpy_equals_torch() -> None:
     torch = pytest.importorskip("torch")
-    given = arrays()
+    weights = arrays()
     x = np.random.default_rng(1).normal(size=F)
     standard = (
-        torch.from_numpy((x - given["feature.mean"]) / given["feature.std"])
+        torch.from_numpy((x - weights["feature.mean"]) / weights["feature.std"])
         .double()
         .clamp(-4, 4)
     )
@@ -36,21 +36,21 @@ def test_equals_torch() -> None:
     for member in range(M):
         first, out = torch.nn.Linear(F, H).double(), torch.nn.Linear(H, K).double()
         for layer, name in ((first, "first"), (out, "out")):
-            layer.weight.data = torch.from_numpy(given[f"{name}.weight"][member]).double()
-            layer.bias.data = torch.from_numpy(given[f"{name}.bias"][member]).double()
+            layer.weight.data = torch.from_numpy(weights[f"{name}.weight"][member]).double()
+            layer.bias.data = torch.from_numpy(weights[f"{name}.bias"][member]).double()
         logits.append(out(torch.relu(first(standard))))
     stacked = torch.stack(logits)
-    wanted = (stacked - stacked.mean(dim=1, keepdim=True)).mean(dim=0).detach().numpy()
-    found = PipelineScorer(given).scores(x)
-    np.testing.assert_allclose(list(found.values()), wanted, atol=1e-9)
-    assert list(found) == [bytes(row).hex() for row in given["candidates"]]
+    expected = (stacked - stacked.mean(dim=1, keepdim=True)).mean(dim=0).detach().numpy()
+    scores = PipelineScorer(weights).scores(x)
+    np.testing.assert_allclose(list(scores.values()), expected, atol=1e-9)
+    assert list(scores) == [bytes(row).hex() for row in weights["candidates"]]
 
 
 def test_a_constant_on_all_logits_of_a_member_changes_nothing() -> None:
-    given, shifted = arrays(), arrays()
+    weights, shifted = arrays(), arrays()
     shifted["out.bias"][1] += 3.0
     x = np.zeros(F)
-    one, other = PipelineScorer(given).scores(x), PipelineScorer(shifted).scores(x)
+    one, other = PipelineScorer(weights).scores(x), PipelineScorer(shifted).scores(x)
     np.testing.assert_allclose(list(one.values()), list(other.values()), atol=1e-6)
 
 
@@ -61,17 +61,17 @@ def test_far_away_programs_are_clipped() -> None:
 
 
 def test_shapes_are_checked() -> None:
-    with pytest.raises(ValueError, match=r"features of shape \(8,\) came; wanted \(7,\)"):
+    with pytest.raises(ValueError, match=r"features: expected shape \(7,\), got \(8,\)"):
         PipelineScorer(arrays()).scores(np.zeros(F + 1))
-    with pytest.raises(ValueError, match=r"out\.bias has shape"):
+    with pytest.raises(ValueError, match=r"out\.bias: expected shape"):
         PipelineScorer(arrays() | {"out.bias": np.zeros((M, K + 1))})
-    with pytest.raises(ValueError, match="5 candidates came for 4 outputs"):
+    with pytest.raises(ValueError, match="expected one for each of 4 outputs, got 5"):
         PipelineScorer(arrays() | {"candidates": np.zeros((5, 32), dtype=np.uint8)})
     with pytest.raises(KeyError):
         PipelineScorer({})
 
 
-def test_the_first_is_one_nets_choice_and_the_rest_the_others_order() -> None:
+def test_one_network_picks_the_first_and_the_other_orders_the_rest() -> None:
     pick, behind = arrays(1), arrays(2)
     both = {f"pick.{name}": array for name, array in pick.items() if name != "candidates"}
     both |= {
@@ -79,10 +79,10 @@ def test_the_first_is_one_nets_choice_and_the_rest_the_others_order() -> None:
     }
     names = pick["candidates"]
     x = np.random.default_rng(5).normal(size=F)
-    found = PipelineOrder(both | {"candidates": names}).scores(x)
+    scores = PipelineOrder(both | {"candidates": names}).scores(x)
     first = PipelineScorer(pick | {"candidates": names}).scores(x)
     others = PipelineScorer(behind | {"candidates": names}).scores(x)
-    order = sorted(found, key=lambda name: -found[name])
+    order = sorted(scores, key=lambda name: -scores[name])
     best = max(first, key=lambda name: first[name])
     assert order[0] == best
     assert order[1:] == [
