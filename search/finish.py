@@ -24,7 +24,7 @@ class CannotFinish(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class DeadRun:
-    """What remains of a run whose process died."""
+    """The remains of a run whose process died."""
 
     termination: Termination  # why the process died
     checkpoint: bytes | None  # its newest one; None when it reported no solution
