@@ -1,4 +1,4 @@
-"""Cursor over the words of an LP file: look-ahead, numbers, and messages about unexpected words."""
+"""Cursor over the words of an LP file, with look-ahead and errors for unexpected words."""
 
 from __future__ import annotations
 

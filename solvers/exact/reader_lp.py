@@ -1,9 +1,10 @@
 """CPLEX LP format in exact rationals.
 
-Rules of the field: a variable is [0, ∞) until Bounds says otherwise, and the last bound counts; Binary
-adds [0, 1] to the bounds before it; terms of one variable in one row are summed; terms and constants
-may stand on both sides of a row and are moved; lazy constraints and user cuts are rows; bounds and
-sides from 1e20 on are infinite. Where readers are known to differ, `Builder.rule` notes the choice.
+Rules of the field: a variable is [0, ∞) until Bounds says otherwise, and the last bound counts;
+Binary adds [0, 1] to the bounds before it; terms of one variable in one row are summed; terms and
+constants may stand on both sides of a row and are moved; lazy constraints and user cuts are rows;
+bounds and sides from 1e20 on are infinite. Where readers are known to differ, `Builder.rule` notes
+the choice.
 """
 
 from __future__ import annotations
