@@ -116,7 +116,7 @@ def test_a_thread_beside_the_door_is_reported() -> None:
     """Landlock and seccomp bind the calling thread: a process with others must not count as closed in."""
     code = (
         "import threading, time\n"
-        "from solvers import door\n"
+        "from solvers import privileges\n"
         "threading.Thread(target=time.sleep, args=(5,), daemon=True).start()\n"
         "print(privileges.close(readable=privileges.SYSTEM_FACTS, writable=()))\n"
     )
