@@ -44,7 +44,7 @@ def test_a_second_server_on_the_same_folder(tmp_path: Path) -> None:
     [
         (
             ["--auth", "off", "--host", "0.0.0.0"],
-            "auth is off and the bind address is '0.0.0.0'",
+            "TRIMTAB_AUTH: expected 'keys' with the bind address '0.0.0.0', got 'off'",
         ),
         (["--sandbox", "rlimit", "--host", "0.0.0.0"], "TRIMTAB_CONTAINED=true"),
         (["--role", "dispatcher"], "TRIMTAB_DATABASE_URL"),

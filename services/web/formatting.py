@@ -1,4 +1,4 @@
-"""How values are put for people: durations, numbers, states, the sentence that says why a run ended."""
+"""Text for people: durations, numbers, states, reasons of an end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from trimtab.results import JobState, Limit, Reason
 
 US = 1_000_000
+MAX_LISTED = 12  # longer lists are counted instead of shown
 
 STATE_WORDS: Mapping[JobState, str] = {
     JobState.QUEUED: "Queued",
@@ -21,42 +22,42 @@ STATE_WORDS: Mapping[JobState, str] = {
 }
 
 _REASONS: Mapping[Reason, str] = {
-    Reason.OPTIMAL: "Proved optimal: no better solution exists within tolerance.",
-    Reason.FEASIBLE: "Ended with a solution in hand",
-    Reason.NO_SOLUTION_FOUND: "Ended without a solution; nothing was proved",
+    Reason.OPTIMAL: "Proved optimal: no better solution exists within the tolerance.",
+    Reason.FEASIBLE: "Ended with a feasible solution",
+    Reason.NO_SOLUTION_FOUND: "Ended without a solution and without a proof",
     Reason.INFEASIBLE: "Proved infeasible: no solution exists.",
-    Reason.UNBOUNDED: "Proved unbounded: the objective can improve without end.",
-    Reason.INFEASIBLE_OR_UNBOUNDED: "Proved infeasible or unbounded; the solver did not tell which.",
-    Reason.COMPLETED: "Did all its work.",
-    Reason.INVALID_INPUT: "The input could not be read, or makes no sense.",
-    Reason.INPUT_CRASHED_PARSER: "The native parser or solver died on this input.",
-    Reason.RESOURCE_EXHAUSTED: "The run asked for more memory or file space than it may have.",
-    Reason.NUMERICAL_ERROR: "The numbers went wrong: the solver gave up on precision.",
-    Reason.VERIFICATION_FAILED: "The search claimed a solution that the independent check refused.",
-    Reason.CANCELLED: "Cancelled: its owner discarded it.",
-    Reason.WORKER_LOST: "The worker died or went silent.",
-    Reason.INTERNAL_ERROR: "A fault of the service.",
+    Reason.UNBOUNDED: "Proved unbounded: the objective can improve without limit.",
+    Reason.INFEASIBLE_OR_UNBOUNDED: "Proved infeasible or unbounded; it is open which.",
+    Reason.COMPLETED: "Completed.",
+    Reason.INVALID_INPUT: "The input is invalid.",
+    Reason.INPUT_CRASHED_PARSER: "The native parser or solver crashed on this input.",
+    Reason.RESOURCE_EXHAUSTED: "The run exceeded its memory or file size limit.",
+    Reason.NUMERICAL_ERROR: "The solver failed to reach the required precision.",
+    Reason.VERIFICATION_FAILED: "The independent check rejected the reported solution.",
+    Reason.CANCELLED: "Cancelled by its owner; its result was discarded.",
+    Reason.WORKER_LOST: "The worker died or stopped responding.",
+    Reason.INTERNAL_ERROR: "An internal error of the service.",
 }
 _LIMITS: Mapping[Limit, str] = {
     Limit.TIME: "the time budget was used up",
     Limit.EVALUATIONS: "the evaluation budget was used up",
     Limit.TARGET_GAP: "the target gap was reached",
-    Limit.STOPPED: "its owner stopped it and kept the best",
+    Limit.STOPPED: "its owner stopped it and kept the best solution",
     Limit.MEMORY: "the memory limit was reached",
     Limit.ATTEMPTS: "all attempts were used up",
     Limit.OTHER: "another limit was reached",
 }
-# Keys of the wire are lower case; these are written in capitals.
+# Keys in JSON are lower case; these words are shown in capitals.
 _ABBREVIATIONS = frozenset({"id", "url", "lns", "mip", "lp", "ilp", "cpu", "gpu", "rss"})
 
 
 def termination(value: Mapping[str, Any] | None) -> str:
-    """The sentence for a stored Termination."""
+    """Return the sentence for a stored Termination."""
     if not value:
         return ""
     try:
         sentence = _REASONS[Reason(value["reason"])]
-    except (KeyError, ValueError):  # written by a newer server
+    except (KeyError, ValueError):  # a newer server wrote this reason
         return str(value.get("reason", ""))
     limit = value.get("limit")
     if limit in set(Limit):
@@ -65,7 +66,7 @@ def termination(value: Mapping[str, Any] | None) -> str:
 
 
 def number(value: float | int | None) -> str:
-    """Up to nine significant digits, thousands grouped; a dash when there is none."""
+    """Format up to nine significant digits with grouped thousands; a dash for None."""
     if value is None:
         return "–"
     if isinstance(value, int):
@@ -80,7 +81,7 @@ def number(value: float | int | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A gap in [0, 1] as per cent."""
+    """Format a gap in [0, 1] as a percentage."""
     if value is None:
         return "–"
     scaled = value * 100
@@ -90,7 +91,7 @@ def percent(value: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """`0.42 s`, `12.3 s`, `4 min 07 s`, `3 h 05 min`."""
+    """Format a duration: `0.42 s`, `12.3 s`, `4 min 07 s`, `3 h 05 min`."""
     if value is None:
         return "–"
     if value < 0.0995:
@@ -108,7 +109,7 @@ def seconds(value: float | None) -> str:
 
 
 def since(now_us: int, then_us: int | None) -> str:
-    """`12 s ago`, in whole units."""
+    """Format an age in whole units: `12 s ago`."""
     if then_us is None:
         return "–"
     age = max(0, (now_us - then_us) // US)
@@ -122,7 +123,7 @@ def since(now_us: int, then_us: int | None) -> str:
 
 
 def utc(us: int | None) -> str:
-    """`2026-11-23 16:20:11 UTC`."""
+    """Format a time: `2026-11-23 16:20:11 UTC`."""
     return (
         "–"
         if us is None
@@ -131,12 +132,12 @@ def utc(us: int | None) -> str:
 
 
 def iso(us: int | None) -> str:
-    """For the `datetime` attribute."""
+    """Format a time for the `datetime` attribute."""
     return "" if us is None else datetime.fromtimestamp(us // US, UTC).isoformat()
 
 
 def size(count: int | None) -> str:
-    """Bytes in binary units."""
+    """Format bytes in binary units."""
     if count is None:
         return "–"
     value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
@@ -146,7 +147,35 @@ def size(count: int | None) -> str:
 
 
 def label(key: str) -> str:
-    """`sub_mip_seconds` → `Sub MIP seconds`: a key of the wire as a label."""
+    """Turn a JSON key into a label: `sub_mip_seconds` → `Sub MIP seconds`."""
     parts = [part.upper() if part in _ABBREVIATIONS else part for part in key.split("_")]
     text = " ".join(parts).strip()
     return text[:1].upper() + text[1:]
+
+
+def capitalize_first(text: str) -> str:
+    """Capitalize the first letter and leave the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def sentence(detail: str, fix: str | None = None) -> str:
+    """Join an error's detail and remedy into sentences."""
+    parts = [detail, fix] if fix else [detail]
+    return " ".join(f"{capitalize_first(part).rstrip('.')}." for part in parts if part)
+
+
+def flat(value: Any) -> str:
+    """Format any JSON value in one line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return number(value)
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {flat(inner)}" for key, inner in value.items()) or "–"
+    if len(value) > MAX_LISTED:
+        return f"{len(value)} values, see the result"
+    return ", ".join(flat(inner) for inner in value) or "–"

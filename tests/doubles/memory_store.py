@@ -6,7 +6,6 @@ JSON text as in a database, so that nobody can lean on an object that is shared 
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +13,9 @@ from itertools import islice
 
 from services.errors import StaleFence
 from services.store import changes, codec
+from services.store.clock import wall_clock_us
 from services.store.ids import IdMaker
-from services.store.said import (
+from services.store.refusals import (
     claim_of,
     key_exists,
     no_such_artifact,
@@ -45,11 +45,6 @@ from services.store.types import (
     Submitted,
 )
 from trimtab.results import JobState
-
-
-def wall_clock_us() -> int:
-    """Microseconds since 1970."""
-    return time.time_ns() // 1000
 
 
 @dataclass(frozen=True, kw_only=True)

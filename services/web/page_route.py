@@ -1,4 +1,4 @@
-"""Errors as pages: a route class that answers a ServiceError with HTML, and a refused session with the login page."""
+"""Route class of the pages: errors become pages, a missing session leads to the login page."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from starlette.responses import Response
 
 from services.errors import BadRequest, NotFound, ServiceError, Unauthorized
 from services.gateway.deps import refuse_cross_site
-from services.web.render import PAGE_HEADERS, Pages, see_other
-from services.web.who import nobody
+from services.web.page_context import signed_out
+from services.web.render import PAGE_HEADERS, pages_of, see_other
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class PageRoute(APIRoute):
-    """An APIRoute whose errors, also those of its dependencies, become pages."""
+    """An APIRoute that answers errors, also those of its dependencies, with pages."""
 
     def get_route_handler(self) -> Handler:
         """Wrap FastAPI's handler."""
@@ -28,30 +28,21 @@ class PageRoute(APIRoute):
 
         async def page(request: Request) -> Response:
             try:
-                # Also for the forms that need no session, and when keys are off: no other site may post here.
+                # Checked here too for forms without a session and for servers without keys.
                 refuse_cross_site(request)
                 return await handle(request)
             except Unauthorized as error:
-                return _sign_in(request, error)
+                return _to_login(request, error)
             except ServiceError as error:
                 return problem_page(request, error)
             except RequestValidationError as error:
-                places = ", ".join(
-                    ".".join(str(part) for part in entry["loc"]) for entry in error.errors()
-                )
-                if "path" in places:
-                    return problem_page(request, NotFound(f"no page at {request.url.path}"))
-                return problem_page(
-                    request, BadRequest(f"{places} does not have the form this page takes")
-                )
+                return problem_page(request, _invalid(request, error))
 
         return page
 
 
 def problem_page(request: Request, error: ServiceError) -> Response:
-    """The error as a page, with the request id that the logs carry."""
-    pages: Pages = request.app.state.web_pages
-    request_id = getattr(request.state, "request_id", None)
+    """Render an error as a page, with the request id that the logs carry."""
     problem = {
         "status": error.status,
         "title": error.title,
@@ -61,18 +52,25 @@ def problem_page(request: Request, error: ServiceError) -> Response:
             {"path": "", "came": "", "wanted": "", "message": "", **entry}
             for entry in error.errors
         ],
-        "request_id": request_id,
+        "request_id": getattr(request.state, "request_id", None),
     }
-    response = pages.response(
-        "error.html", status=error.status, problem=problem, **nobody()
+    response = pages_of(request).response(
+        "error.html", status=error.status, problem=problem, **signed_out()
     )
     if error.retry_after_s is not None:
         response.headers["retry-after"] = str(max(1, round(error.retry_after_s)))
     return response
 
 
-def _sign_in(request: Request, error: Unauthorized) -> Response:
-    # A live refresh (htmx) must not swap a login page into its place: it gets the bare status and the page stays.
+def _invalid(request: Request, error: RequestValidationError) -> ServiceError:
+    fields = [".".join(str(part) for part in entry["loc"]) for entry in error.errors()]
+    if any(field.startswith("path") for field in fields):
+        return NotFound(f"no page at {request.url.path}")
+    return BadRequest(f"{', '.join(fields)}: expected another value on this page")
+
+
+def _to_login(request: Request, error: Unauthorized) -> Response:
+    # A live refresh must not swap a login page into the content: it gets the bare status.
     if request.headers.get("hx-request"):
         return Response(status_code=error.status, headers=dict(PAGE_HEADERS))
     if request.method not in ("GET", "HEAD"):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.web import words
+from services.web import formatting
+from services.web.formatting import flat
 from services.web.render import local_path, prose
-from services.web.views import flat
 from trimtab.results import Limit, Reason
 
 
@@ -16,7 +16,7 @@ from trimtab.results import Limit, Reason
      (26373.84561234, "26,373.8456"), (1e300, "1e+300"), (float("inf"), "inf")],
 )  # fmt: skip
 def test_number(value: float | None, text: str) -> None:
-    assert words.number(value) == text
+    assert formatting.number(value) == text
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_number(value: float | None, text: str) -> None:
      (3599.9, "1 h 00 min"), (11_100, "3 h 05 min"), (90_000, "1 d 1 h"), (None, "–")],
 )  # fmt: skip
 def test_seconds(value: float | None, text: str) -> None:
-    assert words.seconds(value) == text
+    assert formatting.seconds(value) == text
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_seconds(value: float | None, text: str) -> None:
     [(0, "0 %"), (0.00117, "0.12 %"), (1e-7, "1.0e-05 %"), (1, "100.00 %")],
 )
 def test_percent(value: float, text: str) -> None:
-    assert words.percent(value) == text
+    assert formatting.percent(value) == text
 
 
 def test_size() -> None:
-    assert [words.size(n) for n in (0, 1023, 1024, 5 * 2**20, None)] == [
+    assert [formatting.size(n) for n in (0, 1023, 1024, 5 * 2**20, None)] == [
         "0 B",
         "1023 B",
         "1.0 KiB",
@@ -49,7 +49,9 @@ def test_size() -> None:
 @pytest.mark.parametrize("reason", Reason)
 @pytest.mark.parametrize("limit", [None, *Limit])
 def test_every_termination_is_a_sentence(reason: Reason, limit: Limit | None) -> None:
-    sentence = words.termination({"reason": reason.value, "limit": limit and limit.value})
+    sentence = formatting.termination(
+        {"reason": reason.value, "limit": limit and limit.value}
+    )
     assert sentence[0].isupper()
     assert sentence.endswith(".")
     assert ".." not in sentence
@@ -57,7 +59,7 @@ def test_every_termination_is_a_sentence(reason: Reason, limit: Limit | None) ->
 
 
 def test_a_newer_servers_reason_is_shown_as_it_came() -> None:
-    assert words.termination({"reason": "abducted"}) == "abducted"
+    assert formatting.termination({"reason": "abducted"}) == "abducted"
 
 
 @pytest.mark.parametrize(

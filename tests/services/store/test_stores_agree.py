@@ -23,10 +23,10 @@ from hypothesis.stateful import (
 )
 
 from services.errors import ServiceError
-from services.store.memory import MemoryStore
 from services.store.sql_store import SqlStore
 from services.store.types import Completion, Idempotency, JobFilter, JobStore, NewEvent
 from tests.contracts.store import Clock, new_job
+from tests.doubles.memory_store import MemoryStore
 from tests.postgres import PostgresServer
 from trimtab.results import EventType, JobState
 

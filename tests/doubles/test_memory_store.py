@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.store.memory import MemoryStore
 from services.store.types import JobStore
 from tests.contracts.store import StoreContract
+from tests.doubles.memory_store import MemoryStore
 
 
 class TestMemoryStore(StoreContract):
