@@ -54,7 +54,7 @@ def test_nonsense_is_refused(fields: dict[str, Any], told: str) -> None:
 
 
 def test_language_goes_with_text() -> None:
-    with pytest.raises(ValidationError, match="says it by its name"):
+    with pytest.raises(ValidationError, match="decides its language"):
         CompileSpec.model_validate_json(json.dumps({"source": REF, "language": "c"}))
 
 

@@ -2,8 +2,8 @@
 
 Results go to stdout, messages for people to stderr.
 
-Exit codes: 0 ok, 1 job failed, 2 usage, 3 server unreachable, 4 not allowed, 5 not found, 6 conflict,
-7 job cancelled or dead, 8 timed out, 9 any other error of the server, 130 interrupted.
+Exit codes: 0 ok, 1 job failed, 2 usage, 3 server unreachable, 4 not allowed, 5 not found,
+6 conflict, 7 job cancelled or dead, 8 timed out, 9 any other error of the server, 130 interrupted.
 """
 
 from __future__ import annotations
