@@ -1,1 +1,3 @@
-"""Integer programs: our service beside the solvers people use, on the same two cores, one after another."""
+"""Integer programs: our service beside the solvers people use, on the same two cores, one after
+another.
+"""
