@@ -10,7 +10,7 @@ SCALE ?= 0.02
 KIND ?= sharding
 STEP ?= all --out bench-results/weights
 
-.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports check lock clean
+.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports generated check wheels lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,10 +72,16 @@ type: setup-dev ## types
 imports: setup-dev ## the dependency rule
 	$(BIN)/lint-imports
 
-check: lint type imports ## lint, type and imports
+generated: setup-dev ## generated files are what their sources give
+	$(BIN)/python deploy/tools/unasync.py --check
+
+check: lint type imports generated ## lint, type, imports and generated files
 
 PIP_COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+wheels: setup-dev ## dist/: the SDK (trimtab) and the service (trimtab-server)
+	$(BIN)/python deploy/tools/wheels.py --out dist
+
 lock: setup-dev ## renew the lock files from pyproject.toml
 	$(PIP_COMPILE) -o requirements.lock pyproject.toml
 	$(PIP_COMPILE) --extra dev --extra ray -c requirements.lock -o requirements-dev.lock pyproject.toml

@@ -1,9 +1,9 @@
 """A model in integers, for solvers that know nothing else: rows and costs scaled by powers of ten, exactly or not at all.
 
 A double counts as the decimal it is the nearest double to (0.1 is 1/10). A row whose coefficients are no short decimals
-(solvers.whole), or whose activity could leave 64 bits, makes the model unsupported: a rounded row would be another row. Sides
-are rounded inwards. Sides that are no short decimals give way by 1e-9 relatively before that, by a quarter of a unit at most:
-sums of doubles such as 0.30000000000000004 must not shut out the point they were computed from. Whole sides do not give way.
+(solvers.whole_rows), or whose activity could leave 64 bits, makes the model unsupported: a rounded row would be another row.
+Sides are rounded inwards. Sides that are no short decimals give way by 1e-9 relatively before that,
+by a quarter of a unit at most: sums of doubles such as 0.30000000000000004 must not shut out the point they were computed from. Whole sides do not give way.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.types import Floats, MilpModel, why_not_linear
-from solvers.whole import decimal_places
+from solvers.whole_rows import decimal_places
 
 _EXACT_DOUBLE = 2.0**53
 _MAX_ACTIVITY = 2.0**61

@@ -1,4 +1,4 @@
-"""A throw-away kind, built by deploy/docs/adding-a-domain.md and nothing else: spec, domain, row. Nobody else changes."""
+"""A throw-away kind, built by deploy/docs/changing.md and nothing else: spec, domain, row. Nobody else changes."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def build() -> RootDomain:
     return RootDomain()
 
 
-KIND = Kind(spec=RootSpec, builder="tests.search.test_adding_a_domain:build")
+KIND = Kind(spec=RootSpec, builder="tests.changing.test_kind:build")
 
 
 class TestRootContract(DomainContract):

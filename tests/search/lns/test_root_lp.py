@@ -11,7 +11,7 @@ import pytest
 from search.isolation import NativeProcess
 from search.lns.guide import Guide
 from search.lns.neighbourhoods import RinsNeighbourhood
-from search.lns.root import RootPlace, solve_root
+from search.lns.root_lp import SharedRootLp, solve_root
 from solvers.relaxation import Relaxation, safe_bound
 from solvers.types import MilpModel
 from tests.search.models import milp, random_cover
@@ -23,8 +23,8 @@ def never() -> bool:
     return False
 
 
-def solved_beside(model: MilpModel) -> RootPlace:
-    place = RootPlace(model)
+def solved_beside(model: MilpModel) -> SharedRootLp:
+    place = SharedRootLp(model)
     process = NativeProcess("the root LP", solve_root(model, place, seconds=10))
     while process.alive:
         time.sleep(0.005)
@@ -59,7 +59,7 @@ def test_lb_lps_begin_from_the_basis_that_was_handed_over() -> None:
 
 def test_an_arm_waits_while_the_lp_is_pending_and_no_longer() -> None:
     model = random_cover(20, 40, 3)
-    place = RootPlace(model)
+    place = SharedRootLp(model)
     guide = Guide(model, stop=never, beside=place)
     arm = RinsNeighbourhood(model, guide)
     assert arm.waits()

@@ -12,7 +12,7 @@ _LEAST_CPU_S = 0.02  # that measurements are trusted with from the start, at a r
 _MOST = 40.0
 
 
-class Stretch:
+class WallClockRatio:
     """Wall clock over processor time of the latest solves; 1 when the process has a core to itself."""
 
     def __init__(self) -> None:

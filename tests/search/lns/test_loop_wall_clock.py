@@ -1,4 +1,4 @@
-"""Limits in processor time."""
+"""The loop's sub-MIPs get their processor time on a busy machine."""
 
 from __future__ import annotations
 
@@ -7,40 +7,12 @@ import time
 import numpy as np
 import pytest
 
-from search.lns.effort import Stretch
 from search.lns.loop import LnsLoop, LnsParams
 from search.lns.neighbourhoods import RandomNeighbourhood
 from search.lns.sub_mip import Slicer
 from solvers.types import SolveParams, SolveResult
 from tests.search.models import random_cover
 from trimtab.results import Limit, Reason, Termination
-
-
-def test_a_core_to_itself_stretches_nothing() -> None:
-    stretch = Stretch()
-    assert stretch.wall_s(0.3) == pytest.approx(0.3)
-    for _ in range(20):
-        stretch.note(wall_s=0.1, cpu_s=0.1)
-    assert stretch.wall_s(0.3) == pytest.approx(0.3)
-    stretch.note(wall_s=0.1, cpu_s=0.2)
-    assert stretch.ratio == 1.0, "several threads make no limit shorter"
-
-
-def test_a_fifth_of_a_core_stretches_five_times() -> None:
-    stretch = Stretch()
-    for _ in range(20):
-        stretch.note(wall_s=0.5, cpu_s=0.1)
-    assert stretch.ratio == pytest.approx(5.0, rel=0.05)
-    for _ in range(20):
-        stretch.note(wall_s=0.1, cpu_s=0.1)
-    assert stretch.ratio == pytest.approx(1.0, rel=0.05), "it forgets"
-
-
-def test_a_stretch_is_bounded() -> None:
-    stretch = Stretch()
-    for _ in range(20):
-        stretch.note(wall_s=100.0, cpu_s=0.0)
-    assert stretch.ratio == 40.0
 
 
 class Starved:

@@ -21,7 +21,7 @@ _HEADER_BYTES = 64
 _PENDING, _SOLVED, _FAILED = 0, 1, 2
 
 
-class RootPlace:
+class SharedRootLp:
     """Shared memory for the LP's optimum: x, reduced costs, duals, basis, and the bound that follows. Made before the fork."""
 
     def __init__(self, model: MilpModel) -> None:
@@ -95,7 +95,7 @@ class RootPlace:
 
 
 def solve_root(
-    model: MilpModel, place: RootPlace, *, seconds: float
+    model: MilpModel, place: SharedRootLp, *, seconds: float
 ) -> Callable[[Say], None]:
     """Work of the process that solves the root LP, within `seconds`."""
 

@@ -8,8 +8,9 @@
 - sockets (seccomp): no new socket of any family. What is open stays open; socketpair(2) of the connected types goes on
   working. io_uring, which opens sockets without a system call of its own, is refused as well.
 
-Each is applied as far as the kernel permits and reported. Run as a file, `python -I -S door.py CANARY`, it closes itself in and
-reports whether that file and sockets are really out of reach. It imports nothing of ours and starts in milliseconds:
+Each is applied as far as the kernel permits and reported. Run as a file, `python -I -S privileges.py CANARY`, it
+closes itself in and reports whether that file and sockets are really out of reach.
+It imports nothing of ours and starts in milliseconds:
 `solvers.llvm.confine` runs without packages.
 
 Sources: Linux Documentation/userspace-api/landlock.rst and seccomp_filter.rst.

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from search.lns.dive import lp_dive
+from search.lns.lp_dive import lp_dive
 from solvers.feasibility import is_feasible
 from solvers.relaxation import Relaxation
 from solvers.types import Floats, MilpModel

@@ -15,7 +15,7 @@ from solvers.types import Bools, Floats, MilpModel
 _SLACK = 1e-6
 
 
-class ReducedCostPruning:
+class ReducedCostFixing:
     """Made from a solved root LP."""
 
     def __init__(self, model: MilpModel, root: LpSolution) -> None:
