@@ -8,20 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from search.domains.compile import problem as reading
-from search.domains.compile.choose import Chosen
-from search.domains.compile.problem import CompileProblem
-from search.domains.compile.produce import CHECKED, produce
+from search.domains.compile.answer import CompileSolution
+from search.domains.compile.parse import problem as reading
+from search.domains.compile.parse.problem import CompileProblem
+from search.domains.compile.produce.files import CHECKED, produce
 from search.domains.compile.resume import from_bytes, outcome_of, to_bytes
-from search.domains.compile.searching import Prepared, write_answer
-from search.domains.compile.searching import search as search_program
-from search.domains.compile.solution import CompileSolution
-from search.domains.compile.tools import Tools
+from search.domains.compile.search.incumbents import Chosen
+from search.domains.compile.search.run import Prepared, write_answer
+from search.domains.compile.search.run import search as search_program
 from search.domains.compile.verify import verify_answer
 from search.stop import StoppingCriterion
 from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.install import Installed, find_llvm
+from solvers.llvm.programs import Tools
 from solvers.llvm.types import BadModule, EngineLimits, LlvmMissing, Outcome, Recipe
 from trimtab.results import Verification
 from trimtab.specs.compile import CompileSpec

@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 
-from search.domains.compile.picture import OURS
-from search.domains.compile.problem import CompileProblem, names
-from search.domains.compile.solution import CompileSolution
-from search.domains.compile.timing import Timing
+from search.domains.compile.answer import CompileSolution
+from search.domains.compile.parse.problem import CompileProblem, names
+from search.domains.compile.produce.picture import OURS
+from search.domains.compile.search.run_time import Timing
 from search.types import SearchOutcome
 from solvers.llvm.execute import RunCase
 from solvers.llvm.types import Recipe, Sizes

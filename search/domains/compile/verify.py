@@ -20,12 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from search.domains.compile.problem import CompileProblem
-from search.domains.compile.runs import PATIENCE, exceeded
-from search.domains.compile.solution import CompileSolution
-from search.domains.compile.timing import paired
-from search.domains.compile.tools import ToolFailed, Tools, discardable
+from search.domains.compile.answer import CompileSolution
+from search.domains.compile.parse.problem import CompileProblem
+from search.domains.compile.search.behaviour import PATIENCE, exceeded
+from search.domains.compile.search.run_time import paired
 from solvers.llvm.execute import Ran, RunCase, compare, link_program, run_program
+from solvers.llvm.programs import ToolFailed, Tools, discardable
 from solvers.llvm.types import Metric
 from trimtab.results import Verification, VerificationStatus
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from search.domains.compile.runs import PATIENCE
+from search.domains.compile.search.behaviour import PATIENCE
 from search.types import InvalidInput
 from solvers.llvm.frontend import _shorter_includes
 from solvers.llvm.install import find_llvm, served, serves, with_targets
@@ -45,9 +45,9 @@ def test_a_program_that_oz_changes_gets_oz_unvalidated(tmp_path: Path) -> None:
 def test_a_run_over_its_time_limit_is_reported_as_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from search.domains.compile import runs
+    from search.domains.compile.search import behaviour
 
-    ran = runs.run_program
+    ran = behaviour.run_program
 
     def slow(program: Path, case: object, **options: object) -> object:
         if "program-1/" in str(program):  # the unoptimised program
@@ -57,7 +57,7 @@ def test_a_run_over_its_time_limit_is_reported_as_that(
     spins = tmp_path / "spins"
     spins.write_text("#!/bin/sh\nwhile :; do :; done\n")
     spins.chmod(0o755)
-    monkeypatch.setattr(runs, "run_program", slow)
+    monkeypatch.setattr(behaviour, "run_program", slow)
     done = job("int main(void) { return 0; }", tmp_path, runs=[{"timeout_seconds": 1.0}])
     assert done.rows["trimtab"] <= done.rows["Oz"]
     said = done.result.summary["behaviour"]

@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 
 from search.domains.compile import build
-from search.domains.compile.candidates import candidate_space
-from search.domains.compile.coreset import LISTS, load_coreset
-from search.domains.compile.edits import Candidate
-from search.domains.compile.quarantine import Differs, reduced, shortened
-from search.domains.compile.runs import Judge
-from search.domains.compile.searching import Prepared
+from search.domains.compile.search.behaviour import Judge
+from search.domains.compile.search.candidates import candidate_space
+from search.domains.compile.search.coreset import LISTS, load_coreset
+from search.domains.compile.search.edits import Candidate
+from search.domains.compile.search.quarantine import Differs, reduced, shortened
+from search.domains.compile.search.run import Prepared
 from search.types import InvalidInput
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.environment.actions import FLAT, known_to

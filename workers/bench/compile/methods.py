@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from search.domains.compile.candidates import changes_of_oz, function_tails
-from search.domains.compile.coreset import load_coreset, usefulness, without_options
-from search.domains.compile.edits import Candidate
-from search.domains.compile.local_search import FIRST, optimise
-from search.domains.compile.policy import ask
+from search.domains.compile.search.candidates import changes_of_oz, function_tails
+from search.domains.compile.search.coreset import load_coreset, usefulness, without_options
+from search.domains.compile.search.edits import Candidate
+from search.domains.compile.search.local_search import FIRST, optimise
+from search.domains.compile.search.policy import ask
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier

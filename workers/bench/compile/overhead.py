@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from search.domains.compile import policy
-from search.domains.compile.coreset import load_coreset
+from search.domains.compile.search import policy
+from search.domains.compile.search.coreset import load_coreset
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric, Recipe, Sizes
 from workers.bench.stats import machine

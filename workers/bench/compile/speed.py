@@ -12,8 +12,8 @@ from typing import Any
 
 from search import pipeline
 from search.domains.compile import build
-from search.domains.compile.runs import Judge
-from search.domains.compile.timing import cpu_s, paired
+from search.domains.compile.search.behaviour import Judge
+from search.domains.compile.search.run_time import cpu_s, paired
 from search.stop import from_budget
 from solvers.llvm.types import Recipe
 from workers.bench.stats import machine

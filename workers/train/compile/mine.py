@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from search.domains.compile.candidates import changes_of_oz
-from search.domains.compile.coreset import LISTS, load_coreset
-from search.domains.compile.edits import Candidate
-from search.domains.compile.local_search import optimise
+from search.domains.compile.search.candidates import changes_of_oz
+from search.domains.compile.search.coreset import LISTS, load_coreset
+from search.domains.compile.search.edits import Candidate
+from search.domains.compile.search.local_search import optimise
 from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import EngineLimits, Measured, Metric, Outcome, Recipe

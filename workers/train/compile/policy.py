@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from cost_models.compile.net import PARTS, PipelineScorer
 from cost_models.weights.publish import publish, withdraw
-from search.domains.compile.coreset import LISTS, load_coreset
-from search.domains.compile.policy import describe, name_of
+from search.domains.compile.search.coreset import LISTS, load_coreset
+from search.domains.compile.search.policy import describe, name_of
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric, Recipe
 from workers.train.compile.losses import bc_loss, expected_reward_loss, nvp_loss, q_loss

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from search.domains.compile.domain import SHOWN
-from search.domains.compile.tools import ObjectSizes, Tools
 from solvers.llvm.engine import Engine
 from solvers.llvm.frontend import FLAVOURS, compile_to_bitcode
 from solvers.llvm.install import find_llvm
+from solvers.llvm.programs import ObjectSizes, Tools
 from solvers.llvm.toolchain import compiler
 from solvers.llvm.types import Recipe, Sizes, Target
 

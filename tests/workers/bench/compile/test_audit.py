@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from search.domains.compile.runs import Verdict
+from search.domains.compile.search.behaviour import Verdict
 from solvers.llvm.engine import Engine
 from solvers.llvm.install import find_llvm
 from solvers.llvm.types import Recipe

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.domains.compile.problem import CompileProblem
+from search.domains.compile.parse.problem import CompileProblem
 from search.types import InvalidInput
 from solvers.llvm.execute import Ran, RunCase, compare, link_program, run_program
 from solvers.llvm.frontend import SourceError, Stopped

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from search.domains.compile.archive import Unpacked, pattern, unpack
-from search.domains.compile.tools import ToolFailed, Tools
+from search.domains.compile.parse.archive import Unpacked, pattern, unpack
 from search.types import InvalidInput
 from solvers.llvm.driver import Driver, decide
 from solvers.llvm.execute import RunCase
 from solvers.llvm.frontend import SourceError, compile_to_bitcode, link_bitcode
 from solvers.llvm.install import find_llvm, serves
+from solvers.llvm.programs import ToolFailed, Tools
 from solvers.llvm.toolchain import is_hosted
 from solvers.llvm.types import EngineLimits, LlvmMissing, Metric, Target
 from trimtab.specs.compile import Build, CompileSpec, Language, Objective, Run

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search.domains.compile.coreset import LISTS, list_for, load_coreset
+from search.domains.compile.search.coreset import LISTS, list_for, load_coreset
 from solvers.llvm.engine import Engine
 from solvers.llvm.frontend import compile_to_bitcode
 from solvers.llvm.types import Metric, Recipe, Target

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from search.domains.compile.choose import Chosen
-from search.domains.compile.edits import Candidate
-from search.domains.compile.quarantine import Quarantined
-from search.domains.compile.runs import Judge
+from search.domains.compile.search.behaviour import Judge
+from search.domains.compile.search.edits import Candidate
+from search.domains.compile.search.incumbents import Chosen
+from search.domains.compile.search.quarantine import Quarantined
 from search.types import InvalidInput
 from solvers.llvm.engine import Built, CandidateFailed, Engine
 from solvers.llvm.pipeline import BadPipeline

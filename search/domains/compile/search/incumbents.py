@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from search.domains.compile.quarantine import Quarantined
-from search.domains.compile.runs import Judge
+from search.domains.compile.search.behaviour import Judge
+from search.domains.compile.search.quarantine import Quarantined
 from solvers.llvm.engine import Built, CandidateFailed, Engine
 from solvers.llvm.types import Measured, Metric, Outcome
 

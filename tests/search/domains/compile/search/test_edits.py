@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
-from search.domains.compile.candidates import candidate_space, function_tails
-from search.domains.compile.coreset import greedy, load_coreset, without_options
-from search.domains.compile.edits import Candidate, Edit, Op
+from search.domains.compile.search.candidates import candidate_space, function_tails
+from search.domains.compile.search.coreset import greedy, load_coreset, without_options
+from search.domains.compile.search.edits import Candidate, Edit, Op
 from solvers.llvm.engine import Engine
 from solvers.llvm.options import options_for
 from solvers.llvm.pipeline import BadPipeline

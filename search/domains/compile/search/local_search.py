@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.bandit import DiscountedBandit
-from search.domains.compile.edits import Candidate, Edit
-from search.domains.compile.per_function import mixed, of_each, toggled
+from search.domains.compile.search.edits import Candidate, Edit
+from search.domains.compile.search.per_function import mixed, of_each, toggled
 from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe

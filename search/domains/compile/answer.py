@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.domains.compile.quarantine import Quarantined
-from search.domains.compile.timing import Timing
+from search.domains.compile.search.quarantine import Quarantined
+from search.domains.compile.search.run_time import Timing
 from solvers.llvm.execute import RunCase
 from solvers.llvm.types import Recipe, Sizes
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models.weights import FOLDER, read_learned
-from search.domains.compile.edits import Candidate, Op
+from search.domains.compile.search.edits import Candidate, Op
 from solvers.llvm.types import Metric, Sizes
 
 Floats = NDArray[np.float64]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping
 
-from search.domains.compile.edits import Candidate, Edit, Op
+from search.domains.compile.search.edits import Candidate, Edit, Op
 from solvers.llvm.options import (
     EXPERIMENTAL,
     KNOWN,

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from cost_models.compile.net import PipelineOrder
 from cost_models.weights import FOLDER, load_weights, manifest
-from search.domains.compile.coreset import LISTS
-from search.domains.compile.edits import Candidate
+from search.domains.compile.search.coreset import LISTS
+from search.domains.compile.search.edits import Candidate
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.features import AUTOPHASE_NAMES, Features
 from solvers.llvm.types import Metric, Sizes

@@ -15,26 +15,26 @@ from typing import Any
 import numpy as np
 
 from cost_models.weights import digest as learned_digest
-from search.domains.compile import paper
-from search.domains.compile.candidates import candidate_space, function_tails
-from search.domains.compile.choose import Chooser, Chosen
-from search.domains.compile.coreset import NAME as CORESET
-from search.domains.compile.coreset import (
+from search.domains.compile.answer import CompileSolution
+from search.domains.compile.parse.problem import CompileProblem, names
+from search.domains.compile.produce.picture import OURS
+from search.domains.compile.produce.report import PROMISE, PROMISE_OF_TIME
+from search.domains.compile.search import paper
+from search.domains.compile.search.behaviour import NOT_RUN, Judge
+from search.domains.compile.search.candidates import candidate_space, function_tails
+from search.domains.compile.search.coreset import NAME as CORESET
+from search.domains.compile.search.coreset import (
     list_for,
     load_coreset,
     usefulness,
     without_options,
 )
-from search.domains.compile.local_search import FIRST, optimise
-from search.domains.compile.picture import OURS
-from search.domains.compile.policy import ask, name_of
-from search.domains.compile.problem import CompileProblem, names
-from search.domains.compile.quarantine import Quarantined, reduced
-from search.domains.compile.report import PROMISE, PROMISE_OF_TIME
-from search.domains.compile.runs import NOT_RUN, Judge
-from search.domains.compile.solution import CompileSolution
-from search.domains.compile.timing import Timing, fastest
-from search.domains.compile.timing import reserve_s as timing_reserve_s
+from search.domains.compile.search.incumbents import Chooser, Chosen
+from search.domains.compile.search.local_search import FIRST, optimise
+from search.domains.compile.search.policy import ask, name_of
+from search.domains.compile.search.quarantine import Quarantined, reduced
+from search.domains.compile.search.run_time import Timing, fastest
+from search.domains.compile.search.run_time import reserve_s as timing_reserve_s
 from search.stop import AnyOf, StoppingCriterion
 from search.types import OnIncumbent, SearchOutcome
 from solvers.llvm.engine import Built, CandidateFailed, Engine

@@ -17,7 +17,7 @@ import numpy as np
 
 from cost_models.compile.gean import Gean, GraphArrays
 from cost_models.weights import FOLDER, load_weights, manifest, read_learned
-from search.domains.compile.candidates import passes_of
+from search.domains.compile.search.candidates import passes_of
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.graph import ProgramGraph
 from solvers.llvm.pipeline import leaves, parse

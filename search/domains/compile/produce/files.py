@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from search.domains.compile.picture import OURS, draw_sizes
-from search.domains.compile.problem import CompileProblem
-from search.domains.compile.report import write_report
-from search.domains.compile.solution import CompileSolution
-from search.domains.compile.tools import Tools
+from search.domains.compile.answer import CompileSolution
+from search.domains.compile.parse.problem import CompileProblem
+from search.domains.compile.produce.picture import OURS, draw_sizes
+from search.domains.compile.produce.report import write_report
 from search.types import Extra, Produced
+from solvers.llvm.programs import Tools
 from solvers.llvm.types import Sizes
 
 VALIDATION = "validation.json"

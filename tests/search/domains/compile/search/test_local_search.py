@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.domains.compile.candidates import TAILS, candidate_space, function_tails
-from search.domains.compile.edits import Candidate, Edit, Op
-from search.domains.compile.local_search import Found, OnBetter, optimise
-from search.domains.compile.per_function import mixed
+from search.domains.compile.search.candidates import TAILS, candidate_space, function_tails
+from search.domains.compile.search.edits import Candidate, Edit, Op
+from search.domains.compile.search.local_search import Found, OnBetter, optimise
+from search.domains.compile.search.per_function import mixed
 from solvers.llvm.engine import Engine
 from solvers.llvm.frontend import compile_to_bitcode
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Target

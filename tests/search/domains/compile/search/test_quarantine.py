@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search.domains.compile.quarantine import Quarantined, prefix, reduced, shortened
+from search.domains.compile.search.quarantine import Quarantined, prefix, reduced, shortened
 from solvers.llvm.pipeline import leaves, parse, text_of
 from solvers.llvm.types import Recipe
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.domains.compile.timing import median_interval, paired
+from search.domains.compile.search.run_time import median_interval, paired
 from search.types import InvalidInput
-from tests.search.domains.compile.test_compile import run
+from tests.search.domains.compile.test_domain import run
 from trimtab.results import VerificationStatus
 from trimtab.specs.compile import CompileSpec, Language, Objective, Run
 

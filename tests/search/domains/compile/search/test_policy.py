@@ -17,8 +17,8 @@ import pytest
 from cost_models.compile.net import PARTS as PARTS_OF_NET
 from cost_models.weights import FOLDER, manifest
 from cost_models.weights.publish import publish, withdraw
-from search.domains.compile import policy
-from search.domains.compile.coreset import LISTS, load_coreset
+from search.domains.compile.search import policy
+from search.domains.compile.search.coreset import LISTS, load_coreset
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.features import AUTOPHASE_NAMES, INST_COUNT_NAMES, Features
 from solvers.llvm.frontend import compile_to_bitcode

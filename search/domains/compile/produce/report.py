@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from search.domains.compile.picture import OURS, changed_most
-from search.domains.compile.problem import CompileProblem, names
-from search.domains.compile.solution import CompileSolution
-from search.domains.compile.tools import Tools
+from search.domains.compile.answer import CompileSolution
+from search.domains.compile.parse.problem import CompileProblem, names
+from search.domains.compile.produce.picture import OURS, changed_most
+from solvers.llvm.programs import Tools
 from solvers.llvm.types import Sizes
 
 PROMISE = (

@@ -13,13 +13,14 @@ import pytest
 
 from cost_models.weights import FOLDER, WeightsRefused, manifest
 from search import pipeline
-from search.domains.compile import build, paper
+from search.domains.compile import build
+from search.domains.compile.search import paper
 from search.pipeline import Finished
 from search.stop import from_budget
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.frontend import compile_to_bitcode
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes, Target
-from tests.search.domains.compile.test_compile import PROGRAM
+from tests.search.domains.compile.test_domain import PROGRAM
 from trimtab.errors import SpecError
 from trimtab.results import Limit, VerificationStatus
 from trimtab.specs.compile import CompileSpec, Language, Mode, Objective, Tier
