@@ -1,7 +1,9 @@
-"""Real integer programs out of the source distribution of the PyPI package `mip` (61 models, EPL-2.0, not shipped by us).
+"""Real integer programs out of the source distribution of the PyPI package `mip` (61 models,
+EPL-2.0, not shipped by us).
 
-`python -m workers.bench.instances fetch [NAME...]` downloads it once through pip, checks its SHA-256, unpacks the model files
-only, and prints the path of each; the last line is the last one asked for. `list` shows what is there.
+`python -m workers.bench.instances fetch [NAME...]` downloads it once through pip, checks its
+SHA-256, unpacks the model files only, and prints the path of each; the last line is the last one
+asked for. `list` shows what is there.
 
 They lie in `$TRIMTAB_CACHE_DIR/instances`, by default `~/.cache/trimtab/instances`.
 """
@@ -58,7 +60,10 @@ def available() -> dict[str, Path]:
 
 
 def fetch(names: list[str]) -> list[Path]:
-    """Paths of the named instances (all, when none is named); downloads when one is missing. Raises FetchError."""
+    """Paths of the named instances (all, when none is named); downloads when one is missing.
+
+    Raises FetchError.
+    """
     found = available()
     if not found or any(name not in found for name in names):
         _download()
@@ -66,7 +71,8 @@ def fetch(names: list[str]) -> list[Path]:
     missing = [name for name in names if name not in found]
     if missing:
         raise FetchError(
-            f"no instance {missing[0]!r} in {PACKAGE} {VERSION}; there are {', '.join(sorted(found))}"
+            f"no instance {missing[0]!r} in {PACKAGE} {VERSION}; there are "
+            f"{', '.join(sorted(found))}"
         )
     return [found[name] for name in names or sorted(found)]
 
@@ -90,8 +96,11 @@ def _download() -> None:
 
 
 def _sdist(scratch: Path) -> Path:
-    """Download by pip, which knows the index and its settings. pip prepares the archive's metadata, so its build backend runs;
-    the archive itself is pinned by hash."""
+    """Download by pip, which knows the index and its settings.
+
+    pip prepares the archive's metadata, so its build backend runs; the archive itself is pinned
+    by hash.
+    """
     print(
         f"fetching the source distribution of {PACKAGE} {VERSION} …",
         file=sys.stderr,
@@ -115,7 +124,8 @@ def _sdist(scratch: Path) -> Path:
     if not archives:
         reason = (done.stderr.strip() or "no archive came").splitlines()[-1]
         raise FetchError(
-            f"pip could not download {PACKAGE} {VERSION}: {reason}. Give a model of your own instead"
+            f"pip could not download {PACKAGE} {VERSION}: {reason}. Give a model of your own "
+            "instead"
         )
     return archives[0]
 

@@ -13,7 +13,10 @@ from typing import Any
 
 
 def quantile(values: Sequence[float], q: float) -> float:
-    """The smallest value that at least the share `q` of `values` does not exceed (nearest rank). NaN when empty."""
+    """The smallest value that at least the share `q` of `values` does not exceed (nearest rank).
+
+    NaN when empty.
+    """
     if not values:
         return math.nan
     return sorted(values)[max(0, math.ceil(q * len(values)) - 1)]
