@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from search.domains.compile.search.behaviour import PATIENCE
+from search.domains.compile.run_limits import RETRY_FACTOR
 from search.types import InvalidInput
 from solvers.llvm.frontend import _shorter_includes
 from solvers.llvm.install import find_llvm, served, serves, with_targets
@@ -39,7 +39,7 @@ def test_a_program_that_oz_changes_gets_oz_unvalidated(tmp_path: Path) -> None:
     done = job(text("guarded.c"), tmp_path)
     assert done.result.verification.status is VerificationStatus.VALID
     assert done.rows["trimtab"] == done.rows["Oz"]
-    assert "behaves otherwise" in done.result.summary["behaviour"]
+    assert "behaves differently" in done.result.summary["behaviour"]
 
 
 def test_a_run_over_its_time_limit_is_reported_as_that(
@@ -62,7 +62,7 @@ def test_a_run_over_its_time_limit_is_reported_as_that(
     assert done.rows["trimtab"] <= done.rows["Oz"]
     said = done.result.summary["behaviour"]
     assert "exceeded its time limit of 1 s" in said
-    assert f"{PATIENCE} times" in said
+    assert f"{RETRY_FACTOR} times" in said
     assert "undefined behaviour" not in said
 
 
@@ -171,17 +171,17 @@ def test_long_chains_of_includes_are_cut() -> None:
 def test_a_refused_answer_leaves_oz_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from search.domains.compile import verify
+    from search.domains.compile.verify import Check
 
-    replayed = verify._replay
+    replay = Check.replay
 
-    def refuses(problem: object, solution: object, *rest: object) -> None:
-        if solution.name != "Oz":  # type: ignore[attr-defined]
-            rest[-1].faults.append("opt -passes does not repeat the answer")  # type: ignore[attr-defined]
+    def refuse(check: Check) -> None:
+        if check.solution.name != "Oz":
+            check.faults.append("opt -passes does not repeat the answer")
             return
-        replayed(problem, solution, *rest)  # type: ignore[arg-type]
+        replay(check)
 
-    monkeypatch.setattr(verify, "_replay", refuses)
+    monkeypatch.setattr(Check, "replay", refuse)
     done = job(text("os_beats_oz.c"), tmp_path, evaluations=1)
     assert done.result.verification.status is VerificationStatus.VALID
     assert done.result.objective == done.rows["Oz"] == done.rows["trimtab"]

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from search import pipeline
 from search.domains import KINDS
-from search.domains.compile.search import run as compile_run
+from search.domains.compile.search import product as compile_product
 from search.domains.ilp import build as build_ilp
 from search.domains.ilp import processes, supervisor
 from search.domains.ilp.board import Place, Places
@@ -305,13 +305,15 @@ def test_compile_options_reach_the_search(
 ) -> None:
     _need_llvm()
     seen: list[str] = []
-    optimise = compile_run.optimise
+    optimise = compile_product.optimise
 
-    def spied(*arguments: Any, **parts: Any) -> Any:
-        seen.append(repr(sorted((name, _shape(value)) for name, value in parts.items())))
-        return optimise(*arguments, **parts)
+    def spied(engine: Any, space: Any, *arguments: Any, **parts: Any) -> Any:
+        seen.append(
+            repr(sorted((name, _shape(value)) for name, value in vars(space).items()))
+        )
+        return optimise(engine, space, *arguments, **parts)
 
-    monkeypatch.setattr(compile_run, "optimise", spied)
+    monkeypatch.setattr(compile_product, "optimise", spied)
     base = BASES["compile"]
     for number, change in enumerate(
         ({}, {"tier": "experimental"}, {"per_function": False}, {"llvm_options": False})

@@ -48,7 +48,9 @@ def main(argv: list[str]) -> int:
             assert oz.sizes is not None
 
             def ordered(engine: Engine = engine, sizes: Sizes = oz.sizes) -> None:
-                policy.order(engine.features(), sizes, coreset, Metric.LOADABLE_BYTES)
+                policy.score_features(
+                    engine.features(), sizes, coreset, Metric.LOADABLE_BYTES
+                )
 
             def graphed(engine: Engine = engine) -> None:
                 engine.graph().compact()

@@ -14,9 +14,9 @@ from typing import Any
 
 from search import pipeline
 from search.domains.compile import build
-from search.domains.compile.search.behaviour import Judge
-from search.domains.compile.search.run_time import cpu_s, paired
+from search.domains.compile.search.behaviour import BehaviourOracle
 from search.stop import from_budget
+from solvers.llvm.pairs import time_pairs
 from solvers.llvm.types import Recipe
 from workers.bench.stats import machine
 from workers.corpus.whole import WHOLE
@@ -94,13 +94,15 @@ def _measure(name: str, options: argparse.Namespace, scratch: Path) -> dict[str,
     problem = domain.parse(spec, {"source": file}, again)
     prepared = domain.encode(problem)
     with prepared.engine as engine:
-        judge = Judge(problem, folder=again / "runs", stopped=lambda: False)
-        judge.learn(
+        oracle = BehaviourOracle(problem, folder=again / "runs", stopped=lambda: False)
+        oracle.record_reference(
             engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True
         )
-        ours = judge.link(answer)
-        theirs = judge.link(engine.build(Recipe(pipeline=prepared.pipelines["Oz"])).object)
-    timing = paired(lambda: cpu_s(judge, ours), lambda: cpu_s(judge, theirs), options.pairs)
+        ours = oracle.link(answer)
+        theirs = oracle.link(engine.build(Recipe(pipeline=prepared.pipelines["Oz"])).object)
+    timing = time_pairs(
+        lambda: oracle.cpu_s(ours), lambda: oracle.cpu_s(theirs), options.pairs
+    )
     return {
         "suite": "compile-speed",
         "program": name,

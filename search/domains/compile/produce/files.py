@@ -1,4 +1,4 @@
-"""The files a compile job leaves."""
+"""Files of a compile job, and which of them are written on demand."""
 
 from __future__ import annotations
 
@@ -13,34 +13,41 @@ from typing import Any
 
 from search.domains.compile.answer import CompileSolution
 from search.domains.compile.parse.problem import CompileProblem
-from search.domains.compile.produce.picture import OURS, draw_sizes
+from search.domains.compile.produce.picture import draw_sizes
 from search.domains.compile.produce.report import write_report
 from search.types import Extra, Produced
-from solvers.llvm.programs import Tools
+from solvers.llvm.programs import LlvmPrograms
 from solvers.llvm.types import Sizes
 
 VALIDATION = "validation.json"
-CHECKED = "checked.json"  # in the work folder: what the check found, kept for the report
+CHECKED = "checked.json"  # in the work folder: the check's result, for the report
 
 
 def produce(
-    problem: CompileProblem, solution: CompileSolution, tools: Tools, workdir: Path
+    problem: CompileProblem,
+    solution: CompileSolution,
+    programs: LlvmPrograms,
+    workdir: Path,
 ) -> list[Produced | Extra]:
-    """optimised.{bc,ll,o}, original.bc, pipeline.txt, recipe.json, sizes.{csv,json,svg}, validation.json, report.md."""
-    levels = {**solution.levels, OURS: solution.sizes}
+    """Write the files of an answer into `workdir`.
+
+    optimised.{bc,ll,o}, original.bc, recipe.json and validation.json at once; pipeline.txt,
+    sizes.{csv,json,svg} and report.md on demand.
+    """
+    rows = solution.rows
     validation = _validation(problem)
     texts: list[tuple[str, Callable[[], str], str]] = [
-        ("pipeline.txt", lambda: _pipeline(solution, tools), "text/plain"),
+        ("pipeline.txt", lambda: _pipeline(solution, programs), "text/plain"),
         (
             "sizes.json",
-            lambda: json.dumps({name: size_of(s) for name, s in levels.items()}, indent=1),
+            lambda: json.dumps({name: size_of(s) for name, s in rows.items()}, indent=1),
             "application/json",
         ),
-        ("sizes.csv", lambda: to_csv(levels), "text/csv"),
-        ("sizes.svg", lambda: draw_sizes(levels, title=_title(solution)), "image/svg+xml"),
+        ("sizes.csv", lambda: to_csv(rows), "text/csv"),
+        ("sizes.svg", lambda: draw_sizes(rows, title=_title(solution)), "image/svg+xml"),
         (
             "report.md",
-            lambda: write_report(problem, solution, validation, tools),
+            lambda: write_report(problem, solution, validation, programs),
             "text/markdown",
         ),
     ]
@@ -65,7 +72,7 @@ def _write(text: Callable[[], str], path: Path) -> None:
 
 
 def size_of(sizes: Sizes) -> dict[str, Any]:
-    """Sizes as JSON."""
+    """Return sizes in JSON form."""
     return {
         "loadable_bytes": sizes.loadable_bytes,
         "code_bytes": sizes.code_bytes,
@@ -76,7 +83,10 @@ def size_of(sizes: Sizes) -> dict[str, Any]:
 
 
 def to_csv(levels: Mapping[str, Sizes]) -> str:
-    """One row for each figure, one column for each level; empty where a level has no such section or function."""
+    """Return a table with one row for each figure and one column for each level.
+
+    A cell is empty where a level has no such section or function.
+    """
     names = list(levels)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -103,26 +113,26 @@ def _title(solution: CompileSolution) -> str:
     return f"{ours:,} loadable bytes, {100 * (ours - oz) / oz:+.2f} % against -Oz ({oz:,})"
 
 
-def _pipeline(solution: CompileSolution, tools: Tools) -> str:
+def _pipeline(solution: CompileSolution, programs: LlvmPrograms) -> str:
     recipe = solution.recipe
-    lines = [f"# {solution.build_id}: another build may name or do its passes otherwise"]
+    lines = [f"# {solution.build_id}: other builds may name or run passes differently"]
     if not recipe.by_opt:
-        lines.append(
-            "# with decisions for single functions, which opt cannot take; this repeats it:"
-        )
-        lines.append("python -m solvers.llvm.replay recipe.json original.bc optimised.bc")
-        lines.append("# its pipeline alone:")
-    lines += tools.commands(recipe)
+        lines += [
+            "# with decisions for single functions, which opt cannot take; this repeats it:",
+            "python -m solvers.llvm.replay recipe.json original.bc optimised.bc",
+            "# its pipeline alone:",
+        ]
+    lines += programs.commands(recipe)
     return "\n".join(lines) + "\n"
 
 
 def _validation(problem: CompileProblem) -> dict[str, Any]:
-    """What the check and the search's own comparisons wrote down as they went."""
+    """Read the result of the check, with the search's quarantined candidates."""
     path = problem.workdir / CHECKED
-    found: dict[str, Any] = (
-        json.loads(path.read_text()) if path.exists() else {"status": "not checked"}
-    )
-    return found
+    if not path.exists():
+        return {"status": "not checked"}
+    validation: dict[str, Any] = json.loads(path.read_text())
+    return validation
 
 
 def _copied(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from search.domains.compile.answer import OURS
 from search.drawing.svg import BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, Drawing, TextStyle
 from solvers.llvm.types import Sizes
 
-OURS = "trimtab"
 _MOST_FUNCTIONS = 14
 _LEFT, _WIDTH, _RIGHT, _ROW, _TOP = 190, 520, 170, 22, 78
 _NAME_CHARS = 26

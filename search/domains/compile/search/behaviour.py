@@ -1,4 +1,4 @@
-"""How the unoptimised program behaves, and whether another one behaves the same: asked within the search for each new best."""
+"""Behaviour oracle of the search: compare a program's runs with those of the unoptimised program."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.domains.compile.parse.problem import CompileProblem
+from search.domains.compile.run_limits import MEMORY_BYTES, RETRY_FACTOR, limit_message
 from search.types import InvalidInput
 from solvers.llvm.execute import Ran, RunCase, compare, link_program, run_program
 from solvers.llvm.frontend import SourceError, Stopped
 
-OWN_MAIN_S = 10.0  # a program nobody said how to run gets so long to end by itself
-MEMORY_BYTES = 2 * 2**30
-_SHOWN_OUTPUT = 1500  # characters of a stream in a message
+OWN_MAIN_S = 10.0  # time limit of a program that is run without `runs` in the spec
 NOT_RUN = "it was not to be run, or is for another machine"
-PATIENCE = 3  # times a run's time limit that a candidate gets when it is tried again
-_EXCERPT_BYTES = 200
+_SHOWN_OUTPUT_CHARS = 1500  # of a stream in a message
+_SHOWN_EXPECTED_BYTES = 200
+_ERROR_CHARS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What running said of one object."""
+    """Outcome of comparing one object with the reference."""
 
     equal: bool  # on every counted case; True also when there was none
     compared: int  # cases
-    detail: str = ""  # what differs
-    stopped: bool = False  # the runs did not end: nothing is known
+    detail: str = ""  # observed difference
+    stopped: bool = False  # the job's time ended first: nothing was observed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,215 +36,220 @@ class _Case:
     case: RunCase
     timeout_s: float
     reference: Ran
-    program_s: float
 
 
-class Judge:
-    """Made from the object of the unoptimised program; `ask` compares another with it."""
+class BehaviourOracle:
+    """Runs the unoptimised program once, then compares other programs with it.
+
+    Call `record_reference` first. Without a usable case `compare` accepts everything, and
+    `why_unvalidated` says why.
+    """
 
     def __init__(
         self, problem: CompileProblem, *, folder: Path, stopped: Callable[[], bool]
     ) -> None:
         self._problem, self._folder, self._stopped = problem, folder, stopped
         self._cases: list[_Case] = []
-        self._count = 0
+        self._programs = 0
         self.why_unvalidated = ""
-        self.exceeded = ""  # the last run of a candidate that a limit ended, though the unoptimised program stayed below it
+        self.limit_exceeded = ""  # last run of a candidate that a limit stopped
         self.notes: list[str] = []
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
     def cases(self) -> tuple[tuple[RunCase, float], ...]:
-        """(case, timeout in seconds) of what can be compared."""
-        return tuple((known.case, known.timeout_s) for known in self._cases)
+        """Cases that count, each with its timeout in seconds."""
+        return tuple((row.case, row.timeout_s) for row in self._cases)
 
     @property
-    def seconds(self) -> float:
-        """What one program takes on all cases."""
-        return sum(known.program_s for known in self._cases)
+    def run_s(self) -> float:
+        """Wall-clock seconds that the reference took on all cases."""
+        return sum(row.reference.seconds for row in self._cases)
 
-    def learn(self, plain: bytes, *, has_main: bool) -> None:
-        """Run the unoptimised program twice on each case. Raises InvalidInput when a run that was asked for cannot be."""
-        asked = bool(self._problem.cases)
+    def record_reference(self, plain: bytes, *, has_main: bool) -> None:
+        """Run the unoptimised program twice on each case.
+
+        Raises InvalidInput when a run that the spec requests cannot be made.
+        """
+        requested = bool(self._problem.cases)
         if not self._problem.may_run:
             self.why_unvalidated = NOT_RUN
             return
         if not has_main and not self._problem.objects:
-            if asked:
+            if requested:
                 raise InvalidInput(
-                    "runs: the program has no `main`; give one as link.objects, drop `runs`, or name its source in build.files"
+                    "runs: the program has no `main`; give one as link.objects, drop `runs`, or "
+                    "name its source in build.files"
                 )
             self.why_unvalidated = "it has no `main`"
             return
-        try:
-            program = self.link(plain)
-        except SourceError as error:
-            if asked:
-                raise InvalidInput(
-                    f"runs: the unoptimised program cannot be linked: {error}"
-                ) from error
-            self.why_unvalidated = (
-                f"it cannot be linked as it is: {str(error).strip()[:500]}"
-            )
+        program = self._link_reference(plain, requested=requested)
+        if program is None:
             return
-        except Stopped:
-            self.why_unvalidated = (
-                "it was stopped before the unoptimised program was linked"
-            )
-            return
-        if asked:
-            for number, (case, timeout_s) in enumerate(
-                zip(self._problem.cases, self._problem.case_timeouts_s, strict=True)
-            ):
-                self._learn_case(program, number, case, timeout_s, asked=True)
+        if requested:
+            timeouts_s = self._problem.case_timeouts_s
+            pairs = zip(self._problem.cases, timeouts_s, strict=True)
+            for number, (case, timeout_s) in enumerate(pairs):
+                self._record_case(program, number, case, timeout_s, requested=True)
         else:
-            self._learn_case(program, 0, RunCase(), OWN_MAIN_S, asked=False)
-        if not self._cases and not self.why_unvalidated and self._stopped():
-            self.why_unvalidated = "it was stopped before the unoptimised program had run"
+            self._record_case(program, 0, RunCase(), OWN_MAIN_S, requested=False)
         if not self._cases and not self.why_unvalidated:
-            self.why_unvalidated = "no run of the unoptimised program repeats itself"
+            self.why_unvalidated = (
+                "it was stopped before the unoptimised program had run"
+                if self._stopped()
+                else "no run of the unoptimised program repeats itself"
+            )
 
-    def ask(self, code: bytes) -> Verdict:
-        """Link and run `code` on every case. A program that does not link differs."""
+    def compare(self, code: bytes) -> Verdict:
+        """Link and run `code` on every case; a program that does not link differs."""
         if not self._cases:
             return Verdict(equal=True, compared=0)
         try:
             program = self.link(code)
         except SourceError as error:
-            return Verdict(
-                equal=False, compared=0, detail=f"does not link: {str(error).strip()[:500]}"
-            )
+            detail = f"does not link: {str(error).strip()[:_ERROR_CHARS]}"
+            return Verdict(equal=False, compared=0, detail=detail)
         except Stopped:
             return Verdict(equal=False, compared=0, stopped=True)
-        for known in self._cases:
-            ran = self.run(program, known.case, known.timeout_s)
+        for row in self._cases:
+            ran = self.run(program, row.case, row.timeout_s)
             if ran.limit == "seconds" and not self._stopped():
-                # A busy machine may be the reason: a run that only needs longer is no other behaviour.
-                ran = self.run(program, known.case, PATIENCE * known.timeout_s)
-            told = compare(known.reference, ran)
+                # On a busy machine the same behaviour may only take longer.
+                ran = self.run(program, row.case, RETRY_FACTOR * row.timeout_s)
+            difference = compare(row.reference, ran)
             if self._stopped():
                 return Verdict(equal=False, compared=0, stopped=True)
             if ran.limit:
-                self.exceeded = exceeded(known.number, ran, known.timeout_s)
-                return Verdict(equal=False, compared=len(self._cases), detail=self.exceeded)
-            if told is not None:
-                return Verdict(
-                    equal=False,
-                    compared=len(self._cases),
-                    detail=f"run {known.number}: {told}",
-                )
+                self.limit_exceeded = limit_message(row.number, ran, row.timeout_s)
+                return self._differs(self.limit_exceeded)
+            if difference is not None:
+                return self._differs(f"run {row.number}: {difference}")
         return Verdict(equal=True, compared=len(self._cases))
 
-    def give_up(self, why: str) -> None:
-        """Compare nothing any more."""
+    def disable(self, why: str) -> None:
+        """Forget all cases, so that the answer is labelled unvalidated for the reason `why`."""
         self._cases.clear()
         self.why_unvalidated = why
 
     def link(self, code: bytes) -> Path:
-        """The program of an object file. Raises SourceError, Stopped."""
-        self._count += 1
-        folder = self._folder / f"program-{self._count}"
+        """Link an object file to a program. Raises SourceError, Stopped."""
+        self._programs += 1
+        folder = self._folder / f"program-{self._programs}"
         folder.mkdir()
-        problem = self._problem
         return link_program(
-            [code, *problem.objects],
+            [code, *self._problem.objects],
             workdir=folder,
-            target=problem.target,
-            flags=problem.libraries,
-            cxx=problem.cxx,
+            target=self._problem.target,
+            flags=self._problem.libraries,
+            cxx=self._problem.cxx,
             stopped=self._stopped,
         )
 
     def run(self, program: Path, case: RunCase, timeout_s: float) -> Ran:
-        """One run under limits."""
-        folder = program.parent
+        """Run a program once under limits."""
         return run_program(
             program,
             case,
             timeout_s=timeout_s,
             memory_bytes=MEMORY_BYTES,
-            workdir=folder,
+            workdir=program.parent,
             stopped=self._stopped,
         )
 
-    def _learn_case(
-        self, program: Path, number: int, case: RunCase, timeout_s: float, *, asked: bool
+    def cpu_s(self, program: Path) -> float:
+        """Run a program once on every case and return the CPU seconds of all."""
+        return sum(self.run(program, row.case, row.timeout_s).cpu_s for row in self._cases)
+
+    def _differs(self, detail: str) -> Verdict:
+        return Verdict(equal=False, compared=len(self._cases), detail=detail)
+
+    def _link_reference(self, plain: bytes, *, requested: bool) -> Path | None:
+        try:
+            return self.link(plain)
+        except SourceError as error:
+            if requested:
+                raise InvalidInput(
+                    f"runs: the unoptimised program cannot be linked: {error}"
+                ) from error
+            reason = str(error).strip()[:_ERROR_CHARS]
+            self.why_unvalidated = f"it cannot be linked as it is: {reason}"
+        except Stopped:
+            self.why_unvalidated = (
+                "it was stopped before the unoptimised program was linked"
+            )
+        return None
+
+    def _record_case(
+        self,
+        program: Path,
+        number: int,
+        case: RunCase,
+        timeout_s: float,
+        *,
+        requested: bool,
     ) -> None:
         first = self.run(program, case, timeout_s)
         if self._stopped():
             return
         fault = _fault(first, case, timeout_s)
         if fault is not None:
-            if asked:
+            if requested:
                 raise InvalidInput(f"runs: run {number}: the unoptimised program {fault}")
             self.why_unvalidated = f"its own `main`, run without arguments, {fault}"
             return
         again = self.run(program, case, timeout_s)
         if again.limit == "seconds" and not self._stopped():
-            again = self.run(
-                program, case, PATIENCE * timeout_s
-            )  # it ended once: the machine is busy
-        differs = compare(first, again)
-        if differs is not None:
+            # The first run ended in time, so the machine is busy.
+            again = self.run(program, case, RETRY_FACTOR * timeout_s)
+        difference = compare(first, again)
+        if difference is not None:
             self.notes.append(
-                f"run {number} is not counted: the unoptimised program does not repeat itself ({differs})"
+                f"run {number} is not counted: the unoptimised program does not repeat itself "
+                f"({difference})"
             )
             return
-        if first.exit_code and not asked:
+        if first.exit_code and not requested:
             self.notes.append(
-                f"its own `main`, run without arguments, ends with {first.exit_code}: give `runs` that do more"
+                f"its own `main`, run without arguments, ends with {first.exit_code}: give `runs` "
+                "that do more"
             )
         self._cases.append(
-            _Case(
-                number=number,
-                case=case,
-                timeout_s=timeout_s,
-                reference=first,
-                program_s=first.seconds,
-            )
+            _Case(number=number, case=case, timeout_s=timeout_s, reference=first)
         )
-
-
-def exceeded(number: int, ran: Ran, timeout_s: float) -> str:
-    """What a limit that ended a candidate's run means, for people."""
-    if ran.limit == "seconds":
-        return (
-            f"run {number} exceeded its time limit of {timeout_s:g} s, and {PATIENCE} times that when it was tried again; "
-            "the unoptimised program ended in time"
-        )
-    return f"run {number} reached its limit of {ran.limit}; the unoptimised program did not"
 
 
 def _fault(ran: Ran, case: RunCase, timeout_s: float) -> str | None:
-    """Why a reference run cannot be one; a dead or endless program proves nothing about another."""
-    if ran.limit:
-        why = (
-            f"did not end within {timeout_s:g} s"
-            if ran.limit == "seconds"
-            else f"reached its limit of {ran.limit}"
-        )
+    """Say why a run cannot be a reference; None when it can.
+
+    A program that crashes or does not end proves nothing about another.
+    """
+    if ran.limit == "seconds":
+        fault = f"did not end within {timeout_s:g} s"
+    elif ran.limit:
+        fault = f"reached its limit of {ran.limit}"
     elif ran.signal is not None:
-        why = f"died by signal {ran.signal}"
+        fault = f"died by signal {ran.signal}"
     elif case.expected_exit is not None and ran.exit_code != case.expected_exit:
-        why = f"ended with {ran.exit_code}; {case.expected_exit} was expected"
+        fault = f"ended with {ran.exit_code}; {case.expected_exit} was expected"
     elif case.expected_stdout is not None and not _printed(ran, case.expected_stdout):
         return (
-            f"printed {_excerpt(ran.stdout)} ({ran.stdout_bytes:,} bytes); expected_stdout: expected "
-            f"{_excerpt(case.expected_stdout)} ({len(case.expected_stdout):,} bytes)"
+            f"printed {_excerpt(ran.stdout)} ({ran.stdout_bytes:,} bytes); expected_stdout: "
+            f"expected {_excerpt(case.expected_stdout)} ({len(case.expected_stdout):,} bytes)"
         )
     else:
         return None
-    return why + printed(ran)
+    return fault + _output_of(ran)
 
 
-def printed(ran: Ran) -> str:
-    """What a run printed, the last of it, as lines to follow a sentence; empty when it printed nothing."""
+def _output_of(ran: Ran) -> str:
+    """Lines that show the end of both streams; "" when the run printed nothing."""
     parts = []
     for name, data in (("stdout", ran.stdout), ("stderr", ran.stderr)):
         text = data.decode("utf-8", "replace").strip()
+        if len(text) > _SHOWN_OUTPUT_CHARS:
+            text = f"[…] {text[-_SHOWN_OUTPUT_CHARS:]}"
         if text:
-            short = text if len(text) <= _SHOWN_OUTPUT else f"[…] {text[-_SHOWN_OUTPUT:]}"
-            parts.append(f"\nits {name}:\n{short}")
+            parts.append(f"\nits {name}:\n{text}")
     return "".join(parts)
 
 
@@ -253,5 +258,5 @@ def _printed(ran: Ran, expected: bytes) -> bool:
 
 
 def _excerpt(text: bytes) -> str:
-    shown = text[:_EXCERPT_BYTES].decode("utf-8", "replace")
-    return repr(shown) + (" …" if len(text) > _EXCERPT_BYTES else "")
+    more = " …" if len(text) > _SHOWN_EXPECTED_BYTES else ""
+    return repr(text[:_SHOWN_EXPECTED_BYTES].decode("utf-8", "replace")) + more

@@ -1,7 +1,8 @@
-"""The space of product mode: single changes of -Oz that may make code smaller. Mining and local search combine them.
+"""Space of product mode: single changes of -Oz that may make code smaller.
 
-Where they come from: dropping passes that duplicate code (jump threading, loop rotation, unrolling), parameters of simplifycfg
-and others, hoisting and sinking of common code, another round of what shrinks, attributes inferred earlier.
+Mining and local search combine them. They drop passes that duplicate code (jump threading, loop
+rotation, unrolling), set parameters of simplifycfg and others, hoist and sink common code, run another
+round of passes that shrink, and infer attributes earlier.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from solvers.llvm.pipeline import leaves, parse
 from solvers.llvm.types import Metric
 from trimtab.specs.compile import Tier
 
-# Dropping these cannot make a program wrong: all are optional transformations.
+# Dropping these cannot miscompile: all are optional transformations.
 _DROPPABLE = [
     "aggressive-instcombine",
     "adce",
@@ -64,7 +65,8 @@ _DROPPABLE = [
     "tailcallelim",
     "vector-combine",
 ]
-_EACH = (
+# Passes of which single occurrences may be dropped too.
+_DROPPABLE_ONCE = (
     "jump-threading",
     "gvn",
     "licm",
@@ -74,7 +76,7 @@ _EACH = (
     "loop-rotate",
     "sroa",
 )
-_CFG = (
+_SIMPLIFYCFG_FLAGS = (
     "hoist-common-insts",
     "sink-common-insts",
     "hoist-common-insts;sink-common-insts",
@@ -96,7 +98,7 @@ _COMBINE = "instcombine<max-iterations=1;no-verify-fixpoint>"
 _SHRINK = (
     "simplifycfg<hoist-common-insts;sink-common-insts;switch-range-to-icmp;no-keep-loops>"
 )
-# function pipelines: tails after -Oz, of the whole module or of one function (Recipe.function_tails)
+# Function pipelines to run after -Oz, on the whole module or on one function (Recipe.function_tails).
 TAILS: tuple[tuple[str, str], ...] = (
     ("shrink", _SHRINK),
     ("combine", _COMBINE),
@@ -149,86 +151,72 @@ _PROLOGUES: tuple[tuple[str, str], ...] = (
     ("early-shrink", f"function(sroa<modify-cfg>,{_SHRINK},{_COMBINE})"),
     ("early-argpromotion", "function(sroa<modify-cfg>,early-cse<>),cgscc(argpromotion)"),
 )
+# Name and edits of other changes.
+_HAND_MADE: tuple[tuple[str, *tuple[Edit, ...]], ...] = (
+    ("combine-twice", Edit(op=Op.SET, anchor="instcombine", text="max-iterations=2")),
+    ("licm-no-speculation", Edit(op=Op.SET, anchor="licm", text="no-allowspeculation")),
+    ("rotate-headers", Edit(op=Op.SET, anchor="loop-rotate", text="header-duplication")),
+    ("cse-memssa-early", Edit(op=Op.SET, anchor="early-cse", occurrence=0, text="memssa")),
+    ("mldst-split", Edit(op=Op.SET, anchor="mldst-motion", text="split-footer-bb")),
+    ("sink-late", Edit(op=Op.BEFORE, anchor="div-rem-pairs", text="sink")),
+    ("gvn-hoist-inside", Edit(op=Op.BEFORE, anchor="gvn", text="gvn-hoist")),
+    ("gvn-sink-inside", Edit(op=Op.AFTER, anchor="gvn", text="gvn-sink")),
+    ("gvn-twice", Edit(op=Op.AFTER, anchor="memcpyopt", text=f"gvn,{_COMBINE}")),
+    (
+        "newgvn-for-gvn",
+        Edit(op=Op.BEFORE, anchor="gvn", text="newgvn"),
+        Edit(op=Op.DROP, anchor="gvn"),
+    ),
+    (
+        "slp-inside",
+        Edit(
+            op=Op.BEFORE, anchor="transform-warning", text="slp-vectorizer,vector-combine"
+        ),
+    ),
+    (
+        "argpromotion-inside",
+        Edit(op=Op.AFTER, anchor="inline", occurrence=0, text="argpromotion"),
+    ),
+)
 
 
 def candidate_space(
     defaults: Mapping[str, str], *, options: Container[str] = KNOWN
 ) -> tuple[Candidate, ...]:
-    """Every single change that has a place in this LLVM's -Oz. `defaults`: level → text, all of O1, O2, O3, Os, Oz.
+    """Return every single change that has a place in this LLVM's -Oz.
 
-    options: those of LLVM that may be set.
+    defaults: level → pipeline text, for all of O1, O2, O3, Os and Oz. options: options of LLVM that
+    may be set.
     """
-    known = passes_of(defaults)
+    in_defaults = passes_of(defaults)
     oz = parse(defaults["Oz"])
     count: dict[str, int] = {}
     for leaf in leaves(oz):
         count[leaf.name] = count.get(leaf.name, 0) + 1
     singles = (
-        Candidate(name=name, edits=edits, tier=_tier(edits, known))
-        for name, edits in _space(count)
+        Candidate(name=name, edits=edits, tier=_tier(edits, in_defaults))
+        for name, edits in _single_changes(count)
     )
     levels = (Candidate(name=level, base=level) for level in ("Os", "O1", "O2"))
     return (*(c for c in singles if all(word in options for word in c.options)), *levels)
 
 
 def changes_of_oz(defaults: Mapping[str, str], metric: Metric) -> tuple[Candidate, ...]:
-    """Those of `candidate_space` that make up compounds: of -Oz itself, default tier, with options that can change `metric`."""
+    """Return the changes that compounds are made of.
+
+    Those of `candidate_space` that edit -Oz, are of the default tier, and whose options can change
+    `metric`.
+    """
     space = candidate_space(defaults, options=options_for(metric))
     return tuple(c for c in space if c.tier is Tier.DEFAULT and c.base == "Oz")
 
 
-def _space(count: dict[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:
-    for name in _DROPPABLE:
-        if name in count:
-            yield f"drop-{name}", (Edit(op=Op.DROP, anchor=name),)
-        if name in _EACH and count.get(name, 0) > 1:
-            for i in range(count[name]):
-                yield f"drop-{name}-{i}", (Edit(op=Op.DROP, anchor=name, occurrence=i),)
-    for flags in _CFG:
-        yield f"cfg:{flags}", (Edit(op=Op.SET, anchor="simplifycfg", text=flags),)
-        last = count.get("simplifycfg", 1) - 1
-        for i in (0, 5, last - 1, last):
-            if 0 <= i <= last:
-                yield (
-                    f"cfg-{i}:{flags}",
-                    (Edit(op=Op.SET, anchor="simplifycfg", occurrence=i, text=flags),),
-                )
-    yield "combine-twice", (Edit(op=Op.SET, anchor="instcombine", text="max-iterations=2"),)
-    yield (
-        "licm-no-speculation",
-        (Edit(op=Op.SET, anchor="licm", text="no-allowspeculation"),),
-    )
-    yield (
-        "rotate-headers",
-        (Edit(op=Op.SET, anchor="loop-rotate", text="header-duplication"),),
-    )
-    yield (
-        "cse-memssa-early",
-        (Edit(op=Op.SET, anchor="early-cse", occurrence=0, text="memssa"),),
-    )
-    yield "mldst-split", (Edit(op=Op.SET, anchor="mldst-motion", text="split-footer-bb"),)
-    yield "sink-late", (Edit(op=Op.BEFORE, anchor="div-rem-pairs", text="sink"),)
-    yield "gvn-hoist-inside", (Edit(op=Op.BEFORE, anchor="gvn", text="gvn-hoist"),)
-    yield "gvn-sink-inside", (Edit(op=Op.AFTER, anchor="gvn", text="gvn-sink"),)
-    yield "gvn-twice", (Edit(op=Op.AFTER, anchor="memcpyopt", text=f"gvn,{_COMBINE}"),)
-    yield (
-        "newgvn-for-gvn",
-        (Edit(op=Op.BEFORE, anchor="gvn", text="newgvn"), Edit(op=Op.DROP, anchor="gvn")),
-    )
-    yield (
-        "slp-inside",
-        (
-            Edit(
-                op=Op.BEFORE,
-                anchor="transform-warning",
-                text="slp-vectorizer,vector-combine",
-            ),
-        ),
-    )
-    yield (
-        "argpromotion-inside",
-        (Edit(op=Op.AFTER, anchor="inline", occurrence=0, text="argpromotion"),),
-    )
+def _single_changes(count: Mapping[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:
+    """(name, edits) of each change; `count`: pass → occurrences in -Oz."""
+    yield from _drops(count)
+    yield from _simplifycfg_flags(count)
+    for name, *edits in _HAND_MADE:
+        yield name, tuple(edits)
     for name, tail in TAILS:
         yield f"tail:{name}", (Edit(op=Op.APPEND, text=f"function({tail})"),)
     for name, tail in _MODULE_TAILS:
@@ -239,30 +227,47 @@ def _space(count: dict[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:
         yield word, (Edit(op=Op.OPTION, text=word),)
 
 
+def _drops(count: Mapping[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:
+    for name in _DROPPABLE:
+        if name in count:
+            yield f"drop-{name}", (Edit(op=Op.DROP, anchor=name),)
+        if name in _DROPPABLE_ONCE and count.get(name, 0) > 1:
+            for i in range(count[name]):
+                yield f"drop-{name}-{i}", (Edit(op=Op.DROP, anchor=name, occurrence=i),)
+
+
+def _simplifycfg_flags(count: Mapping[str, int]) -> Iterator[tuple[str, tuple[Edit, ...]]]:
+    """Flags for all occurrences, and for a few early and late ones alone."""
+    last = count.get("simplifycfg", 1) - 1
+    for flags in _SIMPLIFYCFG_FLAGS:
+        yield f"cfg:{flags}", (Edit(op=Op.SET, anchor="simplifycfg", text=flags),)
+        for i in (0, 5, last - 1, last):
+            if 0 <= i <= last:
+                edit = Edit(op=Op.SET, anchor="simplifycfg", occurrence=i, text=flags)
+                yield f"cfg-{i}:{flags}", (edit,)
+
+
 def passes_of(defaults: Mapping[str, str]) -> set[str]:
-    """Passes that LLVM's own default pipelines have."""
+    """Return the passes that occur in LLVM's own default pipelines."""
     return {leaf.name for text in defaults.values() for leaf in leaves(parse(text))}
 
 
-def _tier(edits: tuple[Edit, ...], known: set[str]) -> Tier:
-    """Experimental as soon as one pass is in none of LLVM's default pipelines, or one option is so."""
+def _tier(edits: tuple[Edit, ...], in_defaults: set[str]) -> Tier:
+    """Experimental when a pass is in none of LLVM's default pipelines, or an option is experimental."""
     if any(edit.text in EXPERIMENTAL for edit in edits if edit.op is Op.OPTION):
         return Tier.EXPERIMENTAL
-    texts = [
-        edit.text
-        for edit in edits
-        if edit.op in (Op.BEFORE, Op.AFTER, Op.APPEND, Op.PREPEND)
-    ]
+    inserts = (Op.BEFORE, Op.AFTER, Op.APPEND, Op.PREPEND)
+    texts = [edit.text for edit in edits if edit.op in inserts]
     used = {leaf.name for text in texts for leaf in leaves(parse(text))}
-    return Tier.DEFAULT if used <= known else Tier.EXPERIMENTAL
+    return Tier.DEFAULT if used <= in_defaults else Tier.EXPERIMENTAL
 
 
 def function_tails(defaults: Mapping[str, str], *, experimental: bool) -> dict[str, str]:
-    """Name → function pipeline to run on single functions after -Oz."""
-    known = passes_of(defaults)
+    """Return name → function pipeline to run on single functions after -Oz."""
+    in_defaults = passes_of(defaults)
+    edits = {name: (Edit(op=Op.APPEND, text=f"function({tail})"),) for name, tail in TAILS}
     return {
         name: tail
         for name, tail in TAILS
-        if experimental
-        or _tier((Edit(op=Op.APPEND, text=f"function({tail})"),), known) is Tier.DEFAULT
+        if experimental or _tier(edits[name], in_defaults) is Tier.DEFAULT
     }

@@ -1,7 +1,9 @@
-"""The few candidates worth trying first: greedy facility location over a reward matrix, and the list that was made so.
+"""Coreset: the candidates to try first, by greedy facility location over a reward matrix.
 
-J(S) = Σ_i max_{j ∈ S} r_ij is monotone and submodular, so greedy is within 1 - 1/e of the best set (Nemhauser et al. 1978; the
-coreset of Liang et al., ICML 2023). -Oz itself is always at hand: a candidate that is worse than it counts 0.
+J(S) = Σ_i max_{j ∈ S} r_ij is monotone and submodular, so the greedy set is within 1 - 1/e of the best
+(Nemhauser, Wolsey and Fisher 1978). It is the coreset of Liang et al., "Learning Compiler Pass Orders
+using Coreset and Normalized Value Prediction", ICML 2023. -Oz itself is always available, so a
+candidate that is larger than -Oz has reward 0.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from solvers.llvm.types import Metric, Sizes
 
 Floats = NDArray[np.float64]
 NAME = "compile-coreset"
-# A list each.
+# Metric → name of its list.
 LISTS: Mapping[Metric, str] = MappingProxyType(
     {
         Metric.LOADABLE_BYTES: "loadable",
@@ -31,18 +33,20 @@ LISTS: Mapping[Metric, str] = MappingProxyType(
         Metric.CODE_BYTES: "code",
     }
 )
-_UNWINDING = ".eh_frame"
+_UNWIND_TABLES = ".eh_frame"
 
 
 def greedy(reward: Floats, count: int, weights: Floats | None = None) -> list[int]:
-    """Columns in the order greedy takes them; fewer when nothing is gained any more.
+    """Return columns in the order greedy takes them; fewer than `count` when none gains any more.
 
-    reward: (programs, candidates), ≥ 0. weights: (programs,), 1 by default. Lazy: gains only fall as the set grows, so a
-    stale gain that is still the largest after renewal is the largest (Minoux 1978).
+    reward: (programs, candidates), ≥ 0. weights: (programs,), 1 by default. The evaluation is lazy:
+    gains only fall as the set grows, so an outdated gain that is still the largest after it is
+    recomputed is the largest (Minoux 1978). Raises ValueError.
     """
     if reward.ndim != 2 or bool((reward < 0).any()) or not bool(np.isfinite(reward).all()):
         raise ValueError(
-            f"reward wants a finite matrix ≥ 0 of (programs, candidates); shape {reward.shape} came"
+            "reward: expected a finite matrix ≥ 0 of (programs, candidates), got shape "
+            f"{reward.shape}"
         )
     weight = np.ones(len(reward)) if weights is None else weights
     covered = np.zeros(len(reward))
@@ -65,7 +69,7 @@ def greedy(reward: Floats, count: int, weights: Floats | None = None) -> list[in
 def load_coreset(
     metric: Metric = Metric.LOADABLE_BYTES, folder: Path = FOLDER
 ) -> tuple[Candidate, ...]:
-    """The published candidates for a metric, in greedy order.
+    """Load the published candidates for a metric, in greedy order.
 
     Raises WeightsRefused when the file is not the one of its manifest row.
     """
@@ -75,29 +79,31 @@ def load_coreset(
 
 
 def list_for(metric: Metric, oz: Sizes) -> Metric:
-    """Whose list to try on a program: without unwinding tables its loadable bytes are code bytes and what never changes.
+    """Return the metric whose list to try on a program.
 
-    Much of what the list of loadable bytes saves is in those tables, partly at the cost of code.
+    Without unwind tables, loadable bytes are code bytes and constant data. Much of what the list of
+    loadable bytes saves is in those tables, partly at the cost of code.
     """
-    has_unwinding = any(name.startswith(_UNWINDING) for name in oz.sections)
+    has_unwind_tables = any(name.startswith(_UNWIND_TABLES) for name in oz.sections)
     return (
         Metric.CODE_BYTES
-        if metric is Metric.LOADABLE_BYTES and not has_unwinding
+        if metric is Metric.LOADABLE_BYTES and not has_unwind_tables
         else metric
     )
 
 
 def without_options(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Their changes of passes alone, each once; those that had no other change are left out."""
-    kept: dict[str, Candidate] = {}
+    """Return the candidates without options of LLVM, each once.
+
+    Those that consist of options alone are left out.
+    """
+    by_digest: dict[str, Candidate] = {}
     for candidate in candidates:
-        passes = replace(
-            candidate,
-            edits=tuple(edit for edit in candidate.edits if edit.op is not Op.OPTION),
-        )
-        if passes.edits or not candidate.edits:
-            kept.setdefault(passes.digest, passes)
-    return list(kept.values())
+        edits = tuple(edit for edit in candidate.edits if edit.op is not Op.OPTION)
+        passes_only = replace(candidate, edits=edits)
+        if edits or not candidate.edits:
+            by_digest.setdefault(passes_only.digest, passes_only)
+    return list(by_digest.values())
 
 
 def usefulness(
@@ -105,14 +111,13 @@ def usefulness(
     metric: Metric = Metric.LOADABLE_BYTES,
     folder: Path = FOLDER,
 ) -> NDArray[np.float64]:
-    """(len(space),) how often each single change was part of what a search ended with on a training program, plus one.
+    """Return (len(space),) counts, plus one, of training programs whose best result has a change.
 
-    The local search draws changes in these proportions; no search was for code bytes, which take those of loadable
-    bytes. Raises WeightsRefused as `load_coreset`.
+    The local search draws changes in these proportions. No training search was for code bytes, which
+    use the counts of loadable bytes. Raises WeightsRefused.
     """
-    counted = _document(folder)["useful"][
-        "ir" if metric is Metric.IR_INSTRUCTIONS else "loadable"
-    ]
+    counts = "ir" if metric is Metric.IR_INSTRUCTIONS else "loadable"
+    counted = _document(folder)["useful"][counts]
     return np.array([1.0 + float(counted.get(candidate.digest, 0)) for candidate in space])
 
 

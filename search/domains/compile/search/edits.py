@@ -1,8 +1,8 @@
-"""A candidate is a set of edits to the installed LLVM's own -Oz, so that it carries over between modules and builds.
+"""Candidates: edits of the installed LLVM's own -Oz, which carry over between modules and builds.
 
--Oz is a pipeline of passes and then code generation: an edit changes the one, or sets an option of LLVM for both.
-
-An edit names its place by the pass and its occurrence, not by a position in a text: the text is printed anew by each LLVM.
+-Oz is a pipeline of passes followed by code generation. An edit changes the pipeline, or sets an
+option of LLVM for both. It names its place by a pass and its occurrence, not by a position in the
+text, because each LLVM prints its own text.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from solvers.llvm.pipeline import (
 from solvers.llvm.types import Recipe
 from trimtab.specs.compile import Tier
 
-EVERY = -1  # occurrence: all of that name
+EVERY = -1  # occurrence: all passes of that name
 
 
 class Op(StrEnum):
-    """What an edit does to the passes it names."""
+    """Operation of an edit on the passes it names."""
 
     DROP = "drop"
     SET = "set"  # parameters, e.g. "hoist-common-insts;no-keep-loops"
@@ -40,7 +40,7 @@ class Op(StrEnum):
     AFTER = "after"
     APPEND = "append"  # at the end of the module pipeline
     PREPEND = "prepend"
-    OPTION = "option"  # set an option of LLVM: `text` is the word, e.g. "-apply-ext-tsp-for-size"
+    OPTION = "option"  # set an option of LLVM, e.g. "-apply-ext-tsp-for-size"
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -50,41 +50,41 @@ class Edit:
     op: Op
     anchor: str = ""  # name of a leaf pass; empty for APPEND, PREPEND and OPTION
     occurrence: int = EVERY
-    text: str = (
-        ""  # parameters of SET; a word for OPTION; a pipeline for the other ops but DROP
-    )
+    # Parameters for SET, a word for OPTION, nothing for DROP, a pipeline for the others.
+    text: str = ""
 
     def __post_init__(self) -> None:
         if (self.op in (Op.APPEND, Op.PREPEND, Op.OPTION)) == bool(self.anchor):
             raise ValueError(
-                f"edit {self.op.value}: anchor {self.anchor!r} came; wanted one exactly where a pass is named"
+                f"edit {self.op.value}: anchor: expected a pass for drop, set, before and after, and "
+                f"none for the others, got {self.anchor!r}"
             )
         if (self.op is Op.DROP) == bool(self.text):
             raise ValueError(
-                f"edit {self.op.value}: text {self.text!r} came; wanted one for every op but drop"
+                f"edit {self.op.value}: text: expected one for every operation but drop, got "
+                f"{self.text!r}"
             )
 
     def apply(self, items: tuple[Pass, ...]) -> tuple[Pass, ...]:
-        """The changed pipeline. Raises BadPipeline when the place is not there."""
+        """Return the changed pipeline. Raises BadPipeline when the place does not exist."""
         if self.op is Op.OPTION:
             return items
         if self.op is Op.APPEND:
             return (*items, *parse(self.text))
         if self.op is Op.PREPEND:
             return (*parse(self.text), *items)
-        for leaf in reversed(
-            self._places(items)
-        ):  # from behind, so that earlier paths stay right
+        # From the last place to the first, so that the paths of earlier ones stay valid.
+        for leaf in reversed(self._places(items)):
             items = splice(items, leaf.path, self._change)
         return items
 
     def _places(self, items: tuple[Pass, ...]) -> list[Leaf]:
         if self.occurrence != EVERY:
             return [find(items, self.anchor, self.occurrence)]
-        found = [leaf for leaf in leaves(items) if leaf.name == self.anchor]
-        if not found:
+        places = [leaf for leaf in leaves(items) if leaf.name == self.anchor]
+        if not places:
             raise BadPipeline(f"no pass {self.anchor!r} in this pipeline")
-        return found
+        return places
 
     def _change(self, item: Pass) -> tuple[Pass, ...]:
         match self.op:
@@ -101,7 +101,7 @@ class Edit:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A default level with edits. `name` is for people."""
+    """Default level with edits; `name` is for people."""
 
     name: str
     edits: tuple[Edit, ...] = ()
@@ -110,10 +110,15 @@ class Candidate:
 
     def __post_init__(self) -> None:
         if self.base not in LEVELS:
-            raise ValueError(f"base {self.base!r} came; wanted one of {', '.join(LEVELS)}")
+            raise ValueError(
+                f"base: expected one of {', '.join(LEVELS)}, got {self.base!r}"
+            )
 
     def pipeline(self, defaults: Mapping[str, str]) -> str:
-        """The text for `defaults` (level → text of the installed LLVM). Raises BadPipeline when an edit has no place there."""
+        """Return the pipeline text, edited from `defaults` (level → text of the installed LLVM).
+
+        Raises BadPipeline when an edit has no place there.
+        """
         items = parse(defaults[self.base])
         for edit in self.edits:
             items = edit.apply(items)
@@ -121,55 +126,57 @@ class Candidate:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Options of LLVM, sorted; of those with the same name the last one."""
+        """Options of LLVM, sorted; the last one of each name."""
         words = [edit.text for edit in self.edits if edit.op is Op.OPTION]
         return tuple(sorted({word.partition("=")[0]: word for word in words}.values()))
 
     def recipe(self, defaults: Mapping[str, str]) -> Recipe:
-        """How it is done by the installed LLVM. Raises BadPipeline as `pipeline`."""
+        """Return the recipe for the installed LLVM. Raises BadPipeline, like `pipeline`."""
         return Recipe(pipeline=self.pipeline(defaults), options=self.options)
 
     def joined(self, other: Candidate) -> Candidate:
-        """Both sets of edits, each edit once."""
-        edits = tuple(dict.fromkeys((*self.edits, *other.edits)))
-        tier = (
-            Tier.EXPERIMENTAL
-            if Tier.EXPERIMENTAL in (self.tier, other.tier)
-            else Tier.DEFAULT
-        )
+        """Return a candidate with the edits of both, each once."""
+        experimental = Tier.EXPERIMENTAL in (self.tier, other.tier)
         return Candidate(
-            name=f"{self.name}+{other.name}", edits=edits, tier=tier, base=self.base
+            name=f"{self.name}+{other.name}",
+            edits=tuple(dict.fromkeys((*self.edits, *other.edits))),
+            tier=Tier.EXPERIMENTAL if experimental else Tier.DEFAULT,
+            base=self.base,
         )
 
     @property
     def digest(self) -> str:
-        """sha256 of what it does, hex; the name does not count."""
-        return hashlib.sha256(
-            json.dumps([self.base, [_row(e) for e in self.edits]]).encode()
-        ).hexdigest()
+        """sha256 of base and edits, hex; the name does not count."""
+        text = json.dumps([self.base, [_row(edit) for edit in self.edits]])
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def as_json(self) -> dict[str, object]:
-        """JSON form; `from_json` reads it."""
+        """Return the JSON form that `from_json` reads."""
         return {
             "name": self.name,
             "base": self.base,
             "tier": self.tier.value,
-            "edits": [_row(e) for e in self.edits],
+            "edits": [_row(edit) for edit in self.edits],
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Candidate:
-        """Raises KeyError, TypeError or ValueError on other shapes."""
+        """Parse. Raises KeyError, TypeError or ValueError on other shapes."""
         rows = data["edits"]
         if not isinstance(rows, list):
-            raise TypeError("candidate wants a list `edits`")
+            raise TypeError(f"edits: expected a list, got {type(rows).__name__}")
         return cls(
             name=str(data["name"]),
             base=str(data["base"]),
             tier=Tier(str(data["tier"])),
             edits=tuple(
-                Edit(op=Op(str(o)), anchor=str(a), occurrence=int(n), text=str(t))
-                for o, a, n, t in rows
+                Edit(
+                    op=Op(str(op)),
+                    anchor=str(anchor),
+                    occurrence=int(number),
+                    text=str(text),
+                )
+                for op, anchor, number, text in rows
             ),
         )
 

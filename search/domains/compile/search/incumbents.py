@@ -1,4 +1,7 @@
-"""Keeps the best candidate that behaves. Only one that would be the new best is built, linked and run."""
+"""Incumbents of the search: accept a smaller candidate only when its program behaves the same.
+
+Only a candidate that would be the new incumbent is built, linked and run.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from search.domains.compile.search.behaviour import Judge
-from search.domains.compile.search.quarantine import Quarantined
+from search.domains.compile.answer import Quarantined
+from search.domains.compile.search.behaviour import BehaviourOracle
 from solvers.llvm.engine import Built, CandidateFailed, Engine
 from solvers.llvm.types import Measured, Metric, Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chosen:
-    """A candidate that was run and behaved, or could not be run at all."""
+class Accepted:
+    """Candidate whose program behaves the same, or cannot be run at all."""
 
     name: str
     value: float  # of the metric
@@ -22,45 +25,54 @@ class Chosen:
 
 
 @dataclass
-class Chooser:
-    """`offer` each candidate that was measured; `best` is the answer so far."""
+class Incumbents:
+    """Gate for measured candidates; `best` is the incumbent, `quarantined` the miscompiled ones."""
 
     engine: Engine
-    judge: Judge
+    oracle: BehaviourOracle
     metric: Metric
     build_id: str
-    tell: Callable[[Chosen], None]
-    best: Chosen | None = None
-    ready: Mapping[str, Built] = field(
+    report: Callable[[Accepted], None]  # called with each new incumbent
+    best: Accepted | None = None
+    built: Mapping[str, Built] = field(
         default_factory=dict
-    )  # by Measured.program: what has been built already
+    )  # Measured.program → built before
     quarantined: list[Quarantined] = field(default_factory=list)
-    _differ: set[str] = field(default_factory=set)  # programs that behaved otherwise
+    _differing: set[str] = field(
+        default_factory=set
+    )  # Measured.program of quarantined ones
+
+    def reset(self) -> None:
+        """Forget the incumbent and what is in quarantine."""
+        self.best = None
+        self.quarantined.clear()
+        self._differing.clear()
 
     def offer(self, name: str, measured: Measured) -> bool:
-        """True when it is the new best. False also when it would be and behaves otherwise: it is then in quarantine."""
-        if self.best is not None and self._value(measured) >= self.best.value:
+        """Accept a candidate that is smaller than the incumbent; True when it becomes the incumbent."""
+        if self.best is not None and value_of(measured, self.metric) >= self.best.value:
             return False
         return self.accept(name, measured)
 
     def accept(self, name: str, measured: Measured) -> bool:
-        """True when it behaves; it is the new best if it is smaller, too. For searches that go on from a larger program."""
-        if (
-            measured.outcome is not Outcome.OK
-            or measured.sizes is None
-            or measured.program in self._differ
-        ):
+        """Accept a candidate whose program behaves the same, whatever its size.
+
+        It becomes the incumbent if it is smaller. For a search that continues from a program larger
+        than the incumbent. A candidate that behaves differently is quarantined.
+        """
+        usable = measured.outcome is Outcome.OK and measured.sizes is not None
+        if not usable or measured.program in self._differing:
             return False
-        value = self._value(measured)
+        value = value_of(measured, self.metric)
         try:
-            built = self.ready.get(measured.program) or self.engine.build(measured.recipe)
+            built = self.built.get(measured.program) or self.engine.build(measured.recipe)
         except CandidateFailed:
-            return False  # what came through once and then not is no answer
-        verdict = self.judge.ask(built.object)
+            return False  # it compiled once and then failed: not reproducible
+        verdict = self.oracle.compare(built.object)
+        if verdict.stopped:
+            return False
         if not verdict.equal:
-            if verdict.stopped:
-                return False
-            self._differ.add(measured.program)
+            self._differing.add(measured.program)
             self.quarantined.append(
                 Quarantined(
                     build_id=self.build_id,
@@ -72,13 +84,11 @@ class Chooser:
             )
             return False
         if self.best is None or value < self.best.value:
-            self.best = Chosen(name=name, value=value, built=built)
-            self.tell(self.best)
+            self.best = Accepted(name=name, value=value, built=built)
+            self.report(self.best)
         return True
 
-    def _value(self, measured: Measured) -> float:
-        return (
-            float(measured.sizes.of(self.metric))
-            if measured.sizes is not None
-            else math.inf
-        )
+
+def value_of(measured: Measured, metric: Metric) -> float:
+    """Return the metric of a measured candidate; infinity when it failed."""
+    return float(measured.sizes.of(metric)) if measured.sizes is not None else math.inf

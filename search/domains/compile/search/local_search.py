@@ -1,7 +1,8 @@
-"""The search of product mode: -Oz, the coreset in order, `minsize` function by function, a (1+1) search, per-function tails.
+"""Local search of product mode, by whole compilations of the program.
 
-A step of the (1+1) search changes the best program's recipe by one move; a discounted bandit picks the kind of move by what
-it won of late: add a change from the space, add one that won before, take one out, forbid or force the inlining of a function.
+In this order: -Oz, the coreset, `minsize` for each function, a (1+1) search, per-function pipelines.
+A step of the (1+1) search changes the recipe of the best program by one move (`moves.py`); a
+discounted bandit picks the kind of move by what it gained recently.
 """
 
 from __future__ import annotations
@@ -14,313 +15,281 @@ from numpy.typing import NDArray
 
 from search.bandit import DiscountedBandit
 from search.domains.compile.search.edits import Candidate, Edit
-from search.domains.compile.search.per_function import mixed, of_each, toggled
+from search.domains.compile.search.incumbents import value_of
+from search.domains.compile.search.moves import MOVES, Moves, Point
+from search.domains.compile.search.per_function import (
+    best_tails,
+    smaller_functions,
+    toggle_minsize,
+)
 from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe
 
 Floats = NDArray[np.float64]
 OnBetter = Callable[[str, Measured], bool]
-"""(name, measured) → accepted. False: it behaves otherwise, or could not be checked; the search goes on without it."""
+"""(name, measured) → accepted. False: it behaves differently, or could not be checked; the search
+continues without it."""
 
-_MOVES = ("add", "again", "remove", "noinline", "alwaysinline")
-_PATIENCE, _LEAST_PATIENCE_S = (
-    10.0,
-    2.0,
-)  # times -Oz's own time: what blows a program up is not going to be the smallest
-FIRST = 6  # candidates of the coreset before the local search, which has better uses for the rest of a budget
-_TRIES = 8  # for a move that has a place and was not tried yet
+# Candidates of the coreset before the (1+1) search, which makes better use of the rest of a budget.
+MAX_CORESET = 6
+# A compilation that takes longer than this many times -Oz's blows the program up: it is stopped.
+_COMPILE_LIMIT, _LEAST_COMPILE_LIMIT_S = 10.0, 2.0
+_DRAWS = 8  # of a kind of move, to find one that applies and was not tried yet
+_HALF_LIFE_S, _EXPLORE = 2.0, 0.5  # of the bandit
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """All that was tried."""
+class ProductSpace:
+    """Candidates and changes that a search in product mode may try."""
+
+    metric: Metric
+    defaults: Mapping[str, str]  # level → pipeline of the installed LLVM
+    coreset: Sequence[Candidate]
+    scores: Floats | None = (
+        None  # (K,) the coreset is tried by falling scores; None: in order
+    )
+    changes: Sequence[Candidate] = ()  # single changes, for the (1+1) search
+    usefulness: Floats | None = (
+        None  # (len(changes),) they are drawn in proportion; None: alike
+    )
+    tails: Mapping[str, str] = field(
+        default_factory=dict
+    )  # name → pipeline for one function
+    minsize: bool = True  # decide on `minsize` for each function
+    inlining: bool = (
+        True  # the (1+1) search may forbid or force inlining of single functions
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchLimits:
+    """Limits of one local search."""
+
+    evaluations: int  # compilations
+    max_coreset: int | None = None  # candidates of the coreset that are tried; None: all
+    patience: int | None = (
+        None  # compilations without a better program that end the (1+1) search
+    )
+    stopped: Callable[[], bool] = lambda: False
+    only_tails: Callable[[], bool] = lambda: (
+        False
+    )  # the time left just suffices for the tails
+    spend: Callable[[int], object] = lambda count: None  # called with each compilation
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSearchResult:
+    """Best program of a local search, and all compilations."""
 
     best: Measured
     table: tuple[tuple[str, Measured], ...]
-    candidate: Candidate  # whose pipeline the best has, function attributes and tails apart
-
-
-@dataclass(frozen=True, kw_only=True)
-class _State:
-    """What a recipe is made of."""
-
-    candidate: Candidate
-    attributes: tuple[tuple[str, str, bool], ...] = ()
-    late: tuple[tuple[str, str, bool], ...] = ()  # Recipe.late_attributes
-
-
-@dataclass
-class _Search:
-    engine: Engine
-    metric: Metric
-    defaults: Mapping[str, str]
-    budget: int
-    on_better: OnBetter
-    stopped: Callable[[], bool]
-    spend: Callable[[int], object]
-    best: Measured
-    state: _State = field(default_factory=lambda: _State(candidate=Candidate(name="Oz")))
-    table: list[tuple[str, Measured]] = field(default_factory=list)
-    tried: set[str] = field(default_factory=set)  # digests of recipes
-    programs: set[str] = field(
-        default_factory=set
-    )  # digests of optimised modules: equal ones are one
-    won: list[Edit] = field(default_factory=list)
-
-    patience_s: float = 20.0  # of one compilation
-    since: int = 0  # compilations since the last better program
-
-    def over(self) -> bool:
-        return self.budget <= 0 or self.stopped()
-
-    def note(self, name: str, measured: Measured) -> None:
-        self.budget -= 1
-        self.since += 1
-        self.spend(1)
-        self.table.append((name, measured))
-
-    def value(self, measured: Measured) -> float:
-        return (
-            float(measured.sizes.of(self.metric))
-            if measured.sizes is not None
-            else float("inf")
-        )
-
-    def recipe(self, state: _State) -> Recipe | None:
-        try:
-            recipe = state.candidate.recipe(self.defaults)
-        except BadPipeline:
-            return None  # an edit has no place in this LLVM's -Oz
-        return replace(recipe, attributes=state.attributes, late_attributes=state.late)
-
-    def try_(self, state: _State, recipe: Recipe | None = None) -> float:
-        """Relative gain of a new best; 0 otherwise. A recipe that was tried costs nothing."""
-        recipe = recipe or self.recipe(state)
-        if recipe is None or recipe.digest in self.tried or self.over():
-            return 0.0
-        self.tried.add(recipe.digest)
-        for measured in self.engine.measure(
-            [recipe], stopped=self.stopped, seconds=self.patience_s
-        ):
-            self.note(state.candidate.name, measured)
-            if measured.outcome is not Outcome.OK or measured.program in self.programs:
-                continue
-            self.programs.add(measured.program)
-            before = self.value(self.best)
-            if self.value(measured) < before and self.on_better(
-                state.candidate.name, measured
-            ):
-                self.won.extend(
-                    edit
-                    for edit in state.candidate.edits
-                    if edit not in self.state.candidate.edits
-                )
-                self.best, self.state, self.since = measured, state, 0
-                return (before - self.value(measured)) / max(1.0, before)
-        return 0.0
+    candidate: Candidate  # of the best program, apart from function attributes and tails
 
 
 def optimise(
     engine: Engine,
+    space: ProductSpace,
+    limits: SearchLimits,
     *,
-    metric: Metric,
     baseline: Measured,
-    defaults: Mapping[str, str],
-    candidates: Sequence[Candidate],
-    space: Sequence[Candidate] = (),
-    tails: Mapping[str, str] | None = None,
-    per_function: bool = True,
-    scores: Floats | None = None,
-    first: int | None = None,
-    usefulness: Floats | None = None,
-    inlining: bool = True,
-    stale: int | None = None,
-    late: Callable[[], bool] = lambda: False,
-    budget: int,
     rng: np.random.Generator,
     on_better: OnBetter,
-    stopped: Callable[[], bool],
-    spend: Callable[[int], object] = lambda count: None,
-) -> Found:
-    """The smallest accepted program within `budget` compilations.
+) -> LocalSearchResult:
+    """Return the smallest accepted program within the limits.
 
-    baseline: true -Oz, measured and accepted. candidates: tried first, by falling `scores` (their own order without). space:
-    single changes for the (1+1) search, drawn by `usefulness` (alike without). first: so many candidates before that search,
-    the others never (all: None). per_function: decide on `minsize` for each function. tails: name → function pipeline, of
-    which each function gets its best. inlining: whether the (1+1) search may forbid or force that of single functions. stale:
-    so many compilations in a row without a better program end it. late: True when the time left is just enough for the tails.
-    spend: told of each compilation. Every program that would be the best is offered to `on_better` before it counts.
+    `baseline` is -Oz, measured and accepted. Every program that would be the best is offered to
+    `on_better` before it counts.
     """
-    run = _Search(
-        engine=engine,
-        metric=metric,
-        defaults=defaults,
-        budget=budget,
-        on_better=on_better,
-        stopped=stopped,
-        spend=spend,
-        best=baseline,
-        tried={baseline.recipe.digest},
-        programs={baseline.program},
-        patience_s=max(_LEAST_PATIENCE_S, _PATIENCE * baseline.seconds),
+    search = _LocalSearch(engine, space, limits, baseline, on_better)
+    search.try_coreset()
+    bytes_count = space.metric is not Metric.IR_INSTRUCTIONS
+    if space.minsize and bytes_count:
+        search.decide_minsize()
+    # Tails come last: a change of the pipeline before them loses what they gained.
+    search.one_plus_one(rng, tails=len(space.tails) if bytes_count else 0)
+    if space.tails and bytes_count and not search.over():
+        search.add_tails()
+    return LocalSearchResult(
+        best=search.best, table=tuple(search.table), candidate=search.point.candidate
     )
-    order = (
-        range(len(candidates))
-        if scores is None
-        else np.argsort(-scores, kind="stable").tolist()
-    )
-    for index in list(order)[:first]:
-        if run.over():
-            break
-        run.try_(_State(candidate=candidates[index]))
-    if per_function and metric is not Metric.IR_INSTRUCTIONS:
-        _minsize(run)
-    run.since = 0
-    # Tails come last: what they win is lost again when the pipeline under them changes.
-    kept = len(tails) + 1 if tails and metric is not Metric.IR_INSTRUCTIONS else 0
-    functions = sorted(set(engine.info.functions) - {"main"}) if inlining else []
-    until = min(kept, run.budget // 2)
 
-    def enough() -> bool:
-        return (
-            run.budget <= until
-            or run.stopped()
-            or late()
-            or (stale is not None and run.since >= stale)
+
+class _LocalSearch:
+    """Best program so far, and what was tried."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        space: ProductSpace,
+        limits: SearchLimits,
+        baseline: Measured,
+        on_better: OnBetter,
+    ) -> None:
+        self._engine, self._space, self._limits = engine, space, limits
+        self._on_better = on_better
+        self.best = baseline
+        self.point = Point(candidate=Candidate(name="Oz"))
+        self.table: list[tuple[str, Measured]] = []
+        self._evaluations_left = limits.evaluations
+        self._since_better = 0  # compilations
+        self._tried = {baseline.recipe.digest}
+        self._programs = {baseline.program}  # equal optimised modules count once
+        self._gainful: list[Edit] = []  # edits of candidates that became the best
+        self._compile_limit_s = max(
+            _LEAST_COMPILE_LIMIT_S, _COMPILE_LIMIT * baseline.seconds
         )
 
-    weights = (
-        None if usefulness is None or not len(space) else usefulness / usefulness.sum()
-    )
-    _one_plus_one(run, space, weights, functions, rng, enough)
-    if tails and kept and not run.over():
-        _tails(run, tails)
-    return Found(best=run.best, table=tuple(run.table), candidate=run.state.candidate)
+    def over(self) -> bool:
+        """Tell whether the budget or the time is used up."""
+        return self._evaluations_left <= 0 or self._limits.stopped()
 
-
-def _minsize(run: _Search) -> None:
-    """Code of every function without `minsize` (or with, where the pipeline took it away), then of those it makes smaller."""
-    base, state = run.best, run.state
-    whole = toggled(base)
-    if whole is None or run.over():
-        return
-    spent = len(run.table)
-    run.try_(_without_minsize(state, whole), whole)
-    for _, measured in run.table[spent:]:
-        if (fewer := of_each(base, measured, run.metric)) is not None and not run.over():
-            run.try_(_without_minsize(state, fewer), fewer)
-
-
-def _without_minsize(state: _State, recipe: Recipe) -> _State:
-    return replace(
-        state,
-        late=recipe.late_attributes,
-        candidate=replace(state.candidate, name=f"{state.candidate.name}+minsize"),
-    )
-
-
-def _tails(run: _Search, tails: Mapping[str, str]) -> None:
-    room = dict(list(tails.items())[: max(0, run.budget - 1)])
-    recipe = mixed(
-        run.engine,
-        run.best,
-        room,
-        run.metric,
-        stopped=run.over,
-        patience_s=run.patience_s,
-        seen=run.note,
-    )
-    if recipe is not None:
-        candidate = replace(
-            run.state.candidate, name=f"{run.state.candidate.name}+per-function"
+    def try_coreset(self) -> None:
+        """Evaluate the coreset's candidates by falling scores."""
+        space = self._space
+        order = (
+            list(range(len(space.coreset)))
+            if space.scores is None
+            else np.argsort(-space.scores, kind="stable").tolist()
         )
-        run.try_(replace(run.state, candidate=candidate), recipe)
+        for index in order[: self._limits.max_coreset]:
+            if self.over():
+                break
+            self._evaluate(Point(candidate=space.coreset[index]))
 
+    def decide_minsize(self) -> None:
+        """Toggle `minsize` on all functions, then on those alone that get smaller by it."""
+        base, point = self.best, self.point
+        toggled = toggle_minsize(base)
+        if toggled is None or self.over():
+            return
+        tried = len(self.table)
+        self._evaluate_minsize(point, toggled)
+        for _, measured in self.table[tried:]:
+            chosen = smaller_functions(base, measured, self._space.metric)
+            if chosen is not None and not self.over():
+                self._evaluate_minsize(point, chosen)
 
-def _one_plus_one(
-    run: _Search,
-    space: Sequence[Candidate],
-    weights: Floats | None,
-    functions: Sequence[str],
-    rng: np.random.Generator,
-    enough: Callable[[], bool],
-) -> None:
-    bandit = DiscountedBandit(_MOVES, half_life_s=2.0, explore=0.5)
-    while not enough():
-        kind = bandit.pick(rng)
-        state = _moved(run, kind, space, weights, functions, rng)
-        if state is None:
-            bandit.drop(kind)
+    def _evaluate_minsize(self, point: Point, recipe: Recipe) -> None:
+        candidate = replace(point.candidate, name=f"{point.candidate.name}+minsize")
+        point = replace(point, candidate=candidate, late_attributes=recipe.late_attributes)
+        self._evaluate(point, recipe)
+
+    def one_plus_one(self, rng: np.random.Generator, *, tails: int) -> None:
+        """Change the best recipe by one move at a time, until the limits or all moves are used up.
+
+        `tails` more compilations, and one of the mixed module, are left over in the budget.
+        """
+        space, limits = self._space, self._limits
+        self._since_better = 0
+        reserved = min(tails + 1 if tails else 0, self._evaluations_left // 2)
+        functions = sorted(set(self._engine.info.functions) - {"main"})
+        moves = Moves(
+            changes=space.changes,
+            weights=_weights(space),
+            functions=functions if space.inlining else [],
+            gainful=self._gainful,
+            rng=rng,
+        )
+        bandit = DiscountedBandit(MOVES, half_life_s=_HALF_LIFE_S, explore=_EXPLORE)
+
+        def enough() -> bool:
+            impatient = (
+                limits.patience is not None and self._since_better >= limits.patience
+            )
+            left = self._evaluations_left
+            return left <= reserved or limits.stopped() or limits.only_tails() or impatient
+
+        while not enough():
+            kind = bandit.pick(rng)
+            point = self._untried(moves, kind)
+            if point is None:
+                bandit.drop(kind)
+                if len(bandit.arms) == 1 and self._untried(moves, bandit.arms[0]) is None:
+                    return
+                continue
+            tried = len(self.table)
+            gain = self._evaluate(point)
+            seconds = sum(measured.seconds for _, measured in self.table[tried:])
+            bandit.update(kind, gain=gain, seconds=seconds)
+
+    def add_tails(self) -> None:
+        """Give each function the tail that makes it smallest."""
+        room = max(0, self._evaluations_left - 1)
+        recipe = best_tails(
+            self._engine,
+            self.best,
+            dict(list(self._space.tails.items())[:room]),
+            self._space.metric,
+            stopped=self.over,
+            compile_limit_s=self._compile_limit_s,
+            on_measured=self._record,
+        )
+        if recipe is not None:
+            candidate = self.point.candidate
+            candidate = replace(candidate, name=f"{candidate.name}+per-function")
+            self._evaluate(replace(self.point, candidate=candidate), recipe)
+
+    def _untried(self, moves: Moves, kind: str) -> Point | None:
+        """Draw a neighbour that was not tried yet; None when a few draws give none."""
+        for _ in range(_DRAWS):
+            point = moves.draw(kind, self.point)
+            recipe = None if point is None else self._recipe(point)
             if (
-                len(bandit.arms) == 1
-                and _moved(run, bandit.arms[0], space, weights, functions, rng) is None
+                point is not None
+                and recipe is not None
+                and recipe.digest not in self._tried
             ):
-                return
-            continue
-        spent = len(run.table)
-        gain = run.try_(state)
-        seconds = sum(measured.seconds for _, measured in run.table[spent:])
-        bandit.update(kind, gain=gain, seconds=seconds)
+                return point
+        return None
+
+    def _recipe(self, point: Point) -> Recipe | None:
+        """Recipe of a point; None when an edit has no place in this LLVM's -Oz."""
+        try:
+            recipe = point.candidate.recipe(self._space.defaults)
+        except BadPipeline:
+            return None
+        return replace(
+            recipe, attributes=point.attributes, late_attributes=point.late_attributes
+        )
+
+    def _evaluate(self, point: Point, recipe: Recipe | None = None) -> float:
+        """Compile a point and return its relative gain; 0 when it is not the new best.
+
+        A recipe that was tried costs nothing.
+        """
+        recipe = recipe or self._recipe(point)
+        if recipe is None or recipe.digest in self._tried or self.over():
+            return 0.0
+        self._tried.add(recipe.digest)
+        name, metric = point.candidate.name, self._space.metric
+        for measured in self._engine.measure(
+            [recipe], stopped=self._limits.stopped, seconds=self._compile_limit_s
+        ):
+            self._record(name, measured)
+            if measured.outcome is not Outcome.OK or measured.program in self._programs:
+                continue
+            self._programs.add(measured.program)
+            before, value = value_of(self.best, metric), value_of(measured, metric)
+            if value < before and self._on_better(name, measured):
+                known = self.point.candidate.edits
+                self._gainful.extend(
+                    edit for edit in point.candidate.edits if edit not in known
+                )
+                self.best, self.point, self._since_better = measured, point, 0
+                return (before - value) / max(1.0, before)
+        return 0.0
+
+    def _record(self, name: str, measured: Measured) -> None:
+        self._evaluations_left -= 1
+        self._since_better += 1
+        self._limits.spend(1)
+        self.table.append((name, measured))
 
 
-def _moved(
-    run: _Search,
-    kind: str,
-    space: Sequence[Candidate],
-    weights: Floats | None,
-    functions: Sequence[str],
-    rng: np.random.Generator,
-) -> _State | None:
-    """A neighbour not tried yet; None when none was found in a few tries."""
-    for _ in range(_TRIES):
-        state = _neighbour(run, kind, space, weights, functions, rng)
-        recipe = None if state is None else run.recipe(state)
-        if state is not None and recipe is not None and recipe.digest not in run.tried:
-            return state
-    return None
-
-
-def _neighbour(
-    run: _Search,
-    kind: str,
-    space: Sequence[Candidate],
-    weights: Floats | None,
-    functions: Sequence[str],
-    rng: np.random.Generator,
-) -> _State | None:
-    now, candidate = run.state, run.state.candidate
-    match kind:
-        case "add" if space:
-            other = space[int(rng.choice(len(space), p=weights))]
-            return (
-                replace(now, candidate=candidate.joined(other))
-                if other.base == candidate.base
-                else None
-            )
-        case "again" if run.won:
-            edit = run.won[int(rng.integers(len(run.won)))]
-            if edit in candidate.edits:
-                return None
-            return replace(
-                now, candidate=replace(candidate, edits=(*candidate.edits, edit))
-            )
-        case "remove" if candidate.edits:
-            gone = int(rng.integers(len(candidate.edits)))
-            edits = candidate.edits[:gone] + candidate.edits[gone + 1 :]
-            return replace(now, candidate=replace(candidate, edits=edits))
-        case "noinline" | "alwaysinline" if functions:
-            name = functions[int(rng.integers(len(functions)))]
-            kept = tuple(row for row in now.attributes if row[0] != name)
-            fresh = () if (name, kind, True) in now.attributes else ((name, kind, True),)
-            return replace(
-                now,
-                attributes=(*kept, *fresh),
-                candidate=replace(candidate, name=_told(candidate.name, kind)),
-            )
-    return None
-
-
-def _told(name: str, kind: str) -> str:
-    """A name that says inlining was decided, once."""
-    return name if kind in name else f"{name}+{kind}"
+def _weights(space: ProductSpace) -> Floats | None:
+    """Probabilities of the changes; None when all are equal."""
+    if space.usefulness is None or not len(space.changes):
+        return None
+    weights: Floats = space.usefulness / space.usefulness.sum()
+    return weights

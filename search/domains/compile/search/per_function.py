@@ -1,10 +1,13 @@
-"""Per-function decisions at the cost of whole modules: an object tells every function's bytes from one compilation.
+"""Decisions for single functions at the cost of compiling whole modules.
 
-After the last interprocedural pass functions do not see each other, so each may take its own best. K compilations, each with
-another function pipeline at the end, fill an F × K matrix; one more without `minsize` tells which functions are smaller without
-it. The mixed module is then measured whole, because alignment and shared constants are nobody's.
-A function's bytes are those of its symbol and of its entry in .eh_frame: what `minsize` saves in code on x86 (push and pop
-for constants) it may lose there, as each push is described.
+One compilation gives the bytes of every function. After the last interprocedural pass functions are
+independent, so each may take its own best tail: K compilations, each with another function pipeline
+at the end, fill an F × K matrix of sizes. One more, without `minsize`, shows which functions are
+smaller without it. The mixed module is then measured as a whole, because alignment and shared
+constants belong to no function.
+
+The bytes of a function are those of its symbol and of its entry in .eh_frame: what `minsize` saves in
+code on x86 (push and pop for constants) it may lose there, because each push is described.
 """
 
 from __future__ import annotations
@@ -16,43 +19,40 @@ from solvers.llvm.engine import Engine
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe
 
 _MINSIZE = "minsize"
-_WITHOUT = (
-    f"-force-remove-attribute={_MINSIZE}"  # the option that takes it from all functions
-)
+_WITHOUT_MINSIZE = f"-force-remove-attribute={_MINSIZE}"  # option for all functions
 
-Seen = Callable[[str, Measured], object]
+OnMeasured = Callable[[str, Measured], object]
 
 
-def mixed(
+def best_tails(
     engine: Engine,
     base: Measured,
     tails: Mapping[str, str],
     metric: Metric = Metric.LOADABLE_BYTES,
     *,
     stopped: Callable[[], bool],
-    patience_s: float | None = None,
-    seen: Seen = lambda name, measured: None,
+    compile_limit_s: float | None = None,
+    on_measured: OnMeasured = lambda name, measured: None,
 ) -> Recipe | None:
-    """`base` with each function's best tail; None when no tail makes any function smaller. Costs len(tails) compilations.
+    """Return `base` with the best tail of each function, for len(tails) compilations.
 
-    base: measured with an object, so that its function sizes are there. metric: one of bytes. `seen` is told of every
-    compilation. patience_s: the most one compilation may take.
+    None when no tail makes any function smaller. `base` is measured with an object; `metric` counts
+    bytes; `compile_limit_s` bounds one compilation. Raises ValueError when `base` failed.
     """
     if base.sizes is None:
-        raise ValueError("per-function decisions want a base that came through")
+        raise ValueError(
+            f"base: expected a recipe that compiled, got outcome {base.outcome.value}"
+        )
     best: dict[str, tuple[int, str]] = {
         name: (size, "") for name, size in base.sizes.of_functions(metric).items()
     }
     for name, tail in tails.items():
         if stopped():
             break
-        recipe = replace(
-            base.recipe,
-            pipeline=f"{base.recipe.pipeline},function({tail})",
-            function_tails=(),
-        )
-        for measured in engine.measure([recipe], stopped=stopped, seconds=patience_s):
-            seen(f"tail:{name}", measured)
+        pipeline = f"{base.recipe.pipeline},function({tail})"
+        recipe = replace(base.recipe, pipeline=pipeline, function_tails=())
+        for measured in engine.measure([recipe], stopped=stopped, seconds=compile_limit_s):
+            on_measured(f"tail:{name}", measured)
             if measured.outcome is not Outcome.OK or measured.sizes is None:
                 continue
             for function, size in measured.sizes.of_functions(metric).items():
@@ -62,36 +62,34 @@ def mixed(
     return replace(base.recipe, function_tails=chosen) if chosen else None
 
 
-def toggled(base: Measured) -> Recipe | None:
-    """`base` with code generated for every function without `minsize`, or with it where `base` has taken it from all.
+def toggle_minsize(base: Measured) -> Recipe | None:
+    """Return `base` with code generated without `minsize` for all functions.
 
-    None when `base` has it so already.
+    With `minsize`, where the options of `base` have removed it from all. None when every function of
+    `base` is decided already.
     """
     if base.sizes is None or set(base.sizes.functions) <= _decided(base.recipe):
         return None
-    added = _WITHOUT in base.recipe.options
+    added = _WITHOUT_MINSIZE in base.recipe.options
     late = tuple((function, _MINSIZE, added) for function in sorted(base.sizes.functions))
     return replace(base.recipe, late_attributes=late)
 
 
-def of_each(base: Measured, other: Measured, metric: Metric) -> Recipe | None:
-    """`other`, a `toggled` base, for those functions that are smaller with it and those that have it in `base`.
+def smaller_functions(base: Measured, toggled: Measured, metric: Metric) -> Recipe | None:
+    """Keep the toggled `minsize` only on functions that it makes smaller, or that `base` decided.
 
-    None when that is what one of the two is.
+    None when the result is `base` or `toggled` itself.
     """
-    if base.sizes is None or other.sizes is None:
+    if base.sizes is None or toggled.sizes is None:
         return None
-    before, after = base.sizes.of_functions(metric), other.sizes.of_functions(metric)
+    before = base.sizes.of_functions(metric)
+    after = toggled.sizes.of_functions(metric)
     decided = _decided(base.recipe)
     chosen = decided | {name for name, size in after.items() if size < before.get(name, 0)}
     if chosen == decided or set(after) <= chosen:
         return None
-    return replace(
-        other.recipe,
-        late_attributes=tuple(
-            row for row in other.recipe.late_attributes if row[0] in chosen
-        ),
-    )
+    late = tuple(row for row in toggled.recipe.late_attributes if row[0] in chosen)
+    return replace(toggled.recipe, late_attributes=late)
 
 
 def _decided(recipe: Recipe) -> set[str]:

@@ -1,4 +1,4 @@
-"""Mode paper: passes are counted as the paper counts them, the tier holds, a job goes from source to a checked answer."""
+"""Paper mode: passes are counted as in the paper, tiers hold, a job gives a checked answer."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ COUNTS = {"a": 90, "b": 80, "c": 100, "d": 70, "e": 75, "f": 65}
 
 
 class Program:
-    """Stands for an engine: a pass leaves the count that COUNTS has for it; `dies` is a pass that ends LLVM."""
+    """Stand-in for an engine: COUNTS has the count after each pass; `crashes` is a pass that crashes."""
 
-    def __init__(self, dies: str = "") -> None:
-        self.info, self.dies = SimpleNamespace(ir_instructions=120), dies
-        self.asked: list[tuple[str, ...]] = []
+    def __init__(self, crashes: str = "") -> None:
+        self.info, self.crashes = SimpleNamespace(ir_instructions=120), crashes
+        self.trajectories: list[tuple[str, ...]] = []
 
     def trajectory(self, passes: Sequence[str], *, stopped: Any) -> list[int]:
-        """As Engine.trajectory."""
-        self.asked.append(tuple(passes))
-        if passes[0] == self.dies:
+        """Stand in for Engine.trajectory."""
+        self.trajectories.append(tuple(passes))
+        if passes[0] == self.crashes:
             raise CandidateFailed(
                 Measured(recipe=Recipe(pipeline=""), outcome=Outcome.CRASHED, seconds=0.0)
             )
         return [120, *(COUNTS[text] for text in passes)]
 
     def measure(self, recipes: Sequence[Recipe], *, stopped: Any) -> list[Measured]:
-        """As Engine.measure."""
+        """Stand in for Engine.measure."""
         return [
             Measured(
                 recipe=recipe,
@@ -58,7 +58,7 @@ class Program:
         ]
 
 
-def rolled(
+def roll(
     program: Program,
     order: Sequence[int],
     passes: int,
@@ -72,7 +72,7 @@ def rolled(
         offered.append(name)
         return accepts
 
-    found = paper.roll_out(
+    rolled_out = paper.roll_out(
         cast("Engine", program),
         SEQUENCES,
         order,
@@ -81,52 +81,55 @@ def rolled(
         offer=offer,
         stopped=lambda: False,
     )
-    return found, offered
+    return rolled_out, offered
 
 
 def test_passes_are_the_budget_and_the_last_sequence_is_cut() -> None:
     program = Program()
-    found, offered = rolled(program, [0, 1, 2, 3], 4)
-    assert program.asked == [("a", "b"), ("c", "d")]
-    assert (found.passes, found.sequences) == (4, 2)
+    rolled_out, offered = roll(program, [0, 1, 2, 3], 4)
+    assert program.trajectories == [("a", "b"), ("c", "d")]
+    assert (rolled_out.passes, rolled_out.sequences) == (4, 2)
     assert offered == ["sequence-1:2", "sequence-2:2"]
-    assert [measured.recipe.pipeline for _, measured in found.table] == ["a,b", "c,d"]
+    assert [measured.recipe.pipeline for _, measured in rolled_out.table] == ["a,b", "c,d"]
 
 
 def test_the_shortest_best_prefix_is_offered_only_where_it_beats_the_best() -> None:
     program = Program()
-    found, offered = rolled(program, [1, 0, 3], 45)
+    rolled_out, offered = roll(program, [1, 0, 3], 45)
     assert offered == ["sequence-2:2", "sequence-4:1"], "b leaves 80, which 70 beats"
-    assert found.passes == 6
-    assert rolled(Program(), [0, 1, 3], 45, least=60)[1] == []
+    assert rolled_out.passes == 6
+    assert roll(Program(), [0, 1, 3], 45, least=60)[1] == []
 
 
-def test_what_is_refused_does_not_become_the_one_to_beat() -> None:
-    assert rolled(Program(), [1, 0], 45, accepts=False)[1] == [
+def test_a_refused_prefix_does_not_become_the_one_to_beat() -> None:
+    assert roll(Program(), [1, 0], 45, accepts=False)[1] == [
         "sequence-2:2",
         "sequence-1:2",
     ]
 
 
-def test_a_sequence_that_ends_llvm_is_paid_for_and_passed_over() -> None:
-    found, offered = rolled(Program(dies="a"), [0, 3], 45)
+def test_a_sequence_that_crashes_llvm_counts_and_is_skipped() -> None:
+    rolled_out, offered = roll(Program(crashes="a"), [0, 3], 45)
     assert offered == ["sequence-4:1"]
-    assert found.passes == 3
+    assert rolled_out.passes == 3
 
 
-def test_the_default_tier_leaves_out_what_no_default_pipeline_has() -> None:
-    given = (("function(gvn)", "mergefunc", "function(loop(loop-rotate))"), ("iroutliner",))
+def test_the_default_tier_has_only_passes_of_default_pipelines() -> None:
+    sequences = (
+        ("function(gvn)", "mergefunc", "function(loop(loop-rotate))"),
+        ("iroutliner",),
+    )
     defaults = {"Oz": "function(gvn,loop(loop-rotate))"}
-    assert paper.allowed(given, defaults, Tier.DEFAULT) == (
+    assert paper.allowed(sequences, defaults, Tier.DEFAULT) == (
         ("function(gvn)", "function(loop(loop-rotate))"),
         (),
     )
-    assert paper.allowed(given, defaults, Tier.EXPERIMENTAL) == given
+    assert paper.allowed(sequences, defaults, Tier.EXPERIMENTAL) == sequences
 
 
 def test_no_tier_runs_the_attributor() -> None:
     assert any("attributor" in passes for passes in paper.load_sequences()), (
-        "it was among what was searched"
+        "it was in the search space"
     )
     defaults = {"Oz": "function(gvn)"}
     for tier in Tier:
@@ -135,47 +138,43 @@ def test_no_tier_runs_the_attributor() -> None:
         )
 
 
-def test_what_ships_fits_together() -> None:
+def test_the_published_files_fit_together() -> None:
     sequences = paper.load_sequences()
     assert 10 <= len(sequences) <= 50
     assert all(1 <= len(passes) <= paper.PASSES for passes in sequences)
     with Engine(bitcode(PROGRAM)) as engine:
-        order, how, used = paper.ask(engine, sequences)
-        known = engine.check(sorted({text for passes in sequences for text in passes}))
-    assert sorted(order) == list(range(len(sequences)))
-    assert (
-        used == [paper.SEQUENCES, paper.POLICY]
-        if paper.POLICY in manifest()
-        else [paper.SEQUENCES]
-    )
-    assert (
-        how == "order by GEAN, normalised value prediction"
-        if paper.POLICY in used
-        else how.startswith("greedy")
-    )
-    assert [said for said in known if said] == [], "passes that LLVM does not know"
+        ordered = paper.order_sequences(engine, sequences)
+        errors = engine.check(sorted({text for passes in sequences for text in passes}))
+    assert sorted(ordered.order) == list(range(len(sequences)))
+    if paper.POLICY in manifest():
+        assert ordered.files == [paper.SEQUENCES, paper.POLICY]
+        assert ordered.policy == "order by GEAN, normalised value prediction"
+    else:
+        assert ordered.files == [paper.SEQUENCES]
+        assert ordered.policy.startswith("greedy")
+    assert [error for error in errors if error] == [], "passes that LLVM does not know"
 
 
-def test_a_net_for_other_sequences_is_not_asked() -> None:
+def test_a_network_for_other_sequences_is_not_used() -> None:
     if paper.POLICY not in manifest():
-        pytest.skip("no net ships")
+        pytest.skip("no network is published")
     sequences = paper.load_sequences()[1:]
     with Engine(bitcode(PROGRAM)) as engine:
-        order, how, used = paper.ask(engine, sequences)
-    assert order == list(range(len(sequences)))
-    assert "trained for others" in how
-    assert used == [paper.SEQUENCES]
+        ordered = paper.order_sequences(engine, sequences)
+    assert list(ordered.order) == list(range(len(sequences)))
+    assert "trained for others" in ordered.policy
+    assert ordered.files == [paper.SEQUENCES]
 
 
 def test_large_programs_keep_the_greedy_order() -> None:
     program = Program()
     program.info.ir_instructions = paper.MOST_INSTRUCTIONS + 1
-    order, how, _ = paper.ask(cast("Engine", program), SEQUENCES, FOLDER)
-    assert order == [0, 1, 2, 3]
-    assert how.startswith("greedy order")
+    ordered = paper.order_sequences(cast("Engine", program), SEQUENCES, FOLDER)
+    assert list(ordered.order) == [0, 1, 2, 3]
+    assert ordered.policy.startswith("greedy order")
 
 
-def test_without_the_file_it_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsRefused, match="compile-paper-sequences"):
         paper.load_sequences(tmp_path)
 
@@ -207,7 +206,7 @@ def job(folder: Path, *, stop: threading.Event | None = None, **budget: Any) -> 
     )
 
 
-def test_a_job_in_mode_paper(tmp_path: Path) -> None:
+def test_a_job_in_paper_mode(tmp_path: Path) -> None:
     first, again = (job(tmp_path / name).result for name in ("one", "two"))
     assert first.verification.status is VerificationStatus.VALID
     assert first.summary["policy"].endswith("45 passes")
@@ -236,10 +235,10 @@ def test_other_objectives_are_refused() -> None:
 
 def test_the_order_is_that_of_the_logits() -> None:
     if paper.POLICY not in manifest():
-        pytest.skip("no net ships")
+        pytest.skip("no network is published")
     sequences = paper.load_sequences()
     with Engine(bitcode(PROGRAM)) as engine:
-        order, _, _ = paper.ask(engine, sequences)
+        order = list(paper.order_sequences(engine, sequences).order)
         weights = paper.load_weights(paper.POLICY)
         net = paper.Gean(
             {name: array for name, array in weights.items() if name != "sequences"}

@@ -1,6 +1,7 @@
-"""The learned order: what ships fits the coreset that ships, how a file is arranged does not count, it can be done without.
+"""Learned order of the coreset: published networks fit the published coreset, and are optional.
 
-A network is made here, on made-up rewards: none ships where none beats the coreset's own order.
+A network is trained here on random rewards: none is published where none beats the coreset's own
+order.
 """
 
 from __future__ import annotations
@@ -47,16 +48,17 @@ def features(seed: int = 0, *, native: bool = True) -> Features:
 
 
 class Program:
-    """Stands for an engine."""
+    """Stand-in for an engine."""
 
-    def __init__(self, found: Features | Exception, instructions: int = 90) -> None:
-        self.info, self._found = SimpleNamespace(ir_instructions=instructions), found
+    def __init__(self, features: Features | Exception, instructions: int = 90) -> None:
+        self.info = SimpleNamespace(ir_instructions=instructions)
+        self._features = features
 
     def features(self) -> Features:
-        """As Engine.features."""
-        if isinstance(self._found, Exception):
-            raise self._found
-        return self._found
+        """Stand in for Engine.features."""
+        if isinstance(self._features, Exception):
+            raise self._features
+        return self._features
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 for name, array in training.fit(data, setting, 0).items()
             }
         publish(
-            policy.name_of(metric),
+            policy.weights_name(metric),
             arrays,
             folder=folder,
             command="a test",
@@ -95,47 +97,49 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def asked(
+def scored(
     program: Program, folder: Path, metric: Metric = Metric.LOADABLE_BYTES
 ) -> tuple[Any, str]:
-    return policy.ask(cast("Engine", program), OZ, load_coreset(metric), metric, folder)
+    return policy.score_candidates(
+        cast("Engine", program), OZ, load_coreset(metric), metric, folder
+    )
 
 
 @pytest.mark.parametrize(
     "metric", [Metric.LOADABLE_BYTES, Metric.CODE_BYTES, Metric.IR_INSTRUCTIONS]
 )
-def test_what_ships_knows_the_coreset_that_ships(metric: Metric) -> None:
-    scores, how = asked(Program(features()), FOLDER, metric)
-    if policy.name_of(metric) not in manifest():
+def test_a_published_network_knows_the_published_coreset(metric: Metric) -> None:
+    scores, how = scored(Program(features()), FOLDER, metric)
+    if policy.weights_name(metric) not in manifest():
         assert (scores, how) == (None, "greedy order of the coreset")
         return
     assert scores.shape == (len(load_coreset(metric)),)
     assert np.isfinite(scores).all()
-    assert how == f"order by the network {policy.name_of(metric)}"
+    assert how == f"order by the network {policy.weights_name(metric)}"
 
 
 @pytest.mark.parametrize(
     "metric", [Metric.LOADABLE_BYTES, Metric.CODE_BYTES, Metric.IR_INSTRUCTIONS]
 )
-def test_a_published_network_is_asked(published: Path, metric: Metric) -> None:
-    scores, how = asked(Program(features()), published, metric)
+def test_a_network_scores_every_candidate(published: Path, metric: Metric) -> None:
+    scores, how = scored(Program(features()), published, metric)
     assert scores.shape == (len(load_coreset(metric)),)
     assert len(set(scores.tolist())) > 1
-    assert how == f"order by the network {policy.name_of(metric)}"
+    assert how == f"order by the network {policy.weights_name(metric)}"
 
 
 def test_a_withdrawn_network_is_gone(published: Path, tmp_path: Path) -> None:
     shutil.copytree(published, tmp_path, dirs_exist_ok=True)
-    withdraw(policy.name_of(Metric.LOADABLE_BYTES), folder=tmp_path)
-    assert asked(Program(features()), tmp_path) == (None, "greedy order of the coreset")
-    assert asked(Program(features()), tmp_path, Metric.IR_INSTRUCTIONS)[0] is not None
-    kept = [f"compile-policy-{name}.safetensors" for name in ("code", "ir")]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["MANIFEST.toml", *kept]
+    withdraw(policy.weights_name(Metric.LOADABLE_BYTES), folder=tmp_path)
+    assert scored(Program(features()), tmp_path) == (None, "greedy order of the coreset")
+    assert scored(Program(features()), tmp_path, Metric.IR_INSTRUCTIONS)[0] is not None
+    names = [f"compile-policy-{name}.safetensors" for name in ("code", "ir")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["MANIFEST.toml", *names]
 
 
 def test_another_coreset_keeps_its_own_order(published: Path) -> None:
     stranger = replace(load_coreset()[0], edits=load_coreset()[0].edits[:1], base="O1")
-    scores, how = policy.order(
+    scores, how = policy.score_features(
         features(), OZ, [*load_coreset(), stranger], Metric.LOADABLE_BYTES, published
     )
     assert scores is None
@@ -145,42 +149,46 @@ def test_another_coreset_keeps_its_own_order(published: Path) -> None:
 def test_programs_that_are_too_large_or_cannot_be_described_keep_the_coresets_order(
     published: Path,
 ) -> None:
-    scores, how = asked(
+    scores, how = scored(
         Program(features(), instructions=policy.MOST_INSTRUCTIONS + 1), published
     )
     assert scores is None
-    assert "100,001 instructions, the policy is asked up to 100,000" in how
+    assert "100,001 instructions, and the policy is used up to 100,000" in how
     late = Measured(
         recipe=Recipe(pipeline=""),
         outcome=Outcome.TIMEOUT,
         seconds=20.0,
         detail="ended after 20.0 s",
     )
-    scores, how = asked(Program(CandidateFailed(late)), published)
+    scores, how = scored(Program(CandidateFailed(late)), published)
     assert scores is None
     assert "could not be described (timeout: ended after 20.0 s)" in how
 
 
-def test_without_the_c_walker_the_order_is_the_same_and_it_is_told(published: Path) -> None:
+def test_without_the_c_walker_the_scores_are_the_same_and_it_is_reported(
+    published: Path,
+) -> None:
     fast, slow = (
-        asked(Program(features(native=native)), published) for native in (True, False)
+        scored(Program(features(native=native)), published) for native in (True, False)
     )
     np.testing.assert_array_equal(fast[0], slow[0])
     assert "without the C walker" in slow[1]
 
 
-def test_the_order_does_not_see_how_the_functions_are_arranged(
+def test_scores_do_not_depend_on_the_order_of_functions(
     published: Path, tmp_path: Path
 ) -> None:
-    found = []
+    scores = []
     for name, parts in (("one", PARTS), ("other", PARTS[::-1])):
         (tmp_path / f"{name}.c").write_text("\n".join(parts))
         bitcode = compile_to_bitcode(
             [tmp_path / f"{name}.c"], workdir=tmp_path, target=Target()
         )[0]
         with Engine(bitcode) as engine:
-            found.append(
-                policy.ask(engine, OZ, load_coreset(), Metric.LOADABLE_BYTES, published)[0]
+            scores.append(
+                policy.score_candidates(
+                    engine, OZ, load_coreset(), Metric.LOADABLE_BYTES, published
+                )[0]
             )
-    assert found[0] is not None
-    np.testing.assert_array_equal(found[0], found[1])
+    assert scores[0] is not None
+    np.testing.assert_array_equal(scores[0], scores[1])

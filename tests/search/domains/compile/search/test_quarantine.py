@@ -1,10 +1,15 @@
-"""A bad candidate is brought down to the pass, or to the function, that makes it bad."""
+"""A miscompiled candidate is reduced to the pass, option or function that changes behaviour."""
 
 from __future__ import annotations
 
 import pytest
 
-from search.domains.compile.search.quarantine import Quarantined, prefix, reduced, shortened
+from search.domains.compile.answer import Quarantined
+from search.domains.compile.search.quarantine import (
+    find_reproducer,
+    minimise_passes,
+    prefix,
+)
 from solvers.llvm.pipeline import leaves, parse, text_of
 from solvers.llvm.types import Recipe
 
@@ -30,39 +35,39 @@ def test_first_bad_pass_is_found(culprit: str) -> None:
         )
         return "stdout" if culprit in ran else None
 
-    found = reduced(
+    reproducer = find_reproducer(
         Recipe(pipeline=PIPELINE, attributes=(("f", "noinline", True),)),
         differs,
         stopped=never,
     )
-    assert found is not None
-    assert found.last_pass == culprit
-    assert found.bad.attributes == (), "what does not matter is left out"
-    assert culprit not in found.good_pipeline
-    assert [leaf.name for leaf in leaves(parse(found.bad.pipeline))][-1] == culprit
-    assert found.asked <= 10
+    assert reproducer is not None
+    assert reproducer.last_pass == culprit
+    assert reproducer.bad.attributes == (), "attributes that do not matter are removed"
+    assert culprit not in reproducer.good_pipeline
+    assert [leaf.name for leaf in leaves(parse(reproducer.bad.pipeline))][-1] == culprit
+    assert reproducer.programs_run <= 10
 
 
 @pytest.mark.parametrize(
     "culprits", [{"early-cse"}, {"inferattrs", "gvn"}, {"sroa", "inline", "globaldce"}]
 )
-def test_passes_that_are_bad_together_are_what_is_left(culprits: set[str]) -> None:
-    asked = 0
+def test_only_passes_that_are_bad_together_remain(culprits: set[str]) -> None:
+    builds = 0
 
     def differs(recipe: Recipe) -> str | None:
-        nonlocal asked
-        asked += 1
+        nonlocal builds
+        builds += 1
         return (
             "stdout"
             if culprits <= {leaf.name for leaf in leaves(parse(recipe.pipeline))}
             else None
         )
 
-    found = shortened(Recipe(pipeline=PIPELINE), differs, stopped=never)
-    assert {leaf.name for leaf in leaves(parse(found.pipeline))} == culprits
-    assert asked <= 25
+    minimal = minimise_passes(Recipe(pipeline=PIPELINE), differs, stopped=never)
+    assert {leaf.name for leaf in leaves(parse(minimal.pipeline))} == culprits
+    assert builds <= 25
     assert (
-        shortened(Recipe(pipeline=PIPELINE), differs, stopped=lambda: True).pipeline
+        minimise_passes(Recipe(pipeline=PIPELINE), differs, stopped=lambda: True).pipeline
         == PIPELINE
     )
 
@@ -73,9 +78,11 @@ def test_function_that_matters_is_found() -> None:
     def differs(recipe: Recipe) -> str | None:
         return "exit code" if ("f5", "gvn-sink") in recipe.function_tails else None
 
-    found = reduced(Recipe(pipeline=PIPELINE, function_tails=tails), differs, stopped=never)
-    assert found is not None
-    assert (found.functions, found.last_pass) == (("f5",), "gvn-sink")
+    reproducer = find_reproducer(
+        Recipe(pipeline=PIPELINE, function_tails=tails), differs, stopped=never
+    )
+    assert reproducer is not None
+    assert (reproducer.functions, reproducer.last_pass) == (("f5",), "gvn-sink")
 
 
 @pytest.mark.parametrize("culprit", ["", "gvn"])
@@ -89,17 +96,24 @@ def test_option_that_matters_is_found_with_its_pass_or_alone(culprit: str) -> No
             else None
         )
 
-    found = reduced(Recipe(pipeline=PIPELINE, options=options), differs, stopped=never)
-    assert found is not None
-    assert found.confirmed
-    assert found.bad.options == ("-regalloc=basic",)
-    assert found.last_pass == (culprit or "-regalloc=basic")
+    reproducer = find_reproducer(
+        Recipe(pipeline=PIPELINE, options=options), differs, stopped=never
+    )
+    assert reproducer is not None
+    assert reproducer.confirmed
+    assert reproducer.bad.options == ("-regalloc=basic",)
+    assert reproducer.last_pass == (culprit or "-regalloc=basic")
 
 
-def test_what_does_not_repeat_or_has_no_time_gives_no_reproducer() -> None:
-    assert reduced(Recipe(pipeline=PIPELINE), lambda recipe: None, stopped=never) is None
+def test_no_reproducer_without_a_repeat_or_without_time() -> None:
     assert (
-        reduced(Recipe(pipeline=PIPELINE), lambda recipe: "stdout", stopped=lambda: True)
+        find_reproducer(Recipe(pipeline=PIPELINE), lambda recipe: None, stopped=never)
+        is None
+    )
+    assert (
+        find_reproducer(
+            Recipe(pipeline=PIPELINE), lambda recipe: "stdout", stopped=lambda: True
+        )
         is None
     )
 
@@ -115,19 +129,19 @@ def test_prefixes_parse_and_grow_by_one_pass() -> None:
     assert text_of(prefix(items, len(names))) == PIPELINE
 
 
-def test_json_tells_build_pass_and_recipe() -> None:
-    found = reduced(
+def test_json_has_build_pass_and_recipe() -> None:
+    reproducer = find_reproducer(
         Recipe(pipeline="sroa,gvn"),
         lambda recipe: "x" if "gvn" in recipe.pipeline else None,
         stopped=never,
     )
-    told = Quarantined(
+    data = Quarantined(
         build_id="llvm-22",
         name="c",
         recipe=Recipe(pipeline="sroa,gvn"),
         objective=1.0,
         why="x",
-        reproducer=found,
+        reproducer=reproducer,
     ).as_json()
-    assert told["reproducer"]["last_pass"] == "gvn"
-    assert Recipe.from_json(told["reproducer"]["bad"]).pipeline == "sroa,gvn"
+    assert data["reproducer"]["last_pass"] == "gvn"
+    assert Recipe.from_json(data["reproducer"]["bad"]).pipeline == "sroa,gvn"

@@ -1,4 +1,4 @@
-"""What the table calls -O2, -Os and -Oz is what clang makes at these levels, whichever of them the module was compiled for."""
+"""Levels of the size table are clang's own, whichever level the module was compiled for."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from search.domains.compile.domain import SHOWN
+from search.domains.compile.encode import SHOWN_LEVELS
 from solvers.llvm.engine import Engine
 from solvers.llvm.frontend import FLAVOURS, compile_to_bitcode
 from solvers.llvm.install import find_llvm
-from solvers.llvm.programs import ObjectSizes, Tools
+from solvers.llvm.programs import LlvmPrograms, ObjectSizes
 from solvers.llvm.toolchain import compiler
 from solvers.llvm.types import Recipe, Sizes, Target
 
@@ -35,7 +35,7 @@ def by_clang(source: Path, level: str, target: Target) -> ObjectSizes:
         check=True,
         timeout=60,
     )
-    return Tools(installed=find_llvm(), target=target).sizes(out)
+    return LlvmPrograms(installed=find_llvm(), target=target).object_sizes(out)
 
 
 def bytes_of(sizes: Sizes | ObjectSizes) -> tuple[int, int]:
@@ -53,12 +53,12 @@ def test_levels_are_clangs(flavour: str, tmp_path: Path) -> None:
         pipelines = engine.default_pipelines()
         recipes = [
             Recipe(pipeline=pipelines[level], options=options)
-            for level, options in SHOWN[flavour].items()
+            for level, options in SHOWN_LEVELS[flavour].items()
         ]
-        found = dict(zip(SHOWN[flavour], engine.measure(recipes), strict=True))
+        levels = dict(zip(SHOWN_LEVELS[flavour], engine.measure(recipes), strict=True))
     sizes = {
         level: bytes_of(measured.sizes)
-        for level, measured in found.items()
+        for level, measured in levels.items()
         if measured.sizes is not None
     }
     for level in ("O2", "Os"):
