@@ -17,7 +17,7 @@ from solvers.table import make_solver
 from solvers.two_readings import load
 from solvers.types import SolveParams
 from trimtab.results import Reason
-from workers.bench.fuzz.reading_mps_texts import fixed
+from workers.bench.fuzz.ilp_reading.mps_texts import fixed
 
 READING = Path(__file__).parent / "reading"
 
