@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from search.domains import KINDS
 from trimtab.specs.common import request_model
-from workers.bench.fuzz import service_requests as requests
+from workers.bench.fuzz.service import requests
 from workers.bench.fuzz.types import Fault, Finding, Outcome
 from workers.bench.service.harness import Server
 

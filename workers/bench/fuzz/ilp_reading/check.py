@@ -20,10 +20,10 @@ from solvers.compare import differences
 from solvers.errors import ModelError
 from solvers.exact import ExactModel, read_exact
 from solvers.two_readings import load
-from workers.bench.fuzz.reading_drawn import Dice
-from workers.bench.fuzz.reading_lp_texts import LpText
-from workers.bench.fuzz.reading_mps_texts import MpsText
-from workers.bench.fuzz.reading_peers import (
+from workers.bench.fuzz.ilp_reading.drawn import Dice
+from workers.bench.fuzz.ilp_reading.lp_texts import LpText
+from workers.bench.fuzz.ilp_reading.mps_texts import MpsText
+from workers.bench.fuzz.ilp_reading.peers import (
     Meaning,
     difference,
     of_exact,

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from workers.bench.fuzz.reading_peers import Meaning, RowKey, rows_of
+from workers.bench.fuzz.ilp_reading.peers import Meaning, RowKey, rows_of
 
 T = TypeVar("T")
 _PLAIN = (

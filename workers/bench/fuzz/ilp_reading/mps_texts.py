@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from workers.bench.fuzz.reading_drawn import Dice, Drawn
+from workers.bench.fuzz.ilp_reading.drawn import Dice, Drawn
 
 
 class MpsText:

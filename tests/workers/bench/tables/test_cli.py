@@ -12,7 +12,7 @@ from workers.bench.tables import cli
 from workers.bench.tables.page import Headline, Page, Table, render
 from workers.bench.tables.results import MEASURED, RESULTS, Source
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 SOURCE = Source(files=("2026-01-02-x",), machine="a machine", seeds="seed 0")
 
 

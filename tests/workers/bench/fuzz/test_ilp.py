@@ -11,8 +11,10 @@ import pytest
 from search.domains.ilp import encode
 from solvers.scaling import ScaledModel
 from solvers.types import MilpModel
-from workers.bench.fuzz import ilp
 from workers.bench.fuzz.cli import run_case
+from workers.bench.fuzz.ilp import check
+from workers.bench.fuzz.ilp.enumeration import Truth, solve
+from workers.bench.fuzz.ilp.programs import Column, Program, Row
 from workers.bench.fuzz.types import Fault
 
 
@@ -33,7 +35,7 @@ def test_it_sees_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         return ScaledModel(original=model, model=turned, columns=np.ones(model.n), doubt="")
 
     monkeypatch.setattr(encode, "scale", other)
-    monkeypatch.setattr(ilp.settle, "takes_size", lambda model: False)
+    monkeypatch.setattr(check.settle, "takes_size", lambda model: False)
     faults = {
         finding.fault
         for index in range(6)
@@ -43,15 +45,13 @@ def test_it_sees_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_truth_by_enumeration() -> None:
-    column = ilp.Column(
-        kind="integer", lower=Fraction(0), upper=Fraction(9), cost=Fraction(3)
-    )
-    free = ilp.Column(kind="semi", lower=Fraction(2), upper=Fraction(5), cost=Fraction(1))
-    row = ilp.Row(terms={0: Fraction(1), 1: Fraction(1)}, lower=Fraction(7, 2), upper=None)
-    program = ilp.Program(maximize=False, columns=[column, free], rows=[row])
-    assert ilp.solve(program).value == Fraction(7, 2)
+    column = Column(kind="integer", lower=Fraction(0), upper=Fraction(9), cost=Fraction(3))
+    free = Column(kind="semi", lower=Fraction(2), upper=Fraction(5), cost=Fraction(1))
+    row = Row(terms={0: Fraction(1), 1: Fraction(1)}, lower=Fraction(7, 2), upper=None)
+    program = Program(maximize=False, columns=[column, free], rows=[row])
+    assert solve(program).value == Fraction(7, 2)
     row.upper = Fraction(15, 4)
     row.terms[1] = Fraction(2)
-    assert ilp.solve(program) == ilp.Truth(kind="infeasible"), (
+    assert solve(program) == Truth(kind="infeasible"), (
         "0 and [4, 10] both miss [3.5, 3.75] but for x = 0"
     )
