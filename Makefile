@@ -8,7 +8,7 @@ MODEL ?=
 BUDGET ?= 60
 SCALE ?= 0.02
 
-.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports check lock clean
+.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports check lock docs docs-serve reference clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,22 @@ imports: setup-dev ## the dependency rule
 
 check: lint type imports ## lint, type and imports
 
+# The site's generator has an environment of its own, apart from the locks.
+$(VENV)-docs/.ready: requirements-docs.txt
+	$(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/pip install --quiet -r requirements-docs.txt
+	@touch $@
+
+docs: $(VENV)-docs/.ready reference ## the documentation site, in build/docs-site
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --quiet -f deploy/mkdocs.yml
+	@echo "open build/docs-site/index.html"
+
+docs-serve: $(VENV)-docs/.ready ## the documentation site while you edit it
+	$(VENV)-docs/bin/mkdocs serve -f deploy/mkdocs.yml
+
+reference: setup-dev ## reference pages from schemas, settings, CLI and API
+	$(BIN)/python deploy/tools/reference.py
+
 PIP_COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 lock: setup-dev ## renew the lock files from pyproject.toml
@@ -79,4 +95,4 @@ lock: setup-dev ## renew the lock files from pyproject.toml
 	$(PIP_COMPILE) --extra dev --extra ray -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## remove the environment and caches; never your data
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info trimtab/*.egg-info
+	rm -rf $(VENV) $(VENV)-docs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info trimtab/*.egg-info
