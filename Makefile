@@ -7,8 +7,10 @@ BIN := $(VENV)/bin
 MODEL ?=
 BUDGET ?= 60
 SCALE ?= 0.02
+KIND ?= sharding
+STEP ?= all --out bench-results/weights
 
-.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports check lock docs docs-serve reference clean
+.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports generated check wheels docs docs-serve reference lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,8 +56,8 @@ test: setup-torch ## all tests, at the small scale
 chaos: setup-dev ## kill and pause processes at the published scale (about an hour)
 	$(BIN)/python -m workers.bench service chaos --scale 1.0
 
-train: setup-torch ## train the sharding cost models again (hours; resumes)
-	$(BIN)/python -m workers.train sharding all --out bench-results/weights
+train: setup-torch ## train again (hours; resumes): make train KIND=sharding STEP="all --out bench-results/weights"
+	$(BIN)/python -m workers.train $(KIND) $(STEP)
 
 bench: setup-torch ## measure every figure of the README, side by side with the usual tools
 	$(BIN)/python -m workers.bench all
@@ -70,7 +72,10 @@ type: setup-dev ## types
 imports: setup-dev ## the dependency rule
 	$(BIN)/lint-imports
 
-check: lint type imports ## lint, type and imports
+generated: setup-dev ## generated files are what their sources give
+	$(BIN)/python deploy/tools/unasync.py --check
+
+check: lint type imports generated ## lint, type, imports and generated files
 
 # The site's generator has an environment of its own, apart from the locks.
 $(VENV)-docs/.ready: requirements-docs.txt
@@ -90,6 +95,9 @@ reference: setup-dev ## reference pages from schemas, settings, CLI and API
 
 PIP_COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+wheels: setup-dev ## dist/: the SDK (trimtab) and the service (trimtab-server)
+	$(BIN)/python deploy/tools/wheels.py --out dist
+
 lock: setup-dev ## renew the lock files from pyproject.toml
 	$(PIP_COMPILE) -o requirements.lock pyproject.toml
 	$(PIP_COMPILE) --extra dev --extra ray -c requirements.lock -o requirements-dev.lock pyproject.toml

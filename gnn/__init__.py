@@ -1,1 +1,1 @@
-"""Graphs to vectors, in torch: what trains. Serving evaluates the same weights in numpy."""
+"""Graph nets: torch for training, and numpy twins of the same weights for serving."""

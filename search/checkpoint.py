@@ -1,7 +1,8 @@
 """Checkpoints: the best solution so far as bytes, so that it outlives the process that found it.
 
-A checkpoint is written by a process that reads hostile input, so whoever reads one trusts nothing in it: JSON and the bytes
-of `Domain.keep`, no pickle, bounded in size, and every solution taken from one is verified like any other.
+A checkpoint is written by a process that reads hostile input, so its readers trust nothing in it:
+it is JSON and the bytes of `Domain.keep`, without pickle and bounded in size, and a solution taken
+from one is verified like any other.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import orjson
 
 FILE_NAME = "best.checkpoint"  # in the run folder
-MAX_BYTES = 32 * 2**20  # packed; a larger one is not written
+MAX_BYTES = 32 * 2**20  # compressed; a larger one is not written
 _MAX_PLAIN_BYTES = 1 << 30
 _MAGIC = b"trimtab-checkpoint/1\n"
 _LENGTH = struct.Struct(">I")
@@ -32,19 +33,17 @@ class BadCheckpoint(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A solution beside what the run knew when it was reported."""
+    """A reported solution, and the state of the run at that moment."""
 
     kind: str
-    solution: bytes  # as Domain.keep made it
+    solution: bytes  # from Domain.keep
     bound: float | None = None
     trace: Sequence[Point] = ()
-    timings_s: Mapping[str, float] = field(
-        default_factory=dict
-    )  # of the phases that had ended
+    timings_s: Mapping[str, float] = field(default_factory=dict)  # of the finished phases
 
 
 def pack(checkpoint: Checkpoint) -> bytes:
-    """Serialise. Raises BadCheckpoint when the result is larger than MAX_BYTES."""
+    """Serialise a checkpoint. Raises BadCheckpoint when the result exceeds MAX_BYTES."""
     header = orjson.dumps(
         {
             "kind": checkpoint.kind,
@@ -64,10 +63,10 @@ def pack(checkpoint: Checkpoint) -> bytes:
 
 
 def unpack(data: bytes, *, kind: str) -> Checkpoint:
-    """Parse. Raises BadCheckpoint."""
+    """Parse a checkpoint of a run of `kind`. Raises BadCheckpoint."""
     if not data.startswith(_MAGIC) or len(data) > MAX_BYTES:
         raise BadCheckpoint(
-            "checkpoint: expected one of this version within its size limit; start without it"
+            "checkpoint: expected version 1 within the size limit, got other data; start without it"
         )
     try:
         plain = _inflated(data[len(_MAGIC) :])
@@ -101,14 +100,17 @@ def unpack(data: bytes, *, kind: str) -> Checkpoint:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Replace `path` in one step: a reader, or a kill in between, meets the old one or the new one. Raises OSError."""
+    """Replace `path` atomically, against readers and kills in between. Raises OSError."""
     beside = path.with_name(path.name + ".new")
     beside.write_bytes(data)
     os.replace(beside, path)
 
 
 def read(path: Path) -> bytes | None:
-    """Read what an untrusted process left; None unless it is a plain file within MAX_BYTES. Never follows a link."""
+    """Read a file left by an untrusted process, without following links.
+
+    None unless it is a plain file of at most MAX_BYTES.
+    """
     try:
         descriptor = os.open(
             path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -116,13 +118,10 @@ def read(path: Path) -> bytes | None:
     except OSError:
         return None
     try:
-        about = os.fstat(descriptor)
-        # A second name would mean a link to a file of somebody else.
-        if (
-            not stat.S_ISREG(about.st_mode)
-            or about.st_nlink != 1
-            or about.st_size > MAX_BYTES
-        ):
+        status = os.fstat(descriptor)
+        # A second name would mean a hard link to a file of somebody else.
+        plain = stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+        if not plain or status.st_size > MAX_BYTES:
             return None
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(MAX_BYTES + 1)
@@ -137,7 +136,7 @@ def _inflated(packed: bytes) -> bytes:
     inflater = zlib.decompressobj()
     plain = inflater.decompress(packed, _MAX_PLAIN_BYTES)
     if not inflater.eof:
-        raise ValueError("cut off, or larger than a checkpoint may be")
+        raise ValueError("truncated, or larger than a checkpoint may be")
     return plain
 
 

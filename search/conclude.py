@@ -27,7 +27,8 @@ from trimtab.specs.common import Spec
 NOT_CHECKED = Verification(
     status=VerificationStatus.NOT_CHECKED, detail="there is no solution to check"
 )
-# Seconds after `produce` began within which a file that decorates the result may still begin to be written.
+# Seconds after `produce` began within which a file that decorates the result may still begin to be
+# written.
 _EXTRAS_S, _EXTRAS_SHARE = 5.0, 0.05
 _MAX_NOTE = 300
 
@@ -65,8 +66,8 @@ def conclude(
 ) -> Finished:
     """Verify the outcome's solution, write its files and put the result together.
 
-    A solution that `verify` refuses is replaced by the newest reported one that it accepts; without any, the run ends as
-    VERIFICATION_FAILED and shows no objective.
+    A solution that `verify` refuses is replaced by the newest reported one that it accepts; without
+    any, the run ends as VERIFICATION_FAILED and shows no objective.
     """
     clock = course.clock
     with clock.phase("verify"):

@@ -1,4 +1,4 @@
-"""Cores this process may use, and how many of them other processes leave to it."""
+"""Processor cores: the number this process may use, and the share other processes leave free."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from pathlib import Path
 _CGROUP_2 = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_1 = Path("/sys/fs/cgroup/cpu")
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-_IDLE_FIELDS = (3, 4)  # of a line of /proc/stat: idle and waiting for a disk
-_GUEST_FIELDS = 8  # from here on: time that the fields before hold already
+# Fields of a `cpu` line of /proc/stat (proc_stat(5)): idle and iowait; from the ninth on, guest
+# time, which the first fields already include.
+_IDLE_FIELDS = (3, 4)
+_GUEST_FIELDS = 8
 
 
 def usable_cores() -> float:
-    """Cores by processor affinity and by the quota of the control group; at least a tenth of one."""
+    """Return the cores allowed by affinity and by the control group's quota; at least 0.1."""
     return max(0.1, min(float(len(os.sched_getaffinity(0))), _quota()))
 
 
@@ -33,7 +35,10 @@ def _quota() -> float:
 
 
 def parse_quota(text: str) -> float:
-    """Cores of a line `quota period` in microseconds; infinity for `max`, -1 and what is no such line."""
+    """Return the cores that a line `quota period` (microseconds) allows.
+
+    Infinity for `max`, for -1 and for text that is not such a line.
+    """
     words = text.split()
     if len(words) != 2 or words[0] == "max" or int(words[0]) <= 0 or int(words[1]) <= 0:
         return float("inf")
@@ -41,7 +46,7 @@ def parse_quota(text: str) -> float:
 
 
 def process_cpu_s(pid: int) -> float:
-    """Processor seconds of another process, all its threads; 0 when it is gone."""
+    """Return the processor seconds of another process with all its threads; 0 when it is gone."""
     try:
         return time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3)
     except OSError:
@@ -49,13 +54,19 @@ def process_cpu_s(pid: int) -> float:
 
 
 def own_cpu_s(children: Iterable[float]) -> float:
-    """Processor seconds of this process, of the children it has waited for, and of `children` still alive."""
+    """Return the processor seconds of this process and its children.
+
+    children: processor seconds of the children still alive; those it has waited for are included.
+    """
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + ended.ru_utime + ended.ru_stime + sum(children)
 
 
 def busy_s() -> float | None:
-    """Seconds that the processors of our affinity have been busy since boot; None where /proc/stat does not say."""
+    """Return the busy seconds since boot of the processors this process may use.
+
+    None where /proc/stat does not say.
+    """
     try:
         return parse_busy(Path("/proc/stat").read_text(), os.sched_getaffinity(0))
     except (OSError, ValueError):
@@ -63,12 +74,12 @@ def busy_s() -> float | None:
 
 
 def parse_busy(text: str, processors: Iterable[int]) -> float | None:
-    """Busy seconds of `processors` by the text of /proc/stat; None when it has not one of them."""
-    wanted = {f"cpu{number}" for number in processors}
+    """Return the busy seconds of `processors` from the text of /proc/stat; None without a line."""
+    names = {f"cpu{number}" for number in processors}
     ticks, seen = 0, 0
     for line in text.splitlines():
         name, _, rest = line.partition(" ")
-        if name in wanted:
+        if name in names:
             fields = [int(word) for word in rest.split()[:_GUEST_FIELDS]]
             ticks += sum(fields) - sum(fields[i] for i in _IDLE_FIELDS if i < len(fields))
             seen += 1
@@ -76,7 +87,10 @@ def parse_busy(text: str, processors: Iterable[int]) -> float | None:
 
 
 def running_processes() -> int | None:
-    """Threads of the machine that run or want to, this one included; None where /proc/loadavg does not say."""
+    """Return the number of runnable threads of the machine, this one included.
+
+    None where /proc/loadavg does not say.
+    """
     try:
         return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0]) or None
     except (OSError, ValueError, IndexError):
@@ -84,24 +98,30 @@ def running_processes() -> int | None:
 
 
 class RoomMeter:
-    """Cores that other processes leave free for this run, whether it uses them or not."""
+    """Measures the cores that other processes leave free for this run, used by it or not."""
 
     def __init__(
         self,
-        own_s: Callable[[], float],  # processor seconds of the run so far
+        own_s: Callable[[], float],
         *,
         cores: float | None = None,
         busy: Callable[[], float | None] = busy_s,
         clock: Callable[[], float] = time.monotonic,
         window_s: float = 0.25,
     ) -> None:
+        """Begin the first window.
+
+        own_s: returns the processor seconds of the run so far.
+        cores: cores the run may use; measured by default.
+        busy: returns the busy seconds of these cores since boot, None when unknown.
+        """
         self._own_s, self._busy, self._clock, self._window_s = own_s, busy, clock, window_s
         self._cores = usable_cores() if cores is None else cores
         self._processors = float(len(os.sched_getaffinity(0))) if cores is None else cores
         self._at, self._was_busy, self._was_own = clock(), busy(), own_s()
 
     def look(self) -> float | None:
-        """Cores over the last window; None while it is not over, and where the machine does not say."""
+        """Return the free cores over the last window; None before its end or when unknown."""
         now = self._clock()
         wall_s = now - self._at
         if wall_s < self._window_s:

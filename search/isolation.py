@@ -1,7 +1,8 @@
 """Native code on hostile input runs in a forked process of its own: it may crash, hang, or hold the interpreter lock.
 
-The fork happens before this process has run any solver (solvers start threads at their first run, and a fork does not
-copy threads). What comes back is JSON lines over a pipe; arrays go through .npy files in the run's work folder. No pickle.
+The fork happens before this process has run any solver (solvers start threads at their first run,
+and a fork does not copy threads). What comes back is JSON lines over a pipe; arrays go through .npy
+files in the run's work folder. No pickle.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def die_with_parent() -> None:
 class NativeProcess:
     """`work(say)` in a forked process. `say` sends a message; the process ends when `work` returns or raises.
 
-    nice: how much less of a busy processor it gets than this process, as nice(2) takes it: about a factor of 1.25 a step.
+    nice: how much less of a busy processor it gets than this process, as nice(2) takes it: about a
+    factor of 1.25 a step.
     """
 
     def __init__(self, what: str, work: Callable[[Say], None], *, nice: int = 0) -> None:
@@ -79,7 +81,8 @@ class NativeProcess:
         os.set_blocking(self._read_fd, False)
 
     def _in_fork(self, work: Callable[[Say], None], write_fd: int, parent: int) -> None:
-        # Nothing of the parent's Python may run on here: no atexit, no finally, no flushing of its buffers.
+        # Nothing of the parent's Python may run on here: no atexit, no finally, no flushing of its
+        # buffers.
         code = 70
         try:
             die_with_parent()

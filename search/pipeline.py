@@ -27,7 +27,8 @@ _EARLIER = (
 )
 _CLAIMS_NONE = (Reason.INFEASIBLE, Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED)
 
-# Takes a function that makes the newest checkpoint's bytes; called just before the incumbent is reported.
+# Takes a function that makes the newest checkpoint's bytes; called just before the incumbent is
+# reported.
 OnCheckpoint = Callable[[Callable[[], bytes]], None]
 
 
@@ -47,10 +48,11 @@ def run(
 ) -> Finished:
     """Run one job. `stop` began with the run, so that its time limit covers every phase.
 
-    `start` is the checkpoint of an earlier attempt: the search begins from it, and the result is never worse.
+    `start` is the checkpoint of an earlier attempt: the search begins from it, and the result is
+    never worse.
 
-    Raises InvalidInput when the input cannot be read or makes no sense. Whatever the search claims, a solution that
-    `verify` refuses is never a result: see `conclude`.
+    Raises InvalidInput when the input cannot be read or makes no sense. Whatever the search claims,
+    a solution that `verify` refuses is never a result: see `conclude`.
     """
     course = Course(
         domain=domain,
@@ -107,7 +109,8 @@ class _Recorder:
     def __call__(
         self, incumbent: Incumbent, solution: Callable[[], Any] | None = None, /
     ) -> None:
-        # One clock for the whole run: a domain's points count from the run's beginning, parse included.
+        # One clock for the whole run: a domain's points count from the run's beginning, parse
+        # included.
         point = incumbent.model_copy(
             update={
                 "elapsed_s": self._course.clock.elapsed_s,

@@ -1,6 +1,7 @@
-"""When to stop: budgets, targets and the owner's word compose.
+"""Stopping criteria: time, evaluations, a target gap and the owner's request, composed by `AnyOf`.
 
-A criterion is asked with the best known point and answers whether to end; `limit` then says which one it was.
+The search calls a criterion with the best point so far; it returns True when the run must end, and
+its `limit` then names the limit that was reached.
 """
 
 from __future__ import annotations
@@ -12,123 +13,136 @@ from typing import Any, Protocol
 
 from trimtab.results import Incumbent, Limit
 
+_UNLIMITED = float("inf")
+
 
 class StoppingCriterion(Protocol):
-    """Asked often; must be cheap."""
+    """Decides when a run ends. Called often, so it must be cheap."""
 
     @property
     def limit(self) -> Limit | None:
-        """Which limit said stop; None while none has."""
+        """The limit that was reached; None while none is."""
         ...
 
     def __call__(self, best: Incumbent | None) -> bool:
-        """True when the run must end now."""
+        """Return True when the run must end now."""
         ...
 
     def remaining_s(self) -> float:
-        """Seconds left, infinity when time is no limit. Solvers get this as their time limit."""
+        """Return the seconds left, infinity without a time limit. Solvers take this as their limit."""
+        ...
+
+    def evaluations_left(self) -> int | None:
+        """Return the evaluations left; None when they are not limited."""
+        ...
+
+    def spend(self, count: int = 1) -> None:
+        """Count evaluations that were made."""
         ...
 
 
-class TimeLimit:
-    """Ends `seconds` after it was made."""
+class _Criterion:
+    """A criterion that limits neither time nor evaluations; subclasses limit one thing each."""
+
+    limit: Limit | None = None
+
+    def remaining_s(self) -> float:
+        """Return infinity: time is not limited here."""
+        return _UNLIMITED
+
+    def evaluations_left(self) -> int | None:
+        """Return None: evaluations are not limited here."""
+        return None
+
+    def spend(self, count: int = 1) -> None:
+        """Ignore evaluations: they are not limited here."""
+
+
+class TimeLimit(_Criterion):
+    """Ends `seconds` after its construction."""
 
     def __init__(
         self, seconds: float, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         if not seconds > 0:
-            raise ValueError(f"time limit wants seconds > 0; {seconds!r} came")
+            raise ValueError(f"time limit: expected seconds > 0, got {seconds!r}")
         self._clock = clock
         self._deadline = clock() + seconds
-        self.limit: Limit | None = None
 
     def __call__(self, best: Incumbent | None) -> bool:
-        """True once the deadline has passed."""
+        """Return True once the deadline has passed."""
         if self._clock() >= self._deadline:
             self.limit = Limit.TIME
         return self.limit is not None
 
     def remaining_s(self) -> float:
-        """Seconds until the deadline, never negative."""
+        """Return the seconds until the deadline, never negative."""
         return max(0.0, self._deadline - self._clock())
 
 
-class TargetGap:
+class TargetGap(_Criterion):
     """Ends once the relative gap is at most `target`."""
 
     def __init__(self, target: float) -> None:
         if not 0 <= target <= 1:
-            raise ValueError(f"target gap wants a number in [0, 1]; {target!r} came")
+            raise ValueError(f"target gap: expected a number in [0, 1], got {target!r}")
         self._target = target
-        self.limit: Limit | None = None
 
     def __call__(self, best: Incumbent | None) -> bool:
-        """True once the gap is small enough."""
+        """Return True once the gap is small enough."""
         if best is not None and best.gap is not None and best.gap <= self._target:
             self.limit = Limit.TARGET_GAP
         return self.limit is not None
 
-    def remaining_s(self) -> float:
-        """Time is no limit here."""
-        return float("inf")
 
-
-class EvaluationLimit:
-    """Ends after `count` calls of `spend`."""
+class EvaluationLimit(_Criterion):
+    """Ends after `count` evaluations, as counted by `spend`."""
 
     def __init__(self, count: int) -> None:
         if count < 1:
-            raise ValueError(f"evaluation limit wants a count >= 1; {count!r} came")
+            raise ValueError(f"evaluation limit: expected a count >= 1, got {count!r}")
         self._left = count
-        self.limit: Limit | None = None
-
-    @property
-    def left(self) -> int:
-        """Evaluations that may still be made."""
-        return max(0, self._left)
-
-    def spend(self, count: int = 1) -> None:
-        """Tell that evaluations were made."""
-        self._left -= count
 
     def __call__(self, best: Incumbent | None) -> bool:
-        """True once the evaluations are spent."""
+        """Return True once the evaluations are spent."""
         if self._left <= 0:
             self.limit = Limit.EVALUATIONS
         return self.limit is not None
 
-    def remaining_s(self) -> float:
-        """Time is no limit here."""
-        return float("inf")
+    def evaluations_left(self) -> int:
+        """Return the evaluations left, never negative."""
+        return max(0, self._left)
+
+    def spend(self, count: int = 1) -> None:
+        """Count evaluations that were made."""
+        self._left -= count
 
 
-class OwnerStop:
-    """Ends when the owner says `stop`: an event set by the thread that listens to the worker's host."""
+class OwnerStop(_Criterion):
+    """Ends when the owner asks for it: an event set by the thread that listens to the worker's host."""
 
     def __init__(self, event: threading.Event) -> None:
         self._event = event
-        self.limit: Limit | None = None
 
     def __call__(self, best: Incumbent | None) -> bool:
-        """True once the owner said so."""
+        """Return True once the event is set."""
         if self._event.is_set():
             self.limit = Limit.STOPPED
         return self.limit is not None
 
     def remaining_s(self) -> float:
-        """Nothing left once told, otherwise no limit."""
-        return 0.0 if self._event.is_set() else float("inf")
+        """Return 0 once the event is set, infinity before."""
+        return 0.0 if self._event.is_set() else _UNLIMITED
 
 
-class AnyOf:
-    """Ends when the first of its parts does, and carries that part's limit."""
+class AnyOf(_Criterion):
+    """Ends when the first of its parts does, and takes over that part's limit."""
 
     def __init__(self, *parts: StoppingCriterion) -> None:
         self.parts = parts
-        self.limit: Limit | None = None
 
     def __call__(self, best: Incumbent | None) -> bool:
-        """True once any part says so."""
+        """Return True once any part ends the run."""
         if self.limit is None:
             for part in self.parts:
                 if part(best):
@@ -137,28 +151,25 @@ class AnyOf:
         return self.limit is not None
 
     def remaining_s(self) -> float:
-        """The least that any part leaves."""
-        return min((part.remaining_s() for part in self.parts), default=float("inf"))
+        """Return the least that any part leaves."""
+        return min((part.remaining_s() for part in self.parts), default=_UNLIMITED)
 
     def evaluations_left(self) -> int | None:
-        """The least that any part leaves; None when evaluations are no limit."""
-        counts = [part.left for part in self.parts if isinstance(part, EvaluationLimit)]
-        counts += [
-            n
-            for part in self.parts
-            if isinstance(part, AnyOf) and (n := part.evaluations_left()) is not None
-        ]
-        return min(counts, default=None)
+        """Return the least that any part leaves; None when no part limits evaluations."""
+        counts = (part.evaluations_left() for part in self.parts)
+        return min((count for count in counts if count is not None), default=None)
 
     def spend(self, count: int = 1) -> None:
-        """Pass evaluations on to the parts that count them."""
+        """Pass evaluations on to all parts."""
         for part in self.parts:
-            if isinstance(part, (EvaluationLimit, AnyOf)):
-                part.spend(count)
+            part.spend(count)
 
 
 def from_budget(budget: Mapping[str, Any], stop_event: threading.Event) -> AnyOf:
-    """The criterion of a run: its owner's word, its time, and what else its budget limits. Time begins now."""
+    """Return the criterion of a run: its owner's request, its time and its other limits.
+
+    Time begins now.
+    """
     parts: list[StoppingCriterion] = [
         OwnerStop(stop_event),
         TimeLimit(float(budget["seconds"])),

@@ -130,7 +130,8 @@ class Domain(Protocol[SpecT, ProblemT, EncodingT]):
     def restore(self, problem: ProblemT, data: bytes) -> SearchOutcome:
         """Rebuild a kept solution as an outcome: solution, claimed objective, sense and the summary that can be told.
 
-        `data` comes from a process that may have been taken over: raise ValueError, KeyError or TypeError on any doubt.
+        `data` comes from a process that may have been taken over: raise ValueError, KeyError or
+        TypeError on any doubt.
         """
         ...
 

@@ -17,7 +17,13 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from solvers.errors import SolverFailed, Unsupported
-from solvers.integral import NO_LOWER, NO_UPPER, IntegralModel, integral, why_not_integral
+from solvers.integer_model import (
+    NO_LOWER,
+    NO_UPPER,
+    IntegralModel,
+    integral,
+    why_not_integral,
+)
 from solvers.reporting import Watch, crossing_sides, finish, without_variables
 from solvers.types import (
     Floats,

@@ -8,7 +8,7 @@ unknown row's name can do it).
 So small files are read by the exact reader first, which names the line of a fault, and both readings are compared. Where
 they differ by a written rule (`ExactModel.rules`; the table is in the guide), or HiGHS cannot read the file, the exact
 reading is the model. A difference that no rule explains is refused. For large files the time of the exact reading is saved
-when a quick look finds nothing that HiGHS is known to take otherwise; `solvers.load` spends it always.
+when a quick look finds nothing that HiGHS is known to take otherwise; `solvers.two_readings` spends it always.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from solvers.extras import Extras
-from solvers.whole import whole_units
+from solvers.whole_rows import whole_units
 from trimtab.results import Reason, Termination
 
 Floats = NDArray[np.float64]
@@ -126,7 +126,7 @@ class MilpModel:
 
     @cached_property
     def whole_rows(self) -> Floats:
-        """(m,) the unit of each whole row, which holds exactly or not at all; 0.0 for the other rows (solvers.whole)."""
+        """(m,) the unit of each whole row, which holds exactly or not at all; 0.0 for the other rows (solvers.whole_rows)."""
         integer_entry = self.integrality[self.indices]
         if self.row_factors is None:
             return whole_units(

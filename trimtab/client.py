@@ -1,32 +1,26 @@
-"""The blocking client. `aio.py` is its twin; what both decide is in `_core.py`."""
+# Generated from trimtab/aio.py by deploy/tools/unasync.py. Edit that file, then run
+# `python deploy/tools/unasync.py`.
+
+"""The blocking client: send jobs, watch them, fetch their results and files.
+
+`aio.py` is its asyncio twin.
+"""
 
 from __future__ import annotations
 
 import os
-import random
 import tempfile
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
-from concurrent.futures import wait as wait_futures
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx2
 
-from trimtab import _core, config, files
-from trimtab._core import Call, EventStream, RetryPolicy, Submission
-from trimtab.errors import (
-    ConnectionFailed,
-    DigestMismatch,
-    JobFailed,
-    NotFound,
-    ProtocolError,
-    WaitTimeout,
-)
+from trimtab import _core, _twins, files
+from trimtab._connection import Connection
+from trimtab._core import Submission
+from trimtab.errors import DigestMismatch, JobFailed, NotFound, ProtocolError, WaitTimeout
 from trimtab.results import (
     SOLUTION_FILE,
     Attempt,
@@ -43,48 +37,19 @@ from trimtab.solution import Variables
 from trimtab.specs.common import ArtifactRef
 
 
-class Client:
-    """A connection to a trimtab server. Threads may share it.
+class Client(Connection):
+    """A connection to a trimtab server. Any number of threads may share it.
 
-    Without arguments it finds TRIMTAB_URL and TRIMTAB_API_KEY, else the server of this machine.
+    Args:
+        url: Address of the server. None: TRIMTAB_URL, else the server of this machine.
+        api_key: None: TRIMTAB_API_KEY, else the local server's own key.
+        retry: When to send a failed call again.
+        timeout_s: Seconds that one try may take; unrelated to a job's budget.
+        transport: HTTP transport, for tests.
+
+    Raises ConfigError when no server is configured. Every method raises ConnectionFailed when the
+    server cannot be reached, and an ApiError when it refuses (see `trimtab.errors`).
     """
-
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        api_key: str | None = None,
-        retry: RetryPolicy | None = None,
-        timeout_s: float = 30.0,
-        transport: httpx2.BaseTransport | None = None,
-    ) -> None:
-        self.endpoint = config.find(url, api_key)
-        self._retry = retry or RetryPolicy()
-        self._timeout_s = timeout_s
-        self._rng = random.Random()  # jitter only
-        self._answered = False  # by the server, ever
-        self._http = httpx2.Client(
-            base_url=self.endpoint.url,
-            headers=_core.http_headers(self.endpoint.api_key),
-            timeout=timeout_s,
-            transport=transport,
-            event_hooks={"response": [self._on_answer]},
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     # --- jobs
 
@@ -98,7 +63,12 @@ class Client:
     ) -> Job:
         """Upload the spec's local files and submit it.
 
-        Options: kind, seconds, evaluations, target_gap, seed, priority, labels, max_attempts, webhook.
+        Args:
+            spec: A spec; a whole JobRequest; or a mapping together with `kind`.
+            idempotency_key: A repeated submit with the same key returns the first job.
+            progress: Called with (bytes done, total bytes) during uploads.
+            options: kind, seconds, evaluations, target_gap, seed, priority, labels,
+                max_attempts, webhook: see `trimtab.specs.common.JobRequest`.
         """
         body = _core.request_body(spec, **options)
         self._upload_all([spec], progress)
@@ -114,9 +84,16 @@ class Client:
         fields: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Job:
-        """Submit a file; its name tells the kind (.mps, .lp: `ilp`; .c, .cpp, .ll, .bc, archives: `compile`; .csv: `sharding`).
+        """Submit a file on this machine.
 
-        `fields` are further fields of the spec, as JSON has them; `warm_start` is a .sol or .mst for a model to begin from.
+        Args:
+            path: The file. Its name decides the kind: `trimtab.specs.by_file.suffixes()`.
+            kind: The kind, when the file's name does not say.
+            warm_start: A .sol or .mst file, the solution that the search of a model starts from.
+            fields: Further fields of the spec, as JSON has them.
+            options: As for `submit`.
+
+        Raises ValueError for a kind that takes no file or a field that the spec refuses.
         """
         from trimtab.specs.by_file import spec_of_file
 
@@ -131,7 +108,7 @@ class Client:
         idempotency_key: str | None = None,
         **options: Any,
     ) -> list[Job]:
-        """Submit many in one call, all or none, with the same options."""
+        """Submit several specs in one call, all or none, with the same options."""
         specs = list(specs)
         bodies = [_core.request_body(spec, **options) for spec in specs]
         self._upload_all(specs, None)
@@ -140,7 +117,9 @@ class Client:
         )
         views = _core.parse_list(JobView, self._send(sent), "jobs", "items")
         if len(views) != len(bodies):
-            raise ProtocolError(f"{len(bodies)} jobs were sent and {len(views)} came back")
+            raise ProtocolError(
+                f"expected {len(bodies)} jobs in the answer, got {len(views)}"
+            )
         return [
             Job(self, view, _core.variables_of(spec))
             for spec, view in zip(specs, views, strict=True)
@@ -155,43 +134,21 @@ class Client:
         as_completed: bool = False,
         **options: Any,
     ) -> Iterator[Job]:
-        """Run many specs, at most `concurrency` unfinished at once; yields ended jobs in the order of the specs.
+        """Run many specs, at most `concurrency` unfinished at once, and yield the ended jobs.
 
-        `as_completed` yields each as soon as it ends. A failed job is yielded like the others; `job.result()` raises.
+        Jobs come in the order of the specs; with `as_completed`, each as soon as it ends. A failed
+        job is yielded like the others, and its `job.result()` raises.
         """
-        if concurrency < 1 or batch < 1:
-            raise ValueError(
-                f"concurrency and batch want at least 1; {concurrency} and {batch} came"
-            )
-        source = iter(specs)
-        flying: deque[Future[Job]] = deque()
-        with ThreadPoolExecutor(concurrency, thread_name_prefix="trimtab-map") as pool:
-            while True:
-                unfinished = sum(not future.done() for future in flying)
-                room = (
-                    list(islice(source, min(batch, concurrency - unfinished)))
-                    if unfinished < concurrency
-                    else []
-                )
-                if room:
-                    flying.extend(
-                        pool.submit(_waited, job)
-                        for job in self.submit_batch(room, **options)
-                    )
-                    continue
-                if not flying:
-                    return
-                wait_futures(flying, return_when=FIRST_COMPLETED)
-                if as_completed:
-                    ready = [future for future in flying if future.done()]
-                    for future in ready:
-                        flying.remove(future)
-                        yield future.result()
-                else:
-                    yield flying.popleft().result()
+
+        def submit(chunk: Sequence[Submission]) -> list[Job]:
+            return self.submit_batch(chunk, **options)
+
+        return _twins.run_all(
+            submit, specs, concurrency=concurrency, batch=batch, as_completed=as_completed
+        )
 
     def job(self, job_id: str) -> Job:
-        """The handle of an existing job."""
+        """Return the handle of an existing job. Raises NotFound."""
         return Job(self, self._view("get_job", job_id))
 
     def jobs(
@@ -202,7 +159,14 @@ class Client:
         labels: Mapping[str, str] | None = None,
         page_size: int = 100,
     ) -> Iterator[JobView]:
-        """Jobs, newest first, page after page."""
+        """Yield jobs, newest first; fetches page after page.
+
+        Args:
+            state: Only jobs in this state.
+            kind: Only jobs of this kind.
+            labels: Only jobs that have all of these labels.
+            page_size: Jobs per request, 1 to 500.
+        """
         cursor: str | None = None
         while True:
             label = [f"{key}:{value}" for key, value in (labels or {}).items()] or None
@@ -224,7 +188,10 @@ class Client:
     def upload(
         self, path: str | os.PathLike[str], *, progress: files.Progress | None = None
     ) -> ArtifactRef:
-        """Store a file; nothing is sent when the server has its content already."""
+        """Store a file on the server, unless it has this content already.
+
+        Raises DigestMismatch when the server stored other bytes.
+        """
         local = path if isinstance(path, files.LocalFile) else files.LocalFile.of(path)
         try:
             self.artifact(local.digest)
@@ -244,12 +211,12 @@ class Client:
         stored = _core.parse(ArtifactRef, self._send(sent, upload=local, progress=progress))
         if stored.digest != local.digest:
             raise DigestMismatch(
-                f"upload of {local.path}", wanted=local.digest, came=stored.digest
+                f"upload of {local.path}", expected=local.digest, got=stored.digest
             )
         return stored
 
     def artifact(self, digest: str) -> ArtifactRef:
-        """What the server knows of a stored file."""
+        """Return the reference of a stored file by its digest. Raises NotFound."""
         return _core.parse(ArtifactRef, self._send(_core.call("artifact", digest=digest)))
 
     def download(
@@ -259,7 +226,10 @@ class Client:
         *,
         progress: files.Progress | None = None,
     ) -> Path:
-        """Fetch a stored file, verified by its digest."""
+        """Fetch a stored file and verify its digest.
+
+        `to` is a file or an existing folder; None: the current folder, under the file's own name.
+        """
         target = files.target_path(to, ref.name or ref.digest[-12:])
         return self._download(
             _core.call("artifact_content", digest=ref.digest), target, ref.digest, progress
@@ -268,25 +238,26 @@ class Client:
     # --- the server
 
     def kinds(self) -> list[KindView]:
-        """What the server can run, with JSON schemas."""
+        """List the kinds of job that the server runs, with the JSON schemas of their specs."""
         return _core.parse_list(KindView, self._send(_core.call("kinds")), "kinds", "items")
 
     def kind(self, kind: str) -> KindView:
-        """One kind."""
+        """Return one kind of job. Raises NotFound."""
         return _core.parse(KindView, self._send(_core.call("kind", kind=kind)))
 
     def healthy(self) -> bool:
-        """True when the server answers and is ready; never raises for a server that is down."""
+        """Return True when the server is ready; never raises because it is down."""
         try:
-            return (
-                self._http.get(_core.ROUTES["healthz"][1]).is_success
-                and self.ready()["status"] != "down"
-            )
+            answer = self._http.get(_core.ROUTES["healthz"][1])
+            if not answer.is_success:
+                return False
+            report = self.ready()
+            return bool(report["status"] != "down")
         except (httpx2.TransportError, KeyError, ProtocolError):
             return False
 
     def ready(self) -> dict[str, Any]:
-        """The readiness report; `{"status": "down"}` while the server is not ready."""
+        """Return the readiness report; its `status` is `down` while the server is not ready."""
         answer = self._http.get(_core.ROUTES["readyz"][1])
         return {
             **_core.parse_json(answer),
@@ -294,38 +265,41 @@ class Client:
         }
 
     def me(self) -> dict[str, Any]:
-        """Whom the server takes this key for."""
+        """Return the tenant and scopes of this API key."""
         return dict(_core.parse_json(self._send(_core.call("me"))))
 
     def workers(self) -> Any:
-        """The server's workers."""
+        """Return capacity, running jobs and sandbox of the server's workers."""
         return _core.parse_json(self._send(_core.call("workers")))
 
     def metrics(self) -> str:
-        """The server's figures, in Prometheus' text format."""
-        return self._send(_core.call("metrics", headers={"Accept": "text/plain"})).text
+        """Return the server's metrics in Prometheus' text format."""
+        answer = self._send(_core.call("metrics", headers={"Accept": "text/plain"}))
+        return answer.text
 
     def keys(self) -> list[dict[str, Any]]:
-        """API keys (admin). Secrets are not among the fields."""
+        """List the API keys (admin), without their secrets."""
         body = _core.parse_json(self._send(_core.call("list_keys")))
         return list(
             body if isinstance(body, list) else body.get("items", body.get("keys", []))
         )
 
     def create_key(self, **fields: Any) -> dict[str, Any]:
-        """Make a key (admin). The answer holds the secret, shown this once. Never sent twice."""
+        """Create an API key (admin). The secret in the answer is shown only once.
+
+        The call is never repeated: a second one would create a second key.
+        """
         return dict(_core.parse_json(self._send(_core.call("create_key", body=fields))))
 
     def revoke_key(self, key_id: str) -> None:
-        """End a key (admin)."""
+        """Revoke an API key (admin)."""
         self._send(_core.call("revoke_key", id=key_id))
 
     def page_url(self) -> str:
-        """A URL of the web page, signed in; it works once."""
-        ticket = _core.parse_json(self._send(_core.call("session_ticket")))["ticket"]
+        """Return a URL that signs a browser in to the web page; it works once."""
+        answer = self._send(_core.call("session_ticket"))
+        ticket = _core.parse_json(answer)["ticket"]
         return f"{self.endpoint.url}/login?{httpx2.QueryParams({'ticket': ticket})}"
-
-    # --- moving bytes
 
     def _view(self, operation: str, job_id: str) -> JobView:
         return _core.parse(JobView, self._send(_core.call(operation, id=job_id)))
@@ -333,148 +307,15 @@ class Client:
     def _upload_all(
         self, specs: Iterable[Submission], progress: files.Progress | None
     ) -> None:
-        wanted = {
+        by_digest = {
             local.digest: local for spec in specs for local in _core.local_files(spec)
         }
-        for local in wanted.values():
+        for local in by_digest.values():
             self.upload(local, progress=progress)  # type: ignore[arg-type]
-
-    def _send(
-        self,
-        sent: Call,
-        *,
-        upload: files.LocalFile | None = None,
-        progress: files.Progress | None = None,
-    ) -> httpx2.Response:
-        began, attempt = time.monotonic(), 0
-        timeout = self._retry.timeout(
-            self._timeout_s, sent.read_timeout_s, answered=self._answered
-        )
-        while True:
-            content = (
-                sent.body
-                if upload is None
-                else files.chunks(upload.path, upload.size_bytes or 0, progress)
-            )
-            failure: httpx2.Response | httpx2.TransportError
-            try:
-                failure = self._http.request(
-                    sent.method,
-                    sent.path,
-                    params=dict(sent.params),
-                    content=content,
-                    headers=dict(sent.headers),
-                    timeout=timeout,
-                )
-            except httpx2.TransportError as error:
-                failure = error
-            else:
-                # A DELETE whose first answer was lost finds nothing the second time.
-                if failure.is_success or (
-                    attempt and sent.method == "DELETE" and failure.status_code == 404
-                ):
-                    return failure
-            self._pause(sent, failure, attempt, began)
-            attempt += 1
-
-    def _on_answer(self, response: httpx2.Response) -> None:
-        self._answered = True
-
-    def _pause(
-        self,
-        sent: Call,
-        failure: httpx2.Response | httpx2.TransportError,
-        attempt: int,
-        began: float,
-    ) -> None:
-        """Sleep before the next try, or raise."""
-        pause = None
-        if _core.may_repeat(sent, failure):
-            after = (
-                _core.retry_after_s(failure)
-                if isinstance(failure, httpx2.Response)
-                else None
-            )
-            pause = self._retry.pause(
-                attempt,
-                time.monotonic() - began,
-                rng=self._rng,
-                retry_after_s=after,
-                answered=self._answered,
-            )
-        if pause is None:
-            if isinstance(failure, httpx2.Response):
-                raise _core.error_of(failure)
-            raise ConnectionFailed(
-                f"{sent.method} {self.endpoint.url}{sent.path}: {type(failure).__name__}: {failure} "
-                f"(after {attempt + 1} tries); is the server running?"
-            ) from failure
-        if self._retry.on_pause is not None:
-            reason = _core.reason_of(failure)
-            left_s = self._retry.deadline(answered=self._answered) - (
-                time.monotonic() - began
-            )
-            self._retry.on_pause(f"{self.endpoint.url}: {reason}", max(0.0, left_s))
-        time.sleep(pause)
-
-    def _download(
-        self, sent: Call, target: Path, digest: str | None, progress: files.Progress | None
-    ) -> Path:
-        began, attempt = time.monotonic(), 0
-        with files.Download(target, digest=digest, progress=progress) as download:
-            while True:
-                failure: httpx2.Response | httpx2.TransportError
-                try:
-                    with self._http.stream(
-                        sent.method, sent.path, headers={"Accept": "*/*"}
-                    ) as answer:
-                        if answer.is_success:
-                            length = answer.headers.get("content-length")
-                            download.total = int(length) if length else None
-                            for block in answer.iter_bytes():
-                                download.write(block)
-                            return target
-                        answer.read()
-                        failure = answer
-                except httpx2.TransportError as error:
-                    failure = error
-                    download.restart()
-                self._pause(sent, failure, attempt, began)
-                attempt += 1
-
-    def _events(self, job_id: str, after_seq: int) -> Iterator[Event]:
-        stream = EventStream(job_id, after_seq)
-        began, attempt = time.monotonic(), 0
-        while True:
-            sent = stream.call()
-            failure: httpx2.Response | httpx2.TransportError
-            try:
-                timeout = self._retry.timeout(
-                    self._timeout_s, sent.read_timeout_s, answered=self._answered
-                )
-                with self._http.stream(
-                    "GET", sent.path, headers=dict(sent.headers), timeout=timeout
-                ) as answer:
-                    if answer.is_success:
-                        for block in answer.iter_bytes():
-                            began, attempt = time.monotonic(), 0  # alive, if only by a ping
-                            yield from stream.feed(block)
-                            if stream.ended:
-                                return
-                        failure = httpx2.RemoteProtocolError(
-                            "the event stream broke off before its end"
-                        )
-                    else:
-                        answer.read()
-                        failure = answer
-            except httpx2.TransportError as error:
-                failure = error
-            self._pause(sent, failure, attempt, began)
-            attempt += 1
 
 
 class Job:
-    """The handle of a job. `view` is what was last seen of it."""
+    """The handle of a job. `view` is the state that the server last reported."""
 
     def __init__(
         self, client: Client, view: JobView, variables: Variables | None = None
@@ -498,15 +339,18 @@ class Job:
 
     @property
     def state(self) -> JobState:
-        """The state last seen; `refresh()` asks again."""
+        """The state that the server last reported; `refresh()` asks again."""
         return self.view.state
 
     def refresh(self) -> JobView:
-        """Ask for the newest view."""
-        return self._ask("get_job")
+        """Fetch the newest view."""
+        return self._update("get_job")
 
     def wait(self, timeout_s: float | None = None) -> JobView:
-        """Wait until the job ends, for ever unless `timeout_s` is given; WaitTimeout leaves the job running."""
+        """Wait until the job ends, at most `timeout_s` seconds (None: without limit).
+
+        Raises WaitTimeout; the job continues to run.
+        """
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             left = (
@@ -523,63 +367,69 @@ class Job:
                 raise WaitTimeout(self.view, timeout_s)
 
     def result(self, timeout_s: float | None = None) -> RunResult:
-        """Wait, then the result. JobFailed when the job ended FAILED, DEAD or CANCELLED."""
+        """Wait until the job ends and return its result.
+
+        Raises JobFailed when the job ended FAILED, DEAD or CANCELLED, and WaitTimeout.
+        """
         self.wait(timeout_s)
         if _core.is_bad_end(self.view.state):
             raise JobFailed(self.view)
         result = _core.parse(
             RunResult, self._client._send(_core.call("result", id=self.id))
         )
-        return _core.with_values(result, self._variables, lambda: self._solution(result))
+        return _twins.with_values(result, self._variables, lambda: self._solution(result))
 
     def _solution(self, result: RunResult) -> bytes:
-        """The bytes of the solution."""
+        """Fetch the bytes of the solution file."""
         with tempfile.TemporaryDirectory(prefix="trimtab-solution-") as folder:
             sent = _core.call("job_artifact", id=self.id, name=SOLUTION_FILE)
             digest = result.artifacts[SOLUTION_FILE].digest
-            return self._client._download(
-                sent, Path(folder) / SOLUTION_FILE, digest, None
-            ).read_bytes()
+            path = self._client._download(sent, Path(folder) / SOLUTION_FILE, digest, None)
+            return _twins.read_bytes(path)
 
     def events(self, after_seq: int = 0) -> Iterator[Event]:
-        """Every event from the first (or after `after_seq`) until the job ends; broken connections are resumed."""
+        """Yield every event after number `after_seq` until the job ends.
+
+        A broken connection is resumed after the last event received.
+        """
         return self._client._events(self.id, after_seq)
 
     def incumbents(self) -> Iterator[Incumbent]:
-        """The trace as it grows, until the job ends."""
+        """Yield each incumbent as the job reports it, until the job ends."""
         for event in self.events():
             if event.type is EventType.INCUMBENT:
                 yield Incumbent.model_validate(event.data)
 
     def stop(self) -> JobView:
-        """End now and keep the best."""
-        return self._ask("stop")
+        """End the job now and keep its best solution."""
+        return self._update("stop")
 
     def cancel(self) -> JobView:
-        """End now and discard."""
-        return self._ask("cancel")
+        """End the job now and discard its solution."""
+        return self._update("cancel")
 
     def retry(self) -> JobView:
         """Run a FAILED, DEAD or CANCELLED job again."""
-        return self._ask("retry")
+        return self._update("retry")
 
     def delete(self) -> None:
-        """Remove an ended job and what it left."""
+        """Remove an ended job and its files. Raises Conflict while it runs."""
         self._client._send(_core.call("delete_job", id=self.id))
 
     def input(self) -> dict[str, Any]:
-        """The request, to be submitted again."""
+        """Return the job's request, ready to be submitted again."""
         return dict(_core.parse_json(self._client._send(_core.call("input", id=self.id))))
 
     def attempts(self) -> list[Attempt]:
-        """The runs of this job."""
+        """List the attempts of this job, the first one first."""
         answer = self._client._send(_core.call("attempts", id=self.id))
         return _core.parse_list(Attempt, answer, "attempts", "items")
 
     @property
     def artifacts(self) -> dict[str, ArtifactRef]:
-        """Files the run left, by name (waits for the end)."""
-        return self.result().artifacts
+        """Files that the run produced, by name. Waits for the job's end."""
+        result = self.result()
+        return result.artifacts
 
     def download(
         self,
@@ -588,22 +438,22 @@ class Job:
         *,
         progress: files.Progress | None = None,
     ) -> Path:
-        """Fetch a file the run left, verified by its digest."""
-        known = self.artifacts
-        if name not in known:
+        """Fetch a file that the run produced and verify its digest. Waits for the job's end.
+
+        `to` is a file or an existing folder; None: the current folder. Raises KeyError for a file
+        that the job has not produced.
+        """
+        result = self.result()
+        produced = result.artifacts
+        if name not in produced:
             raise KeyError(
-                f"job {self.id} left no {name!r}; it left {sorted(known) or 'no files'}"
+                f"job {self.id} has no file {name!r}; its files: {sorted(produced) or 'none'}"
             )
         sent = _core.call("job_artifact", id=self.id, name=name)
         return self._client._download(
-            sent, files.target_path(to, name), known[name].digest, progress
+            sent, files.target_path(to, name), produced[name].digest, progress
         )
 
-    def _ask(self, operation: str) -> JobView:
+    def _update(self, operation: str) -> JobView:
         self.view = self._client._view(operation, self.id)
         return self.view
-
-
-def _waited(job: Job) -> Job:
-    job.wait()
-    return job

@@ -66,9 +66,9 @@ class ProtocolError(TrimtabError):
 class DigestMismatch(TrimtabError):
     """The bytes are not those that were named."""
 
-    def __init__(self, what: str, *, wanted: str, came: str) -> None:
-        self.wanted, self.came = wanted, came
-        super().__init__(f"{what}: wanted {wanted}, came {came}; transfer it again")
+    def __init__(self, name: str, *, expected: str, got: str) -> None:
+        self.wanted, self.came = expected, got
+        super().__init__(f"{name}: expected {expected}, got {got}; transfer it again")
 
 
 class WaitTimeout(TrimtabError):

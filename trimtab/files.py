@@ -108,9 +108,11 @@ class Download:
         self._file.close()
         try:
             if error is None:
-                came = f"sha256:{self._hash.hexdigest()}"
-                if self._digest is not None and came != self._digest:
-                    raise DigestMismatch(self._target.name, wanted=self._digest, came=came)
+                digest = f"sha256:{self._hash.hexdigest()}"
+                if self._digest is not None and digest != self._digest:
+                    raise DigestMismatch(
+                        self._target.name, expected=self._digest, got=digest
+                    )
                 self._temporary.replace(self._target)
         finally:
             self._temporary.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from workers.batch.jobs import BadBatch, BatchJob, read_jobs
 from workers.batch.journal import BadJournal, Journal, JournalInUse, Json, write_parquet
 from workers.batch.run import Batch, pending, run
 from workers.executor import NAMES, open_executor
-from workers.types import Limits
+from workers.types import TaskLimits
 
 LINE_EVERY_S = 10.0
 INTERRUPTED = 130
@@ -137,7 +137,7 @@ async def _run(
             executor=executor,
             journal=journal,
             concurrency=room,
-            limits=Limits(memory_bytes=round(given.memory_gb * 2**30)),
+            limits=TaskLimits(memory_bytes=round(given.memory_gb * 2**30)),
             files_dir=given.files,
         )
         running = asyncio.create_task(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import shutil
 import tempfile
 import threading
@@ -12,17 +11,13 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from search import checkpoint, pipeline
+from search import checkpoint
 from search.conclude import Finished
-from search.finish import finish
-from search.stop import from_budget
-from search.types import OnPhase
 from trimtab.results import EventType, Incumbent, Reason, Termination
 from workers.failures import failure_of
 from workers.process.finishing import finished_outcome, finishing_task
 from workers.process.reporter import Reporter
+from workers.process.run_task import run_task
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
 
 
@@ -147,11 +142,18 @@ class InlineExecution:
         def on_phase(name: str, detail: str) -> None:
             nonlocal phase
             phase = name
+            reporter.flush()
             self._say(EventType.PHASE, {"phase": name, "detail": detail})
 
         reporter = Reporter(on_incumbent, workdir=self._workdir)
         try:
-            finished = self._finished(reporter, on_phase)
+            finished = run_task(
+                task,
+                self._workdir,
+                stop_event=self._stop,
+                reporter=reporter,
+                on_phase=on_phase,
+            )
         except Exception as error:  # a run's own fault must not end the dispatcher
             reporter.close()
             failure = failure_of(error, phase=phase, memory_bytes=task.limits.memory_bytes)
@@ -162,41 +164,6 @@ class InlineExecution:
         finally:
             reporter.close()
         return self._outcome(finished)
-
-    def _finished(self, reporter: Reporter, on_phase: OnPhase) -> Finished:
-        task = self._task
-        domain = _load(task.builder)()
-        spec = _load(task.spec_class).model_validate_json(orjson.dumps(dict(task.spec)))
-        if task.finish is not None:
-            return finish(
-                domain,
-                spec,
-                inputs=task.inputs,
-                workdir=self._workdir,
-                data=task.start,
-                ended=task.finish.ended,
-                decorate=task.finish.decorate,
-                seconds=float(task.budget["seconds"]),
-                seed=task.seed,
-                on_phase=on_phase,
-            )
-
-        def enter(name: str, detail: str) -> None:
-            on_phase(name, detail)
-            reporter.flush()
-
-        return pipeline.run(
-            domain,
-            spec,
-            inputs=task.inputs,
-            workdir=self._workdir,
-            stop=from_budget(task.budget, self._stop),
-            seed=task.seed,
-            on_incumbent=reporter.incumbent,
-            on_phase=enter,
-            on_checkpoint=reporter.checkpoint,
-            start=task.start,
-        )
 
     def _salvaged(self, outcome: Outcome, phase: str) -> Outcome:
         """The best solution of a run that failed, or the failure."""
@@ -220,8 +187,3 @@ class InlineExecution:
             ),
             usage={"wall_s": time.monotonic() - self._began},
         )
-
-
-def _load(where: str) -> Any:
-    module, _, name = where.partition(":")
-    return getattr(importlib.import_module(module), name)

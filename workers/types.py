@@ -1,9 +1,10 @@
-"""The door between dispatch and execution: one Executor protocol, three implementations, one conformance suite.
+"""Protocol between dispatch and execution: one Executor, three implementations, one contract test.
 
     dispatcher ──Task──▶ Executor.start ──▶ Execution   events() … result()      stop()  cancel()
 
-An executor runs a Task in a child process of its own and tells what happens. It never touches the store, never
-retries, and knows nothing of leases: the dispatcher owns those (Ray's own retries are off for the same reason).
+An executor runs a Task in a child process of its own and reports progress and outcome. It never
+touches the store, never retries, and knows nothing of leases: the dispatcher owns those (Ray's own
+retries are off for the same reason).
 """
 
 from __future__ import annotations
@@ -18,62 +19,72 @@ from trimtab.results import EventType, Termination
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a child process may take. Enforced by rlimits always, and by bubblewrap when it is there."""
+class TaskLimits:
+    """Resources of one child process. Rlimits enforce them always, bubblewrap where it works."""
 
-    memory_bytes: int = 6 * 2**30  # address space of each process
-    file_bytes: int = 2 * 2**30  # largest file it may write
-    processes: int = (
-        256  # processes and threads of the user, where the kernel counts them per sandbox
-    )
-    cpu_s: int | None = None  # None: 4 × the wall-clock budget + 60
-    grace_s: float = 2.0  # after `stop`: seconds to hand in the best, then SIGKILL
-    finish_s: float | None = (
-        None  # to verify and write a dead run's best; None: see `finish_seconds`
-    )
+    memory_bytes: int = 6 * 2**30
+    """Address space of each process."""
+    file_bytes: int = 2 * 2**30
+    """Largest file that a process may write."""
+    processes: int = 256
+    """Processes and threads of the user, where the kernel counts them per sandbox."""
+    cpu_s: int | None = None
+    """Processor seconds. None: 4 × the wall-clock budget + 60."""
+    grace_s: float = 2.0
+    """Seconds from `stop` to SIGKILL, in which the run hands in its best solution."""
+    finish_s: float | None = None
+    """Seconds to verify and write the best solution of a dead run. None: see `finish_seconds`."""
 
     def finish_seconds(self, budget_s: float) -> float:
-        """Seconds that a finishing run may take beyond the budget: half the budget, and at least 30 s."""
+        """Return the allowance of a finishing run, seconds: half the budget, and at least 30."""
         return max(30.0, 0.5 * budget_s) if self.finish_s is None else self.finish_s
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One attempt at one job, as it crosses to a worker. Plain JSON but for the input files."""
+    """One attempt at one job, as a worker gets it. Plain JSON apart from files and checkpoint."""
 
     job_id: str
     fence: int
+    """Number of the attempt; a result with an old fence is refused by the store."""
     kind: str
-    builder: str  # "module:function", from KINDS and never from a client
-    spec_class: str  # "module:class" of the spec's model, from KINDS too
-    spec: Mapping[str, Any]  # the validated spec, as JSON
+    builder: str
+    """`module:function` of the domain's builder, from KINDS and never from a client."""
+    spec_class: str
+    """`module:class` of the spec's model, from KINDS too."""
+    spec: Mapping[str, Any]
+    """The validated spec, as JSON."""
     seed: int
-    budget: Mapping[str, Any]  # trimtab.specs.Budget as JSON
-    inputs: Mapping[str, Path] = field(
-        default_factory=dict
-    )  # input name → file on the dispatcher's machine
-    input_names: Mapping[str, str] = field(
-        default_factory=dict
-    )  # input name → the name its owner gave it
-    limits: Limits = field(default_factory=Limits)
-    baseline: bool = False  # the kind has an answer without a search, for a run that dies before it reports any
-    start: bytes | None = (
-        None  # checkpoint of an earlier attempt: the search begins from it
-    )
-    finish: Finish | None = None  # do not search: verify and write `start`, or the baseline
+    budget: Mapping[str, Any]
+    """`trimtab.specs.Budget` as JSON."""
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+    """Input name → file on the dispatcher's machine."""
+    input_names: Mapping[str, str] = field(default_factory=dict)
+    """Input name → file name that its owner chose."""
+    limits: TaskLimits = field(default_factory=TaskLimits)
+    baseline: bool = False
+    """The kind has an answer without a search, for a run that dies before it reports any."""
+    start: bytes | None = None
+    """Checkpoint of an earlier attempt: the search begins from it."""
+    needs: tuple[str, ...] = ()
+    """Names in `workers.needs.PROVIDERS`: arguments of the domain's builder."""
+    finish: Finish | None = None
+    """Set: do not search; verify and write `start`, or the baseline."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finish:
-    """Why a task only finishes what an earlier run had found."""
+    """Instruction to finish an earlier run's best solution instead of searching."""
 
-    ended: Termination  # how that run ended
-    decorate: bool = True  # False: only the files that are the result, because that run died writing them
+    ended: Termination
+    """How the earlier run ended."""
+    decorate: bool = True
+    """False: write the result's own files only, because that run died while it wrote files."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Something the child said while running. Throttled to 10 a second a job, the newest never lost."""
+    """An event of a running child. At most 10 a second per job; the newest is never lost."""
 
     type: EventType
     data: Mapping[str, Any]
@@ -81,20 +92,23 @@ class Progress:
 
 
 class OutcomeStatus(StrEnum):
-    """How an attempt ended, as the dispatcher must treat it."""
+    """How an attempt ended, as far as the dispatcher's treatment of it goes."""
 
-    RESULT = "result"  # a RunResult came back (also infeasible, also stopped)
-    FAILED = "failed"  # the input's own fault; the same again would end the same: no retry
-    CANCELLED = "cancelled"  # discarded on request
-    LOST = "lost"  # the child or its host died or went silent; another attempt may succeed
-    TRANSIENT = (
-        "transient"  # the service's own passing fault (no memory to fork, disk full)
-    )
+    RESULT = "result"
+    """A RunResult is there (also for an infeasible problem or a stopped run)."""
+    FAILED = "failed"
+    """The input's own fault: another attempt would end the same way, so there is none."""
+    CANCELLED = "cancelled"
+    """Discarded on request."""
+    LOST = "lost"
+    """The child or its host died or was silent for too long; another attempt may succeed."""
+    TRANSIENT = "transient"
+    """A passing fault of the service (no memory to fork, full disk); another may succeed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProducedFile:
-    """A file the run left for its owner, already on the dispatcher's machine."""
+    """A file that the run left for its owner, already on the dispatcher's machine."""
 
     name: str
     path: Path
@@ -107,50 +121,49 @@ class Outcome:
 
     status: OutcomeStatus
     termination: Termination
-    result: Mapping[str, Any] | None = (
-        None  # trimtab.results.RunResult as JSON, without artifacts
-    )
-    produced: tuple[ProducedFile, ...] = ()  # move or copy them before `Execution.close()`
-    usage: Mapping[str, float] = field(
-        default_factory=dict
-    )  # max_rss_bytes, cpu_s, wall_s, startup_s
+    result: Mapping[str, Any] | None = None
+    """`trimtab.results.RunResult` as JSON, without artifacts."""
+    produced: tuple[ProducedFile, ...] = ()
+    """Move or copy these files before `Execution.close()`."""
+    usage: Mapping[str, float] = field(default_factory=dict)
+    """Any of max_rss_bytes, cpu_s, wall_s, startup_s."""
 
 
 class Execution(Protocol):
     """A running attempt."""
 
     def events(self) -> AsyncIterator[Progress]:
-        """What the child says, in order, until it ends. At most one consumer."""
+        """Yield the child's events in order until it ends. At most one consumer."""
         ...
 
     async def result(self) -> Outcome:
-        """Wait for the end. Never raises for what the child did."""
+        """Wait for the end. Never raises because of the child."""
         ...
 
     @property
     def silent_s(self) -> float:
-        """Seconds since the child was last heard (it beats every second while alive)."""
+        """Seconds since the last frame of the child (a live child sends one every 0.5 s)."""
         ...
 
     async def stop(self) -> None:
-        """End now and keep the best: the child gets `limits.grace_s`, then it is killed and its best is finished."""
+        """End now and keep the best: after `limits.grace_s` kill the child and finish its best."""
         ...
 
     async def checkpoint(self) -> bytes | None:
-        """The newest checkpoint of the run that has reached this machine; None before the first."""
+        """Return the newest checkpoint that reached this machine; None before the first."""
         ...
 
     async def cancel(self) -> None:
-        """End now and discard: kills the child and everything it started."""
+        """End now and discard: kill the child and everything it started."""
         ...
 
     async def close(self) -> None:
-        """Remove the work folder. Call after `result()` and after the produced files were taken."""
+        """Remove the work folder. Call after `result()`, once produced files are taken."""
         ...
 
 
 class Executor(Protocol):
-    """Runs tasks. `capacity` is how many at once."""
+    """Runs tasks, at most `capacity` at once."""
 
     name: str
 
@@ -164,13 +177,13 @@ class Executor(Protocol):
         ...
 
     async def start(self, task: Task) -> Execution:
-        """Begin an attempt; returns once a child has it. Raises nothing for what the task holds."""
+        """Begin an attempt; return once a child has it. Raises nothing because of the task."""
         ...
 
     async def close(self) -> None:
-        """Kill every child and free everything; no process may be left."""
+        """Kill every child and free everything; no process is left."""
         ...
 
     def describe(self) -> Mapping[str, Any]:
-        """For `/readyz`, the workers page and `trimtab doctor`."""
+        """Return the executor's state for `/readyz`, the workers page and `trimtab doctor`."""
         ...

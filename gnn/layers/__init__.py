@@ -1,1 +1,1 @@
-"""Layers of message passing: one a file, in torch, with index_add and scatter only."""
+"""Layers of message passing in torch, one per file, with index_add and scatter only."""

@@ -1,9 +1,10 @@
-"""Graph attention whose logits are sums of a receiver, a sender and an edge term, in two forms that are equal.
+"""Graph attention whose logits are sums of a receiver, a sender and an edge term.
 
-`SeparableAttention.forward` computes it as sparse × dense products; `gnn.layers.attention_by_edge` as
-torch-geometric does, edge by edge, with the receiver term that cancels.
-On a set cover of a million nonzeros the first takes 0.1 s on one core, the second
-10 s and 2 GB (ilp.md, findings 2 and 3: heads are split before they are joined, so that each sees all three terms).
+`SeparableAttention.forward` computes it by sparse × dense products. `gnn.layers.attention_by_edge`
+is the same layer as torch-geometric writes it, edge by edge, with the receiver term that cancels;
+a test holds them equal. On a set cover of a million nonzeros the first takes 0.1 s on one core, the
+second 10 s and 2 GB. Heads are split before the three terms are joined, so that each head sees all
+three, unlike in the code that Huang et al. (2023) released (deploy/docs/design/ilp.md, "CL-LNS").
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ LEAK = 0.2
 class SeparableAttention(nn.Module):
     """Multi-head attention of receivers over the senders they share an edge with.
 
-    Shapes: senders (J, width), edges (E, width), index (2, E) [receiver, sender]; returns (receivers, width).
+    Shapes: senders (J, width), edges (E, width), index (2, E) [receiver, sender]; returns
+    (receivers, width).
     """
 
     def __init__(self, width: int = 64, heads: int = 8) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(
-                f"width wants a multiple of heads; width={width}, heads={heads} came"
+                f"width: expected a multiple of heads, got width={width}, heads={heads}"
             )
         self.heads, self.head_width = heads, width // heads
         self.send = nn.Linear(width, width, bias=False)
@@ -46,7 +48,10 @@ class SeparableAttention(nn.Module):
         *,
         uniform: bool,
     ) -> Tensor:
-        """`uniform`: all edges are alike (edges is (1, width)), so that their term cancels too."""
+        """Return the messages, (receivers, width).
+
+        uniform: all edges are alike (edges is (1, width)), so their term cancels too.
+        """
         sent = self.send(senders)
         s = self.score(sent, self.score_send)  # (J, H)
         e = torch.exp(s - s.max(dim=0).values)
@@ -75,9 +80,9 @@ class SeparableAttention(nn.Module):
         return total[:, :width] / norm.repeat_interleave(self.head_width, dim=1)
 
     def score(self, x: Tensor, score: Tensor) -> Tensor:
-        """(N, width), (heads, head_width) → (N, heads): one term of the logits."""
+        """Return one term of the logits: (N, width), (heads, head_width) → (N, heads)."""
         return (leaky_relu(self.by_head(x), LEAK) * score).sum(dim=2)
 
     def by_head(self, x: Tensor) -> Tensor:
-        """(N, width) → (N, heads, head_width)"""
+        """Reshape (N, width) to (N, heads, head_width)."""
         return x.view(-1, self.heads, self.head_width)

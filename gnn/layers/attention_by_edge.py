@@ -1,4 +1,4 @@
-"""`gnn.layers.attention` edge by edge, in torch-geometric's terms: what the fast form is tested against."""
+"""`gnn.layers.attention` edge by edge, as torch-geometric writes it: the reference in tests."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,8 @@ from torch_geometric.utils import softmax
 
 from gnn.layers.attention import SeparableAttention
 
-# No `from __future__ import annotations` here: torch-geometric reads the annotations of `message` when the class is made.
+# No `from __future__ import annotations`: torch-geometric reads the annotations of `message`
+# when the class is made.
 
 
 class AttentionByEdge(MessagePassing):
@@ -16,27 +17,30 @@ class AttentionByEdge(MessagePassing):
     def __init__(self, layer: SeparableAttention, score_receive: Tensor) -> None:
         super().__init__(aggr="sum", node_dim=0)
         self.layer = layer
-        self.score_receive = (
-            score_receive  # (heads, head_width) any numbers: their term cancels
-        )
+        # (heads, head_width) any numbers: their term cancels in the softmax.
+        self.score_receive = score_receive
 
     def forward(
         self, receiving: Tensor, senders: Tensor, edges: Tensor, index: Tensor
     ) -> Tensor:
-        """Shapes: receiving (I, width) the receivers' own vectors, senders (J, width), edges (E, width), index (2, E)."""
-        found: Tensor = self.propagate(
-            torch.stack([index[1], index[0]]),  # torch-geometric: from, to
+        """Return the messages, (I, width).
+
+        Shapes: receiving (I, width) states of the receivers, senders (J, width), edges (E, width),
+        index (2, E).
+        """
+        messages: Tensor = self.propagate(
+            torch.stack([index[1], index[0]]),  # torch-geometric's order: from, to
             own=(torch.zeros_like(senders), receiving),
             sent=(self.layer.send(senders), torch.zeros_like(receiving)),
             along=self.layer.edge(edges),
             size=(len(senders), len(receiving)),
         )
-        return found
+        return messages
 
     def message(
         self, own_i: Tensor, sent_j: Tensor, along: Tensor, index: Tensor, size_i: int
     ) -> Tensor:
-        """(E, width)"""
+        """Return the weighted message of each edge, (E, width)."""
         layer = self.layer
         logits = (
             layer.score(own_i, self.score_receive)

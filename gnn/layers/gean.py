@@ -1,7 +1,10 @@
-"""Graph edge attention (GEAN) of "Learning Compiler Pass Orders using Coreset and Normalized Value Prediction".
+"""Graph edge attention (GEAN; Liang et al., ICML 2023).
 
-Liang et al., ICML 2023, https://arxiv.org/abs/2301.05104. Each edge holds a state of its own and speaks both ways, so that
-neither self loops nor reversed copies of edges are needed.
+"Learning Compiler Pass Orders using Coreset and Normalized Value Prediction",
+https://arxiv.org/abs/2301.05104.
+
+Each edge holds a state of its own and sends messages to both ends, so neither self loops nor
+reversed copies of edges are needed.
 """
 
 from __future__ import annotations
@@ -14,15 +17,18 @@ from gnn.layers.scatter import scatter_softmax, scatter_sum
 
 
 class GraphEdgeAttention(nn.Module):
-    """One layer: nodes attend over all edges they touch, edges renew their state. Pre-norm, residual on both.
+    """One layer: nodes attend over all edges they touch, edges update their state.
+
+    Pre-norm, with residual connections on both.
 
     For a directed edge i → j, with c = 2 width + edge_width:
 
         z_ij = W₂ GELU(W₁ [LN x_i ‖ LN x_j ‖ LN e_ij])  ∈ R^{c + 2 heads}
              = [α⁰ (heads) ‖ α¹ (heads) ‖ s (width) ‖ t (width) ‖ ê (edge_width)]
 
-    Node v collects (α⁰, s) of edges it is the source of and (α¹, t) of those it is the target of; a softmax over
-    all of them for each head weights the messages (head h its own width / heads columns), their sum is m_v. Then
+    Node v collects (α⁰, s) of edges it is the source of and (α¹, t) of those it is the target of;
+    for each head a softmax over all of them weights the messages (width / heads columns per head),
+    and their sum is m_v. Then
 
         x_v ← x_v + GELU(W_n LN m_v),    e_ij ← e_ij + GELU(W_e LN ê_ij).
 
@@ -33,14 +39,15 @@ class GraphEdgeAttention(nn.Module):
         edge_width: d_e, of edge states; the paper's 64.
         heads: H; the paper's 4.
 
-    Shapes: nodes (N, width), edges (E, edge_width), source (E,), target (E,); returns the first two.
+    Shapes: nodes (N, width), edges (E, edge_width), source (E,), target (E,); returns the first
+    two.
     """
 
     def __init__(self, width: int = 256, edge_width: int = 64, heads: int = 4) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(
-                f"width wants a multiple of heads; width={width}, heads={heads} came"
+                f"width: expected a multiple of heads, got width={width}, heads={heads}"
             )
         self.width, self.edge_width, self.heads = width, edge_width, heads
         both = 2 * width + edge_width
@@ -56,25 +63,26 @@ class GraphEdgeAttention(nn.Module):
     def forward(
         self, nodes: Tensor, edges: Tensor, source: Tensor, target: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """New (nodes, edges)."""
+        """Return the new states (nodes, edges)."""
         d, heads, count = self.width, self.heads, len(nodes)
         x, weight = self.node_norm(nodes), self.first.weight
-        # W₁ of a joined vector is a sum of parts: those of nodes are worked out once a node, not once an edge.
+        # W₁ of a joined vector is a sum of parts; the parts of nodes are computed once per node
+        # instead of once per edge.
         hidden = (
             linear(x, weight[:, :d])[source] + linear(x, weight[:, d : 2 * d])[target]
         )  # (E, c)
         hidden = hidden + linear(self.edge_norm(edges), weight[:, 2 * d :], self.first.bias)
         z = self.second(gelu(hidden, approximate="tanh"))  # (E, c + 2 heads)
-        to_source, to_target, said_source, said_target, renewal = z.split(
+        to_source, to_target, message_source, message_target, renewal = z.split(
             [heads, heads, d, d, self.edge_width], dim=1
         )
-        hearer = torch.cat([source, target])  # (2E,)
+        receiver = torch.cat([source, target])  # (2E,)
         share = scatter_softmax(
-            torch.cat([to_source, to_target]), hearer, count
+            torch.cat([to_source, to_target]), receiver, count
         )  # (2E, heads)
-        said = torch.cat([said_source, said_target])  # (2E, width)
+        sent = torch.cat([message_source, message_target])  # (2E, width)
         message = scatter_sum(
-            said * share.repeat_interleave(d // heads, dim=1), hearer, count
+            sent * share.repeat_interleave(d // heads, dim=1), receiver, count
         )  # (N, width)
         nodes = nodes + gelu(self.node_out(self.message_norm(message)), approximate="tanh")
         edges = edges + gelu(self.edge_out(self.renewal_norm(renewal)), approximate="tanh")

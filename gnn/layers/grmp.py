@@ -1,4 +1,7 @@
-"""Gated relational message passing (GRMP) of EurNet (Xu et al., https://arxiv.org/abs/2211.12941)."""
+"""Gated relational message passing (GRMP) of EurNet.
+
+Xu et al. (2022), https://arxiv.org/abs/2211.12941.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,24 @@ from gnn.layers.scatter import scatter_sum
 
 
 class GatedRelationalMessage(nn.Module):
-    """One dense map for all relations, a channel-wise scale for each, mixed by the node itself, and a multiplicative gate.
+    """A dense map for all relations, a channel-wise scale for each, and a multiplicative gate.
 
         m_j  = W_m x_j + b_m
-        A_ir = mean of m_j over the neighbours j of i by relation r            (zero when there are none)
+        A_ir = mean of m_j over the neighbours j of i by relation r            (zero without any)
         U_ir = GELU(A_ir ⊙ v_r)
         s_i  = Σ_r a_ir U_ir,         a_i = W_a x_i + b_a ∈ R^relations        (linear, no softmax)
         o_i  = (W_s x_i + b_s) ⊙ (W_g s_i + b_g)                               (linear, no sigmoid)
 
-    Parameters: 3 (C² + C) + R (C + 1) + R C, against (R + 1) C² + C of a relational convolution. U is made only for the pairs
-    (i, r) that have neighbours: most have none. v starts at 1, where the released code starts it in (−1, 1), half of the
-    channels with their sign turned.
+    Parameters: 3 (C² + C) + R (C + 1) + R C, against (R + 1) C² + C of a relational convolution. U
+    is computed only for the pairs (i, r) that have neighbours: most have none. v starts at 1; the
+    released code draws it from (−1, 1), which flips the sign of half of the channels.
 
     Args:
         width: C.
         relations: R.
 
-    Shapes: x (N, width), sender (E,), receiver (E,), relation (E,) in [0, relations), weight (E,) > 0 or None for ones;
-    returns (N, width).
+    Shapes: x (N, width), sender (E,), receiver (E,), relation (E,) in [0, relations), weight (E,) >
+    0 or None for ones; returns (N, width).
     """
 
     def __init__(self, width: int, relations: int) -> None:
@@ -47,7 +50,7 @@ class GatedRelationalMessage(nn.Module):
         relation: Tensor,
         weight: Tensor | None = None,
     ) -> Tensor:
-        """o."""
+        """Return o, (N, width)."""
         pair, which = torch.unique(
             receiver * self.relations + relation, return_inverse=True
         )  # (P,), (E,)
@@ -66,9 +69,9 @@ class GatedRelationalMessage(nn.Module):
 
 
 class GatedRelationalBlock(nn.Module):
-    """EurNet's block: x + W_p GRMP(LN x), then x + FFN(LN x) with `expansion` times the width inside.
+    """EurNet's block: x + W_p GRMP(LN x), then x + FFN(LN x), `expansion` times as wide inside.
 
-    Shapes as GatedRelationalMessage.
+    Shapes as in GatedRelationalMessage.
     """
 
     def __init__(self, width: int, relations: int, expansion: int = 4) -> None:
@@ -92,6 +95,6 @@ class GatedRelationalBlock(nn.Module):
         relation: Tensor,
         weight: Tensor | None = None,
     ) -> Tensor:
-        """(N, width)"""
+        """Return the new states, (N, width)."""
         x = x + self.project(self.pass_on(self.norm(x), sender, receiver, relation, weight))
         return x + self.down(gelu(self.up(self.inner_norm(x)), approximate="tanh"))

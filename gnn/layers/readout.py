@@ -1,4 +1,4 @@
-"""From node and edge states to one vector a graph."""
+"""Read-out: node and edge states → one vector per graph."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ def mean_of_instructions_and_edges(
     edge_graph: Tensor,
     graphs: int,
 ) -> Tensor:
-    """GEAN's read-out: mean of instruction nodes ‖ mean of edges; the first part alone when there are no edge states.
+    """Return GEAN's read-out: mean of instruction nodes ‖ mean of edges.
 
-    Shapes: nodes (N, D), edges (E, D_e), instruction (N,) bool, graph (N,), edge_graph (E,); returns (graphs, D + D_e).
+    The first part alone when there are no edge states.
+
+    Shapes: nodes (N, D), edges (E, D_e), instruction (N,) bool, graph (N,), edge_graph (E,);
+    returns (graphs, D + D_e).
     """
     mean = scatter_mean(nodes[instruction], graph[instruction], graphs)
     return (

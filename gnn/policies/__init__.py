@@ -1,1 +1,1 @@
-"""Learned policies: each net in torch for training, and its numpy twin for serving, equal by test."""
+"""Learned policies in torch, each with a numpy twin that a test holds equal."""

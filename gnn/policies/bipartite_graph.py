@@ -1,4 +1,4 @@
-"""What the net takes."""
+"""Input of the neighbourhood policy: a program as a bipartite graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from scipy import sparse
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BipartiteGraph:
-    """Variables and row sides. `matrix` has the pattern, ones for data; `edges[e]` belongs to its e-th stored entry."""
+    """Features of variables, row sides and nonzeros.
+
+    `matrix` holds the pattern, with ones for data; `edges[e]` belongs to its e-th stored entry.
+    """
 
     variables: np.ndarray  # (n, F) float32
     rows: np.ndarray  # (m, R) float32

@@ -1,4 +1,9 @@
-"""The net of CL-LNS for training; `gnn.policies.neighbourhood_numpy` evaluates the same weights in numpy."""
+"""The net of CL-LNS (Huang et al., ICML 2023, section 4) in torch, for training.
+
+`gnn.policies.neighbourhood_numpy` evaluates the same weights in numpy, for serving. `arrays` names
+them by torch's parameter names; that module lists the names, and
+`tests/gnn/policies/test_neighbourhood_numpy.py` checks that both forms give the same logits.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ WIDTH = 64
 
 
 class HalfConvolution(nn.Module):
-    """Attention over the other side's nodes, then an MLP on [message | own]."""
+    """Attention over the nodes of the other side, then an MLP on [message | own state]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,13 +35,16 @@ class HalfConvolution(nn.Module):
         *,
         uniform: bool,
     ) -> Tensor:
-        """(receivers, WIDTH)"""
+        """Return the new states of the receivers, (receivers, WIDTH)."""
         message = self.attention(senders, edges, index, len(receivers), uniform=uniform)
         return self.out(torch.cat([message, receivers], dim=1))
 
 
 class NeighbourhoodPolicy(nn.Module):
-    """Variables → rows → variables, then a logit a variable. Buffers hold the mean and spread of each feature."""
+    """Messages variables → rows → variables, then one logit per variable.
+
+    Buffers hold the mean and spread of each feature.
+    """
 
     def __init__(self, variables: int, rows: int, edges: int) -> None:
         super().__init__()
@@ -60,8 +68,11 @@ class NeighbourhoodPolicy(nn.Module):
     def forward(
         self, variables: Tensor, rows: Tensor, edges: Tensor, index: Tensor
     ) -> Tensor:
-        """Shapes: variables (n, F), rows (m, R), edges (E, 2) or (1, 2) when all are alike, index (2, E) [row, variable] sorted
-        by row; returns (n,) logits."""
+        """Return (n,) logits.
+
+        Shapes: variables (n, F); rows (m, R); edges (E, 2), or (1, 2) when all are alike; index
+        (2, E) pairs [row, variable] sorted by row.
+        """
         uniform = len(edges) == 1
         v = self.variable((variables - self.variable_mean) / self.variable_std)
         r = self.row((rows - self.row_mean) / self.row_std)
@@ -70,11 +81,11 @@ class NeighbourhoodPolicy(nn.Module):
         order = torch.argsort(index[1], stable=True)
         turned = torch.stack([index[1][order], index[0][order]])
         v = self.to_variables(r, v, e if uniform else e[order], turned, uniform=uniform)
-        found: Tensor = self.head(v)[:, 0]
-        return found
+        logits: Tensor = self.head(v)[:, 0]
+        return logits
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Weights and buffers by name, as the manifest's files hold them."""
+        """Return weights and buffers by name, as the weights file holds them."""
         return {
             name: tensor.detach().numpy().astype(np.float32)
             for name, tensor in self.state_dict().items()

@@ -1,13 +1,28 @@
-"""The graph attention net of CL-LNS (Huang et al., ICML 2023) in numpy, with its attention as sparse × dense products.
+"""The graph attention net of CL-LNS (Huang et al., ICML 2023) in numpy, for serving.
 
-For receiver i, sender j and edge e a head's logit is att·LeakyReLU([a_i | b_j | e_ij]). LeakyReLU works on each number by
-itself, so the logit is a sum r_i + s_j + t_e; r_i is the same for all senders of i and cancels in the softmax:
+It evaluates the weights that `gnn.policies.neighbourhood.NeighbourhoodPolicy` was trained with.
+Both read the arrays of `cl-lns.safetensors` by torch's parameter names; `tests/gnn/policies/
+test_neighbourhood_numpy.py` checks that the logits are equal.
+
+| array                                            | shape                   | part              |
+|--------------------------------------------------|-------------------------|-------------------|
+| `{variable,row,edge}_{mean,std}`                 | (features,)             | normalisation     |
+| `{variable,row}.{0,2}.{weight,bias}`             | (64, features), (64, 64)| embedding, 2 maps |
+| `edge.0.{weight,bias}`                           | (64, features)          | embedding, 1 map  |
+| `{to_rows,to_variables}.attention.{send,edge}.weight`       | (64, 64)     | attention         |
+| `{to_rows,to_variables}.attention.score_{send,edge}`        | (8, 8)       | its logits        |
+| `{to_rows,to_variables}.out.{0,2}.{weight,bias}` | (64, 128), (64, 64)     | MLP on the result |
+| `head.0.{weight,bias}`, `head.2.weight`          | (64, 64), (1, 64)       | logit             |
+
+The attention is computed by sparse × dense products. For receiver i, sender j and edge e a head's
+logit is att·LeakyReLU([a_i | b_j | e_ij]). LeakyReLU acts on each number separately, so the logit
+is a sum r_i + s_j + t_e; r_i is the same for all senders of i and cancels in the softmax:
 
     Σ_j α_ij b_j  =  Σ_j exp(t_ij) exp(s_j) b_j  /  Σ_j exp(t_ij) exp(s_j)
 
-With one distinct edge row (set cover, independent set, vertex cover, auctions) that is one product of the pattern with
-the columns [exp(s)·b | exp(s)] of all heads; with u of them it is u products; with many it is one a head with exp(t)
-for data. `gnn.layers.attention` holds the message-passing form that the tests compare with.
+With one distinct edge row (set cover, independent set, vertex cover, auctions) this is one product
+of the pattern with the columns [exp(s)·b | exp(s)] of all heads; with u distinct rows it is u
+products; with many it is one product per head with exp(t) for data.
 """
 
 from __future__ import annotations
@@ -24,19 +39,19 @@ WIDTH = 64
 HEADS = 8
 HEAD_WIDTH = WIDTH // HEADS
 LEAK = 0.2
-_FEW = 3  # distinct edge rows that are treated by one product each
+_FEW = 3  # up to this many distinct edge rows, one product for each
 
 Weights = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NeighbourhoodNet:
-    """Trained weights. Names as `gnn.policies.neighbourhood` has them."""
+    """The trained net. `weights` are the arrays listed above."""
 
     weights: Weights
 
     def logits(self, graph: BipartiteGraph) -> np.ndarray:
-        """(n,) one logit a variable; the larger, the rather it should be freed."""
+        """Return (n,) one logit per variable; variables with larger ones are freed first."""
         w = self.weights
         variables = self._embed("variable", _normalised(graph.variables, w, "variable"))
         rows = self._embed("row", _normalised(graph.rows, w, "row"))
@@ -48,8 +63,8 @@ class NeighbourhoodNet:
             "to_variables", rows, variables, edges, order, transposed
         )
         hidden = np.maximum(0.0, _linear(variables, w, "head.0"))
-        found: np.ndarray = (hidden @ w["head.2.weight"].T)[:, 0]
-        return found
+        logits: np.ndarray = (hidden @ w["head.2.weight"].T)[:, 0]
+        return logits
 
     def _embed(self, name: str, x: np.ndarray) -> np.ndarray:
         w = self.weights
@@ -92,16 +107,15 @@ def attend(
     score_send: np.ndarray,
     score_edge: np.ndarray,
 ) -> np.ndarray:
-    """(I, WIDTH) attention-weighted means of what senders send; 0 for a receiver without any.
+    """Return (I, WIDTH) attention-weighted means over the senders; 0 for a receiver without any.
 
-    Shapes: sent (J, WIDTH); edge (u, WIDTH) distinct edges, `which` (nnz,) the edge of each stored entry of `pattern` (I, J),
-    None when there is but one; scores (HEADS, HEAD_WIDTH).
+    Shapes: sent (J, WIDTH); edge (u, WIDTH) distinct edges; `which` (nnz,) the edge of each stored
+    entry of `pattern` (I, J), None when there is only one; scores (HEADS, HEAD_WIDTH).
     """
     s = (_leaky(sent).reshape(-1, HEADS, HEAD_WIDTH) * score_send).sum(axis=2)  # (J, HEADS)
     t = (_leaky(edge).reshape(-1, HEADS, HEAD_WIDTH) * score_edge).sum(axis=2)  # (u, HEADS)
-    e = np.exp(
-        s - s.max(axis=0, initial=-np.inf)
-    )  # a head's largest is 1: nothing overflows
+    # The largest of each head becomes 1, so nothing overflows.
+    e = np.exp(s - s.max(axis=0, initial=-np.inf))
     weighted = (sent.reshape(-1, HEADS, HEAD_WIDTH) * e[:, :, None]).reshape(
         len(sent), WIDTH
     )
@@ -121,17 +135,17 @@ def attend(
                 )
                 part = (
                     part.copy()
-                )  # eliminate_zeros works in place, and the indices are the graph's own
+                )  # the indices belong to the graph, and the next line is in place
                 part.eliminate_zeros()
                 spread = np.concatenate([np.repeat(factor[u], HEAD_WIDTH), factor[u]])
                 total += (part @ columns) * spread
         else:
             for h in range(HEADS):
-                own = [*range(h * HEAD_WIDTH, (h + 1) * HEAD_WIDTH), WIDTH + h]
+                of_head = [*range(h * HEAD_WIDTH, (h + 1) * HEAD_WIDTH), WIDTH + h]
                 part = sparse.csr_matrix(
                     (factor[which, h], pattern.indices, pattern.indptr), shape=pattern.shape
                 )
-                total[:, own] = part @ np.ascontiguousarray(columns[:, own])
+                total[:, of_head] = part @ np.ascontiguousarray(columns[:, of_head])
     norm = np.maximum(total[:, WIDTH:], 1e-30)
     message: np.ndarray = total[:, :WIDTH] / np.repeat(norm, HEAD_WIDTH, axis=1)
     return message
@@ -142,20 +156,20 @@ def _leaky(x: np.ndarray) -> np.ndarray:
 
 
 def _linear(x: np.ndarray, w: Weights, name: str) -> np.ndarray:
-    found: np.ndarray = x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
-    return found
+    mapped: np.ndarray = x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
+    return mapped
 
 
 def _normalised(x: np.ndarray, w: Weights, name: str) -> np.ndarray:
-    found: np.ndarray = (x - w[f"{name}_mean"]) / w[f"{name}_std"]
-    return found
+    normalised: np.ndarray = (x - w[f"{name}_mean"]) / w[f"{name}_std"]
+    return normalised
 
 
 def _distinct(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Distinct edge rows, and which one each entry has (None when all are the same)."""
+    """Return the distinct edge rows and the row of each entry (None when all are the same)."""
     if len(edges) == 0 or bool((edges == edges[0]).all()):
         return edges[:1], None
-    # As one number a row: np.unique over an axis sorts records, twenty times slower.
+    # One number per row: np.unique over an axis sorts records, which is twenty times slower.
     _, first, which = np.unique(_codes(edges), return_index=True, return_inverse=True)
     return edges[first], which
 

@@ -1,9 +1,11 @@
-"""Is a graph like those the net was trained on? If not, its scores mean nothing and the arm that uses them stays silent.
+"""Out-of-distribution check for the neighbourhood policy.
 
-A graph is summarised by the mean of each feature over its nodes, those of the incumbents left out
-(`search.lns.graph.GraphBuilder.summary`). Each training family keeps the centre and spread of its instances' summaries; a
-graph is at home when the root mean square of its standardised distances to the nearest family is below the largest seen
-in training, times a margin for larger instances of a family.
+A graph is summarised by the mean of each feature over its nodes, without the features of incumbents
+(`search.lns.features.GraphBuilder.summary`). Each training family is described by the centre and
+spread of the summaries of its instances and by its radius, the largest distance of an instance to
+the centre; distances are root mean squares of standardised differences. The score of a graph is its
+distance to the nearest family in units of that family's radius. Above `MARGIN` the policy's scores
+mean nothing, and the arm that uses them disables itself.
 """
 
 from __future__ import annotations
@@ -12,14 +14,22 @@ from collections.abc import Mapping
 
 import numpy as np
 
-MARGIN = 6.0  # in training's own radii: five times the size is at 1-3, another family at 13 and more
-_LEAST_SPREAD = (
-    0.1  # of a feature that hardly moved in training: features are of the order of 1
-)
+# Instances of five times the training size score 1 to 3, other families 13 and more.
+MARGIN = 6.0
+
+# Features are of the order of 1; one that hardly varies in training gets this spread.
+_LEAST_SPREAD = 0.1
+
+# Names of the arrays in the weights file, which has had them since its first training run.
+PREFIX = "home."
+_CENTRES, _SPREADS, _RADII = (f"{PREFIX}{part}" for part in ("centres", "spreads", "radii"))
 
 
-def learn(summaries: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Family → (instances, F) summaries; returns the arrays kept beside the weights."""
+def fit(summaries: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays that describe the training families, to be stored beside the weights.
+
+    summaries: family → (instances, F) summaries.
+    """
     centres = np.stack([s.mean(axis=0) for s in summaries.values()])
     spreads = np.stack(
         [np.maximum(_LEAST_SPREAD, s.std(axis=0)) for s in summaries.values()]
@@ -29,22 +39,20 @@ def learn(summaries: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         for s, centre, spread in zip(summaries.values(), centres, spreads, strict=True)
     ]
     return {
-        "home.centres": centres.astype(np.float32),
-        "home.spreads": spreads.astype(np.float32),
-        "home.radii": np.array(radii, dtype=np.float32),
+        _CENTRES: centres.astype(np.float32),
+        _SPREADS: spreads.astype(np.float32),
+        _RADII: np.array(radii, dtype=np.float32),
     }
 
 
-def strangeness(own: np.ndarray, weights: Mapping[str, np.ndarray]) -> float:
-    """Distance of a summary (F,) to the nearest family over its radius; at home up to `MARGIN`."""
-    rows = zip(
-        weights["home.centres"], weights["home.spreads"], weights["home.radii"], strict=True
-    )
+def ood_score(summary: np.ndarray, weights: Mapping[str, np.ndarray]) -> float:
+    """Return the distance of a summary (F,) to the nearest family, in radii of that family."""
+    families = zip(weights[_CENTRES], weights[_SPREADS], weights[_RADII], strict=True)
     return min(
-        _distance(own, centre, spread) / max(1e-6, float(radius))
-        for centre, spread, radius in rows
+        _distance(summary, centre, spread) / max(1e-6, float(radius))
+        for centre, spread, radius in families
     )
 
 
-def _distance(own: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(((own - centre) / spread) ** 2)))
+def _distance(summary: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(((summary - centre) / spread) ** 2)))

@@ -1,6 +1,9 @@
-"""Nets that look at a program and give a number to each pipeline of a coreset: Autophase MLP, GEAN, GRMP.
+"""Nets that score the pipelines of a coreset for a program: Autophase MLP, GEAN, GRMP.
 
-`cost_models.compile.gean` evaluates GEAN's weights in numpy; names of arrays are torch's names of parameters.
+In torch, for training. `cost_models.compile.gean` evaluates the weights of `GeanProgram` in numpy,
+for serving. It reads them by torch's parameter names (`node.*`, `edge.*`, `layers.<i>.*`,
+`head.*`), as `arrays` writes them; `tests/cost_models/compile/test_gean.py` checks that both give
+the same logits.
 """
 
 from __future__ import annotations
@@ -17,12 +20,12 @@ from gnn.layers.grmp import GatedRelationalBlock
 from gnn.layers.readout import mean_of_instructions_and_edges
 
 FLOWS, POSITIONS, TURNS = 4, 32, 3
-INITIAL_SPREAD = 0.02  # truncated normal, zero bias: the paper's
+INITIAL_SPREAD = 0.02  # of a truncated normal; biases are zero (Liang et al., 2023)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ProgramBatch:
-    """Several programs' graphs beside one another, and their feature vectors."""
+    """Graphs of several programs side by side, and their feature vectors."""
 
     features: Tensor  # (B, F) float
     token: Tensor  # (N,) words of nodes
@@ -34,12 +37,12 @@ class ProgramBatch:
     position: Tensor  # (E,) in [0, POSITIONS)
     turn: Tensor  # (E,) sign of the block step, plus one
     relation: Tensor  # (E,) in [0, R/2): the class of flow and position
-    graph: Tensor  # (N,) which program
+    graph: Tensor  # (N,) number of the program
     edge_graph: Tensor  # (E,)
 
     @classmethod
     def join(cls, parts: Sequence[ProgramBatch]) -> ProgramBatch:
-        """One batch; node numbers and graph numbers move on."""
+        """Return one batch; node numbers and graph numbers are shifted."""
         nodes = np.cumsum([0] + [len(part.token) for part in parts[:-1]])
         graphs = np.cumsum([0] + [len(part.features) for part in parts[:-1]])
         moved = {"source": nodes, "target": nodes, "graph": graphs, "edge_graph": graphs}
@@ -64,12 +67,12 @@ class Head(nn.Module):
         self.hidden, self.out = nn.Linear(inner, width), nn.Linear(width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits."""
+        """Return the logits."""
         return self.out(torch.relu(self.hidden(x)))
 
 
 class AutophaseMlp(nn.Module):
-    """The paper's baseline: features → Linear → ReLU → head. 256 wide in the paper."""
+    """The baseline of Liang et al. (2023): features → Linear → ReLU → head; 256 wide there."""
 
     def __init__(self, features: int, outputs: int, *, width: int = 256) -> None:
         super().__init__()
@@ -77,24 +80,27 @@ class AutophaseMlp(nn.Module):
         self.head = Head(width, width, outputs)
 
     def forward(self, batch: ProgramBatch) -> Tensor:
-        """(B, outputs)"""
+        """Return logits, (B, outputs)."""
         return self.head(torch.relu(self.first(batch.features)))
 
 
 class NodeEmbedding(nn.Module):
-    """A node's word plus the word of its value's type (compact graphs tell types so; other graphs have UNKNOWN there)."""
+    """The word of a node plus the word of its value's type.
+
+    Compact graphs hold types this way; other graphs have UNKNOWN for the type.
+    """
 
     def __init__(self, words: int, width: int) -> None:
         super().__init__()
         self.token, self.kind = nn.Embedding(words, width), nn.Embedding(words, width)
 
     def forward(self, batch: ProgramBatch) -> Tensor:
-        """(N, width)"""
+        """Return node states, (N, width)."""
         return self.token(batch.token) + self.kind(batch.type)
 
 
 class EdgeEmbedding(nn.Module):
-    """Flow + position + turn, each a table (Liang et al., 2023)."""
+    """Embeddings of flow, position and turn, added up (Liang et al., 2023)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -105,12 +111,12 @@ class EdgeEmbedding(nn.Module):
         self.turn = nn.Embedding(TURNS, width)
 
     def forward(self, batch: ProgramBatch) -> Tensor:
-        """(E, width)"""
+        """Return edge states, (E, width)."""
         return self.flow(batch.flow) + self.position(batch.position) + self.turn(batch.turn)
 
 
 class GeanProgram(nn.Module):
-    """GEAN over the program's graph. The paper's sizes are the defaults (about 5.9 M parameters)."""
+    """GEAN over the graph of a program. Defaults are the paper's sizes (5.9 M parameters)."""
 
     def __init__(
         self,
@@ -131,7 +137,7 @@ class GeanProgram(nn.Module):
         initialise(self)
 
     def forward(self, batch: ProgramBatch) -> Tensor:
-        """(B, outputs)"""
+        """Return logits, (B, outputs)."""
         nodes, edges = self.node(batch), self.edge(batch)
         for layer in self.layers:
             nodes, edges = layer(nodes, edges, batch.source, batch.target)
@@ -147,7 +153,10 @@ class GeanProgram(nn.Module):
 
 
 class GrmpProgram(nn.Module):
-    """GRMP over the program's graph; every edge speaks both ways, as two relations. `relations` counts both directions."""
+    """GRMP over the graph of a program.
+
+    Every edge carries messages in both directions, as two relations; `relations` counts both.
+    """
 
     def __init__(
         self,
@@ -162,7 +171,8 @@ class GrmpProgram(nn.Module):
         super().__init__()
         if relations % 2:
             raise ValueError(
-                f"relations come in two directions: an even number is wanted; {relations} came"
+                "relations: expected an even number (each has two directions), "
+                f"got {relations}"
             )
         self.one_way = relations // 2
         self.node = NodeEmbedding(words, width)
@@ -174,7 +184,7 @@ class GrmpProgram(nn.Module):
         initialise(self)
 
     def forward(self, batch: ProgramBatch) -> Tensor:
-        """(B, outputs)"""
+        """Return logits, (B, outputs)."""
         sender, receiver = (
             torch.cat([batch.source, batch.target]),
             torch.cat([batch.target, batch.source]),
@@ -195,7 +205,7 @@ class GrmpProgram(nn.Module):
 
 
 def initialise(net: nn.Module) -> None:
-    """Truncated normal of spread 0.02 for maps and tables, zero for biases."""
+    """Draw maps and tables from a truncated normal of spread 0.02; set biases to zero."""
     for module in net.modules():
         if isinstance(module, (nn.Linear, nn.Embedding)):
             nn.init.trunc_normal_(module.weight, std=INITIAL_SPREAD)
@@ -204,7 +214,7 @@ def initialise(net: nn.Module) -> None:
 
 
 def arrays(net: nn.Module) -> dict[str, np.ndarray]:
-    """Weights by name, as safetensors files hold them."""
+    """Return weights by name, as safetensors files hold them."""
     return {
         name: tensor.detach().numpy().astype(np.float32)
         for name, tensor in net.state_dict().items()

@@ -1,7 +1,7 @@
 """KINDS: the one explicit table of what trimtab can do.
 
 A row names the spec (pydantic alone, safe for the gateway to import) and the builder of the domain as text
-`module:function`, which only a worker resolves. Adding a kind is adding a row: see deploy/docs/adding-a-domain.md.
+`module:function`, which only a worker resolves. Adding a kind is adding a row: see deploy/docs/changing.md.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ class Kind:
     baseline: bool = (
         False  # the domain has an answer without a search: see search.types.HasBaseline
     )
+    needs: tuple[
+        str, ...
+    ] = ()  # arguments of the builder: names in workers.needs.PROVIDERS
 
     @property
     def name(self) -> str:

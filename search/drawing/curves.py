@@ -1,23 +1,29 @@
-"""Step curves as SVG: what is known at each moment, for results and for measurements."""
+"""Step curves as SVG: best values over time, for results and for measurements."""
 
 from __future__ import annotations
 
-import html
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from search.drawing.svg import Colour, Drawing
 
 _COLOURS = (
-    "#0b6e4f",
-    "#c8553d",
-    "#3066be",
-    "#b08900",
-    "#7a4fa3",
-    "#4d4d4d",
-    "#00848c",
-    "#a3195b",
+    Colour("#0b6e4f", "#4cc49c"),
+    Colour("#c8553d", "#f08a72"),
+    Colour("#3066be", "#7aa7f5"),
+    Colour("#b08900", "#e0bd45"),
+    Colour("#7a4fa3", "#b795dd"),
+    Colour("#4d4d4d", "#b5bac0"),
+    Colour("#00848c", "#46c3ca"),
+    Colour("#a3195b", "#ea76ab"),
 )
-_LEFT, _TOP, _WIDTH, _HEIGHT = 70, 30, 560, 260
+_LEFT, _TOP, _WIDTH, _HEIGHT = 70, 36, 560, 260
+_BOTTOM = _TOP + _HEIGHT
+_LEGEND = 48  # from the lower end of the axes to the first entry
+_ENTRY = 18
+_TICKS = 4  # intervals on each axis
 
 
 def step_curves(
@@ -29,68 +35,66 @@ def step_curves(
     y_label: str = "",
     limits: tuple[float, float] | None = None,
 ) -> str:
-    """An SVG. Each curve is points (x, y) by x; y holds until the next point. One without points is in the legend only."""
+    """Return an SVG with one step curve per name.
+
+    Each curve is points (x, y) in the order of x; y holds until the next point, the last one until
+    `until`. A curve without points appears in the legend only.
+
+    limits: least and largest y of the picture; the range of the values by default.
+    """
     values = [y for points in curves.values() for _, y in points if math.isfinite(y)]
     low, high = _range(values, limits)
     until = until if math.isfinite(until) and until > 0 else 1.0
 
-    def at(x: float, y: float) -> str:
+    def place(x: float, y: float) -> tuple[float, float]:
         across = _LEFT + _WIDTH * min(1.0, max(0.0, x / until))
-        # Halved before they are subtracted: the range of doubles is wider than any of them.
+        # Halved before they are subtracted: the range may exceed the largest double.
         height = (min(high, max(low, y)) / 2 - low / 2) / (high / 2 - low / 2)
-        return f"{across:.1f},{_TOP + _HEIGHT * (1 - height):.1f}"
+        return across, _TOP + _HEIGHT * (1 - height)
 
-    height = _TOP + _HEIGHT + 45 + 16 * len(curves)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + 20} {height}" font-family="sans-serif" '
-        f'font-size="11" role="img" aria-label="{html.escape(title)}">',
-        '<rect width="100%" height="100%" fill="#ffffff"/>',
-        f'<text x="{_LEFT}" y="18" font-size="13">{html.escape(title)}</text>',
-    ]
-    for i in range(5):
-        y = low * (1 - i / 4) + high * (i / 4)
-        x0, y0 = at(0.0, y).split(",")
-        parts.append(
-            f'<line x1="{x0}" y1="{y0}" x2="{_LEFT + _WIDTH}" y2="{y0}" stroke="#dddddd"/>'
-        )
-        parts.append(
-            f'<text x="{_LEFT - 6}" y="{float(y0) + 4:.1f}" text-anchor="end">{y:.6g}</text>'
-        )
-        x = until * i / 4
-        across = at(x, low).split(",")[0]
-        parts.append(
-            f'<text x="{across}" y="{_TOP + _HEIGHT + 16}" text-anchor="middle">{x:.4g}</text>'
-        )
-    parts.append(
-        f'<text x="{_LEFT + _WIDTH}" y="{_TOP + _HEIGHT + 30}" text-anchor="end">{html.escape(x_label)}</text>'
-        f'<text x="{_LEFT}" y="{_TOP + _HEIGHT + 30}">{html.escape(y_label)}</text>'
+    drawing = Drawing(
+        _LEFT + _WIDTH + 20,
+        _BOTTOM + _LEGEND + _ENTRY * len(curves),
+        title=title,
+        colours={f"c{i}": colour for i, colour in enumerate(_COLOURS[: len(curves)])},
+        scales=True,
     )
+    drawing.text(_LEFT, 20, title, style="title")
+    for i in range(_TICKS + 1):
+        y = low * (1 - i / _TICKS) + high * (i / _TICKS)
+        left, down = place(0.0, y)
+        drawing.line(left, down, _LEFT + _WIDTH, down, style="grid")
+        drawing.text(_LEFT - 6, down + 4, f"{y:.6g}", anchor="end")
+        x = until * i / _TICKS
+        drawing.text(place(x, low)[0], _BOTTOM + 16, f"{x:.4g}", anchor="middle")
+    drawing.text(_LEFT + _WIDTH, _BOTTOM + 31, x_label, style="dim", anchor="end")
+    drawing.text(_LEFT, _BOTTOM + 31, y_label, style="dim")
     for index, (name, points) in enumerate(curves.items()):
-        colour = _COLOURS[index % len(_COLOURS)]
-        steps: list[str] = []
+        colour = f"c{index % len(_COLOURS)}"
         shown = [(x, y) for x, y in points if math.isfinite(y) and x <= until]
-        for i, (x, y) in enumerate(shown):
-            if i:
-                steps.append(at(x, shown[i - 1][1]))
-            steps.append(at(x, y))
         if shown:
-            steps.append(at(until, shown[-1][1]))
-            parts.append(
-                f'<polyline points="{" ".join(steps)}" fill="none" stroke="{colour}" stroke-width="1.6"/>'
-            )
-        down = _TOP + _HEIGHT + 45 + 16 * index
-        parts.append(
-            f'<rect x="{_LEFT}" y="{down - 8}" width="14" height="3" fill="{colour}"/>'
-            f'<text x="{_LEFT + 20}" y="{down - 3}">{html.escape(name)}</text>'
-        )
-    parts.append("</svg>")
-    return "\n".join(parts)
+            drawing.curve(colour, [place(x, y) for x, y in _steps(shown, until)])
+        drawing.key(colour, _LEFT, _BOTTOM + _LEGEND + _ENTRY * index, name, thin=True)
+    return drawing.document()
+
+
+def _steps(
+    points: Sequence[tuple[float, float]], until: float
+) -> list[tuple[float, float]]:
+    """Return the corners of a step function through the points, which are not empty."""
+    corners = [points[0]]
+    for (_, before), (x, y) in pairwise(points):
+        corners += [(x, before), (x, y)]
+    return [*corners, (until, points[-1][1])]
 
 
 def _range(
     values: Sequence[float], limits: tuple[float, float] | None
 ) -> tuple[float, float]:
-    """Least and largest y of the picture. They differ, whatever the values' size: 0.5 is nothing beside 1e16."""
+    """Return the least and largest y of the picture, which differ at every magnitude.
+
+    A fixed margin of 0.5 would vanish beside 1e16, so the least margin is relative.
+    """
     largest = sys.float_info.max
     low, high = limits or (min(values, default=0.0), max(values, default=1.0))
     if limits is None:

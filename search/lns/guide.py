@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from search.lns.effort import Stretch
-from search.lns.root import RootPlace
+from search.lns.root_lp import SharedRootLp
+from search.lns.wall_clock import WallClockRatio
 from solvers.relaxation import Basis, LpSolution, Relaxation
 from solvers.types import Floats, MilpModel, Stop
 
@@ -54,7 +54,7 @@ class Guide:
         stop: Stop,
         remaining_s: Callable[[], float] = lambda: math.inf,
         on_root: Callable[[LpSolution], None] = lambda root: None,
-        beside: RootPlace | None = None,
+        beside: SharedRootLp | None = None,
     ) -> None:
         self._model = model
         self._beside = beside
@@ -68,7 +68,7 @@ class Guide:
         self._setup_s = self._root_s = 0.0
         self.solver_s = 0.0  # inside LPs solved here, the root apart: that is no arm's time
         self._near_failed = 0
-        self.stretch = Stretch()
+        self.stretch = WallClockRatio()
         self.pool = Pool()
         span = model.col_upper - model.col_lower
         self._range = np.maximum(1.0, np.where(np.isfinite(span), span, 1e3))
@@ -114,7 +114,7 @@ class Guide:
         self._on_root(found)
         return found
 
-    def _taken(self, beside: RootPlace) -> LpSolution | None:
+    def _taken(self, beside: SharedRootLp) -> LpSolution | None:
         found = beside.take()
         if found is None:
             self._gave_up = not beside.pending

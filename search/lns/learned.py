@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
-from gnn.policies.out_of_distribution import MARGIN, strangeness
-from search.lns.graph import WINDOW, GraphBuilder
+from gnn.policies.out_of_distribution import MARGIN, ood_score
+from search.lns.features import WINDOW, GraphBuilder
 from search.lns.guide import Guide
 from search.lns.neighbourhoods import Guided
 from solvers.types import Bools, Floats, MilpModel
@@ -52,7 +52,7 @@ class LearnedNeighbourhood(Guided):
                 self._silent = True
                 return False
             self._builder = GraphBuilder(self._model, root)
-            far = strangeness(self._builder.summary(), self._net.weights)
+            far = ood_score(self._builder.summary(), self._net.weights)
             if far > MARGIN:
                 self._silent = True
                 self._say(

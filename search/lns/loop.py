@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from search.bandit import DiscountedBandit
-from search.lns.effort import Stretch
 from search.lns.exchange import Exchange
 from search.lns.guide import Pool
 from search.lns.neighbourhoods import Neighbourhood
 from search.lns.size_control import Size
 from search.lns.sub_mip import Slicer, SubMip
 from search.lns.swap import OneSwap
+from search.lns.wall_clock import WallClockRatio
 from solvers.feasibility import is_feasible
 from solvers.types import Bools, Floats, MilpModel, SolveParams, Solver, SolveResult
 from trimtab.results import Reason
@@ -77,7 +77,9 @@ class LnsParams:
     )
     least: int = 10
     most_share: float = 0.8  # of the integer variables
-    core_share: float = 0.75  # of the steps choose among the core only (search.lns.prefer)
+    core_share: float = (
+        0.75  # of the steps choose among the core only (search.lns.core_columns)
+    )
     core_factor: float = 3.0  # size of the core over the size of the neighbourhood
     patience: float = 8.0  # limits' worth of time without improvement before sub-MIPs get half as much again
 
@@ -133,13 +135,13 @@ class LnsLoop:
         on_iteration: Callable[[], None] = lambda: None,
         on_step: Callable[[Step], None] = lambda step: None,
         movable: Callable[[Floats, float], tuple[Bools, Bools]]
-        | None = None,  # see search.lns.prune
+        | None = None,  # see search.lns.reduced_cost_fixing
         core: Callable[[int, Floats], Bools | None] = lambda count, x: (
             None
-        ),  # see search.lns.prefer
-        stretch: Stretch | None = None,
+        ),  # see search.lns.core_columns
+        stretch: WallClockRatio | None = None,
     ) -> None:
-        self._stretch = stretch or Stretch()
+        self._stretch = stretch or WallClockRatio()
         self._model, self._slicer, self._solver = model, slicer, solver
         self._arms = dict(arms)
         self._swap = swap

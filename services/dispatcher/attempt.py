@@ -32,7 +32,15 @@ from services.store.types import (
 from trimtab.certificates import certified
 from trimtab.results import EventType, Limit, Reason, Termination
 from trimtab.specs.common import Spec
-from workers.types import Execution, Executor, Finish, Limits, Outcome, OutcomeStatus, Task
+from workers.types import (
+    Execution,
+    Executor,
+    Finish,
+    Outcome,
+    OutcomeStatus,
+    Task,
+    TaskLimits,
+)
 
 log = structlog.get_logger("trimtab.dispatcher")
 Json = dict[str, Any]
@@ -51,7 +59,7 @@ class Tools:
     executor: Executor
     blobs: BlobStore
     bus: Bus
-    limits: Limits
+    limits: TaskLimits
     lease_s: float
     heartbeat_s: float
     signal_poll_s: float  # how often another process' stop and cancel are looked for
@@ -374,6 +382,7 @@ async def _task(tools: Tools, claim: Claim, kind: Kind) -> Task:
         input_names=names,
         limits=tools.limits,
         baseline=kind.baseline,
+        needs=kind.needs,
         start=start,
         finish=None if start is None else _finish(job),
     )

@@ -26,7 +26,7 @@ from services.errors import ServiceError
 from services.settings import Settings
 from services.store.blobs import BlobStore
 from services.store.types import Claim, JobStore
-from workers.types import Executor, Limits
+from workers.types import Executor, TaskLimits
 
 log = structlog.get_logger("trimtab.dispatcher")
 GARBAGE_EVERY_S = 300.0
@@ -64,7 +64,7 @@ class Dispatcher:
             blobs=blobs,
             bus=bus,
             # Reading and checking a large model exactly takes a second or two after `stop`; only a deaf run is to be killed.
-            limits=Limits(memory_bytes=settings.job_memory_bytes, grace_s=STOP_GRACE_S),
+            limits=TaskLimits(memory_bytes=settings.job_memory_bytes, grace_s=STOP_GRACE_S),
             lease_s=settings.lease_s,
             heartbeat_s=settings.heartbeat_s,
             signal_poll_s=settings.heartbeat_s

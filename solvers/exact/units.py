@@ -18,7 +18,7 @@ _PLACES, _SMALL_PLACES, _SMALL = (
     9,
     22,
     10**9,
-)  # see solvers.whole, which applies the same rule to doubles
+)  # see solvers.whole_rows, which applies the same rule to doubles
 _ROUNDS = 6
 
 

@@ -1,12 +1,12 @@
 """Starts one program held: limits, no network, only the files it is given, and nothing of it left when it has ended.
 
-Run as a file, `python -I -S confine.py ORDER ROOT`, so that it starts in milliseconds and imports only `solvers.door` of ours;
+Run as a file, `python -I -S confine.py ORDER ROOT`: it starts in milliseconds and imports only `solvers.privileges` of ours;
 `confined.py` is its client and writes the order (JSON). What is held, each as far as the kernel lets an ordinary user:
 
 - network and processes: own user, network and process namespaces (unshare(2)). The program's ancestor is process 1 of the
   process namespace, so the kernel ends all of it with that one, also what left the session or forked twice.
   Where namespaces are not allowed, this process is the reaper of orphans (PR_SET_CHILD_SUBREAPER) and kills what is left.
-- files, sockets and capabilities: `solvers.door`. What is not under a folder of the order cannot be opened.
+- files, sockets and capabilities: `solvers.privileges`. What is not under a folder of the order cannot be opened.
 - limits: address space, processor time, size of a file, open files, no core dump; processes too, unless we are root (whom
   the kernel exempts).
 
@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 if __name__ == "__main__":
     sys.path.insert(0, sys.argv[2])  # -I leaves the packages' folder out
 
-from solvers import door
+from solvers import privileges
 
 _NEWUSER, _NEWPID, _NEWNET, _NEWIPC = 0x10000000, 0x20000000, 0x40000000, 0x08000000
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -78,16 +78,16 @@ def _become_the_program(
             signal.signal(
                 number, signal.SIG_DFL
             )  # Python ignores the last two, and that would be inherited
-        door.drop_capabilities()
+        privileges.drop_capabilities()
         _limit(order)
         if held["processes"]:
             resource.setrlimit(
                 resource.RLIMIT_NPROC, (order["processes"], order["processes"])
             )
-        held["files"] = door.restrict_files(
+        held["files"] = privileges.restrict_files(
             readable=order["readable"], writable=order["writable"]
         )
-        held["network"] |= door.refuse_sockets()
+        held["network"] |= privileges.refuse_sockets()
         os.write(report, json.dumps({"held": held}).encode() + b"\n")
         os.execve(order["command"][0], order["command"], order["environment"])  # noqa: S606 - no shell wanted
     except BaseException as error:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from solvers.door import SYSTEM_FOLDERS
+from solvers.privileges import SYSTEM_FOLDERS
 
 # The mark by which workers.process.process_tree finds what a killed run started; everything else of our environment stays here.
 _MARK = "RUN_FOLDER"

@@ -165,7 +165,7 @@ def _compilers(
             ((own,), (plus,) if Path(plus).is_file() else (own, "--driver-mode=g++"))
         )
     if importlib.util.find_spec("ziglang") is not None:
-        zig = (sys.executable, "-m", "ziglang")
+        zig = (sys.executable, "-P", "-m", "ziglang")
         found.insert(0 if prefer_wheel else len(found), ((*zig, "cc"), (*zig, "c++")))
     return found[0] if found else ((), ())
 

@@ -200,7 +200,7 @@ _ZIG_FOLDERS = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")
 
 def _compilers() -> list[tuple[str, ...]]:
     found = [(path,) for name in ("cc", "gcc", "clang") if (path := shutil.which(name))]
-    return [*found, (sys.executable, "-m", "ziglang", "cc")]
+    return [*found, (sys.executable, "-P", "-m", "ziglang", "cc")]
 
 
 def cache_folder() -> Path:

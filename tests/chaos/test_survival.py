@@ -12,7 +12,7 @@ from search.domains import KINDS
 from trimtab.results import Limit, Reason, Termination
 from workers.process.finishing import finishing_task
 from workers.process.pool import ProcessExecutor
-from workers.types import Limits, Outcome, OutcomeStatus, Task
+from workers.types import Outcome, OutcomeStatus, Task, TaskLimits
 
 pytestmark = pytest.mark.chaos
 
@@ -55,7 +55,7 @@ def task(kind: str, phase: str, **more: Any) -> Task:
         spec=row.spec.model_validate(SPECS[kind], strict=False).model_dump(mode="json"),
         seed=0,
         budget={"seconds": 20.0},
-        limits=Limits(),
+        limits=TaskLimits(),
         baseline=row.baseline,
         **more,
     )

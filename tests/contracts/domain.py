@@ -1,4 +1,4 @@
-"""What every kind of job must do, whatever it optimises. Subclass it with a small example (deploy/docs/adding-a-domain.md)."""
+"""What every kind of job must do, whatever it optimises. Subclass it with a small example (deploy/docs/changing.md)."""
 
 from __future__ import annotations
 

@@ -24,18 +24,18 @@ from workers.types import (
     Execution,
     Executor,
     Finish,
-    Limits,
     Outcome,
     OutcomeStatus,
     Progress,
     Task,
+    TaskLimits,
 )
 
 Run = Callable[[Awaitable[None]], None]
 
 
 def probe(
-    number: int = 0, *, seconds: float = 30.0, limits: Limits | None = None, **spec: Any
+    number: int = 0, *, seconds: float = 30.0, limits: TaskLimits | None = None, **spec: Any
 ) -> Task:
     return Task(
         job_id=f"job-{number}",
@@ -46,7 +46,7 @@ def probe(
         spec=spec,
         seed=number,
         budget={"seconds": seconds},
-        limits=limits or Limits(),
+        limits=limits or TaskLimits(),
     )
 
 
@@ -54,7 +54,7 @@ def behaviour(
     does: str,
     *,
     seconds: float = 30.0,
-    limits: Limits | None = None,
+    limits: TaskLimits | None = None,
     inputs: dict[str, Path] | None = None,
     **spec: Any,
 ) -> Task:
@@ -69,7 +69,7 @@ def behaviour(
         budget={"seconds": seconds},
         inputs=inputs or {},
         input_names={name: "../../model.mps" for name in inputs or {}},
-        limits=limits or Limits(),
+        limits=limits or TaskLimits(),
     )
 
 
@@ -403,7 +403,7 @@ class ExecutorContract:
     ) -> None:
         async def body() -> None:
             async with running(
-                executor, behaviour("report_and_burn", limits=Limits(cpu_s=2))
+                executor, behaviour("report_and_burn", limits=TaskLimits(cpu_s=2))
             ) as execution:
                 _assert_best(
                     await execution.result(),
@@ -513,7 +513,7 @@ class ExecutorContract:
 
     def test_memory_is_limited(self, executor: Executor, run: Run, killing: None) -> None:
         async def body() -> None:
-            limits = Limits(memory_bytes=2**30)
+            limits = TaskLimits(memory_bytes=2**30)
             outcome = await outcome_of(
                 executor, probe(steps=0, outcome="allocate", limits=limits)
             )
@@ -537,7 +537,7 @@ class ExecutorContract:
     ) -> None:
         async def body() -> None:
             outcome = await outcome_of(
-                executor, behaviour("write", number=9, limits=Limits(file_bytes=2**20))
+                executor, behaviour("write", number=9, limits=TaskLimits(file_bytes=2**20))
             )
             assert outcome.status is OutcomeStatus.FAILED
             assert outcome.termination.reason is Reason.RESOURCE_EXHAUSTED
@@ -548,7 +548,9 @@ class ExecutorContract:
         self, executor: Executor, run: Run, killing: None
     ) -> None:
         async def body() -> None:
-            outcome = await outcome_of(executor, behaviour("burn", limits=Limits(cpu_s=2)))
+            outcome = await outcome_of(
+                executor, behaviour("burn", limits=TaskLimits(cpu_s=2))
+            )
             assert outcome.status is OutcomeStatus.FAILED
             assert outcome.termination.reason is Reason.RESOURCE_EXHAUSTED
             assert outcome.termination.limit is Limit.TIME
@@ -560,7 +562,7 @@ class ExecutorContract:
     ) -> None:
         async def body() -> None:
             async with running(
-                executor, probe(steps=1, outcome="hang", limits=Limits(grace_s=0.3))
+                executor, probe(steps=1, outcome="hang", limits=TaskLimits(grace_s=0.3))
             ) as execution:
                 await first(execution, EventType.INCUMBENT)
                 await execution.stop()

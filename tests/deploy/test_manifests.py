@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,35 @@ def test_dockerfile_copies_only_what_exists_and_runs_as_nobody_special(path: Pat
     # Every import package of the application goes into the image.
     packages = {p.parent.name for p in ROOT.glob("*/__init__.py")} - {"tests"}
     assert packages <= {line.split()[0] for line in copied}
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda p: p.name)
+def test_images_build_the_wheels_from_what_they_copy(path: Path, tmp_path: Path) -> None:
+    """No Docker engine is needed: what the image copies, without what .dockerignore names, is built."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+    for line in re.findall(r"^COPY (?!--from)(.+)$", path.read_text(), re.M):
+        *sources, _target = line.split()
+        for source in sources:
+            target = tmp_path / "context" / source
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, target, ignore=ignored)
+            else:
+                shutil.copy(ROOT / source, target)
+    for name in (ROOT / ".dockerignore").read_text().split():
+        shutil.rmtree(tmp_path / "context" / name, ignore_errors=True)
+    build = [
+        sys.executable,
+        "deploy/tools/wheels.py",
+        "--no-isolation",
+        "--out",
+        "../wheels",
+    ]
+    subprocess.run(build, cwd=tmp_path / "context", check=True, timeout=120)
+    assert len(list((tmp_path / "wheels").glob("*.whl"))) == 2
+    text = path.read_text()
+    assert "deploy/tools/wheels.py --out /wheels" in text
+    assert "pip install --no-deps /wheels/*.whl" in text
 
 
 def test_compose_services_wait_for_the_database_and_share_the_blobs() -> None:
@@ -133,7 +163,7 @@ def test_systemd_unit() -> None:
     text = unit.read_text()
     assert "NoNewPrivileges=yes" in text
     assert "RestrictNamespaces=" not in text, "bubblewrap needs namespaces"
-    exec_start = re.search(r"^ExecStart=(\S+) -m services$", text, re.M)
+    exec_start = re.search(r"^ExecStart=(\S+/trimtab-server)$", text, re.M)
     assert exec_start is not None
     if shutil.which("systemd-analyze") is None:
         return

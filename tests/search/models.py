@@ -66,6 +66,25 @@ def odd_cycle() -> MilpModel:
     return milp([1.0, 1.0, 1.0], [(1.0, pair, 1.0) for pair in pairs])
 
 
+def mixed_rows(seed: int, *, equalities: bool = True) -> MilpModel:
+    """Knapsacks, equalities and covers over general integers."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 4, 8).astype(float)
+    rows = []
+    for kind in range(6):
+        a = rng.integers(-3, 6, 8).astype(float)
+        value = float(a @ x)
+        rows.append(
+            [
+                (-np.inf, value + 1),
+                (value, value) if equalities else (value - 3, value),
+                (value - 2, np.inf),
+            ][kind % 3]
+        )
+        rows[-1] = (rows[-1][0], a.tolist(), rows[-1][1])
+    return milp(rng.integers(-4, 5, 8).astype(float).tolist(), rows, upper=[3.0] * 8)
+
+
 def brute_force(model: MilpModel) -> tuple[float, np.ndarray | None]:
     """Best 0/1 point by trying all; (inf, None) when there is none."""
     best, best_x = np.inf, None

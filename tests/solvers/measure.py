@@ -92,7 +92,7 @@ def measure_stop(name: str, after_s: float) -> None:
 def main() -> None:
     from solvers.exact import check, read_exact
     from solvers.highs import new_engine, pass_model, run
-    from solvers.integral import integral
+    from solvers.integer_model import integral
     from solvers.read import ReadLimits, read_model
     from solvers.scip import _build
 

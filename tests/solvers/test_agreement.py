@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from solvers.exact import check
-from solvers.load import load
 from solvers.table import SOLVERS, make_solver
+from solvers.two_readings import load
 from solvers.types import MilpModel, SolveParams
 from tests.solvers.models import INF, brute_force, milp
 from tests.solvers.texts import write_mps

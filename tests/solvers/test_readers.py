@@ -12,8 +12,8 @@ import pytest
 from solvers.compare import differences
 from solvers.errors import ModelError
 from solvers.exact import read_exact
-from solvers.load import load
 from solvers.read import ReadLimits, read_model
+from solvers.two_readings import load
 from tests.solvers.texts import COLUMNS, lp, mps
 
 DATA = Path(__file__).parent / "data"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from solvers.feasibility import is_feasible, rows_always_satisfied, violation
-from solvers.integral import integral, why_not_integral
+from solvers.integer_model import integral, why_not_integral
 from solvers.reporting import rounded
 from solvers.table import SOLVERS, applicable, make_solver
 from tests.solvers.models import INF, milp

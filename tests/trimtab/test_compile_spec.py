@@ -131,7 +131,7 @@ def test_files_that_no_kind_takes(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="objective"):
         spec_of_file(file, fields={"objective": "small"})
     for text in ("objective", "=x", "a..b=1"):
-        with pytest.raises(ValueError, match="wanted FIELD=VALUE"):
+        with pytest.raises(ValueError, match="expected FIELD=VALUE"):
             set_field({}, text)
     with pytest.raises(ValueError, match="was given as"):
         set_field({"target": 1}, "target.pic=true")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import importlib.util
 import json
 import os
 import sys
@@ -27,7 +26,7 @@ from rich.table import Table
 
 from trimtab import __version__
 from trimtab._core import Call, RetryPolicy
-from trimtab.cli import bars, live
+from trimtab.cli import bars, live, server_code
 from trimtab.client import Client, Job
 from trimtab.errors import (
     AuthError,
@@ -207,12 +206,13 @@ def _report(client: Client, job: Job, form: str = "text") -> None:
 
 
 def _run_module(module: str, arguments: list[str]) -> NoReturn:
-    if importlib.util.find_spec(module) is None:
-        _say(
-            f"the package `{module}` is not installed here: this needs a checkout of trimtab's server (see its README)"
-        )
-        raise typer.Exit(2)
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - our own interpreter
+    try:
+        environment = server_code.environment()
+    except server_code.NoServer as missing:
+        _say(str(missing))
+        raise typer.Exit(2) from None
+    command = server_code.python("-m", module, *arguments)
+    os.execve(command[0], command, environment)  # noqa: S606 - our own interpreter
 
 
 _PASS = {"allow_extra_args": True, "ignore_unknown_options": True}

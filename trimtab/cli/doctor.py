@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 import shutil
 import sqlite3
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trimtab import __version__, config
+from trimtab.cli import server_code
 from trimtab.errors import TrimtabError
 
 
@@ -32,7 +32,8 @@ def _module(name: str, *, needed: bool) -> Check:
     probe = f"import importlib.metadata as m, {name}; print(m.version({name!r}))"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", probe],
+            server_code.python("-c", probe),
+            env=server_code.environment(),
             capture_output=True,
             text=True,
             timeout=60,
@@ -53,7 +54,8 @@ def _cores() -> Check:
         "print(f'{usable_cores():g} usable, {jobs} job' + 's' * (jobs > 1) + ' at a time (TRIMTAB_WORKERS)')"
     )
     done = subprocess.run(
-        [sys.executable, "-c", probe],
+        server_code.python("-c", probe),
+        env=server_code.environment(),
         capture_output=True,
         text=True,
         timeout=60,
@@ -82,7 +84,8 @@ def _sandbox() -> Check:
     )
     try:
         done = subprocess.run(
-            [sys.executable, "-c", probe],
+            server_code.python("-c", probe),
+            env=server_code.environment(),
             capture_output=True,
             text=True,
             timeout=60,
@@ -106,7 +109,8 @@ def llvm_check() -> Check:
     )
     try:
         done = subprocess.run(
-            [sys.executable, "-c", probe],
+            server_code.python("-c", probe),
+            env=server_code.environment(),
             capture_output=True,
             text=True,
             timeout=60,
@@ -165,7 +169,9 @@ def examine(url: str | None = None) -> list[Check]:
         _key_file(),
         _server(url),
     ]
-    if importlib.util.find_spec("services") is None:
+    try:
+        server_code.environment()
+    except server_code.NoServer:
         return checks
     note = (
         version

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import (
@@ -148,6 +149,18 @@ class Webhook(WireModel):
     ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class FileInput:
+    """The file that a kind takes by its name: `client.submit_file`, `trimtab submit FILE`."""
+
+    field: str
+    """Field of the spec that refers to the file."""
+    suffixes: tuple[str, ...]
+    """Endings of file names, lower case, that choose this kind; no two kinds share one."""
+    fallback: bool = False
+    """This kind also takes a file whose name no kind knows. At most one kind does."""
+
+
 class Spec(WireModel):
     """Base of the kinds' specs. Add only optional fields to a published spec; anything else is a new version."""
 
@@ -157,6 +170,8 @@ class Spec(WireModel):
     """One line for people, shown on the submit page and by `trimtab kinds`."""
     EXAMPLE: ClassVar[Mapping[str, Any] | None] = None
     """A request of this kind that runs as it is: offered on the submit page and by `GET /v1/kinds`."""
+    FILES: ClassVar[FileInput | None] = None
+    """The file this kind takes by its name. None: a job of this kind needs a spec."""
     LIMITS: ClassVar[tuple[str, ...]] = ("evaluations", "target_gap")
     """Limits of the budget beside `seconds` that runs of this kind heed; any other is refused by name."""
     schema_version: Literal[1] = 1

@@ -10,24 +10,19 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trimtab.specs.common import ArtifactRef, ShortText, Spec, Text, WireModel, _storable
+from trimtab.specs.common import (
+    ArtifactRef,
+    FileInput,
+    ShortText,
+    Spec,
+    Text,
+    WireModel,
+    _storable,
+)
 
 MAX_SOURCE_CHARS = 2_000_000
 MAX_STREAM_CHARS = 1_000_000
 MAX_RUNS = 32
-SOURCE_SUFFIXES = (
-    ".c",
-    ".cc",
-    ".cpp",
-    ".cxx",
-    ".ll",
-    ".bc",
-    ".tar.gz",
-    ".tgz",
-    ".tar",
-    ".zip",
-)
-
 _EXAMPLE_PROGRAM = """#include <stdio.h>
 #include <stdlib.h>
 
@@ -204,6 +199,21 @@ class CompileSpec(Spec):
     """Compile a program by the pass pipeline found for it: smaller than by `clang -Oz`, same symbols, run and compared."""
 
     KIND: ClassVar[str] = "compile"
+    FILES: ClassVar[FileInput | None] = FileInput(
+        field="source",
+        suffixes=(
+            ".c",
+            ".cc",
+            ".cpp",
+            ".cxx",
+            ".ll",
+            ".bc",
+            ".tar.gz",
+            ".tgz",
+            ".tar",
+            ".zip",
+        ),
+    )
     LIMITS: ClassVar[tuple[str, ...]] = (
         "evaluations",
     )  # a size has no bound, and so no gap

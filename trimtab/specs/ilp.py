@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from trimtab.solution import Variables
-from trimtab.specs.common import ArtifactRef, Spec, WireModel, _storable
+from trimtab.specs.common import ArtifactRef, FileInput, Spec, WireModel, _storable
 
 MAX_INLINE_MODEL_CHARS = 1_000_000
 
@@ -58,6 +58,9 @@ class IlpSpec(Spec):
     """A mixed-integer linear program. Give `model` (an uploaded file) or `model_text` (a small model inline)."""
 
     KIND: ClassVar[str] = "ilp"
+    FILES: ClassVar[FileInput | None] = FileInput(
+        field="model", suffixes=(".mps", ".lp", ".mps.gz", ".lp.gz"), fallback=True
+    )
     SUMMARY: ClassVar[str] = (
         "Mixed-integer linear program (.mps, .lp, .gz): ever better incumbents under a proved bound."
     )

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trimtab.specs.common import ArtifactRef, Spec, WireModel, _storable
+from trimtab.specs.common import ArtifactRef, FileInput, Spec, WireModel, _storable
 from trimtab.specs.sharding_current import check_current_plan
 from trimtab.specs.sharding_refusals import ExplainedModel, too_large_advice
 
@@ -222,6 +222,7 @@ class ShardingSpec(ExplainedModel, Spec):
     """Place embedding tables on devices, whole or split by columns, so that the slowest device is as fast as can be."""
 
     KIND: ClassVar[str] = "sharding"
+    FILES: ClassVar[FileInput | None] = FileInput(field="tables_file", suffixes=(".csv",))
     LIMITS: ClassVar[
         tuple[str, ...]
     ] = ()  # the search counts nothing, and the certificate bounds a model and not the cost

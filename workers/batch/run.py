@@ -23,11 +23,11 @@ from workers.retry import RETRIED, Backoff
 from workers.types import (
     Executor,
     Finish,
-    Limits,
     Outcome,
     OutcomeStatus,
     ProducedFile,
     Task,
+    TaskLimits,
 )
 
 SILENCE_S = (
@@ -56,7 +56,7 @@ class Batch:
     executor: Executor
     journal: Journal
     concurrency: int
-    limits: Limits
+    limits: TaskLimits
     files_dir: Path | None = None  # produced files are kept here, named by their SHA-256
     kinds: Mapping[str, Kind] = field(default_factory=lambda: KINDS)
     backoff: Backoff = field(default_factory=Backoff)
@@ -215,6 +215,7 @@ def _task(batch: Batch, job: BatchJob, number: int, best: bytes | None) -> Task:
         input_names={name: path.name for name, path in job.inputs.items()},
         limits=batch.limits,
         baseline=kind.baseline,
+        needs=kind.needs,
         start=best,
         finish=_ATTEMPTS_LOST
         if best is not None and number > request.max_attempts

@@ -22,11 +22,12 @@ from typing import Any, TypeVar
 import ray
 
 from trimtab.results import EventType
-from workers.cluster.wire import CHUNK_BYTES, Json, outcome_to_json, task_from_json
 from workers.process.pool import ProcessExecutor
 from workers.types import Execution
+from workers.wire import Json, outcome_to_json, task_from_json
 
 BEAT_S = 0.5  # as the child itself
+CHUNK_BYTES = 4 * 2**20  # of a produced file, in one item of the stream
 CHECKPOINT_S = 1.0  # between two checkpoints sent to the dispatcher
 _FOLDER = "trimtab-ray-"
 T = TypeVar("T")

@@ -26,12 +26,14 @@ import ray
 from trimtab.results import Reason, Termination
 from workers.cluster.actor import make_worker
 from workers.cluster.auth import LOCAL
-from workers.cluster.wire import MAX_INPUT_BYTES, Json, outcome_to_json
 from workers.process import frames
 from workers.types import Outcome, OutcomeStatus
+from workers.wire import Json, outcome_to_json
 
 # An actor speaks every second. After this much silence its node is taken for dead, long before Ray says so (some 10 to 15 s).
 SILENCE_S = 6.0
+# All inputs of a run together: each node's object store holds them in memory.
+MAX_INPUT_BYTES = 512 * 2**20
 CANCEL_S = 3.0  # a cancel that is not answered takes the actor with it
 PING_EVERY_S = 2.0
 AGAIN_S = 0.5

@@ -26,9 +26,9 @@ from typing import Any
 
 from trimtab.results import EventType, Reason, Termination
 from workers.cluster.auth import host_environment
-from workers.cluster.wire import Json, outcome_from_json, task_to_json
 from workers.process import frames
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
+from workers.wire import Json, outcome_from_json, task_to_json
 
 _PREFIX = "trimtab-run-"
 _ROOT = Path(__file__).resolve().parents[2]  # the folder of the packages
@@ -63,9 +63,10 @@ class RayExecutor:
             raise ValueError(f"workers wants a number >= 1; {workers} came")
         self._address = address
         self._workers = workers
-        self._scratch_dir = scratch_dir
+        self._scratch_dir = scratch_dir.absolute()
         self._command = [
             sys.executable,
+            "-P",
             "-m",
             "workers.cluster.host",
             "--namespace",
@@ -211,6 +212,7 @@ class RayExecutor:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 env=dict(environment),
+                cwd=_ROOT,  # Ray's workers import from the driver's folder before any other
                 start_new_session=True,
             )
         except BaseException:

@@ -2,7 +2,7 @@
 
     first run ──dies──▶ its checkpoint ──▶ finishing run (parse → restore → verify → produce) ──▶ RESULT, with why it ended
 
-The finishing run has the same sandbox and limits, and `Limits.finish_seconds` beyond the budget. When it fails too, the run
+The finishing run has the same sandbox and limits, and `TaskLimits.finish_seconds` beyond the budget. When it fails too, the run
 ends as it would have without a checkpoint.
 """
 

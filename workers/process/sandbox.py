@@ -1,7 +1,7 @@
 """How a child is started and how it is killed, with everything it started.
 
 At every level: limits on memory, file size, processor time and core dumps; a session of its own; no secret in its
-environment; and the door (`solvers.door`), which the child closes behind itself before it reads any input: no capability, no
+environment; and `solvers.privileges`, which the child gives up before it reads any input: no capability, no
 socket, and no file but the interpreter, the code, the system's libraries (all read-only) and its own run folder.
 
 Level `rlimit` is that. Level `bwrap` adds namespaces of its own for mounts, processes, network and IPC. Where the kernel has
@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from solvers import door
+from solvers import privileges
 from workers.process.process_tree import MARK, kill_run
 
 # One BLAS thread: runs share the cores, and a fork after BLAS started threads would hang.
@@ -41,7 +41,7 @@ _ENVIRONMENT = {
 }
 # Passed on when set: how the interpreter finds itself and which processor kernels to use. Never anything of ours.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "TZ")
-_SYSTEM_FOLDERS = (*door.SYSTEM_FOLDERS, "/sbin")
+_SYSTEM_FOLDERS = (*privileges.SYSTEM_FOLDERS, "/sbin")
 READABLE = "TRIMTAB_READABLE"  # in a child's environment: folders that the door leaves open, beside the system's
 LLVM = "TRIMTAB_LLVM"  # names the LLVM of kind compile: a setting of its engine (solvers.llvm.install)
 _ROOT = Path(__file__).resolve().parents[2]  # the folder of the packages
@@ -109,7 +109,7 @@ class Protection:
 @functools.cache
 def protection(level: Level) -> Protection:
     """Try, in a child at this level, to read a file and to open a socket."""
-    command = [sys.executable, "-I", "-S", door.__file__]
+    command = [sys.executable, "-I", "-S", privileges.__file__]
     if level is Level.BWRAP:
         command = [
             *_bwrap(shutil.which("bwrap") or "bwrap", Path("/"), visible=_visible()),
@@ -276,6 +276,7 @@ async def start_child(
     """Start a warm child in `workdir`, which exists and is its own. Raises OSError."""
     command = [
         sys.executable,
+        "-P",  # the working folder is the run's own: nothing is imported from it
         "-m",
         "workers.process.child",
         "--workdir",

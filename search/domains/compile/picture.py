@@ -1,10 +1,10 @@
-"""Sizes as a picture: each level by sections, then the functions that changed most. SVG without scripts; light and dark."""
+"""Picture of sizes: each level by sections, then the functions that changed most."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
+from search.drawing.svg import BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, Drawing, TextStyle
 from solvers.llvm.types import Sizes
 
 OURS = "trimtab"
@@ -17,121 +17,109 @@ _CLASSES = (
     ("unwind", "unwind tables", (".eh_frame", ".gcc_except", ".ARM.ex")),
     ("data", "data", (".data", ".tdata", ".init_array", ".fini_array")),
 )
-_STYLE = """
-svg{font:12px system-ui,sans-serif;background:#fff;color:#1b1f24}
-text{fill:currentColor}.dim{opacity:.65}.title{font-size:15px;font-weight:600}.strong{font-weight:600}
-.code{fill:#2f6fde}.constants{fill:#e08a1e}.unwind{fill:#8a63d2}.data{fill:#3a9d6e}.other{fill:#8c959f}
-.oz{fill:#b6bec8}.ours{fill:#2f6fde}
-.base{stroke:currentColor;stroke-dasharray:4 3;opacity:.7}
-@media (prefers-color-scheme:dark){svg{background:#14181d;color:#e6e9ec}
-.code,.ours{fill:#6ea0ff}.constants{fill:#f0aa50}.unwind{fill:#b195f0}.data{fill:#62c497}.other{fill:#77808a}.oz{fill:#4a535d}}
-"""
+_LEGEND = (*((css, words) for css, words, _ in _CLASSES), ("other", "other"))
+_COLOURS = {
+    "code": BLUE,
+    "constants": ORANGE,
+    "unwind": PURPLE,
+    "data": GREEN,
+    "other": GREY,
+    "oz": PALE,
+    "ours": BLUE,
+}
 
 
 def kind_of(section: str) -> str:
-    """Which of the picture's colours a section has."""
+    """Return the colour class of a section."""
     return next((css for css, _, starts in _CLASSES if section.startswith(starts)), "other")
 
 
 def draw_sizes(levels: Mapping[str, Sizes], *, title: str) -> str:
-    """An SVG document. `levels` by name, in the order drawn; it has `Oz` and, last, ours."""
+    """Return an SVG. `levels` by name, in the order drawn; it has `Oz` and, last, ours."""
     oz, ours = levels["Oz"], levels[OURS]
     functions = changed_most(oz.functions, ours.functions)
-    height = (
-        _TOP + _ROW * len(levels) + 30 + (50 + _ROW * len(functions) if functions else 0)
-    )
-    width = _LEFT + _WIDTH + _RIGHT
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        f'aria-label="{escape(title, quote=True)}">',
-        f"<style>{_STYLE}</style>",
-        f'<text class="title" x="12" y="22">{escape(title)}</text>',
-        *_legend(levels),
-        *_levels(levels),
-    ]
+    end = _TOP + _ROW * len(levels)
+    height = end + 30 + (50 + _ROW * len(functions) if functions else 0)
+    drawing = Drawing(_LEFT + _WIDTH + _RIGHT, height, title=title, colours=_COLOURS)
+    drawing.text(12, 22, title, style="title")
+    _draw_legend(drawing, levels)
+    longest = max((sizes.loadable_bytes for sizes in levels.values()), default=1) or 1
+    for row, (name, sizes) in enumerate(levels.items()):
+        y = _TOP + _ROW * row
+        _draw_level(drawing, name, sizes, y, longest)
+        _draw_total(drawing, name, sizes, oz, y, longest)
+    x = _LEFT + _WIDTH * oz.loadable_bytes / longest
+    drawing.line(x, _TOP - 4, x, end)
     if functions:
-        parts += _functions(functions, _TOP + _ROW * len(levels) + 30)
-    parts.append("</svg>")
-    return "\n".join(parts) + "\n"
+        _draw_functions(drawing, functions, end + 30)
+    return drawing.document() + "\n"
 
 
 def changed_most(
     oz: Mapping[str, int], ours: Mapping[str, int]
 ) -> list[tuple[str, int, int]]:
-    """(function, bytes by -Oz, bytes by us; 0 where it is gone), most changed first, then the largest."""
+    """Return the functions whose size changed most, then the largest.
+
+    Each row is (function, bytes by -Oz, bytes by us), 0 where the function is gone.
+    """
     rows = [(name, oz.get(name, 0), ours.get(name, 0)) for name in {**oz, **ours}]
     rows.sort(key=lambda row: (-abs(row[2] - row[1]), -max(row[1], row[2]), row[0]))
     return rows[:_MOST_FUNCTIONS]
 
 
-def _legend(levels: Mapping[str, Sizes]) -> list[str]:
+def _draw_legend(drawing: Drawing, levels: Mapping[str, Sizes]) -> None:
     used = {kind_of(section) for sizes in levels.values() for section in sizes.sections}
-    parts, x = [], _LEFT
-    for css, words in (*((css, words) for css, words, _ in _CLASSES), ("other", "other")):
+    x = _LEFT
+    for css, words in _LEGEND:
         if css in used:
-            parts.append(
-                f'<rect class="{css}" x="{x}" y="{_TOP - 30}" width="10" height="10"/>'
-            )
-            parts.append(f'<text x="{x + 15}" y="{_TOP - 21}">{words}</text>')
+            drawing.key(css, x, _TOP - 21, words)
             x += 30 + 7 * len(words)
-    return parts
 
 
-def _levels(levels: Mapping[str, Sizes]) -> list[str]:
-    longest = max((sizes.loadable_bytes for sizes in levels.values()), default=1) or 1
-    oz = levels["Oz"].loadable_bytes
-    parts: list[str] = []
-    for row, (name, sizes) in enumerate(levels.items()):
-        y = _TOP + _ROW * row
-        label = name if name == OURS else f"-{name}"
-        strong = ' class="strong"' if name == OURS else ""
-        parts.append(
-            f'<text{strong} x="{_LEFT - 8}" y="{y + 14}" text-anchor="end">{escape(label)}</text>'
+def _label(level: str) -> str:
+    return level if level == OURS else f"-{level}"
+
+
+def _draw_level(drawing: Drawing, name: str, sizes: Sizes, y: int, longest: int) -> None:
+    label = _label(name)
+    style: TextStyle = "strong" if name == OURS else ""
+    drawing.text(_LEFT - 8, y + 14, label, style=style, anchor="end")
+    x = float(_LEFT)
+    for css, _ in _LEGEND:
+        amount = sum(
+            size for section, size in sizes.sections.items() if kind_of(section) == css
         )
-        at = float(_LEFT)
-        for css in (*(css for css, _, _ in _CLASSES), "other"):
-            amount = sum(
-                size for section, size in sizes.sections.items() if kind_of(section) == css
-            )
-            if amount:
-                wide = _WIDTH * amount / longest
-                told = f"{label}: {amount:,} bytes of {css}"
-                parts.append(
-                    f'<rect class="{css}" x="{at:.1f}" y="{y + 2}" width="{wide:.1f}" height="{_ROW - 6}">'
-                    f"<title>{escape(told)}</title></rect>"
-                )
-                at += wide
-        share = (
-            ""
-            if name == "Oz" or not oz
-            else f" ({100 * (sizes.loadable_bytes - oz) / oz:+.2f} %)"
-        )
-        parts.append(
-            f'<text class="dim" x="{at + 6:.1f}" y="{y + 14}">{sizes.loadable_bytes:,} bytes{share}</text>'
-        )
-    x = _LEFT + _WIDTH * oz / longest
-    parts.append(
-        f'<line class="base" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 4}" y2="{_TOP + _ROW * len(levels)}"/>'
-    )
-    return parts
+        if amount:
+            width = _WIDTH * amount / longest
+            tooltip = f"{label}: {amount:,} bytes of {css}"
+            drawing.bar(css, x, y + 2, width, _ROW - 6, tooltip=tooltip)
+            x += width
 
 
-def _functions(rows: Sequence[tuple[str, int, int]], top: int) -> list[str]:
+def _draw_total(
+    drawing: Drawing, name: str, sizes: Sizes, oz: Sizes, y: int, longest: int
+) -> None:
+    base = oz.loadable_bytes
+    words = f"{sizes.loadable_bytes:,} bytes"
+    if name != "Oz" and base:
+        words += f" ({100 * (sizes.loadable_bytes - base) / base:+.2f} %)"
+    # Right of the bar and of the dashed line at -Oz, which would cross the words.
+    end = max(sizes.loadable_bytes, base)
+    drawing.text(_LEFT + _WIDTH * end / longest + 6, y + 14, words, style="dim")
+
+
+def _draw_functions(
+    drawing: Drawing, rows: Sequence[tuple[str, int, int]], top: int
+) -> None:
     longest = max(max(oz, ours) for _, oz, ours in rows) or 1
-    parts = [
-        f'<text class="title" x="12" y="{top + 14}">Functions that changed most: bytes by -Oz and by {OURS}</text>',
-    ]
+    heading = f"Functions that changed most: bytes by -Oz and by {OURS}"
+    drawing.text(12, top + 14, heading, style="title")
     for row, (name, oz, ours) in enumerate(rows):
         y = top + 28 + _ROW * row
         short = name if len(name) <= _NAME_CHARS else name[: _NAME_CHARS - 1] + "…"
-        parts.append(
-            f'<text x="{_LEFT - 8}" y="{y + 14}" text-anchor="end">{escape(short)}<title>{escape(name)}</title></text>'
-        )
-        for css, amount, down in (("oz", oz, 2), ("ours", ours, 10)):
-            parts.append(
-                f'<rect class="{css}" x="{_LEFT}" y="{y + down}" width="{_WIDTH * amount / longest:.1f}" height="7"/>'
-            )
-        at = _LEFT + _WIDTH * max(oz, ours) / longest + 6
-        told = "gone" if ours == 0 else f"{ours:,}"
-        parts.append(f'<text class="dim" x="{at:.1f}" y="{y + 14}">{oz:,} → {told}</text>')
-    return parts
+        drawing.text(_LEFT - 8, y + 14, short, anchor="end", tooltip=name)
+        drawing.bar("oz", _LEFT, y + 2, _WIDTH * oz / longest, 7)
+        drawing.bar("ours", _LEFT, y + 10, _WIDTH * ours / longest, 7)
+        x = _LEFT + _WIDTH * max(oz, ours) / longest + 6
+        size = "gone" if ours == 0 else f"{ours:,}"
+        drawing.text(x, y + 14, f"{oz:,} → {size}", style="dim")

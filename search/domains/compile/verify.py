@@ -166,6 +166,7 @@ def _replay_by_command(
 ) -> None:
     command = [
         sys.executable,
+        "-P",
         "-m",
         "solvers.llvm.replay",
         str(solution.recipe_file),

@@ -9,10 +9,11 @@ from collections.abc import Callable
 import numpy as np
 
 from search.domains.ilp.board import Places
-from search.lns.dive import lp_dive
+from search.lns.constructive import constructive
+from search.lns.feasibility_jump import feasibility_jump
+from search.lns.fix_and_propagate import Propagator
 from search.lns.guide import Guide
-from search.lns.propagate import Propagator, feasibility_jump
-from search.lns.start import constructive
+from search.lns.lp_dive import lp_dive
 from search.lns.structure import structure
 from search.lns.sub_mip import Slicer
 from solvers.feasibility import is_feasible

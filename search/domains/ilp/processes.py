@@ -16,6 +16,8 @@ from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
 from search.domains.ilp.board import Place, Places
 from search.domains.ilp.first import FirstSolution
 from search.isolation import Message, Say
+from search.lns.constructive import constructive
+from search.lns.core_columns import Core
 from search.lns.guide import Guide
 from search.lns.learned import LearnedNeighbourhood
 from search.lns.loop import LnsLoop, LnsParams
@@ -30,10 +32,8 @@ from search.lns.neighbourhoods import (
     RinsNeighbourhood,
     VariableGraphNeighbourhood,
 )
-from search.lns.prefer import Core
-from search.lns.prune import ReducedCostPruning
-from search.lns.root import RootPlace
-from search.lns.start import constructive
+from search.lns.reduced_cost_fixing import ReducedCostFixing
+from search.lns.root_lp import SharedRootLp
 from search.lns.structure import is_set_cover, is_set_packing
 from search.lns.sub_mip import Slicer
 from search.lns.swap import one_swap
@@ -204,7 +204,7 @@ def run_lns(
     deadline: float,  # on time.monotonic(), which all processes of a machine share
     seed: int,
     slicer: Slicer | None = None,
-    root: RootPlace | None = None,
+    root: SharedRootLp | None = None,
     warm_start: Floats | None = None,
     constructed: Floats | None = None,
 ) -> Callable[[Say], None]:
@@ -358,10 +358,10 @@ class _Pruner:
             np.ones(model.n, dtype=bool),
             np.zeros(model.n, dtype=bool),
         )
-        self._pruning: ReducedCostPruning | None = None
+        self._pruning: ReducedCostFixing | None = None
 
     def learn(self, root: LpSolution) -> None:
-        self._pruning = ReducedCostPruning(self._model, root)
+        self._pruning = ReducedCostFixing(self._model, root)
         self._core.learn(root)
 
     def movable(self, x: Floats, cutoff: float) -> tuple[Bools, Bools]:

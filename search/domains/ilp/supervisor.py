@@ -25,7 +25,7 @@ from search.domains.ilp.processes import (
     run_lns,
 )
 from search.isolation import Message, NativeCrash, NativeError, NativeProcess
-from search.lns.root import RootPlace, solve_root
+from search.lns.root_lp import SharedRootLp, solve_root
 from search.lns.sub_mip import Slicer
 from search.stop import AnyOf, StoppingCriterion
 from search.types import SearchOutcome
@@ -61,7 +61,7 @@ def supervise(
     state = State()
     engine_place, lns_place, jump_place, root_place = (
         *(Place(model.n) for _ in range(3)),
-        RootPlace(model),
+        SharedRootLp(model),
     )
     why_not = lns_applies(model, spec.lns)
     sharing = CoreSharing(
@@ -161,7 +161,7 @@ def _jump_wall_s(sharing: CoreSharing) -> float:
     return _JUMP_S / BEFORE_FIRST if sharing.crowded else _JUMP_S
 
 
-def _root(model: MilpModel, place: RootPlace, deadline: float) -> NativeProcess:
+def _root(model: MilpModel, place: SharedRootLp, deadline: float) -> NativeProcess:
     work = solve_root(model, place, seconds=_root_s(deadline - time.monotonic()))
     return NativeProcess("the root LP", work, nice=_NICE_ROOT)
 
@@ -178,7 +178,7 @@ def _watch(
     engine_place: Place,
     lns_place: Place,
     jump_place: Place,
-    root_place: RootPlace,
+    root_place: SharedRootLp,
     stop: StoppingCriterion,
     deadline: float,
     on_incumbent: OnPoint,

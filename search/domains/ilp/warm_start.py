@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from search import isolation
-from search.lns.propagate import Propagator
+from search.lns.fix_and_propagate import Propagator
 from search.lns.sub_mip import Slicer
 from solvers.errors import SolversError
 from solvers.feasibility import is_feasible, violation

@@ -1,109 +1,82 @@
-"""The plan as a picture: time and memory of each device. Plain SVG without scripts; light and dark."""
+"""Picture of a plan: a bar of time and a bar of memory for each device."""
 
 from __future__ import annotations
 
-from html import escape
-
+from search.drawing.svg import BLUE, GREEN, ORANGE, PURPLE, Drawing
 from trimtab.specs.sharding import DeviceLoad, ShardingPlan
 
 _MOST = 64  # devices drawn one by one; of more, the slowest
 _ROW = 20
 _LEFT, _TIME, _GAP, _MEMORY = 70, 430, 40, 180
+_MEMORY_LEFT = _LEFT + _TIME + _GAP
+_WIDTH = _MEMORY_LEFT + _MEMORY + 125
 _TOP = 74
-_STYLE = """
-svg{font:12px system-ui,sans-serif;background:#fff;color:#1b1f24}
-text{fill:currentColor}.dim{opacity:.65}.title{font-size:15px;font-weight:600}
-.compute{fill:#2f6fde}.backward{fill:#8a63d2}.forward{fill:#e08a1e}.memory{fill:#3a9d6e}
-.frame{fill:none;stroke:currentColor;opacity:.35}
-.mean{stroke:currentColor;stroke-dasharray:4 3;opacity:.7}
-@media (prefers-color-scheme:dark){svg{background:#14181d;color:#e6e9ec}
-.compute{fill:#6ea0ff}.backward{fill:#b195f0}.forward{fill:#f0aa50}.memory{fill:#62c497}}
-"""
+_COLOURS = {"compute": BLUE, "backward": PURPLE, "forward": ORANGE, "memory": GREEN}
+_LEGEND = (
+    ("compute", _LEFT, "compute"),
+    ("backward", _LEFT + 85, "backward exchange"),
+    ("forward", _LEFT + 230, "forward exchange and waiting"),
+    ("memory", _MEMORY_LEFT, "memory"),
+)
 
 
 def draw_plan(plan: ShardingPlan) -> str:
-    """An SVG document: a stacked bar of milliseconds and a bar of memory for each device."""
+    """Return an SVG: a stacked bar of milliseconds and a bar of memory for each device."""
     loads = list(plan.devices)
-    note = ""
-    if len(loads) > _MOST:
+    count = len(loads)
+    title = (
+        f"{plan.cost_ms:.3f} ms a step: {len(plan.tables)} tables, "
+        f"{len(plan.shards)} shards, {count} devices"
+    )
+    if count > _MOST:
         loads = sorted(loads, key=lambda d: (-d.compute_ms, d.device))[:_MOST]
-        note = f"the {_MOST} of {len(plan.devices)} devices that compute longest"
-    longest = max((_total(d) for d in plan.devices), default=1.0) or 1.0
-    mean = sum(d.compute_ms for d in plan.devices) / max(1, len(plan.devices))
-    height = _TOP + _ROW * len(loads) + 34
-    width = _LEFT + _TIME + _GAP + _MEMORY + 125
-    title = f"{plan.cost_ms:.3f} ms a step: {len(plan.tables)} tables, {len(plan.shards)} shards, {len(plan.devices)} devices"
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        f'aria-label="{escape(title, quote=True)}">',
-        f"<style>{_STYLE}</style>",
-        f'<text class="title" x="12" y="22">{escape(title)}</text>',
-        f'<text class="dim" x="12" y="40">{escape(note)}</text>' if note else "",
-        *_legend(),
-    ]
-    for row, load in enumerate(loads):
-        parts += _device(load, _TOP + _ROW * row, longest)
     end = _TOP + _ROW * len(loads)
-    x = _LEFT + _TIME * mean / longest
-    parts.append(
-        f'<line class="mean" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 4}" y2="{end}"/>'
+    drawing = Drawing(_WIDTH, end + 34, title=title, colours=_COLOURS)
+    drawing.text(12, 22, title, style="title")
+    if count > _MOST:
+        note = f"the {_MOST} of {count} devices that compute longest"
+        drawing.text(12, 40, note, style="dim")
+    for colour, left, words in _LEGEND:
+        drawing.key(colour, left, _TOP - 13, words)
+    longest = max((_total_ms(d) for d in plan.devices), default=1.0) or 1.0
+    for row, load in enumerate(loads):
+        y = _TOP + _ROW * row
+        drawing.text(_LEFT - 8, y + 13, f"device {load.device}", anchor="end")
+        _draw_time(drawing, load, y, longest)
+        _draw_memory(drawing, load, y)
+    mean_ms = sum(d.compute_ms for d in plan.devices) / max(1, count)
+    x = _LEFT + _TIME * mean_ms / longest
+    drawing.line(x, _TOP - 4, x, end)
+    drawing.text(
+        x, end + 16, f"mean compute {mean_ms:.3f} ms", style="dim", anchor="middle"
     )
-    parts.append(
-        f'<text class="dim" x="{x:.1f}" y="{end + 16}" text-anchor="middle">mean compute {mean:.3f} ms</text>'
-    )
-    parts.append("</svg>")
-    return "\n".join(p for p in parts if p) + "\n"
+    return drawing.document() + "\n"
 
 
-def _total(load: DeviceLoad) -> float:
+def _total_ms(load: DeviceLoad) -> float:
     return load.compute_ms + load.backward_ms + load.forward_ms
 
 
-def _legend() -> list[str]:
-    names = [
-        ("compute", "compute"),
-        ("backward", "backward exchange"),
-        ("forward", "forward exchange and waiting"),
-        ("memory", "memory"),
-    ]
-    parts = []
-    for (kind, name), x in zip(
-        names, (_LEFT, _LEFT + 85, _LEFT + 230, _LEFT + _TIME + _GAP), strict=True
-    ):
-        parts.append(
-            f'<rect class="{kind}" x="{x}" y="{_TOP - 22}" width="10" height="10"/>'
-        )
-        parts.append(f'<text x="{x + 15}" y="{_TOP - 13}">{name}</text>')
-    return parts
-
-
-def _device(load: DeviceLoad, y: int, longest: float) -> list[str]:
-    parts = [
-        f'<text x="{_LEFT - 8}" y="{y + 13}" text-anchor="end">device {load.device}</text>'
-    ]
-    at = float(_LEFT)
-    told = (
-        f"device {load.device}: compute {load.compute_ms:.3f} ms, backward {load.backward_ms:.3f} ms, "
-        f"forward {load.forward_ms:.3f} ms, {load.shards} shards, {load.dim} columns"
+def _draw_time(drawing: Drawing, load: DeviceLoad, y: int, longest_ms: float) -> None:
+    tooltip = (
+        f"device {load.device}: compute {load.compute_ms:.3f} ms, "
+        f"backward {load.backward_ms:.3f} ms, forward {load.forward_ms:.3f} ms, "
+        f"{load.shards} shards, {load.dim} columns"
     )
-    for kind, value in (
+    x = float(_LEFT)
+    for colour, milliseconds in (
         ("compute", load.compute_ms),
         ("backward", load.backward_ms),
         ("forward", load.forward_ms),
     ):
-        size = _TIME * value / longest
-        parts.append(
-            f'<rect class="{kind}" x="{at:.1f}" y="{y + 2}" width="{size:.1f}" height="{_ROW - 5}"><title>{told}</title></rect>'
-        )
-        at += size
-    left = _LEFT + _TIME + _GAP
+        width = _TIME * milliseconds / longest_ms
+        drawing.bar(colour, x, y + 2, width, _ROW - 5, tooltip=tooltip)
+        x += width
+
+
+def _draw_memory(drawing: Drawing, load: DeviceLoad, y: int) -> None:
     share = min(1.0, load.memory_bytes / max(1, load.memory_limit_bytes))
-    parts.append(
-        f'<rect class="memory" x="{left}" y="{y + 2}" width="{_MEMORY * share:.1f}" height="{_ROW - 5}"/>'
-    )
-    parts.append(
-        f'<rect class="frame" x="{left}" y="{y + 2}" width="{_MEMORY}" height="{_ROW - 5}"/>'
-    )
+    drawing.bar("memory", _MEMORY_LEFT, y + 2, _MEMORY * share, _ROW - 5)
+    drawing.frame(_MEMORY_LEFT, y + 2, _MEMORY, _ROW - 5)
     amount = f"{load.memory_bytes / 2**30:.2f} / {load.memory_limit_bytes / 2**30:.1f} GiB"
-    parts.append(f'<text class="dim" x="{left + _MEMORY + 6}" y="{y + 13}">{amount}</text>')
-    return parts
+    drawing.text(_MEMORY_LEFT + _MEMORY + 6, y + 13, amount, style="dim")

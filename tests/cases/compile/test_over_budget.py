@@ -11,7 +11,7 @@ import pytest
 from search.domains import KINDS
 from trimtab.results import Limit, Reason
 from workers.process.pool import ProcessExecutor
-from workers.types import Limits, Outcome, OutcomeStatus, Task
+from workers.types import Outcome, OutcomeStatus, Task, TaskLimits
 
 PROGRAM = """\
 #include <stdio.h>
@@ -30,7 +30,7 @@ def run(tmp_path: Path, builder: str, spec: dict[str, Any]) -> Outcome:
         spec=row.spec.model_validate(spec, strict=False).model_dump(mode="json"),
         seed=0,
         budget={"seconds": 8.0},
-        limits=Limits(grace_s=0.1),
+        limits=TaskLimits(grace_s=0.1),
         baseline=row.baseline,
     )
 
@@ -54,7 +54,7 @@ def run(tmp_path: Path, builder: str, spec: dict[str, Any]) -> Outcome:
 def test_killed_in_a_phase_that_does_not_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str, metric: str
 ) -> None:
-    monkeypatch.setattr("workers.process.pool.OVERTIME_S", 1.0)
+    monkeypatch.setattr("workers.process.execution.OVERTIME_S", 1.0)
     outcome = run(
         tmp_path, phase, {"source_text": PROGRAM, "language": "c", "objective": metric}
     )

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from solvers.exact import check
-from solvers.load import load
 from solvers.solution_file import read_solution
 from solvers.table import make_solver
+from solvers.two_readings import load
 from solvers.types import SolveParams
 from trimtab.milp import carry_over
 from trimtab.solution import SolutionValues

@@ -12,9 +12,9 @@ import pytest
 from solvers.compare import differences
 from solvers.errors import ModelError
 from solvers.exact import check, read_exact
-from solvers.load import load
 from solvers.read import ReadLimits, read_with_notes
 from solvers.table import make_solver
+from solvers.two_readings import load
 from solvers.types import SolveParams
 from trimtab.results import Reason
 from workers.bench.fuzz.reading_mps_texts import fixed

@@ -26,7 +26,8 @@ from tests.cases.service.stuck import StuckSpec
 from trimtab.results import EventType, JobState
 from workers.corpus import integer_programs
 from workers.process import process_tree
-from workers.process.pool import ProcessExecution, ProcessExecutor
+from workers.process.execution import ProcessExecution
+from workers.process.pool import ProcessExecutor
 from workers.types import Task
 
 LIMIT_S = 0.25

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from solvers import door
+from solvers import privileges
 from solvers.llvm.install import find_llvm
 from solvers.llvm.types import LlvmMissing
 from tests.cases.service.http_client import Service
@@ -28,7 +28,7 @@ from workers.process import sandbox
 CANARY = "canary-of-another-tenant-8c1f"
 LEVELS = ["rlimit", *(["bwrap"] if sandbox.bwrap_works()[0] else [])]
 pytestmark = pytest.mark.skipif(
-    door.landlock_abi() < 1, reason="this kernel has no Landlock"
+    privileges.landlock_abi() < 1, reason="this kernel has no Landlock"
 )
 
 

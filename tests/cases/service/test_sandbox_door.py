@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from solvers import door
+from solvers import privileges
 from tests.cases.service.hostile import PROCESSES
 from workers.process import sandbox
 from workers.process.pool import ProcessExecutor
 from workers.process.sandbox import Level
-from workers.types import Limits, Task
+from workers.types import Task, TaskLimits
 
 pytestmark = pytest.mark.skipif(
-    door.landlock_abi() < 1, reason="this kernel has no Landlock"
+    privileges.landlock_abi() < 1, reason="this kernel has no Landlock"
 )
 
 
@@ -64,7 +64,7 @@ def test_what_each_process_of_a_run_reaches(level: str, tmp_path: Path) -> None:
             listener.setblocking(False)
             with pytest.raises(BlockingIOError):
                 listener.accept() if listener is not udp else listener.recv(100)
-    signals = ["signal"] if level == "rlimit" and door.landlock_abi() < 6 else []
+    signals = ["signal"] if level == "rlimit" and privileges.landlock_abi() < 6 else []
     assert reached == dict.fromkeys(PROCESSES, signals)
     assert not (data / "written-by-a-run").exists()
 
@@ -86,7 +86,7 @@ async def _reached(
                 spec={"process": process, **order},
                 seed=0,
                 budget={"seconds": 30.0},
-                limits=Limits(),
+                limits=TaskLimits(),
             )
             execution = await executor.start(task)
             outcome = await execution.result()
@@ -118,7 +118,7 @@ def test_a_thread_beside_the_door_is_reported() -> None:
         "import threading, time\n"
         "from solvers import door\n"
         "threading.Thread(target=time.sleep, args=(5,), daemon=True).start()\n"
-        "print(door.close(readable=door.SYSTEM_FACTS, writable=()))\n"
+        "print(privileges.close(readable=privileges.SYSTEM_FACTS, writable=()))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -11,7 +11,7 @@ import pytest
 from search.domains import KINDS
 from trimtab.results import EventType, Limit, Reason
 from workers.process.pool import ProcessExecutor
-from workers.types import Limits, Outcome, OutcomeStatus, Task
+from workers.types import Outcome, OutcomeStatus, Task, TaskLimits
 
 # The public case has 5,000 tables on 1,024 devices and 20 s; the kind is the same at any size whose phases after the search
 # outlast the budget, which a phase that never ends stands for here.
@@ -32,7 +32,7 @@ def task(builder: str, *, spec: dict[str, Any], seconds: float) -> Task:
         spec=row.spec.model_validate(spec, strict=False).model_dump(mode="json"),
         seed=0,
         budget={"seconds": seconds},
-        limits=Limits(grace_s=0.1),
+        limits=TaskLimits(grace_s=0.1),
     )
 
 
@@ -76,7 +76,7 @@ def run(tmp_path: Path, what: Task, *, stop: bool = False) -> Outcome:
 def test_a_killed_job_has_its_best_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("workers.process.pool.OVERTIME_S", 0.5)
+    monkeypatch.setattr("workers.process.execution.OVERTIME_S", 0.5)
     outcome = run(
         tmp_path, task("tests.cases.sharding.endless:build", spec=spec, seconds=6.0)
     )

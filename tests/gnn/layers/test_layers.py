@@ -1,4 +1,4 @@
-"""GEAN and GRMP against the papers' formulae written as plain loops, and what holds whatever the weights."""
+"""GEAN and GRMP against the papers' formulae as plain loops, and properties for any weights."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ def program(seed: int, n: int = 9, e: int = 16) -> ProgramBatch:
     return ProgramBatch(
         features=torch.rand(1, 56, generator=made),
         token=below(WORDS, n), type=below(WORDS, n), instruction=instruction,
-        source=below(n, e), target=below(n, e), flow=below(4, e), position=below(32, e), turn=below(3, e),
+        source=below(n, e), target=below(n, e),
+        flow=below(4, e), position=below(32, e), turn=below(3, e),
         relation=below(RELATIONS // 2, e),
         graph=torch.zeros(n, dtype=torch.long), edge_graph=torch.zeros(e, dtype=torch.long),
     )  # fmt: skip

@@ -7,13 +7,10 @@ import pytest
 
 from cost_models.weights import load_weights
 from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
-from gnn.policies.out_of_distribution import MARGIN, strangeness
-from search.lns.graph import GraphBuilder, RowFeature, VariableFeature
+from search.lns.constructive import constructive
 from search.lns.guide import Guide
 from search.lns.learned import LearnedNeighbourhood, inclusion
-from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
-from solvers.relaxation import Relaxation
 from solvers.types import MilpModel
 from tests.search.models import milp
 from workers.corpus import integer_programs
@@ -35,33 +32,6 @@ def start(model: MilpModel) -> np.ndarray:
     x = constructive(model, slicer.by_row, slicer.by_column)
     assert x is not None
     return x
-
-
-def test_features_of_a_little_model_by_hand() -> None:
-    model = milp([4.0, -2.0, 0.0], [(1, [1, 1, 0], np.inf), (-2, [0, 2, -1], 3)])
-    builder = GraphBuilder(model, Relaxation(model).root())
-    graph = builder.at([np.array([1.0, 0.0, 0.0])])
-    assert graph.variables.shape == (3, len(VariableFeature))
-    assert graph.rows.shape == (3, len(RowFeature)), "the row of two sides is two nodes"
-    assert graph.variables[:, VariableFeature.OBJECTIVE].tolist() == [1.0, -0.5, 0.0]
-    assert graph.variables[:, VariableFeature.VALUE_0].tolist() == [1.0, 0.0, 0.0]
-    assert graph.variables[:, VariableFeature.PRESENT_1].tolist() == [0.0] * 3
-    assert graph.rows[:, RowFeature.LOWER_SIDE].tolist() == [0.0, 1.0, 1.0]
-    # Upper sides come first; a lower side is negated: −x0 − x1 ≤ −1 is tight at the incumbent.
-    assert graph.rows[:, RowFeature.INCUMBENT_TIGHT].tolist() == [0.0, 1.0, 0.0]
-    assert graph.rows[:, RowFeature.RHS_SIGN].tolist() == [1.0, -1.0, 1.0]
-    assert sorted(graph.edges[:, 0].tolist()) == [-1.0, -1.0, -1.0, -0.5, 0.5, 1.0]
-    with pytest.raises(ValueError, match="at least one incumbent"):
-        builder.at([])
-
-
-@pytest.mark.parametrize("family", list(integer_programs.FAMILIES))
-def test_held_out_instances_of_five_times_the_size_are_at_home(family: str) -> None:
-    if family == "auction":
-        pytest.skip("its root LP takes seconds; measured in the bench")
-    model = integer_programs.generate(family, "S", 900)
-    builder = GraphBuilder(model, Relaxation(model).root())
-    assert strangeness(builder.summary(), load_weights("cl-lns")) < MARGIN
 
 
 def test_silent_on_other_models() -> None:

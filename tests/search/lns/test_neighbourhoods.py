@@ -1,4 +1,4 @@
-"""Destroy heuristics against plain references, size control, selection, pruning, construction, the loop itself."""
+"""Destroy heuristics against plain references, and the loop."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from search.bandit import DiscountedBandit
 from search.lns.guide import Guide
 from search.lns.loop import LnsLoop, LnsParams, granularity
 from search.lns.neighbourhoods import (
@@ -24,15 +21,10 @@ from search.lns.neighbourhoods import (
     RinsNeighbourhood,
     VariableGraphNeighbourhood,
 )
-from search.lns.prefer import Core
-from search.lns.prune import ReducedCostPruning
-from search.lns.size_control import Size
-from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
 from search.lns.swap import one_swap
 from solvers.feasibility import is_feasible
 from solvers.highs import HighsSolver
-from solvers.relaxation import Relaxation
 from solvers.types import Floats, MilpModel
 from tests.search.models import brute_force, milp, random_cover
 from workers.corpus import integer_programs
@@ -95,131 +87,6 @@ def test_lb_relax_does_not_repeat_itself() -> None:
     x = np.ones(model.n)
     sets = {arm.choose(x, 6, rng, everything(model)).tobytes() for _ in range(8)}
     assert len(sets) > 1, "the same incumbent and size must not give the same set for ever"
-
-
-@given(seed=st.integers(0, 5_000))
-@settings(max_examples=25, deadline=None)
-def test_pruning_never_cuts_off_a_better_solution(seed: int) -> None:
-    model = random_cover(7, 10, seed)
-    root = Relaxation(model).root()
-    best, best_x = brute_force(model)
-    assert best_x is not None
-    x = np.ones(model.n)
-    movable, must = ReducedCostPruning(model, root).movable(x, best + 0.5)
-    # Every variable that a better solution changes may move, and what must move does.
-    assert movable[np.abs(best_x - x) > 0.5].all()
-    assert (np.abs(best_x - x) > 0.5)[must].all()
-
-
-@given(seed=st.integers(0, 5_000))
-@settings(max_examples=25, deadline=None)
-def test_construction_is_feasible(seed: int) -> None:
-    model = random_cover(12, 20, seed)
-    slicer = Slicer(model)
-    x = constructive(model, slicer.by_row, slicer.by_column)
-    assert x is not None
-    assert is_feasible(model, x)
-    for j in np.flatnonzero(x > 0.5):  # nothing in it is redundant
-        without = x.copy()
-        without[j] = 0.0
-        assert not is_feasible(model, without)
-
-
-def test_construction_packs_and_says_no_where_it_does_not_apply() -> None:
-    packing = milp([-3, -2, -2], [(-np.inf, [1, 1, 0], 1), (-np.inf, [0, 1, 1], 1)])
-    slicer = Slicer(packing)
-    x = constructive(packing, slicer.by_row, slicer.by_column)
-    assert x is not None
-    assert is_feasible(packing, x)
-    assert packing.objective(x) == -5.0
-    equality = milp([1, 1], [(1, [1, 1], 1)])
-    slicer = Slicer(equality)
-    assert constructive(equality, slicer.by_row, slicer.by_column) is None
-
-
-def test_core_keeps_the_incumbent_and_the_good() -> None:
-    model = random_cover(10, 30, 2)
-    slicer = Slicer(model)
-    core = Core(model, slicer.by_row, slicer.by_column)
-    x = np.zeros(model.n)
-    x[29] = 1.0
-    mask = core.best(8, x)
-    assert mask is not None
-    assert mask[29]
-    assert 8 <= mask.sum() <= 9
-    root = Relaxation(model).root()
-    core.learn(root)
-    assert root.reduced_costs is not None
-    mask = core.best(8, np.zeros(model.n))
-    assert mask is not None
-    assert (
-        np.abs(root.reduced_costs)[mask].max()
-        <= np.abs(root.reduced_costs)[~mask].min() + 1e-9
-    )
-
-
-def test_size_moves_both_ways_and_stays_in_its_bounds() -> None:
-    size = Size(k=100, least=10, most=200)
-    assert size.after(proved=True, improved=False, seconds=0.01, limit_s=1.0).count > 100
-    assert size.after(proved=False, improved=False, seconds=1.0, limit_s=1.0).count < 100
-    assert size.after(proved=True, improved=False, seconds=0.9, limit_s=1.0).count == 100
-    for _ in range(50):
-        size = size.after(proved=True, improved=False, seconds=0.0, limit_s=1.0)
-    assert size.count == 200
-    for _ in range(50):
-        size = size.after(proved=False, improved=False, seconds=1.0, limit_s=1.0)
-    assert size.count == 10
-    with pytest.raises(ValueError, match="least"):
-        Size(k=1, least=5, most=2)
-
-
-def test_bandit_tries_all_then_prefers_what_pays() -> None:
-    bandit = DiscountedBandit(["a", "b"], explore=0.0)
-    rng = np.random.default_rng(0)
-    assert {bandit.pick(rng) for _ in range(30)} == {"a", "b"}, (
-        "nothing is known: both have their turn"
-    )
-    bandit.update("a", gain=0.0, seconds=1.0)
-    bandit.update("b", gain=1.0, seconds=1.0)
-    assert all(bandit.pick(rng) == "b" for _ in range(20))
-    for _ in range(60):  # b stops paying, a starts
-        bandit.update("b", gain=0.0, seconds=1.0)
-        bandit.update("a", gain=1.0, seconds=1.0)
-    assert bandit.pick(rng) == "a"
-    with pytest.raises(ValueError, match="at least one"):
-        DiscountedBandit([])
-
-
-def test_bandit_explores_cheap_arms_more_often_and_forgets_dry_ones() -> None:
-    bandit = DiscountedBandit(["cheap", "dear"], explore=1.0)
-    rng = np.random.default_rng(1)
-    for _ in range(6):
-        bandit.update("cheap", gain=0.1, seconds=0.01)
-        bandit.update("dear", gain=0.1, seconds=2.0)
-    picks = [bandit.pick(rng) for _ in range(300)]
-    assert picks.count("cheap") > 10 * picks.count("dear") > 0
-    bandit = DiscountedBandit(["early", "steady"], explore=0.0)
-    bandit.update("early", gain=100.0, seconds=0.1)
-    bandit.update("steady", gain=0.01, seconds=0.1)
-    for _ in range(25):  # 2.5 s without a gain
-        bandit.update("early", gain=0.0, seconds=0.1)
-    assert bandit.pick(rng) == "steady"
-    bandit.drop("steady")
-    bandit.drop("early")
-    assert bandit.arms == ("early",), "the last arm stays"
-
-
-def test_a_prior_gives_the_first_turns_and_is_lost_by_failing() -> None:
-    bandit = DiscountedBandit(
-        ["known", "other"], explore=0.0, prior={"known": 0.05, "absent": 1.0}
-    )
-    rng = np.random.default_rng(2)
-    assert all(bandit.pick(rng) == "known" for _ in range(20))
-    bandit.update("other", gain=0.002, seconds=0.2)
-    assert bandit.pick(rng) == "known"
-    for _ in range(6):
-        bandit.update("known", gain=0.0, seconds=0.2)
-    assert all(bandit.pick(rng) == "other" for _ in range(20))
 
 
 def _arms(model: MilpModel) -> dict[str, Neighbourhood]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.lns.constructive import constructive
 from search.lns.exchange import Exchange, conflicts_of
-from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
 from search.lns.swap import OneSwap, one_swap
 from solvers.feasibility import is_feasible

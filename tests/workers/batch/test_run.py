@@ -22,7 +22,7 @@ from workers.batch.jobs import read_jobs
 from workers.batch.journal import BadJournal, Journal, Json
 from workers.batch.run import Batch, pending, run
 from workers.retry import Backoff
-from workers.types import Execution, Limits, Outcome, OutcomeStatus, Progress, Task
+from workers.types import Execution, Outcome, OutcomeStatus, Progress, Task, TaskLimits
 
 
 class Scripted:
@@ -94,7 +94,7 @@ def one_job(folder: Path, executor: Scripted, **more: Any) -> Json:
             executor=executor,
             journal=journal,
             concurrency=1,
-            limits=Limits(),
+            limits=TaskLimits(),
             backoff=Backoff(base_s=0.001, cap_s=0.002),
             silence_s=0.05,
         )

@@ -16,13 +16,13 @@ import pytest
 from tests.workers.cluster.cluster import children_of_actor
 from trimtab.results import EventType, Limit, Reason
 from workers.cluster.pool import RayExecutor
-from workers.types import Limits, OutcomeStatus, Progress, Task
+from workers.types import OutcomeStatus, Progress, Task, TaskLimits
 
 pytestmark = pytest.mark.ray
 
 
 def probe(
-    number: int = 0, *, seconds: float = 30.0, limits: Limits | None = None, **spec: Any
+    number: int = 0, *, seconds: float = 30.0, limits: TaskLimits | None = None, **spec: Any
 ) -> Task:
     return Task(
         job_id=f"job-{number}",
@@ -33,7 +33,7 @@ def probe(
         spec=spec,
         seed=number,
         budget={"seconds": seconds},
-        limits=limits or Limits(),
+        limits=limits or TaskLimits(),
     )
 
 
@@ -177,7 +177,7 @@ def test_stop_kills_what_does_not_listen(
 ) -> None:
     async def body() -> None:
         execution = await executor.start(
-            probe(steps=1, outcome="hang", limits=Limits(grace_s=0.3))
+            probe(steps=1, outcome="hang", limits=TaskLimits(grace_s=0.3))
         )
         await next_event(execution, EventType.INCUMBENT)
         await execution.stop()

@@ -30,7 +30,7 @@ from trimtab.results import EventType, Limit, Reason
 from workers.process import process_tree
 from workers.process.pool import ProcessExecutor
 from workers.process.sandbox import SandboxUnavailable, bwrap_works, choose_level
-from workers.types import Execution, Limits, OutcomeStatus
+from workers.types import Execution, OutcomeStatus, TaskLimits
 
 
 def processes_of(execution: Execution) -> list[int]:
@@ -159,10 +159,12 @@ class ProcessContract(ExecutorContract):
     def test_run_that_ignores_its_time_is_killed(
         self, executor: ProcessExecutor, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("workers.process.pool.OVERTIME_S", 0.2)
+        monkeypatch.setattr("workers.process.execution.OVERTIME_S", 0.2)
 
         async def body() -> None:
-            task = probe(steps=0, seconds=0.2, outcome="hang", limits=Limits(grace_s=0.1))
+            task = probe(
+                steps=0, seconds=0.2, outcome="hang", limits=TaskLimits(grace_s=0.1)
+            )
             outcome = await outcome_of(executor, task)
             assert outcome.status is OutcomeStatus.FAILED
             assert (outcome.termination.reason, outcome.termination.limit) == (

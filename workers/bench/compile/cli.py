@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import time
 from pathlib import Path
@@ -18,11 +17,14 @@ from search.domains.compile.coreset import LISTS, load_coreset
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric
 from workers.bench.compile.methods import METHODS, Task
-from workers.bench.ilp.metrics import ratio_of_means
+from workers.bench.compile.report import print_report
 from workers.bench.stats import machine
 from workers.corpus.build import read
 
 BUDGETS = (1, 10, 60)
+
+# The arguments of `python -m workers.bench all`.
+PUBLISHED: tuple[tuple[str, ...], ...] = ((),)
 
 
 def main(argv: list[str]) -> int:
@@ -115,7 +117,7 @@ def main(argv: list[str]) -> int:
                 json.dumps(line | {"machine": machine()}) + "\n" for line in fresh
             )
         print(f"{number + 1} of {len(modules)}: {name}", file=sys.stderr, flush=True)
-    report(lines, given.metric)
+    print_report(lines, given.metric.value, LISTS[given.metric])
     return 0
 
 
@@ -160,55 +162,6 @@ def _run(
         },
         "llvm": task.engine.installed.build_id,
     }
-
-
-def report(lines: list[dict[str, Any]], metric: Metric) -> None:
-    """Share saved against -Oz: mean of package means, its share of the oracle's, pooled mean with a bootstrap interval.
-
-    Searches that leave the coreset can have more than all of it. The last columns are pooled means by every measure.
-    """
-    keys = sorted({(line["pipelines"], line["method"]) for line in lines})
-    chief = LISTS[metric]
-    whole = _package_mean([line for line in lines if line["method"] == "oracle"], chief)
-    print(f"{metric.value}:")
-    print(
-        "pipelines method           packages oracle   pooled [95 %]           loadable     code       IR larger median s"
-    )
-    for pipelines, method in keys:
-        rows = [
-            line
-            for line in lines
-            if (line["pipelines"], line["method"]) == (pipelines, method)
-        ]
-        mean = _package_mean(rows, chief)
-        ratio, low, high = ratio_of_means(
-            [line["best"][chief] / line["oz"][chief] for line in rows], [1.0] * len(rows)
-        )
-        pooled = " ".join(
-            f"{statistics.fmean(_saved(row, what) for row in rows):8.2%}"
-            for what in ("loadable", "code", "ir")
-        )
-        larger = sum(_saved(line, chief) < 0 for line in rows)
-        print(
-            f"{pipelines:9d} {method:15s} {mean:9.2%} {mean / whole if whole else float('nan'):6.0%} "
-            f"{1 - ratio:8.2%} [{1 - high:6.2%}, {1 - low:6.2%}] {pooled} {larger:6d} "
-            f"{statistics.median(line['seconds'] for line in rows):8.2f}"
-        )
-
-
-def _package_mean(rows: list[dict[str, Any]], what: str) -> float:
-    packages: dict[str, list[float]] = {}
-    for line in rows:
-        packages.setdefault(line["package"], []).append(_saved(line, what))
-    return (
-        statistics.fmean(statistics.fmean(values) for values in packages.values())
-        if packages
-        else 0.0
-    )
-
-
-def _saved(line: dict[str, Any], what: str) -> float:
-    return 1.0 - float(line["best"][what]) / float(line["oz"][what])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from search import isolation
 from solvers.compare import differences
 from solvers.errors import ModelError
 from solvers.exact import ExactModel, read_exact
-from solvers.load import load
+from solvers.two_readings import load
 from workers.bench.fuzz.reading_drawn import Dice
 from workers.bench.fuzz.reading_lp_texts import LpText
 from workers.bench.fuzz.reading_mps_texts import MpsText

@@ -33,6 +33,9 @@ DEFAULT = (
     SET_COVER,
 )
 
+# The arguments of `python -m workers.bench all`.
+PUBLISHED: tuple[tuple[str, ...], ...] = ((),)
+
 
 def main(argv: list[str]) -> int:
     """Run the protocol."""

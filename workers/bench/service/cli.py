@@ -27,6 +27,9 @@ from workers.bench.stats import machine
 Figures = dict[str, Any]
 Suite = Callable[[Path, float, argparse.Namespace], Figures]
 
+# The arguments of `python -m workers.bench all`.
+PUBLISHED: tuple[tuple[str, ...], ...] = ((),)
+
 
 def submit_sqlite(folder: Path, scale: float, given: argparse.Namespace) -> Figures:
     """8 clients against SQLite."""

@@ -12,6 +12,13 @@ from typing import Any
 from search.domains.sharding.models import shipped
 from workers.bench.stats import machine
 
+PUBLISHED: tuple[tuple[str, ...], ...] = (
+    ("quality",),
+    ("scale",),
+    ("models",),
+    ("exact",),
+)  # the arguments of `python -m workers.bench all`
+
 
 def main(argv: list[str]) -> int:
     """Run a suite; lines go to --out and to standard output."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cost_models.weights import read_learned
+from cost_models.weights.publish import publish_file
 from search.domains.compile.candidates import candidate_space
 from search.domains.compile.coreset import LISTS, NAME, greedy
 from search.domains.compile.edits import Candidate
@@ -20,7 +21,6 @@ from solvers.llvm.types import Metric
 from trimtab.specs.compile import Tier
 from workers.train.compile.matrix import Reward, reward, rows
 from workers.train.compile.mine import mined, package_weights, useful
-from workers.train.publish import publish_file
 
 _NOTHING = b"define i32 @main() {\n  ret i32 0\n}\n"
 

@@ -1,7 +1,7 @@
 """Train what orders the coreset for a program, and say honestly what it is worth: packages are left out in turn.
 
-    python -m workers.train.compile policy                    # compares losses by cross-validation, publishes the best
-    python -m workers.train.compile policy --metric ir_instructions
+    python -m workers.train compile policy                    # compares losses by cross-validation, publishes the best
+    python -m workers.train compile policy --metric ir_instructions
 
 A program's reward row is the share each pipeline saves against -Oz (negative where larger). What is reported is what a user
 gets: the best of the first N pipelines in the learned order, or -Oz when none of them is smaller.
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cost_models.compile.net import PARTS, PipelineScorer
+from cost_models.weights.publish import publish, withdraw
 from search.domains.compile.coreset import LISTS, load_coreset
 from search.domains.compile.policy import describe, name_of
 from solvers.llvm.engine import Engine
@@ -28,7 +29,6 @@ from solvers.llvm.types import Metric, Recipe
 from workers.train.compile.losses import bc_loss, expected_reward_loss, nvp_loss, q_loss
 from workers.train.compile.matrix import Reward, reward
 from workers.train.compile.mine import package_weights
-from workers.train.publish import publish, withdraw
 
 Floats = NDArray[np.float64]
 FOLDS = 6

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from search.lns.constructive import constructive
 from search.lns.guide import Guide
 from search.lns.loop import LnsLoop, LnsParams, Step
 from search.lns.neighbourhoods import (
@@ -28,7 +29,6 @@ from search.lns.neighbourhoods import (
     RinsNeighbourhood,
     VariableGraphNeighbourhood,
 )
-from search.lns.start import constructive
 from search.lns.sub_mip import Slicer
 from solvers.highs import HighsSolver
 from solvers.types import Floats, MilpModel

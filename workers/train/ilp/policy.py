@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cost_models.weights.publish import publish
 from gnn.policies import out_of_distribution
 from gnn.policies.neighbourhood import NeighbourhoodPolicy
-from search.lns.graph import GraphBuilder, RowFeature, VariableFeature
+from search.lns.features import GraphBuilder, RowFeature, VariableFeature
 from solvers.relaxation import Relaxation
 from workers.corpus import integer_programs
 from workers.train import checkpoint
 from workers.train.ilp.states import State, load
-from workers.train.publish import publish
 
 TEMPERATURE = 0.07
 NAME = "cl-lns"
@@ -110,7 +110,7 @@ def train(
         named = {
             name: torch.from_numpy(array)
             for name, array in start.items()
-            if not name.startswith("home.")
+            if not name.startswith(out_of_distribution.PREFIX)
         }
         model.load_state_dict(named)
         value, caught, random = _evaluate(model, validation)
@@ -129,11 +129,15 @@ def train(
     model.load_state_dict(best)
     _, caught, random = _evaluate(model, validation)
     if start is None:
-        at_home = out_of_distribution.learn(
+        at_home = out_of_distribution.fit(
             {family: np.stack(rows) for family, rows in summaries.items()}
         )
     else:
-        at_home = {name: array for name, array in start.items() if name.startswith("home.")}
+        at_home = {
+            name: array
+            for name, array in start.items()
+            if name.startswith(out_of_distribution.PREFIX)
+        }
     arrays = model.arrays() | at_home
     shares = ", ".join(f"{family} {caught[family]:.0%}" for family in caught)
     metric = f"share of the expert's best set among twice as many top scores, held out: {shares} (random {random:.0%})"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from search.lns.start import constructive
+from search.lns.constructive import constructive
 from search.lns.sub_mip import Slicer
 from solvers.highs import HighsSolver
 from solvers.relaxation import distance_row

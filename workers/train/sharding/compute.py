@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from cost_models.sharding.features import PHYSICAL_FEATURES, Physical
+from cost_models.weights.publish import publish
 from trimtab.specs.sharding import Hardware
-from workers.train.publish import publish
 from workers.train.sharding.data import Sets, conditioned_sets, paper_sets
 from workers.train.sharding.fit import Recipe, SetBatches, evaluate, fit, split
 from workers.train.sharding.models import ConvexCompute, PaperCompute

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from cost_models.sharding.fabric import fabric_of
 from cost_models.sharding.nets import exchange_condition
 from cost_models.sharding.simulator import all_to_all_ms, transfer_ms
+from cost_models.weights.publish import publish
 from trimtab.specs.sharding import DeviceGroup, Fabric, Hardware
-from workers.train.publish import publish
 from workers.train.sharding.data import PAPER_BATCH, PAPER_WIDTHS
 from workers.train.sharding.fit import Recipe, evaluate, fit, split
 from workers.train.sharding.models import ConvexExchange, PaperExchange

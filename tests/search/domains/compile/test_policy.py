@@ -16,6 +16,7 @@ import pytest
 
 from cost_models.compile.net import PARTS as PARTS_OF_NET
 from cost_models.weights import FOLDER, manifest
+from cost_models.weights.publish import publish, withdraw
 from search.domains.compile import policy
 from search.domains.compile.coreset import LISTS, load_coreset
 from solvers.llvm.engine import CandidateFailed, Engine
@@ -23,7 +24,6 @@ from solvers.llvm.features import AUTOPHASE_NAMES, INST_COUNT_NAMES, Features
 from solvers.llvm.frontend import compile_to_bitcode
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes, Target
 from workers.train.compile import policy as training
-from workers.train.publish import publish, withdraw
 
 OZ = Sizes(
     ir_instructions=60,

@@ -1,0 +1,22 @@
+"""Adaptive neighbourhood size."""
+
+from __future__ import annotations
+
+import pytest
+
+from search.lns.size_control import Size
+
+
+def test_size_moves_both_ways_and_stays_in_its_bounds() -> None:
+    size = Size(k=100, least=10, most=200)
+    assert size.after(proved=True, improved=False, seconds=0.01, limit_s=1.0).count > 100
+    assert size.after(proved=False, improved=False, seconds=1.0, limit_s=1.0).count < 100
+    assert size.after(proved=True, improved=False, seconds=0.9, limit_s=1.0).count == 100
+    for _ in range(50):
+        size = size.after(proved=True, improved=False, seconds=0.0, limit_s=1.0)
+    assert size.count == 200
+    for _ in range(50):
+        size = size.after(proved=False, improved=False, seconds=1.0, limit_s=1.0)
+    assert size.count == 10
+    with pytest.raises(ValueError, match="least"):
+        Size(k=1, least=5, most=2)

@@ -1,0 +1,61 @@
+"""Arguments that a domain's builder gets from `workers`."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.changing.test_kind import KIND, RootDomain
+from workers.needs import provide
+from workers.process.reporter import Reporter
+from workers.process.run_task import run_task
+from workers.types import Task
+
+TABLE = {"text_model": f"{__name__}:text_model"}
+arguments: list[Any] = []
+
+
+def text_model() -> str:
+    return "a model"
+
+
+def build(*, text_model: str) -> RootDomain:
+    arguments.append(text_model)
+    return RootDomain()
+
+
+def test_an_unknown_name_is_refused_with_the_names_there_are() -> None:
+    assert provide([], providers=TABLE) == {}
+    with pytest.raises(ValueError, match=r"needs: expected .*text_model.*, got 'weights'"):
+        provide(["weights"], providers=TABLE)
+
+
+def test_a_kind_that_needs_something_is_built_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.needs.PROVIDERS", TABLE)
+    task = Task(
+        job_id="j",
+        fence=1,
+        kind="root",
+        builder=f"{__name__}:build",
+        spec_class=KIND.spec_class,
+        spec={"square": 50},
+        seed=0,
+        budget={"seconds": 5.0},
+        needs=("text_model",),
+    )
+    reporter = Reporter(lambda incumbent: None, workdir=tmp_path)
+    finished = run_task(
+        task,
+        tmp_path,
+        stop_event=threading.Event(),
+        reporter=reporter,
+        on_phase=lambda name, detail: None,
+    )
+    reporter.close()
+    assert arguments == ["a model"]
+    assert finished.result.objective == 1.0

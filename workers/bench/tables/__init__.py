@@ -1,0 +1,1 @@
+"""Tables of measured figures: pages under deploy/docs/measured, generated from the stored results."""

@@ -1,0 +1,67 @@
+"""Run the pipeline on a task, in the worker's child or in the inline executor."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from workers.needs import load, provide
+from workers.process.reporter import Reporter
+from workers.types import Task
+
+if TYPE_CHECKING:
+    from search.conclude import Finished
+    from search.types import OnPhase
+
+
+def run_task(
+    task: Task,
+    workdir: Path,
+    *,
+    stop_event: threading.Event,
+    reporter: Reporter,
+    on_phase: OnPhase,
+) -> Finished:
+    """Search, or finish an earlier run's solution when the task says so.
+
+    Raises whatever the domain raises; `workers.failures.failure_of` translates it.
+    """
+    # Imported here: a warm child has these in memory before the task arrives.
+    from search import pipeline
+    from search.finish import finish
+    from search.stop import from_budget
+
+    stop = from_budget(task.budget, stop_event)
+    domain = load(task.builder)(**provide(task.needs))
+    spec = load(task.spec_class).model_validate_json(orjson.dumps(dict(task.spec)))
+    packages = tuple(getattr(domain, "packages", ()))
+    if task.finish is not None:
+        return finish(
+            domain,
+            spec,
+            inputs=task.inputs,
+            workdir=workdir,
+            data=task.start,
+            ended=task.finish.ended,
+            decorate=task.finish.decorate,
+            seconds=float(task.budget["seconds"]),
+            seed=task.seed,
+            on_phase=on_phase,
+            packages=packages,
+        )
+    return pipeline.run(
+        domain,
+        spec,
+        inputs=task.inputs,
+        workdir=workdir,
+        stop=stop,
+        seed=task.seed,
+        on_incumbent=reporter.incumbent,
+        on_phase=on_phase,
+        on_checkpoint=reporter.checkpoint,
+        packages=packages,
+        start=task.start,
+    )
