@@ -115,8 +115,8 @@ def kind_page(spec: Any) -> str:
         *wrapped(spec.SUMMARY),
         "",
         *wrapped(
-            f"A run ends by {limits} or `stop`. The envelope around `spec` is in "
-            "[request.md](request.md)."
+            f"A run ends by {limits} or `stop`. `spec` is part of a "
+            "[job request](request.md)."
         ),
     ]
     return "\n".join([*head, *model_sections(schema, "spec"), ""])
@@ -171,7 +171,7 @@ def section(schema: Schema, title: str) -> list[str]:
     if text := paragraph(schema.get("description", "")):
         lines += [*wrapped(text), ""]
     if "enum" in schema:
-        return [*lines, ", ".join(f"`{word}`" for word in schema["enum"])]
+        return [*lines, *wrapped(", ".join(f"`{word}`" for word in schema["enum"]))]
     if not schema.get("properties"):
         return [*lines, "No fields."]
     required = set(schema.get("required", ()))

@@ -25,5 +25,7 @@ def test_pages_are_current() -> None:
 def test_every_kind_has_a_page() -> None:
     for name, kind in KINDS.items():
         page = (DOCS / "reference" / f"kind-{name}.md").read_text(encoding="utf-8")
-        missing = [field for field in kind.spec.model_fields if f"| `{field}` |" not in page]
+        missing = [
+            field for field in kind.spec.model_fields if f"| `{field}` |" not in page
+        ]
         assert not missing, f"{name}: {missing}"
