@@ -44,7 +44,7 @@ def section(docs: Path, folder: str) -> list[Any]:
     pages: dict[str, str] = {}
     for title, name in _LINK.findall(index.read_text(encoding="utf-8")):
         if (docs / folder / name).is_file() and name != "README.md":
-            pages.setdefault(name, title.replace("`", ""))
+            pages.setdefault(name, title.replace("`", "").removeprefix("Measured: "))
     entries: list[Any] = [f"{folder}/README.md"]
     entries += [
         {title[:1].upper() + title[1:]: f"{folder}/{name}"} for name, title in pages.items()
