@@ -6,12 +6,18 @@ python deploy/tools/reference.py --check    # exit 1 if a page differs from its 
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
+import itertools
 import json
+import pkgutil
 import re
 import sys
 import tempfile
 import textwrap
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +177,7 @@ def section(schema: Schema, title: str) -> list[str]:
     if text := paragraph(schema.get("description", "")):
         lines += [*wrapped(text), ""]
     if "enum" in schema:
-        return [*lines, *wrapped(", ".join(f"`{word}`" for word in schema["enum"]))]
+        return lines + enumeration(title, schema["enum"])
     if not schema.get("properties"):
         return [*lines, "No fields."]
     required = set(schema.get("required", ()))
@@ -187,6 +193,44 @@ def section(schema: Schema, title: str) -> list[str]:
             )
         )
     return lines
+
+
+def enumeration(title: str, words: list[str]) -> list[str]:
+    """List the words of an enumeration, with their meanings where the class documents them."""
+    meanings = member_docstrings(title)
+    if not meanings:
+        return wrapped(", ".join(f"`{word}`" for word in words))
+    rows = [row(f"`{word}`", meanings.get(word, "")) for word in words]
+    return ["| word | meaning |", "|---|---|", *rows]
+
+
+def member_docstrings(name: str) -> dict[str, str]:
+    """Return the docstring below each member of an enumeration of the wire contract, by value."""
+    import trimtab.results
+    import trimtab.specs
+
+    for module in [trimtab.results, *submodules(trimtab.specs)]:
+        if not isinstance(enum := getattr(module, name, None), type) or not issubclass(
+            enum, Enum
+        ):
+            continue
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(enum))).body
+        assert isinstance(tree, ast.ClassDef)
+        return {
+            enum[member.targets[0].id].value: paragraph(text.value.value)
+            for member, text in itertools.pairwise(tree.body)
+            if isinstance(member, ast.Assign)
+            and isinstance(member.targets[0], ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        }
+    return {}
+
+
+def submodules(package: Any) -> list[Any]:
+    """Import and return the modules of a package."""
+    names = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
 
 
 def row(*cells: str) -> str:
