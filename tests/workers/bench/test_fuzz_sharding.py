@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from search.domains.sharding import domain, items
+from search.domains.sharding.encode import items
+from search.domains.sharding.search import run
 from workers.bench.fuzz.cli import run_case
 from workers.bench.fuzz.types import Fault, Outcome
 
@@ -36,13 +37,13 @@ def faults(count: int = 25) -> list[Fault]:
 
 
 def test_it_notices_a_bound_that_is_too_high(monkeypatch: pytest.MonkeyPatch) -> None:
-    prove: Callable[..., Any] = domain.prove
+    prove: Callable[..., Any] = run.prove
 
     def raised(*args: Any, **options: Any) -> Any:
         certificate = prove(*args, **options)
         return replace(certificate, lower_bound_ms=1.5 * certificate.lower_bound_ms)
 
-    monkeypatch.setattr(domain, "prove", raised)
+    monkeypatch.setattr(run, "prove", raised)
     assert Fault.WRONG in faults()
 
 

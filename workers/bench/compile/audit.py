@@ -24,12 +24,16 @@ from typing import Any
 import numpy as np
 
 from search.domains.compile import build
-from search.domains.compile.candidates import candidate_space
-from search.domains.compile.coreset import LISTS, load_coreset
-from search.domains.compile.edits import Candidate
-from search.domains.compile.quarantine import Differs, reduced, shortened
-from search.domains.compile.runs import Judge
-from search.domains.compile.searching import Prepared
+from search.domains.compile.encode import Prepared
+from search.domains.compile.search.behaviour import BehaviourOracle
+from search.domains.compile.search.candidates import candidate_space
+from search.domains.compile.search.coreset import LISTS, load_coreset
+from search.domains.compile.search.edits import Candidate
+from search.domains.compile.search.quarantine import (
+    Differs,
+    find_reproducer,
+    minimise_passes,
+)
 from search.types import InvalidInput
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.environment.actions import FLAT, known_to
@@ -229,19 +233,22 @@ def _of_program(
     problem = domain.parse(spec, {"source": file}, workdir)
     prepared: Prepared = domain.encode(problem)
     with prepared.engine as engine:
-        judge = Judge(problem, folder=workdir / "runs", stopped=lambda: False)
-        judge.learn(
+        oracle = BehaviourOracle(problem, folder=workdir / "runs", stopped=lambda: False)
+        oracle.record_reference(
             engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True
         )
         known: dict[str, dict[str, Any]] = {}  # digest of the program → what is known of it
         for row in audited:
             yield {**row, "llvm": prepared.installed.build_id} | _outcome(
-                engine, judge, _recipe_of(row), known
+                engine, oracle, _recipe_of(row), known
             )
 
 
 def _outcome(
-    engine: Engine, judge: Judge, recipe: Recipe, known: dict[str, dict[str, Any]]
+    engine: Engine,
+    oracle: BehaviourOracle,
+    recipe: Recipe,
+    known: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
     """outcome: equal; miscompiled; endless (a run did not end); or what kept it from being built: crashed, timeout, memory,
     refused (by the verifier, or because external symbols changed)."""
@@ -264,21 +271,23 @@ def _outcome(
     if digest not in known:
         assert sizes is not None
         told = {"loadable": sizes.loadable_bytes, "ir": sizes.ir_instructions}
-        known[digest] = _behaviour(engine, judge, recipe, built.object) | told
+        known[digest] = _behaviour(engine, oracle, recipe, built.object) | told
     return known[digest]
 
 
-def _behaviour(engine: Engine, judge: Judge, recipe: Recipe, code: bytes) -> dict[str, Any]:
+def _behaviour(
+    engine: Engine, oracle: BehaviourOracle, recipe: Recipe, code: bytes
+) -> dict[str, Any]:
     def differs(candidate: Recipe) -> str | None:
         try:
-            verdict = judge.ask(engine.build(candidate).object)
+            verdict = oracle.compare(engine.build(candidate).object)
         except CandidateFailed:
             return None
         return None if verdict.equal else verdict.detail
 
-    if not judge.cases:
-        return {"outcome": "not run", "detail": judge.why_unvalidated}
-    verdict = judge.ask(code)
+    if not oracle.cases:
+        return {"outcome": "not run", "detail": oracle.why_unvalidated}
+    verdict = oracle.compare(code)
     if verdict.equal:
         return {"outcome": "equal"}
     found = _reduced(recipe, differs)
@@ -291,10 +300,10 @@ def _behaviour(engine: Engine, judge: Judge, recipe: Recipe, code: bytes) -> dic
 
 def _reduced(recipe: Recipe, differs: Differs) -> dict[str, Any]:
     """The first pass after which it is so, and the passes before it that it takes; nothing when it is not so a second time."""
-    found = reduced(recipe, differs, stopped=lambda: False)
+    found = find_reproducer(recipe, differs, stopped=lambda: False)
     if found is None:
         return {}
-    together = shortened(found.bad, differs, stopped=lambda: False).pipeline
+    together = minimise_passes(found.bad, differs, stopped=lambda: False).pipeline
     return {"reproducer": {**found.as_json(), "together": together}}
 
 

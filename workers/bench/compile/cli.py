@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from search.domains.compile.coreset import LISTS, load_coreset
+from search.domains.compile.search.coreset import LISTS, load_coreset
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric
 from workers.bench.compile.methods import METHODS, Task

@@ -8,11 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from search.domains.compile.candidates import changes_of_oz, function_tails
-from search.domains.compile.coreset import load_coreset, usefulness, without_options
-from search.domains.compile.edits import Candidate
-from search.domains.compile.local_search import FIRST, optimise
-from search.domains.compile.policy import ask
+from search.domains.compile.search.candidates import changes_of_oz, function_tails
+from search.domains.compile.search.coreset import load_coreset, usefulness, without_options
+from search.domains.compile.search.edits import Candidate
+from search.domains.compile.search.local_search import (
+    MAX_CORESET,
+    ProductSpace,
+    SearchLimits,
+    optimise,
+)
+from search.domains.compile.search.policy import score_candidates
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
@@ -50,7 +55,7 @@ def trimtab(task: Task, budget: int, seed: int) -> Measured:
     """Ours, as the service runs it; programs are not executed here."""
     coreset = [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT]
     assert task.oz.sizes is not None
-    scores, _ = ask(task.engine, task.oz.sizes, coreset, task.metric)
+    scores, _ = score_candidates(task.engine, task.oz.sizes, coreset, task.metric)
     return _ours(task, budget, seed, coreset, scores)
 
 
@@ -97,23 +102,25 @@ def _ours(
     *,
     per_function: bool = True,
 ) -> Measured:
+    tails = function_tails(task.defaults, experimental=False) if per_function else {}
+    space = ProductSpace(
+        metric=task.metric,
+        defaults=task.defaults,
+        coreset=coreset,
+        scores=scores,
+        changes=task.space,
+        usefulness=usefulness(task.space, task.metric),
+        tails=tails,
+        minsize=per_function,
+        inlining=per_function,
+    )
     return optimise(
         task.engine,
-        metric=task.metric,
+        space,
+        SearchLimits(evaluations=budget, max_coreset=MAX_CORESET),
         baseline=task.oz,
-        defaults=task.defaults,
-        candidates=coreset,
-        scores=scores,
-        first=FIRST,
-        usefulness=usefulness(task.space, task.metric),
-        space=task.space,
-        per_function=per_function,
-        inlining=per_function,
-        tails=function_tails(task.defaults, experimental=False) if per_function else {},
-        budget=budget,
         rng=np.random.default_rng(seed),
         on_better=lambda name, measured: True,
-        stopped=lambda: False,
     ).best
 
 

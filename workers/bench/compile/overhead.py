@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from search.domains.compile import policy
-from search.domains.compile.coreset import load_coreset
+from search.domains.compile.search import policy
+from search.domains.compile.search.coreset import load_coreset
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric, Recipe, Sizes
 from workers.bench.stats import machine
@@ -45,7 +45,9 @@ def main(argv: list[str]) -> int:
             assert oz.sizes is not None
 
             def ordered(engine: Engine = engine, sizes: Sizes = oz.sizes) -> None:
-                policy.order(engine.features(), sizes, coreset, Metric.LOADABLE_BYTES)
+                policy.score_features(
+                    engine.features(), sizes, coreset, Metric.LOADABLE_BYTES
+                )
 
             def graphed(engine: Engine = engine) -> None:
                 engine.graph().compact()

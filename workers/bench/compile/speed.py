@@ -12,9 +12,9 @@ from typing import Any
 
 from search import pipeline
 from search.domains.compile import build
-from search.domains.compile.runs import Judge
-from search.domains.compile.timing import cpu_s, paired
+from search.domains.compile.search.behaviour import BehaviourOracle
 from search.stop import from_budget
+from solvers.llvm.pairs import time_pairs
 from solvers.llvm.types import Recipe
 from workers.bench.stats import machine
 from workers.corpus.whole import WHOLE
@@ -86,13 +86,15 @@ def _of(name: str, given: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     problem = domain.parse(spec, {"source": file}, again)
     prepared = domain.encode(problem)
     with prepared.engine as engine:
-        judge = Judge(problem, folder=again / "runs", stopped=lambda: False)
-        judge.learn(
+        oracle = BehaviourOracle(problem, folder=again / "runs", stopped=lambda: False)
+        oracle.record_reference(
             engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True
         )
-        ours = judge.link(answer)
-        theirs = judge.link(engine.build(Recipe(pipeline=prepared.pipelines["Oz"])).object)
-    found = paired(lambda: cpu_s(judge, ours), lambda: cpu_s(judge, theirs), given.pairs)
+        ours = oracle.link(answer)
+        theirs = oracle.link(engine.build(Recipe(pipeline=prepared.pipelines["Oz"])).object)
+    found = time_pairs(
+        lambda: oracle.cpu_s(ours), lambda: oracle.cpu_s(theirs), given.pairs
+    )
     return {
         "suite": "compile-speed",
         "program": name,

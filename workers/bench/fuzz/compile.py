@@ -25,8 +25,8 @@ import numpy as np
 
 from search import pipeline
 from search.domains.compile.domain import CompileDomain
-from search.domains.compile.problem import CompileProblem
-from search.domains.compile.searching import Prepared
+from search.domains.compile.encode import Prepared
+from search.domains.compile.parse.problem import CompileProblem
 from search.stop import from_budget
 from search.types import InvalidInput
 from solvers.llvm.elf import sizes_of

@@ -18,8 +18,8 @@ from cost_models.sharding.nets import PaperComputeNet
 from cost_models.sharding.problem import Shards, TableArrays
 from cost_models.sharding.simulator import compute_ms
 from cost_models.weights import WeightsRefused, load_weights
-from search.domains.sharding.models import Models
-from search.domains.sharding.starts import torchrec_perf
+from search.domains.sharding.search.models import Models
+from search.domains.sharding.search.starts import torchrec_perf
 from trimtab.specs.sharding import Hardware, Optimizer, Table
 from workers.bench.sharding.tasks import PAPER_BATCH, UNSEEN_POOL_SEED, Setting, tasks
 

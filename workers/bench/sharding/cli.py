@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from search.domains.sharding.models import shipped
+from search.domains.sharding.search.models import shipped
 from workers.bench.stats import machine
 
 PUBLISHED: tuple[tuple[str, ...], ...] = (

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from cost_models.sharding.generator import diverse, meta_like
-from cost_models.sharding.problem import TableArrays
-from search.domains.sharding.domain import member_costs, search_with
-from search.domains.sharding.models import CALIBRATION, WIDTH_BINS, Models, width_bin
-from search.domains.sharding.plan_cost import certified_model
-from search.domains.sharding.problem import parse, set_up
-from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.encode.setup import set_up
+from search.domains.sharding.parse.problem import parse
+from search.domains.sharding.search.ensemble import member_costs
+from search.domains.sharding.search.instance import Instance, search_instance
+from search.domains.sharding.search.models import CALIBRATION, WIDTH_BINS, Models, width_bin
 from trimtab.specs.sharding import (
     DeviceGroup,
     Hardware,
@@ -94,30 +93,13 @@ def _score(
         optimizer=Optimizer.ROWWISE_ADAGRAD,
         memory_model=MemoryModel.WEIGHTS,
     )
-    problem = parse(spec, {})
-    arrays = TableArrays.of(spec.tables, batch=spec.global_batch, optimizer=spec.optimizer)
-    setup = set_up(problem, arrays, spec)
-    model = certified_model(
-        setup.items, arrays, setup.profiles, setup.fabric, models.compute, models.exchange
-    )
-    oracle = Oracle(
-        items=setup.items, arrays=arrays, profiles=setup.profiles, fabric=setup.fabric
-    )
-    found = search_with(
-        spec,
-        setup,
-        model,
-        oracle,
-        rng,
-        lambda: False,
-        lambda plan, cost, source: None,
-        models=models,
-    )
+    setup = set_up(parse(spec, {}))
+    found = search_instance(Instance.of(spec, setup, models), rng)
     if (k + 1) % 20 == 0:
         say(f"{k + 1}/{_JOBS} calibration plans")
     if found is None:
         return None
     costs = member_costs(models, setup, found.plan)
     return abs(found.oracle_ms / costs[0] - 1) / models.spread(costs), width_bin(
-        float(arrays.dim.mean())
+        float(setup.arrays.dim.mean())
     )

@@ -12,15 +12,13 @@ from typing import Any
 import numpy as np
 
 from cost_models.sharding.generator import meta_like
-from cost_models.sharding.problem import TableArrays
-from search.domains.sharding import exact
-from search.domains.sharding.certificate import prove
-from search.domains.sharding.domain import search_with
-from search.domains.sharding.models import Models
-from search.domains.sharding.placement import plan_cost
-from search.domains.sharding.plan_cost import certified_model
-from search.domains.sharding.problem import parse, set_up
-from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.encode.setup import set_up
+from search.domains.sharding.parse.problem import parse
+from search.domains.sharding.search.bound import exact
+from search.domains.sharding.search.bound.certificate import prove
+from search.domains.sharding.search.instance import Instance, search_instance
+from search.domains.sharding.search.loads import plan_cost
+from search.domains.sharding.search.models import Models
 from trimtab.specs.sharding import (
     Constraints,
     DeviceGroup,
@@ -38,28 +36,10 @@ def run(
     """One line a task; half of them forbid splits."""
     for k in range(min(count, 12)):
         spec = _job(seed, k)
-        problem = parse(spec, {})
-        arrays = TableArrays.of(
-            spec.tables, batch=spec.global_batch, optimizer=spec.optimizer
-        )
-        setup = set_up(problem, arrays, spec)
-        items = setup.items
-        model = certified_model(
-            items, arrays, setup.profiles, setup.fabric, models.compute, models.exchange
-        )
-        oracle = Oracle(
-            items=items, arrays=arrays, profiles=setup.profiles, fabric=setup.fabric
-        )
-        found = search_with(
-            spec,
-            setup,
-            model,
-            oracle,
-            np.random.default_rng(seed),
-            lambda: False,
-            lambda plan, cost, source: None,
-            models=models,
-        )
+        setup = set_up(parse(spec, {}))
+        instance = Instance.of(spec, setup, models)
+        items, model, oracle = setup.items, instance.model, instance.oracle
+        found = search_instance(instance, np.random.default_rng(seed))
         proof = (
             None
             if found is None

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from cost_models.sharding.problem import TableArrays
-from search.domains.sharding import domain as sharding
-from search.domains.sharding.certificate import prove
-from search.domains.sharding.models import Models
-from search.domains.sharding.neuroshard import neuroshard
-from search.domains.sharding.placement import Plan
-from search.domains.sharding.plan_cost import certified_model
-from search.domains.sharding.planner import NothingFits
-from search.domains.sharding.problem import ShardingProblem, parse, set_up, to_shards
-from search.domains.sharding.rescore import Oracle
-from search.domains.sharding.starts import BASELINES, baseline_plans
+from search.domains.sharding.encode.plan import Plan
+from search.domains.sharding.encode.setup import set_up
+from search.domains.sharding.encode.shards import to_shards
+from search.domains.sharding.parse.problem import ShardingProblem, parse
+from search.domains.sharding.search.bound.certificate import prove
+from search.domains.sharding.search.ensemble import member_costs
+from search.domains.sharding.search.instance import Instance, search_instance
+from search.domains.sharding.search.models import Models
+from search.domains.sharding.search.neuroshard import neuroshard
+from search.domains.sharding.search.phases import NothingFits
+from search.domains.sharding.search.starts import BASELINES, baseline_plans
 from search.domains.sharding.verify import verify_plan
 from trimtab.results import VerificationStatus
 from trimtab.specs.sharding import PlanShard, ShardingSpec
@@ -42,29 +42,10 @@ def ours(spec: ShardingSpec, models: Models) -> Planned:
     """trimtab: everything a job does, from tables to certificate."""
     began = time.process_time()
     problem = parse(spec, {})
-    setup = set_up(problem, _arrays(problem), spec)
-    model = certified_model(
-        setup.items,
-        setup.arrays,
-        setup.profiles,
-        setup.fabric,
-        models.compute,
-        models.exchange,
-    )
-    oracle = Oracle(
-        items=setup.items, arrays=setup.arrays, profiles=setup.profiles, fabric=setup.fabric
-    )
+    setup = set_up(problem)
+    instance = Instance.of(spec, setup, models)
     try:
-        found = sharding.search_with(
-            spec,
-            setup,
-            model,
-            oracle,
-            np.random.default_rng(0),
-            lambda: False,
-            lambda plan, cost, source: None,
-            models=models,
-        )
+        found = search_instance(instance, np.random.default_rng(0))
     except NothingFits:
         return Planned(
             cost_ms=None,
@@ -73,9 +54,11 @@ def ours(spec: ShardingSpec, models: Models) -> Planned:
         )
     if found is None:
         return Planned(cost_ms=None, seconds=time.process_time() - began)
-    proof = prove(setup.items, model, setup.capacity, found.plan, stop=lambda: False)
+    proof = prove(
+        setup.items, instance.model, setup.capacity, found.plan, stop=lambda: False
+    )
     interval = models.interval(
-        sharding.member_costs(models, setup, found.plan), float(setup.arrays.dim.mean())
+        member_costs(models, setup, found.plan), float(setup.arrays.dim.mean())
     )
     seconds = time.process_time() - began
     _check(problem, to_shards(setup, found.plan), found.oracle_ms)
@@ -99,7 +82,7 @@ def as_published(spec: ShardingSpec, models: Models) -> Planned:
     """NeuroShard: the paper's networks, beam and grid, on our numpy."""
     began = time.process_time()
     problem = parse(spec, {})
-    setup = set_up(problem, _arrays(problem), spec)
+    setup = set_up(problem)
     paper = models.paper(
         setup.items, setup.arrays, spec.devices[0].hardware, spec.device_count
     )
@@ -127,7 +110,7 @@ def heuristic(name: str) -> Planner:
     def plan(spec: ShardingSpec, models: Models) -> Planned:
         began = time.process_time()
         problem = parse(spec, {})
-        setup = set_up(problem, _arrays(problem), spec)
+        setup = set_up(problem)
         plans: dict[str, Plan | None] = dict(
             baseline_plans(
                 setup.items, setup.arrays, setup.capacity, np.random.default_rng(1)
@@ -175,11 +158,6 @@ PLANNERS: Mapping[str, Planner] = MappingProxyType(
         **{f"torchrec-{variant}": torchrec(variant) for variant in TORCHREC},
     }
 )
-
-
-def _arrays(problem: ShardingProblem) -> TableArrays:
-    spec = problem.spec
-    return TableArrays.of(problem.tables, batch=spec.global_batch, optimizer=spec.optimizer)
 
 
 def _price(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from search.domains.sharding.models import Models
+from search.domains.sharding.search.models import Models
 from workers.bench.sharding.planners import PLANNERS
 from workers.bench.sharding.tasks import Setting, accepted_share, tasks
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cost_models.sharding.generator import meta_like, nvidia_synthetic
-from search.domains.sharding.models import Models
+from search.domains.sharding.search.models import Models
 from trimtab.specs.sharding import (
     DeviceGroup,
     Fabric,
