@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from search import pipeline
 from search.domains import KINDS
-from search.domains.compile import searching
+from search.domains.compile.search import product as compile_product
 from search.domains.ilp import build as build_ilp
 from search.domains.ilp.search import lns_process, supervisor
 from search.domains.ilp.search.lns_process import StartPoints
@@ -29,10 +29,10 @@ from search.stop import from_budget
 from search.types import InvalidInput
 from services.gateway.app import create_app
 from services.settings import Settings
-from services.store.memory import MemoryStore
 from solvers.llvm.install import find_llvm
 from solvers.llvm.types import LlvmMissing
 from tests.cases.service.fields import BASES, FILES, PAIRS, Pair
+from tests.doubles.memory_store import MemoryStore
 from trimtab.errors import SpecError
 from trimtab.specs.common import ArtifactRef, JobRequest, request_model
 from trimtab.specs.ilp import LnsOptions
@@ -308,13 +308,15 @@ def test_compile_options_reach_the_search(
 ) -> None:
     _need_llvm()
     seen: list[str] = []
-    optimise = searching.optimise
+    optimise = compile_product.optimise
 
-    def spied(*arguments: Any, **parts: Any) -> Any:
-        seen.append(repr(sorted((name, _shape(value)) for name, value in parts.items())))
-        return optimise(*arguments, **parts)
+    def spied(engine: Any, space: Any, *arguments: Any, **parts: Any) -> Any:
+        seen.append(
+            repr(sorted((name, _shape(value)) for name, value in vars(space).items()))
+        )
+        return optimise(engine, space, *arguments, **parts)
 
-    monkeypatch.setattr(searching, "optimise", spied)
+    monkeypatch.setattr(compile_product, "optimise", spied)
     base = BASES["compile"]
     for number, change in enumerate(
         ({}, {"tier": "experimental"}, {"per_function": False}, {"llvm_options": False})
