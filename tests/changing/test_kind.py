@@ -294,7 +294,7 @@ def test_the_whole_service_takes_it_without_a_change(tmp_path: Path) -> None:
 
     from services.gateway.app import create_app
     from services.settings import Settings
-    from services.store.memory import MemoryStore
+    from tests.doubles.memory_store import MemoryStore
 
     settings = Settings(data_dir=tmp_path, workers=1, sandbox="rlimit", auth="off")
 
