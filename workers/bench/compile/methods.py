@@ -165,10 +165,9 @@ def nevergrad_one_plus_one(task: Task, budget: int, seed: int) -> Measured:
 
 
 def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
-    """Search as OpenTuner does (Ansel et al., PACT 2014): a bandit shares the budget between
-    techniques.
+    """Search as OpenTuner does: a bandit shares the budget between techniques on one history.
 
-    All techniques work on one history: random, hill climbing (one slot of the best changes), a
+    Ansel et al. (PACT 2014). Techniques: random, hill climbing (one slot of the best changes), a
     genetic one (uniform crossover of two of the best and a mutation), differential evolution
     (slots in which two others differ are copied). The bandit picks the technique with the largest
     area under its recent improvements plus an exploration term (their AUC credit assignment,
@@ -219,17 +218,8 @@ def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
         "differential": differential,
     }
 
-    def credit(name: str) -> float:
-        mine = [gained for used, gained in uses[-50:] if used == name]
-        if not mine:
-            return float("inf")
-        gains = sum(rank * gained for rank, gained in enumerate(mine, start=1))
-        area = 2 * gains / (len(mine) * (len(mine) + 1))
-        exploration = (2 * np.log2(max(2, len(uses[-50:]))) / len(mine)) ** 0.5
-        return float(area + 0.05 * exploration)
-
     for _ in range(budget):
-        name = max(techniques, key=credit)
+        name = max(techniques, key=lambda technique: _credit(technique, uses))
         slots = techniques[name]()
         for _ in range(20):
             if tuple(sorted(slots)) not in tried:
@@ -245,6 +235,18 @@ def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
         if measured is not None:
             history.append((_size(task, measured), tuple(slots)))
     return best
+
+
+def _credit(name: str, uses: Sequence[tuple[str, bool]]) -> float:
+    """Return the AUC credit of a technique over the last 50 uses, plus the exploration term."""
+    window = uses[-50:]
+    mine = [gained for used, gained in window if used == name]
+    if not mine:
+        return float("inf")
+    gains = sum(rank * gained for rank, gained in enumerate(mine, start=1))
+    area = 2 * gains / (len(mine) * (len(mine) + 1))
+    exploration = (2 * np.log2(max(2, len(window))) / len(mine)) ** 0.5
+    return float(area + 0.05 * exploration)
 
 
 METHODS: Mapping[str, Callable[[Task, int, int], Measured]] = {

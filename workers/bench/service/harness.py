@@ -137,7 +137,7 @@ class Server:
         return []
 
     def kill(self) -> None:
-        """Kill the server alone with SIGKILL; the processes it started must notice by themselves."""
+        """Kill the server alone with SIGKILL; its processes must notice by themselves."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGKILL)
