@@ -1,5 +1,4 @@
-"""`python -m workers.bench compile audit`: replay pipelines over programs that run; count the
-miscompiles.
+"""`python -m workers.bench compile audit`: count miscompiles over programs that run.
 
 Every program is built by every pipeline, linked, run, and compared with the unoptimised one: exit
 code, output, files. What differs, crashes or is refused by the verifier is bisected to the first
@@ -123,8 +122,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def by_pipeline(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield one line for each pipeline; those of the first three sets have names, a flat one is
-    written in full.
+    """Yield one line for each pipeline.
+
+    Those of the first three sets have names; a flat one is written in full.
     """
     rows: dict[Recipe, list[dict[str, Any]]] = {}
     for line in lines:
@@ -209,8 +209,9 @@ def _row(name: str, candidate: Candidate, defaults: Mapping[str, str]) -> dict[s
 
 
 def _recipe_of(row: Mapping[str, Any]) -> Recipe:
-    """Return the recipe of a result or of a pipeline to audit; two may differ in LLVM's options
-    alone.
+    """Return the recipe of a result or of a pipeline to audit.
+
+    Two recipes may differ in LLVM's options alone.
     """
     return Recipe(pipeline=row["pipeline"], options=tuple(row.get("options", "").split()))
 
@@ -325,9 +326,7 @@ def _reduced(recipe: Recipe, differs: Differs) -> dict[str, Any]:
 
 
 def report(lines: list[dict[str, Any]]) -> None:
-    """Print for each set the outcomes over pairs of program and pipeline, and the pipelines that
-    miscompile.
-    """
+    """Print the outcomes of each set, and its pipelines that miscompile."""
     sets: dict[str, list[Mapping[str, Any]]] = {}
     for line in lines:
         sets.setdefault(line["set"], []).append(line)

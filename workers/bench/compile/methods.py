@@ -1,4 +1,4 @@
-"""Searches to compare: same engine, same space of changes to -Oz, same number of compilations."""
+"""Searches to compare: same engine, same space of changes to -Oz, as many compilations."""
 
 from __future__ import annotations
 
@@ -71,8 +71,9 @@ def without_policy(task: Task, budget: int, seed: int) -> Measured:
 
 
 def passes_only(task: Task, budget: int, seed: int) -> Measured:
-    """Search as trimtab does for a compiler without LLVM's options: passes alone, in the
-    coreset's own order.
+    """Search as trimtab does for a compiler without LLVM's options.
+
+    Only passes change, in the coreset's own order.
     """
     space = tuple(c for c in task.space if not c.options)
     coreset = without_options(
@@ -82,8 +83,9 @@ def passes_only(task: Task, budget: int, seed: int) -> Measured:
 
 
 def whole_modules(task: Task, budget: int, seed: int) -> Measured:
-    """Search as trimtab does without decisions on single functions: only what the other searches
-    may change.
+    """Search as trimtab does without decisions on single functions.
+
+    The other searches have the same space.
     """
     coreset = [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT]
     return _ours(task, budget, seed, coreset, None, per_function=False)

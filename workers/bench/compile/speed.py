@@ -1,6 +1,4 @@
-"""`python -m workers.bench compile speed`: run time of smaller programs over -Oz's, in pairs of
-runs.
-"""
+"""`python -m workers.bench compile speed`: run time of the smaller programs over -Oz's."""
 
 from __future__ import annotations
 

@@ -110,9 +110,7 @@ class Server:
         )
 
     def get(self, path: str, *, timeout_s: float = 10.0) -> tuple[int, Any]:
-        """GET a path, with the admin key when there is one; returns the status and the parsed
-        body.
-        """
+        """GET a path, with the admin key if there is one; return status and parsed body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
             headers = {}

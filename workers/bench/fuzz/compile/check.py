@@ -1,5 +1,4 @@
-"""Fuzzer of kind `compile`: small generated programs for each served target, against clang called
-directly.
+"""Fuzzer `compile`: generated programs for each served target against clang.
 
 Three comparisons: the `-Oz` of the job is clang's own `-Oz`, to the byte, sections and
 relocations; the answer is an object no larger than that; answer and unoptimised object, each

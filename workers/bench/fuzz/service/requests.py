@@ -100,8 +100,9 @@ def drawn(rng: np.random.Generator) -> Json:
 
 
 def small(rng: np.random.Generator) -> Json:
-    """Draw a request that ends within seconds; half of them have one change that may make it
-    fail.
+    """Draw a request that ends within seconds.
+
+    Half of them have one change that may make it fail.
     """
     request = drawn(rng)
     request["budget"] = {

@@ -56,9 +56,7 @@ def draw(rng: np.random.Generator) -> Body:
 
 
 def table_bytes(spec: Body, table: Body, width: int) -> float:
-    """Return the bytes of a shard of `width` columns on its device, by the guide's section on
-    memory.
-    """
+    """Return the bytes of a shard of `width` columns, by the guide's section on memory."""
     rows, element = table["rows"], 4 if table.get("dtype", "fp32") == "fp32" else 2
     weights = rows * width * element
     if spec["memory_model"] == "weights":

@@ -38,8 +38,9 @@ def enumerable(spec: ShardingSpec) -> bool:
 
 
 def best_plan(spec: ShardingSpec, pricer: Pricer) -> Best:
-    """Return the cheapest plan by the certified model among all that respect memory and
-    constraints.
+    """Return the cheapest permitted plan by the certified model.
+
+    Permitted plans respect memory, pins, groups and widths.
     """
     devices = spec.device_count
     room = np.array([g.memory_gib * 2**30 for g in spec.devices for _ in range(g.count)])
