@@ -10,7 +10,8 @@ SCALE ?= 0.02
 KIND ?= sharding
 STEP ?= all --out bench-results/weights
 
-.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports generated check wheels docs docs-serve reference lock clean
+.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports \
+	generate generated check wheels docs docs-serve reference lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,7 +73,12 @@ type: setup-dev ## types
 imports: setup-dev ## the dependency rule
 	$(BIN)/lint-imports
 
-generated: setup-dev ## generated files are what their sources give
+generate: setup-dev ## write the generated files of the SDK: blocking client, table of specs
+	$(BIN)/python deploy/tools/list_specs.py
+	$(BIN)/python deploy/tools/unasync.py
+
+generated: setup-dev ## check that generated files are what their sources give
+	$(BIN)/python deploy/tools/list_specs.py --check
 	$(BIN)/python deploy/tools/unasync.py --check
 
 check: lint type imports generated ## lint, type, imports and generated files

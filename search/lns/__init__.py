@@ -1,1 +1,4 @@
-"""Large neighbourhood search for mixed-integer programs."""
+"""Large neighbourhood search for mixed-integer programs.
+
+Free some variables, solve for them, accept improvements.
+"""

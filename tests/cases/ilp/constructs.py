@@ -5,7 +5,7 @@ The rules behind them are in deploy/docs/guide/reading-models.md.
 
 from __future__ import annotations
 
-from workers.bench.fuzz.reading_mps_texts import fixed
+from workers.bench.fuzz.ilp_reading.mps_texts import fixed
 
 
 def lp(

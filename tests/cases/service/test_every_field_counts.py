@@ -29,10 +29,10 @@ from search.stop import from_budget
 from search.types import InvalidInput
 from services.gateway.app import create_app
 from services.settings import Settings
-from services.store.memory import MemoryStore
 from solvers.llvm.install import find_llvm
 from solvers.llvm.types import LlvmMissing
 from tests.cases.service.fields import BASES, FILES, PAIRS, Pair
+from tests.doubles.memory_store import MemoryStore
 from trimtab.errors import SpecError
 from trimtab.specs.common import ArtifactRef, JobRequest, request_model
 from trimtab.specs.ilp import LnsOptions

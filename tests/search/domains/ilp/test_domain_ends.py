@@ -136,7 +136,7 @@ def test_a_stop_takes_effect_at_once(tmp_path: Path) -> None:
         workdir=tmp_path,
         stop=from_budget({"seconds": 60.0}, event),
         seed=1,
-        on_incumbent=on_incumbent,
+        callbacks=pipeline.Callbacks(on_incumbent=on_incumbent),
     ).result
     assert time.monotonic() - stopped_at[0] < 2.0
     assert result.termination.limit is Limit.STOPPED

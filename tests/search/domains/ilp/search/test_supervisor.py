@@ -65,7 +65,7 @@ def test_a_jump_that_crashes_costs_the_run_nothing(
         workdir=tmp_path,
         stop=from_budget({"seconds": 4.0}, threading.Event()),
         seed=1,
-        on_incumbent=points.append,
+        callbacks=pipeline.Callbacks(on_incumbent=points.append),
     ).result
     assert result.verification.status is VerificationStatus.VALID
     assert any(
