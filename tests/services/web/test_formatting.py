@@ -1,4 +1,4 @@
-"""How values read."""
+"""Formatting of values and sentences on the pages."""
 
 from __future__ import annotations
 

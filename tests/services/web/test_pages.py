@@ -1,4 +1,4 @@
-"""Every page and action with JavaScript off: links, forms, redirects. Hostile text everywhere it can come from."""
+"""Every page and action without JavaScript, with hostile text in every value."""
 
 from __future__ import annotations
 
@@ -354,10 +354,10 @@ def test_submit_by_form(reader: Reader) -> None:
 
 def test_faults_come_back_with_every_answer(reader: Reader) -> None:
     form = reader.get("/submit/probe").form("/submit/probe")
-    asked = form.fill(
+    changed = form.fill(
         spec__steps="-1", budget__seconds="soon", labels="x=" + EVIL, seed="3"
     )
-    answer = reader.post(form.action, asked)
+    answer = reader.post(form.action, changed)
     assert answer.status_code == 422
     page = Page(answer.text)
     assert "2 fields need a change" in page.text
@@ -404,9 +404,9 @@ def test_a_file_is_kept_when_another_answer_is_wrong(reader: Reader) -> None:
     assert answer.status_code == 422
     page = Page(answer.text)
     assert "Uploaded: a.lp (9 B)" in page.text
-    kept = page.form("/submit/ilp")
+    again = page.form("/submit/ilp")
     answer = reader.post(
-        kept.action, kept.fill(budget__seconds="1"), files={"spec.model": ("", b"")}
+        again.action, again.fill(budget__seconds="1"), files={"spec.model": ("", b"")}
     )
     assert answer.status_code == 303, answer.text
 
@@ -455,7 +455,7 @@ class Mesh(WireModel):
 
 
 class ToySpec(Spec):
-    """A kind nobody has seen."""
+    """A kind that exists in this test only."""
 
     KIND: ClassVar[str] = "toy"
     SUMMARY: ClassVar[str] = "A fifth kind."
@@ -582,7 +582,7 @@ def test_another_tenants_job_is_not_there(reader: Reader) -> None:
 
 
 def test_a_certificate_fills_bound_and_gap_and_says_whose_they_are(reader: Reader) -> None:
-    """A sharding result has no bound of its own: the certificate's is shown, on the job's page and in the list."""
+    """A sharding result has no bound of its own: pages show the certificate's."""
     from services.dispatcher.recording import completion_of
     from workers.types import Outcome, OutcomeStatus
 
@@ -592,12 +592,14 @@ def test_a_certificate_fills_bound_and_gap_and_says_whose_they_are(reader: Reade
         "gap": 0.25,
         "statement": "no plan can be more than 25.0 % cheaper",
     }
-    told = result(bound=None, gap=None, trace=[], summary={"certificate": certificate})
+    outcome_json = result(
+        bound=None, gap=None, trace=[], summary={"certificate": certificate}
+    )
     ended = Termination(reason=Reason.COMPLETED)
-    outcome = Outcome(status=OutcomeStatus.RESULT, termination=ended, result=told)
+    outcome = Outcome(status=OutcomeStatus.RESULT, termination=ended, result=outcome_json)
     completion = completion_of(outcome, retry_delay_s=0.0)
     job_id = reader.submit()
-    reader.complete(reader.claim(), result=told, best=completion.best)
+    reader.complete(reader.claim(), result=outcome_json, best=completion.best)
     page = reader.get(f"/jobs/{job_id}")
     assert "Bound 1.5 certified model" in page.text
     assert "Gap 25.00 % certified model" in page.text
