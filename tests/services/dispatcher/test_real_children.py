@@ -243,8 +243,9 @@ def test_attempt_after_a_killed_dispatcher_starts_from_its_best(tmp_path: Path) 
             assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
             assert job.result is not None
             assert job.result["objective"] == 0.0
+            first = job.result["trace"][0]["objective"]
             assert job.result["summary"]["started_from"] == (
-                f"the best solution of an earlier attempt, with objective {job.result['trace'][0]['objective']}"
+                f"the best solution of an earlier attempt, with objective {first}"
             )
             assert job.result["trace"][0]["objective"] <= reached, (
                 "it goes on where the killed one was"

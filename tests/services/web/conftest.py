@@ -20,6 +20,8 @@ from tests.services.web.html import Page
 from trimtab.results import EventType
 
 ORIGIN = "http://127.0.0.1"
+EVIL = "<script>alert('x')</script>"  # hostile text, to be shown as text
+PATHS = ["/", "/submit", "/submit/probe", "/submit/ilp", "/workers", "/keys"]
 
 
 @dataclass
