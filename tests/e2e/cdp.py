@@ -268,7 +268,8 @@ class Page:
         before = self.loads
         box = self.eval(
             f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
-            "if (!e) return null; e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); "
+            "if (!e) return null; e.scrollIntoView({block: 'center'}); "
+            "const r = e.getBoundingClientRect(); "
             "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
         )
         if box is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,7 +127,8 @@ def test_a_stale_attempt_stores_nothing(tmp_path: Path) -> None:
             job_id = await r.submit()
             run = await r.begun()
             job = await r.store.get(job_id)
-            r.store._jobs[job_id] = type(job)(**{**vars(job), "fence": job.fence + 1})  # type: ignore[attr-defined]
+            assert isinstance(r.store, MemoryStore)
+            r.store._jobs[job_id] = replace(job, fence=job.fence + 1)
             run.best = b"old"
             run.say(1.0)
             await asyncio.sleep(0.3)

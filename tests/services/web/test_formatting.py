@@ -23,7 +23,8 @@ def test_number(value: float | None, text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0042, "4 ms"), (0.42, "0.42 s"), (12.34, "12.3 s"), (59.97, "1 min 00 s"),
-     (247, "4 min 07 s"), (3599.9, "1 h 00 min"), (11_100, "3 h 05 min"), (90_000, "1 d 1 h"), (None, "–")],
+     (247, "4 min 07 s"), (3599.9, "1 h 00 min"), (11_100, "3 h 05 min"),
+     (90_000, "1 d 1 h"), (None, "–")],
 )  # fmt: skip
 def test_seconds(value: float | None, text: str) -> None:
     assert formatting.seconds(value) == text
