@@ -1,4 +1,4 @@
-"""A last answer that the check refuses costs itself: an earlier one that it accepts is the result, and nothing stays proved."""
+"""A refused last answer: an earlier one that the check accepts is the result, without proofs."""
 
 from __future__ import annotations
 
