@@ -1,10 +1,35 @@
-"""The wire contract of what can be asked: one spec model for each kind, one envelope for all."""
+# Generated from the files of this folder by deploy/tools/list_specs.py. To change it, run
+# `python deploy/tools/list_specs.py`.
 
-from trimtab.specs.common import ArtifactRef, Budget, JobRequest, Spec, request_model
-from trimtab.specs.compile import CompileSpec
-from trimtab.specs.ilp import IlpSpec
-from trimtab.specs.probe import ProbeSpec
+"""Spec models, one file per kind, and the envelope that all kinds share.
 
+Names are loaded on first use (PEP 562): a spec costs nothing where it is not used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+SPECS = {
+    "compile": "trimtab.specs.compile:CompileSpec",
+    "ilp": "trimtab.specs.ilp:IlpSpec",
+    "probe": "trimtab.specs.probe:ProbeSpec",
+    "sharding": "trimtab.specs.sharding:ShardingSpec",
+}
+"""Kind → its spec as `module:class`."""
+
+_MODULES = {
+    "ArtifactRef": "trimtab.specs.common",
+    "Budget": "trimtab.specs.common",
+    "CompileSpec": "trimtab.specs.compile",
+    "IlpSpec": "trimtab.specs.ilp",
+    "JobRequest": "trimtab.specs.common",
+    "ProbeSpec": "trimtab.specs.probe",
+    "ShardingSpec": "trimtab.specs.sharding",
+    "Spec": "trimtab.specs.common",
+    "request_model": "trimtab.specs.common",
+}
 __all__ = [
     "ArtifactRef",
     "Budget",
@@ -12,6 +37,27 @@ __all__ = [
     "IlpSpec",
     "JobRequest",
     "ProbeSpec",
+    "ShardingSpec",
     "Spec",
     "request_model",
 ]
+
+if TYPE_CHECKING:
+    from trimtab.specs.common import ArtifactRef, Budget, JobRequest, Spec, request_model
+    from trimtab.specs.compile import CompileSpec
+    from trimtab.specs.ilp import IlpSpec
+    from trimtab.specs.probe import ProbeSpec
+    from trimtab.specs.sharding import ShardingSpec
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module 'trimtab.specs' has no attribute {name!r}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,32 +1,48 @@
-"""Which spec a file on this machine means, told by its name."""
+"""Specs of files on this machine: the file's name decides the kind."""
 
 from __future__ import annotations
 
+import functools
+import importlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trimtab.specs.common import Spec
-from trimtab.specs.compile import SOURCE_SUFFIXES, CompileSpec
-from trimtab.specs.ilp import IlpSpec
-from trimtab.specs.sharding import ShardingSpec
+from trimtab import specs
+from trimtab.specs.common import FileInput, Spec
 
-# kind → (its spec, the field that takes the file)
-_TAKERS: Mapping[str, tuple[type[Spec], str]] = {
-    IlpSpec.KIND: (IlpSpec, "model"),
-    ShardingSpec.KIND: (ShardingSpec, "tables_file"),
-    CompileSpec.KIND: (CompileSpec, "source"),
-}
+
+@functools.cache
+def file_kinds() -> Mapping[str, tuple[type[Spec], FileInput]]:
+    """Return the kinds that take a file, each with its spec and the file's field and suffixes."""
+    kinds = {}
+    for kind, where in specs.SPECS.items():
+        module, _, name = where.partition(":")
+        spec: type[Spec] = getattr(importlib.import_module(module), name)
+        if spec.FILES is not None:
+            kinds[kind] = spec, spec.FILES
+    return kinds
+
+
+def suffixes() -> dict[str, tuple[str, ...]]:
+    """Return the endings of file names that choose each kind."""
+    return {kind: files.suffixes for kind, (_, files) in file_kinds().items()}
+
+
+def described() -> str:
+    """Return the suffixes of each kind as one line for people."""
+    return "; ".join(f"{kind}: {' '.join(ends)}" for kind, ends in suffixes().items())
 
 
 def kind_of_file(path: str | os.PathLike[str]) -> str:
-    """`compile` for sources, LLVM IR and archives, `sharding` for lists of tables, `ilp` for all else (.mps, .lp)."""
+    """Return the kind that a file's name chooses; `ilp` where no suffix matches."""
     name = Path(path).name.lower()
-    if name.endswith(SOURCE_SUFFIXES):
-        return CompileSpec.KIND
-    return ShardingSpec.KIND if name.endswith(".csv") else IlpSpec.KIND
+    for kind, (_, files) in file_kinds().items():
+        if name.endswith(files.suffixes):
+            return kind
+    return next(kind for kind, (_, files) in file_kinds().items() if files.fallback)
 
 
 def spec_of_file(
@@ -36,42 +52,42 @@ def spec_of_file(
     warm_start: str | os.PathLike[str] | None = None,
     fields: Mapping[str, Any] | None = None,
 ) -> Spec:
-    """A spec of a file, which the client uploads on submit. `fields` are further fields of the spec, as JSON has them.
+    """Return a spec of a file; the client uploads the file on submit.
 
-    Raises ValueError for a kind that takes no file, or when the spec's own rules refuse the fields.
+    `fields` are further fields of the spec, as JSON has them. Raises ValueError for a kind that
+    takes no file, or when the spec refuses the fields.
     """
-    from trimtab.files import LocalFile  # the server's side of the specs has no use for it
+    from trimtab.files import LocalFile  # the server's side of the specs does not need it
 
     kind = kind or kind_of_file(path)
-    if kind not in _TAKERS:
+    kinds = file_kinds()
+    if kind not in kinds:
         raise ValueError(
-            f"kind {kind!r} takes no file; kinds that do: {', '.join(sorted(_TAKERS))}"
+            f"kind {kind!r} takes no file; kinds that do: {', '.join(sorted(kinds))}"
         )
-    model, field = _TAKERS[kind]
-    given = {field: path} | ({} if warm_start is None else {"warm_start": warm_start})
-    if unknown := sorted(set(given) - set(model.model_fields)):
+    model, files = kinds[kind]
+    paths = {files.field: path} | ({} if warm_start is None else {"warm_start": warm_start})
+    if unknown := sorted(set(paths) - set(model.model_fields)):
         raise ValueError(f"kind {kind!r} takes no {unknown[0]}")
-    files = {name: LocalFile.of(where) for name, where in given.items()}
-    body = {
-        **(fields or {}),
-        **{name: file.model_dump(mode="json") for name, file in files.items()},
-    }
-    return model.model_validate_json(json.dumps(body)).model_copy(update=files)
+    local = {name: LocalFile.of(where) for name, where in paths.items()}
+    references = {name: file.model_dump(mode="json") for name, file in local.items()}
+    body = json.dumps({**(fields or {}), **references})
+    return model.model_validate_json(body).model_copy(update=local)
 
 
 def set_field(fields: dict[str, Any], text: str) -> None:
-    """Put `a.b=VALUE` into nested `fields`; the value is JSON, or else the text itself. Raises ValueError."""
+    """Put `a.b=VALUE` into nested `fields`; VALUE is JSON, or else text. Raises ValueError."""
     path, equals, value = text.partition("=")
     keys = path.split(".")
     if not equals or not all(keys):
         raise ValueError(
-            f"{text!r} came; wanted FIELD=VALUE, e.g. target.triple=aarch64-unknown-linux-gnu"
+            f"expected FIELD=VALUE, got {text!r}; e.g. target.triple=aarch64-unknown-linux-gnu"
         )
     inner = fields
     for key in keys[:-1]:
         inner = inner.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise ValueError(f"{text!r} came, but {key!r} was given as {inner!r} before")
+            raise ValueError(f"{text!r}: {key!r} already has the value {inner!r}")
     try:
         inner[keys[-1]] = json.loads(value)
     except json.JSONDecodeError:

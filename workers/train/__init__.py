@@ -1,1 +1,4 @@
-"""One entry point per trained thing: `python -m workers.train WHAT`. Resumable; seeds and data hash in the manifest."""
+"""Training of learned parts: `python -m workers.train KIND STEP`.
+
+Seeds and data hashes are in the weights manifest.
+"""

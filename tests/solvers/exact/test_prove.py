@@ -9,7 +9,8 @@ import numpy as np
 
 from solvers.exact import ExactModel, check, read_exact
 from solvers.exact.prove import Claim, prove
-from workers.bench.fuzz.ilp import draw, solve, write_mps
+from workers.bench.fuzz.ilp.enumeration import solve
+from workers.bench.fuzz.ilp.programs import draw, write_mps
 
 GAP = Fraction(1, 10**7)
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from cost_models.weights import read_learned
-from search.domains.compile.candidates import candidate_space
-from search.domains.compile.coreset import LISTS, NAME, greedy
-from search.domains.compile.edits import Candidate
+from cost_models.weights.publish import publish_file
+from search.domains.compile.search.candidates import candidate_space
+from search.domains.compile.search.coreset import LISTS, NAME, greedy
+from search.domains.compile.search.edits import Candidate
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric
 from trimtab.specs.compile import Tier
 from workers.train.compile.matrix import Reward, reward, rows
 from workers.train.compile.mine import mined, package_weights, useful
-from workers.train.publish import publish_file
 
 _NOTHING = b"define i32 @main() {\n  ret i32 0\n}\n"
 

@@ -1,6 +1,6 @@
 """Which net should read the program, and which loss teaches it best: packages left out in turn, in product mode.
 
-    python -m workers.train.compile encoders                  # a JSON line each, and a table
+    python -m workers.train compile encoders                  # a JSON line each, and a table
 
 Autophase's perceptron, GEAN and GRMP of about as many parameters see the same programs in the same folds. What is reported is
 what a user gets: the best of the first N pipelines in the learned order, or -Oz. Graphs are compact ones; programs with more

@@ -1,7 +1,7 @@
 """Train what orders the coreset for a program, and say honestly what it is worth: packages are left out in turn.
 
-    python -m workers.train.compile policy                    # compares losses by cross-validation, publishes the best
-    python -m workers.train.compile policy --metric ir_instructions
+    python -m workers.train compile policy                    # compares losses by cross-validation, publishes the best
+    python -m workers.train compile policy --metric ir_instructions
 
 A program's reward row is the share each pipeline saves against -Oz (negative where larger). What is reported is what a user
 gets: the best of the first N pipelines in the learned order, or -Oz when none of them is smaller.
@@ -20,15 +20,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cost_models.compile.net import PARTS, PipelineScorer
-from search.domains.compile.coreset import LISTS, load_coreset
-from search.domains.compile.policy import describe, name_of
+from cost_models.compile.pipeline_order import PARTS, PipelineScorer
+from cost_models.weights.publish import publish, withdraw
+from search.domains.compile.search.coreset import LISTS, load_coreset
+from search.domains.compile.search.policy import describe, weights_name
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric, Recipe
 from workers.train.compile.losses import bc_loss, expected_reward_loss, nvp_loss, q_loss
 from workers.train.compile.matrix import Reward, reward
 from workers.train.compile.mine import package_weights
-from workers.train.publish import publish, withdraw
 
 Floats = NDArray[np.float64]
 FOLDS = 6
@@ -148,7 +148,7 @@ def described(folder: Path, found: Reward, say: Callable[[str], None]) -> Floats
 
 
 def fit(data: Data, setting: Setting, seed: int) -> dict[str, np.ndarray]:
-    """Arrays of `cost_models.compile.net.PipelineScorer`, candidates apart."""
+    """Arrays of `cost_models.compile.pipeline_order.PipelineScorer`, candidates apart."""
     if setting == OWN_ORDER:
         return _own_order(data)
     mean, std = (
@@ -268,7 +268,7 @@ def train(
     both = picked_first(tried[pick], tried[behind])
     say(_told("one, then the other", both, data.saved, weights, oracle))
     if pick == behind == OWN_ORDER:
-        withdraw(name_of(metric), folder=out)
+        withdraw(weights_name(metric), folder=out)
         say("nothing learned beats the coreset's own order: no network is published")
         return
     named = np.array(
@@ -281,7 +281,12 @@ def train(
     text = f"packages left out in turn: {one:.2%} of {metric.value} saved by its first pipeline, {ten:.2%} by the best of ten; "
     text += f"{saved(greedy, 1):.2%} and {saved(greedy, 10):.2%} in the coreset's own order; all {len(named)}: {oracle:.2%}"
     publish(
-        name_of(metric), arrays, folder=out, command=command, data=data.digest, metric=text
+        weights_name(metric),
+        arrays,
+        folder=out,
+        command=command,
+        data=data.digest,
+        metric=text,
     )
     say(f"first by {pick}")
     say(f"then by {behind}")

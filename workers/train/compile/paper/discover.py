@@ -1,7 +1,7 @@
 """Random discovery of pass sequences, and what each sequence does to each program, prefix by prefix.
 
-python -m workers.train.compile.paper discover       # one sequence a training program: resumable
-python -m workers.train.compile.paper table          # IR counts after every pass, of programs x sequences: resumable
+python -m workers.train compile paper-discover       # one sequence a training program: resumable
+python -m workers.train compile paper-table          # IR counts after every pass, of programs x sequences: resumable
 
 Both can be split between processes; the table wants every sequence to be there.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from search.domains.compile.paper import PASSES
+from search.domains.compile.search.paper import PASSES
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.environment.actions import FLAT, known_to
 from solvers.llvm.types import EngineLimits, Recipe

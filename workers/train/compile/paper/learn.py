@@ -1,7 +1,7 @@
 """Train and compare: GEAN and GRMP over program graphs, an MLP over Autophase; NVP, behaviour cloning, Q regression.
 
-python -m workers.train.compile.paper learn          # trains on train, stops early on val, reports on the held-out packages
-python -m workers.train.compile.paper publish        # coreset, and the GEAN-NVP that is best on val if it beats the blind order
+python -m workers.train compile paper-learn          # trains on train, stops early on val, reports on the held-out packages
+python -m workers.train compile paper-publish        # coreset, and the GEAN-NVP that is best on val if it beats the blind order
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
+from cost_models.weights.publish import publish, publish_file, withdraw
 from gnn.policies.program import (
     AutophaseMlp,
     GeanProgram,
@@ -29,7 +30,13 @@ from gnn.policies.program import (
     ProgramBatch,
     arrays,
 )
-from search.domains.compile.paper import PASSES, POLICY, SEQUENCES, digest, graph_arrays
+from search.domains.compile.search.paper import (
+    PASSES,
+    POLICY,
+    SEQUENCES,
+    digest,
+    graph_arrays,
+)
 from solvers.llvm.features import AUTOPHASE_NAMES, Features
 from solvers.llvm.graph import ProgramGraph
 from solvers.llvm.install import find_llvm
@@ -43,7 +50,6 @@ from workers.train.compile.paper.rollout import (
     means_over_oz,
     rolled_out,
 )
-from workers.train.publish import publish, publish_file, withdraw
 
 SIZE = 50  # of the coreset, the paper's
 RELATIONS = 12  # of GRMP: six classes of edges, both ways
@@ -302,7 +308,7 @@ def publish_paper(
             best = saved, path.stem, weights
     if best is None:
         raise FileNotFoundError(f"no GEAN-NVP of seed {seed} in {nets}: run `learn` first")
-    command = "python -m workers.train.compile.paper publish"
+    command = "python -m workers.train compile paper-publish"
     data = hashlib.sha256("".join(sorted(training.shas)).encode()).hexdigest()
     document = {
         "llvm": find_llvm().build_id,

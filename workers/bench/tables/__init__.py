@@ -1,0 +1,1 @@
+"""Tables of measured figures: the pages under deploy/docs/measured, from stored results."""

@@ -1,0 +1,244 @@
+"""`python -m workers.train compile STEP`: pass pipelines of kind compile; wants `python -m workers.corpus` to have run.
+
+Product mode, in this order: mine, mean, screen, keep, matrix, race, matrix again, coreset, policy; `encoders` compares nets.
+Mode paper, in this order: paper-discover, paper-table, paper-learn, paper-publish.
+All steps resume, except `race`, which continues from the best pipeline so far.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cost_models.weights import FOLDER
+from solvers.llvm.types import Metric
+from workers.train.steps import Run, Steps, add_step, progress, run_step, step_parser
+
+RESULTS = Path("bench-results")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line of this kind."""
+    root, steps = step_parser("compile", __doc__)
+    _add_mining_steps(steps)
+    _add_ordering_steps(steps)
+    _add_paper_steps(steps)
+    return root
+
+
+def main(argv: list[str]) -> int:
+    """Run one step."""
+    return run_step(parser(), argv)
+
+
+def _add_mining_steps(steps: Steps) -> None:
+    mine = _add(steps, "mine", _mine, "(1+1) search on every training module")
+    mean = _add(
+        steps, "mean", _mean, "the pipeline that is best on the mean, change by change"
+    )
+    screen = _add(steps, "screen", _screen, "measure all mined pipelines on small modules")
+    _add(steps, "keep", _keep, "keep the screened pipelines that are worth more measuring")
+    matrix = _add(steps, "matrix", _matrix, "measure the kept pipelines on every module")
+    race = _add(
+        steps, "race", _race, "the pipeline that is best on the mean, by racing changes"
+    )
+    race.add_argument("--seconds", type=float, default=900.0, help="duration")
+    race.add_argument("--seed", type=int, default=0, help="of the changes")
+    for step in (mine, mean, race):
+        _add_metric(step)
+    for step in (mine, screen, matrix):
+        _add_part(step)
+
+
+def _add_ordering_steps(steps: Steps) -> None:
+    coreset = _add(steps, "coreset", _coreset, "publish the greedy coreset of each metric")
+    coreset.add_argument("--count", type=int, default=20, help="number of pipelines")
+    policy = _add(steps, "policy", _policy, "train a net that orders the coreset")
+    encoders = _add(steps, "encoders", _encoders, "compare GEAN, GRMP and Autophase")
+    encoders.add_argument(
+        "--results",
+        type=Path,
+        default=RESULTS / "compile-encoders.jsonl",
+        help="output file",
+    )
+    encoders.add_argument("--seed", type=int, default=0, help="of weights and batches")
+    for step in (coreset, policy):
+        step.add_argument("--out", type=Path, default=FOLDER, help="folder of the weights")
+    for step in (policy, encoders):
+        _add_metric(step)
+
+
+def _add_paper_steps(steps: Steps) -> None:
+    discover = _add(
+        steps, "paper-discover", _paper_discover, "random sequences of flat passes"
+    )
+    table = _add(
+        steps, "paper-table", _paper_table, "IR instructions of programs × sequences"
+    )
+    learn = _add(
+        steps, "paper-learn", _paper_learn, "train and compare; report on held-out packages"
+    )
+    learn.add_argument(
+        "--out", type=Path, default=RESULTS / "compile-paper.jsonl", help="output file"
+    )
+    publish = _add(
+        steps, "paper-publish", _paper_publish, "publish the coreset of 50 and its net"
+    )
+    publish.add_argument(
+        "--weights", type=Path, default=FOLDER, help="folder of the weights"
+    )
+    for step in (discover, table, learn):
+        _add_part(step)
+    for step in (learn, publish):
+        step.add_argument(
+            "--seed", type=int, default=0, help="of initial weights and batches"
+        )
+
+
+def _add(steps: Steps, name: str, run: Run, text: str) -> argparse.ArgumentParser:
+    step = add_step(steps, name, run, text)
+    step.add_argument(
+        "--work", type=Path, default=RESULTS / "train/compile", help="the corpus folder"
+    )
+    return step
+
+
+def _add_metric(step: argparse.ArgumentParser) -> None:
+    step.add_argument(
+        "--metric", type=Metric, choices=list(Metric), default=Metric.LOADABLE_BYTES
+    )
+
+
+def _add_part(step: argparse.ArgumentParser) -> None:
+    step.add_argument(
+        "--part",
+        type=int,
+        default=0,
+        help="index of this process, when several share the work",
+    )
+    step.add_argument(
+        "--parts", type=int, default=1, help="number of processes that share the work"
+    )
+
+
+def _part(options: argparse.Namespace) -> tuple[int, int]:
+    return options.part, options.parts
+
+
+def _mine(options: argparse.Namespace) -> None:
+    from workers.train.compile.mine import mine
+
+    mine(options.work, metric=options.metric, say=progress(options), part=_part(options))
+
+
+def _mean(options: argparse.Namespace) -> None:
+    from workers.train.compile.mine import best_on_mean
+
+    best_on_mean(options.work, metric=options.metric, say=progress(options))
+
+
+def _screen(options: argparse.Namespace) -> None:
+    from workers.train.compile.screen import screen
+
+    screen(options.work, say=progress(options), part=_part(options))
+
+
+def _keep(options: argparse.Namespace) -> None:
+    from workers.train.compile.screen import keep
+
+    keep(options.work, say=progress(options))
+
+
+def _matrix(options: argparse.Namespace) -> None:
+    from workers.train.compile.matrix import measure
+
+    measure(
+        options.work, splits=("train", "val"), say=progress(options), part=_part(options)
+    )
+
+
+def _race(options: argparse.Namespace) -> None:
+    from workers.train.compile.race import race
+
+    race(
+        options.work,
+        metric=options.metric,
+        seconds=options.seconds,
+        seed=options.seed,
+        say=progress(options),
+    )
+
+
+def _coreset(options: argparse.Namespace) -> None:
+    from workers.train.compile.coreset import publish_coreset
+
+    publish_coreset(
+        options.work,
+        count=options.count,
+        out=options.out,
+        command=f"python -m workers.train compile coreset --count {options.count}",
+        say=progress(options),
+    )
+
+
+def _policy(options: argparse.Namespace) -> None:
+    from workers.train.compile.policy import train
+
+    train(
+        options.work,
+        metric=options.metric,
+        out=options.out,
+        command=f"python -m workers.train compile policy --metric {options.metric.value}",
+        say=progress(options),
+    )
+
+
+def _encoders(options: argparse.Namespace) -> None:
+    import torch  # only the nets need it
+
+    from workers.train.compile.encoders import compare
+
+    torch.set_num_threads(1)
+    compare(
+        options.work,
+        metric=options.metric,
+        out=options.results,
+        seed=options.seed,
+        say=progress(options),
+    )
+
+
+def _paper_discover(options: argparse.Namespace) -> None:
+    from workers.train.compile.paper.discover import discover
+
+    discover(options.work, say=progress(options), part=_part(options))
+
+
+def _paper_table(options: argparse.Namespace) -> None:
+    from workers.train.compile.paper.discover import table
+
+    table(options.work, say=progress(options), part=_part(options))
+
+
+def _paper_learn(options: argparse.Namespace) -> None:
+    import torch  # only the nets need it
+
+    from workers.train.compile.paper.learn import compare
+
+    torch.set_num_threads(1)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    compare(
+        options.work,
+        out=options.out,
+        seed=options.seed,
+        say=progress(options),
+        part=_part(options),
+    )
+
+
+def _paper_publish(options: argparse.Namespace) -> None:
+    from workers.train.compile.paper.learn import publish_paper
+
+    publish_paper(
+        options.work, out=options.weights, seed=options.seed, say=progress(options)
+    )
