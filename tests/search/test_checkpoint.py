@@ -1,4 +1,4 @@
-"""Checkpoints: what went in comes out, and what an untrusted process left is refused rather than believed."""
+"""Checkpoints survive a round trip, and damaged or foreign ones are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A refused last answer: an earlier one that the check accepts is the result, without proofs."""
+"""A refused last answer is replaced by an earlier one that the check accepts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from trimtab.specs.probe import ProbeSpec
 
 
 class Doubtful:
-    """Reports `reported` one after another, then claims the last; the check accepts what is in `right`."""
+    """Reports the values of `reported` and claims the last; the check accepts those in `right`."""
 
     def __init__(self, reported: Sequence[float], right: set[float]) -> None:
         self.reported, self.right = reported, right

@@ -13,7 +13,10 @@ import pytest
 from search import cores
 from search.cores import RoomMeter, parse_busy, parse_quota, process_cpu_s
 
-STAT = "cpu  400 0 100 1500 0 0 0 0 0 0\ncpu0 300 0 50 650 0 0 0 0 0 0\ncpu1 100 0 50 850 0 0 0 5 40 0\nintr 1 2 3\n"
+STAT = (
+    "cpu  400 0 100 1500 0 0 0 0 0 0\ncpu0 300 0 50 650 0 0 0 0 0 0\n"
+    "cpu1 100 0 50 850 0 0 0 5 40 0\nintr 1 2 3\n"
+)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Forked processes for native code: what they say, how they end, and how much of the processor they get."""
+"""Forked processes for native code: messages, ends and priorities."""
 
 from __future__ import annotations
 

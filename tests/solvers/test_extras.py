@@ -1,5 +1,4 @@
-# ruff: noqa: E501
-"""Models with more than linear rows: our reading and SCIP's own agree on the optimum, and the exact check takes it."""
+"""Models beyond linear rows: our reading and SCIP's agree on an optimum that the check accepts."""
 
 from __future__ import annotations
 
@@ -40,13 +39,29 @@ _CASES = {
         "c1 40", "c1 14"
     )
     + "ENDATA\n",
-    "sos2.lp": "Maximize\n o: x + 2 y + 3 z\nSubject To\n a: x + y + z <= 40\nBounds\n x <= 40\n y <= 30\n z <= 20\n"
+    "sos2.lp": "Maximize\n o: x + 2 y + 3 z\nSubject To\n a: x + y + z <= 40\n"
+    "Bounds\n x <= 40\n y <= 30\n z <= 20\n"
     "SOS\n s: S2:: x:1 y:2 z:3\nEnd\n",
-    "quadratic.lp": "Minimize\n o: x + [ 2 x ^ 2 + 2 x * y + 4 y ^ 2 ] / 2\nSubject To\n a: x + y >= 3\nGeneral\n x\nEnd\n",
-    "row.lp": "Maximize\n o: x + y\nSubject To\n a: [ x ^ 2 + y ^ 2 ] <= 25\n b: x - y <= 1\nBounds\n x <= 9\n y <= 9\nGeneral\n x\nEnd\n",
-    "nonconvex.lp": "Minimize\n o: [ 2 x * y ] / 2\nSubject To\n a: x + y <= 3\n b: x - y >= -2\nBounds\n -4 <= x <= 4\n -4 <= y <= 4\nEnd\n",
-    "indicator.lp": "Minimize\n o: 10 b + x\nSubject To\n i: b = 0 -> x >= 4\n j: b = 1 -> x >= 1\nBounds\n x <= 9\nBinary\n b\nEnd\n",
-    "semi.lp": "Minimize\n o: x + 3 y\nSubject To\n a: x + y >= 1\nBounds\n 2 <= x <= 5\n y <= 9\nSemi-continuous\n x\nEnd\n",
+    "quadratic.lp": (
+        "Minimize\n o: x + [ 2 x ^ 2 + 2 x * y + 4 y ^ 2 ] / 2\nSubject To\n"
+        " a: x + y >= 3\nGeneral\n x\nEnd\n"
+    ),
+    "row.lp": (
+        "Maximize\n o: x + y\nSubject To\n a: [ x ^ 2 + y ^ 2 ] <= 25\n"
+        " b: x - y <= 1\nBounds\n x <= 9\n y <= 9\nGeneral\n x\nEnd\n"
+    ),
+    "nonconvex.lp": (
+        "Minimize\n o: [ 2 x * y ] / 2\nSubject To\n a: x + y <= 3\n"
+        " b: x - y >= -2\nBounds\n -4 <= x <= 4\n -4 <= y <= 4\nEnd\n"
+    ),
+    "indicator.lp": (
+        "Minimize\n o: 10 b + x\nSubject To\n i: b = 0 -> x >= 4\n"
+        " j: b = 1 -> x >= 1\nBounds\n x <= 9\nBinary\n b\nEnd\n"
+    ),
+    "semi.lp": (
+        "Minimize\n o: x + 3 y\nSubject To\n a: x + y >= 1\nBounds\n"
+        " 2 <= x <= 5\n y <= 9\nSemi-continuous\n x\nEnd\n"
+    ),
 }
 
 
@@ -54,7 +69,8 @@ _CASES = {
 _OPTIMA = {
     "sos1.mps": -60.0,  # x2 = 30 or x3 = 20 alone
     "sos2.mps": -100.0,  # x2 and x3 are neighbours
-    "quadobj.mps": -5.2,  # Q = [[2, 1, 0], [1, 3, 0], [0, 0, 1]]: x = Q⁻¹ (1, 2, 3) = (0.2, 0.6, 3), half of -(1, 2, 3)·x
+    # Q = [[2, 1, 0], [1, 3, 0], [0, 0, 1]]: x = Q⁻¹ (1, 2, 3) = (0.2, 0.6, 3), half of -(1, 2, 3)·x
+    "quadobj.mps": -5.2,
     "semi.mps": -28.0,  # x3 at 15 does not fit any more: x2 = 14
     "sos2.lp": 100.0,
     "quadratic.lp": 10.0,  # x = 2, y = 1: 2 + (8 + 4 + 4) / 2

@@ -43,7 +43,10 @@ def test_special_rows_leave_the_matrix(tmp_path: Path) -> None:
 
 
 def test_a_semicontinuous_column_may_be_0_in_the_model(tmp_path: Path) -> None:
-    text = "min\n x\nst\n r: x + y >= 0\nbounds\n 2 <= x <= 5\n y <= 7\nsemi-continuous\n x y\nend\n"
+    text = (
+        "min\n x\nst\n r: x + y >= 0\nbounds\n 2 <= x <= 5\n y <= 7\n"
+        "semi-continuous\n x y\nend\n"
+    )
     model = converted(tmp_path, text)
     assert (model.col_lower[0], model.col_upper[0]) == (0.0, 5.0)
     assert model.extras is not None

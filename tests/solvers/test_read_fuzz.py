@@ -1,4 +1,4 @@
-"""No file, however broken, kills the host; each is read, or refused with a message, or reported as a crash."""
+"""No broken file kills the host: it is read, refused with a message, or reported as a crash."""
 
 from __future__ import annotations
 

@@ -25,9 +25,15 @@ def read(text: str, tmp_path: Path) -> list[float | None]:
     "text",
     [
         "=obj= 4\nC1 1\nC3 1\n",
-        "solution status: optimal solution found\nobjective value:   4\nC1   1 \t(obj:1)\nC3   1 \t(obj:3)\n",
+        (
+            "solution status: optimal solution found\nobjective value:   4\n"
+            "C1   1 \t(obj:1)\nC3   1 \t(obj:3)\n"
+        ),
         "# Solution for model m\n# Objective value = 4\nC1 1\nC3 1\n",
-        "Model status\nOptimal\n\n# Primal solution values\nFeasible\nObjective 4\n# Columns 3\nC1 1\nC3 1\n# Rows 1\nR1 2\n",
+        (
+            "Model status\nOptimal\n\n# Primal solution values\nFeasible\n"
+            "Objective 4\n# Columns 3\nC1 1\nC3 1\n# Rows 1\nR1 2\n"
+        ),
     ],
 )
 def test_forms(text: str, tmp_path: Path) -> None:

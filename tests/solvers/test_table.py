@@ -25,5 +25,8 @@ def test_table() -> None:
 
 
 def test_the_table_imports_no_solver() -> None:
-    program = "import sys, solvers.table; sys.exit(any(m in sys.modules for m in ('highspy', 'pyscipopt', 'ortools')))"
+    program = (
+        "import sys, solvers.table; sys.exit(any(m in sys.modules for m in "
+        "('highspy', 'pyscipopt', 'ortools')))"
+    )
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0

@@ -1,4 +1,4 @@
-"""Random small programs: the solvers, brute force, both readers and the exact check say the same."""
+"""The solvers, brute force, both readers and the exact check agree on random small programs."""
 
 from __future__ import annotations
 

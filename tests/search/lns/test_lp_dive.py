@@ -1,4 +1,4 @@
-"""The LP dive: what it returns is feasible, never better than the LP allows, and the same each time."""
+"""The LP dive returns feasible points, never better than the LP bound, and is deterministic."""
 
 from __future__ import annotations
 

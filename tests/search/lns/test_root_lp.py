@@ -80,7 +80,7 @@ def test_a_process_that_fails_leaves_nobody_waiting() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_any_duals_give_a_bound(seed: int) -> None:
-    """Weak duality: the bound holds for optimal duals, disturbed ones and random ones; only its height differs."""
+    """Weak duality: the bound holds for optimal, disturbed and random duals."""
     model = random_cover(15, 30, seed)
     rng = np.random.default_rng(seed)
     root = Relaxation(model).root()

@@ -136,7 +136,8 @@ def test_a_million_coefficients_in_seconds(tmp_path: Path) -> None:
 def test_it_shares_nothing_with_reader_and_search() -> None:
     program = (
         "import sys, solvers.exact\n"
-        "bad = [m for m in sys.modules if m.split('.')[0] in ('numpy', 'highspy', 'pyscipopt', 'ortools', 'search', 'scipy')"
+        "bad = [m for m in sys.modules if m.split('.')[0] in ('numpy', "
+        "'highspy', 'pyscipopt', 'ortools', 'search', 'scipy')"
         " or m in ('solvers.read', 'solvers.types', 'solvers.feasibility', 'solvers.highs')]\n"
         "sys.exit(', '.join(bad) or 0)"
     )

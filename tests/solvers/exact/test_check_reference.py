@@ -43,7 +43,8 @@ def plainly(program: Program, values: list[float]) -> dict[str, object]:
         outside(sum((a * x[column] for column, a in terms.items()), Fraction(0)), low, high)
         for terms, low, high in program.rows
     ]
-    # Whole rows and bounds of integers have no tolerance; all numbers here are near 1 and of at most nine places.
+    # Whole rows and bounds of integers have no tolerance; all numbers here are near 1 and of at
+    # most nine places.
     whole = [
         *program.integer,
         *(all(program.integer[column] for column in terms) for terms, _, _ in program.rows),

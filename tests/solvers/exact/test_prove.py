@@ -67,7 +67,10 @@ def test_a_wrong_optimum_is_refuted(tmp_path: Path) -> None:
 
 def test_it_gives_up_in_time_and_on_what_it_does_not_take(tmp_path: Path) -> None:
     items = " + ".join(f"{97 * j * j % 1009 + 500} x{j}" for j in range(60))
-    text = f"Minimize\n o: x0\nSubject To\n c: {items} = 17777\nBinary\n {' '.join(f'x{j}' for j in range(60))}\nEnd\n"
+    text = (
+        f"Minimize\n o: x0\nSubject To\n c: {items} = 17777\nBinary\n"
+        f" {' '.join(f'x{j}' for j in range(60))}\nEnd\n"
+    )
     assert (
         prove(exact(text, tmp_path, "lp"), incumbent=None, gap=GAP, seconds=0.0).claim
         is Claim.UNDECIDED
