@@ -47,7 +47,7 @@ def start(solution: float) -> bytes:
     return pack(Checkpoint(kind="probe", solution=str(solution).encode()))
 
 
-def test_the_phases_come_in_order_and_the_callbacks_hear_of_them(tmp_path: Path) -> None:
+def test_phases_in_order_and_callbacks(tmp_path: Path) -> None:
     phases: list[str] = []
     incumbents: list[Incumbent] = []
     dumps: list[bytes] = []

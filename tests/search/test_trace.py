@@ -58,7 +58,7 @@ def test_thinning_drops_points_that_only_moved_the_bound() -> None:
     assert trace.newest == point(3.5, 97.0, bound=4.0)
 
 
-def test_a_trace_of_improvements_has_first_and_newest() -> None:
+def test_a_thinned_trace_holds_its_first_and_newest_point() -> None:
     trace = Trace(max_points=8)
     for i in range(100):
         trace.add(point(float(i), -float(i)))

@@ -129,10 +129,10 @@ class Child:
             buffer += chunk
             *lines, buffer = buffer.split(b"\n")
             for line in lines:
-                said = json.loads(line)
-                if "stage" not in said:
-                    return dict(said)
-                stage = said["stage"]
+                outcome = json.loads(line)
+                if "stage" not in outcome:
+                    return dict(outcome)
+                stage = outcome["stage"]
                 deadline = time.monotonic() + (
                     OWN_TIMEOUT_S if stage == "exact" else timeout_s
                 )

@@ -105,12 +105,12 @@ def test_the_optimum_is_found_and_checked_exactly(name: str, tmp_path: Path) -> 
     assert result.x is not None
     assert result.primal is not None
     assert model.extras.violation(result.x) <= 1e-6
-    told = model.in_user_sense(result.primal)
-    assert told == pytest.approx(_OPTIMA[name], abs=1e-3)
+    reference = model.in_user_sense(result.primal)
+    assert reference == pytest.approx(_OPTIMA[name], abs=1e-3)
     exact = read_exact(file, format=name.rpartition(".")[2], name=name)  # type: ignore[arg-type]
-    found = check(exact, np.where(np.abs(result.x) < 1e-6, 0.0, result.x).tolist())
-    assert found.feasible, found
-    assert float(found.objective) == pytest.approx(_OPTIMA[name], abs=1e-3)
+    checked = check(exact, np.where(np.abs(result.x) < 1e-6, 0.0, result.x).tolist())
+    assert checked.feasible, checked
+    assert float(checked.objective) == pytest.approx(_OPTIMA[name], abs=1e-3)
 
 
 @pytest.mark.parametrize("name", _SCIP_READS)
@@ -125,15 +125,15 @@ def test_scips_own_reader_agrees(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["highs", "cp-sat"])
-def test_other_engines_say_why_they_cannot(engine: str, tmp_path: Path) -> None:
+def test_other_engines_name_the_reason(engine: str, tmp_path: Path) -> None:
     file = tmp_path / "sos1.mps"
     file.write_text(_CASES["sos1.mps"])
-    said = make_solver(engine).why_not(read_model(file))
-    assert said is not None
-    assert "SOS" in said
+    reason = make_solver(engine).why_not(read_model(file))
+    assert reason is not None
+    assert "SOS" in reason
 
 
-def test_sets_and_semi_columns_measure_how_far_off_a_point_is() -> None:
+def test_sets_and_semi_columns_measure_violations() -> None:
     one = OrderedSet(
         name="s",
         kind=1,

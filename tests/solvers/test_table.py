@@ -15,9 +15,9 @@ def test_table() -> None:
     assert list(SOLVERS) == ["highs", "scip", "cp-sat"]
     for name in SOLVERS:
         assert make_solver(name).name == name
-    found = applicable(milp([1], integer=False))
-    assert found["highs"] is found["scip"] is None
-    assert "continuous" in (found["cp-sat"] or "")
+    reasons = applicable(milp([1], integer=False))
+    assert reasons["highs"] is reasons["scip"] is None
+    assert "continuous" in (reasons["cp-sat"] or "")
     with pytest.raises(
         ValueError, match="expected one of highs, scip, cp-sat, got 'gurobi'"
     ):

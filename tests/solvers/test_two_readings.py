@@ -270,7 +270,7 @@ def test_broken_files_are_refused(tmp_path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.name)
-def test_own_files(tmp_path: Path, path: Path) -> None:
+def test_own_files_are_read_by_both(tmp_path: Path, path: Path) -> None:
     loaded = load(path)
     assert loaded.model.n == loaded.exact.n > 0
     packed = tmp_path / (path.name + ".gz")

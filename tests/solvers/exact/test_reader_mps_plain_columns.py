@@ -84,7 +84,7 @@ def test_odd_lines_read_the_same(columns: str, monkeypatch: pytest.MonkeyPatch) 
     assert short == long
 
 
-def test_the_short_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fast_path_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the tests above compare the long way with itself."""
     long_way: list[int] = []
     inner = _Reader._columns_line

@@ -41,7 +41,7 @@ def costs_of(model: ExactModel) -> dict[str, F]:
     return {model.col_names[column]: cost for column, cost in model.objective.items()}
 
 
-def test_gzip_and_told_format(tmp_path: Path) -> None:
+def test_gzip_and_format_argument(tmp_path: Path) -> None:
     for name, form in (("weird.mps", "mps"), ("weird.lp", "lp"), ("fixed.mps", "mps")):
         path = tmp_path / f"blob-{form}"
         path.write_bytes(gzip.compress((DATA / name).read_bytes()))
@@ -51,7 +51,7 @@ def test_gzip_and_told_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["weird.mps", "fixed.mps"])
-def test_like_highs(tmp_path: Path, name: str) -> None:
+def test_readings_equal_those_of_highs(tmp_path: Path, name: str) -> None:
     # weird.mps as HiGHS takes it: it knows no MAXIMISE, and makes a constant of a second N row's
     # right-hand side.
     text = (
