@@ -177,7 +177,7 @@ def shared(
     return engine, helper, reader
 
 
-def test_with_room_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_room_no_process_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, helper, _reader = shared(monkeypatch, threads=2, seconds=5.0, room=2.0)
     assert engine.cpu_s == pytest.approx(5.0, abs=0.1)
     assert helper.cpu_s == pytest.approx(5.0, abs=0.1)
