@@ -11,9 +11,6 @@ import pytest
 from cost_models.sharding.hardware import PROFILES
 from cost_models.sharding.problem import Shards, TableArrays
 from cost_models.sharding.simulator import compute_ms
-from search.domains.sharding.encode.items import build_items
-from search.domains.sharding.search.bound.covers import Covers
-from search.domains.sharding.search.packing import pack
 from tests.cases.sharding.jobs import case, domain, run
 from trimtab.results import Reason
 from trimtab.specs.sharding import (
@@ -120,64 +117,6 @@ def test_refusals_name_the_narrowest_shard_there_is() -> None:
         one_table(100, 4, 0.5, constraints=Constraints(no_split=("a",)))
     with pytest.raises(ValueError, match=r"narrowest shard \(100 columns\)"):
         one_table(100, 4, 0.5, constraints=Constraints(min_shard_dim=64))
-
-
-def test_packing_is_over_every_cut() -> None:
-    """Three tables of 20 columns on two devices of 32: 20 + 12 and 20 + 8, or nothing."""
-    tables = tuple(Table(name=f"t{i}", rows=1_000_000, dim=20) for i in range(3))
-    arrays = TableArrays.of(tables, batch=1024, optimizer=Optimizer.SGD)
-    items = build_items(
-        tables, arrays, Constraints(), devices=2, memory_model=MemoryModel.WEIGHTS
-    )
-    for columns, possible in ((32, True), (28, False)):
-        plan, impossible = pack(items, np.full(2, columns * 4e6), seconds=20)
-        assert (plan is not None) is possible
-        assert impossible is not possible
-
-
-def test_cheapest_covers_are_the_least_over_all_partitions() -> None:
-    tables = (
-        Table(name="a", rows=1000, dim=24),
-        Table(name="b", rows=1000, dim=24),
-        Table(name="c", rows=1000, dim=20),
-    )
-    arrays = TableArrays.of(tables, batch=1024, optimizer=Optimizer.SGD)
-    for least in (4, 8):
-        items = build_items(
-            tables,
-            arrays,
-            Constraints(min_shard_dim=least),
-            devices=2,
-            memory_model=MemoryModel.WEIGHTS,
-        )
-        price = np.random.default_rng(least).uniform(-1, 5, len(items.options))
-        covers = Covers(items)
-        ways = covers.ways(price)
-        for item, table in enumerate(tables):
-            mine = {
-                int(w): float(p)
-                for i, w, p in zip(
-                    items.options.item, items.options.width, price, strict=True
-                )
-                if i == item
-            }
-            want = min(
-                sum(mine[w] for w in way) for way in partitions(table.dim, sorted(mine))
-            )
-            assert covers.least(price)[item] == pytest.approx(want)
-            assert price[ways[item]].sum() == pytest.approx(want)
-
-
-def partitions(total: int, widths: list[int]) -> list[list[int]]:
-    if total == 0:
-        return [[]]
-    return [
-        [w, *rest]
-        for k, w in enumerate(widths)
-        if w <= total
-        for rest in partitions(total - w, widths[: k + 1])
-        if not rest or rest[0] <= w
-    ]
 
 
 def test_predicted_cost_of_odd_widths_lies_between_its_neighbours() -> None:
