@@ -15,7 +15,7 @@ from search.domains.sharding.search.loads import plan_cost
 from search.domains.sharding.search.packing import pack
 from search.domains.sharding.search.phases import NothingFits
 from tests.cases.sharding.exhaustive import Job, every_plan, random_spec, ready
-from tests.cases.sharding.jobs import case, domain, run
+from tests.cases.sharding.jobs import case, models, run
 from trimtab.specs.sharding import (
     Constraints,
     DeviceGroup,
@@ -104,7 +104,7 @@ def test_sisters_have_a_small_gap_without_branch_and_bound(
 
 
 def searched(job: Job):  # type: ignore[no-untyped-def]
-    instance = Instance.of(job.spec, job.setup, domain()._models)
+    instance = Instance.of(job.spec, job.setup, models())
     return search_instance(instance, np.random.default_rng(0))
 
 
@@ -115,7 +115,7 @@ def check(index: int) -> str:
         spec = random_spec(rng)
     except ValueError:
         return "refused"
-    job = ready(spec, domain()._models)
+    job = ready(spec, models())
     costs = every_plan(job)
     if costs is None:
         return "too many plans"

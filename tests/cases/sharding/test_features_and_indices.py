@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases.sharding.running import devices, run, tables
+from tests.cases.sharding.jobs import devices, run, tables
 from trimtab.tables import from_records
 
 BATCH = 4096
@@ -28,7 +28,7 @@ def test_columns_exchange_and_memory_are_once_per_feature(
             "pin": [{"table": f"t{i}", "devices": [i]} for i in range(2)],
         },
     }
-    result, plan, _ = run(spec, tmp_path)
+    result, plan = run(spec, tmp_path)
     assert plan is not None
     assert result.verification.status.value == "valid"
     for load in plan.devices:
@@ -48,7 +48,7 @@ def test_the_reported_case_is_level(tmp_path: Path) -> None:
     names = [{"name": "shared", "rows": 10_000, "dim": 64, "features": 12, "pooling": 12.0}]
     names += [{"name": f"t{i}", "rows": 10_000, "dim": 64} for i in range(11)]
     spec = {"tables": names, "devices": devices(4), "fabric": {"intra_gb_s": 5.0}}
-    result, plan, _ = run(spec, tmp_path)
+    result, plan = run(spec, tmp_path)
     assert plan is not None
     total = 64 * (12 + 11)
     assert sum(load.dim for load in plan.devices) == total
@@ -63,7 +63,7 @@ def test_bytes_of_types(tmp_path: Path, dtype: str, size: int) -> None:
         "devices": devices(1),
         "memory_model": "weights",
     }
-    _, plan, _ = run(spec, tmp_path)
+    _, plan = run(spec, tmp_path)
     assert plan is not None
     assert plan.devices[0].memory_bytes == 100_000 * 64 * size
 
@@ -77,10 +77,10 @@ def test_indices_decide_what_fits(tmp_path: Path) -> None:
         "global_batch": 65_536,
         "constraints": {"no_split": ["t"]},
     }
-    result, plan, _ = run(spec, tmp_path / "small")
+    result, plan = run(spec, tmp_path / "small")
     assert plan is None
     assert result.termination.reason.value == "infeasible"
-    _, plan, _ = run({**spec, "devices": devices(1, 2.2)}, tmp_path / "large")
+    _, plan = run({**spec, "devices": devices(1, 2.2)}, tmp_path / "large")
     assert plan is not None
     assert plan.devices[0].memory_bytes > 65_536 * 4096 * 8
 
@@ -88,7 +88,7 @@ def test_indices_decide_what_fits(tmp_path: Path) -> None:
 def test_rows_beyond_int32(tmp_path: Path) -> None:
     table = {"name": "t", "rows": 3_000_000_000, "dim": 8, "dtype": "fp16"}
     spec = {"tables": [table], "devices": devices(3, 30.0), "memory_model": "weights"}
-    result, plan, _ = run(spec, tmp_path)
+    result, plan = run(spec, tmp_path)
     assert plan is not None
     assert result.verification.status.value == "valid"
     assert sum(load.memory_bytes for load in plan.devices) == 3_000_000_000 * 8 * 2
@@ -119,7 +119,7 @@ def test_tables_of_several_features_are_levelled(tmp_path: Path, nodes: int) -> 
         "devices": devices(4),
         "fabric": {"devices_per_node": 4 // nodes},
     }
-    result, plan, _ = run(spec, tmp_path)
+    result, plan = run(spec, tmp_path)
     assert plan is not None
     assert result.summary["certificate"]["gap"] < 0.03
     assert result.summary["search"]["local_steps"] < 2_000

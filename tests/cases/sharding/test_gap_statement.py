@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cases.sharding.running import devices, run, tables
+from tests.cases.sharding.jobs import devices, run, tables
 from trimtab.certificates import certified, statement
 from trimtab.cli.live import report
 from trimtab.results import JobState, JobView
@@ -36,7 +36,7 @@ def test_statement(cost: float, bound: float, told: str) -> None:
 
 
 def test_result_and_command_line_show_bound_and_gap(tmp_path: Path) -> None:
-    result, _, _ = run({"tables": tables(5), "devices": devices(2)}, tmp_path)
+    result, _ = run({"tables": tables(5), "devices": devices(2)}, tmp_path)
     certificate: Any = result.summary["certificate"]
     assert certificate["statement"] in result.termination.detail
     assert result.bound is None, (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.cases.sharding.running import devices, run, spec_of, tables
+from tests.cases.sharding.jobs import devices, run, spec_of, tables
 from trimtab.errors import SpecError
 from trimtab.faults import faults_of
 from trimtab.specs.sharding import DeviceGroup, MemoryModel, Optimizer, ShardingSpec, Table
@@ -165,7 +165,7 @@ class TestTooLarge:
         half["tables"][0]["dtype"] = "bf16"
         larger = {**copy.deepcopy(spec), "devices": devices(8, 29.9)}
         for name, remedied in (("half", half), ("larger", larger)):
-            result, plan, _ = run(remedied, tmp_path / name)
+            result, plan = run(remedied, tmp_path / name)
             assert plan is not None, result.termination
             assert result.verification.status.value == "valid"
 

@@ -11,7 +11,7 @@ import pytest
 from cost_models.sharding.hardware import PROFILES
 from cost_models.sharding.problem import Shards, TableArrays
 from cost_models.sharding.simulator import compute_ms
-from tests.cases.sharding.jobs import case, domain, run
+from tests.cases.sharding.jobs import case, models, run
 from trimtab.results import Reason
 from trimtab.specs.sharding import (
     Constraints,
@@ -135,7 +135,7 @@ def test_predicted_cost_of_odd_widths_lies_between_its_neighbours() -> None:
     arrays = TableArrays.of(tables, batch=65_536, optimizer=Optimizer.ROWWISE_ADAGRAD)
     widths = np.arange(4, 129, 4)
     table, width = np.repeat(np.arange(40), len(widths)), np.tile(widths, 40)
-    profile, net = PROFILES[Hardware.A100], domain()._models.compute
+    profile, net = PROFILES[Hardware.A100], models().compute
     predicted = net.head(profile)(net.embed(arrays, table, width, profile)).reshape(40, -1)
     shards = Shards(
         table=table, width=width, group=np.arange(len(table)), groups=len(table)
