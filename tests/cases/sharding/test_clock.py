@@ -1,4 +1,4 @@
-"""Every phase looks at the clock, and what is kept for the check and the proof grows with the job."""
+"""Every phase of the search looks at the clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trimtab.specs.sharding import DeviceGroup, Fabric, MemoryModel, Optimizer, 
 
 
 class Ticking:
-    """A budget whose clock goes on by a second each time anything looks at it: a machine as busy as can be."""
+    """A budget whose clock advances by a second per look: an extremely busy machine."""
 
     def __init__(self, seconds: float) -> None:
         self.left = seconds
@@ -44,7 +44,7 @@ def large(tables: int, devices: int, **more: object) -> ShardingSpec:
 
 
 @pytest.mark.parametrize("seconds", [1.0, 20.0, 60.0, 200.0])
-def test_a_plan_that_is_checked_comes_however_soon_the_time_is_up(
+def test_even_the_shortest_budget_gives_a_checked_plan(
     seconds: float, tmp_path: Path
 ) -> None:
     clock = Ticking(seconds)
@@ -53,7 +53,7 @@ def test_a_plan_that_is_checked_comes_however_soon_the_time_is_up(
     assert result.termination.reason in (Reason.FEASIBLE, Reason.COMPLETED)
     certificate = result.summary["certificate"]
     assert 0 < certificate["lower_bound_ms"] <= certificate["model_ms"]
-    assert clock.looked_after < 60, "once the time is up, nothing goes on for long"
+    assert clock.looked_after < 60, "after the deadline, every phase ends soon"
 
 
 def test_more_time_is_used(tmp_path: Path) -> None:

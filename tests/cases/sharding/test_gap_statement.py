@@ -1,4 +1,4 @@
-"""A gap is told as what it is: 1 - bound / cost, under the certified model, wherever a bound and a gap are shown."""
+"""A gap is 1 - bound / cost under the certified model, wherever it is shown."""
 
 from __future__ import annotations
 

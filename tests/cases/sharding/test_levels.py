@@ -1,4 +1,4 @@
-"""Equal loads are levelled when the exchange decides: never dearer than the plan made by hand, and a small gap."""
+"""Exchange-bound jobs get level plans, never dearer than those by hand, with a small gap."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ def test_sisters_match_the_plan_made_by_hand(
     result, _ = run(spec, tmp_path)
     by_hand = level_by_hand(spec, [t.name for t in spec.tables], widths)
     assert result.objective <= by_hand * (1 + 1e-9)
-    # A table cut into many narrow pieces pays its look-ups once a piece, which the bound shares out evenly.
+    # A table cut into many narrow pieces pays its look-ups once per piece; the bound spreads them
+    # evenly.
     assert result.summary["certificate"]["gap"] <= (0.07 if widths == [16, 12] else 0.03)
 
 

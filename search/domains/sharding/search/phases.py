@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -212,10 +213,14 @@ def polish(state: SearchState) -> None:
             inputs.limits,
             state.rng,
             evaluations=inputs.effort.polish,
-            allowed=lambda plan, most=ceiling_ms: state.model_cost(plan) <= most,  # type: ignore[misc]
+            allowed=partial(_within, state, ceiling_ms),
             stop=state.stop,
         )
         state.oracle_evaluations += evaluations
         if cost < state.best_ms:
             state.best, state.best_ms = plan, cost
             state.report(plan, cost)
+
+
+def _within(state: SearchState, ceiling_ms: float, plan: Plan) -> bool:
+    return state.model_cost(plan) <= ceiling_ms
