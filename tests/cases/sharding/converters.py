@@ -23,7 +23,9 @@ from torchrec.modules.fp_embedding_modules import (  # noqa: E402
     FeatureProcessedEmbeddingBagCollection,
 )
 from torchrec.modules.fused_embedding_modules import FusedEmbeddingBagCollection  # noqa: E402
-from torchrec.modules.mc_embedding_modules import ManagedCollisionEmbeddingBagCollection  # noqa: E402
+from torchrec.modules.mc_embedding_modules import (  # noqa: E402
+    ManagedCollisionEmbeddingBagCollection,
+)
 from torchrec.modules.mc_modules import (  # noqa: E402
     DistanceLFU_EvictionPolicy,
     ManagedCollisionCollection,

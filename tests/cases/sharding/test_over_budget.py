@@ -13,8 +13,8 @@ from trimtab.results import EventType, Limit, Reason
 from workers.process.pool import ProcessExecutor
 from workers.types import Outcome, OutcomeStatus, Task, TaskLimits
 
-# The public case has 5,000 tables on 1,024 devices and 20 s. Any size will do whose phases after the
-# search exceed the budget; a phase that never ends represents them here.
+# The public case has 5,000 tables on 1,024 devices and 20 s. Any size will do whose phases after
+# the search exceed the budget; a phase that never ends represents them here.
 TABLES = [
     {"name": f"table_{i}", "rows": 1_000 + 997 * (i % 40), "dim": (16, 64, 128)[i % 3]}
     for i in range(120)

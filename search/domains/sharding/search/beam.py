@@ -42,7 +42,7 @@ def beam_search(
 ) -> BeamResult:
     """Split one more shard per level, L levels deep, and keep the K cheapest column plans.
 
-    They are kept even when they cost more than their parent. Candidates to split are the N largest
+    Plans stay in the beam even when they cost more than their parent. Candidates to split are the N largest
     by memory and the N most expensive alone; one half replaces the split shard in the list, the
     other is appended.
 

@@ -182,10 +182,10 @@ def kick(state: SearchState) -> None:
 def choose(state: SearchState) -> None:
     """Let the oracle choose among the model's best plans, the rivals and the level starts."""
     for plan in state.pool.best(state.inputs.effort.top):
-        dear = state.best is not None and (
+        too_expensive = state.best is not None and (
             state.stop() or state.model_cost(plan) > state.model_ceiling_ms
         )
-        if dear:
+        if too_expensive:
             break
         cost = state.oracle_cost(plan)
         if cost < state.best_ms:
