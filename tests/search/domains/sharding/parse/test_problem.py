@@ -44,7 +44,7 @@ def test_tables_of_a_file_are_checked_against_the_constraints(tmp_path: Path) ->
     text = "name,rows,dim\na,10,8\nb,10,8\n"
     assert len(parse(*uploaded(tmp_path, text)).tables) == 2
     rules = Constraints(no_split=("missing",))
-    with pytest.raises(InvalidInput, match="constraints.no_split.*'missing'"):
+    with pytest.raises(InvalidInput, match=r"constraints\.no_split.*'missing'"):
         parse(*uploaded(tmp_path, text, constraints=rules))
 
 
