@@ -20,7 +20,7 @@ def test_the_incremental_cost_is_the_fresh_one(ready: Make) -> None:
     limits = replace(r.limits, capacity=r.setup.capacity * 3)
     local = LocalSearch(r.setup.items, r.model, r.random_plan(1), limits)
     for _ in range(12):
-        step = local._best_step()
+        step = local.best_step()
         if step is None:
             break
         step.apply()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from search.domains.sharding.search.loads import plan_cost
-from search.domains.sharding.search.step_prices import StepPrices, _max_without, cheapest
+from search.domains.sharding.search.step_prices import StepPrices, cheapest, max_without
 from search.domains.sharding.search.working_plan import WorkingPlan
 from tests.search.domains.sharding.conftest import Ready
 
@@ -47,7 +47,7 @@ def test_ties_go_to_the_smoothest_and_then_the_first() -> None:
     assert cheapest(cost, np.array([0.0, 3.0, 2.0, 2.0])) == 2
 
 
-def test_max_without_two_devices() -> None:
+def testmax_without_two_devices() -> None:
     values = np.array([5.0, 7.0, 3.0])
-    assert _max_without(values, 1, np.array([0, 2])).tolist() == [3.0, 5.0]
-    assert _max_without(values[:2], 1, np.array([0])).tolist() == [0.0]
+    assert max_without(values, 1, np.array([0, 2])).tolist() == [3.0, 5.0]
+    assert max_without(values[:2], 1, np.array([0])).tolist() == [0.0]
