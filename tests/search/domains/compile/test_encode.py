@@ -23,8 +23,14 @@ unsigned fold(const unsigned *p, int n) {
     return h;
 }
 void fill(int n) { for (int i = 0; i < 64; i++) table[i] = n * i + (n ? table[(i * 7) & 63] : 0); }
-int pick(int n) { switch (n & 7) { case 0: return fold(table, 64); case 3: fill(n); return 4; case 5: return n * 3; }
-    return n; }
+int pick(int n) {
+    switch (n & 7) {
+        case 0: return fold(table, 64);
+        case 3: fill(n); return 4;
+        case 5: return n * 3;
+    }
+    return n;
+}
 """
 
 
