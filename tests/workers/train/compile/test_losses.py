@@ -6,7 +6,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from workers.train.compile.losses import bc_loss, expected_reward_loss, nvp_loss, q_loss  # noqa: E402
+from workers.train.compile.losses import (  # noqa: E402
+    bc_loss,
+    expected_reward_loss,
+    nvp_loss,
+    q_loss,
+)
 
 
 def test_nvp_is_the_cross_entropy_of_the_papers_target() -> None:
