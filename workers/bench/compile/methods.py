@@ -1,4 +1,4 @@
-"""Searches side by side: each gets the same engine, the same space of changes to -Oz, the same number of compilations."""
+"""Searches to compare: same engine, same space of changes to -Oz, as many compilations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from solvers.llvm.engine import Engine
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
 
-_SLOTS = 4  # changes a random or evolved candidate combines at most
+_SLOTS = 4  # largest number of changes that a random or evolved candidate combines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Task:
 
     @classmethod
     def of(cls, engine: Engine, metric: Metric = Metric.LOADABLE_BYTES) -> Task:
-        """Raises ValueError when -Oz itself does not come through."""
+        """Measure -Oz on an engine's module. Raises ValueError when -Oz itself fails."""
         defaults = engine.default_pipelines()
         (oz,) = engine.measure([Recipe(pipeline=defaults["Oz"])])
         if oz.outcome is not Outcome.OK:
@@ -52,7 +52,7 @@ class Task:
 
 
 def trimtab(task: Task, budget: int, seed: int) -> Measured:
-    """Ours, as the service runs it; programs are not executed here."""
+    """Search as the service does; programs are not executed here."""
     coreset = [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT]
     assert task.oz.sizes is not None
     scores, _ = score_candidates(task.engine, task.oz.sizes, coreset, task.metric)
@@ -60,7 +60,7 @@ def trimtab(task: Task, budget: int, seed: int) -> Measured:
 
 
 def without_policy(task: Task, budget: int, seed: int) -> Measured:
-    """Ours with the coreset in its own order."""
+    """Search as trimtab does, with the coreset in its own order."""
     return _ours(
         task,
         budget,
@@ -71,7 +71,10 @@ def without_policy(task: Task, budget: int, seed: int) -> Measured:
 
 
 def passes_only(task: Task, budget: int, seed: int) -> Measured:
-    """Ours for a compiler that takes no options of LLVM: the coreset without its options, in its own order."""
+    """Search as trimtab does for a compiler without LLVM's options.
+
+    Only passes change, in the coreset's own order.
+    """
     space = tuple(c for c in task.space if not c.options)
     coreset = without_options(
         [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT]
@@ -80,13 +83,16 @@ def passes_only(task: Task, budget: int, seed: int) -> Measured:
 
 
 def whole_modules(task: Task, budget: int, seed: int) -> Measured:
-    """Ours without decisions on single functions: what the other searches may change, and no more."""
+    """Search as trimtab does without decisions on single functions.
+
+    The other searches have the same space.
+    """
     coreset = [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT]
     return _ours(task, budget, seed, coreset, None, per_function=False)
 
 
 def oracle(task: Task, budget: int, seed: int) -> Measured:
-    """The best of the whole coreset, whatever the budget: what no order of it can beat."""
+    """Return the best of the whole coreset, which no order of it can beat; ignores the budget."""
     best = task.oz
     for candidate in load_coreset(task.metric):
         best = _better(task, best, _of(task, candidate))
@@ -125,7 +131,7 @@ def _ours(
 
 
 def random_search(task: Task, budget: int, seed: int) -> Measured:
-    """One to four changes drawn uniformly, each time anew."""
+    """Draw one to four changes uniformly for each pipeline."""
     rng = np.random.default_rng(seed)
 
     def draw() -> Sequence[int]:
@@ -141,7 +147,7 @@ def random_search(task: Task, budget: int, seed: int) -> Measured:
 
 
 def nevergrad_one_plus_one(task: Task, budget: int, seed: int) -> Measured:
-    """Nevergrad's discrete (1+1) over four slots, each empty or one change."""
+    """Search with Nevergrad's discrete (1+1) over four slots, each empty or one change."""
     import nevergrad
 
     slot = range(len(task.space) + 1)
@@ -152,21 +158,22 @@ def nevergrad_one_plus_one(task: Task, budget: int, seed: int) -> Measured:
     )
     best = task.oz
     for _ in range(budget):
-        asked = optimizer.ask()
-        measured = _combined(task, [i - 1 for i in dict.fromkeys(asked.value) if i > 0])
+        point = optimizer.ask()
+        measured = _combined(task, [i - 1 for i in dict.fromkeys(point.value) if i > 0])
         best = _better(task, best, measured)
-        optimizer.tell(
-            asked, float("inf") if measured is None else float(_size(task, measured))
-        )
+        loss = float("inf") if measured is None else float(_size(task, measured))
+        optimizer.tell(point, loss)
     return best
 
 
 def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
-    """OpenTuner's way (Ansel et al., PACT 2014): an AUC bandit shares the budget between search techniques on one history.
+    """Search as OpenTuner does: a bandit shares the budget between techniques on one history.
 
-    Techniques: random, hill climbing (a slot of the best changed), a genetic one (uniform crossover of two of the best and a
-    mutation), differential evolution (slots in which two others differ are taken over). The bandit picks the technique of the
-    largest area under its recent improvements plus an exploration term (their equation, window 50, C = 0.05).
+    Ansel et al. (PACT 2014). Techniques: random, hill climbing (one slot of the best changes), a
+    genetic one (uniform crossover of two of the best and a mutation), differential evolution
+    (slots in which two others differ are copied). The bandit picks the technique with the largest
+    area under its recent improvements plus an exploration term (their AUC credit assignment,
+    window 50, C = 0.05).
     """
     rng = np.random.default_rng(seed)
     size, nothing = len(task.space), -1
@@ -181,8 +188,10 @@ def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
         ]
 
     def elite() -> list[int]:
-        known = sorted(history)[:8]
-        return list(known[int(rng.integers(len(known)))][1]) if known else draw()
+        best_ones = sorted(history)[:8]
+        if not best_ones:
+            return draw()
+        return list(best_ones[int(rng.integers(len(best_ones)))][1])
 
     def hill() -> list[int]:
         slots = list(min(history)[1]) if history else draw()
@@ -211,21 +220,8 @@ def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
         "differential": differential,
     }
 
-    def credit(name: str) -> float:
-        mine = [gained for used, gained in uses[-50:] if used == name]
-        if not mine:
-            return float("inf")
-        area = (
-            sum(rank * gained for rank, gained in enumerate(mine, start=1))
-            * 2
-            / (len(mine) * (len(mine) + 1))
-        )
-        return float(
-            area + 0.05 * (2 * np.log2(max(2, len(uses[-50:]))) / len(mine)) ** 0.5
-        )
-
     for _ in range(budget):
-        name = max(techniques, key=credit)
+        name = max(techniques, key=lambda technique: _credit(technique, uses))
         slots = techniques[name]()
         for _ in range(20):
             if tuple(sorted(slots)) not in tried:
@@ -241,6 +237,18 @@ def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
         if measured is not None:
             history.append((_size(task, measured), tuple(slots)))
     return best
+
+
+def _credit(name: str, uses: Sequence[tuple[str, bool]]) -> float:
+    """Return the AUC credit of a technique over the last 50 uses, plus the exploration term."""
+    window = uses[-50:]
+    mine = [gained for used, gained in window if used == name]
+    if not mine:
+        return float("inf")
+    gains = sum(rank * gained for rank, gained in enumerate(mine, start=1))
+    area = 2 * gains / (len(mine) * (len(mine) + 1))
+    exploration = (2 * np.log2(max(2, len(window))) / len(mine)) ** 0.5
+    return float(area + 0.05 * exploration)
 
 
 METHODS: Mapping[str, Callable[[Task, int, int], Measured]] = {
@@ -265,7 +273,7 @@ def _combined(task: Task, chosen: Sequence[int]) -> Measured | None:
 def _of(task: Task, candidate: Candidate) -> Measured | None:
     try:
         recipe = candidate.recipe(task.defaults)
-    except ValueError:  # one change took away the other's place
+    except ValueError:  # one change removed the place of the other
         return None
     (measured,) = task.engine.measure([recipe])
     return measured if measured.outcome is Outcome.OK else None

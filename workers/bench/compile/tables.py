@@ -34,9 +34,12 @@ def page() -> Page:
     loadable = rows_of(LOADABLE_FILE)
     return Page(
         title="Measured: compile",
-        intro="Saved against `clang -Oz` (minsize) of the same LLVM 22.1.8, x86-64, on held-out modules of "
-        "up to 5,000 instructions out of packages that nothing was mined, trained or tuned on (lua 5.4, "
-        "bzip2, mbedtls, cJSON, lz4, jq). Each search has the same space of changes to `-Oz` and the "
+        intro="Saved against `clang -Oz` (minsize) of the same LLVM 22.1.8, x86-64, on "
+        "held-out modules of "
+        "up to 5,000 instructions out of packages that nothing was mined, trained or tuned "
+        "on (lua 5.4, "
+        "bzip2, mbedtls, cJSON, lz4, jq). Each search has the same space of changes to `-Oz` "
+        "and the "
         "same number of compilations. Cells: mean of package means; pooled mean [95 % interval].",
         tables=(
             _searches_table(loadable),
@@ -80,7 +83,8 @@ def _searches_table(rows: Sequence[Row]) -> Table:
     ]
     return Table(
         title="Loadable bytes, by number of pipelines",
-        intro=f"{len(_group(rows, 'trimtab', 1))} modules. Goals: 1.5 % with one pipeline; 3 % in 2 s with "
+        intro=f"{len(_group(rows, 'trimtab', 1))} modules. Goals: 1.5 % with one pipeline; 3 "
+        "% in 2 s with "
         "ten; with one tenth of the pipelines as small as any other search.",
         columns=("search", *(f"{b} pipeline{'s' * (b > 1)}" for b in budgets)),
         rows=[
@@ -100,13 +104,18 @@ def _searches_notes(rows: Sequence[Row]) -> list[str]:
     larger = sum(saved(row, "loadable") < 0 for row in rows if row["method"] == "trimtab")
     code = statistics.fmean(saved(row, "code") for row in ten)
     return [
-        f"{larger or 'No'} module was larger than by `-Oz`. Most of the saving are options of LLVM's code "
+        f"{larger or 'No'} module was larger than by `-Oz`. Most of the saving are options "
+        "of LLVM's code "
         "generator that no pass pipeline reaches "
-        "([ADR 11](../adr/0011-options-of-llvm-are-part-of-a-recipe.md)) and code without `minsize`, "
-        "whose unwind entries are shorter ([ADR 12](../adr/0012-minsize-function-by-function.md)): the "
-        f"code bytes of these answers at ten pipelines are {_percent(code)} smaller. For builds without "
+        "([ADR 11](../adr/0011-options-of-llvm-are-part-of-a-recipe.md)) and code without "
+        "`minsize`, "
+        "whose unwind entries are shorter ([ADR "
+        "12](../adr/0012-minsize-function-by-function.md)): the "
+        f"code bytes of these answers at ten pipelines are {_percent(code)} smaller. For "
+        "builds without "
         "unwind tables, use `objective: code_bytes`.",
-        f"All 24 pipelines of the coreset together save {_percent(package_mean(oracle, 'loadable'))}; "
+        "All 24 pipelines of the coreset together save "
+        f"{_percent(package_mean(oracle, 'loadable'))}; "
         f"{_shares(rows, 'loadable')}",
     ]
 
@@ -117,7 +126,8 @@ def _shares(rows: Sequence[Row], measure: str) -> str:
     one, ten = (package_mean(_group(rows, "trimtab", b), measure) / whole for b in (1, 10))
     missed = "" if one >= 0.77 else "; missed"
     return (
-        f"of that, the search gets {100 * ten:.0f} % with ten pipelines and {100 * one:.0f} % with one "
+        f"of that, the search gets {100 * ten:.0f} % with ten pipelines and {100 * one:.0f} "
+        "% with one "
         f"(goal with one: 77 %{missed})."
     )
 
@@ -134,7 +144,8 @@ def _metric_table(
         columns=("search", *(f"{b} pipeline{'s' * (b > 1)}" for b in budgets)),
         rows=_search_rows(rows, methods, budgets, measure),
         notes=(
-            f"All 24 pipelines of its list save {_percent(package_mean(_group(rows, 'oracle', 24), measure))}; "
+            "All 24 pipelines of its list save "
+            f"{_percent(package_mean(_group(rows, 'oracle', 24), measure))}; "
             + _shares(rows, measure),
         ),
         command=f"python -m workers.bench compile --metric {metric}",
@@ -166,7 +177,8 @@ def _executed_table() -> Table:
     larger = sum(row["saved"] < 0 for row in rows)
     return Table(
         title="Programs that run",
-        intro="Held-out programs, ten pipelines each, through the job's own path: linked, run, and compared "
+        intro="Held-out programs, ten pipelines each, through the job's own path: linked, "
+        "run, and compared "
         "with the unoptimised program. csmith's programs without end are left out.",
         columns=(
             "set",
@@ -204,7 +216,8 @@ def _audit_table() -> Table:
     }
     return Table(
         title="Audit: pipelines over programs that run",
-        intro="15 programs (eight generated, five of csmith's, zlib's minigzip and bzip2 whole), each built "
+        intro="15 programs (eight generated, five of csmith's, zlib's minigzip and bzip2 "
+        "whole), each built "
         "by every pipeline and run against the unoptimised one.",
         columns=(
             "pipelines",
@@ -216,8 +229,10 @@ def _audit_table() -> Table:
         ),
         rows=[_audit_row(name, rows) for name, rows in groups.items()],
         notes=(
-            "LLVM 22.1.8's `attributor`, which no default pipeline runs, breaks zlib and bzip2; it is why "
-            "the experimental tier is off by default and has no attributor. The last two rows are of "
+            "LLVM 22.1.8's `attributor`, which no default pipeline runs, breaks zlib and "
+            "bzip2; it is why "
+            "the experimental tier is off by default and has no attributor. The last two "
+            "rows are of "
             "2026-11-26.",
         ),
         command="python -m workers.bench compile audit \\\n"
@@ -245,7 +260,8 @@ def _audit_row(name: str, rows: Sequence[Row]) -> list[str]:
 def _speed_table() -> Table:
     return Table(
         title="Run time of the smaller programs",
-        intro="CPU time over `-Oz`'s, ten pipelines, 15 pairs, 95 % interval. Small code leaves out loop "
+        intro="CPU time over `-Oz`'s, ten pipelines, 15 pairs, 95 % interval. Small code "
+        "leaves out loop "
         "transformations; for speed use `objective: run_time`. No goal; reported.",
         columns=("program", "loadable bytes saved", "CPU time / -Oz"),
         rows=[
@@ -271,8 +287,10 @@ def _paper_table() -> Table:
             chosen[f"{encoder}, {loss}"] = rows[f"{encoder}-{loss}"]
     return Table(
         title="Mode paper",
-        intro="The method of Liang et al. (ICML 2023) on LLVM 22: flat passes from nothing, 45 in all, "
-        "trained on 334 programs; IR instructions saved against `-Oz`. For NVP the temperature that "
+        intro="The method of Liang et al. (ICML 2023) on LLVM 22: flat passes from nothing, "
+        "45 in all, "
+        "trained on 334 programs; IR instructions saved against `-Oz`. For NVP the "
+        "temperature that "
         "the validation packages chose.",
         columns=(
             "order of the sequences",
@@ -284,8 +302,10 @@ def _paper_table() -> Table:
         rows=[_paper_row(name, row) for name, row in chosen.items()],
         notes=(
             "Held-out packages: mean of the means of 5 packages. The blind order saves 0.41 % on "
-            "validation (carried over by hand, 2026-11-28; not in the file). Goal: NVP > BC > Q; Q is "
-            "last on validation and held-out packages, NVP and BC are alike. With so few programs GEAN "
+            "validation (carried over by hand, 2026-11-28; not in the file). Goal: NVP > BC "
+            "> Q; Q is "
+            "last on validation and held-out packages, NVP and BC are alike. With so few "
+            "programs GEAN "
             "and GRMP learn one order for all programs. Product mode is smaller on every set.",
         ),
         command="python -m workers.train compile paper-discover\n"
@@ -315,8 +335,10 @@ def _headline(rows: Sequence[Row]) -> Headline:
     rival = max(package_mean(_group(rows, m, 10), "loadable") for m in _RIVALS)
     return Headline(
         against="`clang -Oz` of LLVM 22, and other searches in the same space",
-        better=f"{_percent(package_mean(ten, 'loadable'), 1)} fewer loadable bytes at ten pipelines on "
-        f"{len(ten)} held-out modules, none larger; the best other search saves {_percent(rival, 1)}",
+        better=f"{_percent(package_mean(ten, 'loadable'), 1)} fewer loadable bytes at ten "
+        "pipelines on "
+        f"{len(ten)} held-out modules, none larger; the best other search saves "
+        f"{_percent(rival, 1)}",
     )
 
 

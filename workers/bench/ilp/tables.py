@@ -29,7 +29,8 @@ _NAMES = {
 _OTHERS = {"cp-sat": "CP-SAT", "or-tools-set-cover": "OR-Tools set cover"}
 _TIE = 1e-6  # the relative gap at which every method ends
 _PROTOCOL = (
-    "Primal integral in seconds against the best known of all (Berthold 2013), less is better. Each "
+    "Primal integral in seconds against the best known of all (Berthold 2013), less is "
+    "better. Each "
     "method starts with reading the file and runs on the same two cores, one after another."
 )
 
@@ -40,7 +41,8 @@ def page() -> Page:
     return Page(
         title="Measured: integer programs",
         intro=_PROTOCOL
-        + " trimtab's processes share the two cores; HiGHS has two threads, CP-SAT 9.15 eight workers.",
+        + " trimtab's processes share the two cores; HiGHS has two threads, CP-SAT 9.15 eight "
+        "workers.",
         tables=(
             _families_table(families),
             _small_table(families),
@@ -66,8 +68,10 @@ def _families_table(families: Mapping[str, list[dict[str, Run]]]) -> Table:
     groups = _large(families)
     return Table(
         title="Families, sizes S and L, 60 s",
-        intro="Two held-out instances each (seeds 1000 and 1001). Size S is the paper's (Huang et al. "
-        "2023), L has twice the variables. OR-Tools' search is for covers. An empty cell was not run; '-' "
+        intro="Two held-out instances each (seeds 1000 and 1001). Size S is the paper's "
+        "(Huang et al. "
+        "2023), L has twice the variables. OR-Tools' search is for covers. An empty cell was "
+        "not run; '-' "
         "is a model that the method does not take. Ratio with its 95 % interval.",
         columns=(
             "family, size",
@@ -122,7 +126,8 @@ def _family_notes(rows: Sequence[dict[str, Run]]) -> str:
     return (
         f"trimtab ends best or tied on {best} of {len(rows)} instances (goal: 80 %), HiGHS on "
         f"{_best_of(rows, 'highs')}. Goal of the ratio: at most 0.5. Start-up (reading the file, "
-        f"starting processes) accounts for most of trimtab's integral. It uses at most {peak:.2f} GB "
+        "starting processes) accounts for most of trimtab's integral. It uses at most "
+        f"{peak:.2f} GB "
         "(goal: 4 GB)."
     )
 
@@ -144,7 +149,8 @@ def _small_table(families: Mapping[str, list[dict[str, Run]]]) -> Table:
         columns=("family", "trimtab", "HiGHS 1.16", "ours / HiGHS, 95 %", "goal: 0.5"),
         rows=rows,
         notes=(
-            f"trimtab ends best or tied on {_best_of(every, 'trimtab')} of {len(every)}. Set cover and "
+            f"trimtab ends best or tied on {_best_of(every, 'trimtab')} of {len(every)}. Set "
+            "cover and "
             "vertex cover are solved to optimality in tenths of a second, most of it start-up.",
         ),
         command="python -m workers.bench ilp --sizes 1/5 --instances 2 --methods trimtab highs",
@@ -157,7 +163,8 @@ def _real_table(real: Sequence[dict[str, Run]]) -> Table:
     some = [row for row in real if row["cp-sat"]["reason"] != "unsupported"]
     return Table(
         title="Real files, 20 s",
-        intro=f"The {len(real)} models in the source distribution of PyPI's `mip` 2.0.0; none was used "
+        intro=f"The {len(real)} models in the source distribution of PyPI's `mip` 2.0.0; "
+        "none was used "
         "in tuning. Goal: a geometric mean of at most the best single solver's.",
         columns=("figure", *(_NAMES[m] for m in methods), "CP-SAT 9.15, its files"),
         rows=[
@@ -177,7 +184,8 @@ def _real_table(real: Sequence[dict[str, Run]]) -> Table:
             ["most memory", *_each(real, methods, _memory_cell), ""],
         ],
         notes=_real_notes(real),
-        command="python -m workers.bench ilp --real --methods trimtab highs scip cp-sat --seconds 20",
+        command="python -m workers.bench ilp --real --methods trimtab highs scip cp-sat "
+        "--seconds 20",
         source=source(REAL_FILE, remark="Nothing else ran."),
     )
 
@@ -195,7 +203,8 @@ def _real_notes(real: Sequence[dict[str, Run]]) -> list[str]:
     beyond = sorted(((r, name) for name, r in worse.items() if r > 1.1), reverse=True)
     listed = ", ".join(f"{name} {r:.2f}" for r, name in beyond)
     return [
-        f"Ratio of the means to HiGHS': {ratio:.2f} [{low:.2f}, {high:.2f}] (paired bootstrap). On the "
+        f"Ratio of the means to HiGHS': {ratio:.2f} [{low:.2f}, {high:.2f}] (paired "
+        "bootstrap). On the "
         f"{len(by_highs)} files that HiGHS closed, trimtab has the optimum on {optimum}.",
         f"Missed the goal of at most 1.1 times HiGHS' integral (both plus 1 s) on {len(beyond)} of "
         f"{len(real)} files: {listed}.",
@@ -222,8 +231,10 @@ def _conditions_table() -> Table:
         rows.append([label, *means, f"{len(beyond)} of {len(names)}", ", ".join(beyond)])
     return Table(
         title="With company, 10 s",
-        intro=f"{len(names)} of the real files alone, two jobs at once on the two cores, and beside a "
-        "load of eight; HiGHS with two threads in the same condition, methods in turn on each file.",
+        intro=f"{len(names)} of the real files alone, two jobs at once on the two cores, and "
+        "beside a "
+        "load of eight; HiGHS with two threads in the same condition, methods in turn on "
+        "each file.",
         columns=(
             "condition",
             "trimtab",
@@ -256,13 +267,16 @@ def _learned_table() -> Table:
     ratio, low, high = _ratio(earlier, "trimtab", "trimtab-without-learned")
     return Table(
         title="The learned arm (CL-LNS), size S, 60 s",
-        intro="Primal integral with the learned arm over without it, three held-out instances each.",
+        intro="Primal integral with the learned arm over without it, three held-out "
+        "instances each.",
         columns=("family", "instances", "with / without, 95 %"),
         rows=rows,
         notes=(
-            "Missed the goal (below 0.95 on all, with the interval below 1 on two families), so the arm "
+            "Missed the goal (below 0.95 on all, with the interval below 1 on two families), "
+            "so the arm "
             "is off by default; `lns.neighbourhoods` enables it by name. On the "
-            f"{len(earlier)} instances of 2026-11-25, where the arm was on by default, the ratio was "
+            f"{len(earlier)} instances of 2026-11-25, where the arm was on by default, the "
+            "ratio was "
             f"{ratio:.2f} [{low:.2f}, {high:.2f}].",
         ),
         command="python -m workers.bench ilp --sizes S --instances 3 \\\n"
@@ -278,7 +292,8 @@ def _headline(
     ratio, _, _ = _ratio(real, "trimtab", "highs")
     return Headline(
         against="HiGHS, SCIP, CP-SAT and OR-Tools set cover on the same two cores",
-        better=f"primal integral {min(ratios):.2f} to {max(ratios):.2f} of the best single solver's on "
+        better=f"primal integral {min(ratios):.2f} to {max(ratios):.2f} of the best single "
+        "solver's on "
         f"{len(ratios)} families (60 s), {ratio:.2f} of HiGHS' on {len(real)} real files (20 s)",
     )
 

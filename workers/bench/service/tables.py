@@ -15,7 +15,8 @@ def page() -> Page:
     figures = _figures()
     return Page(
         title="Measured: the service",
-        intro="A real server process, real HTTP, kills and pauses; embedded default (SQLite, process pool) "
+        intro="A real server process, real HTTP, kills and pauses; embedded default (SQLite, "
+        "process pool) "
         "unless the row says PostgreSQL or Ray.",
         tables=(_latency_table(figures), _chaos_table(figures), _by_hand_table()),
         headline=_headline(figures),
@@ -64,10 +65,12 @@ def _latency_table(figures: dict[str, Row]) -> Table:
             f"p99 {probe['cancel']['p99_ms']:.0f} ms; {len(probe['orphans'])}",
         ],
         [
-            f"stop and cancel of fast0507 in mid-search, {ilp['stop']['count']} each (`stop-cancel-ilp`)",
+            f"stop and cancel of fast0507 in mid-search, {ilp['stop']['count']} each "
+            "(`stop-cancel-ilp`)",
             "the same",
             f"stop p50 {ilp['stop']['p50_ms']:.0f} ms, max {ilp['stop']['max_ms']:.0f} ms, "
-            f"{ilp['stop']['kept_best']} kept their best; cancel max {ilp['cancel']['max_ms']:.0f} ms; "
+            f"{ilp['stop']['kept_best']} kept their best; cancel max "
+            f"{ilp['cancel']['max_ms']:.0f} ms; "
             f"{len(ilp['orphans'])} orphans",
         ],
         [
@@ -89,7 +92,8 @@ def _latency_table(figures: dict[str, Row]) -> Table:
         columns=("measurement", "goal", "measured"),
         rows=rows,
         notes=("Where the file has several lines of a suite, the last one is shown.",),
-        command="python -m workers.bench service submit-to-running submit-sqlite submit-postgres \\\n"
+        command="python -m workers.bench service submit-to-running submit-sqlite "
+        "submit-postgres \\\n"
         "  event-latency stop-cancel stop-cancel-ilp overhead",
         source=source(FILE, remark=_BESIDE),
     )
@@ -109,15 +113,18 @@ def _chaos_table(figures: dict[str, Row]) -> Table:
             f"{database['submits']:,} submits, {database['restarts']} PostgreSQL crashes "
             "(`restart-postgres`)",
             "503 + Retry-After, never 500",
-            f"{database['statuses'].get('503', 0)} × 503, {database['statuses'].get('500', 0)} × 500, "
+            f"{database['statuses'].get('503', 0)} × 503, "
+            f"{database['statuses'].get('500', 0)} × 500, "
             f"{database['lost']} lost, {database['duplicates']} double",
         ],
         [
-            f"{workers['jobs']:,} jobs, {workers['kills']} worker kills, {workers['pauses']} pauses longer "
+            f"{workers['jobs']:,} jobs, {workers['kills']} worker kills, {workers['pauses']} "
+            "pauses longer "
             "than the lease (`kill-workers`)",
             "one effect each, stale writes refused",
             f"{workers['effects_per_job']} effect each, {workers['lost']} lost, "
-            f"{workers['attempts']:,} attempts, {workers['stale_writes_refused']} stale writes refused "
+            f"{workers['attempts']:,} attempts, {workers['stale_writes_refused']} stale "
+            "writes refused "
             f"({workers['seconds'] / 60:.0f} min)",
         ],
     ]
@@ -137,7 +144,8 @@ def _by_hand_table() -> Table:
     described = source(*BY_HAND_FILES)
     return Table(
         title="Carried over by hand",
-        intro="These figures were read off the output of a command that writes no result file; the lines "
+        intro="These figures were read off the output of a command that writes no result "
+        "file; the lines "
         "in results/ are transcripts.",
         columns=("measurement", "goal", "measured", "date"),
         rows=[
@@ -156,6 +164,8 @@ def _headline(figures: dict[str, Row]) -> Headline:
     workers, running = figures["kill-workers"], figures["submit-to-running"]
     return Headline(
         against="kill -9 of workers, and pauses longer than the lease",
-        better=f"{workers['jobs']:,} jobs under {workers['kills']} kills and {workers['pauses']} pauses: one "
-        f"effect each, {workers['lost']} lost; submit to running {running['p50_ms']:.1f} ms (median)",
+        better=f"{workers['jobs']:,} jobs under {workers['kills']} kills and "
+        f"{workers['pauses']} pauses: one "
+        f"effect each, {workers['lost']} lost; submit to running {running['p50_ms']:.1f} ms "
+        "(median)",
     )
