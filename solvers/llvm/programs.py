@@ -38,7 +38,8 @@ _SECTION = re.compile(
 )
 
 
-# (file, modification time) → features of its functions: a job's check and its files ask alike.
+# Cache: (file, modification time) → features of its functions. A job's check and its files both
+# need them.
 _function_features: dict[tuple[Path, int], frozenset[str]] = {}
 
 

@@ -94,9 +94,8 @@ class CompileSolution:
     levels: Mapping[str, Sizes]  # O0, O2, Os, Oz
     build_id: str
     cases: tuple[tuple[RunCase, float], ...]  # (case, timeout in seconds) to compare on
-    timing: Timing | None = (
-        None  # objective run_time only; None when the answer is -O2 itself
-    )
+    # Objective run_time only; None when the answer is -O2 itself.
+    timing: Timing | None = None
     why_unvalidated: str = ""  # reason for an empty `cases`
     quarantined: Sequence[Quarantined] = ()
 

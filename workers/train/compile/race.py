@@ -3,7 +3,7 @@
 It starts from the best compound so far and changes it by one edit at a time: first it adds each
 single change that was never measured, then it draws changes. A change runs on the programs in
 blocks and is dropped as soon as it is behind the incumbent; most need a quarter of the programs
-(a race as in Maron and Moore 1994, with a fixed rule in place of their bound). Every better
+(a race as in Maron and Moore 1993, with a fixed rule in place of their bound). Every better
 pipeline is a candidate of its own, so that the greedy coreset decides which remain.
 """
 

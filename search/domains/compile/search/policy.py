@@ -42,7 +42,7 @@ def score_candidates(
     metric: Metric,
     folder: Path = FOLDER,
 ) -> tuple[Floats | None, str]:
-    """Score candidates for the engine's program: ((K,) scores, how they came about).
+    """Score candidates for the engine's program: ((K,) scores, how they were made).
 
     The scores are None where no network is published for the metric, where it was trained for other
     candidates, and where the program is too large or cannot be described.

@@ -100,7 +100,7 @@ def search_program(
 def report_oz(
     problem: CompileProblem, prepared: Prepared, on_incumbent: OnIncumbent
 ) -> dict[str, Built]:
-    """Report -Oz before anything is run, so that there is an answer whatever ends the job.
+    """Report -Oz before anything is run, so that a job that ends early has an answer.
 
     Returns the built program by `Measured.program`, so that it is not built again.
     """

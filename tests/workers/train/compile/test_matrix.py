@@ -65,9 +65,8 @@ def test_every_candidate_is_measured_once_and_the_coreset_published(
 def test_programs_without_every_cell_do_not_count(corpus: Path) -> None:
     matrix.measure(corpus, splits=("train",), say=lambda text: None)
     rows = matrix.rows(corpus)
-    other = [
-        row | {"sha": "f" * 64} for row in rows[:4]
-    ]  # -Oz and three candidates of twelve
+    # -Oz and three candidates of twelve.
+    other = [row | {"sha": "f" * 64} for row in rows[:4]]
     (corpus / "matrix-1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in other))
     listed = build.read(corpus)
     more = listed[0] | {"sha": "f" * 64, "package": "half"}

@@ -60,7 +60,7 @@ def test_inlining_is_set_replaced_and_taken_back(kind: str, other: str) -> None:
     undone = moves().draw(kind, decided)
     assert undone is not None
     assert undone.attributes == ()
-    assert undone.candidate.name == f"Oz+{kind}", "the name says it once"
+    assert undone.candidate.name == f"Oz+{kind}", "the name has the attribute once"
 
 
 def test_moves_without_a_place_give_nothing() -> None:
