@@ -68,7 +68,7 @@ def test_levels_are_clangs(flavour: str, tmp_path: Path) -> None:
         if measured.sizes is not None
     }
     for level in ("O2", "Os"):
-        # A jump or two.
+        # They differ by a jump or two.
         assert sizes[level] == pytest.approx(
             bytes_of(by_clang(source, level, target)), rel=0.02
         )
