@@ -1,4 +1,4 @@
-"""LLVM's own programs (opt, llc, llvm-nm, llvm-readelf, clang), each run as a process on files.
+"""LLVM's own programs (opt, llc, llvm-nm, llvm-readelf, clang), run as processes on files.
 
 The check of an answer measures with these, so that its figures do not come from the engine that
 searched. Nothing of LLVM is loaded into this process.

@@ -1,4 +1,4 @@
-"""Answer of a compile job: the solution, its quarantined candidates, and the promise made for it.
+"""Answer of a compile job: solution, quarantined candidates, and the promise made for it.
 
 Data only. Search, check and produced files all read it, so nothing of any stage is imported here.
 """

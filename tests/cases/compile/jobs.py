@@ -1,4 +1,4 @@
-"""Run jobs of kind compile in this process, and clang directly, for the tests of this folder."""
+"""Run compile jobs in this process, and clang directly, for the tests of this folder."""
 
 from __future__ import annotations
 

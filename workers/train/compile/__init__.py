@@ -1,1 +1,1 @@
-"""Training of kind `compile`: reward matrix of candidates over the corpus, coreset, networks."""
+"""Training of kind `compile`: reward matrix over the corpus, coreset and networks."""

@@ -1,4 +1,4 @@
-"""`python -m workers.train compile STEP`: train what kind compile learns about pass pipelines.
+"""`python -m workers.train compile STEP`: coresets and networks of kind compile.
 
 The corpus has to be built first, by `python -m workers.corpus`.
 

@@ -1,4 +1,4 @@
-"""Publish the coreset: greedy facility location on the reward matrix, one list for each metric."""
+"""Publish the coreset: greedy facility location on the reward matrix, a list per metric."""
 
 from __future__ import annotations
 

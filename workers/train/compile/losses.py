@@ -1,4 +1,4 @@
-"""Losses for learning a choice among K pipelines: the three that the paper compares, and ours.
+"""Losses for a choice among K pipelines: the three that the paper compares, and ours.
 
 Liang et al., "Learning Compiler Pass Orders using Coreset and Normalized Value Prediction",
 ICML 2023, section 3.4. See `deploy/docs/design/compile.md`, "Value prediction". All take logits or

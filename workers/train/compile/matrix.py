@@ -1,4 +1,4 @@
-"""Reward matrix: sizes of every program of the corpus by every candidate, one JSON line each.
+"""Reward matrix: sizes of the corpus's programs by every candidate, one JSON line each.
 
 Measurements are cached by (module, candidate, LLVM build), so that an interrupted run resumes,
 and new modules and candidates are added.

@@ -1,4 +1,4 @@
-"""Train the network that orders the coreset for a program, with cross-validation over packages.
+"""Train the network that orders the coreset, with cross-validation over packages.
 
     python -m workers.train compile policy              # compare losses, publish the best
     python -m workers.train compile policy --metric ir_instructions
@@ -234,7 +234,7 @@ def left_out(data: Data, setting: Setting, seed: int = 0) -> Floats:
 def train(
     folder: Path, *, metric: Metric, out: Path, command: str, say: Callable[[str], None]
 ) -> None:
-    """Compare the settings by cross-validation, and publish the best one trained on all programs.
+    """Compare the settings by cross-validation, and publish the best, trained on all programs.
 
     Where none beats the coreset's own order, none is published, and a published one is withdrawn.
     """

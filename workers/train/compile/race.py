@@ -1,4 +1,4 @@
-"""Race for the pipeline to try first: a (1+1) search for the best on the mean of many programs.
+"""Race for the pipeline to try first: a (1+1) search for the best mean over programs.
 
 It starts from the best compound so far and changes it by one edit at a time: first it adds each
 single change that was never measured, then it draws changes. A change runs on the programs in

@@ -1,4 +1,4 @@
-"""Incumbents of the search: accept a smaller candidate only when its program behaves the same.
+"""Incumbents of the search: accept smaller candidates whose programs behave the same.
 
 Only a candidate that would be the new incumbent is built, linked and run.
 """

@@ -1,4 +1,4 @@
-"""Network that orders the coreset for a program, by what each pipeline did to training programs.
+"""Network that orders the coreset for a program, trained on rewards of other programs.
 
 A network is published only where it beat the coreset's own order on held-out packages
 (`deploy/docs/lab-notes.md`). It reads the program's Autophase features and instruction counts,

@@ -1,4 +1,4 @@
-"""Product mode: coreset, local search and per-function decisions around the installed LLVM's -Oz.
+"""Product mode: coreset, local search and per-function decisions around -Oz.
 
 The coreset and the order of its candidates follow Liang et al., "Learning Compiler Pass Orders
 using Coreset and Normalized Value Prediction" (ICML 2023); candidates are edits of whole -Oz

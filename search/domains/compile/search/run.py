@@ -1,4 +1,4 @@
-"""Search of one program, from the reference runs over the modes of search to the answer's files."""
+"""Search of one program: reference runs, LLVM's levels, one mode, and the answer's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random discovery of pass sequences, and IR counts of every program after every pass of them.
+"""Random discovery of pass sequences, and IR counts of all programs after each pass.
 
     python -m workers.train compile paper-discover     # one sequence for each training program
     python -m workers.train compile paper-table        # programs × sequences
@@ -101,7 +101,7 @@ def _needed(engine: Engine, passes: list[str], least: int) -> tuple[list[str], i
 def table(
     folder: Path, *, say: Callable[[str], None], part: tuple[int, int] = (0, 1)
 ) -> None:
-    """Write the trajectories of every distinct sequence on every program, with -O0 and -Oz counts.
+    """Write the trajectories of all sequences on all programs, with -O0 and -Oz counts.
 
     part: (index, number) of the processes that share the programs.
     """

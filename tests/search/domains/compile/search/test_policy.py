@@ -1,4 +1,4 @@
-"""Learned order of the coreset: published networks fit the published coreset, and are optional.
+"""Learned order of the coreset: published networks fit the coreset, and are optional.
 
 A network is trained here on random rewards: none is published where none beats the coreset's own
 order.
