@@ -157,7 +157,7 @@ class Guide:
             x, distance, time_limit_s=limit_s, stop=self.deadline.over
         )
         used_s = time.process_time() - began
-        self.stretch.note(wall_s=near.elapsed_s, cpu_s=used_s)
+        self.stretch.record(wall_s=near.elapsed_s, cpu_s=used_s)
         self.solver_s += used_s
         self._near_failures += near.x is None
         best = near if near.x is not None else root

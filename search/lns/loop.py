@@ -271,7 +271,7 @@ class LnsLoop:
             stop=stop,
         )
         used_s = time.process_time() - began
-        self._stretch.note(wall_s=result.elapsed_s, cpu_s=used_s)
+        self._stretch.record(wall_s=result.elapsed_s, cpu_s=used_s)
         self.solver_s += used_s
         return result, used_s
 
