@@ -48,7 +48,7 @@ class Guide:
     """Root LP, local-branching LPs, solution pool and focus of one search.
 
     root_place: shared memory in which another process leaves the root LP's optimum; without it
-    the guide solves the LP when it is first asked for.
+    the guide solves the LP when it is first needed.
     """
 
     def __init__(

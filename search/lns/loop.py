@@ -8,6 +8,7 @@
             take over better solutions from the rest of the run
 
 LB-RELAX: Huang, Ferber, Tian, Dilkina and Steiner, CPAIOR 2023. CL-LNS: the same, ICML 2023.
+Differences from both are in deploy/docs/design/ilp.md, "LNS loop" and "Arm selection".
 
 All seconds here are processor time of this process (search.lns.wall_clock).
 """
