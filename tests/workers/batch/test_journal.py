@@ -56,7 +56,7 @@ def test_existing_output_wants_resume(tmp_path: Path) -> None:
 def test_foreign_file_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "o.jsonl"
     path.write_text('{"id": "a"}\n{"other": 1}\n')
-    with pytest.raises(BadJournal, match="no output of a batch run"):
+    with pytest.raises(BadJournal, match="expected the output of a batch run"):
         Journal(path, resume=True)
     assert path.read_text() == '{"id": "a"}\n{"other": 1}\n'
 

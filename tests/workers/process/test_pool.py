@@ -304,8 +304,8 @@ def test_folders_of_a_living_host_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_level_is_chosen_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert choose_level("rlimit") == ("rlimit", "asked for")
-    with pytest.raises(ValueError, match="wanted auto, rlimit or bwrap"):
+    assert choose_level("rlimit") == ("rlimit", "requested")
+    with pytest.raises(ValueError, match="expected auto, rlimit or bwrap"):
         choose_level("chroot")
     monkeypatch.setattr(
         "workers.process.sandbox.bwrap_works", lambda: (False, "no user namespaces")
