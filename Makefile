@@ -73,13 +73,15 @@ type: setup-dev ## types
 imports: setup-dev ## the dependency rule
 	$(BIN)/lint-imports
 
-generate: setup-dev ## write the generated files of the SDK: blocking client, table of specs
+generate: setup-dev ## write generated files: table of specs, blocking client, reference pages
 	$(BIN)/python deploy/tools/list_specs.py
 	$(BIN)/python deploy/tools/unasync.py
+	$(BIN)/python deploy/tools/reference.py
 
 generated: setup-dev ## check that generated files are what their sources give
 	$(BIN)/python deploy/tools/list_specs.py --check
 	$(BIN)/python deploy/tools/unasync.py --check
+	$(BIN)/python deploy/tools/reference.py --check
 
 check: lint type imports generated ## lint, type, imports and generated files
 
