@@ -12,7 +12,7 @@ from trimtab.results import Limit, Reason, Termination
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """How a run failed."""
+    """Failure of a run."""
 
     termination: Termination
     internal: bool = False  # a fault of trimtab: log the traceback

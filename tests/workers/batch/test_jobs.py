@@ -78,7 +78,9 @@ def test_digest_changes_with_the_models_content(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_bad_line_is_a_job_with_a_problem(tmp_path: Path, line: bytes, expected: str) -> None:
+def test_bad_line_is_a_job_with_a_problem(
+    tmp_path: Path, line: bytes, expected: str
+) -> None:
     bad, good = read_jobs(written(tmp_path, line, {"kind": "probe", "spec": {}}))
     assert expected in bad.problem
     assert bad.request is None
