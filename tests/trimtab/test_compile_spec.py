@@ -1,4 +1,4 @@
-"""Bad compile jobs are refused at the door, each with its field; files on this machine become specs by their names."""
+"""Invalid compile specs are refused with the field; files become specs by their names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Executor `inline` under the contract. It has no child: crashes, limits on memory and kills are not its business."""
+"""Executor `inline` under the contract. It has no child, so no crash, memory limit or kill."""
 
 from __future__ import annotations
 

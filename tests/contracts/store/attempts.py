@@ -93,7 +93,8 @@ class Attempts:
                 itertools.chain(*await asyncio.gather(*(worker(f"w{n}") for n in range(6))))
             )
             assert len(taken) == len(set(taken))
-            # SKIP LOCKED may make a worker leave early while others still hold the last rows, but nothing is lost.
+            # SKIP LOCKED may let a worker end early while others lock the last rows; nothing is
+            # lost.
             taken += await worker("last")
             assert len(set(taken)) == 40
 

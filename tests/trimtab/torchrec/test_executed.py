@@ -1,4 +1,4 @@
-"""An exported plan, uneven column shards and all, is executed by TorchRec and gives the unsharded module's outputs."""
+"""TorchRec executes an exported plan with uneven shards and gives the unsharded outputs."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_outputs_are_those_of_the_unsharded_module(tmp_path: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     script = Path(__file__).with_name("two_ranks.py")
-    out = tmp_path / "found"
+    out = tmp_path / "report"
     ranks = [
         subprocess.Popen(
             [sys.executable, str(script), str(rank), str(plan), str(port), str(out)],
@@ -82,15 +82,15 @@ def test_outputs_are_those_of_the_unsharded_module(tmp_path: Path) -> None:
         for rank in range(2)
     ]
     try:
-        said = [rank.communicate(timeout=240)[0] for rank in ranks]
+        outputs = [rank.communicate(timeout=240)[0] for rank in ranks]
     finally:
         for rank in ranks:
             rank.kill()
-    assert [rank.returncode for rank in ranks] == [0, 0], "\n".join(said)[-3000:]
+    assert [rank.returncode for rank in ranks] == [0, 0], "\n".join(outputs)[-3000:]
     for rank in range(2):
-        found = json.loads(Path(f"{out}.{rank}").read_text())
-        assert found["difference"] == 0.0
-        assert found["largest"] > 0.0, "the weights are not all zero"
-        assert found["columns"] == 16 + 2 * 64 + 128, (
+        report = json.loads(Path(f"{out}.{rank}").read_text())
+        assert report["difference"] == 0.0
+        assert report["largest"] > 0.0, "the weights are not all zero"
+        assert report["columns"] == 16 + 2 * 64 + 128, (
             "one block of columns for each feature"
         )

@@ -12,7 +12,7 @@ from workers.batch.journal import BadJournal, Journal, JournalInUse, Json, write
 
 
 def record(name: str, **more: object) -> Json:
-    given: Json = {
+    body: Json = {
         "id": name,
         "line": 1,
         "digest": f"d-{name}",
@@ -24,7 +24,7 @@ def record(name: str, **more: object) -> Json:
         "usage": {},
         "result": {"seed": 3, "objective": 2.0, "verification": {"status": "valid"}},
     }
-    return given | more
+    return body | more
 
 
 def test_torn_at_every_byte_of_the_last_line(tmp_path: Path) -> None:

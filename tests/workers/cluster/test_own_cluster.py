@@ -1,4 +1,4 @@
-"""Without an address the executor starts a cluster on this machine, and takes all of it down again."""
+"""Without an address the executor starts a cluster on this machine, and ends all of it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def test_killed_service_takes_its_cluster_along(tmp_path: Path) -> None:
         "import asyncio, sys, pathlib\n"
         "from workers.cluster.pool import RayExecutor\n"
         "async def main():\n"
-        "    e = RayExecutor(address=None, workers=1, scratch_dir=pathlib.Path(sys.argv[1]), sandbox='rlimit')\n"
+        "    folder = pathlib.Path(sys.argv[1])\n"
+        "    e = RayExecutor(address=None, workers=1, scratch_dir=folder, sandbox='rlimit')\n"
         "    await e.open()\n"
         "    print(e.describe()['host_pid'], flush=True)\n"
         "    await asyncio.sleep(600)\n"
