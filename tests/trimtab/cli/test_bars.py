@@ -30,7 +30,7 @@ def on_a_terminal(*arguments: str) -> tuple[str, str]:
     try:
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, *arguments],
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[3],
             env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
             stdout=subprocess.PIPE,
             stderr=theirs,
