@@ -345,7 +345,7 @@ async def start_child(
         reader, writer = await asyncio.open_connection(sock=ours)
     except (
         BaseException
-    ):  # also when the pool closes meanwhile: nobody else knows this child
+    ):  # also when the pool closes meanwhile: it does not know this child
         ours.close()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

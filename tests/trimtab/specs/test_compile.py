@@ -29,7 +29,7 @@ def test_defaults_are_the_honest_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "expected"),
     [
         ({"source": REF}, "exactly one of"),
         ({"source_text": None}, "exactly one of"),
@@ -47,8 +47,8 @@ def test_defaults_are_the_honest_ones() -> None:
         ({"source_text": "a\u0000b"}, "NUL"),
     ],
 )
-def test_nonsense_is_refused(fields: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
+def test_nonsense_is_refused(fields: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValidationError, match=expected):
         parsed(**fields)
 
 
