@@ -169,7 +169,8 @@ def _bwrap(program: str, workdir: Path, *, visible: Sequence[Path]) -> list[str]
             command += ["--symlink", os.readlink(folder), folder]
         elif os.path.exists(folder):
             command += ["--ro-bind", folder, folder]
-    command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    command += ["--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
     for path in visible:
         if not str(path).startswith("/usr/"):
             command += ["--ro-bind", str(path), str(path)]

@@ -1,4 +1,4 @@
-"""Which ends of a run are followed by a finishing run, and with what."""
+"""Ends of a run that are followed by a finishing run, and its task."""
 
 from __future__ import annotations
 

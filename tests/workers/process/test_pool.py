@@ -136,7 +136,8 @@ class ProcessContract(ExecutorContract):
                 assert outcome.status is (
                     OutcomeStatus.FAILED if dies_by else OutcomeStatus.RESULT
                 )
-                await asyncio.wait_for(execution.current._ended.wait(), 5)  # type: ignore[attr-defined]
+                run_ended = execution.current._ended  # type: ignore[attr-defined]
+                await asyncio.wait_for(run_ended.wait(), 5)
                 assert processes_of(execution) == []
             assert time.monotonic() - began < 5.0, (
                 "what holds the run's files must not hold up its end"
