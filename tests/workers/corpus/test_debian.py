@@ -53,7 +53,7 @@ def test_a_package_that_cannot_be_had_is_told(
     monkeypatch.setattr(debian.shutil, "which", lambda name: None)
     said: list[str] = []
     build.build(tmp_path, packages=("zlib",), per_package=5, say=said.append)
-    assert "zlib: left out: apt-get is not here" in said[0]
+    assert "zlib: left out: apt-get: not found" in said[0]
     assert build.read(tmp_path) == []
 
 

@@ -41,7 +41,7 @@ def run(source: Path, *flags: str, argument: str = "") -> str:
 def test_a_seed_is_a_program() -> None:
     assert generator.program(3) == generator.program(3)
     assert generator.program(3) != generator.program(4)
-    with pytest.raises(ValueError, match="seed -1 came"):
+    with pytest.raises(ValueError, match="seed: expected 0 or more, got -1"):
         generator.program(-1)
 
 
