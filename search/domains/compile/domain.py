@@ -59,7 +59,7 @@ class CompileDomain:
 
     def verify(self, problem: CompileProblem, solution: CompileSolution) -> Verification:
         """Check the answer by LLVM's own programs on its files, and by running it again."""
-        verification = verify_answer(problem, solution, _programs(problem))
+        verification = verify_answer(problem, solution, programs_for(problem))
         checked = {
             **verification.model_dump(mode="json"),
             "quarantined": [bad.as_json() for bad in solution.quarantined],
@@ -71,7 +71,7 @@ class CompileDomain:
         self, problem: CompileProblem, solution: CompileSolution, workdir: Path
     ) -> list[Produced | Extra]:
         """Write program, recipe, sizes, validation and report."""
-        return produce(problem, solution, _programs(problem), workdir)
+        return produce(problem, solution, programs_for(problem), workdir)
 
     def keep(self, problem: CompileProblem, solution: CompileSolution) -> bytes:
         """Serialise the program's files and figures as JSON."""
@@ -98,7 +98,8 @@ class CompileDomain:
         return outcome_of(problem, solution)
 
 
-def _programs(problem: CompileProblem) -> LlvmPrograms:
+def programs_for(problem: CompileProblem) -> LlvmPrograms:
+    """Return LLVM's own programs for a problem's target."""
     return LlvmPrograms(
         installed=find_llvm(),
         target=problem.machine,

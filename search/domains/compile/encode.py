@@ -112,11 +112,13 @@ def _measured_at_oz(
     notes = list(problem.notes)
     if engine.info.inline_asm:
         notes.append(
-            "the program has inline assembly: it is kept unchanged, and its behaviour is not analysed"
+            "the program has inline assembly: it is kept unchanged, and its behaviour is "
+            "not analysed"
         )
     if completed:
         notes.append(
-            f"{completed:,} functions did not name their processor: in original.bc they have the target's"
+            f"{completed:,} functions did not name their processor: in original.bc they have "
+            "the target's"
         )
     return Prepared(
         engine=engine,

@@ -1,18 +1,22 @@
 """Check of an answer: LLVM's own programs on its files, and the programs run again.
 
-The check reads the unoptimised module and the answer's files, and none of the search's measurements.
+The check reads the unoptimised module and the answer's files, and none of the search's
+measurements.
 
 - verifier: `opt -passes=verify` accepts the optimised bitcode;
-- symbols: `llvm-nm` lists the same external symbols, apart from those that may be dropped when unused;
-- replay: `opt -passes=...`, or the replay command where `opt` has no words for the recipe, makes the
-  same bitcode, functions or object from the unoptimised module;
-- sizes: `llvm-readelf` on the object gives the claimed bytes, and no more than an -Oz object made here;
+- symbols: `llvm-nm` lists the same external symbols, apart from those that may be dropped when
+  unused;
+- replay: `opt -passes=...`, or the replay command where `opt` has no words for the recipe,
+  makes the same bitcode, functions or object from the unoptimised module;
+- sizes: `llvm-readelf` on the object gives the claimed bytes, and no more than an -Oz object
+  made here;
 - runs: the unoptimised program and the answer behave the same on every case.
 
-Shared with the search, because both must mean the same by it: the runner of confined programs and its
-comparison of two runs (`solvers.llvm.execute`), the statistics of paired runs (`solvers.llvm.pairs`),
-the limits of a run (`run_limits`), and as data the cases to run (`CompileSolution.cases`). No module
-of the compile kind's `search` or `encode` is imported, directly or indirectly (import contract).
+Shared with the search, because both must mean the same by it: the runner of confined programs
+and its comparison of two runs (`solvers.llvm.execute`), the statistics of paired runs
+(`solvers.llvm.pairs`), the limits of a run (`run_limits`), and as data the cases to run
+(`CompileSolution.cases`). No module of the compile kind's `search` or `encode` is imported,
+directly or indirectly (import contract).
 """
 
 from __future__ import annotations
@@ -305,9 +309,9 @@ class Check:
 def canonical(text: str) -> str:
     """Remove from textual IR what only the printer decides.
 
-    That is: the names of the file, and the printed order of a block's predecessors, which is the order
-    of a use list. Numbers of attribute groups are replaced by the groups' words, without the target
-    words that `opt -mcpu` writes.
+    That is: the names of the file, and the printed order of a block's predecessors, which is
+    the order of a use list. Numbers of attribute groups are replaced by the groups' words,
+    without the target words that `opt -mcpu` writes.
     """
     groups = {
         match["number"]: " ".join(_WORD.findall(_TARGET_WORD.sub("", match["words"])))

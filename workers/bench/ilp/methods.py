@@ -91,7 +91,7 @@ def _ours(
             workdir=Path(workdir),
             stop=stop,
             seed=seed,
-            on_incumbent=on_incumbent,
+            callbacks=pipeline.Callbacks(on_incumbent=on_incumbent),
         ).result
     return {
         "trace": trace,

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cost_models.compile.net import PARTS, PipelineScorer
+from cost_models.compile.pipeline_order import PARTS, PipelineScorer
 from cost_models.weights.publish import publish, withdraw
 from search.domains.compile.search.coreset import LISTS, load_coreset
 from search.domains.compile.search.policy import describe, weights_name
@@ -148,7 +148,7 @@ def described(folder: Path, found: Reward, say: Callable[[str], None]) -> Floats
 
 
 def fit(data: Data, setting: Setting, seed: int) -> dict[str, np.ndarray]:
-    """Arrays of `cost_models.compile.net.PipelineScorer`, candidates apart."""
+    """Arrays of `cost_models.compile.pipeline_order.PipelineScorer`, candidates apart."""
     if setting == OWN_ORDER:
         return _own_order(data)
     mean, std = (

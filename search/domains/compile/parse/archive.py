@@ -1,7 +1,8 @@
-"""Archives of strangers, unpacked: only plain files, only inside one folder, only so many and so large.
+"""Unpack untrusted archives: plain files only, inside one folder, limited in number and size.
 
-What could hurt is refused with its name: a path that leaves the folder, a device, a sparse or encrypted member, two members of
-one name, a bomb. Links are left out and told: a source tree needs none, and a link is how files outside are reached.
+Refused, with the member's name: a path that leaves the folder, a device, a sparse or encrypted
+member, two members of one name, a bomb. Links are left out and reported: a source tree needs
+none, and a link could reach files outside.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from typing import IO
 
 from search.types import InvalidInput
 
-_CHUNK = 1 << 20
-_BLOCK = 512
+_CHUNK = 1 << 20  # bytes read at once
+_BLOCK = 512  # bytes of a tar header
+_MEMBERS_PER_FILE = 4  # folders and links count too
+_COMPONENT_BYTES = 255  # of one part of a path, as file systems allow
+_NAME_CHARS, _DETAIL_CHARS = 120, 200  # shown in messages
 _UNREADABLE = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -34,12 +38,12 @@ _UNREADABLE = (
 
 @dataclass(frozen=True, kw_only=True)
 class ArchiveLimits:
-    """What an archive may hold."""
+    """Limits of an archive."""
 
     members: int = 20_000
     total_bytes: int = 256 * 2**20
     file_bytes: int = 64 * 2**20
-    ratio: float = 200.0  # unpacked to packed bytes, looked at above `free_bytes`
+    ratio: float = 200.0  # of unpacked to packed bytes, once `free_bytes` are unpacked
     free_bytes: int = 8 * 2**20
     name_bytes: int = 400
     depth: int = 32
@@ -49,7 +53,7 @@ class ArchiveLimits:
 class Unpacked:
     """A source tree on disk."""
 
-    folder: Path  # of the program: the archive's single top folder, when it has just one, else where it was unpacked
+    folder: Path  # the archive's single top folder if it has just one, else where it was unpacked
     top: str  # name of that single top folder, or ""
     files: tuple[str, ...]  # relative to `folder`, sorted
     left_out: tuple[str, ...]  # links
@@ -65,7 +69,10 @@ class _Member:
 def unpack(
     archive: Path, into: Path, *, name: str = "", limits: ArchiveLimits | None = None
 ) -> Unpacked:
-    """Unpack a .tar, .tar.gz or .zip (told by content). `into` is made and must not exist. Raises InvalidInput."""
+    """Unpack a .tar, .tar.gz or .zip, recognised by content. Raises InvalidInput.
+
+    The folder `into` is created and must not exist. `name` is the archive's name in messages.
+    """
     limits, name = limits or ArchiveLimits(), name or archive.name
     into.mkdir(parents=True)
     packed = archive.stat().st_size
@@ -76,11 +83,13 @@ def unpack(
         for member in _members(archive, into, links, name, limits):
             if member.name in files:
                 raise InvalidInput(
-                    f"{name}: the member {shown(member.name)} is there twice; one would hide the other: pack it once"
+                    f"{name}: the member {shown(member.name)} is there twice, and one would hide "
+                    "the other; pack it once"
                 )
             if len(files) >= limits.members:
                 raise InvalidInput(
-                    f"{name}: more than {limits.members:,} files; send only what the program needs"
+                    f"{name}: expected at most {limits.members:,} files, got more; send only what "
+                    "the program needs"
                 )
             files.add(member.name)
             total = _write(member, into, total, packed, name, limits)
@@ -88,12 +97,13 @@ def unpack(
         raise
     except _UNREADABLE as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # the machine's fault (no room, a file too large), not the archive's
+            raise  # a fault of this machine (no room, a file too large), not of the archive
         raise InvalidInput(
-            f"{name}: cannot be unpacked ({type(error).__name__}: {str(error)[:200]}); pack it again as .tar.gz or .zip"
+            f"{name}: cannot be unpacked ({type(error).__name__}: "
+            f"{str(error)[:_DETAIL_CHARS]}); pack it again as .tar.gz or .zip"
         ) from error
     if not files:
-        raise InvalidInput(f"{name}: no file is in it")
+        raise InvalidInput(f"{name}: expected at least one file, got none")
     tops = {path.partition("/")[0] for path in files}
     top = next(iter(tops)) if len(tops) == 1 and all("/" in path for path in files) else ""
     return Unpacked(
@@ -107,14 +117,17 @@ def unpack(
 
 
 def pattern(glob: str) -> re.Pattern[str]:
-    """A path pattern as a regular expression: `*` and `?` stay inside one folder, `**/` is any folders or none."""
+    """Translate a path pattern: `*` and `?` stay in one folder, `**/` is any folders or none."""
     parts = re.split(r"(\*\*/|\*\*|\*|\?)", glob)
     words = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return re.compile("".join(words.get(part, re.escape(part)) for part in parts) + r"\Z")
 
 
 def checked_name(raw: str, *, archive: str, limits: ArchiveLimits) -> str:
-    """The member's path, normalised. Raises InvalidInput when it would leave its folder or no file system takes it."""
+    """Return the member's path, normalised.
+
+    Raises InvalidInput when it would leave its folder, or is no name for a file system.
+    """
 
     def refused(why: str) -> InvalidInput:
         return InvalidInput(
@@ -131,15 +144,19 @@ def checked_name(raw: str, *, archive: str, limits: ArchiveLimits) -> str:
     try:
         lengths = [len(part.encode()) for part in parts]
     except UnicodeEncodeError:
-        raise refused("has a name that is no Unicode text") from None
-    if len(parts) > limits.depth or sum(lengths) > limits.name_bytes or max(lengths) > 255:
+        raise refused("has a name that is not Unicode text") from None
+    if (
+        len(parts) > limits.depth
+        or sum(lengths) > limits.name_bytes
+        or max(lengths) > _COMPONENT_BYTES
+    ):
         raise refused("is nested too deeply or its name is too long")
     return "/".join(parts)
 
 
 def shown(name: str) -> str:
-    """A hostile name in an error message."""
-    return repr(name if len(name) <= 120 else name[:119] + "…")
+    """Quote and shorten a hostile name for an error message."""
+    return repr(name if len(name) <= _NAME_CHARS else name[: _NAME_CHARS - 1] + "…")
 
 
 def _members(
@@ -150,7 +167,8 @@ def _members(
     if magic[:2] == b"PK":
         yield from _zip_members(archive, links, name, limits)
     elif magic[:2] == b"\x1f\x8b":
-        # Unpacked to a file first: a bomb is seen while it swells, and tarfile cannot be led into a huge header.
+        # Unpacked to a file first, so that a bomb is noticed while it grows, and tarfile is not led
+        # into a huge header.
         plain = into.with_name(into.name + ".tar")
         try:
             _gunzip(archive, plain, name, limits)
@@ -168,7 +186,7 @@ def _gunzip(archive: Path, plain: Path, name: str, limits: ArchiveLimits) -> Non
     with gzip.open(archive, "rb") as source, plain.open("wb") as target:
         while block := source.read(_CHUNK):
             done += len(block)
-            _check_swelling(done, packed, most, name, limits)
+            _check_growth(done, packed, most, name, limits)
             target.write(block)
 
 
@@ -176,15 +194,12 @@ def _tar_members(
     file: Path, links: list[str], name: str, limits: ArchiveLimits
 ) -> Iterator[_Member]:
     with tarfile.open(file, "r:") as archive:
-        for seen, member in enumerate(archive):
-            if seen > 4 * limits.members:
-                raise InvalidInput(
-                    f"{name}: more than {4 * limits.members:,} members; send only what the program needs"
-                )
+        for number, member in enumerate(archive):
+            if number > _MEMBERS_PER_FILE * limits.members:
+                raise _too_many_members(name, limits)
             if member.isdir():
-                checked_name(member.name, archive=name, limits=limits) if member.name.strip(
-                    "./"
-                ) else None
+                if member.name.strip("./"):
+                    checked_name(member.name, archive=name, limits=limits)
                 continue
             path = checked_name(member.name, archive=name, limits=limits)
             if member.issym() or member.islnk():
@@ -192,7 +207,8 @@ def _tar_members(
                 continue
             if not member.isreg() or member.issparse():
                 raise InvalidInput(
-                    f"{name}: the member {shown(member.name)} is a device, a pipe or a sparse file; wanted plain files"
+                    f"{name}: the member {shown(member.name)}: expected a plain file, got a "
+                    "device, a pipe or a sparse file"
                 )
             stream = archive.extractfile(member)
             if stream is not None:
@@ -204,10 +220,8 @@ def _zip_members(
 ) -> Iterator[_Member]:
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
-        if len(entries) > 4 * limits.members:
-            raise InvalidInput(
-                f"{name}: more than {4 * limits.members:,} members; send only what the program needs"
-            )
+        if len(entries) > _MEMBERS_PER_FILE * limits.members:
+            raise _too_many_members(name, limits)
         for entry in entries:
             kind = stat.S_IFMT(entry.external_attr >> 16)
             if entry.is_dir():
@@ -219,14 +233,16 @@ def _zip_members(
                 continue
             if kind not in (0, stat.S_IFREG):
                 raise InvalidInput(
-                    f"{name}: the member {shown(entry.filename)} is a device or a pipe; wanted plain files"
+                    f"{name}: the member {shown(entry.filename)}: expected a plain file, got a "
+                    "device or a pipe"
                 )
             if entry.flag_bits & 1 or entry.compress_type not in (
                 zipfile.ZIP_STORED,
                 zipfile.ZIP_DEFLATED,
             ):
                 raise InvalidInput(
-                    f"{name}: the member {shown(entry.filename)} is encrypted or packed by a method other than deflate"
+                    f"{name}: the member {shown(entry.filename)} is encrypted or packed by a "
+                    "method other than deflate"
                 )
             with archive.open(entry) as stream:
                 yield _Member(name=path, size=entry.file_size, stream=stream)
@@ -235,10 +251,14 @@ def _zip_members(
 def _write(
     member: _Member, into: Path, total: int, packed: int, name: str, limits: ArchiveLimits
 ) -> int:
-    """Write one file; returns the bytes written so far. Sizes that a header claims are checked, and then counted anyway."""
+    """Write one file and return the bytes written so far.
+
+    The size in the header is checked, and then the bytes are counted too.
+    """
     if member.size > limits.file_bytes:
         raise InvalidInput(
-            f"{name}: {shown(member.name)} has {member.size:,} bytes; at most {limits.file_bytes:,} are taken"
+            f"{name}: {shown(member.name)}: expected at most {limits.file_bytes:,} bytes, got "
+            f"{member.size:,}"
         )
     path = into / member.name
     try:
@@ -246,16 +266,17 @@ def _write(
         with path.open("xb") as file:
             while block := member.stream.read(_CHUNK):
                 total += len(block)
-                _check_swelling(total, packed, limits.total_bytes, name, limits)
+                _check_growth(total, packed, limits.total_bytes, name, limits)
                 file.write(block)
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         raise InvalidInput(
-            f"{name}: the name {shown(member.name)} is both a file and a folder; one would hide the other"
+            f"{name}: the name {shown(member.name)} is both a file and a folder, and one would "
+            "hide the other"
         ) from None
     return total
 
 
-def _check_swelling(
+def _check_growth(
     done: int, packed: int, most: int, name: str, limits: ArchiveLimits
 ) -> None:
     if done > most:
@@ -264,5 +285,13 @@ def _check_swelling(
         )
     if done > limits.free_bytes and done > limits.ratio * packed:
         raise InvalidInput(
-            f"{name}: {packed:,} bytes unpack to more than {limits.ratio:g} times as many: refused as a bomb"
+            f"{name}: {packed:,} bytes unpack to more than {limits.ratio:g} times as many: refused "
+            "as a bomb"
         )
+
+
+def _too_many_members(name: str, limits: ArchiveLimits) -> InvalidInput:
+    most = _MEMBERS_PER_FILE * limits.members
+    return InvalidInput(
+        f"{name}: expected at most {most:,} members, got more; send only what the program needs"
+    )

@@ -37,7 +37,7 @@ def produce(
     rows = solution.rows
     validation = _validation(problem)
     texts: list[tuple[str, Callable[[], str], str]] = [
-        ("pipeline.txt", lambda: _pipeline(solution, programs), "text/plain"),
+        ("pipeline.txt", lambda: pipeline_text(solution, programs), "text/plain"),
         (
             "sizes.json",
             lambda: json.dumps({name: size_of(s) for name, s in rows.items()}, indent=1),
@@ -113,7 +113,8 @@ def _title(solution: CompileSolution) -> str:
     return f"{ours:,} loadable bytes, {100 * (ours - oz) / oz:+.2f} % against -Oz ({oz:,})"
 
 
-def _pipeline(solution: CompileSolution, programs: LlvmPrograms) -> str:
+def pipeline_text(solution: CompileSolution, programs: LlvmPrograms) -> str:
+    """Return pipeline.txt: the commands that repeat the answer."""
     recipe = solution.recipe
     lines = [f"# {solution.build_id}: other builds may name or run passes differently"]
     if not recipe.by_opt:

@@ -1,4 +1,7 @@
-"""Behaviour oracle of the search: compare a program's runs with those of the unoptimised program."""
+"""Behaviour oracle of the search: compare runs with those of the unoptimised program.
+
+See `deploy/docs/design/compile.md`, "Behaviour oracle".
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Space of product mode: single changes of -Oz that may make code smaller.
 
 Mining and local search combine them. They drop passes that duplicate code (jump threading, loop
-rotation, unrolling), set parameters of simplifycfg and others, hoist and sink common code, run another
-round of passes that shrink, and infer attributes earlier.
+rotation, unrolling), set parameters of simplifycfg and others, hoist and sink common code, run
+another round of passes that shrink, and infer attributes earlier.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ _COMBINE = "instcombine<max-iterations=1;no-verify-fixpoint>"
 _SHRINK = (
     "simplifycfg<hoist-common-insts;sink-common-insts;switch-range-to-icmp;no-keep-loops>"
 )
-# Function pipelines to run after -Oz, on the whole module or on one function (Recipe.function_tails).
+# Function pipelines to run after -Oz, on the whole module or on one function
+# (Recipe.function_tails).
 TAILS: tuple[tuple[str, str], ...] = (
     ("shrink", _SHRINK),
     ("combine", _COMBINE),
@@ -253,7 +254,7 @@ def passes_of(defaults: Mapping[str, str]) -> set[str]:
 
 
 def _tier(edits: tuple[Edit, ...], in_defaults: set[str]) -> Tier:
-    """Experimental when a pass is in none of LLVM's default pipelines, or an option is experimental."""
+    """Experimental when an option is, or when a pass is in none of the default pipelines."""
     if any(edit.text in EXPERIMENTAL for edit in edits if edit.op is Op.OPTION):
         return Tier.EXPERIMENTAL
     inserts = (Op.BEFORE, Op.AFTER, Op.APPEND, Op.PREPEND)

@@ -1,9 +1,10 @@
 """Coreset: the candidates to try first, by greedy facility location over a reward matrix.
 
-J(S) = Σ_i max_{j ∈ S} r_ij is monotone and submodular, so the greedy set is within 1 - 1/e of the best
-(Nemhauser, Wolsey and Fisher 1978). It is the coreset of Liang et al., "Learning Compiler Pass Orders
-using Coreset and Normalized Value Prediction", ICML 2023. -Oz itself is always available, so a
-candidate that is larger than -Oz has reward 0.
+J(S) = Σ_i max_{j ∈ S} r_ij is monotone and submodular, so the greedy set is within 1 - 1/e of
+the best (Nemhauser, Wolsey and Fisher 1978). It is the coreset of Liang et al., "Learning
+Compiler Pass Orders using Coreset and Normalized Value Prediction", ICML 2023. -Oz itself is
+always available, so a candidate that is larger than -Oz has reward 0. See
+`deploy/docs/design/compile.md`, "Coreset".
 """
 
 from __future__ import annotations
@@ -113,8 +114,8 @@ def usefulness(
 ) -> NDArray[np.float64]:
     """Return (len(space),) counts, plus one, of training programs whose best result has a change.
 
-    The local search draws changes in these proportions. No training search was for code bytes, which
-    use the counts of loadable bytes. Raises WeightsRefused.
+    The local search draws changes in these proportions. No training search was for code bytes,
+    which use the counts of loadable bytes. Raises WeightsRefused.
     """
     counts = "ir" if metric is Metric.IR_INSTRUCTIONS else "loadable"
     counted = _document(folder)["useful"][counts]

@@ -56,8 +56,8 @@ class Edit:
     def __post_init__(self) -> None:
         if (self.op in (Op.APPEND, Op.PREPEND, Op.OPTION)) == bool(self.anchor):
             raise ValueError(
-                f"edit {self.op.value}: anchor: expected a pass for drop, set, before and after, and "
-                f"none for the others, got {self.anchor!r}"
+                f"edit {self.op.value}: anchor: expected a pass for drop, set, before and after, "
+                f"and none for the others, got {self.anchor!r}"
             )
         if (self.op is Op.DROP) == bool(self.text):
             raise ValueError(

@@ -49,7 +49,7 @@ class Incumbents:
         self._differing.clear()
 
     def offer(self, name: str, measured: Measured) -> bool:
-        """Accept a candidate that is smaller than the incumbent; True when it becomes the incumbent."""
+        """Accept a candidate only if it is smaller; True when it becomes the incumbent."""
         if self.best is not None and value_of(measured, self.metric) >= self.best.value:
             return False
         return self.accept(name, measured)

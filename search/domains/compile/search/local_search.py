@@ -1,8 +1,8 @@
 """Local search of product mode, by whole compilations of the program.
 
-In this order: -Oz, the coreset, `minsize` for each function, a (1+1) search, per-function pipelines.
-A step of the (1+1) search changes the recipe of the best program by one move (`moves.py`); a
-discounted bandit picks the kind of move by what it gained recently.
+In this order: -Oz, the coreset, `minsize` for each function, a (1+1) search, per-function
+pipelines. A step of the (1+1) search changes the recipe of the best program by one move
+(`moves.py`); a discounted bandit picks the kind of move by what it gained recently.
 """
 
 from __future__ import annotations
@@ -272,9 +272,9 @@ class _LocalSearch:
             self._programs.add(measured.program)
             before, value = value_of(self.best, metric), value_of(measured, metric)
             if value < before and self._on_better(name, measured):
-                known = self.point.candidate.edits
+                old_edits = self.point.candidate.edits
                 self._gainful.extend(
-                    edit for edit in point.candidate.edits if edit not in known
+                    edit for edit in point.candidate.edits if edit not in old_edits
                 )
                 self.best, self.point, self._since_better = measured, point, 0
                 return (before - value) / max(1.0, before)

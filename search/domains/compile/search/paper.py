@@ -1,9 +1,10 @@
-"""Paper mode: pass sequences from a coreset, ordered by GEAN, 45 passes in all, for IR instructions.
+"""Paper mode: pass sequences of a coreset, ordered by GEAN, 45 passes per program.
 
-Liang et al., "Learning Compiler Pass Orders using Coreset and Normalized Value Prediction", ICML 2023,
-on the installed LLVM. Every prefix of a sequence is a candidate, and each sequence starts from the
-unoptimised program. -Oz stays a candidate too: on LLVM 22 sequences of flat passes seldom beat it, and
-then it is the answer.
+Liang et al., "Learning Compiler Pass Orders using Coreset and Normalized Value Prediction",
+ICML 2023, on the installed LLVM. Every prefix of a sequence is a candidate, and each sequence
+starts from the unoptimised program. -Oz stays a candidate too: on LLVM 22 sequences of flat
+passes seldom beat it, and then it is the answer. The objective is IR instructions. See
+`deploy/docs/design/compile.md`, "Paper mode".
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ def load_sequences(folder: Path = FOLDER) -> Sequences:
 def allowed(sequences: Sequences, defaults: Mapping[str, str], tier: Tier) -> Sequences:
     """Remove the passes that the tier excludes; a sequence may become empty.
 
-    Experimental: those that miscompile. Default: those that are in none of LLVM's default pipelines.
+    Experimental: those that miscompile. Default: those that are in none of LLVM's default
+    pipelines.
     """
     in_defaults = passes_of(defaults)
 

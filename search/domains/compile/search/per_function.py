@@ -6,8 +6,9 @@ at the end, fill an F × K matrix of sizes. One more, without `minsize`, shows w
 smaller without it. The mixed module is then measured as a whole, because alignment and shared
 constants belong to no function.
 
-The bytes of a function are those of its symbol and of its entry in .eh_frame: what `minsize` saves in
-code on x86 (push and pop for constants) it may lose there, because each push is described.
+The bytes of a function are those of its symbol and of its entry in .eh_frame: what `minsize`
+saves in code on x86 (push and pop for constants) it may lose there, because each push is
+described.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ def best_tails(
 def toggle_minsize(base: Measured) -> Recipe | None:
     """Return `base` with code generated without `minsize` for all functions.
 
-    With `minsize`, where the options of `base` have removed it from all. None when every function of
-    `base` is decided already.
+    With `minsize`, where the options of `base` have removed it from all. None when every
+    function of `base` is decided already.
     """
     if base.sizes is None or set(base.sizes.functions) <= _decided(base.recipe):
         return None

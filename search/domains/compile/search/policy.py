@@ -1,9 +1,10 @@
 """Network that orders the coreset for a program, by what each pipeline did to training programs.
 
 A network is published only where it beat the coreset's own order on held-out packages
-(`deploy/docs/lab-notes.md`). It reads the program's Autophase features and instruction counts, as
-shares, and what -Oz made of the program, which is measured anyway. It only orders: a wrong guess
-costs a compilation, never a larger program.
+(`deploy/docs/lab-notes.md`). It reads the program's Autophase features and instruction counts,
+as shares, and what -Oz made of the program, which is measured anyway. It only orders: a wrong
+guess costs a compilation, never a larger program. See `deploy/docs/design/compile.md`, "Value
+prediction".
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models.compile.net import PipelineOrder
+from cost_models.compile.pipeline_order import PipelineOrder
 from cost_models.weights import FOLDER, load_weights, manifest
 from search.domains.compile.search.coreset import LISTS
 from search.domains.compile.search.edits import Candidate

@@ -1,8 +1,9 @@
 """Product mode: coreset, local search and per-function decisions around the installed LLVM's -Oz.
 
-The coreset and the order of its candidates follow Liang et al., "Learning Compiler Pass Orders using
-Coreset and Normalized Value Prediction" (ICML 2023); candidates are edits of whole -Oz pipelines
-instead of the paper's flat pass sequences, because on LLVM 22 those seldom beat -Oz.
+The coreset and the order of its candidates follow Liang et al., "Learning Compiler Pass Orders
+using Coreset and Normalized Value Prediction" (ICML 2023); candidates are edits of whole -Oz
+pipelines instead of the paper's flat pass sequences, because on LLVM 22 those seldom beat -Oz. See
+`deploy/docs/design/compile.md`, "Product mode".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Quarantine of miscompiled candidates: bisect a recipe to the first pass that changes behaviour.
 
-The reproducer names the LLVM build, the last good and the first bad prefix of the pipeline (bisected
-and then confirmed) and, where per-function decisions are needed, the functions.
+The reproducer names the LLVM build, the last good and the first bad prefix of the pipeline
+(bisected and then confirmed) and, where per-function decisions are needed, the functions.
 """
 
 from __future__ import annotations
@@ -166,9 +166,9 @@ def minimise_passes(
 ) -> Recipe:
     """Remove all passes of a bad recipe without which it stays bad.
 
-    Chunks of a half, a quarter, … and single passes are left out in turn (ddmin: Zeller and Hildebrandt,
-    "Simplifying and isolating failure-inducing input", 2002). Unless stopped early, the result is
-    1-minimal: without any one of its passes it is good.
+    Chunks of a half, a quarter, … and single passes are left out in turn (ddmin: Zeller and
+    Hildebrandt, "Simplifying and isolating failure-inducing input", 2002). Unless stopped
+    early, the result is 1-minimal: without any one of its passes it is good.
     """
     items = parse(recipe.pipeline)
     places = list(range(sum(1 for _ in leaves(items))))
@@ -195,12 +195,12 @@ def minimise_passes(
 
 
 def prefix(items: Sequence[Pass], count: int) -> tuple[Pass, ...]:
-    """Return the first `count` passes of a pipeline, in their adaptors; empty adaptors are removed."""
+    """Return the first `count` passes of a pipeline in their adaptors, without empty ones."""
     return only(items, range(count))
 
 
 def only(items: Sequence[Pass], places: Sequence[int]) -> tuple[Pass, ...]:
-    """Return the passes at `places` (depth first, from 0), in their adaptors; empty ones are removed."""
+    """Return the passes at `places` (depth first, from 0) in their adaptors, without empty ones."""
     chosen, number = frozenset(places), -1
 
     def walk(inner: Sequence[Pass]) -> tuple[Pass, ...]:

@@ -1,9 +1,10 @@
 """Objective `run_time`: the program with the least CPU time on the given runs, beyond noise.
 
-Times are CPU seconds of the whole program, all runs together, user and system. Programs are compared
-by alternating pairs of runs (`solvers.llvm.pairs`). A candidate replaces the fastest program only when
-the whole confidence interval of the ratio is below 1. The reported ratio comes from fresh pairs
-against -O2, which no choice was based on.
+Times are CPU seconds of the whole program, all runs together, user and system. Programs are
+compared by alternating pairs of runs (`solvers.llvm.pairs`). A candidate replaces the fastest
+program only when the whole confidence interval of the ratio is below 1. The reported ratio
+comes from fresh pairs against -O2, which no choice was based on.
+See `deploy/docs/design/compile.md`, "Timing".
 """
 
 from __future__ import annotations

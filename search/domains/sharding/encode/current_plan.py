@@ -45,7 +45,7 @@ def _first_fit(
     capacity: np.ndarray,
     by_width: list[dict[int, int]],
 ) -> Plan:
-    """Place shards without a device, largest first, where most room is left; cut what does not fit."""
+    """Place homeless shards, largest first, where most room is left; cut what does not fit."""
     options = items.options
     placed = [row for row in rows if row[1] != NONE]
     room = capacity.astype(float).copy()

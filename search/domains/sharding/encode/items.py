@@ -116,9 +116,14 @@ def build_items(
     width = np.concatenate(widths)
     splittable = np.array([group[0] not in unsplit for group in members])[item]
     options = _options(
-        members, tables, arrays, memory_model, item=item, width=width,
+        members,
+        tables,
+        arrays,
+        memory_model,
+        item=item,
+        width=width,
         halves=_cut_in_two(item, width, splittable, np.array(steps)),
-    )  # fmt: skip
+    )
     return Items(
         members=tuple(members),
         whole=np.searchsorted(options.key, _key(np.arange(len(members)), np.array(whole))),
@@ -212,7 +217,7 @@ def _key(item: np.ndarray, width: np.ndarray) -> np.ndarray:
 
 
 def _steps(whole: list[int], floor: list[int]) -> list[int]:
-    """Return the columns between neighbouring options of each item, for about MAX_OPTIONS in all."""
+    """Return the columns between neighbouring options, for about MAX_OPTIONS in all.  # (I,)"""
     columns = np.array([w if f < w else 0 for w, f in zip(whole, floor, strict=True)])
     most = int(columns.max(initial=0)) // MIN_SHARD_DIM
     step = np.full(len(whole), MIN_SHARD_DIM)

@@ -37,7 +37,7 @@ class Plan:
 
 
 def merged(items: Items, plan: Plan) -> Plan:
-    """Join shards of one table (and one home) on one device where their joint width is an option."""
+    """Join shards of one table and home on one device where their joint width is an option."""
     options = items.options
     item = options.item[plan.option]
     order = np.lexsort((plan.home, plan.device, item))

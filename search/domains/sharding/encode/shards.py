@@ -44,7 +44,10 @@ def to_shards(setup: Setup, plan: Plan) -> tuple[PlanShard, ...]:
 
 
 def from_shards(setup: Setup, shards: tuple[PlanShard, ...], source: str) -> Plan | None:
-    """Return the plan over this setup's options; None when a shard is no option, or it does not fit."""
+    """Return the plan over this setup's options.
+
+    None when a shard is no option, or the plan does not fit.
+    """
     items = setup.items
     number = {table.name: i for i, table in enumerate(setup.tables)}
     item_of = {table: item for item, group in enumerate(items.members) for table in group}

@@ -23,7 +23,7 @@ class ShardingProblem:
 
     @cached_property
     def checked_arrays(self) -> TableArrays:
-        """Arrays for the check and the files, computed once for both and apart from the search's."""
+        """Arrays for check and files, computed once for both and apart from the search's."""
         return TableArrays.of(
             self.tables, batch=self.spec.global_batch, optimizer=self.spec.optimizer
         )

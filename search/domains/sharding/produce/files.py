@@ -1,4 +1,4 @@
-"""The files a sharding job leaves."""
+"""Result files of a sharding job: plan.json, plan.svg and diff.txt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trimtab.specs.sharding import DeviceLoad, PlanShard, ShardingPlan
 def produce(
     problem: ShardingProblem, shards: tuple[PlanShard, ...], cost_ms: float, workdir: Path
 ) -> list[Produced | Extra]:
-    """plan.json, plan.svg, and diff.txt when there was a plan before."""
+    """Write plan.json; name plan.svg, and diff.txt when the job has a plan in use."""
     plan = describe(problem, shards, cost_ms)
     path = workdir / "plan.json"
     path.write_text(plan.model_dump_json(indent=1))
@@ -46,7 +46,7 @@ def produce(
 def describe(
     problem: ShardingProblem, shards: tuple[PlanShard, ...], cost_ms: float
 ) -> ShardingPlan:
-    """The plan with what each device carries, by the oracle."""
+    """Describe the plan with the loads of each device, by the oracle."""
     spec = problem.spec
     tables = {t.name: t for t in problem.tables}
     step = priced(problem, shards)

@@ -1,34 +1,35 @@
-"""Table-wise greedy grid search (NeuroShard section 1.6), many candidates at once.
+"""Table-wise greedy grid search of NeuroShard (Zha et al., MLSys 2023), many candidates at once.
 
-For each dim cap s: shards from the most expensive to the cheapest, each onto the device that is cheapest so far among
-those whose memory and dim cap it respects. All caps of all candidates go step by step together as rows of one array:
-a level of the beam is then a few hundred numpy calls instead of hundreds of thousands.
+For each dim cap s (deploy/docs/design/sharding.md, "Greedy grid search"): shards from the most
+expensive to the cheapest, each onto the device with the least cost so far among those whose memory
+and dim cap it respects. All caps of all candidates advance together as rows of one array, so a
+level of the beam is a few hundred numpy calls instead of hundreds of thousands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from search.domains.sharding.encode.items import Items
+from search.domains.sharding.search.deadlines import Stop, never
 from search.domains.sharding.search.plan_model import PlanModel
 
-_STEPS_BETWEEN_LOOKS = 64  # at the clock
+_STEPS_PER_STOP_CHECK = 64
 _ROWS_FLOATS = 40_000_000  # bounds the memory of one call
 
 
 @dataclass(frozen=True, kw_only=True)
 class Graded:
-    """The best assignment of each candidate over the caps, or infinity."""
+    """Best assignment of each candidate over the caps; its cost is infinite when none fits."""
 
     device: np.ndarray  # (N, S) in the order of the candidate's options
     cost: np.ndarray  # (N,)
 
 
 def paper_caps(count: int) -> np.ndarray:
-    """1.0 ... 1.5 times the mean dim sum: the paper's 1.0, 1.05, ... for 11."""
+    """Return `count` caps, 1.0 to 1.5 times the mean dim sum; the paper has 11: 1.0, 1.05, ..."""
     return np.linspace(1.0, 1.5, count) if count > 1 else np.array([1.5])
 
 
@@ -39,12 +40,13 @@ def greedy_grid(
     capacity: np.ndarray,
     caps: np.ndarray,
     *,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Stop = never,
 ) -> Graded:
-    """Best assignment of each candidate list of options.  candidates (N, S) → (N, S), (N,)
+    """Assign each candidate list of options to devices.  candidates (N, S) → (N, S), (N,)
 
-    Ties go to the device with less memory used; equally expensive shards go in the reverse order of the list, as in
-    the reference implementation, which pops from the end of an ascending stable sort. What `stop` cut off costs infinity.
+    Ties go to the device with less memory used. Equally expensive shards go in the reverse order
+    of the list, as in the authors' code, which pops from the end of an ascending stable sort.
+    Candidates that `stop` cuts off cost infinity.
     """
     count, size = candidates.shape
     devices = model.devices
@@ -66,8 +68,9 @@ def _block(
     candidates: np.ndarray,
     capacity: np.ndarray,
     caps: np.ndarray,
-    stop: Callable[[], bool],
+    stop: Stop,
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Assign the candidates of one block: devices (N, S) and costs (N,)."""
     options = items.options
     count, size = candidates.shape
     devices = model.devices
@@ -87,7 +90,7 @@ def _block(
     alive = np.ones(rows, dtype=bool)
     several = len(model.heads) > 1
     for step in range(size):
-        if step % _STEPS_BETWEEN_LOOKS == _STEPS_BETWEEN_LOOKS - 1 and stop():
+        if step % _STEPS_PER_STOP_CHECK == _STEPS_PER_STOP_CHECK - 1 and stop():
             alive[:] = False
             break
         place = order[:, step]
@@ -99,7 +102,7 @@ def _block(
         if items.allowed is not None:
             ok &= items.allowed[options.item[option]]
         load = compute
-        if several:  # unequal devices: what the shard itself costs there decides too
+        if several:  # on unequal devices the cost of the shard itself decides too
             load = compute + model.single[model.device_class[None, :], option[:, None]]
         key = np.where(ok, load, np.inf)
         least = key.min(1)
@@ -132,10 +135,12 @@ def pack_by(
     first: np.ndarray | None = None,
     best_fit: bool = False,
 ) -> np.ndarray | None:
-    """Longest processing time first: each shard, largest key first, to the device with the least key that has room.
+    """Pack by longest processing time: largest key first, to the device with the least sum of keys.
 
-    `first` orders the shards by something else than the key, e.g. memory, while loads are balanced by the key.
-    `best_fit` picks the fullest device that has room instead: the better packer when memory is tight. None: no room.
+    first: orders the shards instead of the key, e.g. memory; the key still balances the loads.
+    best_fit: picks the fullest device that has room instead, which packs better when memory is
+        tight.
+    Returns the device of each shard (S,); None when a shard has no room.
     """
     options = items.options
     load = np.zeros(len(capacity))

@@ -12,9 +12,8 @@ from search.domains.sharding.encode.plan import Plan, fits, merged
 from search.domains.sharding.encode.setup import Setup
 from search.domains.sharding.parse.paper_mode import paper_mode_faults
 from search.domains.sharding.search.beam import BeamResult
-from search.domains.sharding.search.deadlines import Stop
+from search.domains.sharding.search.deadlines import Stop, never
 from search.domains.sharding.search.loads import plan_cost
-from search.domains.sharding.search.local_search import Limits
 from search.domains.sharding.search.models import Models
 from search.domains.sharding.search.neuroshard import neuroshard
 from search.domains.sharding.search.oracle import Oracle
@@ -22,6 +21,7 @@ from search.domains.sharding.search.plan_model import PlanModel, certified_model
 from search.domains.sharding.search.planner import SearchResult, search_plan
 from search.domains.sharding.search.repair import least_moving_plan, moved_bytes
 from search.domains.sharding.search.state import Effort, SearchInputs
+from search.domains.sharding.search.working_plan import Limits
 from trimtab.specs.sharding import ShardingSpec
 
 OnBetter = Callable[[Plan, float, str], object]  # plan, oracle milliseconds, source
@@ -68,7 +68,7 @@ def search_instance(
     instance: Instance,
     rng: np.random.Generator,
     *,
-    stop: Stop = lambda: False,
+    stop: Stop = never,
     on_better: OnBetter = lambda plan, cost, source: None,
     start: Plan | None = None,
 ) -> SearchResult | None:

@@ -1,14 +1,18 @@
-"""Starting plans that give every device the same number of columns: what is best when the exchange decides.
+"""Starting plans that give every device the same number of columns, for exchange-bound jobs.
 
-Several nodes exchange over their NICs, and the device with most columns sets the pace. Two ways to level:
+Several nodes exchange over their NICs, and the device with most columns sets the pace. Two methods
+level the columns:
 
-- `deal`: the mean number of columns is written as a sum (powers of two, halves, one number), every device gets a slot of each
-  size, and the tables' columns are dealt into the slots one after another, cut where a slot ends. Within a size the
-  slots are interchangeable, so the dearest goes to the device that computes least so far.
-- `fill`: dearest shard first, to the device that computes least among those with room under a cap on columns; what fits
-  nowhere is cut, so that a part fills the roomiest device and the rest waits for its turn.
+- `deal` writes the mean number of columns as a sum (powers of two, halves, one number). Every
+  device gets a slot of each size, and the tables' columns are dealt into the slots one after
+  another, cut where a slot ends. Slots of one size are interchangeable, so the most expensive
+  content goes to the device that computes least so far.
+- `fill` places the most expensive shard first, on the device that computes least among those with
+  room under a cap on columns. A shard that fits nowhere is cut: a part fills the device with most
+  room, and the rest returns to the queue.
 
-What cannot be split is placed first, by load; a cap that cannot hold is exceeded where that costs least.
+Unsplittable shards are placed first, by load; a cap that cannot hold is exceeded where that costs
+least. See deploy/docs/design/sharding.md, "Starting plans".
 """
 
 from __future__ import annotations
@@ -33,9 +37,12 @@ def level_plans(
     caps: tuple[float, ...],
     fast: bool,
 ) -> Iterator[Plan]:
-    """Plans that fit and are level up to the caps (multiples of the mean). `load` (O,) is the milliseconds of an option.
+    """Yield plans that fit and are level up to the caps.
 
-    `start` are shards that each fit a device. `fast` leaves out the orders that rarely win.
+    load: (O,) milliseconds that an option adds to a device.
+    start: (S,) options that each fit a device.
+    caps: most columns of a device, as multiples of the mean.
+    fast: leave out the orders that rarely win.
     """
     options = items.options
     orders: dict[str, np.ndarray] = {
@@ -63,13 +70,13 @@ def level_plans(
 
 
 def even_columns(items: Items, devices: int) -> int:
-    """The least number of columns, a multiple of 4, that every device may have when all have as many."""
+    """Return the least multiple of 4 columns per device that holds all columns."""
     mean = float(items.options.dim[items.whole].sum()) / devices
     return int(np.ceil(mean / MIN_SHARD_DIM - 1e-9)) * MIN_SHARD_DIM
 
 
 def _powers(columns: int) -> list[int]:
-    """`columns` as a sum of powers of two, the largest first, in multiples of 4."""
+    """Return `columns` as a sum of powers of two, the largest first, in multiples of 4."""
     units = columns // MIN_SHARD_DIM
     return [
         MIN_SHARD_DIM << bit
@@ -79,24 +86,24 @@ def _powers(columns: int) -> list[int]:
 
 
 def _whole(columns: int) -> list[int]:
-    """`columns` in one slot: the fewest cuts."""
+    """Return one slot of all `columns`: the fewest cuts."""
     return [columns] if columns else []
 
 
 def _power_and_rest(columns: int) -> list[int]:
-    """The largest power of two, and what is left."""
+    """Return the largest power of two, and the remainder."""
     powers = _powers(columns)
     return [*powers[:1], *_whole(columns - powers[0])] if powers else []
 
 
 def _halves(columns: int) -> list[int]:
-    """Two slots as equal as multiples of 4 allow."""
+    """Return two slots as equal as multiples of 4 allow."""
     half = -(-columns // (2 * MIN_SHARD_DIM)) * MIN_SHARD_DIM
     return [slot for slot in (half, columns - half) if slot]
 
 
 def _quarters(columns: int) -> list[int]:
-    """Four slots as equal as multiples of 4 allow."""
+    """Return four slots as equal as multiples of 4 allow."""
     return [slot for half in _halves(columns) for slot in _halves(half)]
 
 
@@ -107,7 +114,10 @@ def deal(
     order: np.ndarray,
     ways: Callable[[int], list[int]],
 ) -> Plan | None:
-    """Columns of the items in `order`, dealt into slots; None when narrowest shards or pins are in the way."""
+    """Deal the columns of the items in `order` into the slots that `ways` makes.
+
+    None when a cut would be narrower than allowed, or an unsplittable item has no room.
+    """
     options, devices = items.options, len(capacity)
     target = even_columns(items, devices)
     fixed = [
@@ -143,7 +153,7 @@ def deal(
 
 
 class _Stream:
-    """The columns of items, one item after another."""
+    """Columns of items, one item after another."""
 
     def __init__(self, items: Items, order: list[int]) -> None:
         self._items = items
@@ -153,7 +163,7 @@ class _Stream:
         self.broken = False  # a cut would have been narrower than allowed
 
     def take(self, columns: int) -> list[int]:
-        """Options with about `columns` output columns in all; fewer at the end of the stream."""
+        """Return options with about `columns` output columns in all; fewer at the end."""
         hand: list[int] = []
         while columns > 0 and self._left > 0:
             item = self._order[self._at]
@@ -162,9 +172,8 @@ class _Stream:
             width = min(
                 max(columns // features // MIN_SHARD_DIM, 1) * MIN_SHARD_DIM, self._left
             )
-            if (
-                0 < self._left - width < least
-            ):  # what is left could not be a shard: leave or take all of it
+            if 0 < self._left - width < least:
+                # The remainder could not be a shard: leave enough for one, or take all of it.
                 width = self._left - least if self._left - least >= least else self._left
             option = int(self._items.options.find(np.array([item]), np.array([width]))[0])
             if option == NONE:
@@ -180,21 +189,21 @@ class _Stream:
                 )
             item = self._order[self._at]
             if 0 < columns < int(self._items.narrowest[item]) * self._features(item):
-                break  # the next table has no shard so narrow: this slot stays a little short
+                break  # the next table has no shard this narrow: the slot stays a little short
         return hand
 
     def _features(self, item: int) -> int:
-        """Output columns of each column of an item that is one table."""
+        """Return the output columns of each column of an item that is one table."""
         options, whole = self._items.options, self._items.whole[item]
         return int(options.dim[whole] // options.width[whole])
 
     def rest(self) -> list[int]:
-        """What is left over: the slots were filled."""
+        """Return the options that remain after the slots are filled."""
         return [] if self._left <= 0 or self.broken else self.take(2**40)
 
 
 class _Placed:
-    """Shards placed so far."""
+    """Shards placed so far, with the loads of the devices."""
 
     def __init__(self, items: Items, load: np.ndarray, capacity: np.ndarray) -> None:
         self._items, self._load, self._capacity = items, load, capacity
@@ -205,6 +214,7 @@ class _Placed:
         self._device: list[int] = []
 
     def add(self, option: int, device: int) -> None:
+        """Place an option on a device."""
         options = self._items.options
         self.dims[device] += options.dim[option]
         self.load[device] += self._load[option]
@@ -213,7 +223,7 @@ class _Placed:
         self._device.append(device)
 
     def may(self, option: int) -> np.ndarray:
-        """Devices with memory for it that it may be on.  # (D,)"""
+        """Return the allowed devices with memory for an option.  # (D,)"""
         options = self._items.options
         ok = self.memory + options.memory[option] <= self._capacity
         if self._items.allowed is not None:
@@ -221,7 +231,7 @@ class _Placed:
         return np.asarray(ok)
 
     def whole(self, item: int) -> bool:
-        """An unsplit item where it is least in the way; False when no device has memory."""
+        """Place an unsplit item where the largest column sum grows least; False without memory."""
         option = int(self._items.whole[item])
         ok = self.may(option)
         if not ok.any():
@@ -232,6 +242,7 @@ class _Placed:
         return True
 
     def plan(self) -> Plan:
+        """Return the shards placed so far as a plan."""
         plan = Plan.of(
             np.array(self._option, dtype=np.int64),
             np.array(self._device, dtype=np.int64),
@@ -243,7 +254,10 @@ class _Placed:
 def fill(
     items: Items, load: np.ndarray, capacity: np.ndarray, start: np.ndarray, cap: float
 ) -> Plan | None:
-    """Shards by load under a cap of `cap` times the mean columns, cut where nothing has room; None: no memory."""
+    """Place shards by load under a cap of `cap` times the mean columns; cut what has no room.
+
+    None when memory runs out.
+    """
     options = items.options
     limit = (
         np.ceil(cap * even_columns(items, len(capacity)) / MIN_SHARD_DIM - 1e-9)
@@ -282,28 +296,29 @@ def fill(
 def _widest_part(
     items: Items, placed: _Placed, option: int, capacity: np.ndarray, limit: float
 ) -> tuple[int, int]:
-    """The widest part of a shard that some device has room for, and that device; NONE where none has."""
+    """Return the widest part of a shard that some device has room for, and that device; or NONE."""
     options = items.options
     if options.half[option] == NONE:
         return NONE, NONE
     item, width = int(options.item[option]), int(options.width[option])
-    mine = np.arange(items.whole[item], np.searchsorted(options.item, item, side="right"))
-    mine = mine[options.width[mine] < width]
-    mine = mine[options.find(np.full(len(mine), item), width - options.width[mine]) != NONE]
-    if not len(mine):
+    parts = np.arange(items.whole[item], np.searchsorted(options.item, item, side="right"))
+    parts = parts[options.width[parts] < width]
+    rest = options.find(np.full(len(parts), item), width - options.width[parts])
+    parts = parts[rest != NONE]
+    if not len(parts):
         return NONE, NONE
     columns = np.where(placed.dims < limit, limit - placed.dims, 0.0)
     room = capacity - placed.memory
     if items.allowed is not None:
         columns = np.where(items.allowed[item], columns, 0.0)
-    # Widths fall along `mine`, and memory with them: the first that fits is the widest.
-    by_memory = np.searchsorted(-options.memory[mine], -room)  # (D,)
-    by_columns = np.searchsorted(-options.dim[mine], -columns)
+    # Widths fall along `parts`, and memory with them: the first that fits is the widest.
+    by_memory = np.searchsorted(-options.memory[parts], -room)  # (D,)
+    by_columns = np.searchsorted(-options.dim[parts], -columns)
     place = np.maximum(by_memory, by_columns)
     best = int(place.min())
-    if best >= len(mine):
+    if best >= len(parts):
         return NONE, NONE
-    return int(mine[best]), int(np.where(place == best, placed.load, np.inf).argmin())
+    return int(parts[best]), int(np.where(place == best, placed.load, np.inf).argmin())
 
 
 def _is_pinned(items: Items, item: int) -> bool:

@@ -1,4 +1,4 @@
-"""The learned models a domain is made with, and where the shipped ones come from."""
+"""Learned models of the domain: the shipped weights, the ensemble and its calibration."""
 
 from __future__ import annotations
 
@@ -26,31 +26,33 @@ COMPUTE = "trimtab-compute-0"
 EXCHANGE = "trimtab-exchange"
 CALIBRATION = "sharding-calibration.json"
 MEMBERS = 4
-SPREAD_FLOOR = 0.01
+SPREAD_FLOOR = 0.01  # relative
 WIDTH_BINS = (5.0, 9.0, 20.0, 45.0)  # upper ends of mean widths
 
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """What prices plans. `calibration`: 90 % quantiles of |oracle / model - 1| / spread, by mean width."""
+    """Models that price plans."""
 
     compute: ConvexComputeNet
     exchange: ConvexExchangeNet
-    ensemble: tuple[
-        ConvexComputeNet, ...
-    ] = ()  # other members, trained alike from other starts
+    # Further members, trained in the same way from other initial weights.
+    ensemble: tuple[ConvexComputeNet, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
-    calibration: tuple[float, ...] | None = None  # one number for each of WIDTH_BINS
+    # 90 % quantiles of |oracle / model - 1| / spread, one for each bin of mean widths.
+    calibration: tuple[float, ...] | None = None
     folder: Path = FOLDER
 
     def spread(self, costs: Sequence[float]) -> float:
-        """How uncertain the members are about a plan, relative: their standard deviation and a floor of 1 %."""
+        """Return the members' relative standard deviation for a plan, plus a floor of 1 %."""
         return float(np.std(costs) / np.mean(costs)) + SPREAD_FLOOR
 
     def interval(self, costs: Sequence[float], mean_width: float) -> list[float] | None:
-        """90 % interval for the oracle's cost of a plan from what each member says (normalised split conformal).
+        """Return a 90 % interval for the oracle's cost of a plan, by normalised split conformal.
 
-        The first of `costs` is the certified model's; `mean_width` is that of the job's tables: the model errs by width.
+        costs: milliseconds by each member, the certified model first.
+        mean_width: of the job's tables; the errors of the model depend on it.
+        None without a calibration. See deploy/docs/design/sharding.md, "Calibration".
         """
         if self.calibration is None:
             return None
@@ -60,7 +62,7 @@ class Models:
     def paper(
         self, items: Items, arrays: TableArrays, hardware: Hardware, devices: int
     ) -> PlanModel:
-        """NeuroShard's model of a job; raises WeightsRefused when its nets are not there."""
+        """Build NeuroShard's model of a job. Raises WeightsRefused when its weights are missing."""
         compute = PaperComputeNet.of(
             load_weights(f"neuroshard-compute-{hardware.value}", folder=self.folder)
         )
@@ -75,12 +77,15 @@ class Models:
 
 
 def width_bin(mean_width: float) -> int:
-    """Which of the calibration's bins a job is in."""
+    """Return the calibration bin of a job."""
     return sum(mean_width > edge for edge in WIDTH_BINS)
 
 
 def shipped(folder: Path = FOLDER) -> Models:
-    """The models of this repository. Raises WeightsRefused when a file is not what its manifest row says."""
+    """Load the models of this repository.
+
+    Raises WeightsRefused when a file differs from its manifest row.
+    """
     calibration = folder / CALIBRATION
     quantiles = (
         json.loads(calibration.read_text())["quantiles"] if calibration.is_file() else None

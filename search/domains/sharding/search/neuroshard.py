@@ -1,4 +1,7 @@
-"""NeuroShard as published: its networks, its beam, its greedy grid. For comparison, and for those who want exactly that."""
+"""NeuroShard as published (Zha et al., MLSys 2023): its networks, its beam and its greedy grid.
+
+It serves as a baseline, and as the method of jobs that ask for exactly this.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,24 @@ from cost_models.sharding.problem import TableArrays
 from search.domains.sharding.encode.items import Items
 from search.domains.sharding.encode.plan import Plan
 from search.domains.sharding.search.beam import BeamResult, beam_search
+from search.domains.sharding.search.deadlines import Stop
 from search.domains.sharding.search.plan_model import PlanModel
 from trimtab.specs.sharding import BeamOptions
-
-PAPER_BATCH = 65_536
-PAPER_DEVICES = (4, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaperExchange:
-    """The paper's simulator (section 1.5): backward first, then the forward exchange from those start times."""
+    """The exchange of the paper's simulator.
+
+    Backward first; then the forward exchange, from the start times that compute and backward give
+    (deploy/docs/design/sharding.md, "Cost models").
+    """
 
     forward: PaperExchangeNet
     backward: PaperExchangeNet
 
     def total(self, compute: np.ndarray, dims: np.ndarray) -> np.ndarray:
-        """max over devices of compute + backward + forward.  (..., D), (..., D) → (...)"""
+        """Return max over devices of compute + backward + forward.  (..., D), (..., D) → (...)"""
         backward = self.backward.cost(dims)
         start = compute + backward
         start = start - start.min(-1, keepdims=True)
@@ -35,12 +40,12 @@ class PaperExchange:
         return np.asarray((compute + backward + forward).max(-1))
 
     def __call__(self, dims: np.ndarray) -> np.ndarray:
-        """Exchange of devices that enter together.  (..., D) → (...)"""
+        """Return the exchange of devices that enter together.  (..., D) → (...)"""
         return self.total(np.zeros(dims.shape), dims)
 
     def of_largest(self, largest: np.ndarray) -> np.ndarray:
-        """Not defined: the nets see each device by its place."""
-        raise NotImplementedError("the paper's nets price whole plans only")
+        """Raise NotImplementedError: the networks see each device by its number."""
+        raise NotImplementedError("the paper's networks price whole plans only")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +53,7 @@ class PaperPlanModel(PlanModel):
     """Prices plans as the paper does."""
 
     def total(self, compute: np.ndarray, dims: np.ndarray) -> np.ndarray:
-        """Cost of plans."""
+        """Return the cost of plans."""
         assert isinstance(self.exchange, PaperExchange)
         return self.exchange.total(compute, dims)
 
@@ -60,11 +65,10 @@ def paper_model(
     net: PaperComputeNet,
     exchange: PaperExchange,
 ) -> PaperPlanModel:
-    """The paper's model of a job on equal devices in one node."""
+    """Build the paper's model of a job on equal devices in one node."""
     options = items.options
-    embedding = options.pool(net.embed(arrays, options.member_table, options.member_width))[
-        None
-    ]
+    members = net.embed(arrays, options.member_table, options.member_width)
+    embedding = options.pool(members)[None]
     return PaperPlanModel(
         embedding=embedding,
         heads=(net.cost,),
@@ -81,10 +85,10 @@ def neuroshard(
     capacity: np.ndarray,
     beam: BeamOptions,
     *,
-    stop: Callable[[], bool],
+    stop: Stop,
     on_best: Callable[[Plan, float], object],
 ) -> BeamResult:
-    """Beam search over column splits around the greedy grid, from whole tables."""
+    """Search column splits by beam around the greedy grid, from whole tables."""
     return beam_search(
         items, model, items.whole, capacity, beam, stop=stop, on_best=on_best
     )

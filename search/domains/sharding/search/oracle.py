@@ -1,4 +1,7 @@
-"""The oracle's word on plans: what the model prefers is only a proposal until the oracle has priced it."""
+"""Oracle of the search: prices plans on the simulated devices.
+
+The model only proposes plans; the oracle chooses among them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from search.domains.sharding.encode.plan import Plan
 
 @dataclass(frozen=True, kw_only=True)
 class Oracle:
-    """Prices plans on the simulated devices."""
+    """Simulated devices of one job."""
 
     items: Items
     arrays: TableArrays
@@ -23,46 +26,41 @@ class Oracle:
     fabric: FabricModel
 
     def compute(self, option: np.ndarray, device: np.ndarray) -> np.ndarray:
-        """Milliseconds of each device.  # (D,)"""
-        return self._compute(option, device, len(self.profiles), self.profiles)
+        """Return the milliseconds of each device.  # (D,)"""
+        return self._compute(option, device, self.profiles)
 
     def compute_some(
         self, option: np.ndarray, device: np.ndarray, devices: np.ndarray
     ) -> np.ndarray:
-        """Milliseconds of a few devices only.  # (len(devices),)"""
+        """Return the milliseconds of a few devices only.  # (len(devices),)"""
         mask = np.isin(device, devices)
         number = np.full(len(self.profiles), -1)
         number[devices] = np.arange(len(devices))
         return self._compute(
-            option[mask],
-            number[device[mask]],
-            len(devices),
-            [self.profiles[d] for d in devices],
+            option[mask], number[device[mask]], [self.profiles[d] for d in devices]
         )
 
     def _compute(
-        self,
-        option: np.ndarray,
-        device: np.ndarray,
-        devices: int,
-        profiles: list[HardwareProfile],
+        self, option: np.ndarray, device: np.ndarray, profiles: list[HardwareProfile]
     ) -> np.ndarray:
         table, width, owner = members_of(self.items, option)
         group = device[owner]
-        found = np.zeros(devices)
+        milliseconds = np.zeros(len(profiles))
         for profile in {p.name: p for p in profiles}.values():
             of_profile = np.array([p.name == profile.name for p in profiles])
             mask = of_profile[group]
             shards = Shards(
-                table=table[mask], width=width[mask], group=group[mask], groups=devices
+                table=table[mask],
+                width=width[mask],
+                group=group[mask],
+                groups=len(profiles),
             )
-            found[of_profile] = compute_ms(self.arrays, shards, profile).total_ms[
-                of_profile
-            ]
-        return found
+            cost = compute_ms(self.arrays, shards, profile)
+            milliseconds[of_profile] = cost.total_ms[of_profile]
+        return milliseconds
 
     def dims(self, plan: Plan) -> np.ndarray:
-        """Columns on each device.  # (D,)"""
+        """Return the columns on each device.  # (D,)"""
         return np.bincount(
             plan.device,
             weights=self.items.options.dim[plan.option],
@@ -70,7 +68,7 @@ class Oracle:
         )
 
     def step(self, plan: Plan) -> StepCost:
-        """One step of the plan."""
+        """Simulate one step of the plan."""
         return step_cost(
             self.compute(plan.option, plan.device),
             self.dims(plan),
@@ -79,28 +77,25 @@ class Oracle:
         )
 
     def cost(self, plan: Plan) -> float:
-        """The plan's milliseconds."""
+        """Return the plan's milliseconds."""
         return self.step(plan).total_ms
 
 
 def members_of(
     items: Items, option: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tables, widths and the place in `option` of every table shard in a list of options."""
+    """Return the table shards of a list of options.
+
+    → tables (M,), widths (M,), place in `option` (M,)
+    """
     options = items.options
-    begin = options.member_begin[option]
-    if len(options.member_option) == len(options):
-        return (
-            options.member_table[option],
-            options.member_width[option],
-            np.arange(len(option)),
-        )
+    if len(options.member_option) == len(options):  # no groups: one member per option
+        every = np.arange(len(option))
+        return options.member_table[option], options.member_width[option], every
     # Members of an option are consecutive in the flat list.
+    begin = options.member_begin[option]
     size = np.append(options.member_begin[1:], len(options.member_option))[option] - begin
     owner = np.repeat(np.arange(len(option)), size)
-    flat = (
-        np.repeat(begin, size)
-        + np.arange(size.sum())
-        - np.repeat(np.cumsum(size) - size, size)
-    )
+    within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+    flat = np.repeat(begin, size) + within
     return options.member_table[flat], options.member_width[flat], owner

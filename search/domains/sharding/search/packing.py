@@ -1,4 +1,4 @@
-"""Whether the tables fit at all: memory, pins and coverage alone, as a feasibility program for HiGHS."""
+"""Decide by integer programming whether the tables fit: memory, pins and coverage alone."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from solvers.types import MilpModel, SolveParams
 from trimtab.results import Reason
 from trimtab.specs.sharding import MIN_SHARD_DIM
 
-MAX_PACKING = 40_000  # variables of a packing problem; above this the packers' word stands
+MAX_PACKING = 40_000  # variables; larger problems rely on the packing heuristics
 _MIB = 2.0**20
 
 
 def pack(items: Items, capacity: np.ndarray, *, seconds: float) -> tuple[Plan | None, bool]:
-    """A plan that fits, whatever it costs, or the proof that none exists.  → (plan, proved impossible)
+    """Return a plan that fits at any cost, or a proof that none exists.  → (plan, impossible)
 
-    Two shards of a table on one device take no less memory than one, so a device holds of each table either nothing (y = 0)
-    or one shard of 4 u columns (y = 1): over all cuts into multiples of 4, whatever options the search works with.
+    Two shards of a table on one device take at least as much memory as one, so a device holds of
+    each table either nothing (y = 0) or one shard of 4 u columns (y = 1). The proof therefore
+    covers all cuts into multiples of 4, also those that are no options of the search.
     """
     devices, count = len(capacity), len(items)
     if 2 * count * devices > MAX_PACKING:
@@ -42,7 +43,7 @@ def pack(items: Items, capacity: np.ndarray, *, seconds: float) -> tuple[Plan | 
 
 
 def _model(items: Items, capacity: np.ndarray) -> MilpModel:
-    """Columns: y[i, d], then u[i, d] in units of 4 columns."""
+    """Build the program. Variables: y[i, d], then u[i, d] in units of 4 columns."""
     options = items.options
     devices, count = len(capacity), len(items)
     half = count * devices
@@ -81,7 +82,7 @@ def _model(items: Items, capacity: np.ndarray) -> MilpModel:
     matrix = coo_matrix(
         (value, (row, column)), shape=(devices + count + 2 * half, 2 * half)
     ).tocsr()
-    endless = np.full(half, np.inf)
+    unbounded = np.full(half, np.inf)
     whole = units.astype(float)
     return MilpModel(
         c=np.zeros(2 * half),
@@ -94,7 +95,7 @@ def _model(items: Items, capacity: np.ndarray) -> MilpModel:
         indices=matrix.indices.astype(np.int32),
         data=matrix.data,
         row_lower=np.concatenate(
-            [np.full(devices, -np.inf), whole, -endless, np.zeros(half)]
+            [np.full(devices, -np.inf), whole, -unbounded, np.zeros(half)]
         ),
-        row_upper=np.concatenate([capacity / _MIB, whole, np.zeros(half), endless]),
+        row_upper=np.concatenate([capacity / _MIB, whole, np.zeros(half), unbounded]),
     )

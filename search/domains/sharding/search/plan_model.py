@@ -1,4 +1,8 @@
-"""What a plan costs under a learned model, incrementally: a vector per device, a head over it, and the exchange."""
+"""Cost of plans under a learned model: one vector per device, a head over it, and the exchange.
+
+Vectors of shards add up, so a search evaluates a move by adding and subtracting. The model itself:
+deploy/docs/design/sharding.md, "Cost models".
+"""
 
 from __future__ import annotations
 
@@ -15,66 +19,73 @@ from cost_models.sharding.problem import TableArrays
 from cost_models.sharding.simulator import OUTPUT_BYTES, FabricModel, transfer_ms
 from search.domains.sharding.encode.items import Items
 
-_EMBED_PART = 16_384
+_EMBED_PART = 16_384  # shards embedded in one call
 
 Head = Callable[[np.ndarray], np.ndarray]  # (..., K) → (...) milliseconds
 
 
 class ExchangeCost(Protocol):
-    """Forward and backward exchange together, when compute skew is already in the slowest device."""
+    """Cost of the forward and backward exchange together, for devices that enter together."""
 
     def __call__(self, dims: np.ndarray) -> np.ndarray:
-        """Milliseconds.  (..., D) → (...)"""
+        """Return the milliseconds for the columns of each device.  (..., D) → (...)"""
         ...
 
     def of_largest(self, largest: np.ndarray) -> np.ndarray:
-        """The same, told only the largest dim sum (weighted by slowness): what moves are judged by.  (...) → (...)"""
+        """Estimate the milliseconds from the most columns alone; it prices moves.  (...) → (...)
+
+        largest: the largest dim sum, weighted by slowness.
+        """
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlanModel:
-    """Everything a search needs to price devices. C classes of equal devices."""
+    """Model of one job, for C classes of equal devices."""
 
     embedding: np.ndarray  # (C, O, K) of every option on every class of device
     heads: tuple[Head, ...]  # one per class
     device_class: np.ndarray  # (D,)
     slowness: (
         np.ndarray
-    )  # (D,) exchange time per column relative to the fastest device, >= 1
+    )  # (D,) exchange time per column over that of the fastest device, >= 1
     exchange: ExchangeCost
     single: np.ndarray  # (C, O) milliseconds of an option alone
 
     @property
     def devices(self) -> int:
-        """How many."""
+        """Number of devices."""
         return len(self.device_class)
 
     def compute(self, pooled: np.ndarray, used: np.ndarray) -> np.ndarray:
-        """Milliseconds of devices from their pooled vectors; an unused one costs nothing.  (..., D, K) → (..., D)"""
+        """Return the milliseconds of devices.  (..., D, K) → (..., D)
+
+        pooled: sum of the vectors of each device's shards.
+        used: false for devices without shards, which cost nothing.
+        """
         if len(self.heads) == 1:
             return np.where(used, self.heads[0](pooled), 0.0)
-        found = np.empty(pooled.shape[:-1])
+        milliseconds = np.empty(pooled.shape[:-1])
         for c, head in enumerate(self.heads):
             mask = self.device_class == c
-            found[..., mask] = head(pooled[..., mask, :])
-        return np.where(used, found, 0.0)
+            milliseconds[..., mask] = head(pooled[..., mask, :])
+        return np.where(used, milliseconds, 0.0)
 
     def total(self, compute: np.ndarray, dims: np.ndarray) -> np.ndarray:
-        """Cost of plans.  (..., D), (..., D) → (...)"""
+        """Return the cost of plans.  (..., D), (..., D) → (...)"""
         return np.asarray(compute.max(-1) + self.exchange(dims))
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedExchange:
-    """Our exchange net in one fabric; both directions."""
+    """The convex exchange net in one fabric, both directions."""
 
     net: ConvexExchangeNet
     fabric: FabricModel
     batch: int
 
     def __call__(self, dims: np.ndarray) -> np.ndarray:
-        """Milliseconds."""
+        """Return the milliseconds."""
         if self.fabric.ranks == 1:
             return np.zeros(dims.shape[:-1])
         near, far = transfer_ms(dims, self.batch, self.fabric)
@@ -83,13 +94,16 @@ class LearnedExchange:
         )
 
     def of_largest(self, largest: np.ndarray) -> np.ndarray:
-        """Milliseconds when sending governs (it does unless some device is nearly empty): exact or slightly below."""
+        """Return the milliseconds when sending decides: exact, or slightly below.
+
+        Sending decides unless some device is nearly empty.
+        """
         latency, slope = self._line
         return np.asarray(latency + slope * np.asarray(largest))
 
     @property
     def constant_ms(self) -> float:
-        """What an exchange of nothing takes."""
+        """Milliseconds of an exchange without data."""
         return (
             0.0
             if self.fabric.ranks == 1
@@ -98,11 +112,11 @@ class LearnedExchange:
 
     @property
     def forms(self) -> np.ndarray:
-        """(F, 2): the exchange takes `constant_ms` and the largest of these forms of the milliseconds at both levels."""
+        """Forms of near and far milliseconds: exchange = `constant_ms` + largest.  # (F, 2)"""
         return np.asarray(2 * self.net.slopes)
 
     def per_column_ms(self) -> tuple[np.ndarray, np.ndarray]:
-        """Milliseconds that sending one column takes each device, inside and between nodes.  # (D,), (D,)"""
+        """Return the milliseconds to send one column, inside and between nodes.  # (D,), (D,)"""
         fabric = self.fabric
         size = 1e3 * self.batch * OUTPUT_BYTES / fabric.ranks
         near = (fabric.per_node - 1) * size / fabric.intra_bytes_s
@@ -110,7 +124,7 @@ class LearnedExchange:
 
     @cached_property
     def _line(self) -> tuple[float, float]:
-        """Latency and milliseconds per column of the largest dim sum: both levels are proportional to it."""
+        """Latency, and milliseconds per column of the largest dim sum."""
         if self.fabric.ranks == 1:
             return 0.0, 0.0
         near, far = self.per_column_ms()
@@ -127,7 +141,7 @@ def certified_model(
     net: ConvexComputeNet,
     exchange: ConvexExchangeNet,
 ) -> PlanModel:
-    """Our convex model of this job: the one the certificate speaks of."""
+    """Build the convex model of a job, whose cost the certificate bounds."""
     classes = list(dict.fromkeys(p.name for p in profiles))
     by_name = {p.name: p for p in profiles}
     options = items.options
@@ -158,7 +172,7 @@ def embed_in_parts(
     width: np.ndarray,
     profile: HardwareProfile,
 ) -> np.ndarray:
-    """Embeddings of shards, so many at a time that memory stays small.  # (S, K)"""
+    """Embed shards in parts, so that memory stays small.  # (S, K)"""
     parts = range(0, max(1, len(table)), _EMBED_PART)
     return np.concatenate(
         [
@@ -173,11 +187,14 @@ def embed_in_parts(
 def _distinct(
     arrays: TableArrays, table: np.ndarray, width: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tables and widths that differ, and the place of every shard among them: production lists repeat their tables."""
-    looks = np.column_stack(
+    """Return distinct tables and widths, and the place of every shard among them.
+
+    Production lists repeat their tables, so this saves most of the embedding.
+    """
+    traits = np.column_stack(
         [arrays.rows, arrays.element_bytes, arrays.unique, arrays.count]
     )
-    _, first, kind = np.unique(looks, axis=0, return_index=True, return_inverse=True)
+    _, first, kind = np.unique(traits, axis=0, return_index=True, return_inverse=True)
     key = kind.reshape(-1)[table] * np.int64(2**20) + width
     _, shard, place = np.unique(key, return_index=True, return_inverse=True)
     return first[kind.reshape(-1)[table[shard]]], width[shard], place.reshape(-1)

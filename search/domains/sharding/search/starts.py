@@ -1,7 +1,8 @@
-"""Starting plans: the heuristics people use today, and packing with splits where memory forces them.
+"""Starting plans: common heuristics, and packing with the splits that memory forces.
 
-The five greedy baselines are those of the NeuroShard repository's evaluation (section 1.9): longest processing time first
-by a guess of the cost, under the memory cap. `torchrec-perf` balances TorchRec's own performance estimate.
+The five greedy baselines are those of the evaluation in NeuroShard's repository
+(deploy/docs/design/sharding.md, "Starting plans"): longest processing time first by an estimate of
+the cost, under the memory cap. `torchrec-perf` balances TorchRec's own performance estimate.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ _MAX_FORCED_SPLITS = 50_000
 def baseline_keys(
     items: Items, arrays: TableArrays, rng: np.random.Generator
 ) -> Mapping[str, np.ndarray]:
-    """What each heuristic takes for the cost of an option.  # name → (O,)"""
+    """Return the cost of an option by the estimate of each heuristic.  # name → (O,)"""
     options = items.options
     table, width = options.member_table, options.member_width.astype(float)
     pooling = arrays.lookups[table] / arrays.batch
-    guess = {
+    estimates = {
         "random": rng.random(len(table)),
         "dim": width,
         "size": arrays.rows[table] * width,
@@ -35,13 +36,14 @@ def baseline_keys(
         "size-lookup": width * pooling * np.log10(np.maximum(arrays.rows[table], 2.0)),
         "torchrec-perf": torchrec_perf(arrays, table, width),
     }
-    return {name: options.pool(values[:, None])[:, 0] for name, values in guess.items()}
+    return {name: options.pool(values[:, None])[:, 0] for name, values in estimates.items()}
 
 
 def torchrec_perf(arrays: TableArrays, table: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """TorchRec 1.9's estimate for a shard, up to a factor: bytes moved, block penalty, backward twice forward, exchange.
+    """Return TorchRec 1.9's estimate for a shard, up to a factor.
 
-    Its constants are a V100's: 897 GiB/s of memory, 600 GiB/s inside a node.
+    Bytes moved, a penalty for narrow blocks, backward as twice forward, and the exchange. Its
+    constants are those of a V100: 897 GiB/s of memory, 600 GiB/s inside a node.
     """
     batch = float(arrays.batch)
     pooling = arrays.lookups[table] / batch
@@ -55,7 +57,7 @@ def torchrec_perf(arrays: TableArrays, table: np.ndarray, width: np.ndarray) -> 
 def baseline_plans(
     items: Items, arrays: TableArrays, capacity: np.ndarray, rng: np.random.Generator
 ) -> Iterator[tuple[str, Plan | None]]:
-    """Each baseline's plan of unsplit tables, or None when it runs out of memory."""
+    """Yield each baseline's plan of unsplit tables; None when it runs out of memory."""
     whole = items.whole
     for name, key in baseline_keys(items, arrays, rng).items():
         device = pack_by(items, key[whole], whole, capacity)
@@ -63,9 +65,9 @@ def baseline_plans(
 
 
 def forced_splits(items: Items, capacity: np.ndarray) -> np.ndarray:
-    """Options after halving what no device it may be on can hold. The rest stays whole.  # (S,)"""
+    """Return the options after halving the shards that no allowed device can hold.  # (S,)"""
     options = items.options
-    found: list[int] = []
+    shards: list[int] = []
     pending = list(items.whole)
     while pending:
         option = int(pending.pop())
@@ -75,16 +77,17 @@ def forced_splits(items: Items, capacity: np.ndarray) -> np.ndarray:
         ):
             pending += [int(options.half[option]), int(options.rest[option])]
         else:
-            found.append(option)
-    return np.array(found[::-1], dtype=np.int64)
+            shards.append(option)
+    return np.array(shards[::-1], dtype=np.int64)
 
 
 def split_heavy(
     items: Items, cost: np.ndarray, option: np.ndarray, share: float, devices: int
 ) -> np.ndarray:
-    """`option` with every shard halved that alone costs more than `share` of a device's mean load.
+    """Halve every shard that alone costs more than `share` of a device's mean load.
 
-    One heavy table on each of many devices is a plateau: no single step helps until all of them are split.
+    One heavy table on each of many devices is a plateau: no single step helps until all of them
+    are split.
     """
     half, rest = items.options.half, items.options.rest
     option = option.copy()
@@ -105,7 +108,10 @@ def split_heavy(
 def pack_with_splits(
     items: Items, key: np.ndarray, option: np.ndarray, capacity: np.ndarray
 ) -> Plan | None:
-    """A plan that fits: by cost, else large shards first, else by best fit, else halving the largest and trying again."""
+    """Pack by cost, else large shards first, else by best fit; halve the largest and try again.
+
+    None when the shards cannot be halved further.
+    """
     options = items.options
     option = option.copy()
     for _ in range(min(_MAX_FORCED_SPLITS, 64 * len(capacity))):
@@ -118,10 +124,10 @@ def pack_with_splits(
             device = pack_by(items, options.memory[option], option, capacity, best_fit=True)
         if device is not None:
             return Plan.of(option, device, "packed")
-        can = options.half[option] != NONE
-        if not can.any():
+        splittable = options.half[option] != NONE
+        if not splittable.any():
             return None
-        largest = int(np.where(can, options.memory[option], -1.0).argmax())
+        largest = int(np.where(splittable, options.memory[option], -1.0).argmax())
         whole = option[largest]
         option[largest] = options.half[whole]
         option = np.append(option, options.rest[whole])
@@ -129,6 +135,7 @@ def pack_with_splits(
 
 
 def _room(items: Items, option: int, capacity: np.ndarray) -> float:
+    """Return the bytes of the largest device that the option may be on."""
     if items.allowed is None:
         return float(capacity.max())
     return float(capacity[items.allowed[items.options.item[option]]].max())

@@ -12,10 +12,10 @@ from search.domains.sharding.encode.items import Items
 from search.domains.sharding.encode.plan import Plan, merged
 from search.domains.sharding.search.deadlines import Stop
 from search.domains.sharding.search.loads import plan_cost
-from search.domains.sharding.search.local_search import Limits
 from search.domains.sharding.search.oracle import Oracle
 from search.domains.sharding.search.plan_model import PlanModel
 from search.domains.sharding.search.starts import forced_splits
+from search.domains.sharding.search.working_plan import Limits
 from trimtab.specs.sharding import BeamOptions
 
 
@@ -160,7 +160,7 @@ class SearchState:
 
     @property
     def moves_limited(self) -> bool:
-        """Whether moved bytes are limited; then every plan must come from the current one."""
+        """True when moved bytes are limited; then every plan must come from the current one."""
         return bool(np.isfinite(self.inputs.limits.moved))
 
     @property

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from search.domains.ilp import domain
+from search.domains.ilp import encode
 from solvers.scaling import ScaledModel
 from solvers.types import MilpModel
 from workers.bench.fuzz.cli import run_case
@@ -34,7 +34,7 @@ def test_it_sees_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         turned = replace(model, c=-model.c, offset=-model.offset)
         return ScaledModel(original=model, model=turned, columns=np.ones(model.n), doubt="")
 
-    monkeypatch.setattr(domain, "scale", other)
+    monkeypatch.setattr(encode, "scale", other)
     monkeypatch.setattr(check.settle, "takes_size", lambda model: False)
     faults = {
         finding.fault

@@ -18,7 +18,8 @@ from unittest import mock
 import numpy as np
 
 from search import pipeline
-from search.domains.ilp import build, settle
+from search.domains.ilp import build
+from search.domains.ilp.search import settle
 from search.stop import from_budget
 from search.types import InvalidInput
 from trimtab.results import Reason, RunResult, VerificationStatus

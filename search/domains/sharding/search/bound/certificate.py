@@ -1,28 +1,35 @@
-"""A proved lower bound of the model's cost, and what anyone needs to check it.
+"""A proved lower bound of the model's cost, with the multipliers needed to check it.
 
-The model prices a device that holds shards with pooled vector z at f(z) = bias + skip z + sum_j out_j relu(inner_j z +
-shift_j), out >= 0. For any s in [0, 1]^J the affine function
+The model prices a device that holds shards with pooled vector z at f(z) = bias + skip z +
+sum_j out_j relu(inner_j z + shift_j), out >= 0. For any s in [0, 1]^J the affine function
 
-    f_s(z) = alpha(s) + g(s) z,   alpha = bias + sum_j out_j s_j shift_j,   g = skip + sum_j out_j s_j inner_j
+    f_s(z) = alpha(s) + g(s) z
+    alpha  = bias + sum_j out_j s_j shift_j,   g = skip + sum_j out_j s_j inner_j
 
-lies below f. The slowest device is at least any weighted mean of the devices used. Devices come in groups that are alike
-(`groups.py`); with a weight mu_g for a group of n_g devices, sum mu = 1, every plan's compute is at least
+lies below f. The slowest device takes at least any weighted mean of the devices used. Devices form
+groups of equal ones (`groups.py`); with a weight mu_g for a group of n_g devices, sum mu = 1, every
+plan's compute is at least
 
     sum_g mu_g alpha_g + sum over shards o on group g of (mu_g / n_g) g_g E_o
 
-The exchange takes at least what its slowest sender needs: any weighted mean of the senders, and what cannot be divided
-(`structure.py`). Memory adds pi_g (bytes on g - room of g) <= 0. All of it is linear in the shards: each shard o has a
-price on each group, an item costs at least its cheapest way to be cut into options (`covers.py`), and
+The exchange takes at least the time of its slowest sender: any weighted mean of the senders, and a
+bound from indivisible columns (`sending.py`). Memory adds pi_g (bytes on g - room of g) <= 0. All
+of it is linear in the shards: each shard o has a price on each group, an item costs at least its
+cheapest cover by options (`covers.py`), and
 
-    B(mu, s, ...) = constant + sum_i cheapest way of item i
+    B(mu, s, ...) = constant + sum_i cheapest cover of item i
 
-is a bound for *any* multipliers: the certificate is the multipliers, and checking it is these formulae. The best ones come
-from a linear program whose columns, ways to cut an item, are generated as needed (`columns.py`).
+is a bound for *any* multipliers: the certificate is the multipliers, and these formulae check it.
+The best ones come from a linear program whose columns, the covers, are generated as needed
+(`columns.py`).
 
-One more fact sharpens it. A plan that puts shard o on group g costs at least floor(g, o): the device computes f(E_o) and
-what items priced below zero by the slope of f at E_o could take off, and it sends o's columns. So a plan below C has no
-shard with floor above C: if some item then has no way left, or B without those shards exceeds C, no plan is below C.
-Small problems can then be closed by branch and bound (`exact.py`).
+One more fact sharpens the bound. A plan that puts shard o on group g costs at least floor(g, o):
+the device computes f(E_o), less what items with a negative price at the slope of f in E_o could
+save, and it sends o's columns. So a plan below C has no shard with a floor above C: if some item
+then has no cover left, or B without those shards exceeds C, no plan is below C. Small problems can
+then be closed by branch and bound (`exact.py`).
+
+See deploy/docs/design/sharding.md, "Lower bound".
 """
 
 from __future__ import annotations
@@ -51,14 +58,13 @@ _PATTERN_FLOATS = 4_000_000  # bounds the memory of one batch of slopes
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """A lower bound in milliseconds under the model, with its proof."""
+    """A lower bound of the cost under the model, with its proof."""
 
     lower_bound_ms: float
     compute_ms: float  # of the bound
     exchange_ms: float
-    multipliers: tuple[
-        float, ...
-    ]  # s; empty with several groups of devices and after branch and bound
+    # s; empty with several groups of devices and after branch and bound.
+    multipliers: tuple[float, ...]
     method: str
 
 
@@ -70,7 +76,10 @@ def prove(
     *,
     stop: Callable[[], bool],
 ) -> Certificate:
-    """The best bound found until `stop`. `plan` is a good one: the first columns of the linear program."""
+    """Return the best bound that can be proved until `stop`.
+
+    plan: a good plan; its covers are the first columns of the linear program.
+    """
     groups = groups_of(items, model, capacity)
     covers = Covers(items)
     bound, best = _best_multipliers(items, groups, covers, plan, stop)
@@ -104,7 +113,10 @@ def bound_of(
     multipliers: Multipliers,
     forbidden: np.ndarray | None = None,
 ) -> float:
-    """B: what the multipliers prove; infinite when `forbidden` (G, O) leaves an item no way."""
+    """Return B, the bound of the multipliers; infinite when `forbidden` leaves an item no cover.
+
+    forbidden: (G, O) options excluded on each group.
+    """
     compute, others = multipliers.prices(items, groups)
     banned = ~groups.usable if forbidden is None else ~groups.usable | forbidden
     ways = covers.least(np.where(banned, np.inf, compute + others).min(0))
@@ -114,8 +126,9 @@ def bound_of(
     alpha = multipliers.alphas(groups)
     used = multipliers.weight > 0
     mean = float(multipliers.weight @ alpha)
-    # A device without shards costs nothing, not alpha, so the mean is over the devices used. That is no less than the mean
-    # over all when what the plan adds lifts it above every alpha; else the least alpha holds.
+    # A device without shards costs nothing, not alpha, so the mean is over the devices used. It is
+    # at least the mean over all when the plan's shards lift it above every alpha; otherwise the
+    # least alpha holds.
     alone = (
         float(covers.least(np.where(banned, np.inf, compute).min(0)).sum())
         if others.any()
@@ -124,7 +137,7 @@ def bound_of(
     if mean + alone < alpha[used].max() or alone <= 0:
         share = float((multipliers.weight[used] / groups.count[used]).min())
         mean = float(alpha[used].min()) + (1 / share - 1) * min(0.0, alone)
-        if alone <= 0 and not used.all():  # the plan may use devices without weight only
+        if alone <= 0 and not used.all():  # the plan may use only devices without weight
             mean = min(mean, groups.least_ms)
     return mean + total + multipliers.constant(groups)
 
@@ -132,7 +145,7 @@ def bound_of(
 def _best_multipliers(
     items: Items, groups: Groups, covers: Covers, plan: Plan, stop: Callable[[], bool]
 ) -> tuple[float, Multipliers]:
-    """Column generation: the linear program gives multipliers, its pricing new ways to cut items."""
+    """Generate columns: the linear program gives multipliers, and pricing gives new covers."""
     best = even(items, groups, plan)
     bound = bound_of(items, groups, covers, best)
     if stop():
@@ -165,9 +178,9 @@ def floors(
     stop: Callable[[], bool] = lambda: False,
     above: float = 0.0,
 ) -> np.ndarray:
-    """What a plan costs at least that puts an option on a group; 0 where nothing is proved.  # (G, O)
+    """Return the least cost of plans with an option on a group; 0 without a proof.  # (G, O)
 
-    Only options whose floor could exceed `above` are looked at.
+    Only options whose floor could exceed `above` are examined.
     """
     floor = np.zeros((len(groups), len(items.options)))
     for g, (head, embedding) in enumerate(zip(groups.heads, groups.embedding, strict=True)):
@@ -187,7 +200,7 @@ def floors(
 
 
 def least_compute(items: Items, groups: Groups) -> float:
-    """What a device that holds anything computes at least."""
+    """Return the least compute of a device that holds a shard."""
     least = np.inf
     for g in range(len(groups)):
         usable = np.flatnonzero(groups.usable[g])
@@ -212,7 +225,10 @@ def _device_floors(
     *,
     most: int = _MAX_PATTERNS,
 ) -> np.ndarray:
-    """What a device of group `g` computes at least that holds an option; -inf where nothing is proved.  # (len(worth),)"""
+    """Return the least compute of a device of group `g` that holds an option.  # (len(worth),)
+
+    -inf without a proof. `most`: slopes to prove floors for, the most frequent first.
+    """
     head, embedding = groups.heads[g], groups.embedding[g]
     active = embedding[worth] @ head.inner.T + head.shift > 0  # (., J)
     patterns, which, count = np.unique(
@@ -238,7 +254,7 @@ def _raised(
     bound: float,
     stop: Callable[[], bool],
 ) -> float:
-    """The largest C found for which `floors` and the multipliers prove that no plan is below C."""
+    """Raise the bound: bisect for the largest C such that floors exclude every plan below C."""
     if stop():
         return bound
     floor = floors(items, groups, stop, bound)

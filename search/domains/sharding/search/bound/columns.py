@@ -1,8 +1,13 @@
-"""The linear program behind the bound: mixtures of ways to cut and place each item, generated as they are needed.
+"""Linear program of the bound over mixtures of covers, whose columns are generated as needed.
 
-min T + E    T >= bias + skip_g z_g + out_g h_g,   h_g >= inner_g z_g + shift_g,   h_g >= 0,   z_g = mean of group g
-             E >= forms (N, F),   N, F >= what the mean device of g sends or receives, and what must be sent anyway
-             memory of g <= its room,   the ways of each item sum to 1
+A cover is a way to cut an item into options and to place them on groups of devices.
+
+    min T + E
+    T >= bias + skip_g z_g + out_g h_g,   h_g >= inner_g z_g + shift_g,   h_g >= 0
+    z_g = mean vector of group g
+    E >= forms (N, F)
+    N, F >= milliseconds that the mean device of g sends or receives; and those of any plan
+    memory of g <= its room,   the covers of each item sum to 1
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ Piece = tuple[int, int]  # option, group
 
 
 class Columns:
-    """Ways to cut and place items, as columns of the linear program."""
+    """Covers of the items, as columns of the linear program."""
 
     def __init__(self, items: Items, groups: Groups) -> None:
         self._items, self._groups = items, groups
@@ -35,13 +40,13 @@ class Columns:
         ]  # (O,) each
         self._seen: set[tuple[int, tuple[Piece, ...]]] = set()
         self._item: list[int] = []
-        # One entry for each piece of each way: the column, the option, the group.
+        # One entry for each piece of each cover: the column, the option, the group.
         self._column: list[int] = []
         self._option: list[int] = []
         self._group: list[int] = []
 
     def add_plan(self, plan: Plan) -> None:
-        """The ways of a plan, which covers all items."""
+        """Add the covers of a plan, which must place all items."""
         options = self._items.options
         ways: dict[int, list[Piece]] = {}
         for option, device in zip(plan.option, plan.device, strict=True):
@@ -56,13 +61,13 @@ class Columns:
             self._add(item, pieces)
 
     def add_whole(self) -> None:
-        """Every item unsplit, on every group that can hold it."""
+        """Add every item unsplit, on every group that can hold it."""
         for g in range(len(self._groups)):
             for item in np.flatnonzero(self._groups.usable[g][self._items.whole]):
                 self._add(int(item), [(int(self._items.whole[item]), g)])
 
     def add_cheapest(self, ways: list[list[int]], group: np.ndarray) -> bool:
-        """A way for each item, each option on its group; False when all were there."""
+        """Add a cover of each item, each option on its group; False when all were known."""
         before = len(self._item)
         for item, options in enumerate(ways):
             if options:
@@ -80,84 +85,101 @@ class Columns:
         self._item.append(item)
 
     def solve(self, seconds: float) -> tuple[float, Multipliers] | None:
-        """The program's value over the ways so far, and its multipliers; None when `seconds` do not do."""
-        groups, options = self._groups, self._items.options
-        n, size, joints = len(self._item), len(groups), len(groups.heads[0].out)
-        several = size > 1
-        hidden = n  # first of the h; then T, E, N, F
-        top = n + size * joints
+        """Return the program's value and multipliers; None when `seconds` do not suffice.
+
+        Variables: the covers, then h (G, J), then T, E, N, F.
+        """
+        groups = self._groups
+        count, joints = len(self._item), len(groups.heads[0].out)
+        top = count + len(groups) * joints  # T; then E, N, F
         rows = _Rows(top + 4)
-        column, option, group = (
-            np.array(v, dtype=np.int64) for v in (self._column, self._option, self._group)
-        )
-        for g, head in enumerate(groups.heads):
-            mine = group == g
-            at, which = column[mine], option[mine]
-            h = hidden + g * joints + np.arange(joints)
-            inner = self._inner[g][which] / groups.count[g]  # (., J)
-            rows.add(
-                np.tile(np.arange(joints), len(at)), np.repeat(at, joints), inner.ravel()
-            )
-            rows.add(np.arange(joints), h, np.full(joints, -1.0))
-            rows.close(-head.shift)
-            rows.add(np.zeros(len(at)), at, self._skip[g][which] / groups.count[g])
-            rows.add(np.zeros(joints + 1), np.append(h, top), np.append(head.out, -1.0))
-            rows.close(np.array([-head.bias]))
-        if several:
-            forms = len(groups.forms)
-            for place in (0, 1):
-                rows.add(
-                    np.arange(forms),
-                    np.full(forms, top + 2 + place),
-                    groups.forms[:, place],
-                )
-            rows.add(np.arange(forms), np.full(forms, top + 1), np.full(forms, -1.0))
-            rows.close(np.zeros(forms))
-            for place, rate in enumerate((groups.near, groups.far)):
-                rows.add(group, column, (rate / groups.count)[group] * options.dim[option])
-                rows.add(
-                    np.arange(size), np.full(size, top + 2 + place), np.full(size, -1.0)
-                )
-                rows.close(np.zeros(size))
-            for place, rate in enumerate((groups.gets_near, groups.gets_far)):
-                rows.add(group, column, -(rate / groups.parts)[group] * options.dim[option])
-                rows.add(
-                    np.arange(size), np.full(size, top + 2 + place), np.full(size, -1.0)
-                )
-                rows.close(-rate * groups.columns)
-            rows.add(group, column, options.memory[option] / GIB)
+        self._compute_rows(rows, top)
+        if len(groups) > 1:
+            self._exchange_rows(rows, top)
+            group, column, option = self._entries()
+            memory = self._items.options.memory[option] / GIB
+            rows.add(group, column, memory)
             rows.close(groups.room / GIB)
-        cost = np.zeros(top + 4)
-        cost[top : top + 2] = 1.0
-        least = [groups.near_least, groups.far_least]
-        exchange = float((groups.forms @ np.array(least)).max())
-        bounds = [(0.0, None)] * top + [
-            (None, None),
-            (exchange, None),
-            (least[0], None),
-            (least[1], None),
-        ]
         matrix, limit = rows.build()
         cover = coo_matrix(
-            (np.ones(n), (self._item, np.arange(n))), shape=(len(self._items), top + 4)
+            (np.ones(count), (self._item, np.arange(count))),
+            shape=(len(self._items), top + 4),
         ).tocsr()
+        cost = np.zeros(top + 4)
+        cost[top : top + 2] = 1.0
+        least = (groups.near_least, groups.far_least)
+        exchange = float((groups.forms @ np.array(least)).max())
         solved = linprog(
             cost,
             A_ub=matrix,
             b_ub=limit,
             A_eq=cover,
             b_eq=np.ones(len(self._items)),
-            bounds=bounds,
+            bounds=[
+                *[(0.0, None)] * top,
+                (None, None),
+                (exchange, None),
+                (least[0], None),
+                (least[1], None),
+            ],
             method="highs",
             options={"time_limit": max(seconds, 0.01)} if np.isfinite(seconds) else {},
         )
         if solved.status != 0:
             return None
-        return float(solved.fun) + groups.constant_ms, self._multipliers(
-            -solved.ineqlin.marginals, joints, several
-        )
+        multipliers = self._multipliers(-solved.ineqlin.marginals, joints)
+        return float(solved.fun) + groups.constant_ms, multipliers
 
-    def _multipliers(self, dual: np.ndarray, joints: int, several: bool) -> Multipliers:
+    def _entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return group, column and option of every piece of every cover."""
+        group, column, option = (
+            np.array(values, dtype=np.int64)
+            for values in (self._group, self._column, self._option)
+        )
+        return group, column, option
+
+    def _compute_rows(self, rows: _Rows, top: int) -> None:
+        """Add the rows of h and T for each group."""
+        groups = self._groups
+        group, column, option = self._entries()
+        joints = len(groups.heads[0].out)
+        for g, head in enumerate(groups.heads):
+            at, shard = column[group == g], option[group == g]
+            h = len(self._item) + g * joints + np.arange(joints)
+            inner = self._inner[g][shard] / groups.count[g]  # (., J)
+            rows.add(
+                np.tile(np.arange(joints), len(at)), np.repeat(at, joints), inner.ravel()
+            )
+            rows.add(np.arange(joints), h, np.full(joints, -1.0))
+            rows.close(-head.shift)
+            rows.add(np.zeros(len(at)), at, self._skip[g][shard] / groups.count[g])
+            rows.add(np.zeros(joints + 1), np.append(h, top), np.append(head.out, -1.0))
+            rows.close(np.array([-head.bias]))
+
+    def _exchange_rows(self, rows: _Rows, top: int) -> None:
+        """Add the rows of E, and of N and F by what each group sends and receives."""
+        groups = self._groups
+        group, column, option = self._entries()
+        dim = self._items.options.dim[option]
+        forms, size = len(groups.forms), len(groups)
+        for place in (0, 1):
+            at = np.full(forms, top + 2 + place)
+            rows.add(np.arange(forms), at, groups.forms[:, place])
+        rows.add(np.arange(forms), np.full(forms, top + 1), np.full(forms, -1.0))
+        rows.close(np.zeros(forms))
+        for place, rate in enumerate((groups.near, groups.far)):
+            at = np.full(size, top + 2 + place)
+            rows.add(group, column, (rate / groups.count)[group] * dim)
+            rows.add(np.arange(size), at, np.full(size, -1.0))
+            rows.close(np.zeros(size))
+        for place, rate in enumerate((groups.gets_near, groups.gets_far)):
+            at = np.full(size, top + 2 + place)
+            rows.add(group, column, -(rate / groups.parts)[group] * dim)
+            rows.add(np.arange(size), at, np.full(size, -1.0))
+            rows.close(-rate * groups.columns)
+
+    def _multipliers(self, dual: np.ndarray, joints: int) -> Multipliers:
+        """Split the duals of the rows into multipliers."""
         groups = self._groups
         size = len(groups)
         per_group = dual[: size * (joints + 1)].reshape(size, joints + 1)
@@ -169,7 +191,7 @@ class Columns:
         least = groups.forms @ np.array([groups.near_least, groups.far_least])
         form = (np.arange(len(least)) == least.argmax()).astype(float)
         near = far = gets_near = gets_far = memory = np.zeros(size)
-        if several:
+        if size > 1:
             rest = dual[size * (joints + 1) :]
             ends = np.cumsum([len(least), *[size] * 4])
             duals, near, far, gets_near, gets_far, memory = np.split(rest, ends)
@@ -196,16 +218,16 @@ class _Rows:
         self._limits: list[np.ndarray] = []
 
     def add(self, row: np.ndarray, column: np.ndarray, value: np.ndarray) -> None:
-        """Entries of the block in progress; `row` counts from its first row."""
+        """Add entries of the current block; `row` counts from its first row."""
         self._parts.append((np.asarray(row, dtype=np.int64) + self._count, column, value))
 
     def close(self, limit: np.ndarray) -> None:
-        """End the block: its rows are <= `limit`."""
+        """End the block with its rows <= `limit`."""
         self._limits.append(limit)
         self._count += len(limit)
 
     def build(self) -> tuple[object, np.ndarray]:
-        """The matrix (entries of one place add up) and its limits."""
+        """Return the matrix, in which duplicate entries add up, and its limits."""
         row, column, value = (
             np.concatenate(part) for part in zip(*self._parts, strict=True)
         )

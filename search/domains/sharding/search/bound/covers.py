@@ -1,7 +1,8 @@
-"""The cheapest way to cut each item: the least price of options whose widths add up to the item's, for given prices.
+"""Cheapest cover of each item: options whose widths add up to the item's, at given prices.
 
-Every way to cut an item is a multiset of its options, so the least price is a coin problem over multiples of 4 columns,
-solved by dynamic programming for all items of one shape (the same options) at once.
+A cover is a multiset of the item's options, so the least price is a coin change problem over
+multiples of 4 columns, solved by dynamic programming for all items of one shape (the same options)
+at once.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from search.domains.sharding.encode.items import Items
 
 @dataclass(frozen=True, kw_only=True)
 class _Shape:
-    """Items with the same options."""
+    """N items with the same M widths of options."""
 
     items: np.ndarray  # (N,)
     first: np.ndarray  # (N,) their first option
-    sizes: np.ndarray  # (M,) widths of the options in units, falling; sizes[0] is the whole
+    sizes: np.ndarray  # (M,) widths in units, descending; sizes[0] is the whole
 
 
 class Covers:
-    """Prices ways to cut the items of a job."""
+    """Covers of the items of a job."""
 
     def __init__(self, items: Items) -> None:
         self._items = items
@@ -49,15 +50,15 @@ class Covers:
         ]
 
     def least(self, price: np.ndarray) -> np.ndarray:
-        """Least price of covering each item; infinite where no way has a finite price.  (O,) → (I,)"""
+        """Return the least price of a cover of each item, or infinity.  (O,) → (I,)"""
         least = np.empty(len(self._items))
         for shape in self._shapes:
             least[shape.items] = _solve(shape, price, None)
         return least
 
     def ways(self, price: np.ndarray) -> list[list[int]]:
-        """The options of the cheapest way to cover each item; empty where none has a finite price."""
-        found: list[list[int]] = [[] for _ in self._items.members]
+        """Return the options of the cheapest cover of each item; empty without a finite one."""
+        covers: list[list[int]] = [[] for _ in self._items.members]
         for shape in self._shapes:
             choice = np.zeros((len(shape.items), int(shape.sizes[0]) + 1), dtype=np.int64)
             least = _solve(shape, price, choice)
@@ -65,9 +66,9 @@ class Covers:
                 left = int(shape.sizes[0]) if np.isfinite(least[row]) else 0
                 while left > 0:
                     k = int(choice[row, left])
-                    found[item].append(int(shape.first[row]) + k)
+                    covers[item].append(int(shape.first[row]) + k)
                     left -= int(shape.sizes[k])
-        return found
+        return covers
 
 
 def _in_units(widths: np.ndarray) -> np.ndarray:
@@ -75,7 +76,10 @@ def _in_units(widths: np.ndarray) -> np.ndarray:
 
 
 def _solve(shape: _Shape, price: np.ndarray, choice: np.ndarray | None) -> np.ndarray:
-    """Least price of each item of a shape; `choice` (N, U + 1) takes the option used last for each width."""
+    """Return the least price of each item of a shape.  # (N,)
+
+    choice: (N, U + 1) receives the last option used for each width, when given.
+    """
     sizes = shape.sizes
     prices = price[shape.first[:, None] + np.arange(len(sizes))]  # (N, M)
     if len(sizes) == 1:

@@ -1,12 +1,14 @@
-"""The model's optimum by branch and bound, for small problems: bound and plan in one.
+"""Optimum of the model by branch and bound, for small problems: a bound and a plan.
 
-Convex heads are linear programs in epigraph form, so only the counts n[o, d] of shards of option o on device d are
-integer. A way to cut an item is any multiset of its options, so one row an item covers every way:
+Convex heads are linear programs in epigraph form, so only the counts n[o, d] of shards of option o
+on device d are integer. A cover of an item is a multiset of its options, so one row per item
+describes all covers:
 
-    min  C + E     C >= bias + skip z_d + out h_d - f_d(0) (1 - y_d),   h_d >= inner z_d + shift,  h_d >= 0,
-                   z_d = sum_o E_o n[o, d],   y_d = 1 where d holds anything (a device without shards computes nothing)
-                   E >= forms (N, F),  N, F >= what d sends or receives at each level,  memory of d <= its cap,
-                   sum_{o, d} width_o n[o, d] = width of item i
+    min  C + E
+    C >= bias + skip z_d + out h_d - f_d(0) (1 - y_d),   h_d >= inner z_d + shift,   h_d >= 0
+    z_d = sum_o E_o n[o, d],   y_d = 1 where d holds a shard (a device without shards costs nothing)
+    E >= forms (N, F),   N, F >= milliseconds that d sends or receives at each level
+    memory of d <= its capacity,   sum_{o, d} width_o n[o, d] = width of item i
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ MAX_COUNTS = 4_000  # integer variables; above this branch and bound adds nothin
 
 @dataclass(frozen=True, kw_only=True)
 class Exact:
-    """What branch and bound proved and found, under the model."""
+    """Bound and plan of branch and bound, under the model."""
 
     lower_bound_ms: float
     plan: Plan | None
@@ -46,7 +48,7 @@ class Exact:
 
 
 def is_small(items: Items, model: PlanModel) -> bool:
-    """Whether branch and bound is worth trying: several devices, few counts."""
+    """Return whether branch and bound is worth trying: several devices, few counts."""
     return model.devices > 1 and len(items.options) * model.devices <= MAX_COUNTS
 
 
@@ -61,10 +63,11 @@ def solve(
     seed: int = 0,
     stop: Callable[[], bool] | None = None,
 ) -> Exact | None:
-    """Branch and bound for `seconds`; None when nothing was proved.
+    """Run branch and bound for `seconds`; None when nothing was proved.
 
-    The bound is the smaller one of two engines' unless `confirm` is None: HiGHS 1.16 has called a plan optimal that was
-    0.3 % too dear (`python -m workers.bench fuzz sharding --seed 3 --first 1775 --cases 1`).
+    The bound is the smaller one of two engines' unless `confirm` is None: HiGHS 1.16 has called a
+    plan optimal that cost 0.3 % too much
+    (`python -m workers.bench fuzz sharding --seed 3 --first 1775 --cases 1`).
     """
     began = time.monotonic()
     groups = groups_of(items, model, capacity)
@@ -84,7 +87,8 @@ def solve(
     lowest = min(bound for bound in bounds if bound is not None)
     plans = [_plan(items, model, result.x) for result in results if result.x is not None]
     plan = min(plans, key=lambda one: plan_cost(items, model, one), default=None)
-    # A solver's bound may be too high by its tolerances: 3e-6 of it was seen (fuzz sharding, seed 1, case 879).
+    # A solver's bound may be too high by its tolerances: 3e-6 relative in fuzz sharding, seed 1,
+    # case 879.
     bound = lowest - _SOLVER_TOLERANCE * abs(lowest)
     proved = all(result.proved for result in results)
     return Exact(
@@ -96,7 +100,7 @@ def solve(
 
 
 class _Rows:
-    """Rows of the program, one after another."""
+    """Rows of the program."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -104,11 +108,13 @@ class _Rows:
         self.upper: list[float] = []
 
     def add(self, columns: np.ndarray, values: np.ndarray, low: float, high: float) -> None:
+        """Add a row low <= values @ x[columns] <= high."""
         self._parts.append((np.full(len(columns), len(self.lower)), columns, values))
         self.lower.append(low)
         self.upper.append(high)
 
     def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return row, column and value of all entries."""
         row, column, value = (
             np.concatenate(part) for part in zip(*self._parts, strict=True)
         )
@@ -118,7 +124,7 @@ class _Rows:
 def build(
     items: Items, groups: Groups, capacity: np.ndarray, fabric: FabricModel
 ) -> MilpModel:
-    """The model above. Columns: counts n[o, d] by device, then h[j, d] by device, then y[d], then C, E, N, F."""
+    """Build the program. Variables: n[o, d] by device, h[j, d] by device, y[d], then C, E, N, F."""
     options = items.options
     count, devices, joints = len(options), len(capacity), len(groups.heads[0].out)
     first_h = count * devices
@@ -156,9 +162,8 @@ def build(
         float(h(np.zeros((1, e.shape[1])))[0])
         for h, e in zip(groups.heads, groups.embedding, strict=True)
     )
-    if (
-        least_compute(items, groups) >= nothing
-    ):  # then an idle device is never the slowest, and y need not tell
+    # An idle device is then never the slowest, and y may be fixed.
+    if least_compute(items, groups) >= nothing:
         low[first_y : first_y + devices] = 1.0
     return MilpModel(
         c=cost,
@@ -183,7 +188,10 @@ def _device_rows(
     d: int,
     ends: tuple[int, int, int],
 ) -> None:
-    """Compute, sending and memory of device d, and its place among devices that are alike."""
+    """Add the rows of device d: compute, exchange, memory, and its order among equal devices.
+
+    ends: columns of C, N and F.
+    """
     options = items.options
     column_c, near, far = ends
     group = int(groups.of_device[d])
@@ -208,9 +216,8 @@ def _device_rows(
     for column, rate in ((near, groups.near[group]), (far, groups.far[group])):
         if rate > 0:
             rows.add(np.append(n, column), np.append(-options.dim * rate, 1.0), 0.0, np.inf)
-    for column, rate, node in _receivers(
-        groups, fabric, d, (near, far)
-    ):  # N >= rate (all columns - those at home)
+    # N >= rate (all columns - those held on the receiving side)
+    for column, rate, node in _receivers(groups, fabric, d, (near, far)):
         home = (np.arange(count)[None] + node[:, None] * count).ravel()
         rows.add(
             np.append(home, column),
@@ -234,7 +241,10 @@ def _device_rows(
 def _receivers(
     groups: Groups, fabric: FabricModel, d: int, columns: tuple[int, int]
 ) -> list[tuple[int, float, np.ndarray]]:
-    """Where receiving can decide: the column of the level, milliseconds a column, devices that are at home."""
+    """Return the levels at which receiving can decide.
+
+    Each: variable of the level, milliseconds per column, devices on the receiving side.
+    """
     if fabric.ranks == 1:
         return []
     if fabric.ranks == fabric.per_node:
@@ -256,6 +266,7 @@ def _receivers(
 
 
 def _plan(items: Items, model: PlanModel, x: np.ndarray) -> Plan:
+    """Return the plan of a solution."""
     count = len(items.options)
     n = np.round(x[: count * model.devices]).astype(int).reshape(model.devices, count)
     device, option = np.nonzero(n)

@@ -1,4 +1,4 @@
-"""Devices that are interchangeable, and what a lower bound must know of each such group."""
+"""Groups of interchangeable devices, with the data that a lower bound needs of each."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from search.domains.sharding.encode.items import Items
 from search.domains.sharding.search.bound.sending import least_sending
 from search.domains.sharding.search.plan_model import LearnedExchange, PlanModel
 
-_MAX_GROUPS = 8  # of more, those that differ in memory or pins alone are taken together (the bound stays one)
+# More groups are joined where they differ in memory or pins alone; the bound stays valid.
+_MAX_GROUPS = 8
 _MAX_SLOPES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Groups:
-    """G groups of devices of one class, with what limits a plan on each and what the exchange takes at least."""
+    """G groups of devices of one class, with the limits of each and the least exchange."""
 
     of_device: np.ndarray  # (D,) group of each device
     count: np.ndarray  # (G,) devices
     kind: np.ndarray  # (G,) class of device
     heads: tuple[ConvexHead, ...]  # one per group
     embedding: tuple[np.ndarray, ...]  # (O, K) per group
-    usable: np.ndarray  # (G, O) options that some device of the group can hold and may
+    usable: (
+        np.ndarray
+    )  # (G, O) options that some device of the group can hold by memory and pins
     room: np.ndarray  # (G,) bytes of all its devices
-    near: np.ndarray  # (G,) milliseconds that sending a column takes a device inside a node
+    near: np.ndarray  # (G,) milliseconds to send a column inside a node
     far: np.ndarray  # (G,) and between nodes
-    gets_near: np.ndarray  # (G,) milliseconds that receiving a column takes a device inside a node; 0: not bounded here
-    gets_far: np.ndarray  # (G,) and between nodes
-    parts: (
-        np.ndarray
-    )  # (G,) a receiver of the group has, on average, the group's columns / parts at home
+    # (G,) milliseconds to receive a column inside a node, and between nodes; 0: not bounded here.
+    gets_near: np.ndarray
+    gets_far: np.ndarray
+    # (G,) a receiver of the group holds, on average, the group's columns / parts itself.
+    parts: np.ndarray
     columns: float  # of all items
-    forms: (
-        np.ndarray
-    )  # (F, 2) the exchange is the largest of these forms of near and far milliseconds
-    near_least: (
-        float  # milliseconds the slowest device sends inside nodes, whatever the plan
-    )
-    far_least: float
+    # (F, 2) the exchange is the largest of these linear forms of near and far milliseconds.
+    forms: np.ndarray
+    near_least: float  # least milliseconds that the slowest device sends inside nodes
+    far_least: float  # and between nodes
     constant_ms: float
-    least_ms: float  # what a device that holds anything computes at least (a crude bound)
+    least_ms: float  # crude lower bound of the compute of a device that holds a shard
 
     def __len__(self) -> int:
         return len(self.count)
 
     def exchange_ms(self, near: np.ndarray | float, far: np.ndarray | float) -> np.ndarray:
-        """The exchange when the slowest device sends for so long at the two levels."""
+        """Return the exchange when the slowest device sends this long at the two levels."""
         near, far = np.broadcast_arrays(
             np.asarray(near, dtype=float), np.asarray(far, dtype=float)
         )
@@ -62,12 +62,12 @@ class Groups:
 
     @property
     def exchange_least_ms(self) -> float:
-        """What the exchange takes whatever the plan."""
+        """Least exchange of any plan."""
         return float(self.exchange_ms(self.near_least, self.far_least))
 
 
 def groups_of(items: Items, model: PlanModel, capacity: np.ndarray) -> Groups:
-    """The groups of a job. Raises TypeError when the model is not one a bound can be proved for."""
+    """Group the devices of a job. Raises TypeError when the model is not the convex one."""
     exchange = model.exchange
     if not isinstance(exchange, LearnedExchange):
         raise TypeError(
@@ -118,7 +118,7 @@ def groups_of(items: Items, model: PlanModel, capacity: np.ndarray) -> Groups:
 def _least_ms(
     items: Items, head: ConvexHead, embedding: np.ndarray, usable: np.ndarray
 ) -> float:
-    """What a device that holds anything computes at least: the best of a few affine lower bounds of its head."""
+    """Return a lower bound of a loaded device's compute, from affine bounds of its head."""
     active = embedding[items.whole] @ head.inner.T + head.shift > 0  # (I, J)
     patterns, count = np.unique(active, axis=0, return_counts=True)
     slopes = np.vstack(
@@ -130,12 +130,11 @@ def _least_ms(
 
 
 def least_rest(items: Items, price: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """What everything on a device can lower its price by at most, for each column of `price`.  (O, P) → (P,)"""
+    """Return the most negative sum of prices that all shards together can have.  (O, P) → (P,)"""
     options = items.options
     per_column = np.where(usable[:, None], price / options.width[:, None], 0.0)
-    least = np.minimum(
-        np.minimum.reduceat(per_column, items.whole, axis=0), 0.0
-    )  # (I, P) the best rate of an item
+    lowest = np.minimum.reduceat(per_column, items.whole, axis=0)  # (I, P) rate of an item
+    least = np.minimum(lowest, 0.0)
     return np.asarray((least * options.width[items.whole][:, None]).sum(0))
 
 
@@ -146,10 +145,11 @@ def _receiving(
     near: np.ndarray,
     far: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What receiving a column takes each group at both levels, and how many parts its own columns are in.
+    """Return the milliseconds to receive a column at both levels, and `parts`.  # (G,) each
 
-    In one node a device receives all columns but its own; a node receives all columns but its own from the others. The
-    latter is a fact about groups only where these are whole nodes. Sending takes a device (peers) times as long.
+    In one node a device receives all columns but its own; a node receives all columns but its own
+    from the others. The latter is a statement about groups only where these are whole nodes.
+    Sending takes a device (number of peers) times as long.
     """
     count = np.bincount(of_device).astype(float)
     none = np.zeros(len(first))
@@ -167,7 +167,10 @@ def _receiving(
 def _partition(
     items: Items, model: PlanModel, capacity: np.ndarray, near: np.ndarray, far: np.ndarray
 ) -> np.ndarray:
-    """Group of each device: equal class, links, memory and pins, as far as there are few such groups."""
+    """Return the group of each device.  # (D,)
+
+    Equal class, links, memory and pins; memory and pins are ignored when the groups are too many.
+    """
     links = [model.device_class, near, far]
     finer = [*links, capacity]
     if items.allowed is not None:

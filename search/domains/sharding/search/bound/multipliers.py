@@ -1,4 +1,4 @@
-"""The multipliers that prove a bound: weights of device groups, slopes of their heads, of the exchange and of memory."""
+"""Multipliers that prove a bound, for compute, exchange and memory of each device group."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from search.domains.sharding.search.bound.groups import Groups
 
 @dataclass(frozen=True, kw_only=True)
 class Multipliers:
-    """Any such numbers prove a bound; good ones prove a good one. G groups, J joints of the head, F exchange forms."""
+    """Multipliers for G groups, J joints of the head and F exchange forms.
 
-    weight: (
-        np.ndarray
-    )  # (G,) >= 0, sum 1: of the groups in the mean that bounds the slowest device
-    slope: (
-        np.ndarray
-    )  # (G, J) in [0, 1]: which parts of each head are in its affine lower bound
-    form: np.ndarray  # (F,) >= 0, sum 1: of the forms in the mean that bounds the exchange
-    near: np.ndarray  # (G,) >= 0: shares of the groups in the mean that bounds the slowest sender, inside nodes
-    far: np.ndarray  # (G,) and between nodes; each sums to at most the forms' own rate
-    gets_near: np.ndarray  # (G,) >= 0: the same for receivers; with `near` they sum to at most the forms' own rate
-    gets_far: np.ndarray  # (G,)
+    Any numbers in the ranges below prove a bound; good ones prove a tight one.
+    """
+
+    # (G,) >= 0, sum 1: weights in the mean that bounds the slowest device.
+    weight: np.ndarray
+    # (G, J) in [0, 1]: share of each joint in the affine lower bound of the head.
+    slope: np.ndarray
+    # (F,) >= 0, sum 1: weights in the mean that bounds the exchange.
+    form: np.ndarray
+    # (G,) >= 0: shares in the mean that bounds the slowest sender, inside and between nodes.
+    near: np.ndarray
+    far: np.ndarray
+    # (G,) >= 0: the same for receivers; at each level, both sum to at most the forms' own rate.
+    gets_near: np.ndarray
+    gets_far: np.ndarray
     memory: np.ndarray  # (G,) >= 0, milliseconds per GiB
 
     def valid(self, groups: Groups) -> Multipliers:
@@ -54,7 +58,7 @@ class Multipliers:
         )
 
     def alphas(self, groups: Groups) -> np.ndarray:
-        """Constant of each group's affine bound.  # (G,)"""
+        """Return the constant of each group's affine bound.  # (G,)"""
         return np.array(
             [
                 h.bias + float((h.out * s) @ h.shift)
@@ -63,7 +67,10 @@ class Multipliers:
         )
 
     def prices(self, items: Items, groups: Groups) -> tuple[np.ndarray, np.ndarray]:
-        """What each option adds on each group: to compute, and to exchange and memory.  # (G, O), (G, O)"""
+        """Return the price of each option on each group.  # (G, O), (G, O)
+
+        The first is its share of the compute, the second of exchange and memory.
+        """
         options = items.options
         compute = np.zeros((len(groups), len(options)))
         for g, (head, embedding) in enumerate(
@@ -80,24 +87,24 @@ class Multipliers:
         return compute, others
 
     def constant(self, groups: Groups) -> float:
-        """What no placement changes, beside the alphas."""
+        """Return the terms that no placement changes, apart from the alphas."""
         rate = self.form @ groups.forms
-        kept = (rate[0] - self.near.sum() - self.gets_near.sum()) * groups.near_least
-        kept += (rate[1] - self.far.sum() - self.gets_far.sum()) * groups.far_least
+        unsent = (rate[0] - self.near.sum() - self.gets_near.sum()) * groups.near_least
+        unsent += (rate[1] - self.far.sum() - self.gets_far.sum()) * groups.far_least
         received = (
             self.gets_near @ groups.gets_near + self.gets_far @ groups.gets_far
         ) * groups.columns
         limited = self.memory > 0  # rooms may be infinite where memory does not count
         return float(
             groups.constant_ms
-            + kept
+            + unsent
             + received
             - self.memory[limited] @ groups.room[limited] / GIB
         )
 
 
 def even(items: Items, groups: Groups, plan: Plan) -> Multipliers:
-    """A first guess: every device counts alike, heads are cut at the mean load of the plan."""
+    """Return first multipliers: equal devices, and slopes at the mean load of the plan."""
     slope = []
     group = groups.of_device[plan.device]
     for g, (head, embedding) in enumerate(zip(groups.heads, groups.embedding, strict=True)):
@@ -118,6 +125,7 @@ def even(items: Items, groups: Groups, plan: Plan) -> Multipliers:
 
 
 def _shares(values: np.ndarray) -> np.ndarray:
+    """Scale non-negative parts to sum 1; equal shares when all are 0."""
     values = np.maximum(values, 0.0)
     values = np.where(values < 1e-9 * values.max(initial=0.0), 0.0, values)
     total = values.sum()
@@ -125,6 +133,7 @@ def _shares(values: np.ndarray) -> np.ndarray:
 
 
 def _at_most(values: np.ndarray, limit: float) -> np.ndarray:
+    """Scale non-negative parts down to a sum of at most `limit`."""
     values = np.maximum(values, 0.0)
     total = float(values.sum())
     return values if total <= limit else values * (limit / total)

@@ -1,12 +1,14 @@
-"""What the exchange takes at least, whatever the plan: columns that cannot be divided must be somewhere.
+"""Lower bound of the exchange of any plan, from columns that cannot be divided.
 
-The device that sends most decides. Sending takes device d `rate[d]` milliseconds per column, so a lower bound of
-`max_d rate[d] * columns[d]` is wanted. Each of these facts gives one:
+The device that sends most decides. Device d takes `rate[d]` milliseconds to send a column, so this
+bounds `max_d rate[d] * columns[d]` from below. Each of these facts gives a bound:
 
-- the columns of the items confined to a set of devices (all items: the set of all) are spread over that set;
-- an item that cannot be split puts all its columns on one device, one that can be split uses at most width / narrowest;
-- of k * n + 1 unsplittable items confined to n devices, some device has k + 1;
-- the columns of a device are a sum of widths of options.
+- The columns of the items confined to a set of devices (all items: all devices) are spread over
+  that set.
+- An unsplittable item puts all its columns on one device; a splittable one uses at most
+  width / narrowest devices.
+- Of k * n + 1 unsplittable items confined to n devices, some device has k + 1.
+- The columns of a device are a sum of widths of options.
 """
 
 from __future__ import annotations
@@ -15,12 +17,16 @@ import numpy as np
 
 from search.domains.sharding.encode.items import Items
 
-_MAX_MASKS = 64  # sets of devices looked at
-_MAX_SUM = 40_000  # columns up to which sums of widths are listed
+_MAX_MASKS = 64  # sets of devices examined
+_MAX_SUM = 40_000  # columns up to which sums of widths are enumerated
 
 
 def least_sending(items: Items, rate: np.ndarray, fits: np.ndarray) -> float:
-    """A lower bound of the milliseconds that the slowest device sends. `fits` (O,): options some device can hold."""
+    """Return a lower bound of the milliseconds that the slowest device sends.
+
+    rate: (D,) milliseconds per column.
+    fits: (O,) options that some device can hold.
+    """
     if not (rate > 0).all():
         return 0.0
     sums = _Sums(items.options.dim[fits])
@@ -31,7 +37,7 @@ def least_sending(items: Items, rate: np.ndarray, fits: np.ndarray) -> float:
 
 
 def _masks(items: Items, devices: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Sets of devices, and the items that must be within each."""
+    """Return sets of devices, and the items confined to each.  # (D,), (I,)"""
     everywhere = (np.ones(devices, dtype=bool), np.ones(len(items), dtype=bool))
     if items.allowed is None:
         return [everywhere]
@@ -47,6 +53,7 @@ def _masks(items: Items, devices: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def _of_mask(items: Items, rate: np.ndarray, confined: np.ndarray, sums: _Sums) -> float:
+    """Return the bound from the items confined to one set of devices."""
     options = items.options
     whole = items.whole[confined]
     total = float(options.dim[whole].sum())
@@ -65,6 +72,7 @@ def _of_mask(items: Items, rate: np.ndarray, confined: np.ndarray, sums: _Sums) 
 
 
 def _of_items(items: Items, rate: np.ndarray) -> float:
+    """Return the bound from each item alone."""
     options = items.options
     dim, width = options.dim[items.whole], options.width[items.whole]
     pieces = np.maximum(1, width // items.narrowest)  # devices an item can be on
@@ -79,7 +87,7 @@ def _of_items(items: Items, rate: np.ndarray) -> float:
 
 
 class _Sums:
-    """The numbers of columns that a device can have: sums of widths, each width any number of times."""
+    """Numbers of columns that a device can have: sums of widths with repetition, as a bit set."""
 
     def __init__(self, widths: np.ndarray) -> None:
         distinct = sorted({int(w) for w in widths})
@@ -94,7 +102,7 @@ class _Sums:
         self._bits = bits
 
     def at_least(self, columns: float) -> float:
-        """The least such number that is not below `columns`, or `columns` where that is beyond the list."""
+        """Return the least such number >= `columns`; `columns` itself beyond the enumeration."""
         units = int(np.ceil(columns / self._unit - 1e-9))
         above = self._bits >> units if units <= self._limit else 0
         if not above:

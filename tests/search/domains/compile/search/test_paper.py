@@ -227,7 +227,7 @@ def test_a_budget_of_evaluations_counts_passes(tmp_path: Path) -> None:
 
 def test_other_objectives_are_refused() -> None:
     with pytest.raises(
-        SpecError, match="mode paper counts IR instructions; objective loadable_bytes came"
+        SpecError, match="expected ir_instructions with mode paper, got loadable_bytes"
     ):
         CompileSpec(source_text="int x;", mode=Mode.PAPER)
     assert Metric(Objective.IR_INSTRUCTIONS.value) is Metric.IR_INSTRUCTIONS

@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from cost_models.compile.net import PARTS as PARTS_OF_NET
+from cost_models.compile.pipeline_order import PARTS as PARTS_OF_NET
 from cost_models.weights import FOLDER, manifest
 from cost_models.weights.publish import publish, withdraw
 from search.domains.compile.search import policy

@@ -1,0 +1,86 @@
+"""Errors and input checks common to all stores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.errors import BadRequest, Conflict, NotFound
+from services.store import codec
+from services.store.types import Idempotency, NewJob
+
+
+def no_such_job(job_id: str) -> NotFound:
+    """Build the error of an unknown job, also of one that belongs to another tenant."""
+    return NotFound(
+        f"no job {job_id!r}", fix="check the id; deleted jobs cannot be restored"
+    )
+
+
+def no_such_artifact(digest: str) -> NotFound:
+    """Build the error of a file that this tenant does not have."""
+    return NotFound(
+        f"no artifact {digest!r}",
+        fix="upload the file again; files that no job refers to are removed after some days",
+    )
+
+
+def no_such_key(key_id: str) -> NotFound:
+    """Build the error of an unknown API key."""
+    return NotFound(f"no API key {key_id!r}", fix="list the keys to see their ids")
+
+
+def key_exists(key_id: str) -> Conflict:
+    """Build the error of an API key id that is in use."""
+    return Conflict(
+        f"an API key with id {key_id!r} exists already", fix="make a key with another id"
+    )
+
+
+def require_same_request(idempotency: Idempotency, stored_digest: str) -> None:
+    """Raise Conflict if a key was used before with another body."""
+    if idempotency.request_digest != stored_digest:
+        raise Conflict(
+            f"Idempotency-Key: expected the body that {idempotency.key!r} was first used with, "
+            "got another",
+            fix="repeat the first body to get its answer, or use a new key for a new request",
+        )
+
+
+def replay_of_deleted(job_id: str, key: str) -> Conflict:
+    """Build the error of a replay whose job was deleted: a late retry must not run it again."""
+    return Conflict(
+        f"idempotency key {key!r} belongs to job {job_id}, which was deleted",
+        fix="use a new idempotency key to run the request again",
+    )
+
+
+def sole_tenant(jobs: Sequence[NewJob]) -> str:
+    """Return the tenant of a batch. Raises BadRequest if there are several.
+
+    An idempotency key belongs to one tenant.
+    """
+    tenants = {job.tenant for job in jobs}
+    if len(tenants) != 1:
+        raise BadRequest(
+            f"jobs: expected one tenant per batch, got {len(tenants)}: {sorted(tenants)[:3]}"
+        )
+    return tenants.pop()
+
+
+def require_storable(*, jobs: Sequence[NewJob], idempotency: Idempotency | None) -> None:
+    """Raise BadRequest for text that no database accepts, before anything is written."""
+    texts = [idempotency.key, idempotency.request_digest] if idempotency is not None else []
+    for job in jobs:
+        texts += (
+            job.tenant,
+            job.kind,
+            *job.labels.keys(),
+            *job.labels.values(),
+            *job.artifacts,
+        )
+    for text in texts:
+        if not codec.is_storable(text):
+            raise BadRequest(
+                f"expected text without NUL and lone surrogates, got {text!r}",
+                fix="remove these characters",
+            )
