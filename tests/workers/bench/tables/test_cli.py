@@ -1,4 +1,4 @@
-"""The pages under deploy/docs/measured are what the stored results give, and the README repeats them."""
+"""The pages under deploy/docs/measured equal the stored results; the README repeats them."""
 
 from __future__ import annotations
 
