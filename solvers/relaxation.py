@@ -93,9 +93,9 @@ def safe_bound(model: MilpModel, row_duals: Floats) -> float:
 
     Neumaier and Shcherbina (2004). Weak duality: with d = c - Aᵀy, c·x = y·(Ax) + d·x, and both
     terms are bounded by the sides and bounds that the signs select. It depends on y only, so an LP
-    solved to a tolerance is as good as an exact one. Where the bound would need an absent side, y counts as 0; where it would need an
-    absent variable bound, d within 1e-9 of the costs' size counts as 0, and a larger one gives
-    -inf. A relative 1e-9 is subtracted for rounding.
+    solved to a tolerance is as good as an exact one. Where the bound would need an absent side, y
+    counts as 0; where it would need an absent variable bound, d within 1e-9 of the costs' size
+    counts as 0, and a larger one gives -inf. A relative 1e-9 is subtracted for rounding.
     """
     size = max(1.0, float(np.abs(model.c).max(initial=0.0)))
     y = np.where(
