@@ -54,7 +54,7 @@ def test_a_package_that_cannot_be_fetched_is_reported(
     monkeypatch.setattr(debian.shutil, "which", lambda name: None)
     messages: list[str] = []
     build.build(tmp_path, packages=("zlib",), per_package=5, say=messages.append)
-    assert "zlib: left out: apt-get: not modules" in messages[0]
+    assert "zlib: left out: apt-get: not found" in messages[0]
     assert build.read(tmp_path) == []
 
 
