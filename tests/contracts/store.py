@@ -283,7 +283,7 @@ class StoreContract:
     def test_the_same_key_with_another_body_is_a_conflict(self, run: Any) -> None:
         async def body(store: JobStore, _clock: Clock) -> None:
             await store.submit(new_job(), key())
-            with pytest.raises(Conflict, match="another body"):
+            with pytest.raises(Conflict, match="got another"):
                 await store.submit(new_job(), key(digest="other"))
             await store.submit(
                 new_job(tenant="b"), key(digest="other")
@@ -641,7 +641,7 @@ class StoreContract:
         async def body(store: JobStore, _clock: Clock) -> None:
             job = (await store.submit(new_job())).job
             fence = (await claim_one(store)).fence
-            with pytest.raises(ValueError, match="does not complete"):
+            with pytest.raises(ValueError, match="verb: expected one of"):
                 await store.complete(
                     job.id, fence, Completion(verb="redrive", termination={}, outcome="x")
                 )

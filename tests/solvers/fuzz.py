@@ -1,7 +1,7 @@
 """Mutated model files through both readers and two solvers, in a child that may die.
 
 The child takes paths on stdin, one a line, and answers each with JSON lines: one before each stage, so that the host
-knows what killed it, and one with the outcome. Run by `test_fuzz.py`; not a test module itself.
+knows what killed it, and one with the outcome. Run by `test_read_fuzz.py`; not a test module itself.
 """
 
 from __future__ import annotations

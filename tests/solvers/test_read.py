@@ -11,7 +11,7 @@ import pytest
 
 from solvers.errors import ModelError
 from solvers.exact import ExactLimits, read_exact
-from solvers.read import ReadLimits, format_of, read_model
+from solvers.read import ReadLimits, read_model
 from tests.solvers.texts import lp, mps
 
 READERS = pytest.mark.parametrize("read", [read_model, read_exact], ids=["highs", "exact"])
@@ -70,16 +70,6 @@ def bomb(path: Path, megabytes: int) -> Path:
     return path
 
 
-def test_gzip_bomb_stops_at_the_limit(tmp_path: Path) -> None:
-    path = bomb(tmp_path / "b.mps.gz", 20)
-    assert path.stat().st_size < 200_000
-    with pytest.raises(ModelError, match="1,000,000 bytes"):
-        read_model(path, limits=ReadLimits(max_bytes=1_000_000), workdir=tmp_path)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["b.mps.gz"]
-    with pytest.raises(ModelError, match="bytes"):
-        read_exact(path, limits=ExactLimits(max_bytes=1_500_000, max_line_chars=10_000_000))
-
-
 def test_endless_line(tmp_path: Path) -> None:
     path = tmp_path / "m.mps"
     path.write_bytes(b"NAME " + b"x" * 3_000_000)
@@ -130,22 +120,6 @@ def test_limits_on_sizes(tmp_path: Path) -> None:
             read_model(path, limits=limits)
     with pytest.raises(ModelError, match="at most"):
         read_exact(path, limits=ExactLimits(max_entries=5))
-
-
-def test_format_of(tmp_path: Path) -> None:
-    path = tmp_path / "content"
-    for text, wanted in (
-        (mps(), "mps"),
-        (lp(), "lp"),
-        ("* c\n\n" + mps(), "mps"),
-        ("\\ c\nmax: x\n", "lp"),
-    ):
-        path.write_text(text)
-        assert format_of(path) == wanted
-    path.write_text("hello")
-    assert format_of(path, name="a.MPS.gz") == "mps"
-    with pytest.raises(ModelError, match="cannot tell the format"):
-        format_of(path)
 
 
 def test_parts_that_are_not_linear_are_extras(tmp_path: Path) -> None:

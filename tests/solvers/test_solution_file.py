@@ -41,7 +41,7 @@ def test_forms(text: str, tmp_path: Path) -> None:
         ("C1 one\n", "'one'"),
         ("C1 nan\n", "finite"),
         ("C1 1\nx9 1\n", "'x9'"),
-        ("# nothing\n", "names no column"),
+        ("# nothing\n", "no column of the model"),
         ("<?xml version='1.0'?><CPLEXSolution/>", "XML"),
     ],
 )

@@ -98,7 +98,7 @@ def _close_the_door(workdir: str, *, required: set[str]) -> None:
     Exits when a protection that the host counts on does not hold.
     """
     readable = [path for path in os.environ.pop(READABLE, "").split(os.pathsep) if path]
-    protected = privileges.close(
+    protected = privileges.drop(
         readable=(*privileges.SYSTEM_FOLDERS, *privileges.SYSTEM_FACTS, *readable),
         writable=(workdir,),
     )

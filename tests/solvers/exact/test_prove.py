@@ -6,11 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from solvers.exact import ExactModel, check, read_exact
 from solvers.exact.prove import Claim, prove
-from solvers.exact.simplex import Least, OutOfTime, Tableau
 from workers.bench.fuzz.ilp.enumeration import solve
 from workers.bench.fuzz.ilp.programs import draw, write_mps
 
@@ -80,27 +78,3 @@ def test_it_gives_up_in_time_and_on_what_it_does_not_take(tmp_path: Path) -> Non
         "lp",
     )
     assert prove(product, incumbent=None, gap=GAP, seconds=5).claim is Claim.UNDECIDED
-
-
-def test_the_tableau_minimises_and_restores() -> None:
-    tableau = Tableau(
-        2,
-        [{0: Fraction(1), 1: Fraction(2)}, {0: Fraction(-1), 1: Fraction(-1)}],
-        deadline=float("inf"),
-    )
-    for variable, bounds in enumerate([(0, 5), (0, 5), (None, 6), (None, None)]):
-        tableau.set_bounds(
-            variable, *(None if side is None else Fraction(side) for side in bounds)
-        )
-    assert tableau.restore()
-    assert tableau.minimise(3) is Least.REACHED
-    assert tableau.value[3] == Fraction(-11, 2)  # x = 5, y = 1/2
-    tableau.set_bounds(2, Fraction(16), None)
-    assert not tableau.restore()
-    tableau.set_bounds(2, None, None)
-    tableau.set_bounds(0, Fraction(0), None)
-    assert tableau.restore()
-    assert tableau.minimise(3) is Least.UNBOUNDED
-    late = Tableau(1, [{0: Fraction(1)}], deadline=0.0)
-    with pytest.raises(OutOfTime):
-        late.restore()

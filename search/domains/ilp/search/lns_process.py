@@ -45,7 +45,7 @@ _MIN_INTEGERS_FOR_LNS = 20
 class StartPoints:
     """Points (n,) at hand before the search."""
 
-    warm_start: Floats | None = None  # from the author; NaN where there is no value
+    warm_start: Floats | None = None  # from the user; NaN where there is no value
     constructed: Floats | None = None  # feasible, by construction
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.solvers.fuzz import EXACT_LIMIT_S, Child, mutate
-from tests.solvers.test_readers import GOOD, instances
+from tests.solvers.test_two_readings import GOOD, instances
 
 FULL = 1000
 TIMEOUT_S = (

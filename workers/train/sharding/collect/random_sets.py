@@ -1,4 +1,7 @@
-"""What is measured: a pool of table configurations, sets drawn from it, and the look-ups of one batch. All seeded."""
+"""Draw what is measured: a pool of table configurations, sets of it, and one batch of look-ups.
+
+All draws are seeded.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workers.train.sharding.collect.errors import CollectError
+from workers.train.sharding.collect.errors import CollectError, check_limits
 
 DIMS = (4, 8, 16, 32, 64, 128)
 MAX_TABLES_IN_SET = 15  # NeuroShard: n ~ U{1..15}, with replacement
 MAX_DRAWS = 10_000
 
-# Streams of random numbers that must not depend on each other.
+# Independent streams of random numbers.
 _POOL, _SET, _LOOKUPS = 0, 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableConfig:
-    """A table and how it is accessed: p(rank) ~ rank^-alpha over `active_rows` of its rows."""
+    """A table and its access law: p(rank) ~ rank^-alpha over `active_rows` of its rows."""
 
     rows: int
     dim: int
@@ -30,16 +33,16 @@ class TableConfig:
 
     @property
     def weight_bytes(self) -> int:
-        """fp32."""
+        """Bytes of the weights in fp32."""
         return self.rows * self.dim * 4
 
     def as_row(self) -> list[float]:
-        """As the header keeps it: rows, dim, pooling, alpha, active rows."""
+        """Return the row of the header: rows, dim, pooling, alpha, active rows."""
         return [self.rows, self.dim, self.pooling, self.alpha, self.active_rows]
 
     @classmethod
     def of_row(cls, row: list[float]) -> TableConfig:
-        """Inverse of `as_row`."""
+        """Build a configuration from its row: the inverse of `as_row`."""
         rows, dim, pooling, alpha, active = row
         return cls(
             rows=int(rows),
@@ -52,7 +55,7 @@ class TableConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DrawLimits:
-    """What the pool may hold, and how much one set."""
+    """Limits of the pool and of one set."""
 
     seed: int
     batch: int
@@ -61,10 +64,10 @@ class DrawLimits:
     max_rows: int
     max_pooling: float
     max_gib: float
-    """Most weights of a set, GiB (the paper: 4); its look-ups, outputs and their gradients also keep below it."""
+    """Most weights of a set, GiB (the paper: 4), and most look-ups, outputs and gradients."""
 
     def __post_init__(self) -> None:
-        limits: tuple[tuple[str, float, float, float], ...] = (
+        limits = (
             ("seed", self.seed, 0, 2**63 - 1),
             ("batch", self.batch, 1, 2**20),
             ("pool", self.pool, 1, 100_000),
@@ -72,16 +75,12 @@ class DrawLimits:
             ("max-pooling", self.max_pooling, 1, 10_000),
             ("max-gib", self.max_gib, 0.001, 1_024),
         )
-        for name, value, least, most in limits:
-            if not least <= value <= most:
-                raise CollectError(
-                    f"--{name} wants a number from {least} to {most}; {value} came"
-                )
+        check_limits(limits)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lookups:
-    """One batch for all tables of a set, as TBE takes it: table after table, bag after bag."""
+    """One batch for all tables of a set in the layout of TBE: by table, then by bag."""
 
     indices: np.ndarray  # (look-ups,) int64
     offsets: np.ndarray  # (tables * batch + 1,) int64
@@ -92,7 +91,11 @@ class Lookups:
 
 
 def draw_pool(limits: DrawLimits) -> list[TableConfig]:
-    """Sizes, pooling and active rows log-uniform, widths uniform over `DIMS`, alpha uniform in 0..1.3."""
+    """Draw the pool.
+
+    Rows, pooling and active rows are log-uniform, widths uniform over `DIMS`, alpha uniform in
+    0..1.3.
+    """
     rng = np.random.default_rng([limits.seed, _POOL])
     return [_draw_table(rng, limits) for _ in range(limits.pool)]
 
@@ -113,7 +116,10 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def draw_set(pool: list[TableConfig], index: int, limits: DrawLimits) -> list[int]:
-    """Places in the pool of set `index`: U{1..15} tables with replacement, all drawn again until they fit."""
+    """Draw set `index`: U{1..15} tables with replacement, all drawn again until they fit.
+
+    Returns their places in the pool.
+    """
     rng = np.random.default_rng([limits.seed, _SET, index])
     for _ in range(MAX_DRAWS):
         chosen = [
@@ -131,7 +137,7 @@ def draw_set(pool: list[TableConfig], index: int, limits: DrawLimits) -> list[in
 
 
 def fits(tables: list[TableConfig], limits: DrawLimits) -> bool:
-    """Whether weights, and again look-ups with outputs and gradients, stay below the limit."""
+    """Check that weights, and look-ups with outputs and gradients, stay below the limit."""
     most = limits.max_gib * 2**30
     weights = sum(t.weight_bytes for t in tables)
     passing = limits.batch * sum(8 * t.pooling + 2 * 4 * t.dim for t in tables)
@@ -141,7 +147,7 @@ def fits(tables: list[TableConfig], limits: DrawLimits) -> bool:
 def draw_lookups(
     tables: list[TableConfig], places: list[int], limits: DrawLimits
 ) -> Lookups:
-    """The batch of a set; equal sets have equal batches, whatever was measured before."""
+    """Draw the batch of a set; equal sets have equal batches in every run."""
     rng = np.random.default_rng([limits.seed, _LOOKUPS, *places])
     lengths = [rng.poisson(t.pooling, limits.batch) for t in tables]
     indices = [
@@ -158,15 +164,13 @@ def draw_lookups(
 
 
 def zipf_rows(rng: np.random.Generator, table: TableConfig, count: int) -> np.ndarray:
-    """`count` rows by the table's exact Zipf law.
+    """Draw `count` rows by the table's exact Zipf law.
 
-    Ranks are spread over the whole table by a bijection: hot rows side by side would share cache lines.
+    A bijection spreads ranks over the whole table: adjacent hot rows would share cache lines.
     """
     cdf = np.cumsum(np.arange(1, table.active_rows + 1, dtype=np.float64) ** -table.alpha)
     ranks = np.searchsorted(cdf, rng.random(count) * cdf[-1], side="right")
-    step = (
-        int(0.6180339887 * table.rows) | 1
-    )  # golden ratio: neighbours in rank end up far apart
+    step = int(0.6180339887 * table.rows) | 1  # golden ratio: separates neighbouring ranks
     while math.gcd(step, table.rows) != 1:
         step += 2
     return (ranks.astype(np.int64) * step) % table.rows

@@ -13,7 +13,7 @@ from solvers.exact.reader_mps import _Reader, read_mps
 from tests.solvers.fuzz import mutate
 from tests.solvers.texts import COLUMNS, mps
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 
 ODD = {
     "as it is": COLUMNS,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -296,43 +295,6 @@ def test_real_files(scale: float) -> None:
         assert differences(read_exact(path), read_model(path, limits=ALONE)) == [], (
             path.name
         )
-
-
-def test_what_the_exact_reader_makes_of_mps() -> None:
-    model = read_exact(DATA / "free.mps")
-    assert (model.n, model.m, model.maximize) == (9, 5, True)
-    assert model.offset == Fraction(29, 4)
-    assert model.row_names == ("c1", "c2", "c3", "c4", "loose")
-    assert model.row_lower == [
-        Fraction("-10.5"),
-        Fraction(-4),
-        Fraction("-2.5"),
-        Fraction(2),
-        None,
-    ]
-    assert model.row_upper == [
-        Fraction(20),
-        Fraction(5),
-        Fraction("1.5"),
-        Fraction("4.5"),
-        Fraction(0),
-    ]
-    assert [float("-inf") if low is None else float(low) for low in model.lower] == [
-        0, 0, -3, float("-inf"), float("-inf"), 0, 0.125, 2, 0,
-    ]  # fmt: skip
-    assert [float("inf") if high is None else float(high) for high in model.upper] == [
-        12, 1, 9, 4, float("inf"), 1, 0.125, float("inf"), 8,
-    ]  # fmt: skip
-    assert list(model.integer) == [0, 1, 1, 1, 0, 1, 0, 1, 1]
-    assert Fraction(1, 100) in model.values  # 1E-2, exactly
-
-
-def test_names_with_spaces_are_read_in_fixed_columns() -> None:
-    model = read_exact(DATA / "fixed_spaces.mps")
-    assert model.col_names == ("COL A", "COL B", "COL C")
-    assert model.row_names == ("ROW ONE", "ROW TWO", "R3")
-    assert model.row_lower[2] == 2
-    assert model.row_upper[2] == 4
 
 
 @pytest.mark.parametrize(

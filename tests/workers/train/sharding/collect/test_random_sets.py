@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from workers.train.sharding.collect.draw import (
+from workers.train.sharding.collect.errors import CollectError
+from workers.train.sharding.collect.random_sets import (
     DIMS,
     DrawLimits,
     TableConfig,
@@ -17,7 +18,6 @@ from workers.train.sharding.collect.draw import (
     fits,
     zipf_rows,
 )
-from workers.train.sharding.collect.errors import CollectError
 
 LIMITS = DrawLimits(
     seed=3, batch=64, pool=200, max_rows=1_000_000, max_pooling=50, max_gib=0.25
@@ -46,7 +46,7 @@ def test_sets_have_1_to_15_tables_that_fit_and_do_not_depend_on_each_other() -> 
     assert draw_set(pool, 299, LIMITS) == sets[299]
 
 
-def test_a_limit_that_nothing_meets_is_said() -> None:
+def test_a_limit_that_no_set_meets_is_refused() -> None:
     limits = replace(LIMITS, max_gib=0.001, batch=2**20)
     with pytest.raises(CollectError, match=r"--max-gib 0\.001.*smaller --max-rows"):
         draw_set(draw_pool(limits), 0, limits)
@@ -56,7 +56,7 @@ def test_a_limit_that_nothing_meets_is_said() -> None:
     "bad", [{"batch": 0}, {"pool": 10**6}, {"max_rows": 10}, {"max_gib": float("nan")}]
 )
 def test_absurd_limits_are_refused(bad: dict[str, float]) -> None:
-    with pytest.raises(CollectError, match="wants a number from"):
+    with pytest.raises(CollectError, match="expected a number from"):
         replace(LIMITS, **bad)  # type: ignore[arg-type]
 
 
@@ -85,11 +85,11 @@ def test_lookups_are_as_tbe_takes_them() -> None:
 def test_rows_follow_the_zipf_law_and_are_spread_over_the_table() -> None:
     table = TableConfig(rows=9_973, dim=4, pooling=1, alpha=1.1, active_rows=50)
     rows = zipf_rows(np.random.default_rng(0), table, 200_000)
-    found = np.sort(np.unique(rows, return_counts=True)[1])[::-1] / len(rows)
+    shares = np.sort(np.unique(rows, return_counts=True)[1])[::-1] / len(rows)
     law = np.arange(1, 51) ** -1.1
     law /= law.sum()
-    assert len(found) == 50
-    assert np.abs(found - law).max() < 0.004
+    assert len(shares) == 50
+    assert np.abs(shares - law).max() < 0.004
     different = np.unique(rows)
     assert np.diff(different).min() > 50  # neighbours in rank are no neighbours in memory
     flat = zipf_rows(
