@@ -6,7 +6,7 @@ enough).
 
 So small files are read by the exact reader first, which names the line of an error, and both
 readings are compared. Where they differ by a written rule (`ExactModel.rules`; deploy/docs/guide/
-reading-models.md has the table), or HiGHS cannot read the file, the exact reading is the model. A
+deploy/docs/guide/reading-models.md has the table), or HiGHS cannot read the file, the exact reading is the model. A
 difference without a rule is refused. Large files are read by HiGHS alone when a quick look finds
 nothing that HiGHS is known to misread; `solvers.two_readings` reads every file twice.
 """
