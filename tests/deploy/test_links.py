@@ -42,7 +42,7 @@ def test_prose_is_wrapped(page: Path) -> None:
         f"{name_of(page)}:{number}: {len(line)} columns"
         for number, line in enumerate(lines, start=1)
         if len(line) > COLUMNS
-        and not line.lstrip().startswith(("|", "[", "!", "#"))
+        and not line.lstrip().startswith(("|", "[", "!", "#", "<"))
         and " " in line.strip()
     ]
     assert not faults, "\n".join(faults)
