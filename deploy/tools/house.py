@@ -134,7 +134,7 @@ def _measure_function(path: Path, node: Function, figures: Figures) -> None:
 
 def _declares_options(node: Function) -> bool:
     """Parameters of CLI commands and HTTP routes declare their options; they are not passed."""
-    return any(
+    return "typer." in ast.unparse(node.args) or any(
         re.search(
             r"\.(command|callback|get|post|put|patch|delete)\b", ast.unparse(decorator)
         )
