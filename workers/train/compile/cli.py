@@ -1,8 +1,11 @@
-"""`python -m workers.train compile STEP`: pass pipelines of kind compile; wants `python -m workers.corpus` to have run.
+"""`python -m workers.train compile STEP`: pass pipelines of kind compile.
 
-Product mode, in this order: mine, mean, screen, keep, matrix, race, matrix again, coreset, policy; `encoders` compares nets.
-Mode paper, in this order: paper-discover, paper-table, paper-learn, paper-publish.
-All steps resume, except `race`, which continues from the best pipeline so far.
+Needs the corpus: run `python -m workers.corpus` first.
+
+Product mode, in this order: mine, mean, screen, keep, matrix, race, matrix again, coreset,
+policy; `encoders` compares nets. Mode paper, in this order: paper-discover, paper-table,
+paper-learn, paper-publish. All steps resume, except `race`, which continues from the best
+pipeline so far.
 """
 
 from __future__ import annotations
