@@ -339,8 +339,8 @@ def settings_page() -> str:
         NOTE,
         "",
         "Environment variables of the server. Most have a flag of the same name, for example",
-        "`trimtab serve --port 9000`; flags win. A setting that cannot work ends the start with one "
-        "line.",
+        "`trimtab serve --port 9000`; flags win. A setting that cannot work ends the start with "
+        "one line.",
         "",
         "| variable | type | default | meaning |",
         "|---|---|---|---|",
