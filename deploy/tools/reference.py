@@ -407,8 +407,10 @@ def http_page() -> str:
         "",
         NOTE,
         "",
-        "The full description with all schemas is `/openapi.json` on a running server, and `/docs` "
-        "shows it as a page. The [guide](../guide/http-api.md) has the way through it.",
+        *wrapped(
+            "The full description with all schemas is `/openapi.json` on a running server, and `/docs` "
+            "shows it as a page. The [guide](../guide/http-api.md) leads through it."
+        ),
         "",
         "| route | operation | meaning |",
         "|---|---|---|",
