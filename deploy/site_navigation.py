@@ -1,7 +1,7 @@
 """Build the navigation of the documentation site from the pages' own indexes (mkdocs hook).
 
-A section lists the pages that its README.md links to, in that order. So a new page needs its line in
-the index of its folder and nothing else.
+A section lists the pages that its README.md links to, in that order. So a new page needs its line
+in the index of its folder and nothing else.
 """
 
 from __future__ import annotations

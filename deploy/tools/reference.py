@@ -339,7 +339,8 @@ def settings_page() -> str:
         NOTE,
         "",
         "Environment variables of the server. Most have a flag of the same name, for example",
-        "`trimtab serve --port 9000`; flags win. A setting that cannot work ends the start with one line.",
+        "`trimtab serve --port 9000`; flags win. A setting that cannot work ends the start with "
+        "one line.",
         "",
         "| variable | type | default | meaning |",
         "|---|---|---|---|",
@@ -406,8 +407,10 @@ def http_page() -> str:
         "",
         NOTE,
         "",
-        "The full description with all schemas is `/openapi.json` on a running server, and `/docs` shows",
-        "it as a page. The [guide](../guide/http-api.md) has the way through it.",
+        *wrapped(
+            "The full description with all schemas is `/openapi.json` on a running server, and `/docs` "
+            "shows it as a page. The [guide](../guide/http-api.md) leads through it."
+        ),
         "",
         "| route | operation | meaning |",
         "|---|---|---|",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.trimtab.torchrec.test_executed import ROOT, uneven_plan
+from tests.trimtab.torchrec.test_executed import ROOT, equal_widths_per_rank
 from trimtab.torchrec import TorchRecMissing, from_modules
 
 # TorchRec warns in many ways while it is imported, so it is imported in a process of its own.
@@ -70,7 +70,7 @@ print(json.dumps({"tables": tables, "faults": faults, "kinds": kinds}))
 )
 def test_modules_to_tables_and_plans_back(tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
-    plan.write_text(uneven_plan().model_dump_json())
+    plan.write_text(equal_widths_per_rank().model_dump_json())
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(plan)],
         cwd=ROOT,
