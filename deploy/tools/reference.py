@@ -408,8 +408,8 @@ def http_page() -> str:
         NOTE,
         "",
         *wrapped(
-            "The full description with all schemas is `/openapi.json` on a running server, and `/docs` "
-            "shows it as a page. The [guide](../guide/http-api.md) leads through it."
+            "The full description with all schemas is `/openapi.json` on a running server, and "
+            "`/docs` shows it as a page. The [guide](../guide/http-api.md) leads through it."
         ),
         "",
         "| route | operation | meaning |",
