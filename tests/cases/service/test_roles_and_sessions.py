@@ -1,4 +1,4 @@
-"""Cases 05 to 08 with sisters: data folder, roles, readiness, sign-out, an impatient command line, a starter's end."""
+"""Data folder, roles, readiness, sign-out, and waiting of the command line (cases 05 to 08)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_second_server_names_the_first(service: Service) -> None:
 
 
 def test_the_starter_ends_what_it_started(tmp_path: Path) -> None:
-    """SIGTERM, as a CI job's time limit sends it, in the middle of a job."""
+    """SIGTERM in the middle of a job, as from the time limit of a CI job."""
     model = tmp_path / "m.lp"
     model.write_text(
         "Maximize\n "
@@ -149,7 +149,7 @@ def test_a_dispatcher_serves_health_alone(postgres_url: str, tmp_path: Path) -> 
         )
         assert (
             api.run("probe", {"steps": 1})["state"] == "SUCCEEDED"
-        )  # it runs what the gateway takes
+        )  # it runs the jobs that the gateway accepted
     finally:
         gateway.stop()
         dispatcher.stop()
@@ -284,7 +284,7 @@ def test_a_webhook_that_cannot_be_delivered_is_the_owners_to_see(service: Servic
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[
             1
-        ]  # bound and not listening: every connection is refused
+        ]  # bound but not listening: every connection is refused
         job = service.run(
             "probe", {"steps": 1}, webhook={"url": f"http://127.0.0.1:{port}/hook"}
         )

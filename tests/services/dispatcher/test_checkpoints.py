@@ -1,4 +1,4 @@
-"""The best solution so far is stored with the job, and the next attempt starts from it."""
+"""Checkpoints: the best solution is stored with the job and starts the next attempt."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_newest_is_stored_while_it_improves(tmp_path: Path) -> None:
 
 
 def test_a_handed_back_job_starts_from_its_best(tmp_path: Path) -> None:
-    """SIGTERM of the dispatcher closes it; another one takes the job."""
+    """A dispatcher closes on SIGTERM, and another one takes the job."""
 
     async def main() -> None:
         store = MemoryStore()
@@ -72,7 +72,7 @@ def test_a_lost_attempts_best_is_the_next_ones_start(
             run.end(status)
             second = await r.begun()
             assert second.task.start == b"best"
-            second.end(status)  # it had reached nothing of its own
+            second.end(status)  # before it had a solution of its own
             third = await r.begun()
             assert third.task.start == b"best"
             assert third.task.finish is not None, (

@@ -1,4 +1,4 @@
-"""kill -9 of a process that submits: every acknowledged job is there, and the file is sound."""
+"""SIGKILL of a process that submits: every acknowledged job is stored, and the file is intact."""
 
 from __future__ import annotations
 
