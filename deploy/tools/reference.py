@@ -86,7 +86,9 @@ def build() -> dict[str, str]:
 
 def index_page(pages: Mapping[str, str]) -> str:
     """List the pages by their titles."""
-    rows = [f"- [{page_title(text)}]({name})" for name, text in sorted(pages.items())]
+    rows = [
+        f"- [{text.splitlines()[0][2:]}]({name})" for name, text in sorted(pages.items())
+    ]
     return "\n".join(
         [
             "# Reference",
@@ -99,11 +101,6 @@ def index_page(pages: Mapping[str, str]) -> str:
             "",
         ]
     )
-
-
-def page_title(text: str) -> str:
-    """Return the first heading."""
-    return text.split("\n", 1)[0].removeprefix("# ")
 
 
 # Specs, requests and results: pydantic models
@@ -208,7 +205,11 @@ def member_docstrings(name: str) -> dict[str, str]:
     import trimtab.results
     import trimtab.specs
 
-    for module in [trimtab.results, *submodules(trimtab.specs)]:
+    names = (
+        f"trimtab.specs.{part.name}"
+        for part in pkgutil.iter_modules(trimtab.specs.__path__)
+    )
+    for module in [trimtab.results, *map(importlib.import_module, names)]:
         if not isinstance(enum := getattr(module, name, None), type) or not issubclass(
             enum, Enum
         ):
@@ -224,12 +225,6 @@ def member_docstrings(name: str) -> dict[str, str]:
             and isinstance(text.value, ast.Constant)
         }
     return {}
-
-
-def submodules(package: Any) -> list[Any]:
-    """Import and return the modules of a package."""
-    names = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
 
 
 def row(*cells: str) -> str:
