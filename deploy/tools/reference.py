@@ -103,9 +103,6 @@ def index_page(pages: Mapping[str, str]) -> str:
     )
 
 
-# Specs, requests and results: pydantic models
-
-
 def kind_page(spec: Any) -> str:
     """Describe the fields of one kind's `spec`."""
     schema = spec.model_json_schema()
@@ -309,9 +306,6 @@ def number(value: Any) -> str:
     return str(value)
 
 
-# Settings
-
-
 def settings_page() -> str:
     """Describe the server's settings."""
     from services.settings import Settings
@@ -341,9 +335,6 @@ def settings_page() -> str:
         "|---|---|---|---|",
     ]
     return "\n".join([*head, *rows, ""])
-
-
-# Command line
 
 
 def cli_page() -> str:
@@ -389,9 +380,6 @@ def option_row(option: Any) -> str:
         else f"`{default}`"
     )
     return row(flags, shown, paragraph(option.help or ""))
-
-
-# HTTP API
 
 
 def http_page() -> str:
@@ -458,9 +446,6 @@ def openapi() -> Mapping[str, Any]:
             data_dir=Path(folder) / "data", role="gateway", log_level="error"
         )
         return create_app(settings).openapi()
-
-
-# Metrics
 
 
 def metrics_page() -> str:
