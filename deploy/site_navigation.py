@@ -23,7 +23,10 @@ _LINK = re.compile(r"\[([^\]]+)\]\(([\w-]+\.md)\)")
 
 
 def on_config(config: Any) -> Any:
-    """Set `nav`."""
+    """Set the navigation, and give headings the anchors that GitHub gives them."""
+    from pymdownx.slugs import slugify  # of the site's own environment
+
+    config["mdx_configs"]["toc"]["slugify"] = slugify(case="lower")
     config["nav"] = navigation(Path(config["docs_dir"]))
     return config
 
