@@ -71,9 +71,8 @@ def test_cited_documents_exist() -> None:
                 + text[match.end() : match.end() + 1]
             )
             part = "/" not in path and around in ('""', "''")  # of a path built in code
-            linked = (
-                text[: match.start()].rstrip("./").endswith("](")
-            )  # test_links.py follows it
+            # test_links.py follows it.
+            linked = text[: match.start()].rstrip("./").endswith("](")
             if part or linked or path.lower() in PRODUCED:
                 continue
             if (page := document(path, file)) is None:

@@ -171,9 +171,8 @@ def _environment(installed: Installed, data: Path) -> dict[str, str]:
         "TRIMTAB_DATA_DIR": str(data),
         "COLUMNS": "200",
         "PYTHONPATH": str(installed.dependencies),
-        "LD_LIBRARY_PATH": sysconfig.get_path(
-            "purelib"
-        ),  # the sandbox shows what is on this path
+        # The sandbox shows what is on this path.
+        "LD_LIBRARY_PATH": sysconfig.get_path("purelib"),
     }
 
 

@@ -180,9 +180,8 @@ class Page:
 
     browser: Browser
     session: str
-    faults: list[str] = field(
-        default_factory=list
-    )  # console errors, exceptions, policy violations
+    # Console errors, exceptions, policy violations.
+    faults: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
     loads: int = 0

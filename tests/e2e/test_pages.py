@@ -49,9 +49,8 @@ def test_a_ticket_signs_in_once(site: Site, open_page: Open) -> None:
     page.goto(url)
     assert page.text("h1") == "Sign in"
     assert page.text(".fault")
-    page.faults = [
-        fault for fault in page.faults if "401" not in fault
-    ]  # the browser logs the refusal itself
+    # The browser logs the refusal itself.
+    page.faults = [fault for fault in page.faults if "401" not in fault]
 
 
 def test_a_pasted_key_signs_in(site: Site, open_page: Open) -> None:
@@ -75,9 +74,8 @@ def test_submit_watch_stop_verify(site: Site, open_page: Open) -> None:
     page.wait("document.querySelector('#live').dataset.state === 'RUNNING'")
     first = page.eval("+document.querySelector('[data-curve]').dataset.points")
     page.wait(f"+document.querySelector('[data-curve]').dataset.points >= {first + 3}")
-    page.wait(
-        "document.querySelector('.data tbody')?.rows.length >= 3"
-    )  # the same points as a table
+    # The same points as a table.
+    page.wait("document.querySelector('.data tbody')?.rows.length >= 3")
     assert page.eval("document.querySelector('.plot canvas').width") > 200
     assert "incumbents, from" in page.text("#curve-words")
     loads = page.loads
@@ -151,9 +149,8 @@ def test_a_fault_is_shown_beside_its_field_and_gets_the_focus(open_page: Open) -
         page.eval("document.querySelector('#f-spec-steps').getAttribute('aria-invalid')")
         == "true"
     )
-    page.faults = [
-        fault for fault in page.faults if "422" not in fault
-    ]  # the browser logs the status itself
+    # The browser logs the status itself.
+    page.faults = [fault for fault in page.faults if "422" not in fault]
 
 
 def test_keyboard_alone_submits(open_page: Open) -> None:

@@ -63,9 +63,8 @@ def test_form_takes_a_list_of_tables(
         "name,rows,dim\n" + "".join(f"t{i},{1000 * (i + 1)},32\n" for i in range(6))
     )
     page.choose_file("input[type=file]", file)
-    page.wait(
-        "document.body.innerText.includes('Uploaded: tables.csv')"
-    )  # the page shifts as it says so
+    # The page shifts as it says so.
+    page.wait("document.body.innerText.includes('Uploaded: tables.csv')")
     page.eval(
         "document.querySelector('main textarea[name*=devices]').value = "
         '\'[{"count": 2, "memory_gib": 4}]\''

@@ -108,9 +108,8 @@ def test_a_stopped_job_whose_worker_is_lost_keeps_its_best(tmp_path: Path) -> No
             job_id = await r.submit()
             run = await r.begun()
             run.best = b"best"
-            await r.store.request_stop(
-                job_id
-            )  # another process' word, which comes too late
+            # Another process' word, which comes too late.
+            await r.store.request_stop(job_id)
             run.end(OutcomeStatus.LOST)
             second = await r.begun()
             assert second.task.finish is not None

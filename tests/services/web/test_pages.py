@@ -111,9 +111,8 @@ def test_filters_and_counts(reader: Reader) -> None:
     second = reader.submit(labels={"team": "b"})
     assert reader.claim().id == first
     page = reader.get("/")
-    assert page.hrefs.index(f"/jobs/{second}") < page.hrefs.index(
-        f"/jobs/{first}"
-    )  # newest first
+    # Newest first.
+    assert page.hrefs.index(f"/jobs/{second}") < page.hrefs.index(f"/jobs/{first}")
     assert page.links["Running 1"] == "/?state=RUNNING"
     page = reader.get(page.links["Running 1"])
     assert f"/jobs/{first}" in page.hrefs
