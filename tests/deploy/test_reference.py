@@ -37,7 +37,8 @@ def test_every_kind_has_a_page() -> None:
 
 def _tool() -> Any:
     spec = importlib.util.spec_from_file_location("reference", TOOL)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
