@@ -85,7 +85,7 @@ generated: setup-dev ## check that generated files are what their sources give
 
 check: lint type imports generated ## lint, type, imports and generated files
 
-# The site's generator has an environment of its own, apart from the locks.
+# The site's generator has a separate environment, apart from the locks.
 $(VENV)-docs/.ready: requirements-docs.txt
 	$(PYTHON) -m venv $(VENV)-docs
 	$(VENV)-docs/bin/pip install --quiet -r requirements-docs.txt
