@@ -89,7 +89,7 @@ def test_planned(outcomes: dict[str, Any], case: str, tables: list[Any]) -> None
         ("feature processed", ["fp (FeatureProcessedEmbeddingBagCollection"]),
         ("quantized", ["q (quantized EmbeddingBagCollection", "already quantized"]),
         ("leave_out of nothing", ["leave_out", "'sequence'", "bags, sequences"]),
-        ("no tables", ["no EmbeddingBagCollection in Linear"]),
+        ("no tables", ["expected an EmbeddingBagCollection in it, got Linear"]),
         (
             "to: sequences",
             ["sequences (EmbeddingCollection", "keeps it whole on every rank"],
