@@ -96,7 +96,7 @@ def test_planned(outcomes: dict[str, Any], case: str, tables: list[Any]) -> None
         ),
         ("to: other features", ["table 't'", "1 features", "the module has 2"]),
         ("to: other type", ["table 't'", "fp32", "bf16"]),
-        ("to: plan has more tables", ["'u'", "the module has not"]),
+        ("to: plan has more tables", ["'u'", "the module does not have"]),
     ],
 )
 def test_refused_by_name(outcomes: dict[str, Any], case: str, words: list[str]) -> None:
