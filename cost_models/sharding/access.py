@@ -35,16 +35,16 @@ class Reuse:
 
     @property
     def lookups(self) -> np.ndarray:
-        """Look-ups in the batch.  # (T,)"""
+        """Look-ups (T,) in the batch."""
         return np.asarray((self.unique * self.count).sum(1))
 
     @property
     def unique_rows(self) -> np.ndarray:
-        """Different rows accessed in the batch.  # (T,)"""
+        """Different rows (T,) accessed in the batch."""
         return np.asarray(self.unique.sum(1))
 
     def fractions(self) -> np.ndarray:
-        """Return the share of the unique rows in each bin.  # (T, 17)"""
+        """Return (T, 17) the share of the unique rows in each bin."""
         return np.asarray(
             self.unique / np.maximum(self.unique.sum(1, keepdims=True), 1e-12)
         )

@@ -223,7 +223,7 @@ class _Placed:
         self._device.append(device)
 
     def may(self, option: int) -> np.ndarray:
-        """Return the allowed devices with memory for an option.  # (D,)"""
+        """Return (D,) the allowed devices with memory for an option."""
         options = self._items.options
         ok = self.memory + options.memory[option] <= self._capacity
         if self._items.allowed is not None:
