@@ -74,9 +74,8 @@ def compute_ms(
     def total(values: np.ndarray) -> np.ndarray:
         return np.bincount(shards.group, weights=values, minlength=groups)
 
-    tau = eviction_time(
-        unique, count, row_bytes, shards.group, groups, hardware.l2_bytes
-    )  # (G,)
+    cache = hardware.l2_bytes
+    tau = eviction_time(unique, count, row_bytes, shards.group, groups, cache)  # (G,)
     misses = expected_misses(unique, count, tau[shards.group])  # (S,)
 
     chunks = np.ceil(width / LANES_ELEMENTS)

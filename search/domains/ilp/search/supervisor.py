@@ -53,10 +53,8 @@ OnPoint = Callable[[Incumbent, Floats | None], None]
 """Takes a point and its solution (n,), columns of the minimised model."""
 
 _POLL_S = 0.02
-_EARLY_S, _EARLY_POLL_S = (
-    2.0,
-    0.004,
-)  # the first solutions weigh most in the primal integral
+# The first solutions weigh most in the primal integral.
+_EARLY_S, _EARLY_POLL_S = 2.0, 0.004
 # New solutions wake the supervisor. Polling takes processor time from the engine.
 _CROWDED_POLL_S = 0.05
 # Of the budget, reserved for checking and writing the answer.
