@@ -188,10 +188,6 @@ class MilpModel:
         """Convert an objective or bound to the author's sense."""
         return (-value if self.maximize else value) / self.cost_factor
 
-    def from_user_sense(self, value: float) -> float:
-        """Convert an objective or bound from the author's sense."""
-        return (-value if self.maximize else value) * self.cost_factor
-
     def column_name(self, column: int) -> str:
         """Return the author's name, or C1, C2, … as solvers write them."""
         return self.col_names[column] if self.col_names is not None else f"C{column + 1}"
