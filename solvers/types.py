@@ -1,4 +1,4 @@
-"""Vocabulary over all solvers: model, parameters, result, and the `Solver` protocol.
+"""Types common to all solvers: model, parameters, result, and the `Solver` protocol.
 
 A `MilpModel` always minimises. A model that maximises has `maximize=True` and negated costs and
 offset; every objective, bound, cutoff and callback below is in the minimising sense, offset

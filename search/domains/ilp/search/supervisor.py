@@ -131,7 +131,7 @@ class Run:
         """Start the engine and, where it applies, the neighbourhood search and its helpers."""
         self._start_engine(seed=job_seed(rng))
         if self._lns_refusal is not None:
-            note = f"large neighbourhood search stays out: {self._lns_refusal}"
+            note = f"large neighbourhood search is off: {self._lns_refusal}"
             self.state.notes.append(note)
             return
         self._start_lns(seed=int(rng.integers(2**31 - 2)))

@@ -1,4 +1,4 @@
-"""Items, the things a plan places, and the column shards each can become.
+"""Items (tables or groups that a plan places) and their possible column shards.
 
 An item is a table, or a group of tables that stay together. A table of width w may be cut into
 shards whose widths are multiples of 4 (an FBGEMM rule) and at least the narrowest width allowed:

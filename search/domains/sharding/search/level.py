@@ -1,6 +1,6 @@
 """Starting plans that give every device the same number of columns, for exchange-bound jobs.
 
-Several nodes exchange over their NICs, and the device with most columns sets the pace. Two methods
+Several nodes exchange over their NICs, and the device with the most columns is the bottleneck. Two methods
 level the columns:
 
 - `deal` writes the mean number of columns as a sum (powers of two, halves, one number). Every
