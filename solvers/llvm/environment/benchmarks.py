@@ -116,7 +116,7 @@ def _compiled(sources: Sources, *, target: Target) -> bytes:
             workdir=Path(folder),
             target=target,
             flags=sources.flags,
-            include=sources.include,
+            tree=frontend.SourceTree(include=sources.include),
         )
         if not modules:
             raise BadModule("the compiler made no module: no source file was given")

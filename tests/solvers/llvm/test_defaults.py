@@ -46,11 +46,11 @@ def test_what_llvm_does_not_read_is_dropped() -> None:
         return f"unknown function pass '{odd[0]}' in pipeline '{text}'" if odd else None
 
     assert parsable("a,function(x,b),y,c", check) == "a,function(b),c"
-    with pytest.raises(ValueError, match="does not read"):
+    with pytest.raises(ValueError, match="cannot parse"):
         parsable("a", lambda text: "no reason")
 
 
 def test_printing_knows_its_levels() -> None:
-    with pytest.raises(ValueError, match="'O9' came"):
+    with pytest.raises(ValueError, match="got 'O9'"):
         printed_pipeline(find_llvm(), Target(), "O9")
     assert "cgscc(" in printed_pipeline(find_llvm(), Target(), "Oz")

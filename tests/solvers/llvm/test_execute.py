@@ -201,7 +201,7 @@ def test_files_are_compared_by_content(program: Path) -> None:
 
 
 def test_what_differs_is_said(program: Path) -> None:
-    assert "exit code 0 came from the reference, exit code 2" in str(
+    assert "the reference ended with exit code 0, the candidate with exit code 2" in str(
         compare(ran(program, "exit", "0"), ran(program, "exit", "2"))
     )
     assert "signal 11" in str(compare(ran(program, "exit", "0"), ran(program, "crash")))
@@ -223,10 +223,10 @@ def test_expectations(program: Path, folder: Path) -> None:
         return run_program(program, case, timeout_s=5, workdir=folder).unexpected
 
     assert unexpected(RunCase(arguments=("exit", "4"), expected_exit=4)) == ""
-    assert "exit code 4 came; wanted exit code 0" in unexpected(
+    assert "expected exit code 0, got exit code 4" in unexpected(
         RunCase(arguments=("exit", "4"), expected_exit=0)
     )
-    assert "wanted b'x'" in unexpected(
+    assert "expected stdout b'x'" in unexpected(
         RunCase(arguments=("echo",), stdin=b"y", expected_stdout=b"x")
     )
     with pytest.raises(ValueError, match="relative path"):
@@ -239,7 +239,7 @@ def test_an_undefined_symbol_is_told(folder: Path) -> None:
     bitcode = compile_to_bitcode([source], workdir=folder, target=Target())
     with pytest.raises(SourceError, match="missing_one"):
         link_program(bitcode, workdir=folder, target=Target())
-    with pytest.raises(SourceError, match="wanted an ELF object"):
+    with pytest.raises(SourceError, match="expected an ELF object"):
         link_program([b"MZ..."], workdir=folder, target=Target())
 
 

@@ -63,9 +63,9 @@ def test_a_metric_of_ir_gets_the_options_of_passes() -> None:
     ) | set(EXPERIMENTAL)
 
 
-def test_what_is_not_on_the_list_is_told() -> None:
+def test_unknown_and_repeated_options_are_named() -> None:
     assert unknown_option(sorted(KNOWN & {"-disable-lsr", "-disable-lftr"})) is None
-    assert "'-o=x' came" in str(unknown_option(["-disable-lsr", "-o=x"]))
-    assert "came twice" in str(
+    assert "got '-o=x'" in str(unknown_option(["-disable-lsr", "-o=x"]))
+    assert "got it twice" in str(
         unknown_option(["-inline-threshold=0", "-inline-threshold=15"])
     )

@@ -88,7 +88,7 @@ def test_another_module_is_refused(
 ) -> None:
     (answer / "in.ll").write_bytes(PROGRAM + b"; changed\n")
     assert run(answer, "out.bc") == 1
-    assert "is not the module" in capsys.readouterr().err
+    assert "is not the recipe's module" in capsys.readouterr().err
 
 
 def test_a_recipe_that_fails_is_told(
