@@ -249,7 +249,8 @@ def _file_faults(settings: Settings) -> list[str]:
             ("TLS_KEY", "TLS_CERT") if settings.tls_key is None else ("TLS_CERT", "TLS_KEY")
         )
         lines.append(
-            f"TRIMTAB_{missing}: expected a file with TRIMTAB_{other}, got none; set both or neither"
+            f"TRIMTAB_{missing}: expected a file with TRIMTAB_{other}, got none; "
+            "set both or neither"
         )
     for name in ("tls_cert", "tls_key"):
         path = getattr(settings, name)

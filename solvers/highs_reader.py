@@ -180,7 +180,7 @@ def _refuse_duplicates(what: str, names: tuple[str, ...], shown: str) -> None:
     for each in names:
         if each in seen:
             raise ModelError(
-                f"{shown}: expected a name of its own for each of the {what}, "
+                f"{shown}: expected a distinct name for each of the {what}, "
                 f"got {each[:100]!r} twice"
             )
         seen.add(each)

@@ -100,7 +100,7 @@ class SqlStore:
         """See JobStore."""
         return await self._runner.read(lambda tx: tx.now_us())
 
-    # -- owners ---------------------------------------------------------------------------------------------------
+    # -- owners --
     async def submit(
         self, job: NewJob, idempotency: Idempotency | None = None
     ) -> Submitted:
@@ -178,7 +178,7 @@ class SqlStore:
         """See JobStore."""
         return await self._read(jobs.oldest_queued_us)
 
-    # -- lease holders --------------------------------------------------------------------------------------------
+    # -- lease holders --
     async def claim(
         self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1
     ) -> list[Claim]:
@@ -222,7 +222,7 @@ class SqlStore:
         """See JobStore."""
         return await self._read(leases.stale_writes)
 
-    # -- outbox ---------------------------------------------------------------------------------------------------
+    # -- outbox --
     async def outbox_due(
         self, *, limit: int = 20, lock_s: float = 60.0
     ) -> list[OutboxRecord]:
@@ -245,7 +245,7 @@ class SqlStore:
         """See JobStore."""
         return await self._read(outbox.delivery, _storable(job_id))
 
-    # -- sessions -------------------------------------------------------------------------------------------------
+    # -- sessions --
     async def end_session(self, session_id: str, *, expires_us: int) -> None:
         """See JobStore."""
         if codec.is_storable(session_id):
@@ -257,7 +257,7 @@ class SqlStore:
             sessions.ended, session_id
         )
 
-    # -- artifacts and keys ---------------------------------------------------------------------------------------
+    # -- artifacts and keys --
     async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:
         """See JobStore."""
         return await self._write(artifacts.put, artifact)

@@ -119,7 +119,7 @@ class SqliteRunner:
         if not self._accepting:
             raise StoreUnavailable("the store is closed")
 
-    # -- readers --------------------------------------------------------------------------------------------------
+    # -- readers --
     def _read(self, operation: Operation[T]) -> T:
         try:
             conn = getattr(self._reader, "conn", None)
@@ -135,7 +135,7 @@ class SqliteRunner:
         except Exception as error:
             raise translate(error) from error
 
-    # -- the writer -----------------------------------------------------------------------------------------------
+    # -- the writer --
     def _write_loop(
         self, loop: asyncio.AbstractEventLoop, opened: asyncio.Future[None]
     ) -> None:
@@ -223,7 +223,7 @@ class SqliteRunner:
     def _tx(self, conn: Connection) -> Tx:
         return Tx(conn=conn, clock=self._clock, new_id=self._new_id)
 
-    # -- the lock of the file ---------------------------------------------------------------
+    # -- the lock of the file --
     def _prepare(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

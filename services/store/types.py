@@ -244,7 +244,7 @@ class JobStore(Protocol):
         """Return the time of the database."""
         ...
 
-    # -- owners ---------------------------------------------------------------------------------------------------
+    # -- owners --
     async def submit(
         self, job: NewJob, idempotency: Idempotency | None = None
     ) -> Submitted:
@@ -307,7 +307,7 @@ class JobStore(Protocol):
         """Return the creation time of the oldest QUEUED job; None without one."""
         ...
 
-    # -- lease holders --------------------------------------------------------------------------------------------
+    # -- lease holders --
     async def claim(
         self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1
     ) -> list[Claim]:
@@ -345,7 +345,7 @@ class JobStore(Protocol):
         """Return how many writes with an old fence were ever refused."""
         ...
 
-    # -- outbox ---------------------------------------------------------------------------------------------------
+    # -- outbox --
     async def outbox_due(
         self, *, limit: int = 20, lock_s: float = 60.0
     ) -> list[OutboxRecord]:
@@ -368,7 +368,7 @@ class JobStore(Protocol):
         """Return the delivery state of a job's webhook; None before the first try."""
         ...
 
-    # -- sessions -------------------------------------------------------------------------------------------------
+    # -- sessions --
     async def end_session(self, session_id: str, *, expires_us: int) -> None:
         """End a browser session; also forgets ended sessions that have expired by now."""
         ...
@@ -377,7 +377,7 @@ class JobStore(Protocol):
         """Return True after `end_session`."""
         ...
 
-    # -- artifacts and keys ---------------------------------------------------------------------------------------
+    # -- artifacts and keys --
     async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:
         """Record a stored file; returns the first record of this tenant and digest."""
         ...

@@ -98,7 +98,7 @@ class MemoryStore:
     async def now_us(self) -> int:
         return self._now()
 
-    # -- owners ---------------------------------------------------------------------------------------------------
+    # -- owners --
     async def submit(
         self, job: NewJob, idempotency: Idempotency | None = None
     ) -> Submitted:
@@ -209,7 +209,7 @@ class MemoryStore:
             default=None,
         )
 
-    # -- lease holders --------------------------------------------------------------------------------------------
+    # -- lease holders --
     async def claim(
         self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1
     ) -> list[Claim]:
@@ -305,7 +305,7 @@ class MemoryStore:
         self._stale_writes += 1
         return StaleFence(job_id, fence)
 
-    # -- outbox ---------------------------------------------------------------------------------------------------
+    # -- outbox --
     async def outbox_due(
         self, *, limit: int = 20, lock_s: float = 60.0
     ) -> list[OutboxRecord]:
@@ -345,7 +345,7 @@ class MemoryStore:
                 at_us=self._now(),
             )
 
-    # -- sessions -------------------------------------------------------------------------------------------------
+    # -- sessions --
     async def end_session(self, session_id: str, *, expires_us: int) -> None:
         self._ended_sessions = {
             i: until for i, until in self._ended_sessions.items() if until >= self._now()
@@ -366,7 +366,7 @@ class MemoryStore:
             )
             self._record_delivery(row, "waiting", row.tries + 1, detail)
 
-    # -- artifacts and keys ---------------------------------------------------------------------------------------
+    # -- artifacts and keys --
     async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:
         return self._artifacts.setdefault((artifact.tenant, artifact.digest), artifact)
 
@@ -432,7 +432,7 @@ class MemoryStore:
             raise no_such_key(key_id)
         self._api_keys[key_id] = replace(self._api_keys[key_id], revoked=True)
 
-    # -- the one place that writes a step -------------------------------------------------------------------------
+    # -- the one place that writes a step --
     def _write(self, step: changes.Step | None, now_us: int) -> JobRecord | None:
         if step is None:
             return None

@@ -1,4 +1,4 @@
-"""A last answer that the check refuses costs itself: an earlier one that it accepts is the result, and nothing stays proved."""
+"""A refused last answer is replaced by an earlier one that the check accepts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from trimtab.specs.probe import ProbeSpec
 
 
 class Doubtful:
-    """Reports `reported` one after another, then claims the last; the check accepts what is in `right`."""
+    """Reports the values of `reported` and claims the last; the check accepts those in `right`."""
 
     def __init__(self, reported: Sequence[float], right: set[float]) -> None:
         self.reported, self.right = reported, right
@@ -118,18 +118,18 @@ def test_a_refused_answer_is_replaced(
     tmp_path: Path, reported: list[float], right: set[float], result: float
 ) -> None:
     finished = run(Doubtful(reported, right), tmp_path)
-    told = finished.result
-    assert told.objective == result
-    assert told.verification.status is VerificationStatus.VALID
-    assert (told.termination.reason, told.termination.limit) == (
+    outcome = finished.result
+    assert outcome.objective == result
+    assert outcome.verification.status is VerificationStatus.VALID
+    assert (outcome.termination.reason, outcome.termination.limit) == (
         Reason.FEASIBLE,
         Limit.OTHER,
     )
-    assert "row c1 is violated" in told.termination.detail
-    assert (told.bound, told.gap) == (None, None), (
+    assert "row c1 is violated" in outcome.termination.detail
+    assert (outcome.bound, outcome.gap) == (None, None), (
         "what claimed a wrong answer has proved nothing"
     )
-    assert told.termination.detail in told.summary["notes"]  # type: ignore[operator]
+    assert outcome.termination.detail in outcome.summary["notes"]  # type: ignore[operator]
     assert finished.produced[0].path.read_text() == str(float(result))
 
 

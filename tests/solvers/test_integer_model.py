@@ -20,14 +20,14 @@ def test_integral_scales_exactly() -> None:
     assert (whole.costs.tolist(), whole.cost_scale) == ([25, 100], 100)
 
 
-def test_integral_divides_by_what_large_numbers_have_in_common() -> None:
+def test_integral_divides_large_numbers_by_their_common_divisor() -> None:
     model = milp([3e10, 2e10], [([4e12, 6e12], -INF, 9e12)], upper=[3, 3])
     whole = integral(model)
     assert (whole.data.tolist(), whole.row_upper) == ([2, 3], [4])
     assert (whole.costs.tolist(), float(whole.cost_scale)) == ([3, 2], 1e-10)
 
 
-def test_whole_sides_do_not_give_way() -> None:
+def test_whole_sides_are_not_relaxed() -> None:
     assert integral(milp([1], [([1], 75_999_993.5, INF)], upper=[1e8])).row_lower == [
         75_999_994
     ]
@@ -48,5 +48,5 @@ def test_whole_sides_do_not_give_way() -> None:
         (milp([1], upper=[1e17]), "2^53"),
     ],
 )
-def test_integral_says_why_not(model: object, why: str) -> None:
+def test_why_not_integral_names_the_reason(model: object, why: str) -> None:
     assert why in (why_not_integral(model) or "")  # type: ignore[arg-type]

@@ -33,14 +33,14 @@ def test_gzip_bomb_stops_at_the_limit(tmp_path: Path) -> None:
 
 def test_format_of(tmp_path: Path) -> None:
     path = tmp_path / "content"
-    for text, wanted in (
+    for text, expected in (
         (mps(), "mps"),
         (lp(), "lp"),
         ("* c\n\n" + mps(), "mps"),
         ("\\ c\nmax: x\n", "lp"),
     ):
         path.write_text(text)
-        assert format_of(path) == wanted
+        assert format_of(path) == expected
     path.write_text("hello")
     assert format_of(path, name="a.MPS.gz") == "mps"
     with pytest.raises(ModelError, match="cannot tell the format"):

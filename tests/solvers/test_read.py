@@ -77,7 +77,7 @@ def test_endless_line(tmp_path: Path) -> None:
         read_exact(path, limits=ExactLimits(max_line_chars=1 << 20))
 
 
-def test_exact_reader_keeps_its_time(tmp_path: Path) -> None:
+def test_exact_reader_respects_its_time_limit(tmp_path: Path) -> None:
     path = tmp_path / "m.mps"
     with path.open("w") as file:
         file.write("NAME\nROWS\n N o\n")
@@ -93,7 +93,7 @@ def test_exact_reader_keeps_its_time(tmp_path: Path) -> None:
     "number",
     ["1e999999", "1e-999999", "9" * 500, "1e401", "--1", "1e", ".", "+", "1_000", "٣"],
 )
-def test_numbers_that_are_none(tmp_path: Path, number: str) -> None:
+def test_invalid_numbers_are_refused(tmp_path: Path, number: str) -> None:
     path = tmp_path / "m.mps"
     path.write_text(mps(bounds=f" UP B x {number}\n"))
     with pytest.raises(ModelError, match="number"):
@@ -101,7 +101,7 @@ def test_numbers_that_are_none(tmp_path: Path, number: str) -> None:
 
 
 @READERS
-def test_names_that_are_not_text(tmp_path: Path, read: Read) -> None:
+def test_names_must_be_utf8(tmp_path: Path, read: Read) -> None:
     path = tmp_path / "m.mps"
     path.write_bytes(mps().replace("r1", "\udcff1").encode("utf-8", "surrogateescape"))
     with pytest.raises(ModelError, match="UTF-8"):
@@ -122,7 +122,7 @@ def test_limits_on_sizes(tmp_path: Path) -> None:
         read_exact(path, limits=ExactLimits(max_entries=5))
 
 
-def test_parts_that_are_not_linear_are_extras(tmp_path: Path) -> None:
+def test_nonlinear_parts_become_extras(tmp_path: Path) -> None:
     path = tmp_path / "m.mps"
     path.write_text(mps(after="QUADOBJ\n x x 2\n", bounds=" LO B w 3\n SC B w 9\n"))
     for limits in (
@@ -134,7 +134,7 @@ def test_parts_that_are_not_linear_are_extras(tmp_path: Path) -> None:
         assert any("semi-continuous" in part for part in parts)
 
 
-def test_messages_name_no_path_of_ours(tmp_path: Path) -> None:
+def test_messages_hold_no_local_path(tmp_path: Path) -> None:
     path = tmp_path / "m.lp"
     path.write_text("hello")
     with pytest.raises(ModelError) as caught:

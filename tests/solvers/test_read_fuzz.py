@@ -1,4 +1,4 @@
-"""No file, however broken, kills the host; each is read, or refused with a message, or reported as a crash."""
+"""No broken file kills the host: it is read, refused with a message, or reported as a crash."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ TIMEOUT_S = (
 
 def sources() -> list[tuple[str, bytes]]:
     """Our own small files, and real ones where they are."""
-    found = []
+    outcome = []
     for path in [*GOOD, *(path for path in instances() if path.stat().st_size < 30_000)]:
         content = path.read_bytes()
-        found.append(
+        outcome.append(
             (
                 path.name.removesuffix(".gz"),
                 gzip.decompress(content) if path.suffix == ".gz" else content,
             )
         )
-    return found
+    return outcome
 
 
 def test_mutated_files(tmp_path: Path, scale: float) -> None:

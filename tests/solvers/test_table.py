@@ -15,9 +15,9 @@ def test_table() -> None:
     assert list(SOLVERS) == ["highs", "scip", "cp-sat"]
     for name in SOLVERS:
         assert make_solver(name).name == name
-    found = applicable(milp([1], integer=False))
-    assert found["highs"] is found["scip"] is None
-    assert "continuous" in (found["cp-sat"] or "")
+    reasons = applicable(milp([1], integer=False))
+    assert reasons["highs"] is reasons["scip"] is None
+    assert "continuous" in (reasons["cp-sat"] or "")
     with pytest.raises(
         ValueError, match="expected one of highs, scip, cp-sat, got 'gurobi'"
     ):
@@ -25,5 +25,8 @@ def test_table() -> None:
 
 
 def test_the_table_imports_no_solver() -> None:
-    program = "import sys, solvers.table; sys.exit(any(m in sys.modules for m in ('highspy', 'pyscipopt', 'ortools')))"
+    program = (
+        "import sys, solvers.table; sys.exit(any(m in sys.modules for m in "
+        "('highspy', 'pyscipopt', 'ortools')))"
+    )
     assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == 0

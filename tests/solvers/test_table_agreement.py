@@ -1,4 +1,4 @@
-"""Random small programs: the solvers, brute force, both readers and the exact check say the same."""
+"""The solvers, brute force, both readers and the exact check agree on random small programs."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ def test_integer_programs(model: MilpModel) -> None:
         assert result.termination.reason is Reason.OPTIMAL, (name, result)
         assert result.primal == pytest.approx(best[0], abs=1e-6), name
         assert result.x is not None
-        found = check(loaded.exact, result.x.tolist())
-        assert found.feasible, (name, found)
-        assert found.max_integrality == 0
-        assert float(found.objective) == pytest.approx(
+        checked = check(loaded.exact, result.x.tolist())
+        assert checked.feasible, (name, checked)
+        assert checked.max_integrality == 0
+        assert float(checked.objective) == pytest.approx(
             loaded.model.in_user_sense(best[0]), abs=1e-6
         )
 
@@ -99,14 +99,14 @@ def test_mixed_programs(model: MilpModel) -> None:
     assert first.primal == pytest.approx(second.primal, abs=1e-5)
     for name, result in results.items():
         assert result.x is not None
-        found = check(loaded.exact, result.x.tolist())
-        assert found.feasible, (name, found)
+        checked = check(loaded.exact, result.x.tolist())
+        assert checked.feasible, (name, checked)
 
 
 @FAST
 @given(model=models(), slack=st.sampled_from([0.0, 0.3, 1.0]))
 def test_cutoffs(model: MilpModel, slack: float) -> None:
-    """Nothing better than the optimum is found below it, and the optimum is found above it."""
+    """A cutoff at the optimum leaves no solution, and one above it leaves the optimum."""
     best = brute_force(model)
     if best is None:
         return

@@ -1,4 +1,4 @@
-"""Both readers over the same texts: they agree, or refuse, or the difference is known and `load` says so."""
+"""Both readers agree, refuse, or differ by a known rule that `load` notes."""
 
 from __future__ import annotations
 
@@ -86,11 +86,15 @@ AGREE = {
     "lp signs": lp(row="c1: - -x + y <= 3"),
     "lp without costs": "min\nst\n c1: x + y >= 1\nend\n",
     "lp label without costs": "min\n obj:\nst\n c1: x + y >= 1\nend\n",
-    "lp comments and continued lines": "\\ a\nmin \\ b\n obj: x \\ c\n + y\nst\n c1: x\n + y\n >= 1\nend\n",
+    "lp comments and continued lines": (
+        "\\ a\nmin \\ b\n obj: x \\ c\n + y\nst\n c1: x\n + y\n >= 1\nend\n"
+    ),
     "lp zero coefficient": lp(row="c1: 0 x + y <= 10"),
     "lp row without variables": lp(row="c1: 0 <= 10"),
     "lp infinite side": lp(row="c1: x + y <= inf"),
-    "lp quadratic objective": "Minimize\n obj: x + [ x^2 + 2 x * y ] / 2\nSubject To\n c1: x + y >= 1\nEnd\n",
+    "lp quadratic objective": (
+        "Minimize\n obj: x + [ x^2 + 2 x * y ] / 2\nSubject To\n c1: x + y >= 1\nEnd\n"
+    ),
 }
 
 REFUSED = {
@@ -151,7 +155,8 @@ REFUSED = {
     "lp comparison in two words": lp(row="c1: x + y < = 10"),
 }
 
-# HiGHS reads something else than is written, or cannot read it: a rule of the exact reader decides, and says so.
+# HiGHS reads something else than is written, or cannot read it: a rule of the exact reader decides,
+# and says so.
 RULED = {
     "OBJSENSE MAXIMIZE on one line (HiGHS minimises)": (
         mps(before="OBJSENSE MAXIMIZE\n"),
@@ -265,7 +270,7 @@ def test_broken_files_are_refused(tmp_path: Path, what: str) -> None:
 
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.name)
-def test_own_files(tmp_path: Path, path: Path) -> None:
+def test_own_files_are_read_by_both(tmp_path: Path, path: Path) -> None:
     loaded = load(path)
     assert loaded.model.n == loaded.exact.n > 0
     packed = tmp_path / (path.name + ".gz")

@@ -10,7 +10,7 @@ import pytest
 from tests.solvers.models import milp
 
 
-def test_model_arrays_are_read_only_and_do_not_freeze_the_callers() -> None:
+def test_model_arrays_are_read_only_views() -> None:
     c = np.array([1.0, 2.0])
     model = replace(milp([0, 0]), c=c)
     with pytest.raises(ValueError, match="read-only"):
@@ -31,7 +31,7 @@ def test_model_arrays_are_read_only_and_do_not_freeze_the_callers() -> None:
         ("col_names", ("only one",)),
     ],
 )
-def test_model_rejects_nonsense(field: str, value: object) -> None:
+def test_model_rejects_invalid_arrays(field: str, value: object) -> None:
     model = milp([1, 1], [([1, 0], 0, 1)])
     wrong = np.array(value) if isinstance(value, list) else value
     with pytest.raises(ValueError, match="expected"):

@@ -195,10 +195,10 @@ def sweep(tx: Tx, limit: int) -> list[JobRecord]:
 
 def stale_writes(tx: Tx) -> int:
     """Return the number of refused writes so far."""
-    found: int | None = tx.conn.execute(
+    count: int | None = tx.conn.execute(
         _COUNT, {"of_name": STALE_WRITES}
     ).scalar_one_or_none()
-    return found or 0
+    return count or 0
 
 
 def _is_current(held: Any, fence: int) -> bool:

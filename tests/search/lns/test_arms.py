@@ -23,7 +23,9 @@ TABLE = Path("search/lns/arms.py")
 CLASS = Path("search/lns/first_columns.py")
 
 # The recipe: a word, a class, a row.
-WORD = '    FIRST_COLUMNS = "first-columns"\n'
+WORD = '''    FIRST_COLUMNS = "first-columns"
+    """The first columns."""
+'''
 HEURISTIC = '''"""Throw-away arm: the first columns that may move."""
 
 import numpy as np
@@ -44,7 +46,6 @@ class FirstColumnsNeighbourhood(DestroyBase):
 ROW = """    Arm(
         word=Neighbourhood.FIRST_COLUMNS,
         make=lambda parts: FirstColumnsNeighbourhood(parts.model),
-        frees="the first columns",
     ),
 """
 IMPORT = "from search.lns.first_columns import FirstColumnsNeighbourhood\n"
@@ -181,7 +182,6 @@ def test_every_word_has_one_row_but_the_intensifier() -> None:
     words = [row.word for row in ARMS]
     assert len(set(words)) == len(words)
     assert set(Neighbourhood) - set(words) == {Neighbourhood.ONE_SWAP}
-    assert all(row.frees for row in ARMS)
     assert all(0 < row.first_share <= 1 and row.expected_s > 0 for row in ARMS)
 
 

@@ -28,15 +28,15 @@ MIXED = (
 
 
 def test_a_feasible_point(tmp_path: Path) -> None:
-    found = check(model_of(tmp_path, MIXED), {"x": 2, "y": 1.0})
-    assert found.objective == Fraction(111, 10)  # not 11.100000000000001
-    assert found.exactly_feasible
-    assert found.feasible
-    assert found.max_violation == 0
-    assert found.worst_row is None
-    assert found.worst_column is None
-    assert (found.checked_rows, found.checked_columns, found.violated_rows) == (3, 2, 0)
-    assert found.detail == ""
+    result = check(model_of(tmp_path, MIXED), {"x": 2, "y": 1.0})
+    assert result.objective == Fraction(111, 10)  # not 11.100000000000001
+    assert result.exactly_feasible
+    assert result.feasible
+    assert result.max_violation == 0
+    assert result.worst_row is None
+    assert result.worst_column is None
+    assert (result.checked_rows, result.checked_columns, result.violated_rows) == (3, 2, 0)
+    assert result.detail == ""
 
 
 def test_decimals_are_decimals(tmp_path: Path) -> None:
@@ -45,20 +45,20 @@ def test_decimals_are_decimals(tmp_path: Path) -> None:
     assert check(model, [1, 1]).exactly_feasible
     # A double near 1/3 is not 1/3, and the check says by how much.
     third = model_of(tmp_path, "min\n x\nst\n c: 3 x = 1\nend\n")
-    found = check(third, [1 / 3])
-    assert not found.exactly_feasible
-    assert found.feasible
-    assert found.max_row_violation == 1 - 3 * Fraction(1 / 3)
-    assert 0 < found.max_row_violation < Fraction(1, 10**15)
+    result = check(third, [1 / 3])
+    assert not result.exactly_feasible
+    assert result.feasible
+    assert result.max_row_violation == 1 - 3 * Fraction(1 / 3)
+    assert 0 < result.max_row_violation < Fraction(1, 10**15)
 
 
-def test_integers_are_rounded_and_the_way_is_told(tmp_path: Path) -> None:
+def test_integers_are_rounded_and_the_distance_is_reported(tmp_path: Path) -> None:
     model = model_of(tmp_path, MIXED)
-    found = check(model, [2.0000001, 1])
-    assert found.objective == Fraction(111, 10)
-    assert found.max_row_violation == 0
-    assert 0 < found.max_integrality < Fraction(2, 10**7)
-    assert found.feasible
+    result = check(model, [2.0000001, 1])
+    assert result.objective == Fraction(111, 10)
+    assert result.max_row_violation == 0
+    assert 0 < result.max_integrality < Fraction(2, 10**7)
+    assert result.feasible
     far = check(model, [2.25, 1])
     assert far.max_integrality == Fraction(1, 4)
     assert not far.feasible
@@ -66,14 +66,14 @@ def test_integers_are_rounded_and_the_way_is_told(tmp_path: Path) -> None:
 
 
 def test_violations_are_exact_and_named(tmp_path: Path) -> None:
-    found = check(model_of(tmp_path, MIXED), [5, 3])
-    assert not found.feasible
-    assert found.max_row_violation == 4  # c1: 8 ≤ 4; c3: 2 = 1
-    assert found.worst_row in ("c1", "c3")  # both are off by their own size
-    assert found.violated_rows == 2
-    assert found.max_bound_violation == 2
-    assert found.worst_column == "x"
-    assert "outside its bounds" in found.detail
+    result = check(model_of(tmp_path, MIXED), [5, 3])
+    assert not result.feasible
+    assert result.max_row_violation == 4  # c1: 8 ≤ 4; c3: 2 = 1
+    assert result.worst_row in ("c1", "c3")  # both are off by their own size
+    assert result.violated_rows == 2
+    assert result.max_bound_violation == 2
+    assert result.worst_column == "x"
+    assert "outside its bounds" in result.detail
 
 
 def test_tolerance_is_relative_to_the_side(tmp_path: Path) -> None:
@@ -118,25 +118,26 @@ def test_a_quadratic_objective_is_counted_exactly(tmp_path: Path) -> None:
 
 def test_tiny_and_huge_doubles(tmp_path: Path) -> None:
     model = model_of(tmp_path, "min\n x + y\nst\n c: x + y >= 0\nend\n")
-    found = check(model, [5e-324, 1.7e308])
-    assert found.objective == Fraction(5e-324) + Fraction(1.7e308)
-    assert found.exactly_feasible
+    result = check(model, [5e-324, 1.7e308])
+    assert result.objective == Fraction(5e-324) + Fraction(1.7e308)
+    assert result.exactly_feasible
 
 
 def test_a_million_coefficients_in_seconds(tmp_path: Path) -> None:
     cover = set_cover(500, 10_000, density=0.04)  # 200,000: a fifth, for the machine's sake
     began = time.perf_counter()
     model = model_of(tmp_path, write_mps(cover))
-    found = check(model, [1] * cover.n)
-    assert found.exactly_feasible
-    assert found.objective == int(cover.c.sum())
+    result = check(model, [1] * cover.n)
+    assert result.exactly_feasible
+    assert result.objective == int(cover.c.sum())
     assert time.perf_counter() - began < 6.0
 
 
-def test_it_shares_nothing_with_reader_and_search() -> None:
+def test_the_check_imports_no_reader_or_search() -> None:
     program = (
         "import sys, solvers.exact\n"
-        "bad = [m for m in sys.modules if m.split('.')[0] in ('numpy', 'highspy', 'pyscipopt', 'ortools', 'search', 'scipy')"
+        "bad = [m for m in sys.modules if m.split('.')[0] in ('numpy', "
+        "'highspy', 'pyscipopt', 'ortools', 'search', 'scipy')"
         " or m in ('solvers.read', 'solvers.types', 'solvers.feasibility', 'solvers.highs')]\n"
         "sys.exit(', '.join(bad) or 0)"
     )

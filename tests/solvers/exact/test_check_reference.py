@@ -43,7 +43,8 @@ def plainly(program: Program, values: list[float]) -> dict[str, object]:
         outside(sum((a * x[column] for column, a in terms.items()), Fraction(0)), low, high)
         for terms, low, high in program.rows
     ]
-    # Whole rows and bounds of integers have no tolerance; all numbers here are near 1 and of at most nine places.
+    # Whole rows and bounds of integers have no tolerance; all numbers here are near 1 and of at
+    # most nine places.
     whole = [
         *program.integer,
         *(all(program.integer[column] for column in terms) for terms, _, _ in program.rows),
@@ -75,7 +76,7 @@ def value(rng: random.Random, low: Fraction | None, high: Fraction | None) -> fl
     return base + rng.choice((0.0, 0.0, 0.0, 1e-9, -1e-9, 3e-6, 1.0, -1.0, 0.3, 1e-5, 1e7))
 
 
-def test_like_the_plain_check(tmp_path: Path, scale: float) -> None:
+def test_check_equals_a_plain_reference(tmp_path: Path, scale: float) -> None:
     answers: set[tuple[object, object]] = set()
     for seed in range(max(200, int(5_000 * scale))):
         rng = random.Random(seed)
@@ -94,13 +95,17 @@ def test_like_the_plain_check(tmp_path: Path, scale: float) -> None:
                 for column, each in enumerate(values)
                 if each or rng.random() < 0.5
             }
-            found, wanted = check(model, named), plainly(program, values)
+            result, expected = check(model, named), plainly(program, values)
             units = units_of(model)
             if units.rows or units.columns:
-                del wanted["feasible"]  # relative to the row's own scale; see test_units.py
-            assert {key: getattr(found, key) for key in wanted} == wanted, f"seed {seed}"
-            assert bool(found.detail) != found.feasible
-            answers.add((found.feasible, found.exactly_feasible))
+                del expected[
+                    "feasible"
+                ]  # relative to the row's own scale; see test_units.py
+            assert {key: getattr(result, key) for key in expected} == expected, (
+                f"seed {seed}"
+            )
+            assert bool(result.detail) != result.feasible
+            answers.add((result.feasible, result.exactly_feasible))
     assert answers == {(True, True), (True, False), (False, False)}
 
 
@@ -136,9 +141,9 @@ def test_each_flipped_value_is_caught(tmp_path: Path) -> None:
         assert check(model, solution).exactly_feasible
         for name, each in solution.items():
             for tampered in (1.0 - each, each + 0.4, each + 2e-5, each + 1e9):
-                found = check(model, solution | {name: tampered})
-                assert not found.feasible, f"{name} = {tampered} was not seen"
-                assert found.detail
+                result = check(model, solution | {name: tampered})
+                assert not result.feasible, f"{name} = {tampered} was not seen"
+                assert result.detail
 
 
 def test_dropped_and_added_values_are_caught(tmp_path: Path) -> None:
@@ -152,7 +157,7 @@ def test_dropped_and_added_values_are_caught(tmp_path: Path) -> None:
     assert not check(model, {"x": 1.0, "y": 1.0 - 1e-12}).exactly_feasible
 
 
-def test_tolerance_ends_where_it_says(tmp_path: Path) -> None:
+def test_tolerance_ends_at_its_limit(tmp_path: Path) -> None:
     model = read(tmp_path, "min\n x\nst\n c: x >= 300\n d: y <= 0.5\nend\n", "lp")
     tiny = Fraction(1, 10**30)
     edge = 300 * MILLIONTH

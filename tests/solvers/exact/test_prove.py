@@ -21,7 +21,7 @@ def exact(text: str, folder: Path, ending: str) -> ExactModel:
     return read_exact(file)
 
 
-def test_like_enumeration(tmp_path: Path, scale: float) -> None:
+def test_branch_and_bound_equals_enumeration(tmp_path: Path, scale: float) -> None:
     kinds = set()
     for seed in range(max(100, int(2000 * scale))):
         rng = np.random.default_rng([7, seed])
@@ -65,9 +65,12 @@ def test_a_wrong_optimum_is_refuted(tmp_path: Path) -> None:
     assert proof.x == (4, 0)
 
 
-def test_it_gives_up_in_time_and_on_what_it_does_not_take(tmp_path: Path) -> None:
+def test_it_gives_up_in_time_and_on_unsupported_models(tmp_path: Path) -> None:
     items = " + ".join(f"{97 * j * j % 1009 + 500} x{j}" for j in range(60))
-    text = f"Minimize\n o: x0\nSubject To\n c: {items} = 17777\nBinary\n {' '.join(f'x{j}' for j in range(60))}\nEnd\n"
+    text = (
+        f"Minimize\n o: x0\nSubject To\n c: {items} = 17777\nBinary\n"
+        f" {' '.join(f'x{j}' for j in range(60))}\nEnd\n"
+    )
     assert (
         prove(exact(text, tmp_path, "lp"), incumbent=None, gap=GAP, seconds=0.0).claim
         is Claim.UNDECIDED

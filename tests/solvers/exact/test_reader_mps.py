@@ -12,7 +12,7 @@ from tests.solvers.exact.programs import as_program
 DATA = Path(__file__).parents[1] / "data"
 
 
-def test_what_the_exact_reader_makes_of_mps() -> None:
+def test_free_mps_to_the_last_digit() -> None:
     model = read_exact(DATA / "free.mps")
     assert (model.n, model.m, model.maximize) == (9, 5, True)
     assert model.offset == Fraction(29, 4)

@@ -1,4 +1,4 @@
-"""The reader's short way through COLUMNS: whatever the text, it reads and refuses what the long way does."""
+"""The fast path through COLUMNS reads and refuses the same lines as the slow one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ ODD = {
     "no indent": "x r1 2\nx r2 1 r3 4\n y r1 1\n",
     "tabs": "\tx\tr1\t2\r\n\tx r2 1\r\n",
     "markers": " x r1 2\n M 'MARKER' 'INTORG'\n x r2 1\n",
-    "a column after a marker": " M 'MARKER' 'INTORG'\n x r1 2\n y r1 2\n M 'MARKER' 'INTEND'\n z r1 2 r2 2\n",
+    "a column after a marker": (
+        " M 'MARKER' 'INTORG'\n x r1 2\n y r1 2\n M 'MARKER' 'INTEND'\n z r1 2 r2 2\n"
+    ),
     "a broken marker": " M 'MARKER' 'INTWHAT'\n",
 }
 
@@ -82,7 +84,7 @@ def test_odd_lines_read_the_same(columns: str, monkeypatch: pytest.MonkeyPatch) 
     assert short == long
 
 
-def test_the_short_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fast_path_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the tests above compare the long way with itself."""
     long_way: list[int] = []
     inner = _Reader._columns_line

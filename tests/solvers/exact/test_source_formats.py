@@ -1,4 +1,4 @@
-"""The corners of both formats, in small files of our own, to the last digit; and what is refused, with its line."""
+"""Corner cases of both formats in small files, and refusals with their line."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def costs_of(model: ExactModel) -> dict[str, F]:
     return {model.col_names[column]: cost for column, cost in model.objective.items()}
 
 
-def test_gzip_and_told_format(tmp_path: Path) -> None:
+def test_gzip_and_format_argument(tmp_path: Path) -> None:
     for name, form in (("weird.mps", "mps"), ("weird.lp", "lp"), ("fixed.mps", "mps")):
         path = tmp_path / f"blob-{form}"
         path.write_bytes(gzip.compress((DATA / name).read_bytes()))
@@ -51,8 +51,9 @@ def test_gzip_and_told_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["weird.mps", "fixed.mps"])
-def test_like_highs(tmp_path: Path, name: str) -> None:
-    # weird.mps as HiGHS takes it: it knows no MAXIMISE, and makes a constant of a second N row's right-hand side.
+def test_readings_equal_those_of_highs(tmp_path: Path, name: str) -> None:
+    # weird.mps as HiGHS takes it: it knows no MAXIMISE, and makes a constant of a second N row's
+    # right-hand side.
     text = (
         (DATA / name).read_text().replace("MAXIMISE", "MAX").replace(" RHS dropped 4\n", "")
     )
@@ -68,7 +69,10 @@ def apart(tmp_path: Path, name: str, text: str) -> list[str]:
     )
 
 
-MPS = "NAME\nROWS\n N c\n L r\nCOLUMNS\n x c 1 r 2\n y c 3 r 4\nRHS\n R r 5\nBOUNDS\n UP B x 4\nENDATA\n"
+MPS = (
+    "NAME\nROWS\n N c\n L r\nCOLUMNS\n x c 1 r 2\n y c 3 r 4\nRHS\n"
+    " R r 5\nBOUNDS\n UP B x 4\nENDATA\n"
+)
 LP = "min\n c: x + y\nst\n r: x + y >= 1\nbounds\n x <= 4\ngeneral\n x\nend\n"
 REFUSED = {
     "column beyond the second pair": (MPS.replace("r 2", "r 2 r"), "line 6: .*words"),

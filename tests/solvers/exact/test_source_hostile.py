@@ -16,8 +16,10 @@ from tests.solvers.exact.programs import random_program, write_lp, write_mps
 DATA = Path(__file__).parent / "data"
 
 NASTY = [
-    *b"1e999999 nan inf -inf 1e308 -1e-400 0x1 1_0 .. + - -- : :: [ ] ^2 * / -> <= >= = < > 'MARKER' 'INTORG'".split(),
-    *b"free end ENDATA ROWS COLUMNS RHS RANGES BOUNDS OBJSENSE SOS SETS st bounds general sos1 \xff \xc3\xa9 $ \\".split(),
+    *b"1e999999 nan inf -inf 1e308 -1e-400 0x1 1_0 .. + - -- : :: [ ] ^2 * / -> <=".split(),
+    *b">= = < > 'MARKER' 'INTORG'".split(),
+    *b"free end ENDATA ROWS COLUMNS RHS RANGES BOUNDS OBJSENSE SOS SETS st bounds".split(),
+    *b"general sos1 \xff \xc3\xa9 $ \\".split(),
     *(b"\0", b"\r", b"\t", b"\x1c", b"\x85", b"\n", b"", b"9" * 5000, b"a" * 5000),
 ]
 

@@ -1,4 +1,4 @@
-"""What is written is what is read, to the last digit: random tiny programs through both formats."""
+"""Random tiny programs survive both formats, to the last digit."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from search.trace import relative_gap
 from solvers.types import Floats, MilpModel
 from trimtab.results import Incumbent
 
-# Relative. The engine is asked for a smaller gap than its default, so that "optimal" means this.
+# Relative; smaller than the default of engines, so that "optimal" means this.
 PROOF_GAP = 1e-6
 ABSOLUTE_GAP = 1e-9  # of the scaled objective, whose costs are near 1: for optima of 0
 

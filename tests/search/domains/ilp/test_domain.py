@@ -140,7 +140,7 @@ def test_bad_files_are_invalid_input(text: str, says: str, tmp_path: Path) -> No
         solve(IlpSpec(model_text=text), tmp_path, seconds=5)
 
 
-def test_what_lns_cannot_treat_goes_to_an_exact_solver(tmp_path: Path) -> None:
+def test_models_beyond_linear_rows_go_to_an_exact_solver(tmp_path: Path) -> None:
     text = (
         "Minimize\n o: x + [ 2 x ^ 2 + 4 y ^ 2 ] / 2\nSubject To\n a: x + y >= 3\n"
         "General\n x\nEnd\n"

@@ -1,10 +1,11 @@
-"""The kind `sharding` by the contract of all kinds, and what only it promises."""
+"""Kind `sharding` by the contract of all kinds, and its own promises, through the pipeline."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,20 @@ import pytest
 
 from search import pipeline
 from search.domains import KINDS
+from search.domains.sharding import build
 from search.stop import from_budget
 from search.types import InvalidInput
 from tests.contracts.domain import DomainContract
 from tests.search.domains.sharding.conftest import job
 from trimtab.results import Reason, RunResult
-from trimtab.specs.common import Spec
+from trimtab.specs.common import ArtifactRef, Spec
 from trimtab.specs.sharding import (
     Constraints,
     DeviceGroup,
     Fabric,
     Hardware,
     MemoryModel,
+    Method,
     Optimizer,
     Pin,
     PlanShard,
@@ -40,8 +43,6 @@ class TestSharding(DomainContract):
         return job(9, 3), {}
 
     def bad(self, folder: Path) -> tuple[Spec, Mapping[str, Path]]:
-        from trimtab.specs.common import ArtifactRef
-
         path = folder / "tables.csv"
         path.write_text("name,rows,dim\na,-5,64\n")
         reference = ArtifactRef(digest="sha256:" + "0" * 64, name="tables.csv")
@@ -50,8 +51,6 @@ class TestSharding(DomainContract):
         ), {"tables_file": path}
 
     def tampered(self, solution: Any) -> Any:
-        from dataclasses import replace
-
         shards = list(solution.shards)
         shards[0] = shards[0].model_copy(update={"offset": shards[0].offset + 4})
         return replace(solution, shards=tuple(shards))
@@ -60,8 +59,6 @@ class TestSharding(DomainContract):
 def run(
     spec: ShardingSpec, folder: Path, *, seed: int = 0
 ) -> tuple[RunResult, dict[str, str]]:
-    from search.domains.sharding import build
-
     folder.mkdir(exist_ok=True)
     finished = pipeline.run(
         build(),
@@ -74,13 +71,13 @@ def run(
     return finished.result, {p.name: p.path.read_text() for p in finished.produced}
 
 
-def test_seeds_repeat(tmp_path: Path) -> None:
+def test_equal_seeds_give_equal_plans(tmp_path: Path) -> None:
     spec = job(14, 4)
     plans = [run(spec, tmp_path / str(i), seed=7)[1]["plan.json"] for i in range(2)]
     assert plans[0] == plans[1]
 
 
-def test_result_tells_certificate_baselines_and_weights(tmp_path: Path) -> None:
+def test_a_result_has_certificate_baselines_and_weights(tmp_path: Path) -> None:
     result, files = run(job(16, 4, what_if=(2, 8)), tmp_path)
     certificate = result.summary["certificate"]
     assert (
@@ -126,7 +123,7 @@ def test_constraints_hold(tmp_path: Path) -> None:
     assert sum(s["table"] == names[5] for s in shards) == 1
 
 
-def test_a_plan_in_use_is_improved_within_the_bytes_that_may_move(tmp_path: Path) -> None:
+def test_a_plan_in_use_is_improved_within_the_limit_on_moved_bytes(tmp_path: Path) -> None:
     spec = job(12, 3, slack=4.0)
     current = tuple(
         PlanShard(table=t.name, offset=0, width=t.dim, device=i % 3)
@@ -159,13 +156,14 @@ def test_unequal_devices_and_nodes(tmp_path: Path) -> None:
     result, files = run(spec.model_copy(update={"proof_seconds": 0.0}), tmp_path)
     assert result.verification.status.value == "valid"
     loads = json.loads(files["plan.json"])["devices"]
-    # Each node receives what the other holds over its own links, so the slower node is relieved by half of the columns at most.
+    # Each node receives the other's columns over its own links, so at most half of the columns
+    # move away from the slower node.
     assert sum(d["dim"] for d in loads[:2]) >= sum(d["dim"] for d in loads[2:])
     assert all(d["compute_ms"] > 0 for d in loads)
     assert "device groups" in result.summary["certificate"]["method"]
 
 
-def test_nothing_fits_and_why(tmp_path: Path) -> None:
+def test_jobs_without_enough_memory_are_proved_infeasible(tmp_path: Path) -> None:
     spec = job(10, 2, devices=(DeviceGroup(count=2, memory_gib=0.25),))
     result, files = run(spec, tmp_path)
     assert result.termination.reason is Reason.INFEASIBLE
@@ -197,9 +195,7 @@ def test_tight_memory_is_packed_by_splitting(tmp_path: Path) -> None:
     assert len(json.loads(files["plan.json"])["shards"]) > 5
 
 
-def test_published_method_says_where_it_does_not_apply(tmp_path: Path) -> None:
-    from trimtab.specs.sharding import Method
-
+def test_the_published_method_is_refused_outside_its_setting(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="expected 4 or 8"):
         run(job(8, 3, method=Method.NEUROSHARD), tmp_path)
     ours, _ = run(job(20, 4), tmp_path / "ours")

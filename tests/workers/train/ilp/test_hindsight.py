@@ -36,7 +36,7 @@ def logged() -> Log:
     return log
 
 
-def test_positives_are_unions_of_what_changed() -> None:
+def test_positives_are_unions_of_changed_variables() -> None:
     first = labelled(
         logged(), HindsightParams(least_negatives=4), np.random.default_rng(0)
     )[0]

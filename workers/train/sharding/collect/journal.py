@@ -109,12 +109,12 @@ def _parsed(file: BinaryIO, path: Path, *, whole: bool = True) -> Iterator[Line]
         except (ValueError, RecursionError) as error:
             raise CollectError(
                 f"{path}: line {number}: expected JSON, got an error ({error}); "
-                "remove that line or start anew"
+                "remove that line or start a new file"
             ) from None
         if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
             raise CollectError(
                 f"{path}: line {number}: expected an object with a `kind`; "
-                "remove it or start anew"
+                "remove it or start a new file"
             )
         if (number == 1) != (line["kind"] == "run"):
             raise CollectError(

@@ -33,9 +33,9 @@ def uploaded(
 
 
 def test_tables_without_access_statistics_are_counted() -> None:
-    known = Table(name="a", rows=10, dim=8, access=ZipfAccess(alpha=1, active_rows=5))
+    measured = Table(name="a", rows=10, dim=8, access=ZipfAccess(alpha=1, active_rows=5))
     unknown = Table(name="b", rows=10, dim=8)
-    problem = parse(ShardingSpec(tables=(known, unknown), devices=DEVICES), {})
+    problem = parse(ShardingSpec(tables=(measured, unknown), devices=DEVICES), {})
     assert problem.assumed == 1
     assert len(problem.checked_arrays) == 2
 
@@ -44,7 +44,7 @@ def test_tables_of_a_file_are_checked_against_the_constraints(tmp_path: Path) ->
     text = "name,rows,dim\na,10,8\nb,10,8\n"
     assert len(parse(*uploaded(tmp_path, text)).tables) == 2
     rules = Constraints(no_split=("missing",))
-    with pytest.raises(InvalidInput, match="there is no table 'missing'"):
+    with pytest.raises(InvalidInput, match=r"constraints\.no_split.*'missing'"):
         parse(*uploaded(tmp_path, text, constraints=rules))
 
 
