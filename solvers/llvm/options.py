@@ -134,7 +134,8 @@ def unknown_option(options: Iterable[str]) -> str | None:
         name = option if name in _LISTS else name
         if option not in KNOWN:
             return (
-                f"options: expected any of {', '.join(sorted(KNOWN))}, got {option[:200]!r}"
+                f"options: expected one of {len(KNOWN)} options, got {option[:200]!r}; "
+                f"they are {', '.join(sorted(KNOWN))}"
             )
         if name in seen:
             return f"options: expected {name!r} at most once, got it twice"

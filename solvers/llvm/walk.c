@@ -1,9 +1,9 @@
-/* Walks an LLVM module through the LLVM-C interface: the program graph, and counts for Autophase and InstCount.
+/* Walk an LLVM module through the LLVM-C interface: program graph, counts for Autophase and InstCount.
  *
- * walk_python.py does the same walk in the same order, twenty times slower; tests hold them equal. Nothing of LLVM is
- * linked: the caller binds each function of CALLS by its address in the libLLVM it already holds (walk_bind), so one
- * build serves every LLVM whose C interface has these functions. Out of memory is an answer (-1), never an abort.
- */
+ * walk_python.py is the reference: the same walk in the same order, about twenty times slower; tests
+ * compare the two. Nothing of LLVM is linked. The caller binds each function of CALLS to its address in
+ * the libLLVM that it has loaded (walk_bind), so one build works with every LLVM whose C interface has
+ * these functions. Out of memory returns -1 and never aborts. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,10 +47,10 @@ CALLS(DECLARE)
 #define NAME(result, name, arguments) #name,
 static const char *const names[] = {CALLS(NAME) NULL};
 
-/* The name of the i-th function to bind, NULL after the last. */
+/* Return the name of the i-th function to bind, NULL after the last. */
 const char *walk_name(int i) { return names[i]; }
 
-/* Addresses in the order of walk_name. */
+/* Set the functions' addresses, in the order of walk_name. */
 void walk_bind(void *const *addresses) {
     int i = 0;
 #define BIND(result, name, arguments) name = (result(*) arguments)addresses[i++];
@@ -70,7 +70,8 @@ enum { F_CONTROL, F_DATA, F_CALL, F_TYPE };
 enum { T_UNKNOWN, T_VARIABLE, T_CONSTANT, T_EXTERNAL, T_UNDEFINED };
 enum { OPCODE_ROOM = 128, KIND_ROOM = 64, LARGEST_POSITION = 31, MOST_EXITS = 16 };
 
-/* Growable rows of `width` numbers. `failed` stays once memory is out; callers look at it at the end of a stage. */
+/* Growable rows of `width` numbers. `failed` is set when an allocation fails and never cleared;
+ * callers check it at the end of a stage. */
 struct Rows { int32_t *data; size_t count, room; int width, failed; };
 
 static int32_t *row(struct Rows *r) {
@@ -85,7 +86,7 @@ static int32_t *row(struct Rows *r) {
     return r->data + r->width * r->count++;
 }
 
-/* Pointer → number, open addressing, at most half full. */
+/* Map of pointers to numbers: open addressing, at most half full. */
 struct Map { Ref *keys; int32_t *values; size_t count, room; int failed; };
 
 static size_t slot(const struct Map *m, Ref key) {
@@ -133,9 +134,9 @@ struct Walk {
     struct Rows nodes, edges;
     struct Map instructions, blocks /* block → its first instruction's node */, arguments, constants, types;
     struct Map functions; /* function → row of `entries` */
-    struct Rows entries;  /* entry node, first of its exits, how many */
+    struct Rows entries;  /* entry node, first exit, number of exits */
     struct Rows exits;    /* nodes of terminators without successors */
-    Ref *pending; /* composite types whose members are still to be told */
+    Ref *pending; /* composite types whose members have no nodes yet */
     size_t waiting, pending_room;
     int failed;
     const int32_t *table;
@@ -185,7 +186,7 @@ static int32_t shared_type(struct Walk *w, Ref type) {
     return made;
 }
 
-/* The node of a type; its members' nodes come with it. Plain members of a struct are nodes of that struct alone. */
+/* Return the node of a type; add its members' nodes. A plain member is a node of its struct alone. */
 static int32_t type_node(struct Walk *w, Ref type) {
     int32_t found = shared_type(w, type);
     while (w->waiting && !w->failed) {
@@ -210,11 +211,11 @@ static int32_t type_node(struct Walk *w, Ref type) {
 static void operand(struct Walk *w, int32_t user, Ref value, unsigned position, int function, int block) {
     int kind = LLVMGetValueKind(value);
     int32_t own;
-    if (kind == FUNCTION) return; /* call edges say it */
+    if (kind == FUNCTION) return; /* represented by call edges */
     if (kind == INSTRUCTION) {
         int32_t producer = find(&w->instructions, value);
         if (producer < 0) return;
-        own = node(w, K_VARIABLE, T_VARIABLE, function, block); /* one a use */
+        own = node(w, K_VARIABLE, T_VARIABLE, function, block); /* one for each use */
         edge(w, producer, own, F_DATA, 0);
         edge(w, type_node(w, LLVMTypeOf(value)), own, F_TYPE, 0);
     } else if (kind == ARGUMENT || LLVMIsConstant(value)) {
@@ -227,12 +228,12 @@ static void operand(struct Walk *w, int32_t user, Ref value, unsigned position, 
             edge(w, type_node(w, LLVMTypeOf(value)), own, F_TYPE, 0);
         }
     } else {
-        return; /* blocks are control edges; metadata and inline assembly are no data */
+        return; /* blocks have control edges; metadata and inline assembly are not data */
     }
     edge(w, own, user, F_DATA, position);
 }
 
-/* To the callee and back from its exits. */
+/* Add call edges to the callee and back from its exits. */
 static void calls(struct Walk *w, int32_t caller, Ref function) {
     int32_t known = find(&w->functions, function);
     if (known < 0) return;
@@ -298,7 +299,7 @@ static void place_edges(struct Walk *w, Ref module) {
     }
 }
 
-/* 0, or -1 when memory is out. The caller frees both arrays with walk_free. */
+/* Return 0, or -1 when out of memory. The caller frees both arrays with walk_free. */
 int walk_graph(Ref module, const int32_t *table, int32_t **nodes, int64_t *node_count, int32_t **edges,
                int64_t *edge_count) {
     struct Walk w;
@@ -328,7 +329,7 @@ void walk_free(void *memory) { free(memory); }
 
 /* ---- counts ---- */
 
-/* features.py, Count: the order of what is counted beside opcodes. */
+/* Counts apart from opcodes, in the order of `Count` in vocabulary.py. */
 enum { ARGS_HI, ARGS_LO, ONE_PRED, ONE_PRED_ONE_SUC, ONE_PRED_TWO_SUC, ONE_SUC, TWO_PRED, TWO_PRED_ONE_SUC, TWO_EACH,
        TWO_SUC, MORE_PREDS, PHI_LO, PHI_HI, PHI_NO, BEGIN_PHI, RETURN_INT, CRITICAL, EDGES, CONST_32, CONST_64, ZEROES,
        ONES, UNCONDITIONAL, BINARY_CONST, BLOCK_MID, BLOCK_LOW, BLOCKS, INSTRUCTIONS, FUNCTIONS, ARGS_PHI, UNARY, COUNTS };
@@ -348,7 +349,7 @@ static void constant(Ref value, int64_t *c) {
     c[CONST_32] += width == 32;
     c[CONST_64] += width == 64;
     if (LLVMIsNull(value)) c[ZEROES]++;
-    else if (LLVMConstInt(type, 1, 0) == value) c[ONES]++; /* constants are unique, whatever their width */
+    else if (LLVMConstInt(type, 1, 0) == value) c[ONES]++; /* LLVM makes each constant once */
 }
 
 static void block_counts(Ref block, unsigned preds, unsigned successors, int64_t *c, int64_t *opcodes) {
@@ -387,10 +388,11 @@ static void block_counts(Ref block, unsigned preds, unsigned successors, int64_t
     c[BLOCK_LOW] += size < 15; c[BLOCK_MID] += size >= 15 && size <= 500;
 }
 
-/* Fills `counts` (walk_counts_size) and `opcodes` (OPCODE_ROOM), both zeroed by the caller. -1: memory is out. */
+/* Fill `counts` (walk_counts_size numbers) and `opcodes` (OPCODE_ROOM), zeroed by the caller.
+ * Return -1 when out of memory. */
 int walk_counts(Ref module, int64_t *counts, int64_t *opcodes) {
     for (Ref f = LLVMGetFirstFunction(module); f; f = LLVMGetNextFunction(f)) {
-        struct Map preds = {0}; /* edges into a block, a switch's double edges counted twice */
+        struct Map preds = {0}; /* edges into each block; parallel edges of a switch count separately */
         counts[FUNCTIONS]++;
         for (Ref b = LLVMGetFirstBasicBlock(f); b; b = LLVMGetNextBasicBlock(b)) {
             Ref end = LLVMGetBasicBlockTerminator(b);

@@ -357,7 +357,7 @@ def test_inline_assembly_is_told() -> None:
 @pytest.mark.parametrize(
     ("module", "words"),
     [
-        (b"", "empty"),
+        (b"", "expected LLVM bitcode or textual IR, got nothing"),
         (b"hello", "expected top-level entity"),
         (b"BC\xc0\xde" + bytes(64), "cannot read the module"),
         (b"define i32 @f() { ret void }", "value doesn't match function result type"),
