@@ -24,7 +24,7 @@ _OUT_OF_MEMORY = re.compile(
 )
 _MEMORY_EXIT, _ERROR_EXIT = 71, 70
 
-# A job answers through its argument, once or more often (one line of JSON each); it may write files.
+# A job sends replies through its argument, each one line of JSON. It may write files.
 Job = Callable[[Callable[[dict[str, Any]], None]], None]
 
 

@@ -4,12 +4,12 @@ Run as a file, `python -I -S confine.py ORDER ROOT`, so that it starts in millis
 only `solvers.privileges` of ours. `confined.py` is its client and writes the order (JSON). What is
 restricted, each as far as the kernel lets an ordinary user:
 
-- network and processes: own user, network and process namespaces (unshare(2)). The program's ancestor
-  is process 1 of the process namespace, so the kernel ends all of it together, also what left the
-  session or forked twice. Where namespaces are not allowed, this process adopts orphans
+- network and processes: own user, network and process namespaces (unshare(2)). The program's
+  ancestor is process 1 of the process namespace, so the kernel ends all of it together, also what
+  left the session or forked twice. Where namespaces are not allowed, this process adopts orphans
   (PR_SET_CHILD_SUBREAPER) and kills what is left.
-- files, sockets and capabilities: `solvers.privileges`. Nothing outside the folders of the order can
-  be opened.
+- files, sockets and capabilities: `solvers.privileges`. Nothing outside the folders of the order
+  can be opened.
 - limits: address space, processor time, size of a file, open files, no core dump; processes too,
   unless we are root (whom the kernel exempts).
 

@@ -172,7 +172,7 @@ class _Reading:
     def until(
         self, deadline: float, stopped: Callable[[], bool], watch: Callable[[], str | None]
     ) -> str:
-        """Move data until no process holds a stream any more; return the limit that ended it, or ""."""
+        """Move data until no process holds a stream; return the limit that ended it, or ""."""
         ticks = 0
         while self._selector.get_map():
             left_s = deadline - time.monotonic()
@@ -247,9 +247,8 @@ def _finished(
     if "failed" in report:
         raise CannotConfine(f"cannot run {command[0]}: {report['failed']}")
     if not limit and "status" not in report:
-        raise CannotConfine(
-            f"the launcher of {command[0]} ended early: {bytes(reading.texts[reading.err])[-500:]!r}"
-        )
+        log = bytes(reading.texts[reading.err])[-500:]
+        raise CannotConfine(f"the launcher of {command[0]} ended early: {log!r}")
     held = report.get("held")
     status = report.get("status")
     code = status if isinstance(status, int) and not limit else None

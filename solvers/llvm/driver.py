@@ -78,8 +78,8 @@ def decide(
 ) -> Driver:
     """Return the driver's decisions for a target and the caller's `flags`.
 
-    Answers are cached in this process. Raises SourceError for a target or flag that the compiler does
-    not support, or a flag without effect on this target, by name. Raises LlvmMissing, Stopped.
+    Answers are cached in this process. Raises SourceError for a target or flag that the compiler
+    does not support, or a flag without effect on this target, by name. Raises LlvmMissing, Stopped.
     """
     key = (
         install.find_llvm().build_id,
@@ -175,8 +175,8 @@ def object_by_clang(
         (folder / "module.bc").write_bytes(module.read_bytes())
         done = run_held(
             [
-                *command.words, *words, f"-{level}", "-w", "-x", "ir", *(["-emit-llvm"] if bitcode else []),
-                "-c", "module.bc", "-o", "module.o",
+                *command.words, *words, f"-{level}", "-w", "-x", "ir",
+                *(["-emit-llvm"] if bitcode else []), "-c", "module.bc", "-o", "module.o",
             ],
             command=command,
             root=folder,

@@ -186,7 +186,7 @@ def _unwind(
     wide: bool,
     order: str,
 ) -> dict[str, int]:
-    """Return the bytes of each function's frame description entry; common entries count for none."""
+    """Return the bytes of each function's frame description entry, without common entries."""
     unwind: dict[str, int] = {}
     for index, (frames, name) in enumerate(sections):
         if name != ".eh_frame" or frames.kind == _NOBITS:

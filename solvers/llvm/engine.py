@@ -124,8 +124,8 @@ class Engine:
         """Return the result of every recipe, in order; failures are results, too.
 
         emit: make the object; otherwise only the IR is counted.
-        stopped: asked every 20 ms; when it turns true, running candidates are killed and the results
-            so far are returned.
+        stopped: called every 20 ms; when it returns true, running candidates are killed and the
+            results so far are returned.
         jobs: candidates side by side.
         seconds: limit of one candidate, where shorter than the engine's own.
 
@@ -171,7 +171,7 @@ class Engine:
         sizes: loadable bytes instead of IR counts.
         stopped: as for `measure`, but no counts are returned.
 
-        Raises CandidateFailed when stopped or when not even the first count was made, and EngineDied.
+        Raises EngineDied, and CandidateFailed when stopped or without even the first count.
         """
         request = {"op": "trajectory", "passes": list(passes), "sizes": sizes}
         counts: list[int] = self._all(request, stopped=stopped)[-1]["counts"]
@@ -220,7 +220,7 @@ class Engine:
         return _DEFAULTS[key]
 
     def readable(self, pipeline: str) -> str:
-        """Return a printed pipeline without what LLVM prints but cannot parse. Raises ValueError."""
+        """Return a printed pipeline without the parts that LLVM cannot parse. Raises ValueError."""
         return parsable(pipeline, lambda text: self.check([text])[0])
 
     def default_pipelines(self) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Link objects into a program, run it under limits, and compare the behaviour of two runs.
 
-Everything runs confined (`confined.py`): no network, a work folder of its own, an empty environment,
-bounded time, memory and output, and nothing left afterwards. `Ran.held` lists the restrictions that
-this kernel allowed.
+Everything runs confined (`confined.py`): no network, a work folder of its own, an empty
+environment, bounded time, memory and output, and nothing left afterwards. `Ran.held` lists the
+restrictions that this kernel allowed.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def run_program(
 
 
 def compare(reference: Ran, candidate: Ran) -> str | None:
-    """Return the first difference between two runs, or None; a run ended by a limit is different."""
+    """Return the first difference of two runs, or None; a run ended by a limit differs."""
     for name, ran in (("the reference", reference), ("the candidate", candidate)):
         if ran.limit:
             return f"{name} was ended by the limit on {ran.limit} after {ran.seconds:.1f} s"

@@ -21,18 +21,23 @@ _STANDARDS = (
     r"(c|gnu)(89|90|99|9x|11|1x|17|18|23|2x|2y)|iso9899:(1990|199409|1999|2011|2017|2024)"
 )
 _STANDARDS_CXX = r"(c|gnu)\+\+(98|03|0x|11|14|1y|17|1z|20|2a|23|2b|26|2c)"
-FEATURES = "asynchronous-unwind-tables blocks builtin char8_t common data-sections" + (
-    " delete-null-pointer-checks exceptions fast-math finite-math-only freestanding function-sections gnu89-inline"
-    " honor-infinities honor-nans inline inline-functions jump-tables math-errno merge-all-constants"
-    " ms-extensions omit-frame-pointer optimize-sibling-calls pic PIC pie PIE plt reciprocal-math rounding-math rtti"
-    " semantic-interposition short-enums short-wchar signed-char signed-zeros sized-deallocation stack-protector"
-    " stack-protector-all stack-protector-strong strict-aliasing strict-enums strict-overflow threadsafe-statics"
-    " trapping-math tree-vectorize unroll-loops unsafe-math-optimizations unsigned-char unwind-tables"
-    " use-cxa-atexit vectorize visibility-inlines-hidden wrapv wrapv-pointer zero-initialized-in-bss"
+FEATURES = (
+    "asynchronous-unwind-tables blocks builtin char8_t common data-sections "
+    "delete-null-pointer-checks exceptions fast-math finite-math-only freestanding "
+    "function-sections gnu89-inline honor-infinities honor-nans inline inline-functions "
+    "jump-tables math-errno merge-all-constants ms-extensions omit-frame-pointer "
+    "optimize-sibling-calls pic PIC pie PIE plt reciprocal-math rounding-math rtti "
+    "semantic-interposition short-enums short-wchar signed-char signed-zeros "
+    "sized-deallocation stack-protector stack-protector-all stack-protector-strong "
+    "strict-aliasing strict-enums strict-overflow threadsafe-statics trapping-math "
+    "tree-vectorize unroll-loops unsafe-math-optimizations unsigned-char unwind-tables "
+    "use-cxa-atexit vectorize visibility-inlines-hidden wrapv wrapv-pointer "
+    "zero-initialized-in-bss"
 )
 MACHINE = (
-    "mmx sse sse2 sse3 ssse3 sse4 sse4.1 sse4.2 avx avx2 bmi bmi2 popcnt lzcnt fma f16c aes pclmul sha crc32 movbe adx"
-    " red-zone omit-leaf-frame-pointer outline unaligned-access strict-align thumb arm relax"
+    "mmx sse sse2 sse3 ssse3 sse4 sse4.1 sse4.2 avx avx2 bmi bmi2 popcnt lzcnt fma f16c "
+    "aes pclmul sha crc32 movbe adx red-zone omit-leaf-frame-pointer outline "
+    "unaligned-access strict-align thumb arm relax"
 )
 
 

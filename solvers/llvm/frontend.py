@@ -1,8 +1,8 @@
 """Compile C and C++ sources to the bitcode that `clang -Oz` (or -O2) hands to its own passes.
 
 The flavour decides what a comparison means: at -Oz functions carry `minsize` and `optsize`, and no
-pass has run (-Oz -Xclang -disable-llvm-passes). Code compiled at -O0 would carry `noinline`, and code
-compiled at -O2 no `minsize`.
+pass has run (-Oz -Xclang -disable-llvm-passes). Code compiled at -O0 would carry `noinline`, and
+code compiled at -O2 no `minsize`.
 
 The compiler runs confined (`confined.py`): without network, under limits of time and memory, and it
 can open only the sources, its own headers and the system's, so that `#include "/etc/passwd"` fails.
@@ -41,7 +41,7 @@ _ENVIRONMENT = {"SOURCE_DATE_EPOCH": "0", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin
 
 
 class SourceError(Exception):
-    """Sources do not compile or link. The message is the compiler's, with paths below the sources."""
+    """Sources do not compile or link. The message is the compiler's, with relative paths."""
 
     def __init__(self, what: str, diagnostics: str) -> None:
         self.diagnostics = diagnostics

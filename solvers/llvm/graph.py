@@ -1,9 +1,10 @@
-"""Program graph of a module with types as nodes, and the compact form that the shipped policy reads.
+"""Program graph of a module with types as nodes, and its compact form for the shipped policy.
 
-Nodes are instructions, one variable for each use, constants and types. Edges are control, data, call
-and type (ProGraML, Cummins et al., ICML 2021; type nodes as in Liang et al., ICML 2023). Two bounds
-keep the graph of a hostile module linear in its size: plain members of a struct are nodes of their
-own while composite members are shared, and a call returns from at most 16 exits of a function.
+Nodes are instructions, one variable for each use, constants and types. Edges are control, data,
+call and type (ProGraML, Cummins et al., ICML 2021; type nodes as in Liang et al., ICML 2023). Two
+bounds keep the graph of a hostile module linear in its size: plain members of a struct are nodes of
+their own while composite members are shared, and a call returns from at most 16 exits of a
+function.
 """
 
 from __future__ import annotations

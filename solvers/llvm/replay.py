@@ -1,8 +1,8 @@
-"""`python -m solvers.llvm.replay recipe.json original.bc out.bc`: repeat an answer and print its size.
+"""Repeat an answer: `python -m solvers.llvm.replay recipe.json original.bc out.bc`.
 
-`out` may be .bc, .ll or .o. recipe.json holds the recipe, its target, the LLVM build it was made with
-and, when known, the sha256 of both modules. Exit codes: 0 repeated, 1 not possible, 3 the result
-differs from the answer.
+`out` may be .bc, .ll or .o. recipe.json holds the recipe, its target, the LLVM build it was made
+with and, when known, the sha256 of both modules. Exit codes: 0 repeated, 1 not possible, 3 the
+result differs from the answer.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ def spawn(command: Sequence[str]) -> int:
 def stderr_captured() -> Iterator[bytearray]:
     """Collect what the library writes to stderr, at most 64 KiB; filled when the block ends.
 
-    In the server and in its children stderr is a file that can be read, so that nothing is lost when
-    the process ends inside the block.
+    In the server and in its children stderr is a file that can be read, so that nothing is lost
+    when the process ends inside the block.
     """
     text, start = bytearray(), os.lseek(2, 0, os.SEEK_END)
     try:

@@ -1,10 +1,10 @@
 """Command lines of C compiler and linker: program, headers, target.
 
 Two front-ends make the same code. Debian's clang is called as it is. The wheel `ziglang` holds a
-whole clang 22: `zig clang …` is LLVM's own driver, and with its bundled headers named it makes the IR
-of Debian's clang-22, equal but for the producer's name. (`zig cc`, the documented way, does not: it
-defines NDEBUG, turns -Oz into -Os, keeps frame pointers and writes debug information.) zig links by
-itself, so `zig cc` and `zig c++` are the linkers where the system has none.
+whole clang 22: `zig clang …` is LLVM's own driver, and with its bundled headers named it makes the
+IR of Debian's clang-22, equal but for the producer's name. (`zig cc`, the documented way, does not:
+it defines NDEBUG, turns -Oz into -Os, keeps frame pointers and writes debug information.) zig links
+by itself, so `zig cc` and `zig c++` are the linkers where the system has none.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def linker(target: Target, *, cxx: bool) -> Command:
 def _system_compiler(cxx: bool) -> str | None:
     """Return the system's C or C++ compiler, or None.
 
-    Debian's `cc` is a link through /etc/alternatives, which a sandbox may hide; so other names follow.
+    Debian's `cc` is a link through /etc/alternatives, which a sandbox may hide: try other names.
     """
     names = ("c++", "g++", "clang++") if cxx else ("cc", "gcc", "clang")
     return next((path for name in names if (path := shutil.which(name)) is not None), None)
@@ -284,7 +284,7 @@ def _headers(triple: str) -> list[str]:
 
 
 def _for_zig(triple: str) -> str:
-    """Return zig's name of a triple, without vendor: x86_64-linux-gnu for x86_64-unknown-linux-gnu."""
+    """Return zig's name of a triple: x86_64-linux-gnu for x86_64-unknown-linux-gnu."""
     parts = triple.split("-")
     architecture = {"i686": "x86", "i386": "x86", "armv7": "arm"}.get(parts[0], parts[0])
     return "-".join([architecture, *(parts[2:] if len(parts) == 4 else parts[1:])])

@@ -197,7 +197,7 @@ class EngineLimits:
 
 
 class LlvmMissing(Exception):
-    """No usable LLVM or C compiler. The message says where it was looked for and what to install."""
+    """No usable LLVM or C compiler. The message names the places searched and what to install."""
 
 
 class BadModule(Exception):

@@ -1,9 +1,9 @@
 """Choose and build the fastest walker of modules: `walk.c`, or else `walk_python`.
 
-`walk.c` is built once with the C compiler of this machine and cached in the user's folder, under the
-hash of its source and of the LLVM that it was built for. It links nothing: it receives the addresses
-of LLVM's functions. Without a compiler or a cache folder the Python walker is used, which is about
-twenty times slower; `native` tells them apart.
+`walk.c` is built once with the C compiler of this machine and cached in the user's folder, under
+the hash of its source and of the LLVM that it was built for. It links nothing: it receives the
+addresses of LLVM's functions. Without a compiler or a cache folder the Python walker is used, which
+is about twenty times slower; `native` tells them apart.
 """
 
 from __future__ import annotations

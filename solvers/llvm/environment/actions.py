@@ -1,9 +1,9 @@
 """Flat passes as actions: CompilerGym's action space with the names of LLVM's new pass manager.
 
-CompilerGym offered 124 flags of LLVM 10's legacy pass manager. Those that LLVM 22 still has are here
-under their new names. Left out are instrumentation and passes that change linkage or the ABI
-(`internalize`, `strip…`, sanitizers). Pass names differ between versions: `known_to` filters for the
-installed LLVM at run time.
+CompilerGym offered 124 flags of LLVM 10's legacy pass manager. Those that LLVM 22 still has are
+here under their new names. Left out are instrumentation and passes that change linkage or the ABI
+(`internalize`, `strip…`, sanitizers). Pass names differ between versions: `known_to` filters for
+the installed LLVM at run time.
 """
 
 from __future__ import annotations
@@ -90,8 +90,9 @@ FLAT: tuple[Action, ...] = (
     *_actions(Level.LOOP_MSSA, "licm lnicm"),
 )
 
-# Not in CompilerGym. The inliner of the new pass manager simplifies each function as it walks the call
-# graph. Most of the savings of -Oz come from there, and no sequence of flat passes replaces it.
+# Not in CompilerGym. The inliner of the new pass manager simplifies each function as it walks the
+# call graph. Most of the savings of -Oz come from there, and no sequence of flat passes replaces
+# it.
 COMPOSITE: tuple[Action, ...] = (
     Action(
         name="devirt<4>(inline,function-attrs,function<eager-inv>(function-simplification<Oz>))",

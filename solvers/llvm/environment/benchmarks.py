@@ -1,8 +1,8 @@
 """Benchmarks of the environment, by URI.
 
-file:///path/x.bc | x.ll          module of LLVM IR
-file:///path/x.c | x.cc …         source file; compiled for -Oz (minsize, optsize), not yet optimised
-generator://NAME/SEED             program made by one of the caller's generators
+file:///path/x.bc | x.ll    module of LLVM IR
+file:///path/x.c | x.cc …   source file; compiled for -Oz (minsize, optsize), not yet optimised
+generator://NAME/SEED       program made by one of the caller's generators
 
 CompilerGym's `benchmark://` sets are not supported: they are downloads of LLVM 10 bitcode.
 """

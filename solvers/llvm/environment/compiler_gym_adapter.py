@@ -5,8 +5,8 @@ Usage: `make("llvm-autophase-ic-v0", backend="compiler_gym")`.
 CompilerGym (Cummins et al., CGO 2022) is not among our dependencies. Its last release dates from
 November 2022 and pins gym ≤ 0.21, grpcio < 1.44, protobuf < 4.21 and pydantic < 2, so it needs an
 environment of its own; deploy/docs/guide/compiler-gym.md has the steps. It runs LLVM 10 with 124
-passes of the legacy pass manager, and its -Oz is weaker than `clang -Oz`: figures of the two backends
-do not compare.
+passes of the legacy pass manager, and its -Oz is weaker than `clang -Oz`: figures of the two
+backends do not compare.
 
 The adapter turns gym's four-tuple into Gymnasium's five-tuple, makes `reset` return (observation,
 info) and converts spaces. The wrapped environment is available as `unwrapped_env`.

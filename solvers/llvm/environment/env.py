@@ -10,8 +10,8 @@
 
 A smaller module is a reward. Differences from CompilerGym 0.2.5: `step` returns Gymnasium's
 five-tuple; passes are those of LLVM 22's new pass manager; a state is always made by its whole
-pipeline and never by changing a shared module, so `fork` costs nothing and `commandline()` repeats a
-state bit by bit.
+pipeline and never by changing a shared module, so `fork` costs nothing and `commandline()` repeats
+a state bit by bit.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]
     ) -> None:
         """Open an engine on the benchmark.
 
-        actions: passes of the action space; those that the installed LLVM cannot parse are left out.
+        actions: passes of the action space, without those that the installed LLVM cannot parse.
         generators: program generators by name, for generator://NAME/SEED.
         settings: target and limits of the engine.
         max_steps: passes after which an episode is truncated.
@@ -223,10 +223,10 @@ class CompilerEnv(gymnasium.Env[Any, Any]):  # type: ignore[misc]
     ) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Apply passes in order; observe and score once, at the end.
 
-        With `observation_spaces` (`reward_spaces`), the observation (reward) is a list with one entry
-        for each name. When a pass crashes, hangs or makes an invalid module, the episode terminates:
-        the state is unchanged, info["error_details"] has LLVM's message, and the reward is minus the
-        episode's reward so far, as in CompilerGym.
+        With `observation_spaces` (`reward_spaces`), the observation (reward) is a list with one
+        entry for each name. When a pass crashes, hangs or makes an invalid module, the episode
+        terminates: the state is unchanged, info["error_details"] has LLVM's message, and the reward
+        is minus the episode's reward so far, as in CompilerGym.
         """
         self._need_open()
         if self._over:

@@ -1,15 +1,15 @@
 """Observation spaces with CompilerGym's names.
 
-Autophase, AutophaseDict          56 counts (Haj-Ali et al., MLSys 2020)
-InstCount, InstCountDict          70 counts: instructions, blocks, functions, opcodes of LLVM 10
-InstCountNorm                     69 of them divided by the number of instructions
-IrInstructionCount[O0|O3|Oz]      instructions of all functions; with a suffix: at that level
-ObjectTextSizeBytes[O0|O3|Oz]     first column of `llvm-size`: code, constants and unwind tables
-Programl, ProgramlNetworkx        program graph (Cummins et al., ICML 2021) as arrays or for networkx
-Ir, IrSha1                        module as text; SHA-1 of its bitcode
+Autophase, AutophaseDict        56 counts (Haj-Ali et al., MLSys 2020)
+InstCount, InstCountDict        70 counts: instructions, blocks, functions, opcodes of LLVM 10
+InstCountNorm                   69 of them divided by the number of instructions
+IrInstructionCount[O0|O3|Oz]    instructions of all functions; with a suffix: at that level
+ObjectTextSizeBytes[O0|O3|Oz]   first column of `llvm-size`: code, constants and unwind tables
+Programl, ProgramlNetworkx      program graph (Cummins et al., ICML 2021): arrays, networkx
+Ir, IrSha1                      module as text; SHA-1 of its bitcode
 
-CompilerGym's Inst2vec has no vocabulary for LLVM 22. Its Runtime and Buildtime need a benchmark that
-can be run: `validate` runs it.
+CompilerGym's Inst2vec has no vocabulary for LLVM 22. Its Runtime and Buildtime need a benchmark
+that can be run: `validate` runs it.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class ObservationSpace:
 def text_size(sizes: Sizes) -> int:
     """Return the bytes of the allocated sections that are not writable.
 
-    This is the first column of `llvm-size` (Berkeley format). Writable sections are recognised by the
-    assembler's default names.
+    This is the first column of `llvm-size` (Berkeley format). Writable sections are recognised by
+    the assembler's default names.
     """
     return sum(
         size for name, size in sizes.sections.items() if not name.startswith(WRITABLE)

@@ -5,8 +5,8 @@ NAMENorm         divided by the size of the unoptimised module
 NAMEO3, NAMEOz   divided by the saving of -O3 (-Oz): 1.0 over an episode equals -O3 (-Oz)
 
 NAME is IrInstructionCount or ObjectTextSizeBytes. A divisor is at least 1. The baselines are this
-LLVM's `default<O3>` and `default<Oz>` on the benchmark's module with the attributes that it has. For
-modules compiled for -Oz that is the true -Oz, stronger than CompilerGym's own.
+LLVM's `default<O3>` and `default<Oz>` on the benchmark's module with the attributes that it has.
+For modules compiled for -Oz that is the true -Oz, stronger than CompilerGym's own.
 """
 
 from __future__ import annotations

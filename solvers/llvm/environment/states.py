@@ -1,4 +1,4 @@
-"""States of one benchmark, each measured once and cached; shared by an environment and its forks."""
+"""Cached states of one benchmark, shared by an environment and its forks."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class States:
     """Engine on one benchmark, with cached results.
 
     The key of a state is the pipeline that makes it from the unoptimised module. A pipeline always
-    runs from the start and as one text, so that `opt -passes=…` repeats a state exactly; a pass takes
-    about a millisecond. `share` and `close` count users: the last one closes the engine.
+    runs from the start and as one text, so that `opt -passes=…` repeats a state exactly; a pass
+    takes about a millisecond. `share` and `close` count users: the last one closes the engine.
     """
 
     def __init__(self, benchmark: Benchmark, settings: EngineSettings) -> None:

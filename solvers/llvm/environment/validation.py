@@ -1,4 +1,4 @@
-"""Validation of a state by replay. Replay, reward and behaviour are checked and reported separately."""
+"""Validation of a state by replay: replay, reward and behaviour, each reported on its own."""
 
 from __future__ import annotations
 
