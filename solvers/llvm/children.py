@@ -44,7 +44,7 @@ class Child:
         parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            _live(
+            _run_job(
                 job, write, self._stderr, parent, seconds, memory_bytes, (self.pipe, *close)
             )
         os.close(write)
@@ -167,7 +167,7 @@ def run_all(
             child.outcome()
 
 
-def _live(
+def _run_job(
     job: Job,
     write: int,
     stderr: int,
@@ -188,12 +188,12 @@ def _live(
         resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 2, int(seconds) + 3))
         limit_memory(memory_bytes)
 
-        def tell(answer: dict[str, Any]) -> None:
+        def reply(answer: dict[str, Any]) -> None:
             line = json.dumps(answer).encode() + b"\n"
             while line:
                 line = line[os.write(write, line) :]
 
-        job(tell)
+        job(reply)
         code = 0
     except MemoryError:
         code = _MEMORY_EXIT

@@ -27,7 +27,7 @@ _TICK_S = 0.05
 
 
 class CannotConfine(Exception):
-    """The launcher could not start the program. The message says why."""
+    """The launcher could not start the program. The message has the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)

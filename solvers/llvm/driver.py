@@ -67,7 +67,7 @@ class Driver:
 
 
 def decide(
-    asked: Target,
+    requested: Target,
     *,
     flags: Sequence[str] = (),
     cxx: bool = False,
@@ -83,7 +83,7 @@ def decide(
     """
     key = (
         install.find_llvm().build_id,
-        asked,
+        requested,
         tuple(_without_paths(flags)),
         cxx,
         tuple(levels),
@@ -96,7 +96,7 @@ def decide(
         probe = folder / ("probe.cpp" if cxx else "probe.c")
         probe.write_text(_PROBE_CXX if cxx else _PROBE)
         code_flags = [word for word in _without_paths(flags) if word != "-w"]
-        command, words = command_for(probe, asked, code_flags, folder)
+        command, words = command_for(probe, requested, code_flags, folder)
         own = [*command.words, *words]
 
         def ask(*more: str) -> str:
@@ -111,7 +111,7 @@ def decide(
             if done.exit_code != 0 or " error: " in text.partition('"-cc1"')[0]:
                 messages = diagnostics(done, command.folders, folder, folder)
                 raise SourceError(
-                    f"target {asked.triple!r}, flags {shlex.join(flags)[:400]!r}",
+                    f"target {requested.triple!r}, flags {shlex.join(flags)[:400]!r}",
                     _plainly(messages),
                 )
             return text + done.stdout.decode("utf-8", "replace")
@@ -125,11 +125,11 @@ def decide(
         }
     if len(_DECIDED) >= _MOST_DECIDED:
         _DECIDED.clear()
-    _DECIDED[key] = Driver(target=_decided(asked, line, attributes), levels=pipelines)
+    _DECIDED[key] = Driver(target=_decided(requested, line, attributes), levels=pipelines)
     return _DECIDED[key]
 
 
-def _decided(asked: Target, line: str, attributes: Mapping[str, str]) -> Target:
+def _decided(requested: Target, line: str, attributes: Mapping[str, str]) -> Target:
     """Return the target with what the `-cc1` line and the functions' attributes decide."""
     arguments = next(
         (shlex.split(text) for text in line.splitlines() if '"-cc1"' in text), []
@@ -139,10 +139,10 @@ def _decided(asked: Target, line: str, attributes: Mapping[str, str]) -> Target:
         return arguments[arguments.index(option) + 1] if option in arguments else default
 
     return replace(
-        asked,
-        triple=value_of("-triple", asked.triple),
-        cpu=attributes.get("target-cpu", asked.cpu),
-        features=attributes.get("target-features", asked.features),
+        requested,
+        triple=value_of("-triple", requested.triple),
+        cpu=attributes.get("target-cpu", requested.cpu),
+        features=attributes.get("target-features", requested.features),
         pic=value_of("-mrelocation-model", "static") != "static",
         codegen=tuple(dict.fromkeys(_codegen(arguments))),
     )
@@ -156,7 +156,7 @@ def object_by_clang(
     module: Path,
     out: Path,
     *,
-    asked: Target,
+    requested: Target,
     flags: Sequence[str] = (),
     level: str = "Oz",
     bitcode: bool = False,
@@ -170,7 +170,7 @@ def object_by_clang(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix="clang-") as name:
         folder = Path(name).resolve()
         command, words = command_for(
-            Path("module.c"), asked, [*_without_paths(flags), "-nostdinc"], folder
+            Path("module.c"), requested, [*_without_paths(flags), "-nostdinc"], folder
         )
         (folder / "module.bc").write_bytes(module.read_bytes())
         done = run_held(

@@ -46,7 +46,7 @@ class BadTarget(BadModule):
 
 
 class CandidateFailed(Exception):
-    """The recipe makes no program. `measured` says why."""
+    """The recipe makes no program. `measured` has the reason."""
 
     def __init__(self, measured: Measured) -> None:
         super().__init__(f"{measured.outcome.value}: {measured.detail}")

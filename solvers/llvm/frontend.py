@@ -68,7 +68,7 @@ class Control:
     """Limits and callbacks of a compilation."""
 
     timeout_s: float = 60.0  # of all sources together
-    stopped: Callable[[], bool] = lambda: False  # asked while the compiler runs
+    stopped: Callable[[], bool] = lambda: False  # called while the compiler runs
     on_warnings: Callable[[str], object] = lambda text: (
         None
     )  # where `flags` request warnings

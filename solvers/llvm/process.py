@@ -87,7 +87,7 @@ class ServerProcess:
     ) -> Iterator[dict[str, Any]]:
         """Send a request and yield its replies; the last has "done" or "error".
 
-        When `stopped()` turns true, the server is asked to stop and the replies end sooner. Raises
+        When `stopped()` turns true, the server receives a stop and the replies end sooner. Raises
         EngineDied when the server ends, or is silent for `seconds`.
         """
         finished = False

@@ -32,7 +32,7 @@ _OTHER_RESULT = 3
 
 
 class CannotReplay(Exception):
-    """The recipe file or the modules do not allow a replay. The message says why."""
+    """The recipe file or the modules do not allow a replay. The message has the reason."""
 
 
 def read_recipe(data: bytes) -> tuple[Recipe, Target, Mapping[str, Any]]:

@@ -25,7 +25,7 @@ def spawn(command: Sequence[str]) -> int:
         return child
     try:
         die_with_parent(here, 9)
-        os.execve(command[0], list(command), {"LC_ALL": "C"})  # noqa: S606 - fixed program, no shell
+        os.execve(command[0], list(command), {"LC_ALL": "C"})  # noqa: S606 - no shell
     finally:
         os._exit(127)
 
