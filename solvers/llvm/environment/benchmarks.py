@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from solvers.llvm.types import BadModule, Target
+from solvers.llvm.types import Target
 
 if TYPE_CHECKING:
     from solvers.llvm import execute
@@ -58,8 +58,8 @@ def load(
 ) -> Benchmark:
     """Read, compile or generate the benchmark at `uri`. A plain path means file:///….
 
-    Raises ValueError for an unknown scheme, suffix or generator, FileNotFoundError, BadModule, and
-    SourceError with the compiler's message.
+    Raises ValueError for an unknown scheme, suffix or generator, FileNotFoundError, and SourceError
+    with the compiler's message.
     """
     text = str(uri)
     parts = urlsplit(text)
@@ -123,6 +123,4 @@ def _compiled(sources: Sources, *, target: Target) -> bytes:
             flags=sources.flags,
             tree=frontend.SourceTree(include=sources.include),
         )
-        if not modules:
-            raise BadModule("sources: expected at least one file, got none")
         return modules[0] if len(modules) == 1 else frontend.link_bitcode(modules)

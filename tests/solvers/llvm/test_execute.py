@@ -44,7 +44,7 @@ int main(int argc, char **argv) {
   if (!strcmp(what, "descriptors")) { int n = 0; for (int i = 3; i < 256; i++) if (dup(i) >= 0) n++; return n; }
   if (!strcmp(what, "network")) { int s = socket(AF_INET, SOCK_STREAM, 0); struct sockaddr_in a = {0}; a.sin_family = AF_INET; a.sin_port = htons(atoi(argv[2])); a.sin_addr.s_addr = htonl(0x7f000001); return connect(s, (void *)&a, sizeof a) == 0 ? 0 : 6; }
   if (!strcmp(what, "kill")) return kill(atoi(argv[2]), 0) == 0 ? 0 : 8;
-  if (!strcmp(what, "daemon")) {  /* leaves the session, forks twice, closes what it was given */
+  if (!strcmp(what, "daemon")) {  /* leaves the session, forks twice */
     if (fork() == 0) { setsid(); if (fork() == 0) { execl("/bin/sleep", "sleep", argv[2], (char *)0); } _exit(0); }
     usleep(100000); return 3; }
   printf("%d %s\n", argc, argv[0] + strlen(argv[0]) - 7); return 0;
@@ -91,7 +91,7 @@ def test_death_by_signal(program: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["hang", "spin"])
-def test_what_never_ends_is_ended(program: Path, what: str) -> None:
+def test_endless_programs_are_killed(program: Path, what: str) -> None:
     started = time.monotonic()
     assert ran(program, what, timeout_s=0.5).limit == "seconds"
     assert time.monotonic() - started < 3
@@ -114,7 +114,9 @@ def test_stopping(program: Path) -> None:
     assert time.monotonic() - started < 3
 
 
-def test_nothing_of_ours_is_seen(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_and_descriptors_are_empty(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("A_SECRET", "hidden")
     monkeypatch.delenv("RUN_FOLDER", raising=False)
     assert ran(program, "environment").stdout == b""
@@ -151,7 +153,7 @@ def test_other_processes_are_out_of_reach(program: Path) -> None:
 
 
 def alive(argument: str) -> list[str]:
-    found = []
+    pids = []
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
@@ -159,15 +161,15 @@ def alive(argument: str) -> list[str]:
             except OSError:
                 continue
             if words[:2] == [b"sleep", argument.encode()]:
-                found.append(name)
-    return found
+                pids.append(name)
+    return pids
 
 
 @pytest.fixture(params=["namespaces", "reaper"])
 def launcher(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> str:
-    """The launcher as it is, and as it works where the kernel refuses namespaces (here: because the call is another)."""
+    """Use the launcher as it is, and a copy whose call for namespaces always fails."""
     if request.param == "reaper":
         text = Path(confine.__file__).read_text()
         weak = text.replace("_libc.unshare(_NEWUSER | _NEWPID | _NEWNET | _NEWIPC)", "-1")
@@ -200,7 +202,7 @@ def test_files_are_compared_by_content(program: Path) -> None:
     assert "by the candidate only" in str(compare(none, one))
 
 
-def test_what_differs_is_said(program: Path) -> None:
+def test_differences_are_described(program: Path) -> None:
     assert "the reference ended with exit code 0, the candidate with exit code 2" in str(
         compare(ran(program, "exit", "0"), ran(program, "exit", "2"))
     )
@@ -233,7 +235,7 @@ def test_expectations(program: Path, folder: Path) -> None:
         unexpected(RunCase(files={"../x": b""}))
 
 
-def test_an_undefined_symbol_is_told(folder: Path) -> None:
+def test_an_undefined_symbol_is_named(folder: Path) -> None:
     source = folder / "u.c"
     source.write_text("int missing_one(void); int main(void) { return missing_one(); }")
     bitcode = compile_to_bitcode([source], workdir=folder, target=Target())

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from solvers.llvm.flags import FlagRefused, checked_compiler_flags, checked_linker_flags
 from solvers.llvm.frontend import (
     Control,
     SourceError,
@@ -36,7 +35,7 @@ def text_of(bitcode: bytes) -> str:
     ).stdout.decode()
 
 
-def test_the_flavour_is_that_of_true_oz(tmp_path: Path) -> None:
+def test_attributes_are_those_of_clang_oz(tmp_path: Path) -> None:
     text = text_of(
         compiled(
             tmp_path,
@@ -62,7 +61,7 @@ def test_neither_ndebug_nor_fortify_is_defined(tmp_path: Path) -> None:
     )
 
 
-def test_the_same_source_gives_the_same_bytes_wherever_it_is(tmp_path: Path) -> None:
+def test_bitcode_does_not_depend_on_the_folder(tmp_path: Path) -> None:
     text = "const char *w(void) { return __FILE__ __DATE__ __TIME__; }"
     one, two = tmp_path / "one", tmp_path / "a" / "longer" / "path"
     one.mkdir()
@@ -102,7 +101,7 @@ def test_an_unknown_target_is_named(tmp_path: Path) -> None:
         compiled(tmp_path, "int x;", target=Target(triple="-o x"))
 
 
-def test_the_compilers_own_words_come_back_with_relative_paths(tmp_path: Path) -> None:
+def test_compiler_messages_have_relative_paths(tmp_path: Path) -> None:
     with pytest.raises(SourceError) as caught:
         compiled(tmp_path, "int f(void) {\n  return nowhere;\n}\n", "sub_name.c")
     assert (
@@ -156,9 +155,7 @@ long x = S<40, 1, 0>::v;
         ),
     ],
 )
-def test_a_source_that_would_never_end_is_ended(
-    tmp_path: Path, name: str, text: str
-) -> None:
+def test_endless_compilations_are_killed(tmp_path: Path, name: str, text: str) -> None:
     started = time.monotonic()
     with pytest.raises(SourceError) as caught:
         compiled(tmp_path, text, name, control=Control(timeout_s=1.0))
@@ -178,7 +175,7 @@ def test_stopping_ends_the_compiler(tmp_path: Path) -> None:
     assert time.monotonic() - started < 3
 
 
-def test_modules_link_to_one_and_a_double_definition_is_told(tmp_path: Path) -> None:
+def test_modules_link_and_a_double_definition_is_named(tmp_path: Path) -> None:
     first = compiled(tmp_path, "int g(int); int f(int x) { return g(x) + 1; }")
     second = compiled(tmp_path, "int g(int x) { return 2 * x; }")
     text = text_of(link_bitcode([first, second]))
@@ -186,47 +183,3 @@ def test_modules_link_to_one_and_a_double_definition_is_told(tmp_path: Path) -> 
     assert "define dso_local i32 @g" in text
     with pytest.raises(SourceError, match="symbol multiply defined"):
         link_bitcode([second, second])
-
-
-ALLOWED = "-DA -DB=1 -UC -I. -Iinclude -std=gnu11 -Wall -Wno-x -w -fno-strict-aliasing -fwrapv -msse4.2 -mno-red-zone -pthread"
-REFUSED = (
-    "-o -oa @file -fplugin=x.so -Xclang -load -Wl,-x -Wa,-x -Wp,-MD,x -O2 -O0 -g -flto -march=native -target -x -xc++ -c -S -E"
-    " -MD -MFx -save-temps -I/etc -I../a -iquote/etc -B. --sysroot=/ -specs=x -L/ -fsanitize=address -fprofile-generate -v -###"
-    " -fuse-ld=x -resource-dir -isysroot -emit-ast -fmodules -fcrash-diagnostics-dir=/ -ftime-trace -D -I a.c"
-)
-
-
-@pytest.mark.parametrize("flag", ALLOWED.split())
-def test_allowed_flags(tmp_path: Path, flag: str) -> None:
-    assert "".join(checked_compiler_flags([flag], tmp_path)) == flag
-
-
-@pytest.mark.parametrize("flag", REFUSED.split())
-def test_other_flags_are_refused_by_name(tmp_path: Path, flag: str) -> None:
-    with pytest.raises(FlagRefused) as caught:
-        checked_compiler_flags([flag], tmp_path)
-    assert flag in str(caught.value)
-
-
-def test_a_path_may_not_leave_by_a_link(tmp_path: Path) -> None:
-    (tmp_path / "root").mkdir()
-    (tmp_path / "root" / "out").symlink_to("/etc")
-    with pytest.raises(FlagRefused, match="by a link"):
-        checked_compiler_flags(["-I", "out"], tmp_path / "root")
-    with pytest.raises(FlagRefused, match="by a link"):
-        checked_compiler_flags(["-include", "out/passwd"], tmp_path / "root")
-
-
-def test_linker_flags() -> None:
-    assert checked_linker_flags(["-lm", "-static", "-Wl,--gc-sections"])
-    for flag in (
-        "-Wl,-rpath,/x",
-        "-L/tmp",
-        "-o",
-        "@x",
-        "a.o",
-        "-T",
-        "-Wl,--gc-sections,-o,x",
-    ):
-        with pytest.raises(FlagRefused):
-            checked_linker_flags([flag])

@@ -1,4 +1,4 @@
-"""Options of LLVM in a recipe: this LLVM knows each, they end with their candidate, and those of passes change IR."""
+"""LLVM options in a recipe: all are accepted, and each affects its own candidate only."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def engine():
 
 
 def test_llvm_takes_every_option_of_the_list(engine: Engine) -> None:
-    found = engine.measure([Recipe(pipeline=OZ, options=(word,)) for word in sorted(KNOWN)])
-    assert [
-        (m.recipe.options, m.detail) for m in found if m.outcome is not Outcome.OK
-    ] == []
+    recipes = [Recipe(pipeline=OZ, options=(option,)) for option in sorted(KNOWN)]
+    results = engine.measure(recipes)
+    refused = [(m.recipe.options, m.detail) for m in results if m.outcome is not Outcome.OK]
+    assert refused == []
 
 
 def test_options_of_code_generation_leave_the_ir_alone(engine: Engine) -> None:

@@ -87,7 +87,7 @@ def test_c_and_python_walk_alike(name: str, tmp_path: Path) -> None:
     assert len(told["one"]["nodes"]) > 20
 
 
-def test_what_the_graph_says_is_so(tmp_path: Path) -> None:
+def test_the_graph_matches_the_module(tmp_path: Path) -> None:
     with Engine(written_in_c(tmp_path)) as engine:
         graph, features, count = (
             engine.graph(),
