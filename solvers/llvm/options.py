@@ -2,15 +2,19 @@
 
 The list is closed, because other options write files, load code or end the process. They are the
 options of `opt` and `llc`, and of clang after `-mllvm` (cl::opt). Each moves a threshold or leaves
-out an optional transformation, so none changes what a program means. No numpy is imported: the
-engine's server reads this module.
+out an optional transformation, so none changes what a program means. The engine's server imports
+this module, so it imports neither numpy nor dataclasses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from solvers.llvm.types import Metric
+if (
+    TYPE_CHECKING
+):  # with its dataclasses it would double the start-up time of the server's imports
+    from solvers.llvm.types import Metric
 
 # Of the passes on IR.
 OF_PASSES = (
@@ -119,11 +123,9 @@ KNOWN = frozenset((*OF_PASSES, *_OF_CODE, *OF_LEVELS))
 
 def options_for(metric: Metric) -> frozenset[str]:
     """Return the options that can change a metric: code generation leaves the IR as it is."""
-    return (
-        frozenset(OF_PASSES)
-        if metric is Metric.IR_INSTRUCTIONS
-        else frozenset((*OF_PASSES, *_OF_CODE))
-    )
+    if metric == "ir_instructions":
+        return frozenset(OF_PASSES)
+    return frozenset((*OF_PASSES, *_OF_CODE))
 
 
 def unknown_option(options: Iterable[str]) -> str | None:
