@@ -9,10 +9,18 @@ from solvers.llvm.types import Target
 
 SWITCHES = r"""
 struct pair { int a; struct pair *next; double weights[3]; };
-int kind(int c) { switch (c) { case 1: return 7; case 2: return 9; case 40: return c * 3; default: return -c; } }
-double walk(struct pair *p) { double s = 0; for (; p; p = p->next) s += p->weights[p->a % 3] * (float)p->a; return s; }
+int kind(int c) {
+  switch (c) { case 1: return 7; case 2: return 9; case 40: return c * 3; default: return -c; }
+}
+double walk(struct pair *p) {
+  double s = 0;
+  for (; p; p = p->next) s += p->weights[p->a % 3] * (float)p->a;
+  return s;
+}
 int twice(int (*f)(int), int x) { return f(f(x)) + kind(x); }
-unsigned long long wide(unsigned __int128 v) { return (unsigned long long)(v >> 64) ^ (unsigned long long)v; }
+unsigned long long wide(unsigned __int128 v) {
+  return (unsigned long long)(v >> 64) ^ (unsigned long long)v;
+}
 """
 
 

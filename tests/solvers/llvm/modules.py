@@ -97,7 +97,9 @@ attributes #0 = { minsize nounwind optsize uwtable }
 
 CONSTRUCTOR = b"""
 target triple = "x86_64-unknown-linux-gnu"
-@llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [{ i32, ptr, ptr } { i32 65535, ptr @start, ptr null }]
+@llvm.global_ctors = appending global [1 x { i32, ptr, ptr }] [
+  { i32, ptr, ptr } { i32 65535, ptr @start, ptr null }
+]
 @seed = global i32 0
 declare i32 @getpid()
 define internal void @start() {
@@ -120,8 +122,8 @@ define i32 @f() {
 
 PLAIN = b"define i32 @f(i32 %a) {\n  %b = add i32 %a, 3\n  ret i32 %b\n}\n"
 
-# Two functions with entries in .eh_frame. With minsize, `calls` pushes and pops the constants that it
-# passes, and its entry describes each push: 12 bytes less code, but more than that of unwinding.
+# Two functions with entries in .eh_frame. With minsize, `calls` pushes and pops the constants that
+# it passes, and its entry describes each push: 12 bytes less code, but more than that of unwinding.
 UNWOUND = b"""
 target triple = "x86_64-unknown-linux-gnu"
 

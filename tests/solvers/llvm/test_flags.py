@@ -8,13 +8,16 @@ import pytest
 
 from solvers.llvm.flags import FlagRefused, checked_compiler_flags, checked_linker_flags
 
-ALLOWED = "-DA -DB=1 -UC -I. -Iinclude -std=gnu11 -Wall -Wno-x -w -fno-strict-aliasing -fwrapv -msse4.2 -mno-red-zone -pthread"
-
-
+ALLOWED = (
+    "-DA -DB=1 -UC -I. -Iinclude -std=gnu11 -Wall -Wno-x -w -fno-strict-aliasing -fwrapv "
+    "-msse4.2 -mno-red-zone -pthread"
+)
 REFUSED = (
-    "-o -oa @file -fplugin=x.so -Xclang -load -Wl,-x -Wa,-x -Wp,-MD,x -O2 -O0 -g -flto -march=native -target -x -xc++ -c -S -E"
-    " -MD -MFx -save-temps -I/etc -I../a -iquote/etc -B. --sysroot=/ -specs=x -L/ -fsanitize=address -fprofile-generate -v -###"
-    " -fuse-ld=x -resource-dir -isysroot -emit-ast -fmodules -fcrash-diagnostics-dir=/ -ftime-trace -D -I a.c"
+    "-o -oa @file -fplugin=x.so -Xclang -load -Wl,-x -Wa,-x -Wp,-MD,x -O2 -O0 -g -flto "
+    "-march=native -target -x -xc++ -c -S -E -MD -MFx -save-temps -I/etc -I../a "
+    "-iquote/etc -B. --sysroot=/ -specs=x -L/ -fsanitize=address -fprofile-generate -v "
+    "-### -fuse-ld=x -resource-dir -isysroot -emit-ast -fmodules "
+    "-fcrash-diagnostics-dir=/ -ftime-trace -D -I a.c"
 )
 
 

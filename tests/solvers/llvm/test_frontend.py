@@ -57,7 +57,8 @@ def test_attributes_are_those_of_clang_oz(tmp_path: Path) -> None:
 def test_neither_ndebug_nor_fortify_is_defined(tmp_path: Path) -> None:
     compiled(
         tmp_path,
-        "#if defined(NDEBUG) || (defined(_FORTIFY_SOURCE) && _FORTIFY_SOURCE > 0)\n#error here\n#endif\nint x;",
+        "#if defined(NDEBUG) || (defined(_FORTIFY_SOURCE) && _FORTIFY_SOURCE > 0)\n"
+        "#error here\n#endif\nint x;",
     )
 
 
@@ -70,7 +71,10 @@ def test_bitcode_does_not_depend_on_the_folder(tmp_path: Path) -> None:
 
 
 def test_cxx_with_the_standard_library(tmp_path: Path) -> None:
-    text = "#include <vector>\n#include <string>\nint f(std::vector<std::string> v) { return (int)v.size(); }"
+    text = (
+        "#include <vector>\n#include <string>\n"
+        "int f(std::vector<std::string> v) { return (int)v.size(); }"
+    )
     assert "_Z1f" in text_of(
         compiled(tmp_path, text, "a.cpp", flags=["-std=c++17", "-std=c11"])
     )
@@ -138,7 +142,9 @@ def test_headers_below_the_sources_are_found(tmp_path: Path) -> None:
 
 
 TEMPLATE_BOMB = """
-template <int D, long A, long B> struct S { static const long v = S<D - 1, A * 2, B>::v + S<D - 1, A * 2 + 1, B>::v; };
+template <int D, long A, long B> struct S {
+  static const long v = S<D - 1, A * 2, B>::v + S<D - 1, A * 2 + 1, B>::v;
+};
 template <long A, long B> struct S<0, A, B> { static const long v = A; };
 long x = S<40, 1, 0>::v;
 """
@@ -151,7 +157,7 @@ long x = S<40, 1, 0>::v;
         ("self.c", '#include "self.c"\n#include "self.c"\n'),
         (
             "large.c",
-            '#define A(x) x x x x x x x x x x\nchar c[] = A(A(A(A(A(A(A(A(A(A(A(A("ab"))))))))))));',
+            f'#define A(x) x x x x x x x x x x\nchar c[] = {"A(" * 12}"ab"{")" * 12};',
         ),
     ],
 )
