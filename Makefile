@@ -91,7 +91,7 @@ $(VENV)-docs/.ready: requirements-docs.txt
 	$(VENV)-docs/bin/pip install --quiet -r requirements-docs.txt
 	@touch $@
 
-docs: $(VENV)-docs/.ready reference ## the documentation site, in build/docs-site
+docs: $(VENV)-docs/.ready ## the documentation site, in build/docs-site
 	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --quiet -f deploy/mkdocs.yml
 	@echo "open build/docs-site/index.html"
 

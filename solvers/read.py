@@ -5,9 +5,9 @@ warning, and never returns from some broken ones (3 of 1,000 mutants; the name o
 enough).
 
 So small files are read by the exact reader first, which names the line of an error, and both
-readings are compared. Where they differ by a written rule (`ExactModel.rules`; deploy/docs/guide/
-reading-models.md has the table), or HiGHS cannot read the file, the exact reading is the model. A
-difference without a rule is refused. Large files are read by HiGHS alone when a quick look finds
+readings are compared. Where they differ by a written rule (`ExactModel.rules`, listed in
+deploy/docs/guide/reading-models.md), or HiGHS cannot read the file, the exact reading is the model.
+A difference without a rule is refused. Large files are read by HiGHS alone when a quick look finds
 nothing that HiGHS is known to misread; `solvers.two_readings` reads every file twice.
 """
 

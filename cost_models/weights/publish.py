@@ -72,8 +72,8 @@ def withdraw(name: str, *, folder: Path) -> None:
 
 def _write_manifest(rows: Mapping[str, Mapping[str, object]], folder: Path) -> None:
     lines = [
-        "# Written by cost_models/weights/publish.py. The loader refuses a file that is not here or "
-        "whose hash differs."
+        "# Written by cost_models/weights/publish.py. The loader refuses a file that is not here "
+        "or whose hash differs."
     ]
     for key in sorted(rows):
         lines += ["", f'["{key}"]'] + [

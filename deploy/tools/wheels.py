@@ -2,10 +2,10 @@
 
     python deploy/tools/wheels.py [--out dist] [--no-isolation]
 
-The server's wheel holds the runtime packages below one folder, `trimtab_server/`, because their names
-(`services`, `search`, ...) would collide with other people's in a shared site-packages. Training,
-measurements and corpora (workers.train, .bench, .corpus) stay in the checkout. Name, version and
-dependencies come from the root's pyproject.toml.
+The server's wheel holds the runtime packages below one folder, `trimtab_server/`, because their
+names (`services`, `search`, ...) would collide with other people's in a shared site-packages.
+Training, measurements and corpora (workers.train, .bench, .corpus) stay in the checkout. Name,
+version and dependencies come from the root's pyproject.toml.
 """
 
 from __future__ import annotations
@@ -62,9 +62,8 @@ def _stage_server(folder: Path) -> None:
     for package in PACKAGES:
         shutil.copytree(ROOT / package, target / package, ignore=_ignored)
     for laboratory in LABORATORY:
-        shutil.rmtree(
-            target / laboratory, ignore_errors=True
-        )  # images are built without it
+        # Images are built without it.
+        shutil.rmtree(target / laboratory, ignore_errors=True)
     shutil.copy(ROOT / "LICENSE", folder)
     (folder / "pyproject.toml").write_text(_server_pyproject())
 

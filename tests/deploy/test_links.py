@@ -42,8 +42,20 @@ def test_prose_is_wrapped(page: Path) -> None:
         f"{name_of(page)}:{number}: {len(line)} columns"
         for number, line in enumerate(lines, start=1)
         if len(line) > COLUMNS
-        and not line.lstrip().startswith(("|", "[", "!", "#"))
+        and not line.lstrip().startswith(("|", "[", "!", "#", "<"))
         and " " in line.strip()
+    ]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("page", pages(), ids=name_of)
+def test_both_renderers_see_the_same_blocks(page: Path) -> None:
+    """The site's renderer takes `#1` for a heading, and nests lists by four spaces."""
+    lines = prose(page.read_text(encoding="utf-8")).splitlines()
+    faults = [
+        f"{name_of(page)}:{number}: {line[:60]}"
+        for number, line in enumerate(lines, start=1)
+        if re.match(r"\s*#+[^#\s]| {1,3}[-*] ", line)
     ]
     assert not faults, "\n".join(faults)
 

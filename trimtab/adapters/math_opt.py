@@ -140,9 +140,7 @@ def _linear_rows(draft: Draft, proto: Any, places: dict[int, int]) -> None:
 
 
 def _indicator(draft: Draft, row: Any, places: dict[int, int]) -> None:
-    if not row.HasField(
-        "indicator_id"
-    ):  # its variable was deleted: the constraint never holds anything
+    if not row.HasField("indicator_id"):  # its variable was deleted: it never applies
         return
     column = places[int(row.indicator_id)]
     if not draft.is_binary(column):

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 BEAT_S = 0.5
 _CPU_WARNING_S = 5  # between SIGXCPU, which names the cause, and SIGKILL, which does not
 _OPEN_FILES = 1024
+# Every run needs these; loaded before the task arrives, they cost it no time.
+_PRELOADED = ("search.pipeline", "search.finish", "search.stop", "search.domains")
 
 
 def main(argv: list[str]) -> None:
@@ -60,10 +62,10 @@ def main(argv: list[str]) -> None:
     # Needed also while the child is paused, or its main thread is stuck in native code.
     die_with_parent()
     required = set(filter(None, arguments.protect.split(",")))
-    _close_the_door(arguments.workdir, required=required)
+    _drop_privileges(arguments.workdir, required=required)
     channel = _take_over_stdin()
     began = time.monotonic()
-    for name in ("search.pipeline", *filter(None, arguments.preload.split(","))):
+    for name in (*_PRELOADED, *filter(None, arguments.preload.split(","))):
         # Preloading only saves time: a module that cannot be imported fails the jobs of its kind
         # later, with a message of their own.
         with contextlib.suppress(Exception):
@@ -92,7 +94,7 @@ def _task(frame: Frame) -> Task:
     )
 
 
-def _close_the_door(workdir: str, *, required: set[str]) -> None:
+def _drop_privileges(workdir: str, *, required: set[str]) -> None:
     """Give up files, sockets and capabilities before any input is read.
 
     Exits when a protection that the host counts on does not hold.

@@ -36,7 +36,7 @@ def test_the_good_one_is_good() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         (table(rows=-1), "rows"),
         (table(rows=2**41), "rows"),
@@ -79,7 +79,7 @@ def test_the_good_one_is_good() -> None:
         (rules(max_moved_gib=1.0), "current_plan"),
     ],
 )
-def test_bad_ones_are_refused(body: dict[str, Any], told: str) -> None:
+def test_bad_ones_are_refused(body: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError) as caught:
         ShardingSpec.model_validate(body)
-    assert told in str(caught.value)
+    assert expected in str(caught.value)

@@ -30,7 +30,7 @@ def on_a_terminal(*arguments: str) -> tuple[str, str]:
     try:
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, *arguments],
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[3],
             env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
             stdout=subprocess.PIPE,
             stderr=theirs,
@@ -53,14 +53,14 @@ def on_a_terminal(*arguments: str) -> tuple[str, str]:
 
 
 def test_a_terminal_sees_the_bar() -> None:
-    said, shown = on_a_terminal()
-    assert said == "told"
+    output, shown = on_a_terminal()
+    assert output == "told"
     assert "upload model.mps" in shown
     assert "kB" in shown
 
 
 def test_quiet_and_pipes_see_nothing() -> None:
-    said, shown = on_a_terminal("quiet")
-    assert (said, shown) == ("silent", "")
+    output, shown = on_a_terminal("quiet")
+    assert (output, shown) == ("silent", "")
     with transfer("x") as progress:
         assert progress is None, "the tests' standard error is no terminal"
