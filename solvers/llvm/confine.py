@@ -78,9 +78,8 @@ def _become_the_program(
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         _libc.personality(ctypes.c_ulong(_NO_RANDOM_ADDRESSES))
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(
-                number, signal.SIG_DFL
-            )  # Python ignores the last two; exec keeps that
+            # Python ignores the last two, and exec keeps that.
+            signal.signal(number, signal.SIG_DFL)
         privileges.drop_capabilities()
         _limit(order)
         if held["processes"]:
@@ -173,9 +172,8 @@ def main() -> NoReturn:
         _run(order, held, report)
 
     def stop_all(_number: int, _frame: object) -> None:
-        os.kill(
-            first, signal.SIGKILL
-        )  # the kernel ends the namespace before waitpid returns
+        # The kernel ends the namespace before waitpid returns.
+        os.kill(first, signal.SIGKILL)
 
     signal.signal(signal.SIGTERM, stop_all)
     os.waitpid(first, 0)

@@ -39,9 +39,8 @@ class ObjectSizes:
         self.code = code  # sections with SHF_EXECINSTR
         # Sections with SHF_ALLOC that are in the file: text + data of Berkeley `size`.
         self.loadable = loadable
-        self.sections = (
-            sections  # with SHF_ALLOC, .bss too, by name; equal names are summed
-        )
+        # Sections with SHF_ALLOC, also .bss, by name; equal names are summed.
+        self.sections = sections
         self.functions = functions  # st_size of every defined function symbol
         self.unwind = unwind  # entry in .eh_frame of each function that has one
 
@@ -210,9 +209,8 @@ def _unwind(
                 raise BadObject(
                     f"an entry of .eh_frame ends at byte {at + head + length}, the section at {end}"
                 )
-            pointer = (
-                8 if head == 12 else 4
-            )  # of the common entry, which itself has 0 there
+            # Size of the pointer to the common entry, which itself has 0 there.
+            pointer = 8 if head == 12 else 4
             function = starts.get(places.get(at + head + pointer - frames.offset, (0, 0)))
             if function is not None:
                 unwind[function] = unwind.get(function, 0) + head + length

@@ -40,9 +40,8 @@ class RunCase:
     stdin: bytes = b""
     expected_stdout: bytes | None = None
     expected_exit: int | None = None
-    files: Mapping[str, bytes] = field(
-        default_factory=dict
-    )  # in the work folder before the run
+    # In the work folder before the run.
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

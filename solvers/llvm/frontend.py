@@ -56,9 +56,7 @@ class Stopped(Exception):
 class SourceTree:
     """Folders of a compilation."""
 
-    root: Path | None = (
-        None  # the compiler runs here; None: the folder that holds all sources
-    )
+    root: Path | None = None  # working folder of the compiler; None: that of all sources
     include: Sequence[Path] = ()  # folders of headers
     include_last: Sequence[Path] = ()  # folders of headers, searched after the system's
 
@@ -69,9 +67,8 @@ class Control:
 
     timeout_s: float = 60.0  # of all sources together
     stopped: Callable[[], bool] = lambda: False  # called while the compiler runs
-    on_warnings: Callable[[str], object] = lambda text: (
-        None
-    )  # where `flags` request warnings
+    # Called where `flags` request warnings.
+    on_warnings: Callable[[str], object] = lambda text: None
 
 
 _NO_TREE, _FREE = SourceTree(), Control()

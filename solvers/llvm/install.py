@@ -45,14 +45,11 @@ class Installed:
     version: str  # "22.1.8"
     build_id: str  # "llvm-22.1.8-<12 hex>": results of two builds do not compare
     opt: Path | None  # of the same build
-    tools: (
-        Path | None
-    )  # folder with llvm-link, llvm-extract, llvm-reduce, llc, llvm-size ...
+    tools: Path | None  # folder with llvm-link, llvm-extract, llvm-reduce, llc, llvm-size …
     clang: tuple[str, ...]  # command prefix of the C compiler; empty when there is none
     clangxx: tuple[str, ...]
-    targets: tuple[
-        str, ...
-    ] = ()  # architectures with a code generator, as its tools name them: "aarch64", "x86-64"
+    # Architectures with a code generator, by the names of its tools: "aarch64", "x86-64".
+    targets: tuple[str, ...] = ()
 
     def tool(self, name: str) -> Path:
         """Return the path of an LLVM tool of this build. Raises LlvmMissing."""

@@ -195,9 +195,10 @@ class Session:
         lib, reference, message = self.api.lib, c_void_p(), c_void_p()
         buffer = lib.LLVMCreateMemoryBufferWithMemoryRangeCopy(data, len(data), b"input")
         with stderr_captured() as stderr:
+            # LLVMParseIRInContext frees the buffer.
             failed = lib.LLVMParseIRInContext(
                 context, buffer, byref(reference), byref(message)
-            )  # takes the buffer
+            )
         if failed or not reference.value:
             text = (
                 self.api.message(message.value).strip()

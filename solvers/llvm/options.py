@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-if (
-    TYPE_CHECKING
-):  # with its dataclasses it would double the start-up time of the server's imports
+# dataclasses and inspect would add 10 ms to the server's start-up.
+if TYPE_CHECKING:
     from solvers.llvm.types import Metric
 
 # Of the passes on IR.

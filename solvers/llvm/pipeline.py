@@ -170,9 +170,8 @@ def _item(text: str, start: int, depth: int) -> tuple[Pass, int]:
     parameters, inner = None, None
     if here < len(text) and text[here] == "<":
         end = _closing(text, here)
-        while (
-            end + 1 < len(text) and text[end + 1] == "<"
-        ):  # as in print<structural-hash><detailed>
+        # Several pairs of brackets, as in print<structural-hash><detailed>.
+        while end + 1 < len(text) and text[end + 1] == "<":
             end = _closing(text, end + 1)
         parameters, here = text[here + 1 : end], end + 1
     if here < len(text) and text[here] == "(":

@@ -66,9 +66,8 @@ _SOFT_FLOAT, _HARD_FLOAT = (
     re.compile(r"-(gnu|musl)?eabi(t64)?$"),
     re.compile(r"-(gnu|musl)?eabihf(t64)?$"),
 )
-_GLIBC_MINOR = (
-    31  # the oldest glibc that compiled code supports; `zig cc` links against the same
-)
+# The oldest glibc that compiled code supports; `zig cc` links against the same.
+_GLIBC_MINOR = 31
 
 
 class BadTarget(ValueError):
@@ -81,9 +80,8 @@ class Command:
 
     words: tuple[str, ...]
     folders: tuple[Path, ...] = ()
-    wants_cache: bool = (
-        False  # zig as linker builds its C library first, in ZIG_GLOBAL_CACHE_DIR
-    )
+    # zig as linker builds its C library first, in ZIG_GLOBAL_CACHE_DIR.
+    wants_cache: bool = False
 
 
 def compiler(

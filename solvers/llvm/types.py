@@ -16,9 +16,7 @@ from typing import Any
 class Metric(StrEnum):
     """Size that a search minimises."""
 
-    LOADABLE_BYTES = (
-        "loadable_bytes"  # sections in memory or flash: SHF_ALLOC without NOBITS
-    )
+    LOADABLE_BYTES = "loadable_bytes"  # sections in memory or flash: SHF_ALLOC, not NOBITS
     CODE_BYTES = "code_bytes"  # sections with SHF_EXECINSTR
     IR_INSTRUCTIONS = "ir_instructions"  # all instructions of all functions
 
@@ -35,9 +33,8 @@ class Target:
     cpu: str = ""  # as -mcpu takes it; empty: the triple's own
     features: str = ""  # LLVM's notation, e.g. "+avx2,-sse4.2"
     pic: bool | None = True  # relocation model PIC; False: static
-    codegen: tuple[
-        str, ...
-    ] = ()  # further options of the code generator, as `llc` takes them: "-float-abi=hard"
+    # Further options of the code generator, as `llc` takes them: "-float-abi=hard".
+    codegen: tuple[str, ...] = ()
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -60,15 +57,12 @@ class Recipe:
 
     pipeline: str  # as `opt -passes=` takes it
     function_tails: tuple[tuple[str, str], ...] = ()  # (function, function pipeline)
-    attributes: tuple[
-        tuple[str, str, bool], ...
-    ] = ()  # (function, enum attribute, added or removed)
-    late_attributes: tuple[
-        tuple[str, str, bool], ...
-    ] = ()  # on functions that remain after the pipeline; for the code generator alone
-    options: tuple[
-        str, ...
-    ] = ()  # LLVM's own (cl::opt), as opt and llc take them, and clang after -mllvm
+    # (function, enum attribute, added or removed)
+    attributes: tuple[tuple[str, str, bool], ...] = ()
+    # The same for functions that remain after the pipeline; for the code generator alone.
+    late_attributes: tuple[tuple[str, str, bool], ...] = ()
+    # LLVM's own options (cl::opt), as opt and llc take them, and clang after -mllvm.
+    options: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """JSON form; `from_json` reads it."""
@@ -137,12 +131,10 @@ class Sizes:
     code_bytes: int = 0
     loadable_bytes: int = 0
     sections: Mapping[str, int] = field(default_factory=dict)  # allocated sections by name
-    functions: Mapping[str, int] = field(
-        default_factory=dict
-    )  # bytes of each defined function symbol
-    unwind: Mapping[str, int] = field(
-        default_factory=dict
-    )  # bytes of its entry in .eh_frame, where it has one
+    # Bytes of each defined function symbol.
+    functions: Mapping[str, int] = field(default_factory=dict)
+    # Bytes of each function's entry in .eh_frame, where it has one.
+    unwind: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, metric: Metric) -> int:
         """Return the size that `metric` names."""
@@ -161,9 +153,8 @@ class Outcome(StrEnum):
     """Outcome of one candidate."""
 
     OK = "ok"
-    REFUSED = (
-        "refused"  # LLVM does not know the pipeline, or its verifier refuses the result
-    )
+    # LLVM does not know the pipeline, or its verifier refuses the result.
+    REFUSED = "refused"
     CRASHED = "crashed"  # assertion, fatal error or signal in a pass or the code generator
     TIMEOUT = "timeout"
     MEMORY = "memory"
