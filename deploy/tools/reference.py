@@ -1,7 +1,8 @@
 """Generate the reference pages under deploy/docs/reference from schemas, settings, CLI and API.
 
 python deploy/tools/reference.py            # write the pages
-python deploy/tools/reference.py --check    # exit 1 if a page differs from its source
+python deploy/tools/reference.py --check    # exit 1 for a page that differs from its source, or
+                                            # a field without a description
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> int:
         print("usage: python deploy/tools/reference.py [--check]", file=sys.stderr)
         return 2
     pages = build()
+    blank = [line for name, text in pages.items() for line in undescribed(name, text)]
     stale = [
         name
         for name, text in pages.items()
@@ -56,13 +58,25 @@ def main(arguments: list[str]) -> int:
     if check:
         for name in stale + orphans:
             print(f"deploy/docs/reference/{name}: out of date; run `make reference`")
-        return 1 if stale or orphans else 0
+        for line in blank:
+            print(line)
+        return 1 if stale or orphans or blank else 0
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
         (FOLDER / name).write_text(text, "utf-8")
     for name in orphans:
         (FOLDER / name).unlink()
     return 0
+
+
+def undescribed(name: str, page: str) -> list[str]:
+    """Return a message for each table row of a page whose last cell, the meaning, is empty."""
+    return [
+        f"deploy/docs/reference/{name}: {line.split('|')[1].strip()}: expected a description, "
+        "got none; write it at the field"
+        for line in page.splitlines()
+        if line.startswith("| ") and re.search(r"\|\s*\|$", line)
+    ]
 
 
 def build() -> dict[str, str]:
