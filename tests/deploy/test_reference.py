@@ -35,8 +35,9 @@ def test_every_kind_has_a_page() -> None:
         assert not missing, f"{name}: {missing}"
 
 
-def _tool() -> Any:
-    spec = importlib.util.spec_from_file_location("reference", TOOL)
+def _words() -> Any:
+    path = TOOL.with_name("schema_words.py")
+    spec = importlib.util.spec_from_file_location("schema_words", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -70,10 +71,10 @@ def _tool() -> Any:
     ],
 )
 def test_limits_in_words(schema: dict[str, Any], words: str) -> None:
-    assert _tool().type_and_limits(schema) == words
+    assert _words().type_and_limits(schema) == words
 
 
 def test_absent_values_have_one_name() -> None:
-    tool = _tool()
-    assert tool.default_of({"default": None}, required=False) == "`null`"
-    assert tool.meaning_of({"description": "None: all."}) == "`null`: all."
+    words = _words()
+    assert words.default_of({"default": None}, required=False) == "`null`"
+    assert words.meaning_of({"description": "None: all."}) == "`null`: all."
