@@ -83,7 +83,7 @@ CONSTANTS = [
      "loose; 12 | -; 5 | strict; 5 | untyped_defs; 4 | pyright; 4 | pyre; 0 | untyped_defs; 2"),
     ("README: bytes; table rows", "21063; 72", "6000; -",
      "5621; 0 | 5037; 0 | 4944; 0 | 11851; 7 | 3185; 0 | - | -"),
-    ("places a new kind touches", "16", "6", "- | - | - | - | - | - | -"),
+    ("places a new kind touches", "16", "5", "- | - | - | - | - | - | -"),
     ("places a new LNS arm touches", "10", "3", "- | - | - | - | - | - | -"),
     ("places a new endpoint touches", "8", "3", "- | - | - | - | - | - | -"),
     ("places a new metric touches", "-", "2", "- | - | - | - | - | - | -"),
@@ -98,9 +98,10 @@ NOTES = (
     "*et al*, arXiv, DOI or name and year, in search, cost_models, solvers and gnn. A module's "
     "test is `test_<module>.py`; in search and solvers it may be `test_<module>_<topic>.py`, in "
     "the mirrored folder. Table rows of the README include heads and rules.",
-    "Places are those of the [recipes](../changing.md), which tests repeat; files "
+    "Places are those of the [recipes](../changing.md), which tests repeat; a folder is one; files "
     "that `make generate` writes are not counted. The goals of a kind, an arm, an endpoint and a "
-    "metric are what the recipes promised.",
+    "metric are what the recipes promise. The reading of 28 November also counts changelog, "
+    "glossary and README.",
     "Not comparable to the digit: the column of 28 November is an independent reading. By this "
     "script, which leaves out the options of CLI commands and HTTP routes and has shorter word "
     "lists, the same commit has 3 functions over 80 lines, 14 over 8 parameters, 12.4 % with "
@@ -296,7 +297,7 @@ def _today(figures: Figures, unnamed: list[str], folders: Sequence[str]) -> dict
         f"{'strict' if project['mypy']['strict'] else 'loose'}; "
         f"{len(project['ruff']['lint']['select'])}",
         f"{len(readme.encode())}; {sum(line[:1] == '|' for line in readme.splitlines())}",
-        f"{_files_of_a_kind()}",
+        f"{_places_in_recipe('Add a kind of job')}",
         f"{_places_in_recipe('Add an LNS arm')}",
         f"{_places_in_recipe('Add an endpoint')}",
         f"{_places_in_recipe('Add a metric')}",
@@ -348,15 +349,6 @@ def _sources_per_kloc() -> float:
     ]
     cited = sum(len(SOURCE.findall(line)) for line in lines if "opyright" not in line)
     return 1000 * cited / len(lines)
-
-
-def _files_of_a_kind() -> int:
-    """Count the files that the test of the recipe lets a new kind change by hand."""
-    for node in ast.parse(Path("tests/changing/test_kind.py").read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "WRITTEN":
-            assert isinstance(node.value, ast.Set)
-            return len(node.value.elts)
-    raise ValueError("tests/changing/test_kind.py: expected a set WRITTEN, got none")
 
 
 def _places_in_recipe(title: str) -> int:

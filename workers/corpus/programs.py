@@ -66,7 +66,7 @@ class Program:
         )
         return module
 
-    def sent(self, workdir: Path) -> Path:
+    def write_bitcode(self, workdir: Path) -> Path:
         """Write the bitcode to a file; return its path.
 
         csmith's sources include headers that are not beside them.
@@ -86,7 +86,7 @@ def generated(seeds: range, folder: Path) -> Iterator[Program]:
 
 
 def csmith(seeds: range, folder: Path) -> Iterator[Program]:
-    """Yield programs of csmith, without those it takes too long for.
+    """Yield programs of csmith; skip seeds for which it fails or takes too long.
 
     Raises CorpusMissing when it is not installed.
     """

@@ -104,7 +104,7 @@ def _searches_notes(rows: Sequence[Row]) -> list[str]:
     larger = sum(saved(row, "loadable") < 0 for row in rows if row["method"] == "trimtab")
     code = package_mean(ten, "code"), statistics.fmean(saved(row, "code") for row in ten)
     return [
-        f"{larger or 'No'} module was larger than by `-Oz`. Most of the saving are options "
+        f"{larger or 'No'} module was larger than by `-Oz`. Most of the saving comes from options "
         "of LLVM's code "
         "generator that no pass pipeline reaches "
         "([ADR 11](../adr/0011-options-of-llvm-are-part-of-a-recipe.md)) and code without "
@@ -179,7 +179,7 @@ def _executed_table() -> Table:
         title="Programs that run",
         intro="Held-out programs, ten pipelines each, through the job's own path: linked, "
         "run, and compared "
-        "with the unoptimised program. csmith's programs without end are left out.",
+        "with the unoptimised program. csmith's programs that do not end are left out.",
         columns=(
             "set",
             "programs",
@@ -224,8 +224,8 @@ def _audit_table() -> Table:
             "builds",
             "equal",
             "miscompiled",
-            "crashed; endless",
-            "that miscompile",
+            "crashed; timed out",
+            "miscompiling pipelines",
         ),
         rows=[_audit_row(name, rows) for name, rows in groups.items()],
         notes=(
@@ -301,9 +301,7 @@ def _paper_table() -> Table:
         ),
         rows=[_paper_row(name, row) for name, row in chosen.items()],
         notes=(
-            "Held-out packages: mean of the means of 5 packages. The blind order saves 0.41 % on "
-            "validation (carried over by hand, 2026-11-28; not in the file). Goal: NVP > BC "
-            "> Q; Q is "
+            "Held-out packages: mean of the means of 5 packages. Goal: NVP > BC > Q; Q is "
             "last on validation and held-out packages, NVP and BC are alike. With so few "
             "programs GEAN "
             "and GRMP learn one order for all programs. Product mode is smaller on every set.",

@@ -90,7 +90,7 @@ def _families_table(families: Mapping[str, list[dict[str, Run]]]) -> Table:
             FAMILIES_FILE,
             remark=_BEFORE
             + " Nothing else ran. CP-SAT at size L and OR-Tools set cover at size S only; "
-            "trimtab's size L in a pass of its own after the others.",
+            "trimtab's size L in a separate pass after the others.",
         ),
     )
 
