@@ -72,7 +72,7 @@ class PaperComputeNet:
     def embed(
         self, tables: TableArrays, table: np.ndarray, width: np.ndarray
     ) -> np.ndarray:
-        """Embed shards.  # (S, 32)"""
+        """Return the embeddings (S, 32) of shards."""
         x = (paper_features(tables, table, width) - self.mean) / self.std
         return _relu(self.table[1](_relu(self.table[0](x))))
 
@@ -174,7 +174,7 @@ class ConvexComputeNet:
         width: np.ndarray,
         hardware: HardwareProfile,
     ) -> np.ndarray:
-        """Embed shards.  # (S, K)"""
+        """Return the embeddings (S, K) of shards."""
         physical = physical_features(tables, table, width, hardware)
         x = (
             conditioned_features(tables, table, width, hardware, physical) - self.mean
@@ -241,5 +241,5 @@ class ConvexExchangeNet:
 
 
 def exchange_condition(ranks: int, per_node: int) -> np.ndarray:
-    """Return the inputs of the latency.  # (2,)"""
+    """Return (2,) the inputs of the latency."""
     return np.array([np.log2(ranks), np.log2(ranks / per_node)])

@@ -26,7 +26,7 @@ class DestroyHeuristic(Protocol):
     """Heuristic that chooses the variables to free."""
 
     def ready(self, x: Floats) -> bool:
-        """Return False to drop the arm for good, because it has nothing to say about this model."""
+        """Return False to drop the arm for good, because it does not apply to this model."""
         ...
 
     def waits(self) -> bool:

@@ -1,4 +1,4 @@
-"""Observer of the neighbourhood search: its ties to the rest of a run."""
+"""Observer of the neighbourhood search: hooks that connect it to the rest of a run."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ class LnsObserver:
         return None
 
     def late_start(self) -> Floats | None:
-        """Return a start solution (n,) that came after the start; called before each turn."""
+        """Return a late start solution (n,); called before each turn."""
         return None

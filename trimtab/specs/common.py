@@ -30,7 +30,6 @@ from pydantic_core import CoreSchema
 
 from trimtab.solution import Variables
 
-API_VERSION = "v1"
 MAX_SECONDS = 86_400.0
 MAX_LABELS = 32
 

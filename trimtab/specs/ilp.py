@@ -38,7 +38,7 @@ class Neighbourhood(StrEnum):
     LB_RELAX = "lb-relax"
     """The largest differences between incumbent and local-branching LP (Huang et al. 2023)."""
     LB_RELAX_S = "lb-relax-s"
-    """A uniform sample of all these differences."""
+    """A uniform sample of the variables where incumbent and local-branching LP differ."""
     LB_RELAX_R = "lb-relax-r"
     """Each variable with the probability of its difference."""
     CL_LNS = "cl-lns"

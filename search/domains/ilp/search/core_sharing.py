@@ -30,7 +30,7 @@ from search.isolation import NativeProcess
 from search.trace import primal_gap
 
 CREDIT_S = 0.12  # processor seconds of the helpers before the engine has earned them any
-# Bounds of the account: no long burst after savings, and no debt for ever.
+# Bounds of the account: no long burst after savings, and debt is limited.
 MOST_S, LEAST_S = 0.3, -0.5
 BEFORE_FIRST, ENGINE_LEADS, ENGINE_STALLS, HELPERS_LEAD = 0.08, 0.1, 0.5, 1.0
 # Primal integral that a share above ENGINE_LEADS may cost, in seconds per second of the engine.

@@ -101,9 +101,9 @@ def run_lns(
         objective = model.objective(x)
         if objective < min(slots.lns.objective, others.objective):
             slots.lns.put(objective, x)
-            send(NewIncumbent(source=f"start:{heuristics.successful}"))
-        send(SearchStarted(objective=objective, heuristic=heuristics.successful))
-        observer = _Observer(model, slots.lns, others, heuristics.late, send)
+            send(NewIncumbent(source=f"start:{heuristics.source}"))
+        send(SearchStarted(objective=objective, heuristic=heuristics.source))
+        observer = _Observer(model, slots.lns, others, heuristics.late_solution, send)
         wants_intensifier = Neighbourhood.ONE_SWAP in options.neighbourhoods
         loop = LnsLoop(
             guide,

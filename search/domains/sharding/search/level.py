@@ -1,6 +1,6 @@
 """Starting plans that give every device the same number of columns, for exchange-bound jobs.
 
-Several nodes exchange over their NICs, and the device with most columns sets the pace. Two methods
+Several nodes exchange over their NICs, and the device with the most columns is the bottleneck. Two methods
 level the columns:
 
 - `deal` writes the mean number of columns as a sum (powers of two, halves, one number). Every
@@ -223,7 +223,7 @@ class _Placed:
         self._device.append(device)
 
     def may(self, option: int) -> np.ndarray:
-        """Return the allowed devices with memory for an option.  # (D,)"""
+        """Return (D,) the allowed devices with memory for an option."""
         options = self._items.options
         ok = self.memory + options.memory[option] <= self._capacity
         if self._items.allowed is not None:

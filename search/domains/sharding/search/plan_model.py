@@ -111,11 +111,11 @@ class LearnedExchange:
 
     @property
     def forms(self) -> np.ndarray:
-        """Forms of near and far milliseconds: exchange = `constant_ms` + largest.  # (F, 2)"""
+        """Forms (F, 2) of near and far milliseconds: exchange = `constant_ms` + largest."""
         return np.asarray(2 * self.net.slopes)
 
     def per_column_ms(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the milliseconds to send one column, inside and between nodes.  # (D,), (D,)"""
+        """Return the milliseconds to send one column, inside and between nodes; (D,) each."""
         fabric = self.fabric
         size = 1e3 * self.batch * OUTPUT_BYTES / fabric.ranks
         near = (fabric.per_node - 1) * size / fabric.intra_bytes_s
@@ -171,7 +171,7 @@ def embed_in_parts(
     width: np.ndarray,
     profile: HardwareProfile,
 ) -> np.ndarray:
-    """Embed shards in parts, so that memory stays small.  # (S, K)"""
+    """Return the embeddings (S, K) of shards, computed in parts to limit memory."""
     parts = range(0, max(1, len(table)), _EMBED_PART)
     return np.concatenate(
         [

@@ -203,7 +203,7 @@ def errors(
 
 
 def drift(sets: list[Sample], pool: list[TableConfig], batch: int) -> np.ndarray:
-    """Return the excess of the slowest stretch, in measured order, over the linear model.  # (3,)
+    """Return (3,) the excess of the slowest stretch, in measured order, over the linear model.
 
     The median of a stretch is near 0 % on a quiet machine; only this figure shows other programs.
     """
@@ -219,7 +219,7 @@ def drift(sets: list[Sample], pool: list[TableConfig], batch: int) -> np.ndarray
 
 
 def amounts(sets: list[Sample], pool: list[TableConfig], batch: int) -> np.ndarray:
-    """Return look-ups x bytes, unique rows x bytes, look-ups, outputs.  # (sets, 4)"""
+    """Return (sets, 4) look-ups x bytes, unique rows x bytes, look-ups, outputs."""
     dims = np.array([t.dim for t in pool])
     rows = []
     for sample in sets:

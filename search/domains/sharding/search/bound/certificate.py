@@ -178,7 +178,7 @@ def floors(
     stop: Callable[[], bool] = lambda: False,
     above: float = 0.0,
 ) -> np.ndarray:
-    """Return the least cost of plans with an option on a group; 0 without a proof.  # (G, O)
+    """Return (G, O) the least cost of plans with an option on a group; 0 without a proof.
 
     Only options whose floor could exceed `above` are examined.
     """
@@ -225,7 +225,7 @@ def _device_floors(
     *,
     most: int = _MAX_PATTERNS,
 ) -> np.ndarray:
-    """Return the least compute of a device of group `g` that holds an option.  # (len(worth),)
+    """Return (len(worth),) the least compute of a device of group `g` that holds an option.
 
     -inf without a proof. `most`: slopes to prove floors for, the most frequent first.
     """

@@ -76,7 +76,7 @@ def _in_units(widths: np.ndarray) -> np.ndarray:
 
 
 def _solve(shape: _Shape, price: np.ndarray, choice: np.ndarray | None) -> np.ndarray:
-    """Return the least price of each item of a shape.  # (N,)
+    """Return (N,) the least price of each item of a shape.
 
     choice: (N, U + 1) receives the last option used for each width, when given.
     """

@@ -144,7 +144,7 @@ def _receiving(
     near: np.ndarray,
     far: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the milliseconds to receive a column at both levels, and `parts`.  # (G,) each
+    """Return the milliseconds to receive a column at both levels, and `parts`; (G,) each.
 
     In one node a device receives all columns but its own; a node receives all columns but its own
     from the others. The latter is a statement about groups only where these are whole nodes.
@@ -166,7 +166,7 @@ def _receiving(
 def _partition(
     items: Items, model: PlanModel, capacity: np.ndarray, near: np.ndarray, far: np.ndarray
 ) -> np.ndarray:
-    """Return the group of each device.  # (D,)
+    """Return (D,) the group of each device.
 
     Equal class, links, memory and pins; memory and pins are ignored when the groups are too many.
     """
