@@ -419,7 +419,7 @@ def series_name(family: Any) -> str:
 def families(metrics: Any) -> Iterable[tuple[Any, str]]:
     """Yield each metric family with its label names."""
     for collector in metrics.registry._collector_to_names:
-        labels = ", ".join(f"`{label}`" for label in collector._labelnames)
+        labels = ", ".join(f"`{label}`" for label in getattr(collector, "_labelnames", ()))
         for family in collector.describe():
             yield family, labels
 
