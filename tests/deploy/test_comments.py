@@ -21,7 +21,7 @@ PACKAGES = (
 DETACHED = re.compile(
     r"^\s*[\])}]+(?: \* \w+)?,?  # (?!fmt: skip|type: ignore)", re.MULTILINE
 )
-SHAPE_COMMENT = re.compile(r"\S  # ?\(")
+SHAPE_COMMENT = re.compile(r"\S  # ?\(|\.  \(")
 # Rewritten by a change of its own.
 EXCLUDED = ROOT / "solvers/llvm"
 
