@@ -26,7 +26,7 @@ from search.bandit import DiscountedBandit
 from search.lns.arms import ActiveArm
 from search.lns.guide import Guide
 from search.lns.intensify import Intensifier
-from search.lns.observer import LnsObserver, Step
+from search.lns.observer import LnsObserver, Repair
 from search.lns.size_control import Size
 from search.lns.sub_mip import Slicer, SubMip
 from solvers.feasibility import is_feasible
@@ -234,8 +234,8 @@ class LnsLoop:
                 proved=proved, improved=improved, seconds=used_s, limit_s=limit_s
             )
         after = sub.lift(self.x, result.x) if improved and result.x is not None else None
-        self._observer.on_step(
-            Step(arm=name, before=self.x, free=free, proved=proved, after=after)
+        self._observer.on_repair(
+            Repair(arm=name, before=self.x, free=free, proved=proved, after=after)
         )
         return 0.0 if after is None else self._accept(after, f"lns:{name}")
 
