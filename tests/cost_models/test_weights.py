@@ -1,3 +1,5 @@
+"""Weights: digests of the manifest, loading and refusals."""
+
 from __future__ import annotations
 
 import hashlib
