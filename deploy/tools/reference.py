@@ -1,7 +1,8 @@
 """Generate the reference pages under deploy/docs/reference from schemas, settings, CLI and API.
 
 python deploy/tools/reference.py            # write the pages
-python deploy/tools/reference.py --check    # exit 1 if a page differs from its source
+python deploy/tools/reference.py --check    # exit 1 for a page that differs from its source, or
+                                            # a field without a description
 """
 
 from __future__ import annotations
@@ -33,12 +34,9 @@ LIMITS = {
     "maximum": "≤ {}",
     "exclusiveMaximum": "< {}",
     "multipleOf": "multiple of {}",
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
-    "minItems": "at least {} items",
-    "maxItems": "at most {} items",
     "pattern": "`{}`",
 }
+COUNTS = {"minLength": "characters", "minItems": "items"}  # their partners begin with "max"
 
 Schema = Mapping[str, Any]
 
@@ -50,6 +48,7 @@ def main(arguments: list[str]) -> int:
         print("usage: python deploy/tools/reference.py [--check]", file=sys.stderr)
         return 2
     pages = build()
+    blank = [line for name, text in pages.items() for line in undescribed(name, text)]
     stale = [
         name
         for name, text in pages.items()
@@ -59,13 +58,25 @@ def main(arguments: list[str]) -> int:
     if check:
         for name in stale + orphans:
             print(f"deploy/docs/reference/{name}: out of date; run `make reference`")
-        return 1 if stale or orphans else 0
+        for line in blank:
+            print(line)
+        return 1 if stale or orphans or blank else 0
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
         (FOLDER / name).write_text(text, "utf-8")
     for name in orphans:
         (FOLDER / name).unlink()
     return 0
+
+
+def undescribed(name: str, page: str) -> list[str]:
+    """Return a message for each table row of a page whose last cell, the meaning, is empty."""
+    return [
+        f"deploy/docs/reference/{name}: {line.split('|')[1].strip()}: expected a description, "
+        "got none; write it at the field"
+        for line in page.splitlines()
+        if line.startswith("| ") and re.search(r"\|\s*\|$", line)
+    ]
 
 
 def build() -> dict[str, str]:
@@ -168,7 +179,7 @@ def model_sections(schema: Schema, title: str) -> list[str]:
 def section(schema: Schema, title: str) -> list[str]:
     """Return one model or enumeration as a section."""
     lines = ["", f"## {title}", ""]
-    if text := paragraph(schema.get("description", "")):
+    if text := meaning_of(schema):
         lines += [*wrapped(text), ""]
     if "enum" in schema:
         return lines + enumeration(title, schema["enum"])
@@ -182,10 +193,15 @@ def section(schema: Schema, title: str) -> list[str]:
                 f"`{name}`",
                 type_and_limits(field),
                 default_of(field, required=name in required),
-                paragraph(field.get("description", "")),
+                meaning_of(field),
             )
         )
     return lines
+
+
+def meaning_of(field: Schema) -> str:
+    """Return a field's description, with the word of JSON for an absent value."""
+    return re.sub(r"\bNone\b", "`null`", paragraph(field.get("description", "")))
 
 
 def enumeration(title: str, words: list[str]) -> list[str]:
@@ -261,11 +277,18 @@ def type_of(field: Schema) -> str:
             return " or ".join(dict.fromkeys(type_of(part) for part in field[key]))
     if field.get("type") == "array":
         items = field.get("items") or {}
-        return f"list of {type_of(items)}" if items else "list"
+        return f"list of {plural(type_of(items))}" if items else "list"
     if field.get("type") == "object":
         values = field.get("additionalProperties")
         return f"mapping to {type_of(values)}" if isinstance(values, dict) else "mapping"
     return str(field.get("type", "any"))
+
+
+def plural(words: str) -> str:
+    """Return the plural of a plain type; links and values stay."""
+    first, *rest = words.split(" ")
+    plain = first in ("string", "integer", "number", "boolean", "list", "mapping")
+    return " ".join([f"{first}s", *rest]) if plain else words
 
 
 def default_of(field: Schema, *, required: bool) -> str:
@@ -277,14 +300,15 @@ def default_of(field: Schema, *, required: bool) -> str:
     value = field["default"]
     if value == {} and "$ref" in field:
         return "its defaults"
-    text = "none" if value is None else json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
     return f"`{text}`" if len(text) <= 60 else "see meaning"
 
 
 def limits_of(field: Schema) -> str:
     """Return the limits on a value or on the items of a list."""
     parts = [field, *field.get("anyOf", ())]
-    words = [
+    words = [count_of(part, key) for part in parts for key in COUNTS]
+    words += [
         LIMITS[key].format(number(part[key]))
         for part in parts
         for key in LIMITS
@@ -293,8 +317,22 @@ def limits_of(field: Schema) -> str:
     for part in parts:
         items = part.get("items") if part.get("type") == "array" else None
         if items and (inner := limits_of(items)):
-            words.append(f"each {inner}")
-    return ", ".join(dict.fromkeys(words))
+            counted = any(count_of(items, key) for key in COUNTS)
+            words.append(f"each of {inner}" if counted else f"each {inner}")
+    return ", ".join(dict.fromkeys(word for word in words if word))
+
+
+def count_of(part: Schema, key: str) -> str:
+    """Return the limits on a length in words, such as "1 to 200 characters"; empty if none."""
+    least, most = part.get(key), part.get(key.replace("min", "max"))
+    if least is None and most is None:
+        return ""
+    if most is None:
+        return "not empty" if least == 1 else f"at least {number(least)} {COUNTS[key]}"
+    if least == most:
+        return f"{number(most)} {COUNTS[key]}"
+    begin = f"{number(least)} to" if least else "at most"
+    return f"{begin} {number(most)} {COUNTS[key]}"
 
 
 def number(value: Any) -> str:
@@ -314,6 +352,7 @@ def settings_page() -> str:
     rows = []
     for name, field in schema["properties"].items():
         default = COMPUTED.get(name) or default_of(field, required=False)
+        default = "unset" if default == "`null`" else default
         rows.append(
             row(
                 f"`TRIMTAB_{name.upper()}`",
@@ -327,9 +366,11 @@ def settings_page() -> str:
         "",
         NOTE,
         "",
-        "Environment variables of the server. Most have a flag of the same name, for example",
-        "`trimtab serve --port 9000`; flags win. A setting that cannot work ends the start with "
-        "one line.",
+        *wrapped(
+            "Environment variables of the server. Most have a flag of the same name, for example "
+            "`trimtab serve --port 9000`; flags win. The server refuses to start with an invalid "
+            "setting and prints one line for each fault."
+        ),
         "",
         "| variable | type | default | meaning |",
         "|---|---|---|---|",
@@ -392,7 +433,7 @@ def http_page() -> str:
         "",
         *wrapped(
             "The full description with all schemas is `/openapi.json` on a running server, and "
-            "`/docs` shows it as a page. The [guide](../guide/http-api.md) leads through it."
+            "`/docs` shows it as a page. The [guide](../guide/http-api.md) explains it."
         ),
         "",
         "| route | operation | meaning |",

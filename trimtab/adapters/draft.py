@@ -1,4 +1,4 @@
-"""Intermediate model between a foreign object and our file."""
+"""Intermediate model between another package's object and the MPS file."""
 
 from __future__ import annotations
 

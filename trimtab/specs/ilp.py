@@ -52,6 +52,7 @@ class LnsOptions(WireModel):
     """Large neighbourhood search beside the complete solver."""
 
     enabled: bool = True
+    """False: the complete solver works alone."""
     neighbourhoods: Annotated[
         tuple[Neighbourhood, ...], Field(min_length=1, max_length=16, strict=False)
     ] = tuple(arm for arm in Neighbourhood if arm is not Neighbourhood.CL_LNS)
@@ -87,6 +88,7 @@ class IlpSpec(Spec):
     format: Literal["auto", "mps", "lp"] = "auto"
     """Format of the model; `auto` detects it from the file name, then from the content."""
     engine: Engine = Engine.HIGHS
+    """Complete solver that works on the whole problem and proves the bound."""
     threads: Annotated[int, Field(ge=1, le=64)] = 2
     """Cores that the run may use. 1: the complete solver and the large neighbourhood search take
     turns. 2: a core each. More: further threads of the complete solver. Without the search, all are
@@ -94,6 +96,7 @@ class IlpSpec(Spec):
     warm_start: ArtifactRef | None = None
     """Uploaded solution to start from, a .sol or .mst text file. A partial one is completed."""
     lns: LnsOptions = Field(default_factory=LnsOptions)
+    """Options of the large neighbourhood search."""
     _variables: Variables | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from solvers.llvm.frontend import SourceError, compile_to_bitcode
+from solvers.llvm.frontend import Control, SourceError, SourceTree, compile_to_bitcode
 from solvers.llvm.types import Target
 from trimtab.specs.common import ArtifactRef
 from trimtab.specs.compile import CompileSpec, Run
@@ -61,8 +61,8 @@ class Program:
             [self.source],
             workdir=workdir,
             target=Target(),
-            include_last=self.headers,
-            timeout_s=_COMPILE_S,
+            tree=SourceTree(include_last=self.headers),
+            control=Control(timeout_s=_COMPILE_S),
         )
         return module
 

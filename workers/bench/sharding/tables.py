@@ -151,6 +151,10 @@ def _quality_notes(quality: Sequence[Row]) -> list[str]:
     ]
 
 
+def _source(row: Row) -> str:
+    return _setting(row)[0]
+
+
 def _is_narrow(row: Row) -> bool:
     name, _, width = _setting(row)
     return name == "meta" and width <= 8
@@ -274,13 +278,19 @@ def _interval_table(quality: Sequence[Row]) -> Table:
 
 
 def _headline(quality: Sequence[Row]) -> Headline:
-    neuroshard = [_against(row, "neuroshard") for row in quality]
-    by_time = [_against(row, "torchrec-perf") for row in quality]
+    trained, others = (
+        [_against(row, "neuroshard") for row in quality if (_source(row) == "meta") is like]
+        for like in (True, False)
+    )
+    torchrec = [_planners(row)["torchrec-perf"] for row in quality]
+    (tasks,) = {_planners(row)["trimtab"]["tasks"] for row in quality}
+    few = sorted({planner["tasks"] for planner in torchrec}, reverse=True)
     return Headline(
         against="NeuroShard and TorchRec 1.9.2's planner sorted by time, on a simulated A100",
-        better=f"step cost {_range(neuroshard)} below NeuroShard's and {_range(by_time)} "
-        "below TorchRec's "
-        f"in {len(quality)} settings of 100 tasks, each plan with a proved bound",
+        better=f"step cost {_range(trained)} below NeuroShard's on tables like its training data, "
+        f"{_range(others)} on others ({len(quality)} settings of {tasks} tasks); "
+        f"{_range([planner['saved'] for planner in torchrec])} below TorchRec's (on the first "
+        f"{' or '.join(map(str, few))} tasks of each); each plan with a proved bound",
     )
 
 
