@@ -91,7 +91,7 @@ class LnsLoop:
     ) -> None:
         self._guide, self._slicer, self._solver = guide, slicer, solver
         self._model, self._pool = guide.model, guide.pool
-        self._deadline, self._stretch = guide.deadline, guide.stretch
+        self._deadline, self._wall_ratio = guide.deadline, guide.wall_ratio
         self._arms = {arm.name: arm.heuristic for arm in arms}
         self._intensifier = intensifier
         self._params, self._rng, self._observer = params, rng, observer
@@ -260,7 +260,7 @@ class LnsLoop:
             sub.model,
             SolveParams(
                 time_limit_s=max(
-                    0.05, min(self._stretch.wall_s(limit_s), self._deadline.left_s())
+                    0.05, min(self._wall_ratio.wall_s(limit_s), self._deadline.left_s())
                 ),
                 seed=int(self._rng.integers(2**31 - 1)),
                 relative_gap=self._params.sub_mip_gap,
@@ -269,7 +269,7 @@ class LnsLoop:
             stop=stop,
         )
         used_s = time.process_time() - began
-        self._stretch.record(wall_s=result.elapsed_s, cpu_s=used_s)
+        self._wall_ratio.record(wall_s=result.elapsed_s, cpu_s=used_s)
         self.solver_s += used_s
         return result, used_s
 

@@ -90,7 +90,7 @@ def run_lns(
             model,
             deadline=Deadline(deadline),
             focus=RootFocus(model, CoreColumns(model, slicer.by_row, slicer.by_column)),
-            root_place=slots.root_lp,
+            shared_root=slots.root_lp,
         )
         heuristics = StartHeuristics(
             guide, slicer, others=others, rng=rng, constructed=start.constructed
