@@ -151,7 +151,7 @@ def _bins_of_rates(rate: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _poisson_at_most(count: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """Return P(Poisson(rate) <= count), exact to 1e-17.  (K,), (T, nodes) → (T, nodes, K)
+    """Return P(Poisson(rate) <= count), exact to 1e-17; (K,), (T, nodes) → (T, nodes, K).
 
     Most rates are far from most counts; there Chernoff's bound exp(-distance) gives 0 or 1.
     """

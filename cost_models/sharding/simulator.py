@@ -200,7 +200,7 @@ class FabricModel:
 
 
 def all_to_all_ms(dims: np.ndarray, batch: int, fabric: FabricModel) -> np.ndarray:
-    """Return the milliseconds of one all-to-all of the pooled outputs.  (..., W) → (...)
+    """Return the milliseconds of one all-to-all of the pooled outputs; (..., W) → (...).
 
     All ranks enter together. Rank r holds `dims[r]` columns for the whole batch and sends each peer
     its share of the samples; the two levels work at the same time, and the slowest rank of the

@@ -21,9 +21,7 @@ PACKAGES = (
 DETACHED = re.compile(
     r"^\s*[\])}]+(?: \* \w+)?,?  # (?!fmt: skip|type: ignore)", re.MULTILINE
 )
-SHAPE_COMMENT = re.compile(r"\S  # ?\(")
-# Rewritten by a change of its own.
-EXCLUDED = ROOT / "solvers/llvm"
+SHAPE_COMMENT = re.compile(r"\S  # ?\(|\.  \(")
 
 
 def sources() -> list[tuple[str, str]]:
@@ -31,7 +29,6 @@ def sources() -> list[tuple[str, str]]:
         (path.relative_to(ROOT).as_posix(), path.read_text())
         for package in PACKAGES
         for path in sorted((ROOT / package).rglob("*.py"))
-        if EXCLUDED not in path.parents
     ]
 
 

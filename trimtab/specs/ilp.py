@@ -44,7 +44,8 @@ class Neighbourhood(StrEnum):
     CL_LNS = "cl-lns"
     """The best scores of a graph attention network (CL-LNS, Huang et al. 2023); not a default."""
     ONE_SWAP = "one-swap"
-    """No arm: local search on pure covers and packings, beside or among the arms."""
+    """Not an arm: local search without a solver, by one-swaps on pure set covers (in turn with the
+    arms) and by exchanges on packings and vertex covers (beside them); results use this name for both."""
 
 
 class LnsOptions(WireModel):

@@ -1,4 +1,4 @@
-"""Parse stage: read the model in a forked process, while the check process reads the file too."""
+"""Parse phase: read the model in a forked process, while the check process reads the file too."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class PaperExchange(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the cost of each device.  (N, in) → (N, D)"""
+        """Return the cost of each device; (N, in) → (N, D)."""
         return self.layers((x - self.mean) / self.std)
 
 

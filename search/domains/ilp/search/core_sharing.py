@@ -46,7 +46,7 @@ _IDLE_SHARE = 0.25  # of a tick: helpers that use less are waiting, and the engi
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class RaceState:
     """State of the race between engine and helpers. Seconds are the engine's processor time."""
 
     solved: bool  # there is a solution
@@ -57,7 +57,7 @@ class Standing:
     since_better_s: float  # since the best solution last changed
 
 
-def share(standing: Standing) -> float:
+def share(standing: RaceState) -> float:
     """Return the processor seconds that helpers may use per second of the engine."""
     if not standing.solved:
         return BEFORE_FIRST
@@ -174,7 +174,7 @@ class CoreSharing:
         if objective < self._best:
             self._best, self._better_at_s = objective, engine_s
         self._measure_room()
-        standing = Standing(
+        standing = RaceState(
             solved=solved,
             helpers_lead=helpers_lead,
             gap=primal_gap(objective, bound) if solved and math.isfinite(bound) else 1.0,

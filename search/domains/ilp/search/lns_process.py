@@ -60,7 +60,7 @@ def lns_refusal(model: MilpModel, options: LnsOptions) -> str | None:
 
 
 def construct_at_once(model: MilpModel, slicer: Slicer) -> Floats | None:
-    """Construct (n,) a feasible solution where that takes some hundredths of a second; else None.
+    """Construct (n,) a feasible solution if that takes at most about 0.05 s; else return None.
 
     The supervisor makes it itself while the engine starts: a fork takes as long, and every process
     of the run has the solution then.
@@ -90,7 +90,7 @@ def run_lns(
             model,
             deadline=Deadline(deadline),
             focus=RootFocus(model, CoreColumns(model, slicer.by_row, slicer.by_column)),
-            root_place=slots.root_lp,
+            shared_root=slots.root_lp,
         )
         heuristics = StartHeuristics(
             guide, slicer, others=others, rng=rng, constructed=start.constructed

@@ -50,13 +50,13 @@ class Options:
         return len(self.item)
 
     def find(self, item: np.ndarray | int, width: np.ndarray | int) -> np.ndarray:
-        """Return the option of each (item, width), or NONE.  (N,), (N,) → (N,)"""
+        """Return the option of each (item, width), or NONE; (N,), (N,) → (N,)."""
         key = _key(np.asarray(item), np.asarray(width))
         place = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
         return np.where(self.key[place] == key, place, NONE)
 
     def pool(self, of_members: np.ndarray) -> np.ndarray:
-        """Sum members' rows into options.  (M, K) → (O, K)"""
+        """Sum members' rows into options; (M, K) → (O, K)."""
         if len(of_members) == len(self):
             return of_members
         return np.asarray(np.add.reduceat(of_members, self.member_begin, axis=0))

@@ -28,11 +28,11 @@ class ExchangeCost(Protocol):
     """Cost of the forward and backward exchange together, for devices that enter together."""
 
     def __call__(self, dims: np.ndarray) -> np.ndarray:
-        """Return the milliseconds for the columns of each device.  (..., D) → (...)"""
+        """Return the milliseconds for the columns of each device; (..., D) → (...)."""
         ...
 
     def of_largest(self, largest: np.ndarray) -> np.ndarray:
-        """Estimate the milliseconds from the most columns alone; it prices moves.  (...) → (...)
+        """Estimate the milliseconds from the most columns alone; it prices moves; (...) → (...).
 
         largest: the largest dim sum, weighted by slowness.
         """
@@ -57,7 +57,7 @@ class PlanModel:
         return len(self.device_class)
 
     def compute(self, pooled: np.ndarray, used: np.ndarray) -> np.ndarray:
-        """Return the milliseconds of devices.  (..., D, K) → (..., D)
+        """Return the milliseconds of devices; (..., D, K) → (..., D).
 
         pooled: sum of the vectors of each device's shards.
         used: false for devices without shards, which cost nothing.
@@ -71,7 +71,7 @@ class PlanModel:
         return np.where(used, milliseconds, 0.0)
 
     def total(self, compute: np.ndarray, dims: np.ndarray) -> np.ndarray:
-        """Return the cost of plans.  (..., D), (..., D) → (...)"""
+        """Return the cost of plans; (..., D), (..., D) → (...)."""
         return np.asarray(compute.max(-1) + self.exchange(dims))
 
 

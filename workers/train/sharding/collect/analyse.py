@@ -145,7 +145,7 @@ def noise(repeated: list[Sample], sets: list[Sample]) -> Noise:
 
 
 def _medians(builds: np.ndarray, size: int) -> np.ndarray:
-    """Return medians of groups of builds.  (builds, 3) → (groups, 3)
+    """Return medians of groups of builds; (builds, 3) → (groups, 3).
 
     The builds of each group are spread over the whole time, like those of a set.
     """
@@ -154,7 +154,7 @@ def _medians(builds: np.ndarray, size: int) -> np.ndarray:
 
 
 def _cv(values: np.ndarray) -> np.ndarray:
-    """Return standard deviation over mean.  (n, 3) → (3,)"""
+    """Return standard deviation over mean; (n, 3) → (3,)."""
     return values.std(axis=0, ddof=1) / values.mean(axis=0)
 
 

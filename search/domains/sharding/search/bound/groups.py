@@ -129,7 +129,7 @@ def _least_ms(
 
 
 def least_rest(items: Items, price: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Return the most negative sum of prices that all shards together can have.  (O, P) → (P,)"""
+    """Return the most negative sum of prices that all shards together can have; (O, P) → (P,)."""
     options = items.options
     per_column = np.where(usable[:, None], price / options.width[:, None], 0.0)
     lowest = np.minimum.reduceat(per_column, items.whole, axis=0)  # (I, P) rate of an item
