@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.lns.observer import Step
+from search.lns.observer import Repair
 from solvers.feasibility import is_feasible
 from workers.corpus import integer_programs
 from workers.train.ilp.hindsight import HindsightParams, Log, collect, labelled
@@ -18,8 +18,8 @@ def point(*ones: int) -> np.ndarray:
     return x
 
 
-def failed(at: np.ndarray, *free: int) -> Step:
-    return Step(
+def failed(at: np.ndarray, *free: int) -> Repair:
+    return Repair(
         arm="random", before=at, free=np.isin(np.arange(N), free), proved=True, after=None
     )
 
@@ -66,10 +66,12 @@ def test_steps_that_were_not_proved_or_gained_teach_nothing() -> None:
     log = logged()
     at = log.incumbents[0][1]
     log.on_step(
-        Step(arm="rins", before=at, free=np.ones(N, dtype=bool), proved=False, after=None)
+        Repair(
+            arm="rins", before=at, free=np.ones(N, dtype=bool), proved=False, after=None
+        )
     )
     log.on_step(
-        Step(
+        Repair(
             arm="rins",
             before=at,
             free=np.ones(N, dtype=bool),
