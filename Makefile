@@ -10,7 +10,8 @@ SCALE ?= 0.02
 KIND ?= sharding
 STEP ?= all --out bench-results/weights
 
-.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports generated check wheels lock clean
+.PHONY: help setup setup-dev system setup-torch train run serve test chaos bench lint type imports \
+	generate generated check wheels docs docs-serve reference lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,10 +73,31 @@ type: setup-dev ## types
 imports: setup-dev ## the dependency rule
 	$(BIN)/lint-imports
 
-generated: setup-dev ## generated files are what their sources give
+generate: setup-dev ## write the generated files of the SDK: blocking client, table of specs
+	$(BIN)/python deploy/tools/list_specs.py
+	$(BIN)/python deploy/tools/unasync.py
+
+generated: setup-dev ## check that generated files are what their sources give
+	$(BIN)/python deploy/tools/list_specs.py --check
 	$(BIN)/python deploy/tools/unasync.py --check
 
 check: lint type imports generated ## lint, type, imports and generated files
+
+# The site's generator has an environment of its own, apart from the locks.
+$(VENV)-docs/.ready: requirements-docs.txt
+	$(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/pip install --quiet -r requirements-docs.txt
+	@touch $@
+
+docs: $(VENV)-docs/.ready reference ## the documentation site, in build/docs-site
+	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --quiet -f deploy/mkdocs.yml
+	@echo "open build/docs-site/index.html"
+
+docs-serve: $(VENV)-docs/.ready ## the documentation site while you edit it
+	$(VENV)-docs/bin/mkdocs serve -f deploy/mkdocs.yml
+
+reference: setup-dev ## reference pages from schemas, settings, CLI and API
+	$(BIN)/python deploy/tools/reference.py
 
 PIP_COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
@@ -87,4 +109,4 @@ lock: setup-dev ## renew the lock files from pyproject.toml
 	$(PIP_COMPILE) --extra dev --extra ray -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## remove the environment and caches; never your data
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info trimtab/*.egg-info
+	rm -rf $(VENV) $(VENV)-docs .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info trimtab/*.egg-info

@@ -1,4 +1,4 @@
-"""Checkpoints: the best solution so far as bytes, so that it outlives the process that found it.
+"""Checkpoints: the best solution so far as bytes, which outlive the process that found it.
 
 A checkpoint is written by a process that reads hostile input, so its readers trust nothing in it:
 it is JSON and the bytes of `Domain.keep`, without pickle and bounded in size, and a solution taken

@@ -1,4 +1,7 @@
-"""The end of every run: verify → produce → RunResult, whether the run ended by itself or is finished after its process died."""
+"""The end of every run: verify → produce → RunResult.
+
+Runs that end by themselves and runs that are finished after their process died share it.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,7 @@ from trimtab.specs.common import Spec
 NOT_CHECKED = Verification(
     status=VerificationStatus.NOT_CHECKED, detail="there is no solution to check"
 )
-# Seconds after `produce` began within which a file that decorates the result may still begin to be
-# written.
+## Writing of a file that decorates the result may begin until this long after `produce` began.
 _EXTRAS_S, _EXTRAS_SHARE = 5.0, 0.05
 _MAX_NOTE = 300
 
@@ -37,7 +39,7 @@ Solution = Callable[[], Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A run's result and the files it leaves."""
+    """The result of a run, and its files."""
 
     result: RunResult
     produced: tuple[Produced, ...]
@@ -45,7 +47,7 @@ class Finished:
 
 @dataclass(kw_only=True)
 class Course:
-    """One run on its way: what it is about, and what it has recorded so far."""
+    """A run in progress: its job, and what it has recorded so far."""
 
     domain: Domain[Any, Any, Any]
     spec: Spec
@@ -53,21 +55,19 @@ class Course:
     seed: int
     clock: PhaseClock
     budget_s: float
-    packages: tuple[str, ...] = ()
     decorate: bool = True  # False: only the files that are the result
     trace: Trace = field(default_factory=Trace)
-    earlier: list[Solution] = field(
-        default_factory=list
-    )  # reported solutions to fall back to, newest first
+    # Reported solutions to fall back to, newest first.
+    earlier: list[Solution] = field(default_factory=list)
 
 
 def conclude(
     course: Course, problem: Any, outcome: SearchOutcome, *, searched_s: float
 ) -> Finished:
-    """Verify the outcome's solution, write its files and put the result together.
+    """Verify the outcome's solution, write its files and compose the result.
 
-    A solution that `verify` refuses is replaced by the newest reported one that it accepts; without
-    any, the run ends as VERIFICATION_FAILED and shows no objective.
+    A solution that `verify` refuses is replaced by the newest reported one that it accepts. If
+    there is none, the run ends as VERIFICATION_FAILED and shows no objective.
     """
     clock = course.clock
     with clock.phase("verify"):
@@ -99,7 +99,7 @@ def conclude(
             summary=summary,
             timings_s=clock.timings_s,
             seed=course.seed,
-            versions=_versions(course.packages),
+            versions=_versions(getattr(course.domain, "packages", ())),
             weights=dict(outcome.weights),
         ),
         produced=tuple(produced),
@@ -115,19 +115,19 @@ def _verified(
     if verification.status is not VerificationStatus.INVALID:
         return outcome, verification
     for solution in course.earlier:
-        # What goes wrong with an older solution must not hide why the newest was refused.
+        # A failure on an older solution must not hide why the newest one was refused.
         with contextlib.suppress(Exception):
             older = course.domain.restore(problem, course.domain.keep(problem, solution()))
             second = course.domain.verify(problem, older.solution)
             if second.status is VerificationStatus.VALID:
-                return _instead(outcome, older, verification), second
+                return _replaced(outcome, older, verification), second
     return outcome, verification
 
 
-def _instead(
+def _replaced(
     refused: SearchOutcome, older: SearchOutcome, verification: Verification
 ) -> SearchOutcome:
-    """The outcome with an older solution in place of the refused one. Nothing stays proved."""
+    """Put an older solution in place of the refused one and withdraw all proofs."""
     why = f"the independent check refused the search's last answer ({verification.detail})"
     note = f"{why}; the result is the best earlier one that the check accepts"
     return replace(
@@ -154,29 +154,26 @@ def _produced(
             files.append(item)
     for extra in extras:
         path = course.workdir / extra.name
-        why = (
-            "the run was finished after its process had died in this phase"
-            if not course.decorate
-            else None
-        )
-        if why is None and time.monotonic() >= until:
-            why = "the run's time was over"
-        if why is None:
-            why = _write(extra, path)
-        if why is None:
+        if not course.decorate:
+            fault: str | None = (
+                "the run was finished after its process had died in this phase"
+            )
+        elif time.monotonic() >= until:
+            fault = "the run's time was over"
+        else:
+            fault = _write(extra, path)
+        if fault is None:
             files.append(Produced(name=extra.name, path=path, media_type=extra.media_type))
         else:
-            notes.append(f"{extra.name} was left out: {why}"[:_MAX_NOTE])
+            notes.append(f"{extra.name} was left out: {fault}"[:_MAX_NOTE])
     return files
 
 
 def _write(extra: Extra, path: Path) -> str | None:
-    """Why the file cannot be written; None when it was."""
+    """Write a file that decorates the result. Return the fault when that fails, None otherwise."""
     try:
         extra.write(path)
-    except (
-        Exception
-    ) as error:  # that is the point: no fault of a decoration may cost the result
+    except Exception as error:  # no fault of a decoration may cost the result
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
         return f"{type(error).__name__}: {error}"
@@ -188,12 +185,12 @@ def _refusal(outcome: SearchOutcome, verification: Verification) -> Termination:
     return Termination(
         reason=Reason.VERIFICATION_FAILED,
         limit=claimed.limit,
-        detail=f"the search claimed {claimed.reason.value} with objective {outcome.objective}, but the independent "
-        f"check refused the solution: {verification.detail}",
+        detail=f"the search claimed {claimed.reason.value} with objective {outcome.objective}, "
+        f"but the independent check refused the solution: {verification.detail}",
     )
 
 
-def _versions(packages: tuple[str, ...]) -> dict[str, str]:
+def _versions(packages: Sequence[str]) -> dict[str, str]:
     versions = {}
     for name in ("trimtab", "numpy", *packages):
         try:
@@ -204,7 +201,7 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str]:
 
 
 class PhaseClock:
-    """Seconds since the run began, and by phase."""
+    """Measures the seconds since the run began and those of each phase."""
 
     def __init__(
         self, on_phase: OnPhase, *, already: Mapping[str, float] | None = None
@@ -220,7 +217,7 @@ class PhaseClock:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Announce a phase and measure it."""
+        """Announce a phase and measure its duration."""
         self._on_phase(name, "")
         began = time.monotonic()
         try:
@@ -232,5 +229,5 @@ class PhaseClock:
 def trace_points(
     points: Sequence[Incumbent],
 ) -> list[tuple[float, float | None, float | None, str]]:
-    """The trace as plain rows, for a checkpoint."""
+    """Return the trace as plain rows, for a checkpoint."""
     return [(p.elapsed_s, p.objective, p.bound, p.source) for p in points]

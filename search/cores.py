@@ -1,4 +1,4 @@
-"""Processor cores: the number this process may use, and the share other processes leave free."""
+"""Processor cores this process may use, and the share that other processes leave free."""
 
 from __future__ import annotations
 

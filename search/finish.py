@@ -1,9 +1,12 @@
-"""Finish a run whose process died: parse → restore → verify → produce → RunResult, in a process of its own."""
+"""Finish a run whose process died: parse → restore → verify → produce → RunResult.
+
+It runs in a process of its own, like the run itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,16 @@ from trimtab.specs.common import Spec
 
 
 class CannotFinish(Exception):
-    """The restored solution is not verified: the run ends as it would have without a checkpoint."""
+    """No solution to restore, or the check refused it: the run ends without a result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadRun:
+    """The remains of a run whose process died."""
+
+    termination: Termination  # why the process died
+    checkpoint: bytes | None  # its newest one; None when it reported no solution
+    budget_s: float
 
 
 def finish(
@@ -25,24 +37,23 @@ def finish(
     *,
     inputs: Mapping[str, Path],
     workdir: Path,
-    data: bytes | None,
-    ended: Termination,
-    seconds: float,
     seed: int,
+    dead: DeadRun,
     decorate: bool = True,
     on_phase: OnPhase = lambda phase, detail: None,
-    packages: tuple[str, ...] = (),
 ) -> Finished:
-    """Turn the checkpoint `data` into a result. `ended` says why the search's process is no more.
+    """Turn the checkpoint of a dead run into a verified result.
 
-    Without a checkpoint the domain's baseline is the result, where it has one.
+    Without a checkpoint the result is the domain's baseline, if it has one.
 
-    Raises BadCheckpoint, CannotFinish, and whatever the domain raises.
+    decorate: write the files that decorate the result too.
+
+    Raises BadCheckpoint, CannotFinish, and what the domain raises.
     """
     packed = (
         Checkpoint(kind=spec.KIND, solution=b"")
-        if data is None
-        else checkpoint.unpack(data, kind=spec.KIND)
+        if dead.checkpoint is None
+        else checkpoint.unpack(dead.checkpoint, kind=spec.KIND)
     )
     course = Course(
         domain=domain,
@@ -50,8 +61,7 @@ def finish(
         workdir=workdir,
         seed=seed,
         clock=PhaseClock(on_phase, already=packed.timings_s),
-        budget_s=seconds,
-        packages=packages,
+        budget_s=dead.budget_s,
         decorate=decorate,
     )
     for elapsed_s, objective, bound, source in packed.trace:
@@ -60,30 +70,38 @@ def finish(
         )
     with course.clock.phase("parse"):
         problem = domain.parse(spec, inputs, workdir)
-    outcome: SearchOutcome | None
-    if data is not None:
-        outcome, what = (
-            domain.restore(problem, packed.solution),
-            "the best solution it had reported",
-        )
-    else:
+    if dead.checkpoint is None:
         outcome = domain.baseline(problem) if isinstance(domain, HasBaseline) else None
-        what = "the baseline, as it had reported nothing better"
+        origin = "the baseline, as it had reported nothing better"
+    else:
+        outcome = domain.restore(problem, packed.solution)
+        origin = "the best solution it had reported"
     if outcome is None:
         raise CannotFinish("there is no solution to finish")
-    note = f"the run ended early: {ended.detail}; the result is {what}, verified afterwards"
-    outcome = replace(
-        outcome,
-        termination=Termination(
-            reason=Reason.FEASIBLE, limit=ended.limit or Limit.OTHER, detail=note
-        ),
-        bound=packed.bound,
-        summary={**outcome.summary, "notes": [*outcome.summary.get("notes", ()), note]},
-    )
     newest = course.trace.newest
     finished = conclude(
-        course, problem, outcome, searched_s=0.0 if newest is None else newest.elapsed_s
+        course,
+        problem,
+        _ended_early(outcome, dead.termination, origin, packed.bound),
+        searched_s=0.0 if newest is None else newest.elapsed_s,
     )
     if finished.result.termination.reason is Reason.VERIFICATION_FAILED:
         raise CannotFinish(finished.result.termination.detail)
     return finished
+
+
+def _ended_early(
+    outcome: SearchOutcome, died: Termination, origin: str, bound: float | None
+) -> SearchOutcome:
+    """Return the outcome with the termination of a dead run and a note about it."""
+    note = (
+        f"the run ended early: {died.detail}; the result is {origin}, verified afterwards"
+    )
+    return replace(
+        outcome,
+        termination=Termination(
+            reason=Reason.FEASIBLE, limit=died.limit or Limit.OTHER, detail=note
+        ),
+        bound=bound,
+        summary={**outcome.summary, "notes": [*outcome.summary.get("notes", ()), note]},
+    )

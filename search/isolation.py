@@ -1,8 +1,8 @@
-"""Native code on hostile input runs in a forked process of its own: it may crash, hang, or hold the interpreter lock.
+"""Forked processes for native code on hostile input, which may crash, hang or hold the GIL.
 
-The fork happens before this process has run any solver (solvers start threads at their first run,
-and a fork does not copy threads). What comes back is JSON lines over a pipe; arrays go through .npy
-files in the run's work folder. No pickle.
+The fork happens before this process has run any solver: solvers start threads at their first run,
+and a fork does not copy threads. Messages come back as JSON lines over a pipe, arrays through .npy
+files in the run's work folder; there is no pickle.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class NativeCrash(Exception):
 
 
 class NativeTimeout(Exception):
-    """A forked process did not end in time and was killed."""
+    """A forked process exceeded its time and was killed."""
 
 
 class NativeError(Exception):
-    """A forked process raised. `kind` is the exception's class name, the text is its message."""
+    """A forked process raised an exception. `kind` is its class name, `message` its text."""
 
     def __init__(self, what: str, kind: str, message: str, trace: str) -> None:
         self.what, self.kind, self.message, self.trace = what, kind, message, trace
@@ -54,17 +54,22 @@ def die_with_parent() -> None:
 
 
 class NativeProcess:
-    """`work(say)` in a forked process. `say` sends a message; the process ends when `work` returns or raises.
+    """Runs `work(say)` in a forked process, where `say` sends a message to this one.
 
-    nice: how much less of a busy processor it gets than this process, as nice(2) takes it: about a
-    factor of 1.25 a step.
+    The process ends when `work` returns or raises.
     """
 
     def __init__(self, what: str, work: Callable[[Say], None], *, nice: int = 0) -> None:
+        """Fork and begin to work.
+
+        what: name of the work in error messages.
+        nice: increment of nice(2); on a busy processor each step lowers its share by a factor of
+            about 1.25.
+        """
         self.what = what
         self._nice = nice
         self.exit_status: int | None = (
-            None  # as from os.waitstatus_to_exitcode: negative for a signal
+            None  # from os.waitstatus_to_exitcode: negative: signal
         )
         self.error: NativeError | None = None
         self._buffer = b""
@@ -81,7 +86,7 @@ class NativeProcess:
         os.set_blocking(self._read_fd, False)
 
     def _in_fork(self, work: Callable[[Say], None], write_fd: int, parent: int) -> None:
-        # Nothing of the parent's Python may run on here: no atexit, no finally, no flushing of its
+        #        # Nothing of the parent may run here: no atexit, no finally, no flushing of its
         # buffers.
         code = 70
         try:
@@ -115,7 +120,7 @@ class NativeProcess:
 
     @property
     def alive(self) -> bool:
-        """False once it has ended and has been waited for."""
+        """False once the process has ended and has been waited for."""
         if self.exit_status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -124,17 +129,17 @@ class NativeProcess:
 
     @property
     def cpu_s(self) -> float:
-        """Processor seconds it has used; after its end, those last seen."""
+        """Processor seconds the process has used; after its end, the last measurement."""
         if self.alive:
             self._cpu_s = max(self._cpu_s, process_cpu_s(self.pid))
         return self._cpu_s
 
     def pause(self) -> None:
-        """Take it off the processor until `resume`."""
+        """Suspend the process until `resume`."""
         self._signal(signal.SIGSTOP, paused=True)
 
     def resume(self) -> None:
-        """Let it run on after `pause`."""
+        """Continue the process after `pause`."""
         self._signal(signal.SIGCONT, paused=False)
 
     def _signal(self, number: signal.Signals, *, paused: bool) -> None:
@@ -144,11 +149,11 @@ class NativeProcess:
                 os.kill(self.pid, number)
 
     def fileno(self) -> int:
-        """For select: readable when a message (or the end) is there."""
+        """Return the pipe's descriptor for select: readable at a message or at the end."""
         return self._read_fd
 
     def messages(self) -> Iterator[Message]:
-        """What it has said and was not read yet; never waits."""
+        """Yield the messages not read yet, without waiting."""
         with contextlib.suppress(BlockingIOError):
             while chunk := os.read(self._read_fd, 1 << 20):
                 self._buffer += chunk
@@ -161,7 +166,7 @@ class NativeProcess:
                 yield message
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
+        """Send SIGKILL and wait for the end."""
         if self.exit_status is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
@@ -169,14 +174,14 @@ class NativeProcess:
             self.exit_status = os.waitstatus_to_exitcode(status)
 
     def close(self) -> None:
-        """Kill if need be, and free the pipe."""
+        """Kill the process if it still runs, and close the pipe."""
         self.kill()
         if self._read_fd >= 0:
             os.close(self._read_fd)
             self._read_fd = -1
 
     def raise_for_end(self) -> None:
-        """After the end: raise NativeError or NativeCrash unless it ended well."""
+        """Raise NativeError or NativeCrash unless the process, which has ended, succeeded."""
         if self.error is not None:
             raise self.error
         if self.exit_status is not None and self.exit_status < 0:
@@ -192,7 +197,7 @@ def call(
     timeout_s: float,
     stopped: Callable[[], bool] | None = None,
 ) -> Message:
-    """`function()` in a forked process; returns the JSON object it returned.
+    """Call `function` in a forked process and return the JSON object it returned.
 
     Raises NativeCrash, NativeTimeout (also when `stopped()` becomes true) or NativeError.
     """

@@ -1,12 +1,12 @@
-"""The one function to read first: what a run is, whatever its kind.
+"""A run of any kind of job: parse → encode → search → verify → produce → RunResult.
 
-parse → encode → search → verify → produce → RunResult
+This is the module to read first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,25 @@ from search.types import Domain, OnPhase, SearchOutcome
 from trimtab.results import Incumbent, Limit, Reason, Termination
 from trimtab.specs.common import Spec
 
-__all__ = ["Finished", "OnCheckpoint", "run"]
+__all__ = ["Callbacks", "Finished", "OnCheckpoint", "run"]
 
-_EARLIER = (
-    3  # newest reported solutions, beside the first one, that the check may fall back to
-)
-_CLAIMS_NONE = (Reason.INFEASIBLE, Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED)
+# Solutions that the check may fall back to: the first one reported and this many of the newest.
+_NEWEST = 3
+_WITHOUT_SOLUTION = (Reason.INFEASIBLE, Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED)
 
-# Takes a function that makes the newest checkpoint's bytes; called just before the incumbent is
-# reported.
+# Takes a function that makes the bytes of the newest checkpoint.
 OnCheckpoint = Callable[[Callable[[], bytes]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Callbacks:
+    """Functions that a run calls on its way; by default none does anything."""
+
+    on_phase: OnPhase = lambda phase, detail: None  # at the beginning of each phase
+    on_checkpoint: OnCheckpoint = lambda dump: (
+        None
+    )  # just before each incumbent with a solution
+    on_incumbent: Callable[[Incumbent], None] = lambda incumbent: None
 
 
 def run(
@@ -40,77 +49,61 @@ def run(
     workdir: Path,
     stop: StoppingCriterion,
     seed: int,
-    on_incumbent: Callable[[Incumbent], None] = lambda incumbent: None,
-    on_phase: OnPhase = lambda phase, detail: None,
-    on_checkpoint: OnCheckpoint = lambda dump: None,
-    packages: tuple[str, ...] = (),
     start: bytes | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Finished:
-    """Run one job. `stop` began with the run, so that its time limit covers every phase.
+    """Run one job.
 
-    `start` is the checkpoint of an earlier attempt: the search begins from it, and the result is
-    never worse.
+    inputs: files by the names of `spec.artifacts()`.
+    workdir: folder for the files of the result.
+    stop: a criterion that began with the run, so that its time limit covers every phase.
+    start: checkpoint of an earlier attempt; the search begins from its solution, and the result is
+        never worse.
 
-    Raises InvalidInput when the input cannot be read or makes no sense. Whatever the search claims,
-    a solution that `verify` refuses is never a result: see `conclude`.
+    Raises InvalidInput when the input cannot be read or is contradictory. A solution that `verify`
+    refuses is never a result, whatever the search claims: see `conclude`.
     """
+    callbacks = callbacks or Callbacks()
     course = Course(
         domain=domain,
         spec=spec,
         workdir=workdir,
         seed=seed,
-        clock=PhaseClock(on_phase),
+        clock=PhaseClock(callbacks.on_phase),
         budget_s=stop.remaining_s(),
-        packages=packages,
     )
     clock = course.clock
     with clock.phase("parse"):
         problem = domain.parse(spec, inputs, workdir)
-    recorder = _Recorder(course, problem, on_incumbent, on_checkpoint)
     with clock.phase("encode"):
         encoding = domain.encode(problem)
+    recorder = _Recorder(course, problem, callbacks)
+    rng = np.random.default_rng(seed)
     with clock.phase("search"):
-        earlier, note = (
-            _restored(course, problem, start) if start is not None else (None, "")
-        )
-        rng = np.random.default_rng(seed)
-        if earlier is None:
+        earlier = None if start is None else _restored(course, problem, start)
+        if earlier is None or earlier.outcome is None:
             outcome = domain.search(problem, encoding, stop, rng, recorder)
         else:
-            source = "an earlier attempt"
-            recorder(
-                Incumbent(elapsed_s=0.0, objective=earlier.objective, source=source),
-                lambda: earlier.solution,
-            )
-            outcome = domain.search(
-                problem, encoding, stop, rng, recorder, start=earlier.solution
-            )
+            recorder.take_over(earlier.outcome)
+            solution = earlier.outcome.solution
+            outcome = domain.search(problem, encoding, stop, rng, recorder, start=solution)
+        if earlier is not None:
             outcome = _not_worse(outcome, earlier)
-        if note:
-            outcome = replace(outcome, summary={**outcome.summary, "started_from": note})
     if outcome.solution is not None:
         recorder.checkpoint(lambda: outcome.solution, outcome.bound)
     return conclude(course, problem, outcome, searched_s=clock.elapsed_s)
 
 
 class _Recorder:
-    """Takes what a search reports: into the trace, into a checkpoint, and on to whoever listens."""
+    """The run's `OnIncumbent`: records each incumbent in trace and checkpoint, and passes it on."""
 
-    def __init__(
-        self,
-        course: Course,
-        problem: Any,
-        on_incumbent: Callable[[Incumbent], None],
-        on_checkpoint: OnCheckpoint,
-    ) -> None:
-        self._course, self._problem = course, problem
-        self._on_incumbent, self._on_checkpoint = on_incumbent, on_checkpoint
+    def __init__(self, course: Course, problem: Any, callbacks: Callbacks) -> None:
+        self._course, self._problem, self._callbacks = course, problem, callbacks
 
     def __call__(
         self, incumbent: Incumbent, solution: Callable[[], Any] | None = None, /
     ) -> None:
-        # One clock for the whole run: a domain's points count from the run's beginning, parse
-        # included.
+        """Record an incumbent, timed from the run's beginning, parsing included."""
         point = incumbent.model_copy(
             update={
                 "elapsed_s": self._course.clock.elapsed_s,
@@ -121,13 +114,22 @@ class _Recorder:
         if solution is not None:
             earlier = self._course.earlier
             earlier.insert(0, solution)
-            if len(earlier) > _EARLIER + 1:
-                del earlier[_EARLIER]
+            if len(earlier) > _NEWEST + 1:
+                del earlier[_NEWEST]
             self.checkpoint(solution, point.bound)
-        self._on_incumbent(point)
+        self._callbacks.on_incumbent(point)
+
+    def take_over(self, earlier: SearchOutcome) -> None:
+        """Record the solution of an earlier attempt as the first incumbent."""
+        self(
+            Incumbent(
+                elapsed_s=0.0, objective=earlier.objective, source="an earlier attempt"
+            ),
+            lambda: earlier.solution,
+        )
 
     def checkpoint(self, solution: Callable[[], Any], bound: float | None) -> None:
-        """Offer a checkpoint of `solution`; its bytes are made when somebody wants them."""
+        """Offer a checkpoint of `solution`; its bytes are made when the callback asks for them."""
         course = self._course
         trace, timings = course.trace.points, dict(course.clock.timings_s)
 
@@ -142,31 +144,40 @@ class _Recorder:
                 )
             )
 
-        self._on_checkpoint(dump)
+        self._callbacks.on_checkpoint(dump)
 
 
-def _restored(
-    course: Course, problem: Any, data: bytes
-) -> tuple[SearchOutcome | None, str]:
-    """What an earlier attempt had reached, and a sentence about it. A start that cannot be used is no reason to fail."""
+@dataclass(frozen=True, kw_only=True)
+class _Earlier:
+    """The solution of an earlier attempt."""
+
+    outcome: SearchOutcome | None  # None when its checkpoint cannot be used
+    note: str  # for the summary of the result
+
+
+def _restored(course: Course, problem: Any, data: bytes) -> _Earlier:
+    """Restore the solution of an earlier attempt. An unusable checkpoint is no reason to fail."""
     try:
         packed = checkpoint.unpack(data, kind=course.spec.KIND)
         outcome = course.domain.restore(problem, packed.solution)
-    except Exception as error:  # whatever a damaged checkpoint does to a domain
+    except Exception as error:  # a damaged checkpoint may make a domain raise anything
         why = f"{type(error).__name__}: {error}"[:300]
-        return (
-            None,
-            f"the best solution of an earlier attempt could not be used ({why}); the search began anew",
+        return _Earlier(
+            outcome=None,
+            note=f"the best solution of an earlier attempt could not be used ({why}); "
+            "the search began anew",
         )
-    return (
-        outcome,
-        f"the best solution of an earlier attempt, with objective {outcome.objective}",
+    return _Earlier(
+        outcome=outcome,
+        note=f"the best solution of an earlier attempt, with objective {outcome.objective}",
     )
 
 
-def _not_worse(outcome: SearchOutcome, earlier: SearchOutcome) -> SearchOutcome:
-    """The outcome, with the earlier attempt's solution in place of none or of a worse one."""
-    if earlier.solution is None or earlier.objective is None:
+def _not_worse(outcome: SearchOutcome, attempt: _Earlier) -> SearchOutcome:
+    """Replace a missing or worse solution by that of an earlier attempt, and note the start."""
+    outcome = replace(outcome, summary={**outcome.summary, "started_from": attempt.note})
+    earlier = attempt.outcome
+    if earlier is None or earlier.solution is None or earlier.objective is None:
         return outcome
     sign = -1.0 if earlier.sense == "maximize" else 1.0
     reached = outcome.objective
@@ -174,22 +185,29 @@ def _not_worse(outcome: SearchOutcome, earlier: SearchOutcome) -> SearchOutcome:
         reached is None or sign * reached <= sign * earlier.objective
     ):
         return outcome
-    termination = outcome.termination
-    if termination.reason in _CLAIMS_NONE:
-        detail = f"the search claimed {termination.reason.value} against the solution of an earlier attempt"
-        termination = Termination(reason=Reason.FEASIBLE, limit=Limit.OTHER, detail=detail)
-    elif termination.reason is not Reason.COMPLETED:
-        limit = termination.limit or Limit.OTHER
-        termination = Termination(
-            reason=Reason.FEASIBLE,
-            limit=limit,
-            detail="an earlier attempt's solution is the best",
-        )
     return replace(
         outcome,
-        termination=termination,
+        termination=_corrected(outcome.termination),
         solution=earlier.solution,
         objective=earlier.objective,
         sense=earlier.sense,
         summary={**earlier.summary, **outcome.summary},
+    )
+
+
+def _corrected(claimed: Termination) -> Termination:
+    """Return the termination of a search that ended with less than an earlier attempt had."""
+    if claimed.reason is Reason.COMPLETED:
+        return claimed
+    if claimed.reason in _WITHOUT_SOLUTION:
+        return Termination(
+            reason=Reason.FEASIBLE,
+            limit=Limit.OTHER,
+            detail=f"the search claimed {claimed.reason.value}, "
+            "but an earlier attempt has a solution",
+        )
+    return Termination(
+        reason=Reason.FEASIBLE,
+        limit=claimed.limit or Limit.OTHER,
+        detail="an earlier attempt's solution is the best",
     )

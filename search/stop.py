@@ -1,4 +1,4 @@
-"""Stopping criteria: time, evaluations, a target gap and the owner's request, composed by `AnyOf`.
+"""Stopping criteria: time, evaluations, target gap and the owner's request, and their union.
 
 The search calls a criterion with the best point so far; it returns True when the run must end, and
 its `limit` then names the limit that was reached.
@@ -29,7 +29,7 @@ class StoppingCriterion(Protocol):
         ...
 
     def remaining_s(self) -> float:
-        """Return the seconds left, infinity without a time limit. Solvers take this as their limit."""
+        """Return the seconds left, infinity without a time limit. Solvers take it as theirs."""
         ...
 
     def evaluations_left(self) -> int | None:
@@ -119,7 +119,10 @@ class EvaluationLimit(_Criterion):
 
 
 class OwnerStop(_Criterion):
-    """Ends when the owner asks for it: an event set by the thread that listens to the worker's host."""
+    """Ends when the owner asks for it.
+
+    The event is set by the thread that listens to the worker's host.
+    """
 
     def __init__(self, event: threading.Event) -> None:
         self._event = event

@@ -1,4 +1,4 @@
-"""The types every search shares. No HTTP, SQL or Ray below this line."""
+"""Types common to all kinds of search: `Domain`, `SearchOutcome` and files of a result."""
 
 from __future__ import annotations
 
@@ -30,53 +30,58 @@ __all__ = [
 
 
 class InvalidInput(Exception):
-    """The input cannot be read or makes no sense. The message shows what came, what was wanted, what to do."""
+    """The input cannot be read or is contradictory.
+
+    The message names the field, what was expected, what it got, and a remedy.
+    """
 
     reason = Reason.INVALID_INPUT
 
 
 @dataclass(frozen=True, kw_only=True)
 class Produced:
-    """A file a run leaves for its owner."""
+    """A file that a run leaves for its owner."""
 
-    name: str  # shown name, e.g. "solution.sol"; no path separators
-    path: Path  # where the run wrote it, inside its work folder
+    name: str  # displayed name, e.g. "solution.sol"; without path separators
+    path: Path  # inside the run's work folder
     media_type: str = "application/octet-stream"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Extra:
-    """A file that decorates a result (curve, table, picture). When it cannot be written, the result goes without it."""
+    """A file that decorates a result (curve, table, picture); the result does not depend on it."""
 
     name: str  # as Produced.name
     write: Callable[
         [Path], object
-    ]  # writes the file; whatever it raises drops the file and leaves a note
+    ]  # writes the file; an exception drops it and leaves a note
     media_type: str = "application/octet-stream"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOutcome:
-    """What a search believes. The pipeline turns it into a RunResult after `verify` had its say."""
+    """The claims of a search. The pipeline turns them into a RunResult after `verify`."""
 
     termination: Termination
-    solution: Any | None  # domain-specific; None when none was found
+    solution: Any | None  # domain-specific; None when the search has none
     objective: float | None
     bound: float | None
     sense: str = "minimize"
     summary: Mapping[str, Any] = field(default_factory=dict)
-    weights: Mapping[str, str] = field(
-        default_factory=dict
-    )  # sha256 of each weights file used
+    weights: Mapping[str, str] = field(default_factory=dict)  # file → sha256, of those used
 
 
 class OnIncumbent(Protocol):
-    """Takes each new incumbent, and where there is one its solution, as `Domain.verify` takes it."""
+    """Receives each new incumbent, with its solution if there is one."""
 
     def __call__(
         self, incumbent: Incumbent, solution: Callable[[], Any] | None = None, /
     ) -> None:
-        """`solution` is called at once or a little later, in another thread: it must not look at what still changes."""
+        """Report an incumbent.
+
+        solution: returns it as `Domain.verify` takes it. It is called at once or later, in another
+            thread, and must not read anything that still changes.
+        """
         ...
 
 
@@ -88,14 +93,20 @@ EncodingT = TypeVar("EncodingT")
 
 
 class Domain(Protocol[SpecT, ProblemT, EncodingT]):
-    """One kind of job. Parts it needs (models, policies, solvers) are arguments of its constructor."""
+    """One kind of job. Models, policies and solvers are arguments of its constructor.
+
+    An optional attribute `packages` names the packages whose versions belong into the result.
+    """
 
     def parse(self, spec: SpecT, inputs: Mapping[str, Path], workdir: Path) -> ProblemT:
-        """Read the spec and its files. Raises InvalidInput. `inputs` maps the names of `spec.artifacts()` to files."""
+        """Read the spec and its files. Raises InvalidInput.
+
+        inputs: files by the names of `spec.artifacts()`.
+        """
         ...
 
     def encode(self, problem: ProblemT) -> EncodingT:
-        """Features, graphs, relaxations: whatever the search wants computed once."""
+        """Compute what the search needs once: features, graphs, relaxations."""
         ...
 
     def search(
@@ -107,28 +118,33 @@ class Domain(Protocol[SpecT, ProblemT, EncodingT]):
         on_incumbent: OnIncumbent,
         start: Any | None = None,
     ) -> SearchOutcome:
-        """Search until `stop` says so; report each better solution through `on_incumbent` at once, with its solution.
+        """Search until `stop` returns True; report each better solution through `on_incumbent`.
 
-        `start` is a solution that an earlier attempt at the same job had reported, to begin from.
+        start: solution that an earlier attempt at the same job reported, to begin from. It is
+        passed
+            only when there is one.
         """
         ...
 
     def verify(self, problem: ProblemT, solution: Any) -> Verification:
-        """Check `solution` from the problem's original input alone; shares no code with the search."""
+        """Check `solution` against the problem's original input, without code of the search."""
         ...
 
     def produce(
         self, problem: ProblemT, solution: Any, workdir: Path
     ) -> Sequence[Produced | Extra]:
-        """Write the files that are the result, and name those that decorate it, which are written afterwards."""
+        """Write the files that are the result; return them and those that decorate it.
+
+        The pipeline writes the latter afterwards.
+        """
         ...
 
     def keep(self, problem: ProblemT, solution: Any) -> bytes:
-        """Serialise a reported solution, without pickle: `restore` reads it in another process."""
+        """Serialise a reported solution for `restore` in another process, without pickle."""
         ...
 
     def restore(self, problem: ProblemT, data: bytes) -> SearchOutcome:
-        """Rebuild a kept solution as an outcome: solution, claimed objective, sense and the summary that can be told.
+        """Rebuild a serialised solution as an outcome with objective, sense and summary.
 
         `data` comes from a process that may have been taken over: raise ValueError, KeyError or
         TypeError on any doubt.
@@ -138,8 +154,8 @@ class Domain(Protocol[SpecT, ProblemT, EncodingT]):
 
 @runtime_checkable
 class HasBaseline(Protocol):
-    """A domain that has an answer without a search; its row in KINDS says so too."""
+    """A domain that has an answer without a search; its row in KINDS has `baseline=True`."""
 
     def baseline(self, problem: Any) -> SearchOutcome | None:
-        """An answer at hand, for a run that died before it reported any; None when this problem has none."""
+        """Return an answer for a run that died before it reported any; None when there is none."""
         ...

@@ -1,4 +1,7 @@
-"""`python -m services`: serve. Flags set what the `TRIMTAB_*` environment variables set; flags win."""
+"""Start the trimtab server.
+
+Options override the `TRIMTAB_*` environment variables of the same name.
+"""
 
 from __future__ import annotations
 
@@ -40,23 +43,23 @@ _FLAGS = {
 
 
 def main(argv: list[str]) -> int:
-    """Serve until a signal comes. 0 after a clean end, 2 for settings that cannot work, 1 for a port or folder in use."""
-    given = {
-        name: value
-        for name, value in vars(_parser().parse_args(argv)).items()
-        if value is not None
-    }
+    """Serve until a signal; returns the exit code.
+
+    0 after a clean shutdown, 2 for invalid settings, 1 for a port or folder in use.
+    """
+    arguments = vars(_parser().parse_args(argv))
     try:
-        settings = load(**given)
+        settings = load(
+            **{name: value for name, value in arguments.items() if value is not None}
+        )
     except SettingsRefused as error:
         print(error, file=sys.stderr)
         return 2
     for line in misspelt():
         print(line, file=sys.stderr)
     if settings.role == "dispatcher" and "port" not in settings.model_fields_set:
-        settings = settings.model_copy(
-            update={"port": 0}
-        )  # health only: it need not collide with a gateway's port
+        # It serves health and metrics only, and must not take the port of a gateway.
+        settings = settings.model_copy(update={"port": 0})
 
     import uvicorn
 
@@ -105,7 +108,9 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m services", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m services", description=" ".join((__doc__ or "").split())
+    )
     for flag, field in _FLAGS.items():
         info = Settings.model_fields[field]
         choices = (
@@ -119,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         text = " ".join(
             word if word.endswith(".") else f"{word}." for word in words if word
         )
-        # argparse checks nothing here: one place words every fault of a setting.
+        # argparse does not validate: `settings.load` words every fault.
         shown = "{" + ",".join(choices) + "}" if choices else field.upper()
         parser.add_argument(
             flag, dest=field, default=None, metavar=shown, help=text.replace("%", "%%")
@@ -142,7 +147,7 @@ def _default(field: str) -> str:
 
 
 async def _greet(context: Context, url: str) -> None:
-    """Say where the page is. On a terminal with a one-time link that signs in; never in a log, which others may read."""
+    """Print the address; on a terminal with a one-time sign-in link, which no log may hold."""
     settings = context.settings
     if settings.role == "dispatcher":
         print(
@@ -153,7 +158,7 @@ async def _greet(context: Context, url: str) -> None:
     if settings.runs_here:
         cores, jobs = usable_cores(), settings.workers
         print(
-            f"runs {jobs} job{'s' * (jobs > 1)} at a time on {cores:g} cores (--workers)",
+            f"up to {jobs} job{'s' * (jobs > 1)} at once on {cores:g} cores (--workers)",
             file=sys.stderr,
         )
     if settings.auth != "keys":
@@ -162,19 +167,19 @@ async def _greet(context: Context, url: str) -> None:
         admin = await context.keyring.by_key(settings.admin_key_file.read_text().strip())
         ticket = context.keyring.ticket(admin)
         print(
-            f"page, signed in (once, within ten minutes): {url}/login?ticket={ticket}",
+            f"sign-in link (valid once, for ten minutes): {url}/login?ticket={ticket}",
             file=sys.stderr,
         )
     print(
-        f"admin key: {settings.admin_key_file}   sign in to the page: trimtab open",
+        f"admin key: {settings.admin_key_file}; open the pages: trimtab open",
         file=sys.stderr,
     )
 
 
 def _check_sandbox(settings: Settings) -> None:
-    """Refuse to serve where the runs could reach the server's own files. Raises SandboxUnavailable.
+    """Raise SandboxUnavailable if runs could read the server's own files.
 
-    Unless the bind address is loopback others may send jobs, and bubblewrap must work.
+    Unless the bind address is loopback, others can submit jobs, and bubblewrap must work.
     """
     from workers.process.sandbox import SandboxUnavailable, bwrap_works, exposed
 
@@ -182,21 +187,26 @@ def _check_sandbox(settings: Settings) -> None:
         return
     if (folder := exposed(settings.data_dir)) is not None:
         raise SandboxUnavailable(
-            f"data_dir: expected a folder that runs cannot read, got {settings.data_dir} below {folder}, which every run may "
-            "read; choose another by --data-dir or TRIMTAB_DATA_DIR"
+            f"data_dir: expected a folder that runs cannot read, got {settings.data_dir} below "
+            f"{folder}, which every run may read; choose another with --data-dir or "
+            "TRIMTAB_DATA_DIR"
         )
     if settings.host in LOOPBACK or settings.contained:
         return
     works, why_not = bwrap_works()
     if not works:
         raise SandboxUnavailable(
-            f"host: expected a loopback address where bubblewrap does not work, got {settings.host!r} ({why_not}). "
-            "Install bubblewrap, or set TRIMTAB_CONTAINED=true if this is a container of its own"
+            "host: expected a loopback address where bubblewrap does not work, got "
+            f"{settings.host!r} ({why_not}). Install bubblewrap, or set "
+            "TRIMTAB_CONTAINED=true if this process has a container of its own"
         )
 
 
 def _check_llvm(settings: Settings) -> None:
-    """An LLVM that was asked for by name has to be there; the wheel's must not take its place. Raises ValueError."""
+    """Raise ValueError if an explicitly configured LLVM is missing.
+
+    The LLVM of the wheel must not replace it silently.
+    """
     from solvers.llvm import install
     from solvers.llvm.types import LlvmMissing
 
@@ -208,12 +218,12 @@ def _check_llvm(settings: Settings) -> None:
 
 
 class _InUse(Exception):
-    """Port or folder belongs to another process."""
+    """The port or the data folder is used by another process."""
 
 
 @contextlib.contextmanager
 def _only_one(settings: Settings) -> Iterator[None]:
-    """One server to a data folder, unless they share a PostgreSQL database."""
+    """Lock the data folder against a second server, unless they share PostgreSQL."""
     if settings.database_url is not None:
         yield
         return
@@ -224,11 +234,13 @@ def _only_one(settings: Settings) -> Iterator[None]:
             with contextlib.suppress(OSError, ValueError, KeyError):
                 url = json.loads((settings.data_dir / "server.json").read_text())["url"]
                 raise _InUse(
-                    f"another trimtab server uses {settings.data_dir} and serves {url}; use that one (`trimtab open`), "
-                    "stop it, or give this one its own --data-dir and --port"
+                    f"another trimtab server uses {settings.data_dir} and serves {url}; use "
+                    "that one (`trimtab open`), stop it, or give this one its own --data-dir "
+                    "and --port"
                 ) from error
             raise _InUse(
-                f"another trimtab server uses {settings.data_dir}; stop it, or give this one its own --data-dir"
+                f"another trimtab server uses {settings.data_dir}; stop it, or give this one its "
+                "own --data-dir"
             ) from error
         yield
 
@@ -242,7 +254,8 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
             listener.bind((settings.host, settings.port))
         except OSError as error:
             raise _InUse(
-                f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose another --port (0: any free one)"
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; choose "
+                "another --port (0: any free one)"
             ) from error
         listener.listen(2048)
         yield listener
@@ -250,13 +263,13 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def _announced(settings: Settings, listener: socket.socket) -> Iterator[str]:
-    """server.json in the data folder says where the server is, for SDK, CLI and page on this machine."""
+    """Write the server's URL to server.json, for SDK, CLI and pages on this machine."""
     port = listener.getsockname()[1]
     host = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104 - shown, not bound
     scheme = "https" if settings.tls_cert else "http"
     url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     if settings.role == "dispatcher":
-        yield url  # it has no API: whoever reads server.json looks for one
+        yield url  # readers of server.json look for an API, which a dispatcher does not have
         return
     path = settings.data_dir / "server.json"
     _write(path, {"url": url, "pid": os.getpid(), "version": __version__})

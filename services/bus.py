@@ -1,7 +1,7 @@
-"""Wake-ups inside one process: who waits for a job (or for the queue) is told at once that something changed.
+"""Wake-ups inside one process, for those who wait for a change of a job or of the queue.
 
-A wake-up carries no data and may be spurious: the waiter reads the store again. Between processes nothing is sent;
-waiters there fall back to polling, so a lost wake-up costs latency and never correctness.
+A wake-up carries no data and may be spurious: the waiter reads the store again. Nothing is sent
+between processes; waiters there poll, so a lost wake-up costs latency, never correctness.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ QUEUE = "queue"  # topic: a job became claimable
 
 
 class Bus:
-    """Topics are job ids, and QUEUE. Lives on one event loop."""
+    """Wake-ups by topic: job ids, and QUEUE. For one event loop."""
 
     def __init__(self) -> None:
         self._waiters: dict[str, set[asyncio.Event]] = defaultdict(set)
 
     def notify(self, topic: str) -> None:
-        """Wake everyone who listens to `topic` now."""
+        """Wake every current listener of `topic`."""
         for event in self._waiters.get(topic, ()):
             event.set()
 
     @contextlib.contextmanager
     def listen(self, topic: str) -> Iterator[asyncio.Event]:
-        """An event that is set by each `notify`; clear it before reading the store, then wait on it.
+        """Yield an event that each `notify` sets; clear it, read the store, then wait on it.
 
-        Listen first, read second: a change between the two is then never missed.
+        Listening before reading ensures that no change in between is missed.
         """
         event = asyncio.Event()
         self._waiters[topic].add(event)
@@ -42,7 +42,7 @@ class Bus:
 
 
 async def wait_for(event: asyncio.Event, timeout_s: float) -> bool:
-    """True when `event` was set within `timeout_s`."""
+    """Wait for an event; returns False after `timeout_s`."""
     try:
         async with asyncio.timeout(timeout_s):
             await event.wait()

@@ -1,20 +1,21 @@
-"""Every error the service raises on purpose, and the status it becomes on the wire (RFC 9457).
+"""Errors of the service and their HTTP status.
 
     ServiceError
     ├── BadRequest            400  malformed
     ├── Unauthorized          401
     ├── Forbidden             403
     ├── NotFound              404
-    ├── Conflict              409  illegal move, idempotency key with another body
+    ├── Conflict              409  illegal transition, idempotency key with another body
     ├── PayloadTooLarge       413
     ├── UnsupportedMedia      415
-    ├── InvalidBody           422  well-formed, but not what the schema wants
+    ├── InvalidBody           422  well-formed, but does not match the schema
     ├── TooManyRequests       429  rate limit or quota; retry_after_s
     ├── StoreUnavailable      503  retry_after_s
     ├── InsufficientStorage   507
-    └── StaleFence                 a worker's write with a fence that is no longer the job's: never on the wire
+    └── StaleFence                 write with an outdated fence; never sent to a client
 
-Each says what came, what was wanted, and what to do (`fix`).
+`detail` says `field: expected X, got Y` and `fix` the remedy, both without a final period. The
+gateway sends them as problem documents (RFC 9457).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any, ClassVar
 
 
 class ServiceError(Exception):
-    """Base. `detail` shows what came and what was wanted; `fix` says what to do."""
+    """Base class. `detail` is the message, `fix` the remedy."""
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal"
@@ -48,31 +49,31 @@ class ServiceError(Exception):
 
 
 class BadRequest(ServiceError):
-    """Malformed: not JSON, a bad header, a bad query."""
+    """Malformed request: not JSON, an invalid header or query."""
 
     status, slug, title = 400, "bad-request", "Malformed request"
 
 
 class Unauthorized(ServiceError):
-    """No key, or one that is unknown, expired or revoked."""
+    """No key, or an unknown, expired or revoked one."""
 
     status, slug, title = 401, "unauthorized", "Not authenticated"
 
 
 class Forbidden(ServiceError):
-    """The key is good but its scopes do not reach this far."""
+    """A valid key without the required scope, or a cross-site request."""
 
     status, slug, title = 403, "forbidden", "Not allowed"
 
 
 class NotFound(ServiceError):
-    """No such thing for this tenant."""
+    """The object does not exist for this tenant."""
 
     status, slug, title = 404, "not-found", "Not found"
 
 
 class Conflict(ServiceError):
-    """The thing is in a state that does not allow this."""
+    """The state of the object does not allow this."""
 
     status, slug, title = 409, "conflict", "Conflict with the current state"
 
@@ -84,13 +85,13 @@ class PayloadTooLarge(ServiceError):
 
 
 class UnsupportedMedia(ServiceError):
-    """A content type or encoding that is not taken."""
+    """Unsupported content type or encoding."""
 
     status, slug, title = 415, "unsupported-media", "Unsupported media type"
 
 
 class InvalidBody(ServiceError):
-    """Well-formed JSON that does not fit the schema."""
+    """Well-formed JSON that does not match the schema."""
 
     status, slug, title = 422, "invalid-body", "Invalid body"
 
@@ -102,7 +103,7 @@ class TooManyRequests(ServiceError):
 
 
 class StoreUnavailable(ServiceError):
-    """The database does not answer now."""
+    """The database does not answer."""
 
     status, slug, title = 503, "store-unavailable", "Database unavailable"
 
@@ -117,7 +118,7 @@ class InsufficientStorage(ServiceError):
 
 
 class StaleFence(ServiceError):
-    """A write by a worker whose lease has passed to another. The worker must stop; nothing was changed."""
+    """Write of a worker whose lease moved to another. Nothing was changed; the worker must stop."""
 
     def __init__(self, job_id: str, fence: int) -> None:
         self.job_id, self.fence = job_id, fence

@@ -1,4 +1,7 @@
-"""Settings of the server, from `TRIMTAB_*` environment variables or arguments. Built in create_app(), never on import."""
+"""Settings of the server, from arguments and `TRIMTAB_*` environment variables.
+
+They are read when a server or an application is created, never on import.
+"""
 
 from __future__ import annotations
 
@@ -21,98 +24,114 @@ _HOST = re.compile(
 )
 _SECRET_WORDS = ("URL", "SECRET", "PASSWORD")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_HOSTS = "host names separated by commas, e.g. opt.example,localhost"
 
-THREADS_PER_JOB = (
-    2  # the default of `threads` in the spec of kind ilp; other kinds use fewer
-)
+# Default of `threads` in the spec of kind ilp; other kinds use fewer.
+THREADS_PER_JOB = 2
 
 
 class SettingsRefused(ValueError):
-    """Settings that cannot work; one line each."""
+    """Settings that are invalid or contradict each other, one line each."""
 
 
 def default_workers() -> int:
-    """Jobs at once that leave each of them the cores it uses; at least one."""
+    """Return how many jobs can run with all the cores they use; at least one."""
     return max(1, int(usable_cores()) // THREADS_PER_JOB)
 
 
 class Settings(BaseSettings):
-    """What an operator can set. Every field is documented here and nowhere else; the guide is generated from it."""
+    """Settings of an operator. The fields' descriptions are their only documentation: the guide
+    is generated from them."""
 
     model_config = SettingsConfigDict(
         env_prefix="TRIMTAB_", extra="forbid", use_attribute_docstrings=True
     )
 
     data_dir: Path = Field(default_factory=default_data_dir)
-    """Folder of the SQLite file, the blobs, the admin key and the run folders."""
+    """Folder for the SQLite file, stored files, the admin key and the folders of runs."""
     database_url: SecretStr | None = None
-    """`postgresql://user:password@host/db`; unset means SQLite in `data_dir`."""
+    """`postgresql://user:password@host/db`; unset: SQLite in `data_dir`."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8642
-    """0 picks a free port."""
+    """Port to listen on; 0 picks a free one."""
     auth: Literal["keys", "off"] = "keys"
-    """`off` is refused for any other bind than loopback."""
+    """`keys` requires an API key or a session; `off` requires neither and is refused unless the
+    bind address is loopback."""
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
-    """Further Host header values to accept (DNS-rebinding guard), separated by commas, e.g. `opt.example,localhost`."""
+    """More Host header values to accept (guard against DNS rebinding), separated by commas, e.g.
+    `opt.example,localhost`."""
     tls_cert: Path | None = None
     """Certificate chain (PEM); needs `tls_key`."""
     tls_key: Path | None = None
     """Private key of `tls_cert` (PEM)."""
 
     role: Literal["all", "gateway", "dispatcher"] = "all"
-    """`gateway` serves pages and API and runs nothing; `dispatcher` runs jobs and serves health and metrics only. Split them
-    with PostgreSQL."""
+    """`gateway` serves the API and the pages and runs no job; `dispatcher` runs jobs and serves
+    health and metrics only; `all` does both. Separate roles need PostgreSQL."""
     executor: Literal["process", "ray", "inline"] = "process"
-    """`process`: children of this machine; `ray`: a cluster; `inline`: in the server's own process, for tests."""
+    """`process`: each job in a child process on this machine, in a sandbox; `ray`: on a Ray
+    cluster; `inline`: for tests only, in the server's own process: without a sandbox, memory
+    limit or kill, so that one job can block, crash or read the server."""
     ray_address: str | None = None
-    """Ray cluster; unset starts one on this machine."""
+    """Address of the Ray cluster; unset starts one on this machine."""
     workers: Annotated[int, Field(ge=1, le=4096)] = Field(default_factory=default_workers)
-    """Jobs that run at once (process executor). By default one for every two cores this process may use, at least one: a
-    job of kind ilp uses two. With more, jobs share cores, and each gives its complete solver the first claim on its share."""
+    """Jobs that run at once (process executor). Default: one per two usable cores, at least one,
+    because a job of kind ilp uses two. With more, jobs share cores, and in each job the complete
+    solver has priority."""
     diagnostic_kinds: bool = False
-    """Offer kinds meant for testing the service itself."""
+    """Offer the kinds that test the service itself."""
 
     lease_s: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds after which a job whose worker sends no heartbeat is given to another."""
     heartbeat_s: Annotated[float, Field(gt=0)] = 5.0
+    """Seconds between heartbeats of a running job; less than `lease_s`."""
     sweep_s: Annotated[float, Field(gt=0)] = 5.0
+    """Seconds between searches for expired leases."""
     job_memory_bytes: Annotated[int, Field(ge=2**28)] = 6 * 2**30
+    """Memory limit of a run."""
     sandbox: Literal["auto", "rlimit", "bwrap"] = "auto"
-    """`auto` takes bubblewrap when it works here; `bwrap` refuses to start without it. Unless the bind address is loopback,
-    bubblewrap is required or `contained` must say that something else holds the runs."""
+    """`auto` uses bubblewrap if it works on this machine; `bwrap` refuses to start without it;
+    `rlimit` uses resource limits and Landlock. Unless the bind address is loopback, bubblewrap
+    or `contained` is required."""
     contained: bool = False
-    """True says: this process runs in a container of its own, which holds what bubblewrap would hold."""
+    """Set it if this process has a container of its own, which isolates runs like bubblewrap."""
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
     """Largest JSON body."""
     max_batch_jobs: Annotated[int, Field(ge=1)] = 10_000
+    """Most jobs in one batch."""
     max_upload_bytes: Annotated[int, Field(ge=1024)] = 512 * 2**20
+    """Largest file that can be uploaded."""
     max_unpacked_bytes: Annotated[int, Field(ge=1024)] = 2 * 2**30
     """Largest size of a .gz upload after unpacking."""
     max_gzip_ratio: Annotated[float, Field(ge=1)] = 200.0
+    """Largest ratio of unpacked to packed size of a .gz upload; zip bombs exceed it."""
     artifact_ttl_s: Annotated[float, Field(gt=0)] = 7 * 86_400.0
-    """Uploads no job refers to are removed after this."""
+    """Seconds after which files that no job refers to are removed."""
 
     submits_per_minute: Annotated[int, Field(ge=1)] = 60_000
-    """Default rate limit of a key."""
+    """Jobs that a key may submit per minute, unless the key has its own limit."""
     requests_per_minute: Annotated[int, Field(ge=1)] = 240_000
+    """Requests that a key may send per minute, unless the key has its own limit."""
     max_queued_jobs: Annotated[int, Field(ge=1)] = 1_000_000
-    """Default quota of a tenant."""
+    """Jobs that a tenant may have in the queue, unless the key has its own limit."""
     max_artifact_bytes: Annotated[int, Field(ge=1)] = 50 * 2**30
+    """Size of all files of a tenant, unless the key has its own limit."""
 
     webhook_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
-    """Hosts webhooks may reach although they are private or loopback addresses, separated by commas."""
+    """Hosts with private or loopback addresses that webhooks may call, separated by commas."""
     log_format: Literal["auto", "json", "console"] = "auto"
-    """`auto`: lines for people on a terminal, JSON otherwise."""
+    """`auto`: console lines on a terminal, JSON otherwise."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least level that is logged."""
+    """Lowest level that is logged."""
     otlp_endpoint: str | None = None
-    """OTLP/HTTP collector that gets traces, e.g. `http://127.0.0.1:4318`; needs the `otel` extra."""
+    """OTLP/HTTP collector for traces, e.g. `http://127.0.0.1:4318`; needs the `otel` extra."""
 
     @field_validator("allowed_hosts", "webhook_allowed_hosts", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
-        """A list as JSON, or its entries separated by commas."""
+        """Parse a list: JSON, or entries separated by commas."""
         if isinstance(value, str):
             text = value.strip()
             try:
@@ -122,34 +141,34 @@ class Settings(BaseSettings):
                     else [part.strip() for part in text.split(",")]
                 )
             except ValueError:
-                raise ValueError(
-                    f"expected host names separated by commas, e.g. opt.example,localhost, got {text!r}"
-                ) from None
+                raise ValueError(f"expected {_HOSTS}, got {text!r}") from None
             value = [part for part in value if part != ""]
         if isinstance(value, list | tuple):
             for entry in value:
                 if not isinstance(entry, str) or not _HOST.match(entry):
                     raise ValueError(
-                        f"expected host names separated by commas, e.g. opt.example,localhost, got {entry!r}; "
-                        "a host has no scheme and no path"
+                        f"expected {_HOSTS}, got {entry!r}; a host has no scheme and no path"
                     )
         return value
 
     @property
     def runs_here(self) -> bool:
-        """True when this process starts the runs on this machine."""
+        """True if this process runs jobs as children on this machine."""
         return self.role != "gateway" and self.executor == "process"
 
     @property
     def admin_key_file(self) -> Path:
-        """Where the first start leaves the admin key (mode 0600) for CLI, SDK and page on the same machine."""
+        """File of the admin key that the first start writes, for CLI, SDK and pages here."""
         return self.data_dir / "admin.key"
 
 
-def load(**given: Any) -> Settings:
-    """Settings from arguments, then the environment. Raises SettingsRefused with one line for each fault."""
+def load(**arguments: Any) -> Settings:
+    """Read settings from arguments, then the environment.
+
+    Raises SettingsRefused with one line per invalid setting.
+    """
     try:
-        settings = Settings(**given)
+        settings = Settings(**arguments)
     except ValidationError as error:
         raise SettingsRefused(
             "\n".join(_line(item) for item in error.errors(include_url=False))
@@ -159,7 +178,7 @@ def load(**given: Any) -> Settings:
 
 
 def misspelt(environment: dict[str, str] | None = None) -> list[str]:
-    """One line for each TRIMTAB_* variable that is no setting but nearly one: it would have no effect."""
+    """Return one line for each TRIMTAB_* variable that looks like a misspelt setting."""
     names = [f"TRIMTAB_{name.upper()}" for name in Settings.model_fields]
     lines = []
     for variable in sorted(os.environ if environment is None else environment):
@@ -167,7 +186,8 @@ def misspelt(environment: dict[str, str] | None = None) -> list[str]:
             close = get_close_matches(variable, names, n=1, cutoff=0.85)
             if close:
                 lines.append(
-                    f"{variable}: expected a setting's name, got one that has no effect; did you mean {close[0]}?"
+                    f"{variable}: expected the name of a setting, got an unknown one, which has no "
+                    f"effect; did you mean {close[0]}?"
                 )
     return lines
 
@@ -181,20 +201,25 @@ def _line(item: Any) -> str:
 
 
 def check_settings(settings: Settings) -> None:
-    """Refuse settings that contradict each other or are not safe together. Raises SettingsRefused."""
+    """Raise SettingsRefused for settings that contradict each other or are unsafe together."""
     faults = [text for text in _contradictions(settings) if text]
     if faults:
         raise SettingsRefused("\n".join(faults))
 
 
 def _contradictions(settings: Settings) -> list[str]:
+    return [*_network_faults(settings), *_file_faults(settings), *_run_faults(settings)]
+
+
+def _network_faults(settings: Settings) -> list[str]:
+    """Check what is unsafe on an address that others can reach."""
     open_bind = settings.host not in LOOPBACK
-    given = settings.model_fields_set
     lines = []
     if open_bind and settings.auth == "off":
         lines.append(
-            f"TRIMTAB_AUTH: auth is off and the bind address is {settings.host!r}: anybody on the network could use "
-            "this server. Bind to 127.0.0.1 or leave TRIMTAB_AUTH at 'keys'"
+            f"TRIMTAB_AUTH: expected 'keys' with the bind address {settings.host!r}, got "
+            "'off': anyone on the network could use this server. Bind to 127.0.0.1, or leave "
+            "TRIMTAB_AUTH at 'keys'"
         )
     if (
         open_bind
@@ -203,43 +228,60 @@ def _contradictions(settings: Settings) -> list[str]:
         and not settings.contained
     ):
         lines.append(
-            f"TRIMTAB_SANDBOX: expected bwrap or auto with the bind address {settings.host!r}, got 'rlimit'. Install "
-            "bubblewrap, or set TRIMTAB_CONTAINED=true if this is a container of its own"
+            f"TRIMTAB_SANDBOX: expected bwrap or auto with the bind address {settings.host!r}, "
+            "got 'rlimit'. Install bubblewrap, or set TRIMTAB_CONTAINED=true if this process "
+            "has a container of its own"
         )
+    return lines
+
+
+def _file_faults(settings: Settings) -> list[str]:
+    """Check files and the database against the role."""
+    lines = []
     if settings.role == "dispatcher" and settings.database_url is None:
         lines.append(
-            "TRIMTAB_ROLE: expected TRIMTAB_DATABASE_URL with role 'dispatcher', got none: an SQLite file has one writer, the "
-            "process with role 'all'. Give a PostgreSQL URL or use role 'all'"
+            "TRIMTAB_ROLE: expected TRIMTAB_DATABASE_URL with role 'dispatcher', got none: an "
+            "SQLite file has one writer, the process with role 'all'. Set a PostgreSQL URL or "
+            "use role 'all'"
         )
     if (settings.tls_cert is None) != (settings.tls_key is None):
         missing, other = (
             ("TLS_KEY", "TLS_CERT") if settings.tls_key is None else ("TLS_CERT", "TLS_KEY")
         )
         lines.append(
-            f"TRIMTAB_{missing}: expected a file beside TRIMTAB_{other}, got none; give both or neither"
+            f"TRIMTAB_{missing}: expected a file with TRIMTAB_{other}, got none; set both or neither"
         )
     for name in ("tls_cert", "tls_key"):
         path = getattr(settings, name)
         if path is not None and not path.is_file():
             lines.append(
-                f"TRIMTAB_{name.upper()}: expected a file, got {str(path)!r}, which is none"
+                f"TRIMTAB_{name.upper()}: expected a file, got {str(path)!r}, which is not one"
             )
+    return lines
+
+
+def _run_faults(settings: Settings) -> list[str]:
+    """Check executor, sandbox and leases against each other."""
+    lines = []
     if settings.ray_address is not None and settings.executor != "ray":
         lines.append(
-            f"TRIMTAB_RAY_ADDRESS: expected executor 'ray' with an address, got {settings.executor!r}; "
-            "set TRIMTAB_EXECUTOR=ray or leave the address out"
+            "TRIMTAB_RAY_ADDRESS: expected executor 'ray' with an address, got "
+            f"{settings.executor!r}; set TRIMTAB_EXECUTOR=ray or leave the address out"
         )
     if settings.executor == "inline" and settings.sandbox == "bwrap":
         lines.append(
-            "TRIMTAB_SANDBOX: expected auto with executor 'inline', which starts no process to hold, got 'bwrap'"
+            "TRIMTAB_SANDBOX: expected auto with executor 'inline', which has no sandbox, got "
+            "'bwrap'; use executor 'process' or leave the sandbox out"
         )
-    if settings.executor == "inline" and "workers" in given and settings.workers > 1:
+    workers_set = "workers" in settings.model_fields_set
+    if settings.executor == "inline" and workers_set and settings.workers > 1:
         lines.append(
-            f"TRIMTAB_WORKERS: expected 1 with executor 'inline', which runs one job at a time, got {settings.workers}"
+            "TRIMTAB_WORKERS: expected 1 with executor 'inline', which runs one job at a time, "
+            f"got {settings.workers}; use executor 'process' or leave it out"
         )
     if settings.heartbeat_s >= settings.lease_s:
         lines.append(
-            f"TRIMTAB_HEARTBEAT_S: expected less than TRIMTAB_LEASE_S ({settings.lease_s:g}), got {settings.heartbeat_s:g}: "
-            "every lease would run out before it is renewed"
+            f"TRIMTAB_HEARTBEAT_S: expected less than TRIMTAB_LEASE_S ({settings.lease_s:g}), "
+            f"got {settings.heartbeat_s:g}: every lease would expire before it is renewed"
         )
     return lines

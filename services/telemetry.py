@@ -1,4 +1,4 @@
-"""Logs, metrics and, when asked for, traces. Nothing here runs on import."""
+"""Logs, metrics and optional traces. Nothing here runs on import."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BUCKETS = (
 
 
 class Metrics:
-    """The Prometheus series of one application; each has its own registry, so that tests can make many."""
+    """The Prometheus series of one application, in a registry of its own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -44,7 +44,7 @@ class Metrics:
         )
         self.latency = Histogram(
             "trimtab_http_request_seconds",
-            "Seconds to answer",
+            "Time to answer an HTTP request",
             ["method", "route"],
             buckets=_BUCKETS,
             registry=registry,
@@ -55,29 +55,29 @@ class Metrics:
         self.jobs = Gauge("trimtab_jobs", "Jobs by state", ["state"], registry=registry)
         self.queue_age = Gauge(
             "trimtab_queue_age_seconds",
-            "Age of the oldest QUEUED job, 0 without one",
+            "Age of the oldest QUEUED job; 0 without one",
             registry=registry,
         )
         self.stale_writes = Gauge(
             "trimtab_stale_writes_total",
-            "Writes refused because their lease had passed on",
+            "Writes refused because their lease had moved to another worker",
             registry=registry,
         )
         self.running = Gauge(
             "trimtab_running_attempts",
-            "Attempts that run in this process",
+            "Attempts running in this process",
             registry=registry,
         )
         self.capacity = Gauge(
             "trimtab_capacity", "Attempts this process can run at once", registry=registry
         )
         self.streams = Gauge(
-            "trimtab_event_streams", "Clients that listen to events", registry=registry
+            "trimtab_event_streams", "Open event streams", registry=registry
         )
 
 
 def configure_logging(settings: Settings) -> None:
-    """Structured logs on stderr: JSON, or for people when it is a terminal."""
+    """Configure structured logs on stderr: JSON, or console lines on a terminal."""
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
@@ -102,8 +102,10 @@ def configure_logging(settings: Settings) -> None:
 
 
 def configure_tracing(settings: Settings) -> Any | None:
-    """A tracer provider that exports to `otlp_endpoint`; None when that is not set. Raises ImportError with what to
-    install when the `otel` extra is missing."""
+    """Return a tracer provider that exports to `otlp_endpoint`; None if that is not set.
+
+    Raises ImportError if the `otel` extra is not installed.
+    """
     if settings.otlp_endpoint is None:
         return None
     try:
@@ -115,7 +117,8 @@ def configure_tracing(settings: Settings) -> Any | None:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise ImportError(
-            "TRIMTAB_OTLP_ENDPOINT is set, but the `otel` extra is not installed: pip install -e '.[otel]'"
+            "TRIMTAB_OTLP_ENDPOINT: expected the `otel` extra to be installed, got none: "
+            "pip install -e '.[otel]'"
         ) from error
     provider = TracerProvider(resource=Resource.create({"service.name": "trimtab"}))
     provider.add_span_processor(
@@ -125,7 +128,7 @@ def configure_tracing(settings: Settings) -> Any | None:
 
 
 def _traces_url(endpoint: str) -> str:
-    """As OTEL_EXPORTER_OTLP_ENDPOINT is meant: the collector's address, below which traces have their own path."""
+    """Append the path of traces, as for OTEL_EXPORTER_OTLP_ENDPOINT."""
     return (
         endpoint if endpoint.endswith("/v1/traces") else endpoint.rstrip("/") + "/v1/traces"
     )

@@ -1,4 +1,4 @@
-"""Several tenants need runs that cannot read each other's files. Where the sandbox does not protect files, one is served."""
+"""Refuse several tenants where the sandbox does not keep runs from each other's files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from typing import Any
 from services.errors import Conflict
 from services.store.types import JobStore
 
-FIX = "install bubblewrap, or run on a kernel with Landlock (Linux 5.13 or newer), or revoke the keys of all tenants but one"
+FIX = (
+    "install bubblewrap, or run on a kernel with Landlock (Linux 5.13 or newer), or revoke the "
+    "keys of all tenants but one"
+)
 
 
 def gaps(executor: Mapping[str, Any]) -> str:
-    """Why runs of this executor could read files of others; empty when they cannot. `executor` is its `describe()`."""
+    """Return why runs could read files of others; empty if they cannot.
+
+    executor: its `describe()`.
+    """
     return (
         ""
         if executor.get("protects", {}).get("files", True)
@@ -22,7 +28,7 @@ def gaps(executor: Mapping[str, Any]) -> str:
 
 
 async def active_tenants(store: JobStore) -> set[str]:
-    """Tenants with a key that works."""
+    """Return the tenants with a valid key."""
     now_us = time.time_ns() // 1000
     keys = await store.list_keys()
     return {
@@ -35,21 +41,26 @@ async def active_tenants(store: JobStore) -> set[str]:
 async def refuse_another_tenant(
     store: JobStore, tenant: str, executor: Mapping[str, Any]
 ) -> None:
-    """Raise Conflict when a key for `tenant` would let one tenant read the files of another."""
+    """Raise Conflict if a key for `tenant` would let one tenant read files of another."""
     if not (reason := gaps(executor)):
         return
     if others := sorted(await active_tenants(store) - {tenant}):
         raise Conflict(
-            f"tenant: expected {others[0]!r}, the only tenant of this server, got {tenant!r}: {reason}",
+            f"tenant: expected {others[0]!r}, the only tenant of this server, got {tenant!r}: "
+            f"{reason}",
             fix=FIX,
         )
 
 
 async def refusal_to_run(store: JobStore, executor: Mapping[str, Any]) -> str:
-    """Why no job may run here; empty when jobs may."""
+    """Return why no job may run here; empty if jobs may run."""
     if not (reason := gaps(executor)):
         return ""
     tenants = sorted(await active_tenants(store))
     if len(tenants) < 2:
         return ""
-    return f"no job is run: expected one tenant, got {len(tenants)} ({', '.join(tenants[:5])}): {reason}. To serve them, {FIX}"
+    names = ", ".join(tenants[:5])
+    return (
+        f"no job is run: expected one tenant, got {len(tenants)} ({names}): {reason}. "
+        f"To serve them, {FIX}"
+    )

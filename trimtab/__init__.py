@@ -1,4 +1,4 @@
-"""trimtab: send an optimization job, watch it improve, get a checked answer.
+"""trimtab: submit an optimization job, watch it improve, get a verified answer.
 
     from trimtab import Client, IlpSpec
     job = Client().submit(IlpSpec.from_file("air05.mps.gz"), seconds=60)

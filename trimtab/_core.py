@@ -1,4 +1,4 @@
-"""What sync and async clients share, without IO: building requests, reading answers, when to try again, SSE.
+"""Logic shared by both clients, without IO: requests, answers, retries, event streams.
 
 The clients in client.py and aio.py only move bytes; every decision is made here.
 """
@@ -9,7 +9,7 @@ import json
 import random
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -29,7 +29,8 @@ M = TypeVar("M", bound=BaseModel)
 RETRY_STATUS = frozenset({429, 502, 503, 504})
 LONG_POLL_S = 25.0
 
-# operation → (method, path). The one list of what the SDK speaks; a test compares it with the server's OpenAPI.
+# Operation → (method, path): all of the API that the SDK uses. A test compares it with the
+# server's OpenAPI document.
 ROUTES: dict[str, tuple[str, str]] = {
     "submit": ("POST", "/v1/jobs"),
     "submit_batch": ("POST", "/v1/jobs:batch"),
@@ -60,13 +61,13 @@ ROUTES: dict[str, tuple[str, str]] = {
     "readyz": ("GET", "/readyz"),
     "metrics": ("GET", "/metrics"),
 }
-# These POSTs may be sent twice: they ask for a state, or store bytes named by their content.
+# POSTs that may be sent twice: they set a state, or store bytes that are named by their content.
 _REPEATABLE = frozenset({"cancel", "stop", "upload", "session_ticket"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request, ready to send and to send again."""
+    """One HTTP request, which can be sent again."""
 
     operation: str
     method: str
@@ -87,14 +88,18 @@ def call(
     headers: Mapping[str, str] | None = None,
     key: str | None = None,
     read_timeout_s: float | None = None,
-    **where: str,
+    **path_fields: str,
 ) -> Call:
-    """The request of an operation; `where` fills its path, `key` is an idempotency key."""
+    """Build the request of an operation.
+
+    `path_fields` fill the path's placeholders; `key` is an idempotency key, which makes a POST
+    repeatable.
+    """
     from urllib.parse import quote
 
     method, template = ROUTES[operation]
     path = template.format(
-        **{name: quote(value, safe=":") for name, value in where.items()}
+        **{name: quote(value, safe=":") for name, value in path_fields.items()}
     )
     sent = {"Idempotency-Key": key} if key else {}
     content = None
@@ -116,7 +121,7 @@ def call(
 
 
 def http_headers(api_key: str | None) -> dict[str, str]:
-    """What every request carries."""
+    """Return the headers of every request."""
     headers = {"User-Agent": f"trimtab-python/{__version__}", "Accept": "application/json"}
     if api_key:
         headers["Authorization"] = f"Bearer {api_key}"
@@ -124,24 +129,31 @@ def http_headers(api_key: str | None) -> dict[str, str]:
 
 
 def new_key() -> str:
-    """A fresh idempotency key."""
+    """Return a fresh idempotency key."""
     return uuid.uuid4().hex
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """When to send a call again. HTTP timeouts and this deadline are about the transport, never about the solve."""
+    """When to send a failed call again.
+
+    Timeouts and deadlines here limit the transport; a job's own time is its budget.
+    """
 
     deadline_s: float = 60.0
-    """Seconds from the first try (or the last progress of a stream) after which the failure is raised."""
+    """Seconds from the first try (or a stream's last progress) until the failure is raised."""
     first_s: float = 0.2
+    """Seconds of the first pause; each further one is twice as long."""
     most_s: float = 8.0
+    """Seconds of the longest pause."""
     jitter: float = 0.5
-    """Each pause is drawn from [1 - jitter, 1] times the exponential one, so that clients do not come back together."""
+    """Each pause is drawn from [1 - jitter, 1] times the exponential one, so that clients that
+    failed together do not return together."""
     contact_s: float | None = None
-    """Until the first answer of the server: a shorter deadline, so that a wrong address is reported at once. None: the same."""
+    """Deadline until the server's first answer, seconds: a short one reports a wrong address
+    early. None: the same as `deadline_s`."""
     on_pause: Callable[[str, float], None] | None = None
-    """Called before each pause with the reason and the seconds until giving up, e.g. to show what is waited for."""
+    """Called before each pause with the reason and the seconds until giving up."""
 
     def pause(
         self,
@@ -152,7 +164,10 @@ class RetryPolicy:
         retry_after_s: float | None = None,
         answered: bool = True,
     ) -> float | None:
-        """Seconds to pause before try number `attempt` + 1; None to give up. `answered`: the server has answered before."""
+        """Return seconds to pause before try number `attempt` + 1; None to give up.
+
+        `answered`: the server has answered before.
+        """
         drawn = min(self.most_s, self.first_s * 2 ** min(attempt, 30)) * rng.uniform(
             1 - self.jitter, 1
         )
@@ -162,7 +177,7 @@ class RetryPolicy:
     def timeout(
         self, timeout_s: float, read_s: float | None, *, answered: bool
     ) -> httpx2.Timeout:
-        """Limits of one try: no connection is waited for longer than until giving up."""
+        """Return the limits of one try; connecting takes at most the time until giving up."""
         return httpx2.Timeout(
             timeout_s,
             read=read_s or timeout_s,
@@ -170,7 +185,7 @@ class RetryPolicy:
         )
 
     def deadline(self, *, answered: bool) -> float:
-        """Seconds until giving up."""
+        """Return seconds until giving up."""
         return (
             self.deadline_s
             if answered or self.contact_s is None
@@ -179,9 +194,9 @@ class RetryPolicy:
 
 
 def may_repeat(sent: Call, failure: httpx2.Response | httpx2.TransportError) -> bool:
-    """Whether this failure of this call allows another try."""
+    """Return True when this failure of this call allows another try."""
     if isinstance(failure, httpx2.Response):
-        # 429 and 503 say that nothing was done; 502 and 504 do not.
+        # After 429 and 503 the server has done nothing; after 502 and 504 it may have.
         return failure.status_code in RETRY_STATUS and (
             sent.repeatable or failure.status_code in (429, 503)
         )
@@ -192,7 +207,7 @@ def may_repeat(sent: Call, failure: httpx2.Response | httpx2.TransportError) -> 
 
 
 def reason_of(failure: httpx2.Response | httpx2.TransportError) -> str:
-    """A failure in few words."""
+    """Describe a failure in a few words."""
     if isinstance(failure, httpx2.Response):
         return f"answered {failure.status_code} {failure.reason_phrase}".strip()
     if isinstance(failure, httpx2.TimeoutException):
@@ -201,7 +216,7 @@ def reason_of(failure: httpx2.Response | httpx2.TransportError) -> str:
 
 
 def retry_after_s(response: httpx2.Response) -> float | None:
-    """The Retry-After header in seconds: a number, or an HTTP date."""
+    """Return the Retry-After header (a number or an HTTP date) in seconds."""
     value = response.headers.get("retry-after")
     if value is None:
         return None
@@ -216,7 +231,7 @@ def retry_after_s(response: httpx2.Response) -> float | None:
 
 
 def error_of(response: httpx2.Response) -> ApiError:
-    """The typed error of a read response with an error status."""
+    """Return the typed error of an answer with an error status, whose body is read."""
     try:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:
@@ -236,99 +251,93 @@ def error_of(response: httpx2.Response) -> ApiError:
 
 
 def parse(model: type[M], response: httpx2.Response) -> M:
-    """The body as a model."""
+    """Decode the body as a model. Raises ProtocolError."""
     try:
         return model.model_validate_json(response.content)
     except ValidationError as error:
-        raise ProtocolError(
-            f"{response.url} answered something that is no {model.__name__}: {error}"
-        ) from error
+        raise _not_a(model, response, error) from error
 
 
 def parse_json(response: httpx2.Response) -> Any:
-    """The body as plain JSON."""
+    """Decode the body as plain JSON. Raises ProtocolError."""
     try:
         return json.loads(response.content)
     except ValueError as error:
         raise ProtocolError(
-            f"{response.url} answered something that is no JSON: {response.text[:200]!r}"
+            f"{response.url}: expected JSON, got {response.text[:200]!r}"
         ) from error
 
 
 def parse_list(model: type[M], response: httpx2.Response, *names: str) -> list[M]:
-    """A list body, bare or under one of `names`."""
+    """Decode a body that is a list, or has one under one of `names`. Raises ProtocolError."""
     body = parse_json(response)
     if isinstance(body, dict):
         body = next((body[name] for name in names if name in body), None)
     if not isinstance(body, list):
-        raise ProtocolError(f"{response.url} wants a list under one of {names}")
+        raise ProtocolError(
+            f"{response.url}: expected a list under one of {names}, got {type(body).__name__}"
+        )
     try:
         return [model.model_validate_json(json.dumps(item)) for item in body]
     except ValidationError as error:
-        raise ProtocolError(
-            f"{response.url} answered something that is no {model.__name__}: {error}"
-        ) from error
+        raise _not_a(model, response, error) from error
+
+
+def _not_a(
+    model: type[BaseModel], response: httpx2.Response, error: ValidationError
+) -> ProtocolError:
+    return ProtocolError(f"{response.url}: expected a {model.__name__}, got: {error}")
 
 
 Submission = Spec | JobRequest | Mapping[str, Any]
 
 
-def request_body(
-    spec: Submission,
-    *,
-    kind: str | None = None,
-    seconds: float | None = None,
-    evaluations: int | None = None,
-    target_gap: float | None = None,
-    seed: int = 0,
-    priority: int = 0,
-    labels: Mapping[str, str] | None = None,
-    max_attempts: int = 3,
-    webhook: str | None = None,
-) -> dict[str, Any]:
-    """The envelope. A JobRequest is sent as it is; a mapping needs `kind` (for kinds this SDK does not know).
+@dataclass(frozen=True, kw_only=True)
+class SubmitOptions:
+    """Options of a submit: the envelope's fields, and those of its budget. See JobRequest."""
 
-    Raises TypeError when options come beside a JobRequest, which has its own: silently dropping either would be wrong.
+    kind: str | None = None
+    """Needed for a spec that is a mapping, e.g. of a kind that this SDK does not know."""
+    seconds: float | None = None
+    evaluations: int | None = None
+    target_gap: float | None = None
+    seed: int = 0
+    priority: int = 0
+    labels: Mapping[str, str] | None = None
+    max_attempts: int = 3
+    webhook: str | None = None
+    """URL to POST the job's end to."""
+
+    def budget(self) -> Budget:
+        """Return the limits that are set; the others are the budget's defaults."""
+        limits: dict[str, Any] = {
+            "evaluations": self.evaluations,
+            "target_gap": self.target_gap,
+        }
+        if self.seconds is not None:
+            limits["seconds"] = float(self.seconds)
+        return Budget(
+            **{name: value for name, value in limits.items() if value is not None}
+        )
+
+
+def request_body(spec: Submission, **options: Any) -> dict[str, Any]:
+    """Return a submit's JSON body. A JobRequest is sent unchanged; `options`: SubmitOptions.
+
+    Raises TypeError for options beside a JobRequest, which has its own (dropping either silently
+    would be wrong), and for a mapping without `kind`; SpecError for a limit that the kind ignores.
     """
+    chosen = SubmitOptions(**options)
     if isinstance(spec, JobRequest):
-        defaults = (
-            kind,
-            seconds,
-            evaluations,
-            target_gap,
-            seed,
-            priority,
-            labels or None,
-            max_attempts,
-            webhook,
-        )
-        if defaults != (None, None, None, None, 0, 0, None, 3, None):
+        if replace(chosen, labels=chosen.labels or None) != SubmitOptions():
             raise TypeError(
-                "options came beside a JobRequest, which carries its own kind, budget, seed, priority, labels, max_attempts "
-                "and webhook; change the request: request.model_copy(update={...})"
+                "expected no options beside a JobRequest, which carries its own kind, budget, "
+                "seed, priority, labels, max_attempts and webhook; change the request: "
+                "request.model_copy(update={...})"
             )
-        body = spec.model_dump(mode="json", exclude_none=True)
-        # `spec` is typed Any in the base envelope: dump it by its own model.
-        if isinstance(spec.spec, Spec):
-            body["spec"] = spec.spec.model_dump(mode="json", exclude_none=True)
-        return body
-    if isinstance(spec, Spec):
-        kind, inner = spec.KIND, spec.model_dump(mode="json", exclude_none=True)
-    elif kind is not None:
-        inner = dict(spec)
-    else:
-        hint = (
-            "; a whole request came, submit its 'spec' with kind=, seconds=, ..."
-            if "spec" in spec
-            else ""
-        )
-        raise TypeError(
-            f"a spec given as a mapping wants `kind=`, e.g. submit({{...}}, kind='ilp'){hint}"
-        )
-    limits: dict[str, Any] = {"evaluations": evaluations, "target_gap": target_gap}
-    if seconds is not None:
-        limits["seconds"] = float(seconds)
-    budget = Budget(**{name: value for name, value in limits.items() if value is not None})
+        return _plain_request(spec)
+    kind, fields = _kind_and_fields(spec, chosen.kind)
+    budget = chosen.budget()
     if isinstance(spec, Spec):
         try:
             check_limits(type(spec), budget)
@@ -336,26 +345,49 @@ def request_body(
             raise SpecError("JobRequest", [Fault(path="", expected=str(error))]) from None
     request = JobRequest(
         kind=kind,
-        spec=inner,
+        spec=fields,
         budget=budget,
-        seed=seed,
-        priority=priority,
-        labels=dict(labels or {}),
-        max_attempts=max_attempts,
-        webhook=Webhook(url=webhook) if webhook else None,
+        seed=chosen.seed,
+        priority=chosen.priority,
+        labels=dict(chosen.labels or {}),
+        max_attempts=chosen.max_attempts,
+        webhook=Webhook(url=chosen.webhook) if chosen.webhook else None,
     )
     return request.model_dump(mode="json", exclude_none=True)
 
 
+def _plain_request(request: JobRequest) -> dict[str, Any]:
+    body = request.model_dump(mode="json", exclude_none=True)
+    # `spec` is typed Any in the base envelope: dump it by its own model.
+    if isinstance(request.spec, Spec):
+        body["spec"] = request.spec.model_dump(mode="json", exclude_none=True)
+    return body
+
+
+def _kind_and_fields(
+    spec: Spec | Mapping[str, Any], kind: str | None
+) -> tuple[str, dict[str, Any]]:
+    if isinstance(spec, Spec):
+        return spec.KIND, spec.model_dump(mode="json", exclude_none=True)
+    if kind is not None:
+        return kind, dict(spec)
+    remedy = (
+        "this is a whole request: submit its 'spec' with kind=, seconds=, ..."
+        if "spec" in spec
+        else "e.g. submit({...}, kind='ilp')"
+    )
+    raise TypeError(f"expected `kind=` beside a spec that is a mapping, got none; {remedy}")
+
+
 def local_files(spec: Submission) -> list[LocalFile]:
-    """Files on this machine that the spec refers to."""
+    """Return the files on this machine that the spec refers to."""
     inner = spec.spec if isinstance(spec, JobRequest) else spec
     refs = inner.artifacts().values() if isinstance(inner, Spec) else ()
     return [ref for ref in refs if isinstance(ref, LocalFile)]
 
 
 def variables_of(spec: Submission) -> Variables | None:
-    """The variables of the model object that the spec was made from."""
+    """Return the variables of the model object that the spec was made from."""
     inner = spec.spec if isinstance(spec, JobRequest) else spec
     return inner.variables() if isinstance(inner, Spec) else None
 
@@ -363,27 +395,29 @@ def variables_of(spec: Submission) -> Variables | None:
 def with_values(
     result: RunResult, variables: Variables | None, fetch: Callable[[], bytes]
 ) -> RunResult:
-    """The result, which can tell the values of the user's own variables when there are some."""
+    """Return the result, with values of the user's own variables when it has a solution file."""
     if variables is not None and SOLUTION_FILE in result.artifacts:
         result._solution = SolutionValues(variables, lambda: nonzeros(fetch()))
     return result
 
 
 def nonzeros(solution: bytes) -> dict[str, float]:
-    """Name → value out of the bytes of a `solution.json`."""
+    """Read name → value from the bytes of a `solution.json`. Raises ProtocolError."""
     try:
         return {
             str(name): float(value)
             for name, value in json.loads(solution)["nonzeros"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ProtocolError(f"the job's {SOLUTION_FILE} is no solution: {error}") from error
+        raise ProtocolError(
+            f"{SOLUTION_FILE}: expected an object with 'nonzeros', got: {error}"
+        ) from error
 
 
 class EventStream:
-    """Parser of a job's server-sent events that survives reconnects: hands out each seq once, in order.
+    """Parser of a job's server-sent events over reconnects: each event once, in order.
 
-    Lines are split on bytes: str.splitlines would also break at U+2028, which JSON text may hold.
+    Lines are split as bytes: str.splitlines would also break at U+2028, which JSON text may have.
     """
 
     def __init__(self, job_id: str, after_seq: int = 0) -> None:
@@ -394,18 +428,15 @@ class EventStream:
         self._name, self._data = "", list[bytes]()
 
     def call(self) -> Call:
-        """The request that goes on after the last event seen."""
-        self._buffer, self._name, self._data = (
-            b"",
-            "",
-            [],
-        )  # half an event of a broken connection is dropped
+        """Build the request that continues after the last event received."""
+        # Half an event of a broken connection is dropped.
+        self._buffer, self._name, self._data = b"", "", []
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(self.last_seq)}
         # The server pings every 15 s; a minute of silence is a dead connection.
         return call("events", headers=headers, id=self.job_id, read_timeout_s=60.0)
 
     def feed(self, block: bytes) -> Iterator[Event]:
-        """New events in these bytes."""
+        """Yield the events that these bytes complete."""
         self._buffer += block
         *lines, self._buffer = self._buffer.split(b"\n")
         for line in lines:
@@ -434,10 +465,10 @@ class EventStream:
             return Event.model_validate_json(data)
         except ValidationError as error:
             raise ProtocolError(
-                f"job {self.job_id} sent an event that is none: {data[:200]!r}"
+                f"events of job {self.job_id}: expected an Event, got {data[:200]!r}"
             ) from error
 
 
 def is_bad_end(state: JobState) -> bool:
-    """True for a terminal state without a result."""
+    """Return True for a terminal state without a result."""
     return state.is_terminal and state is not JobState.SUCCEEDED

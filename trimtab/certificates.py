@@ -1,4 +1,4 @@
-"""Certificates in a result's summary: a bound that is proved for a model's cost instead of the objective."""
+"""Certificates in a result's summary: bounds proved for a cost model, not for the objective."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 MODEL = "certified model"
-"""Whose cost the bound is about, for people."""
+"""Name, for people, of the model that the bound holds for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Certified:
-    """A lower bound on a model's cost, and the gap of the reported solution under that model."""
+    """A lower bound on a model's cost, and the reported solution's gap under that model."""
 
     bound: float
     gap: float
@@ -21,7 +21,7 @@ class Certified:
 
 
 def certified(result: Mapping[str, Any] | None) -> Certified | None:
-    """The certificate of a result that has no bound of its own; None without one."""
+    """Return the certificate of a result without a bound of its own; None if it has none."""
     if not result or result.get("bound") is not None:
         return None
     summary = result.get("summary")
@@ -36,17 +36,18 @@ def certified(result: Mapping[str, Any] | None) -> Certified | None:
 
 
 def statement(cost: float, bound: float) -> str:
-    """A sentence that a proved lower bound supports. Figures are rounded up, so that the sentence stays true.
+    """Return the sentence that a proved lower bound supports. Figures are rounded up to stay true.
 
-    With gap = 1 - bound / cost, no plan can be more than `gap` cheaper than this one, and this one costs at most
-    cost / bound times the cheapest.
+    With gap = 1 - bound / cost, no plan can be more than `gap` cheaper than this one, and this one
+    costs at most cost / bound times the cheapest.
     """
     if bound <= 0:
         return f"under the {MODEL} no lower bound was proved"
     gap = max(0.0, 1 - bound / cost)
     if gap > 0.5:
         times = math.ceil(10 * cost / bound - 1e-9) / 10
-        return f"under the {MODEL} the plan costs at most {times:.1f} times the proved lower bound"
+        factor = f"{times:.1f} times"
+        return f"under the {MODEL} the plan costs at most {factor} the proved lower bound"
     digits = 1 if gap >= 0.01 else 2
     shown = math.ceil(gap * 10 ** (2 + digits) - 1e-9) / 10**digits
     return f"under the {MODEL} no plan can be more than {shown:.{digits}f} % cheaper"

@@ -1,4 +1,4 @@
-"""Where the server is and which key to show: arguments, then environment, then the server of this machine."""
+"""Address and key of the server: from arguments, the environment, or this machine's server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trimtab.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """A server and the key to show it."""
+    """A server and its API key."""
 
     url: str
     api_key: str | None = field(default=None, repr=False)
@@ -22,28 +22,29 @@ class Endpoint:
 
 
 def default_data_dir() -> Path:
-    """Where server, command line and SDK keep and look for a server's data unless TRIMTAB_DATA_DIR says otherwise."""
+    """Return the data folder of a server when TRIMTAB_DATA_DIR is not set."""
     return Path.home() / ".local" / "share" / "trimtab"
 
 
 def data_dir() -> Path:
-    """The data folder of this machine's server: TRIMTAB_DATA_DIR or the default."""
-    given = os.environ.get("TRIMTAB_DATA_DIR")
-    return Path(given) if given else default_data_dir()
+    """Return the data folder of this machine's server: TRIMTAB_DATA_DIR or the default."""
+    configured = os.environ.get("TRIMTAB_DATA_DIR")
+    return Path(configured) if configured else default_data_dir()
 
 
 def find(url: str | None = None, api_key: str | None = None) -> Endpoint:
-    """The server to talk to.
+    """Return the server to use. Raises ConfigError.
 
-    The local admin key is shown only to the local server: a URL from an argument or TRIMTAB_URL gets it only if it is
-    the very one in server.json. A typo in a URL must not send an admin key across the network.
+    The local admin key is sent only to the local server: a URL from an argument or TRIMTAB_URL gets
+    it only if it equals the one in server.json. A typo in a URL must not send an admin key across
+    the network.
     """
     folder = data_dir()
     local = _local_url(folder)
     chosen = (url or os.environ.get("TRIMTAB_URL") or local or "").rstrip("/")
     if not chosen:
         raise ConfigError(
-            f"no server found: no url argument, no TRIMTAB_URL, no {folder / 'server.json'}; "
+            f"no server configured: no url argument, no TRIMTAB_URL, no {folder / 'server.json'}; "
             "start one with `trimtab serve` or set TRIMTAB_URL and TRIMTAB_API_KEY"
         )
     if urlsplit(chosen).scheme not in ("http", "https") or not urlsplit(chosen).netloc:
@@ -59,10 +60,11 @@ def find(url: str | None = None, api_key: str | None = None) -> Endpoint:
 def _local_url(folder: Path) -> str | None:
     path = folder / "server.json"
     try:
-        # Whoever can write this file decides where our admin key goes.
+        # The owner of this file decides where our admin key goes.
         if path.stat().st_uid != os.getuid():
             raise ConfigError(
-                f"{path} belongs to another user; set TRIMTAB_URL and TRIMTAB_API_KEY instead"
+                f"{path}: expected a file of this user, got another user's; set TRIMTAB_URL and "
+                "TRIMTAB_API_KEY instead"
             )
         return str(json.loads(path.read_text())["url"])
     except FileNotFoundError:
@@ -85,11 +87,13 @@ def _local_key(path: Path) -> str | None:
         status = os.fstat(file.fileno())
         if status.st_uid != os.getuid():
             raise ConfigError(
-                f"key file {path} belongs to user {status.st_uid}, not to you; refuse to use it"
+                f"key file {path}: expected a file of this user, got one of user "
+                f"{status.st_uid}; it is not used"
             )
         if stat.S_IMODE(status.st_mode) & 0o077:
             mode = stat.S_IMODE(status.st_mode)
             raise ConfigError(
-                f"key file {path} has mode {mode:04o}: others can read it; run `chmod 600 {path}`"
+                f"key file {path} has mode {mode:04o}: others can read it; "
+                f"run `chmod 600 {path}`"
             )
         return file.read().strip() or None

@@ -1,16 +1,16 @@
-"""Everything the SDK raises on purpose.
+"""Exceptions of the SDK.
 
 TrimtabError
-├── SpecError                 a spec or request that cannot be made: `faults` lists path, expected, got, remedy
-├── ConfigError               no server or key found, or a key file that others can read
+├── SpecError                 invalid spec or request: `faults` lists path, expected, got, remedy
+├── ConfigError               no server is configured, or others can read the key file
 ├── ConnectionFailed          the server could not be reached within the retry deadline
-├── ProtocolError             the answer was not what the API promises
-├── DigestMismatch            bytes that came (or were stored) are not the bytes that were named
-├── WaitTimeout               `wait(timeout_s=...)` ran out; the job goes on
+├── ProtocolError             the answer does not follow the API
+├── DigestMismatch            transferred bytes do not have the expected digest
+├── WaitTimeout               `wait(timeout_s=...)` expired; the job continues
 ├── JobFailed                 `result()` of a job that ended FAILED, DEAD or CANCELLED
-└── ApiError                  the server said no (RFC 9457 problem)
+└── ApiError                  the server refused (RFC 9457 problem)
     ├── BadRequest            400, 413, 415
-    │   └── InvalidBody       422: `errors` lists {path, came, wanted}
+    │   └── InvalidBody       422: `errors` lists path, received and expected value
     ├── AuthError
     │   ├── Unauthorized      401
     │   └── Forbidden         403
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 
 class TrimtabError(Exception):
-    """Base of everything the SDK raises on purpose."""
+    """Base of all exceptions of the SDK."""
 
 
 class SpecError(TrimtabError, ValueError):
-    """A spec, or a part of one, that cannot be made. `path`, `expected`, `got` and `remedy` are those of the first fault."""
+    """A spec, or a part of one, is invalid. `path`, `expected`, `got`, `remedy`: first fault's."""
 
     def __init__(self, name: str, faults: list[Fault]) -> None:
         self.name, self.faults = name, faults
@@ -52,7 +52,7 @@ class SpecError(TrimtabError, ValueError):
 
 
 class ConfigError(TrimtabError):
-    """No server or key found, or a key file that others can read."""
+    """No server is configured, or others can read the key file."""
 
 
 class ConnectionFailed(TrimtabError):
@@ -60,11 +60,11 @@ class ConnectionFailed(TrimtabError):
 
 
 class ProtocolError(TrimtabError):
-    """The answer was not what the API promises. Is another program at this address?"""
+    """The answer does not follow the API. Is another program at this address?"""
 
 
 class DigestMismatch(TrimtabError):
-    """The bytes are not those that were named."""
+    """Transferred bytes do not have the expected digest (`wanted`, not `came`)."""
 
     def __init__(self, name: str, *, expected: str, got: str) -> None:
         self.wanted, self.came = expected, got
@@ -72,12 +72,13 @@ class DigestMismatch(TrimtabError):
 
 
 class WaitTimeout(TrimtabError):
-    """The wait ran out; the job goes on."""
+    """The wait expired; the job continues."""
 
     def __init__(self, view: JobView, timeout_s: float) -> None:
         self.view, self.timeout_s = view, timeout_s
         super().__init__(
-            f"job {view.id} is still {view.state} after {timeout_s:g} s; wait again, stop or cancel it"
+            f"job {view.id} is still {view.state} after {timeout_s:g} s; wait again, stop or "
+            "cancel it"
         )
 
 
@@ -96,7 +97,7 @@ class JobFailed(TrimtabError):
 
 
 class ApiError(TrimtabError):
-    """The server said no."""
+    """The server refused a request."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -123,23 +124,23 @@ class InvalidBody(BadRequest):
 
 
 class AuthError(ApiError):
-    """The key is missing, wrong or does not reach this far."""
+    """The key is missing or invalid, or lacks a scope."""
 
 
 class Unauthorized(AuthError):
-    """401: no key, or one that is unknown, expired or revoked."""
+    """401: the key is missing, unknown, expired or revoked."""
 
 
 class Forbidden(AuthError):
-    """403: the key's scopes do not reach this far."""
+    """403: the key lacks the scope."""
 
 
 class NotFound(ApiError):
-    """404: no such thing for this tenant."""
+    """404: this tenant has no such object."""
 
 
 class Conflict(ApiError):
-    """409: the thing's state does not allow this, or an idempotency key came with another body."""
+    """409: the state does not allow this, or an idempotency key was used with another body."""
 
 
 class TooManyRequests(ApiError):
@@ -147,14 +148,14 @@ class TooManyRequests(ApiError):
 
 
 class ServerError(ApiError):
-    """5xx: the server's fault."""
+    """5xx: a fault of the server."""
 
 
 class Unavailable(ServerError):
     """502, 503, 504: try again later."""
 
 
-# The problem's own type is read first (a quota may be 429 or 403 one day), then the status.
+# The problem's type is decisive (a quota may be 429 or 403), then the status.
 _BY_SLUG: dict[str, type[ApiError]] = {
     "unauthorized": Unauthorized,
     "forbidden": Forbidden,
@@ -178,7 +179,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 
 
 def api_error(problem: Problem) -> ApiError:
-    """The typed error of a problem."""
+    """Return the typed error of a problem."""
     slug = problem.type.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
     chosen = _BY_SLUG.get(slug) or _BY_STATUS.get(problem.status)
     if chosen is None:

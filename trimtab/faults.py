@@ -1,4 +1,4 @@
-"""Pydantic's findings in our words: `path: expected <what>, got <what>; <remedy>`. One wording for SDK, CLI, pages and HTTP."""
+"""Validation errors as `path: expected <what>, got <what>; <remedy>`, for SDK, CLI, pages, HTTP."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ _EXPECTED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing that is wrong with an input."""
+    """One error of an input."""
 
     path: str
     """Dotted path of the field; empty for the input as a whole."""
     expected: str
-    """What was expected. For a rule of our own: the whole sentence, and `got` is empty."""
+    """Expected value. For a rule of our own: the whole sentence, and `got` is empty."""
     got: str = ""
     remedy: str = ""
 
@@ -87,12 +87,15 @@ class Fault:
 def faults_of(
     error: ValidationError, *, known: Mapping[str, Iterable[str]] | None = None
 ) -> list[Fault]:
-    """Every fault, in the order of the fields. `known`: names of fields by the path of their object, for suggestions."""
+    """Return every fault, in the order of the fields.
+
+    `known` has the field names of each object by its path, for suggestions.
+    """
     return [_fault(item, known or {}) for item in error.errors(include_url=False)]
 
 
 def fault_of(item: Mapping[str, Any]) -> Fault:
-    """One entry of `ValidationError.errors()`."""
+    """Translate one entry of `ValidationError.errors()`."""
     return _fault(item, {})
 
 
@@ -100,7 +103,7 @@ def _fault(item: Mapping[str, Any], known: Mapping[str, Iterable[str]]) -> Fault
     location = tuple(item["loc"])
     path, kind = dotted(location), str(item["type"])
     if kind in ("value_error", "assertion_error"):
-        # A rule of our own says what came and what to do. One that names its field itself need not be told twice.
+        # A rule of our own is a whole sentence. If it names its field, the path is not repeated.
         message = (
             str(item["msg"])
             .removeprefix("Value error, ")
@@ -144,12 +147,12 @@ def _got(
 
 
 def dotted(location: Iterable[Any]) -> str:
-    """`("spec", "devices", 0, "count")` → `spec.devices.0.count`."""
+    """Return a location as text: `("spec", "devices", 0, "count")` → `spec.devices.0.count`."""
     return ".".join(str(part)[:80] for part in location)
 
 
 def shown(location: Iterable[Any], value: Any) -> str:
-    """A value in short, as JSON has it. Never a secret."""
+    """Return a short form of a JSON value. Secrets are not shown."""
     if any(word in str(part).lower() for part in location for word in _SECRET_WORDS):
         return "(not shown)"
     match value:
@@ -162,7 +165,8 @@ def shown(location: Iterable[Any], value: Any) -> str:
         case list() | tuple():
             text = f"a list of {len(value)}"
         case int() if abs(value) >= 2**63:
-            text = f"an integer of {len(str(value)) if abs(value) < 10**4000 else 'many'} digits"
+            digits = str(len(str(value))) if abs(value) < 10**4000 else "many"
+            text = f"an integer of {digits} digits"
         case int():
             text = str(value)
         case float():
@@ -197,7 +201,7 @@ def _plain(value: Any) -> str:
 
 
 def _from_message(message: str) -> str:
-    """What pydantic says, as the end of "expected ..."."""
+    """Turn pydantic's message into the end of "expected ..."."""
     for head in ("Input should be ", "Value should be ", "Input should "):
         message = message.removeprefix(head)
     return message[:1].lower() + message[1:]

@@ -1,8 +1,8 @@
-"""Files on their way to and from the server: hashed, streamed, never whole in memory.
+"""Uploads and downloads: hashed and streamed, never whole in memory.
 
-`LocalFile` is a full ArtifactRef (artifacts are named by content, so the digest is known before the upload) that also
-remembers where its bytes are. That path is a private attribute: it is never serialised, and the wire models stay pure.
-The clients upload every LocalFile a spec refers to when it is submitted.
+`LocalFile` is a complete ArtifactRef (artifacts are named by content, so the digest is known before
+the upload) that also has the path of its bytes. The path is a private attribute and never
+serialised. The clients upload every LocalFile of a spec on submit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from trimtab.specs.common import ArtifactRef
 
 CHUNK_BYTES = 1 << 20
 Progress = Callable[[int, int | None], None]
-"""Called with (bytes done, bytes in all or None)."""
+"""Called with (bytes done, total bytes or None)."""
 
 
 class LocalFile(ArtifactRef):
@@ -33,7 +33,7 @@ class LocalFile(ArtifactRef):
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> LocalFile:
-        """Hash the file. Fails at once when it is not there, not at submit."""
+        """Hash a file. Raises OSError now, not at submit, for a file that cannot be read."""
         path = Path(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -44,12 +44,12 @@ class LocalFile(ArtifactRef):
 
     @property
     def path(self) -> Path:
-        """Where the bytes are."""
+        """Path of the bytes."""
         return self._path
 
 
 def chunks(path: Path, total: int, progress: Progress | None = None) -> Iterator[bytes]:
-    """The file's bytes, reporting progress."""
+    """Yield the file's bytes in blocks and report progress."""
     done = 0
     with path.open("rb") as file:
         while block := file.read(CHUNK_BYTES):
@@ -62,14 +62,14 @@ def chunks(path: Path, total: int, progress: Progress | None = None) -> Iterator
 async def achunks(
     path: Path, total: int, progress: Progress | None = None
 ) -> AsyncIterator[bytes]:
-    """The same for asyncio; blocks are read in a thread, so that a slow disk does not hold the loop."""
+    """Yield blocks like `chunks`, read in a thread so that a slow disk does not block the loop."""
     blocks = chunks(path, total, progress)
     while (block := await asyncio.to_thread(next, blocks, None)) is not None:
         yield block
 
 
 class Download:
-    """Writes to a temporary name beside the target; renamed only when complete and, with a digest, verified."""
+    """Writes a temporary file beside the target; renames it once complete and verified."""
 
     def __init__(
         self, target: Path, *, digest: str | None, progress: Progress | None = None
@@ -86,13 +86,13 @@ class Download:
         return self
 
     def restart(self) -> None:
-        """Forget what came: the connection broke and the bytes start anew."""
+        """Discard the bytes so far: after a broken connection the download starts again."""
         self._file.seek(0)
         self._file.truncate()
         self._hash, self._done = hashlib.sha256(), 0
 
     def write(self, block: bytes) -> None:
-        """Take the next bytes."""
+        """Append the next bytes."""
         self._file.write(block)
         self._hash.update(block)
         self._done += len(block)
@@ -119,7 +119,7 @@ class Download:
 
 
 def target_path(to: str | os.PathLike[str] | None, name: str) -> Path:
-    """Where a download goes: a folder gets the artifact's own name, stripped of any path."""
+    """Return the path to write; in a folder, the artifact's own name without any directories."""
     safe = Path(name.replace("\\", "/")).name or "artifact"
     if to is None:
         return Path(safe)

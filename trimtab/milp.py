@@ -1,12 +1,12 @@
-"""Model objects of the solvers people use, as files. Nothing is imported here: the object brings its own package.
+"""Model objects of other packages as files. Imports none: the object brings its own package.
 
-| object | how it is carried over |
+| object | source of the conversion |
 |---|---|
 | `highspy.Highs` | its LP, Hessian and types |
 | `pyscipopt.Model` | its original variables and constraints, handler by handler |
 | OR-Tools `pywraplp.Solver`, `model_builder.Model`, `MPModelProto` | the MPModelProto |
 | OR-Tools MathOpt `Model`, `ModelProto` | the ModelProto |
-| OR-Tools CP-SAT `CpModel`, `CpModelProto` | its constraints, put into linear rows where that is exact |
+| OR-Tools CP-SAT `CpModel`, `CpModelProto` | its constraints, as linear rows where that is exact |
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 def carry_over(model: Any, path: Path | None = None, *, warm_start: Any = None) -> Carried:
     """Write `model` as MPS, with its warm start and the map back to its variables.
 
-    Without a path it goes to a temporary file that is removed when the interpreter ends. Raises TypeError for an object that
-    is none of the above, NotCarriedOver (a ValueError) for a part that cannot be carried over exactly.
+    Without a path, the file is temporary and removed when the interpreter ends. Raises TypeError
+    for an object that is none of the above, and NotCarriedOver (a ValueError) for a part that
+    cannot be converted exactly.
     """
     from trimtab.adapters import carry
 
@@ -35,5 +36,5 @@ def carry_over(model: Any, path: Path | None = None, *, warm_start: Any = None) 
 
 
 def write_model(model: Any, path: Path | None = None) -> Path:
-    """Write `model` as MPS; returns the file. See `carry_over`."""
+    """Write `model` as MPS and return the file. See `carry_over`."""
     return carry_over(model, path).model

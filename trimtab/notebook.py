@@ -16,7 +16,7 @@ _WIDTH, _HEIGHT, _EDGE = 640, 240, 12
 
 
 def job_html(view: JobView, trace: Sequence[Incumbent] = ()) -> str:
-    """A job as a small table, with its curve when there is one. Every text is escaped: labels come from others."""
+    """Return a job as a small table, with its curve if it has a trace. All text is escaped."""
     best = view.best
     rows = {
         "job": view.id,
@@ -40,7 +40,7 @@ def job_html(view: JobView, trace: Sequence[Incumbent] = ()) -> str:
 
 
 def curve_svg(trace: Sequence[Incumbent]) -> str:
-    """Incumbent (solid) and bound (dashed) over seconds, as steps."""
+    """Return an SVG of incumbent (solid) and bound (dashed) over seconds, as steps."""
     values = [
         v
         for point in trace
@@ -69,15 +69,16 @@ def curve_svg(trace: Sequence[Incumbent]) -> str:
     )
     bound = steps([(p.elapsed_s, p.bound) for p in trace if p.bound is not None])
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" role="img" '
-        f'aria-label="incumbent and bound from {low:.6g} to {high:.6g} over {end:.1f} seconds" fill="none">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        f'width="{_WIDTH}" role="img" aria-label="incumbent and bound from {low:.6g} to '
+        f'{high:.6g} over {end:.1f} seconds" fill="none">'
         f'<path d="{objective}" stroke="#0a7" stroke-width="2"/>'
         f'<path d="{bound}" stroke="#b50" stroke-width="2" stroke-dasharray="5 4"/></svg>'
     )
 
 
 def live(job: Job) -> JobView:
-    """Watch a job in a notebook cell until it ends; prints lines where there is no IPython."""
+    """Follow a job in a notebook cell until it ends; without IPython, print lines."""
     try:
         from IPython.display import HTML, display  # type: ignore[import-not-found,unused-ignore]
     except ImportError:

@@ -1,4 +1,4 @@
-"""The wire contract of what comes back: states, terminations, events, verification, results."""
+"""Answers of the API: states, terminations, events, verification, results."""
 
 from __future__ import annotations
 
@@ -18,55 +18,55 @@ _READ = ConfigDict(extra="ignore")
 
 
 class JobState(StrEnum):
-    """Where a job is. The arrows between states are `services.store.lifecycle`, and only those."""
+    """State of a job. `services.store.lifecycle` defines the transitions."""
 
     QUEUED = "QUEUED"
     """Stored, waiting for a worker (also between attempts)."""
     RUNNING = "RUNNING"
     """Held by one worker under a lease."""
     SUCCEEDED = "SUCCEEDED"
-    """Ended with a result. A stopped job that keeps its best is one of these; so is a proof of infeasibility."""
+    """Ended with a result, also when stopped with its best solution, or proved infeasible."""
     FAILED = "FAILED"
-    """Ended by its own fault: the input or the problem. Running it again would end the same way."""
+    """Ended by a fault of its input. Running it again would end the same way."""
     CANCELLED = "CANCELLED"
     """Discarded by its owner."""
     DEAD = "DEAD"
-    """Gave up after `max_attempts` runs lost to the service's own faults. `retry` re-drives it."""
+    """Given up after `max_attempts` runs were lost by faults of the service; `retry` revives it."""
 
     @property
     def is_terminal(self) -> bool:
-        """True when nothing more happens by itself."""
+        """True for an ended job."""
         return self not in (JobState.QUEUED, JobState.RUNNING)
 
 
 class Reason(StrEnum):
-    """Why a run ended. Nothing defaults to success."""
+    """Why a run ended. There is no default."""
 
     OPTIMAL = "optimal"
     """Proved: no better solution exists within tolerance."""
     FEASIBLE = "feasible"
-    """A limit was reached with a solution in hand; `limit` says which."""
+    """A limit was reached with a solution; `limit` names it."""
     NO_SOLUTION_FOUND = "no_solution_found"
     """A limit was reached without a solution; nothing was proved."""
     INFEASIBLE = "infeasible"
     UNBOUNDED = "unbounded"
     INFEASIBLE_OR_UNBOUNDED = "infeasible_or_unbounded"
     COMPLETED = "completed"
-    """Did all its work; the kind has no notion of optimality."""
+    """All work is done; the kind has no notion of optimality."""
     INVALID_INPUT = "invalid_input"
-    """The input could not be read or makes no sense."""
+    """The input cannot be read or is inconsistent."""
     INPUT_CRASHED_PARSER = "input_crashed_parser"
-    """The native parser or solver died on this input (a signal, not a message)."""
+    """The native parser or solver died by a signal on this input."""
     RESOURCE_EXHAUSTED = "resource_exhausted"
-    """The run asked for more memory or file space than it may have."""
+    """The run needed more memory, time or file space than its limits."""
     NUMERICAL_ERROR = "numerical_error"
     VERIFICATION_FAILED = "verification_failed"
     """The search claimed a solution that the independent check refused."""
     CANCELLED = "cancelled"
     WORKER_LOST = "worker_lost"
-    """The worker died or went silent."""
+    """The worker died, or was silent for too long."""
     INTERNAL_ERROR = "internal_error"
-    """Our fault; the detail carries what to report."""
+    """A fault of trimtab; report the detail."""
 
 
 class Limit(StrEnum):
@@ -76,7 +76,7 @@ class Limit(StrEnum):
     EVALUATIONS = "evaluations"
     TARGET_GAP = "target_gap"
     STOPPED = "stopped"
-    """The owner said `stop`: end now, keep the best."""
+    """The owner called `stop`: end now and keep the best solution."""
     MEMORY = "memory"
     ATTEMPTS = "attempts"
     OTHER = "other"
@@ -92,7 +92,7 @@ class Termination(WireModel):
 
 
 class Incumbent(WireModel):
-    """A point of the trace: the best known solution's objective and the proved bound at one moment."""
+    """A point of the trace: best objective and proved bound at one moment."""
 
     model_config = _READ
     elapsed_s: Annotated[float, Field(ge=0)]
@@ -102,13 +102,14 @@ class Incumbent(WireModel):
     bound: float | None = None
     """Dual bound; None while nothing is proved."""
     gap: float | None = None
-    """|objective - bound| / max(|objective|, |bound|), in [0, 1] when signs agree; None without both."""
+    """|objective - bound| / max(|objective|, |bound|), in [0, 1] when signs agree; None unless both
+    exist."""
     source: str = ""
-    """What found it, e.g. `highs`, `lns:lb-relax`."""
+    """Part of the search that found it, e.g. `highs`, `lns:lb-relax`."""
 
 
 class EventType(StrEnum):
-    """What a job's event stream tells."""
+    """Type of an event in a job's stream."""
 
     STATE = "state"
     """data: {state, attempt, termination?}"""
@@ -121,7 +122,7 @@ class EventType(StrEnum):
 
 
 class Event(WireModel):
-    """One line of a job's history. `seq` counts from 1 without holes and is the SSE id."""
+    """An entry of a job's history. `seq` counts from 1 without gaps and is the SSE id."""
 
     model_config = _READ
     job_id: str
@@ -132,7 +133,7 @@ class Event(WireModel):
 
 
 class VerificationStatus(StrEnum):
-    """What the independent check said."""
+    """Verdict of the independent check."""
 
     VALID = "valid"
     INVALID = "invalid"
@@ -140,17 +141,18 @@ class VerificationStatus(StrEnum):
 
 
 class Verification(WireModel):
-    """Claimed and checked are different fields: `claimed_objective` came from the search, `objective` from the check."""
+    """Independent check of a solution. The search's claim and the check are separate fields."""
 
     model_config = _READ
     status: VerificationStatus
     method: str = ""
-    """How it was checked, e.g. `rational arithmetic on the original file`."""
+    """Method of the check, e.g. `rational arithmetic on the original file`."""
     claimed_objective: float | None = None
+    """Objective that the search reported."""
     objective: float | None = None
-    """Recomputed without the search."""
+    """Objective recomputed by the check."""
     objective_exact: str | None = None
-    """The same as a ratio of integers `p/q`, where the check is exact."""
+    """The same as a ratio of integers `p/q`, when the check is exact."""
     max_violation: float | None = None
     """Largest violation of any row, bound or integrality; 0.0 means exactly feasible."""
     checks: dict[str, JsonValue] = Field(default_factory=dict)
@@ -158,7 +160,7 @@ class Verification(WireModel):
 
 
 class RunResult(WireModel):
-    """Everything a run left, and enough to repeat it."""
+    """Result of a run, with what is needed to repeat it."""
 
     model_config = _READ
     kind: str
@@ -168,7 +170,8 @@ class RunResult(WireModel):
     bound: float | None = None
     gap: float | None = None
     primal_integral: float | None = None
-    """Integral of the primal gap to the final objective over the run, seconds (gap 1 before the first solution)."""
+    """Integral over the run of the primal gap to the final objective, seconds (the gap is 1 before
+    the first solution)."""
     trace: list[Incumbent] = Field(default_factory=list)
     verification: Verification
     artifacts: dict[str, ArtifactRef] = Field(default_factory=dict)
@@ -184,14 +187,16 @@ class RunResult(WireModel):
     _solution: SolutionValues | None = PrivateAttr(default=None)
 
     def value(self, variable: Any) -> float:
-        """The value of a variable of the model object that was submitted, or of the variable of that name.
+        """Return the value of a variable of the submitted model object, or of that name.
 
-        Raises KeyError or TypeError for what is no variable of the model, ValueError when there is no solution.
+        Raises KeyError or TypeError for anything that is not a variable of the model, and
+        ValueError for a run without a solution or a job that was submitted from a file.
         """
         return self._values().value(variable)
 
     def values(self) -> dict[str, float]:
-        """Every variable's value, by the user's name (by the name in the file where that is empty or shared)."""
+        """Return every variable's value by its name; where that is empty or shared, by its name
+        in the file."""
         return self._values().as_dict()
 
     def _values(self) -> SolutionValues:
@@ -199,11 +204,13 @@ class RunResult(WireModel):
             return self._solution
         if SOLUTION_FILE not in self.artifacts:
             raise ValueError(
-                f"value: expected a run with a solution, got one that ended {self.termination.reason}"
+                "value: expected a run with a solution, got one that ended "
+                f"{self.termination.reason}"
             )
         raise ValueError(
-            "value: expected the result of a job submitted from a model object (IlpSpec.from_model) by this client, got "
-            f"another; job.download({SOLUTION_FILE!r}) has the values by the names in the file"
+            "value: expected the result of a job submitted from a model object "
+            "(IlpSpec.from_model) by this client, got another; "
+            f"job.download({SOLUTION_FILE!r}) has the values by the names in the file"
         )
 
 
@@ -220,7 +227,7 @@ class Attempt(WireModel):
 
 
 class WebhookView(WireModel):
-    """What became of a job's webhook."""
+    """Delivery state of a job's webhook."""
 
     model_config = _READ
     url: str
@@ -228,12 +235,12 @@ class WebhookView(WireModel):
     """`not due`, `waiting` (for the next try), `delivered` or `given up`."""
     tries: int = 0
     detail: str = ""
-    """Why the newest try failed."""
+    """Reason of the newest failure."""
     at: datetime | None = None
 
 
 class JobView(WireModel):
-    """A job as the API shows it."""
+    """Public view of a job."""
 
     model_config = _READ
     id: str
@@ -253,17 +260,17 @@ class JobView(WireModel):
     cancel_requested: bool = False
     phase: str | None = None
     heartbeat_age_s: float | None = None
-    """Seconds since the worker last spoke; None unless RUNNING. A large number means trouble."""
+    """Seconds since the worker's last sign of life; None unless RUNNING."""
     best: Incumbent | None = None
     termination: Termination | None = None
     verification_status: VerificationStatus | None = None
     webhook: WebhookView | None = None
-    """Of a single job; None in lists and where no webhook was asked for."""
+    """None in lists, and for a job without a webhook."""
     links: dict[str, str] = Field(default_factory=dict)
 
 
 class JobPage(WireModel):
-    """One page of a listing; ask again with `cursor=next_cursor` until it is null."""
+    """A page of a listing; repeat the request with `cursor=next_cursor` until that is null."""
 
     model_config = _READ
     items: list[JobView]
@@ -271,7 +278,7 @@ class JobPage(WireModel):
 
 
 class KindView(WireModel):
-    """A kind the server offers, with the JSON schema of its request."""
+    """A kind that the server offers, with the JSON schemas of its spec and request."""
 
     model_config = _READ
     kind: str
@@ -283,7 +290,7 @@ class KindView(WireModel):
 
 
 class Problem(WireModel):
-    """An error body (RFC 9457): what came, what was wanted, what to do."""
+    """An error body (RFC 9457): what was expected, what was received, and the remedy."""
 
     model_config = _READ
     type: str
@@ -293,7 +300,7 @@ class Problem(WireModel):
     instance: str | None = None
     request_id: str | None = None
     errors: list[dict[str, JsonValue]] = Field(default_factory=list)
-    """For invalid bodies: {path, came, wanted} of each fault."""
+    """For an invalid body, each fault: path, came (received), wanted (expected), message."""
     fix: str | None = None
-    """What to do about it."""
+    """Remedy."""
     retry_after_s: float | None = None

@@ -1,7 +1,7 @@
 """Lists of embedding tables from .csv, .json and .parquet files and data frames.
 
-Columns: name, rows, dim; optionally pooling, features, dtype (fp32, fp16, bf16), alpha with active_rows (a Zipf law), or
-bin_0 ... bin_16.
+Columns: name, rows, dim; optionally pooling, features, dtype (fp32, fp16, bf16), alpha with
+active_rows (a Zipf law), or bin_0 ... bin_16.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from trimtab.specs.sharding import MAX_TABLES, REUSE_BINS, ReuseAccess, Table, Z
 
 MAX_BYTES = 64 * 2**20
 _FAULTS_SHOWN = 10
+_REQUIRED = ("name", "rows", "dim")
 _BINS = tuple(f"bin_{k}" for k in range(REUSE_BINS))
 _COLUMNS = (
     "name",
@@ -36,19 +38,21 @@ _COLUMNS = (
 
 
 class TablesError(ValueError):
-    """A list of tables cannot be read. Shows each fault: where, what came, what was wanted."""
+    """A list of tables cannot be read. Names each fault: place, expected, got."""
 
 
 def read_tables(path: str | Path, *, name: str | None = None) -> tuple[Table, ...]:
-    """The tables in a .csv, .json or .parquet file; `name` tells the format when the path does not.
+    """Read the tables of a .csv, .json or .parquet file.
 
-    Raises TablesError. Parquet wants the package pyarrow.
+    `name` is a file name whose ending decides the format, when the path's does not. Parquet needs
+    the package pyarrow. Raises TablesError.
     """
     path = Path(path)
     shown = name or path.name
     if (size := path.stat().st_size) > MAX_BYTES:
         raise TablesError(
-            f"{shown}: {size / 2**20:.0f} MiB came, at most {MAX_BYTES / 2**20:.0f} MiB are read; split the list"
+            f"{shown}: expected at most {MAX_BYTES / 2**20:.0f} MiB, got {size / 2**20:.0f} MiB; "
+            "split the list"
         )
     if shown.lower().endswith(".parquet"):
         return from_records(_parquet(path), source=shown)
@@ -56,11 +60,12 @@ def read_tables(path: str | Path, *, name: str | None = None) -> tuple[Table, ..
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TablesError(
-            f"{shown}: no UTF-8 text (byte {error.start}); wanted a .csv or .json list of tables"
+            f"{shown}: expected a .csv or .json list of tables, got no UTF-8 text "
+            f"(byte {error.start})"
         ) from error
     if "\x00" in text:
         raise TablesError(
-            f"{shown}: contains NUL characters; wanted a .csv or .json list of tables"
+            f"{shown}: expected a .csv or .json list of tables, got text with NUL characters"
         )
     if shown.lower().endswith(".json") or text.lstrip()[:1] in ("[", "{"):
         return from_records(_json(text, shown), source=shown)
@@ -68,26 +73,25 @@ def read_tables(path: str | Path, *, name: str | None = None) -> tuple[Table, ..
 
 
 def from_dataframe(frame: Any) -> tuple[Table, ...]:
-    """The tables in a pandas or polars data frame with the columns above. Raises TablesError."""
+    """Read the tables of a pandas or polars data frame. Raises TablesError."""
     if hasattr(frame, "to_dicts"):  # polars
         return from_records(frame.to_dicts(), source="data frame")
     if hasattr(frame, "to_dict"):  # pandas
         return from_records(frame.to_dict(orient="records"), source="data frame")
-    raise TablesError(
-        f"a pandas or polars data frame was wanted; {type(frame).__name__} came"
-    )
+    raise TablesError(f"expected a pandas or polars data frame, got {type(frame).__name__}")
 
 
 def from_records(records: Iterable[Mapping[str, Any]], *, source: str) -> tuple[Table, ...]:
-    """One table a record. Raises TablesError with up to ten faults."""
+    """Make one table of each record. Raises TablesError with up to ten faults.
+
+    `source` names the records in messages.
+    """
     tables: list[Table] = []
     faults: list[str] = []
     seen: dict[str, int] = {}
     for number, record in enumerate(records, start=1):
         if number > MAX_TABLES:
-            raise TablesError(
-                f"{source}: more than {MAX_TABLES:,} tables; that is the most one job takes"
-            )
+            raise _too_many(source)
         try:
             table = _table(record)
         except (ValidationError, SpecError) as error:
@@ -98,7 +102,8 @@ def from_records(records: Iterable[Mapping[str, Any]], *, source: str) -> tuple[
         else:
             if table.name in seen:
                 faults.append(
-                    f"table {number}, name: {table.name!r} is table {seen[table.name]} already; make names unique"
+                    f"table {number}, name: {table.name!r} is already the name of table "
+                    f"{seen[table.name]}; make names unique"
                 )
             seen[table.name] = number
             tables.append(table)
@@ -108,53 +113,62 @@ def from_records(records: Iterable[Mapping[str, Any]], *, source: str) -> tuple[
         more = "; further faults are not shown" if len(faults) >= _FAULTS_SHOWN else ""
         raise TablesError(f"{source}: " + "; ".join(faults[:_FAULTS_SHOWN]) + more)
     if not tables:
-        raise TablesError(f"{source}: holds no table; wanted lines with name, rows, dim")
+        raise TablesError(f"{source}: expected lines with name, rows, dim, got no table")
     return tuple(tables)
+
+
+def _too_many(source: str, count: int | None = None) -> TablesError:
+    got = "more" if count is None else f"{count:,}"
+    return TablesError(f"{source}: expected at most {MAX_TABLES:,} tables, got {got}")
 
 
 def _table(record: Mapping[str, Any]) -> Table:
     if not isinstance(record, Mapping):
-        raise TablesError(f"an object with name, rows, dim was wanted; {record!r:.60} came")
+        raise TablesError(f"expected an object with name, rows, dim, got {record!r:.60}")
     if "access" in record:  # a table as the API has it
         return Table.model_validate_json(json.dumps(dict(record), default=str))
-    given = {str(k): v for k, v in record.items() if not _missing(v)}
-    if unknown := sorted(set(given) - set(_COLUMNS)):
+    cells = {str(column): cell for column, cell in record.items() if not _missing(cell)}
+    if unknown := sorted(set(cells) - set(_COLUMNS)):
+        columns = ", ".join(_COLUMNS[: -len(_BINS)])
         raise TablesError(
-            f"column {unknown[0]!r} is not known; columns are {', '.join(_COLUMNS[: -len(_BINS)])}, bin_0 ... bin_16"
+            f"unknown column {unknown[0]!r}: expected {columns}, bin_0 ... bin_16"
         )
-    if missing := [c for c in ("name", "rows", "dim") if c not in given]:
-        raise TablesError(f"{missing[0]}: is missing; every table wants name, rows, dim")
-    access: ZipfAccess | ReuseAccess | None = None
-    if "alpha" in given:
-        rows = given.get("active_rows", given["rows"])
-        access = ZipfAccess(
-            alpha=_number(given["alpha"], "alpha"), active_rows=_whole(rows, "active_rows")
-        )
-    elif "active_rows" in given:
-        raise TablesError(
-            "alpha: is missing; active_rows wants the Zipf exponent beside it"
-        )
-    bins = [column for column in _BINS if column in given]
-    if bins:
-        if len(bins) != REUSE_BINS:
-            absent = next(c for c in _BINS if c not in given)
-            raise TablesError(f"{absent}: is missing; reuse wants all of bin_0 ... bin_16")
-        if access is not None:
-            raise TablesError("alpha and bin_0 ... bin_16 both came; give one of them")
-        access = ReuseAccess(bins=tuple(_number(given[c], c) for c in _BINS))
+    if missing := [column for column in _REQUIRED if column not in cells]:
+        raise TablesError(f"{missing[0]}: is missing; every table needs name, rows, dim")
     fields: dict[str, Any] = {
-        "name": str(given["name"]),
-        "rows": _whole(given["rows"], "rows"),
-        "dim": _whole(given["dim"], "dim"),
-        "access": access,
+        "name": str(cells["name"]),
+        "rows": _whole(cells["rows"], "rows"),
+        "dim": _whole(cells["dim"], "dim"),
+        "access": _access(cells),
     }
-    if "pooling" in given:
-        fields["pooling"] = _number(given["pooling"], "pooling")
-    if "features" in given:
-        fields["features"] = _whole(given["features"], "features")
-    if "dtype" in given:
-        return Table.model_validate({**fields, "dtype": str(given["dtype"])}, strict=False)
+    if "pooling" in cells:
+        fields["pooling"] = _number(cells["pooling"], "pooling")
+    if "features" in cells:
+        fields["features"] = _whole(cells["features"], "features")
+    if "dtype" in cells:
+        return Table.model_validate({**fields, "dtype": str(cells["dtype"])}, strict=False)
     return Table(**fields)
+
+
+def _access(cells: Mapping[str, Any]) -> ZipfAccess | ReuseAccess | None:
+    bins = [column for column in _BINS if column in cells]
+    if bins and len(bins) != REUSE_BINS:
+        absent = next(column for column in _BINS if column not in cells)
+        raise TablesError(f"{absent}: is missing; reuse needs all of bin_0 ... bin_16")
+    if bins and "alpha" in cells:
+        raise TablesError("expected alpha or bin_0 ... bin_16, got both; give one of them")
+    if "alpha" in cells:
+        rows = cells.get("active_rows", cells["rows"])
+        return ZipfAccess(
+            alpha=_number(cells["alpha"], "alpha"), active_rows=_whole(rows, "active_rows")
+        )
+    if "active_rows" in cells:
+        raise TablesError(
+            "alpha: is missing; active_rows needs the Zipf exponent beside it"
+        )
+    if bins:
+        return ReuseAccess(bins=tuple(_number(cells[column], column) for column in _BINS))
+    return None
 
 
 def _missing(value: Any) -> bool:
@@ -163,73 +177,69 @@ def _missing(value: Any) -> bool:
 
 def _number(value: Any, column: str) -> float:
     try:
-        found = float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        raise TablesError(f"{column}: a number was wanted; {value!r:.60} came") from None
-    if found != found or found in (float("inf"), float("-inf")):
-        raise TablesError(f"{column}: a finite number was wanted; {value!r:.60} came")
-    return found
+        raise TablesError(f"{column}: expected a number, got {value!r:.60}") from None
+    if not math.isfinite(number):
+        raise TablesError(f"{column}: expected a finite number, got {value!r:.60}")
+    return number
 
 
 def _whole(value: Any, column: str) -> int:
-    found = _number(value, column)
-    if found != int(found):
-        raise TablesError(f"{column}: a whole number was wanted; {value!r:.60} came")
-    # Not through float: 2^53 and above would lose digits.
-    return (
-        int(value)
-        if isinstance(value, int) or (isinstance(value, str) and value.strip().isdecimal())
-        else int(found)
-    )
+    number = _number(value, column)
+    if number != int(number):
+        raise TablesError(f"{column}: expected a whole number, got {value!r:.60}")
+    # Through float, integers of 2^53 and above would lose digits.
+    if isinstance(value, int) or (isinstance(value, str) and value.strip().isdecimal()):
+        return int(value)
+    return int(number)
 
 
 def _csv(text: str, shown: str) -> list[dict[str, Any]]:
     try:
         reader = csv.reader(io.StringIO(text), strict=True)
         header = [cell.strip() for cell in next(reader, [])]
-        if missing := [c for c in ("name", "rows", "dim") if c not in header]:
+        if missing := [column for column in _REQUIRED if column not in header]:
             raise TablesError(
-                f"{shown}: line 1 wants columns name, rows, dim; {missing[0]!r} is missing, {header[:8]} came"
+                f"{shown}: line 1: expected columns name, rows, dim, got {header[:8]}; "
+                f"{missing[0]!r} is missing"
             )
         if len(set(header)) != len(header):
             raise TablesError(f"{shown}: line 1 names a column twice: {header[:30]}")
-        found: list[dict[str, Any]] = []
+        rows: list[dict[str, Any]] = []
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
             if len(cells) != len(header):
                 raise TablesError(
-                    f"{shown}: line {reader.line_num} has {len(cells)} cells, line 1 has {len(header)} columns"
+                    f"{shown}: line {reader.line_num}: expected {len(header)} cells, one per "
+                    f"column, got {len(cells)}"
                 )
-            if len(found) >= MAX_TABLES:
-                raise TablesError(
-                    f"{shown}: more than {MAX_TABLES:,} tables; that is the most one job takes"
-                )
-            found.append(dict(zip(header, cells, strict=True)))
+            if len(rows) >= MAX_TABLES:
+                raise _too_many(shown)
+            rows.append(dict(zip(header, cells, strict=True)))
     except csv.Error as error:
         raise TablesError(f"{shown}: line {reader.line_num}: {error}") from error
-    return found
+    return rows
 
 
 def _json(text: str, shown: str) -> list[dict[str, Any]]:
     def refuse(word: str) -> float:
-        raise TablesError(f"{shown}: {word} is no JSON number; give a finite one")
+        raise TablesError(f"{shown}: expected finite numbers, got {word}")
 
     try:
-        found = json.loads(text, parse_constant=refuse)
+        body = json.loads(text, parse_constant=refuse)
     except (json.JSONDecodeError, RecursionError) as error:
         raise TablesError(f"{shown}: no JSON: {error}") from error
-    if isinstance(found, dict):
-        found = found.get("tables")
-    if not isinstance(found, list):
+    tables = body.get("tables") if isinstance(body, dict) else body
+    if not isinstance(tables, list):
         raise TablesError(
-            f"{shown}: a JSON list of tables, or an object with a list 'tables', was wanted"
+            f"{shown}: expected a JSON list of tables, or an object with a list 'tables', got "
+            f"{type(body).__name__}"
         )
-    if len(found) > MAX_TABLES:
-        raise TablesError(
-            f"{shown}: {len(found):,} tables came; one job takes {MAX_TABLES:,}"
-        )
-    return found
+    if len(tables) > MAX_TABLES:
+        raise _too_many(shown, len(tables))
+    return tables
 
 
 def _parquet(path: Path) -> list[dict[str, Any]]:
@@ -237,12 +247,10 @@ def _parquet(path: Path) -> list[dict[str, Any]]:
         from pyarrow import parquet
     except ImportError as error:
         raise TablesError(
-            "reading .parquet wants the package pyarrow: pip install pyarrow, or give a .csv"
+            "reading .parquet needs the package pyarrow: pip install pyarrow, or give a .csv"
         ) from error
     file = parquet.ParquetFile(path)
     if file.metadata.num_rows > MAX_TABLES:
-        raise TablesError(
-            f"{path.name}: {file.metadata.num_rows:,} tables came; one job takes {MAX_TABLES:,}"
-        )
+        raise _too_many(path.name, file.metadata.num_rows)
     rows: list[dict[str, Any]] = file.read().to_pylist()
     return rows

@@ -1,1 +1,1 @@
-"""The learned order of pipelines for kind `compile`."""
+"""Learned orders of pass pipelines and sequences for kind `compile`."""

@@ -1,1 +1,1 @@
-"""What a set of embedding tables costs on a device, and what their exchange costs between devices."""
+"""Costs of embedding tables: compute of a set on a device, and the exchange between devices."""

@@ -1,7 +1,8 @@
-"""How often rows are looked up in one batch: 17 bins of reuse, from a law, a histogram or a sample.
+"""Reuse of rows in one batch in 17 bins, from a law, a histogram or a sample.
 
-Bins are those of Meta's locality statistics and of NeuroShard's features: a row accessed c times is in bin k when
-2^(k-1) < c <= 2^k (bin 0: c = 1; bin 16: c > 32,768). They depend on the batch: another batch, other bins.
+The bins are those of Meta's locality statistics and of NeuroShard's features: a row accessed c
+times is in bin k when 2^(k-1) < c <= 2^k (bin 0: c = 1; bin 16: c > 32,768). They depend on the
+size of the batch.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from scipy.special import pdtr
 from trimtab.specs.sharding import REUSE_BINS, ReuseAccess, SampleAccess, Table, ZipfAccess
 
 EDGES = 2.0 ** np.arange(REUSE_BINS - 1)  # upper ends of bins 0 .. 15: 1, 2, 4, ... 32768
-# Where nothing better is known: the mean count of a row in each bin (counts fall within a bin, so below its middle).
+# Assumed mean count of a row in each bin: counts get rarer within a bin, so below its middle.
 TYPICAL_COUNT = np.concatenate([[1.0, 2.0, 3.4], 0.70 * EDGES[3:], [1.5 * EDGES[-1]]])
-# The law assumed for a table without statistics: medians of the fit to Meta's 856 tables (see `generator.py`).
+# Law assumed for a table without statistics: medians of the fit to Meta's 856 tables
+# (see `generator.py`).
 ASSUMED_ALPHA = 0.835
 ASSUMED_ACTIVE_ROWS = 163_000
 _EXACT_RANKS = 32
@@ -42,14 +44,14 @@ class Reuse:
         return np.asarray(self.unique.sum(1))
 
     def fractions(self) -> np.ndarray:
-        """Share of the unique rows in each bin, NeuroShard's features.  # (T, 17)"""
+        """Return the share of the unique rows in each bin.  # (T, 17)"""
         return np.asarray(
             self.unique / np.maximum(self.unique.sum(1, keepdims=True), 1e-12)
         )
 
 
 def reuse_of(tables: tuple[Table, ...] | list[Table], batch: int) -> Reuse:
-    """Reuse of `tables` in a batch of `batch` samples."""
+    """Return the reuse of `tables` in a batch of `batch` samples."""
     unique = np.zeros((len(tables), REUSE_BINS))
     count = np.ones((len(tables), REUSE_BINS))
     lookups = np.array([batch * t.pooling for t in tables])
@@ -61,12 +63,12 @@ def reuse_of(tables: tuple[Table, ...] | list[Table], batch: int) -> Reuse:
     ]
     if laws:
         index = np.array([law[0] for law in laws])
-        found = zipf_reuse(
+        reuse = zipf_reuse(
             np.array([law[1] for law in laws]),
             np.minimum([law[2] for law in laws], rows[index]),
             lookups[index],
         )
-        unique[index], count[index] = found.unique, found.count
+        unique[index], count[index] = reuse.unique, reuse.count
     for i, table in enumerate(tables):
         match table.access:
             case ReuseAccess():
@@ -78,7 +80,7 @@ def reuse_of(tables: tuple[Table, ...] | list[Table], batch: int) -> Reuse:
                 unique[i], count[i] = _binned(values * scale, rows_of.astype(float))
             case _:
                 pass
-    # No table has more accessed rows than rows, and the look-ups are what pooling says.
+    # No table has more accessed rows than rows, and the look-ups add up to batch x pooling.
     shrink = np.minimum(1.0, rows / np.maximum(unique.sum(1), 1e-12))
     unique *= shrink[:, None]
     count *= (lookups / np.maximum((unique * count).sum(1), 1e-12))[:, None]
@@ -86,9 +88,10 @@ def reuse_of(tables: tuple[Table, ...] | list[Table], batch: int) -> Reuse:
 
 
 def zipf_reuse(alpha: np.ndarray, active_rows: np.ndarray, lookups: np.ndarray) -> Reuse:
-    """Reuse when rank r is looked up with probability ~ r^-alpha among `active_rows` ranks, Poisson counts.
+    """Return the reuse of tables whose rank r is looked up with probability ~ r^-alpha.
 
-    Ranks are exact up to 32, then taken together in log-spaced intervals at the interval's mean probability. All (T,).
+    Counts are Poisson. Ranks are exact up to 32; further ranks are joined in log-spaced intervals
+    at the mean probability of each. All arguments: (T,).
     """
     active = np.maximum(active_rows, 1.0)[:, None]
     head = np.arange(1, _EXACT_RANKS + 1, dtype=float)
@@ -113,7 +116,7 @@ def zipf_reuse(alpha: np.ndarray, active_rows: np.ndarray, lookups: np.ndarray) 
     for start in range(0, len(alpha), 256):  # bounded memory: (256, nodes, 17) at a time
         part = slice(start, start + 256)
         unique[part], count[part] = _bins_of_rates(rate[part], ranks[part])
-    # The Poisson tail loses nothing: look-ups are restored exactly.
+    # Scale the counts so that look-ups add up exactly.
     count *= (lookups / np.maximum((unique * count).sum(1), 1e-12))[:, None]
     return Reuse(unique=unique, count=np.maximum(count, 1.0))
 
@@ -125,7 +128,7 @@ def _law(table: Table) -> tuple[float, float]:
 
 
 def _power_integral(low: np.ndarray, high: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Integral of x^-alpha from `low` to `high`."""
+    """Integrate x^-alpha from `low` to `high`."""
     near_one = np.abs(alpha - 1) < 1e-6
     power = np.where(near_one, 1.0, 1 - alpha)
     return np.asarray(
@@ -134,7 +137,10 @@ def _power_integral(low: np.ndarray, high: np.ndarray, alpha: np.ndarray) -> np.
 
 
 def _bins_of_rates(rate: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Expected rows and mean count by bin for rows with Poisson rates.  (T, nodes) → (T, 17), (T, 17)"""
+    """Return expected rows and mean count by bin for rows with Poisson rates.
+
+    (T, nodes) → (T, 17), (T, 17)
+    """
     below = _poisson_at_most(EDGES, rate)  # P(count <= edge)
     none = np.exp(-rate)[:, :, None]
     upto = np.concatenate([none, below, np.ones_like(none)], axis=2)
@@ -147,9 +153,9 @@ def _bins_of_rates(rate: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _poisson_at_most(count: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """P(Poisson(rate) <= count), exact to 1e-17.  (K,), (T, nodes) → (T, nodes, K)
+    """Return P(Poisson(rate) <= count), exact to 1e-17.  (K,), (T, nodes) → (T, nodes, K)
 
-    Most rates are far from most counts: there Chernoff's bound exp(-distance) says that it is 0 or 1.
+    Most rates are far from most counts; there Chernoff's bound exp(-distance) gives 0 or 1.
     """
     rate = rate[:, :, None]
     log = np.log(np.maximum(rate, 1e-300)) - np.log(np.maximum(count, 1e-300))
@@ -175,7 +181,8 @@ def _of_bins(
     share = np.asarray(access.bins) / sum(access.bins)
     batch = lookups / pooling
     if access.batch is not None and access.batch != round(batch):
-        # Rows seen c times in the measured batch are taken to have that rate; rows it never saw stay unknown.
+        # Rows seen c times in the measured batch are assumed to have that rate; rows it never saw
+        # stay unknown.
         rows = share * (access.batch * pooling) / (share @ TYPICAL_COUNT)
         return _binned(TYPICAL_COUNT * batch / access.batch, rows)
     return share * lookups / (share @ TYPICAL_COUNT), TYPICAL_COUNT.copy()

@@ -1,7 +1,8 @@
-"""How far the simulator is from public measurements: `python -m cost_models.sharding.calibration`.
+"""Compare the simulator with public measurements: `python -m cost_models.sharding.calibration`.
 
-The public runs do not all name their device or their inputs, so ratios are compared where a ratio is what was told.
-The constants marked [assumed] in `hardware.py` were set by hand against this list; the residuals are what remained.
+Not all public runs name their device or their inputs, so for these only ratios are compared. The
+constants marked [assumed] in `hardware.py` were set by hand against this list; the residuals are
+the errors that remain. See deploy/docs/design/sharding.md, "Calibration".
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from trimtab.specs.sharding import DataType, Hardware, Optimizer, Table, ZipfAcc
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """One public figure beside ours."""
+    """A public figure and the simulator's."""
 
     name: str
     source: str
@@ -57,15 +58,15 @@ _SIXTEEN_TABLES = {
 
 
 def targets() -> list[Target]:
-    """Every public figure we know, beside the simulator's."""
-    found = []
+    """Return every public figure with the simulator's."""
+    figures = []
     for tables, batch, public in (
         (4, 262_144, _FOUR_TABLES),
         (16, 131_072, _SIXTEEN_TABLES),
     ):
         ours = {d: _uniform(tables, batch, d).forward_ms[0] for d in public}
         for narrow, wide in zip(list(public)[:-1], list(public)[1:], strict=True):
-            found.append(
+            figures.append(
                 Target(
                     name=f"forward, {tables} tables: width {narrow} / width {wide}",
                     source="torchrec PR 2365",
@@ -77,7 +78,7 @@ def targets() -> list[Target]:
         d: (_uniform(16, 131_072, d).forward_ms[0] / _uniform(4, 262_144, d).forward_ms[0])
         for d in (32, 128, 512)
     }
-    found += [
+    figures += [
         Target(
             name=f"forward, width {d}: 16 tables of 131,072 bags / 4 tables of 262,144",
             source="torchrec PR 2365",
@@ -87,7 +88,7 @@ def targets() -> list[Target]:
         for d in both
     ]
     fbgemm = _cost(32, 512, 128, 20, 100_000, Hardware.V100, DataType.FP16)
-    found.append(
+    figures.append(
         Target(
             name="V100 forward, ms",
             source="FBGEMM d24451208",
@@ -95,7 +96,7 @@ def targets() -> list[Target]:
             simulated=float(fbgemm.forward_ms[0]),
         )
     )
-    found.append(
+    figures.append(
         Target(
             name="V100 forward + backward, ms",
             source="FBGEMM d24451208",
@@ -103,7 +104,7 @@ def targets() -> list[Target]:
             simulated=float(fbgemm.total_ms[0]),
         )
     )
-    return found
+    return figures
 
 
 def _uniform(tables: int, batch: int, dim: int) -> ComputeCost:
@@ -132,17 +133,18 @@ def _cost(
     return compute_ms(arrays, shards, PROFILES[hardware])
 
 
-def main(say: Callable[[str], object] = lambda text: sys.stdout.write(text + "\n")) -> None:
+def main(
+    write: Callable[[str], object] = lambda text: sys.stdout.write(text + "\n"),
+) -> None:
     """Print the table of residuals."""
-    found = targets()
-    say(f"{'figure':62} {'public':>8} {'ours':>8} {'residual':>9}  source")
-    for t in found:
-        say(
+    figures = targets()
+    write(f"{'figure':62} {'public':>8} {'ours':>8} {'residual':>9}  source")
+    for t in figures:
+        write(
             f"{t.name:62} {t.public:8.3f} {t.simulated:8.3f} {t.residual:+9.1%}  {t.source}"
         )
-    say(
-        f"median |residual| {np.median([abs(t.residual) for t in found]):.1%}, worst {max(abs(t.residual) for t in found):.1%}"
-    )
+    residuals = [abs(t.residual) for t in figures]
+    write(f"median |residual| {np.median(residuals):.1%}, worst {max(residuals):.1%}")
 
 
 if __name__ == "__main__":

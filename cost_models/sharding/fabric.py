@@ -1,4 +1,4 @@
-"""From a job's devices and fabric to the simulator's."""
+"""Translate a job's devices and fabric to the simulator's."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from trimtab.specs.sharding import DeviceGroup, Fabric
 
 
 def profiles_of(groups: Sequence[DeviceGroup]) -> list[HardwareProfile]:
-    """The profile of each device."""
+    """Return the profile of each device."""
     return [PROFILES[group.hardware] for group in groups for _ in range(group.count)]
 
 
 def fabric_of(groups: Sequence[DeviceGroup], fabric: Fabric) -> FabricModel:
-    """The fabric between the devices; what the job does not give comes from each device's profile."""
+    """Return the fabric between the devices; profiles supply the values that the job omits."""
     profiles = profiles_of(groups)
     ranks = len(profiles)
     intra = [p.nvlink_bytes_s * p.nvlink_efficiency for p in profiles]

@@ -1,4 +1,4 @@
-"""What the nets see of a column shard. Columns are named by enums, never numbered."""
+"""Features of a column shard for the nets. Columns are named by enums, never numbered."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ from cost_models.sharding.simulator import (
     expected_misses,
     sector_bytes,
 )
-from trimtab.specs.sharding import REUSE_BINS
-
-PAPER_FEATURES = 3 + REUSE_BINS
 
 
 def paper_features(tables: TableArrays, table: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """NeuroShard's 20 features: largest index seen + 1, mean pooling, 17 reuse shares, width.  # (S, 20)
+    """Return NeuroShard's 20 features of shards (Zha et al., MLSys 2023).  # (S, 20)
 
-    Its `row` is what one batch shows, not what was declared: the largest of U random ids below `rows`, at least 100.
+    Largest index seen + 1, mean pooling, 17 reuse shares, width. The first is an observation of one
+    batch, not the declared number of rows: the largest of U random ids below `rows`, at least 100.
     """
     unique = tables.unique_rows[table]
     seen = np.maximum(tables.rows[table] * unique / (unique + 1), 100.0)
@@ -34,13 +32,13 @@ def paper_features(tables: TableArrays, table: np.ndarray, width: np.ndarray) ->
 
 
 class Physical(IntEnum):
-    """Additive quantities of a shard on a device: milliseconds at the datasheet's rates, unless told otherwise."""
+    """Additive quantities of a shard on a device, in milliseconds at datasheet rates by default."""
 
     ISSUE = 0
     CACHED = auto()  # every look-up served by L2
     COLD = auto()  # every unique row fetched once
     FETCHED_WHOLE = auto()  # misses when the shard has all of L2
-    FETCHED_QUARTER = auto()  # ... a quarter of it
+    FETCHED_QUARTER = auto()  # when it has a quarter of L2
     FETCHED_SIXTEENTH = auto()
     FETCHED_ALL = auto()  # no cache at all
     IO = auto()  # indices and outputs
@@ -60,8 +58,8 @@ PHYSICAL_FEATURES = len(Physical)
 def physical_features(
     tables: TableArrays, table: np.ndarray, width: np.ndarray, hardware: HardwareProfile
 ) -> np.ndarray:
-    """Quantities that add up over the shards of a device.  # (S, PHYSICAL_FEATURES)"""
-    found = np.empty((len(table), PHYSICAL_FEATURES))
+    """Return quantities that add up over the shards of a device.  # (S, PHYSICAL_FEATURES)"""
+    quantities = np.empty((len(table), PHYSICAL_FEATURES))
     columns = width.astype(float)
     lookups = tables.lookups[table]
     unique, count = tables.unique[table], tables.count[table]
@@ -71,16 +69,16 @@ def physical_features(
     gradient_bytes = sector_bytes(columns * OUTPUT_BYTES)
     stream = hardware.hbm_bytes_s * hardware.hbm_efficiency
     chunks = np.ceil(columns / LANES_ELEMENTS)
-    # Misses depend on the width by whole sectors alone, so neighbouring widths of a table share them.
+    # Misses depend on the width in whole sectors only: neighbouring widths of a table share them.
     key = table.astype(np.int64) * 2**32 + row_bytes.astype(np.int64)
     _, first, which = np.unique(key, return_index=True, return_inverse=True)
     alone = np.arange(len(first))
 
-    found[:, Physical.ISSUE] = (
+    quantities[:, Physical.ISSUE] = (
         lookups * chunks * hardware.issue_cycles / (hardware.sm_count * hardware.clock_hz)
     )
-    found[:, Physical.CACHED] = lookups * row_bytes / hardware.l2_bytes_s
-    found[:, Physical.COLD] = rows * row_bytes / stream
+    quantities[:, Physical.CACHED] = lookups * row_bytes / hardware.l2_bytes_s
+    quantities[:, Physical.COLD] = rows * row_bytes / stream
     for column, share in (
         (Physical.FETCHED_WHOLE, 1.0),
         (Physical.FETCHED_QUARTER, 0.25),
@@ -94,32 +92,31 @@ def physical_features(
             len(first),
             share * hardware.l2_bytes,
         )
-        found[:, column] = (
+        quantities[:, column] = (
             expected_misses(unique[first], count[first], tau)[which] * row_bytes / stream
         )
-    found[:, Physical.FETCHED_ALL] = lookups * row_bytes / stream
-    found[:, Physical.IO] = (
+    quantities[:, Physical.FETCHED_ALL] = lookups * row_bytes / stream
+    quantities[:, Physical.IO] = (
         (lookups + bags) * INDEX_BYTES + bags * columns * OUTPUT_BYTES
     ) / stream
-    found[:, Physical.SORT] = lookups * SORT_BYTES / stream
-    held = np.minimum(1.0, hardware.l2_bytes / (bags * gradient_bytes))
-    again = np.maximum(0.0, 1 - bags / np.maximum(lookups, 1.0)) * held
-    found[:, Physical.GRADIENTS] = (
+    quantities[:, Physical.SORT] = lookups * SORT_BYTES / stream
+    in_cache = np.minimum(1.0, hardware.l2_bytes / (bags * gradient_bytes))
+    again = np.maximum(0.0, 1 - bags / np.maximum(lookups, 1.0)) * in_cache
+    quantities[:, Physical.GRADIENTS] = (
         lookups * gradient_bytes * ((1 - again) / stream + again / hardware.l2_bytes_s)
     )
-    found[:, Physical.UPDATE] = rows * 2 * row_bytes / stream
-    found[:, Physical.OPTIMIZER] = (
+    quantities[:, Physical.UPDATE] = rows * 2 * row_bytes / stream
+    quantities[:, Physical.OPTIMIZER] = (
         rows * 2 * sector_bytes(state_bytes_per_row(tables.optimizer, width)) / stream
     )
-    found[:, : Physical.FOOTPRINT] *= 1e3  # seconds → milliseconds
-    found[:, Physical.FOOTPRINT] = rows * row_bytes / hardware.l2_bytes
-    found[:, Physical.WARPS] = bags * chunks / (hardware.sm_count * hardware.warps_per_sm)
-    found[:, Physical.ROWS] = np.minimum(tables.rows[table] / 2.0**24, 8.0)
-    found[:, Physical.ONE] = 1.0
-    return found
-
-
-CONDITIONED_FEATURES = PHYSICAL_FEATURES - 1 + REUSE_BINS + 1 + CONDITIONS
+    quantities[:, : Physical.FOOTPRINT] *= 1e3  # seconds → milliseconds
+    quantities[:, Physical.FOOTPRINT] = rows * row_bytes / hardware.l2_bytes
+    quantities[:, Physical.WARPS] = (
+        bags * chunks / (hardware.sm_count * hardware.warps_per_sm)
+    )
+    quantities[:, Physical.ROWS] = np.minimum(tables.rows[table] / 2.0**24, 8.0)
+    quantities[:, Physical.ONE] = 1.0
+    return quantities
 
 
 def conditioned_features(
@@ -129,14 +126,18 @@ def conditioned_features(
     hardware: HardwareProfile,
     physical: np.ndarray,
 ) -> np.ndarray:
-    """Inputs of our table net: logarithms of the physical quantities, reuse shares, width, hardware.  # (S, ...)"""
+    """Return the inputs of the conditioned net.  # (S, F)
+
+    Logarithms of the physical quantities, reuse shares, width, hardware.
+    """
     share = tables.unique[table] / np.maximum(tables.unique_rows[table], 1e-12)[:, None]
     condition = np.broadcast_to(hardware.conditions(), (len(table), CONDITIONS))
     logs = np.log(np.maximum(physical[:, : Physical.ONE], 1e-6))
     return np.column_stack([logs, share, np.log2(width.astype(float)), condition])
 
 
-# What a shard's work is measured by: the nets' learned features are multiples of this, so costs scale as work does.
+# Quantities whose sum measures a shard's work. The nets' learned features are multiples of it, so
+# costs scale with the work.
 MAGNITUDE = (
     Physical.FETCHED_QUARTER,
     Physical.CACHED,
@@ -149,5 +150,5 @@ MAGNITUDE = (
 
 
 def magnitude(physical: np.ndarray) -> np.ndarray:
-    """Rough milliseconds of work of each shard.  # (S,)"""
+    """Return the rough milliseconds of work of each shard.  # (S,)"""
     return np.asarray(physical[:, list(MAGNITUDE)].sum(1))

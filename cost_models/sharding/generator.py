@@ -1,8 +1,9 @@
 """Pools of tables like those of Meta's published statistics, and public production lists.
 
-The law behind `meta_like` was fitted to the 2021 file of facebookresearch/dlrm_datasets (MIT): 856 tables, 887,017,990
-look-ups of 128,435,723 rows in a batch of 65,536: active rows lognormal(12.14, 1.29), pooling lognormal(., 0.82) scaled
-to a mean of 15.81, Zipf alpha uniform in (0.78, 0.89). Declared rows follow FBGEMM's production lists (median 2.2 M).
+The law behind `meta_like` was fitted to the 2021 file of facebookresearch/dlrm_datasets (MIT): 856
+tables, 887,017,990 look-ups of 128,435,723 rows in a batch of 65,536. Active rows are
+lognormal(12.14, 1.29), pooling is lognormal(., 0.82) scaled to a mean of 15.81, Zipf alpha is
+uniform in (0.78, 0.89). Declared rows follow FBGEMM's production lists (median 2.2 M).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ MAX_ROWS = 50_000_000
 
 
 def meta_like(count: int, rng: np.random.Generator, *, dim: int = 128) -> list[Table]:
-    """`count` tables drawn from the fitted law."""
+    """Draw `count` tables from the fitted law."""
     rows = np.clip(rng.lognormal(np.log(2.2e6), 1.3, count), 1_000, MAX_ROWS).astype(int)
     active = np.minimum(np.maximum(rng.lognormal(12.14, 1.29, count), 10), rows).astype(int)
     pooling = rng.lognormal(0.0, 0.82, count)
@@ -40,7 +41,10 @@ def meta_like(count: int, rng: np.random.Generator, *, dim: int = 128) -> list[T
 
 
 def diverse(count: int, rng: np.random.Generator) -> list[Table]:
-    """Tables far wider than one company's: 2 to 10^9 rows, pooling 1 to 300, any skew, both types. For training."""
+    """Draw tables for training that vary far more than one company's.
+
+    2 to 10^9 rows, pooling 1 to 300, any skew, fp16 and fp32.
+    """
     tables = []
     for i in range(count):
         if rng.random() < 0.35:
@@ -79,18 +83,21 @@ def diverse(count: int, rng: np.random.Generator) -> list[Table]:
 
 
 def fbgemm_production() -> list[Table]:
-    """116 tables of FBGEMM's ten representative production operators (BSD-3); its script uses pooling 20 for all."""
-    found = []
+    """Return the 116 tables of FBGEMM's ten representative production operators (BSD-3).
+
+    Its script uses pooling 20 for all.
+    """
+    tables = []
     for entry in _read()["fbgemm_prod_representative"]:
         for i, (rows, dim) in enumerate(zip(entry["rows"], entry["dims"], strict=True)):
-            found.append(
+            tables.append(
                 Table(name=f"b{entry['bench']}_{i}", rows=rows, dim=dim, pooling=20.0)
             )
-    return found
+    return tables
 
 
 def mlperf_dlrm() -> list[Table]:
-    """26 tables of MLPerf DLRM-DCNv2 with their multi-hot sizes (MIT)."""
+    """Return the 26 tables of MLPerf DLRM-DCNv2 with their multi-hot sizes (MIT)."""
     entry = _read()["mlperf_dlrm_v2"]
     pairs = zip(entry["rows"], entry["pooling"], strict=True)
     return [
@@ -100,13 +107,14 @@ def mlperf_dlrm() -> list[Table]:
 
 
 def nvidia_synthetic(model: str) -> list[Table]:
-    """NVIDIA's synthetic models v3 (Apache-2.0), power law 1.05: tiny 55 tables ... colossal 2,002.
+    """Return one of NVIDIA's synthetic models v3 (Apache-2.0), with a power law of 1.05.
 
-    A shared table answers one feature per entry of its look-up list.
+    From `tiny` with 55 tables to `colossal` with 2,002. A shared table serves one feature per entry
+    of its look-up list.
     """
     models = _read()["nvidia_synthetic_v3"]
     if model not in models:
-        raise ValueError(f"model wants one of {', '.join(models)}; {model!r} came")
+        raise ValueError(f"model: expected one of {', '.join(models)}, got {model!r}")
     tables: list[Table] = []
     for number, nnz, rows, width, shared in models[model]:
         pooling = float(sum(nnz)) if shared else float(np.mean(nnz))

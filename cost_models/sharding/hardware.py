@@ -1,7 +1,8 @@
-"""The simulated devices: every constant with its source.
+"""Simulated devices: every constant with its source.
 
-Datasheet constants are marked [sheet], published measurements [pub], and what no public source tells [assumed].
-[assumed] constants were chosen once, by `cost_models.sharding.calibration`, against the public ratios listed there.
+Datasheet constants are marked [sheet], published measurements [pub], and constants without a
+public source [assumed]. The [assumed] constants were chosen once against the public ratios in
+`cost_models.sharding.calibration`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MIB = 2.0**20
 
 @dataclass(frozen=True, kw_only=True)
 class HardwareProfile:
-    """One accelerator as the simulator sees it. Bandwidths are bytes per second and direction."""
+    """An accelerator of the simulator. Bandwidths are bytes per second and direction."""
 
     name: str
     hbm_bytes_s: float  # [sheet] peak HBM bandwidth
@@ -31,12 +32,15 @@ class HardwareProfile:
     clock_hz: float  # [sheet] boost clock
     warps_per_sm: int  # [sheet] resident warps
     issue_cycles: float = (
-        4.0  # [assumed] SM cycles a warp spends per looked-up row of at most 128 elements
+        4.0  # [assumed] SM cycles of a warp per row of at most 128 elements
     )
-    update_efficiency: float = 0.45  # [assumed] share of the gather bandwidth that read-modify-write of rows reaches
-    fill_share: float = 0.5  # [assumed] share of the resident warps a kernel needs before it runs at full speed
+    # [assumed] share of the gather bandwidth that read-modify-write of rows reaches
+    update_efficiency: float = 0.45
+    # [assumed] share of the resident warps that a kernel needs to run at full speed
+    fill_share: float = 0.5
     launch_s: float = 5e-6  # [assumed] one kernel launch, as seen in a stream
-    backward_launches: int = 14  # [assumed] kernels in the fused backward: linearise, radix sort, run-length, update
+    # [assumed] kernels in the fused backward: linearise, radix sort, run-length, update
+    backward_launches: int = 14
     sort_efficiency: float = 0.55  # [assumed] share of peak bandwidth of an LSD radix sort
     nvlink_bytes_s: float  # [sheet] inside a node
     nvlink_efficiency: float = 0.82  # [pub] nccl-tests #212: about 370 of 450 GB/s on H100
@@ -48,7 +52,7 @@ class HardwareProfile:
     inter_peer_s: float = 1.0e-6  # [assumed] per peer
 
     def conditions(self) -> np.ndarray:
-        """The profile as numbers for a hardware-conditioned net, natural logarithms.  # (CONDITIONS,)"""
+        """Return the inputs of a hardware-conditioned net: natural logarithms.  # (CONDITIONS,)"""
         return np.log(
             [
                 self.hbm_bytes_s * self.hbm_efficiency,
@@ -61,8 +65,8 @@ class HardwareProfile:
 
 CONDITIONS = 4
 
-# Bandwidths and sizes: vendors' datasheets of V100 SXM2, A100 SXM4 80 GB, H100 SXM5; NVLink 2/3/4 per direction;
-# NICs 100/200/400 Gb/s as in DGX-1, DGX A100, DGX H100.
+# Bandwidths and sizes: vendors' datasheets of V100 SXM2, A100 SXM4 80 GB, H100 SXM5; NVLink 2/3/4
+# per direction; NICs 100/200/400 Gb/s as in DGX-1, DGX A100, DGX H100.
 PROFILES: Mapping[Hardware, HardwareProfile] = MappingProxyType(
     {
         Hardware.V100: HardwareProfile(

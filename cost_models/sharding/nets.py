@@ -1,7 +1,8 @@
-"""The learned cost models, evaluated in numpy: a torch call costs 240 microseconds before it does anything.
+"""Learned cost models, evaluated in numpy: a torch call has an overhead of 240 microseconds.
 
-All nets embed each shard alone and sum the embeddings of a device's shards, so that a search keeps one vector per
-device and evaluates a move by adding and subtracting (NeuroShard, Zha et al., MLSys 2023, section 3).
+All nets embed each shard alone and sum the embeddings of a device's shards, so that a search keeps
+one vector per device and evaluates a move by adding and subtracting (NeuroShard, Zha et al., MLSys
+2023, section 3). See deploy/docs/design/sharding.md, "Cost models".
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ Weights = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, kw_only=True)
 class Dense:
-    """One linear layer."""
+    """A linear layer."""
 
     weight: np.ndarray  # (out, in)
     bias: np.ndarray  # (out,)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(..., in) → (..., out)"""
+        """Apply the layer.  (..., in) → (..., out)"""
         return x @ self.weight.T + self.bias
 
 
@@ -48,7 +49,10 @@ def _relu(x: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class PaperComputeNet:
-    """NeuroShard's computation model: 20 → 128 → 32 per table, sum, 32 → 64 → 1. 8,993 parameters."""
+    """NeuroShard's computation model (Zha et al., MLSys 2023), with 8,993 parameters.
+
+    20 → 128 → 32 per table, sum over tables, 32 → 64 → 1.
+    """
 
     mean: np.ndarray  # (20,)
     std: np.ndarray  # (20,)
@@ -57,7 +61,7 @@ class PaperComputeNet:
 
     @classmethod
     def of(cls, weights: Weights) -> PaperComputeNet:
-        """From the arrays of a weights file."""
+        """Build the net from the arrays of a weights file."""
         return cls(
             mean=weights["mean"].astype(float),
             std=weights["std"].astype(float),
@@ -68,18 +72,21 @@ class PaperComputeNet:
     def embed(
         self, tables: TableArrays, table: np.ndarray, width: np.ndarray
     ) -> np.ndarray:
-        """Embeddings of shards.  # (S, 32)"""
+        """Embed shards.  # (S, 32)"""
         x = (paper_features(tables, table, width) - self.mean) / self.std
         return _relu(self.table[1](_relu(self.table[0](x))))
 
     def cost(self, pooled: np.ndarray) -> np.ndarray:
-        """Milliseconds of devices from their summed embeddings.  (..., 32) → (...)"""
+        """Return the milliseconds of devices from their summed embeddings.  (..., 32) → (...)"""
         return np.asarray(self.head[1](_relu(self.head[0](pooled)))[..., 0])
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaperExchangeNet:
-    """NeuroShard's communication model of one device count D: in → 128 → 64 → 32 → 16 → D, a cost per device."""
+    """NeuroShard's communication model for one device count D, with a cost per device.
+
+    in → 128 → 64 → 32 → 16 → D.
+    """
 
     mean: np.ndarray  # (in,)
     std: np.ndarray  # (in,)
@@ -87,7 +94,7 @@ class PaperExchangeNet:
 
     @classmethod
     def of(cls, weights: Weights, prefix: str) -> PaperExchangeNet:
-        """From the arrays of a weights file; `prefix` is `forward` or `backward`."""
+        """Build the net from the arrays of a weights file; `prefix` is `forward` or `backward`."""
         names = [f"{prefix}.{i}" for i in (0, 2, 4, 6, 8)]
         return cls(
             mean=weights[f"{prefix}.mean"].astype(float),
@@ -96,7 +103,7 @@ class PaperExchangeNet:
         )
 
     def cost(self, x: np.ndarray) -> np.ndarray:
-        """Milliseconds of each device.  (..., in) → (..., D)"""
+        """Return the milliseconds of each device.  (..., in) → (..., D)"""
         x = (x - self.mean) / self.std
         for layer in self.layers[:-1]:
             x = _relu(layer(x))
@@ -105,7 +112,10 @@ class PaperExchangeNet:
 
 @dataclass(frozen=True, kw_only=True)
 class ConvexHead:
-    """f(z) = bias + skip z + sum_j out_j relu(inner_j z + shift_j) with out >= 0: convex in z, so bounds can be proved."""
+    """Convex head f(z) = bias + skip z + sum_j out_j relu(inner_j z + shift_j), out >= 0.
+
+    Convexity in z makes lower bounds provable.
+    """
 
     bias: float
     skip: np.ndarray  # (K,)
@@ -114,7 +124,7 @@ class ConvexHead:
     out: np.ndarray  # (J,) >= 0
 
     def __call__(self, pooled: np.ndarray) -> np.ndarray:
-        """Milliseconds of devices that hold something.  (..., K) → (...)"""
+        """Return the milliseconds of devices that hold shards.  (..., K) → (...)"""
         return np.asarray(
             self.bias
             + pooled @ self.skip
@@ -124,15 +134,16 @@ class ConvexHead:
 
 @dataclass(frozen=True, kw_only=True)
 class ConvexComputeNet:
-    """Ours: conditioned on the hardware, relative-error loss, convex in the pooled embedding.
+    """The computation model of trimtab: convex in the pooled embedding, for any hardware.
 
-    Shard i becomes z_i = [physical quantities, magnitude_i * net(features_i, hardware)]; devices sum their z.
+    Shard i becomes z_i = [physical quantities, magnitude_i * net(features_i, hardware)]; a device
+    sums the z of its shards. Trained on the relative error.
     """
 
     mean: np.ndarray
     std: np.ndarray
     table: tuple[Dense, Dense]
-    scale: np.ndarray  # (K,) what each pooled column is divided by
+    scale: np.ndarray  # (K,) divisors of the pooled columns
     inner: Dense  # (J, K), (J,)
     condition: np.ndarray  # (J, CONDITIONS)
     condition_mean: np.ndarray  # (CONDITIONS,)
@@ -142,7 +153,7 @@ class ConvexComputeNet:
 
     @classmethod
     def of(cls, weights: Weights) -> ConvexComputeNet:
-        """From the arrays of a weights file."""
+        """Build the net from the arrays of a weights file."""
         return cls(
             mean=weights["mean"].astype(float),
             std=weights["std"].astype(float),
@@ -163,7 +174,7 @@ class ConvexComputeNet:
         width: np.ndarray,
         hardware: HardwareProfile,
     ) -> np.ndarray:
-        """Embeddings of shards.  # (S, K)"""
+        """Embed shards.  # (S, K)"""
         physical = physical_features(tables, table, width, hardware)
         x = (
             conditioned_features(tables, table, width, hardware, physical) - self.mean
@@ -174,7 +185,7 @@ class ConvexComputeNet:
         )
 
     def head(self, hardware: HardwareProfile) -> ConvexHead:
-        """The convex function for one hardware."""
+        """Return the convex head for one hardware."""
         shift = self.inner.bias + self.condition @ (
             hardware.conditions() - self.condition_mean
         )
@@ -193,10 +204,12 @@ def _softplus(x: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, kw_only=True)
 class ConvexExchangeNet:
-    """Ours: an all-to-all of any number of devices, convex and non-decreasing in the bytes of each level.
+    """The exchange model of trimtab: an all-to-all of any number of devices W in nodes of g.
 
-    time = latency(W, g) + max_j (near_j * near + far_j * far), with `near` and `far` the milliseconds the slowest
-    device needs at the rated bandwidth inside and between nodes. Invariant under renaming devices within a node.
+    time = latency(W, g) + max_j (near_j * near + far_j * far), with `near` and `far` the
+    milliseconds the slowest device needs at the rated bandwidth inside and between nodes. It is
+    convex and non-decreasing in the bytes of each level, and invariant under renumbering devices
+    within a node.
     """
 
     latency: tuple[Dense, Dense]
@@ -204,14 +217,14 @@ class ConvexExchangeNet:
 
     @classmethod
     def of(cls, weights: Weights) -> ConvexExchangeNet:
-        """From the arrays of a weights file."""
+        """Build the net from the arrays of a weights file."""
         return cls(
             latency=(_dense(weights, "latency.0"), _dense(weights, "latency.2")),
             slopes=_softplus(weights["slopes_raw"].astype(float)),
         )
 
     def latency_ms(self, ranks: int, per_node: int) -> float:
-        """Milliseconds of an exchange of nothing."""
+        """Return the milliseconds of an exchange without data."""
         if ranks == 1:
             return 0.0
         x = exchange_condition(ranks, per_node)
@@ -220,7 +233,7 @@ class ConvexExchangeNet:
     def cost(
         self, near_ms: np.ndarray, far_ms: np.ndarray, *, ranks: int, per_node: int
     ) -> np.ndarray:
-        """Milliseconds of the exchange.  (...), (...) → (...)"""
+        """Return the milliseconds of the exchange.  (...), (...) → (...)"""
         forms = (
             near_ms[..., None] * self.slopes[:, 0] + far_ms[..., None] * self.slopes[:, 1]
         )
@@ -228,5 +241,5 @@ class ConvexExchangeNet:
 
 
 def exchange_condition(ranks: int, per_node: int) -> np.ndarray:
-    """What the latency depends on.  # (2,)"""
+    """Return the inputs of the latency.  # (2,)"""
     return np.array([np.log2(ranks), np.log2(ranks / per_node)])

@@ -1,4 +1,4 @@
-"""Tables as arrays: what simulator, features and search share."""
+"""Tables and shards as arrays, shared by simulator, features and search."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ INDEX_BYTES = 8  # TorchRec's KeyedJaggedTensor holds int64 indices and offsets
 
 @dataclass(frozen=True, kw_only=True)
 class TableArrays:
-    """T tables under one batch, one row each. A column shard of a table has the same look-ups and fewer columns."""
+    """T tables under one batch.
+
+    A column shard of a table has the same look-ups and fewer columns.
+    """
 
     rows: np.ndarray  # (T,)
     dim: np.ndarray  # (T,) embedding width
     element_bytes: np.ndarray  # (T,) of the weights
     features: (
         np.ndarray
-    )  # (T,) features that look rows up: each has its own bags and its own output columns
+    )  # (T,) features of each, every one with its own bags and output columns
     pooling: np.ndarray  # (T,) mean look-ups per sample, all features together
     unique: np.ndarray  # (T, 17) rows accessed in a batch, by reuse bin
     count: np.ndarray  # (T, 17) mean accesses of such a row
@@ -32,7 +35,7 @@ class TableArrays:
     def of(
         cls, tables: tuple[Table, ...] | list[Table], *, batch: int, optimizer: Optimizer
     ) -> TableArrays:
-        """The arrays of `tables`."""
+        """Return the arrays of `tables`."""
         reuse = reuse_of(tables, batch)
         return cls(
             rows=np.array([float(t.rows) for t in tables]),
@@ -56,7 +59,7 @@ class TableArrays:
 
     @property
     def index_bytes(self) -> np.ndarray:
-        """Bytes of a batch's input on a device that holds a shard: int64 indices, int64 offsets per feature.  # (T,)"""
+        """Bytes of a batch's indices and offsets on a device that holds a shard.  # (T,)"""
         return np.asarray(INDEX_BYTES * self.batch * (self.pooling + self.features))
 
     @property
@@ -67,7 +70,7 @@ class TableArrays:
 
 @dataclass(frozen=True, kw_only=True)
 class Shards:
-    """S column shards in G groups; a group is what one device holds."""
+    """S column shards in G groups; a group is the shards of one device."""
 
     table: np.ndarray  # (S,) row of TableArrays
     width: np.ndarray  # (S,) columns
@@ -75,7 +78,7 @@ class Shards:
     groups: int
 
     def select(self, mask: np.ndarray) -> Shards:
-        """Those shards where `mask` holds; group numbers stay."""
+        """Return the shards where `mask` is true; group numbers stay."""
         return Shards(
             table=self.table[mask],
             width=self.width[mask],
@@ -84,9 +87,11 @@ class Shards:
         )
 
 
-# Bytes of optimizer state read and written per updated row of w columns, beside weights; kept per row in memory.
 def state_bytes_per_row(optimizer: Optimizer, width: np.ndarray) -> np.ndarray:
-    """fp32 optimizer state of one row, bytes: none, one number a row, one or two numbers a column."""
+    """Return the bytes of optimizer state of one row, in fp32.
+
+    It is held in memory, and read and written with each updated row.
+    """
     match optimizer:
         case Optimizer.SGD:
             return np.zeros_like(width, dtype=float)

@@ -1,20 +1,26 @@
-"""The cost oracle: a deterministic simulated GPU that looks up, exchanges and updates embedding tables.
+"""Cost oracle: a deterministic simulated GPU that looks up, exchanges and updates embeddings.
 
-One step of a device that holds a set of column shards, all looked up by one fused kernel (FBGEMM's table batched
-embedding):
+One step of a device that holds a set of column shards, all looked up by one fused kernel (FBGEMM's
+table batched embedding):
 
     forward  = launch + ramp * sum_i smoothmax(issue_i, L2_i, HBM_i) + indices + outputs
-    backward = launches + radix sort of all look-ups + gather of output gradients + read-modify-write of unique rows
+    backward = launches + radix sort of all look-ups + gather of output gradients
+               + read-modify-write of unique rows
 
-- *Sectors*: memory moves in 32-byte sectors, so a row narrower than 32 bytes costs as much as one of 32.
-- *Issue*: a warp serves a row of up to 128 elements, so narrow rows cost alike: halving a width below that saves little.
-- *Shared L2*: all tables of the device fill one cache. Che's approximation (Che, Tung, Wang 2002) finds the time tau,
-  as a share of the batch, after which a row is evicted; a row accessed n times at random moments then misses
-  1 + (n - 1) (1 - tau)^n times. So tables slow each other down, and a plan's cost is not a sum over tables.
-- *Ramp*: a kernel with few warps does not fill the device: fused operators cost less than the sum of single ones.
+- *Sectors*: memory moves in 32-byte sectors, so a row narrower than 32 bytes costs as much as one
+  of 32.
+- *Issue*: a warp serves a row of up to 128 elements, so narrow rows cost the same: halving a width
+  below that saves little.
+- *Shared L2*: all tables of the device fill one cache. Che's approximation (Che, Tung, Wang 2002)
+  gives the time tau, as a share of the batch, after which a row is evicted; a row accessed n times
+  at random moments then misses 1 + (n - 1) (1 - tau)^n times. So tables slow each other down, and
+  a plan's cost is not a sum over tables.
+- *Ramp*: a kernel with few warps does not fill the device, so fused operators cost less than the
+  sum of single ones.
 
-The exchange is an all-to-all in two levels, alpha-beta (see `all_to_all_ms`). What this simulator cannot know is told in
-deploy/docs/guide/sharding.md.
+The exchange is an all-to-all in two levels with an alpha-beta model (see `all_to_all_ms`). The
+limits of the simulator are listed in deploy/docs/guide/sharding.md; its place in the kind in
+deploy/docs/design/sharding.md, "Oracle".
 """
 
 from __future__ import annotations
@@ -46,7 +52,6 @@ class ComputeCost:
 
     forward_ms: np.ndarray  # (G,)
     backward_ms: np.ndarray  # (G,)
-    hit_share: np.ndarray  # (G,) share of look-ups served by L2
 
     @property
     def total_ms(self) -> np.ndarray:
@@ -57,7 +62,7 @@ class ComputeCost:
 def compute_ms(
     tables: TableArrays, shards: Shards, hardware: HardwareProfile
 ) -> ComputeCost:
-    """Cost of each group on `hardware`; a group without shards costs nothing."""
+    """Simulate the compute of each group on `hardware`; a group without shards costs nothing."""
     groups = shards.groups
     width = shards.width.astype(float)
     bags = float(tables.batch) * tables.features[shards.table]  # (S,)
@@ -103,9 +108,10 @@ def compute_ms(
         / (hardware.hbm_bytes_s * hardware.sort_efficiency)
     )
     gradient_bytes = sector_bytes(width * OUTPUT_BYTES)
-    # Each look-up reads its bag's gradient; only the first read of a bag must miss, the rest hits as far as L2 holds them.
-    held = np.minimum(1.0, hardware.l2_bytes / (bags * gradient_bytes))
-    again = np.maximum(0.0, 1 - bags / np.maximum(lookups, 1.0)) * held
+    # Each look-up reads its bag's gradient; only the first read of a bag must miss, later reads hit
+    # as far as L2 holds the gradients.
+    in_cache = np.minimum(1.0, hardware.l2_bytes / (bags * gradient_bytes))
+    again = np.maximum(0.0, 1 - bags / np.maximum(lookups, 1.0)) * in_cache
     gradients = (
         lookups * gradient_bytes * ((1 - again) / stream + again / hardware.l2_bytes_s)
     )
@@ -120,23 +126,19 @@ def compute_ms(
         + ramp * total(update),
         0.0,
     )
-    hits = 1 - total(misses) / np.maximum(all_lookups, 1.0)
-    return ComputeCost(
-        forward_ms=1e3 * forward,
-        backward_ms=1e3 * backward,
-        hit_share=np.where(used, hits, 0.0),
-    )
+    return ComputeCost(forward_ms=1e3 * forward, backward_ms=1e3 * backward)
 
 
 def sector_bytes(size: np.ndarray) -> np.ndarray:
-    """Bytes moved for `size` wanted: whole sectors."""
+    """Return the bytes moved for `size` bytes: whole sectors."""
     return np.asarray(np.ceil(size / SECTOR_BYTES) * SECTOR_BYTES)
 
 
 def expected_misses(unique: np.ndarray, count: np.ndarray, tau: np.ndarray) -> np.ndarray:
-    """Misses of rows accessed `count` times at random moments when a row stays for `tau` of the batch.  # (S,)
+    """Return the cache misses when a row stays for `tau` of the batch.  # (S,)
 
-    The first access misses; any later one misses when no access of that row fell into the tau before it.
+    Rows are accessed `count` times at random moments. The first access misses; a later one misses
+    when no access of that row fell into the tau before it.
     """
     stay = np.log1p(-np.minimum(tau, 1 - 1e-12))[:, None]
     return np.asarray((unique * (1 + (count - 1) * np.exp(count * stay))).sum(1))
@@ -150,9 +152,10 @@ def eviction_time(
     groups: int,
     capacity: float,
 ) -> np.ndarray:
-    """Che's characteristic time of each group's shared cache, as a share of the batch in (0, 1].  # (G,)
+    """Return Che's characteristic time of each group's cache.  # (G,)
 
-    The cache holds the rows accessed within the last tau: sum of unique (1 - (1 - tau)^count) row_bytes = capacity.
+    The time tau is a share of the batch in (0, 1]. The cache holds the rows accessed within it:
+    sum of unique (1 - (1 - tau)^count) row_bytes = capacity.
     """
     low = np.zeros(groups)
     high = np.ones(groups)
@@ -165,10 +168,10 @@ def eviction_time(
         # Geometric steps first: tau is often far below one.
         middle = np.where(low > 0, np.sqrt(np.maximum(low, 1e-12) * high), high * 0.1)
         stay = np.log1p(-np.minimum(middle, 1 - 1e-12))[group][:, None]
-        held = np.bincount(
+        cached = np.bincount(
             group, weights=(weight * -np.expm1(count * stay)).sum(1), minlength=groups
         )
-        over = held > capacity
+        over = cached > capacity
         high = np.where(over, middle, high)
         low = np.where(over, low, middle)
     return np.where(fits, 1.0, high)
@@ -176,7 +179,7 @@ def eviction_time(
 
 @dataclass(frozen=True, kw_only=True)
 class FabricModel:
-    """W ranks in nodes of g; bandwidths per rank and direction, effective, bytes per second."""
+    """W ranks in nodes; bandwidths are effective, per rank and direction, in bytes per second."""
 
     ranks: int
     per_node: int
@@ -189,7 +192,7 @@ class FabricModel:
 
     @property
     def latency_s(self) -> float:
-        """Time of an exchange of nothing."""
+        """Seconds of an exchange without data."""
         if self.ranks == 1:
             return 0.0
         near = self.intra_base_s + self.intra_peer_s * (self.per_node - 1)
@@ -198,10 +201,11 @@ class FabricModel:
 
 
 def all_to_all_ms(dims: np.ndarray, batch: int, fabric: FabricModel) -> np.ndarray:
-    """Milliseconds of one all-to-all of the pooled outputs when all ranks enter together.  (..., W) → (...)
+    """Return the milliseconds of one all-to-all of the pooled outputs.  (..., W) → (...)
 
-    Rank r holds `dims[r]` columns for the whole batch and sends each peer its share of the samples; the two levels
-    work at once and the slowest rank of the slower level decides. The backward exchange is the transpose: equal time.
+    All ranks enter together. Rank r holds `dims[r]` columns for the whole batch and sends each peer
+    its share of the samples; the two levels work at the same time, and the slowest rank of the
+    slower level decides. The backward exchange is the transpose and takes as long.
     """
     if fabric.ranks == 1:
         return np.zeros(dims.shape[:-1])
@@ -212,7 +216,10 @@ def all_to_all_ms(dims: np.ndarray, batch: int, fabric: FabricModel) -> np.ndarr
 def transfer_ms(
     dims: np.ndarray, batch: int, fabric: FabricModel
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Milliseconds the slowest rank needs inside and between nodes, at full bandwidth.  (..., W) → (...), (...)"""
+    """Return the slowest rank's milliseconds inside and between nodes, without latency.
+
+    (..., W) → (...), (...)
+    """
     ranks, per_node = fabric.ranks, fabric.per_node
     bytes_per_peer = batch * OUTPUT_BYTES / ranks
     nodes = dims.reshape(*dims.shape[:-1], ranks // per_node, per_node)
@@ -228,22 +235,28 @@ def transfer_ms(
 
 @dataclass(frozen=True, kw_only=True)
 class StepCost:
-    """One step of a whole plan; arrays over ranks, milliseconds."""
+    """Cost of one step of a whole plan."""
 
     compute_ms: np.ndarray  # (W,)
-    forward_ms: np.ndarray  # (W,) forward exchange, waiting for the last rank included
+    forward_ms: np.ndarray  # (W,) forward exchange, including the wait for the last rank
     backward_ms: np.ndarray  # (W,)
 
     @property
     def total_ms(self) -> float:
-        """The slowest rank (NeuroShard section 1.5: compute, then backward, then forward exchange)."""
+        """Milliseconds of the slowest rank: compute, then backward, then forward exchange.
+
+        The order is that of the simulator in NeuroShard's code (Zha et al., MLSys 2023).
+        """
         return float((self.compute_ms + self.forward_ms + self.backward_ms).max())
 
 
 def step_cost(
     compute: np.ndarray, dims: np.ndarray, batch: int, fabric: FabricModel
 ) -> StepCost:
-    """Put compute and exchange together: ranks enter the forward exchange as early as compute and backward let them."""
+    """Combine compute and exchange into one step.
+
+    Each rank enters the forward exchange when its compute and the backward exchange are done.
+    """
     exchange = float(all_to_all_ms(dims, batch, fabric))
     backward = np.full(len(compute), exchange)
     start = compute + backward

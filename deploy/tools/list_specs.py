@@ -71,7 +71,7 @@ def main() -> None:
     if text == TARGET.read_text():
         return
     if check:
-        sys.exit("stale: trimtab/specs/__init__.py; run python deploy/tools/list_specs.py")
+        sys.exit("stale: trimtab/specs/__init__.py; run make generate")
     TARGET.write_text(text)
 
 

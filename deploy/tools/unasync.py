@@ -78,7 +78,7 @@ def main() -> None:
         if not check:
             path.write_text(text)
     if check and stale:
-        sys.exit(f"stale: {', '.join(stale)}; run python deploy/tools/unasync.py")
+        sys.exit(f"stale: {', '.join(stale)}; run make generate")
 
 
 def generated(source: str, target: str) -> str:

@@ -1,7 +1,8 @@
-"""KINDS: the one explicit table of what trimtab can do.
+"""KINDS: the table of all kinds of job.
 
-A row names the spec (pydantic alone, safe for the gateway to import) and the builder of the domain as text
-`module:function`, which only a worker resolves. Adding a kind is adding a row: see deploy/docs/changing.md.
+A row names the spec (pydantic alone, safe for the gateway to import) and the builder of the domain
+as text `module:function`, which only a worker resolves. Adding a kind is adding a row: see
+deploy/docs/changing.md.
 """
 
 from __future__ import annotations

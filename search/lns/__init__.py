@@ -1,1 +1,4 @@
-"""Large neighbourhood search for mixed-integer programs: free some variables, solve for them, keep what is better."""
+"""Large neighbourhood search for mixed-integer programs.
+
+Free some variables, solve for them, accept improvements.
+"""

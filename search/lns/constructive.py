@@ -1,11 +1,15 @@
-"""A first feasible solution, in well under a second where the rows have a known shape. It decides the primal integral
-(ilp.md, section 5, lesson a).
+"""Constructive start heuristics for covering and packing models.
 
-- covering rows (positive coefficients, only lower sides, costs >= 0): greedy by cost per row newly covered, then drop what is
-  redundant, dearest first (Chvátal 1979; redundancy removal as in Caprara, Toth and Fischetti 2000)
-- packing (x = lower bound is feasible, some costs < 0): greedy by gain over the square root of the row count (Lehmann,
-  O'Callaghan and Shoham 2002; on auctions 4 to 9 % better than over the row count), keep what fits
-- anything else: none here; the loop then lets a solver look for its first solution
+They take well under a second, and the first solution decides the primal integral
+(deploy/docs/design/ilp.md, "Start solutions").
+
+- covering rows (positive coefficients, only lower sides, costs >= 0): greedy by cost per row newly
+  covered, then redundant columns are dropped, most expensive first (Chvátal 1979; redundancy
+  removal as in Caprara, Toth and Fischetti 2000)
+- packing (x = lower bound is feasible, some costs < 0): greedy by gain over the square root of the
+  number of rows, as far as columns fit (Lehmann, O'Callaghan and Shoham 2002; on auctions 4 to 9 %
+  better than by gain over the number of rows)
+- anything else: None; the caller then tries other start heuristics
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ _EPS = 1e-9
 def constructive(
     model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix
 ) -> Floats | None:
-    """(n,) a feasible solution, or None when no construction applies or succeeds."""
+    """Return (n,) a feasible solution; None when no construction applies or succeeds."""
     if (
         model.n == 0
         or not bool(model.integrality.all())
@@ -35,7 +39,7 @@ def constructive(
 
 
 def _is_covering(model: MilpModel) -> bool:
-    """Rows that ask for more, none that asks for less; not only zeros and ones."""
+    """Return True when all rows have positive coefficients and lower sides only, at costs >= 0."""
     return bool(
         (model.data > 0).all()
         and np.isinf(model.row_upper).all()
@@ -48,12 +52,12 @@ def _is_covering(model: MilpModel) -> bool:
 def _cover(
     model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix
 ) -> Floats | None:
-    need = np.maximum(model.row_lower, 0.0)  # (m,) what each row still wants
+    need = np.maximum(model.row_lower, 0.0)  # (m,) missing activity of each row
     x = np.zeros(model.n)
     cost = np.maximum(model.c, _EPS)
     indptr, indices, data = by_column.indptr, by_column.indices, by_column.data
     unit = bool((model.data == 1).all() and (need <= 1).all())
-    # useful[j]: how much of what is still wanted column j would give
+    # useful[j]: missing activity that one unit of column j would give, over all rows
     useful = (
         np.asarray(by_column.T @ (need > _EPS).astype(float))
         if unit
@@ -64,7 +68,9 @@ def _cover(
         score = np.where(x < capped, useful, 0.0) / cost
         j = int(np.argmax(score))
         if score[j] <= _EPS:
-            return None  # some row cannot be covered: infeasible, or bounds we do not understand
+            return (
+                None  # some row cannot be covered: infeasible, or by bounds on the columns
+            )
         span = slice(indptr[j], indptr[j + 1])
         rows, gives = indices[span], data[span]
         x[j] += 1.0
@@ -73,7 +79,7 @@ def _cover(
         need[rows] = np.maximum(0.0, before - gives)
         if unit:
             closed = rows[open_rows]
-            # Each newly covered row makes all its columns less useful by one.
+            # Each newly covered row makes all of its columns less useful by one.
             touched = _columns_of(by_row, closed)
             useful -= np.bincount(touched, minlength=model.n)
         else:
@@ -99,7 +105,7 @@ def _columns_of(by_row: sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
 
 
 def _drop_redundant(model: MilpModel, by_column: sparse.csc_matrix, x: Floats) -> Floats:
-    slack = np.asarray(by_column @ x) - model.row_lower  # (m,) what each row has to spare
+    slack = np.asarray(by_column @ x) - model.row_lower  # (m,)
     for j in sorted(np.flatnonzero(x > 0.5), key=lambda j: -model.c[j]):
         span = slice(by_column.indptr[j], by_column.indptr[j + 1])
         rows, gives = by_column.indices[span], by_column.data[span]

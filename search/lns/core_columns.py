@@ -1,9 +1,9 @@
-"""Which variables are worth freeing: a core of those that good solutions are made of.
+"""Core columns: the variables that good solutions are made of, and so worth freeing.
 
-On a set cover with 63,009 columns a uniformly random neighbourhood holds almost only columns that no good solution uses.
-Before the root LP is known the core is each row's cheapest columns by cost per row covered (the core problem of Caprara,
-Fischetti and Toth 1999); afterwards it is the columns of least reduced cost. It is a preference and no proof: some steps
-ignore it.
+On a set cover with 63,009 columns a uniformly random neighbourhood holds almost only columns that
+no good solution uses. Before the root LP is solved the core is each row's cheapest columns by cost
+per row covered (the core problem of Caprara, Fischetti and Toth 1999); afterwards it is the columns
+of least reduced cost. The core is a preference without proof: some steps ignore it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from solvers.types import Bools, Floats, MilpModel
 
 
 class Core:
-    """Ranks variables; answers with the best so many of them."""
+    """Ranks the variables and selects the best of them."""
 
     def __init__(
         self, model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix
     ) -> None:
         self._integer = model.integrality
-        self._score: Floats | None = None  # (n,) small is good; None while nothing is known
+        self._score: Floats | None = None  # (n,) small is good; None without a ranking
         covering = bool(
             (model.data > 0).all()
             and (model.c >= 0).all()
@@ -38,7 +38,10 @@ class Core:
             self._score = np.abs(root.reduced_costs)
 
     def best(self, count: int, x: Floats) -> Bools | None:
-        """(n,) the `count` best integer variables and all that `x` uses; None while nothing is known."""
+        """Return (n,) the `count` best integer variables and all that `x` uses.
+
+        None while there is no ranking, or when all integer variables belong to it.
+        """
         if self._score is None or count >= int(self._integer.sum()):
             return None
         score = np.where(self._integer, self._score, np.inf)
@@ -48,7 +51,10 @@ class Core:
 
 
 def _rank_in_rows(price: Floats, by_row: sparse.csr_matrix) -> Floats:
-    """(n,) the best place a column takes in any of its rows, when a row's columns are ordered by price; ties by price."""
+    """Return (n,) the best place of each column among the columns of a row, ordered by price.
+
+    Ties are broken by price.
+    """
     rows = np.repeat(np.arange(by_row.shape[0]), np.diff(by_row.indptr))
     entry_price = price[by_row.indices]
     order = np.lexsort((entry_price, rows))

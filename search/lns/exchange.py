@@ -1,10 +1,13 @@
-"""Local search for weighted packings and vertex covers on the graph of conflicts: thousands of exchanges a second, no solver.
+"""Local search for weighted packings and vertex covers on their conflict graph, without a solver.
 
-A packing (rows of ones · x ≤ 1) is an independent set of the graph whose edges join columns that share a row; a cover whose
-rows have two entries each is the complement of one. The search is the iterated local search of Andrade, Resende and Werneck
-(2012) with the weighted moves of Nogueira, Pinheiro and Subramanian (2018): put in one column worth more than what it pushes
-out (ω, 1), put in two for one (1, 2); at a local optimum force a column in, go on near it, and take it all back when that was
-worse. All quantities are kept up to date move by move, so that a step costs what it touches and not what the model has.
+A packing (rows of ones · x ≤ 1) is an independent set of the graph whose edges join columns that
+share a row; a cover whose rows have two entries each is the complement of one. The search is the
+iterated local search (ARW) of Andrade, Resende and Werneck (J. Heuristics 2012) with the weighted
+moves of Nogueira, Pinheiro and Subramanian (Optimization Letters 2018): put in one column worth
+more than the columns it displaces, (ω, 1), or two for one, (1, 2). At a local optimum a column is
+forced in; the search continues nearby and undoes the moves if the result is worse. All quantities
+are updated move by move, so a step costs what it touches, not the size of the model: thousands of
+exchanges a second.
 """
 
 from __future__ import annotations
@@ -18,23 +21,33 @@ import numpy as np
 from scipy import sparse
 
 from solvers.types import Floats
+from trimtab.specs.ilp import Neighbourhood
 
 _EPS = 1e-9
-_TELL_EVERY_S = 0.01
+_REPORT_EVERY_S = 0.01
 _MOST_PAIRS = 4_000_000  # of columns in conflict, at some 40 bytes each as Python lists
-_LOOK_EVERY = 16  # kicks between two looks at the clock
+_CLOCK_EVERY = 16  # kicks between two looks at the clock
+_SETTLE_CLOCK_EVERY = 256  # moves between two looks at the clock
 _MANY = 0.1  # share of the kicks that force in more than one column
 
 
 class Exchange:
-    """Made by `search.lns.swap.one_swap`. Keeps its state between calls: the same solution again costs nothing to take up."""
+    """Exchange search on one conflict graph.
 
-    name = "one-swap"
+    The state stays between calls, so that only differences are loaded.
+    """
+
+    name = Neighbourhood.ONE_SWAP.value
+    competes = False  # it gets time of its own beside the arms (ADR 13)
 
     def __init__(
         self, weights: Floats, conflicts: sparse.csr_matrix, *, complement: bool
     ) -> None:
-        """weights: (n,) what a column is worth inside; conflicts: (n, n) pattern, symmetric, without a diagonal."""
+        """Build the graph.
+
+        weights: (n,) value of each column inside the set. conflicts: (n, n) pattern, symmetric,
+        without a diagonal. complement: a solution is the set's complement.
+        """
         self._w: list[float] = weights.tolist()
         indptr, indices = conflicts.indptr.tolist(), conflicts.indices.tolist()
         self._near = [indices[a:b] for a, b in pairwise(indptr)]
@@ -45,18 +58,17 @@ class Exchange:
         self._unit = float(np.mean(weights[self._good])) if self._worth else 1.0
         self._inside = [False] * n
         self._count = [0] * n  # of neighbours inside
-        self._weight = [0.0] * n  # their weights
-        self._owner = [0] * n  # sum of their numbers: where it is one neighbour, this is it
+        self._weight = [0.0] * n  # sum of their weights
+        self._owner = [
+            0
+        ] * n  # sum of their numbers: the neighbour itself where there is one
         self._value = 0.0
-        self._journal: list[
-            int
-        ] = []  # j + 1 for one that was put in, -(j + 1) for one that was taken out
-        self._loose: list[
-            int
-        ] = []  # outside, and lost a neighbour: may fit, or be worth more than the others
-        self._single: list[
-            int
-        ] = []  # outside, one neighbour inside: with another one it may be worth more than that
+        # Moves since the last kick: j + 1 for a column put in, -(j + 1) for one taken out.
+        self._journal: list[int] = []
+        # Columns outside that lost a neighbour: they may fit, or be worth more than the others.
+        self._loose: list[int] = []
+        # Columns outside with one neighbour inside: two of them may be worth more than it.
+        self._single: list[int] = []
 
     def improve(
         self,
@@ -65,22 +77,23 @@ class Exchange:
         rng: np.random.Generator,
         on_better: Callable[[Floats], None] = lambda x: None,
     ) -> Floats:
-        """(n,) a feasible solution no worse than `x`, 0/1. `on_better` hears of better ones on the way, not too often."""
+        """Return (n,) a feasible 0/1 solution no worse than `x`; report better ones on the way."""
         until = time.process_time() + seconds
         dice = random.Random(int(rng.integers(2**62)))
-        self._take_up((x < 0.5) if self._complement else (x > 0.5))
+        self._load((x < 0.5) if self._complement else (x > 0.5))
         best_value, best = self._value, list(self._inside)
-        told_value, told = self._value, time.process_time()
+        reported_value, reported_s = self._value, time.process_time()
         self._settle(until)
         self._journal.clear()
         kicks = 0
         while True:
             if self._value > best_value + _EPS:
                 best_value, best = self._value, list(self._inside)
-            if kicks % _LOOK_EVERY == 0:
+            if kicks % _CLOCK_EVERY == 0:
                 now = time.process_time()
-                if best_value > told_value + _EPS and now - told > _TELL_EVERY_S:
-                    told_value, told = best_value, now
+                due = now - reported_s > _REPORT_EVERY_S
+                if due and best_value > reported_value + _EPS:
+                    reported_value, reported_s = best_value, now
                     on_better(self._solution(best))
                 if now >= until or not self._worth:
                     break
@@ -88,18 +101,21 @@ class Exchange:
             before = self._value
             self._kick(dice)
             self._settle(until)
-            if self._value < before - _EPS and not self._let(before, best_value, dice):
+            if self._value < before - _EPS and not self._accepts_worse(
+                before, best_value, dice
+            ):
                 self._undo()
             self._journal.clear()
         return self._solution(best)
 
-    def _let(self, before: float, best: float, dice: random.Random) -> bool:
-        """Whether to go on from something worse: the further from the current and from the best, the less likely (ARW)."""
-        lost, behind = (
-            (before - self._value) / self._unit,
-            (best - self._value) / self._unit,
-        )
-        return dice.random() < 1.0 / (1.0 + 10.0 * lost * behind)
+    def _accepts_worse(self, before: float, best: float, dice: random.Random) -> bool:
+        """Draw whether to continue from a worse solution, with the probability of ARW.
+
+        It is 1 / (1 + 10·Δ·Δ*), with the distances Δ to the current and Δ* to the best value.
+        """
+        to_current = (before - self._value) / self._unit
+        to_best = (best - self._value) / self._unit
+        return dice.random() < 1.0 / (1.0 + 10.0 * to_current * to_best)
 
     def _kick(self, dice: random.Random) -> None:
         for _ in range(1 if dice.random() > _MANY else dice.randint(2, 4)):
@@ -108,11 +124,11 @@ class Exchange:
                 self._force(j)
 
     def _settle(self, until: float) -> None:
-        """To a local optimum of both moves, among what was touched."""
+        """Move to a local optimum of both moves, among the columns that were touched."""
         steps = 0
         while self._loose or self._single:
             steps += 1
-            if steps % 256 == 0 and time.process_time() >= until:
+            if steps % _SETTLE_CLOCK_EVERY == 0 and time.process_time() >= until:
                 self._loose.clear()
                 self._single.clear()
                 return
@@ -126,13 +142,13 @@ class Exchange:
                 self._two_for(self._owner[j], j)
 
     def _two_for(self, gone: int, first: int) -> None:
-        """Put `first` and another one in for `gone`, their only neighbour inside, where they are worth more."""
+        """Exchange `gone` for two columns that it alone keeps out, if they are worth more."""
         count, inside, w = self._count, self._inside, self._w
-        wanted = w[gone] - w[first] + _EPS
+        threshold = w[gone] - w[first] + _EPS
         others = [
             k
             for k in self._near[gone]
-            if count[k] == 1 and not inside[k] and k != first and w[k] > wanted
+            if count[k] == 1 and not inside[k] and k != first and w[k] > threshold
         ]
         if not others:
             return
@@ -187,8 +203,8 @@ class Exchange:
         self._loose.clear()
         self._single.clear()
 
-    def _take_up(self, taken: np.ndarray) -> None:
-        """Go to another solution by what differs; what is worth nothing stays outside."""
+    def _load(self, taken: np.ndarray) -> None:
+        """Load another solution by its differences; worthless columns stay outside."""
         taken = taken & self._good
         differs = np.flatnonzero(taken != np.array(self._inside, dtype=bool)).tolist()
         for j in differs:
@@ -200,7 +216,7 @@ class Exchange:
         self._loose += [
             j for j in self._worth if not self._inside[j] and self._count[j] == 0
         ]
-        # Sums of weights pick up rounding over thousands of moves; begin with exact ones.
+        # Sums of weights accumulate rounding over thousands of moves: start from exact ones.
         self._value = sum(self._w[j] for j in np.flatnonzero(taken).tolist())
 
     def _solution(self, inside: list[bool]) -> Floats:
@@ -209,7 +225,10 @@ class Exchange:
 
 
 def conflicts_of(matrix: sparse.csr_matrix) -> sparse.csr_matrix | None:
-    """(n, n) pattern of columns that share a row, without the diagonal; None when there are too many pairs."""
+    """Return the (n, n) pattern of columns that share a row, without the diagonal.
+
+    None when there are too many pairs.
+    """
     sizes = np.diff(matrix.indptr).astype(np.int64)
     if int((sizes * (sizes - 1)).sum()) > _MOST_PAIRS:
         return None

@@ -1,9 +1,11 @@
-"""A program, its root LP and its incumbents as the bipartite graph that CL-LNS scores (Huang et al. 2023, section 4).
+"""Features of CL-LNS: a program, its root LP and its incumbents as a bipartite graph.
 
-One node a variable, one a row side (a row with two sides becomes two, the lower one negated, so that all read a·x ≤ b), one
-edge a nonzero. The columns follow the paper's sets (Gasse et al. 2019; Khalil et al. 2016; a window of incumbents) where they
-mean something at a root without branching: pseudocosts and cutoffs, always 0 there, are left out. Counts and degrees
-are divided by their mean over the graph, so that a net trained on small instances reads large ones.
+Huang et al. (2023), section 4. One node per variable, one per row side (a row with two sides
+becomes two nodes, the lower one negated, so that all read a·x ≤ b) and one edge per nonzero. The
+columns follow the paper's sets (Gasse et al. 2019; Khalil et al. 2016; a window of incumbents) as
+far as they have a meaning at a root without branching: pseudocosts and cutoffs, always 0 there, are
+left out. Counts and degrees are divided by their mean over the graph, so that a net trained on
+small instances reads large ones.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class VariableFeature(_Zero):
     OBJECTIVE = auto()  # over the largest |c|
     OBJECTIVE_POSITIVE = auto()
     OBJECTIVE_NEGATIVE = auto()
-    OBJECTIVE_RANK = auto()  # of |c| over the row count: its place among all, in [0, 1]
+    OBJECTIVE_RANK = auto()  # place of |c| among all, in [0, 1]
     BINARY = auto()
     GENERAL_INTEGER = auto()
     CONTINUOUS = auto()
@@ -62,11 +64,11 @@ class VariableFeature(_Zero):
     REDUCED_COST = auto()  # over the largest |c|
     REDUCED_COST_RANK = auto()  # place of |d| among all, in [0, 1]
     TIGHT_SHARE = auto()  # of its rows, in the LP
-    DUAL_MEAN = auto()  # |dual| of its rows, over the mean of those that are not 0
+    DUAL_MEAN = auto()  # |dual| of its rows over the mean of nonzero duals
     DUAL_MAX = auto()
     INCUMBENT_DIFFERENCE = auto()  # |x̂ − x_LP| over the range
     INCUMBENT_TIGHT_SHARE = auto()  # of its rows, at the incumbent
-    PRESENT_0 = auto()  # the window: is there such an incumbent, and what value it has
+    PRESENT_0 = auto()  # the window: 1 if there is such an incumbent, and its value
     VALUE_0 = auto()
     PRESENT_1 = auto()
     VALUE_1 = auto()
@@ -79,12 +81,12 @@ class RowFeature(_Zero):
 
     RHS_OVER_NORM = auto()  # b / ‖a‖
     RHS_SIGN = auto()
-    LOWER_SIDE = auto()  # it was a ≥ side
+    LOWER_SIDE = auto()  # 1 for a negated ≥ side
     EQUALITY = auto()
     DEGREE = auto()  # over the mean
     COSINE = auto()  # of a and c
     TIGHT = auto()  # in the LP
-    DUAL = auto()  # |dual| over the mean of those that are not 0
+    DUAL = auto()  # |dual| over the mean of nonzero duals
     INCUMBENT_TIGHT = auto()
     INCUMBENT_SLACK = auto()  # over ‖a‖
 
@@ -97,11 +99,11 @@ _WINDOW_COLUMNS = (
 
 
 class GraphBuilder:
-    """The graph of one model and its root LP; `at` puts the incumbents in. Everything else is computed once."""
+    """Builds the graphs of one model: static features once, those of incumbents in `at`."""
 
     def __init__(self, model: MilpModel, root: LpSolution) -> None:
         if root.x is None or root.reduced_costs is None or root.row_duals is None:
-            raise ValueError("features want a root LP that was solved to optimality")
+            raise ValueError("features: expected a root LP solved to optimality with duals")
         self._model = model
         upper, lower = (
             np.flatnonzero(np.isfinite(model.row_upper)),
@@ -117,14 +119,14 @@ class GraphBuilder:
         span = model.col_upper - model.col_lower
         self._range = np.where(np.isfinite(span) & (span > 0), span, 1.0)
         self._base = np.where(np.isfinite(model.col_lower), model.col_lower, 0.0)
-        self._root, self._x_lp = root, root.x
+        self._x_lp, self._reduced, self._duals = root.x, root.reduced_costs, root.row_duals
         self._variables = self._static_variables()
         self._row_nodes = self._static_rows()
 
     def at(self, incumbents: list[Floats]) -> BipartiteGraph:
-        """Features beside up to three incumbents, newest first."""
+        """Return the graph with the features of up to three incumbents, newest first."""
         if not incumbents:
-            raise ValueError("features want at least one incumbent")
+            raise ValueError("features: expected at least one incumbent, got none")
         variables, rows = self._variables.copy(), self._row_nodes.copy()
         for (present, value), x in zip(_WINDOW_COLUMNS, incumbents[:WINDOW], strict=False):
             variables[:, present] = 1.0
@@ -145,7 +147,7 @@ class GraphBuilder:
         )
 
     def summary(self) -> Floats:
-        """Mean of each feature that does not depend on an incumbent, variables' first."""
+        """Return the mean of each feature that does not depend on incumbents, variables first."""
         variables = [
             i
             for i, f in enumerate(VariableFeature)
@@ -182,7 +184,7 @@ class GraphBuilder:
 
     @cached_property
     def edges(self) -> np.ndarray:
-        """(nnz, 2) coefficient over the largest of its row; coefficient over |b|."""
+        """(nnz, 2) coefficient over the largest of its row, and coefficient over |b|."""
         entry_row = np.repeat(np.arange(self._rows.shape[0]), np.diff(self._rows.indptr))
         largest = np.zeros(self._rows.shape[0])
         np.maximum.at(largest, entry_row, np.abs(self._rows.data))
@@ -238,12 +240,8 @@ class GraphBuilder:
             x <= model.col_lower + 1e-9,
             x >= model.col_upper - 1e-9,
         )
-        reduced = self._root.reduced_costs
-        duals = self._root.row_duals
-        if reduced is None or duals is None:
-            raise ValueError("features want duals")
-        out[:, F.REDUCED_COST] = np.clip(reduced / largest_c, -_CLIP, _CLIP)
-        out[:, F.REDUCED_COST_RANK] = _rank(np.abs(reduced))
+        out[:, F.REDUCED_COST] = np.clip(self._reduced / largest_c, -_CLIP, _CLIP)
+        out[:, F.REDUCED_COST_RANK] = _rank(np.abs(self._reduced))
         out[:, F.TIGHT_SHARE] = (
             self._pattern.T @ self._lp_tight.astype(np.float32)
         ) / self._degree
@@ -258,11 +256,8 @@ class GraphBuilder:
 
     @cached_property
     def _dual(self) -> Floats:
-        """(sides,) |dual| over the mean of those that are not 0, of the side that it belongs to: tight ones."""
-        duals = self._root.row_duals
-        if duals is None:
-            raise ValueError("features want duals")
-        dual = np.where(self._lp_tight, np.abs(duals[self._row_of_side]), 0.0)
+        """(sides,) |dual| over the mean of nonzero ones; a row's dual belongs to its tight side."""
+        dual = np.where(self._lp_tight, np.abs(self._duals[self._row_of_side]), 0.0)
         used = dual[dual > 1e-9]
         return np.minimum(_CLIP, dual / (float(used.mean()) if len(used) else 1.0))
 
@@ -292,7 +287,10 @@ class GraphBuilder:
         return out
 
     def _by_column(self, values: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-        """(n,) each: mean, standard deviation, least and largest of the entries of each column; 0 where it has none."""
+        """Return mean, standard deviation, least and largest entry of each column, (n,) each.
+
+        All are 0 for an empty column.
+        """
         n, columns = self._model.n, self._rows.indices
         mean = np.bincount(columns, weights=values, minlength=n) / self._degree
         square = np.bincount(columns, weights=values**2, minlength=n) / self._degree
@@ -305,10 +303,10 @@ class GraphBuilder:
 
 
 def _rank(values: Floats) -> Floats:
-    """(n,) the share of values below each; ties share a rank."""
+    """Return (n,) the share of values below each; ties share a rank."""
     if not len(values):
         return np.zeros(0)
-    known, inverse = np.unique(values, return_inverse=True)
+    distinct, inverse = np.unique(values, return_inverse=True)
     below = np.concatenate([[0], np.cumsum(np.bincount(inverse))[:-1]])
     ranked: Floats = below[inverse] / max(1, len(values))
-    return ranked if len(known) else np.zeros(len(values))
+    return ranked if len(distinct) else np.zeros(len(values))

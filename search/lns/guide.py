@@ -1,30 +1,30 @@
-"""What arms know of the problem beside the incumbent: the root LP and earlier solutions. One for all arms of a run."""
+"""Guide of the arms: root LP, local-branching LPs and earlier solutions."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable
 
 import numpy as np
 
+from search.lns.deadline import Deadline
+from search.lns.focus import Focus
 from search.lns.root_lp import SharedRootLp
 from search.lns.wall_clock import WallClockRatio
 from solvers.relaxation import Basis, LpSolution, Relaxation
 from solvers.types import Floats, MilpModel, Stop
 
-_POOL = 10
+_POOL_SIZE = 10
 _LEAST_NEAR_S = 0.1
 _POLL_S = 0.005
-_NEAR_TRIES = (
-    2  # LB-LPs that ran into their limit before the root's optimum stands in for good
-)
+# Local-branching LPs that may run into their limit before the root's optimum replaces them.
+_NEAR_TRIES = 2
+_UNBOUNDED_RANGE = 1e3  # stands for the range of a variable without two bounds
 
 
 class Pool:
-    """The latest distinct solutions, best last."""
+    """Best distinct solutions, the best one last."""
 
-    def __init__(self, size: int = _POOL) -> None:
+    def __init__(self, size: int = _POOL_SIZE) -> None:
         self._size = size
         self._solutions: list[tuple[float, Floats]] = []
 
@@ -32,52 +32,54 @@ class Pool:
         return len(self._solutions)
 
     def add(self, objective: float, x: Floats) -> None:
-        """Keep `x`, unless it is here already; the worst goes when there are too many."""
-        if any(known == objective and bool((y == x).all()) for known, y in self._solutions):
+        """Add `x` unless the pool holds it; drop the worst solution of a full pool."""
+        if any(value == objective and bool((y == x).all()) for value, y in self._solutions):
             return
         self._solutions.append((objective, x))
         self._solutions.sort(key=lambda pair: -pair[0])
         del self._solutions[: -self._size]
 
     def others(self, x: Floats) -> list[Floats]:
-        """All but `x`, worst first."""
+        """Return all solutions but `x`, worst first."""
         return [y for _, y in self._solutions if y is not x and bool((y != x).any())]
 
 
 class Guide:
-    """Root LP, LB-LPs, the pool. The root is solved `beside` the search, or, without a place for that, when first asked for."""
+    """Root LP, local-branching LPs, solution pool and focus of one search.
+
+    root_place: shared memory in which another process leaves the root LP's optimum; without it
+    the guide solves the LP when it is first asked for.
+    """
 
     def __init__(
         self,
         model: MilpModel,
         *,
-        stop: Stop,
-        remaining_s: Callable[[], float] = lambda: math.inf,
-        on_root: Callable[[LpSolution], None] = lambda root: None,
-        beside: SharedRootLp | None = None,
+        deadline: Deadline | None = None,
+        focus: Focus | None = None,
+        root_place: SharedRootLp | None = None,
     ) -> None:
-        self._model = model
-        self._beside = beside
-        self._basis: Basis | None = None
-        self._stop = stop
-        self._remaining_s = remaining_s
-        self._on_root = on_root
-        self._relaxation: Relaxation | None = None
-        self._root: LpSolution | None = None
-        self._gave_up = False
-        self._setup_s = self._root_s = 0.0
-        self.solver_s = 0.0  # inside LPs solved here, the root apart: that is no arm's time
-        self._near_failed = 0
+        self.model = model
+        self.deadline = Deadline() if deadline is None else deadline
+        self.focus = Focus(model) if focus is None else focus
         self.stretch = WallClockRatio()
         self.pool = Pool()
+        self.solver_s = 0.0  # inside LPs solved here, the root LP excepted
+        self._root_place = root_place
+        self._root: LpSolution | None = None
+        self._basis: Basis | None = None
+        self._relaxation: Relaxation | None = None
+        self._gave_up = False
+        self._setup_s = self._root_s = 0.0
+        self._near_failures = 0
         span = model.col_upper - model.col_lower
-        self._range = np.maximum(1.0, np.where(np.isfinite(span), span, 1e3))
+        self._range = np.maximum(1.0, np.where(np.isfinite(span), span, _UNBOUNDED_RANGE))
 
     @property
     def relaxation(self) -> Relaxation:
         """The LP, warm between solves."""
         if self._relaxation is None:
-            self._relaxation = Relaxation(self._model)
+            self._relaxation = Relaxation(self.model)
         if self._basis is not None and self._root is not None:
             self._relaxation.adopt(self._root, self._basis)
             self._basis = None
@@ -85,73 +87,84 @@ class Guide:
 
     @property
     def waiting(self) -> bool:
-        """True while the root LP is being solved beside the search."""
-        return self._root is None and self._beside is not None and self._beside.pending
+        """True while another process solves the root LP."""
+        return (
+            self._root is None and self._root_place is not None and self._root_place.pending
+        )
 
     def wait(self, seconds: float, stop: Stop) -> LpSolution | None:
-        """The root LP, waiting so long for it at most."""
+        """Return the root LP's optimum, waiting at most `seconds` for it."""
         until = time.monotonic() + seconds
         while self.waiting and time.monotonic() < until and not stop():
             time.sleep(_POLL_S)
         return None if self.waiting else self.root()
 
     def root(self) -> LpSolution | None:
-        """The root LP's optimum; None while it is being solved beside, and when it could not be solved in its time."""
+        """Return the root LP's optimum; None while it is pending or when its time ran out."""
         if self._root is not None or self._gave_up:
             return self._root
-        if self._beside is not None:
-            return self._taken(self._beside)
+        if self._root_place is not None:
+            return self._take(self._root_place)
         began = time.process_time()
-        left_s = self._remaining_s()
+        left_s = self.deadline.left_s()
         limit_s = min(max(3.0, 0.15 * left_s), left_s + 0.1)
-        found = self.relaxation.root(time_limit_s=limit_s, stop=self._stop)
+        solution = self.relaxation.root(time_limit_s=limit_s, stop=self.deadline.over)
         self._root_s = time.process_time() - began
         self._setup_s += self._root_s
-        if not found.optimal:
+        if not solution.optimal:
             self._gave_up = True
             return None
-        self._root = found
-        self._on_root(found)
-        return found
+        self._root = solution
+        self.focus.learn(solution)
+        return solution
 
-    def _taken(self, beside: SharedRootLp) -> LpSolution | None:
-        found = beside.take()
-        if found is None:
-            self._gave_up = not beside.pending
+    def _take(self, place: SharedRootLp) -> LpSolution | None:
+        taken = place.take()
+        if taken is None:
+            self._gave_up = not place.pending
             return None
-        self._root, self._basis = found
+        self._root, self._basis = taken
         self._root_s = self._root.elapsed_s
-        self._on_root(self._root)
+        self.focus.learn(self._root)
         return self._root
 
     def take_setup_s(self) -> float:
-        """Seconds spent on the root LP since last asked: whichever arm asked for it first, all use it."""
+        """Return the seconds spent on the root LP since the last call.
+
+        One arm happens to need it first, and all arms use it: no single one is charged for it.
+        """
         seconds, self._setup_s = self._setup_s, 0.0
         return seconds
 
     def near(self, x: Floats, distance: float) -> Floats:
-        """(n,) optimum of the LP within Hamming `distance` of `x`; the root's where it is that near, `x` when there is none."""
+        """Return (n,) the optimum of the LP within Hamming `distance` of x.
+
+        This is the local-branching LP of LB-RELAX (Huang et al., CPAIOR 2023). It is the root's
+        optimum where that is near enough, and `x` when there is no root LP.
+        """
         root = self.root()
         if root is None:
             return x
-        if self._near_failed >= _NEAR_TRIES and root.x is not None:
+        if self._near_failures >= _NEAR_TRIES and root.x is not None:
             return root.x
-        # Warm it takes a fraction of the root's time where it is of any use; where it takes more, the root must do.
+        # A useful warm solve takes a fraction of the root's time; beyond it the root must do.
         limit_s = min(
             self.stretch.wall_s(max(_LEAST_NEAR_S, 0.3 * self._root_s)),
-            0.1 * self._remaining_s() + 0.01,
+            0.1 * self.deadline.left_s() + 0.01,
         )
         began = time.process_time()
-        found = self.relaxation.near(x, distance, time_limit_s=limit_s, stop=self._stop)
+        near = self.relaxation.near(
+            x, distance, time_limit_s=limit_s, stop=self.deadline.over
+        )
         used_s = time.process_time() - began
-        self.stretch.note(wall_s=found.elapsed_s, cpu_s=used_s)
+        self.stretch.note(wall_s=near.elapsed_s, cpu_s=used_s)
         self.solver_s += used_s
-        self._near_failed += found.x is None
-        best = found if found.x is not None else root
+        self._near_failures += near.x is None
+        best = near if near.x is not None else root
         return x if best.x is None else best.x
 
     def difference(self, x: Floats, y: Floats) -> Floats:
-        """(n,) |x − y| over each integer variable's range, in [0, 1]; 0 for continuous ones."""
+        """Return (n,) |x − y| over each integer variable's range, in [0, 1]; else 0."""
         return np.where(
-            self._model.integrality, np.minimum(1.0, np.abs(x - y) / self._range), 0.0
+            self.model.integrality, np.minimum(1.0, np.abs(x - y) / self._range), 0.0
         )

@@ -1,8 +1,9 @@
-"""The learned arm: CL-LNS (Huang, Ferber, Tian, Dilkina and Steiner, ICML 2023), with weights trained on small instances.
+"""Learned arm: CL-LNS (Huang, Ferber, Tian, Dilkina and Steiner, ICML 2023).
 
-The k variables with the largest scores (greedy); when that set was taken before at this incumbent, a sample: independent draws
-with probability score^p, p such that the expected number is k. Where the graph is unlike all that was trained on, the arm
-is not there.
+A graph attention network, trained on small instances, scores every integer variable. The arm frees
+the k variables with the largest scores (greedy). If that set was tried before at this incumbent, it
+samples: independent draws with probability score^p, p such that the expected number is k
+(deploy/docs/design/ilp.md, "CL-LNS"). The arm disables itself on out-of-distribution models.
 """
 
 from __future__ import annotations
@@ -15,16 +16,20 @@ from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
 from gnn.policies.out_of_distribution import MARGIN, ood_score
 from search.lns.features import WINDOW, GraphBuilder
 from search.lns.guide import Guide
-from search.lns.neighbourhoods import Guided
+from search.lns.neighbourhoods import GuidedBase, set_key
 from solvers.types import Bools, Floats, MilpModel
 
-MAX_NONZEROS = 5_000_000  # scores take 0.1 s a million
+MAX_NONZEROS = 5_000_000  # scoring takes 0.1 s per million
+_MOST_POWER = 1e6
+_BISECTIONS = 60
 
 
-class LearnedNeighbourhood(Guided):
-    """`ready()` is False while there is no root LP, and for good where the net is not at home."""
+def _no_note(text: str) -> None:
+    """Drop the note."""
 
-    name = "cl-lns"
+
+class LearnedNeighbourhood(GuidedBase):
+    """CL-LNS's arm. It is not ready without a root LP and on out-of-distribution models."""
 
     def __init__(
         self,
@@ -32,31 +37,32 @@ class LearnedNeighbourhood(Guided):
         guide: Guide,
         net: NeighbourhoodNet,
         *,
-        say: Callable[[str], object] = lambda text: None,
+        note: Callable[[str], object] = _no_note,
     ) -> None:
         super().__init__(model, guide)
-        self._net, self._say = net, say
+        self._net, self._note = net, note
         self._builder: GraphBuilder | None = None
-        self._silent = model.nnz > MAX_NONZEROS or model.m == 0
-        self._window: list[Floats] = []
+        self._disabled = model.nnz > MAX_NONZEROS or model.m == 0
+        self._window: list[Floats] = []  # latest incumbents, newest first
         self._scores: Floats | None = None  # of the newest incumbent
-        self._taken: set[bytes] = set()
+        self._tried: set[bytes] = set()
 
     def ready(self, x: Floats) -> bool:
-        """Whether to call `choose`. Solves the root LP when nobody has yet."""
-        if self._silent:
+        """Return True if `choose` may be called. Solves the root LP if nobody has."""
+        if self._disabled:
             return False
         if self._builder is None:
             root = self._guide.root()
             if root is None:
-                self._silent = True
+                self._disabled = True
                 return False
             self._builder = GraphBuilder(self._model, root)
-            far = ood_score(self._builder.summary(), self._net.weights)
-            if far > MARGIN:
-                self._silent = True
-                self._say(
-                    f"the learned arm stays silent: the model is {far:.1f} times as far from its training as that reached"
+            score = ood_score(self._builder.summary(), self._net.weights)
+            if score > MARGIN:
+                self._disabled = True
+                self._note(
+                    f"the learned arm is disabled: the model is {score:.1f} times as far from "
+                    "its training data as these data reached"
                 )
                 return False
         return True
@@ -64,51 +70,48 @@ class LearnedNeighbourhood(Guided):
     def choose(
         self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
     ) -> Bools:
-        """Greedy, then sampled."""
+        """Free the best scores, or a sample by score if that set was tried before."""
         scores = self._score(x)
         candidates = self._candidates(movable)
         if len(candidates) <= count:
             return self._free(candidates)
         logits = scores[candidates]
         chosen = candidates[np.argpartition(-logits, count)[:count]]
-        digest = np.packbits(
-            np.bincount(chosen, minlength=self._model.n).astype(bool)
-        ).tobytes()
-        if digest in self._taken:
-            chosen = candidates[rng.random(len(candidates)) < inclusion(logits, count)]
-            return self._filled(
-                rng.permutation(chosen)[: round(1.2 * count)], count // 2, rng, candidates
-            )
-        self._taken.add(digest)
+        key = set_key(chosen, self._model.n)
+        if key in self._tried:
+            drawn = candidates[rng.random(len(candidates)) < inclusion(logits, count)]
+            trimmed = rng.permutation(drawn)[: round(1.2 * count)]
+            return self._filled(trimmed, count // 2, rng, candidates)
+        self._tried.add(key)
         return self._free(chosen)
 
     def _score(self, x: Floats) -> Floats:
         if self._scores is None or not self._window or self._window[0] is not x:
             if self._builder is None:
-                raise RuntimeError("ready() comes first")
+                raise RuntimeError("call ready() before choose()")
             self._window = [x, *self._window][:WINDOW]
-            self._scores = self._net.logits(self._builder.at(self._window)).astype(
-                np.float64
-            )
-            self._taken.clear()
+            logits = self._net.logits(self._builder.at(self._window))
+            self._scores = logits.astype(np.float64)
+            self._tried.clear()
         return self._scores
 
 
 def inclusion(logits: Floats, count: int) -> Floats:
-    """(n,) probabilities sigmoid(logit)^p whose sum is `count`, p ≥ 0 by bisection; p = 0 would be all of them.
+    """Return (n,) probabilities sigmoid(logit)^p whose sum is `count`, p ≥ 0 by bisection.
 
     Raises ValueError unless 0 < count ≤ n.
     """
     if not 0 < count <= len(logits):
-        raise ValueError(f"inclusion wants 0 < count <= {len(logits)}; {count} came")
+        raise ValueError(f"count: expected 1 to {len(logits)}, got {count}")
     log_score = -np.logaddexp(0.0, -logits)  # log sigmoid, ≤ 0
-    low, high = 0.0, 1.0
-    while np.exp(high * log_score).sum() > count and high < 1e6:
+    low, high = 0.0, 1.0  # p = 0 would include all
+    while np.exp(high * log_score).sum() > count and high < _MOST_POWER:
         high *= 2
-    for _ in range(60):
+    for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
-        low, high = (
-            (middle, high) if np.exp(middle * log_score).sum() > count else (low, middle)
-        )
+        if np.exp(middle * log_score).sum() > count:
+            low = middle
+        else:
+            high = middle
     probabilities: Floats = np.exp(high * log_score)
     return probabilities

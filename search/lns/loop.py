@@ -1,103 +1,74 @@
-"""Large neighbourhood search, as the papers write it:
+"""Large neighbourhood search: the loop of LB-RELAX and CL-LNS with several arms.
 
-x̂ ← start heuristic
-repeat  pick an arm (bandit) and its size k
-        X ← arm's destroy heuristic, |X| ≈ k            (search.lns.neighbourhoods, search.lns.learned)
-        x ← solve the sub-MIP over X below the cutoff   (HiGHS on a slice of the matrix)
-        accept improvements; adapt k to how the sub-MIP ended; reward the arm
-        take over what others found
+    x̂ ← start heuristic
+    repeat  pick an arm (bandit) and its size k
+            X ← arm's destroy heuristic, |X| ≈ k            (search.lns.arms)
+            x ← solve the sub-MIP over X below the cutoff   (search.lns.sub_mip and a solver)
+            accept improvements; adapt k to how the sub-MIP ended; reward the arm
+            take over better solutions from the rest of the run
+
+LB-RELAX: Huang, Ferber, Tian, Dilkina and Steiner, CPAIOR 2023. CL-LNS: the same, ICML 2023.
+
+All seconds here are processor time of this process (search.lns.wall_clock).
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from search.bandit import DiscountedBandit
-from search.lns.exchange import Exchange
-from search.lns.guide import Pool
-from search.lns.neighbourhoods import Neighbourhood
+from search.lns.arms import ActiveArm
+from search.lns.guide import Guide
+from search.lns.intensify import Intensifier
+from search.lns.observer import LnsObserver, Step
 from search.lns.size_control import Size
 from search.lns.sub_mip import Slicer, SubMip
-from search.lns.swap import OneSwap
-from search.lns.wall_clock import WallClockRatio
 from solvers.feasibility import is_feasible
 from solvers.types import Bools, Floats, MilpModel, SolveParams, Solver, SolveResult
 from trimtab.results import Reason
 
-_REL_IMPROVEMENT = 1e-7
-_FIRST_LIMIT_S = 0.3
-_TURN_SHARE = 0.3
-_MEANT = 0.8  # of a sub-MIP's limit in processor time: what ends earlier without a result was short of a core
-_WAIT_S = 0.005  # when all arms wait for the root LP
-_SLICE_S = 0.5  # of the search by exchanges, before it looks at what others have found
-# Of a first call. LB-LPs may take long; the learned arm is tried early though it wants the root LP: all gain by that.
-_EXPECTED_S = {
-    "lb-relax": 0.3,
-    "lb-relax-s": 0.3,
-    "lb-relax-r": 0.3,
-    "rins": 0.1,
-    "cl-lns": 0.03,
-}
+_REL_IMPROVEMENT = 1e-7  # least relative improvement where the objective has no granularity
+_FIRST_LIMIT_S = 0.3  # of a sub-MIP
+_TURN_SHARE = (
+    0.3  # of a sub-MIP's limit: steps of one turn while the size is still too small
+)
+# A sub-MIP that ends without a result before this share of its limit in processor time was short
+# of a core, not too large.
+_FULL_SHARE = 0.8
+_WAIT_S = 0.005  # while all arms wait for the root LP
+_SLICE_S = (
+    0.5  # of the intensifier beside the arms, between two looks at the rest of the run
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LnsParams:
-    """What the loop may spend."""
+    """Limits and shares of the loop; those of single arms are in `search.lns.arms`."""
 
-    sub_mip_s: float = (
-        3.0  # the most one sub-MIP may take, processor time as all seconds here
-    )
-    sub_mip_gap: float = (
-        1e-3  # relative; proofs to the last digit are not worth their time inside LNS
-    )
-    # of the integer variables; relaxation-guided arms free the hardest ones, so they begin 3 times smaller (ilp.md, section 5)
-    first_share: Mapping[str, float] = field(
-        default_factory=lambda: {
-            "random": 0.15,
-            "variable-graph": 0.15,
-            "constraint-block": 0.15,
-            "crossover": 0.1,
-        }
-    )
-    other_share: float = 0.05
-    # Gain per second an arm is trusted with at first. A run has time for five to ten calls of each arm before the large gains
-    # are over: too few to find out which is best (lab notes, 2026-11-26).
-    prior: Mapping[str, float] = field(
-        default_factory=lambda: {"cl-lns": 0.05, "variable-graph": 0.02}
-    )
-    swap_s: float = 0.1  # of one call of the one-swap search
-    exchange_share: float = 1.0  # of an arm's seconds, that the search by exchanges gets after it where there is one
-    swap_gain: float = (
-        2e-3  # relative, of a call: worth another one at once, before any arm has its turn
-    )
-    least: int = 10
+    sub_mip_s: float = 3.0  # longest sub-MIP
+    # Relative. Proofs to the last digit are not worth their time inside LNS.
+    sub_mip_gap: float = 1e-3
+    intensify_s: float = 0.1  # of one call of the intensifier
+    # Time of an intensifier beside the arms, as a share of the arms' time.
+    intensify_share: float = 1.0
+    # Relative gain of a call of the intensifier at the start that is worth another call at once.
+    intensify_gain: float = 2e-3
+    least: int = 10  # variables to free
     most_share: float = 0.8  # of the integer variables
-    core_share: float = (
-        0.75  # of the steps choose among the core only (search.lns.core_columns)
-    )
+    core_share: float = 0.75  # of the steps that choose among the core only
     core_factor: float = 3.0  # size of the core over the size of the neighbourhood
-    patience: float = 8.0  # limits' worth of time without improvement before sub-MIPs get half as much again
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Step:
-    """One destroy and repair, for those who learn from it. Shapes: (n,)."""
-
-    arm: str
-    before: Floats  # the incumbent
-    free: Bools
-    proved: bool  # the neighbourhood holds nothing better than `after`, or than `before` (within the gap of sub-MIPs)
-    after: Floats | None  # the better solution; None when there was none
+    # Sub-MIP limits' worth of time without improvement before the limit is raised by half.
+    patience: float = 8.0
 
 
 @dataclass
 class ArmStatistics:
-    """What an arm did."""
+    """Calls of one arm, and their results."""
 
     calls: int = 0
     improvements: int = 0
@@ -105,181 +76,139 @@ class ArmStatistics:
 
 
 class LnsLoop:
-    """The search. Parts are arguments; `others` and `publish` are its ties to the rest of the run."""
+    """The search. Parts are arguments; `observer` ties it to the rest of the run."""
 
     def __init__(
         self,
+        guide: Guide,
         *,
-        model: MilpModel,
         slicer: Slicer,
         solver: Solver,
-        arms: Mapping[str, Neighbourhood],
-        swap: OneSwap | Exchange | None = None,
-        pool: Pool | None = None,
-        setup_s: Callable[[], float] = lambda: (
-            0.0
-        ),  # of the last step, what no single arm should be charged for
+        arms: Sequence[ActiveArm],
+        intensifier: Intensifier | None = None,
         params: LnsParams,
         rng: np.random.Generator,
-        publish: Callable[
-            [float, Floats, str], None
-        ],  # (objective, x, source): a better solution
-        others: Callable[
-            [float], tuple[float, Floats] | None
-        ],  # anything better than this objective found elsewhere
-        stopped: Callable[[], bool],
-        remaining_s: Callable[[], float],
-        late: Callable[[], Floats | None] = lambda: (
-            None
-        ),  # a solution that comes after the start; asked before each step
-        on_iteration: Callable[[], None] = lambda: None,
-        on_step: Callable[[Step], None] = lambda step: None,
-        movable: Callable[[Floats, float], tuple[Bools, Bools]]
-        | None = None,  # see search.lns.reduced_cost_fixing
-        core: Callable[[int, Floats], Bools | None] = lambda count, x: (
-            None
-        ),  # see search.lns.core_columns
-        stretch: WallClockRatio | None = None,
+        observer: LnsObserver,
     ) -> None:
-        self._stretch = stretch or WallClockRatio()
-        self._model, self._slicer, self._solver = model, slicer, solver
-        self._arms = dict(arms)
-        self._swap = swap
-        self._setup_s = setup_s
-        self._pool = Pool() if pool is None else pool
-        self._params = params
-        self._rng = rng
-        self._publish, self._others = publish, others
-        self._stopped, self._remaining_s = stopped, remaining_s
-        self._late = late
-        self._on_iteration, self._on_step = on_iteration, on_step
-        everything, nothing = np.ones(model.n, dtype=bool), np.zeros(model.n, dtype=bool)
-        self._core = core
+        self._guide, self._slicer, self._solver = guide, slicer, solver
+        self._model, self._pool = guide.model, guide.pool
+        self._deadline, self._stretch = guide.deadline, guide.stretch
+        self._arms = {arm.name: arm.heuristic for arm in arms}
+        self._intensifier = intensifier
+        self._params, self._rng, self._observer = params, rng, observer
         self._limit_s = min(_FIRST_LIMIT_S, params.sub_mip_s)
         self._stale_s = 0.0
-        self._movable = movable or (lambda x, cutoff: (everything, nothing))
-        count = int(model.integrality.sum())
-        most = max(1, int(params.most_share * count))
-        least = min(params.least, most)
-        self._sizes = {
-            name: Size(
-                k=max(least, params.first_share.get(name, params.other_share) * count),
-                least=least,
-                most=most,
-            )
-            for name in arms
-        }
-        # Exchanges go beside the arms, not among them; where there are no others they are the one arm.
-        competes = swap is not None and (isinstance(swap, OneSwap) or not arms)
+        self._sizes = _first_sizes(self._model, arms, params)
+        names = [] if intensifier is None else [intensifier.name]
+        # Without arms, an intensifier that goes beside them is the one arm.
+        competes = intensifier is not None and (intensifier.competes or not arms)
         self._bandit = DiscountedBandit(
-            [OneSwap.name] * competes + list(arms),
-            expected_s=_EXPECTED_S,
-            prior=params.prior,
+            names * competes + [arm.name for arm in arms],
+            expected_s={arm.name: arm.row.expected_s for arm in arms},
+            prior={arm.name: arm.row.prior for arm in arms if arm.row.prior},
         )
-        self._granularity = granularity(model)
-        self._owed_s = 0.0  # to a search that goes beside the arms
-        self.statistics = {
-            name: ArmStatistics()
-            for name in [OneSwap.name] * (swap is not None) + list(arms)
-        }
-        self.solver_s = 0.0  # of all seconds, those inside sub-MIP solves
+        self._granularity = granularity(self._model)
+        self._owed_s = 0.0  # to an intensifier beside the arms
+        self.statistics = {name: ArmStatistics() for name in [*names, *self._arms]}
+        self.solver_s = 0.0  # inside sub-MIP solves
         self.objective = math.inf
         self.x: Floats | None = None
 
     def run(self, start: Floats) -> None:
-        """Improve on `start` (feasible) until stopped."""
+        """Improve on `start` (feasible) until the deadline."""
         self.x, self.objective = start, self._model.objective(start)
         self._pool.add(self.objective, start)
-        # As long as it brings much; afterwards it is an arm among others, or goes beside them.
-        if self._swap is not None:
-            while (
-                self._swapped(self._params.swap_s) >= self._params.swap_gain
-                and not self._stopped()
-            ):
-                self._take_over()
-        while not self._stopped():
+        self._intensify_start()
+        while not self._deadline.over():
             self._take_over()
-            late = self._late()
-            if late is not None:
-                self._accept(late, "lns:lp-dive")
-            among = [
-                arm
-                for arm in self._bandit.arms
-                if arm == OneSwap.name or not self._arms[arm].waits()
-            ]
-            if not among:
-                if isinstance(self._swap, Exchange):
-                    self._turn(Exchange.name)
-                    self._on_iteration()
-                else:
-                    time.sleep(_WAIT_S)
+            self._take_late_start()
+            ready = [name for name in self._bandit.arms if not self._waits(name)]
+            if not ready:
+                self._intensify_or_wait()
                 continue
-            name = self._bandit.pick(self._rng, among)
+            name = self._bandit.pick(self._rng, ready)
             gain, seconds = self._turn(name)
             self._bandit.update(name, gain=gain, seconds=seconds)
-            self._be_patient(improved=gain > 0, seconds=seconds)
-            if isinstance(self._swap, Exchange):
-                self._owed_s += self._params.exchange_share * seconds
-                while self._owed_s >= self._params.swap_s and not self._stopped():
-                    self._take_over()
-                    slice_s = min(self._owed_s, _SLICE_S)
-                    self._turn(Exchange.name, slice_s)
-                    self._owed_s -= slice_s
-            self._on_iteration()
+            self._adapt_limit(improved=gain > 0, seconds=seconds)
+            self._intensify_beside(seconds)
+            self._observer.on_iteration()
 
-    def _turn(self, name: str, swap_s: float | None = None) -> tuple[float, float]:
-        """(relative gain, seconds) of one arm's turn, noted."""
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Current size of each arm."""
+        return {name: size.count for name, size in self._sizes.items()}
+
+    def _intensify_start(self) -> None:
+        """Call the intensifier while it gains much, before any arm has a turn."""
+        if self._intensifier is None:
+            return
+        while (
+            self._intensify(self._intensifier, self._params.intensify_s)
+            >= self._params.intensify_gain
+            and not self._deadline.over()
+        ):
+            self._take_over()
+
+    def _intensify_or_wait(self) -> None:
+        """Use the time in which all arms wait for the root LP."""
+        if self._intensifier is None or self._intensifier.competes:
+            time.sleep(_WAIT_S)
+            return
+        self._turn(self._intensifier.name)
+        self._observer.on_iteration()
+
+    def _intensify_beside(self, seconds: float) -> None:
+        """Give an intensifier beside the arms its share of an arm's `seconds`."""
+        if self._intensifier is None or self._intensifier.competes:
+            return
+        self._owed_s += self._params.intensify_share * seconds
+        while self._owed_s >= self._params.intensify_s and not self._deadline.over():
+            self._take_over()
+            slice_s = min(self._owed_s, _SLICE_S)
+            self._turn(self._intensifier.name, slice_s)
+            self._owed_s -= slice_s
+
+    def _waits(self, name: str) -> bool:
+        return name in self._arms and self._arms[name].waits()
+
+    def _turn(self, name: str, intensify_s: float | None = None) -> tuple[float, float]:
+        """Return (relative gain, seconds) of one turn of an arm or of the intensifier."""
         began = time.process_time()
-        gain = (
-            self._swapped(swap_s or self._params.swap_s)
-            if name == OneSwap.name
-            else self._grown(name)
-        )
-        seconds = max(0.0, time.process_time() - began - self._setup_s())
+        if self._intensifier is not None and name == self._intensifier.name:
+            gain = self._intensify(
+                self._intensifier, intensify_s or self._params.intensify_s
+            )
+        else:
+            gain = self._steps(name)
+        seconds = max(0.0, time.process_time() - began - self._guide.take_setup_s())
         statistics = self.statistics[name]
         statistics.calls += 1
         statistics.improvements += gain > 0
         statistics.seconds += seconds
         return gain, seconds
 
-    def _grown(self, name: str) -> float:
-        """Steps of one arm until one improves, or they have taken a fair share of the limit: a size that is still far too
-        small is found out in milliseconds, and should not cost the arm its turn."""
+    def _steps(self, name: str) -> float:
+        """Take steps of one arm until one improves or they used a fair share of the limit.
+
+        A size that is far too small shows within milliseconds and should not cost the arm its turn.
+        """
         spent = 0.0
         while True:
             before = self._sizes[name].count
             began = time.process_time()
-            gain = self._iterate(name)
+            gain = self._step(name)
             spent += time.process_time() - began
             grows = self._sizes[name].count > before and name in self._bandit.arms
             if (
                 gain > 0
                 or not grows
                 or spent > _TURN_SHARE * self._limit_s
-                or self._stopped()
+                or self._deadline.over()
             ):
                 return gain
 
-    def _take_over(self) -> None:
-        better = self._others(self.objective)
-        if better is not None:
-            self.objective, self.x = better
-            self._pool.add(*better)
-
-    def _swapped(self, seconds: float) -> float:
-        if self.x is None or self._swap is None:
-            raise RuntimeError("run() sets a first solution")
-        seconds = min(seconds, max(0.01, self._remaining_s()))
-        source, before = f"lns:{OneSwap.name}", self.objective
-
-        def on_better(x: Floats) -> None:
-            self._accept(x, source)
-
-        self._accept(self._swap.improve(self.x, seconds, self._rng, on_better), source)
-        return (before - self.objective) / max(1e-9, abs(before))
-
-    def _iterate(self, name: str) -> float:
-        """One destroy and repair; returns the relative improvement."""
+    def _step(self, name: str) -> float:
+        """Destroy and repair once; return the relative improvement."""
         if self.x is None:
             raise RuntimeError("run() sets a first solution")
         arm = self._arms[name]
@@ -287,47 +216,52 @@ class LnsLoop:
             self._bandit.drop(name)
             return 0.0
         size = self._sizes[name]
-        cutoff = self.objective - self._step()
-        movable, must = self._movable(self.x, cutoff)
-        if self._rng.random() < self._params.core_share:
-            core = self._core(round(self._params.core_factor * size.count), self.x)
-            movable = movable if core is None else movable & core
+        cutoff = self.objective - self._least_improvement()
+        movable, must = self._movable(size.count, cutoff, self.x)
         free = arm.choose(self.x, size.count, self._rng, movable) | must
         sub = self._slicer.cut(self.x, free)
-        if sub is None or self._stopped():
+        if sub is None or self._deadline.over():
             return 0.0
-        limit_s = max(0.05, min(self._limit_s, self._remaining_s()))
-        result, used_s = self._solved(sub, limit_s, cutoff)
+        limit_s = max(0.05, min(self._limit_s, self._deadline.left_s()))
+        result, used_s = self._solve(sub, limit_s, cutoff)
         improved = (
             result.x is not None
             and result.primal is not None
             and result.primal < cutoff + 1e-9
         )
         proved = result.termination.reason in (Reason.OPTIMAL, Reason.INFEASIBLE)
-        if (
-            proved or improved or used_s >= _MEANT * limit_s
-        ):  # else it was not cut off for its size
+        if proved or improved or used_s >= _FULL_SHARE * limit_s:
             self._sizes[name] = size.after(
                 proved=proved, improved=improved, seconds=used_s, limit_s=limit_s
             )
         after = sub.lift(self.x, result.x) if improved and result.x is not None else None
-        self._on_step(Step(arm=name, before=self.x, free=free, proved=proved, after=after))
+        self._observer.on_step(
+            Step(arm=name, before=self.x, free=free, proved=proved, after=after)
+        )
         return 0.0 if after is None else self._accept(after, f"lns:{name}")
 
-    def _solved(
+    def _movable(self, count: int, cutoff: float, x: Floats) -> tuple[Bools, Bools]:
+        """Return (n,) the variables an arm may free and those that must be free."""
+        movable, must = self._guide.focus.movable(x, cutoff)
+        if self._rng.random() < self._params.core_share:
+            core = self._guide.focus.core(round(self._params.core_factor * count), x)
+            movable = movable if core is None else movable & core
+        return movable, must
+
+    def _solve(
         self, sub: SubMip, limit_s: float, cutoff: float
     ) -> tuple[SolveResult, float]:
-        """The sub-MIP's result, and the processor seconds it took, of which it may take `limit_s`."""
+        """Return the sub-MIP's result and the seconds it used, of which it may use `limit_s`."""
         began = time.process_time()
 
         def stop() -> bool:
-            return self._stopped() or time.process_time() - began > limit_s
+            return self._deadline.over() or time.process_time() - began > limit_s
 
         result = self._solver.solve(
             sub.model,
             SolveParams(
                 time_limit_s=max(
-                    0.05, min(self._stretch.wall_s(limit_s), self._remaining_s())
+                    0.05, min(self._stretch.wall_s(limit_s), self._deadline.left_s())
                 ),
                 seed=int(self._rng.integers(2**31 - 1)),
                 relative_gap=self._params.sub_mip_gap,
@@ -340,8 +274,21 @@ class LnsLoop:
         self.solver_s += used_s
         return result, used_s
 
-    def _be_patient(self, *, improved: bool, seconds: float) -> None:
-        """Short sub-MIPs while they help; longer ones when nothing has for the time of several."""
+    def _intensify(self, intensifier: Intensifier, seconds: float) -> float:
+        """Search locally around the incumbent; return the relative improvement."""
+        if self.x is None:
+            raise RuntimeError("run() sets a first solution")
+        seconds = min(seconds, max(0.01, self._deadline.left_s()))
+        source, before = f"lns:{intensifier.name}", self.objective
+
+        def on_better(x: Floats) -> None:
+            self._accept(x, source)
+
+        self._accept(intensifier.improve(self.x, seconds, self._rng, on_better), source)
+        return (before - self.objective) / max(1e-9, abs(before))
+
+    def _adapt_limit(self, *, improved: bool, seconds: float) -> None:
+        """Keep sub-MIPs short while they help; allow longer ones after several without success."""
         if improved:
             self._stale_s = 0.0
             self._limit_s = max(
@@ -353,35 +300,56 @@ class LnsLoop:
             self._stale_s = 0.0
             self._limit_s = min(self._params.sub_mip_s, 1.5 * self._limit_s)
 
+    def _take_over(self) -> None:
+        """Continue from a better solution of the rest of the run, if there is one."""
+        better = self._observer.better_elsewhere(self.objective)
+        if better is not None:
+            self.objective, self.x = better
+            self._pool.add(*better)
+
+    def _take_late_start(self) -> None:
+        start = self._observer.late_start()
+        if start is not None:
+            self._accept(start, "lns:lp-dive")
+
     def _accept(self, x: Floats, source: str) -> float:
+        """Make `x` the incumbent if it is better and feasible; return the relative improvement."""
         x = np.where(self._model.integrality, np.round(x), x)
         objective = self._model.objective(x)
-        if not objective < self.objective - 1e-12 * max(
-            1.0, abs(self.objective)
-        ) or not is_feasible(self._model, x):
-            return 0.0  # no better, or within a solver's tolerance only
+        margin = 1e-12 * max(1.0, abs(self.objective))
+        # Sub-MIPs are solved within tolerances: what they return must hold on the whole model.
+        if not objective < self.objective - margin or not is_feasible(self._model, x):
+            return 0.0
         gain = (self.objective - objective) / max(1e-9, abs(self.objective))
         self.objective, self.x = objective, x
         self._pool.add(objective, x)
-        self._publish(objective, x, source)
+        self._observer.on_improvement(objective, x, source)
         return gain
 
-    def _step(self) -> float:
-        """How much better a solution must be to count: the objective's granularity, or a hair."""
+    def _least_improvement(self) -> float:
+        """Return the objective's granularity, or a small tolerance where it has none."""
         if self._granularity > 0:
             return self._granularity * (1 - 1e-6)
         return max(1e-9, _REL_IMPROVEMENT * abs(self.objective))
 
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Current size of each arm."""
-        return {name: size.count for name, size in self._sizes.items()}
+
+def _first_sizes(
+    model: MilpModel, arms: Sequence[ActiveArm], params: LnsParams
+) -> dict[str, Size]:
+    count = int(model.integrality.sum())
+    most = max(1, int(params.most_share * count))
+    least = min(params.least, most)
+    return {
+        arm.name: Size(k=max(least, arm.row.first_share * count), least=least, most=most)
+        for arm in arms
+    }
 
 
 def granularity(model: MilpModel) -> float:
-    """A number that divides every difference of two objective values; 0.0 when there is none.
+    """Return a number that divides every difference of two objective values; 0.0 if there is none.
 
-    On set cover with whole costs it is 1 or more, which prunes a sub-MIP hard: only a whole step better is of interest.
+    On a set cover with whole costs it is 1 or more, which prunes sub-MIPs hard: only a whole step
+    better is of interest.
     """
     used = model.c != 0
     if not bool(used.any()) or not bool(model.integrality[used].all()):
@@ -390,9 +358,7 @@ def granularity(model: MilpModel) -> float:
     for scale in (1.0, 10.0, 100.0, 1000.0):
         scaled = costs * scale
         whole = np.round(scaled)
-        if (
-            bool((np.abs(scaled - whole) <= 1e-9 * np.maximum(1.0, whole)).all())
-            and whole.max() < 2**53
-        ):
+        exact = np.abs(scaled - whole) <= 1e-9 * np.maximum(1.0, whole)
+        if bool(exact.all()) and whole.max() < 2**53:
             return float(np.gcd.reduce(whole.astype(np.int64))) / scale
     return 0.0

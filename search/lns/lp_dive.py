@@ -1,8 +1,9 @@
-"""An LP dive: fix what the LP's optimum has whole or nearly so, solve the rest again, go on until all integers are whole.
+"""LP dive: fix variables that are nearly integral in the LP optimum, solve again, repeat.
 
-Where no construction fits (partitioning rows) this gives a first solution some hundredths of a second after the root LP.
-Vector of steps as in "fractional diving" (Berthold 2006, section 3.2), several variables a step, with a little backtracking:
-a step that leaves no solution is taken back to its surest variable, and that one is sent the other way when it fails alone.
+Where no construction applies (partitioning rows) this gives a first solution some hundredths of a
+second after the root LP. Fractional diving (Berthold 2006, section 3.2) with several variables per
+step and a little backtracking: a step without an LP solution is reduced to the variable nearest to
+its upper value, and if that fails too, the variable is rounded down.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import numpy as np
 from solvers.relaxation import LpSolution, Relaxation
 from solvers.types import Floats, MilpModel, Stop
 
-_WHOLE = 1e-6
-_NEARLY = 0.8  # of the way up: fixed together with those at one
+_INTEGRAL = 1e-6  # tolerance
+_NEARLY = 0.8  # fractional parts from here on are rounded up together with integral ones
 _MOST_FAILURES = 12
 
 
@@ -28,10 +29,12 @@ def lp_dive(
     stop: Stop,
     nearly: float = _NEARLY,
 ) -> Floats | None:
-    """(n,) an LP solution with whole integers; None when `until` (processor time of this process) or `stop` come first.
+    """Return (n,) an LP solution with integral integers, feasible within the LP's tolerances.
 
-    nearly: fractional parts from which on a variable is rounded up along with those that are whole. What comes back is
-    feasible within the LP's tolerances; the caller rounds and checks.
+    None when the dive fails or `until` (processor time of this process) or `stop` ends it first.
+    The caller rounds and checks the point.
+
+    nearly: fractional parts from here on are rounded up together with integral variables.
     """
     if root.x is None:
         return None
@@ -39,35 +42,35 @@ def lp_dive(
     low, high = model.col_lower.copy(), model.col_upper.copy()
     x, failures = root.x, 0
     while failures <= _MOST_FAILURES:
-        part = x[integers] - np.floor(x[integers] + _WHOLE)
-        open_ = part > _WHOLE
+        part = x[integers] - np.floor(x[integers] + _INTEGRAL)
+        open_ = part > _INTEGRAL
         if not bool(open_.any()):
             return x
         settled = ~open_ & (np.rint(x[integers]) > low[integers]) & (high[integers] <= 1.0)
-        surest = int(integers[np.argmax(np.where(open_, part, -1.0))])
-        up = np.union1d(integers[settled | (open_ & (part >= nearly))], [surest])
-        found = None
-        for batch in (up, np.array([surest])):
+        nearest = int(integers[np.argmax(np.where(open_, part, -1.0))])
+        up = np.union1d(integers[settled | (open_ & (part >= nearly))], [nearest])
+        solution = None
+        for batch in (up, np.array([nearest])):
             left_s = until - time.process_time()
             if left_s <= 0 or stop():
                 return None
             trial = low.copy()
-            trial[batch] = np.minimum(high[batch], np.ceil(x[batch] - _WHOLE))
-            found = _within(relaxation, trial, high, left_s, stop)
-            if found is not None:
+            trial[batch] = np.minimum(high[batch], np.ceil(x[batch] - _INTEGRAL))
+            solution = _within(relaxation, trial, high, left_s, stop)
+            if solution is not None:
                 low = trial
                 break
             failures += 1
             if len(up) == 1:
                 break
-        if found is None:
-            high[surest] = np.floor(x[surest] + _WHOLE)
-            if high[surest] < low[surest]:
+        if solution is None:
+            high[nearest] = np.floor(x[nearest] + _INTEGRAL)
+            if high[nearest] < low[nearest]:
                 return None
-            found = _within(relaxation, low, high, until - time.process_time(), stop)
-            if found is None:
+            solution = _within(relaxation, low, high, until - time.process_time(), stop)
+            if solution is None:
                 return None
-        x = found
+        x = solution
     return None
 
 

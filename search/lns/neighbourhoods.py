@@ -1,17 +1,7 @@
-"""Destroy: which integer variables to free. Continuous ones are always free (fixing them makes most sub-MIPs infeasible).
+"""Destroy heuristics: the integer variables that one step frees.
 
-| arm | frees | source |
-|---|---|---|
-| `random` | uniformly | |
-| `variable-graph` | a seed and what it meets in rows, ring by ring | CL-LNS's baseline VARIABLE |
-| `constraint-block` | the variables of rows that are tight, one row after another | Song et al. 2020 (rows) |
-| `rins` | where x̂ and the root LP differ | Danna, Rothberg and Le Pape 2005 |
-| `crossover` | where good solutions differ | Rothberg 2007 |
-| `lb-relax` | the largest differences of x̂ to the local-branching LP | Huang et al., CPAIOR 2023 |
-| `lb-relax-s` | a uniform sample of all differences | the same, sampling |
-| `lb-relax-r` | each with the probability of its difference | the same, randomised rounding |
-
-The learned arm is in `search.lns.learned`.
+Continuous variables are always free, because fixing them makes most sub-MIPs infeasible. The table
+of arms with their papers is in `search.lns.arms`; the learned arm is in `search.lns.learned`.
 """
 
 from __future__ import annotations
@@ -27,42 +17,44 @@ from solvers.types import Bools, Floats, MilpModel
 
 Ints64 = NDArray[np.int64]
 _DIFFERS = 1e-6
-_EPSILON = 0.05  # LB-RELAX-R: everything has at least this chance
+_EPSILON = 0.05  # ε of LB-RELAX-R: least chance of a variable
+_SLACK = 1e-6  # relative; rows with less are tight
 
 
-class Neighbourhood(Protocol):
-    """A destroy heuristic."""
-
-    name: str
+class DestroyHeuristic(Protocol):
+    """Heuristic that chooses the variables to free."""
 
     def ready(self, x: Floats) -> bool:
-        """False takes the arm out for good: it has nothing to say about this model."""
+        """Return False to drop the arm for good, because it has nothing to say about this model."""
         ...
 
     def waits(self) -> bool:
-        """True while something is missing that will come: the arm is then not asked. Must be cheap."""
+        """Return True while the arm lacks something that will come. Must be cheap."""
         ...
 
     def choose(
         self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
     ) -> Bools:
-        """(n,) True for the variables to free: all continuous ones and about `count` integer ones out of `movable`."""
+        """Return (n,) the variables to free.
+
+        These are all continuous ones, and about `count` integer ones out of `movable`.
+        """
         ...
 
 
-class Chooser:
-    """What all arms share: continuous variables free, integer ones out of `movable`, filled up at random."""
+class DestroyBase:
+    """Base of all arms: always ready, continuous variables free, random variables to fill up."""
 
     def __init__(self, model: MilpModel) -> None:
         self._model = model
         self._integers = np.flatnonzero(model.integrality)
 
     def ready(self, x: Floats) -> bool:
-        """Always, unless an arm knows better."""
+        """Return True: most arms apply to every model that they are made for."""
         return True
 
     def waits(self) -> bool:
-        """Never, unless an arm wants something."""
+        """Return False: most arms need nothing from other processes."""
         return False
 
     def _candidates(self, movable: Bools) -> Ints64:
@@ -76,7 +68,7 @@ class Chooser:
     def _filled(
         self, chosen: Ints64, count: int, rng: np.random.Generator, candidates: Ints64
     ) -> Bools:
-        """`chosen`, and random others up to `count`."""
+        """Free `chosen`, and random other candidates up to `count`."""
         missing = count - len(chosen)
         if missing > 0:
             rest = np.setdiff1d(candidates, chosen, assume_unique=False)
@@ -86,34 +78,34 @@ class Chooser:
         return self._free(chosen)
 
 
-class Guided(Chooser):
-    """An arm that asks the guide."""
+class GuidedBase(DestroyBase):
+    """Base of the arms that need the root LP from the guide."""
 
     def __init__(self, model: MilpModel, guide: Guide) -> None:
         super().__init__(model)
         self._guide = guide
 
     def waits(self) -> bool:
-        """For the root LP."""
+        """Return True while another process solves the root LP."""
         return self._guide.waiting
 
 
-class RandomNeighbourhood(Chooser):
-    """`count` integer variables, each as likely as the others."""
-
-    name = "random"
+class RandomNeighbourhood(DestroyBase):
+    """Random arm: `count` integer variables, all equally likely."""
 
     def choose(
         self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
     ) -> Bools:
-        """Uniform."""
+        """Return a uniform sample."""
         return self._filled(self._integers[:0], count, rng, self._candidates(movable))
 
 
-class VariableGraphNeighbourhood(Chooser):
-    """Variables that meet in rows can trade with one another; uniformly chosen ones of a sparse model often cannot."""
+class VariableGraphNeighbourhood(DestroyBase):
+    """Ball in the graph of variables that share rows.
 
-    name = "variable-graph"
+    Variables that share rows can trade with one another; uniformly chosen ones of a sparse model
+    often cannot. Baseline VARIABLE of CL-LNS (Huang et al., ICML 2023).
+    """
 
     def __init__(
         self, model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix
@@ -124,7 +116,7 @@ class VariableGraphNeighbourhood(Chooser):
     def choose(
         self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
     ) -> Bools:
-        """A breadth-first ball around a random variable, trimmed at random in its last row."""
+        """Return a breadth-first ball around a random variable, its last row trimmed at random."""
         candidates = self._candidates(movable)
         return self._free(
             candidates if len(candidates) <= count else self._grow(count, rng, candidates)
@@ -156,9 +148,8 @@ class VariableGraphNeighbourhood(Chooser):
                 if room <= 0:
                     break
             frontier = np.concatenate(fresh) if fresh else frontier[:0]
-            if (
-                len(frontier) == 0 and room > 0
-            ):  # the component is exhausted: start in another
+            if len(frontier) == 0 and room > 0:
+                # The component is exhausted: start in another one.
                 rest = candidates[~taken[candidates]]
                 if len(rest) == 0:
                     break
@@ -169,10 +160,10 @@ class VariableGraphNeighbourhood(Chooser):
 
 
 def _members(
-    matrix: sparse.csc_matrix | sparse.csr_matrix, which: Ints64
+    matrix: sparse.csc_matrix | sparse.csr_matrix, lines: Ints64
 ) -> NDArray[np.int32]:
-    """Indices stored in the columns (rows) `which`."""
-    start, end = matrix.indptr[which], matrix.indptr[which + 1]
+    """Return the indices stored in the columns (rows) `lines`, one after another."""
+    start, end = matrix.indptr[lines], matrix.indptr[lines + 1]
     counts = end - start
     total = int(counts.sum())
     offset = np.repeat(start - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
@@ -180,10 +171,11 @@ def _members(
     return members
 
 
-class ConstraintBlockNeighbourhood(Chooser):
-    """The variables of random rows, those without slack first: they are what holds the incumbent back."""
+class ConstraintBlockNeighbourhood(DestroyBase):
+    """Variables of random rows, tight rows first, because these hold the incumbent back.
 
-    name = "constraint-block"
+    After the row-based neighbourhoods of Song et al. (NeurIPS 2020).
+    """
 
     def __init__(self, model: MilpModel, by_row: sparse.csr_matrix) -> None:
         super().__init__(model)
@@ -192,7 +184,7 @@ class ConstraintBlockNeighbourhood(Chooser):
     def choose(
         self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
     ) -> Bools:
-        """Row after row until `count` variables are in; the last row is trimmed at random."""
+        """Add row after row until `count` variables are free."""
         model = self._model
         candidates = self._candidates(movable)
         if len(candidates) <= count or model.m == 0:
@@ -201,10 +193,9 @@ class ConstraintBlockNeighbourhood(Chooser):
         with np.errstate(invalid="ignore"):
             slack = np.minimum(activity - model.row_lower, model.row_upper - activity)
         scale = np.maximum(1.0, np.abs(activity))
-        order = np.argsort(
-            np.where(slack <= 1e-6 * scale, 0.0, 1.0) + 0.999 * rng.random(model.m)
-        )
-        # Enough rows for the size, in one go: their members in order, each variable where it comes first.
+        tight_first = np.where(slack <= _SLACK * scale, 0.0, 1.0)
+        order = np.argsort(tight_first + 0.999 * rng.random(model.m))
+        # Enough rows at once: their members in order, each variable at its first occurrence.
         lengths = np.diff(self._rows.indptr)[order]
         rows = order[: int(np.searchsorted(np.cumsum(lengths), 8 * count)) + 1]
         members = _members(self._rows, rows)
@@ -215,15 +206,16 @@ class ConstraintBlockNeighbourhood(Chooser):
         )
 
 
-class RinsNeighbourhood(Guided):
-    """Variables in which the incumbent and the root LP differ; a sample where there are more than fit."""
+class RinsNeighbourhood(GuidedBase):
+    """RINS (Danna, Rothberg and Le Pape 2005), with the root LP in place of the node's.
 
-    name = "rins"
+    Variables that differ between incumbent and LP; a sample where there are too many.
+    """
 
     def choose(
         self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
     ) -> Bools:
-        """Differences, then random others up to `count`."""
+        """Free differences, then random others up to `count`."""
         root = self._guide.root()
         target = x if root is None or root.x is None else root.x
         differs = np.flatnonzero((self._guide.difference(x, target) > _DIFFERS) & movable)
@@ -231,19 +223,17 @@ class RinsNeighbourhood(Guided):
         return self._filled(chosen, count, rng, self._candidates(movable))
 
 
-class CrossoverNeighbourhood(Guided):
-    """Variables in which the incumbent and one or two other good solutions differ."""
-
-    name = "crossover"
+class CrossoverNeighbourhood(GuidedBase):
+    """Crossover (Rothberg 2007): variables that differ between two or three good solutions."""
 
     def waits(self) -> bool:
-        """For a second solution: the root LP is not needed."""
+        """Return True until there is a second solution; the root LP is not needed."""
         return len(self._guide.pool) < 2
 
     def choose(
         self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
     ) -> Bools:
-        """Differences to the others, then random others up to `count`."""
+        """Free the differences to the others, then random variables up to `count`."""
         others = self._guide.pool.others(x)
         differs = np.zeros(self._model.n, dtype=bool)
         for index in rng.permutation(len(others))[:2]:
@@ -252,49 +242,46 @@ class CrossoverNeighbourhood(Guided):
         return self._filled(chosen, count, rng, self._candidates(movable))
 
 
-class LbRelaxNeighbourhood(Guided):
-    """Variables with the largest |x_LP − x̂|, where x_LP solves the relaxation within Hamming distance k of x̂.
+class LbRelaxNeighbourhood(GuidedBase):
+    """LB-RELAX (Huang et al., CPAIOR 2023): the k variables with the largest Δ = |x_LP − x̂|.
 
-    Ties are broken at random. The set is a function of x̂ and k, so plain LB-RELAX takes it again while the incumbent
-    stands still; a set that was taken before is answered by its sampling variant.
+    x_LP solves the relaxation within Hamming distance k of the incumbent x̂. Ties are broken at
+    random. The set is a function of x̂ and k, so plain LB-RELAX repeats it while the incumbent does
+    not change; instead of a set that was tried before, the sampling variant chooses
+    (deploy/docs/design/ilp.md, "LB-RELAX").
     """
-
-    name = "lb-relax"
 
     def __init__(self, model: MilpModel, guide: Guide) -> None:
         super().__init__(model, guide)
         self._sampling = LbRelaxSampling(model, guide)
-        self._taken: set[bytes] = set()
+        self._tried: set[bytes] = set()
 
     def choose(
         self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
     ) -> Bools:
-        """The `count` largest differences, or a sample of them."""
+        """Free the `count` largest differences, or a sample of all differences."""
         model = self._model
         difference = self._guide.difference(x, self._guide.near(x, float(count)))
         order = np.lexsort((rng.random(model.n), -difference))
         order = order[(model.integrality & movable)[order]]
         chosen = order[:count]
-        digest = np.packbits(
-            np.bincount(chosen[difference[chosen] > _DIFFERS], minlength=model.n).astype(
-                bool
-            )
-        ).tobytes()
-        if digest in self._taken:
+        key = set_key(chosen[difference[chosen] > _DIFFERS], model.n)
+        if key in self._tried:
             return self._sampling.choose(x, count, rng, movable)
-        self._taken.add(digest)
+        self._tried.add(key)
         return self._free(chosen)
 
 
-class LbRelaxSampling(Guided):
-    """LB-RELAX-S: a uniform sample of the variables that differ from the local-branching LP."""
-
-    name = "lb-relax-s"
+class LbRelaxSampling(GuidedBase):
+    """LB-RELAX-S (sampling): a uniform sample of the variables with Δ > 0."""
 
     def choose(
         self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
     ) -> Bools:
-        """At most half of what differs where hardly more differ than may be freed: else the sample is the whole set."""
+        """Free a sample, at most half of the differences where they would hardly exceed `count`.
+
+        Otherwise the sample would be the whole set each time.
+        """
         difference = self._guide.difference(x, self._guide.near(x, float(count)))
         differs = np.flatnonzero((difference > _DIFFERS) & movable)
         share = count if len(differs) > 2 * count else max(1, min(count, len(differs)) // 2)
@@ -302,18 +289,16 @@ class LbRelaxSampling(Guided):
         return self._filled(chosen, count, rng, self._candidates(movable))
 
 
-class LbRelaxRounding(Guided):
-    """LB-RELAX-R: each variable by itself, with probability (1 − 2ε)Δ + ε."""
-
-    name = "lb-relax-r"
+class LbRelaxRounding(GuidedBase):
+    """LB-RELAX-R (randomised rounding): each variable with probability (1 − 2ε)Δ + ε."""
 
     def choose(
         self, x: Floats, count: int, rng: np.random.Generator, movable: Bools
     ) -> Bools:
-        """Independent draws; trimmed or filled at random to `count`, which the size control needs."""
+        """Draw independently; trim or fill at random to `count`, which the size control needs."""
         difference = self._guide.difference(x, self._guide.near(x, float(count)))
         candidates = self._candidates(movable)
-        # ε of every variable would be more than the whole neighbourhood on a large model: then less.
+        # On a large model ε alone would fill more than the whole neighbourhood: use less there.
         epsilon = min(_EPSILON, 0.5 * count / max(1, len(candidates)))
         drawn = (
             rng.random(len(candidates))
@@ -321,3 +306,10 @@ class LbRelaxRounding(Guided):
         )
         chosen = rng.permutation(candidates[drawn])[:count]
         return self._filled(chosen, count, rng, candidates)
+
+
+def set_key(chosen: Ints64, n: int) -> bytes:
+    """Return a key that is equal for equal sets of variables out of `n`."""
+    members = np.zeros(n, dtype=bool)
+    members[chosen] = True
+    return np.packbits(members).tobytes()

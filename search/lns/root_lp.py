@@ -1,7 +1,8 @@
-"""The root LP beside the search: solved by a process of its own, handed over through shared memory.
+"""The root LP, solved by a process of its own and passed on through shared memory.
 
-Inside the search it stood in the way: on a combinatorial auction of 4,000 bids nothing was improved for the 1.1 s it takes.
-The arms that want it now wait for it, and the others search on. One writer, many readers; the state is written last.
+Inside the search it blocked all arms: on a combinatorial auction of 4,000 bids nothing was improved
+for the 1.1 s it takes. Now only the arms that need it wait. There is one writer and many readers;
+the writer sets the state last.
 """
 
 from __future__ import annotations
@@ -22,15 +23,17 @@ _PENDING, _SOLVED, _FAILED = 0, 1, 2
 
 
 class SharedRootLp:
-    """Shared memory for the LP's optimum: x, reduced costs, duals, basis, and the bound that follows. Made before the fork."""
+    """The optimum of the root LP in shared memory: x, reduced costs, duals, basis and bound.
+
+    It must be created before the fork.
+    """
 
     def __init__(self, model: MilpModel) -> None:
         n, m = model.n, model.m
         self._memory = mmap.mmap(-1, _HEADER_BYTES + 8 * (2 * n + m) + n + m + 8)
         self._state = np.frombuffer(self._memory, dtype=np.int64, count=1)
-        self._numbers = np.frombuffer(
-            self._memory, dtype=np.float64, count=3, offset=8
-        )  # bound, objective, seconds
+        # Bound, objective, seconds.
+        self._numbers = np.frombuffer(self._memory, dtype=np.float64, count=3, offset=8)
         at = _HEADER_BYTES
         self._x = np.frombuffer(self._memory, dtype=np.float64, count=n, offset=at)
         self._reduced = np.frombuffer(
@@ -46,22 +49,22 @@ class SharedRootLp:
 
     @property
     def pending(self) -> bool:
-        """True until it is solved or given up."""
+        """True until the LP is solved or given up."""
         return int(self._state[0]) == _PENDING
 
     @property
     def bound(self) -> float:
-        """No solution of the model is better; minus infinity while nothing is known."""
+        """A lower bound on the objective; minus infinity until the LP is solved."""
         return float(self._numbers[0])
 
     def put(self, solution: LpSolution, basis: Basis, bound: float) -> None:
-        """Write the optimum (the one writer only)."""
+        """Write the optimum. For the writer's process only."""
         if (
             solution.x is None
             or solution.reduced_costs is None
             or solution.row_duals is None
         ):
-            raise ValueError("a root LP that was solved to optimality is wanted")
+            raise ValueError("root LP: expected a solution with duals, got one without")
         self._x[:], self._reduced[:], self._duals[:] = (
             solution.x,
             solution.reduced_costs,
@@ -73,12 +76,12 @@ class SharedRootLp:
         self._state[0] = _SOLVED
 
     def give_up(self) -> None:
-        """There will be none."""
+        """Declare that there will be no optimum."""
         if self.pending:
             self._state[0] = _FAILED
 
     def take(self) -> tuple[LpSolution, Basis] | None:
-        """The optimum and its basis; None while pending and when there is none."""
+        """Return the optimum and its basis; None while it is pending and after giving up."""
         if int(self._state[0]) != _SOLVED:
             return None
         return LpSolution(
@@ -97,15 +100,15 @@ class SharedRootLp:
 def solve_root(
     model: MilpModel, place: SharedRootLp, *, seconds: float
 ) -> Callable[[Say], None]:
-    """Work of the process that solves the root LP, within `seconds`."""
+    """Return the work of the process that solves the root LP within `seconds`."""
 
     def work(say: Say) -> None:
         try:
             relaxation = Relaxation(model)
-            # No callback asks whether to stop: the process is killed, and asking costs a step of the interpreter each.
-            found = relaxation.root(time_limit_s=max(0.01, seconds))
-            if found.optimal and found.row_duals is not None:
-                place.put(found, relaxation.basis(), safe_bound(model, found.row_duals))
+            # No stop callback: the process is killed instead, and each call costs interpreter time.
+            root = relaxation.root(time_limit_s=max(0.01, seconds))
+            if root.optimal and root.row_duals is not None:
+                place.put(root, relaxation.basis(), safe_bound(model, root.row_duals))
         finally:
             place.give_up()
 

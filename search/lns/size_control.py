@@ -1,7 +1,8 @@
-"""How many variables an arm frees, controlled in both directions by how the sub-MIP ended.
+"""Size of an arm's neighbourhood, adapted both ways to how its sub-MIPs end.
 
-A sub-MIP that is solved to the end at once was too small; one that runs into its limit was too large. Published LNS only
-grows (γ = 1.02, CL-LNS 1.1); with growth alone the size explodes once progress stalls (ilp.md, section 5).
+A sub-MIP that is solved to the end at once was too small; one that runs into its limit was too
+large. Published LNS only grows (γ = 1.02 in CL-LNS, Huang et al., ICML 2023); with growth alone
+the size explodes once progress stalls (deploy/docs/design/ilp.md, "Adaptive size").
 """
 
 from __future__ import annotations
@@ -11,25 +12,25 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """The number of variables to free, and how it moves."""
+    """Number of variables to free, and the factors that change it."""
 
     k: float
     least: int
     most: int
     grow: float = 1.15
     shrink: float = 0.7
-    quick_share: float = 0.15  # of the time limit: a proof faster than this was cheap
-    leap: float = 2.0  # instead of `grow` when the proof took next to nothing
+    quick_share: float = 0.15  # of the time limit: a faster proof was cheap
+    leap: float = 2.0  # instead of `grow` after a proof within `leap_share`
     leap_share: float = 0.05
 
     def __post_init__(self) -> None:
         if not 1 <= self.least <= self.most:
             raise ValueError(
-                f"size wants 1 <= least <= most; least={self.least}, most={self.most} came"
+                f"size: expected 1 <= least <= most, got least={self.least}, most={self.most}"
             )
         if not (self.grow > 1 > self.shrink > 0):
             raise ValueError(
-                f"size wants grow > 1 > shrink > 0; grow={self.grow}, shrink={self.shrink} came"
+                f"size: expected grow > 1 > shrink > 0, got grow={self.grow}, shrink={self.shrink}"
             )
 
     @property
@@ -40,9 +41,9 @@ class Size:
     def after(
         self, *, proved: bool, improved: bool, seconds: float, limit_s: float
     ) -> Size:
-        """The size for the next time."""
+        """Return the size for the next call."""
         if not proved:
-            # An improvement found at the limit is still too slow: a smaller neighbourhood gives the next one sooner.
+            # An improvement at the limit is still too slow: a smaller neighbourhood is quicker.
             factor = self.shrink if not improved else (1 + self.shrink) / 2
         elif seconds < self.quick_share * limit_s:
             growth = self.leap if seconds < self.leap_share * limit_s else self.grow

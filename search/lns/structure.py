@@ -1,4 +1,4 @@
-"""What a model is made of, and so which arms are legal on it."""
+"""Structure of a model: counts of its variables and row classes, and which arms apply."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from solvers.types import MilpModel
 
 @dataclass(frozen=True, kw_only=True)
 class Structure:
-    """Counts. Row classes as in MIPLIB; each row is counted once."""
+    """Counts of variables and rows. Row classes as in MIPLIB; each row is counted once."""
 
     binaries: int
     general_integers: int
@@ -19,7 +19,7 @@ class Structure:
     covering: int  # ones · x ≥ 1 over binaries
     packing: int  # ones · x ≤ 1
     partitioning: int  # ones · x = 1
-    cardinality: int  # ones · x against another number
+    cardinality: int  # ones · x with any other side
     knapsack: int  # integers, other coefficients, one side
     equality: int  # any other equality
     mixed: int  # with continuous variables, inequality
@@ -28,22 +28,22 @@ class Structure:
 
     @property
     def integers(self) -> int:
-        """Variables an arm can free."""
+        """Number of variables an arm can free."""
         return self.binaries + self.general_integers
 
     def as_summary(self) -> dict[str, int | float]:
-        """Counts that are not 0, for a result."""
+        """Return the counts that are not 0, for a result."""
         return {name: value for name, value in asdict(self).items() if value}
 
 
 def is_set_cover(model: MilpModel) -> bool:
-    """Every row is ones · x ≥ 1 over binaries, costs ≥ 0."""
+    """Return True when every row is ones · x ≥ 1 over binaries and all costs are ≥ 0."""
     rows = (model.row_lower == 1).all() and np.isposinf(model.row_upper).all()
     return bool(_ones_over_binaries(model) and rows and (model.c >= 0).all())
 
 
 def is_set_packing(model: MilpModel) -> bool:
-    """Every row is ones · x ≤ 1 over binaries."""
+    """Return True when every row is ones · x ≤ 1 over binaries."""
     return bool(
         _ones_over_binaries(model)
         and (model.row_upper == 1).all()
@@ -61,7 +61,7 @@ def _ones_over_binaries(model: MilpModel) -> bool:
 
 
 def structure(model: MilpModel) -> Structure:
-    """Classify every row."""
+    """Count variables by type and classify every row."""
     binary = model.integrality & (model.col_lower >= 0) & (model.col_upper <= 1)
     sizes = np.diff(model.indptr)
     rows = model.row_of_entry

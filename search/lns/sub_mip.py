@@ -1,7 +1,8 @@
-"""The repair step: the program that is left when some variables are fixed, cut out of the sparse matrix with numpy.
+"""Sub-MIPs: programs with most variables fixed, sliced out of the sparse matrix.
 
-No model is copied and no bound is changed in a solver: columns that are fixed and rows that can no longer be broken are
-simply not there. On a set cover of a million nonzeros this leaves a few thousand (ilp.md, findings 7).
+No model is copied and no bound is changed in a solver: fixed columns and rows that can no longer be
+violated are left out. On a set cover of a million nonzeros a few thousand remain
+(deploy/docs/design/ilp.md, "Sub-MIPs").
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ _TOLERANCE = 1e-7
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SubMip:
-    """A smaller model and where its columns come from."""
+    """A smaller model, and the columns of the whole model it consists of."""
 
     model: MilpModel
     columns: np.ndarray  # (free,) columns of the whole model, ascending
 
     def lift(self, x_whole: Floats, x_sub: Floats) -> Floats:
-        """The whole solution with the freed part replaced. Shapes (n,), (free,) → (n,)."""
+        """Replace the freed part of a whole solution. Shapes (n,), (free,) → (n,)."""
         lifted = x_whole.copy()
         lifted[self.columns] = x_sub
         return lifted
 
 
 class Slicer:
-    """Cuts sub-MIPs out of one model."""
+    """Slices sub-MIPs out of one model."""
 
     def __init__(self, model: MilpModel) -> None:
         self._model = model
@@ -41,30 +42,34 @@ class Slicer:
 
     @property
     def by_column(self) -> sparse.csc_matrix:
-        """A, column-wise."""
+        """The matrix by columns."""
         return self._by_column
 
     @property
     def by_row(self) -> sparse.csr_matrix:
-        """A, row-wise."""
+        """The matrix by rows."""
         return self._by_row
 
     def cut(self, x: Floats, free: Bools) -> SubMip | None:
-        """The program over `free` with the rest fixed at `x`; None when a fixed row is broken already.
+        """Return the program over `free` with the rest fixed at `x`.
 
-        Shapes: x (n,), free (n,). A cutoff is no row here (it would be dense): give it to the solver.
+        None when a row without free variables is violated. A cutoff is not made a row (it would be
+        dense): pass it to the solver.
+
+        Shapes: x (n,), free (n,).
         """
         model = self._model
         columns = np.flatnonzero(free)
         part = self._by_column[:, columns].tocsr()  # (m, free)
         fixed_x = np.where(free, 0.0, x)
-        fixed = self._by_row @ fixed_x  # (m,) what the fixed variables give to each row
+        fixed = self._by_row @ fixed_x  # (m,) activity of the fixed variables
         lower, upper = model.row_lower - fixed, model.row_upper - fixed
         entry_row = np.repeat(np.arange(model.m), np.diff(part.indptr))
         bounds = (model.col_lower[columns], model.col_upper[columns])
         low, high = activity_range_of(part.data, part.indices, entry_row, model.m, *bounds)
         scale = _TOLERANCE * np.maximum(1.0, np.abs(fixed))
-        whole = model.whole_rows  # units of rows that hold exactly: beside 1e8 the relative slack is ten whole units
+        # Units of rows that hold exactly: at a side of 1e8 the relative slack would be ten units.
+        whole = model.whole_rows
         scale = np.where(whole > 0, np.minimum(scale, 0.01 * whole), scale)
         needed = (low < lower - scale) | (high > upper + scale)
         if bool(

@@ -1,8 +1,8 @@
-"""One-swap local search for pure covers and packings: no solver.
+"""One-swap local search for set covers, without a solver.
 
-Cover (rows a·x ≥ 1, all ones): take out one column and put in a cheaper one that covers what only the first did, then drop what
-has become redundant. At a local optimum random columns are forced in and the search goes on from there; the best is kept.
-Packings, and covers whose rows have two entries, have a search of their own (`search.lns.exchange`).
+A step exchanges one column for a cheaper one that covers the rows only the first covered, then
+drops redundant columns. At a local optimum random columns are forced in and the search continues from
+there. Packings, and covers whose rows have two entries, are searched by `search.lns.exchange`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from collections.abc import Callable
 import numpy as np
 from scipy import sparse
 
-from search.lns.exchange import Exchange, conflicts_of
-from search.lns.structure import is_set_cover, is_set_packing
 from solvers.types import Floats, MilpModel
+from trimtab.specs.ilp import Neighbourhood
 
 _EPS = 1e-9
-_TELL_EVERY_S = 0.01
+_REPORT_EVERY_S = 0.01
+_ACCEPT_WORSE = 0.02  # probability
 
 
 class OneSwap:
-    """Made by `one_swap`, for a model it applies to."""
+    """One-swap search on a set cover (rows of ones · x ≥ 1, costs ≥ 0)."""
 
-    name = "one-swap"
+    name = Neighbourhood.ONE_SWAP.value
+    competes = True  # it takes turns with the arms
 
     def __init__(
         self, model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix
@@ -39,32 +40,22 @@ class OneSwap:
         rng: np.random.Generator,
         on_better: Callable[[Floats], None] = lambda x: None,
     ) -> Floats:
-        """(n,) a feasible solution no worse than `x`, 0/1. `on_better` hears of better ones on the way, not too often."""
+        """Return (n,) a feasible 0/1 solution no worse than `x`; report better ones on the way."""
         until = time.process_time() + seconds
-        told, best_value = time.process_time(), self._value(x > 0.5)
-
-        def tell(taken: np.ndarray) -> None:
-            # Every step of a descent is feasible: the first one takes a tenth of a second that nobody need wait for.
-            nonlocal told, best_value
-            now = time.process_time()
-            if (
-                now - told > _TELL_EVERY_S
-                and (value := self._value(taken)) < best_value - _EPS
-            ):
-                told, best_value = now, value
-                on_better(taken.astype(np.float64))
-
-        best = current = self._descend(x > 0.5, until, tell)
-        best_value = current_value = self._value(current)
+        reports = _Reports(self._value, self._value(x > 0.5), on_better)
+        # Steps of a descent are feasible. The first descent takes a tenth of a second on large
+        # covers, too long to wait for its end.
+        best = current = self._descend(x > 0.5, until, reports.offer)
+        best_value = current_value = reports.best_value = self._value(current)
         while time.process_time() < until:
             trial = self._descend(self._kick(current, rng), until)
             value = self._value(trial)
-            if value <= current_value + _EPS or rng.random() < 0.02:
+            if value <= current_value + _EPS or rng.random() < _ACCEPT_WORSE:
                 current, current_value = trial, value
             if value < best_value - _EPS:
                 best = trial
-                tell(best)
-                best_value = value
+                reports.offer(best)
+                best_value = reports.best_value = value
         return best.astype(np.float64)
 
     def _value(self, taken: np.ndarray) -> float:
@@ -74,11 +65,11 @@ class OneSwap:
         self,
         taken: np.ndarray,
         until: float,
-        tell: Callable[[np.ndarray], None] = lambda taken: None,
+        on_step: Callable[[np.ndarray], None] = lambda taken: None,
     ) -> np.ndarray:
         taken = taken.copy()
         while self._step(taken) and time.process_time() < until:
-            tell(taken)
+            on_step(taken)
         return taken
 
     def _kick(self, taken: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -95,7 +86,7 @@ class OneSwap:
         return rows
 
     def _step(self, taken: np.ndarray) -> bool:
-        """Drop what is redundant, then the best exchange of one column for a cheaper one. False at a local optimum."""
+        """Drop redundant columns, then make the best exchange. Return False at a local optimum."""
         model = self._model
         self._drop_redundant(taken, None)
         inside = taken[self._entry_column]
@@ -103,11 +94,12 @@ class OneSwap:
         alone = inside & (times[self._columns.indices] == 1)
         rows, owners = self._columns.indices[alone], self._entry_column[alone]
         need = np.bincount(owners, minlength=model.n)  # rows that only this column covers
+        # Pairs (column inside, column that shares such a row), and the number of rows they share.
         part = self._rows[rows]
         entry_owner = np.repeat(owners, np.diff(part.indptr))
         pairs = entry_owner.astype(np.int64) * model.n + part.indices
-        known, shared = np.unique(pairs, return_counts=True)
-        old, new = known // model.n, known % model.n
+        distinct, shared = np.unique(pairs, return_counts=True)
+        old, new = distinct // model.n, distinct % model.n
         able = (shared == need[old]) & ~taken[new] & (model.c[new] < model.c[old] - _EPS)
         if not able.any():
             return False
@@ -117,15 +109,14 @@ class OneSwap:
         return True
 
     def _drop_redundant(self, taken: np.ndarray, rng: np.random.Generator | None) -> None:
+        """Take out columns whose rows others cover: dearest first, or at random with `rng`."""
         inside = taken[self._entry_column]
         times = np.bincount(self._columns.indices[inside], minlength=self._model.m)
         members = np.flatnonzero(taken)
         cost = self._model.c[members]
-        order = members[
-            np.argsort(
-                -(cost if rng is None else cost * rng.random(len(members))), kind="stable"
-            )
-        ]
+        if rng is not None:
+            cost = cost * rng.random(len(members))
+        order = members[np.argsort(-cost, kind="stable")]
         for j in order.tolist():
             rows = self._rows_of(j)
             if (times[rows] > 1).all() and self._model.c[j] >= 0:
@@ -133,22 +124,25 @@ class OneSwap:
                 times[rows] -= 1
 
 
-def one_swap(
-    model: MilpModel, by_row: sparse.csr_matrix, by_column: sparse.csc_matrix
-) -> OneSwap | Exchange | None:
-    """For pure 0/1 covers with costs ≥ 0 and packings; None for anything else."""
-    if model.m == 0:
-        return None
-    if is_set_packing(model):
-        conflicts = conflicts_of(by_row)
-        return (
-            None if conflicts is None else Exchange(-model.c, conflicts, complement=False)
-        )
-    if not is_set_cover(model):
-        return None
-    if (
-        bool((np.diff(by_row.indptr) == 2).all())
-        and (conflicts := conflicts_of(by_row)) is not None
-    ):
-        return Exchange(model.c, conflicts, complement=True)
-    return OneSwap(model, by_row, by_column)
+class _Reports:
+    """Reports of better solutions, at most one per `_REPORT_EVERY_S`."""
+
+    def __init__(
+        self,
+        value: Callable[[np.ndarray], float],
+        best_value: float,
+        on_better: Callable[[Floats], None],
+    ) -> None:
+        self._value, self._on_better = value, on_better
+        self.best_value = best_value
+        self._last_s = time.process_time()
+
+    def offer(self, taken: np.ndarray) -> None:
+        """Report `taken` if it is better and the last report is long enough ago."""
+        now = time.process_time()
+        if now - self._last_s <= _REPORT_EVERY_S:
+            return
+        value = self._value(taken)
+        if value < self.best_value - _EPS:
+            self._last_s, self.best_value = now, value
+            self._on_better(taken.astype(np.float64))

@@ -1,4 +1,4 @@
-"""Files that no job refers to are removed some days after their upload."""
+"""Garbage collection of files: remove those that no job refers to after their time to live."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from services.store.types import JobStore
 
 
 async def collect_garbage(store: JobStore, blobs: BlobStore, *, ttl_s: float) -> int:
-    """Remove unreferenced files older than `ttl_s`; returns how many. The row goes first: a file without a row is only
-    waste, a row without its file would be a broken promise."""
+    """Remove unreferenced files older than `ttl_s`; returns their number.
+
+    The row is deleted first: a file without a row wastes space, a row without a file is an
+    error for its owner.
+    """
     older_than_us = await store.now_us() - round(ttl_s * 1e6)
     removed = 0
     while rows := await store.unreferenced_artifacts(older_than_us=older_than_us):

@@ -1,7 +1,8 @@
-"""The dispatcher: claims jobs when the executor has room, runs each as an attempt, sweeps leases that ran out.
+"""The dispatcher: claim jobs while the executor has capacity, run attempts, sweep expired leases.
 
-Several dispatchers may work on one PostgreSQL store; with SQLite there is one, in the gateway's process. A dispatcher keeps
-nothing that the store does not have: kill it at any moment and another takes over when its leases run out.
+Several dispatchers may share a PostgreSQL store; with SQLite there is one, in the process of
+the gateway. A dispatcher has no state beside the store: if it is killed, another one takes over
+when its leases expire.
 """
 
 from __future__ import annotations
@@ -18,26 +19,27 @@ import structlog
 from search.domains import Kind
 from services import tenancy
 from services.bus import QUEUE, Bus, wait_for
-from services.dispatcher.attempt import Tools, run_attempt
+from services.dispatcher.attempt import run_attempt
+from services.dispatcher.context import DispatchContext
 from services.dispatcher.gc import collect_garbage
-from services.dispatcher.retry import Backoff
 from services.dispatcher.webhooks import OutboxSender
 from services.errors import ServiceError
 from services.settings import Settings
 from services.store.blobs import BlobStore
 from services.store.types import Claim, JobStore
+from workers.retry import Backoff
 from workers.types import Executor, TaskLimits
 
 log = structlog.get_logger("trimtab.dispatcher")
 GARBAGE_EVERY_S = 300.0
+# After `stop`, reading and exactly checking a large model takes a second or two.
 STOP_GRACE_S = 10.0
-CLAIM_POLL_S = (
-    0.5  # when no wake-up comes: jobs of other processes, and retries that become due
-)
+# Without a wake-up: for jobs that other processes submitted, and retries that become due.
+CLAIM_POLL_S = 0.5
 
 
 class Dispatcher:
-    """Start it, and jobs run."""
+    """Runs the jobs of a store on an executor between `start` and `close`."""
 
     def __init__(
         self,
@@ -58,12 +60,11 @@ class Dispatcher:
         self._kinds = kinds
         self._settings = settings
         self._rng = random.Random(seed)
-        self._tools = Tools(
+        self._context = DispatchContext(
             store=store,
             executor=executor,
             blobs=blobs,
             bus=bus,
-            # Reading and checking a large model exactly takes a second or two after `stop`; only a deaf run is to be killed.
             limits=TaskLimits(memory_bytes=settings.job_memory_bytes, grace_s=STOP_GRACE_S),
             lease_s=settings.lease_s,
             heartbeat_s=settings.heartbeat_s,
@@ -77,14 +78,14 @@ class Dispatcher:
         self._attempts: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._closing = False
-        self._refusal = ""  # why no job is claimed
+        self._refusal = ""  # reason why no job is claimed
 
     async def start(self) -> None:
-        """Begin to claim."""
+        """Start claiming, sweeping, sending webhooks and collecting garbage."""
         if gap := tenancy.gaps(self._executor.describe()):
             log.warning("sandbox does not protect files", reason=gap)
         self._loops = [
-            asyncio.create_task(self._claim_for_ever(), name="claim"),
+            asyncio.create_task(self._claim_forever(), name="claim"),
             asyncio.create_task(
                 self._every(self._settings.sweep_s, self._sweep), name="sweep"
             ),
@@ -95,10 +96,10 @@ class Dispatcher:
         ]
 
     async def close(self) -> None:
-        """Stop claiming, kill what runs and give its jobs back to the queue."""
+        """Stop claiming, kill the runs and return their jobs to the queue."""
         self._closing = True
         claiming, *others = self._loops or [asyncio.create_task(asyncio.sleep(0))]
-        # Not cancelled but asked: a claim that the store has just granted must not be left without its runner.
+        # Woken, not cancelled: a claim that the store has just granted must not be lost.
         self._bus.notify(QUEUE)
         await asyncio.wait({claiming}, timeout=5.0)
         for loop in (claiming, *others):
@@ -111,7 +112,7 @@ class Dispatcher:
 
     @property
     def alive(self) -> bool:
-        """False when one of its loops has ended although nobody closed it."""
+        """True while every loop runs; False also after `close`."""
         return (
             bool(self._loops)
             and not self._closing
@@ -119,7 +120,7 @@ class Dispatcher:
         )
 
     def describe(self) -> Mapping[str, Any]:
-        """For `/readyz` and the workers page."""
+        """Describe the dispatcher for `/readyz` and the workers page."""
         return {
             "owner": self.owner,
             "alive": self.alive,
@@ -129,40 +130,44 @@ class Dispatcher:
             "executor": dict(self._executor.describe()),
         }
 
-    async def _claim_for_ever(self) -> None:
+    async def _claim_forever(self) -> None:
         with self._bus.listen(QUEUE) as changed:
             while not self._closing:
                 changed.clear()
-                room = self._executor.capacity - len(self._attempts)
-                claims: list[Claim] = []
-                if room > 0:
-                    try:
-                        if await self._refuses():
-                            await self._pause(1.0)
-                            continue
-                        claims = await self._store.claim(
-                            self.owner,
-                            kinds=tuple(self._kinds),
-                            lease_s=self._settings.lease_s,
-                            limit=room,
-                        )
-                    except ServiceError as error:
-                        log.warning("claim failed; trying again", error=str(error))
-                        await self._pause(error.retry_after_s or 1.0)
-                        continue
-                    except (
-                        Exception
-                    ):  # one bad answer must not end the loop: nothing would run any more
-                        log.exception("claim broke; trying again")
-                        await self._pause(1.0)
-                        continue
-                for claim in claims:
+                try:
+                    claims = await self._claim()
+                except ServiceError as error:
+                    log.warning("claim failed; retrying", error=str(error))
+                    await self._pause(error.retry_after_s or 1.0)
+                    continue
+                except Exception:
+                    # An unexpected error must not end the loop: no job would run any more.
+                    log.exception("claim raised; retrying")
+                    await self._pause(1.0)
+                    continue
+                for claim in claims or ():
                     self._begin(claim)
-                if not claims and not self._closing:
+                if claims is None:
+                    await self._pause(1.0)
+                elif not claims and not self._closing:
                     await wait_for(changed, CLAIM_POLL_S)
 
+    async def _claim(self) -> list[Claim] | None:
+        """Claim as many jobs as there is capacity for; None while running jobs is refused."""
+        free = self._executor.capacity - len(self._attempts)
+        if free <= 0:
+            return []
+        if await self._refuses():
+            return None
+        return await self._store.claim(
+            self.owner,
+            kinds=tuple(self._kinds),
+            lease_s=self._settings.lease_s,
+            limit=free,
+        )
+
     async def _refuses(self) -> bool:
-        """True while running jobs here would let one tenant read another's files."""
+        """Return True while running jobs would let a tenant read the files of another."""
         refusal = await tenancy.refusal_to_run(self._store, self._executor.describe())
         if refusal and refusal != self._refusal:
             log.error("jobs stay queued", reason=refusal)
@@ -183,40 +188,39 @@ class Dispatcher:
         )
         self._bus.notify(claim.job.id)
         attempt = asyncio.create_task(
-            run_attempt(self._tools, claim, self._kinds[claim.job.kind])
+            run_attempt(self._context, claim, self._kinds[claim.job.kind])
         )
         self._attempts.add(attempt)
         attempt.add_done_callback(self._ended)
 
     def _ended(self, attempt: asyncio.Task[None]) -> None:
         self._attempts.discard(attempt)
-        self._bus.notify(QUEUE)  # there is room again
+        self._bus.notify(QUEUE)  # there is capacity again
         if not attempt.cancelled() and attempt.exception() is not None:
-            # The lease runs out and the job is tried again; what went wrong here is a fault of ours.
-            log.error("attempt broke", exc_info=attempt.exception())
+            # A bug here: the lease will expire and the job will be retried.
+            log.error("attempt raised", exc_info=attempt.exception())
 
     async def _sweep(self) -> None:
         for job in await self._store.sweep():
             log.warning(
-                "lease ran out", job=job.id, state=job.state.value, attempt=job.attempt
+                "lease expired", job=job.id, state=job.state.value, attempt=job.attempt
             )
             self._bus.notify(job.id)
             self._bus.notify(QUEUE)
 
     async def _garbage(self) -> None:
         await collect_garbage(
-            self._store, self._tools.blobs, ttl_s=self._settings.artifact_ttl_s
+            self._store, self._context.blobs, ttl_s=self._settings.artifact_ttl_s
         )
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        """Do `work` again and again. Jitter keeps several dispatchers from sweeping in step."""
+        """Repeat `work`, with jitter so that several dispatchers do not sweep in step."""
         while True:
             await asyncio.sleep(seconds * self._rng.uniform(0.7, 1.3))
             try:
                 await work()
             except ServiceError as error:
-                log.warning("housekeeping failed; trying again later", error=str(error))
-            except (
-                Exception
-            ):  # one bad round must not end the loop: nobody would sweep any more
-                log.exception("housekeeping broke; trying again later")
+                log.warning("housekeeping failed; retrying later", error=str(error))
+            except Exception:
+                # An unexpected error must not end the loop: no lease would be swept any more.
+                log.exception("housekeeping raised; retrying later")

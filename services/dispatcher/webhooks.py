@@ -1,4 +1,4 @@
-"""Sends what the outbox holds: at least once, signed, to public addresses only; never in the way of dispatch."""
+"""Webhook sender: deliver the outbox at least once, signed, to public addresses only."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ class OutboxSender:
         self._secret = load_secret(settings.data_dir)
 
     async def send_due(self) -> None:
-        """One round: all that is due now, a few at a time."""
+        """Send what is due now, up to 20 deliveries at once."""
         rows = await self._store.outbox_due(limit=20, lock_s=3 * TIMEOUT_S)
         await asyncio.gather(*(self._send(row) for row in rows))
 
     async def close(self) -> None:
-        """Nothing is held between rounds."""
+        """Do nothing: no connection is kept between rounds."""
 
     async def _send(self, row: OutboxRecord) -> None:
         try:
-            # One limit over all of it: name service, connection, and a receiver that answers a byte every second.
+            # One limit for everything: DNS, connection, and a receiver that sends byte by byte.
             async with asyncio.timeout(TIMEOUT_S):
                 await self._post(row)
         except WebhookRefused as error:
@@ -83,10 +83,11 @@ class OutboxSender:
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        address = str(found[0][4][0])
-        for entry in found:
+        resolved = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for entry in resolved:
             check_address(str(entry[4][0]), host=host, allowed_hosts=self._allowed)
+        # Connect to the address that was checked: the name may resolve differently later.
+        address = str(resolved[0][4][0])
         body = orjson.dumps(dict(row.payload))
         literal = f"[{address}]" if ":" in address else address
         target = parts._replace(netloc=f"{literal}:{port}").geturl()
@@ -100,7 +101,7 @@ class OutboxSender:
         async with httpx2.AsyncClient(
             timeout=TIMEOUT_S, follow_redirects=False, trust_env=False
         ) as client:
-            # Only the status is of interest: what else a receiver sends is never read.
+            # Only the status matters: the body of the response is never read.
             request = client.build_request(
                 "POST",
                 target,
@@ -115,7 +116,7 @@ class OutboxSender:
 
 
 def load_secret(data_dir: Path) -> bytes:
-    """The key deliveries are signed with: made once, `webhook.key` in the data folder, mode 0600."""
+    """Return the signing key: `webhook.key` in the data folder, created once, mode 0600."""
     path = data_dir / "webhook.key"
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:

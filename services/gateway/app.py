@@ -1,12 +1,12 @@
-"""Puts the service together. The one place where parts meet; nothing below reaches for a global."""
+"""Composition root of the service: the one place where its parts are put together."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import operator
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any
 
 import structlog
@@ -20,8 +20,7 @@ from services.gateway import auth, openapi, problems
 from services.gateway.deps import Context
 from services.gateway.limits import RateLimiter
 from services.gateway.middleware import Outermost
-from services.gateway.routes import artifacts, docs, health, jobs, keys
-from services.gateway.routes import kinds as kinds_routes
+from services.gateway.routes import artifacts, docs, health, job_outputs, jobs, keys, kinds
 from services.settings import LOOPBACK, Settings, check_settings
 from services.store import open_store
 from services.store.blobs import BlobStore
@@ -34,6 +33,18 @@ from workers.types import Executor
 
 log = structlog.get_logger("trimtab")
 
+# Routers of the API, in the order of its description. A dispatcher serves `health` alone.
+ROUTERS = (
+    health.workers_router,
+    jobs.batch_router,
+    jobs.router,
+    job_outputs.router,
+    artifacts.router,
+    kinds.router,
+    keys.router,
+    docs.router,
+)
+
 
 def create_app(
     settings: Settings | None = None,
@@ -42,21 +53,50 @@ def create_app(
     kinds: Mapping[str, Kind] = KINDS,
     executor: Executor | None = None,
 ) -> FastAPI:
-    """The application. `store` and `executor` are chosen by the settings unless given (tests give them).
+    """Build the application.
 
+    store, executor: the ones of the settings by default; tests pass their own.
     Raises ValueError for settings that are not safe together.
     """
     settings = settings or Settings()
     check_settings(settings)
+    tracer_provider = telemetry.configure_tracing(settings)
+    context = _assemble(settings, store, kinds)
+    app = FastAPI(
+        title="trimtab",
+        version=__version__,
+        lifespan=_lifespan(context, executor, tracer_provider),
+        openapi_url=None if settings.role == "dispatcher" else "/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a wrong path is 404: clients do not expect a redirected POST
+        # `submit_job`: the method name in generated clients
+        generate_unique_id_function=lambda route: route.name,
+        **_tracing(tracer_provider),
+    )
+    app.state.context = context
+    app.include_router(health.router)
+    if settings.role != "dispatcher":
+        for router in ROUTERS:
+            app.include_router(router)
+        mount_web(app)
+    problems.install(app)
+    openapi.install(app, context.kinds, context.request_adapter)
+    _protect(app, context)
+    return app
+
+
+def _assemble(
+    settings: Settings, store: JobStore | None, kinds: Mapping[str, Kind]
+) -> Context:
     offered = {
         name: kind
         for name, kind in kinds.items()
         if settings.diagnostic_kinds or not kind.diagnostic
     }
-    tracer_provider = telemetry.configure_tracing(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = store or open_store(settings)
-    context = Context(
+    return Context(
         settings=settings,
         store=store,
         blobs=BlobStore(settings.data_dir / "blobs"),
@@ -65,8 +105,35 @@ def create_app(
         keyring=auth.Keyring(store, session_secret=auth.session_secret(settings.data_dir)),
         limiter=RateLimiter(),
         metrics=telemetry.Metrics(),
-        request_adapter=_requests(offered),
+        request_adapter=_request_adapter(offered),
     )
+
+
+def _protect(app: FastAPI, context: Context) -> None:
+    """Add the middleware, with the Host check that the bind address calls for.
+
+    The check keeps a page of another site from reaching this machine under a name of its own
+    (DNS rebinding). On loopback that would suffice for an attack. On a network address the page
+    would still need a key or a session, and those are tied to the name; so any name is accepted
+    unless the operator lists some. An address cannot be rebound, and Kubernetes probes use one.
+    """
+    settings = context.settings
+    on_network = settings.host not in LOOPBACK
+    app.add_middleware(
+        Outermost,
+        metrics=context.metrics,
+        max_body_bytes=settings.max_body_bytes,
+        allowed_hosts=settings.allowed_hosts,
+        any_host=on_network and not settings.allowed_hosts,
+        any_address=on_network,
+    )
+
+
+def _lifespan(
+    context: Context, executor: Executor | None, tracer_provider: Any | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return the lifespan: open the store, ensure an admin key, run the dispatcher."""
+    settings = context.settings
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -84,54 +151,14 @@ def create_app(
         finally:
             await context.store.close()
             if tracer_provider is not None:
-                await asyncio.to_thread(tracer_provider.shutdown)  # sends what is left
+                await asyncio.to_thread(tracer_provider.shutdown)  # flushes pending spans
 
-    app = FastAPI(
-        title="trimtab",
-        version=__version__,
-        lifespan=lifespan,
-        openapi_url=None if settings.role == "dispatcher" else "/openapi.json",
-        docs_url=None,
-        redirect_slashes=False,  # a path is right or it is 404: a redirect of a POST would surprise both ends
-        generate_unique_id_function=lambda route: (
-            route.name
-        ),  # `submit_job`: what generated clients call their methods
-        redoc_url=None,
-        **_tracing(tracer_provider),
-    )
-    app.state.context = context
-    app.include_router(health.router)
-    if settings.role != "dispatcher":
-        app.include_router(health.workers_router)
-        for router in (
-            jobs.batch_router,
-            jobs.router,
-            artifacts.router,
-            kinds_routes.router,
-            keys.router,
-            docs.router,
-        ):
-            app.include_router(router)
-        mount_web(app)
-    problems.install(app)
-    openapi.install(app, offered, context.request_adapter)
-    app.add_middleware(
-        Outermost,
-        metrics=context.metrics,
-        max_body_bytes=settings.max_body_bytes,
-        allowed_hosts=settings.allowed_hosts,
-        # The Host check keeps a page of another site from reaching this machine under a name of its own (DNS rebinding).
-        # On the network that page could reach us only without a key or a session, because those are tied to the name; so
-        # a bind to other addresses takes any name unless the operator gives some. An address cannot be rebound, and a
-        # probe of Kubernetes uses one.
-        any_host=settings.host not in LOOPBACK and not settings.allowed_hosts,
-        any_address=settings.host not in LOOPBACK,
-    )
-    return app
+    return lifespan
 
 
 @asynccontextmanager
 async def _dispatching(context: Context, executor: Executor | None) -> AsyncIterator[None]:
+    """Run a dispatcher with its executor."""
     from services.dispatcher.loop import Dispatcher
 
     settings = context.settings
@@ -164,10 +191,11 @@ async def _dispatching(context: Context, executor: Executor | None) -> AsyncIter
         await executor.close()
 
 
-def _requests(kinds: Mapping[str, Kind]) -> TypeAdapter[Any]:
+def _request_adapter(kinds: Mapping[str, Kind]) -> TypeAdapter[Any]:
+    """Return the parser of a JobRequest of any of these kinds."""
     models = [request_model(kind.spec) for kind in kinds.values()]
     if not models:
-        raise ValueError("no kind is offered; give create_app at least one")
+        raise ValueError("kinds: expected at least one that is offered, got none")
     if len(models) == 1:
         return TypeAdapter(models[0])
     union: Any = functools.reduce(operator.or_, models)
@@ -175,12 +203,16 @@ def _requests(kinds: Mapping[str, Kind]) -> TypeAdapter[Any]:
 
 
 def _tracing(provider: Any | None) -> dict[str, Any]:
-    """FastAPI's own tracing. Not its logs, which hold the text of exceptions; not its metrics, /metrics has ours."""
-    wanted: dict[str, Any] = {
+    """Return FastAPI's arguments for tracing.
+
+    Its logs stay off, because they hold the text of exceptions, and its metrics, because
+    /metrics has our own.
+    """
+    options: dict[str, Any] = {
         "metrics": False,
         "logs": False,
         "exclude": lambda scope: scope["path"] in health.PROBED,
     }
     if provider is not None:
-        wanted["tracer_provider"] = provider
-    return {"telemetry": wanted}
+        options["tracer_provider"] = provider
+    return {"telemetry": options}

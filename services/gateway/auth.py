@@ -1,8 +1,9 @@
-"""Who is asking: API keys, one-time tickets for the browser, signed session cookies.
+"""Authentication: API keys, one-time tickets for browsers, signed session cookies.
 
-A key is `tt_<id>_<secret>`; the secret has 256 random bits and only its SHA-256 is stored, so no slow hash is needed.
-Looked-up keys are kept for a few seconds, so that a busy client costs no query per request; a revocation in this process
-is seen at once, one in another process after that time.
+A key is `tt_<id>_<secret>`. The secret has 256 random bits and only its SHA-256 is stored, so
+no slow hash is needed. Records are cached for a few seconds, so that a busy client costs no
+query per request: a revocation takes effect at once in this process, and in other processes
+when their cache expires.
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ SESSION_S = 12 * 3600
 TICKET_S = 600
 KEY_PATTERN = re.compile(r"^tt_([a-z0-9]{12})_([A-Za-z0-9_-]{43})$")
 _CACHE_S = 5.0
-_HOW = "send `Authorization: Bearer tt_...`; the first start left an admin key in admin.key of the data folder"
+HOW_TO_AUTHENTICATE = (
+    "send `Authorization: Bearer tt_...`; the first start writes an admin key to admin.key "
+    "in the data folder"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """Whoever a request speaks for."""
+    """The authenticated caller of a request."""
 
     tenant: str
     key_id: str
@@ -39,7 +43,7 @@ class Principal:
     limits: dict[str, int]
 
     def allows(self, scope: str) -> bool:
-        """True when this key reaches as far as `scope`."""
+        """Return True if this key has `scope` or a higher one."""
         return any(SCOPES.index(own) >= SCOPES.index(scope) for own in self.scopes)
 
 
@@ -51,7 +55,7 @@ NOBODY = Principal(
 def new_key(
     *, tenant: str, name: str, scopes: list[str], now_us: int, **more: object
 ) -> tuple[ApiKeyRecord, str]:
-    """(record to store, the key itself, which is shown once)."""
+    """Make a key. Returns (record to store, the key itself, which is shown once)."""
     key_id = "".join(
         secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(12)
     )
@@ -72,7 +76,7 @@ def new_key(
 
 @dataclass(frozen=True, kw_only=True)
 class _Session:
-    """A session cookie, read."""
+    """The content of a session cookie."""
 
     key_id: str
     expires_s: int
@@ -89,41 +93,44 @@ class Keyring:
         self._tickets: dict[str, tuple[float, str]] = {}
 
     async def by_key(self, key: str) -> Principal:
-        """Raises Unauthorized."""
+        """Authenticate an API key. Raises Unauthorized."""
         match = KEY_PATTERN.match(key)
         if match is None:
             raise Unauthorized(
-                "the API key does not have the form tt_<id>_<secret>", fix=_HOW
+                "API key: expected the form tt_<id>_<secret>, got other text",
+                fix=HOW_TO_AUTHENTICATE,
             )
         record = await self._record(match.group(1))
         digest = _sha256(match.group(2))
         if record is None or not hmac.compare_digest(record.secret_sha256, digest):
-            raise Unauthorized("the API key is unknown", fix=_HOW)
+            raise Unauthorized("the API key is unknown", fix=HOW_TO_AUTHENTICATE)
         return self._principal(record)
 
     async def by_session(self, cookie: str) -> Principal:
-        """Raises Unauthorized when the cookie is not one of ours, has run out, or its key was revoked."""
+        """Authenticate a session cookie. Raises Unauthorized if it is forged, expired or ended."""
         session = self._read(cookie)
         if (
             session is None
             or session.expires_s < time.time()
             or await self._store.session_ended(session.id)
         ):
-            raise Unauthorized("the session is over", fix="sign in again")
+            raise Unauthorized("the session has ended", fix="sign in again")
         record = await self._record(session.key_id)
         if record is None:
-            raise Unauthorized("the session's key is gone", fix="sign in again")
+            raise Unauthorized(
+                "the key of this session no longer exists", fix="sign in again"
+            )
         return self._principal(record)
 
     def session(self, principal: Principal) -> str:
-        """A cookie value for this principal."""
+        """Return a new cookie value for this principal."""
         body = (
             f"{principal.key_id}.{int(time.time()) + SESSION_S}.{secrets.token_urlsafe(16)}"
         )
         return f"{body}.{self._mac(body)}"
 
     async def sign_out(self, cookie: str) -> None:
-        """End a session in the store: a copy of its cookie is worth nothing any more."""
+        """End a session in the store, so that copies of its cookie are refused too."""
         session = self._read(cookie)
         if session is not None:
             await self._store.end_session(
@@ -131,20 +138,21 @@ class Keyring:
             )
 
     def _read(self, cookie: str) -> _Session | None:
-        """What a cookie says; None unless it is one of ours."""
+        """Parse a cookie; None unless its signature is valid."""
         body, _, mac = cookie.rpartition(".")
-        # Bytes, because compare_digest refuses text that is not ASCII. With our signature the parts are as we made them.
+        # Bytes, because compare_digest refuses non-ASCII text. A valid signature guarantees the
+        # format of the parts.
         if not hmac.compare_digest(
             mac.encode("utf-8", "replace"), self._mac(body).encode()
         ):
             return None
         parts = body.split(".")
         if len(parts) != 3:
-            return None  # signed by a version before 0.2, which could not be ended
+            return None  # signed by a version before 0.2, whose sessions cannot be ended
         return _Session(key_id=parts[0], expires_s=int(parts[1]), id=parts[2])
 
     def ticket(self, principal: Principal) -> str:
-        """A one-time ticket for the browser; it dies with the process or after ten minutes."""
+        """Return a one-time ticket; it expires after ten minutes or with the process."""
         now = time.monotonic()
         self._tickets = {t: v for t, v in self._tickets.items() if v[0] > now}
         ticket = secrets.token_urlsafe(32)
@@ -152,25 +160,25 @@ class Keyring:
         return ticket
 
     async def spend(self, ticket: str) -> Principal:
-        """Exchange a ticket. Raises Unauthorized when it is unknown, spent or too old."""
+        """Redeem a ticket. Raises Unauthorized if it is unknown, used or expired."""
         expires, key_id = self._tickets.pop(ticket, (0.0, ""))
         record = await self._record(key_id) if expires > time.monotonic() else None
         if record is None:
             raise Unauthorized(
-                "this sign-in link was used already or is too old",
+                "this sign-in link was already used or has expired",
                 fix="make a new one: trimtab open",
             )
         return self._principal(record)
 
     def forget(self, key_id: str) -> None:
-        """A key was revoked here."""
+        """Drop a revoked key from the cache."""
         self._cache.pop(key_id, None)
 
     async def _record(self, key_id: str) -> ApiKeyRecord | None:
         now = time.monotonic()
-        kept = self._cache.get(key_id)
-        if kept is not None and kept[0] > now:
-            return kept[1]
+        cached = self._cache.get(key_id)
+        if cached is not None and cached[0] > now:
+            return cached[1]
         record = await self._store.get_key(key_id)
         if record is not None:
             if len(self._cache) > 10_000:
@@ -180,9 +188,9 @@ class Keyring:
 
     def _principal(self, record: ApiKeyRecord) -> Principal:
         if record.revoked:
-            raise Unauthorized("the API key was revoked", fix="ask an admin for another")
+            raise Unauthorized("the API key is revoked", fix="ask an admin for a new key")
         if record.expires_us is not None and record.expires_us < time.time_ns() // 1000:
-            raise Unauthorized("the API key has expired", fix="ask an admin for another")
+            raise Unauthorized("the API key has expired", fix="ask an admin for a new key")
         return Principal(
             tenant=record.tenant,
             key_id=record.id,
@@ -196,7 +204,10 @@ class Keyring:
 
 
 async def ensure_admin_key(store: JobStore, path: Path) -> bool:
-    """Write an admin key to `path` (mode 0600 from the first moment) unless a good one is there; True when written."""
+    """Write an admin key to `path`, mode 0600, unless a valid one is there.
+
+    Returns True if a key was written.
+    """
     if path.exists():
         match = KEY_PATTERN.match(path.read_text().strip())
         record = await store.get_key(match.group(1)) if match else None
@@ -212,7 +223,7 @@ async def ensure_admin_key(store: JobStore, path: Path) -> bool:
 
 
 def session_secret(data_dir: Path) -> bytes:
-    """What cookies are signed with: made once, mode 0600."""
+    """Return the secret that signs cookies; created once, mode 0600."""
     path = data_dir / "session.key"
     if not path.exists():
         write_private(path, secrets.token_hex(32))
@@ -220,7 +231,7 @@ def session_secret(data_dir: Path) -> bytes:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that nobody else could read for a moment: created 0600 under another name, then renamed."""
+    """Write a file that no other user can read at any moment: create it 0600, then rename."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,4 @@
-"""What a request handler may reach, and what it needs to know of who asks."""
+"""Dependencies of request handlers: the service's parts and the authenticated caller."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from search.domains import Kind
 from services.bus import Bus
 from services.errors import Forbidden, Unauthorized
-from services.gateway.auth import COOKIE, NOBODY, SCOPES, Keyring, Principal
+from services.gateway.auth import (
+    COOKIE,
+    HOW_TO_AUTHENTICATE,
+    NOBODY,
+    SCOPES,
+    Keyring,
+    Principal,
+)
 from services.gateway.limits import RateLimiter
 from services.settings import Settings
 from services.store.blobs import BlobStore
@@ -27,11 +34,14 @@ if TYPE_CHECKING:
     from services.dispatcher.loop import Dispatcher
 
 __all__ = [
+    "Admin",
     "Context",
+    "Ctx",
     "Lifetime",
     "Pool",
     "Principal",
-    "context",
+    "Submitter",
+    "Viewer",
     "current_principal",
     "require",
     "visible_tenant",
@@ -47,20 +57,20 @@ class Pool:
 
 @dataclass
 class Lifetime:
-    """Tells streams and long polls that the server is about to close, so that they end by themselves and are not cut."""
+    """Shutdown signal for streams and long polls: they end by themselves instead of being cut."""
 
     closing: bool = False
     waiters: set[asyncio.Event] = field(default_factory=set)
 
     def close(self) -> None:
-        """Wake everyone for the last time."""
+        """Mark the server as closing and wake every waiter."""
         self.closing = True
         for waiter in self.waiters:
             waiter.set()
 
     @contextlib.contextmanager
     def waiting(self, waiter: asyncio.Event) -> Iterator[None]:
-        """`waiter` is also set when the server closes."""
+        """Also set `waiter` when the server closes."""
         self.waiters.add(waiter)
         try:
             yield
@@ -70,7 +80,7 @@ class Lifetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """The parts of the service, put together by create_app."""
+    """The parts of the service, assembled by `create_app`."""
 
     settings: Settings
     store: JobStore
@@ -85,81 +95,95 @@ class Context:
     lifetime: Lifetime = field(default_factory=Lifetime)
 
 
-async def context(request: Request) -> Context:
-    """The service's parts. A coroutine, because FastAPI sends a plain function to a thread for each request."""
-    return _parts(request)
+async def get_context(request: Request) -> Context:
+    """Return the service's parts.
+
+    A coroutine, because FastAPI runs a plain function in a thread for each request.
+    """
+    return _context(request)
 
 
-def _parts(request: Request) -> Context:
-    parts: Context = request.app.state.context
-    return parts
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
 
 
 async def current_principal(request: Request) -> Principal:
-    """By bearer key, else by session cookie. Raises Unauthorized, or Forbidden for a request forged by another site."""
-    parts = _parts(request)
-    if parts.settings.auth == "off":
-        refuse_cross_site(
-            request
-        )  # any page open in a browser of this machine can reach us
+    """Authenticate by bearer key, else by session cookie.
+
+    Raises Unauthorized, TooManyRequests, and Forbidden for a cross-site request.
+    """
+    context = _context(request)
+    if context.settings.auth == "off":
+        # Any page open in a browser on this machine can reach a server on loopback.
+        refuse_cross_site(request)
         return NOBODY
     header = request.headers.get("authorization")
     if header is not None:
         scheme, _, key = header.partition(" ")
         if scheme.lower() != "bearer":
-            raise Unauthorized(f"authorization scheme {scheme[:20]!r} came; wanted Bearer")
-        principal = await parts.keyring.by_key(key.strip())
+            raise Unauthorized(
+                f"Authorization: expected the scheme Bearer, got {scheme[:20]!r}",
+                fix=HOW_TO_AUTHENTICATE,
+            )
+        principal = await context.keyring.by_key(key.strip())
     else:
         cookie = request.cookies.get(COOKIE)
         if cookie is None:
             raise Unauthorized(
-                "no API key came",
-                fix="send `Authorization: Bearer tt_...`; the first start left an admin key in admin.key of the data folder",
+                "Authorization: expected an API key, got nothing", fix=HOW_TO_AUTHENTICATE
             )
         refuse_cross_site(request)
-        principal = await parts.keyring.by_session(cookie)
+        principal = await context.keyring.by_session(cookie)
     per_minute = principal.limits.get(
-        "requests_per_minute", parts.settings.requests_per_minute
+        "requests_per_minute", context.settings.requests_per_minute
     )
-    parts.limiter.take(principal.key_id, "requests", per_minute=per_minute)
+    context.limiter.take(principal.key_id, "requests", per_minute=per_minute)
     request.state.principal = principal
     return principal
 
 
 def require(scope: str) -> Callable[[Request], Awaitable[Principal]]:
-    """A dependency: the caller's key reaches at least `scope`."""
+    """Return a dependency that admits callers whose key has at least `scope`."""
     if scope not in SCOPES:
-        raise ValueError(f"scope {scope!r} came; wanted one of {SCOPES}")
+        raise ValueError(f"scope: expected one of {', '.join(SCOPES)}, got {scope!r}")
 
     async def check(request: Request) -> Principal:
         principal = await current_principal(request)
         if not principal.allows(scope):
-            have = ", ".join(sorted(principal.scopes)) or "none"
+            scopes = ", ".join(sorted(principal.scopes)) or "none"
             raise Forbidden(
-                f"this needs scope {scope!r}; the key has {have}",
-                fix="use a key with that scope",
+                f"scope: expected {scope!r}, got a key with {scopes}",
+                fix=f"use a key with the scope {scope!r} or a higher one",
             )
         return principal
 
-    check.scope = scope  # type: ignore[attr-defined]  # a test reads it from every route
+    check.scope = scope  # type: ignore[attr-defined]  # read by the test of every route
     return check
 
 
+Ctx = Annotated[Context, Depends(get_context)]
+Viewer = Annotated[Principal, Depends(require("viewer"))]
+Submitter = Annotated[Principal, Depends(require("submitter"))]
+Admin = Annotated[Principal, Depends(require("admin"))]
+
+
 def visible_tenant(principal: Principal) -> str | None:
-    """Whose jobs the caller may see: an admin's view is everybody's (None), everybody else's is their own."""
+    """Return the tenant whose jobs the caller may see; None (every tenant) for an admin."""
     return None if principal.allows("admin") else principal.tenant
 
 
 def refuse_cross_site(request: Request) -> None:
-    """The browser sends a cookie whatever page asked: unsafe methods want proof that the page was ours. Raises Forbidden."""
+    """Raise Forbidden for an unsafe request that a page of another site sent.
+
+    Browsers attach the cookie to such requests, so the cookie alone proves nothing.
+    """
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site")
     if origin is not None:
         if urlsplit(origin).netloc != request.headers.get("host"):
-            raise Forbidden(
-                f"this request came from a page of {origin[:200]!r}, not of this server"
-            )
+            raise Forbidden(f"Origin: expected a page of this server, got {origin[:200]!r}")
     elif site not in (None, "same-origin", "none"):
-        raise Forbidden("this request came from a page of another site")
+        raise Forbidden(f"Sec-Fetch-Site: expected same-origin, got {site[:40]!r}")

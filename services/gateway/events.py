@@ -1,7 +1,8 @@
-"""Server-sent events of one job: resumable by Last-Event-ID, kept alive, ended by `end` when the job is.
+"""Server-sent events of one job: resumable by Last-Event-ID, with keep-alives, closed by `end`.
 
-The stream reads the store and is woken by the bus; where other processes write too, it also polls. What a client misses
-while disconnected is in the table, so resuming loses nothing and repeats nothing.
+The stream reads the store and is woken by the bus. If other processes write to the store, it
+also polls. Events that a client misses while disconnected stay in the table, so resuming
+neither loses nor repeats any.
 """
 
 from __future__ import annotations
@@ -20,20 +21,19 @@ _PAGE = 500
 
 
 def poll_s(context: Context) -> float:
-    """How long to wait for a wake-up before reading anyway: short when other processes write to the store."""
+    """Return the longest wait for a wake-up: short if other processes write to the store."""
     return 0.2 if context.store.dialect == "postgresql" else 2.0
 
 
 async def stream(context: Context, job_id: str, *, after_seq: int) -> AsyncIterator[bytes]:
-    """The bytes of the stream. Ends when the job is terminal and everything was sent."""
+    """Yield the bytes of the stream until the job is terminal and every event is sent."""
     context.metrics.streams.inc()
     try:
         with context.bus.listen(job_id) as changed, context.lifetime.waiting(changed):
             yield b"retry: 1000\n\n"
             idle_s = 0.0
-            while (
-                not context.lifetime.closing
-            ):  # the client comes back with Last-Event-ID when we are up again
+            # After a shutdown the client reconnects with Last-Event-ID.
+            while not context.lifetime.closing:
                 changed.clear()
                 try:
                     job = await context.store.get(job_id)
@@ -64,7 +64,7 @@ async def stream(context: Context, job_id: str, *, after_seq: int) -> AsyncItera
                 if not await wait_for(changed, step):
                     idle_s += step
                     if idle_s >= KEEP_ALIVE_S:
-                        yield b": still here\n\n"
+                        yield b": keep-alive\n\n"
                         idle_s = 0.0
     finally:
         context.metrics.streams.dec()

@@ -1,4 +1,4 @@
-"""Token buckets: how often a key may ask."""
+"""Rate limits per API key, as token buckets."""
 
 from __future__ import annotations
 
@@ -10,30 +10,29 @@ from services.errors import TooManyRequests
 
 
 class RateLimiter:
-    """A bucket for each (key, sort of request), refilled evenly; a bucket holds one minute's worth."""
+    """One bucket per (key, category), refilled evenly; it holds one minute's worth of tokens."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._buckets: dict[
-            tuple[str, str], tuple[float, float]
-        ] = {}  # (tokens left, when that was)
+        # (key id, category) → (tokens left, time of that count)
+        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
 
     def take(self, key_id: str, sort: str, *, per_minute: int, count: int = 1) -> None:
-        """Raises TooManyRequests, which says when to come back."""
+        """Take `count` tokens. Raises TooManyRequests with the time to wait."""
         now = self._clock()
         tokens = self._tokens(key_id, sort, per_minute, now)
         if tokens < count:
             self._buckets[key_id, sort] = (tokens, now)
             if count > per_minute:
                 raise TooManyRequests(
-                    f"{count} {sort} at once came; this key may send {per_minute} a minute",
-                    fix="send fewer at once",
+                    f"{sort}: expected at most {per_minute} per minute, got {count} at once",
+                    fix="send smaller batches",
                     retry_after_s=60.0,
                     headers=self.headers(key_id, sort, per_minute=per_minute),
                 )
             raise TooManyRequests(
-                f"this key may send {per_minute} {sort} a minute",
-                fix="wait as long as Retry-After says; SDK and CLI do so by themselves",
+                f"{sort}: expected at most {per_minute} per minute with this key, got more",
+                fix="wait for Retry-After seconds; the SDK and the CLI do so by themselves",
                 retry_after_s=max(0.05, (count - tokens) * 60.0 / per_minute),
                 headers=self.headers(key_id, sort, per_minute=per_minute),
             )
@@ -42,7 +41,10 @@ class RateLimiter:
         self._buckets[key_id, sort] = (tokens - count, now)
 
     def headers(self, key_id: str, sort: str, *, per_minute: int) -> dict[str, str]:
-        """RateLimit fields (draft-ietf-httpapi-ratelimit-headers): what is left, and in how many seconds all is back."""
+        """Return the RateLimit headers (draft-ietf-httpapi-ratelimit-headers).
+
+        They say how many tokens are left, and in how many seconds the bucket is full again.
+        """
         tokens = self._tokens(key_id, sort, per_minute, self._clock())
         full_in_s = math.ceil((per_minute - tokens) * 60.0 / per_minute)
         return {

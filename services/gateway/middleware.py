@@ -1,6 +1,7 @@
-"""Around every request, as plain ASGI (a BaseHTTPMiddleware costs a task and a queue for each request).
+"""The one middleware: request id, Host check, body limits, security headers, metrics, log line.
 
-Request id, Host check (DNS rebinding), body limits, security headers, metrics, one log line.
+Plain ASGI, because Starlette's BaseHTTPMiddleware costs a task and a queue per request. The
+Host check guards against DNS rebinding.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _SANE_ID = re.compile(r"^[A-Za-z0-9._\-]{1,64}$")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "testserver"})
 _HEADERS = (
     ("x-content-type-options", "nosniff"),
-    # Not `no-referrer`: browsers then send `Origin: null` with the forms of our own pages, and the check refuses them.
+    # Not `no-referrer`: browsers would send `Origin: null` with the forms of our own pages, and
+    # the cross-site check would refuse them.
     ("referrer-policy", "same-origin"),
     ("x-frame-options", "DENY"),
     ("cross-origin-resource-policy", "same-origin"),
@@ -42,7 +44,7 @@ _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
 class Outermost:
-    """The only middleware."""
+    """Middleware around every request."""
 
     def __init__(
         self,
@@ -59,22 +61,21 @@ class Outermost:
         self._max_body_bytes = max_body_bytes
         self._hosts = _LOOPBACK | set(allowed_hosts)
         self._any_host = any_host
-        # Not random for each request: asking the kernel lets go of the interpreter's lock, and the writer thread takes it.
+        # Not random per request: the system call releases the GIL, and the writer thread takes it.
         self._prefix = secrets.token_hex(5)
         self._numbers = itertools.count(1)
         self._any_address = any_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
         headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        request_id = (
-            given if _SANE_ID.match(given) else f"{self._prefix}-{next(self._numbers):x}"
-        )
+        request_id = headers.get("x-request-id", "")
+        if not _SANE_ID.match(request_id):
+            request_id = f"{self._prefix}-{next(self._numbers):x}"
         scope.setdefault("state", {})["request_id"] = request_id
         status = 500
 
@@ -99,7 +100,8 @@ class Outermost:
                 limited = _limit_body(receive, self._limit_for(scope))
                 await self._app(scope, limited, answer)
             except ServiceError as error:
-                # Raised here or by the limit while a body was read; inside the app, errors have their own handlers.
+                # Raised by the checks here or by the limit while a body is read; errors inside
+                # the application have their own handlers.
                 await service_error(Request(scope), error)(scope, receive, answer)
         finally:
             structlog.contextvars.unbind_contextvars("request_id")
@@ -114,28 +116,27 @@ class Outermost:
             and not (self._any_address and _is_address(name))
         ):
             raise BadRequest(
-                f"Host {host[:100]!r} is not served here",
-                fix="an operator can add the name to TRIMTAB_ALLOWED_HOSTS",
+                f"Host: expected a name of this server, got {host[:100]!r}",
+                fix="ask the operator to add the name to TRIMTAB_ALLOWED_HOSTS",
             )
         if "\x00" in scope["path"]:
-            raise NotFound(
-                "nothing is at a path with a NUL character"
-            )  # and no database is asked about it
+            # Refused here, because PostgreSQL takes no NUL.
+            raise NotFound("path: expected text without NUL, got a NUL character")
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedMedia(
-                f"Content-Encoding {headers['content-encoding'][:40]!r} came; bodies are taken as they are",
-                fix="send the body without Content-Encoding; .gz files may be uploaded as files",
+                f"Content-Encoding: expected none, got {headers['content-encoding'][:40]!r}",
+                fix="send the body uncompressed; a .gz file can be uploaded as a file",
             )
         length = headers.get("content-length")
         if length is not None:
             limit = self._limit_for(scope)
             if not length.isascii() or not length.isdigit():
-                raise BadRequest(f"Content-Length {length[:40]!r} is no number")
+                raise BadRequest(f"Content-Length: expected a number, got {length[:40]!r}")
             if limit is not None and int(length[:20]) > limit:
                 raise _too_large(limit)
 
     def _limit_for(self, scope: Scope) -> int | None:
-        # Uploads stream to disk under their own limits (artifacts route, the page's forms).
+        # Uploads stream to disk and have their own limits (artifacts route, submit form).
         path = scope["path"]
         return (
             None
@@ -192,6 +193,7 @@ def _limit_body(receive: Receive, limit: int | None) -> Receive:
 
 def _too_large(limit: int) -> PayloadTooLarge:
     return PayloadTooLarge(
-        f"the body is larger than {limit} bytes",
-        fix="upload large files to POST /v1/artifacts and send their digest, or send the batch in parts",
+        f"(body): expected at most {limit} bytes, got more",
+        fix="upload large files to POST /v1/artifacts and send their digests, or send a batch "
+        "in parts",
     )

@@ -1,4 +1,4 @@
-"""What can be asked of the service, apart from how it is asked: the API's routes and the page's forms both end here."""
+"""Use cases of the service, shared by API routes and web forms."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ async def submit(
     *,
     idempotency_key: str | None,
 ) -> list[Submitted]:
-    """Store validated requests, all or none. Raises InvalidBody, TooManyRequests or Conflict."""
+    """Queue validated requests, all or none.
+
+    Raises InvalidBody, TooManyRequests or Conflict.
+    """
     per_minute = _submits_per_minute(context, principal)
     context.limiter.take(
         principal.key_id, "submits", per_minute=per_minute, count=len(requests)
@@ -63,7 +66,7 @@ async def submit(
 
 
 def rate_headers(context: Context, principal: Principal) -> dict[str, str]:
-    """What the caller's key may still submit."""
+    """Return the RateLimit headers: how much the caller's key may still submit."""
     per_minute = _submits_per_minute(context, principal)
     return context.limiter.headers(principal.key_id, "submits", per_minute=per_minute)
 
@@ -82,7 +85,7 @@ async def _new_job(
                 request.webhook.url, allowed_hosts=context.settings.webhook_allowed_hosts
             )
         except WebhookRefused as error:
-            raise InvalidBody(str(error), fix="give a public http(s) address") from error
+            raise InvalidBody(str(error), fix="use a public http(s) address") from error
         webhook = {"url": request.webhook.url}
     artifacts = request.spec.artifacts()
     for name, reference in artifacts.items():
@@ -91,14 +94,11 @@ async def _new_job(
                 reference.digest, tenant=principal.tenant
             )
         except NotFound as error:
+            path = f"spec.{name}.digest"
             raise InvalidBody(
-                f"job {index}: the spec names {reference.digest} as {name!r}, which was not uploaded",
+                f"job {index}: {path}: expected an uploaded file, got {reference.digest}",
                 errors=[
-                    {
-                        "path": f"spec.{name}.digest",
-                        "came": reference.digest,
-                        "wanted": "an uploaded file",
-                    }
+                    {"path": path, "came": reference.digest, "wanted": "an uploaded file"}
                 ],
                 fix="upload it first: POST /v1/artifacts?name=FILE",
             ) from error
@@ -118,34 +118,34 @@ async def _new_job(
 
 
 def _check_reference(path: str, reference: ArtifactRef, stored: ArtifactRecord) -> None:
-    """A reference that describes another file than the stored one is a mistake. Raises InvalidBody."""
+    """Raise InvalidBody if a reference contradicts the stored file it names."""
     for field in ("size_bytes", "media_type"):
-        given, known = getattr(reference, field), getattr(stored, field)
-        if given is not None and given != known:
-            message = f"{path}.{field}: expected {known!r}, as the stored file has it, got {given!r}"
+        claimed, actual = getattr(reference, field), getattr(stored, field)
+        if claimed is not None and claimed != actual:
+            where = f"{path}.{field}"
             raise InvalidBody(
-                message,
-                errors=[{"path": f"{path}.{field}", "came": given, "wanted": repr(known)}],
-                fix="leave it out, or name the digest of the file you mean",
+                f"{where}: expected {actual!r}, as the stored file has it, got {claimed!r}",
+                errors=[{"path": where, "came": claimed, "wanted": repr(actual)}],
+                fix="omit it, or use the digest of the file you mean",
             )
 
 
 async def _check_queue_quota(context: Context, principal: Principal, count: int) -> None:
     quota = principal.limits.get("queued_jobs", context.settings.max_queued_jobs)
-    # Counting costs a query: only a tenant whose own quota is small, or a large batch, is counted each time.
+    # Counting costs a query, so it is skipped for small submits under a large quota.
     if quota >= 100_000 and count < 100:
         return
     queued = (await context.store.counts(principal.tenant))[JobState.QUEUED]
     if queued + count > quota:
         raise TooManyRequests(
-            f"{queued} jobs of this tenant are queued and {count} more came; at most {quota} may wait",
+            f"queued jobs: expected at most {quota} for this tenant, got {queued} and {count} more",
             fix="wait until some have run, or cancel some",
             retry_after_s=5.0,
         )
 
 
 async def act(context: Context, principal: Principal, job_id: str, verb: str) -> JobRecord:
-    """`cancel`, `stop` or `retry` a job. Raises NotFound or Conflict."""
+    """Cancel, stop or retry a job. Raises NotFound or Conflict."""
     tenant = visible_tenant(principal)
     match verb:
         case "cancel":
@@ -156,13 +156,19 @@ async def act(context: Context, principal: Principal, job_id: str, verb: str) ->
             job = await context.store.redrive(job_id, tenant=tenant)
             context.bus.notify(QUEUE)
         case _:
-            raise ValueError(f"verb {verb!r} came; wanted cancel, stop or retry")
+            raise ValueError(f"unknown verb {verb!r}: expected cancel, stop or retry")
     context.bus.notify(job_id)
     return job
 
 
+async def delete(context: Context, principal: Principal, job_id: str) -> None:
+    """Delete an ended job. Raises NotFound or Conflict."""
+    await context.store.delete(job_id, tenant=visible_tenant(principal))
+    context.bus.notify(job_id)
+
+
 async def webhook(context: Context, job: JobRecord) -> dict[str, Any] | None:
-    """What became of a job's webhook, for its owner; None without one."""
+    """Return the delivery state of a job's webhook; None without one."""
     if job.webhook is None:
         return None
     record = await context.store.delivery(job.id)
@@ -180,15 +186,15 @@ async def webhook(context: Context, job: JobRecord) -> dict[str, Any] | None:
 
 
 async def result(context: Context, principal: Principal, job_id: str) -> JobRecord:
-    """A job that has a result. Raises NotFound or Conflict."""
+    """Return a job that has a result. Raises NotFound or Conflict."""
     job = await context.store.get(job_id, tenant=visible_tenant(principal))
     if job.result is None:
         why = f": {job.termination.get('detail')}" if job.termination else ""
         raise Conflict(
-            f"job {job_id} is {job.state.value} and has no result{why}",
-            fix="wait for it: GET /v1/jobs/{id}/wait"
-            if not job.state.is_terminal
-            else "retry it: POST /v1/jobs/{id}/retry",
+            f"job {job_id}: expected one with a result, got a {job.state.value} job{why}",
+            fix="retry it: POST /v1/jobs/{id}/retry"
+            if job.state.is_terminal
+            else "wait for it: GET /v1/jobs/{id}/wait",
         )
     return job
 
@@ -196,14 +202,17 @@ async def result(context: Context, principal: Principal, job_id: str) -> JobReco
 async def upload(
     context: Context, principal: Principal, stream: AsyncIterator[bytes], *, name: str
 ) -> ArtifactRecord:
-    """Store an uploaded file for the caller's tenant. Raises PayloadTooLarge, InvalidBody, TooManyRequests."""
+    """Store an uploaded file for the caller's tenant.
+
+    Raises PayloadTooLarge, InvalidBody or TooManyRequests.
+    """
     settings = context.settings
     quota = principal.limits.get("artifact_bytes", settings.max_artifact_bytes)
     used = await context.store.artifact_bytes(principal.tenant)
     if used >= quota:
         raise TooManyRequests(
-            f"files of this tenant take {used} bytes; {quota} are allowed",
-            fix="delete jobs you no longer need; their files go after some days",
+            f"stored files: expected less than {quota} bytes for this tenant, got {used}",
+            fix="delete jobs you no longer need; their files are removed some days later",
             retry_after_s=60.0,
         )
     limits = UploadLimits(
@@ -224,7 +233,7 @@ async def upload(
 
 
 def reference(record: ArtifactRecord) -> dict[str, Any]:
-    """An ArtifactRef as JSON."""
+    """Return a stored file as an ArtifactRef in JSON."""
     return ArtifactRef(
         digest=record.digest,
         name=record.name,
@@ -242,10 +251,12 @@ async def make_key(
     expires_us: int | None = None,
     limits: dict[str, int] | None = None,
 ) -> tuple[ApiKeyRecord, str]:
-    """(record, the key itself)."""
+    """Make an API key; returns (record, the key itself). Raises InvalidBody or Conflict."""
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown or not scopes:
-        raise InvalidBody(f"scopes {list(scopes)} came; wanted some of {', '.join(SCOPES)}")
+        raise InvalidBody(
+            f"scopes: expected some of {', '.join(SCOPES)}, got {list(scopes)}"
+        )
     await tenancy.refuse_another_tenant(
         context.store, tenant, describe_pool(context).get("executor", {})
     )
@@ -262,13 +273,13 @@ async def make_key(
 
 
 async def revoke_key(context: Context, key_id: str) -> None:
-    """Raises NotFound."""
+    """Revoke an API key and, with it, its sessions. Raises NotFound."""
     await context.store.revoke_key(key_id)
     context.keyring.forget(key_id)
 
 
 def describe_pool(context: Context) -> dict[str, Any]:
-    """The dispatcher and executor of this process."""
+    """Describe the dispatcher and executor of this process."""
     dispatcher = context.pool.dispatcher
     return (
         dict(dispatcher.describe())

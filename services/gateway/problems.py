@@ -1,4 +1,4 @@
-"""Every error on the wire is a problem document (RFC 9457): what came, what was wanted, what to do."""
+"""Problem documents (RFC 9457): the body of every error response."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def problem_response(
     headers: dict[str, str] | None = None,
     **more: Any,
 ) -> Response:
-    """A problem document."""
+    """Build the response of a problem document."""
     body = {
         "type": f"urn:trimtab:problem:{slug}",
         "title": title,
@@ -52,7 +52,7 @@ def problem_response(
 
 
 def service_error(request: Request, error: ServiceError) -> Response:
-    """A ServiceError as its problem document."""
+    """Convert a ServiceError into its problem document."""
     headers = dict(error.headers)
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
@@ -72,20 +72,22 @@ def service_error(request: Request, error: ServiceError) -> Response:
 
 
 def from_validation(error: ValidationError, *, kinds: Collection[str] = ()) -> ServiceError:
-    """Pydantic's findings in our words. Malformed JSON is 400, JSON that does not fit is 422.
+    """Convert pydantic's errors: malformed JSON to 400, JSON that does not fit to 422.
 
-    kinds: tags of the union that was read; as the first word of a location they are no field.
+    kinds: tags of the union that was parsed. Pydantic puts the tag in front of a location;
+    it is not a field and is removed.
     """
-    found = error.errors(include_url=False)
-    if found and found[0]["type"] == "json_invalid":
+    items = error.errors(include_url=False)
+    if items and items[0]["type"] == "json_invalid":
+        reason = items[0]["msg"].removeprefix("Invalid JSON: ")
         return BadRequest(
-            f"the body is not JSON: {found[0]['msg'].removeprefix('Invalid JSON: ')}",
-            fix="send a JSON object; numbers are finite, and text is valid Unicode",
+            f"(body): expected a JSON object, got text that does not parse: {reason}",
+            fix="send a JSON object with finite numbers and valid Unicode text",
         )
-    for item in found:
+    for item in items:
         if len(item["loc"]) > 1 and item["loc"][0] in kinds:
             item["loc"] = item["loc"][1:]
-    entries = [_entry(item) for item in found]
+    entries = [_entry(item) for item in items]
     return InvalidBody(
         _summary(entries),
         errors=entries[:50],
@@ -95,10 +97,10 @@ def from_validation(error: ValidationError, *, kinds: Collection[str] = ()) -> S
 
 def _entry(item: Mapping[str, Any]) -> dict[str, Any]:
     fault = fault_of(item)
-    came = _shown(item["loc"], item.get("input")) if fault.got else ""
+    got = _shown(item["loc"], item.get("input")) if fault.got else ""
     return {
         "path": _path(item["loc"]),
-        "came": "nothing" if item["type"] == "missing" else came,
+        "came": "nothing" if item["type"] == "missing" else got,
         "wanted": fault.expected,
         "message": str(fault),
     }
@@ -110,12 +112,12 @@ def _summary(entries: list[dict[str, Any]]) -> str:
     return (
         first
         if more < 1
-        else f"{first} (and {more} more {'fault' if more == 1 else 'faults'}: see errors)"
+        else f"{first} (and {more} more {'error' if more == 1 else 'errors'}: see `errors`)"
     )
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of `app` with a problem document."""
+    """Make every error of `app` a problem document."""
 
     async def on_service_error(request: Request, error: Exception) -> Response:
         if isinstance(error, StaleFence) or not isinstance(error, ServiceError):
@@ -128,7 +130,10 @@ def install(app: FastAPI) -> None:
         slug, title = _TITLES.get(error.status_code, ("http-error", "Request refused"))
         detail = str(error.detail)
         if error.status_code == 404:
-            detail = f"nothing is at {request.url.path[:200]}; the API begins at /v1, its description is /openapi.json"
+            detail = (
+                f"no route {request.url.path[:200]}: the API starts at /v1 and is described "
+                "at /openapi.json"
+            )
         headers = dict(error.headers or {})
         if error.status_code == 405:
             allow = headers.get("Allow") or headers.get("allow")
@@ -147,7 +152,7 @@ def install(app: FastAPI) -> None:
     async def on_request_validation(request: Request, error: Exception) -> Response:
         if not isinstance(error, RequestValidationError):
             return await on_unexpected(request, error)
-        # A parameter's location begins with where it stood: "query", "path", "header".
+        # The location of a parameter starts with its place: "query", "path" or "header".
         entries = [
             _entry({**item, "loc": item["loc"][1:] or item["loc"]})
             for item in error.errors()[:50]
@@ -155,7 +160,7 @@ def install(app: FastAPI) -> None:
         return service_error(
             request,
             InvalidBody(
-                _summary(entries), errors=entries, fix="see /openapi.json for what is taken"
+                _summary(entries), errors=entries, fix="see the parameters in /openapi.json"
             ),
         )
 
@@ -166,7 +171,7 @@ def install(app: FastAPI) -> None:
             status=500,
             slug="internal",
             title="Internal error",
-            detail="the server failed at this request; the log has the rest under the request id",
+            detail="the server failed to handle this request; see its log under the request id",
         )
 
     app.add_exception_handler(ServiceError, on_service_error)
@@ -176,7 +181,7 @@ def install(app: FastAPI) -> None:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route: the problems it can answer with."""
+    """Return `responses=` of a route: 401, 403 and 429, which every route can answer, and more."""
     names = {
         400: "Malformed request",
         401: "Not authenticated",
@@ -185,15 +190,15 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         409: "Conflict with the current state",
         413: "Payload too large",
         415: "Unsupported media type",
-        422: "Does not fit the schema",
+        422: "Does not match the schema",
         429: "Rate limit or quota reached",
-        503: "Database unavailable; Retry-After says when to come back",
+        503: "Database unavailable; retry after Retry-After seconds",
         507: "No space left",
     }
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         s: {"description": names[s], "content": {MEDIA_TYPE: {"schema": schema}}}
-        for s in sorted(statuses)
+        for s in sorted({401, 403, 429, *statuses})
     }
 
 
@@ -202,7 +207,7 @@ def _path(location: Iterable[Any]) -> str:
 
 
 def _shown(location: Iterable[Any], value: Any) -> Any:
-    """A short form of what came. Never a secret, never a number JSON has no word for."""
+    """Shorten a value for display: no secrets, and no numbers that JSON cannot express."""
     if any(word in str(part).lower() for part in location for word in _SECRET_WORDS):
         return "(not shown)"
     if isinstance(value, bool) or value is None:

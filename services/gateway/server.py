@@ -1,4 +1,4 @@
-"""uvicorn, taught to end well: streams and long polls end by themselves first, and a signal is an end, not a death."""
+"""Graceful shutdown of uvicorn: end streams and long polls, then exit 0."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.gateway.deps import Lifetime
 
 
 class Server(uvicorn.Server):
-    """Serves one application."""
+    """uvicorn server that reports its start and drains streams at shutdown."""
 
     def __init__(
         self,
@@ -28,29 +28,32 @@ class Server(uvicorn.Server):
         self._on_started = on_started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
+        """Listen, then call `on_started`."""
         await super().startup(sockets)
         if self.started and self._on_started is not None:
             await self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """uvicorn waits for open responses; a stream of events would never end by itself."""
+        """Close streams and long polls first: uvicorn waits for open responses, and they last."""
         self._lifetime.close()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's, but without raising the signal again afterwards: that would kill the process before it has tidied
-        its folder and turn a clean end into exit code 143."""
+        """Handle signals like uvicorn, but do not raise them again after shutdown.
+
+        The second signal would kill the process before it has removed its files, and turn a
+        clean end into exit code 143.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         before = {
-            one: signal.signal(one, self.handle_exit)
-            for one in (signal.SIGINT, signal.SIGTERM)
+            number: signal.signal(number, self.handle_exit)
+            for number in (signal.SIGINT, signal.SIGTERM)
         }
         try:
             yield
         finally:
-            for one, handler in before.items():
-                signal.signal(one, handler)
+            for number, handler in before.items():
+                signal.signal(number, handler)

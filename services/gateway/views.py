@@ -1,7 +1,7 @@
-"""Stored records as the API shows them (trimtab.results.JobView and friends), as plain dictionaries.
+"""Stored records as the JSON of the API (`trimtab.results`: JobView, Event, Attempt, JobRequest).
 
-Built by hand and not through pydantic, because a listing of hundreds is on the hot path; a contract test validates the
-output against the published models.
+Plain dictionaries rather than pydantic models, because listings of hundreds of jobs are on the
+hot path. Tests validate the output against the published models.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from trimtab.results import JobState
 
 
 class FastJson(Response):
-    """JSON by orjson."""
+    """JSON response, serialized by orjson."""
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        """Bytes of `content`."""
+        """Serialize `content`."""
         return orjson.dumps(content)
 
 
 def when(us: int | None) -> str | None:
-    """RFC 3339 in UTC."""
+    """Format a time as RFC 3339 in UTC; None stays None."""
     if us is None:
         return None
     moment = datetime.datetime.fromtimestamp(us // 1_000_000, datetime.UTC).replace(
@@ -37,7 +37,7 @@ def when(us: int | None) -> str | None:
 
 
 def job_view(job: JobRecord, now_us: int) -> dict[str, Any]:
-    """A job without spec and result."""
+    """Return a job without spec and result."""
     base = f"/v1/jobs/{job.id}"
     links = {
         "self": base,
@@ -78,7 +78,7 @@ def job_view(job: JobRecord, now_us: int) -> dict[str, Any]:
 
 
 def event_view(event: EventRecord) -> dict[str, Any]:
-    """One event."""
+    """Return one event."""
     return {
         "job_id": event.job_id,
         "seq": event.seq,
@@ -89,7 +89,7 @@ def event_view(event: EventRecord) -> dict[str, Any]:
 
 
 def attempt_view(attempt: AttemptRecord) -> dict[str, Any]:
-    """One attempt."""
+    """Return one attempt."""
     return {
         "number": attempt.number,
         "fence": attempt.fence,
@@ -101,7 +101,7 @@ def attempt_view(attempt: AttemptRecord) -> dict[str, Any]:
 
 
 def input_view(job: JobRecord) -> dict[str, Any]:
-    """The request that repeats this job: POST it to /v1/jobs."""
+    """Return the request that repeats this job: POST it to /v1/jobs."""
     return {
         "kind": job.kind,
         "spec": dict(job.spec),

@@ -12,11 +12,10 @@ from sqlalchemy import text
 
 from services.errors import StaleFence
 from services.store import changes, codec
+from services.store.clock import wall_clock_us
 from services.store.ids import IdMaker
-from services.store.memory import wall_clock_us
 from services.store.postgres_runner import PostgresRunner
-from services.store.runner import Runner
-from services.store.said import (
+from services.store.refusals import (
     no_such_artifact,
     no_such_job,
     no_such_key,
@@ -24,6 +23,7 @@ from services.store.said import (
     sole_tenant,
     through_json,
 )
+from services.store.runner import Runner
 from services.store.sql import api_keys, artifacts, jobs, leases, outbox, sessions
 from services.store.sql.tx import postgres_clock, process_clock
 from services.store.sqlite_runner import SqliteRunner

@@ -1,1 +1,1 @@
-"""The pages: server-rendered, useful without JavaScript, live with it."""
+"""Web pages: rendered on the server, usable without JavaScript, live with it."""

@@ -1,18 +1,19 @@
-"""Signing in by a one-time ticket (what `trimtab open` prints) or by pasting a key; signing out."""
+"""Sign in with a one-time ticket (`trimtab open`) or a pasted API key; sign out."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from services.errors import ServiceError, Unauthorized
-from services.gateway.deps import Context
-from services.web import door
-from services.web.render import Pages, local_path, see_other
-from services.web.route import PageRoute
-from services.web.who import nobody
+from services.errors import Unauthorized
+from services.gateway.deps import Ctx
+from services.web.formatting import sentence
+from services.web.page_context import signed_out
+from services.web.page_route import PageRoute
+from services.web.render import local_path, pages_of, see_other
+from services.web.sessions import begin_session, end_session
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -20,58 +21,46 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 @router.get("/login")
 async def show_login(
     request: Request,
-    context: Annotated[Context, Depends(door.context)],
+    context: Ctx,
     ticket: Annotated[str, Query(max_length=500)] = "",
     next_path: Annotated[str, Query(alias="next", max_length=500)] = "/",
 ) -> Response:
-    """Spend a ticket, or ask for a key."""
+    """Redeem a ticket, or show the form for a key."""
     target = local_path(next_path)
     if not ticket:
         return _form(request, target)
     response = see_other(target)
     try:
-        door.begin_session(request, context, response, await context.keyring.spend(ticket))
+        begin_session(request, context, response, await context.keyring.spend(ticket))
     except Unauthorized as error:
-        return _form(request, target, fault=_sentence(error), status=401)
+        return _form(request, target, error=error)
     return response
 
 
 @router.post("/login")
-async def login(
-    request: Request, context: Annotated[Context, Depends(door.context)]
-) -> Response:
+async def login(request: Request, context: Ctx) -> Response:
     """Check a pasted key and begin a session."""
     async with request.form(max_files=0, max_fields=10, max_part_size=10_000) as form:
-        key, target = (
-            str(form.get("key", "")).strip(),
-            local_path(str(form.get("next", "/"))),
-        )
+        key = str(form.get("key", "")).strip()
+        target = local_path(str(form.get("next", "/")))
     response = see_other(target)
     try:
-        door.begin_session(request, context, response, await context.keyring.by_key(key))
+        begin_session(request, context, response, await context.keyring.by_key(key))
     except Unauthorized as error:
-        return _form(request, target, fault=_sentence(error), status=401)
+        return _form(request, target, error=error)
     return response
 
 
 @router.post("/logout")
-async def logout(
-    request: Request, context: Annotated[Context, Depends(door.context)]
-) -> Response:
+async def logout(request: Request, context: Ctx) -> Response:
     """End the session, in the store and in this browser."""
-    await door.sign_out(request, context)
     response = see_other("/login")
-    door.end_session(response)
+    await end_session(request, context, response)
     return response
 
 
-def _sentence(error: ServiceError) -> str:
-    return f"{error.detail[:1].upper()}{error.detail[1:].rstrip('.')}." + (
-        f" {error.fix}" if error.fix else ""
-    )
-
-
-def _form(request: Request, target: str, *, fault: str = "", status: int = 200) -> Response:
-    pages: Pages = request.app.state.web_pages
+def _form(request: Request, target: str, *, error: Unauthorized | None = None) -> Response:
+    fault = "" if error is None else sentence(error.detail, error.fix)
     values: dict[str, Any] = {"next": target, "fault": fault}
-    return pages.response("login.html", status=status, **values, **nobody())
+    status = 200 if error is None else error.status
+    return pages_of(request).response("login.html", status=status, **values, **signed_out())

@@ -1,4 +1,4 @@
-"""A form as the template draws it: fields, the answers so far, and what is wrong with them."""
+"""Forms as the templates draw them: fields, answers so far, faults."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from services.web.forms import Answers, Control, Fault, Field, fields_of, place, read
+from services.web.answers import Answers, Fault, read
+from services.web.forms import Control, Field, fields_of, place
 from trimtab.faults import fault_of
 from trimtab.specs.common import JobRequest
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlacedFault:
-    """A fault with the field it belongs to, for the summary at the top."""
+    """A fault with a link to its field, for the summary at the top of the form."""
 
     where: str
     href: str
@@ -25,7 +26,7 @@ class PlacedFault:
 
 
 class FormView:
-    """What `submit_kind.html` reads. `_field.html` draws any tree of fields with it."""
+    """Values for `submit_kind.html`; `_field.html` draws any tree of fields with them."""
 
     def __init__(self, root: Field, answers: Answers, faults: Sequence[Fault] = ()) -> None:
         self.root = root
@@ -57,7 +58,7 @@ class FormView:
 
     @property
     def groups(self) -> list[Field]:
-        """The envelope's groups, e.g. the budget; those that may be left out come last."""
+        """The groups beside the spec, e.g. the budget; optional ones come last."""
         groups = [
             item
             for item in self.root.children
@@ -67,14 +68,14 @@ class FormView:
 
     @property
     def singles(self) -> list[Field]:
-        """The envelope's single fields, e.g. the seed."""
+        """The single fields beside the spec, e.g. the seed."""
         skip = (Control.GROUP, Control.CONSTANT)
         wide = (Control.PAIRS, Control.LINES, Control.JSON, Control.LONG_TEXT)
         singles = [item for item in self.root.children if item.control not in skip]
         return sorted(singles, key=lambda item: item.control in wide)
 
     def is_open(self, group: Field) -> bool:
-        """Whether an optional group is shown unfolded: it has an answer or a fault."""
+        """Return True if an optional group has an answer or a fault: it is shown unfolded."""
         inside = [*_all(group), *group.leaves()]
         return any(
             self.value(item)
@@ -84,30 +85,30 @@ class FormView:
         )
 
     def faults_at(self, path: tuple[str, ...]) -> list[Fault]:
-        """What is wrong with this field."""
+        """Return the faults of a field."""
         return self._at.get(tuple(path), [])
 
     def value(self, item: Field) -> str:
-        """The answer so far."""
+        """Return the answer so far."""
         return self._answers.last(item.name)
 
     def values(self, item: Field) -> Sequence[str]:
-        """The answers so far of a field with several."""
+        """Return the answers so far of a field with several."""
         return self._answers.values.get(item.name, ())
 
     def file(self, item: Field) -> Mapping[str, Any] | None:
-        """The stored file of this field."""
+        """Return the stored file of a field."""
         ref = self._answers.files.get(item.name)
         return None if ref is None else {"name": "", "size_bytes": None, **ref}
 
     def file_json(self, item: Field) -> str:
-        """The stored file as the hidden input carries it."""
+        """Return the stored file as JSON for the hidden input."""
         ref = self._answers.files.get(item.name)
         return "" if ref is None else json.dumps(dict(ref))
 
     def described_by(self, item: Field) -> str:
-        """Ids of help and faults, for `aria-describedby`."""
-        ids = [f"{item.id}-help"] if item.help or item.wanted else []
+        """Return the ids of help and faults for `aria-describedby`."""
+        ids = [f"{item.id}-help"] if item.help or item.range_words else []
         ids += [
             f"{item.id}-fault{number}"
             for number in range(1, len(self.faults_at(item.path)) + 1)
@@ -116,16 +117,18 @@ class FormView:
 
 
 def request_form(model: type[JobRequest]) -> Field:
-    """The form of one kind's request."""
+    """Return the form of one kind's request, with the limits this kind supports."""
     form = fields_of(model.model_json_schema())
     spec = model.model_fields["spec"].annotation
-    heeded = set(getattr(spec, "LIMITS", ())) | {"seconds"}
+    supported = set(getattr(spec, "LIMITS", ())) | {"seconds"}
     children = []
     for group in form.children:
         if group.path == ("budget",):
             group = replace(
                 group,
-                children=tuple(item for item in group.children if item.path[-1] in heeded),
+                children=tuple(
+                    item for item in group.children if item.path[-1] in supported
+                ),
             )
         children.append(group)
     return replace(form, children=tuple(children))
@@ -134,7 +137,7 @@ def request_form(model: type[JobRequest]) -> Field:
 def check(
     root: Field, model: type[JobRequest], kind: str, answers: Answers
 ) -> tuple[dict[str, Any], list[Fault]]:
-    """The request body these answers mean, and all that is wrong with it, each at its field."""
+    """Return (request body, everything that is wrong with the answers)."""
     body, faults = read(root, answers)
     body["kind"] = kind
     seen = {fault.path for fault in faults}
@@ -142,7 +145,7 @@ def check(
         model.model_validate_json(json.dumps(body))
     except (ValidationError, UnicodeEncodeError) as error:
         for fault in _model_faults(root, error):
-            # What could not be read was left out of the body: do not say a second time that it is missing.
+            # A value that could not be read is not in the body: do not report it as missing.
             if fault.path not in seen:
                 faults.append(fault)
     return body, faults
@@ -151,13 +154,13 @@ def check(
 def _model_faults(root: Field, error: ValidationError | UnicodeEncodeError) -> list[Fault]:
     if isinstance(error, UnicodeEncodeError):
         return [
-            Fault(path=(), came="text with a lone surrogate", wanted="valid Unicode text")
+            Fault(path=(), got="text with a lone surrogate", expected="valid Unicode text")
         ]
     faults = []
     for entry in error.errors(include_url=False):
         fault = fault_of(entry)
         faults.append(
-            Fault(path=place(root, entry["loc"]), came=fault.got, wanted=fault.expected)
+            Fault(path=place(root, entry["loc"]), got=fault.got, expected=fault.expected)
         )
     return faults
 

@@ -1,25 +1,30 @@
-"""The job list, the page of one job, its verbs, and who works on what."""
+"""The list of jobs, the page of one job, and its actions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from services.errors import BadRequest
-from services.gateway.deps import Context, Principal
+from services.gateway import operations
+from services.gateway.deps import Ctx, Submitter, Viewer, visible_tenant
 from services.store.types import JobFilter
-from services.web import door, views, words
-from services.web.render import Pages, see_other
-from services.web.route import PageRoute
-from services.web.who import reader
+from services.web.formatting import STATE_WORDS
+from services.web.job_page import job_page
+from services.web.job_rows import job_row
+from services.web.page_context import signed_in
+from services.web.page_route import PageRoute
+from services.web.render import pages_of, see_other
 from trimtab.results import JobState
 
 PAGE_JOBS = 50
-NEWEST_EVENTS = 600  # of a job's history, shown as table and log; the curve replays all of it by the event stream
+# Events that the page shows as table and log. The curve replays the whole event stream.
+NEWEST_EVENTS = 600
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -27,161 +32,127 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 @router.get("/")
 async def list_jobs(
     request: Request,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.viewer)],
+    context: Ctx,
+    principal: Viewer,
     state: Annotated[str, Query(max_length=20)] = "",
     kind: Annotated[str, Query(max_length=80)] = "",
     label: Annotated[str, Query(max_length=300)] = "",
     cursor: Annotated[str, Query(max_length=80)] = "",
 ) -> Response:
-    """Jobs, newest first, by state, kind and label."""
+    """List jobs, newest first, filtered by state, kind and label."""
     if state and state not in JobState.__members__:
-        raise BadRequest(
-            f"state={state!r} came", fix="Take one of " + ", ".join(JobState) + "."
-        )
-    key, equals, value = label.partition("=")
-    fault = (
-        f"{label!r} came; wanted key=value"
-        if label and not (equals and key.strip())
-        else ""
-    )
-    tenant = door.visible_tenant(principal)
+        raise BadRequest(f"state: expected one of {', '.join(JobState)}, got {state!r}")
+    labels, label_fault = _parse_label(label)
+    tenant = visible_tenant(principal)
     where = JobFilter(
         tenant=tenant,
         states=(JobState(state),) if state else (),
         kinds=(kind,) if kind else (),
-        labels={key.strip(): value.strip()} if label and not fault else {},
+        labels=labels,
     )
     records = await context.store.list_jobs(
         where, limit=PAGE_JOBS + 1, before_id=cursor or None
     )
     counts = await context.store.counts(tenant)
     now_us = await context.store.now_us()
-    asked = {"state": state, "kind": kind, "label": label}
+    filters = {"state": state, "kind": kind, "label": label}
 
     def link(**changes: str) -> str:
-        query = {name: text for name, text in (asked | changes).items() if text}
+        query = {name: text for name, text in (filters | changes).items() if text}
         return "/?" + urlencode(query) if query else "/"
 
-    tabs = [
-        SimpleNamespace(
-            text="All",
-            href=link(state=""),
-            current=not state,
-            count=sum(counts.values()),
-            css="all",
-        ),
-        *(
-            SimpleNamespace(
-                text=words.STATE_WORDS[one],
-                href=link(state=one.value),
-                current=state == one.value,
-                count=counts.get(one, 0),
-                css=one.value.lower(),
-            )
-            for one in JobState
-        ),
-    ]
     view = SimpleNamespace(
-        **asked,
+        **filters,
         kinds=sorted(context.kinds),
-        label_fault=fault,
+        label_fault=label_fault,
         filtered=bool(state or kind or label),
-        tabs=tabs,
-        rows=[views.job_row(record, now_us) for record in records[:PAGE_JOBS]],
+        tabs=_tabs(counts, state, link),
+        rows=[job_row(record, now_us) for record in records[:PAGE_JOBS]],
         here=link(cursor=cursor),
         newest=link() if cursor else "",
         older=link(cursor=records[PAGE_JOBS - 1].id) if len(records) > PAGE_JOBS else "",
     )
-    return _pages(request).response("jobs.html", view=view, **reader(principal, active="/"))
+    return pages_of(request).response(
+        "jobs.html", view=view, **signed_in(principal, active="/")
+    )
+
+
+def _parse_label(text: str) -> tuple[dict[str, str], str]:
+    """Return (labels to filter by, what is wrong with the text)."""
+    key, equals, value = text.partition("=")
+    if not text:
+        return {}, ""
+    if not equals or not key.strip():
+        return {}, f"Expected key=value, got {text!r}."
+    return {key.strip(): value.strip()}, ""
+
+
+def _tabs(
+    counts: Mapping[JobState, int], current: str, link: Callable[..., str]
+) -> list[SimpleNamespace]:
+    """Return one tab for all jobs and one per state, with counts."""
+    tabs = [("", "All", sum(counts.values()), "all")]
+    tabs += [
+        (state.value, STATE_WORDS[state], counts.get(state, 0), state.value.lower())
+        for state in JobState
+    ]
+    return [
+        SimpleNamespace(
+            text=text,
+            href=link(state=state),
+            current=state == current,
+            count=count,
+            css=css,
+        )
+        for state, text, count, css in tabs
+    ]
 
 
 @router.get("/jobs/{job_id}")
 async def show_job(
-    request: Request,
-    job_id: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.viewer)],
+    request: Request, job_id: str, context: Ctx, principal: Viewer
 ) -> Response:
-    """One job: state, curve, verification, files, attempts, log."""
+    """Show one job: state, curve, verification, files, attempts, log."""
     store = context.store
-    record = await store.get(job_id, tenant=door.visible_tenant(principal))
+    record = await store.get(job_id, tenant=visible_tenant(principal))
     events = await store.events(
         job_id, after_seq=max(0, record.last_seq - NEWEST_EVENTS), limit=NEWEST_EVENTS + 100
     )
-    job = views.job_page(
+    job = job_page(
         record,
         events=events,
         attempts=await store.attempts(job_id),
         now_us=await store.now_us(),
     )
-    job.webhook = await door.webhook(context, record)
+    job.webhook = await operations.webhook(context, record)
     kind = context.kinds.get(record.kind)
     job.unit = kind.spec.unit_of(record.spec) if kind is not None else ""
-    return _pages(request).response("job.html", job=job, **reader(principal))
+    return pages_of(request).response("job.html", job=job, **signed_in(principal))
 
 
 @router.post("/jobs/{job_id}/stop")
-async def stop_job(
-    job_id: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.submitter)],
-) -> Response:
-    """End now, keep the best."""
-    await door.act(context, principal, job_id, "stop")
+async def stop_job(job_id: str, context: Ctx, principal: Submitter) -> Response:
+    """Stop a job and keep its best solution."""
+    await operations.act(context, principal, job_id, "stop")
     return see_other(f"/jobs/{job_id}")
 
 
 @router.post("/jobs/{job_id}/cancel")
-async def cancel_job(
-    job_id: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.submitter)],
-) -> Response:
-    """End now, discard."""
-    await door.act(context, principal, job_id, "cancel")
+async def cancel_job(job_id: str, context: Ctx, principal: Submitter) -> Response:
+    """Cancel a job and discard its result."""
+    await operations.act(context, principal, job_id, "cancel")
     return see_other(f"/jobs/{job_id}")
 
 
 @router.post("/jobs/{job_id}/retry")
-async def retry_job(
-    job_id: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.submitter)],
-) -> Response:
-    """Queue a job that failed, was cancelled or is dead once more."""
-    await door.act(context, principal, job_id, "retry")
+async def retry_job(job_id: str, context: Ctx, principal: Submitter) -> Response:
+    """Queue a failed, cancelled or dead job again."""
+    await operations.act(context, principal, job_id, "retry")
     return see_other(f"/jobs/{job_id}")
 
 
 @router.post("/jobs/{job_id}/delete")
-async def delete_job(
-    job_id: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.submitter)],
-) -> Response:
-    """Remove an ended job with all it left."""
-    await door.delete(context, principal, job_id)
+async def delete_job(job_id: str, context: Ctx, principal: Submitter) -> Response:
+    """Delete an ended job with its history and result."""
+    await operations.delete(context, principal, job_id)
     return see_other("/")
-
-
-@router.get("/workers")
-async def show_workers(
-    request: Request,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.viewer)],
-) -> Response:
-    """The pool of this process, and every job under a lease."""
-    where = JobFilter(tenant=door.visible_tenant(principal), states=(JobState.RUNNING,))
-    running = await context.store.list_jobs(where, limit=200)
-    now_us = await context.store.now_us()
-    pool = [(key, views.flat(value)) for key, value in door.describe_pool(context).items()]
-    leases = [views.lease_row(record, now_us) for record in running]
-    return _pages(request).response(
-        "workers.html", pool=pool, leases=leases, **reader(principal, active="/workers")
-    )
-
-
-def _pages(request: Request) -> Pages:
-    pages: Pages = request.app.state.web_pages
-    return pages

@@ -1,87 +1,89 @@
-"""API keys, for admins: list, make, revoke."""
+"""The page of API keys, for admins: list, make, revoke."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.errors import ServiceError
+from services.gateway import operations
 from services.gateway.auth import SCOPES
-from services.gateway.deps import Context, Principal
+from services.gateway.deps import Admin, Context, Ctx, Principal
 from services.store.types import ApiKeyRecord
-from services.web import door, words
-from services.web.render import Pages, see_other
-from services.web.route import PageRoute
-from services.web.who import reader
+from services.web import formatting
+from services.web.page_context import signed_in
+from services.web.page_route import PageRoute
+from services.web.render import pages_of, see_other
+
+DAY_US = 86_400 * 1_000_000
+MAX_DAYS = 3650
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
 @router.get("/keys")
-async def list_keys(
-    request: Request,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.admin)],
-) -> Response:
-    """All keys, and the form for one more."""
+async def list_keys(request: Request, context: Ctx, principal: Admin) -> Response:
+    """Show all keys and the form for a new one."""
     return await _page(request, context, principal)
 
 
 @router.post("/keys")
-async def make_key(
-    request: Request,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.admin)],
-) -> Response:
-    """Make a key. No redirect here: the secret is in this one answer and nowhere else."""
+async def make_key(request: Request, context: Ctx, principal: Admin) -> Response:
+    """Make a key. No redirect: this response alone shows the secret."""
     async with request.form(max_files=0, max_fields=20) as form:
         name, tenant, days = (
             str(form.get(field, "")).strip() for field in ("name", "tenant", "days")
         )
         scopes = [str(scope) for scope in form.getlist("scopes")]
-    asked = SimpleNamespace(name=name, tenant=tenant, days=days, scopes=scopes)
-    fault = _fault(asked)
+    answers = SimpleNamespace(name=name, tenant=tenant, days=days, scopes=scopes)
+    fault = _fault(answers)
     if not fault:
+        now_us = await context.store.now_us()
         try:
-            secret = await door.make_key(
+            _, secret = await operations.make_key(
                 context,
                 name=name,
                 tenant=tenant,
                 scopes=scopes,
-                expires_in_s=int(days) * 86_400 if days else None,
+                expires_us=now_us + int(days) * DAY_US if days else None,
             )
         except ServiceError as error:
-            fault = error.detail
+            fault = formatting.sentence(error.detail, error.fix)
         else:
             made = SimpleNamespace(name=name, secret=secret)
             return await _page(request, context, principal, made=made, status=201)
-    return await _page(request, context, principal, asked=asked, fault=fault, status=422)
+    return await _page(
+        request, context, principal, answers=answers, fault=fault, status=422
+    )
 
 
 @router.post("/keys/{key_id}/revoke")
-async def revoke_key(
-    key_id: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.admin)],
-) -> Response:
-    """End a key. Its sessions end with it."""
-    await door.revoke_key(context, key_id)
+async def revoke_key(key_id: str, context: Ctx, principal: Admin) -> Response:
+    """Revoke a key and, with it, its sessions."""
+    await operations.revoke_key(context, key_id)
     return see_other("/keys")
 
 
-def _fault(asked: SimpleNamespace) -> str:
-    if not asked.name or not asked.tenant:
-        return "Name and tenant are wanted; one of them is empty."
-    if asked.days and not (
-        asked.days.isdecimal() and 1 <= int(asked.days[:6]) <= 3650 and len(asked.days) <= 4
+def _fault(answers: SimpleNamespace) -> str:
+    """Return what is wrong with the form, or an empty string."""
+    for field in ("name", "tenant"):
+        if not getattr(answers, field):
+            return f"{field.capitalize()}: expected text, got nothing."
+    days = answers.days
+    if days and not (
+        days.isdecimal() and 1 <= int(days[:6]) <= MAX_DAYS and len(days) <= 4
     ):
-        return f"{asked.days[:40]!r} came as the days until it expires; wanted a whole number from 1 to 3650, or nothing."
-    unknown = [scope for scope in asked.scopes if scope not in SCOPES]
-    if unknown or not asked.scopes:
-        return f"{', '.join(unknown) or 'No scope'} came; wanted at least one of {', '.join(SCOPES)}."
+        return (
+            f"Days until expiry: expected a whole number from 1 to {MAX_DAYS}, "
+            f"got {days[:40]!r}. Leave it empty for a key that does not expire."
+        )
+    unknown = [scope for scope in answers.scopes if scope not in SCOPES]
+    if unknown or not answers.scopes:
+        got = ", ".join(unknown) or "nothing"
+        return f"Scopes: expected at least one of {', '.join(SCOPES)}, got {got}."
     return ""
 
 
@@ -91,7 +93,7 @@ async def _page(
     principal: Principal,
     *,
     made: SimpleNamespace | None = None,
-    asked: SimpleNamespace | None = None,
+    answers: SimpleNamespace | None = None,
     fault: str = "",
     status: int = 200,
 ) -> Response:
@@ -100,16 +102,15 @@ async def _page(
     blank = SimpleNamespace(
         name="", tenant=principal.tenant, days="", scopes=["viewer", "submitter"]
     )
-    pages: Pages = request.app.state.web_pages
     values: dict[str, Any] = {
         "keys": keys,
         "made": made,
-        "asked": asked or blank,
+        "answers": answers or blank,
         "fault": fault,
         "scopes": SCOPES,
     }
-    return pages.response(
-        "keys.html", status=status, **values, **reader(principal, active="/keys")
+    return pages_of(request).response(
+        "keys.html", status=status, **values, **signed_in(principal, active="/keys")
     )
 
 
@@ -121,8 +122,8 @@ def _row(key: ApiKeyRecord, now_us: int) -> SimpleNamespace:
         tenant=key.tenant,
         scopes=", ".join(key.scopes),
         created_us=key.created_us,
-        created=words.since(now_us, key.created_us),
-        expires="never" if key.expires_us is None else words.utc(key.expires_us),
+        created=formatting.since(now_us, key.created_us),
+        expires="never" if key.expires_us is None else formatting.utc(key.expires_us),
         live=not key.revoked and not expired,
         state="revoked" if key.revoked else "expired",
     )

@@ -1,4 +1,4 @@
-"""The pages and their actions. Every action is a plain form that redirects; `app.js` only adds what is live.
+"""Routes of the pages. Every action is a plain form that redirects; `app.js` adds live updates.
 
 GET  /                     jobs            GET  /workers            pool and leases
 GET  /submit               kinds           GET  /keys               API keys (admin)
@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
-from services.web import account, jobs, keys, submit
+from services.web import account, jobs, keys, submit, workers
+from services.web.page_route import PageRoute
 from services.web.render import STATIC, HashedStatic, make_pages
-from services.web.route import PageRoute
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
-for part in (jobs.router, submit.router, keys.router, account.router):
-    router.include_router(part)
+for part in (jobs, workers, submit, keys, account):
+    router.include_router(part.router)
 
 
 def mount_web(app: FastAPI) -> None:

@@ -1,4 +1,4 @@
-"""Templates in, responses out: autoescape always, one strict content-security policy, static files by content hash."""
+"""Rendering: autoescaped templates, one strict CSP, static files addressed by their hash."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from services.web import words
+from services.web import formatting
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 
 CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 PAGE_HEADERS: Mapping[str, str] = {
     "content-security-policy": CSP,
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
-    "cache-control": "no-store",  # pages are per user, and Back after sign-out must show nothing
+    "cache-control": "no-store",  # after signing out, Back must not show a page
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pages:
-    """Renders templates. One for each application; nothing is global."""
+    """Template renderer of one application."""
 
     environment: Environment
 
     def response(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """A whole page."""
+        """Render a page."""
         html = self.environment.get_template(template).render(values)
         return HTMLResponse(html, status_code=status, headers=dict(PAGE_HEADERS))
 
 
 def make_pages() -> Pages:
-    """Read the templates' folder and hash the static files once."""
+    """Load the templates and hash the static files once."""
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -57,26 +57,28 @@ def make_pages() -> Pages:
     )
     environment.globals["static"] = static_urls()
     filters: dict[str, Callable[..., Any]] = {
-        "number": words.number,
-        "percent": words.percent,
-        "seconds": words.seconds,
-        "utc": words.utc,
-        "iso": words.iso,
-        "size": words.size,
-        "words": words.label,
+        "number": formatting.number,
+        "percent": formatting.percent,
+        "seconds": formatting.seconds,
+        "utc": formatting.utc,
+        "iso": formatting.iso,
+        "size": formatting.size,
+        "label": formatting.label,
         "prose": prose,
+        "capitalize_first": formatting.capitalize_first,
     }
     environment.filters.update(filters)
     return Pages(environment=environment)
 
 
 def prose(text: str) -> Markup:
-    """A docstring's text with `code` marked up; everything else is escaped."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 — escaped the line before
+    """Escape text and mark up its `code`."""
+    escaped = str(escape(text))
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped))  # noqa: S704 - escaped
 
 
 def static_urls() -> dict[str, str]:
-    """Name → URL with a piece of the content's hash, so that files may be cached for ever."""
+    """Return name → URL with a part of the content's hash, so that files may be cached."""
     return {
         (
             name := path.relative_to(STATIC).as_posix()
@@ -87,32 +89,32 @@ def static_urls() -> dict[str, str]:
 
 
 class HashedStatic(StaticFiles):
-    """Static files; those asked for with `?v=` never change under that address."""
+    """Static files. A URL with `?v=` names one content and is cached for a year."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file, with cache and type-sniffing headers."""
+        """Return the file with headers for caching and against type sniffing."""
         response = await super().get_response(path, scope)
         if scope["query_string"].startswith(b"v=") and response.status_code == 200:
             response.headers["cache-control"] = "public, max-age=31536000, immutable"
         response.headers["x-content-type-options"] = "nosniff"
-        response.headers["content-security-policy"] = (
-            "default-src 'none'"  # an SVG opened on its own is a document
-        )
+        # An SVG that is opened on its own is a document and could run scripts.
+        response.headers["content-security-policy"] = "default-src 'none'"
         return response
 
 
 def see_other(url: str) -> RedirectResponse:
-    """Redirect after POST. `url` is always one of ours, never from the request."""
+    """Redirect after a POST. `url` must be a path of this site, never from the request."""
     return RedirectResponse(url, status_code=303, headers={"cache-control": "no-store"})
 
 
 def local_path(candidate: str | None, default: str = "/") -> str:
-    """A path on this site, or `default`: what came as `next` must not lead elsewhere."""
+    """Return `candidate` if it is a path on this site, else `default`."""
     if candidate and re.fullmatch(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,500}", candidate):
         return candidate
     return default
 
 
-def wants_html(request: Request) -> bool:
-    """True for a browser's navigation."""
-    return "text/html" in request.headers.get("accept", "")
+def pages_of(request: Request) -> Pages:
+    """Return the renderer of the request's application."""
+    pages: Pages = request.app.state.web_pages
+    return pages

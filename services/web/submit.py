@@ -1,4 +1,4 @@
-"""Choosing a kind, filling its generated form, submitting it."""
+"""The pages that submit a job: choose a kind, fill in its generated form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
@@ -21,32 +21,32 @@ from services.errors import (
     PayloadTooLarge,
     UnsupportedMedia,
 )
-from services.gateway.deps import Context, Principal
-from services.web import door
+from services.gateway import operations
+from services.gateway.deps import Context, Ctx, Principal, Submitter, visible_tenant
+from services.gateway.views import input_view
+from services.web.answers import Answers, Fault, answers_of, defaults
 from services.web.form_view import FormView, check, request_form
-from services.web.forms import Answers, Control, Fault, Field, answers_of, defaults, place
-from services.web.render import Pages, see_other
-from services.web.route import PageRoute
-from services.web.who import reader
+from services.web.forms import Control, Field, place
+from services.web.page_context import signed_in
+from services.web.page_route import PageRoute
+from services.web.render import pages_of, see_other
 from trimtab.specs.common import ArtifactRef, JobRequest, request_model
 
 MAX_FIELDS = 2000
 MAX_FILES = 50
 FORM_OVERHEAD_BYTES = 2**20  # boundaries and part headers beside the files
+CHUNK_BYTES = 2**20
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
 @router.get("/submit")
-async def choose_kind(
-    request: Request,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.submitter)],
-) -> Response:
-    """The kinds this server offers."""
-    kinds = list(context.kinds.values())
-    return _pages(request).response(
-        "submit.html", kinds=kinds, **reader(principal, active="/submit")
+async def choose_kind(request: Request, context: Ctx, principal: Submitter) -> Response:
+    """Show the kinds that this server offers."""
+    return pages_of(request).response(
+        "submit.html",
+        kinds=list(context.kinds.values()),
+        **signed_in(principal, active="/submit"),
     )
 
 
@@ -54,52 +54,34 @@ async def choose_kind(
 async def show_form(
     request: Request,
     kind_name: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.submitter)],
+    context: Ctx,
+    principal: Submitter,
     clone: Annotated[str, Query(alias="from", max_length=80)] = "",
     example: bool = False,
 ) -> Response:
-    """The form of one kind: empty, with the answers of the job in `?from=`, or with the kind's example."""
+    """Show the form of a kind: empty, with the request of `?from=`, or with the example."""
     kind, model = _kind(context, kind_name)
     root = request_form(model)
     answers = defaults(root)
     if example and kind.spec.EXAMPLE is not None:
-        answers = Answers(
-            values={**answers.values, **answers_of(root, kind.spec.EXAMPLE).values}
-        )
+        filled = answers_of(root, kind.spec.EXAMPLE)
+        answers = Answers(values={**answers.values, **filled.values})
     elif clone:
-        job = await context.store.get(clone, tenant=door.visible_tenant(principal))
+        job = await context.store.get(clone, tenant=visible_tenant(principal))
         if job.kind != kind.name:
             raise BadRequest(
-                f"job {clone} is of kind {job.kind}",
-                fix=f"Open /submit/{job.kind}?from={clone}.",
+                f"from: expected a job of kind {kind.name}, got {clone} of kind {job.kind}",
+                fix=f"open /submit/{job.kind}?from={clone}",
             )
-        answers = answers_of(
-            root,
-            {
-                "spec": job.spec,
-                "budget": job.budget,
-                "seed": job.seed,
-                "priority": job.priority,
-                "labels": job.labels,
-                "max_attempts": job.max_attempts,
-                "webhook": job.webhook,
-            },
-        )
-    form = FormView(root, answers)
-    return _pages(request).response(
-        "submit_kind.html", kind=kind, form=form, **reader(principal, active="/submit")
-    )
+        answers = answers_of(root, input_view(job))
+    return _form_page(request, principal, kind, FormView(root, answers))
 
 
 @router.post("/submit/{kind_name}")
 async def submit_form(
-    request: Request,
-    kind_name: str,
-    context: Annotated[Context, Depends(door.context)],
-    principal: Annotated[Principal, Depends(door.submitter)],
+    request: Request, kind_name: str, context: Ctx, principal: Submitter
 ) -> Response:
-    """Check the answers and queue the job, or show the form again with what is wrong beside each field."""
+    """Queue the job, or show the form again with each fault beside its field."""
     kind, model = _kind(context, kind_name)
     root = request_form(model)
     async with _posted(request, context) as posted:
@@ -107,25 +89,30 @@ async def submit_form(
     body, more = check(root, model, kind.name, answers)
     seen = {fault.path for fault in faults}
     faults += [fault for fault in more if fault.path not in seen]
-    status = 422
     if not faults:
+        parsed = model.model_validate_json(json.dumps(body))
         try:
-            job_id = await door.submit(
-                context, principal, model.model_validate_json(json.dumps(body))
+            (submitted,) = await operations.submit(
+                context, principal, [parsed], idempotency_key=None
             )
         except (
             InvalidBody
-        ) as error:  # what only the store knows, e.g. a file that is not there any more
+        ) as error:  # known to the store only, e.g. a file that was removed
             faults = _service_faults(root, error)
         else:
-            return see_other(f"/jobs/{job_id}")
-    form = FormView(root, answers, faults)
-    return _pages(request).response(
+            return see_other(f"/jobs/{submitted.job.id}")
+    return _form_page(request, principal, kind, FormView(root, answers, faults), status=422)
+
+
+def _form_page(
+    request: Request, principal: Principal, kind: Kind, form: FormView, *, status: int = 200
+) -> Response:
+    return pages_of(request).response(
         "submit_kind.html",
         status=status,
         kind=kind,
         form=form,
-        **reader(principal, active="/submit"),
+        **signed_in(principal, active="/submit"),
     )
 
 
@@ -133,52 +120,53 @@ def _kind(context: Context, name: str) -> tuple[Kind, type[JobRequest]]:
     kind = context.kinds.get(name)
     if kind is None:
         raise NotFound(
-            f"no kind {name!r}",
-            fix="This server offers " + ", ".join(sorted(context.kinds)) + ".",
+            f"kind: expected one of {', '.join(sorted(context.kinds))}, got {name!r}",
+            fix="choose a kind at /submit",
         )
     return kind, request_model(kind.spec)
 
 
 @asynccontextmanager
 async def _posted(request: Request, context: Context) -> AsyncIterator[FormData]:
-    """The posted form, its files spooled to disk; refused before it is read when it says it is too large."""
-    limit = (
-        context.settings.max_upload_bytes
-        + context.settings.max_body_bytes
-        + FORM_OVERHEAD_BYTES
-    )
+    """Parse the posted form, its files spooled to disk.
+
+    Refuses a form that is too large by its Content-Length, before reading it.
+    """
+    settings = context.settings
+    limit = settings.max_upload_bytes + settings.max_body_bytes + FORM_OVERHEAD_BYTES
     length = request.headers.get("content-length", "")
     if not length.isdecimal():
         raise BadRequest(
-            "a form without Content-Length", fix="Send it as browsers do, with its length."
+            f"Content-Length: expected the length of the form, got {length[:40]!r}",
+            fix="send the form as browsers do",
         )
     if int(length) > limit:
         raise PayloadTooLarge(
-            f"{int(length):,} bytes came; at most {limit:,} are taken",
-            fix="Upload a smaller file.",
+            f"form: expected at most {limit:,} bytes, got {int(length):,}",
+            fix="upload a smaller file",
         )
     try:
         async with request.form(
             max_files=MAX_FILES,
             max_fields=MAX_FIELDS,
-            max_part_size=context.settings.max_body_bytes,
+            max_part_size=settings.max_body_bytes,
         ) as form:
-            if (
-                not form
-            ):  # cut off, or made by hand: defaults alone were asked for by nobody
+            if not form:  # truncated or hand-made: do not submit a job of defaults alone
                 raise BadRequest(
-                    "a form without any answer came",
-                    fix=f"Open {request.url.path} and submit from there.",
+                    "form: expected at least one field, got none",
+                    fix=f"open {request.url.path} and submit from there",
                 )
             yield form
-    except HTTPException as error:  # Starlette's word for a malformed form
-        raise BadRequest(f"the form could not be read: {error.detail}") from error
+    except HTTPException as error:  # raised by Starlette for a malformed form
+        raise BadRequest(
+            f"form: expected multipart/form-data, got a body that does not parse: {error.detail}"
+        ) from error
 
 
 async def _answers(
     context: Context, principal: Principal, root: Field, posted: FormData
 ) -> tuple[Answers, list[Fault]]:
-    """Texts as they are; files into the blob store, or a reference to one that is already there."""
+    """Collect the answers; store posted files, or parse the references to stored ones."""
     values: dict[str, list[str]] = {}
     for name, value in posted.multi_items():
         if isinstance(value, str):
@@ -192,43 +180,45 @@ async def _answers(
         ref = (values.pop(f"{leaf.name}@ref", None) or [""])[-1]
         try:
             if isinstance(upload, UploadFile) and upload.filename:
-                files[leaf.name] = await door.store_upload(context, principal, upload)
+                files[leaf.name] = await _store_upload(context, principal, upload)
             elif ref:
-                files[leaf.name] = ArtifactRef.model_validate_json(ref).model_dump(
-                    mode="json"
-                )
+                parsed = ArtifactRef.model_validate_json(ref)
+                files[leaf.name] = parsed.model_dump(mode="json")
         except (BadRequest, InvalidBody, PayloadTooLarge, UnsupportedMedia) as error:
-            came = (upload.filename if isinstance(upload, UploadFile) else None) or ref
-            faults.append(
-                Fault(
-                    path=leaf.path,
-                    came=came,
-                    wanted=f"a file that is taken: {error.detail}",
-                )
-            )
+            got = (upload.filename if isinstance(upload, UploadFile) else None) or ref
+            expected = f"an acceptable file ({error.detail})"
+            faults.append(Fault(path=leaf.path, got=got, expected=expected))
         except ValidationError:
-            faults.append(
-                Fault(
-                    path=leaf.path, came=ref[:120], wanted="a reference to an uploaded file"
-                )
-            )
+            expected = "a reference to an uploaded file"
+            faults.append(Fault(path=leaf.path, got=ref[:120], expected=expected))
     return Answers(values=values, files=files), faults
 
 
+async def _store_upload(
+    context: Context, principal: Principal, upload: UploadFile
+) -> dict[str, Any]:
+    """Store a posted file; returns its ArtifactRef as JSON."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        while chunk := await upload.read(CHUNK_BYTES):
+            yield chunk
+
+    record = await operations.upload(
+        context, principal, chunks(), name=(upload.filename or "")[:200]
+    )
+    return operations.reference(record)
+
+
 def _service_faults(root: Field, error: InvalidBody) -> list[Fault]:
-    faults = [
-        Fault(
-            path=place(
-                root, str(entry.get("path", "")).replace("/", ".").strip(".").split(".")
-            ),
-            came=str(entry.get("came", "")),
-            wanted=str(entry.get("wanted", entry.get("detail", ""))),
+    """Convert the errors of a refused submit into faults of their fields."""
+    faults = []
+    for entry in error.errors:
+        location = str(entry.get("path", "")).replace("/", ".").strip(".").split(".")
+        faults.append(
+            Fault(
+                path=place(root, location),
+                got=str(entry.get("came", "")),
+                expected=str(entry.get("wanted", entry.get("detail", ""))),
+            )
         )
-        for entry in error.errors
-    ]
-    return faults or [Fault(path=(), came="", wanted=error.detail)]
-
-
-def _pages(request: Request) -> Pages:
-    pages: Pages = request.app.state.web_pages
-    return pages
+    return faults or [Fault(path=(), got="", expected=error.detail)]

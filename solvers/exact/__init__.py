@@ -1,7 +1,7 @@
-"""The independent verifier: its own readers of the original file, and a check in rational arithmetic.
+"""Independent verifier: readers of the original file and a check, in rational arithmetic.
 
-It shares no code with `solvers.read` or with the search (only the exception type), imports neither numpy nor a solver,
-and nothing in it is rounded.
+It shares only the exception type with `solvers.read` and the search, imports neither numpy nor a
+solver, and rounds nothing.
 """
 
 from solvers.exact.check import ExactCheck, SolutionError, check

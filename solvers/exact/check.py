@@ -1,10 +1,11 @@
-"""Is a point a solution of the original file? Answered in integers scaled to a common denominator: nothing is rounded.
+"""Exact check of a point against the original model, in integers over a common denominator.
 
-Integer variables are rounded to the nearest integer first, and how far is reported; continuous ones are taken as the
-exact dyadic rational of their double. Continuous problems are rarely feasible exactly, so two answers are given: exactly
-feasible, and feasible within the field's tolerance (violation ≤ 1e-6 · max(unit, |side|), rounding ≤ 1e-5: solvers promise
-1e-6 on their own scaled and presolved model, and the rounded point must hold anyway). The unit is 1, or the row's and the
-variable's own scale where that is far from 1 (solvers.exact.units). Whole rows have no tolerance.
+Integer variables are rounded to the nearest integer first, and the largest rounding is reported;
+continuous ones are taken as the exact dyadic rational of their double. Continuous problems are
+rarely feasible exactly, so there are two answers: exactly feasible, and feasible within the field's
+tolerance (violation ≤ 1e-6 · max(unit, |side|), rounding ≤ 1e-5: solvers promise 1e-6 on their own
+scaled and presolved model, and the rounded point must hold anyway). The unit is 1, or the scale of
+the row or variable where that is far from 1 (solvers.exact.units). Whole rows have no tolerance.
 """
 
 from __future__ import annotations
@@ -28,25 +29,29 @@ Number = int | float | Fraction
 
 
 class SolutionError(SolversError):
-    """The point is no point of this model: names or numbers are wrong. The message shows what came and what was wanted."""
+    """The point does not belong to the model: names, values or their number are wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExactCheck:
-    """What the check found. Violations are exact; 0 means none."""
+    """Result of the check. Violations are exact; 0 means none."""
 
-    objective: Fraction  # of the rounded point, as the model's author counts it
+    objective: Fraction  # of the rounded point, in the sense of the model's author
     objective_size: (
-        Fraction  # sum of the objective's terms and constant, each as an absolute value
+        Fraction  # sum of the absolute values of the objective's terms and constant
     )
     max_row_violation: Fraction
     max_bound_violation: Fraction
-    max_integrality: Fraction  # largest distance of an integer variable's value to the integer it was rounded to
-    relative_row_violation: Fraction  # each row's violation over max(unit, |side|); 1 or more for a broken whole row
+    max_integrality: (
+        Fraction  # largest distance of an integer variable to its nearest integer
+    )
+    relative_row_violation: (
+        Fraction  # over max(unit, |side|); at least 1 for a broken whole row
+    )
     relative_bound_violation: Fraction
     worst_row: str | None
     worst_column: str | None  # the variable furthest outside its bounds
-    max_set_violation: Fraction  # the largest value that a SOS set wants to be 0
+    max_set_violation: Fraction  # largest value that a SOS set requires to be 0
     worst_set: str | None
     violated_rows: int
     checked_rows: int
@@ -54,7 +59,7 @@ class ExactCheck:
 
     @property
     def detail(self) -> str:
-        """A sentence for people; empty when all is well."""
+        """A sentence about the violations; empty without any."""
         if self.feasible:
             return ""
         parts = []
@@ -74,7 +79,7 @@ class ExactCheck:
 
     @property
     def max_violation(self) -> Fraction:
-        """Largest of rows, bounds, sets and rounding."""
+        """Largest violation of rows, bounds, sets and integrality."""
         return max(
             self.max_row_violation,
             self.max_bound_violation,
@@ -94,7 +99,7 @@ class ExactCheck:
 
     @property
     def feasible(self) -> bool:
-        """True within tolerance."""
+        """True when the point is feasible within tolerance."""
         return (
             self.relative_row_violation <= TOLERANCE
             and self.relative_bound_violation <= TOLERANCE
@@ -106,7 +111,9 @@ class ExactCheck:
 def check(
     model: ExactModel, solution: Mapping[str, Number] | Sequence[Number]
 ) -> ExactCheck:
-    """Check a point: by name (absent names are 0), or one number a column in the file's order.
+    """Check a point.
+
+    solution: values by name (absent names are 0), or one number per column in the file's order.
 
     Raises SolutionError when the point does not belong to the model.
     """
@@ -148,7 +155,7 @@ def _in_order(
     if not isinstance(solution, Mapping):
         if len(solution) != model.n:
             raise SolutionError(
-                f"wanted {model.n} numbers, one a variable; {len(solution)} came"
+                f"expected {model.n} numbers, one per variable, got {len(solution)}"
             )
         return solution
     values: list[Number] = [0] * model.n
@@ -164,7 +171,7 @@ def _in_order(
 def _rounded(
     model: ExactModel, values: Sequence[object]
 ) -> tuple[list[int | Fraction], Fraction]:
-    """Exact values, integers rounded, and the largest rounding."""
+    """Return the exact values, with integers rounded, and the largest rounding."""
     point: list[int | Fraction] = []
     worst = _ZERO
     integer = model.integer
@@ -177,7 +184,8 @@ def _rounded(
             exact = _of_double(float(value), model.col_names[column])
         else:
             raise SolutionError(
-                f"variable {model.col_names[column][:100]!r} has a value of type {type(value).__name__}; wanted a number"
+                f"variable {model.col_names[column][:100]!r}: expected a number, "
+                f"got {type(value).__name__}"
             )
         if integer[column] and not isinstance(exact, int):
             nearest = round(exact)
@@ -190,19 +198,19 @@ def _rounded(
 def _of_double(value: float, name: str) -> int | Fraction:
     if not math.isfinite(value):
         raise SolutionError(
-            f"variable {name[:100]!r} has the value {value}; wanted a finite one"
+            f"variable {name[:100]!r}: expected a finite value, got {value}"
         )
     return int(value) if value.is_integer() else Fraction(value)
 
 
 def _common_scale(values: Sequence[int | Fraction]) -> tuple[list[int], int]:
-    """Integers and the one denominator they share."""
+    """Return numerators and their common denominator."""
     scale = math.lcm(*{value.denominator for value in values}) if values else 1
     return [value.numerator * (scale // value.denominator) for value in values], scale
 
 
 class _Worst:
-    """The largest violation so far, absolute and relative, and where."""
+    """The largest violation so far, absolute and relative, and its place."""
 
     def __init__(self) -> None:
         self.worst, self.worst_relative = _ZERO, _ZERO
@@ -238,7 +246,7 @@ def _bounds(model: ExactModel, point: Sequence[int | Fraction], units: Units) ->
                 worst, column, value, lower, upper, units.columns.get(column, _ONE)
             )
             continue
-        # p / q against r / s without a division, and without the comparison of Fraction, which costs five times as much
+        # p / q against r / s without a division: comparison of Fractions takes five times as long.
         p, q = value.numerator, value.denominator
         if lower is not None and p * lower.denominator < lower.numerator * q:
             worst.add(
@@ -267,7 +275,7 @@ def _semicontinuous(
     upper: Fraction | None,
     unit: Fraction,
 ) -> None:
-    """0 or within the bounds: the violation is the distance to whichever is nearer."""
+    """Add the distance to 0 or to the bounds, whichever is nearer."""
     exact = Fraction(value)
     side = (
         lower
@@ -286,7 +294,7 @@ def _semicontinuous(
 
 
 def _sets(model: ExactModel, point: Sequence[int | Fraction]) -> _Worst:
-    """SOS: the largest value outside the best window of one value, or of two neighbours."""
+    """Measure SOS sets: the largest value outside the best window of `kind` neighbours."""
     worst = _Worst()
     for place, one in enumerate(model.sets):
         sizes = [abs(Fraction(point[column])) for column in one.columns]
@@ -325,7 +333,7 @@ def _rows(
 ) -> _Worst:
     coefficients, coefficient_scale = _common_scale(model.values)
     activity = [0] * model.m
-    # Most of a solution is 0; entries of those columns are passed over without a step of the loop.
+    # Most of a solution is 0; `compress` skips the entries of those columns.
     used = map(numerators.__getitem__, model.entry_col)
     entries = zip(model.entry_row, model.entry_col, model.entry_value, strict=True)
     for row, column, value in compress(entries, used):

@@ -1,4 +1,4 @@
-"""The words of a CPLEX LP file."""
+"""Tokenizer of CPLEX LP files."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from solvers.errors import ModelError
 
 
 class Token(NamedTuple):
-    """One word. Kinds: number, name, compare (<, >, =), sign, other (one of : [ ] ^ * / -> <->), section, end."""
+    """One word of a file."""
 
-    kind: str
+    kind: str  # number, name, compare (<, >, =), sign, other (: :: [ ] ^ * / -> <->), section, end
     text: str
     line: int
 
 
-# Letters of names: CPLEX's list, and whatever is neither ASCII nor a space. Digits, dots and slashes only after the first.
+# Characters of names: CPLEX's list and all that are neither ASCII nor a space; digits, dots and
+# slashes only after the first.
 _SPACES = (
     "\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff\\u0080-\\u009f"
 )
 _FIRST = rf"(?:[A-Za-z_!\"#$%&(),;?@`'{{}}~|]|[^\x00-\x7f{_SPACES}])"
 _LATER = rf"(?:[A-Za-z_!\"#$%&(),;?@`'{{}}~|0-9./]|[^\x00-\x7f{_SPACES}])"
-# A bracket right after a letter belongs to the name (x[1,2]); one that holds a product, or stands alone, does not.
+# A bracket right after a letter belongs to the name (x[1,2]); one around a product, or alone, does
+# not.
 _INDEX = r"\[[^\[\]\s^*<>=:]*\]"
 _NAME = rf"{_FIRST}(?:{_LATER}|{_INDEX})*"
 _WORD = re.compile(
@@ -69,7 +71,7 @@ _PAIRS = {
     ("user", "cuts"): "lazy",
     ("general", "constraints"): "other",
 }
-# A section by the word that most files have for it, for messages.
+# The most common word for each section, for messages.
 SECTION_NAMES = {
     "rows": "Subject To",
     "bounds": "Bounds",
@@ -80,19 +82,19 @@ SECTION_NAMES = {
     "lazy": "Lazy Constraints",
     "end": "End",
 }
-# A section's word is one only when the name ends there: `end_1`, `bin(2)` and `st[3]` are names.
+# The word of a section must end there: `end_1`, `bin(2)` and `st[3]` are names.
 _FIRST_WORDS = re.compile(
     rf"[ \t\r\f\v]*(semi-continuous(?!{_LATER})|{_NAME})(?:[ \t\r\f\v]+({_NAME}))?",
     re.IGNORECASE,
 )
-# After a section's word no comparison, sign or colon may come: then it is a variable or a label of that name.
+# Before a comparison, a sign or a colon such a word is the name of a variable or a label.
 _NOT_A_SECTION = re.compile(r"\s*(?::(?!:)|<|>|=|\+|-|\*|\^)")
 
 
 def tokens(batches: Iterable[list[str]]) -> Iterator[Token]:
-    """The words of all lines, comments left out; the last is of kind `end`, with the number of the last line."""
+    """Yield the words of all lines without comments; the last one is of kind `end`."""
     number = 0
-    begun = False  # after the objective's word, `max` and `min` are names like others
+    begun = False  # after the word of the objective, `max` and `min` are names like others
     for lines in batches:
         for text in lines:
             number += 1
@@ -131,14 +133,15 @@ def _words(text: str, number: int, begun: bool) -> Iterator[Token]:
         match = _WORD.match(text, place)
     if place < size:
         raise ModelError(
-            f"expected letters that may stand in names, numbers or signs, got {text[place]!r} (U+{ord(text[place]):04X}); "
-            "names in LP files hold no spaces, '-', '+', '<', '>', '=', ':', '^' or '*'",
+            f"expected characters of names, numbers or signs, got {text[place]!r} "
+            f"(U+{ord(text[place]):04X}); names in LP files hold no spaces, "
+            "'-', '+', '<', '>', '=', ':', '^' or '*'",
             line=number,
         )
 
 
 def _section(text: str, begun: bool) -> tuple[str | None, int]:
-    """The section a line opens, and where its words go on."""
+    """Return the section that a line opens (None without one), and where its words begin."""
     match = _FIRST_WORDS.match(text)
     if match is None:
         return None, 0
@@ -150,7 +153,7 @@ def _section(text: str, begun: bool) -> tuple[str | None, int]:
     if first in _SENSES:
         if begun:
             return (_SENSES[first], place) if not text[place:].strip() else (None, 0)
-        # `max: x` is written too (lp_solve); `max x` and `max - x` begin an objective.
+        # lp_solve writes `max: x`; `max x` and `max - x` begin an objective too.
         return (None, 0) if re.match(r"\s*[<>=]", text[place:]) else (_SENSES[first], place)
     if first in _ALONE:
         if _ALONE[first] == "rows":

@@ -1,4 +1,4 @@
-"""A linear program in exact rationals, and the limits on reading one."""
+"""Model in exact rationals, its builder, and the limits on reading one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from solvers.errors import ModelError
 _ZERO = Fraction(0)
 INFINITE = (
     Fraction(10) ** 20
-)  # bounds and sides from here on mean "none", as every solver has it
+)  # bounds and sides from here on are absent, as in every solver
 
 _NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eEdD]([+-]?\d{1,6}))?\Z", re.ASCII)
 _MAX_CHARS = 400
@@ -26,7 +26,7 @@ _MOST_NOTES = 10  # of each kind; a million bounds may follow one rule
 
 @dataclass(frozen=True, kw_only=True)
 class ExactLimits:
-    """What reading may cost. Time and sizes are checked about every quarter of a megabyte of text."""
+    """Limits on reading, checked about every quarter of a megabyte of text."""
 
     max_bytes: int = 1 << 30  # after decompression
     max_line_chars: int = 1 << 26  # a row of a million terms may be one line
@@ -34,13 +34,13 @@ class ExactLimits:
     max_rows: int = 10_000_000
     max_entries: int = 100_000_000
     max_distinct: int = (
-        5_000_000  # different coefficients: each costs as much memory as a dozen entries
+        5_000_000  # distinct coefficients: each takes as much as a dozen entries
     )
     time_s: float = 120.0
 
 
 class Deadline:
-    """Raises once the time is over."""
+    """Raises once the time of an ExactLimits is over."""
 
     def __init__(self, limits: ExactLimits) -> None:
         self._time_s = limits.time_s
@@ -50,7 +50,8 @@ class Deadline:
         """Raise ModelError when the time is over."""
         if time.monotonic() > self._end:
             raise ModelError(
-                f"the exact reader was not done within {self._time_s:g} s; the file is too large for it"
+                f"the exact reader was not done within {self._time_s:g} s; "
+                "the file is too large for it"
             )
 
 
@@ -59,20 +60,21 @@ Products = dict[tuple[int, int], Fraction]  # (i, j) with i ≤ j → coefficien
 
 @dataclass(frozen=True, kw_only=True)
 class ExactSet:
-    """SOS: at most `kind` of the columns are not 0, and two must be neighbours. Columns in the order of their weights."""
+    """A SOS set: at most `kind` of its columns are nonzero, and two must be neighbours."""
 
     name: str
     kind: int
-    columns: tuple[int, ...]
+    columns: tuple[int, ...]  # by weight
     weights: tuple[Fraction, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExactModel:
-    """optimise objective·x + products + offset, as the author counts it; absent sides are None. n columns, m rows.
+    """A model: optimise objective·x + products + offset over n columns and m rows.
 
-    Rows with products or an indicator are rows among the others; their linear entries are entries. Entries are parallel
-    arrays; `entry_value` counts into `values`, the distinct coefficients.
+    Absent sides are None. Rows with products or an indicator are rows among the others, and their
+    linear terms are entries. Entries are parallel arrays; `entry_value` holds indices of `values`,
+    the distinct coefficients.
     """
 
     name: str
@@ -93,20 +95,15 @@ class ExactModel:
     values: list[Fraction]
     objective_products: Products = field(default_factory=dict)
     row_products: dict[int, Products] = field(default_factory=dict)  # row → its products
-    indicators: dict[int, tuple[int, int]] = field(
-        default_factory=dict
-    )  # row → (binary column, value that wakes the row)
+    # Row → (binary column, value at which the row holds).
+    indicators: dict[int, tuple[int, int]] = field(default_factory=dict)
     sets: tuple[ExactSet, ...] = ()
-    rules: tuple[
-        str, ...
-    ] = ()  # what the file says in ways that readers take differently, and how it is taken here
-    remarks: tuple[
-        str, ...
-    ] = ()  # what its author should know, though every reader takes it so
+    rules: tuple[str, ...] = ()  # decisions where readers differ
+    remarks: tuple[str, ...] = ()  # notes for the author, where all readers agree
 
     @property
     def linear(self) -> bool:
-        """True when there is nothing but linear rows over continuous and integer variables."""
+        """True when there are only linear rows over continuous and integer variables."""
         return not (
             self.objective_products
             or self.row_products
@@ -117,23 +114,23 @@ class ExactModel:
 
     @property
     def n(self) -> int:
-        """Variables."""
+        """Number of variables."""
         return len(self.col_names)
 
     @property
     def m(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return len(self.row_names)
 
     @property
     def nnz(self) -> int:
-        """Coefficients that are not zero."""
+        """Number of nonzero coefficients."""
         return len(self.entry_row)
 
 
 @dataclass(kw_only=True)
 class Builder:
-    """An `ExactModel` while it is read."""
+    """Collects the parts of an `ExactModel` while a file is read."""
 
     limits: ExactLimits
     name: str = ""
@@ -158,46 +155,48 @@ class Builder:
     row_products: dict[int, Products] = field(default_factory=dict)
     indicators: dict[int, tuple[int, int]] = field(default_factory=dict)
     sets: list[ExactSet] = field(default_factory=list)
-    products: int = 0  # terms of all of them, for the limit
+    products: int = 0  # products and members of sets, for the limit
     rules: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     def refuse(self, what: str, line: int) -> NoReturn:
-        """For parts of a file that no solver here takes."""
+        """Raise ModelError for a part of a file that no solver here takes."""
         raise ModelError(
-            f"{what} came; wanted linear, quadratic or indicator rows, SOS sets, and continuous, integer or semi-continuous "
-            "variables",
+            "expected linear, quadratic or indicator rows, SOS sets, and continuous, integer or "
+            f"semi-continuous variables, got {what}",
             line=line,
         )
 
     def rule(self, text: str, line: int | None = None) -> None:
-        """Note that a part is read by a rule where readers differ."""
+        """Note a decision where readers differ."""
         if len(self.rules) < _MOST_NOTES:
             self.rules.append(text if line is None else f"line {line}: {text}")
 
     def remark(self, text: str) -> None:
-        """Note what the file's author should know."""
+        """Note something for the file's author."""
         if len(self.remarks) < _MOST_NOTES:
             self.remarks.append(text)
 
     def add_product(self, into: Products, first: int, second: int, value: Fraction) -> None:
         """Add value · x_first · x_second."""
         key = (first, second) if first <= second else (second, first)
-        known = into.get(key)
-        self.products += known is None
-        into[key] = value if known is None else known + value
+        before = into.get(key)
+        self.products += before is None
+        into[key] = value if before is None else before + value
 
     def add_set(
         self, name: str, kind: int, members: list[tuple[int, Fraction]], line: int
     ) -> None:
-        """A SOS set of (column, weight), in the order of the weights."""
+        """Add a SOS set of members (column, weight), ordered by weight."""
         if len({weight for _, weight in members}) < len(members):
             raise ModelError(
-                f"two members of the SOS set {name[:60]!r} have the same weight", line=line
+                f"expected distinct weights in the SOS set {name[:60]!r}, got one twice",
+                line=line,
             )
         if len({column for column, _ in members}) < len(members):
             raise ModelError(
-                f"a variable comes twice in the SOS set {name[:60]!r}", line=line
+                f"expected each variable once in the SOS set {name[:60]!r}, got one twice",
+                line=line,
             )
         ordered = sorted(members, key=lambda member: member[1])
         self.sets.append(
@@ -211,19 +210,23 @@ class Builder:
         self.products += len(members)
 
     def add_indicator(self, row: int, column: int, value: Fraction, line: int) -> None:
-        """Row `row` holds only while binary `column` has `value`. That it is binary is looked at in the end."""
+        """Make a row hold only while the binary `column` has `value`.
+
+        `finish` checks that the column is binary.
+        """
         if value not in (0, 1):
             raise ModelError(
-                f"an indicator wants the value 0 or 1; {float(value):g} came", line=line
+                f"indicator: expected the value 0 or 1, got {float(value):g}", line=line
             )
         if row in self.indicators:
             raise ModelError(
-                f"a second indicator for the row {self.row_names[row][:60]!r}", line=line
+                f"expected one indicator of row {self.row_names[row][:60]!r}, got a second one",
+                line=line,
             )
         self.indicators[row] = (column, int(value))
 
     def add_column(self, name: str) -> int:
-        """A new column with bounds [0, ∞)."""
+        """Add a column with bounds [0, ∞) and return its index."""
         column = self.columns[name] = len(self.col_names)
         self.col_names.append(name)
         self.lower.append(_ZERO)
@@ -232,52 +235,54 @@ class Builder:
         return column
 
     def value_id(self, value: Fraction) -> int:
-        """The place of a coefficient among the distinct ones."""
-        known = self.value_ids.get(value)
-        if known is None:
-            known = self.value_ids[value] = len(self.values)
+        """Return the index of a coefficient among the distinct ones."""
+        index = self.value_ids.get(value)
+        if index is None:
+            index = self.value_ids[value] = len(self.values)
             self.values.append(value)
-        return known
+        return index
 
     def watched(self, batches: Iterable[list[str]]) -> Iterator[list[str]]:
-        """The same batches of lines; raises as soon as what was built from those before is too large."""
+        """Pass batches of lines on, and raise ModelError as soon as the model is too large."""
         for lines in batches:
             self._check_sizes()
             yield lines
 
     def _check_sizes(self) -> None:
         limits = self.limits
-        for what, came, most in (
+        for what, count, most in (
             ("variables", len(self.col_names), limits.max_columns),
             ("rows", len(self.row_names), limits.max_rows),
             ("coefficients", len(self.entry_row), limits.max_entries),
             ("different coefficients", len(self.values), limits.max_distinct),
             ("products and members of sets", self.products, limits.max_distinct),
         ):
-            if came > most:
-                raise ModelError(f"{came:,} {what} came; at most {most:,} are read")
+            if count > most:
+                raise ModelError(f"{what}: expected at most {most:,}, got {count:,}")
 
     def finish(self) -> ExactModel:
-        """Freeze, after the checks that both file formats share."""
+        """Return the model after the checks common to both formats."""
         if not self.col_names and not self.row_names:
             raise ModelError("the file holds no variables and no rows")
         self._check_sizes()
         for column, (lower, upper) in enumerate(zip(self.lower, self.upper, strict=True)):
             if upper is not None and upper.numerator < 0 and lower == 0:
                 self.remark(
-                    f"variable {self.col_names[column][:100]!r} has the upper bound {float(upper):g} and the lower bound 0, "
-                    "so it has no value; if it may be negative, write its lower bound"
+                    f"variable {self.col_names[column][:100]!r} has the upper bound "
+                    f"{float(upper):g} and the lower bound 0, so it has no value; if it may be "
+                    "negative, write its lower bound"
                 )
         for row, (column, _) in self.indicators.items():
             if not (
                 self.integer[column] and self.lower[column] == 0 and self.upper[column] == 1
             ):
                 raise ModelError(
-                    f"the indicator {self.col_names[column][:60]!r} of row {self.row_names[row][:60]!r} is not binary"
+                    f"the indicator {self.col_names[column][:60]!r} of row "
+                    f"{self.row_names[row][:60]!r} is not binary"
                 )
             if row in self.row_products:
                 raise ModelError(
-                    f"row {self.row_names[row][:60]!r} has products and an indicator; expected one of them"
+                    f"row {self.row_names[row][:60]!r}: expected products or an indicator, got both"
                 )
         return ExactModel(
             name=self.name,
@@ -298,9 +303,9 @@ class Builder:
             values=self.values,
             objective_products=_without_zeros(self.objective_products),
             row_products={
-                row: kept
-                for row, all_ in self.row_products.items()
-                if (kept := _without_zeros(all_))
+                row: nonzero
+                for row, products in self.row_products.items()
+                if (nonzero := _without_zeros(products))
             },
             indicators=self.indicators,
             sets=tuple(self.sets),
@@ -314,7 +319,7 @@ def _without_zeros(products: Products) -> Products:
 
 
 def parse_number(token: str, line: int) -> Fraction:
-    """A decimal number, exactly. Infinities are the callers' business."""
+    """Parse a finite decimal number exactly. Raises ModelError, also for infinities."""
     match = _NUMBER.match(token) if len(token) <= _MAX_CHARS else None
     if match is None or not (match[2] or match[3]):
         raise ModelError(f"expected a number, got {token[:60]!r}", line=line)
@@ -351,7 +356,7 @@ _INFINITY_WORDS = {
 
 
 def parse_side(token: str, line: int) -> tuple[Fraction | None, int]:
-    """A bound: (value, 0), or (None, ±1) for an infinite one."""
+    """Parse a bound as (value, 0), or (None, ±1) for an infinite one. Raises ModelError."""
     word = _INFINITY_WORDS.get(token.lower())
     if word is not None:
         return None, word

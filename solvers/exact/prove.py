@@ -1,7 +1,8 @@
-"""Exact branch and bound for small models: settles in rational arithmetic what a floating-point engine claims.
+"""Exact branch and bound for small models: proves the claims of a floating-point engine.
 
-Nodes are cut off by a row objective ≤ incumbent − gap, so an empty tree proves that nothing is better than the incumbent by
-more than the gap. Points that are found on the way are exact. Linear models with integer and semi-continuous variables.
+In rational arithmetic, for linear models with integer and semi-continuous variables. Nodes are cut
+off by a row objective ≤ incumbent − gap, so an empty tree proves that nothing is better than the
+incumbent by more than the gap. Points met on the way are exact.
 """
 
 from __future__ import annotations
@@ -16,17 +17,15 @@ from fractions import Fraction
 from solvers.exact.model import ExactModel
 from solvers.exact.simplex import Least, OutOfTime, Side, Tableau
 
-MOST_VARIABLES, MOST_ENTRIES = (
-    400,
-    6_000,
-)  # columns and rows together; beyond, a pivot takes too long in Python
+# Columns and rows together, and entries; beyond, a pivot takes too long in Python.
+MOST_VARIABLES, MOST_ENTRIES = 400, 6_000
 _ZERO = Fraction(0)
 
 
 class Claim(Enum):
-    """What was proved."""
+    """The statement that was proved."""
 
-    OPTIMAL = "optimal"  # nothing exactly feasible is better than `objective` by more than the gap
+    OPTIMAL = "optimal"  # no exactly feasible point beats `objective` by more than the gap
     INFEASIBLE = "infeasible"
     UNBOUNDED = "unbounded"
     UNDECIDED = "undecided"
@@ -34,21 +33,21 @@ class Claim(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """The outcome. `x` is an exact point that beats the incumbent given (None: there was none, or none was met)."""
+    """Outcome of a proof."""
 
     claim: Claim
     objective: Fraction | None = (
-        None  # of x, or of the incumbent given; in the author's sense
+        None  # of x, or of the incumbent passed; in the author's sense
     )
     bound: Fraction | None = (
         None  # with OPTIMAL: no exactly feasible point is better than this
     )
-    x: tuple[Fraction, ...] | None = None
+    x: tuple[Fraction, ...] | None = None  # an exact point that beats the incumbent passed
     nodes: int = 0
 
 
 def takes(model: ExactModel) -> bool:
-    """True for linear models, semi-continuous variables included, that are small enough."""
+    """Return True for small linear models, semi-continuous variables included."""
     linear = not (
         model.objective_products or model.row_products or model.indicators or model.sets
     )
@@ -58,7 +57,10 @@ def takes(model: ExactModel) -> bool:
 def prove(
     model: ExactModel, *, incumbent: Fraction | None, gap: Fraction, seconds: float
 ) -> Proof:
-    """Look for an exact point better than `incumbent` (in the author's sense) by more than the relative `gap`."""
+    """Search for an exact point better than `incumbent` by more than the relative `gap`.
+
+    incumbent: in the author's sense.
+    """
     if not takes(model):
         return Proof(claim=Claim.UNDECIDED, objective=incumbent)
     return _Search(model, incumbent=incumbent, gap=gap, seconds=seconds).run()
@@ -79,12 +81,13 @@ class _Search:
         )
         self._sign = -1 if model.maximize else 1
         self._deadline = time.monotonic() + seconds
+        # To be minimised, without the constant.
         self._incumbent = (
             None if incumbent is None else self._sign * (incumbent - model.offset)
-        )  # minimised
+        )
         self._x: tuple[Fraction, ...] | None = None
         self._nodes = 0
-        self._cost = model.n + model.m  # the variable that stands for the objective
+        self._cost = model.n + model.m  # the variable of the objective's value
         terms: list[dict[int, Fraction]] = [{} for _ in range(model.m)]
         for row, column, value in zip(
             model.entry_row, model.entry_col, model.entry_value, strict=True
@@ -112,7 +115,8 @@ class _Search:
                     Claim.OPTIMAL if self._incumbent is not None else Claim.INFEASIBLE
                 )
             if self._tableau.minimise(self._cost) is Least.UNBOUNDED:
-                # Rational data: with a ray of the relaxation, any integer point makes the objective unbounded.
+                # With rational data and a ray of the relaxation, any integer point makes the
+                # objective unbounded.
                 self._incumbent = None
                 self._branch(any_point=True)
                 return self._done(Claim.INFEASIBLE if self._x is None else Claim.UNBOUNDED)
@@ -159,7 +163,7 @@ class _Search:
         return incumbent - max(self._gap * size, self._least_gap)
 
     def _branch(self, *, any_point: bool) -> None:
-        """Depth first. Ends with an empty tree, or at the first point when any will do."""
+        """Search depth first, to an empty tree or, with `any_point`, to the first point."""
         stack: list[dict[int, tuple[Side, Side]]] = [{}]
         applied: dict[int, tuple[Side, Side]] = {}
         while stack:
@@ -181,7 +185,7 @@ class _Search:
                 self._x = tuple(self._tableau.value[: self._model.n])
                 if any_point:
                     return
-                # The best of this leaf's continuous part: with all integers fixed it is a linear program.
+                # Optimise the continuous part of this leaf: with fixed integers it is an LP.
                 self._improve_leaf(node)
                 stack.append(node)  # the rest of the node, below the new cutoff
             else:
@@ -209,7 +213,7 @@ class _Search:
     def _children(
         self, node: dict[int, tuple[Side, Side]]
     ) -> Sequence[dict[int, tuple[Side, Side]]] | None:
-        """Two parts of a node whose point is no solution, the nearer one last; None when it is one."""
+        """Return two parts of a node, the nearer one last; None when its point is a solution."""
         model, values = self._model, self._tableau.value
         best, at = Fraction(-1), -1
         for column in range(model.n):
@@ -232,18 +236,7 @@ class _Search:
             ):
                 continue
             lower, upper = node.get(column, self._bounds[column])
-            inside = (
-                lower
-                if own_lower is None
-                else own_lower
-                if lower is None
-                else max(lower, own_lower),
-                upper
-                if own_upper is None
-                else own_upper
-                if upper is None
-                else min(upper, own_upper),
-            )
+            inside = _largest(lower, own_lower), _least(upper, own_upper)
             parts = [{**node, column: (_ZERO, _ZERO)}]
             if inside[0] is None or inside[1] is None or inside[0] <= inside[1]:
                 parts.append({**node, column: inside})
@@ -251,8 +244,16 @@ class _Search:
         return None
 
 
+def _largest(one: Side, other: Side) -> Side:
+    return max((side for side in (one, other) if side is not None), default=None)
+
+
+def _least(one: Side, other: Side) -> Side:
+    return min((side for side in (one, other) if side is not None), default=None)
+
+
 def _step(costs: dict[int, Fraction], integer: bytearray) -> Fraction | None:
-    """The number that divides every objective value (without its constant); None when there is none."""
+    """Return the number that divides every objective value (without constant); None without one."""
     if not costs or not all(integer[column] for column in costs):
         return None
     denominator = math.lcm(*(cost.denominator for cost in costs.values()))

@@ -1,7 +1,8 @@
-"""A simplex tableau in integers: bounds change, feasibility is restored, an objective is minimised; nothing is rounded.
+"""Exact simplex tableau in integers, for changing bounds.
 
-The general simplex of Dutertre and de Moura (2006): every row has a variable for its activity, so a model is bounds on
-variables and equations between them. Made for models of some hundred rows, to settle what floating-point engines claim.
+The general simplex of Dutertre and de Moura (2006): every row has a variable for its activity, so a
+model is bounds on variables and equations between them. For models of some hundred rows, to check
+the claims of floating-point engines.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from enum import Enum
 from fractions import Fraction
 
-_GREEDY_PIVOTS = 200  # by the largest violation; then by Bland's rule, which cannot cycle
+_GREEDY_PIVOTS = 200  # by largest violation; afterwards by Bland's rule, which cannot cycle
 _ZERO = Fraction(0)
 
 Side = Fraction | None
@@ -30,7 +31,11 @@ class Least(Enum):
 
 
 class Tableau:
-    """Variables 0..n-1 are the columns; n..n+m-1 are the activities of the rows `terms`, Σ coefficient · column."""
+    """A tableau and a point on it.
+
+    Variables 0..n-1 are the columns; n..n+m-1 are the activities of the rows `terms`, which are
+    Σ coefficient · column.
+    """
 
     def __init__(
         self, n: int, terms: Sequence[dict[int, Fraction]], *, deadline: float
@@ -44,9 +49,8 @@ class Tableau:
         self._basic = list(range(n, count))
         self._place = {variable: place for place, variable in enumerate(self._nonbasic)}
         self._row = {variable: place for place, variable in enumerate(self._basic)}
-        self._entries: list[
-            list[int]
-        ] = []  # basic variable = Σ entries · nonbasic / divisor
+        # Basic variable = Σ entries · nonbasic / divisor.
+        self._entries: list[list[int]] = []
         self._divisors: list[int] = []
         for row in terms:
             divisor = math.lcm(1, *(value.denominator for value in row.values()))
@@ -57,7 +61,7 @@ class Tableau:
             self._divisors.append(divisor)
 
     def set_bounds(self, variable: int, lower: Side, upper: Side) -> None:
-        """Change the bounds of a variable; `restore` makes the rest fit."""
+        """Change the bounds of a variable; `restore` then makes the point feasible."""
         self.lower[variable], self.upper[variable] = lower, upper
         if variable in self._place:
             value = self.value[variable]
@@ -67,7 +71,10 @@ class Tableau:
                 self._shift(variable, upper - value)
 
     def restore(self) -> bool:
-        """Bring every variable within its bounds; False when that is impossible. Raises OutOfTime."""
+        """Bring every variable within its bounds. Return False when that is impossible.
+
+        Raises OutOfTime.
+        """
         pivots = 0
         while True:
             self._tick()
@@ -93,7 +100,7 @@ class Tableau:
             pivots += 1
 
     def minimise(self, variable: int) -> Least:
-        """Make a variable as small as its row and all bounds allow, from a point within all bounds. Raises OutOfTime."""
+        """Minimise a variable from a point within all bounds. Raises OutOfTime."""
         if variable in self._place:
             rows = [
                 row
@@ -147,7 +154,7 @@ class Tableau:
         return at
 
     def _entering(self, entries: list[int], *, rises: bool) -> int | None:
-        """The first nonbasic variable that can move the row up (or down)."""
+        """Return the first nonbasic variable that can move the row up (or down)."""
         best: int | None = None
         for variable, entry in zip(self._nonbasic, entries, strict=True):
             if not entry or (best is not None and variable > best):
@@ -165,7 +172,10 @@ class Tableau:
     def _longest_step(
         self, entering: int, *, rises: bool, but: int
     ) -> tuple[Fraction | None, int | None]:
-        """How far a nonbasic variable can go, and the row that stops it (None: its own bound). None without an end."""
+        """Return the largest step of a nonbasic variable, and the row that limits it.
+
+        The row is None when the variable's own bound limits it, the step when nothing does.
+        """
         place = self._place[entering]
         own = self.upper[entering] if rises else self.lower[entering]
         least = None if own is None else abs(own - self.value[entering])
@@ -191,10 +201,7 @@ class Tableau:
             ):
                 least, stopped = step, row
         if stopped is not None and self._basic[stopped] == but:
-            return (
-                least,
-                None,
-            )  # the objective's own bound: nothing is gained by leaving the basis
+            return least, None  # the objective's own bound: a pivot would gain nothing
         return least, stopped
 
     def _shift(self, variable: int, by: Fraction) -> None:
@@ -210,7 +217,7 @@ class Tableau:
                 self.value[basic] += by * entries[place] / divisor
 
     def _pivot(self, row: int, place: int) -> None:
-        """Exchange the basic variable of a row with the nonbasic one at a place. Values stay."""
+        """Exchange the basic variable of a row with the nonbasic one at a place."""
         old, divisor = self._entries[row], self._divisors[row]
         pivot = old[place]
         sign = 1 if pivot > 0 else -1

@@ -1,4 +1,4 @@
-"""From a file to its lines, within limits, and to the reader that knows its format."""
+"""Read a file within limits: decompress, decode, tell the format and call its reader."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ def read_exact(
     max_bytes: int | None = None,
     limits: ExactLimits | None = None,
 ) -> ExactModel:
-    """The model of an .mps or .lp file, plain or gzipped, in exact rationals. Raises ModelError and nothing else.
+    """Read an .mps or .lp file, plain or gzipped. Raises ModelError and nothing else.
 
-    `deadline_s` (from now) and `max_bytes` (of text, after decompression) stand before those of `limits`.
+    deadline_s: from now; takes precedence over `limits.time_s`.
+    max_bytes: of text, after decompression; takes precedence over `limits.max_bytes`.
     """
     limits = limits or ExactLimits()
     if deadline_s is not None:
@@ -56,10 +57,11 @@ def read_exact(
 def _read_mps(
     path: str | os.PathLike[str], limits: ExactLimits, deadline: Deadline
 ) -> ExactModel:
-    # Names with spaces are legal in fixed columns only; almost every file reads freely, so that comes first.
+    # Names with spaces are legal in fixed columns only; almost every file is free, so that is
+    # first.
     try:
         return read_mps(_batches(path, limits, deadline), limits, fixed=False)
-    except ModelError as freely:
+    except ModelError as error_of_free:
         try:
             model = read_mps(_batches(path, limits, deadline), limits, fixed=True)
             return replace(
@@ -70,7 +72,7 @@ def _read_mps(
                 ),
             )
         except ModelError:
-            raise freely from None
+            raise error_of_free from None
 
 
 def _kind(
@@ -108,7 +110,7 @@ def _kind(
 def _batches(
     path: str | os.PathLike[str], limits: ExactLimits, deadline: Deadline
 ) -> Iterator[list[str]]:
-    """The file's lines, a quarter of a megabyte at a time: the deadline is looked at between."""
+    """Yield the lines in batches of a quarter of a megabyte, checking the deadline between."""
     with open(path, "rb") as raw:
         magic = raw.read(2)
         raw.seek(0)
@@ -121,7 +123,7 @@ def _batches(
             taken += len(chunk)
             if taken > limits.max_bytes:
                 raise ModelError(
-                    f"the file has more than {limits.max_bytes:,} bytes, the most that is read"
+                    f"expected a file of at most {limits.max_bytes:,} bytes, got a larger one"
                 )
             *complete, rest = (rest + chunk).split(b"\n")
             if len(rest) > limits.max_line_chars:
@@ -141,12 +143,11 @@ def _decoded(lines: list[bytes], first_line: int) -> list[str]:
     if b"\0" in text:
         raise ModelError("the file holds NUL bytes; expected text", line=first_line)
     try:
-        # Every byte is kept: names come back as they went in.
-        # A byte order mark is no part of the text.
+        # A byte order mark does not belong to the text; all other bytes do, so names are unchanged.
         decoded = text.decode("utf-8-sig" if first_line == 1 else "utf-8")
     except UnicodeDecodeError as error:
         bad = first_line + text.count(b"\n", 0, error.start)
         raise ModelError("the text is not UTF-8", line=bad) from None
-    if "\r" in decoded:  # of Windows, or alone, of old Macintoshes
+    if "\r" in decoded:  # line ends of Windows or, alone, of old Macintoshes
         decoded = decoded.replace("\r\n", "\n").removesuffix("\r").replace("\r", "\n")
     return decoded.split("\n")

@@ -1,8 +1,9 @@
-"""Scale of rows and variables, which tolerances are relative to, and the rows that have no tolerance.
+"""Units of rows and variables, to which tolerances are relative, and rows without tolerance.
 
-The usual tolerance, 1e-6 · max(1, |side|), is larger than a whole row whose coefficients are 1e-10. So a row's unit is the size
-of its largest term where that is below 1e-3, and its largest term over 1e9 where that is above 1e9 (doubles hold no more
-digits); 1 in between. Terms are measured at the size that the variable's bounds and rows suggest, at most 1.
+The usual tolerance, 1e-6 · max(1, |side|), exceeds a row whose coefficients are 1e-10. So the unit
+of a row is the size of its largest term if that is below 1e-3, its largest term over 1e9 if that is
+above 1e9 (doubles hold no more digits), and 1 in between. Terms are measured at the size that the
+bounds and rows of the variable suggest, at most 1.
 """
 
 from __future__ import annotations
@@ -14,25 +15,25 @@ from fractions import Fraction
 from solvers.exact.model import ExactModel
 
 SMALL_UNIT, LARGE_UNIT = 1e-3, 1e9
-_PLACES, _SMALL_PLACES, _SMALL = (
-    9,
-    22,
-    10**9,
-)  # see solvers.whole_rows, which applies the same rule to doubles
+# `solvers.whole_rows` applies the same rule to doubles.
+_PLACES, _SMALL_PLACES, _SMALL = 9, 22, 10**9
 _ROUNDS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class Units:
-    """`whole`: (m,) 1 for rows that hold exactly or not at all. `rows`, `columns`: units that are not 1."""
+    """Units of a model."""
 
-    whole: bytearray
-    rows: dict[int, Fraction]
-    columns: dict[int, Fraction]
+    whole: bytearray  # (m,) 1 for rows without tolerance
+    rows: dict[int, Fraction]  # those that are not 1
+    columns: dict[int, Fraction]  # those that are not 1
 
 
 def units_of(model: ExactModel) -> Units:
-    """Units of rows and columns. Sizes are doubles: a unit need not be exact, only the same each time."""
+    """Compute the units of rows and columns.
+
+    Sizes are doubles: a unit must be reproducible, not exact.
+    """
     sizes = [_size(value) for value in model.values]
     columns = _column_sizes(model, sizes)
     rows: dict[int, Fraction] = {}
@@ -54,7 +55,10 @@ def units_of(model: ExactModel) -> Units:
 
 
 def is_whole(value: Fraction) -> bool:
-    """True for numbers of at most nine decimal places, or of at most nine significant digits and 22 places."""
+    """Return True for short decimals.
+
+    These have at most nine places, or at most nine significant digits and 22 places.
+    """
     denominator: int = value.denominator
     if denominator == 1:
         return True
@@ -69,7 +73,7 @@ def is_whole(value: Fraction) -> bool:
 
 
 def _whole_rows(model: ExactModel) -> bytearray:
-    """(m,) 1 for rows of integer variables whose numbers are whole by a common power of ten."""
+    """Return (m,) 1 for rows of integer variables whose numbers are short decimals."""
     whole = bytearray(b"\x01") * model.m
     whole_value = bytes(is_whole(value) for value in model.values)
     integer = model.integer
@@ -90,7 +94,7 @@ def _whole_rows(model: ExactModel) -> bytearray:
 
 
 def _column_sizes(model: ExactModel, sizes: list[float]) -> dict[int, float]:
-    """Columns whose values are small by all that their bounds and rows suggest, with that size."""
+    """Return the sizes of columns whose values are small by their bounds and rows."""
     size, most = [1.0] * model.n, [1.0] * model.n
     for column, (integer, lower, upper) in enumerate(
         zip(model.integer, model.lower, model.upper, strict=True)
@@ -100,7 +104,7 @@ def _column_sizes(model: ExactModel, sizes: list[float]) -> dict[int, float]:
             if size[column] and lower is not None and upper is not None:
                 most[column] = size[column]
     for products in (model.objective_products, *model.row_products.values()):
-        for pair in products:  # how large a product is depends on both of its columns
+        for pair in products:  # the size of a product depends on both columns
             size[pair[0]] = size[pair[1]] = 1.0
     special = model.indicators.keys() | model.row_products.keys()
     if special:
@@ -135,7 +139,7 @@ def _column_sizes(model: ExactModel, sizes: list[float]) -> dict[int, float]:
 
 
 def _size(value: Fraction | None) -> float:
-    """|value| as a double; 0 for an absent one."""
+    """Return |value| as a double; 0 for an absent one."""
     try:
         return 0.0 if value is None else abs(float(value))
     except OverflowError:

@@ -1,14 +1,20 @@
-"""A throw-away kind, built by deploy/docs/changing.md and nothing else: spec, domain, row. Nobody else changes."""
+"""A throw-away kind, built by deploy/docs/changing.md: spec, folder, row, tests, guide page."""
 
 from __future__ import annotations
 
 import functools
+import inspect
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+import pytest
 from pydantic import Field
 
 from search.domains import Kind
@@ -16,7 +22,9 @@ from search.stop import StoppingCriterion
 from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
 from tests.contracts.domain import DomainContract
 from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
-from trimtab.specs.common import Spec
+from trimtab.specs.common import ArtifactRef, FileInput, Spec
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class RootSpec(Spec):
@@ -24,25 +32,32 @@ class RootSpec(Spec):
 
     KIND: ClassVar[str] = "root"
     SUMMARY: ClassVar[str] = "Nearest integer square root."
+    FILES: ClassVar[FileInput | None] = FileInput(field="file", suffixes=(".square",))
 
-    square: Annotated[int, Field(ge=-(10**6), le=10**6)]
+    square: Annotated[int, Field(ge=-(10**6), le=10**6)] = 0
     """The number to take the root of."""
+    file: ArtifactRef | None = None
+    """An uploaded text file with the number; it wins over `square`."""
+
+    def artifacts(self) -> dict[str, ArtifactRef]:
+        return {} if self.file is None else {"file": self.file}
 
 
 class RootDomain:
     """Counts up while the square comes nearer."""
 
-    def parse(self, spec: RootSpec, inputs: Mapping[str, Path], workdir: Path) -> RootSpec:
-        if spec.square < 0:
-            raise InvalidInput(f"square wants a number >= 0; {spec.square} came")
-        return spec
+    def parse(self, spec: RootSpec, inputs: Mapping[str, Path], workdir: Path) -> int:
+        square = int(inputs["file"].read_text()) if "file" in inputs else spec.square
+        if square < 0:
+            raise InvalidInput(f"square: expected a number of at least 0, got {square}")
+        return square
 
-    def encode(self, problem: RootSpec) -> None:
+    def encode(self, problem: int) -> None:
         return None
 
     def search(
         self,
-        problem: RootSpec,
+        problem: int,
         encoding: None,
         stop: StoppingCriterion,
         rng: np.random.Generator,
@@ -51,10 +66,10 @@ class RootDomain:
     ) -> SearchOutcome:
         best = 0 if start is None else start[0]
         while True:
-            off = float(abs(problem.square - best**2))
+            off = float(abs(problem - best**2))
             point = Incumbent(elapsed_s=0.0, objective=off, bound=0.0, source="count")
             on_incumbent(point, functools.partial(tuple, (best, off)))
-            if stop(point) or abs(problem.square - (best + 1) ** 2) >= off:
+            if stop(point) or abs(problem - (best + 1) ** 2) >= off:
                 break
             best += 1
         termination = Termination(reason=Reason.COMPLETED, detail="no neighbour is nearer")
@@ -62,9 +77,9 @@ class RootDomain:
             termination=termination, solution=(best, off), objective=off, bound=0.0
         )
 
-    def verify(self, problem: RootSpec, solution: Any) -> Verification:
+    def verify(self, problem: int, solution: Any) -> Verification:
         root, claimed = solution
-        off = float(abs(problem.square - root**2))
+        off = float(abs(problem - root**2))
         right = off == claimed
         return Verification(
             status=VerificationStatus.VALID if right else VerificationStatus.INVALID,
@@ -74,9 +89,7 @@ class RootDomain:
             detail="" if right else f"it is {off:g} off",
         )
 
-    def produce(
-        self, problem: RootSpec, solution: Any, workdir: Path
-    ) -> list[Produced | Extra]:
+    def produce(self, problem: int, solution: Any, workdir: Path) -> list[Produced | Extra]:
         path = workdir / "root.txt"
         path.write_text(f"{solution[0]}\n")
         return [
@@ -87,10 +100,10 @@ class RootDomain:
             ),
         ]
 
-    def keep(self, problem: RootSpec, solution: Any) -> bytes:
+    def keep(self, problem: int, solution: Any) -> bytes:
         return json.dumps(solution).encode()
 
-    def restore(self, problem: RootSpec, data: bytes) -> SearchOutcome:
+    def restore(self, problem: int, data: bytes) -> SearchOutcome:
         root, off = json.loads(data)
         termination = Termination(reason=Reason.FEASIBLE, detail="restored")
         return SearchOutcome(
@@ -122,15 +135,166 @@ class TestRootContract(DomainContract):
         return root + 3, off
 
 
+SPEC_FILE = f'''"""Kind `root`."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from trimtab.specs.common import ArtifactRef, FileInput, Spec
+
+
+{inspect.getsource(RootSpec)}'''
+DOMAIN_FILE = f'''"""Kind `root`."""
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from search.stop import StoppingCriterion
+from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
+from trimtab.results import Incumbent, Reason, Termination, Verification, VerificationStatus
+from trimtab.specs.root import RootSpec
+
+
+{inspect.getsource(RootDomain)}
+
+{inspect.getsource(build)}'''
+INDEX = "deploy/docs/guide/README.md"
+WRITTEN = {
+    "trimtab/specs/root.py",  # the spec
+    "search/domains/root/__init__.py",  # the folder
+    "search/domains/__init__.py",  # the row
+    "tests/search/domains/root/test_root.py",  # the tests
+    "deploy/docs/guide/root.md",  # the guide page ...
+    INDEX,  # ... and its line in the index
+}
+GENERATED = {"trimtab/specs/__init__.py"}
+
+
+def follow_the_recipe(tree: Path) -> None:
+    """Add the kind to a copy of the repository as deploy/docs/changing.md says."""
+    for folder in ("search/domains/root", "tests/search/domains/root"):
+        (tree / folder).mkdir(parents=True)
+    (tree / "trimtab/specs/root.py").write_text(SPEC_FILE)
+    (tree / "search/domains/root/__init__.py").write_text(DOMAIN_FILE)
+    (tree / "tests/search/domains/root/test_root.py").write_text("# as TestRootContract\n")
+    (tree / "deploy/docs/guide/root.md").write_text("# Square roots\n")
+    with (tree / INDEX).open("a") as index:
+        index.write("- [root](root.md): square roots\n")
+    table = tree / "search/domains/__init__.py"
+    text = table.read_text()
+    text = text.replace(
+        "from trimtab.specs.sharding import",
+        "from trimtab.specs.root import RootSpec\nfrom trimtab.specs.sharding import",
+    )
+    row = '            Kind(spec=RootSpec, builder="search.domains.root:build"),\n'
+    last = "            Kind(spec=ProbeSpec"
+    assert last in text
+    table.write_text(text.replace(last, row + last))
+
+
+def files_of(tree: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(tree).as_posix(): path.read_bytes()
+        for top in ("trimtab", "search", "tests", "deploy")
+        for path in (tree / top).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository; rooms that the recipe leaves alone are links."""
+    tree = tmp_path_factory.mktemp("tree")
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+    for folder in ("trimtab", "search", "deploy/docs/guide", "deploy/tools"):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=ignore)
+    for folder in ("services", "workers", "cost_models", "solvers", "gnn"):
+        (tree / folder).symlink_to(ROOT / folder)
+    (tree / "tests").mkdir()
+    before = files_of(tree)
+    follow_the_recipe(tree)
+    run_python(tree, "deploy/tools/list_specs.py")
+    after = files_of(tree)
+    (tree / "changed.json").write_text(
+        json.dumps(sorted(name for name in after if after[name] != before.get(name)))
+    )
+    return tree
+
+
+def run_python(tree: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree), "COLUMNS": "200", "TERM": "dumb"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_kind_touches_spec_folder_row_tests_and_guide_page(tree: Path) -> None:
+    changed = set(json.loads((tree / "changed.json").read_text()))
+    assert changed == WRITTEN | GENERATED
+
+
+def test_export_suffix_and_help_follow_from_the_spec(tree: Path) -> None:
+    code = (
+        "import trimtab\n"
+        "from trimtab import RootSpec\n"
+        "from trimtab.specs.by_file import kind_of_file, spec_of_file\n"
+        "assert trimtab.__file__.startswith({tree!r}), trimtab.__file__\n"
+        "assert 'RootSpec' in trimtab.__all__ and 'RootSpec' in dir(trimtab)\n"
+        "assert kind_of_file('nine.square') == 'root'\n"
+        "open('nine.square', 'w').write('9')\n"
+        "assert set(spec_of_file('nine.square').artifacts()) == {{'file'}}\n"
+    )
+    run_python(tree, "-c", code.format(tree=str(tree)))
+    assert ".square" in run_python(tree, "-m", "trimtab.cli", "submit", "--help")
+    names = (tree / "trimtab/specs/__init__.py").read_text()
+    assert "from trimtab.specs.root import RootSpec" in names, "for type checkers"
+
+
+def test_a_run_of_the_new_kind_takes_its_file(tree: Path) -> None:
+    code = (
+        "import threading\n"
+        "from pathlib import Path\n"
+        "from search.domains import KINDS\n"
+        "from workers.process.reporter import Reporter\n"
+        "from workers.process.run_task import run_task\n"
+        "from workers.types import Task\n"
+        "row = KINDS['root']\n"
+        "Path('ten').write_text('99')\n"
+        "task = Task(job_id='j', fence=1, kind='root', builder=row.builder, seed=0,\n"
+        "    spec_class=row.spec_class, spec={'square': 5}, budget={'seconds': 5.0},\n"
+        "    inputs={'file': Path('ten')})\n"
+        "reporter = Reporter(lambda point: None, workdir=Path.cwd())\n"
+        "done = run_task(task, Path.cwd(), stop_event=threading.Event(), reporter=reporter,\n"
+        "    on_phase=lambda name, detail: None)\n"
+        "reporter.close()\n"
+        "print(done.result.verification.status, done.produced[0].path.read_text())\n"
+    )
+    assert run_python(tree, "-c", code).split() == ["valid", "10"]
+
+
 def test_the_whole_service_takes_it_without_a_change(tmp_path: Path) -> None:
-    """Gateway, store, dispatcher, executor, result, files: only the table has a row more."""
+    """Gateway, store, dispatcher, executor, result and files see one more row, nothing else."""
     import asyncio
 
     import httpx2
 
     from services.gateway.app import create_app
     from services.settings import Settings
-    from services.store.memory import MemoryStore
+    from tests.doubles.memory_store import MemoryStore
 
     settings = Settings(data_dir=tmp_path, workers=1, sandbox="rlimit", auth="off")
 

@@ -13,7 +13,7 @@ import pytest
 
 from search import checkpoint, pipeline
 from search.domains import Kind
-from search.finish import finish
+from search.finish import DeadRun, finish
 from search.pipeline import Finished
 from search.stop import from_budget
 from search.types import InvalidInput
@@ -65,8 +65,10 @@ class DomainContract:
             workdir=workdir,
             stop=from_budget(self.budget, threading.Event()),
             seed=seed,
-            on_incumbent=incumbents.append,
-            on_phase=lambda phase, detail: phases.append(phase),
+            callbacks=pipeline.Callbacks(
+                on_incumbent=incumbents.append,
+                on_phase=lambda phase, detail: phases.append(phase),
+            ),
         )
         return finished, incumbents, phases
 
@@ -148,7 +150,7 @@ class DomainContract:
             workdir=workdir,
             stop=from_budget(self.budget, threading.Event()),
             seed=1,
-            on_checkpoint=lambda dump: packed.append(dump()),
+            callbacks=pipeline.Callbacks(on_checkpoint=lambda dump: packed.append(dump())),
         )
         return finished, packed
 
@@ -164,10 +166,14 @@ class DomainContract:
                 spec,
                 inputs=inputs,
                 workdir=workdir,
-                data=data,
-                ended=Termination(reason=Reason.WORKER_LOST, detail="killed in a test"),
-                seconds=30.0,
                 seed=1,
+                dead=DeadRun(
+                    termination=Termination(
+                        reason=Reason.WORKER_LOST, detail="killed in a test"
+                    ),
+                    checkpoint=data,
+                    budget_s=30.0,
+                ),
             )
             result = finished.result
             assert result.verification.status is VerificationStatus.VALID

@@ -89,7 +89,7 @@ def test_absent_names_are_zero_and_unknown_ones_refused(tmp_path: Path) -> None:
     assert check(model, {"y": 7}).objective == 18
     with pytest.raises(SolutionError, match="no variable 'q'"):
         check(model, {"q": 1})
-    with pytest.raises(SolutionError, match="wanted 3 numbers"):
+    with pytest.raises(SolutionError, match="expected 3 numbers"):
         check(model, [1, 2])
 
 

@@ -31,7 +31,7 @@ def test_a_request_goes_as_it_is_and_takes_no_options() -> None:
 
 
 def test_a_mapping_that_is_a_whole_request_is_told_so() -> None:
-    with pytest.raises(TypeError, match="a whole request came"):
+    with pytest.raises(TypeError, match="this is a whole request"):
         _core.request_body({"kind": "probe", "spec": {"steps": 1}})
 
 

@@ -44,18 +44,18 @@ def test_bins_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         ("", "name"),
         ("name,rows\na,5\n", "'dim' is missing"),
-        ("name,rows,dim\n", "holds no table"),
+        ("name,rows,dim\n", "got no table"),
         ("name,rows,dim\na,-5,64\n", "rows"),
         ("name,rows,dim\na,nan,64\n", "finite"),
         ("name,rows,dim\na,5.5,64\n", "whole number"),
         ("name,rows,dim\na,5,6\n", "multiple of 4"),
-        ("name,rows,dim\na,5,8\na,5,8\n", "'a' is table 1 already"),
-        ("name,rows,dim\na,5,8,9\n", "4 cells"),
-        ("name,rows,dim,color\na,5,8,red\n", "'color' is not known"),
+        ("name,rows,dim\na,5,8\na,5,8\n", "'a' is already the name of table 1"),
+        ("name,rows,dim\na,5,8,9\n", "expected 3 cells"),
+        ("name,rows,dim,color\na,5,8,red\n", "unknown column 'color'"),
         ("name,rows,dim,active_rows\na,5,8,3\n", "alpha"),
         ("name,rows,dim,bin_0\na,5,8,1\n", "bin_1"),
         (b"\x1f\x8b\x08\x00\xff\xff", "UTF-8"),
@@ -65,10 +65,10 @@ def test_bins_are_read(tmp_path: Path) -> None:
         ("name,rows,dim\n" + "".join(f"t{i},5,8\n" for i in range(10_001)), "10,000"),
     ],
 )
-def test_faults_are_named(tmp_path: Path, content: str | bytes, told: str) -> None:
+def test_faults_are_named(tmp_path: Path, content: str | bytes, expected: str) -> None:
     with pytest.raises(TablesError, match=r"t\.csv") as caught:
         read_tables(write(tmp_path, "t.csv", content))
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
 
 
 class Frame:

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from services.dispatcher.retry import TREATMENTS
+from services.dispatcher.recording import verb_of
+from services.store.lifecycle import Verb
 from workers.retry import RETRIED, Backoff
 from workers.types import OutcomeStatus
 
@@ -26,11 +27,9 @@ def test_delays_double_up_to_the_cap_with_full_jitter() -> None:
         assert 0.9 * most < max(drawn) < most
 
 
-def test_every_outcome_has_a_treatment_and_batch_retries_the_same_ones() -> None:
-    assert set(TREATMENTS) == set(OutcomeStatus)
-    assert {
-        status for status, treatment in TREATMENTS.items() if treatment.retried
-    } == RETRIED
+def test_every_outcome_has_a_verb_and_batch_runs_retry_the_same_ones() -> None:
+    verbs = {status: verb_of(status) for status in OutcomeStatus}
+    assert {status for status, verb in verbs.items() if verb is Verb.LOSE} == RETRIED
 
 
 @pytest.mark.parametrize(

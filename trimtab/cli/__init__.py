@@ -1,4 +1,4 @@
-"""The command line. `main` is the console script; the commands are in app.py."""
+"""The command line; `main` is the console script."""
 
 from __future__ import annotations
 

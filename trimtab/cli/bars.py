@@ -1,4 +1,4 @@
-"""A progress bar for files that travel: on a terminal, on standard error; silent in pipes and with `--json`."""
+"""Progress bar of a transfer: on a terminal's standard error; silent in pipes and with `--json`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trimtab.files import Progress
 
 @contextmanager
 def transfer(name: str, *, quiet: bool = False) -> Iterator[Progress | None]:
-    """A callback for `progress=`, drawing `name`'s bar; None where nobody looks."""
+    """Yield a callback for `progress=` that draws a bar; None when stderr is not a terminal."""
     if quiet or not sys.stderr.isatty():
         yield None
         return

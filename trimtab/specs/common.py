@@ -1,11 +1,12 @@
-"""What every job has, whatever its kind: the envelope, its budget, references to uploaded files.
+"""Parts common to all kinds: the request's envelope, its budget, references to uploaded files.
 
 A request on the wire is
 
-    {"kind": "ilp", "spec": {...}, "budget": {"seconds": 60}, "seed": 0, "priority": 0, "labels": {}}
+    {"kind": "ilp", "spec": {...}, "budget": {"seconds": 60}, "seed": 0, "labels": {}}
 
-`kind` chooses the model of `spec`. Models are strict (no coercion: `true` is no integer), closed (an unknown field is
-an error, so a typo never becomes a default) and frozen. NaN and infinity are refused: JSON has no word for them.
+`kind` chooses the model of `spec`. Models are strict (no coercion: `true` is not an integer),
+closed (an unknown field is an error, so a typo never becomes a default) and frozen. NaN and
+infinity are refused, because JSON cannot represent them.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ MAX_LABELS = 32
 
 
 def _take_words(schema: Any, handler: GetCoreSchemaHandler, seen: set[int]) -> None:
-    """Let enumerations and nested models be given as JSON has them. Changes the schema in place."""
+    """Make enumerations and nested models accept JSON values. Changes the schema in place."""
     if id(schema) in seen:
         return
     seen.add(id(schema))
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
 else:
 
     class _OwnErrors(type(BaseModel)):
-        """Turns what a constructor raises into the SDK's own error. Reading JSON goes another way and raises pydantic's."""
+        """Makes constructors raise the SDK's own error; parsing JSON raises pydantic's."""
 
         def __call__(cls, *args, **fields):
             try:
@@ -75,9 +76,9 @@ else:
 
 
 class WireModel(BaseModel, metaclass=_OwnErrors):
-    """Base of everything that crosses the wire.
+    """Base of all models of the wire.
 
-    JSON has no words for an enumeration's members or for an object of a class. So constructors take what JSON takes:
+    Constructors take the values that JSON has, also for enumerations and nested models:
     `hardware="a100"`, `fabric={"devices_per_node": 8}`. Numbers, text and booleans stay strict.
     """
 
@@ -99,7 +100,7 @@ class WireModel(BaseModel, metaclass=_OwnErrors):
 
 
 def _storable(text: str) -> str:
-    # PostgreSQL's text type has no NUL, and a lone surrogate cannot be encoded as UTF-8: refuse both at the door.
+    # PostgreSQL's text type has no NUL, and a lone surrogate cannot be encoded as UTF-8.
     if "\x00" in text:
         raise ValueError("contains a NUL character; remove it")
     try:
@@ -123,26 +124,26 @@ class ArtifactRef(WireModel):
     """An uploaded or produced file, named by its content."""
 
     digest: Digest
-    """`sha256:` and 64 hex digits, as `POST /v1/artifacts` returned it."""
+    """`sha256:` and 64 hex digits, as returned by `POST /v1/artifacts`."""
     name: ShortText = ""
-    """File name shown to people and used to tell the format; never used as a path."""
+    """File name, shown to people and used to detect the format; never used as a path."""
     size_bytes: Annotated[int, Field(ge=0)] | None = None
     media_type: ShortText | None = None
 
 
 class Budget(WireModel):
-    """When a run must end. The first limit reached ends it, and the result says which one."""
+    """Limits of a run. The first one reached ends it, and the result names it."""
 
     seconds: Annotated[float, Field(gt=0, le=MAX_SECONDS)] = 60.0
     """Wall-clock seconds for parse, search and verification together."""
     evaluations: Annotated[int, Field(ge=1, le=10**12)] | None = None
-    """Cost-model or sub-problem evaluations; what one evaluation is, each kind says."""
+    """Cost-model or sub-problem evaluations, as the kind defines them."""
     target_gap: Annotated[float, Field(ge=0, le=1)] | None = None
-    """End once the relative gap |objective - bound| / max(|objective|, |bound|) is at most this."""
+    """End when the relative gap |objective - bound| / max(|objective|, |bound|) is at most this."""
 
 
 class Webhook(WireModel):
-    """Where to POST the job's terminal state. The body is signed; see the guide, 'Webhooks'."""
+    """URL that the job's terminal state is POSTed to, signed; see 'Webhooks' in the guide."""
 
     url: Annotated[
         str, Field(max_length=2000, pattern=r"^https?://[^\s]+$"), AfterValidator(_storable)
@@ -162,36 +163,36 @@ class FileInput:
 
 
 class Spec(WireModel):
-    """Base of the kinds' specs. Add only optional fields to a published spec; anything else is a new version."""
+    """Base of the kinds' specs. A published spec gains optional fields only; else a new version."""
 
     KIND: ClassVar[str]
     """The word on the wire, e.g. `ilp`."""
     SUMMARY: ClassVar[str] = ""
-    """One line for people, shown on the submit page and by `trimtab kinds`."""
+    """One line for people, on the submit page and in `trimtab kinds`."""
     EXAMPLE: ClassVar[Mapping[str, Any] | None] = None
-    """A request of this kind that runs as it is: offered on the submit page and by `GET /v1/kinds`."""
+    """A complete request of this kind, on the submit page and in `GET /v1/kinds`."""
     FILES: ClassVar[FileInput | None] = None
     """The file this kind takes by its name. None: a job of this kind needs a spec."""
     LIMITS: ClassVar[tuple[str, ...]] = ("evaluations", "target_gap")
-    """Limits of the budget beside `seconds` that runs of this kind heed; any other is refused by name."""
+    """Limits of the budget beside `seconds` that this kind observes; any other is refused."""
     schema_version: Literal[1] = 1
 
     def artifacts(self) -> dict[str, ArtifactRef]:
-        """Files the run needs, by input name. The worker finds each at `inputs[name]`."""
+        """Return the files that the run needs, by input name; the worker has `inputs[name]`."""
         return {}
 
     def variables(self) -> Variables | None:
-        """The user's own variables, for a spec made from a model object on this machine."""
+        """Return the user's own variables, for a spec that was made from a model object."""
         return None
 
     @classmethod
     def unit_of(cls, spec: Mapping[str, Any]) -> str:
-        """Unit of the objective of a stored spec, for people: `bytes`, `ms`; empty for a bare number."""
+        """Return the unit of a stored spec's objective, e.g. `bytes`, `ms`; empty for none."""
         return ""
 
 
 class JobRequest(WireModel):
-    """The envelope of a job. `request_model` narrows `kind` and `spec` for one kind."""
+    """The envelope of a job; `request_model` gives its type for one kind."""
 
     kind: str
     spec: Any
@@ -203,25 +204,25 @@ class JobRequest(WireModel):
         default_factory=dict
     )
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
-    """Runs of this job at most, counting those lost with a worker."""
+    """Limit of attempts, counting those lost with a worker."""
     webhook: Webhook | None = None
 
 
 def check_limits(spec: type[Spec], budget: Budget) -> None:
-    """Raise ValueError for a limit that runs of this kind do not heed."""
+    """Raise ValueError for a limit that this kind does not observe."""
     for name in ("evaluations", "target_gap"):
         if name not in spec.LIMITS and (value := getattr(budget, name)) is not None:
-            heeded = ", ".join(["seconds", *spec.LIMITS])
+            limits = ", ".join(["seconds", *spec.LIMITS])
             raise ValueError(
-                f"budget.{name}: expected none, because a run of kind {spec.KIND} cannot end by it, got {value:g}; "
-                f"limits of this kind: {heeded}"
+                f"budget.{name}: expected none, because a run of kind {spec.KIND} cannot end by "
+                f"it, got {value:g}; limits of this kind: {limits}"
             )
 
 
 def request_model(spec: type[Spec]) -> type[JobRequest]:
-    """The envelope for one kind: `kind` is a constant and `spec` is that kind's model."""
+    """Return the envelope of one kind: `kind` is a constant, `spec` has that kind's model."""
 
-    def heeded(request: JobRequest) -> JobRequest:
+    def limited(request: JobRequest) -> JobRequest:
         check_limits(spec, request.budget)
         return request
 
@@ -232,5 +233,5 @@ def request_model(spec: type[Spec]) -> type[JobRequest]:
         __doc__=f"A job of kind `{spec.KIND}`. {spec.SUMMARY}",
         kind=(Literal[spec.KIND], ...),  # type: ignore[arg-type]
         spec=(spec, ...),
-        __validators__={"heeded": cast("Any", model_validator(mode="after")(heeded))},
+        __validators__={"limited": cast("Any", model_validator(mode="after")(limited))},
     )

@@ -1,4 +1,4 @@
-"""Kind `compile`: a C, C++ or LLVM IR program made smaller than `clang -Oz` makes it, run and compared."""
+"""Kind `compile`: make a C, C++ or LLVM IR program smaller than `clang -Oz` does, and check it."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ _IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
 def _inside(path: str) -> str:
-    # The archive's folder is the program's world: what leaves it is refused here, and again when files are looked up.
+    # A path outside the archive's folder is refused here, and again when the files are opened.
     if not path or path.startswith(("/", "~")) or "\\" in path or ".." in path.split("/"):
         raise ValueError(
-            f"{path!r} came; wanted a path inside the archive, relative, with /, without .."
+            f"expected a path inside the archive, relative, with / and without .., got {path!r}"
         )
     return path
 
@@ -60,7 +60,7 @@ def _define(text: str) -> str:
     name, _, _ = text.partition("=")
     if not _IDENTIFIER.match(name):
         raise ValueError(
-            f"{text!r} came; wanted NAME or NAME=VALUE, where NAME is a C identifier"
+            f"expected NAME or NAME=VALUE, where NAME is a C identifier, got {text!r}"
         )
     return text
 
@@ -74,7 +74,7 @@ Define = Annotated[
 
 
 class Language(StrEnum):
-    """What `source_text` is written in."""
+    """Language of `source_text`."""
 
     C = "c"
     CXX = "c++"
@@ -82,34 +82,36 @@ class Language(StrEnum):
 
 
 class Objective(StrEnum):
-    """What is made small. All three sizes are reported, whichever is chosen."""
+    """Quantity to minimise. All three sizes are reported, whichever is chosen."""
 
     LOADABLE_BYTES = "loadable_bytes"
-    """What takes room in memory or flash: code, constants, unwind tables, initial data. The honest one."""
+    """Bytes that occupy memory or flash: code, constants, unwind tables, initial data."""
     CODE_BYTES = "code_bytes"
-    """Executable sections alone; constants and unwind tables may grow meanwhile."""
+    """Bytes of executable sections alone; constants and unwind tables may grow."""
     IR_INSTRUCTIONS = "ir_instructions"
-    """LLVM instructions, as in the literature; says little about bytes."""
+    """Number of LLVM instructions, as in the literature; a poor proxy for bytes."""
     RUN_TIME = "run_time"
-    """CPU seconds of the given runs, against -O2; the program may be larger than -Oz. Give `runs` that take a while."""
+    """CPU seconds of `runs`, compared with -O2; the program may be larger than with -Oz.
+    Give runs that take a while."""
 
 
 class Tier(StrEnum):
-    """Which passes may be used."""
+    """Set of passes that may be used."""
 
     DEFAULT = "default"
     """Only passes that occur in LLVM's own default pipelines."""
     EXPERIMENTAL = "experimental"
-    """Also passes that LLVM ships and does not enable, some with known miscompiles. Give `runs`."""
+    """Also passes that LLVM ships disabled, some with known miscompiles. Give `runs`."""
 
 
 class Mode(StrEnum):
-    """How pipelines are searched."""
+    """Method of the search."""
 
     PRODUCT = "product"
-    """Whole pipelines that change the installed LLVM's own -Oz, from a mined coreset, then a local search around the best."""
+    """Variants of the installed LLVM's -Oz pipeline: a mined coreset, then local search around
+    the best."""
     PAPER = "paper"
-    """Flat passes from nothing, sequences and order learned as in Liang et al. (ICML 2023): 45 passes, for IR instructions."""
+    """Flat pass sequences, learned as in Liang et al. (ICML 2023): 45 passes, IR instructions."""
 
 
 class Library(StrEnum):
@@ -122,14 +124,16 @@ class Library(StrEnum):
 
 
 class CompileTarget(WireModel):
-    """What code is made for."""
+    """Machine that the code is generated for."""
 
     triple: Annotated[
         str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.\-]+$")
     ] = "x86_64-unknown-linux-gnu"
-    """LLVM's name of architecture, vendor, system and ABI, e.g. `aarch64-unknown-linux-gnu` or `thumbv7em-none-eabi`."""
+    """LLVM's name of architecture, vendor, system and ABI, e.g. `aarch64-unknown-linux-gnu` or
+    `thumbv7em-none-eabi`."""
     cpu: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9_.\-+]*$")] = ""
-    """LLVM's name of the processor, as `-mcpu` takes it (`-march` on x86). Empty: what clang's driver takes for the triple."""
+    """LLVM's name of the processor, as for `-mcpu` (`-march` on x86). Empty: clang's default for
+    the triple."""
     features: Annotated[
         str,
         Field(
@@ -138,65 +142,71 @@ class CompileTarget(WireModel):
     ] = ""
     """Added and removed features in LLVM's notation, e.g. `+avx2,-sse4.2`."""
     pic: bool | None = None
-    """Position-independent code. None: what clang's driver does for the triple (yes under an operating system, else no)."""
+    """Position-independent code. None: clang's default for the triple (yes under an operating
+    system, else no)."""
 
 
 class Build(WireModel):
-    """How sources become a program. Archives need `files` only when not every source in them belongs to it."""
+    """Build of the sources. An archive needs `files` only when not all its sources belong to the
+    program."""
 
     files: Annotated[tuple[InsidePath, ...], Field(max_length=2000, strict=False)] = ()
-    """Sources, as paths or patterns inside the archive, e.g. `src/*.c` or `**/*.cpp`. Empty: every .c, .cc, .cpp, .cxx."""
+    """Sources, as paths or patterns inside the archive, e.g. `src/*.c` or `**/*.cpp`. Empty: every
+    .c, .cc, .cpp, .cxx."""
     exclude: Annotated[tuple[InsidePath, ...], Field(max_length=2000, strict=False)] = ()
     """Paths or patterns of sources to leave out, e.g. `tests/*`."""
     include: Annotated[tuple[InsidePath, ...], Field(max_length=200, strict=False)] = ()
-    """Folders of headers inside the archive, searched in this order; `.` is the archive's own folder."""
+    """Header folders inside the archive, searched in this order; `.` is the archive's top."""
     defines: Annotated[tuple[Define, ...], Field(max_length=500, strict=False)] = ()
     """Macros, `NAME` or `NAME=VALUE`."""
     flags: Annotated[tuple[ShortText, ...], Field(max_length=200, strict=False)] = ()
-    """Further compiler flags from a closed list: `-std=`, `-W…`, and the `-f…` and `-m…` that change language or code."""
+    """Further compiler flags from a closed list: `-std=`, `-W…`, and the `-f…` and `-m…` flags that
+    change language or code."""
 
 
 class Run(WireModel):
-    """One run of the program. It must end by itself and answer the same each time."""
+    """A run of the program. It must end by itself and print the same each time."""
 
     arguments: Annotated[
         tuple[Annotated[Text, Field(max_length=4000)], ...],
         Field(max_length=200, strict=False),
     ] = ()
-    """Command line, without the program's name."""
+    """Command-line arguments, without the program's name."""
     stdin: Annotated[str, Field(max_length=MAX_STREAM_CHARS), AfterValidator(_storable)] = (
         ""
     )
-    """What it reads from its standard input."""
+    """Text on standard input."""
     stdin_file: ArtifactRef | None = None
-    """The same as an uploaded file, for bytes that are no text."""
+    """Standard input as an uploaded file, for bytes that are not text."""
     expected_stdout: (
         Annotated[str, Field(max_length=MAX_STREAM_CHARS), AfterValidator(_storable)] | None
     ) = None
-    """What it must print. None: what the unoptimised program prints."""
+    """Output that the run must print. None: the unoptimised program's output."""
     expected_exit: Annotated[int, Field(ge=0, le=255)] | None = None
-    """Exit code it must end with. None: that of the unoptimised program."""
+    """Exit code that the run must have. None: the unoptimised program's exit code."""
     timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
-    """A run that takes longer is killed; when the unoptimised program does, the job is refused."""
+    """A longer run is killed; if that happens to the unoptimised program, the job is refused."""
 
     @model_validator(mode="after")
     def _one_stdin(self) -> Run:
         if self.stdin and self.stdin_file is not None:
-            raise ValueError("wants at most one of `stdin` and `stdin_file`; both came")
+            raise ValueError("expected at most one of `stdin` and `stdin_file`, got both")
         return self
 
 
 class Link(WireModel):
-    """What the program is linked with to be run. The answer itself is an object file and is not linked."""
+    """Libraries and objects to link for runs. The result itself is an object file, not linked."""
 
     libraries: Annotated[tuple[Library, ...], Field(max_length=8, strict=False)] = ()
-    """m, pthread, dl, rt; the C library, and for C++ its own, come by themselves."""
+    """m, pthread, dl, rt; the C and C++ libraries are always linked."""
     objects: Annotated[tuple[ArtifactRef, ...], Field(max_length=16, strict=False)] = ()
-    """Uploaded object files, bitcode or sources that complete the program and are not optimised: a test's `main`, say."""
+    """Uploaded object files, bitcode or sources that complete the program and are not optimised,
+    e.g. a test's `main`."""
 
 
 class CompileSpec(Spec):
-    """Compile a program by the pass pipeline found for it: smaller than by `clang -Oz`, same symbols, run and compared."""
+    """A program to compile with a pass pipeline searched for it: smaller than `clang -Oz`, same
+    symbols, checked by running it."""
 
     KIND: ClassVar[str] = "compile"
     FILES: ClassVar[FileInput | None] = FileInput(
@@ -214,11 +224,11 @@ class CompileSpec(Spec):
             ".zip",
         ),
     )
-    LIMITS: ClassVar[tuple[str, ...]] = (
-        "evaluations",
-    )  # a size has no bound, and so no gap
+    # A size has no bound, and so no gap.
+    LIMITS: ClassVar[tuple[str, ...]] = ("evaluations",)
     SUMMARY: ClassVar[str] = (
-        "C, C++ or LLVM IR, smaller than clang -Oz: pass pipelines searched, the result run and compared."
+        "Searches LLVM pass pipelines that make C, C++ or LLVM IR smaller than clang -Oz; "
+        "runs and compares the result."
     )
 
     EXAMPLE: ClassVar[Mapping[str, Any] | None] = {
@@ -236,13 +246,14 @@ class CompileSpec(Spec):
     }
 
     source: ArtifactRef | None = None
-    """Uploaded .c, .cc, .cpp, .cxx, .ll or .bc file, or a .tar.gz, .tar or .zip with sources and headers."""
+    """Uploaded .c, .cc, .cpp, .cxx, .ll or .bc file, or a .tar.gz, .tar or .zip with sources and
+    headers."""
     source_text: (
         Annotated[str, Field(max_length=MAX_SOURCE_CHARS), AfterValidator(_storable)] | None
     ) = None
     """The source itself, for one small file: at most 2,000,000 characters."""
     language: Language | None = None
-    """Language of `source_text`. None: told from its content (LLVM IR or C)."""
+    """Language of `source_text`. None: detected from its content (LLVM IR or C)."""
     build: Build = Field(default_factory=Build)
     target: CompileTarget = Field(default_factory=CompileTarget)
     objective: Objective = Objective.LOADABLE_BYTES
@@ -251,35 +262,39 @@ class CompileSpec(Spec):
     runs: Annotated[tuple[Run, ...], Field(max_length=MAX_RUNS, strict=False)] = ()
     """Runs to compare with the unoptimised program, e.g. `[{"arguments": ["-d"], "stdin": "abc"}]`.
 
-    Empty: a program whose `main` takes no arguments is run once as it is; anything else is labelled unvalidated.
+    Empty: a program whose `main` takes no arguments is run once; any other result is labelled
+    unvalidated.
     """
     run_by_itself: bool = True
-    """Without `runs`: run a program that has a `main` once, without arguments and input."""
+    """Without `runs`: run a program that has a `main` once, without arguments or input."""
     link: Link = Field(default_factory=Link)
     per_function: bool = True
-    """Also decide function by function: costs no more compilations."""
+    """Also choose between pipelines function by function, which costs no more compilations."""
     llvm_options: bool = True
-    """Also set options of LLVM, of its code generator too; off: passes alone, for a compiler that takes no `-mllvm`."""
+    """Also set options of LLVM and its code generator. Off: passes alone, for a compiler that takes
+    no `-mllvm`."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> CompileSpec:
         if (self.source is None) == (self.source_text is None):
-            came = "both" if self.source is not None else "neither"
+            got = "both" if self.source is not None else "neither"
             raise ValueError(
-                f"wants exactly one of `source` and `source_text`; {came} came"
+                f"expected exactly one of `source` and `source_text`, got {got}"
             )
         if self.source is not None and self.language is not None:
             raise ValueError(
-                "`language` goes with `source_text`; a file says it by its name"
+                "`language`: expected with `source_text` only, got it with `source`; remove it: a "
+                "file's name decides its language"
             )
         if self.mode is Mode.PAPER and self.objective is not Objective.IR_INSTRUCTIONS:
             raise ValueError(
-                f"mode paper counts IR instructions; objective {self.objective.value} came: set objective to ir_instructions, "
-                "or leave mode out"
+                "objective: expected ir_instructions with mode paper, got "
+                f"{self.objective.value}; change the objective, or leave mode out"
             )
         if self.objective is Objective.RUN_TIME and not (self.runs or self.run_by_itself):
             raise ValueError(
-                "objective run_time wants `runs` to measure; none came, and run_by_itself is off"
+                "runs: expected at least one with objective run_time, got none, and run_by_itself "
+                "is off; add a run"
             )
         return self
 
@@ -291,10 +306,8 @@ class CompileSpec(Spec):
         link_objects: Sequence[str] = (),
         **options: Any,
     ) -> CompileSpec:
-        """A spec of a source file or archive on this machine; the client uploads it on submit."""
-        from trimtab.files import (
-            LocalFile,
-        )  # the server's side of this model has no use for it
+        """Return a spec of a source file or archive here; the client uploads it on submit."""
+        from trimtab.files import LocalFile  # the server's side does not need it
 
         if link_objects:
             link = options.get("link", Link())
@@ -304,7 +317,7 @@ class CompileSpec(Spec):
 
     @classmethod
     def unit_of(cls, spec: Mapping[str, Any]) -> str:
-        """Bytes, instructions or seconds, as the objective says."""
+        """Return bytes, IR instructions or CPU seconds, by the objective."""
         units = {
             Objective.IR_INSTRUCTIONS.value: "IR instructions",
             Objective.RUN_TIME.value: "CPU seconds",
@@ -312,7 +325,7 @@ class CompileSpec(Spec):
         return units.get(str(spec.get("objective")), "bytes")
 
     def artifacts(self) -> dict[str, ArtifactRef]:
-        """Every uploaded file: `source`, `stdin_0`, `object_0`, ..."""
+        """Return every uploaded file: `source`, `stdin_0`, `object_0`, ..."""
         files: dict[str, ArtifactRef] = (
             {} if self.source is None else {"source": self.source}
         )

@@ -15,7 +15,7 @@ MAX_INLINE_MODEL_CHARS = 1_000_000
 
 
 class Engine(StrEnum):
-    """Complete solver that works on the whole problem and proves the bound."""
+    """Complete solver: works on the whole problem and proves the bound."""
 
     HIGHS = "highs"
     SCIP = "scip"
@@ -44,9 +44,9 @@ class LnsOptions(WireModel):
     neighbourhoods: Annotated[
         tuple[Neighbourhood, ...], Field(min_length=1, max_length=16, strict=False)
     ] = tuple(arm for arm in Neighbourhood if arm is not Neighbourhood.CL_LNS)
-    """Arms a bandit chooses from; those that the model's structure does not allow stay out.
+    """Arms that the bandit chooses from; those that do not apply to the model are left out.
 
-    All but the learned one, `cl-lns`, which was measured and did not earn its place: name it to have it.
+    Default: all except the learned arm `cl-lns`, which did not improve the measured results.
     """
     sub_mip_engine: Engine = Engine.HIGHS
     """Solver of the sub-MIPs."""
@@ -55,14 +55,15 @@ class LnsOptions(WireModel):
 
 
 class IlpSpec(Spec):
-    """A mixed-integer linear program. Give `model` (an uploaded file) or `model_text` (a small model inline)."""
+    """A mixed-integer linear program: `model` (an uploaded file) or `model_text` (a small one)."""
 
     KIND: ClassVar[str] = "ilp"
     FILES: ClassVar[FileInput | None] = FileInput(
         field="model", suffixes=(".mps", ".lp", ".mps.gz", ".lp.gz"), fallback=True
     )
     SUMMARY: ClassVar[str] = (
-        "Mixed-integer linear program (.mps, .lp, .gz): ever better incumbents under a proved bound."
+        "Solves a mixed-integer linear program (.mps, .lp, .gz): improving incumbents and a "
+        "proved bound."
     )
 
     model: ArtifactRef | None = None
@@ -71,23 +72,24 @@ class IlpSpec(Spec):
         Annotated[str, Field(max_length=MAX_INLINE_MODEL_CHARS), AfterValidator(_storable)]
         | None
     ) = None
-    """The model itself, for small ones: at most 1,000,000 characters."""
+    """The model inline, at most 1,000,000 characters."""
     format: Literal["auto", "mps", "lp"] = "auto"
-    """`auto` tells it from the file name, then from the content."""
+    """Format of the model; `auto` detects it from the file name, then from the content."""
     engine: Engine = Engine.HIGHS
     threads: Annotated[int, Field(ge=1, le=64)] = 2
-    """Cores the run may use. 1: the complete solver and the large neighbourhood search share one core in turn. 2: a core each.
-    More: the further ones are threads of the complete solver. Without the search, all of them are."""
+    """Cores that the run may use. 1: the complete solver and the large neighbourhood search take
+    turns. 2: a core each. More: further threads of the complete solver. Without the search, all are
+    the complete solver's."""
     warm_start: ArtifactRef | None = None
-    """Uploaded solution to start from: a .sol or .mst file in plain text. It may be partial; what is missing is completed."""
+    """Uploaded solution to start from, a .sol or .mst text file. A partial one is completed."""
     lns: LnsOptions = Field(default_factory=LnsOptions)
     _variables: Variables | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _one_model(self) -> IlpSpec:
         if (self.model is None) == (self.model_text is None):
-            came = "both" if self.model is not None else "neither"
-            raise ValueError(f"wants exactly one of `model` and `model_text`; {came} came")
+            got = "both" if self.model is not None else "neither"
+            raise ValueError(f"expected exactly one of `model` and `model_text`, got {got}")
         return self
 
     @classmethod
@@ -98,21 +100,24 @@ class IlpSpec(Spec):
         warm_start: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> IlpSpec:
-        """A spec of files on this machine; the client uploads them on submit (unless the server has their content)."""
-        from trimtab.files import (
-            LocalFile,
-        )  # the server's side of this model has no use for it
+        """Return a spec of files on this machine; the client uploads them on submit."""
+        from trimtab.files import LocalFile  # the server's side does not need it
 
         start = None if warm_start is None else LocalFile.of(warm_start)
         return cls(model=LocalFile.of(path), warm_start=start, **options)
 
     @classmethod
     def from_model(cls, model: Any, *, warm_start: Any = None, **options: Any) -> IlpSpec:
-        """A spec of a model object of highspy, pyscipopt or OR-Tools (see trimtab.milp).
+        """Return a spec of a model object of highspy, pyscipopt or OR-Tools (see trimtab.milp).
 
-        `warm_start` is a mapping from the model's variables (or their names) to numbers, an iterable of such pairs, or a
-        MathOpt SolutionHint; without it the object's own solution or hint is sent. `job.result().value(x)` is then the
-        value of the model's variable x.
+        `job.result().value(x)` is then the value of the model's variable x.
+
+        Args:
+            model: The model object; it is not changed.
+            warm_start: A mapping from the model's variables (or their names) to numbers, an
+                iterable of such pairs, or a MathOpt SolutionHint. None: the object's own solution
+                or hint.
+            options: Further fields of the spec.
         """
         from trimtab.milp import carry_over
 
@@ -122,11 +127,11 @@ class IlpSpec(Spec):
         return spec
 
     def variables(self) -> Variables | None:
-        """The model object's variables."""
+        """Return the model object's variables; None for a spec of a file."""
         return self._variables
 
     def artifacts(self) -> dict[str, ArtifactRef]:
-        """The files that were uploaded."""
+        """Return the uploaded files, by the name of their field."""
         files = {"model": self.model, "warm_start": self.warm_start}
         return {
             name: reference for name, reference in files.items() if reference is not None

@@ -1,4 +1,4 @@
-"""Kind `probe`: a run that does nothing but behave, to measure and to shake the service itself.
+"""Kind `probe`: a run with prescribed behaviour, to measure and test the service itself.
 
 Off unless the server is started with `TRIMTAB_DIAGNOSTIC_KINDS=true`.
 """
@@ -13,7 +13,7 @@ from trimtab.specs.common import Spec
 
 
 class ProbeSpec(Spec):
-    """Counts down `steps` incumbents, `step_seconds` apart, then does what `outcome` says."""
+    """Reports `steps` incumbents, `step_seconds` apart, then ends as `outcome` says."""
 
     KIND: ClassVar[str] = "probe"
     SUMMARY: ClassVar[str] = "Diagnostic: a run with known behaviour."
@@ -21,4 +21,4 @@ class ProbeSpec(Spec):
     steps: Annotated[int, Field(ge=0, le=1_000_000)] = 1
     step_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
     outcome: Literal["succeed", "invalid", "raise", "crash", "hang", "allocate"] = "succeed"
-    """`crash` dies by SIGSEGV, `hang` ignores `stop`, `allocate` takes memory until the limit refuses it."""
+    """`crash` dies by SIGSEGV, `hang` ignores `stop`, `allocate` allocates up to its limit."""

@@ -1,4 +1,4 @@
-"""Kind `sharding`: embedding tables of a recommender placed on devices, whole or split by columns."""
+"""Kind `sharding`: place a recommender's embedding tables on devices, whole or by columns."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MAX_TABLES = 10_000
 MAX_DEVICES = 4_096
 MAX_FEATURES = 10_000
 REUSE_BINS = 17
-MIN_SHARD_DIM = 4  # FBGEMM wants widths that are multiples of 4
+MIN_SHARD_DIM = 4  # FBGEMM requires widths that are multiples of 4
 PLAN_FORMAT = "trimtab-sharding-plan/1"
 
 TableName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)]
 
 
 class Hardware(StrEnum):
-    """Profile of the simulated device; constants and sources in `cost_models/sharding/hardware.py`."""
+    """Profile of the simulated device; constants are in `cost_models/sharding/hardware.py`."""
 
     V100 = "v100"
     A100 = "a100"
@@ -62,14 +62,15 @@ class ZipfAccess(ExplainedModel):
 
 
 class ReuseAccess(ExplainedModel):
-    """Measured reuse in one batch: the share of the accessed rows by how often each was accessed."""
+    """Measured reuse in one batch: shares of the accessed rows, by number of accesses."""
 
     type: Literal["reuse"] = "reuse"
     bins: Annotated[
         tuple[Annotated[float, Field(ge=0, le=1)], ...],
         Field(min_length=REUSE_BINS, max_length=REUSE_BINS, strict=False),
     ]
-    """17 shares of the unique accessed rows, by access count: (0,1], (1,2], (2,4], ... (16384,32768], above; sum 1."""
+    """17 shares of the unique accessed rows, by access count: (0,1], (1,2], (2,4], ...
+    (16384,32768], above. They sum to 1."""
     batch: Annotated[int, Field(ge=1, le=2**30)] | None = None
     """Samples in the measured batch; None: the job's global batch."""
 
@@ -77,7 +78,8 @@ class ReuseAccess(ExplainedModel):
     def _sums_to_one(self) -> ReuseAccess:
         if abs((total := sum(self.bins)) - 1) > 0.02:
             raise ValueError(
-                f"bins want to sum to 1 (shares of the unique rows); they sum to {total:.4g}; divide each by that"
+                "bins: expected shares of the unique rows that sum to 1, got a sum of "
+                f"{total:.4g}; divide each by it"
             )
         return self
 
@@ -105,15 +107,15 @@ class Table(ExplainedModel):
     pooling: Annotated[float, Field(gt=0, le=100_000)] = 1.0
     """Mean look-ups per sample, all features of the table together."""
     features: Annotated[int, Field(ge=1, le=MAX_FEATURES)] = 1
-    """Features that look rows up in this table. The pooled output has `dim` columns for each, and a shard of the table
-    computes and exchanges its columns once per feature."""
+    """Features that look rows up in this table. The pooled output has `dim` columns for each, and
+    a shard of the table computes and exchanges its columns once per feature."""
     dtype: Annotated[DataType, Field(strict=False)] = DataType.FP32
     access: Access | None = None
-    """How rows are accessed. None: an assumed Zipf law, told in the result."""
+    """Access statistics of the rows. None: an assumed Zipf law, which the result names."""
 
 
 class DeviceGroup(ExplainedModel):
-    """Equal devices. Devices are numbered through the groups in their order: 0, 1, 2, ..."""
+    """Equal devices. Devices are numbered 0, 1, 2, ... through the groups in their order."""
 
     count: Annotated[int, Field(ge=1, le=MAX_DEVICES)]
     memory_gib: Annotated[float, Field(gt=0, le=65_536)]
@@ -122,7 +124,7 @@ class DeviceGroup(ExplainedModel):
 
 
 class Fabric(ExplainedModel):
-    """What connects the devices. None takes the hardware profile's own figure."""
+    """Connection of the devices. None: the figure of the hardware profile."""
 
     devices_per_node: Annotated[int, Field(ge=1, le=MAX_DEVICES)] | None = None
     """None: all devices are in one node."""
@@ -133,13 +135,13 @@ class Fabric(ExplainedModel):
 
 
 class MemoryModel(StrEnum):
-    """What a shard is charged for."""
+    """Memory that a shard counts as."""
 
     WEIGHTS = "weights"
     """rows x width x bytes alone, as in the NeuroShard paper."""
     TRAINING = "training"
-    """Weights, optimizer state, and for the global batch the int64 indices and offsets that a shard receives and the
-    pooled output of each feature with its gradient in fp32."""
+    """Weights and optimizer state; for the global batch, the int64 indices and offsets that a shard
+    receives, and each feature's pooled output with its gradient in fp32."""
 
 
 class Pin(ExplainedModel):
@@ -162,7 +164,7 @@ class PlanShard(ExplainedModel):
 
 
 class Constraints(ExplainedModel):
-    """What the plan must respect."""
+    """Rules that the plan must satisfy."""
 
     pin: Annotated[tuple[Pin, ...], Field(max_length=MAX_TABLES, strict=False)] = ()
     together: Annotated[
@@ -186,26 +188,26 @@ class Constraints(ExplainedModel):
     current_plan: Annotated[
         tuple[PlanShard, ...], Field(max_length=100_000, strict=False)
     ] = ()
-    """The plan in use: a starting point of the search, and what the diff is against.
+    """The plan in use: a starting point of the search, and the base of the reported difference.
 
-    Every column of a table once. It may have tables and devices that the job no longer has: those shards are dropped or
-    placed anew, and the result names them.
+    It has every column of a table once. It may have tables and devices that the job no longer has:
+    those shards are dropped or placed anew, and the result names them.
     """
     max_moved_gib: Annotated[float, Field(ge=0, le=1e9)] | None = None
-    """Most weights that may leave their device of `current_plan`, GiB.
+    """Limit of the weights that leave their device of `current_plan`, GiB.
 
-    Weights on a device that is gone, or where a pin forbids them, must move and count first; where they alone exceed the
-    limit, nothing else moves.
+    Weights on a device that no longer exists, or that a pin forbids, must move and count first; if
+    they alone exceed the limit, nothing else moves.
     """
 
 
 class Method(StrEnum):
-    """Which search."""
+    """Search method."""
 
     TRIMTAB = "trimtab"
-    """Greedy grid, beam and local search over a certified model, re-scored on the oracle."""
+    """Greedy grid, beam and local search over a certified model, re-scored by the oracle."""
     NEUROSHARD = "neuroshard"
-    """The paper's algorithm and networks, as published."""
+    """NeuroShard's algorithm and networks, as published."""
 
 
 class BeamOptions(ExplainedModel):
@@ -219,28 +221,30 @@ class BeamOptions(ExplainedModel):
 
 
 class ShardingSpec(ExplainedModel, Spec):
-    """Place embedding tables on devices, whole or split by columns, so that the slowest device is as fast as can be."""
+    """Place embedding tables on devices, whole or split by columns, to minimise a step's time on
+    the slowest device."""
 
     KIND: ClassVar[str] = "sharding"
     FILES: ClassVar[FileInput | None] = FileInput(field="tables_file", suffixes=(".csv",))
-    LIMITS: ClassVar[
-        tuple[str, ...]
-    ] = ()  # the search counts nothing, and the certificate bounds a model and not the cost
+    # The search does not count evaluations, and the certificate bounds the model, not the cost.
+    LIMITS: ClassVar[tuple[str, ...]] = ()
     SUMMARY: ClassVar[str] = (
-        "Embedding tables placed on devices, as a TorchRec plan, with a certificate."
+        "Places embedding tables on devices, as a TorchRec plan, with a certificate."
     )
 
     tables: Annotated[tuple[Table, ...], Field(max_length=MAX_TABLES, strict=False)] = ()
-    """The tables inline; or give `tables_file`."""
+    """The tables inline, instead of `tables_file`."""
     tables_file: ArtifactRef | None = None
     """Uploaded .csv or .json list of tables.
 
-    Columns: name, rows, dim, and optionally pooling, features, dtype, alpha, active_rows, bin_0 ... bin_16.
+    Columns: name, rows, dim, and optionally pooling, features, dtype, alpha, active_rows, bin_0 ...
+    bin_16.
     """
     devices: Annotated[
         tuple[DeviceGroup, ...], Field(min_length=1, max_length=256, strict=False)
     ]
-    """Groups of equal devices, e.g. `[{"count": 8, "memory_gib": 80, "hardware": "a100"}]`; hardware: v100, a100, h100."""
+    """Groups of equal devices, e.g. `[{"count": 8, "memory_gib": 80, "hardware": "a100"}]`;
+    hardware: v100, a100, h100."""
     fabric: Fabric = Field(default_factory=Fabric)
     global_batch: Annotated[int, Field(ge=1, le=2**26)] = 65_536
     """Samples in one step over all devices."""
@@ -250,34 +254,36 @@ class ShardingSpec(ExplainedModel, Spec):
     method: Annotated[Method, Field(strict=False)] = Method.TRIMTAB
     beam: BeamOptions = Field(default_factory=BeamOptions)
     kicks: Annotated[int, Field(ge=0, le=100_000)] | None = None
-    """Random kicks in a row without a better plan before the search ends: more finds more and takes longer.
+    """Successive random kicks without a better plan after which the search ends.
 
-    None: 12, fewer on large problems.
+    More kicks give better plans and take longer. None: 12, fewer on large problems.
     """
     proof_seconds: Annotated[float, Field(ge=0, le=3600)] = 3.0
-    """Small jobs: at most so long for branch and bound to tighten the bound after the search; 0: never."""
+    """Small jobs: seconds that branch and bound may tighten the bound after the search; 0: none."""
     what_if: Annotated[
         tuple[Annotated[int, Field(ge=1, le=MAX_DEVICES)], ...],
         Field(max_length=16, strict=False),
     ] = ()
-    """Also plan for these numbers of devices (of the first group's sort) and tell each cost."""
+    """Also plan for these numbers of devices (like those of the first group); report each cost."""
 
     @model_validator(mode="after")
     def _makes_sense(self) -> ShardingSpec:
         if bool(self.tables) == (self.tables_file is not None):
-            came = "both" if self.tables else "neither"
+            got = "both" if self.tables else "neither"
             raise ValueError(
-                f"wants exactly one of `tables` and `tables_file`; {came} came"
+                f"expected exactly one of `tables` and `tables_file`, got {got}"
             )
         if (count := sum(g.count for g in self.devices)) > MAX_DEVICES:
-            raise ValueError(f"devices: at most {MAX_DEVICES} in all; {count} came")
+            raise ValueError(f"devices: expected at most {MAX_DEVICES} in all, got {count}")
         if (per_node := self.fabric.devices_per_node) is not None and count % per_node:
             raise ValueError(
-                f"fabric.devices_per_node: {per_node} does not divide the {count} devices; give whole nodes"
+                f"fabric.devices_per_node: expected a divisor of the {count} devices, got "
+                f"{per_node}; give whole nodes"
             )
         if self.constraints.max_moved_gib is not None and not self.constraints.current_plan:
             raise ValueError(
-                "constraints.max_moved_gib bounds what leaves `current_plan`, and none came; give it or drop the bound"
+                "constraints.max_moved_gib: expected `current_plan` with it, got none; give the "
+                "plan in use or drop the limit"
             )
         if self.tables:
             check_tables(self.tables)
@@ -290,105 +296,123 @@ class ShardingSpec(ExplainedModel, Spec):
         return sum(group.count for group in self.devices)
 
     def check_constraints(self, tables: Iterable[Table]) -> None:
-        """Raise ValueError when a constraint names what is not there or contradicts another."""
-        by_name = {t.name: t for t in tables}
+        """Check the constraints against the tables and against each other. Raises ValueError."""
+        by_name = {table.name: table for table in tables}
         rules = self.constraints
-        largest = max(group.memory_gib for group in self.devices) * 2**30
-        total = sum(group.memory_gib * group.count for group in self.devices) * 2**30
-        for name, table in by_name.items():
-            width = (
-                narrowest_width(table.dim, rules.min_shard_dim)
-                if name not in rules.no_split
-                else table.dim
-            )
-            if (need := table.rows * width * table.dtype.bytes) > largest:
-                raise ValueError(
-                    f"tables: {name!r} has {table.rows} rows; its narrowest shard ({width} columns) takes "
-                    f"{need / 2**30:.1f} GiB and the largest device has {largest / 2**30:.1f} GiB; "
-                    + too_large_advice(
-                        rows=table.rows,
-                        width=width,
-                        element_bytes=table.dtype.bytes,
-                        largest_bytes=largest,
-                        total_bytes=total,
-                        narrowest=narrowest_width(table.dim, MIN_SHARD_DIM),
-                        whole=name in rules.no_split,
-                    )
-                )
-        named = [("pin", p.table) for p in rules.pin] + [
-            ("no_split", n) for n in rules.no_split
-        ]
-        named += [("together", n) for group in rules.together for n in group]
+        self._check_sizes(by_name)
+        named = [("pin", pin.table) for pin in rules.pin]
+        named += [("no_split", name) for name in rules.no_split]
+        named += [("together", name) for group in rules.together for name in group]
         for field, name in named:
             if name not in by_name:
                 raise ValueError(
-                    f"constraints.{field}: there is no table {name!r}; name one of the {len(by_name)} tables"
+                    f"constraints.{field}: expected one of the {len(by_name)} tables, "
+                    f"got {name!r}; correct the name"
                 )
-        if twice := [n for n, c in Counter(p.table for p in rules.pin).items() if c > 1]:
-            raise ValueError(
-                f"constraints.pin: table {twice[0]!r} is pinned twice; give one entry with all its devices"
+        self._check_pins()
+        self._check_groups()
+        check_current_plan(rules.current_plan, by_name)
+
+    def _check_sizes(self, tables: Mapping[str, Table]) -> None:
+        """Raise ValueError for a table whose narrowest shard fits no device."""
+        rules = self.constraints
+        largest = max(group.memory_gib for group in self.devices) * 2**30
+        total = sum(group.memory_gib * group.count for group in self.devices) * 2**30
+        for name, table in tables.items():
+            whole = name in rules.no_split
+            width = table.dim if whole else narrowest_width(table.dim, rules.min_shard_dim)
+            size = table.rows * width * table.dtype.bytes
+            if size <= largest:
+                continue
+            advice = too_large_advice(
+                rows=table.rows,
+                width=width,
+                element_bytes=table.dtype.bytes,
+                largest_bytes=largest,
+                total_bytes=total,
+                narrowest=narrowest_width(table.dim, MIN_SHARD_DIM),
+                whole=whole,
             )
-        for pin in rules.pin:
+            raise ValueError(
+                f"tables: {name!r} has {table.rows} rows; its narrowest shard ({width} columns) "
+                f"takes {size / 2**30:.1f} GiB and the largest device has "
+                f"{largest / 2**30:.1f} GiB; {advice}"
+            )
+
+    def _check_pins(self) -> None:
+        pins = self.constraints.pin
+        if repeated := _repeated(pin.table for pin in pins):
+            raise ValueError(
+                f"constraints.pin: table {repeated[0]!r} is pinned twice; give one entry with "
+                "all its devices"
+            )
+        for pin in pins:
             if (worst := max(pin.devices)) >= self.device_count:
                 raise ValueError(
-                    f"constraints.pin: table {pin.table!r} to device {worst}, but devices are 0 .. {self.device_count - 1}"
+                    f"constraints.pin: table {pin.table!r} to device {worst}, but devices are "
+                    f"0 .. {self.device_count - 1}"
                 )
-        if twice := [
-            n for n, c in Counter(n for g in rules.together for n in g).items() if c > 1
-        ]:
+
+    def _check_groups(self) -> None:
+        rules = self.constraints
+        if repeated := _repeated(name for group in rules.together for name in group):
             raise ValueError(
-                f"constraints.together: table {twice[0]!r} is named twice; join its groups into one"
+                f"constraints.together: table {repeated[0]!r} is named twice; join its groups "
+                "into one"
             )
-        pins = {p.table: set(p.devices) for p in rules.pin}
+        pins = {pin.table: set(pin.devices) for pin in rules.pin}
         for group in rules.together:
-            allowed = [pins[n] for n in group if n in pins]
+            allowed = [pins[name] for name in group if name in pins]
             if allowed and not set.intersection(*allowed):
                 raise ValueError(
-                    f"constraints.together and constraints.pin contradict: tables {', '.join(map(repr, group))} must share one "
-                    "device, but their pins have none in common; drop one of the two"
+                    "constraints.together and constraints.pin contradict: tables "
+                    f"{', '.join(map(repr, group))} must share one device, but their pins have "
+                    "none in common; drop one of the two"
                 )
-        check_current_plan(rules.current_plan, by_name)
 
     @classmethod
     def from_file(cls, path: str, **options: Any) -> ShardingSpec:
-        """A spec whose tables are in a .csv or .json file on this machine; the client uploads it on submit."""
-        from trimtab.files import (
-            LocalFile,
-        )  # the server's side of this model has no use for it
+        """Return a spec of a .csv or .json file here; the client uploads it on submit."""
+        from trimtab.files import LocalFile  # the server's side does not need it
 
         return cls(tables_file=LocalFile.of(path), **options)
 
     @classmethod
     def unit_of(cls, spec: Mapping[str, Any]) -> str:
-        """Milliseconds of a step."""
+        """Return `ms`: the objective is the time of a step."""
         return "ms"
 
     def artifacts(self) -> dict[str, ArtifactRef]:
-        """The list of tables, when it was uploaded."""
+        """Return the list of tables, when it was uploaded."""
         return {} if self.tables_file is None else {"tables_file": self.tables_file}
 
 
 def narrowest_width(dim: int, least: int) -> int:
-    """Columns of the narrowest shard a table can have: `least`, or all of them when that leaves no second shard."""
+    """Return a table's narrowest shard, columns: `least`, or all if two such do not fit."""
     return least if dim >= 2 * least else dim
 
 
 def check_tables(tables: Iterable[Table]) -> None:
     """Raise ValueError when two tables have one name."""
-    if twice := [n for n, c in Counter(t.name for t in tables).items() if c > 1]:
-        shown = ", ".join(map(repr, twice[:5]))
+    if repeated := _repeated(table.name for table in tables):
+        shown = ", ".join(map(repr, repeated[:5]))
         raise ValueError(
-            f"tables: {len(twice)} names come more than once ({shown}); names tell tables apart, make them unique"
+            f"tables: expected unique names, got {len(repeated)} more than once ({shown}); "
+            "rename them"
         )
 
 
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
 class DeviceLoad(WireModel):
-    """What a plan puts on one device, by the oracle."""
+    """Load of one device under a plan, by the oracle."""
 
     device: int
     compute_ms: float
     forward_ms: float
-    """Forward all-to-all, waiting for the slowest device included."""
+    """Forward all-to-all, including the wait for the slowest device."""
     backward_ms: float
     memory_bytes: int
     memory_limit_bytes: int
@@ -398,11 +422,11 @@ class DeviceLoad(WireModel):
 
 
 class ShardingPlan(WireModel):
-    """A plan as the file `plan.json` has it."""
+    """A plan, as in the file `plan.json`."""
 
     format: Literal["trimtab-sharding-plan/1"] = PLAN_FORMAT  # type: ignore[assignment]
     cost_ms: float
-    """Slowest device's compute and communication of one step, by the oracle, milliseconds."""
+    """Compute and communication of one step on the slowest device, by the oracle, milliseconds."""
     global_batch: int
     devices: tuple[DeviceLoad, ...] = Field(strict=False)
     devices_per_node: int

@@ -1,6 +1,6 @@
-"""Checks of a plan in use: what `current_plan` says of each table must be a plan of that table.
+"""Checks of a plan in use: the shards of each table must be a complete plan of that table.
 
-Tables and devices that the job no longer has are allowed: they are why people plan anew.
+Tables and devices that the job no longer has are allowed: they are the usual reason to plan again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trimtab.specs.sharding import PlanShard, Table
 
-_MULTIPLE = 4  # FBGEMM wants widths that are multiples of 4
+_MULTIPLE = 4  # FBGEMM requires widths that are multiples of 4
 
 
 def check_current_plan(shards: Iterable[PlanShard], tables: Mapping[str, Table]) -> None:
@@ -24,8 +24,8 @@ def check_current_plan(shards: Iterable[PlanShard], tables: Mapping[str, Table])
         by_table.setdefault(shard.table, []).append(shard)
     if by_table and not any(name in tables for name in by_table):
         raise ValueError(
-            f"constraints.current_plan: none of its {len(by_table)} tables ({_some(by_table)}) is in this job "
-            f"({_some(tables)}); give the plan of these tables, or leave it out"
+            f"constraints.current_plan: none of its {len(by_table)} tables ({_some(by_table)}) "
+            f"is in this job ({_some(tables)}); give the plan of these tables, or leave it out"
         )
     for name, own in by_table.items():
         _check_table(name, own, tables.get(name))
@@ -37,37 +37,38 @@ def _check_table(name: str, own: list[PlanShard], table: Table | None) -> None:
     for shard in own:
         if shard.width % _MULTIPLE or shard.offset % _MULTIPLE:
             raise ValueError(
-                f"{field}: table {name!r}: expected offsets and widths that are multiples of {_MULTIPLE}, got offset "
-                f"{shard.offset} and width {shard.width}"
+                f"{field}: table {name!r}: expected offsets and widths that are multiples of "
+                f"{_MULTIPLE}, got offset {shard.offset} and width {shard.width}"
             )
     at = 0
     for before, shard in zip([None, *own], own, strict=False):
-        if before is not None and (shard.offset, shard.width) == (
-            before.offset,
-            before.width,
-        ):
+        end = shard.offset + shard.width
+        if before is not None and (shard.offset, end) == (before.offset, at):
             raise ValueError(
-                f"{field}: columns {_columns(shard.offset, shard.offset + shard.width)} of table {name!r} are listed twice, on "
-                f"devices {before.device} and {shard.device}; a column is on one device, give each shard once"
+                f"{field}: columns {_columns(shard.offset, end)} of table {name!r} are listed "
+                f"twice, on devices {before.device} and {shard.device}; a column is on one "
+                "device, give each shard once"
             )
         if shard.offset < at:
             raise ValueError(
-                f"{field}: columns {_columns(shard.offset, min(at, shard.offset + shard.width))} of table {name!r} are in two "
-                "shards; give each column once"
+                f"{field}: columns {_columns(shard.offset, min(at, end))} of table {name!r} are "
+                "in two shards; give each column once"
             )
         if shard.offset > at:
             raise ValueError(
-                f"{field}: no shard has columns {_columns(at, shard.offset)} of table {name!r}; give each column once"
+                f"{field}: no shard has columns {_columns(at, shard.offset)} of table {name!r}; "
+                "give each column once"
             )
-        at = shard.offset + shard.width
+        at = end
     if table is not None and at < table.dim:
         raise ValueError(
-            f"{field}: no shard has columns {_columns(at, table.dim)} of table {name!r}; give all {table.dim} columns"
+            f"{field}: no shard has columns {_columns(at, table.dim)} of table {name!r}; give all "
+            f"{table.dim} columns"
         )
     if table is not None and at > table.dim:
         raise ValueError(
-            f"{field}: shards of table {name!r} have {at} columns, the table {table.dim}; leave out the shards of a table "
-            "whose width has changed: it is placed anew"
+            f"{field}: shards of table {name!r} have {at} columns, the table has {table.dim}; "
+            "leave out the shards of a table whose width has changed: it is placed anew"
         )
 
 

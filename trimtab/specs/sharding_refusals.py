@@ -1,4 +1,4 @@
-"""Refusals of a sharding spec that say what is supported and what to do instead."""
+"""Refusals of a sharding spec that name the supported values and a remedy."""
 
 from __future__ import annotations
 
@@ -13,30 +13,42 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from trimtab.specs.common import WireModel
 
-_RULE = (
-    "value_error"  # pydantic's type of a rule of our own: its message is a whole sentence
-)
+_RULE = "value_error"  # pydantic's type for our own rules; the message is a whole sentence
 _ELSEWHERE = (
-    "leave a table that needs it out of `tables`, place it with TorchRec's own planner, and lower devices.memory_gib by "
-    "what it takes on each device"
+    "leave a table that needs it out of `tables`, place it with TorchRec's own planner, and lower "
+    "devices.memory_gib by what it takes on each device"
 )
 _SHARDING_TYPES = (
-    "a table is placed whole (table_wise) or split by columns (column_wise; constraints.no_split keeps one whole); "
-    f"row_wise, table_row_wise, data_parallel, grid_shard and 2D replication are not supported: {_ELSEWHERE}"
+    "a table is placed whole (table_wise) or split by columns (column_wise; constraints.no_split "
+    "keeps one whole); row_wise, table_row_wise, data_parallel, grid_shard and 2D replication are "
+    f"not supported: {_ELSEWHERE}"
 )
 _KERNELS = (
-    "every table uses TorchRec's `fused` kernel in device memory; dense, quant, fused_uvm, fused_uvm_caching and "
-    f"key_value are not supported: {_ELSEWHERE}"
+    "every table uses TorchRec's `fused` kernel in device memory; dense, quant, fused_uvm, "
+    f"fused_uvm_caching and key_value are not supported: {_ELSEWHERE}"
 )
 _HOST_MEMORY = (
-    "only device memory is planned (devices.memory_gib); host memory (UVM, UVM caching, SSD) is not supported: use more or "
-    f"larger devices or fp16 tables, or {_ELSEWHERE}"
+    "only device memory is planned (devices.memory_gib); host memory (UVM, UVM caching, SSD) is "
+    f"not supported: use more or larger devices or fp16 tables, or {_ELSEWHERE}"
 )
 _HBM = "give the memory that tables may use on each device as devices.memory_gib"
-_RESERVED = "devices.memory_gib is what tables may use: subtract the reserved share from the device's memory"
-_EXCHANGE = "outputs and gradients are exchanged in fp32; fp16, bf16, fp8 and int8 exchange is not supported: leave it out"
-_DEVICES = "give devices as groups, e.g. [{'count': 8, 'memory_gib': 80, 'hardware': 'a100'}], and fabric.devices_per_node"
-_BATCH = "give global_batch: the samples of one step over all devices (TorchRec's batch_size times the devices)"
+_RESERVED = (
+    "devices.memory_gib is the memory for tables: subtract the reserved share from it"
+)
+_EXCHANGE = (
+    "outputs and gradients are exchanged in fp32; fp16, bf16, fp8 and int8 exchange is not "
+    "supported: leave it out"
+)
+_DEVICES = (
+    "give devices as groups, e.g. [{'count': 8, 'memory_gib': 80, 'hardware': 'a100'}], and "
+    "fabric.devices_per_node"
+)
+_BATCH = (
+    "give global_batch: the samples of one step over all devices (TorchRec's batch_size times the "
+    "devices)"
+)
+_FEATURES = "give features, the number of features that look rows up in this table"
+_POOLING = "give pooling: mean look-ups per sample, all features of the table together"
 
 # Field names of TorchRec's planner and of its configs, and the remedy for each.
 REMEDIES: Mapping[str, str] = MappingProxyType(
@@ -85,32 +97,36 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         "num_embeddings": "give rows",
         "embedding_dim": "give dim",
         "data_type": "give dtype: fp32, fp16 or bf16",
-        "feature_names": "give features, the number of features that look rows up in this table",
-        "num_features": "give features, the number of features that look rows up in this table",
-        "pooling_factor": "give pooling: mean look-ups per sample, all features of the table together",
-        "pooling_factors": "give pooling: mean look-ups per sample, all features of the table together",
+        "feature_names": _FEATURES,
+        "num_features": _FEATURES,
+        "pooling_factor": _POOLING,
+        "pooling_factors": _POOLING,
         "min_partition": "give constraints.min_shard_dim, one value for all tables",
         "device_group": "give constraints.pin with the devices of each table",
     }
 )
 # Values that users give for a field, and the remedy for each.
-_QUANTIZED = "weights are trained as fp32, fp16 or bf16; quantized tables are for inference and are not planned: quantize later"
+_QUANTIZED = (
+    "weights are trained as fp32, fp16 or bf16; quantized tables are for inference and are not "
+    "planned: quantize later"
+)
 VALUE_REMEDIES: Mapping[str, str] = MappingProxyType(
     {
-        "hardware": "for another device take the nearest profile, with its own memory in memory_gib and its own links in "
-        "fabric.intra_gb_s and fabric.inter_gb_s (an H200 is close to h100 with memory_gib 141); costs are then those of "
-        "the profile",
+        "hardware": "for another device take the nearest profile, with its own memory in "
+        "memory_gib and its own links in fabric.intra_gb_s and fabric.inter_gb_s (an H200 is close "
+        "to h100 with memory_gib 141); costs are then those of the profile",
         "dtype": _QUANTIZED,
-        "optimizer": "take the one with the same state: sgd none, rowwise_adagrad 4 bytes per row, adagrad 4 bytes per "
-        "element, adam 8 bytes per element",
-        "memory_model": "`training` charges weights, optimizer state, inputs and outputs; `weights` the weights alone",
-        "method": "`trimtab` is our search; `neuroshard` the published one",
+        "optimizer": "take the one with the same state: sgd none, rowwise_adagrad 4 bytes per row, "
+        "adagrad 4 bytes per element, adam 8 bytes per element",
+        "memory_model": "`training` counts weights, optimizer state, inputs and outputs; `weights` "
+        "the weights alone",
+        "method": "`trimtab` is our search, `neuroshard` the published one",
     }
 )
 
 
 class ExplainedModel(WireModel):
-    """Wire model whose refusals of unknown fields and words list the supported ones and a remedy."""
+    """Wire model that answers an unknown field or word with the supported ones and a remedy."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -120,19 +136,18 @@ class ExplainedModel(WireModel):
         except ValidationError as error:
             every = error.errors(include_url=False)
             faults = [fault for fault in every if not _follows(fault, every)]
-            if len(faults) == len(every) and not any(
-                _explainable(cls, fault) for fault in faults
-            ):
+            explainable = [_explainable(cls, fault) for fault in faults]
+            if len(faults) == len(every) and not any(explainable):
                 raise
             lines = [
-                _explained(cls, fault) if _explainable(cls, fault) else _repeated(fault)
-                for fault in faults
+                _explained(cls, fault) if explain else _unchanged(fault)
+                for fault, explain in zip(faults, explainable, strict=True)
             ]
             raise ValidationError.from_exception_data(error.title, lines) from None
 
 
 def _follows(fault: Any, every: Sequence[Any]) -> bool:
-    """Whether a list is too short only because its faulty entries were not counted."""
+    """Return True when a list is too short only because faulty entries were not counted."""
     place = fault["loc"]
     return fault["type"] == "too_short" and any(
         f["loc"][: len(place)] == place for f in every if f is not fault
@@ -149,22 +164,20 @@ def _explained(model: type[WireModel], fault: Any) -> InitErrorDetails:
     words = _words(model, fault)
     if words is not None:
         remedy = VALUE_REMEDIES.get(name, "")
-        text = (
-            f"expected one of {_listed([repr(word) for word in words])}, got {fault['input']!r:.60}"
-            + (f"; {remedy}" if remedy else "")
-        )
-        return _line(fault, text)
+        supported = _listed([repr(word) for word in words])
+        text = f"expected one of {supported}, got {fault['input']!r:.60}"
+        return _line(fault, text + (f"; {remedy}" if remedy else ""))
     fields = list(model.model_fields)
     remedy = REMEDIES.get(name, "")
     if not remedy:
         near = get_close_matches(name, fields, n=1)
         remedy = f"did you mean {near[0]!r}?" if near else "remove it"
-    text = f"expected no such field, got {fault['input']!r:.60}; {remedy}; fields here: {_listed(fields)}"
-    return _line(fault, text)
+    text = f"expected no such field, got {fault['input']!r:.60}; {remedy}"
+    return _line(fault, f"{text}; fields here: {_listed(fields)}")
 
 
 def _words(model: type[WireModel], fault: Any) -> list[str] | None:
-    """Words that an enum field accepts, when the fault is a word it does not."""
+    """Return the words of an enum field, when the fault is another word."""
     field = model.model_fields.get(str(fault["loc"][0]))
     kind = None if field is None else field.annotation
     if fault["type"] != "enum" or not (
@@ -178,7 +191,7 @@ def _listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _repeated(fault: Any) -> InitErrorDetails:
+def _unchanged(fault: Any) -> InitErrorDetails:
     if fault["type"] == _RULE:
         return _line(fault, fault["msg"])
     return InitErrorDetails(
@@ -204,9 +217,16 @@ def too_large_advice(
     narrowest: int,
     whole: bool,
 ) -> str:
-    """Remedies that would let the narrowest shard of a table fit its device.
+    """Return remedies that would let the narrowest shard of a table fit a device.
 
-    `width` is the narrowest shard allowed now, `narrowest` the narrowest possible one; `whole`: the table may not be split.
+    Args:
+        rows: Rows of the table.
+        width: Columns of the narrowest shard that the job allows.
+        element_bytes: Bytes of one element.
+        largest_bytes: Memory of the largest device.
+        total_bytes: Memory of all devices.
+        narrowest: Columns of the narrowest possible shard.
+        whole: The table may not be split.
     """
 
     def fits(columns: int, bytes_each: int) -> bool:
@@ -224,11 +244,10 @@ def too_large_advice(
         )
     if element_bytes > 2 and fits(width, 2):
         remedies.append("store the table in fp16 or bf16")
+    least_gib = rows * width * element_bytes / 2**30 + 0.1
+    remedies.append(f"use devices with at least {least_gib:.1f} GiB for tables")
     remedies.append(
-        f"use devices with at least {rows * width * element_bytes / 2**30 + 0.1:.1f} GiB for tables"
-    )
-    remedies.append(
-        "or leave this table to TorchRec's row-wise sharding: take it out of `tables` and lower devices.memory_gib by its "
-        "share on each device (all its rows over the number of devices)"
+        "or leave this table to TorchRec's row-wise sharding: take it out of `tables` and lower "
+        "devices.memory_gib by its share on each device (all its rows over the number of devices)"
     )
     return "; ".join(remedies)

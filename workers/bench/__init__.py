@@ -1,1 +1,1 @@
-"""The quality protocol: every published figure comes from here, as a JSON line with machine, versions, seed and date."""
+"""Measurements: every published figure is a JSON line with machine, versions, seed and date."""

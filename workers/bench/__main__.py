@@ -1,8 +1,8 @@
 """`python -m workers.bench SUITE [options]`: measure; every figure is a JSON line that is stored.
 
-`python -m workers.bench all` runs every suite at the published scale.
-A suite is a folder `workers/bench/SUITE/` with a module `cli` that defines `main(argv)`. Where `all` should run it, `cli` also
-defines `PUBLISHED`: one tuple of arguments for each run.
+`python -m workers.bench all` runs every suite at the published scale. A suite is a folder
+`workers/bench/SUITE/` with a module `cli` that defines `main(argv)`. Where `all` should run it,
+`cli` also defines `PUBLISHED`: one tuple of arguments for each run.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Real integer programs out of the source distribution of the PyPI package `mip` (61 models, EPL-2.0, not shipped by us).
+"""Real integer programs from the source distribution of PyPI's `mip` (61 models, EPL-2.0).
 
-`python -m workers.bench.instances fetch [NAME...]` downloads it once through pip, checks its SHA-256, unpacks the model files
-only, and prints the path of each; the last line is the last one asked for. `list` shows what is there.
-
-They lie in `$TRIMTAB_CACHE_DIR/instances`, by default `~/.cache/trimtab/instances`.
+They are not shipped here. `python -m workers.bench.instances fetch [NAME...]` downloads the archive
+once through pip, checks its SHA-256, unpacks the model files only, and prints their paths in the
+order of the names. `list` prints the files that are present. They are in
+`$TRIMTAB_CACHE_DIR/instances`, by default `~/.cache/trimtab/instances`.
 """
 
 from __future__ import annotations
@@ -34,22 +34,20 @@ OPTIMA = {
 
 
 class FetchError(RuntimeError):
-    """The instances cannot be had; the message says why and what to do."""
+    """The instances are not available; the message has the cause and the remedy."""
 
 
 def folder() -> Path:
-    """Where instances are kept."""
+    """Return the folder of the instances."""
     cache = os.environ.get("TRIMTAB_CACHE_DIR")
-    base = (
-        Path(cache)
-        if cache
-        else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "trimtab"
-    )
-    return base / "instances"
+    if cache:
+        return Path(cache) / "instances"
+    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return home / "trimtab" / "instances"
 
 
 def available() -> dict[str, Path]:
-    """Name (without endings) → file, of what is there now."""
+    """Return the files that are present, by name without endings."""
     return {
         _stem(path): path
         for path in sorted(folder().glob("*"))
@@ -58,17 +56,21 @@ def available() -> dict[str, Path]:
 
 
 def fetch(names: list[str]) -> list[Path]:
-    """Paths of the named instances (all, when none is named); downloads when one is missing. Raises FetchError."""
-    found = available()
-    if not found or any(name not in found for name in names):
+    """Return the paths of the named instances, of all without names.
+
+    Downloads when one is missing. Raises FetchError.
+    """
+    files = available()
+    if not files or any(name not in files for name in names):
         _download()
-        found = available()
-    missing = [name for name in names if name not in found]
+        files = available()
+    missing = [name for name in names if name not in files]
     if missing:
         raise FetchError(
-            f"no instance {missing[0]!r} in {PACKAGE} {VERSION}; there are {', '.join(sorted(found))}"
+            f"name: expected an instance of {PACKAGE} {VERSION}, got {missing[0]!r}; "
+            f"instances: {', '.join(sorted(files))}"
         )
-    return [found[name] for name in names or sorted(found)]
+    return [files[name] for name in names or sorted(files)]
 
 
 def _stem(path: Path) -> str:
@@ -84,14 +86,16 @@ def _download() -> None:
         digest = hashlib.sha256(archive.read_bytes()).hexdigest()
         if digest != SHA256:
             raise FetchError(
-                f"{archive.name} has SHA-256 {digest}; wanted {SHA256}. It was not unpacked"
+                f"{archive.name}: expected SHA-256 {SHA256}, got {digest}; it was not unpacked"
             )
         _unpack(archive, target)
 
 
 def _sdist(scratch: Path) -> Path:
-    """Download by pip, which knows the index and its settings. pip prepares the archive's metadata, so its build backend runs;
-    the archive itself is pinned by hash."""
+    """Download the archive by pip, which has the settings of the package index; return its path.
+
+    pip prepares the metadata, so the archive's build backend runs; the archive is pinned by hash.
+    """
     print(
         f"fetching the source distribution of {PACKAGE} {VERSION} …",
         file=sys.stderr,
@@ -99,29 +103,29 @@ def _sdist(scratch: Path) -> Path:
     )
     requirements = scratch / "requirements.txt"
     requirements.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{SHA256}\n")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += [
         "--no-binary",
         ":all:",
+        "--require-hashes",
+        "--dest",
+        str(scratch),
+        "-r",
+        str(requirements),
     ]
-    command += ["--require-hashes", "--dest", str(scratch), "-r", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     archives = list(scratch.glob("*.tar.gz"))
     if not archives:
-        reason = (done.stderr.strip() or "no archive came").splitlines()[-1]
+        reason = (done.stderr.strip() or "it wrote no archive").splitlines()[-1]
         raise FetchError(
-            f"pip could not download {PACKAGE} {VERSION}: {reason}. Give a model of your own instead"
+            f"pip could not download {PACKAGE} {VERSION}: {reason}. Give a model of your own "
+            "instead"
         )
     return archives[0]
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    taken = 0
+    unpacked_bytes = 0
     with tarfile.open(archive, "r:gz") as tar:
         for member in tar:
             parts = Path(member.name).parts
@@ -132,10 +136,10 @@ def _unpack(archive: Path, target: Path) -> None:
                 and parts[-3:-1] == ("test", "data")
             ):
                 continue
-            taken += member.size
-            if taken > _MAX_BYTES:
+            unpacked_bytes += member.size
+            if unpacked_bytes > _MAX_BYTES:
                 raise FetchError(
-                    f"the archive's models are larger than {_MAX_BYTES} bytes; refused"
+                    f"archive: expected at most {_MAX_BYTES} bytes of models, got more; refused"
                 )
             source = tar.extractfile(member)
             if source is None:
@@ -147,15 +151,17 @@ def _unpack(archive: Path, target: Path) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """`fetch [NAME...]` or `list`."""
+    """Run `fetch [NAME...]` or `list`."""
     parser = argparse.ArgumentParser(
         prog="python -m workers.bench.instances", description=__doc__
     )
     parser.add_argument("verb", choices=["fetch", "list"])
     parser.add_argument("names", nargs="*")
-    given = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     try:
-        paths = fetch(given.names) if given.verb == "fetch" else list(available().values())
+        paths = (
+            fetch(options.names) if options.verb == "fetch" else list(available().values())
+        )
     except FetchError as error:
         print(error, file=sys.stderr)
         return 1

@@ -31,26 +31,26 @@ def run_task(
     """
     # Imported here: a warm child has these in memory before the task arrives.
     from search import pipeline
-    from search.finish import finish
+    from search.finish import DeadRun, finish
     from search.stop import from_budget
 
     stop = from_budget(task.budget, stop_event)
     domain = load(task.builder)(**provide(task.needs))
     spec = load(task.spec_class).model_validate_json(orjson.dumps(dict(task.spec)))
-    packages = tuple(getattr(domain, "packages", ()))
     if task.finish is not None:
         return finish(
             domain,
             spec,
             inputs=task.inputs,
             workdir=workdir,
-            data=task.start,
-            ended=task.finish.ended,
-            decorate=task.finish.decorate,
-            seconds=float(task.budget["seconds"]),
             seed=task.seed,
+            dead=DeadRun(
+                termination=task.finish.ended,
+                checkpoint=task.start,
+                budget_s=float(task.budget["seconds"]),
+            ),
+            decorate=task.finish.decorate,
             on_phase=on_phase,
-            packages=packages,
         )
     return pipeline.run(
         domain,
@@ -59,9 +59,10 @@ def run_task(
         workdir=workdir,
         stop=stop,
         seed=task.seed,
-        on_incumbent=reporter.incumbent,
-        on_phase=on_phase,
-        on_checkpoint=reporter.checkpoint,
-        packages=packages,
         start=task.start,
+        callbacks=pipeline.Callbacks(
+            on_phase=on_phase,
+            on_checkpoint=reporter.checkpoint,
+            on_incumbent=reporter.incumbent,
+        ),
     )

@@ -1,4 +1,4 @@
-"""Kind `compile`: programs smaller than `clang -Oz` makes them, by pass pipelines searched for each, run and compared."""
+"""Kind `compile`: search pass pipelines for programs smaller than those of `clang -Oz`."""
 
 from search.domains.compile.domain import CompileDomain, build
 

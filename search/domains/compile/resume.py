@@ -1,4 +1,4 @@
-"""A reported program as bytes and back: its files, what they measure, and the runs it is compared on."""
+"""Checkpoint of a reported program: its files, sizes and the runs it is compared on, as JSON."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 import orjson
 
-from search.domains.compile.picture import OURS
-from search.domains.compile.problem import CompileProblem, names
-from search.domains.compile.solution import CompileSolution
-from search.domains.compile.timing import Timing
+from search.domains.compile.answer import CompileSolution, target_text
+from search.domains.compile.parse.problem import CompileProblem
+from search.domains.compile.parse.sources import listed
 from search.types import SearchOutcome
 from solvers.llvm.execute import RunCase
+from solvers.llvm.pairs import Timing
 from solvers.llvm.types import Recipe, Sizes
 from trimtab.results import Reason, Termination
 
@@ -23,7 +23,7 @@ _FILES = ("recipe_file", "bitcode", "text", "object")
 
 
 def to_bytes(solution: CompileSolution) -> bytes:
-    """Serialise. What is in quarantine is left behind: it is no part of the answer."""
+    """Serialise a solution without its quarantined candidates, which are no part of the answer."""
     return orjson.dumps(
         {
             "name": solution.name,
@@ -36,16 +36,14 @@ def to_bytes(solution: CompileSolution) -> bytes:
             },
             "build_id": solution.build_id,
             "cases": [[_case(case), timeout_s] for case, timeout_s in solution.cases],
-            "timing": None
-            if solution.timing is None
-            else dataclasses.asdict(solution.timing),
+            "timing": dataclasses.asdict(solution.timing) if solution.timing else None,
             "why_unvalidated": solution.why_unvalidated,
         }
     )
 
 
 def from_bytes(data: bytes, folder: Path) -> CompileSolution:
-    """Parse, with the files written into `folder`. Raises ValueError, KeyError or TypeError."""
+    """Parse, and write the files into `folder`. Raises ValueError, KeyError or TypeError."""
     read = orjson.loads(data)
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
@@ -74,9 +72,7 @@ def from_bytes(data: bytes, folder: Path) -> CompileSolution:
 
 
 def outcome_of(problem: CompileProblem, solution: CompileSolution) -> SearchOutcome:
-    """The solution as an outcome, with as much of the summary as it can tell."""
-    oz = solution.levels["Oz"].of(problem.metric)
-    target, runs = problem.machine, len(solution.cases)
+    """Return a restored solution as an outcome, with the summary that can be derived from it."""
     return SearchOutcome(
         termination=Termination(reason=Reason.FEASIBLE, detail="restored"),
         solution=solution,
@@ -84,24 +80,14 @@ def outcome_of(problem: CompileProblem, solution: CompileSolution) -> SearchOutc
         bound=None,
         summary={
             "llvm": solution.build_id,
-            "target": f"{target.triple}, {target.cpu}, {'PIC' if target.pic else 'static'}",
-            "sources": names(problem.sources),
+            "target": target_text(problem.machine),
+            "sources": listed(problem.sources),
             "objective": problem.spec.objective.value,
-            "oz": oz,
-            "saved": (oz - solution.sizes.of(problem.metric)) / oz if oz else 0.0,
+            "oz": solution.levels["Oz"].of(problem.metric),
+            "saved": solution.saved(problem.metric),
             "found_by": solution.name,
-            "behaviour": f"compared on {runs} runs"
-            if runs
-            else f"unvalidated: {solution.why_unvalidated}",
-            "sizes": [
-                {
-                    "level": name,
-                    "loadable_bytes": sizes.loadable_bytes,
-                    "code_bytes": sizes.code_bytes,
-                    "ir_instructions": sizes.ir_instructions,
-                }
-                for name, sizes in {**solution.levels, OURS: solution.sizes}.items()
-            ],
+            "behaviour": solution.behaviour,
+            "sizes": solution.size_table,
             "notes": list(problem.notes),
         },
     )
@@ -116,12 +102,11 @@ def _sizes(data: Mapping[str, Any]) -> Sizes:
 
 
 def _case(case: RunCase) -> dict[str, Any]:
+    stdout = case.expected_stdout
     return {
         "arguments": list(case.arguments),
         "stdin": _text(case.stdin),
-        "expected_stdout": None
-        if case.expected_stdout is None
-        else _text(case.expected_stdout),
+        "expected_stdout": None if stdout is None else _text(stdout),
         "expected_exit": case.expected_exit,
         "files": {name: _text(content) for name, content in case.files.items()},
     }

@@ -1,12 +1,22 @@
-"""The check of an answer: LLVM's own programs on the files, and the programs run again.
+"""Check of an answer: LLVM's own programs on its files, and the programs run again.
 
-It reads the unoptimised module and the files of the answer, nothing of what the search measured. What it says:
+The check reads the unoptimised module and the answer's files, and none of the search's
+measurements.
 
-- verifier: `opt -passes=verify` accepts the optimised bitcode, read anew;
-- symbols: `llvm-nm` finds the same external symbols (those that may be dropped when unused excepted);
-- replay: `opt -passes=...` makes the same bitcode from the unoptimised module, where a pipeline alone is the recipe;
-- sizes: `llvm-readelf` on the object gives the claimed bytes, and no more than the -Oz object made here has;
-- runs: the program of unoptimised code and the answer's were run on every case and told the same.
+- verifier: `opt -passes=verify` accepts the optimised bitcode;
+- symbols: `llvm-nm` lists the same external symbols, apart from those that may be dropped when
+  unused;
+- replay: `opt -passes=...`, or the replay command where `opt` has no words for the recipe,
+  makes the same bitcode, functions or object from the unoptimised module;
+- sizes: `llvm-readelf` on the object gives the claimed bytes, and no more than an -Oz object
+  made here;
+- runs: the unoptimised program and the answer behave the same on every case.
+
+Shared with the search, because both must mean the same by it: the runner of confined programs
+and its comparison of two runs (`solvers.llvm.execute`), the statistics of paired runs
+(`solvers.llvm.pairs`), the limits of a run (`run_limits`), and as data the cases to run
+(`CompileSolution.cases`). No module of the compile kind's `search` or `encode` is imported,
+directly or indirectly (import contract).
 """
 
 from __future__ import annotations
@@ -20,353 +30,327 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from search.domains.compile.problem import CompileProblem
-from search.domains.compile.runs import PATIENCE, exceeded
-from search.domains.compile.solution import CompileSolution
-from search.domains.compile.timing import paired
-from search.domains.compile.tools import ToolFailed, Tools, discardable
+from search.domains.compile.answer import CompileSolution
+from search.domains.compile.parse.problem import CompileProblem
+from search.domains.compile.run_limits import MEMORY_BYTES, RETRY_FACTOR, limit_message
 from solvers.llvm.execute import Ran, RunCase, compare, link_program, run_program
+from solvers.llvm.pairs import time_pairs
+from solvers.llvm.programs import LlvmProgramFailed, LlvmPrograms, discardable
 from solvers.llvm.types import Metric
 from trimtab.results import Verification, VerificationStatus
 
 METHOD = "LLVM's own tools on the files; the program run against the unoptimised one"
 UNVALIDATED = "unvalidated"
 _REPLAY_S = 120.0
-_MEMORY_BYTES = 2 * 2**30
 _TIMED_PAIRS = 9
+_SHOWN = 5  # faults, and symbols of one fault, that are listed
+_DETAIL_CHARS = 1000
 _GROUP = re.compile(r"^attributes #(?P<number>\d+) = \{(?P<words>.*)\}$", re.MULTILINE)
 _TARGET_WORD = re.compile(r'"(?:target-cpu|target-features|tune-cpu)"(?:="[^"]*")?')
 _WORD = re.compile(r'(?:"[^"]*"|[^\s"])+')
-_REFERENCE = re.compile(r'"[^"]*"|#(?P<number>\d+)\b')  # what stands in quotes is text
+_REFERENCE = re.compile(
+    r'"[^"]*"|#(?P<number>\d+)\b'
+)  # quoted text is matched to be skipped
+_PRINTER_LINES = ("; ModuleID", "source_filename", "attributes #", "; Function Attrs:")
+
+
+def verify_answer(
+    problem: CompileProblem, solution: CompileSolution, programs: LlvmPrograms
+) -> Verification:
+    """Check an answer; valid only when no check reports a fault.
+
+    `checks["runs_equal"]` is "N of M", or says why nothing could be run.
+    """
+    folder = problem.workdir / "check"
+    folder.mkdir(exist_ok=True)
+    return Check(problem, solution, programs, folder).run()
 
 
 @dataclass
-class _Found:
-    """What the check found so far."""
+class Check:
+    """Checks of one answer with the faults found so far."""
 
+    problem: CompileProblem
+    solution: CompileSolution
+    programs: LlvmPrograms
+    folder: Path
     faults: list[str] = field(default_factory=list)
     checks: dict[str, Any] = field(default_factory=dict)
     objective: float | None = None
 
-
-def verify_answer(
-    problem: CompileProblem, solution: CompileSolution, tools: Tools
-) -> Verification:
-    """Valid only when nothing is wrong. `checks["runs_equal"]` says `n of m`, or that nothing could be run."""
-    folder = problem.workdir / "check"
-    folder.mkdir(exist_ok=True)
-    found = _Found()
-    for check in (_verifier, _symbols, _replay, _sizes):
-        try:
-            check(problem, solution, tools, folder, found)
-        except ToolFailed as error:
-            found.faults.append(str(error))
-            found.checks.setdefault(check.__name__.strip("_"), "failed")
-    if not found.faults:
-        try:
-            _runs(problem, solution, tools, folder, found)
-            if problem.timed:
-                _times(problem, solution, tools, folder, found)
-        except ToolFailed as error:
-            found.checks["runs_equal"] = f"{UNVALIDATED}: {error}"
-    return Verification(
-        status=VerificationStatus.INVALID if found.faults else VerificationStatus.VALID,
-        method=METHOD,
-        claimed_objective=solution.objective,
-        objective=found.objective,
-        max_violation=None,
-        checks=found.checks,
-        detail="; ".join(found.faults[:5]) or _sentence(found),
-    )
-
-
-def _sentence(found: _Found) -> str:
-    runs = str(found.checks.get("runs_equal", UNVALIDATED))
-    if "time" in found.checks:
-        return f"verifier-clean, same symbols; {runs} runs told the same as the unoptimised program; {found.checks['time']}"
-    if runs.startswith(UNVALIDATED):
-        return f"verifier-clean, same symbols, not larger than -Oz; behaviour {runs}"
-    return f"verifier-clean, same symbols, not larger than -Oz; {runs} runs told the same as the unoptimised program"
-
-
-def _verifier(
-    problem: CompileProblem,
-    solution: CompileSolution,
-    tools: Tools,
-    folder: Path,
-    found: _Found,
-) -> None:
-    tools.check(solution.bitcode)
-    found.checks["verifier"] = "accepts"
-
-
-def _symbols(
-    problem: CompileProblem,
-    solution: CompileSolution,
-    tools: Tools,
-    folder: Path,
-    found: _Found,
-) -> None:
-    before, after = tools.symbols(problem.module), tools.symbols(solution.bitcode)
-    lost = before - after
-    if lost:
-        lost -= discardable(tools.text(problem.module))
-    if lost:
-        found.faults.append(f"external symbols are gone: {', '.join(sorted(lost)[:5])}")
-    if new := after - before:
-        found.faults.append(f"external symbols are new: {', '.join(sorted(new)[:5])}")
-    in_object = tools.symbols(solution.object)
-    if missing := after - in_object - {name for name in after if name.startswith("llvm.")}:
-        found.faults.append(
-            f"the object lacks symbols of its bitcode: {', '.join(sorted(missing)[:5])}"
+    def run(self) -> Verification:
+        """Run all checks; programs run only when the files have no fault."""
+        for check in (self.verifier, self.symbols, self.replay, self.sizes):
+            try:
+                check()
+            except LlvmProgramFailed as error:
+                self.faults.append(str(error))
+                self.checks.setdefault(check.__name__, "failed")
+        if not self.faults:
+            try:
+                self.runs()
+                if self.problem.timed:
+                    self.time()
+            except LlvmProgramFailed as error:
+                self.checks["runs_equal"] = f"{UNVALIDATED}: {error}"
+        valid = not self.faults
+        return Verification(
+            status=VerificationStatus.VALID if valid else VerificationStatus.INVALID,
+            method=METHOD,
+            claimed_objective=self.solution.objective,
+            objective=self.objective,
+            max_violation=None,
+            checks=self.checks,
+            detail="; ".join(self.faults[:_SHOWN]) or self._sentence(),
         )
-    found.checks["symbols"] = f"{len(after)} the same" if not lost and not new else "differ"
 
+    def _sentence(self) -> str:
+        runs = str(self.checks.get("runs_equal", UNVALIDATED))
+        equal = f"{runs} runs equal to those of the unoptimised program"
+        if "time" in self.checks:
+            return f"verifier-clean, same symbols; {equal}; {self.checks['time']}"
+        behaviour = f"behaviour {runs}" if runs.startswith(UNVALIDATED) else equal
+        return f"verifier-clean, same symbols, not larger than -Oz; {behaviour}"
 
-def _replay(
-    problem: CompileProblem,
-    solution: CompileSolution,
-    tools: Tools,
-    folder: Path,
-    found: _Found,
-) -> None:
-    out = folder / "replay.bc"
-    if solution.recipe.by_opt:
-        tools.again(solution.recipe, problem.module, out)
-        how = "opt -passes"
-        if (
-            solution.recipe.late_attributes
-        ):  # which are no part of the text that is compared below
-            made = folder / "replay.o"
-            tools.emit(out, made, options=solution.recipe.options)
-            if tools.sizes(made) != tools.sizes(solution.object):
-                found.faults.append(
-                    f"{how} and late attributes make an object of other sizes than the answer's"
+    def verifier(self) -> None:
+        """LLVM's verifier accepts the optimised bitcode."""
+        self.programs.verify(self.solution.bitcode)
+        self.checks["verifier"] = "accepts"
+
+    def symbols(self) -> None:
+        """Bitcode and object define the external symbols of the unoptimised module."""
+        before = self.programs.external_symbols(self.problem.module)
+        after = self.programs.external_symbols(self.solution.bitcode)
+        lost, new = before - after, after - before
+        if lost:
+            lost -= discardable(self.programs.disassemble(self.problem.module))
+        if lost:
+            self.faults.append(f"external symbols are gone: {_listed(lost)}")
+        if new:
+            self.faults.append(f"external symbols are new: {_listed(new)}")
+        intrinsic = {name for name in after if name.startswith("llvm.")}
+        in_object = self.programs.external_symbols(self.solution.object)
+        if missing := after - in_object - intrinsic:
+            self.faults.append(
+                f"the object lacks symbols of its bitcode: {_listed(missing)}"
+            )
+        self.checks["symbols"] = (
+            f"{len(after)} the same" if not lost and not new else "differ"
+        )
+
+    def replay(self) -> None:
+        """The recipe makes the answer again: same bitcode, same functions or same object."""
+        out, recipe = self.folder / "replay.bc", self.solution.recipe
+        if recipe.by_opt:
+            maker = "opt -passes"
+            self.programs.replay(recipe, self.problem.module, out)
+            if recipe.late_attributes:  # the text that is compared below does not have them
+                self._compare_late_attributes(out, maker)
+        else:
+            maker = "the replay command"
+            _replay_by_command(self.problem, self.solution, out)
+        same = self._same_as_answer(out)
+        self.checks["replay"] = f"{maker} makes {same or 'other bitcode'}"
+        if not same:
+            self.faults.append(
+                f"{maker} does not repeat the answer from the unoptimised module"
+            )
+
+    def _compare_late_attributes(self, bitcode: Path, maker: str) -> None:
+        made = self.folder / "replay.o"
+        self.programs.emit_object(bitcode, made, options=self.solution.recipe.options)
+        answer = self.programs.object_sizes(self.solution.object)
+        if self.programs.object_sizes(made) != answer:
+            self.faults.append(
+                f"{maker} and late attributes make an object of other sizes than the answer's"
+            )
+
+    def _same_as_answer(self, bitcode: Path) -> str:
+        """Name the strictest sense in which `bitcode` equals the answer; "" when in none."""
+        answer = self.solution
+        if _digest(bitcode) == _digest(answer.bitcode):
+            return "the same bitcode"
+        text = canonical(self.programs.disassemble(bitcode))
+        if text == canonical(self.programs.disassemble(answer.bitcode)):
+            return "the same functions"
+        made = self.folder / "replayed.o"
+        self.programs.emit_object(bitcode, made, options=answer.recipe.options)
+        return "the same object" if made.read_bytes() == answer.object.read_bytes() else ""
+
+    def sizes(self) -> None:
+        """The object has the claimed bytes, and no more than an -Oz object made here."""
+        oz_object, again = self.folder / "Oz.o", self.folder / "answer.o"
+        answer, metric = self.solution, self.problem.metric
+        self.programs.clang(self.problem.module, oz_object, level="Oz")
+        self.programs.emit_object(answer.bitcode, again, options=answer.recipe.options)
+        ours = self.programs.object_sizes(answer.object)
+        theirs = self.programs.object_sizes(oz_object)
+        repeated = self.programs.object_sizes(again)
+        measured = {
+            Metric.CODE_BYTES: (ours.code_bytes, theirs.code_bytes),
+            Metric.LOADABLE_BYTES: (ours.loadable_bytes, theirs.loadable_bytes),
+            Metric.IR_INSTRUCTIONS: self._instructions(),
+        }
+        size, reference = measured[metric]
+        claimed = answer.sizes.of(metric)
+        self.checks["sizes"] = (
+            f"{ours.loadable_bytes:,} loadable, {ours.code_bytes:,} code bytes, "
+            f"{measured[Metric.IR_INSTRUCTIONS][0]:,} IR instructions"
+        )
+        self.checks["oz_made_again"] = reference
+        self.checks["object_made_again"] = (
+            "same sizes" if repeated == ours else "other sizes"
+        )
+        if size != claimed:
+            self.faults.append(
+                f"{metric.value}: the search claimed {claimed:,}, the tools measure {size:,}"
+            )
+        if self.problem.timed:
+            return
+        if size > reference:
+            self.faults.append(
+                f"{metric.value}: {size:,} is larger than the {reference:,} of -Oz"
+            )
+        self.objective = float(size)
+
+    def _instructions(self) -> tuple[int, int]:
+        """IR instructions of the answer, and of -Oz where they are the objective (else 0)."""
+        ours = self.programs.count_instructions(self.solution.bitcode)
+        if self.problem.metric is not Metric.IR_INSTRUCTIONS:
+            return ours, 0
+        oz = self.folder / "Oz.bc"
+        self.programs.clang(self.problem.module, oz, level="Oz", bitcode=True)
+        return ours, self.programs.count_instructions(oz)
+
+    def runs(self) -> None:
+        """Both programs behave the same on every case that the unoptimised program repeats."""
+        if not self.solution.cases:
+            reason = self.solution.why_unvalidated or "there is nothing to run"
+            self.checks["runs_equal"] = f"{UNVALIDATED}: {reason}"
+            return
+        plain = self.folder / "O0.o"
+        self.programs.emit_object(self.problem.module, plain, level="0")
+        reference = self._link(plain, "O0")
+        ours = self._link(self.solution.object, "ours")
+        equal = counted = 0
+        uncounted: list[str] = []
+        for number, (case, timeout_s) in enumerate(self.solution.cases):
+            first, second = (self._run(reference, case, timeout_s) for _ in range(2))
+            if (difference := compare(first, second)) is not None:
+                uncounted.append(
+                    f"run {number}: the unoptimised program does not repeat itself ({difference})"
                 )
-    else:
-        _replay_by_command(problem, solution, out)
-        how = "the replay command"
-    if _digest(out) == _digest(solution.bitcode):
-        found.checks["replay"] = f"{how} makes the same bitcode"
-        return
-    if canonical(tools.text(out)) == canonical(tools.text(solution.bitcode)):
-        found.checks["replay"] = f"{how} makes the same functions"
-        return
-    repeated = folder / "replayed.o"
-    tools.emit(out, repeated, options=solution.recipe.options)
-    if repeated.read_bytes() == solution.object.read_bytes():
-        found.checks["replay"] = f"{how} makes the same object"
-        return
-    found.checks["replay"] = f"{how} makes other bitcode"
-    found.faults.append(f"{how} does not repeat the answer from the unoptimised module")
+                continue
+            counted += 1
+            ran = self._run(ours, case, timeout_s)
+            if ran.limit == "seconds":
+                ran = self._run(ours, case, RETRY_FACTOR * timeout_s)
+            if ran.limit:
+                self.faults.append(limit_message(number, ran, timeout_s))
+            elif (difference := compare(first, ran)) is not None:
+                self.faults.append(
+                    f"run {number} differs from the unoptimised program: {difference}"
+                )
+            else:
+                equal += 1
+        if counted:
+            self.checks["runs_equal"] = f"{equal} of {counted}"
+        else:
+            self.checks["runs_equal"] = f"{UNVALIDATED}: no run repeats itself"
+        if uncounted:
+            self.checks["runs_not_counted"] = uncounted
 
+    def time(self) -> None:
+        """Objective run_time: time the answer against -O2 made here; clearly slower is a fault."""
+        baseline, baseline_object = self.folder / "O2.bc", self.folder / "O2.o"
+        self.programs.opt("default<O2>", self.problem.module, baseline)
+        self.programs.emit_object(baseline, baseline_object)
+        ours = self._cpu_s(self._link(self.solution.object, "timed"))
+        theirs = self._cpu_s(self._link(baseline_object, "O2"))
+        timing = time_pairs(ours, theirs, _TIMED_PAIRS)
+        self.checks["time"] = timing.sentence()
+        self.objective = timing.ours_s
+        claimed = self.solution.timing
+        if claimed is not None and timing.low > 1.0:
+            self.faults.append(
+                f"run_time: {timing.sentence()}: slower, though the search claimed "
+                f"{claimed.sentence()}"
+            )
 
-def _replay_by_command(
-    problem: CompileProblem, solution: CompileSolution, out: Path
-) -> None:
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "solvers.llvm.replay",
-        str(solution.recipe_file),
-        str(problem.module),
-        str(out),
-    ]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_REPLAY_S,
-            check=False,
+    def _cpu_s(self, program: Path) -> Callable[[], float]:
+        """A function that runs all cases once and returns their CPU seconds."""
+        return lambda: sum(
+            self._run(program, case, timeout_s).cpu_s
+            for case, timeout_s in self.solution.cases
         )
-    except subprocess.TimeoutExpired as error:
-        raise ToolFailed(
-            f"the replay command did not end within {_REPLAY_S:g} s"
-        ) from error
-    if done.returncode != 0:
-        raise ToolFailed(
-            f"the replay command failed: {done.stderr.decode(errors='replace').strip()[-1000:]}"
+
+    def _link(self, code: Path, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return link_program(
+            [code, *self.problem.objects],
+            workdir=folder,
+            target=self.problem.target,
+            flags=self.problem.libraries,
+            cxx=self.problem.cxx,
+        )
+
+    def _run(self, program: Path, case: RunCase, timeout_s: float) -> Ran:
+        return run_program(
+            program,
+            case,
+            timeout_s=timeout_s,
+            memory_bytes=MEMORY_BYTES,
+            workdir=self.folder,
+            stopped=lambda: False,
         )
 
 
 def canonical(text: str) -> str:
-    """Textual IR with nothing in it that only the printer decides.
+    """Remove from textual IR what only the printer decides.
 
-    Left out: what names the file, and the printed order of a block's predecessors, which is that of a use list. Numbers of
-    attribute groups are replaced by the groups' own words, without those for the target that `opt -mcpu` writes.
+    That is: the names of the file, and the printed order of a block's predecessors, which is
+    the order of a use list. Numbers of attribute groups are replaced by the groups' words,
+    without the target words that `opt -mcpu` writes.
     """
     groups = {
         match["number"]: " ".join(_WORD.findall(_TARGET_WORD.sub("", match["words"])))
         for match in _GROUP.finditer(text)
     }
 
-    def spelled(match: re.Match[str]) -> str:
+    def spelled_out(match: re.Match[str]) -> str:
         number = match["number"]
         return match[0] if number is None else f"[{groups.get(number, number)}]"
 
-    kept = [
-        _REFERENCE.sub(spelled, line.partition("; preds = ")[0].rstrip())
+    return "\n".join(
+        _REFERENCE.sub(spelled_out, line.partition("; preds = ")[0].rstrip())
         for line in text.splitlines()
-        if not line.startswith(
-            ("; ModuleID", "source_filename", "attributes #", "; Function Attrs:")
-        )
-    ]
-    return "\n".join(kept)
+        if not line.startswith(_PRINTER_LINES)
+    )
 
 
-def _sizes(
-    problem: CompileProblem,
-    solution: CompileSolution,
-    tools: Tools,
-    folder: Path,
-    found: _Found,
+def _replay_by_command(
+    problem: CompileProblem, solution: CompileSolution, out: Path
 ) -> None:
-    """Bytes from the object by other eyes; -Oz made again here is what it must not exceed."""
-    oz_object, again = folder / "Oz.o", folder / "answer.o"
-    tools.clang(problem.module, oz_object, level="Oz")
-    tools.emit(solution.bitcode, again, options=solution.recipe.options)
-    ours, theirs, repeated = (
-        tools.sizes(solution.object),
-        tools.sizes(oz_object),
-        tools.sizes(again),
-    )
-    measured = {
-        Metric.CODE_BYTES: (ours.code_bytes, theirs.code_bytes),
-        Metric.LOADABLE_BYTES: (ours.loadable_bytes, theirs.loadable_bytes),
-        Metric.IR_INSTRUCTIONS: _instructions(problem, solution, tools, folder),
-    }
-    mine, reference = measured[problem.metric]
-    claimed = solution.sizes.of(problem.metric)
-    found.checks["sizes"] = (
-        f"{ours.loadable_bytes:,} loadable, {ours.code_bytes:,} code bytes, "
-        f"{measured[Metric.IR_INSTRUCTIONS][0]:,} IR instructions"
-    )
-    found.checks["oz_made_again"] = reference
-    found.checks["object_made_again"] = "same sizes" if repeated == ours else "other sizes"
-    if mine != claimed:
-        found.faults.append(
-            f"{problem.metric.value}: the search claimed {claimed:,}, the tools say {mine:,}"
+    files = (str(solution.recipe_file), str(problem.module), str(out))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "solvers.llvm.replay", *files],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_REPLAY_S,
+            check=False,
         )
-    if problem.timed:
-        return
-    if mine > reference:
-        found.faults.append(
-            f"{problem.metric.value}: {mine:,} is larger than the {reference:,} of -Oz"
-        )
-    found.objective = float(mine)
+    except subprocess.TimeoutExpired as error:
+        message = f"the replay command did not end within {_REPLAY_S:g} s"
+        raise LlvmProgramFailed(message) from error
+    if done.returncode != 0:
+        errors = done.stderr.decode(errors="replace").strip()[-_DETAIL_CHARS:]
+        raise LlvmProgramFailed(f"the replay command failed: {errors}")
 
 
-def _instructions(
-    problem: CompileProblem, solution: CompileSolution, tools: Tools, folder: Path
-) -> tuple[int, int]:
-    """IR instructions of the answer and of -Oz; the second is made only where they are the objective."""
-    mine = tools.instructions(solution.bitcode)
-    if problem.metric is not Metric.IR_INSTRUCTIONS:
-        return mine, 0
-    oz = folder / "Oz.bc"
-    tools.clang(problem.module, oz, level="Oz", bitcode=True)
-    return mine, tools.instructions(oz)
-
-
-def _runs(
-    problem: CompileProblem,
-    solution: CompileSolution,
-    tools: Tools,
-    folder: Path,
-    found: _Found,
-) -> None:
-    """Both programs on every case. What the unoptimised program does not repeat proves nothing and is not counted."""
-    if not solution.cases:
-        found.checks["runs_equal"] = (
-            f"{UNVALIDATED}: {solution.why_unvalidated or 'there is nothing to run'}"
-        )
-        return
-    plain = folder / "O0.o"
-    tools.emit(problem.module, plain, level="0")
-    reference = _linked(problem, plain, folder / "O0")
-    ours = _linked(problem, solution.object, folder / "ours")
-    equal = counted = 0
-    uncounted: list[str] = []
-    for number, (case, timeout_s) in enumerate(solution.cases):
-        go = _runner(case, timeout_s, folder)
-        first, second = go(reference), go(reference)
-        if (differs := compare(first, second)) is not None:
-            uncounted.append(
-                f"run {number}: the unoptimised program does not repeat itself ({differs})"
-            )
-            continue
-        counted += 1
-        ran = go(ours)
-        if ran.limit == "seconds":
-            ran = _runner(case, PATIENCE * timeout_s, folder)(ours)
-        told = exceeded(number, ran, timeout_s) if ran.limit else compare(first, ran)
-        if told is None:
-            equal += 1
-        else:
-            found.faults.append(
-                told
-                if ran.limit
-                else f"run {number} differs from the unoptimised program: {told}"
-            )
-    found.checks["runs_equal"] = (
-        f"{equal} of {counted}" if counted else f"{UNVALIDATED}: no run repeats itself"
-    )
-    if uncounted:
-        found.checks["runs_not_counted"] = uncounted
-
-
-def _times(
-    problem: CompileProblem,
-    solution: CompileSolution,
-    tools: Tools,
-    folder: Path,
-    found: _Found,
-) -> None:
-    """Objective run_time: -O2 made here and the answer in fresh pairs of runs. Clearly slower is a fault."""
-    baseline, baseline_object = folder / "O2.bc", folder / "O2.o"
-    tools.opt("default<O2>", problem.module, baseline)
-    tools.emit(baseline, baseline_object)
-    programs = [
-        _linked(problem, solution.object, folder / "timed"),
-        _linked(problem, baseline_object, folder / "O2"),
-    ]
-    ours, theirs = (
-        lambda program=program: sum(
-            _runner(case, limit, folder)(program).cpu_s for case, limit in solution.cases
-        )
-        for program in programs
-    )
-    timing = paired(ours, theirs, _TIMED_PAIRS)
-    found.checks["time"] = timing.told()
-    found.objective = timing.ours_s
-    if solution.timing is not None and timing.low > 1.0:
-        found.faults.append(
-            f"run_time: {timing.told()}: slower, though the search claimed {solution.timing.told()}"
-        )
-
-
-def _linked(problem: CompileProblem, code: Path, folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    flags = (*problem.libraries, *(("-lstdc++",) if problem.cxx else ()))
-    return link_program(
-        [code, *problem.objects], workdir=folder, target=problem.target, flags=flags
-    )
-
-
-def _runner(case: RunCase, timeout_s: float, folder: Path) -> Callable[[Path], Ran]:
-    def go(program: Path) -> Ran:
-        return run_program(
-            program,
-            case,
-            timeout_s=timeout_s,
-            memory_bytes=_MEMORY_BYTES,
-            workdir=folder,
-            stopped=lambda: False,
-        )
-
-    return go
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(sorted(names)[:_SHOWN])
 
 
 def _digest(path: Path) -> str:

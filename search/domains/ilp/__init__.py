@@ -1,4 +1,4 @@
-"""Kind `ilp`: mixed-integer linear programs by a complete solver beside large neighbourhood search."""
+"""Kind `ilp`: integer programs, by a complete solver beside large neighbourhood search."""
 
 from search.domains.ilp.domain import IlpDomain, build
 

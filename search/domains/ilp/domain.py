@@ -1,255 +1,175 @@
-"""Kind `ilp`: read, search with two processes, check exactly, write the solution."""
+"""Kind `ilp`: the five stages of the pipeline for one integer program."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from search.domains.ilp import problem as reading
-from search.domains.ilp.checker import Checker
-from search.domains.ilp.outcome import figures_of
+from search.domains.ilp import encode as encode_stage
+from search.domains.ilp import parse as parse_stage
+from search.domains.ilp import produce as produce_stage
 from search.domains.ilp.problem import IlpProblem
-from search.domains.ilp.produce import curve_extras, produce, values_by_name
-from search.domains.ilp.resume import from_bytes, to_bytes
-from search.domains.ilp.settle import Settlement, polished
-from search.domains.ilp.supervisor import OnPoint, supervise
-from search.domains.ilp.warm_start import WarmStart, prepare
+from search.domains.ilp.search.outcome import model_figures
+from search.domains.ilp.search.polish import candidates
+from search.domains.ilp.search.recorder import Recorder
+from search.domains.ilp.search.settle import Settlement
+from search.domains.ilp.search.supervisor import supervise
+from search.domains.ilp.search.warm_start import WarmStart, prepare, summary_after
+from search.domains.ilp.solution import IlpSolution, from_bytes, to_bytes
 from search.stop import StoppingCriterion
-from search.types import Extra, InvalidInput, OnIncumbent, Produced, SearchOutcome
-from solvers.scaling import ScaledModel, scale
-from solvers.table import make_solver
+from search.types import Extra, OnIncumbent, Produced, SearchOutcome
+from solvers.scaling import ScaledModel
 from solvers.types import Floats
 from trimtab.results import Incumbent, Reason, Termination, Verification
 from trimtab.specs.ilp import Engine, IlpSpec, LnsOptions
 
-_ENGINE_FOR_SPECIAL = Engine.SCIP  # of models that are not linear
-_SETTLE_S = 20.0
-_CURVE_POINTS = 100_000
-_LONGEST_S = 1e6
-_CLAIMS = (Reason.INFEASIBLE, Reason.UNBOUNDED, Reason.INFEASIBLE_OR_UNBOUNDED)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class IlpSolution:
-    """What the search claims."""
-
-    x: Floats  # (n,) minimised model's columns
-    objective: float  # in the owner's sense
-    curve: tuple[
-        tuple[float, float | None, float | None], ...
-    ] = ()  # (seconds, incumbent, bound), owner's sense
+_COMPARISON_S = 20.0  # for the exact reading, when a claim has no solution to check
+_MOST_S = 1e6  # stands for a search without a time limit
+_CLAIMS_WITHOUT_SOLUTION = (
+    Reason.INFEASIBLE,
+    Reason.UNBOUNDED,
+    Reason.INFEASIBLE_OR_UNBOUNDED,
+)
 
 
 class IlpDomain:
-    """Stateless; the process of the check belongs to the problem."""
+    """Domain of integer programs. Stateless; the check process belongs to the problem."""
 
     packages = ("highspy", "PySCIPOpt", "ortools", "scipy")
 
     def parse(self, spec: IlpSpec, inputs: Mapping[str, Path], workdir: Path) -> IlpProblem:
-        """Raises InvalidInput or NativeCrash."""
-        problem = _for_special(reading.parse(spec, inputs, workdir))
-        spec = problem.spec
-        why_not = make_solver(spec.engine.value).why_not(problem.model)
-        if why_not is not None:
-            problem.checker.close()
-            raise InvalidInput(
-                f"engine {spec.engine.value} cannot take this model: {why_not}; choose another engine"
-            )
-        return problem
+        """Read the model. Raises InvalidInput or NativeCrash."""
+        return parse_stage.parse(spec, inputs, workdir)
 
-    def encode(self, problem: IlpProblem) -> Checker:
-        """The process of the check; it has been reading since before the solvers' reader began."""
-        return problem.checker
+    def encode(self, problem: IlpProblem) -> ScaledModel:
+        """Scale the model."""
+        return encode_stage.encode(problem.model)
 
     def search(
         self,
         problem: IlpProblem,
-        encoding: Checker,
+        encoding: ScaledModel,
         stop: StoppingCriterion,
         rng: np.random.Generator,
         on_incumbent: OnIncumbent,
         start: IlpSolution | None = None,
     ) -> SearchOutcome:
-        """Two processes, one incumbent. See supervisor."""
-        curve: list[tuple[float, float | None, float | None]] = []
+        """Prepare the warm start, run the processes of the search, and settle what they claim."""
         if start is not None:
             problem = replace(problem, warm_start=start.x)
-        scaled = scale(problem.model)
-        best: Incumbent | None = None
-        newest: Floats | None = None
-        sign = -1.0 if problem.model.maximize else 1.0
-
-        def record(point: Incumbent, x: Floats | None = None) -> None:
-            nonlocal best, newest
-            known = None if best is None else best.objective
-            if known is not None and (
-                point.objective is None or sign * point.objective > sign * known
-            ):
-                return  # another engine that starts from the beginning
-            best = point
-            if len(curve) < _CURVE_POINTS:
-                curve.append(
-                    (time.monotonic() - problem.began, point.objective, point.bound)
-                )
-            if x is None or x is newest:  # only the bound has moved
-                on_incumbent(point)
-                return
-            newest = x
-            on_incumbent(
-                point,
-                lambda: IlpSolution(x=scaled.restore(x), objective=point.objective or 0.0),
-            )
-
-        _ = (
-            scaled.model.whole_rows
-        )  # kept by the model: computed once, before processes are forked
-        inner = replace(problem, model=scaled.model, warm_start=None)
+        recorder = Recorder(problem, encoding, on_incumbent)
         try:
-            warm = self._started(problem, scaled, stop, record)
-            if warm is not None and problem.warm_start is not None:
-                # Values that could not be repaired in time are a hint all the same.
-                values = scaled.enter(problem.warm_start)
-                inner = replace(inner, warm_start=values if warm.x is None else warm.x)
+            warm = _warm_start(problem, encoding, stop, recorder)
+            scaled = _scaled_problem(problem, encoding, warm)
 
-            def again(engine: Engine, x: Floats | None) -> SearchOutcome:
-                spec = problem.spec.model_copy(
-                    update={"engine": engine, "lns": LnsOptions(enabled=False)}
+            def run_engine(engine: Engine, x: Floats | None) -> SearchOutcome:
+                options = {"engine": engine, "lns": LnsOptions(enabled=False)}
+                alone = scaled.spec.model_copy(update=options)
+                return supervise(
+                    replace(scaled, spec=alone, warm_start=x), stop, rng, recorder
                 )
-                return supervise(replace(inner, spec=spec, warm_start=x), stop, rng, record)
 
-            outcome = supervise(inner, stop, rng, record)
-            settlement = Settlement(problem, scaled, stop, again)
+            outcome = supervise(scaled, stop, rng, recorder)
+            settlement = Settlement(problem, encoding, stop, run_engine)
             if warm is not None and warm.x is not None:
                 settlement.offer(warm.x)
             outcome = settlement.run(outcome)
-            if (
-                outcome.termination.reason in _CLAIMS
-                and (fault := encoding.settle(_SETTLE_S)) is not None
-            ):
-                raise fault
+            if outcome.termination.reason in _CLAIMS_WITHOUT_SOLUTION:
+                refusal = problem.checker.await_comparison(_COMPARISON_S)
+                if refusal is not None:
+                    raise refusal
         except BaseException:
-            encoding.close()
+            problem.checker.close()
             raise
-        more = {} if warm is None else {"warm_start": _became(warm, outcome.summary)}
-        outcome = replace(
-            outcome, summary=_noted({**outcome.summary, **more}, problem.notes)
-        )
+        outcome = replace(outcome, summary=_summary(problem, outcome, warm))
         if outcome.solution is None or outcome.objective is None:
-            encoding.close()
+            problem.checker.close()
             return outcome
-        return replace(
-            outcome,
-            solution=IlpSolution(
-                x=outcome.solution, objective=outcome.objective, curve=tuple(curve)
-            ),
+        solution = IlpSolution(
+            x=outcome.solution, objective=outcome.objective, curve=recorder.curve
         )
-
-    def _started(
-        self,
-        problem: IlpProblem,
-        scaled: ScaledModel,
-        stop: StoppingCriterion,
-        record: OnPoint,
-    ) -> WarmStart | None:
-        """The owner's warm start in scaled units, with what became of it; None without one."""
-        if problem.warm_start is None:
-            return None
-        left_s = min(stop.remaining_s(), _LONGEST_S)
-        start = prepare(
-            scaled.model, scaled.enter(problem.warm_start), problem.workdir, left_s=left_s
-        )
-        if start.x is not None:
-            objective = float(start.summary["objective"])
-            point = Incumbent(
-                elapsed_s=0.0,
-                objective=objective,
-                bound=None,
-                gap=None,
-                source="warm-start",
-            )
-            record(point, start.x)
-        return start
+        return replace(outcome, solution=solution)
 
     def verify(self, problem: IlpProblem, solution: IlpSolution) -> Verification:
-        """From the original file alone."""
-        values = {
-            name: value
-            for name, value in values_by_name(problem, solution.x).items()
-            if value != 0
-        }
+        """Check the solution in the check process, from the original file alone."""
         try:
-            return problem.checker.check(values, claimed=solution.objective)
+            return problem.checker.check(
+                problem.nonzeros_by_name(solution.x), claimed=solution.objective
+            )
         finally:
             problem.checker.close()
 
     def produce(
         self, problem: IlpProblem, solution: IlpSolution, workdir: Path
     ) -> list[Produced | Extra]:
-        """solution.sol, solution.json, curve.csv and curve.svg."""
-        return [*produce(problem, solution.x, workdir), *curve_extras(solution.curve)]
+        """Write solution.sol and solution.json; offer curve.csv and curve.svg."""
+        return produce_stage.produce(problem, solution, workdir)
 
     def keep(self, problem: IlpProblem, solution: IlpSolution) -> bytes:
-        """Values of the columns."""
+        """Serialise the values of the columns."""
         return to_bytes(solution.x)
 
     def restore(self, problem: IlpProblem, data: bytes) -> SearchOutcome:
-        """The values again, rounded and polished. Raises ValueError when they are not of this model."""
+        """Rebuild a solution, rounded and polished. Raises ValueError for another model's."""
         model = problem.model
-        x = polished(problem, scale(model), from_bytes(problem, data))
-        claimed = model.in_user_sense(model.objective(x)) + 0.0
+        x = from_bytes(data, n=model.n)
+        x = candidates(encode_stage.encode(model), x, problem.workdir)[0]
+        objective = model.in_user_sense(model.objective(x)) + 0.0
+        figures = model_figures(model, problem.spec.engine.value)
         return SearchOutcome(
             termination=Termination(reason=Reason.FEASIBLE, detail="restored"),
-            solution=IlpSolution(x=x, objective=claimed),
-            objective=claimed,
+            solution=IlpSolution(x=x, objective=objective),
+            objective=objective,
             bound=None,
             sense="maximize" if model.maximize else "minimize",
-            summary={
-                **figures_of(model, problem.spec.engine.value),
-                "notes": list(problem.notes),
-            },
+            summary={**figures, "notes": list(problem.notes)},
         )
 
 
-def _for_special(problem: IlpProblem) -> IlpProblem:
-    """A model that is not linear goes to an engine that takes it, alone: neighbourhoods are cut out of linear rows."""
-    spec, model = problem.spec, problem.model
-    if model.extras is None:
-        return problem
-    has = f"the model has {', '.join(model.beyond_linear)}"
-    notes = [
-        f"{has}: an exact solver works on it alone, and the exact check takes all of it"
-    ]
-    if make_solver(spec.engine.value).why_not(model) is not None:
-        notes.append(
-            f"engine {spec.engine.value} cannot take that; {_ENGINE_FOR_SPECIAL.value} was taken instead"
-        )
-        spec = spec.model_copy(update={"engine": _ENGINE_FOR_SPECIAL})
-    return replace(problem, spec=spec, notes=(*problem.notes, *notes))
+def _warm_start(
+    problem: IlpProblem,
+    scaled: ScaledModel,
+    stop: StoppingCriterion,
+    recorder: Recorder,
+) -> WarmStart | None:
+    """Prepare and report the warm start in scaled units; None without one."""
+    if problem.warm_start is None:
+        return None
+    left_s = min(stop.remaining_s(), _MOST_S)
+    values = scaled.enter(problem.warm_start)
+    warm = prepare(scaled.model, values, problem.workdir, left_s=left_s)
+    if warm.x is not None:
+        objective = float(warm.summary["objective"])
+        recorder(Incumbent(elapsed_s=0.0, objective=objective, source="warm-start"), warm.x)
+    return warm
 
 
-def _became(start: WarmStart, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The warm start's summary; the neighbourhood search may have repaired what was dropped at first."""
-    if start.x is None and summary.get("lns_started_by") in (
-        "warm-start",
-        "warm-start-repaired",
-    ):
-        return {
-            **start.summary,
-            "outcome": "repaired",
-            "objective": summary.get("lns_started_from"),
-        }
-    return start.summary
+def _scaled_problem(
+    problem: IlpProblem, scaled: ScaledModel, warm: WarmStart | None
+) -> IlpProblem:
+    """Return the problem in scaled units, with the prepared warm start."""
+    start = None
+    if warm is not None and problem.warm_start is not None:
+        # Values that could not be repaired in time are still a hint.
+        start = scaled.enter(problem.warm_start) if warm.x is None else warm.x
+    return replace(problem, model=scaled.model, warm_start=start)
 
 
-def _noted(summary: Mapping[str, Any], notes: tuple[str, ...]) -> dict[str, Any]:
-    return {**summary, "notes": [*notes, *summary.get("notes", ())]}
+def _summary(
+    problem: IlpProblem, outcome: SearchOutcome, warm: WarmStart | None
+) -> dict[str, Any]:
+    """Return the outcome's summary with the warm start's report and the problem's notes first."""
+    summary = dict(outcome.summary)
+    if warm is not None:
+        summary["warm_start"] = summary_after(warm, outcome.summary)
+    summary["notes"] = [*problem.notes, *summary.get("notes", ())]
+    return summary
 
 
 def build() -> IlpDomain:
-    """The domain, for KINDS."""
+    """Build the domain, for KINDS."""
     return IlpDomain()

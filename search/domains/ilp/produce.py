@@ -1,4 +1,4 @@
-"""The files an owner gets: the solution in the usual text form and as JSON."""
+"""Produce stage: the solution as text and JSON, and the curve as table and picture."""
 
 from __future__ import annotations
 
@@ -8,28 +8,23 @@ from functools import partial
 from pathlib import Path
 
 from search.domains.ilp.problem import IlpProblem
+from search.domains.ilp.solution import Curve, IlpSolution
 from search.drawing.curves import step_curves
 from search.types import Extra, Produced
 from solvers.types import Floats
 
-Curve = Sequence[tuple[float, float | None, float | None]]  # (seconds, incumbent, bound)
+
+def produce(
+    problem: IlpProblem, solution: IlpSolution, workdir: Path
+) -> list[Produced | Extra]:
+    """Write `solution.sol` and `solution.json`; offer `curve.csv` and `curve.svg`."""
+    files = write_solution(problem, solution.x, workdir)
+    return [*files, *curve_extras(solution.curve)]
 
 
-def values_by_name(problem: IlpProblem, x: Floats) -> dict[str, float]:
-    """Column name → value, integers whole. Every column, zeros too."""
-    model = problem.model
-    whole = model.integrality
-    return {
-        model.column_name(j): float(round(value)) if whole[j] else float(value)
-        for j, value in enumerate(x.tolist())
-    }
-
-
-def produce(problem: IlpProblem, x: Floats, workdir: Path) -> list[Produced]:
-    """`solution.sol` (name and value of each column that is not 0, as MIPLIB's and SCIP's) and `solution.json`."""
-    values = {
-        name: value for name, value in values_by_name(problem, x).items() if value != 0
-    }
+def write_solution(problem: IlpProblem, x: Floats, workdir: Path) -> list[Produced]:
+    """Write the nonzeros as `solution.sol` (the form of MIPLIB) and `solution.json`."""
+    values = problem.nonzeros_by_name(x)
     objective = problem.model.in_user_sense(problem.model.objective(x))
     sol = workdir / "solution.sol"
     with sol.open("w", encoding="utf-8") as file:
@@ -46,7 +41,7 @@ def produce(problem: IlpProblem, x: Floats, workdir: Path) -> list[Produced]:
 
 
 def curve_extras(curve: Curve) -> list[Extra]:
-    """`curve.csv` (seconds, incumbent, bound; empty while there is none) and the same as a picture."""
+    """Offer `curve.csv` (seconds, incumbent, bound; None is empty) and the same as a picture."""
     if not curve:  # a run that was finished from a checkpoint
         return []
     return [
@@ -63,12 +58,8 @@ def _write_table(curve: Curve, path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.write("seconds,incumbent,bound\n")
         for seconds, *values in curve:
-            file.write(
-                ",".join(
-                    [f"{seconds:.3f}", *("" if v is None else repr(v) for v in values)]
-                )
-                + "\n"
-            )
+            cells = [f"{seconds:.3f}", *("" if v is None else repr(v) for v in values)]
+            file.write(",".join(cells) + "\n")
 
 
 def _write_picture(curve: Curve, path: Path) -> None:
@@ -87,7 +78,10 @@ def _write_picture(curve: Curve, path: Path) -> None:
 def _limits(
     incumbents: Sequence[tuple[float, float]], bounds: Sequence[tuple[float, float]]
 ) -> tuple[float, float] | None:
-    """A first solution may be a thousand times worse than the last: show what lies near the end."""
+    """Return the range of values to show: near the end of the curve.
+
+    A first solution may be a thousand times worse than the last.
+    """
     if not incumbents:
         return None
     values = [value for _, value in [*incumbents, *bounds]]

@@ -1,4 +1,7 @@
-"""Kind `probe`: a run with known behaviour, to measure and to shake the service itself. See trimtab.specs.probe."""
+"""Kind `probe`: a run with prescribed behaviour, to measure and test the service itself.
+
+See trimtab.specs.probe.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +24,20 @@ from trimtab.specs.probe import ProbeSpec
 
 
 class ProbeDomain:
-    """Counts its objective down from `steps` to 0, one incumbent each step."""
+    """Counts its objective down from `steps` to 0, with one incumbent per step."""
 
     def parse(
         self, spec: ProbeSpec, inputs: Mapping[str, Path], workdir: Path
     ) -> ProbeSpec:
-        """The spec is the problem."""
+        """Return the spec: it is the problem."""
         if spec.outcome == "invalid":
             raise InvalidInput(
-                "probe: outcome 'invalid' came, which is what it asks for; send another outcome to succeed"
+                "outcome: expected one that can succeed, got 'invalid', which asks for this error"
             )
         return spec
 
     def encode(self, problem: ProbeSpec) -> None:
-        """Nothing to encode."""
+        """Return None: there is nothing to encode."""
 
     def search(
         self,
@@ -45,12 +48,13 @@ class ProbeDomain:
         on_incumbent: OnIncumbent,
         start: float | None = None,
     ) -> SearchOutcome:
-        """Step down, from `start` where there is one, then behave as told."""
+        """Step down, from `start` if there is one, then show the prescribed behaviour."""
         best: Incumbent | None = None
         first = problem.steps if start is None else int(start)
         for left in range(first - 1, -1, -1):
             _wait(problem.step_seconds, stop)
-            # The wall-clock time of emission travels in `source`, so that a bench can measure the way to the client.
+            # The wall-clock time of emission travels in `source`: benchmarks measure the latency to
+            # the client by it.
             best = Incumbent(
                 elapsed_s=0.0,
                 objective=float(left),
@@ -79,30 +83,29 @@ class ProbeDomain:
         )
 
     def verify(self, problem: ProbeSpec, solution: Any) -> Verification:
-        """The objective must be one the steps can have left."""
-        right = float(solution).is_integer() and 0 <= float(solution) < max(
-            1, problem.steps
-        )
+        """Check that the objective is a number of steps left."""
+        value = float(solution)
+        right = value.is_integer() and 0 <= value < max(1, problem.steps)
         return Verification(
             status=VerificationStatus.VALID if right else VerificationStatus.INVALID,
             method="a whole number below the number of steps",
-            claimed_objective=float(solution),
-            objective=float(solution),
+            claimed_objective=value,
+            objective=value,
             max_violation=0.0 if right else None,
         )
 
     def produce(self, problem: ProbeSpec, solution: Any, workdir: Path) -> list[Produced]:
-        """One small file."""
+        """Write one small file."""
         path = workdir / "probe.txt"
         path.write_text(f"{solution:g}\n")
         return [Produced(name="probe.txt", path=path, media_type="text/plain")]
 
     def keep(self, problem: ProbeSpec, solution: Any) -> bytes:
-        """The number, as JSON."""
+        """Return the number as JSON."""
         return json.dumps(float(solution)).encode()
 
     def restore(self, problem: ProbeSpec, data: bytes) -> SearchOutcome:
-        """The number again."""
+        """Read the number again."""
         number = float(json.loads(data))
         termination = Termination(reason=Reason.FEASIBLE, detail="restored")
         return SearchOutcome(
@@ -111,7 +114,7 @@ class ProbeDomain:
 
 
 def _wait(seconds: float, stop: StoppingCriterion) -> None:
-    """Sleep, but no longer than the run may: `stop` is heard in the middle of a step."""
+    """Sleep for a step, but not beyond the end of the run."""
     until = time.monotonic() + seconds
     while (left := min(until - time.monotonic(), stop.remaining_s())) > 0:
         time.sleep(min(left, 0.02))
@@ -120,7 +123,7 @@ def _wait(seconds: float, stop: StoppingCriterion) -> None:
 def _behave(outcome: str) -> None:
     match outcome:
         case "raise":
-            raise RuntimeError("probe: outcome 'raise' came, and here it is")
+            raise RuntimeError("probe: raised because its outcome is 'raise'")
         case "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
             signal.pause()
@@ -136,7 +139,7 @@ def _behave(outcome: str) -> None:
 
 
 def build() -> ProbeDomain:
-    """The domain, for KINDS."""
+    """Return the domain, for KINDS."""
     return ProbeDomain()
 
 

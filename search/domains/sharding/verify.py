@@ -1,4 +1,13 @@
-"""The independent check of a plan: from the tables, the constraints and the shards alone. Shares no code with the search."""
+"""Independent check of a plan: from the tables, the constraints and the shards alone.
+
+The check imports nothing of `search` or `encode` of this kind; an import contract in pyproject.toml
+enforces that. Coverage, widths, memory and constraints are counted again from the spec.
+
+One part is shared on purpose: the cost is defined as what the simulated devices of
+`cost_models.sharding` take for the plan, so the check prices the plan with the same simulator that
+the search uses as its oracle. It prices the plan's own rows with arrays of its own, so it finds
+errors in the search's items, options and increments; it cannot find an error in the simulator.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +19,21 @@ import numpy as np
 from cost_models.sharding.fabric import fabric_of, profiles_of
 from cost_models.sharding.problem import Shards
 from cost_models.sharding.simulator import StepCost, compute_ms, step_cost
-from search.domains.sharding.problem import ShardingProblem
+from search.domains.sharding.parse.problem import ShardingProblem
 from trimtab.results import Verification, VerificationStatus
 from trimtab.specs.sharding import MemoryModel, Optimizer, PlanShard, ShardingSpec, Table
 
-_METHOD = "every column once, widths, memory and constraints by counting; cost by the simulated devices"
+_METHOD = (
+    "every column once, widths, memory and constraints by counting; "
+    "cost by the simulated devices"
+)
+_COST_TOLERANCE = 1e-6  # relative above 1 ms, absolute below
 
 
 def verify_plan(
     problem: ShardingProblem, shards: Iterable[PlanShard], claimed_ms: float
 ) -> Verification:
-    """Valid only when nothing is wrong and the oracle repeats the claimed cost."""
+    """Check a plan; valid only without faults and when the oracle confirms the claimed cost."""
     shards = tuple(shards)
     spec, tables = problem.spec, {t.name: t for t in problem.tables}
     faults = [
@@ -31,9 +44,9 @@ def verify_plan(
     cost = None
     if not faults:
         cost = oracle_ms(problem, shards)
-        if abs(cost - claimed_ms) > 1e-6 * max(1.0, claimed_ms):
+        if abs(cost - claimed_ms) > _COST_TOLERANCE * max(1.0, claimed_ms):
             faults.append(
-                f"the search claimed {claimed_ms:.6f} ms, the oracle says {cost:.6f} ms"
+                f"cost: the oracle computes {cost:.6f} ms, the search claimed {claimed_ms:.6f} ms"
             )
     return Verification(
         status=VerificationStatus.INVALID if faults else VerificationStatus.VALID,
@@ -47,12 +60,12 @@ def verify_plan(
 
 
 def oracle_ms(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> float:
-    """The step's milliseconds on the simulated devices."""
+    """Return the step's milliseconds on the simulated devices."""
     return priced(problem, shards).total_ms
 
 
 def priced(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> StepCost:
-    """One step on the simulated devices, from the plan's own rows."""
+    """Simulate one step from the plan's own rows."""
     spec = problem.spec
     arrays = problem.checked_arrays
     number = {t.name: i for i, t in enumerate(problem.tables)}
@@ -73,22 +86,42 @@ def priced(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> StepCost:
     return step_cost(compute, dims, spec.global_batch, fabric_of(spec.devices, spec.fabric))
 
 
+def shard_memory(table: Table, width: int, spec: ShardingSpec) -> float:
+    """Return the bytes a shard takes on its device, computed apart from the search's formula."""
+    weights = table.rows * width * (4 if table.dtype.value == "fp32" else 2)
+    if spec.memory_model is MemoryModel.WEIGHTS:
+        return float(weights)
+    per_row = {
+        Optimizer.SGD: 0,
+        Optimizer.ROWWISE_ADAGRAD: 4,
+        Optimizer.ADAGRAD: 4 * width,
+        Optimizer.ADAM: 8 * width,
+    }[spec.optimizer]
+    # Pooled outputs and their gradients in fp32; int64 indices and offsets.
+    outputs = 2 * spec.global_batch * table.features * width * 4
+    inputs = 8 * spec.global_batch * (table.pooling + table.features)
+    return float(weights + table.rows * per_row + outputs + inputs)
+
+
 def _coverage(
     tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec
 ) -> list[str]:
+    """Return faults of names, devices and widths, and columns not placed exactly once."""
     faults = []
     columns: dict[str, list[PlanShard]] = defaultdict(list)
     for shard in shards:
         if shard.table not in tables:
-            faults.append(f"shard of {shard.table!r}, which is no table")
+            faults.append(f"unknown table {shard.table!r} in a shard")
             continue
         if not 0 <= shard.device < spec.device_count:
             faults.append(
-                f"table {shard.table!r} on device {shard.device}, which does not exist"
+                f"table {shard.table!r}: expected devices 0 .. {spec.device_count - 1}, "
+                f"got {shard.device}"
             )
         if shard.width % 4:
             faults.append(
-                f"table {shard.table!r} has a shard of {shard.width} columns, no multiple of 4"
+                f"table {shard.table!r}: expected widths that are multiples of 4, "
+                f"got {shard.width}"
             )
         columns[shard.table].append(shard)
     for name, table in tables.items():
@@ -96,7 +129,8 @@ def _coverage(
         for shard in sorted(columns[name], key=lambda s: s.offset):
             if shard.offset != at:
                 faults.append(
-                    f"table {name!r}: columns {min(at, shard.offset)} to {max(at, shard.offset)} twice or never"
+                    f"table {name!r}: columns {min(at, shard.offset)} to "
+                    f"{max(at, shard.offset)} are placed twice or not at all"
                 )
                 break
             at += shard.width
@@ -109,6 +143,7 @@ def _coverage(
 def _memory(
     tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec
 ) -> list[str]:
+    """Return the devices that hold more than their memory."""
     limit = [group.memory_gib * 2**30 for group in spec.devices for _ in range(group.count)]
     used = [0.0] * len(limit)
     for shard in shards:
@@ -121,52 +156,33 @@ def _memory(
     ]
 
 
-def shard_memory(table: Table, width: int, spec: ShardingSpec) -> float:
-    """Bytes a shard takes on its device, written out anew here."""
-    weights = table.rows * width * (4 if table.dtype.value == "fp32" else 2)
-    if spec.memory_model is MemoryModel.WEIGHTS:
-        return float(weights)
-    per_row = {
-        Optimizer.SGD: 0,
-        Optimizer.ROWWISE_ADAGRAD: 4,
-        Optimizer.ADAGRAD: 4 * width,
-        Optimizer.ADAM: 8 * width,
-    }[spec.optimizer]
-    outputs = (
-        2 * spec.global_batch * table.features * width * 4
-    )  # pooled outputs and their gradients, fp32
-    inputs = (
-        8 * spec.global_batch * (table.pooling + table.features)
-    )  # int64 indices and offsets
-    return float(weights + table.rows * per_row + outputs + inputs)
-
-
 def _constraints(
     tables: dict[str, Table], shards: tuple[PlanShard, ...], spec: ShardingSpec
 ) -> list[str]:
+    """Return the constraints that the plan violates."""
     rules = spec.constraints
-    where: dict[str, set[int]] = defaultdict(set)
+    devices_of: dict[str, set[int]] = defaultdict(set)
     count: dict[str, int] = defaultdict(int)
     for shard in shards:
-        where[shard.table].add(shard.device)
+        devices_of[shard.table].add(shard.device)
         count[shard.table] += 1
     faults = [
-        f"table {pin.table!r} is on devices {sorted(where[pin.table])}, pinned to {sorted(pin.devices)}"
+        f"pin: table {pin.table!r} is on devices {sorted(devices_of[pin.table])}, "
+        f"expected {sorted(pin.devices)}"
         for pin in rules.pin
-        if not where[pin.table] <= set(pin.devices)
+        if not devices_of[pin.table] <= set(pin.devices)
     ]
     faults += [
-        f"tables {', '.join(group)} are to be together and are not"
+        f"together: tables {', '.join(group)} are on several devices"
         for group in rules.together
-        if len(set.union(*(where[name] for name in group))) > 1
+        if len(set.union(*(devices_of[name] for name in group))) > 1
     ]
     faults += [
-        f"table {name!r} is split and must not be"
-        for name in rules.no_split
-        if count[name] > 1
+        f"no_split: table {name!r} is split" for name in rules.no_split if count[name] > 1
     ]
     faults += [
-        f"table {s.table!r} has a shard of {s.width} columns, narrower than {rules.min_shard_dim}"
+        f"min_shard_dim: table {s.table!r} has a shard of {s.width} columns, "
+        f"expected at least {rules.min_shard_dim}"
         for s in shards
         if s.table in tables
         and s.width < rules.min_shard_dim
@@ -174,16 +190,20 @@ def _constraints(
     ]
     if rules.max_moved_gib is not None:
         moved = _moved_bytes(tables, rules.current_plan, shards)
-        must = _unavoidable_bytes(tables, spec)
-        if moved > max(rules.max_moved_gib * 2**30, must) * (1 + 1e-12):
+        forced = _unavoidable_bytes(tables, spec)
+        if moved > max(rules.max_moved_gib * 2**30, forced) * (1 + 1e-12):
             faults.append(
-                f"{moved / 2**30:.3f} GiB leave their device, {rules.max_moved_gib:.3f} GiB may and {must / 2**30:.3f} must"
+                f"max_moved_gib: {moved / 2**30:.3f} GiB leave their device, expected at most "
+                f"{rules.max_moved_gib:.3f}; {forced / 2**30:.3f} must"
             )
     return faults
 
 
 def _unavoidable_bytes(tables: dict[str, Table], spec: ShardingSpec) -> float:
-    """Weights of the plan in use on devices that are gone, or where a pin of the table or of its group forbids them."""
+    """Return the weights of the plan in use that must move.
+
+    They are on devices that are gone, or that a pin of the table or of its group forbids.
+    """
     rules = spec.constraints
     every = set(range(spec.device_count))
     pins = {pin.table: every & set(pin.devices) for pin in rules.pin}
@@ -191,20 +211,18 @@ def _unavoidable_bytes(tables: dict[str, Table], spec: ShardingSpec) -> float:
     total = 0.0
     for shard in rules.current_plan:
         if shard.table in tables:
-            allowed = set.intersection(
-                *(pins.get(n, every) for n in group_of.get(shard.table, (shard.table,)))
-            )
+            names = group_of.get(shard.table, (shard.table,))
+            allowed = set.intersection(*(pins.get(n, every) for n in names))
             if shard.device not in allowed:
-                total += (
-                    shard.width * tables[shard.table].rows * tables[shard.table].dtype.bytes
-                )
+                table = tables[shard.table]
+                total += shard.width * table.rows * table.dtype.bytes
     return total
 
 
 def _moved_bytes(
     tables: dict[str, Table], old: tuple[PlanShard, ...], new: tuple[PlanShard, ...]
 ) -> float:
-    """Weights whose column is on another device than before; tables that are new move nothing."""
+    """Return the weights whose column is on another device than before; new tables move nothing."""
     before: dict[str, dict[int, int]] = defaultdict(dict)
     for shard in old:
         for column in range(shard.offset, shard.offset + shard.width):

@@ -1,30 +1,32 @@
-"""/v1/artifacts: files up and down."""
+"""`/v1/artifacts`: upload, describe and download files."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import AfterValidator
 from starlette.responses import Response
 
 from services.errors import BadRequest, NotFound
 from services.gateway import operations
-from services.gateway.deps import Context, Principal, context, require, visible_tenant
+from services.gateway.deps import Ctx, Submitter, Viewer, visible_tenant
+from services.gateway.downloads import file_response
 from services.gateway.problems import documented
-from services.gateway.routes.jobs import file_response
 from services.gateway.views import FastJson
 from trimtab.specs.common import DIGEST_PATTERN, ArtifactRef
 
 router = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
-Ctx = Annotated[Context, Depends(context)]
 
 
-def _digest(given: str) -> str:
-    if not DIGEST_PATTERN.match(given):
-        raise NotFound(f"{given[:100]!r} is no digest; wanted sha256: and 64 hex digits")
-    return given
+def _digest(text: str) -> str:
+    if not DIGEST_PATTERN.match(text):
+        raise NotFound(
+            f"digest: expected sha256: and 64 hexadecimal digits, got {text[:100]!r}",
+            fix="use the digest that the upload returned",
+        )
+    return text
 
 
 Digest = Annotated[str, AfterValidator(_digest)]
@@ -35,7 +37,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
     "",
     status_code=201,
     response_model=ArtifactRef,
-    responses=documented(400, 401, 403, 413, 415, 422, 429, 503, 507),
+    responses=documented(400, 413, 415, 422, 503, 507),
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/octet-stream": _BINARY}}
     },
@@ -44,13 +46,15 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 async def upload_artifact(
     request: Request,
     ctx: Ctx,
-    principal: Annotated[Principal, Depends(require("submitter"))],
+    principal: Submitter,
     name: Annotated[
         str, Query(min_length=1, max_length=200, description="file name, e.g. air05.mps.gz")
     ],
 ) -> Response:
-    """The body is the file, streamed to disk. Name it in a spec by the digest that comes back. The same bytes again
-    give the same digest and take no more room. A .gz is unpacked on the way to check it: bombs and damaged files are refused.
+    """The body is the file; it is streamed to disk. Put the returned digest into a spec.
+
+    Uploading the same bytes again returns the same digest and takes no extra space. A .gz
+    file is unpacked while it is read, and damaged files and zip bombs are refused.
     """
     if (
         "\x00" in name
@@ -59,8 +63,9 @@ async def upload_artifact(
         or any(0xD800 <= ord(c) <= 0xDFFF for c in name)
     ):
         raise BadRequest(
-            "a file name holds no slash, backslash, NUL or surrogate",
-            fix="give the bare name of the file",
+            f"name: expected a file name without slash, backslash, NUL or surrogate, "
+            f"got {name[:100]!r}",
+            fix="send the bare name of the file",
         )
 
     async def stream() -> AsyncIterator[bytes]:
@@ -74,13 +79,11 @@ async def upload_artifact(
 @router.get(
     "/{digest}",
     response_model=ArtifactRef,
-    responses=documented(401, 403, 404, 429, 503),
-    summary="What is known of a file",
+    responses=documented(404, 503),
+    summary="Describe a file",
 )
-async def get_artifact(
-    digest: Digest, ctx: Ctx, principal: Annotated[Principal, Depends(require("viewer"))]
-) -> Response:
-    """Name, size and type. 404 when this tenant has not uploaded or produced it."""
+async def get_artifact(digest: Digest, ctx: Ctx, principal: Viewer) -> Response:
+    """Name, size and media type. 404 unless this tenant uploaded or produced the file."""
     return FastJson(
         operations.reference(
             await ctx.store.get_artifact(digest, tenant=visible_tenant(principal))
@@ -93,13 +96,11 @@ async def get_artifact(
     response_class=Response,
     responses={
         200: {"description": "The file", "content": {"application/octet-stream": _BINARY}},
-        **documented(401, 403, 404, 429, 503),
+        **documented(404, 503),
     },
     summary="Download a file",
 )
-async def get_content(
-    digest: Digest, ctx: Ctx, principal: Annotated[Principal, Depends(require("viewer"))]
-) -> Response:
-    """The bytes."""
+async def get_content(digest: Digest, ctx: Ctx, principal: Viewer) -> Response:
+    """The bytes of the file, as an attachment."""
     record = await ctx.store.get_artifact(digest, tenant=visible_tenant(principal))
     return file_response(ctx, record.digest, record.name)

@@ -1,4 +1,4 @@
-"""/docs: the API's description as a page, from the same /openapi.json. Nothing is loaded from elsewhere; no script runs."""
+"""`/docs`: `/openapi.json` as a page, without scripts and without files from other hosts."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from services.web.render import Pages
-from services.web.route import PageRoute
-from services.web.who import nobody
+from services.web.page_context import signed_out
+from services.web.page_route import PageRoute
+from services.web.render import pages_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
 @router.get("/docs")
 async def show_docs(request: Request) -> Response:
-    """As open as /openapi.json itself: it tells what can be asked, not what is there."""
+    """Render the description of the API; public, like /openapi.json itself."""
     document = request.app.openapi()
-    pages: Pages = request.app.state.web_pages
-    return pages.response(
+    return pages_of(request).response(
         "api.html",
         document=document,
         groups=groups(document),
         schemas=schemas(document),
-        **nobody(),
+        **signed_out(),
     )
 
 
 def groups(document: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """(tag, operations) in the order of the document."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    """Return (tag, operations) in the order of the document."""
+    by_tag: dict[str, list[dict[str, Any]]] = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             row = {
@@ -42,26 +41,25 @@ def groups(document: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
                 "summary": operation.get("summary", ""),
                 "text": operation.get("description", ""),
                 "parameters": [_parameter(one) for one in operation.get("parameters", ())],
-                "body": _names(operation.get("requestBody", {})),
+                "body": _media_types(operation.get("requestBody", {})),
                 "answers": [
-                    (status, answer["description"], _names(answer))
+                    (status, answer["description"], _media_types(answer))
                     for status, answer in operation["responses"].items()
                 ],
             }
-            found.setdefault(operation.get("tags", ["other"])[0], []).append(row)
-    return list(found.items())
+            by_tag.setdefault(operation.get("tags", ["other"])[0], []).append(row)
+    return list(by_tag.items())
 
 
 def schemas(document: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """(name, what it says of itself, the schema as text)."""
-    found = document["components"]["schemas"]
+    """Return (name, description, schema as indented JSON), sorted by name."""
     return [
         (
             name,
             str(schema.get("description", "")),
             orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode(),
         )
-        for name, schema in sorted(found.items())
+        for name, schema in sorted(document["components"]["schemas"].items())
     ]
 
 
@@ -77,15 +75,12 @@ def _parameter(one: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _names(part: dict[str, Any]) -> list[tuple[str, str]]:
-    """(media type, name of the schema or "") of a body or an answer."""
-    found = []
+def _media_types(part: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return (media type, name of the schema or "") of a request body or a response."""
+    pairs = []
     for media, content in part.get("content", {}).items():
         schema = content.get("schema", {})
-        inner = (
-            schema.get("items", schema)
-            if isinstance(schema.get("items", schema), dict)
-            else schema
-        )
-        found.append((media, str(inner.get("$ref", "")).rpartition("/")[2]))
-    return found
+        items = schema.get("items", schema)
+        inner = items if isinstance(items, dict) else schema
+        pairs.append((media, str(inner.get("$ref", "")).rpartition("/")[2]))
+    return pairs

@@ -1,4 +1,4 @@
-"""/v1/jobs: submit, look, wait, listen, end, repeat."""
+"""`/v1/jobs`: submit, list, get, wait, cancel, stop, retry, delete."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ import re
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from pydantic import AfterValidator, AwareDatetime, TypeAdapter, ValidationError
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response
 
 from services.bus import wait_for
-from services.errors import BadRequest, InvalidBody, NotFound, UnsupportedMedia
+from services.errors import BadRequest, InvalidBody, NotFound
 from services.gateway import events as event_stream
 from services.gateway import operations
-from services.gateway.deps import Context, Principal, context, require, visible_tenant
+from services.gateway.bodies import json_body
+from services.gateway.deps import Context, Ctx, Submitter, Viewer, visible_tenant
 from services.gateway.problems import documented, from_validation
-from services.gateway.views import FastJson, attempt_view, event_view, input_view, job_view
+from services.gateway.views import FastJson, job_view
 from services.store.types import JobFilter, JobRecord
-from trimtab.results import Attempt, Event, JobPage, JobState, JobView, RunResult
+from trimtab.results import JobPage, JobState, JobView
 from trimtab.specs.common import JobRequest
-
-SVG = "image/svg+xml"
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 batch_router = APIRouter(prefix="/v1", tags=["jobs"])
@@ -35,19 +34,20 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="1 to 200 visible ASCII characters. The same key and body again is the same job; another body is 409.",
+        description="1 to 200 visible ASCII characters. Repeating key and body returns the "
+        "same job; another body with the same key is 409.",
     ),
 ]
-Ctx = Annotated[Context, Depends(context)]
-Viewer = Annotated[Principal, Depends(require("viewer"))]
-Submitter = Annotated[Principal, Depends(require("submitter"))]
 
 
-def _job_id(given: str) -> str:
-    """No database is asked about what cannot be an id. Raises NotFound, after the key was checked."""
-    if not JOB_ID.match(given):
-        raise NotFound(f"no job {given[:100]!r}; an id is job_ and 26 letters and digits")
-    return given
+def _job_id(text: str) -> str:
+    """Raise NotFound for text that cannot be an id, without asking the database."""
+    if not JOB_ID.match(text):
+        raise NotFound(
+            f"job_id: expected job_ and 26 letters and digits, got {text[:100]!r}",
+            fix="list your jobs: GET /v1/jobs",
+        )
+    return text
 
 
 JobId = Annotated[str, AfterValidator(_job_id)]
@@ -55,7 +55,8 @@ JobId = Annotated[str, AfterValidator(_job_id)]
 EXAMPLE = {
     "kind": "ilp",
     "spec": {
-        "model_text": "Minimize\n obj: x + 2 y\nSubject To\n c1: x + y >= 1.5\nBounds\n x <= 1\nGeneral\n x y\nEnd\n",
+        "model_text": "Minimize\n obj: x + 2 y\nSubject To\n c1: x + y >= 1.5\n"
+        "Bounds\n x <= 1\nGeneral\n x y\nEnd\n",
         "format": "lp",
     },
     "budget": {"seconds": 10.0},
@@ -64,20 +65,11 @@ EXAMPLE = {
 }
 
 
-async def _json_body(request: Request) -> bytes:
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/json":
-        raise UnsupportedMedia(
-            f"Content-Type {media[:80]!r} came; wanted application/json",
-            fix="send `Content-Type: application/json`",
-        )
-    return await request.body()
-
-
 def _checked_key(key: str | None) -> str | None:
     if key is not None and not _KEY.match(key):
         raise BadRequest(
-            "Idempotency-Key wants 1 to 200 visible ASCII characters", fix="use a UUID"
+            f"Idempotency-Key: expected 1 to 200 visible ASCII characters, got {key[:40]!r}",
+            fix="use a UUID",
         )
     return key
 
@@ -88,7 +80,8 @@ def _checked_key(key: str | None) -> str | None:
     response_model=JobView,
     responses={
         202: {
-            "description": "Stored. `Idempotency-Replayed: true` when this key had been used with this body.",
+            "description": "Stored. `Idempotency-Replayed: true` if the key was used before "
+            "with this body.",
             "headers": {
                 "Location": {"schema": {"type": "string"}},
                 "Idempotency-Replayed": {"schema": {"type": "string"}},
@@ -96,7 +89,7 @@ def _checked_key(key: str | None) -> str | None:
                 "RateLimit-Policy": {"schema": {"type": "string"}},
             },
         },
-        **documented(400, 401, 403, 409, 413, 415, 422, 429, 503),
+        **documented(400, 409, 413, 415, 422, 503),
     },
     openapi_extra={"requestBody": "JobRequest"},
     summary="Submit a job",
@@ -104,8 +97,8 @@ def _checked_key(key: str | None) -> str | None:
 async def submit_job(
     request: Request, ctx: Ctx, principal: Submitter, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """The job is stored before this answers: nothing is lost afterwards, whatever crashes."""
-    body = await _json_body(request)
+    """The job is durable when this returns: no crash loses it afterwards."""
+    body = await json_body(request)
     key = _checked_key(idempotency_key)
     try:
         parsed: JobRequest = ctx.request_adapter.validate_json(body)
@@ -123,17 +116,17 @@ async def submit_job(
     "/jobs:batch",
     status_code=202,
     responses={
-        202: {"description": "All stored, in order"},
-        **documented(400, 401, 403, 409, 413, 415, 422, 429, 503),
+        202: {"description": "All jobs are stored, in order"},
+        **documented(400, 409, 413, 415, 422, 503),
     },
     openapi_extra={"requestBody": "JobBatch"},
-    summary="Submit many jobs, all or none",
+    summary="Submit several jobs, all or none",
 )
 async def submit_batch(
     request: Request, ctx: Ctx, principal: Submitter, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """One transaction. The first fault of a job names its index; nothing is stored then."""
-    body = await _json_body(request)
+    """One transaction. An invalid job is reported with its index, and nothing is stored."""
+    body = await json_body(request)
     key = _checked_key(idempotency_key)
     limit = ctx.settings.max_batch_jobs
     try:
@@ -141,78 +134,81 @@ async def submit_batch(
     except ValidationError as error:
         raise from_validation(error) from error
     if set(parsed) != {"jobs"} or not 1 <= len(parsed["jobs"]) <= limit:
-        came = (
+        got = (
             f"{len(parsed['jobs'])} jobs"
             if "jobs" in parsed
             else f"fields {sorted(parsed)[:5]}"
         )
         raise InvalidBody(
-            f"{came} came; wanted {{'jobs': [...]}} with 1 to {limit} jobs",
+            f"(body): expected {{'jobs': [...]}} with 1 to {limit} jobs, got {got}",
             fix="send larger batches in parts",
         )
-
-    def validate() -> list[JobRequest]:
-        requests = []
-        for index, item in enumerate(parsed["jobs"]):
-            try:
-                requests.append(ctx.request_adapter.validate_json(orjson.dumps(item)))
-            except ValidationError as error:
-                problem = from_validation(error, kinds=ctx.kinds)
-                problem.errors = [
-                    {
-                        **e,
-                        "path": f"jobs.{index}.{e['path']}",
-                        "message": f"jobs.{index}.{e['message']}",
-                    }
-                    for e in problem.errors
-                ]
-                problem.detail = f"jobs.{index}.{problem.detail}"
-                raise problem from error
-            except TypeError as error:  # an integer that does not fit 64 bits
-                raise InvalidBody(f"jobs.{index}: {error}") from error
-        return requests
-
-    # Thousands of specs take a while to check: not on the event loop.
-    requests = await asyncio.to_thread(validate)
+    # Validating thousands of specs takes a while: not on the event loop.
+    requests = await asyncio.to_thread(_validated, ctx, parsed["jobs"])
     submitted = await operations.submit(ctx, principal, requests, idempotency_key=key)
     headers = operations.rate_headers(ctx, principal)
     if submitted[0].replayed:
         headers["Idempotency-Replayed"] = "true"
-    items = [job_view(s.job, s.job.created_us) for s in submitted]
+    items = [job_view(one.job, one.job.created_us) for one in submitted]
     return FastJson({"items": items}, status_code=202, headers=headers)
+
+
+def _validated(ctx: Context, jobs: list[Any]) -> list[JobRequest]:
+    """Parse the jobs of a batch. Raises InvalidBody with the index of the first bad one."""
+    requests = []
+    for index, item in enumerate(jobs):
+        try:
+            requests.append(ctx.request_adapter.validate_json(orjson.dumps(item)))
+        except ValidationError as error:
+            problem = from_validation(error, kinds=ctx.kinds)
+            problem.errors = [
+                {
+                    **entry,
+                    "path": f"jobs.{index}.{entry['path']}",
+                    "message": f"jobs.{index}.{entry['message']}",
+                }
+                for entry in problem.errors
+            ]
+            problem.detail = f"jobs.{index}.{problem.detail}"
+            raise problem from error
+        except TypeError as error:  # an integer that does not fit 64 bits
+            raise InvalidBody(f"jobs.{index}: {error}") from error
+    return requests
 
 
 @router.get(
     "",
     response_model=JobPage,
-    responses=documented(400, 401, 403, 422, 429, 503),
+    responses=documented(400, 422, 503),
     summary="List jobs, newest first",
 )
 async def list_jobs(
     ctx: Ctx,
     principal: Viewer,
-    state: Annotated[list[JobState] | None, Query(description="repeat for several")] = None,
+    state: Annotated[
+        list[JobState] | None, Query(description="repeat for several states")
+    ] = None,
     kind: Annotated[
-        list[str] | None, Query(max_length=20, description="repeat for several")
+        list[str] | None, Query(max_length=20, description="repeat for several kinds")
     ] = None,
     label: Annotated[
         list[str] | None,
-        Query(max_length=32, description="key:value; repeat for several, all must hold"),
+        Query(max_length=32, description="key:value; repeat to require several"),
     ] = None,
     created_after: AwareDatetime | None = None,
     created_before: AwareDatetime | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
-    """Give `next_cursor` back as `cursor` until it is null. Jobs submitted meanwhile do not shift the pages."""
+    """Pass `next_cursor` as `cursor` until it is null. New jobs do not shift the pages."""
     labels = {}
     for item in label or ():
         key, colon, value = item.partition(":")
         if not colon or not key or "\x00" in item:
-            raise BadRequest(f"label {item[:100]!r} came; wanted key:value")
+            raise BadRequest(f"label: expected key:value, got {item[:100]!r}")
         labels[key] = value
-    if any("\x00" in k for k in kind or ()):
-        raise BadRequest("a kind holds no NUL character")
+    if any("\x00" in name for name in kind or ()):
+        raise BadRequest("kind: expected text without NUL, got a NUL character")
     where = JobFilter(
         tenant=visible_tenant(principal),
         states=tuple(state or ()),
@@ -226,15 +222,13 @@ async def list_jobs(
     before = _from_cursor(cursor) if cursor else None
     jobs = await ctx.store.list_jobs(where, limit=limit + 1, before_id=before)
     now_us = await ctx.store.now_us()
-    more = len(jobs) > limit
-    return FastJson(
-        {
-            "items": [job_view(job, now_us) for job in jobs[:limit]],
-            "next_cursor": base64.urlsafe_b64encode(jobs[limit - 1].id.encode()).decode()
-            if more
-            else None,
-        }
-    )
+    next_cursor = _to_cursor(jobs[limit - 1].id) if len(jobs) > limit else None
+    items = [job_view(job, now_us) for job in jobs[:limit]]
+    return FastJson({"items": items, "next_cursor": next_cursor})
+
+
+def _to_cursor(job_id: str) -> str:
+    return base64.urlsafe_b64encode(job_id.encode()).decode()
 
 
 def _from_cursor(cursor: str) -> str:
@@ -244,26 +238,24 @@ def _from_cursor(cursor: str) -> str:
         job_id = ""
     if not JOB_ID.match(job_id):
         raise BadRequest(
-            "this cursor is not one of ours", fix="give back `next_cursor` as it came"
+            f"cursor: expected the next_cursor of an earlier page, got {cursor!r}",
+            fix="pass `next_cursor` unchanged",
         )
     return job_id
 
 
 @router.get(
-    "/{job_id}",
-    response_model=JobView,
-    responses=documented(401, 403, 404, 429, 503),
-    summary="One job",
+    "/{job_id}", response_model=JobView, responses=documented(404, 503), summary="Get a job"
 )
 async def get_job(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
-    """State, best, termination; `heartbeat_age_s` tells whether a RUNNING job is alive."""
+    """State, best solution, termination. `heartbeat_age_s` shows if a running job is alive."""
     return FastJson(
-        await _one(ctx, await ctx.store.get(job_id, tenant=visible_tenant(principal)))
+        await _detailed(ctx, await ctx.store.get(job_id, tenant=visible_tenant(principal)))
     )
 
 
-async def _one(ctx: Context, job: JobRecord) -> dict[str, Any]:
-    """The view of one job, with what became of its webhook."""
+async def _detailed(ctx: Context, job: JobRecord) -> dict[str, Any]:
+    """Return the view of one job with the delivery state of its webhook."""
     return {
         **job_view(job, await ctx.store.now_us()),
         "webhook": await operations.webhook(ctx, job),
@@ -273,7 +265,7 @@ async def _one(ctx: Context, job: JobRecord) -> dict[str, Any]:
 @router.get(
     "/{job_id}/wait",
     response_model=JobView,
-    responses=documented(401, 403, 404, 422, 429, 503),
+    responses=documented(404, 422, 503),
     summary="Wait until a job ends",
 )
 async def wait_job(
@@ -282,7 +274,7 @@ async def wait_job(
     principal: Viewer,
     timeout_s: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 30.0,
 ) -> Response:
-    """Answers when the job is terminal or `timeout_s` is over, whichever comes first; look at `state`, ask again."""
+    """Returns when the job has ended or after `timeout_s`; check `state` and ask again."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
     tenant = visible_tenant(principal)
@@ -292,70 +284,8 @@ async def wait_job(
             job = await ctx.store.get(job_id, tenant=tenant)
             left = deadline - loop.time()
             if job.state.is_terminal or left <= 0 or ctx.lifetime.closing:
-                return FastJson(await _one(ctx, job))
+                return FastJson(await _detailed(ctx, job))
             await wait_for(changed, min(left, event_stream.poll_s(ctx)))
-
-
-@router.get(
-    "/{job_id}/events",
-    responses={
-        200: {
-            "description": "Server-sent events; with `format=json` a list of `Event`.",
-            "content": {
-                "text/event-stream": {"schema": {"type": "string"}},
-                "application/json": {
-                    "schema": {
-                        "type": "array",
-                        "items": {"$ref": "#/components/schemas/Event"},
-                    }
-                },
-            },
-        },
-        **documented(400, 401, 403, 404, 422, 429, 503),
-    },
-    summary="Listen to a job",
-)
-async def job_events(
-    job_id: JobId,
-    ctx: Ctx,
-    principal: Viewer,
-    after_seq: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
-    format: Annotated[str, Query(pattern="^(sse|json)$")] = "sse",
-    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
-) -> Response:
-    """Event name = type, id = seq, data = an `Event`. Resume by `Last-Event-ID`. Ends with the event `end`."""
-    await ctx.store.get(job_id, tenant=visible_tenant(principal))
-    if last_event_id:
-        if (
-            not last_event_id.isascii()
-            or not last_event_id.isdigit()
-            or len(last_event_id) > 9
-        ):
-            raise BadRequest(
-                f"Last-Event-ID {last_event_id[:40]!r} came; wanted the id of an event"
-            )
-        after_seq = max(after_seq, int(last_event_id))
-    if format == "json":
-        found = await ctx.store.events(job_id, after_seq=after_seq, limit=1000)
-        return FastJson([event_view(event) for event in found])
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(
-        event_stream.stream(ctx, job_id, after_seq=after_seq),
-        media_type="text/event-stream",
-        headers=headers,
-    )
-
-
-@router.get(
-    "/{job_id}/attempts",
-    response_model=list[Attempt],
-    responses=documented(401, 403, 404, 429, 503),
-    summary="Runs of a job",
-)
-async def job_attempts(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
-    """Which worker ran it when, under which fence, and how that ended."""
-    await ctx.store.get(job_id, tenant=visible_tenant(principal))
-    return FastJson([attempt_view(attempt) for attempt in await ctx.store.attempts(job_id)])
 
 
 def _verb_route(verb: str, summary: str, text: str) -> None:
@@ -371,114 +301,35 @@ def _verb_route(verb: str, summary: str, text: str) -> None:
         methods=["POST"],
         status_code=202,
         response_model=JobView,
-        responses=documented(401, 403, 404, 409, 429, 503),
+        responses=documented(404, 409, 503),
         summary=summary,
     )
 
 
 _verb_route(
     "cancel",
-    "End now, discard",
-    "A queued job ends at once; a running one is killed, with all it started.",
+    "Cancel a job and discard its result",
+    "A queued job ends at once; a running one is killed with all its processes.",
 )
 _verb_route(
     "stop",
-    "End now, keep the best",
-    "The run hands in what it has within seconds and the job SUCCEEDS.",
+    "Stop a job and keep its best solution",
+    "The run returns its best solution within seconds, and the job SUCCEEDS.",
 )
 _verb_route(
     "retry",
-    "Drive an ended job again",
-    "FAILED, CANCELLED or DEAD goes back to QUEUED with attempts reset.",
+    "Run an ended job again",
+    "A FAILED, CANCELLED or DEAD job returns to QUEUED with its attempts reset.",
 )
 
 
 @router.delete(
     "/{job_id}",
     status_code=204,
-    responses=documented(401, 403, 404, 409, 429, 503),
-    summary="Forget an ended job",
+    responses=documented(404, 409, 503),
+    summary="Delete an ended job",
 )
 async def delete_job(job_id: JobId, ctx: Ctx, principal: Submitter) -> Response:
-    """Removes the job, its events and attempts; its files go some days later unless another job refers to them."""
-    await ctx.store.delete(job_id, tenant=visible_tenant(principal))
-    ctx.bus.notify(job_id)
+    """Removes the job, its events and attempts. Files no job refers to expire days later."""
+    await operations.delete(ctx, principal, job_id)
     return Response(status_code=204)
-
-
-@router.get(
-    "/{job_id}/result",
-    response_model=RunResult,
-    responses=documented(401, 403, 404, 409, 429, 503),
-    summary="The result of a job",
-)
-async def job_result(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
-    """Incumbent, bound, trace, verification, termination, seed, versions; files by name in `artifacts`."""
-    job = await operations.result(ctx, principal, job_id)
-    headers = {"Content-Disposition": f'inline; filename="{job_id}-result.json"'}
-    return FastJson(dict(job.result or {}), headers=headers)
-
-
-@router.get(
-    "/{job_id}/input",
-    responses={200: {"description": "A JobRequest"}, **documented(401, 403, 404, 429, 503)},
-    summary="The request that repeats a job",
-)
-async def job_input(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
-    """POST it to /v1/jobs to run the same again: same spec, budget and seed."""
-    job = await ctx.store.get(job_id, tenant=visible_tenant(principal))
-    headers = {"Content-Disposition": f'inline; filename="{job_id}-input.json"'}
-    return FastJson(input_view(job), headers=headers)
-
-
-@router.get(
-    "/{job_id}/artifacts/{name}",
-    response_class=Response,
-    responses={
-        200: {
-            "description": "The file",
-            "content": {
-                "application/octet-stream": {
-                    "schema": {"type": "string", "format": "binary"}
-                }
-            },
-        },
-        **documented(401, 403, 404, 409, 429, 503),
-    },
-    summary="A produced file",
-)
-async def job_artifact(job_id: JobId, name: str, ctx: Ctx, principal: Viewer) -> Response:
-    """Download a file of the result by its name."""
-    job = await operations.result(ctx, principal, job_id)
-    references = (job.result or {}).get("artifacts", {})
-    if name not in references:
-        have = ", ".join(references) or "none"
-        raise NotFound(f"job {job_id} left no file {name[:100]!r}; it left: {have}")
-    reference = references[name]
-    return file_response(
-        ctx, str(reference["digest"]), name, picture=reference.get("media_type") == SVG
-    )
-
-
-def file_response(
-    ctx: Context, digest: str, name: str, *, picture: bool = False
-) -> Response:
-    """The bytes of a digest as a download: never shown by a browser as a page of ours.
-
-    A picture that a run drew keeps its type, so that the job page can show it in an <img>, where nothing in it can run;
-    opened by itself it is a download still, and its policy lets it load and run nothing.
-    """
-    safe = re.sub(r"[^A-Za-z0-9._\-]", "_", name)[:150] or "file"
-    headers = {
-        "Content-Disposition": f'attachment; filename="{safe}"',
-        "ETag": f'"{digest}"',
-    }
-    if picture:
-        headers["Content-Security-Policy"] = (
-            "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-        )
-    media_type = SVG if picture else "application/octet-stream"
-    return FileResponse(ctx.blobs.path(digest), media_type=media_type, headers=headers)
-
-
-__all__ = ["EXAMPLE", "Event", "batch_router", "router"]

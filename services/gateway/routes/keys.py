@@ -1,27 +1,25 @@
-"""/v1/keys, /v1/me and /v1/session-tickets: who may do what."""
+"""`/v1/keys`, `/v1/me` and `/v1/session-tickets`: API keys and browser sign-in."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 from starlette.responses import Response
 
 from services.errors import InvalidBody, NotFound
 from services.gateway import operations
-from services.gateway.deps import Context, Principal, context, require
+from services.gateway.bodies import json_body
+from services.gateway.deps import Admin, Context, Ctx, Viewer
 from services.gateway.problems import documented, from_validation
-from services.gateway.routes.jobs import _json_body
 from services.gateway.views import FastJson, when
 from services.store.types import ApiKeyRecord
 from trimtab.specs.common import ShortText, WireModel
 
 router = APIRouter(prefix="/v1", tags=["keys"])
-Ctx = Annotated[Context, Depends(context)]
-Admin = Annotated[Principal, Depends(require("admin"))]
-Viewer = Annotated[Principal, Depends(require("viewer"))]
+
 Scope = Literal["viewer", "submitter", "operator", "admin"]
 KEY_ID = re.compile(r"^[a-z0-9]{12}\Z")
 LimitName = Literal[
@@ -32,7 +30,7 @@ _LONGEST_US = 100 * 365 * 86_400 * 1_000_000
 
 
 class NewKey(WireModel):
-    """A key to make."""
+    """Request to make an API key."""
 
     name: Annotated[ShortText, Field(min_length=1)]
     tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9\-]{0,62}$")] = "default"
@@ -44,7 +42,7 @@ class NewKey(WireModel):
 
 
 class KeyView(WireModel):
-    """A key without its secret."""
+    """An API key without its secret."""
 
     id: str
     name: str
@@ -57,13 +55,13 @@ class KeyView(WireModel):
 
 
 class MadeKey(KeyView):
-    """A new key. `key` is shown this once."""
+    """A new API key. `key` is returned once and cannot be read again."""
 
     key: str
 
 
 class Me(WireModel):
-    """Who the caller is."""
+    """Identity of the caller."""
 
     tenant: str
     key_id: str
@@ -71,14 +69,14 @@ class Me(WireModel):
 
 
 class Ticket(WireModel):
-    """A one-time sign-in for the browser: open `path` on this server within ten minutes."""
+    """One-time sign-in for a browser: open `path` on this server within ten minutes."""
 
     ticket: str
     path: str
 
 
 def key_view(record: ApiKeyRecord) -> dict[str, Any]:
-    """A record for the outside."""
+    """Return a stored key as a KeyView in JSON."""
     return {
         "id": record.id,
         "name": record.name,
@@ -95,44 +93,39 @@ def key_view(record: ApiKeyRecord) -> dict[str, Any]:
     "/keys",
     status_code=201,
     response_model=MadeKey,
-    responses=documented(400, 401, 403, 413, 415, 422, 429, 503),
+    responses=documented(400, 413, 415, 422, 503),
     openapi_extra={"requestBody": "NewKey"},
-    summary="Make a key",
+    summary="Make an API key",
 )
 async def make_key(request: Request, ctx: Ctx, principal: Admin) -> Response:
-    """The key itself is in this answer and nowhere else."""
+    """The response holds the key itself. Store it: the server keeps only a hash."""
     try:
-        given = NewKey.model_validate_json(await _json_body(request))
+        new = NewKey.model_validate_json(await json_body(request))
     except ValidationError as error:
         raise from_validation(error) from error
     record, key = await operations.make_key(
         ctx,
-        tenant=given.tenant,
-        name=given.name,
-        scopes=given.scopes,
-        expires_us=await _expiry_us(ctx, given),
-        limits={str(name): value for name, value in given.limits.items()},
+        tenant=new.tenant,
+        name=new.name,
+        scopes=new.scopes,
+        expires_us=await _expiry_us(ctx, new),
+        limits={str(name): value for name, value in new.limits.items()},
     )
     return FastJson({**key_view(record), "key": key}, status_code=201)
 
 
-async def _expiry_us(ctx: Context, given: NewKey) -> int | None:
-    if given.expires_at is None:
+async def _expiry_us(ctx: Context, new: NewKey) -> int | None:
+    if new.expires_at is None:
         return None
-    expires_us = round(given.expires_at.timestamp() * 1e6)
+    expires_us = round(new.expires_at.timestamp() * 1e6)
     now_us = await ctx.store.now_us()
     if not now_us < expires_us <= now_us + _LONGEST_US:
-        came = given.expires_at.isoformat()
+        got = new.expires_at.isoformat()
+        expected = "a time in the next hundred years"
         raise InvalidBody(
-            f"expires_at {came} came; wanted a time to come, within a hundred years",
-            errors=[
-                {
-                    "path": "expires_at",
-                    "came": came,
-                    "wanted": "a time to come, within a hundred years",
-                }
-            ],
-            fix="leave it out for a key that does not expire",
+            f"expires_at: expected {expected}, got {got}",
+            errors=[{"path": "expires_at", "came": got, "wanted": expected}],
+            fix="omit it for a key that does not expire",
         )
     return expires_us
 
@@ -140,39 +133,42 @@ async def _expiry_us(ctx: Context, given: NewKey) -> int | None:
 @router.get(
     "/keys",
     response_model=list[KeyView],
-    responses=documented(401, 403, 429, 503),
-    summary="All keys",
+    responses=documented(503),
+    summary="List the API keys",
 )
 async def list_keys(ctx: Ctx, principal: Admin) -> Response:
-    """Revoked ones too."""
+    """Keys of all tenants, revoked ones included."""
     return FastJson([key_view(record) for record in await ctx.store.list_keys()])
 
 
-def _key_id(given: str) -> str:
-    if not KEY_ID.match(given):
-        raise NotFound(f"no key {given[:100]!r}; an id is 12 small letters and digits")
-    return given
+def _key_id(text: str) -> str:
+    if not KEY_ID.match(text):
+        raise NotFound(
+            f"key_id: expected 12 lower-case letters and digits, got {text[:100]!r}",
+            fix="list the keys: GET /v1/keys",
+        )
+    return text
 
 
 @router.delete(
     "/keys/{key_id}",
     status_code=204,
-    responses=documented(401, 403, 404, 429, 503),
-    summary="Revoke a key",
+    responses=documented(404, 503),
+    summary="Revoke an API key",
 )
 async def revoke_key(
     key_id: Annotated[str, AfterValidator(_key_id)], ctx: Ctx, principal: Admin
 ) -> Response:
-    """At once here; within five seconds in other gateways on the same database."""
+    """Takes effect at once in this gateway, within five seconds in others on the database."""
     await operations.revoke_key(ctx, key_id)
     return Response(status_code=204)
 
 
 @router.get(
-    "/me", response_model=Me, responses=documented(401, 403, 429, 503), summary="Who am I"
+    "/me", response_model=Me, responses=documented(503), summary="Describe the caller"
 )
 async def me(principal: Viewer) -> Response:
-    """Tenant and scopes of the caller's key."""
+    """Tenant, key id and scopes of the caller's key."""
     return FastJson(
         {
             "tenant": principal.tenant,
@@ -186,10 +182,10 @@ async def me(principal: Viewer) -> Response:
     "/session-tickets",
     status_code=201,
     response_model=Ticket,
-    responses=documented(401, 403, 429, 503),
-    summary="Sign a browser in",
+    responses=documented(503),
+    summary="Make a sign-in link",
 )
 async def make_ticket(ctx: Ctx, principal: Viewer) -> Response:
-    """What `trimtab open` uses: the key itself never enters the browser."""
+    """One-time link that signs a browser in (`trimtab open`); the key never enters it."""
     ticket = ctx.keyring.ticket(principal)
     return FastJson({"ticket": ticket, "path": f"/login?ticket={ticket}"}, status_code=201)

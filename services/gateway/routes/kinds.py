@@ -1,16 +1,16 @@
-"""/v1/kinds: what this server can do, with the JSON schema of each request."""
+"""`/v1/kinds`: the kinds of problem this server solves, with the JSON schema of each request."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from search.domains import Kind
 from services.errors import NotFound
-from services.gateway.deps import Context, Principal, context, require
+from services.gateway.deps import Ctx, Viewer
 from services.gateway.problems import documented
 from services.gateway.routes.jobs import EXAMPLE
 from services.gateway.views import FastJson
@@ -19,12 +19,10 @@ from trimtab.results import KindView
 from trimtab.specs.common import request_model
 
 router = APIRouter(prefix="/v1/kinds", tags=["kinds"])
-Ctx = Annotated[Context, Depends(context)]
-Viewer = Annotated[Principal, Depends(require("viewer"))]
 
 
 def kind_view(kind: Kind) -> dict[str, Any]:
-    """A row of the table for the outside."""
+    """Return a row of the table of kinds as a KindView in JSON."""
     return {
         "kind": kind.name,
         "summary": kind.spec.SUMMARY,
@@ -36,26 +34,23 @@ def kind_view(kind: Kind) -> dict[str, Any]:
 
 
 @router.get(
-    "",
-    response_model=list[KindView],
-    responses=documented(401, 403, 429),
-    summary="All kinds",
+    "", response_model=list[KindView], responses=documented(), summary="List the kinds"
 )
 async def list_kinds(ctx: Ctx, principal: Viewer) -> Response:
-    """Every kind this server offers."""
+    """Every kind of problem this server solves."""
     return FastJson(
         await asyncio.to_thread(lambda: [kind_view(kind) for kind in ctx.kinds.values()])
     )
 
 
 @router.get(
-    "/{kind}",
-    response_model=KindView,
-    responses=documented(401, 403, 404, 429),
-    summary="One kind",
+    "/{kind}", response_model=KindView, responses=documented(404), summary="Get a kind"
 )
 async def get_kind(kind: str, ctx: Ctx, principal: Viewer) -> Response:
-    """Its schemas, and an example where there is one."""
+    """The schemas of one kind, with an example if there is one."""
     if kind not in ctx.kinds:
-        raise NotFound(f"no kind {kind[:100]!r}; there are {', '.join(ctx.kinds)}")
+        raise NotFound(
+            f"kind: expected one of {', '.join(ctx.kinds)}, got {kind[:100]!r}",
+            fix="list the kinds of this server: GET /v1/kinds",
+        )
     return FastJson(await asyncio.to_thread(kind_view, ctx.kinds[kind]))

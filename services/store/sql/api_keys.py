@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import bindparam, select, update
 
 from services.store import codec
-from services.store.said import key_exists, no_such_key
+from services.store.refusals import key_exists, no_such_key
 from services.store.sql import rows
 from services.store.sql.tx import Tx
 from services.store.types import ApiKeyRecord

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from sqlalchemy import and_, bindparam, delete, exists, func, select
 
-from services.store.said import no_such_artifact
+from services.store.refusals import no_such_artifact
 from services.store.sql import rows
 from services.store.sql.tx import Tx
 from services.store.types import ArtifactRecord

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store import codec
 from services.store.changes import microseconds
-from services.store.said import require_same_request
+from services.store.refusals import require_same_request
 from services.store.sql import rows
 from services.store.sql.tx import Tx
 from services.store.types import Idempotency

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, func, insert, select
 
 from services.store import changes, codec
 from services.store.changes import Step
-from services.store.said import no_such_job, replay_of_deleted
+from services.store.refusals import no_such_job, replay_of_deleted
 from services.store.sql import idempotency as keys
 from services.store.sql import rows, write
 from services.store.sql.tx import Tx

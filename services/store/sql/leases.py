@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, insert, select, text, update
 
 from services.errors import NotFound, StaleFence
 from services.store import changes, codec
-from services.store.said import claim_of
+from services.store.refusals import claim_of
 from services.store.sql import idempotency, jobs, rows, write
 from services.store.sql.tx import Tx
 from services.store.types import Claim, Completion, JobRecord, NewEvent, Signals

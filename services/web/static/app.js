@@ -1,4 +1,4 @@
-// What JavaScript adds to pages that work without it: fresh states, the live curve, drag and drop with progress.
+// Live updates for pages that also work without JavaScript: fresh states, the curve, uploads.
 "use strict";
 (() => {
   const announce = (text) => {
@@ -6,7 +6,7 @@
   };
   const refresh = (element) => htmx.trigger(element, "trimtab:refresh");
 
-  // -- lists: ask again every two seconds while someone looks -------------------------------------------------------
+  // -- lists: refresh every two seconds while the page is visible
   for (const list of document.querySelectorAll("[data-watch=list]")) {
     const id = list.id;
     setInterval(() => {
@@ -15,7 +15,7 @@
     }, 2000);
   }
 
-  // -- a job: its event stream draws the curve at once and refreshes the rest at most once a second -----------------
+  // -- one job: events draw the curve at once and refresh the rest at most once per second
   const job = document.querySelector("[data-watch=job]");
   if (job) watchJob(job.id);
 
@@ -36,17 +36,17 @@
       }, Math.max(60, 1000 - (performance.now() - lastRefresh)));
     };
 
-    // The page holds everything up to now, so a terminal job needs no refresh after its history was replayed.
+    // The page already shows everything up to now: a terminal job needs no refresh after the replay.
     let live = job.dataset.terminal !== "true";
     const stream = new EventSource(job.dataset.events);
     const on = (name, handle) => stream.addEventListener(name, (message) => handle(JSON.parse(message.data).data));
     stream.addEventListener("open", () => {
-      if (lost) announce("Connected again.");
+      if (lost) announce("Reconnected.");
       lost = false;
     });
     stream.addEventListener("error", () => {
       if (stream.readyState === EventSource.CLOSED) curve.running(false);
-      if (!lost) announce("Connection lost; trying again.");
+      if (!lost) announce("Connection lost; reconnecting.");
       lost = true;
     });
     on("incumbent", (point) => {
@@ -70,7 +70,7 @@
       if (live) soon();
       live = false;
     });
-    // The heartbeat's age and the run time grow without events.
+    // The age of the heartbeat and the run time change without events.
     setInterval(() => live && !document.hidden && performance.now() - lastRefresh > 2500 && soon(), 1000);
 
     let state = job.dataset.state;
@@ -84,7 +84,7 @@
     });
   }
 
-  // -- uploads: sent when chosen or dropped, so that the form itself stays small -------------------------------------
+  // -- uploads: sent as soon as a file is chosen or dropped, so that the form itself stays small
   for (const box of document.querySelectorAll("[data-upload]")) {
     const input = box.querySelector("input[type=file]");
     const ref = box.querySelector("input[type=hidden]");
@@ -94,7 +94,7 @@
     let request = null;
     box.querySelector(".drop-hint").hidden = false;
 
-    const tell = (text, bad) => {
+    const showStatus = (text, bad) => {
       note.hidden = false;
       note.classList.toggle("bad", Boolean(bad));
       note.textContent = text;
@@ -109,7 +109,7 @@
       box.dataset.busy = "true";
       bar.hidden = false;
       bar.value = 0;
-      tell(`Uploading ${file.name} (${size(file.size)})`);
+      showStatus(`Uploading ${file.name} (${size(file.size)})`);
       mine.open("POST", `/v1/artifacts?name=${encodeURIComponent(file.name)}`);
       mine.setRequestHeader("Content-Type", "application/octet-stream");
       mine.upload.addEventListener("progress", (event) => {
@@ -124,17 +124,18 @@
         try {
           answer = JSON.parse(mine.responseText);
         } catch {
-          // an answer that is no JSON is told by its status below
+          // without JSON the status below is the message
         }
         if (mine.status >= 200 && mine.status < 300 && answer.digest) {
           const { digest, name, size_bytes, media_type } = answer;
           ref.value = JSON.stringify({ digest, name: name || file.name, size_bytes, media_type });
-          input.value = ""; // the bytes are there already; the form sends the reference alone
+          input.value = ""; // already uploaded: the form sends the reference alone
           input.required = false;
-          tell(`Uploaded: ${file.name} (${size(file.size)}). Choose a file to replace it.`);
+          showStatus(`Uploaded: ${file.name} (${size(file.size)}). Choose another file to replace it.`);
         } else {
           input.value = "";
-          tell(`Upload of ${file.name} failed: ${answer.detail || (mine.status ? `status ${mine.status}` : "no connection")}${answer.fix ? ` ${answer.fix}` : ""}`, true);
+          const reason = answer.detail || (mine.status ? `status ${mine.status}` : "no connection");
+          showStatus(`Upload of ${file.name} failed: ${reason}${answer.fix ? `; ${answer.fix}` : ""}.`, true);
         }
       });
       mine.send(file);
@@ -154,13 +155,13 @@
     });
   }
 
-  // A file dropped beside the box must not replace the page. A form with an upload under way waits for it.
+  // A file dropped outside the box must not replace the page. Submitting waits for uploads.
   for (const form of document.querySelectorAll("[data-form]")) {
     for (const name of ["dragover", "drop"]) form.addEventListener(name, (event) => event.preventDefault());
     form.addEventListener("submit", (event) => {
       if (form.querySelector("[data-busy]")) {
         event.preventDefault();
-        announce("An upload is still under way; submit when it has ended.");
+        announce("An upload is still running; submit when it has ended.");
         form.querySelector("[data-busy] input[type=file]").focus();
       }
     });

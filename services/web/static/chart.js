@@ -1,19 +1,19 @@
-// The incumbent-and-bound curve: two step lines over time, drawn by uPlot on a canvas, and the same said in words.
+// The incumbent and bound over time: two step lines drawn by uPlot on a canvas, with a caption.
 "use strict";
 window.trimtabCurve = (figure) => {
   const plotBox = figure.querySelector(".plot");
-  const words = figure.querySelector("figcaption");
+  const caption = figure.querySelector("figcaption");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   let points = []; // {t, objective, bound}, t ascending
   let running = false;
-  let lastAt = 0; // performance.now() of the newest point, to extend the lines to the present
+  let lastAt = 0; // performance.now() at the newest point, to extend the lines to the present
   let plot = null;
-  let wanted = false;
+  let scheduled = false;
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const grouped = new Intl.NumberFormat("en", { maximumSignificantDigits: 9 });
   const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 6 });
-  const say = (value) => (value === null || value === undefined ? "–" : grouped.format(value));
+  const format = (value) => (value === null || value === undefined ? "–" : grouped.format(value));
   const clock = (t) => (t < 10 ? `${t.toFixed(2)} s` : t < 120 ? `${t.toFixed(1)} s` : `${Math.floor(t / 60)} min ${Math.round(t % 60)} s`);
 
   function columns() {
@@ -61,26 +61,31 @@ window.trimtabCurve = (figure) => {
     );
   }
 
-  // What the pointer is over, or the summary: the figure's text alternative.
+  // The point under the pointer, or a summary: the text alternative of the figure.
   function read(index) {
     if (!points.length) {
-      words.textContent = "No incumbent yet.";
+      caption.textContent = "No incumbent yet.";
       return;
     }
     if (index !== null && index !== undefined && index < points.length) {
       const p = points[index];
-      words.textContent = `At ${clock(p.t)}: incumbent ${say(p.objective)}, bound ${say(p.bound)}.`;
+      caption.textContent = `At ${clock(p.t)}: incumbent ${format(p.objective)}, bound ${format(p.bound)}.`;
       return;
     }
-    const found = points.filter((p) => p.objective !== null);
     const last = points[points.length - 1];
-    const steps = found.filter((p, i) => i === 0 || p.objective !== found[i - 1].objective).length;
-    const first = found.length ? `${steps} ${steps === 1 ? "incumbent" : "incumbents"}, from ${say(found[0].objective)} to ${say(found[found.length - 1].objective)}` : "No incumbent";
-    words.textContent = `${first}; bound ${say(last.bound)} after ${clock(last.t)}.`;
+    caption.textContent = `${incumbents()}; bound ${format(last.bound)} after ${clock(last.t)}.`;
+  }
+
+  function incumbents() {
+    const values = points.map((p) => p.objective).filter((value) => value !== null);
+    if (!values.length) return "No incumbent";
+    const count = values.filter((value, i) => i === 0 || value !== values[i - 1]).length;
+    const range = `from ${format(values[0])} to ${format(values[values.length - 1])}`;
+    return `${count} ${count === 1 ? "incumbent" : "incumbents"}, ${range}`;
   }
 
   function draw() {
-    wanted = false;
+    scheduled = false;
     if (!points.length) return;
     if (figure.hidden) {
       figure.hidden = false;
@@ -92,8 +97,8 @@ window.trimtabCurve = (figure) => {
   }
 
   function redraw() {
-    if (wanted) return;
-    wanted = true;
+    if (scheduled) return;
+    scheduled = true;
     requestAnimationFrame(draw);
   }
 
@@ -107,7 +112,7 @@ window.trimtabCurve = (figure) => {
     add(point) {
       const previous = points[points.length - 1];
       const t = Math.max(point.elapsed_s, previous ? previous.t : 0);
-      // A point may carry only what changed: the other line goes on.
+      // A point may hold only the value that changed: the other line continues.
       const objective = point.objective ?? (previous ? previous.objective : null);
       const bound = point.bound ?? (previous ? previous.bound : null);
       if (previous && previous.t === t) points[points.length - 1] = { t, objective, bound };
@@ -115,7 +120,7 @@ window.trimtabCurve = (figure) => {
       lastAt = performance.now();
       redraw();
     },
-    // A new attempt starts from nothing.
+    // A new attempt has no points yet.
     reset() {
       points = [];
       if (plot) redraw();

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from search.domains.compile.runs import PATIENCE
+from search.domains.compile.run_limits import RETRY_FACTOR
 from search.types import InvalidInput
 from solvers.llvm.frontend import _shorter_includes
 from solvers.llvm.install import find_llvm, served, serves, with_targets
@@ -39,15 +39,15 @@ def test_a_program_that_oz_changes_gets_oz_unvalidated(tmp_path: Path) -> None:
     done = job(text("guarded.c"), tmp_path)
     assert done.result.verification.status is VerificationStatus.VALID
     assert done.rows["trimtab"] == done.rows["Oz"]
-    assert "behaves otherwise" in done.result.summary["behaviour"]
+    assert "behaves differently" in done.result.summary["behaviour"]
 
 
 def test_a_run_over_its_time_limit_is_reported_as_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from search.domains.compile import runs
+    from search.domains.compile.search import behaviour
 
-    ran = runs.run_program
+    ran = behaviour.run_program
 
     def slow(program: Path, case: object, **options: object) -> object:
         if "program-1/" in str(program):  # the unoptimised program
@@ -57,12 +57,12 @@ def test_a_run_over_its_time_limit_is_reported_as_that(
     spins = tmp_path / "spins"
     spins.write_text("#!/bin/sh\nwhile :; do :; done\n")
     spins.chmod(0o755)
-    monkeypatch.setattr(runs, "run_program", slow)
+    monkeypatch.setattr(behaviour, "run_program", slow)
     done = job("int main(void) { return 0; }", tmp_path, runs=[{"timeout_seconds": 1.0}])
     assert done.rows["trimtab"] <= done.rows["Oz"]
     said = done.result.summary["behaviour"]
     assert "exceeded its time limit of 1 s" in said
-    assert f"{PATIENCE} times" in said
+    assert f"{RETRY_FACTOR} times" in said
     assert "undefined behaviour" not in said
 
 
@@ -171,17 +171,17 @@ def test_long_chains_of_includes_are_cut() -> None:
 def test_a_refused_answer_leaves_oz_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from search.domains.compile import verify
+    from search.domains.compile.verify import Check
 
-    replayed = verify._replay
+    replay = Check.replay
 
-    def refuses(problem: object, solution: object, *rest: object) -> None:
-        if solution.name != "Oz":  # type: ignore[attr-defined]
-            rest[-1].faults.append("opt -passes does not repeat the answer")  # type: ignore[attr-defined]
+    def refuse(check: Check) -> None:
+        if check.solution.name != "Oz":
+            check.faults.append("opt -passes does not repeat the answer")
             return
-        replayed(problem, solution, *rest)  # type: ignore[arg-type]
+        replay(check)
 
-    monkeypatch.setattr(verify, "_replay", refuses)
+    monkeypatch.setattr(Check, "replay", refuse)
     done = job(text("os_beats_oz.c"), tmp_path, evaluations=1)
     assert done.result.verification.status is VerificationStatus.VALID
     assert done.result.objective == done.rows["Oz"] == done.rows["trimtab"]

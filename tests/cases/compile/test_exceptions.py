@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from search.domains.compile.verify import canonical
 from tests.cases.compile.jobs import job, text
 from trimtab.results import VerificationStatus
 
@@ -63,28 +62,3 @@ def test_exceptions(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", IR)
 def test_ir_of_other_front_ends(name: str, tmp_path: Path) -> None:
     _valid(IR[name], tmp_path, "llvm-ir")
-
-
-def test_numbers_of_attribute_groups_do_not_count() -> None:
-    one = "define void @f() #1 {\n  call void @g() #2\n}\n"
-    one += 'attributes #1 = { nounwind "target-cpu"="x" }\nattributes #2 = { cold }'
-    other = "define void @f() #7 {\n  call void @g() #0\n}\nattributes #7 = { nounwind }\nattributes #0 = { cold }"
-    assert canonical(one) == canonical(other)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        (
-            "define void @f() #1 {\n}\nattributes #1 = { cold }",
-            "define void @f() #1 {\n}\nattributes #1 = { hot }",
-        ),
-        (
-            '@s = constant [2 x i8] c"#1"\nattributes #1 = { cold }',
-            '@s = constant [2 x i8] c"#2"\nattributes #2 = { cold }',
-        ),
-        ("define void @f() {\n  ret void\n}", "define void @f() {\n  unreachable\n}"),
-    ],
-)
-def test_other_programs_stay_different(one: str, other: str) -> None:
-    assert canonical(one) != canonical(other)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workers.bench.fuzz.cli import run_case
-from workers.bench.fuzz.compile import MACHINES
+from workers.bench.fuzz.compile.check import MACHINES
 
 FULL = 2000
 
@@ -14,7 +14,7 @@ def test_generated_programs_agree_with_clang(
     scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Neither QEMU, for which zig builds its C library first, nor csmith: both are for longer runs.
-    monkeypatch.setattr("workers.bench.fuzz.compile.shutil.which", lambda name: None)
+    monkeypatch.setattr("workers.bench.fuzz.compile.check.shutil.which", lambda name: None)
     for index in range(max(len(MACHINES), int(scale * FULL))):
         outcome = run_case("compile", 7, index)
         assert outcome.finding is None, outcome.finding

@@ -1,4 +1,7 @@
-"""Solve a model object as the service would: carried over, read by both readers, solved, checked, values mapped back."""
+"""Solve a model object as the service would.
+
+It is carried over, read by both readers, solved and checked, and its values are mapped back.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +44,10 @@ def solve(model: Any, folder: Path, *, warm_start: Any = None) -> Solved:
         }
     start: dict[str, float] = {}
     if carried.start is not None:
-        known = read_solution(carried.start, loaded.model)
+        values = read_solution(carried.start, loaded.model)
         start = {
             loaded.model.column_name(j): value
-            for j, value in enumerate(known.tolist())
+            for j, value in enumerate(values.tolist())
             if value == value
         }
     return Solved(

@@ -25,20 +25,23 @@ def solve(
     seconds: float = 40.0,
     start: str | Path | None = None,
 ) -> RunResult:
-    """The result for a file (Path) or a model's text in LP form; `start` is a solution file or its text."""
+    """Return the result for a file (Path) or a model's text in LP form.
+
+    start: a solution file or its text.
+    """
     spec: dict[str, Any] = {"engine": engine}
     inputs: dict[str, Path] = {}
-    for name, given, file in (
+    for name, content, file in (
         ("model", model, "model.lp"),
         ("warm_start", start, "start.sol"),
     ):
-        if given is None:
+        if content is None:
             continue
-        if isinstance(given, str):
-            (folder / file).write_text(given)
-            given = folder / file
-        inputs[name] = given
-        spec[name] = ArtifactRef(digest=_DIGEST, name=given.name)
+        if isinstance(content, str):
+            (folder / file).write_text(content)
+            content = folder / file
+        inputs[name] = content
+        spec[name] = ArtifactRef(digest=_DIGEST, name=content.name)
     workdir = folder / f"work-{engine.value}"
     workdir.mkdir(exist_ok=True)
     stop = from_budget({"seconds": seconds}, threading.Event())

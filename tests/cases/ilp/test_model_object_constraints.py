@@ -1,4 +1,4 @@
-"""Constraints of model objects that their own packages' writers lose: carried over exactly, or refused by name."""
+"""Constraints that the packages' own writers lose: carried over exactly, or refused by name."""
 
 from __future__ import annotations
 

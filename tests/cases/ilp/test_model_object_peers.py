@@ -65,7 +65,7 @@ def random_scip(rng: random.Random) -> Any:
             add = model.addConsSOS1 if kind == "SOS1" else model.addConsSOS2
             add(rng.sample([*xs, *bs], 3), [1, 2, 3], name=name)
         elif kind in ("on", "off"):
-            # pyscipopt names the negation of a binary after it, so an indicator's name must be unique here
+            # pyscipopt names a binary's negation after it: the indicator's name must be unique
             flag = model.addVar(f"flag{number}", vtype="B")
             model.addConsIndicator(
                 xs[0] + xs[1] <= rng.randint(0, 4), flag, activeone=kind == "on", name=name

@@ -1,4 +1,4 @@
-"""Values come back by the user's own variables and names, whatever the names are; warm starts come from the object."""
+"""Values by the user's own variables and names, and warm starts from the object."""
 
 from __future__ import annotations
 

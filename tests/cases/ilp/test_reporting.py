@@ -1,4 +1,4 @@
-"""Why a run ended, unbounded or infeasible, what became of a warm start, and pictures that cost nothing."""
+"""Reasons of an end, reports on a warm start, and pictures that cost no result."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from search import pipeline
 from search.domains.ilp import build
 from search.domains.ilp import produce as producing
+from search.domains.ilp.search.messages import EngineEnded
 from search.drawing.curves import step_curves
 from search.stop import from_budget
 from tests.cases.ilp.solving import INPUTS, solve
@@ -18,7 +19,8 @@ from trimtab.results import Reason, VerificationStatus
 from trimtab.specs.ilp import Engine, IlpSpec
 
 BOX = (
-    "Maximize\n o: 3 x + 2 y + z\nSubject To\n c: x + y + z <= 10\n d: x - y >= 1\nBounds\n x <= 6\n y <= 6\n z <= 6\n"
+    "Maximize\n o: 3 x + 2 y + z\nSubject To\n c: x + y + z <= 10\n d: x - y >= 1\n"
+    "Bounds\n x <= 6\n y <= 6\n z <= 6\n"
     "General\n x y\nEnd\n"
 )
 
@@ -30,7 +32,10 @@ def test_convex_quadratic_programs_are_proved(tmp_path: Path) -> None:
 
 
 def test_a_quadratic_program_that_is_not_convex(tmp_path: Path) -> None:
-    model = "Minimize\n o: [ 2 x * y - 2 x^2 ] / 2\nSubject To\n c: x + y <= 3\nBounds\n x <= 2\n y <= 2\nEnd\n"
+    model = (
+        "Minimize\n o: [ 2 x * y - 2 x^2 ] / 2\nSubject To\n c: x + y <= 3\n"
+        "Bounds\n x <= 2\n y <= 2\nEnd\n"
+    )
     result = solve(model, tmp_path)
     assert result.termination.reason is Reason.OPTIMAL
     assert result.objective == pytest.approx(-4)
@@ -49,7 +54,8 @@ def test_a_quadratic_program_that_is_not_convex(tmp_path: Path) -> None:
             Reason.INFEASIBLE,
         ),
         (
-            "Maximize\n o: x + y\nSubject To\n c: x - y = 1\n d: x + 2 z = 1\n e: x <= 2\nBinary\n z\nEnd\n",
+            "Maximize\n o: x + y\nSubject To\n c: x - y = 1\n d: x + 2 z = 1\n e: x <= 2\n"
+            "Binary\n z\nEnd\n",
             Reason.OPTIMAL,
         ),
         (
@@ -59,7 +65,7 @@ def test_a_quadratic_program_that_is_not_convex(tmp_path: Path) -> None:
         ("Minimize\n o: x\nBounds\n x free\nEnd\n", Reason.UNBOUNDED),
     ],
 )
-def test_unbounded_and_infeasible_are_told_apart(
+def test_unbounded_and_infeasible_are_distinguished(
     text: str, reason: Reason, engine: Engine, tmp_path: Path
 ) -> None:
     result = solve(text, tmp_path, engine=engine)
@@ -70,7 +76,7 @@ def test_unbounded_and_infeasible_are_told_apart(
 def test_engines_settle_it_without_an_exact_proof(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from search.domains.ilp import settle
+    from search.domains.ilp.search import settle
 
     monkeypatch.setattr(settle, "takes_size", lambda model: False)
     assert (
@@ -91,7 +97,7 @@ def test_engines_settle_it_without_an_exact_proof(
         ("x 2.5\ny 1\nz 0\n", "repaired", "not whole"),
     ],
 )
-def test_what_became_of_a_warm_start(
+def test_reports_on_a_warm_start(
     start: str, outcome: str, words: str, tmp_path: Path
 ) -> None:
     result = solve(BOX, tmp_path, start=start)
@@ -112,17 +118,11 @@ def test_a_warm_start_of_an_infeasible_model_is_dropped(tmp_path: Path) -> None:
 def test_the_limit_is_the_engines_own_when_time_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from search.domains.ilp import supervisor
+    from search.domains.ilp.search import supervisor
 
     def gives_up(*_: Any, **__: Any) -> Any:
-        return lambda say: say(
-            {
-                "reason": "no_solution_found",
-                "limit": "other",
-                "detail": "it gave up",
-                "nodes": 0,
-            }
-        )
+        end = EngineEnded(reason="no_solution_found", limit="other", detail="it gave up")
+        return lambda send: send(end)
 
     monkeypatch.setattr(supervisor, "run_engine", gives_up)
     equality = solve(INPUTS / "whole-numbers-cap.lp", tmp_path, seconds=20)

@@ -1,4 +1,4 @@
-"""Small and large numbers: objectives, rows, columns and coefficients far from 1 (cases tiny-objective to small-row)."""
+"""Objectives, rows, columns and coefficients far from 1 (cases tiny-objective to small-row)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ def test_a_knapsack_in_every_unit(power: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("power", [-14, -11, -9, -6, 3, 9, 13])
 def test_a_row_in_every_unit(power: int, tmp_path: Path) -> None:
-    model = f"Minimize\n o: x + y\nSubject To\n c: 3e{power} x + 5e{power} y >= 20e{power}\nGeneral\n x y\nEnd\n"
+    row = f"3e{power} x + 5e{power} y >= 20e{power}"
+    model = f"Minimize\n o: x + y\nSubject To\n c: {row}\nGeneral\n x y\nEnd\n"
     is_optimal(solve(model, tmp_path), 4)
 
 
@@ -88,7 +89,8 @@ def test_a_row_in_every_unit(power: int, tmp_path: Path) -> None:
 def test_a_continuous_variable_in_every_unit(power: int, tmp_path: Path) -> None:
     """Charges of a capacitor beside a switch: q <= 3e-9 s, q + r >= 4e-9."""
     model = (
-        f"Minimize\n o: 2 q + 7 r + 1e{power} s\nSubject To\n link: q - 3e{power} s <= 0\n need: q + r >= 4e{power}\n"
+        f"Minimize\n o: 2 q + 7 r + 1e{power} s\nSubject To\n"
+        f" link: q - 3e{power} s <= 0\n need: q + r >= 4e{power}\n"
         "Binary\n s\nEnd\n"
     )
     is_optimal(solve(model, tmp_path), (2 * 3 + 7 * 1 + 1) * 10.0**power)
@@ -96,7 +98,10 @@ def test_a_continuous_variable_in_every_unit(power: int, tmp_path: Path) -> None
 
 def test_costs_that_are_far_apart(tmp_path: Path) -> None:
     """The dear column stays 0, so the cheap ones decide alone."""
-    model = "Minimize\n o: 1e12 x + 3e-6 y + 2e-6 z\nSubject To\n c: x + y + z >= 1\n d: 2 y + z >= 2\nBinary\n x y z\nEnd\n"
+    model = (
+        "Minimize\n o: 1e12 x + 3e-6 y + 2e-6 z\nSubject To\n"
+        " c: x + y + z >= 1\n d: 2 y + z >= 2\nBinary\n x y z\nEnd\n"
+    )
     is_optimal(solve(model, tmp_path), 3e-6)
 
 

@@ -12,8 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from search import pipeline
-from search.domains.ilp import build, core_sharing, supervisor
-from search.domains.ilp.core_sharing import Account
+from search.domains.ilp import build
+from search.domains.ilp.search import core_sharing, supervisor
+from search.domains.ilp.search.core_sharing import Account
 from search.stop import from_budget
 from trimtab.errors import TrimtabError
 from trimtab.results import RunResult, VerificationStatus
@@ -48,7 +49,7 @@ def used_s() -> float:
 
 @pytest.mark.parametrize("seconds", [3.0, 6.0])
 def test_one_thread_is_one_core(tmp_path: Path, seconds: float) -> None:
-    """With the search beside the engine. The bound holds on a busy machine as well."""
+    """Engine and search together; the bound holds on a busy machine as well."""
     began, before = time.monotonic(), used_s()
     result = run(tmp_path, seconds=seconds, threads=1)
     assert result.verification.status is VerificationStatus.VALID
@@ -79,11 +80,11 @@ def test_the_engine_gets_what_the_search_leaves(
     seen: list[int] = []
     run_engine = supervisor.run_engine
 
-    def noted(*given: Any, **named: Any) -> Any:
-        seen.append(named["threads"])
-        return run_engine(*given, **named)
+    def spied(model: Any, **parts: Any) -> Any:
+        seen.append(parts["params"].threads)
+        return run_engine(model, **parts)
 
-    monkeypatch.setattr(supervisor, "run_engine", noted)
+    monkeypatch.setattr(supervisor, "run_engine", spied)
     run(tmp_path, seconds=0.5, threads=threads, engine=engine, lns=LnsOptions(enabled=lns))
     assert seen == [engine_threads]
 
@@ -92,7 +93,7 @@ def test_the_engine_gets_what_the_search_leaves(
 def test_helpers_are_paused_with_one_thread_and_where_there_is_no_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
-    """A machine of 16 cores with nothing beside the run: only the single thread is short of them."""
+    """A machine of 16 idle cores: only a run with a single thread is short of them."""
     monkeypatch.setattr(core_sharing, "usable_cores", lambda: 16.0)
     monkeypatch.setattr(core_sharing, "running_processes", lambda: 1)
     monkeypatch.setattr(core_sharing.RoomMeter, "look", lambda self: 16.0)
@@ -102,16 +103,16 @@ def test_helpers_are_paused_with_one_thread_and_where_there_is_no_room(
     paused: list[str] = []
     pause = core_sharing.NativeProcess.pause
 
-    def noted(process: Any) -> None:
+    def recorded(process: Any) -> None:
         paused.append(process.what)
         pause(process)
 
-    monkeypatch.setattr(core_sharing.NativeProcess, "pause", noted)
+    monkeypatch.setattr(core_sharing.NativeProcess, "pause", recorded)
     run(tmp_path, seconds=2.0, threads=threads)
     assert bool(paused) == (threads == 1)
 
 
 @pytest.mark.parametrize("threads", [0, -1, 65, 1.5, "two", None])
-def test_what_is_no_number_of_cores_is_refused(threads: Any) -> None:
+def test_other_values_than_a_number_of_cores_are_refused(threads: Any) -> None:
     with pytest.raises((ValidationError, TrimtabError), match="threads"):
         IlpSpec(model_text="x", threads=threads)

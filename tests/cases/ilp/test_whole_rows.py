@@ -60,8 +60,8 @@ def test_one_unit_of_any_size_counts(coefficient: str, side: str, tmp_path: Path
     """x + y = side in units of the coefficient: a point that misses by one unit is none."""
     file = tmp_path / "model.lp"
     file.write_text(
-        f"Minimize\n o: x\nSubject To\n c: {coefficient} x + {coefficient} y = {side}\nBounds\n x <= 1e9\n y <= 1e9\n"
-        "General\n x y\nEnd\n"
+        f"Minimize\n o: x\nSubject To\n c: {coefficient} x + {coefficient} y = {side}\n"
+        "Bounds\n x <= 1e9\n y <= 1e9\nGeneral\n x y\nEnd\n"
     )
     model, exact = read_model(file), read_exact(file)
     whole = round(float(side) / float(coefficient))
@@ -86,7 +86,8 @@ def test_measured_data_keep_the_tolerance(tmp_path: Path) -> None:
     file = tmp_path / "model.lp"
     third = "0.333333333333333"
     file.write_text(
-        f"Minimize\n o: x\nSubject To\n c: {third} x + {third} y + {third} z = 1\nBinary\n x y z\nEnd\n"
+        f"Minimize\n o: x\nSubject To\n c: {third} x + {third} y + {third} z = 1\n"
+        "Binary\n x y z\nEnd\n"
     )
     result = solve(file, tmp_path)
     assert result.objective == 1
@@ -95,8 +96,10 @@ def test_measured_data_keep_the_tolerance(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("engine", list(Engine))
 def test_a_large_equation_without_a_solution(engine: Engine, tmp_path: Path) -> None:
-    """Even coefficients, an odd side: a relative tolerance would take the difference of one for nothing."""
+    """Even coefficients, an odd side: a relative tolerance would ignore the difference of one."""
     terms = " + ".join(f"{2 * (40_000_001 + 7 * j)} x{j}" for j in range(6))
-    model = f"Minimize\n o: x0\nSubject To\n c: {terms} = 240000301\nBinary\n {' '.join(f'x{j}' for j in range(6))}\nEnd\n"
+    names = " ".join(f"x{j}" for j in range(6))
+    row = f"c: {terms} = 240000301"
+    model = f"Minimize\n o: x0\nSubject To\n {row}\nBinary\n {names}\nEnd\n"
     result = solve(model, tmp_path, engine=engine)
     assert result.termination.reason is Reason.INFEASIBLE

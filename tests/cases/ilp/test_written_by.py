@@ -1,7 +1,8 @@
-"""Files as modelling packages write them, each with the optimum that Gurobi 13 finds in the package's own MPS or LP.
+"""Files as modelling packages write them, each with the optimum that Gurobi 13 reports.
 
-Written by PuLP 3.3.2, Pyomo 6.10.1, linopy 0.10.1 and gurobipy 13.0.3 from models with awkward names, a free and a fixed
-variable, rows between two numbers, binaries, a SOS set and an indicator; JuMP's two by hand in MathOptInterface's style.
+Written by PuLP 3.3.2, Pyomo 6.10.1, linopy 0.10.1 and gurobipy 13.0.3 from models with awkward
+names, a free and a fixed variable, rows between two numbers, binaries, a SOS set and an indicator;
+JuMP's two by hand in MathOptInterface's style.
 """
 
 from __future__ import annotations

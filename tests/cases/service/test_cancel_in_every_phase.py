@@ -20,9 +20,9 @@ from services.bus import QUEUE, Bus
 from services.dispatcher.loop import Dispatcher
 from services.settings import Settings
 from services.store.blobs import BlobStore
-from services.store.memory import MemoryStore
 from services.store.types import NewJob
 from tests.cases.service.stuck import StuckSpec
+from tests.doubles.memory_store import MemoryStore
 from trimtab.results import EventType, JobState
 from workers.corpus import integer_programs
 from workers.process import process_tree

@@ -19,18 +19,20 @@ from pydantic import ValidationError
 
 from search import pipeline
 from search.domains import KINDS
-from search.domains.compile import searching
+from search.domains.compile.search import product as compile_product
 from search.domains.ilp import build as build_ilp
-from search.domains.ilp import processes, supervisor
-from search.domains.ilp.board import Place, Places
+from search.domains.ilp.search import lns_process, supervisor
+from search.domains.ilp.search.lns_process import StartPoints
+from search.domains.ilp.search.slots import RunSlots
+from search.lns.sub_mip import Slicer
 from search.stop import from_budget
 from search.types import InvalidInput
 from services.gateway.app import create_app
 from services.settings import Settings
-from services.store.memory import MemoryStore
 from solvers.llvm.install import find_llvm
 from solvers.llvm.types import LlvmMissing
 from tests.cases.service.fields import BASES, FILES, PAIRS, Pair
+from tests.doubles.memory_store import MemoryStore
 from trimtab.errors import SpecError
 from trimtab.specs.common import ArtifactRef, JobRequest, request_model
 from trimtab.specs.ilp import LnsOptions
@@ -227,27 +229,28 @@ def test_lns_options_reach_the_search(
     """Put the search together and look at its parts; a run would end before it on a model that is quick enough for a test."""
     seen: dict[str, Any] = {}
 
-    def spied(**parts: Any) -> Any:
-        seen.update(arms=sorted(parts["arms"]), sub_mip_s=parts["params"].sub_mip_s)
+    def spied(guide: Any, **parts: Any) -> Any:
+        arms = sorted(arm.name for arm in parts["arms"])
+        seen.update(arms=arms, sub_mip_s=parts["params"].sub_mip_s)
         raise _Seen
 
-    make = processes.make_solver
-    monkeypatch.setattr(processes, "LnsLoop", spied)
+    make = lns_process.make_solver
+    monkeypatch.setattr(lns_process, "LnsLoop", spied)
     monkeypatch.setattr(
-        processes, "make_solver", lambda name: seen.update(solver=name) or make(name)
+        lns_process, "make_solver", lambda name: seen.update(solver=name) or make(name)
     )
     spec = KINDS["ilp"].spec.model_validate_json(json.dumps(BASES["ilp-cover"]))
     model = build_ilp().parse(spec, {}, tmp_path).model
 
     def parts(**options: Any) -> dict[str, Any]:
-        place = Place(model.n)
-        work = processes.run_lns(
+        work = lns_process.run_lns(
             model,
             options=LnsOptions(**options),
-            mine=place,
-            theirs=Places(Place(model.n)),
+            slots=RunSlots(model),
             deadline=time.monotonic() + 20,
             seed=0,
+            slicer=Slicer(model),
+            start=StartPoints(),
         )
         with pytest.raises(_Seen):
             work(lambda message: None)
@@ -286,7 +289,7 @@ def test_the_cores_reach_the_engine(
     seen: list[int] = []
 
     def spied(model: Any, **parts: Any) -> Any:
-        seen.append(parts["threads"])
+        seen.append(parts["params"].threads)
         raise _Seen
 
     monkeypatch.setattr(supervisor, "run_engine", spied)
@@ -305,13 +308,15 @@ def test_compile_options_reach_the_search(
 ) -> None:
     _need_llvm()
     seen: list[str] = []
-    optimise = searching.optimise
+    optimise = compile_product.optimise
 
-    def spied(*arguments: Any, **parts: Any) -> Any:
-        seen.append(repr(sorted((name, _shape(value)) for name, value in parts.items())))
-        return optimise(*arguments, **parts)
+    def spied(engine: Any, space: Any, *arguments: Any, **parts: Any) -> Any:
+        seen.append(
+            repr(sorted((name, _shape(value)) for name, value in vars(space).items()))
+        )
+        return optimise(engine, space, *arguments, **parts)
 
-    monkeypatch.setattr(searching, "optimise", spied)
+    monkeypatch.setattr(compile_product, "optimise", spied)
     base = BASES["compile"]
     for number, change in enumerate(
         ({}, {"tier": "experimental"}, {"per_function": False}, {"llvm_options": False})

@@ -161,18 +161,18 @@ def test_a_dispatcher_serves_health_alone(postgres_url: str, tmp_path: Path) -> 
 def test_readiness_tries_a_write(service: Service) -> None:
     assert service.ask("GET", "/readyz")[0] == 200
     blobs = service.data / "blobs"
-    kept = service.data / "kept"
+    moved = service.data / "kept"
     if blobs.exists():
-        blobs.rename(kept)
+        blobs.rename(moved)
     blobs.write_text("a file where the folder was: no upload can be stored")
     try:
         status, body = service.ask("GET", "/readyz")
         assert (status, body["status"]) == (503, "not ready")
-        assert "takes no writes" in body["disk_error"]
+        assert "not writable" in body["disk_error"]
     finally:
         blobs.unlink()
-        if kept.exists():
-            kept.rename(blobs)
+        if moved.exists():
+            moved.rename(blobs)
     assert service.ask("GET", "/readyz")[0] == 200
 
 

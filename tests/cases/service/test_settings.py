@@ -68,7 +68,7 @@ def test_lists_are_plain_or_json(
         ),
         (
             {"TLS_CERT": "/etc/hostname"},
-            "TRIMTAB_TLS_KEY: expected a file beside TRIMTAB_TLS_CERT, got none",
+            "TRIMTAB_TLS_KEY: expected a file with TRIMTAB_TLS_CERT, got none",
         ),
         (
             {"RAY_ADDRESS": "10.0.0.1:6379"},
@@ -88,7 +88,7 @@ def test_lists_are_plain_or_json(
         ),
         (
             {"HOST": "0.0.0.0", "AUTH": "off"},
-            "TRIMTAB_AUTH: auth is off and the bind address is '0.0.0.0'",
+            "TRIMTAB_AUTH: expected 'keys' with the bind address '0.0.0.0'",
         ),
     ],
 )
@@ -161,7 +161,8 @@ def test_help_is_whole() -> None:
         for word in Settings.model_fields[field].annotation.__args__:  # type: ignore[union-attr]
             assert word in text
         assert f"Environment: TRIMTAB_{field.upper()}." in text
+    # to the end of the sentence
     assert (
-        "required or contained must say that something else holds the runs." in text
-    )  # to the end of the sentence
+        "Unless the bind address is loopback, bubblewrap or contained is required." in text
+    )
     assert text.count("Default: ") == 14

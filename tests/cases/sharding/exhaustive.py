@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cost_models.sharding.problem import TableArrays
-from search.domains.sharding.models import Models
-from search.domains.sharding.plan_cost import PlanModel, certified_model
-from search.domains.sharding.problem import Setup, ShardingProblem, parse, set_up
+from search.domains.sharding.encode.setup import Setup, set_up
+from search.domains.sharding.parse.problem import ShardingProblem, parse
+from search.domains.sharding.search.instance import Instance
+from search.domains.sharding.search.models import Models
+from search.domains.sharding.search.plan_model import PlanModel
 from trimtab.specs.sharding import (
     Constraints,
     DeviceGroup,
@@ -39,13 +40,8 @@ class Job:
 
 def ready(spec: ShardingSpec, models: Models) -> Job:
     problem = parse(spec, {})
-    arrays = TableArrays.of(
-        problem.tables, batch=spec.global_batch, optimizer=spec.optimizer
-    )
-    setup = set_up(problem, arrays, spec)
-    model = certified_model(
-        setup.items, arrays, setup.profiles, setup.fabric, models.compute, models.exchange
-    )
+    setup = set_up(problem)
+    model = Instance.of(spec, setup, models).model
     return Job(spec=spec, problem=problem, setup=setup, model=model)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from search import pipeline
 from search.domains.sharding import build
-from search.domains.sharding.problem import parse
+from search.domains.sharding.parse.problem import parse
 from search.domains.sharding.verify import oracle_ms, verify_plan
 from search.stop import StoppingCriterion, from_budget
 from trimtab.results import RunResult, VerificationStatus

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.domains.sharding import exact
-from search.domains.sharding.certificate import prove
-from search.domains.sharding.domain import search_with
-from search.domains.sharding.infeasible import prove_infeasible
-from search.domains.sharding.packing import pack
-from search.domains.sharding.placement import plan_cost
-from search.domains.sharding.planner import NothingFits
-from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.search.bound import exact
+from search.domains.sharding.search.bound.certificate import prove
+from search.domains.sharding.search.infeasible import prove_infeasible
+from search.domains.sharding.search.instance import Instance, search_instance
+from search.domains.sharding.search.loads import plan_cost
+from search.domains.sharding.search.packing import pack
+from search.domains.sharding.search.phases import NothingFits
 from tests.cases.sharding.exhaustive import Job, every_plan, random_spec, ready
 from tests.cases.sharding.jobs import case, domain, run
 from trimtab.specs.sharding import (
@@ -105,21 +104,8 @@ def test_sisters_have_a_small_gap_without_branch_and_bound(
 
 
 def searched(job: Job):  # type: ignore[no-untyped-def]
-    setup = job.setup
-    oracle = Oracle(
-        items=setup.items, arrays=setup.arrays, profiles=setup.profiles, fabric=setup.fabric
-    )
-    rng = np.random.default_rng(0)
-    return search_with(
-        job.spec,
-        setup,
-        job.model,
-        oracle,
-        rng,
-        lambda: False,
-        lambda plan, cost, source: None,
-        models=domain()._models,
-    )
+    instance = Instance.of(job.spec, job.setup, domain()._models)
+    return search_instance(instance, np.random.default_rng(0))
 
 
 def check(index: int) -> str:

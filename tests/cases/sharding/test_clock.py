@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cost_models.sharding.generator import meta_like
-from search.domains.sharding.clock import Until, deadlines, seconds_left
+from search.domains.sharding.search.deadlines import Until, deadlines, seconds_left
 from tests.cases.sharding.jobs import run
 from trimtab.results import Incumbent, Limit, Reason
 from trimtab.specs.sharding import DeviceGroup, Fabric, MemoryModel, Optimizer, ShardingSpec

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.domains.sharding.items import build_items
-from search.domains.sharding.level import even_columns, level_plans
+from search.domains.sharding.encode.items import build_items
+from search.domains.sharding.search.level import even_columns, level_plans
 from tests.cases.sharding.jobs import case, level_by_hand, run
 from trimtab.specs.sharding import (
     DeviceGroup,

@@ -11,9 +11,9 @@ import pytest
 from cost_models.sharding.hardware import PROFILES
 from cost_models.sharding.problem import Shards, TableArrays
 from cost_models.sharding.simulator import compute_ms
-from search.domains.sharding.covers import Covers
-from search.domains.sharding.items import build_items
-from search.domains.sharding.packing import pack
+from search.domains.sharding.encode.items import build_items
+from search.domains.sharding.search.bound.covers import Covers
+from search.domains.sharding.search.packing import pack
 from tests.cases.sharding.jobs import case, domain, run
 from trimtab.results import Reason
 from trimtab.specs.sharding import (

@@ -1,4 +1,4 @@
-"""GEAN in numpy gives what the torch form gives, for graphs of any shape."""
+"""GEAN in numpy equals the torch form, for graphs of any shape."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def graph(seed: int, nodes: int, edges: int, instructions: int) -> GraphArrays:
     )
 
 
-def by_torch(net: GeanProgram, given: GraphArrays) -> np.ndarray:
-    read = {name: torch.from_numpy(array) for name, array in vars(given).items()}
+def by_torch(net: GeanProgram, graph: GraphArrays) -> np.ndarray:
+    read = {name: torch.from_numpy(array) for name, array in vars(graph).items()}
     batch = ProgramBatch(
         **read,
         features=torch.zeros(1, 56),
-        relation=torch.zeros(len(given.source), dtype=torch.long),
-        graph=torch.zeros(len(given.token), dtype=torch.long),
-        edge_graph=torch.zeros(len(given.source), dtype=torch.long),
+        relation=torch.zeros(len(graph.source), dtype=torch.long),
+        graph=torch.zeros(len(graph.token), dtype=torch.long),
+        edge_graph=torch.zeros(len(graph.source), dtype=torch.long),
     )
     with torch.no_grad():
-        found: np.ndarray = net(batch)[0].numpy()
-    return found
+        logits: np.ndarray = net(batch)[0].numpy()
+    return logits
 
 
 def net(seed: int, *, spread: float = 0.3) -> GeanProgram:
@@ -54,25 +54,25 @@ def net(seed: int, *, spread: float = 0.3) -> GeanProgram:
     [(40, 120, 25), (3, 0, 2), (5, 9, 0), (1, 4, 1)],
     ids=["many", "no edge", "no instruction", "loops on one node"],
 )
-def test_numpy_gives_what_torch_gives(nodes: int, edges: int, instructions: int) -> None:
-    made, given = net(nodes), graph(nodes, nodes, edges, instructions)
-    found = Gean(arrays(made)).logits(given)
-    assert found.shape == (K,)
-    np.testing.assert_allclose(found, by_torch(made, given), rtol=1e-4, atol=1e-5)
+def test_numpy_equals_torch(nodes: int, edges: int, instructions: int) -> None:
+    torch_net, program = net(nodes), graph(nodes, nodes, edges, instructions)
+    logits = Gean(arrays(torch_net)).logits(program)
+    assert logits.shape == (K,)
+    np.testing.assert_allclose(logits, by_torch(torch_net, program), rtol=1e-4, atol=1e-5)
 
 
 def test_large_scores_do_not_overflow() -> None:
-    made, given = net(7, spread=4.0), graph(7, 30, 90, 20)
-    found = Gean(arrays(made)).logits(given)
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(found, by_torch(made, given), rtol=1e-3, atol=1e-3)
+    torch_net, program = net(7, spread=4.0), graph(7, 30, 90, 20)
+    logits = Gean(arrays(torch_net)).logits(program)
+    assert np.isfinite(logits).all()
+    np.testing.assert_allclose(logits, by_torch(torch_net, program), rtol=1e-3, atol=1e-3)
 
 
 def test_other_weights_are_refused() -> None:
     weights = arrays(net(1))
     with pytest.raises(
         ValueError,
-        match=r"layers\.0\.first\.weight has shape \(20, 19\); wanted \(20, 20\)",
+        match=r"layers\.0\.first\.weight: expected shape \(20, 20\), got \(20, 19\)",
     ):
         Gean(weights | {"layers.0.first.weight": weights["layers.0.first.weight"][:, 1:]})
     with pytest.raises(KeyError):

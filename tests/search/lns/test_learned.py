@@ -1,4 +1,4 @@
-"""The learned arm: features that do not depend on size, scores that single out what to free, silence elsewhere."""
+"""Learned arm: useful scores, no set twice, disabled on other models."""
 
 from __future__ import annotations
 
@@ -16,15 +16,10 @@ from tests.search.models import milp
 from workers.corpus import integer_programs
 
 
-def never() -> bool:
-    return False
-
-
-def learned(model: MilpModel, said: list[str] | None = None) -> LearnedNeighbourhood:
+def learned(model: MilpModel, notes: list[str] | None = None) -> LearnedNeighbourhood:
     net = NeighbourhoodNet(weights=load_weights("cl-lns"))
-    return LearnedNeighbourhood(
-        model, Guide(model, stop=never), net, say=(said if said is not None else []).append
-    )
+    note = (notes if notes is not None else []).append
+    return LearnedNeighbourhood(model, Guide(model), net, note=note)
 
 
 def start(model: MilpModel) -> np.ndarray:
@@ -34,22 +29,22 @@ def start(model: MilpModel) -> np.ndarray:
     return x
 
 
-def test_silent_on_other_models() -> None:
+def test_disabled_on_other_models() -> None:
     rng = np.random.default_rng(0)
     rows = [
         (-np.inf, rng.integers(1, 40, 60).astype(float).tolist(), 400.0) for _ in range(20)
     ]
     model = milp((-rng.integers(1, 50, 60)).astype(float).tolist(), rows)
-    said: list[str] = []
-    arm = learned(model, said)
+    notes: list[str] = []
+    arm = learned(model, notes)
     assert not arm.ready(np.zeros(60))
     assert not arm.ready(np.zeros(60))
-    assert len(said) == 1, "it says so once"
-    assert "silent" in said[0]
+    assert len(notes) == 1, "one note is enough"
+    assert "disabled" in notes[0]
 
 
-def test_scores_find_what_the_expert_frees() -> None:
-    """On a held-out instance the top scores hold far more of what an optimal solution changes than chance would."""
+def test_scores_rank_high_what_the_expert_frees() -> None:
+    """Top scores hold far more of the changes to a good solution than random variables do."""
     from solvers.highs import HighsSolver
     from solvers.types import SolveParams
 
@@ -75,7 +70,7 @@ def test_scores_find_what_the_expert_frees() -> None:
     assert np.mean(shares) > 3 * np.mean(chances)
 
 
-def test_a_set_is_not_taken_twice() -> None:
+def test_a_set_is_not_tried_twice() -> None:
     model = integer_programs.generate("set-cover", "1/5", 903)
     x, arm = start(model), learned(model)
     assert arm.ready(x)

@@ -1,4 +1,4 @@
-"""The loop's sub-MIPs get their processor time on a busy machine."""
+"""Limits in processor time."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import time
 import numpy as np
 import pytest
 
+from search.lns.arms import ArmParts, make_arms
+from search.lns.deadline import Deadline
+from search.lns.guide import Guide
 from search.lns.loop import LnsLoop, LnsParams
-from search.lns.neighbourhoods import RandomNeighbourhood
+from search.lns.observer import LnsObserver
 from search.lns.sub_mip import Slicer
 from solvers.types import SolveParams, SolveResult
 from tests.search.models import random_cover
 from trimtab.results import Limit, Reason, Termination
+from trimtab.specs.ilp import Neighbourhood
 
 
 class Starved:
-    """A solver that gets `share` of a core: it waits, works for a moment, and runs into its limit of wall clock."""
+    """Solver that gets `share` of a core, and runs into its limit on the wall clock."""
 
     name = "starved"
 
@@ -57,25 +61,23 @@ def test_sub_mips_get_their_processor_time_on_a_busy_machine() -> None:
     solver = Starved(share=0.2)
     steps = 0
 
-    def stopped() -> bool:
-        return steps >= 8
+    class Counter(LnsObserver):
+        def on_iteration(self) -> None:
+            nonlocal steps
+            steps += 1
 
-    def on_iteration() -> None:
-        nonlocal steps
-        steps += 1
-
+    slicer = Slicer(model)
+    guide = Guide(
+        model, deadline=Deadline(time.monotonic() + 60.0, stop=lambda: steps >= 8)
+    )
     loop = LnsLoop(
-        model=model,
-        slicer=Slicer(model),
+        guide,
+        slicer=slicer,
         solver=solver,
-        arms={"random": RandomNeighbourhood(model)},
+        arms=make_arms([Neighbourhood.RANDOM], ArmParts(guide=guide, slicer=slicer)),
         params=LnsParams(sub_mip_s=0.05),
         rng=np.random.default_rng(0),
-        publish=lambda objective, x, source: None,
-        others=lambda objective: None,
-        stopped=stopped,
-        remaining_s=lambda: 60.0,
-        on_iteration=on_iteration,
+        observer=Counter(),
     )
     loop.run(np.ones(model.n))
     assert solver.limits[0] == pytest.approx(0.05, rel=0.01), "nothing is known yet"

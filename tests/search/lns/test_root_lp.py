@@ -37,7 +37,7 @@ def test_what_another_process_solved_is_what_this_one_would() -> None:
     model = random_cover(20, 40, 3)
     place = solved_beside(model)
     own = Relaxation(model).root()
-    guide = Guide(model, stop=never, beside=place)
+    guide = Guide(model, root_place=place)
     root = guide.root()
     assert root is not None
     assert root.objective == pytest.approx(own.objective)
@@ -49,7 +49,7 @@ def test_what_another_process_solved_is_what_this_one_would() -> None:
 
 def test_lb_lps_begin_from_the_basis_that_was_handed_over() -> None:
     model = random_cover(60, 120, 4)
-    guide = Guide(model, stop=never, beside=solved_beside(model))
+    guide = Guide(model, root_place=solved_beside(model))
     x = np.ones(model.n)
     near = guide.near(x, 110.0)
     again = Relaxation(model)
@@ -60,7 +60,7 @@ def test_lb_lps_begin_from_the_basis_that_was_handed_over() -> None:
 def test_an_arm_waits_while_the_lp_is_pending_and_no_longer() -> None:
     model = random_cover(20, 40, 3)
     place = SharedRootLp(model)
-    guide = Guide(model, stop=never, beside=place)
+    guide = Guide(model, root_place=place)
     arm = RinsNeighbourhood(model, guide)
     assert arm.waits()
     assert guide.root() is None

@@ -20,3 +20,8 @@ def test_size_moves_both_ways_and_stays_in_its_bounds() -> None:
     assert size.count == 10
     with pytest.raises(ValueError, match="least"):
         Size(k=1, least=5, most=2)
+
+
+def test_factors_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="grow > 1"):
+        Size(k=1, least=1, most=2, grow=0.9)

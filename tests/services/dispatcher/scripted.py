@@ -13,8 +13,8 @@ from services.bus import QUEUE, Bus
 from services.dispatcher.loop import Dispatcher
 from services.settings import Settings
 from services.store.blobs import BlobStore
-from services.store.memory import MemoryStore
 from services.store.types import JobRecord, JobStore, NewJob
+from tests.doubles.memory_store import MemoryStore
 from trimtab.results import EventType, JobState, Reason, Termination
 from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progress, Task
 

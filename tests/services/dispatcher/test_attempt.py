@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from services.errors import StoreUnavailable
-from services.store.memory import MemoryStore
 from services.store.types import Completion, JobRecord
+from tests.doubles.memory_store import MemoryStore
 from tests.services.dispatcher.scripted import Rig, produced, rig
 from trimtab.results import EventType, JobState, Reason
 from workers.types import OutcomeStatus

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.store.memory import MemoryStore
+from tests.doubles.memory_store import MemoryStore
 from tests.services.dispatcher.scripted import rig
 from trimtab.results import JobState, Limit
 from workers.types import OutcomeStatus

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from services.dispatcher.gc import collect_garbage
 from services.store.blobs import BlobStore
-from services.store.memory import MemoryStore
 from services.store.types import ArtifactRecord, NewJob
+from tests.doubles.memory_store import MemoryStore
 
 DAY_US = 86_400_000_000
 

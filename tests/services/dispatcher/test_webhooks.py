@@ -15,9 +15,9 @@ import pytest
 from services.dispatcher import webhooks
 from services.dispatcher.webhooks import MAX_TRIES, OutboxSender, load_secret
 from services.settings import Settings
-from services.store.memory import MemoryStore
 from services.store.types import Completion, NewJob, OutboxRecord
 from services.webhook_policy import WebhookRefused, check_address, check_url, sign
+from tests.doubles.memory_store import MemoryStore
 
 
 class Receiver:

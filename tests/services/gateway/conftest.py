@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from services.gateway.app import create_app
 from services.settings import Settings
-from services.store.memory import MemoryStore
+from tests.doubles.memory_store import MemoryStore
 
 JOB: dict[str, Any] = {"kind": "probe", "spec": {}, "budget": {"seconds": 5.0}}
 

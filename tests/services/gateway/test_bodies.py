@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from services.settings import Settings
-from services.store.memory import MemoryStore
+from tests.doubles.memory_store import MemoryStore
 from tests.services.gateway.conftest import JOB
 
 Key = Callable[..., dict[str, str]]

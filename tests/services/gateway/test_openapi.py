@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from services.gateway.app import create_app
 from services.settings import Settings
-from services.store.memory import MemoryStore
+from tests.doubles.memory_store import MemoryStore
 from tests.postgres import postgres_server, postgres_url
 from tests.services.gateway.conftest import JOB
 

@@ -16,7 +16,7 @@ import uvicorn
 
 from services.gateway.app import create_app
 from services.settings import Settings
-from services.store.memory import MemoryStore
+from tests.doubles.memory_store import MemoryStore
 from tests.services.gateway.conftest import JOB
 
 

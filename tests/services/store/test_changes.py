@@ -53,5 +53,5 @@ def test_ids_grow_and_have_one_shape() -> None:
 
 
 def test_importing_the_package_loads_no_database_code() -> None:
-    check = "import sys, services.store, services.store.memory; assert 'sqlalchemy' not in sys.modules"
+    check = "import sys, services.store, tests.doubles.memory_store; assert 'sqlalchemy' not in sys.modules"
     subprocess.run([sys.executable, "-c", check], check=True, timeout=60)

@@ -14,8 +14,8 @@ from fastapi.testclient import TestClient
 
 from services.gateway.app import create_app
 from services.settings import Settings
-from services.store.memory import MemoryStore
 from services.store.types import Completion, JobRecord, NewEvent
+from tests.doubles.memory_store import MemoryStore
 from tests.services.web.html import Page
 from trimtab.results import EventType
 

@@ -11,17 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field as Rule
 
+from services.web.answers import Answers, answers_of, defaults, read
 from services.web.form_view import FormView, check, request_form
-from services.web.forms import (
-    Answers,
-    Control,
-    Field,
-    answers_of,
-    defaults,
-    fields_of,
-    place,
-    read,
-)
+from services.web.forms import Control, Field, fields_of, place
 from trimtab.specs import IlpSpec, ProbeSpec, request_model
 from trimtab.specs.common import ArtifactRef, ShortText, Spec, WireModel
 
@@ -91,7 +83,7 @@ def test_every_type_gets_its_control() -> None:
         "spec.long": Control.LONG_TEXT,
     }
     assert leaf(root, "spec.needed").required
-    assert leaf(root, "spec.ratio").wanted == "more than 0, less than 1"
+    assert leaf(root, "spec.ratio").range_words == "more than 0, less than 1"
     assert leaf(root, "spec.maybe").nullable
 
 
@@ -167,7 +159,7 @@ def test_an_empty_nullable_group_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "wanted"),
+    ("name", "text", "expected"),
     [
         ("spec.count", "seven", "a whole number"),
         ("spec.count", "11", "a value of at most 10"),
@@ -188,13 +180,13 @@ def test_an_empty_nullable_group_is_left_out() -> None:
         ("spec.title", "nul\x00", "NUL"),
     ],
 )
-def test_a_fault_is_told_at_its_field(name: str, text: str, wanted: str) -> None:
+def test_a_fault_is_reported_at_its_field(name: str, text: str, expected: str) -> None:
     root = request_form(RICH)
     _, faults = check(
         root, RICH, "rich", Answers(values={"spec.needed": ["x"], name: [text]})
     )
     assert [fault.path for fault in faults] == [tuple(name.split("."))]
-    assert wanted in faults[0].wanted
+    assert expected in faults[0].expected
     view = FormView(root, Answers(values={name: [text]}), faults)
     assert view.faults_at(tuple(name.split(".")))
     assert (
@@ -213,7 +205,7 @@ def test_a_rule_between_fields_is_told_at_their_group() -> None:
     root = request_form(request_model(IlpSpec))
     _, faults = check(root, request_model(IlpSpec), "ilp", defaults(root))
     assert [fault.path for fault in faults] == [("spec",)]
-    assert "exactly one of `model` and `model_text`" in faults[0].wanted
+    assert "exactly one of `model` and `model_text`" in faults[0].expected
 
 
 def test_a_long_answer_is_not_repeated_whole() -> None:
@@ -224,7 +216,7 @@ def test_a_long_answer_is_not_repeated_whole() -> None:
         "rich",
         Answers(values={"spec.needed": ["x"], "spec.long": ["y" * 20_000]}),
     )
-    assert len(faults[0].came) <= 120
+    assert len(faults[0].got) <= 120
 
 
 def test_place_skips_indices_and_tags() -> None:

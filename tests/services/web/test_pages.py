@@ -12,8 +12,8 @@ from pydantic import Field
 from search.domains import KINDS, Kind
 from services.gateway.app import create_app
 from services.settings import Settings
-from services.store.memory import MemoryStore
 from services.web.render import CSP
+from tests.doubles.memory_store import MemoryStore
 from tests.services.web.conftest import ORIGIN, Reader
 from tests.services.web.html import Page
 from trimtab.results import EventType, JobState, Reason, Termination
@@ -203,7 +203,7 @@ def test_filters_and_counts(reader: Reader) -> None:
     assert f"/jobs/{second}" in reader.get("/?label=team%3Db").hrefs
     assert f"/jobs/{first}" not in reader.get("/?label=team%3Db").hrefs
     assert "No job matches" in reader.get("/?kind=ilp").text
-    assert "wanted key=value" in reader.get("/?label=nonsense").text
+    assert "Expected key=value" in reader.get("/?label=nonsense").text
     reader.get("/?state=nonsense", status=400)
 
 
@@ -224,7 +224,7 @@ def test_pages_of_the_list(reader: Reader) -> None:
 def test_a_job_from_queue_to_result(reader: Reader) -> None:
     job_id = reader.submit(labels={"note": EVIL})
     page = reader.get(f"/jobs/{job_id}")
-    assert "waits for a free worker" in page.text
+    assert "waiting for a free worker" in page.text
     job = reader.claim()
     reader.tell(
         job,
@@ -242,9 +242,9 @@ def test_a_job_from_queue_to_result(reader: Reader) -> None:
         ),
     )
     page = reader.get(f"/jobs/{job_id}")
-    assert "in phase search" in page.text
+    assert "phase search" in page.text
     assert "30,000" in page.text
-    assert "worker last heard 0 s ago" in page.text
+    assert "last heartbeat 0 s ago" in page.text
     answer = reader.post(page.form(f"/jobs/{job_id}/stop").action)
     assert (answer.status_code, answer.headers["location"]) == (303, f"/jobs/{job_id}")
     page = reader.get(f"/jobs/{job_id}")
@@ -256,12 +256,12 @@ def test_a_job_from_queue_to_result(reader: Reader) -> None:
     answer = reader.client.get(f"/jobs/{job_id}")
     page = Page(answer.text)
     for text in (
-        "Ended with a solution in hand: its owner stopped it and kept the best.",
+        "Ended with a feasible solution: its owner stopped it and kept the best solution.",
         "Valid",
         "52748/2",
         "0 (exactly feasible)",
         "26,374.25",
-        "brought a result",
+        "returned a result",
         "1.25 s",
     ):
         assert text in page.text
@@ -290,7 +290,7 @@ def test_retry_and_delete(reader: Reader) -> None:
         termination={"reason": "invalid_input", "detail": "line 3"},
     )
     page = reader.get(f"/jobs/{job_id}")
-    assert "The input could not be read, or makes no sense. line 3" in page.text
+    assert "The input is invalid. line 3" in page.text
     reader.post(page.form(f"/jobs/{job_id}/retry").action)
     assert reader.do(reader.store.get(job_id)).state is JobState.QUEUED
     assert reader.post(f"/jobs/{job_id}/delete").status_code == 409
@@ -360,7 +360,7 @@ def test_faults_come_back_with_every_answer(reader: Reader) -> None:
     answer = reader.post(form.action, asked)
     assert answer.status_code == 422
     page = Page(answer.text)
-    assert "2 answers need a change" in page.text
+    assert "2 fields need a change" in page.text
     assert "expected a value of at least 0, got -1" in page.text
     assert "expected a number, got soon" in page.text
     again = page.form("/submit/probe").values
@@ -491,7 +491,7 @@ def test_a_fifth_kind_needs_no_template(settings: Settings) -> None:
 
 def test_an_unknown_kind_is_told_what_there_is(reader: Reader) -> None:
     assert (
-        "This server offers compile, ilp, probe, sharding."
+        "expected one of compile, ilp, probe, sharding, got 'nope'"
         in reader.get("/submit/nope", status=404).text
     )
 
@@ -583,7 +583,7 @@ def test_another_tenants_job_is_not_there(reader: Reader) -> None:
 
 def test_a_certificate_fills_bound_and_gap_and_says_whose_they_are(reader: Reader) -> None:
     """A sharding result has no bound of its own: the certificate's is shown, on the job's page and in the list."""
-    from services.dispatcher.attempt import _completion
+    from services.dispatcher.recording import completion_of
     from workers.types import Outcome, OutcomeStatus
 
     certificate = {
@@ -595,7 +595,7 @@ def test_a_certificate_fills_bound_and_gap_and_says_whose_they_are(reader: Reade
     told = result(bound=None, gap=None, trace=[], summary={"certificate": certificate})
     ended = Termination(reason=Reason.COMPLETED)
     outcome = Outcome(status=OutcomeStatus.RESULT, termination=ended, result=told)
-    completion = _completion(outcome, retry_delay_s=0.0)
+    completion = completion_of(outcome, retry_delay_s=0.0)
     job_id = reader.submit()
     reader.complete(reader.claim(), result=told, best=completion.best)
     page = reader.get(f"/jobs/{job_id}")

@@ -143,8 +143,14 @@ LP = "min\n c: x + y\nst\n r: x + y >= 1\nbounds\n x <= 4\ngeneral\n x\nend\n"
 REFUSED = {
     "column beyond the second pair": (MPS.replace("r 2", "r 2 r"), "line 6: .*words"),
     "two numbers": (MPS.replace(" x c 1 r 2", " x c 1 2 r"), "line 6: row '2'"),
-    "row of an unknown type": (MPS.replace(" L r", " Q r"), "line 4: a row wants"),
-    "bound of an unknown type": (MPS.replace(" UP B", " XX B"), "line 11: a bound wants"),
+    "row of an unknown type": (
+        MPS.replace(" L r", " Q r"),
+        "line 4: expected a row's type",
+    ),
+    "bound of an unknown type": (
+        MPS.replace(" UP B", " XX B"),
+        "line 11: expected a bound of a type",
+    ),
     "bound on an unknown column": (MPS.replace("B x 4", "B q 4"), "line 11: column 'q'"),
     "an infinite upper bound below": (
         MPS.replace("B x 4", "B x -1e30"),
@@ -158,11 +164,11 @@ REFUSED = {
     "rows missing": ("NAME\nCOLUMNS\n x c 1\nENDATA\n", "line 3: row 'c'"),
     "a marker of another kind": (
         MPS.replace(" x c", " M 'MARKER' 'SOSORG'\n x c"),
-        "line 6: a marker wants",
+        "line 6: expected a marker",
     ),
     "sense of another kind": (
         MPS.replace("ROWS", "OBJSENSE\n BEST\nROWS"),
-        "line 3: OBJSENSE wants",
+        "line 3: OBJSENSE: expected MAX or MIN",
     ),
     "only a comment in place of a pair": (MPS.replace("x c 1 r 2", "x $ c 1"), "line 6: "),
     "larger than any double": (MPS.replace("x c 1", "x c 1e309"), "line 6: .*double"),

@@ -109,7 +109,7 @@ def test_sizes_are_watched_while_reading(tmp_path: Path, what: str) -> None:
     # Not ended: were the sizes looked at only at the end, this would be another refusal.
     path.write_text("ROWS\n N c\n" + text)
     assert path.stat().st_size > 1 << 20
-    with pytest.raises(ModelError, match=f"{what} came; at most 1,000"):
+    with pytest.raises(ModelError, match=f"{what}: expected at most 1,000"):
         read_exact(path, limits=limits)
 
 

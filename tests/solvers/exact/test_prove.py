@@ -11,7 +11,8 @@ import pytest
 from solvers.exact import ExactModel, check, read_exact
 from solvers.exact.prove import Claim, prove
 from solvers.exact.simplex import Least, OutOfTime, Tableau
-from workers.bench.fuzz.ilp import draw, solve, write_mps
+from workers.bench.fuzz.ilp.enumeration import solve
+from workers.bench.fuzz.ilp.programs import draw, write_mps
 
 GAP = Fraction(1, 10**7)
 

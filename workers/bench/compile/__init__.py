@@ -1,1 +1,3 @@
-"""Kind `compile` measured: loadable bytes against true -Oz, beside other searches at equal evaluations."""
+"""Measurements of kind compile: bytes against true -Oz, beside other searches at equal
+compilations.
+"""

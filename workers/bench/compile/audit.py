@@ -1,9 +1,12 @@
-"""`python -m workers.bench compile audit`: replay a set of pipelines over programs that run, and count the miscompiles.
+"""`python -m workers.bench compile audit`: replay pipelines over programs that run; count the
+miscompiles.
 
-Every program is built by every pipeline, linked, run, and compared with the unoptimised one: exit code, output, files. What
-differs, crashes or is refused by the verifier is brought down to the first pass after which it does. Sets: `levels` (O1 to Oz,
-the control), `coreset` (what trimtab tries first), `experimental` (passes LLVM ships and does not enable), `flat` (random flat
-sequences, as the literature's candidates are found, and one that broke zlib on LLVM 10), or a JSON list of one's own.
+Every program is built by every pipeline, linked, run, and compared with the unoptimised one: exit
+code, output, files. What differs, crashes or is refused by the verifier is bisected to the first
+pass after which it does. Sets: `levels` (O1 to Oz, the control), `coreset` (what trimtab tries
+first), `experimental` (passes that LLVM ships and does not enable), `flat` (random flat
+sequences, as the literature draws its candidates, and one that broke zlib on LLVM 10), or a JSON
+list of your own.
 
     python -m workers.bench compile audit --sets levels coreset experimental flat
     python -m workers.bench compile audit --pipelines mine.json
@@ -24,12 +27,16 @@ from typing import Any
 import numpy as np
 
 from search.domains.compile import build
-from search.domains.compile.candidates import candidate_space
-from search.domains.compile.coreset import LISTS, load_coreset
-from search.domains.compile.edits import Candidate
-from search.domains.compile.quarantine import Differs, reduced, shortened
-from search.domains.compile.runs import Judge
-from search.domains.compile.searching import Prepared
+from search.domains.compile.encode import Prepared
+from search.domains.compile.search.behaviour import BehaviourOracle
+from search.domains.compile.search.candidates import candidate_space
+from search.domains.compile.search.coreset import LISTS, load_coreset
+from search.domains.compile.search.edits import Candidate
+from search.domains.compile.search.quarantine import (
+    Differs,
+    find_reproducer,
+    minimise_passes,
+)
 from search.types import InvalidInput
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.environment.actions import FLAT, known_to
@@ -44,7 +51,8 @@ from workers.corpus.whole import WHOLE
 SETS = ("levels", "coreset", "experimental", "flat")
 WHOLE_PROGRAMS = ("zlib", "bzip2", "lua5.4")
 _FLAT_LENGTH = (10, 45)
-# No. 43 of the fifty sequences Liang et al. (ICML 2023) published: in their LLVM 10 it miscompiles zlib's inflate_table.
+# No. 43 of the fifty sequences Liang et al. (ICML 2023) published: in their LLVM 10 it
+# miscompiles zlib's inflate_table.
 _PUBLISHED = (
     "function(mem2reg,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,loop-vectorize,loop(indvars),instnamer,newgvn),"
     "inferattrs,function(speculative-execution,lcssa,instcombine<no-verify-fixpoint>),cgscc(inline),function(simplifycfg)"
@@ -53,7 +61,38 @@ _NOTHING = b"define i32 @main() {\n  ret i32 0\n}\n"
 
 
 def main(argv: list[str]) -> int:
-    """Run it; resumes: pairs that the output file has are not run again."""
+    """Run the audit; pairs that the output file has are not run again."""
+    options = _parser().parse_args(argv)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    audited = list(_pipelines(options))
+    texts = options.out.read_text().splitlines() if options.out.is_file() else []
+    lines = [json.loads(text) for text in texts]
+    done = {(line["program"], _recipe_of(line)) for line in lines}
+    with tempfile.TemporaryDirectory(prefix="trimtab-audit-") as scratch:
+        for number, (name, spec, file) in enumerate(_programs(options, Path(scratch))):
+            pending = [row for row in audited if (name, _recipe_of(row)) not in done]
+            if not pending:
+                continue
+            workdir = Path(scratch) / f"program-{number}"
+            workdir.mkdir()
+            try:
+                for line in _of_program(spec, file, workdir, pending):
+                    lines.append({"suite": "compile-audit", "program": name} | line)
+                    with options.out.open("a") as out:
+                        out.write(json.dumps(lines[-1] | {"machine": machine()}) + "\n")
+            except InvalidInput as error:  # csmith also writes programs that do not end
+                print(f"{name} is left out: {error}", file=sys.stderr, flush=True)
+                continue
+            outcomes = Counter(line["outcome"] for line in lines if line["program"] == name)
+            print(f"{name}: {dict(outcomes)}", file=sys.stderr, flush=True)
+    report(lines)
+    if options.summary is not None:
+        summary = [json.dumps(line) + "\n" for line in by_pipeline(lines)]
+        options.summary.write_text("".join(summary))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m workers.bench compile audit", description=__doc__
     )
@@ -61,7 +100,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--pipelines",
         type=Path,
-        help="JSON: a list of pipelines as opt -passes= takes them",
+        help="JSON file: a list of pipelines as opt -passes= takes them",
     )
     parser.add_argument("--flat", type=int, default=20, help="random flat sequences")
     parser.add_argument("--generated", type=int, default=12)
@@ -77,44 +116,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--summary",
         type=Path,
-        help="JSON lines, one a pipeline: how often it ended how, and what it broke",
+        help="JSON lines, one for each pipeline: its outcomes, and the programs it broke",
     )
-    given = parser.parse_args(argv)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    audited = list(_pipelines(given))
-    lines = (
-        [json.loads(line) for line in given.out.read_text().splitlines()]
-        if given.out.is_file()
-        else []
-    )
-    done = {(line["program"], _recipe_of(line)) for line in lines}
-    with tempfile.TemporaryDirectory(prefix="trimtab-audit-") as scratch:
-        for number, (name, spec, file) in enumerate(_programs(given, Path(scratch))):
-            left = [row for row in audited if (name, _recipe_of(row)) not in done]
-            if not left:
-                continue
-            workdir = Path(scratch) / f"program-{number}"
-            workdir.mkdir()
-            try:
-                for line in _of_program(spec, file, workdir, left):
-                    lines.append({"suite": "compile-audit", "program": name} | line)
-                    with given.out.open("a") as out:
-                        out.write(json.dumps(lines[-1] | {"machine": machine()}) + "\n")
-            except InvalidInput as error:  # csmith writes loops without end, too
-                print(f"{name} is left out: {error}", file=sys.stderr, flush=True)
-                continue
-            found = Counter(line["outcome"] for line in lines if line["program"] == name)
-            print(f"{name}: {dict(found)}", file=sys.stderr, flush=True)
-    report(lines)
-    if given.summary is not None:
-        given.summary.write_text(
-            "".join(json.dumps(line) + "\n" for line in by_pipeline(lines))
-        )
-    return 0
+    return parser
 
 
 def by_pipeline(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """One line a pipeline. Those of the first three sets are known by their names; a flat one is told in full."""
+    """Yield one line for each pipeline; those of the first three sets have names, a flat one is
+    written in full.
+    """
     rows: dict[Recipe, list[dict[str, Any]]] = {}
     for line in lines:
         rows.setdefault(_recipe_of(line), []).append(line)
@@ -130,13 +140,13 @@ def by_pipeline(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             for row in of_it
             if row["outcome"] != "equal"
         ]
-        known = first["set"] in ("levels", "coreset", "experimental")
+        is_named = first["set"] in ("levels", "coreset", "experimental")
         yield {
             "suite": "compile-audit",
             "set": first["set"],
             "name": first["name"],
             "pipeline": hashlib.sha256(recipe.pipeline.encode()).hexdigest()[:16]
-            if known
+            if is_named
             else recipe.pipeline,
             "options": " ".join(recipe.options),
             "programs": len(of_it),
@@ -147,35 +157,39 @@ def by_pipeline(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _pipelines(given: argparse.Namespace) -> Iterator[dict[str, str]]:
-    if given.pipelines is not None:
-        for number, text in enumerate(json.loads(given.pipelines.read_text())):
-            yield {"set": given.pipelines.name, "name": f"{number}", "pipeline": str(text)}
+def _pipelines(options: argparse.Namespace) -> Iterator[dict[str, str]]:
+    if options.pipelines is not None:
+        for number, text in enumerate(json.loads(options.pipelines.read_text())):
+            yield {
+                "set": options.pipelines.name,
+                "name": f"{number}",
+                "pipeline": str(text),
+            }
         return
     with Engine(_NOTHING) as engine:
         defaults = engine.default_pipelines()
         actions = known_to(engine, FLAT)
-    if "levels" in given.sets:
+    if "levels" in options.sets:
         yield from (
             {"set": "levels", "name": level, "pipeline": defaults[level]}
             for level in defaults
             if level != "O0"
         )
-    if "coreset" in given.sets:
+    if "coreset" in options.sets:
         coreset = {c.digest: c for metric in LISTS for c in load_coreset(metric)}
         for candidate in coreset.values():
             yield _row("coreset", candidate, defaults)
-    if "experimental" in given.sets:
+    if "experimental" in options.sets:
         for candidate in candidate_space(defaults):
             if candidate.tier is Tier.EXPERIMENTAL:
                 try:
                     yield _row("experimental", candidate, defaults)
                 except BadPipeline:
                     continue
-    if "flat" in given.sets:
+    if "flat" in options.sets:
         yield {"set": "flat", "name": "published-43", "pipeline": _PUBLISHED}
-        rng = np.random.default_rng((given.seed, 50))
-        for number in range(given.flat):
+        rng = np.random.default_rng((options.seed, 50))
+        for number in range(options.flat):
             length = int(rng.integers(_FLAT_LENGTH[0], _FLAT_LENGTH[1] + 1))
             text = ",".join(
                 actions[int(i)].pipeline for i in rng.integers(len(actions), size=length)
@@ -194,17 +208,19 @@ def _row(name: str, candidate: Candidate, defaults: Mapping[str, str]) -> dict[s
 
 
 def _recipe_of(row: Mapping[str, Any]) -> Recipe:
-    """Of a line of the results, or of what is to be audited; the pipelines of two may differ in LLVM's options alone."""
+    """Return the recipe of a result or of a pipeline to audit; two may differ in LLVM's options
+    alone.
+    """
     return Recipe(pipeline=row["pipeline"], options=tuple(row.get("options", "").split()))
 
 
 def _programs(
-    given: argparse.Namespace, scratch: Path
+    options: argparse.Namespace, scratch: Path
 ) -> Iterator[tuple[str, CompileSpec, Path]]:
     first = programs.FIRST_HELD_OUT
     for make, count in (
-        (programs.generated, given.generated),
-        (programs.csmith, given.csmith),
+        (programs.generated, options.generated),
+        (programs.csmith, options.csmith),
     ):
         try:
             for program in make(range(first, first + count), scratch / "programs"):
@@ -215,9 +231,9 @@ def _programs(
                 )
         except CorpusMissing as error:
             print(f"left out: {error}", file=sys.stderr)
-    for name in given.whole:
+    for name in options.whole:
         try:
-            yield name, WHOLE[name].spec(), WHOLE[name].archive(given.corpus, scratch)
+            yield name, WHOLE[name].spec(), WHOLE[name].archive(options.corpus, scratch)
         except CorpusMissing as error:
             print(f"left out: {error}", file=sys.stderr)
 
@@ -229,22 +245,28 @@ def _of_program(
     problem = domain.parse(spec, {"source": file}, workdir)
     prepared: Prepared = domain.encode(problem)
     with prepared.engine as engine:
-        judge = Judge(problem, folder=workdir / "runs", stopped=lambda: False)
-        judge.learn(
+        oracle = BehaviourOracle(problem, folder=workdir / "runs", stopped=lambda: False)
+        oracle.record_reference(
             engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True
         )
         known: dict[str, dict[str, Any]] = {}  # digest of the program → what is known of it
         for row in audited:
             yield {**row, "llvm": prepared.installed.build_id} | _outcome(
-                engine, judge, _recipe_of(row), known
+                engine, oracle, _recipe_of(row), known
             )
 
 
 def _outcome(
-    engine: Engine, judge: Judge, recipe: Recipe, known: dict[str, dict[str, Any]]
+    engine: Engine,
+    oracle: BehaviourOracle,
+    recipe: Recipe,
+    known: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
-    """outcome: equal; miscompiled; endless (a run did not end); or what kept it from being built: crashed, timeout, memory,
-    refused (by the verifier, or because external symbols changed)."""
+    """Build, run and compare.
+
+    Outcomes: equal; miscompiled; endless (a run did not end); or the failure of the build:
+    crashed, timeout, memory, refused (by the verifier, or because external symbols changed).
+    """
     try:
         built = engine.build(recipe)
     except CandidateFailed as failed:
@@ -264,21 +286,23 @@ def _outcome(
     if digest not in known:
         assert sizes is not None
         told = {"loadable": sizes.loadable_bytes, "ir": sizes.ir_instructions}
-        known[digest] = _behaviour(engine, judge, recipe, built.object) | told
+        known[digest] = _behaviour(engine, oracle, recipe, built.object) | told
     return known[digest]
 
 
-def _behaviour(engine: Engine, judge: Judge, recipe: Recipe, code: bytes) -> dict[str, Any]:
+def _behaviour(
+    engine: Engine, oracle: BehaviourOracle, recipe: Recipe, code: bytes
+) -> dict[str, Any]:
     def differs(candidate: Recipe) -> str | None:
         try:
-            verdict = judge.ask(engine.build(candidate).object)
+            verdict = oracle.compare(engine.build(candidate).object)
         except CandidateFailed:
             return None
         return None if verdict.equal else verdict.detail
 
-    if not judge.cases:
-        return {"outcome": "not run", "detail": judge.why_unvalidated}
-    verdict = judge.ask(code)
+    if not oracle.cases:
+        return {"outcome": "not run", "detail": oracle.why_unvalidated}
+    verdict = oracle.compare(code)
     if verdict.equal:
         return {"outcome": "equal"}
     found = _reduced(recipe, differs)
@@ -290,16 +314,21 @@ def _behaviour(engine: Engine, judge: Judge, recipe: Recipe, code: bytes) -> dic
 
 
 def _reduced(recipe: Recipe, differs: Differs) -> dict[str, Any]:
-    """The first pass after which it is so, and the passes before it that it takes; nothing when it is not so a second time."""
-    found = reduced(recipe, differs, stopped=lambda: False)
+    """Bisect to the first bad pass and the passes before it that it needs.
+
+    Empty when the fault does not repeat.
+    """
+    found = find_reproducer(recipe, differs, stopped=lambda: False)
     if found is None:
         return {}
-    together = shortened(found.bad, differs, stopped=lambda: False).pipeline
+    together = minimise_passes(found.bad, differs, stopped=lambda: False).pipeline
     return {"reproducer": {**found.as_json(), "together": together}}
 
 
 def report(lines: list[dict[str, Any]]) -> None:
-    """Per set: outcomes over pairs of program and pipeline, and how many pipelines miscompile something."""
+    """Print for each set the outcomes over pairs of program and pipeline, and the pipelines that
+    miscompile.
+    """
     sets: dict[str, list[Mapping[str, Any]]] = {}
     for line in lines:
         sets.setdefault(line["set"], []).append(line)
@@ -313,7 +342,8 @@ def report(lines: list[dict[str, Any]]) -> None:
             if row.get("reproducer")
         )
         print(
-            f"{name}: {len(pipelines)} pipelines on {len({row['program'] for row in rows})} programs: "
+            f"{name}: {len(pipelines)} pipelines on {len({row['program'] for row in rows})} "
+            "programs: "
             f"{', '.join(f'{count} {outcome}' for outcome, count in outcomes.most_common())}; "
             f"{len(bad)} pipelines miscompile a program ({len(bad) / len(pipelines):.0%})"
         )

@@ -1,19 +1,24 @@
-"""`python -m workers.bench compile`: held-out packages, loadable bytes against true -Oz (minsize), methods one after another.
+"""`python -m workers.bench compile [executed|audit|overhead|speed]`: bytes saved against -Oz,
+beside other searches.
 
-The corpus comes from `python -m workers.corpus`; only modules of held-out packages are used: nothing was tuned on them.
-The modules are compiled alone and not run here: the service runs a program before an answer counts.
+Without a name: modules of held-out packages, loadable bytes against true -Oz (minsize), methods
+one after another. The corpus comes from `python -m workers.corpus`; nothing was tuned on the
+held-out packages. The modules are compiled alone and not run here: the service runs a program
+before an answer counts.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from search.domains.compile.coreset import LISTS, load_coreset
+from search.domains.compile.search.coreset import LISTS, load_coreset
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric
 from workers.bench.compile.methods import METHODS, Task
@@ -22,29 +27,50 @@ from workers.bench.stats import machine
 from workers.corpus.build import read
 
 BUDGETS = (1, 10, 60)
+NAMED = ("executed", "audit", "overhead", "speed")  # modules of this folder
 
 # The arguments of `python -m workers.bench all`.
 PUBLISHED: tuple[tuple[str, ...], ...] = ((),)
 
 
 def main(argv: list[str]) -> int:
-    """Run the protocol, or the one that is named first: `executed`, `audit`, `overhead`, `speed`."""
-    if argv and argv[0] == "executed":
-        from workers.bench.compile import executed
+    """Run the protocol on modules, or the one that is named first."""
+    if argv and argv[0] in NAMED:
+        named: Callable[[list[str]], int]
+        named = importlib.import_module(f"workers.bench.compile.{argv[0]}").main
+        return named(argv[1:])
+    options = _parser().parse_args(argv)
+    modules = _modules(options)
+    if not modules:
+        print(
+            f"{options.corpus}: expected held-out modules, got none; run python -m "
+            "workers.corpus first",
+            file=sys.stderr,
+        )
+        return 2
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    lines = _earlier(options.out, options.seed, options.metric)
+    done = {(line["module"], line["method"], line["pipelines"]) for line in lines}
+    for number, row in enumerate(modules, start=1):
+        pending = [run for run in _runs(options) if (row["name"], *run) not in done]
+        if not pending:
+            continue
+        bitcode = (options.corpus / "modules" / f"{str(row['sha'])[:16]}.bc").read_bytes()
+        with Engine(bitcode) as engine:
+            task = Task.of(engine, options.metric)
+            fresh = [_run(task, row, method, n, options.seed) for method, n in pending]
+        lines += fresh
+        with options.out.open("a") as out:
+            out.writelines(
+                json.dumps(line | {"machine": machine()}) + "\n" for line in fresh
+            )
+        name = f"{row['package']}/{row['name']}"
+        print(f"{number} of {len(modules)}: {name}", file=sys.stderr, flush=True)
+    print_report(lines, options.metric.value, LISTS[options.metric])
+    return 0
 
-        return executed.main(argv[1:])
-    if argv and argv[0] == "overhead":
-        from workers.bench.compile import overhead
 
-        return overhead.main(argv[1:])
-    if argv and argv[0] == "speed":
-        from workers.bench.compile import speed
-
-        return speed.main(argv[1:])
-    if argv and argv[0] == "audit":
-        from workers.bench.compile import audit
-
-        return audit.main(argv[1:])
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m workers.bench compile", description=__doc__
     )
@@ -59,78 +85,46 @@ def main(argv: list[str]) -> int:
         "--metric", type=Metric, choices=list(Metric), default=Metric.LOADABLE_BYTES
     )
     parser.add_argument("--budgets", nargs="*", type=int, default=list(BUDGETS))
-    parser.add_argument(
-        "--packages", nargs="*", default=None, help="none given: every held-out one"
-    )
+    parser.add_argument("--packages", nargs="*", help="default: every held-out one")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the modules")
     parser.add_argument(
         "--most-instructions", type=int, default=5000, help="larger modules are left out"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("bench-results") / "compile.jsonl")
-    given = parser.parse_args(argv)
+    return parser
+
+
+def _modules(options: argparse.Namespace) -> list[dict[str, object]]:
+    """Return the corpus rows of the held-out modules that the options select."""
     modules = [
         row
-        for row in read(given.corpus)
-        if row["split"] == "heldout" and row["set"] == "debian"
+        for row in read(options.corpus)
+        if row["split"] == "heldout"
+        and row["set"] == "debian"
+        and (options.packages is None or row["package"] in options.packages)
+        and int(str(row["ir_instructions"])) <= options.most_instructions
     ]
-    modules = [
-        row for row in modules if given.packages is None or row["package"] in given.packages
+    return modules[:: max(1, round(1 / options.scale))]
+
+
+def _runs(options: argparse.Namespace) -> list[tuple[str, int]]:
+    """Return (method, number of pipelines) of every run on a module; an oracle has one budget."""
+    size = len(load_coreset(options.metric))
+    return [
+        (method, budget)
+        for method in options.methods
+        for budget in ([size] if method == "oracle" else options.budgets)
     ]
-    modules = [
-        row
-        for row in modules
-        if int(str(row["ir_instructions"])) <= given.most_instructions
-    ]
-    if not modules:
-        print(
-            f"no held-out module in {given.corpus}; make the corpus first: python -m workers.corpus",
-            file=sys.stderr,
-        )
-        return 2
-    modules = modules[:: max(1, round(1 / given.scale))]
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    lines = _earlier(given.out, given.seed, given.metric)
-    done = {(line["module"], line["method"], line["pipelines"]) for line in lines}
-    for number, row in enumerate(modules):
-        name = f"{row['package']}/{row['name']}"
-        # An oracle has no budget: one line.
-        wanted = [
-            (m, b)
-            for m in given.methods
-            for b in (given.budgets if m != "oracle" else [len(load_coreset(given.metric))])
-        ]
-        left = [
-            (method, budget)
-            for method, budget in wanted
-            if (row["name"], method, budget) not in done
-        ]
-        if not left:
-            continue
-        bitcode = (given.corpus / "modules" / f"{str(row['sha'])[:16]}.bc").read_bytes()
-        with Engine(bitcode) as engine:
-            task = Task.of(engine, given.metric)
-            fresh = [_run(task, row, method, budget, given.seed) for method, budget in left]
-        lines += fresh
-        with given.out.open("a") as out:
-            out.writelines(
-                json.dumps(line | {"machine": machine()}) + "\n" for line in fresh
-            )
-        print(f"{number + 1} of {len(modules)}: {name}", file=sys.stderr, flush=True)
-    print_report(lines, given.metric.value, LISTS[given.metric])
-    return 0
 
 
 def _earlier(out: Path, seed: int, metric: Metric) -> list[dict[str, Any]]:
-    """Lines of the same seed and metric that the file has: a measurement that broke off goes on where it was."""
-    found = (
-        [json.loads(line) for line in out.read_text().splitlines()] if out.is_file() else []
-    )
-    return [
-        line
-        for line in found
-        if line["seed"] == seed and line.get("metric") == metric.value
-    ]
+    """Return the lines of the output file that have this seed and metric: an interrupted
+    measurement resumes.
+    """
+    lines = out.read_text().splitlines() if out.is_file() else []
+    rows = [json.loads(line) for line in lines]
+    return [r for r in rows if r["seed"] == seed and r.get("metric") == metric.value]
 
 
 def _run(

@@ -1,7 +1,9 @@
-"""`python -m workers.bench compile executed`: held-out programs that run, through the job's path, each answer linked and run.
+"""`python -m workers.bench compile executed`: held-out programs through a job's path, linked and
+run.
 
-Sets: our generator's and csmith's programs with seeds from 1000 on, bzip2 and lua whole. An answer counts as equal when every
-run prints and ends as the unoptimised program's (the job would have refused it otherwise, and the check ran it again).
+Sets: our generator's and csmith's programs with seeds from 1000 on, bzip2 and lua whole. An
+answer counts as equal when every run prints and ends as the unoptimised program's; the job
+refuses it otherwise, and the check runs it again.
 """
 
 from __future__ import annotations
@@ -32,7 +34,40 @@ Job = tuple[str, str, CompileSpec, Path]  # set, name, spec, input
 
 
 def main(argv: list[str]) -> int:
-    """Run the protocol; resumes: programs that the output file has at this budget and seed are not run again."""
+    """Run the protocol; programs that the output file has at this budget and seed are not run
+    again.
+    """
+    options = _parser().parse_args(argv)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    lines = _earlier(options)
+    done = {line["program"] for line in lines}
+    with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as scratch:
+        for number, (kind, name, spec, file) in enumerate(_jobs(options, Path(scratch))):
+            if name in done:
+                continue
+            workdir = Path(scratch) / f"job-{number}"
+            workdir.mkdir()
+            head = {"suite": "compile-executed", "set": kind, "program": name}
+            head |= {"pipelines": options.pipelines, "seed": options.seed}
+            try:
+                line = head | _run(spec, file, workdir, options)
+            except InvalidInput as error:  # csmith also writes programs that do not end
+                print(f"{name} is left out: {error}", file=sys.stderr, flush=True)
+                continue
+            lines.append(line)
+            with options.out.open("a") as out:
+                out.write(json.dumps(line | {"machine": machine()}) + "\n")
+            print(
+                f"{kind:10s} {name:16s} {line['saved']:7.2%}  runs equal {line['runs_equal']}"
+                f"  {line['seconds']:.1f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+    report(lines)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m workers.bench compile executed", description=__doc__
     )
@@ -53,58 +88,27 @@ def main(argv: list[str]) -> int:
         "--seconds",
         type=float,
         default=120.0,
-        help="of one job: large enough not to matter",
+        help="limit of a job, large enough not to bind",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--out", type=Path, default=Path("bench-results") / "compile-executed.jsonl"
     )
-    given = parser.parse_args(argv)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    lines = (
-        [json.loads(text) for text in given.out.read_text().splitlines()]
-        if given.out.is_file()
-        else []
-    )
-    lines = [
-        line
-        for line in lines
-        if (line["pipelines"], line["seed"]) == (given.pipelines, given.seed)
-    ]
-    done = {line["program"] for line in lines}
-    with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as scratch:
-        for number, (kind, name, spec, file) in enumerate(_jobs(given, Path(scratch))):
-            if name in done:
-                continue
-            workdir = Path(scratch) / f"job-{number}"
-            workdir.mkdir()
-            line = {
-                "suite": "compile-executed",
-                "set": kind,
-                "program": name,
-                "pipelines": given.pipelines,
-            }
-            try:
-                line |= {"seed": given.seed} | _run(
-                    spec, file, workdir, given.pipelines, given.seconds, given.seed
-                )
-            except InvalidInput as error:  # csmith writes loops without end, too
-                print(f"{name} is left out: {error}", file=sys.stderr, flush=True)
-                continue
-            lines.append(line)
-            with given.out.open("a") as out:
-                out.write(json.dumps(line | {"machine": machine()}) + "\n")
-            told = f"{kind:10s} {name:16s} {line['saved']:7.2%}  runs equal {line['runs_equal']}  {line['seconds']:.1f} s"
-            print(told, file=sys.stderr, flush=True)
-    report(lines)
-    return 0
+    return parser
 
 
-def _jobs(given: argparse.Namespace, scratch: Path) -> Iterator[Job]:
+def _earlier(options: argparse.Namespace) -> list[dict[str, Any]]:
+    texts = options.out.read_text().splitlines() if options.out.is_file() else []
+    lines = [json.loads(text) for text in texts]
+    key = (options.pipelines, options.seed)
+    return [line for line in lines if (line["pipelines"], line["seed"]) == key]
+
+
+def _jobs(options: argparse.Namespace, scratch: Path) -> Iterator[Job]:
     first = programs.FIRST_HELD_OUT
     for make, count in (
-        (programs.generated, given.generated),
-        (programs.csmith, given.csmith),
+        (programs.generated, options.generated),
+        (programs.csmith, options.csmith),
     ):
         try:
             for program in make(range(first, first + count), scratch / "programs"):
@@ -112,20 +116,30 @@ def _jobs(given: argparse.Namespace, scratch: Path) -> Iterator[Job]:
                 yield program.set, name, program.spec(), program.sent(scratch / "programs")
         except CorpusMissing as error:
             print(f"left out: {error}", file=sys.stderr)
-    for name in given.whole:
+    for name in options.whole:
         try:
-            yield name, name, WHOLE[name].spec(), WHOLE[name].archive(given.corpus, scratch)
+            yield (
+                name,
+                name,
+                WHOLE[name].spec(),
+                WHOLE[name].archive(options.corpus, scratch),
+            )
         except CorpusMissing as error:
             print(f"left out: {error}", file=sys.stderr)
 
 
 def _run(
-    spec: CompileSpec, file: Path, workdir: Path, pipelines: int, seconds: float, seed: int
+    spec: CompileSpec, file: Path, workdir: Path, options: argparse.Namespace
 ) -> dict[str, Any]:
     began = time.monotonic()
-    stop = from_budget({"seconds": seconds, "evaluations": pipelines}, threading.Event())
+    budget = {"seconds": options.seconds, "evaluations": options.pipelines}
     result = pipeline.run(
-        build(), spec, inputs={"source": file}, workdir=workdir, stop=stop, seed=seed
+        build(),
+        spec,
+        inputs={"source": file},
+        workdir=workdir,
+        stop=from_budget(budget, threading.Event()),
+        seed=options.seed,
     ).result
     summary: Any = result.summary
     sizes = {row["level"]: row for row in summary["sizes"]}
@@ -144,7 +158,7 @@ def _run(
 
 
 def report(lines: list[dict[str, Any]]) -> None:
-    """Per set, mean of set means, pooled."""
+    """Print a line for each set, one for all pooled, and the mean of set means."""
     sets: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
         sets.setdefault(line["set"], []).append(line)
@@ -158,10 +172,17 @@ def report(lines: list[dict[str, Any]]) -> None:
             for row in run
             if len(set(row["runs_equal"].split(" of "))) == 1 and row["verified"] == "valid"
         ]
+        saved, saved_ir = (
+            statistics.fmean(r[k] for r in rows) for k in ("saved", "saved_ir")
+        )
+        larger, quarantined = (
+            sum(r["saved"] < 0 for r in rows),
+            sum(r["quarantined"] for r in rows),
+        )
+        seconds = statistics.median(r["seconds"] for r in rows)
         print(
-            f"{name:11s} {len(rows):8d} {statistics.fmean(r['saved'] for r in rows):9.2%} "
-            f"{statistics.fmean(r['saved_ir'] for r in rows):7.2%} {sum(r['saved'] < 0 for r in rows):8d} {len(run):4d} "
-            f"{len(equal):6d} {sum(r['quarantined'] for r in rows):12d} {statistics.median(r['seconds'] for r in rows):9.2f}"
+            f"{name:11s} {len(rows):8d} {saved:9.2%} {saved_ir:7.2%} {larger:8d} {len(run):4d} "
+            f"{len(equal):6d} {quarantined:12d} {seconds:9.2f}"
         )
     means = [statistics.fmean(row["saved"] for row in rows) for rows in sets.values()]
     print(f"mean of set means: {statistics.fmean(means):.2%} of loadable bytes")

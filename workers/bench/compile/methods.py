@@ -1,4 +1,4 @@
-"""Searches side by side: each gets the same engine, the same space of changes to -Oz, the same number of compilations."""
+"""Searches to compare: same engine, same space of changes to -Oz, same number of compilations."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from search.domains.compile.candidates import changes_of_oz, function_tails
-from search.domains.compile.coreset import load_coreset, usefulness, without_options
-from search.domains.compile.edits import Candidate
-from search.domains.compile.local_search import FIRST, optimise
-from search.domains.compile.policy import ask
+from search.domains.compile.search.candidates import changes_of_oz, function_tails
+from search.domains.compile.search.coreset import load_coreset, usefulness, without_options
+from search.domains.compile.search.edits import Candidate
+from search.domains.compile.search.local_search import (
+    MAX_CORESET,
+    ProductSpace,
+    SearchLimits,
+    optimise,
+)
+from search.domains.compile.search.policy import score_candidates
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe
 from trimtab.specs.compile import Tier
 
-_SLOTS = 4  # changes a random or evolved candidate combines at most
+_SLOTS = 4  # largest number of changes that a random or evolved candidate combines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +37,7 @@ class Task:
 
     @classmethod
     def of(cls, engine: Engine, metric: Metric = Metric.LOADABLE_BYTES) -> Task:
-        """Raises ValueError when -Oz itself does not come through."""
+        """Measure -Oz on an engine's module. Raises ValueError when -Oz itself fails."""
         defaults = engine.default_pipelines()
         (oz,) = engine.measure([Recipe(pipeline=defaults["Oz"])])
         if oz.outcome is not Outcome.OK:
@@ -47,15 +52,15 @@ class Task:
 
 
 def trimtab(task: Task, budget: int, seed: int) -> Measured:
-    """Ours, as the service runs it; programs are not executed here."""
+    """Search as the service does; programs are not executed here."""
     coreset = [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT]
     assert task.oz.sizes is not None
-    scores, _ = ask(task.engine, task.oz.sizes, coreset, task.metric)
+    scores, _ = score_candidates(task.engine, task.oz.sizes, coreset, task.metric)
     return _ours(task, budget, seed, coreset, scores)
 
 
 def without_policy(task: Task, budget: int, seed: int) -> Measured:
-    """Ours with the coreset in its own order."""
+    """Search as trimtab does, with the coreset in its own order."""
     return _ours(
         task,
         budget,
@@ -66,7 +71,9 @@ def without_policy(task: Task, budget: int, seed: int) -> Measured:
 
 
 def passes_only(task: Task, budget: int, seed: int) -> Measured:
-    """Ours for a compiler that takes no options of LLVM: the coreset without its options, in its own order."""
+    """Search as trimtab does for a compiler without LLVM's options: passes alone, in the
+    coreset's own order.
+    """
     space = tuple(c for c in task.space if not c.options)
     coreset = without_options(
         [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT]
@@ -75,13 +82,15 @@ def passes_only(task: Task, budget: int, seed: int) -> Measured:
 
 
 def whole_modules(task: Task, budget: int, seed: int) -> Measured:
-    """Ours without decisions on single functions: what the other searches may change, and no more."""
+    """Search as trimtab does without decisions on single functions: only what the other searches
+    may change.
+    """
     coreset = [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT]
     return _ours(task, budget, seed, coreset, None, per_function=False)
 
 
 def oracle(task: Task, budget: int, seed: int) -> Measured:
-    """The best of the whole coreset, whatever the budget: what no order of it can beat."""
+    """Return the best of the whole coreset, which no order of it can beat; ignores the budget."""
     best = task.oz
     for candidate in load_coreset(task.metric):
         best = _better(task, best, _of(task, candidate))
@@ -97,28 +106,30 @@ def _ours(
     *,
     per_function: bool = True,
 ) -> Measured:
+    tails = function_tails(task.defaults, experimental=False) if per_function else {}
+    space = ProductSpace(
+        metric=task.metric,
+        defaults=task.defaults,
+        coreset=coreset,
+        scores=scores,
+        changes=task.space,
+        usefulness=usefulness(task.space, task.metric),
+        tails=tails,
+        minsize=per_function,
+        inlining=per_function,
+    )
     return optimise(
         task.engine,
-        metric=task.metric,
+        space,
+        SearchLimits(evaluations=budget, max_coreset=MAX_CORESET),
         baseline=task.oz,
-        defaults=task.defaults,
-        candidates=coreset,
-        scores=scores,
-        first=FIRST,
-        usefulness=usefulness(task.space, task.metric),
-        space=task.space,
-        per_function=per_function,
-        inlining=per_function,
-        tails=function_tails(task.defaults, experimental=False) if per_function else {},
-        budget=budget,
         rng=np.random.default_rng(seed),
         on_better=lambda name, measured: True,
-        stopped=lambda: False,
     ).best
 
 
 def random_search(task: Task, budget: int, seed: int) -> Measured:
-    """One to four changes drawn uniformly, each time anew."""
+    """Draw one to four changes uniformly for each pipeline."""
     rng = np.random.default_rng(seed)
 
     def draw() -> Sequence[int]:
@@ -134,7 +145,7 @@ def random_search(task: Task, budget: int, seed: int) -> Measured:
 
 
 def nevergrad_one_plus_one(task: Task, budget: int, seed: int) -> Measured:
-    """Nevergrad's discrete (1+1) over four slots, each empty or one change."""
+    """Search with Nevergrad's discrete (1+1) over four slots, each empty or one change."""
     import nevergrad
 
     slot = range(len(task.space) + 1)
@@ -145,21 +156,23 @@ def nevergrad_one_plus_one(task: Task, budget: int, seed: int) -> Measured:
     )
     best = task.oz
     for _ in range(budget):
-        asked = optimizer.ask()
-        measured = _combined(task, [i - 1 for i in dict.fromkeys(asked.value) if i > 0])
+        point = optimizer.ask()
+        measured = _combined(task, [i - 1 for i in dict.fromkeys(point.value) if i > 0])
         best = _better(task, best, measured)
-        optimizer.tell(
-            asked, float("inf") if measured is None else float(_size(task, measured))
-        )
+        loss = float("inf") if measured is None else float(_size(task, measured))
+        optimizer.tell(point, loss)
     return best
 
 
 def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
-    """OpenTuner's way (Ansel et al., PACT 2014): an AUC bandit shares the budget between search techniques on one history.
+    """Search as OpenTuner does (Ansel et al., PACT 2014): a bandit shares the budget between
+    techniques.
 
-    Techniques: random, hill climbing (a slot of the best changed), a genetic one (uniform crossover of two of the best and a
-    mutation), differential evolution (slots in which two others differ are taken over). The bandit picks the technique of the
-    largest area under its recent improvements plus an exploration term (their equation, window 50, C = 0.05).
+    All techniques work on one history: random, hill climbing (one slot of the best changes), a
+    genetic one (uniform crossover of two of the best and a mutation), differential evolution
+    (slots in which two others differ are copied). The bandit picks the technique with the largest
+    area under its recent improvements plus an exploration term (their AUC credit assignment,
+    window 50, C = 0.05).
     """
     rng = np.random.default_rng(seed)
     size, nothing = len(task.space), -1
@@ -174,8 +187,10 @@ def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
         ]
 
     def elite() -> list[int]:
-        known = sorted(history)[:8]
-        return list(known[int(rng.integers(len(known)))][1]) if known else draw()
+        best_ones = sorted(history)[:8]
+        if not best_ones:
+            return draw()
+        return list(best_ones[int(rng.integers(len(best_ones)))][1])
 
     def hill() -> list[int]:
         slots = list(min(history)[1]) if history else draw()
@@ -208,14 +223,10 @@ def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
         mine = [gained for used, gained in uses[-50:] if used == name]
         if not mine:
             return float("inf")
-        area = (
-            sum(rank * gained for rank, gained in enumerate(mine, start=1))
-            * 2
-            / (len(mine) * (len(mine) + 1))
-        )
-        return float(
-            area + 0.05 * (2 * np.log2(max(2, len(uses[-50:]))) / len(mine)) ** 0.5
-        )
+        gains = sum(rank * gained for rank, gained in enumerate(mine, start=1))
+        area = 2 * gains / (len(mine) * (len(mine) + 1))
+        exploration = (2 * np.log2(max(2, len(uses[-50:]))) / len(mine)) ** 0.5
+        return float(area + 0.05 * exploration)
 
     for _ in range(budget):
         name = max(techniques, key=credit)
@@ -258,7 +269,7 @@ def _combined(task: Task, chosen: Sequence[int]) -> Measured | None:
 def _of(task: Task, candidate: Candidate) -> Measured | None:
     try:
         recipe = candidate.recipe(task.defaults)
-    except ValueError:  # one change took away the other's place
+    except ValueError:  # one change removed the place of the other
         return None
     (measured,) = task.engine.measure([recipe])
     return measured if measured.outcome is Outcome.OK else None

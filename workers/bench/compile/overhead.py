@@ -1,4 +1,6 @@
-"""`python -m workers.bench compile overhead`: what describing a program and ordering the coreset take, on one core."""
+"""`python -m workers.bench compile overhead`: time to describe a program and order the coreset,
+one core.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from search.domains.compile import policy
-from search.domains.compile.coreset import load_coreset
+from search.domains.compile.search import policy
+from search.domains.compile.search.coreset import load_coreset
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric, Recipe, Sizes
 from workers.bench.stats import machine
@@ -20,7 +22,7 @@ _AROUND = 5000  # instructions
 
 
 def main(argv: list[str]) -> int:
-    """The modules nearest to 5,000 instructions, each several times."""
+    """Measure the modules nearest to 5,000 instructions, each several times."""
     parser = argparse.ArgumentParser(
         prog="python -m workers.bench compile overhead", description=__doc__
     )
@@ -30,22 +32,25 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--out", type=Path, default=Path("bench-results") / "compile-overhead.jsonl"
     )
-    given = parser.parse_args(argv)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
+    options = parser.parse_args(argv)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     rows = sorted(
-        read(given.corpus), key=lambda row: abs(int(str(row["ir_instructions"])) - _AROUND)
-    )[: given.modules]
+        read(options.corpus),
+        key=lambda row: abs(int(str(row["ir_instructions"])) - _AROUND),
+    )[: options.modules]
     coreset = load_coreset()
     lines = []
     for row in rows:
         with Engine(
-            (given.corpus / "modules" / f"{str(row['sha'])[:16]}.bc").read_bytes()
+            (options.corpus / "modules" / f"{str(row['sha'])[:16]}.bc").read_bytes()
         ) as engine:
             (oz,) = engine.measure([Recipe(pipeline=engine.default_pipelines()["Oz"])])
             assert oz.sizes is not None
 
             def ordered(engine: Engine = engine, sizes: Sizes = oz.sizes) -> None:
-                policy.order(engine.features(), sizes, coreset, Metric.LOADABLE_BYTES)
+                policy.score_features(
+                    engine.features(), sizes, coreset, Metric.LOADABLE_BYTES
+                )
 
             def graphed(engine: Engine = engine) -> None:
                 engine.graph().compact()
@@ -54,18 +59,18 @@ def main(argv: list[str]) -> int:
                 "suite": "compile-overhead",
                 "module": f"{row['package']}/{row['name']}",
                 "instructions": row["ir_instructions"],
-                "order_ms": _median_ms(ordered, given.times),
-                "graph_ms": _median_ms(
-                    graphed, given.times
-                ),  # the graph nets' input, which the shipped order does not need
+                "order_ms": _median_ms(ordered, options.times),
+                # The input of graph nets, which the shipped order does not need.
+                "graph_ms": _median_ms(graphed, options.times),
                 "oz_ms": round(1000 * oz.seconds, 1),
             }
         lines.append(line | {"machine": machine()})
         print(
-            f"{line['module']:45s} {line['instructions']:6} instructions: order {line['order_ms']:6.1f} ms, graph "
-            f"{line['graph_ms']:6.1f} ms, -Oz itself {line['oz_ms']:6.1f} ms"
+            f"{line['module']:45s} {line['instructions']:6} instructions: order "
+            f"{line['order_ms']:6.1f} ms, graph {line['graph_ms']:6.1f} ms, -Oz itself "
+            f"{line['oz_ms']:6.1f} ms"
         )
-    with given.out.open("a") as out:
+    with options.out.open("a") as out:
         out.writelines(json.dumps(line) + "\n" for line in lines)
     return 0
 

@@ -34,10 +34,11 @@ def pooled(rows: Sequence[Row], measure: str) -> tuple[float, float, float]:
 
 
 def print_report(rows: list[Row], metric: str, measure: str) -> None:
-    """Print, for each budget and method: means, share of the oracle's mean, larger modules, seconds.
+    """Print, for each budget and method: means, share of the oracle's mean, larger modules,
+    seconds.
 
-    `measure` is the entry of MEASURES that `metric` minimises. A search that leaves the coreset can
-    save more than the oracle. The last columns are pooled means by every measure.
+    `measure` is the entry of MEASURES that `metric` minimises. A search that leaves the coreset
+    can save more than the oracle. The last columns are pooled means by every measure.
     """
     keys = sorted({(row["pipelines"], row["method"]) for row in rows})
     oracle = package_mean([row for row in rows if row["method"] == "oracle"], measure)

@@ -1,4 +1,6 @@
-"""`python -m workers.bench compile speed`: what smaller costs in time. Whole programs by -Oz and as answered, run in turn."""
+"""`python -m workers.bench compile speed`: run time of smaller programs over -Oz's, in pairs of
+runs.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ from typing import Any
 
 from search import pipeline
 from search.domains.compile import build
-from search.domains.compile.runs import Judge
-from search.domains.compile.timing import cpu_s, paired
+from search.domains.compile.search.behaviour import BehaviourOracle
 from search.stop import from_budget
+from solvers.llvm.pairs import time_pairs
 from solvers.llvm.types import Recipe
 from workers.bench.stats import machine
 from workers.corpus.whole import WHOLE
@@ -39,7 +41,7 @@ RUNS: Mapping[str, list[dict[str, Any]]] = {
 
 
 def main(argv: list[str]) -> int:
-    """Each program once: the job, then pairs of runs."""
+    """Run the job of each program, then pairs of runs."""
     parser = argparse.ArgumentParser(
         prog="python -m workers.bench compile speed", description=__doc__
     )
@@ -51,29 +53,35 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--out", type=Path, default=Path("bench-results") / "compile-speed.jsonl"
     )
-    given = parser.parse_args(argv)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    for name in given.whole:
+    options = parser.parse_args(argv)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    for name in options.whole:
         with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as scratch:
-            line = _of(name, given, Path(scratch))
-        with given.out.open("a") as out:
+            line = _measure(name, options, Path(scratch))
+        with options.out.open("a") as out:
             out.write(json.dumps(line | {"machine": machine()}) + "\n")
+        interval = f"[{line['low']:.3f}, {line['high']:.3f}]"
         print(
-            f"{name:8s} {line['saved']:6.2%} smaller, CPU time {line['ratio']:.3f} [{line['low']:.3f}, {line['high']:.3f}] of "
+            f"{name:8s} {line['saved']:6.2%} smaller, CPU time {line['ratio']:.3f} {interval} of "
             f"{line['oz_s']:.3f} s by -Oz, {line['pairs']} pairs"
         )
     return 0
 
 
-def _of(name: str, given: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+def _measure(name: str, options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     spec = WHOLE[name].spec(runs=[run | {"timeout_seconds": 60.0} for run in RUNS[name]])
-    file, workdir = WHOLE[name].archive(given.corpus, scratch), scratch / "job"
+    file, workdir = WHOLE[name].archive(options.corpus, scratch), scratch / "job"
     workdir.mkdir()
     stop = from_budget(
-        {"seconds": 600.0, "evaluations": given.pipelines}, threading.Event()
+        {"seconds": 600.0, "evaluations": options.pipelines}, threading.Event()
     )
     done = pipeline.run(
-        build(), spec, inputs={"source": file}, workdir=workdir, stop=stop, seed=given.seed
+        build(),
+        spec,
+        inputs={"source": file},
+        workdir=workdir,
+        stop=stop,
+        seed=options.seed,
     )
     (answer,) = [
         produced.path.read_bytes()
@@ -86,23 +94,25 @@ def _of(name: str, given: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     problem = domain.parse(spec, {"source": file}, again)
     prepared = domain.encode(problem)
     with prepared.engine as engine:
-        judge = Judge(problem, folder=again / "runs", stopped=lambda: False)
-        judge.learn(
+        oracle = BehaviourOracle(problem, folder=again / "runs", stopped=lambda: False)
+        oracle.record_reference(
             engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True
         )
-        ours = judge.link(answer)
-        theirs = judge.link(engine.build(Recipe(pipeline=prepared.pipelines["Oz"])).object)
-    found = paired(lambda: cpu_s(judge, ours), lambda: cpu_s(judge, theirs), given.pairs)
+        ours = oracle.link(answer)
+        theirs = oracle.link(engine.build(Recipe(pipeline=prepared.pipelines["Oz"])).object)
+    timing = time_pairs(
+        lambda: oracle.cpu_s(ours), lambda: oracle.cpu_s(theirs), options.pairs
+    )
     return {
         "suite": "compile-speed",
         "program": name,
-        "pipelines": given.pipelines,
-        "seed": given.seed,
+        "pipelines": options.pipelines,
+        "seed": options.seed,
         "saved": summary["saved"],
-        "ratio": found.ratio,
-        "low": found.low,
-        "high": found.high,
-        "pairs": found.pairs,
-        "ours_s": found.ours_s,
-        "oz_s": found.baseline_s,
+        "ratio": timing.ratio,
+        "low": timing.low,
+        "high": timing.high,
+        "pairs": timing.pairs,
+        "ours_s": timing.ours_s,
+        "oz_s": timing.baseline_s,
     }

@@ -35,8 +35,10 @@ def page() -> Page:
     return Page(
         title="Measured: compile",
         intro="Saved against `clang -Oz` (minsize) of the same LLVM 22.1.8, x86-64, on held-out modules of "
-        "up to 5,000 instructions out of packages that nothing was mined, trained or tuned on (lua 5.4, "
-        "bzip2, mbedtls, cJSON, lz4, jq). Each search has the same space of changes to `-Oz` and the "
+        "up to 5,000 instructions out of packages that nothing was mined, trained or tuned "
+        "on (lua 5.4, "
+        "bzip2, mbedtls, cJSON, lz4, jq). Each search has the same space of changes to `-Oz` "
+        "and the "
         "same number of compilations. Cells: mean of package means; pooled mean [95 % interval].",
         tables=(
             _searches_table(loadable),
@@ -100,13 +102,18 @@ def _searches_notes(rows: Sequence[Row]) -> list[str]:
     larger = sum(saved(row, "loadable") < 0 for row in rows if row["method"] == "trimtab")
     code = statistics.fmean(saved(row, "code") for row in ten)
     return [
-        f"{larger or 'No'} module was larger than by `-Oz`. Most of the saving are options of LLVM's code "
+        f"{larger or 'No'} module was larger than by `-Oz`. Most of the saving are options "
+        "of LLVM's code "
         "generator that no pass pipeline reaches "
-        "([ADR 11](../adr/0011-options-of-llvm-are-part-of-a-recipe.md)) and code without `minsize`, "
-        "whose unwind entries are shorter ([ADR 12](../adr/0012-minsize-function-by-function.md)): the "
-        f"code bytes of these answers at ten pipelines are {_percent(code)} smaller. For builds without "
+        "([ADR 11](../adr/0011-options-of-llvm-are-part-of-a-recipe.md)) and code without "
+        "`minsize`, "
+        "whose unwind entries are shorter ([ADR "
+        "12](../adr/0012-minsize-function-by-function.md)): the "
+        f"code bytes of these answers at ten pipelines are {_percent(code)} smaller. For "
+        "builds without "
         "unwind tables, use `objective: code_bytes`.",
-        f"All 24 pipelines of the coreset together save {_percent(package_mean(oracle, 'loadable'))}; "
+        "All 24 pipelines of the coreset together save "
+        f"{_percent(package_mean(oracle, 'loadable'))}; "
         f"{_shares(rows, 'loadable')}",
     ]
 
@@ -117,7 +124,8 @@ def _shares(rows: Sequence[Row], measure: str) -> str:
     one, ten = (package_mean(_group(rows, "trimtab", b), measure) / whole for b in (1, 10))
     missed = "" if one >= 0.77 else "; missed"
     return (
-        f"of that, the search gets {100 * ten:.0f} % with ten pipelines and {100 * one:.0f} % with one "
+        f"of that, the search gets {100 * ten:.0f} % with ten pipelines and {100 * one:.0f} "
+        "% with one "
         f"(goal with one: 77 %{missed})."
     )
 
@@ -134,7 +142,8 @@ def _metric_table(
         columns=("search", *(f"{b} pipeline{'s' * (b > 1)}" for b in budgets)),
         rows=_search_rows(rows, methods, budgets, measure),
         notes=(
-            f"All 24 pipelines of its list save {_percent(package_mean(_group(rows, 'oracle', 24), measure))}; "
+            "All 24 pipelines of its list save "
+            f"{_percent(package_mean(_group(rows, 'oracle', 24), measure))}; "
             + _shares(rows, measure),
         ),
         command=f"python -m workers.bench compile --metric {metric}",
@@ -216,8 +225,10 @@ def _audit_table() -> Table:
         ),
         rows=[_audit_row(name, rows) for name, rows in groups.items()],
         notes=(
-            "LLVM 22.1.8's `attributor`, which no default pipeline runs, breaks zlib and bzip2; it is why "
-            "the experimental tier is off by default and has no attributor. The last two rows are of "
+            "LLVM 22.1.8's `attributor`, which no default pipeline runs, breaks zlib and "
+            "bzip2; it is why "
+            "the experimental tier is off by default and has no attributor. The last two "
+            "rows are of "
             "2026-11-26.",
         ),
         command="python -m workers.bench compile audit \\\n"
@@ -272,7 +283,8 @@ def _paper_table() -> Table:
     return Table(
         title="Mode paper",
         intro="The method of Liang et al. (ICML 2023) on LLVM 22: flat passes from nothing, 45 in all, "
-        "trained on 334 programs; IR instructions saved against `-Oz`. For NVP the temperature that "
+        "trained on 334 programs; IR instructions saved against `-Oz`. For NVP the "
+        "temperature that "
         "the validation packages chose.",
         columns=(
             "order of the sequences",
@@ -284,8 +296,10 @@ def _paper_table() -> Table:
         rows=[_paper_row(name, row) for name, row in chosen.items()],
         notes=(
             "Held-out packages: mean of the means of 5 packages. The blind order saves 0.41 % on "
-            "validation (carried over by hand, 2026-11-28; not in the file). Goal: NVP > BC > Q; Q is "
-            "last on validation and held-out packages, NVP and BC are alike. With so few programs GEAN "
+            "validation (carried over by hand, 2026-11-28; not in the file). Goal: NVP > BC "
+            "> Q; Q is "
+            "last on validation and held-out packages, NVP and BC are alike. With so few "
+            "programs GEAN "
             "and GRMP learn one order for all programs. Product mode is smaller on every set.",
         ),
         command="python -m workers.train compile paper-discover\n"
@@ -316,7 +330,8 @@ def _headline(rows: Sequence[Row]) -> Headline:
     return Headline(
         against="`clang -Oz` of LLVM 22, and other searches in the same space",
         better=f"{_percent(package_mean(ten, 'loadable'), 1)} fewer loadable bytes at ten pipelines on "
-        f"{len(ten)} held-out modules, none larger; the best other search saves {_percent(rival, 1)}",
+        f"{len(ten)} held-out modules, none larger; the best other search saves "
+        f"{_percent(rival, 1)}",
     )
 
 

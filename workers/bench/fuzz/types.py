@@ -1,4 +1,6 @@
-"""Shared types of the fuzzers: a finding, and the function that every fuzzer provides."""
+"""Types shared by the fuzzers: a finding, an outcome, and the function that every fuzzer
+provides.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ import numpy as np
 class Fault(StrEnum):
     """Kinds of disagreement. Any of them is a bug in trimtab or in the fuzzer."""
 
-    WRONG = "wrong"  # an answer called valid or proved that the peer contradicts
-    LOST = "lost"  # a verified answer existed and the run ended with nothing
+    WRONG = "wrong"  # a valid or proved answer that the peer contradicts
+    LOST = "lost"  # a verified answer exists and the run ended without one
     REFUSED = "refused"  # an input that both peers accept was refused
     CRASHED = "crashed"  # an unexplained error
 
@@ -30,11 +32,16 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The result of one case: a label to count by (for example "optimal"), and a finding if the peers disagree."""
+    """Result of one case: a label to count by, for example "optimal", and a finding where peers
+    disagree.
+    """
 
     label: str
     finding: Finding | None = None
 
 
 CheckCase = Callable[[int, np.random.Generator], Outcome]
-"""`check(index, rng)` draws one case from `rng`, runs it, and compares. Equal `rng` state gives an equal case."""
+"""`check(index, rng)` draws one case from `rng`, runs it, and compares.
+
+Equal `rng` state gives an equal case.
+"""

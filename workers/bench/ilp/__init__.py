@@ -1,1 +1,1 @@
-"""Integer programs: our service beside the solvers people use, on the same two cores, one after another."""
+"""Measurements of integer programs: trimtab and other solvers on the same two cores."""

@@ -1,12 +1,16 @@
-"""`python -m workers.bench ilp`: methods take turns on each instance, so that a slow hour of the machine meets all.
+"""`python -m workers.bench ilp`: primal integrals of trimtab, HiGHS, SCIP, CP-SAT and OR-Tools
+set cover.
 
-Best known is the best over all methods of the run and every earlier line of the output file (and the catalogue's optimum).
-Instances of families are held out: training uses seeds below 500, tuning used seeds 501 and 502, measurements begin at 1000.
+Methods take turns on each instance, so that a slow hour of the machine affects all of them. Best
+known is the best over all methods of the run and all earlier lines of the output file, and the
+catalogue's optimum. Instances of families are held out: training uses seeds below 500, tuning
+used seeds 501 and 502, measurements begin at 1000.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -38,34 +42,53 @@ PUBLISHED: tuple[tuple[str, ...], ...] = ((),)
 
 
 def main(argv: list[str]) -> int:
-    """Run the protocol."""
+    """Run the protocol, or print the report of earlier output files."""
+    options = _parser().parse_args(argv)
+    if options.condition:
+        return conditions.main(options)
+    if options.report:
+        report.print_all(*report.read(options.report), options.out)
+        return 0
+    seconds = max(1.0, options.seconds * options.scale)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    earlier = _earlier(options.out, seconds, options.seed)
+    groups: report.Groups = {}
+    with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as scratch:
+        for group, name, file in _files(options, Path(scratch)):
+            runs = _run_methods(group, name, file, seconds, options, earlier)
+            others = [run for (instance, _), run in earlier.items() if instance == name]
+            report.measure(name, runs, others, seconds)
+            groups.setdefault(group, {})[name] = runs
+            for method, run in runs.items():
+                print(report.line(name, method, run), flush=True)
+    report.print_all(groups, seconds, options.out)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m workers.bench ilp", description=__doc__
     )
-    parser.add_argument(
-        "--families",
-        nargs="*",
-        choices=sorted(integer_programs.FAMILIES),
-        default=sorted(integer_programs.FAMILIES),
-    )
+    families = sorted(integer_programs.FAMILIES)
+    parser.add_argument("--families", nargs="*", choices=families, default=families)
     parser.add_argument(
         "--sizes", nargs="*", choices=["1/5", "S", "L"], default=["1/5", "S"]
     )
     parser.add_argument("--instances", type=int, default=5, help="of each family and size")
     parser.add_argument("--first-seed", type=int, default=1000)
     parser.add_argument(
-        "--real", nargs="*", default=None, help="names of real files; none given: all 61"
+        "--real", nargs="*", help="names of real files; without names all 61"
     )
     parser.add_argument(
         "--condition",
         nargs="+",
         choices=conditions.CONDITIONS,
-        help="measure real files alone, two at once, or beside eight busy processes (workers.bench.ilp.conditions)",
+        help="measure real files alone, two at once, or beside eight busy processes",
     )
     parser.add_argument(
         "--files",
         nargs="+",
-        help="with --condition: names of real files, or paths; else a fixed 21",
+        help="with --condition: names of real files, or paths; default: a fixed list of 21",
     )
     parser.add_argument(
         "--repeats",
@@ -82,85 +105,74 @@ def main(argv: list[str]) -> int:
         "--report",
         type=Path,
         nargs="+",
-        help="run nothing: tell what these output files say together",
+        help="run nothing: print the report of these output files together",
     )
-    given = parser.parse_args(argv)
-    if given.condition:
-        return conditions.main(given)
-    if given.report:
-        report.tell(*report.read(given.report), given.out)
-        return 0
-    seconds = max(1.0, given.seconds * given.scale)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    done = _earlier(given.out, seconds, given.seed)
-    groups: report.Groups = {}
-    with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as scratch:
-        for group, name, file in _files(given, Path(scratch)):
-            runs: dict[str, Run] = {}
-            for method in given.methods:
-                run = done.get((name, method)) or _in_own_process(
-                    method, file, seconds, given.seed
-                )
-                runs[method] = run
-                if (name, method) not in done:
-                    line = {
-                        "suite": "ilp",
-                        "group": group,
-                        "instance": name,
-                        "method": method,
-                        "limit": seconds,
-                    }
-                    with given.out.open("a") as out:
-                        out.write(
-                            json.dumps(
-                                line | {"seed": given.seed, "machine": machine()} | run
-                            )
-                            + "\n"
-                        )
-            known = [r for (other, _), r in done.items() if other == name]
-            report.measure(name, runs, known, seconds)
-            groups.setdefault(group, {})[name] = runs
-            for method, run in runs.items():
-                print(report.line(name, method, run), flush=True)
-    report.tell(groups, seconds, given.out)
-    return 0
+    return parser
 
 
-def _files(given: argparse.Namespace, folder: Path) -> list[tuple[str, str, Path]]:
-    if given.real is not None:
-        return [("real", path.name, path) for path in instances.fetch(list(given.real))]
+def _run_methods(
+    group: str,
+    name: str,
+    file: Path,
+    seconds: float,
+    options: argparse.Namespace,
+    earlier: dict[tuple[str, str], Run],
+) -> dict[str, Run]:
+    """Return the runs of all methods on one instance; those that the output file lacks are made
+    and appended.
+    """
+    runs: dict[str, Run] = {}
+    for method in options.methods:
+        if (name, method) in earlier:
+            runs[method] = earlier[(name, method)]
+            continue
+        runs[method] = _in_own_process(method, file, seconds, options.seed)
+        line = {
+            "suite": "ilp",
+            "group": group,
+            "instance": name,
+            "method": method,
+            "limit": seconds,
+            "seed": options.seed,
+            "machine": machine(),
+            **runs[method],
+        }
+        with options.out.open("a") as out:
+            out.write(json.dumps(line) + "\n")
+    return runs
+
+
+def _files(options: argparse.Namespace, folder: Path) -> list[tuple[str, str, Path]]:
+    """Return (group, instance, file) of all instances; those of families are generated in
+    `folder`.
+    """
+    if options.real is not None:
+        return [("real", path.name, path) for path in instances.fetch(list(options.real))]
+    seeds = range(options.first_seed, options.first_seed + options.instances)
     files = []
-    for family in given.families:
-        for size in given.sizes:
-            for seed in range(given.first_seed, given.first_seed + given.instances):
-                path = folder / f"{family}-{size.replace('/', '_')}-{seed}.mps"
-                integer_programs.write_mps(
-                    integer_programs.generate(family, size, seed), path
-                )
-                files.append((f"{family} {size}", f"{family} {size} seed {seed}", path))
+    for family, size, seed in itertools.product(options.families, options.sizes, seeds):
+        path = folder / f"{family}-{size.replace('/', '_')}-{seed}.mps"
+        integer_programs.write_mps(integer_programs.generate(family, size, seed), path)
+        files.append((f"{family} {size}", f"{family} {size} seed {seed}", path))
     return files
 
 
 def _earlier(out: Path, seconds: float, seed: int) -> dict[tuple[str, str], Run]:
-    """Runs of the same limit and seed that the file has: a broken-off measurement goes on where it was."""
-    found = {}
-    for line in out.read_text().splitlines() if out.is_file() else ():
-        row = json.loads(line)
-        if row["limit"] == seconds and row["seed"] == seed:
-            found[(row["instance"], row["method"])] = row
-    return found
+    """Return the runs of the output file that have this limit and seed: an interrupted
+    measurement resumes.
+    """
+    lines = out.read_text().splitlines() if out.is_file() else []
+    rows = (json.loads(line) for line in lines)
+    return {
+        (row["instance"], row["method"]): row
+        for row in rows
+        if row["limit"] == seconds and row["seed"] == seed
+    }
 
 
 def _in_own_process(method: str, file: Path, seconds: float, seed: int) -> Run:
-    command = [
-        sys.executable,
-        "-m",
-        "workers.bench.ilp.methods",
-        method,
-        str(file),
-        str(seconds),
-        str(seed),
-    ]
+    command = [sys.executable, "-m", "workers.bench.ilp.methods", method, str(file)]
+    command += [str(seconds), str(seed)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -186,10 +198,10 @@ def _in_own_process(method: str, file: Path, seconds: float, seed: int) -> Run:
             "detail": error[-500:],
             "seconds": seconds,
         }
-    told: Run = json.loads(lines[-1])
-    told["peak_bytes"] = memory.peak_bytes
-    told["trace"] = [(round(at, 3), objective) for at, objective in told["trace"]]
-    return told
+    run: Run = json.loads(lines[-1])
+    run["peak_bytes"] = memory.peak_bytes
+    run["trace"] = [(round(at, 3), objective) for at, objective in run["trace"]]
+    return run
 
 
 if __name__ == "__main__":

@@ -1,20 +1,26 @@
 """Real files in three conditions, each method against the others in the same condition.
 
-alone: one run, nothing beside it. pair: two runs of the method at once, the second with the next seed; both count, by their
-mean. busy: one run beside eight busy processes. Every run, and every busy process, has a session of its own, as the
-service's runs have: where the kernel shares processors by session, so many sessions compete.
+- alone: one run, nothing beside it.
+- pair: two runs of the method at once, the second with the next seed; their mean counts.
+- busy: one run beside eight busy processes.
 
-Methods take turns on each file (A B A B with `--repeats 2`), so that a slow minute of the machine meets all.
+Every run and every busy process has a session of its own, as the service's runs have: where the
+kernel shares processors by session, each competes as one session.
 
-The goal of trimtab against another method, file by file: a primal integral of at most 1.1 times the other's, plus 0.5 s of
-processor time. How many seconds of wall clock these are is taken from the other method's own run (wall over processor
-seconds, at least 1): beside eight busy processes half a second of processor time takes longer.
+Methods take turns on each file (A B A B with `--repeats 2`), so that a slow minute of the machine
+affects all of them.
+
+Goal of trimtab against another method, file by file: a primal integral of at most 1.1 times the
+other's, plus 0.5 s of processor time. The latter is converted to wall clock by the other method's
+own run (wall over processor seconds, at least 1): beside eight busy processes half a second of
+processor time takes longer.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -33,72 +39,69 @@ from workers.bench.stats import machine
 CONDITIONS = ("alone", "pair", "busy")
 BUSY_PROCESSES = 8
 FACTOR, ALLOWED_CPU_S = 1.1, 0.5
-# None of these was used in tuning. The first five missed the goal of 1.1 times HiGHS' integral + 1 s on 2026-11-28.
+# None of these was used in tuning. The first five missed the goal of 1.1 times HiGHS' integral +
+# 1 s on 2026-11-28.
 FILES = (
     *("pmp-iss-157", "bft", "cap6000", "10teams", "2050_3_7"),
-    *(
-        "air04",
-        "arki001",
-        "blend2",
-        "dano3mip",
-        "danoint",
-        "l152lav",
-        "markshare1",
-        "misc07",
-    ),
-    *("mkc", "mod010", "pk1", "qiu", "qnet1", "rout", "seymour", "swath"),
+    *("air04", "arki001", "blend2", "dano3mip", "danoint", "l152lav", "markshare1"),
+    *("misc07", "mkc", "mod010", "pk1", "qiu", "qnet1", "rout", "seymour", "swath"),
 )
 Run = dict[str, Any]
 Key = tuple[str, str, str]  # condition, file, method
 
 
-def main(given: argparse.Namespace) -> int:
-    """Run, write a line for each run, and tell which files are beyond the goal."""
-    files = _files(given.files or given.real or FILES)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    seconds = max(1.0, given.seconds * given.scale)
+def main(options: argparse.Namespace) -> int:
+    """Run, write a line for each run, and print the files beyond the goal."""
+    files = _files(options.files or options.real or FILES)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    seconds = max(1.0, options.seconds * options.scale)
     runs: dict[Key, list[Run]] = {}
     for file in files:
-        for condition in given.condition:
-            for _repeat in range(given.repeats):
-                for method in given.methods:
-                    for run in _measured(condition, method, file, seconds, given.seed):
-                        runs.setdefault((condition, file.name, method), []).append(run)
-        measure({key: group for key, group in runs.items() if key[1] == file.name}, seconds)
-        with given.out.open("a") as out:
-            for (condition, name, method), group in runs.items():
-                for run in group if name == file.name else ():
-                    head = {
-                        "suite": "ilp-conditions",
-                        "condition": condition,
-                        "instance": name,
-                        "method": method,
-                    }
-                    out.write(
-                        json.dumps({**head, "limit": seconds, "machine": machine(), **run})
-                        + "\n"
-                    )
-        for condition in given.condition:
-            print(_line(condition, file.name, given.methods, runs), flush=True)
-    tell(runs, given.condition, [file.name for file in files], given.methods)
+        for condition, _repeat, method in itertools.product(
+            options.condition, range(options.repeats), options.methods
+        ):
+            measured = _measured(condition, method, file, seconds, options.seed)
+            runs.setdefault((condition, file.name, method), []).extend(measured)
+        of_file = {key: group for key, group in runs.items() if key[1] == file.name}
+        measure(of_file, seconds)
+        _append(options.out, of_file, seconds)
+        for condition in options.condition:
+            print(_line(condition, file.name, options.methods, runs), flush=True)
+    print_report(runs, options.condition, [file.name for file in files], options.methods)
     return 0
 
 
+def _append(out: Path, runs: dict[Key, list[Run]], seconds: float) -> None:
+    with out.open("a") as file:
+        for (condition, name, method), group in runs.items():
+            head = {
+                "suite": "ilp-conditions",
+                "condition": condition,
+                "instance": name,
+                "method": method,
+                "limit": seconds,
+                "machine": machine(),
+            }
+            file.writelines(json.dumps({**head, **run}) + "\n" for run in group)
+
+
 def measure(runs: dict[Key, list[Run]], seconds: float) -> None:
-    """Add the integrals, over wall clock and over processor time, against the best of all runs on one file."""
+    """Add the integrals, over wall clock and over processor time, against the best of all runs on
+    one file.
+    """
     every = [run for group in runs.values() for run in group]
     names = {key[1] for key in runs}
     if len(names) != 1:
         raise ValueError(f"runs: expected those of one file, got {sorted(names)}")
     maximise = any(run.get("sense") == "maximize" for run in every)
-    known = [run["trace"][-1][1] for run in every if run["trace"]]
+    finals = [run["trace"][-1][1] for run in every if run["trace"]]
     optimum = instances.OPTIMA.get(names.pop().partition(".")[0])
-    known += [] if optimum is None else [optimum]
-    best = (max(known) if maximise else min(known)) if known else None
+    finals += [] if optimum is None else [optimum]
+    best = (max(finals) if maximise else min(finals)) if finals else None
     for run in every:
         run["best_known"] = best
         run["integral"] = metrics.integral(run["trace"], best, seconds)
-        # Over processor time a run is measured as far as it went; a run that has ended loses nothing any more.
+        # Over processor time a run is measured up to its end: after that it costs nothing.
         by_cpu = [
             (cpu, objective)
             for cpu, (_, objective) in zip(run["cpu_trace"], run["trace"], strict=True)
@@ -107,14 +110,14 @@ def measure(runs: dict[Key, list[Run]], seconds: float) -> None:
 
 
 def beyond(ours: Sequence[Run], theirs: Sequence[Run]) -> float:
-    """Seconds by which our mean primal integral is above the goal against another method's; negative below it."""
+    """Return the seconds by which our mean primal integral exceeds the goal; negative below it."""
     share = max(1.0, _mean(theirs, "seconds") / max(1e-3, _mean(theirs, "cpu_s")))
     return (
         _mean(ours, "integral") - FACTOR * _mean(theirs, "integral") - ALLOWED_CPU_S * share
     )
 
 
-def tell(
+def print_report(
     runs: dict[Key, list[Run]],
     conditions: Sequence[str],
     names: Sequence[str],
@@ -128,7 +131,8 @@ def tell(
             integral = statistics.fmean(_mean(group, "integral") for group in groups)
             by_cpu = statistics.fmean(_mean(group, "integral_cpu") for group in groups)
             print(
-                f"  {method:12s} mean primal integral {integral:7.3f} s of wall clock, {by_cpu:7.3f} s of CPU time"
+                f"  {method:12s} mean primal integral {integral:7.3f} s of wall clock, "
+                f"{by_cpu:7.3f} s of CPU time"
             )
         if "trimtab" not in methods:
             continue
@@ -154,8 +158,10 @@ def _line(
         group = runs[(condition, name, method)]
         first = [run["trace"][0][0] for run in group if run["trace"]]
         text += (
-            f" | {method}: PI {_mean(group, 'integral'):7.3f} s, CPU {_mean(group, 'cpu_s'):5.1f} of "
-            f"{_mean(group, 'seconds'):5.1f} s, first {min(first) if first else float('nan'):5.2f}, {group[0]['reason']}"
+            f" | {method}: PI {_mean(group, 'integral'):7.3f} s, CPU "
+            f"{_mean(group, 'cpu_s'):5.1f} of "
+            f"{_mean(group, 'seconds'):5.1f} s, first "
+            f"{min(first) if first else float('nan'):5.2f}, {group[0]['reason']}"
         )
     if "trimtab" in methods and "highs" in methods:
         by = beyond(runs[(condition, name, "trimtab")], runs[(condition, name, "highs")])
@@ -168,7 +174,9 @@ def _mean(runs: Sequence[Run], figure: str) -> float:
 
 
 def _files(names: Sequence[str]) -> list[Path]:
-    """Paths as they are; other words are names of the public instances."""
+    """Return a path for each word: existing files as they are, other words as names of public
+    instances.
+    """
     return [
         Path(name) if Path(name).is_file() else instances.fetch([name])[0] for name in names
     ]
@@ -177,7 +185,7 @@ def _files(names: Sequence[str]) -> list[Path]:
 def _measured(
     condition: str, method: str, file: Path, seconds: float, seed: int
 ) -> list[Run]:
-    """The runs of one measurement: two in a pair, else one."""
+    """Return the runs of one measurement: two in a pair, else one."""
     seeds = (seed, seed + 1) if condition == "pair" else (seed,)
     with _load(BUSY_PROCESSES if condition == "busy" else 0):
         started = [_start(method, file, seconds, each) for each in seeds]
@@ -193,7 +201,7 @@ def _load(count: int) -> Iterator[None]:
     busy = [subprocess.Popen(command, start_new_session=True) for _number in range(count)]
     try:
         if busy:
-            time.sleep(0.3)  # until all of them are at work
+            time.sleep(0.3)  # until all of them are busy
         yield
     finally:
         for process in busy:
@@ -202,15 +210,8 @@ def _load(count: int) -> Iterator[None]:
 
 
 def _start(method: str, file: Path, seconds: float, seed: int) -> subprocess.Popen[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "workers.bench.ilp.methods",
-        method,
-        str(file),
-        str(seconds),
-        str(seed),
-    ]
+    command = [sys.executable, "-m", "workers.bench.ilp.methods", method, str(file)]
+    command += [str(seconds), str(seed)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
     return subprocess.Popen(

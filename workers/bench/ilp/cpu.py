@@ -1,4 +1,4 @@
-"""Processor seconds that this process and all below it have used, those that have ended included."""
+"""Processor time of this process and all its descendants, ended ones included."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from pathlib import Path
 
 
 def tree_cpu_s() -> float:
-    """Seconds of this process, its living descendants, and those that were waited for."""
+    """Return the seconds of this process, its living descendants, and those that were waited for."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (
         time.process_time()
         + ended.ru_utime
         + ended.ru_stime
-        + sum(_cpu_s(pid) for pid in _below(os.getpid()))
+        + sum(_cpu_s(pid) for pid in _descendants(os.getpid()))
     )
 
 
-def _below(pid: int) -> list[int]:
-    found = []
+def _descendants(pid: int) -> list[int]:
+    pids = []
     try:
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in map(int, (task / "children").read_text().split()):
-                found += [child, *_below(child)]
+                pids += [child, *_descendants(child)]
     except OSError:
-        pass  # it ended
-    return found
+        pass  # the process has ended
+    return pids
 
 
 def _cpu_s(pid: int) -> float:
     try:
         return time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3)
     except OSError:
-        return 0.0  # it ended
+        return 0.0  # the process has ended

@@ -1,4 +1,4 @@
-"""How much memory a process and its children hold at most."""
+"""Peak memory of a process and its descendants."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ _EVERY_S = 0.5
 
 
 class PeakMemory:
-    """Context that looks twice a second: proportional set size (shared pages count once) of a process and all below it.
+    """Context that samples the proportional set size of a process and its descendants twice a
+    second.
 
-    Without `/proc/PID/smaps_rollup` (not Linux) the peak stays 0. A child that lives for less than half a second may be missed.
+    Shared pages count once. Without `/proc/PID/smaps_rollup` (not Linux) the peak stays 0. A
+    child that lives for less than half a second may be missed.
     """
 
     def __init__(self, pid: int) -> None:
@@ -37,9 +39,8 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._ended.wait(_EVERY_S):
-            self.peak_bytes = max(
-                self.peak_bytes, sum(_held_bytes(pid) for pid in _tree(self._pid))
-            )
+            now_bytes = sum(_resident_bytes(pid) for pid in _tree(self._pid))
+            self.peak_bytes = max(self.peak_bytes, now_bytes)
 
 
 def _tree(pid: int) -> Iterator[int]:
@@ -49,19 +50,13 @@ def _tree(pid: int) -> Iterator[int]:
             for child in (task / "children").read_text().split():
                 yield from _tree(int(child))
     except OSError:
-        return  # it ended
+        return  # the process has ended
 
 
-def _held_bytes(pid: int) -> int:
+def _resident_bytes(pid: int) -> int:
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     except OSError:
         return 0
-    return next(
-        (
-            1024 * int(line.split()[1])
-            for line in text.splitlines()
-            if line.startswith("Pss:")
-        ),
-        0,
-    )
+    sizes = (line.split()[1] for line in text.splitlines() if line.startswith("Pss:"))
+    return 1024 * int(next(sizes, 0))

@@ -1,7 +1,8 @@
-"""The methods, each run in a process of its own: `python -m workers.bench.ilp.methods METHOD FILE SECONDS SEED`.
+"""Methods to compare, each run as `python -m workers.bench.ilp.methods METHOD FILE SECONDS SEED`.
 
-Libraries are imported before the clock starts, for all alike; reading the file counts. Solvers read with HiGHS' reader alone,
-ours with both of its readers. OR-Tools' set cover heuristics get the model as we read it.
+Libraries are imported before the clock starts, for all methods alike; reading the file counts. The
+other solvers read with HiGHS' reader alone, trimtab with both of its readers. OR-Tools' set cover
+heuristics get the model as we read it.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from workers.bench.ilp.cpu import tree_cpu_s
 
 _DEFAULT = LnsOptions().neighbourhoods
 
-# Ours: which arms beside HiGHS on the whole problem.
+# trimtab with these arms beside HiGHS on the whole problem.
 OURS: dict[str, tuple[Neighbourhood, ...]] = {
     "trimtab": _DEFAULT,
     "trimtab-with-learned": tuple(Neighbourhood),
     "random-lns": (Neighbourhood.RANDOM,),
     **{f"arm:{arm.value}": (arm,) for arm in Neighbourhood},
 }
-# Theirs: engine, threads, aggressive heuristics. CP-SAT has no LNS below 8 workers.
+# Engine, threads, aggressive heuristics. CP-SAT has no LNS below 8 workers.
 THEIRS: dict[str, tuple[str, int, bool]] = {
     "highs": ("highs", 2, False),
     "scip": ("scip", 1, False),
@@ -44,23 +45,23 @@ THEIRS: dict[str, tuple[str, int, bool]] = {
     "cp-sat": ("cp-sat", 8, False),
 }
 SET_COVER = "or-tools-set-cover"
-_GUIDED_STEPS = 200  # between two looks at the clock
+_GUIDED_STEPS = 200  # of guided local search between two readings of the clock
 METHODS = (*OURS, *THEIRS, SET_COVER)
 
 Trace = list[tuple[float, float]]
 
 
 def run_one(method: str, file: Path, seconds: float, seed: int) -> dict[str, Any]:
-    """Trace, bound and how it ended; objectives in the owner's sense."""
+    """Return trace, bound and termination of one run; objectives in the sense of the file."""
     before_s = tree_cpu_s()
     if method in OURS:
-        told = _ours(OURS[method], file, seconds, seed)
+        run = _ours(OURS[method], file, seconds, seed)
     elif method == SET_COVER:
-        told = _set_cover(file, seconds)
+        run = _set_cover(file, seconds)
     else:
-        told = _theirs(method, file, seconds, seed)
-    told["cpu_trace"] = [at - before_s for at in told.get("cpu_trace", [])]
-    return told | {"cpu_s": tree_cpu_s() - before_s}
+        run = _theirs(method, file, seconds, seed)
+    run["cpu_trace"] = [at - before_s for at in run.get("cpu_trace", [])]
+    return run | {"cpu_s": tree_cpu_s() - before_s}
 
 
 def _ours(
@@ -88,7 +89,7 @@ def _ours(
             workdir=Path(workdir),
             stop=stop,
             seed=seed,
-            on_incumbent=on_incumbent,
+            callbacks=pipeline.Callbacks(on_incumbent=on_incumbent),
         ).result
     return {
         "trace": trace,
@@ -111,7 +112,7 @@ def _theirs(method: str, file: Path, seconds: float, seed: int) -> dict[str, Any
     model = read_model(file, limits=ReadLimits(compared_bytes=0))
     sense = "maximize" if model.maximize else "minimize"
 
-    def found(objective: float, x: Any) -> None:
+    def on_incumbent(objective: float, x: Any) -> None:
         trace.append((time.monotonic() - began, model.in_user_sense(objective)))
         cpu_trace.append(tree_cpu_s())
 
@@ -134,7 +135,7 @@ def _theirs(method: str, file: Path, seconds: float, seed: int) -> dict[str, Any
         relative_gap=1e-6,
         aggressive=aggressive,
     )
-    outcome = solver.solve(model, params, on_incumbent=found)
+    outcome = solver.solve(model, params, on_incumbent=on_incumbent)
     bound = outcome.dual_bound
     return {
         "trace": trace,
@@ -149,7 +150,9 @@ def _theirs(method: str, file: Path, seconds: float, seed: int) -> dict[str, Any
 
 
 def _set_cover(file: Path, seconds: float) -> dict[str, Any]:
-    """OR-Tools: greedy, steepest search, then guided local search until time is up or it has nothing left to try."""
+    """Run OR-Tools' greedy and steepest search, then guided local search until it ends or time is
+    up.
+    """
     from ortools.set_cover.python import set_cover
 
     began = time.monotonic()
@@ -171,22 +174,22 @@ def _set_cover(file: Path, seconds: float) -> dict[str, Any]:
             cover.add_element_to_last_subset(i)
     invariant = set_cover.SetCoverInvariant(cover)
 
-    def note() -> None:
+    def record() -> None:
         if invariant.num_uncovered_elements() > 0:
-            return  # guided local search walks through states that cover not all: their cost is no solution's
+            return  # guided local search visits partial covers, which are no solutions
         value = invariant.cost() + model.offset
         if not trace or value < trace[-1][1] - 1e-9:
             trace.append((time.monotonic() - began, value))
 
     set_cover.GreedySolutionGenerator(invariant).next_solution()
-    note()
+    record()
     set_cover.SteepestSearch(invariant).next_solution()
-    note()
+    record()
     guided = set_cover.GuidedLocalSearch(invariant)
     guided.initialize()
     guided.set_max_iterations(_GUIDED_STEPS)
     while time.monotonic() - began < seconds and guided.next_solution():
-        note()
+        record()
     return {
         "trace": trace,
         "bound": None,
@@ -197,7 +200,10 @@ def _set_cover(file: Path, seconds: float) -> dict[str, Any]:
 
 
 def preload() -> None:
-    """Import what a method would import late. No solver runs: ours forks, and threads do not survive that."""
+    """Import what a method would import late.
+
+    No solver runs: trimtab forks, and threads do not survive a fork.
+    """
     import scipy.sparse  # noqa: F401
 
     for engine in ("highs", "scip", "cp-sat"):
@@ -205,7 +211,7 @@ def preload() -> None:
 
 
 def main(argv: list[str]) -> int:
-    """One run; a JSON line."""
+    """Run one method; print its result as a JSON line."""
     preload()
     print(json.dumps(run_one(argv[0], Path(argv[1]), float(argv[2]), int(argv[3]))))
     return 0

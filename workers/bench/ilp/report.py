@@ -1,4 +1,6 @@
-"""What the runs say together: gaps and integrals against the best known, ratios with intervals, rates, a picture a group."""
+"""Report of runs: gaps and integrals against the best known, ratios with intervals, rates,
+curves.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +16,17 @@ from workers.bench import instances
 from workers.bench.ilp import metrics
 from workers.bench.ilp.methods import SET_COVER
 
-SOLVERS = (
-    "highs",
-    "scip",
-    "scip-aggressive",
-    "cp-sat",
-    SET_COVER,
-)  # single solvers a user would call
+# Single solvers that a user would call.
+SOLVERS = ("highs", "scip", "scip-aggressive", "cp-sat", SET_COVER)
 Run = dict[str, Any]
 Groups = dict[str, dict[str, dict[str, Run]]]  # group → instance → method → run
 
 
 def read(files: Sequence[Path]) -> tuple[Groups, float]:
-    """Runs of several output files, measured, and their limit in seconds; the newest line of an (instance, method) counts.
+    """Return the measured runs of several output files, and their limit in seconds.
 
-    Raises ValueError when the files' limits differ, or hold nothing.
+    Of several lines of an (instance, method) the last one counts. Raises ValueError when the files
+    are empty or their limits differ.
     """
     groups: Groups = {}
     limits = set()
@@ -41,7 +39,7 @@ def read(files: Sequence[Path]) -> tuple[Groups, float]:
             ] = row
     if len(limits) != 1:
         raise ValueError(
-            f"a report wants runs of one limit; {sorted(limits) or 'none'} came"
+            f"limit: expected runs of one limit, got {sorted(limits) or 'none'}"
         )
     seconds = limits.pop()
     for rows in groups.values():
@@ -50,13 +48,15 @@ def read(files: Sequence[Path]) -> tuple[Groups, float]:
     return groups, seconds
 
 
-def tell(groups: Groups, seconds: float, out: Path) -> None:
-    """Print every group's table, that of all together, and write a picture each beside `out`. Runs were measured."""
+def print_all(groups: Groups, seconds: float, out: Path) -> None:
+    """Print the table of every group and of all together, and draw each group's curves beside
+    `out`.
+    """
     for group, rows in groups.items():
-        kept = complete(rows)
-        summary(group, kept, seconds)
+        compared = complete(rows)
+        summary(group, compared, seconds)
         out.with_name(f"ilp-{group.replace('/', '_').replace(' ', '-')}.svg").write_text(
-            picture(group, kept, seconds)
+            picture(group, compared, seconds)
         )
     if len(groups) > 1:
         summary(
@@ -69,17 +69,17 @@ def tell(groups: Groups, seconds: float, out: Path) -> None:
 
 
 def complete(rows: Mapping[str, dict[str, Run]]) -> list[dict[str, Run]]:
-    """Instances that all methods were run on; methods that most instances lack are left out first."""
+    """Return the instances that all methods ran on, without methods that most instances lack."""
     names = {method for runs in rows.values() for method in runs}
-    kept = {
+    common = {
         method
         for method in names
         if sum(method in runs for runs in rows.values()) > 0.5 * len(rows)
     }
     return [
-        {m: runs[m] for m in runs if m in kept}
+        {m: runs[m] for m in runs if m in common}
         for runs in rows.values()
-        if kept <= set(runs)
+        if common <= set(runs)
     ]
 
 
@@ -88,10 +88,10 @@ def measure(
 ) -> None:
     """Add best_known, gap and integral to each run."""
     maximise = any(run.get("sense") == "maximize" for run in runs.values())
-    known = [run["trace"][-1][1] for run in [*runs.values(), *earlier] if run["trace"]]
+    finals = [run["trace"][-1][1] for run in [*runs.values(), *earlier] if run["trace"]]
     optimum = instances.OPTIMA.get(name.partition(".")[0])
-    known += [optimum] if optimum is not None else []
-    best = (max(known) if maximise else min(known)) if known else None
+    finals += [optimum] if optimum is not None else []
+    best = (max(finals) if maximise else min(finals)) if finals else None
     for run in runs.values():
         run["best_known"] = best
         run["gap"] = 1.0 if best is None else metrics.gap_at(run["trace"], best, seconds)
@@ -99,7 +99,7 @@ def measure(
 
 
 def line(name: str, method: str, run: Run) -> str:
-    """One run in a line."""
+    """Return one run as a line of text."""
     shown = f"{run['trace'][-1][1]:.10g}" if run["trace"] else "none"
     first = f"{run['trace'][0][0]:.2f}" if run["trace"] else "-"
     return (
@@ -109,18 +109,20 @@ def line(name: str, method: str, run: Run) -> str:
 
 
 def summary(group: str, rows: list[dict[str, Run]], seconds: float) -> None:
-    """Print a group's table."""
+    """Print the table of a group."""
     methods = [m for m in rows[0] if any(row[m]["reason"] != "unsupported" for row in rows)]
     integrals = {m: [row[m]["integral"] for row in rows] for m in methods}
     gaps = {m: [row[m]["gap"] for row in rows] for m in methods}
     rate = metrics.best_performing_rate(gaps)
     print(
-        f"\n{group}: {len(rows)} instances, {seconds:g} s. PI: primal integral, s; ratio: ours / theirs, 95 % interval"
+        f"\n{group}: {len(rows)} instances, {seconds:g} s. PI: primal integral, s; ratio: "
+        "ours / theirs, 95 % interval"
     )
     for method in methods:
         text = (
             f"  {method:24s} PI mean {statistics.fmean(integrals[method]):8.3f}  geo (+1 s) "
-            f"{metrics.geometric_mean(integrals[method], shift=1.0):8.3f}  best {rate[method]:4.0%}  "
+            f"{metrics.geometric_mean(integrals[method], shift=1.0):8.3f}  best "
+            f"{rate[method]:4.0%}  "
             f"survival 1% {metrics.survival_rate(gaps[method], 0.01):4.0%}  "
             f"0.1% {metrics.survival_rate(gaps[method], 0.001):4.0%}"
         )
@@ -134,34 +136,36 @@ def summary(group: str, rows: list[dict[str, Run]], seconds: float) -> None:
     if singles and "trimtab" in integrals:
         best = min(singles, key=lambda m: statistics.fmean(integrals[m]))
         print(
-            f"  best single solver: {best}; ours / it {metrics.ratio_of_means(integrals['trimtab'], integrals[best])[0]:.3f}"
+            f"  best single solver: {best}; ours / it "
+            f"{metrics.ratio_of_means(integrals['trimtab'], integrals[best])[0]:.3f}"
         )
 
 
 def costs(runs: Sequence[Run]) -> str:
-    """The most memory of all runs and, where neighbourhoods were searched, what share of that search was spent outside solvers.
+    """Return the peak memory of all runs and the share of the LNS' time that was spent outside
+    solvers.
 
-    The one-swap search is no solver and no overhead: its seconds count on neither side.
+    The one-swap search is neither solver nor overhead: its seconds do not count.
     """
     text = ""
     if peaks := [run["peak_bytes"] for run in runs if run.get("peak_bytes")]:
         text += f"  memory {max(peaks) / 1e9:.2f} GB"
     searched = solved = 0.0
     for run in runs:
-        told = run.get("summary") or {}
+        outcome = run.get("summary") or {}
         searched += sum(
             arm["seconds"]
-            for name, arm in told.get("lns_arms", {}).items()
+            for name, arm in outcome.get("lns_arms", {}).items()
             if name != OneSwap.name
         )
-        solved += told.get("lns_solver_seconds", 0.0)
+        solved += outcome.get("lns_solver_seconds", 0.0)
     return text + (
         f"  outside solvers {max(0.0, 1.0 - solved / searched):.1%}" if searched else ""
     )
 
 
 def picture(group: str, rows: list[dict[str, Run]], seconds: float) -> str:
-    """Mean primal gap over time, of each method."""
+    """Draw the mean primal gap of each method over time; returns SVG."""
     curves = {}
     for method in rows[0]:
         if all(row[method]["reason"] == "unsupported" for row in rows):

@@ -29,7 +29,8 @@ _NAMES = {
 _OTHERS = {"cp-sat": "CP-SAT", "or-tools-set-cover": "OR-Tools set cover"}
 _TIE = 1e-6  # the relative gap at which every method ends
 _PROTOCOL = (
-    "Primal integral in seconds against the best known of all (Berthold 2013), less is better. Each "
+    "Primal integral in seconds against the best known of all (Berthold 2013), less is "
+    "better. Each "
     "method starts with reading the file and runs on the same two cores, one after another."
 )
 
@@ -67,7 +68,8 @@ def _families_table(families: Mapping[str, list[dict[str, Run]]]) -> Table:
     return Table(
         title="Families, sizes S and L, 60 s",
         intro="Two held-out instances each (seeds 1000 and 1001). Size S is the paper's (Huang et al. "
-        "2023), L has twice the variables. OR-Tools' search is for covers. An empty cell was not run; '-' "
+        "2023), L has twice the variables. OR-Tools' search is for covers. An empty cell was "
+        "not run; '-' "
         "is a model that the method does not take. Ratio with its 95 % interval.",
         columns=(
             "family, size",
@@ -122,7 +124,8 @@ def _family_notes(rows: Sequence[dict[str, Run]]) -> str:
     return (
         f"trimtab ends best or tied on {best} of {len(rows)} instances (goal: 80 %), HiGHS on "
         f"{_best_of(rows, 'highs')}. Goal of the ratio: at most 0.5. Start-up (reading the file, "
-        f"starting processes) accounts for most of trimtab's integral. It uses at most {peak:.2f} GB "
+        "starting processes) accounts for most of trimtab's integral. It uses at most "
+        f"{peak:.2f} GB "
         "(goal: 4 GB)."
     )
 
@@ -144,7 +147,8 @@ def _small_table(families: Mapping[str, list[dict[str, Run]]]) -> Table:
         columns=("family", "trimtab", "HiGHS 1.16", "ours / HiGHS, 95 %", "goal: 0.5"),
         rows=rows,
         notes=(
-            f"trimtab ends best or tied on {_best_of(every, 'trimtab')} of {len(every)}. Set cover and "
+            f"trimtab ends best or tied on {_best_of(every, 'trimtab')} of {len(every)}. Set "
+            "cover and "
             "vertex cover are solved to optimality in tenths of a second, most of it start-up.",
         ),
         command="python -m workers.bench ilp --sizes 1/5 --instances 2 --methods trimtab highs",
@@ -195,7 +199,8 @@ def _real_notes(real: Sequence[dict[str, Run]]) -> list[str]:
     beyond = sorted(((r, name) for name, r in worse.items() if r > 1.1), reverse=True)
     listed = ", ".join(f"{name} {r:.2f}" for r, name in beyond)
     return [
-        f"Ratio of the means to HiGHS': {ratio:.2f} [{low:.2f}, {high:.2f}] (paired bootstrap). On the "
+        f"Ratio of the means to HiGHS': {ratio:.2f} [{low:.2f}, {high:.2f}] (paired "
+        "bootstrap). On the "
         f"{len(by_highs)} files that HiGHS closed, trimtab has the optimum on {optimum}.",
         f"Missed the goal of at most 1.1 times HiGHS' integral (both plus 1 s) on {len(beyond)} of "
         f"{len(real)} files: {listed}.",
@@ -223,7 +228,8 @@ def _conditions_table() -> Table:
     return Table(
         title="With company, 10 s",
         intro=f"{len(names)} of the real files alone, two jobs at once on the two cores, and beside a "
-        "load of eight; HiGHS with two threads in the same condition, methods in turn on each file.",
+        "load of eight; HiGHS with two threads in the same condition, methods in turn on "
+        "each file.",
         columns=(
             "condition",
             "trimtab",
@@ -260,9 +266,11 @@ def _learned_table() -> Table:
         columns=("family", "instances", "with / without, 95 %"),
         rows=rows,
         notes=(
-            "Missed the goal (below 0.95 on all, with the interval below 1 on two families), so the arm "
+            "Missed the goal (below 0.95 on all, with the interval below 1 on two families), "
+            "so the arm "
             "is off by default; `lns.neighbourhoods` enables it by name. On the "
-            f"{len(earlier)} instances of 2026-11-25, where the arm was on by default, the ratio was "
+            f"{len(earlier)} instances of 2026-11-25, where the arm was on by default, the "
+            "ratio was "
             f"{ratio:.2f} [{low:.2f}, {high:.2f}].",
         ),
         command="python -m workers.bench ilp --sizes S --instances 3 \\\n"

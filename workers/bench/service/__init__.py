@@ -1,1 +1,1 @@
-"""The service measured from outside: a real server process, real HTTP, kills and pauses."""
+"""Measurements of the service from outside: a real server process, real HTTP, kills and pauses."""

@@ -1,7 +1,7 @@
-"""Kill and pause things while jobs flow, then count. Every function checks its own invariants and raises on a breach.
+"""Kill and pause processes while jobs flow, then count what happened to every job.
 
-The counting reads the record back through the API or straight from the database file, never from what the load
-generator believes.
+Each function checks its own invariants and raises Breach. It reads the record back through the
+API or straight from the database file, never from what the load generator believes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ from workers.bench.service.http import LeanClient
 from workers.bench.service.postgres import PostgresServer
 
 BROKEN = (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError, IndexError)
+_ENDS_QUERY = (
+    "SELECT job_id, count(*) FROM event WHERE type = 'state' AND "
+    "(data LIKE '%SUCCEEDED%' OR data LIKE '%FAILED%' "
+    "OR data LIKE '%DEAD%' OR data LIKE '%CANCELLED%') GROUP BY job_id"
+)
 
 
 class Breach(AssertionError):
@@ -37,9 +43,11 @@ async def submit_all(
     tag: str,
     acked: dict[int, str],
 ) -> dict[str, Any]:
-    """Submit every body exactly once through any number of failures: each has an idempotency key, each is retried.
+    """Submit every body exactly once through any number of failures, by idempotency key and
+    retries.
 
-    `acked` is filled as answers come (number → job id), so that faults can be made at shares of the work.
+    `acked` fills as answers arrive (number → job id), so that a caller can time faults by the
+    work done.
     """
     queue: asyncio.Queue[int] = asyncio.Queue()
     for number in range(len(bodies)):
@@ -55,13 +63,11 @@ async def submit_all(
                 number = queue.get_nowait()
             except asyncio.QueueEmpty:
                 break
+            headers = {"Idempotency-Key": f"{tag}-{number}"}
             while number not in acked:
                 try:
                     answer = await client.request(
-                        "POST",
-                        "/v1/jobs",
-                        bodies[number],
-                        {"Idempotency-Key": f"{tag}-{number}"},
+                        "POST", "/v1/jobs", bodies[number], headers
                     )
                 except BROKEN:
                     broken += 1
@@ -73,9 +79,8 @@ async def submit_all(
                     replayed += answer.headers.get("idempotency-replayed") == "true"
                 elif answer.status in (429, 503):
                     missing_retry_after += "retry-after" not in answer.headers
-                    await asyncio.sleep(
-                        min(1.0, float(answer.headers.get("retry-after", "0.2")))
-                    )
+                    wait_s = float(answer.headers.get("retry-after", "0.2"))
+                    await asyncio.sleep(min(1.0, wait_s))
                 else:
                     raise Breach(f"submit answered {answer.status}: {answer.body[:400]!r}")
         client.close()
@@ -92,18 +97,9 @@ async def submit_all(
 async def kill_gateway(
     server: Server, *, submits: int, kills: int, clients: int = 8, seed: int = 0
 ) -> dict[str, Any]:
-    """kill -9 of the gateway, `kills` times spread over `submits` submits."""
+    """Kill the gateway with SIGKILL, `kills` times spread over `submits` submits."""
     rng = random.Random(seed)
-    bodies = [
-        {
-            "kind": "probe",
-            "spec": {"steps": 0},
-            "seed": n,
-            "budget": {"seconds": 60.0},
-            "labels": {"n": str(n)},
-        }
-        for n in range(submits)
-    ]
+    bodies = [_trivial_probe(n) | {"labels": {"n": str(n)}} for n in range(submits)]
     began = time.perf_counter()
     acked: dict[int, str] = {}
     load = asyncio.create_task(
@@ -111,38 +107,98 @@ async def kill_gateway(
     )
     killed = 0
     while killed < kills and not load.done():
-        # At even shares of the work, give or take, so that the last kill still meets traffic.
+        # At roughly even shares of the work, so that the last kill still meets traffic.
         if len(acked) < submits * (killed + rng.uniform(0.5, 0.9)) / kills:
             await asyncio.sleep(0.005)
             continue
         await asyncio.to_thread(server.kill)
         killed += 1
         await asyncio.to_thread(server.start)
-    told = await load
+    traffic = await load
     seconds = time.perf_counter() - began
     server.stop()
-    found = _count(server, "SELECT count(*), count(DISTINCT id) FROM job")
+    rows = _count(server, "SELECT count(*), count(DISTINCT id) FROM job")[0]
     ids = {row[0] for row in _rows(server, "SELECT id FROM job")}
     integrity = _rows(server, "PRAGMA integrity_check")[0][0]
     lost = [n for n, job_id in acked.items() if job_id not in ids]
-    if (
-        lost
-        or found[0] != submits
-        or len(set(acked.values())) != submits
-        or integrity != "ok"
-    ):
+    if lost or rows != submits or len(set(acked.values())) != submits or integrity != "ok":
         raise Breach(
-            f"lost {lost[:5]}, rows {found[0]} for {submits} submits, integrity {integrity}"
+            f"lost {lost[:5]}, {rows} rows for {submits} submits, integrity {integrity}"
         )
     return {
         "submits": submits,
         "kills": killed,
         "seconds": round(seconds, 1),
         "lost": len(lost),
-        "duplicates": found[0] - submits,
+        "duplicates": rows - submits,
         "integrity_check": integrity,
-        **told,
+        **traffic,
     }
+
+
+@dataclass(kw_only=True)
+class _Faults:
+    """Kills and pauses of workers, at even shares of the work done, so that they meet jobs from
+    first to last.
+    """
+
+    server: Server
+    rng: random.Random
+    lease_s: float
+    pending: list[signal.Signals]
+    made: Counter[str] = field(default_factory=Counter)
+    paused: list[tuple[float, psutil.Process]] = field(default_factory=list)
+    """When to resume which process."""
+
+    def __post_init__(self) -> None:
+        self.total = len(self.pending)
+        self.rng.shuffle(self.pending)
+
+    def behind(self, done: float) -> bool:
+        """Return whether a fault is due when the share `done` of the jobs has ended."""
+        return bool(self.pending) and self.made.total() < self._due(done)
+
+    def step(self, done: float) -> None:
+        """Resume what was paused for long enough, and inject the faults that are due."""
+        self._resume(time.perf_counter())
+        due = self._due(done)
+        while self.pending and self.made.total() < due:
+            if not self._inject():
+                break
+
+    def _due(self, done: float) -> int:
+        return round(done * self.total + 1)
+
+    def _resume(self, now: float) -> None:
+        for entry in [entry for entry in self.paused if entry[0] <= now]:
+            self.paused.remove(entry)
+            with contextlib.suppress(psutil.Error):
+                entry[1].send_signal(signal.SIGCONT)
+
+    def _inject(self) -> bool:
+        """Send the next fault; returns whether another one may follow now."""
+        fault = self.pending[-1]
+        victim = _worker(
+            self.server,
+            self.rng,
+            exclude={process.pid for _, process in self.paused},
+            only_busy=fault is signal.SIGSTOP,
+        )
+        if victim is None:
+            # Pausing a spare proves nothing: the pause waits for a busy worker, and a kill may
+            # come first.
+            self.pending.insert(0, self.pending.pop())
+            return False
+        try:
+            victim.send_signal(fault)
+        except psutil.Error:
+            return True  # the process has just ended; the fault goes to another one
+        self.pending.pop()
+        self.made[fault.name] += 1
+        if fault is signal.SIGSTOP:
+            resume_at = time.perf_counter() + self.lease_s * self.rng.uniform(1.8, 1.95)
+            self.paused.append((resume_at, victim))
+        return True
 
 
 async def kill_workers(
@@ -155,103 +211,102 @@ async def kill_workers(
     seed: int = 0,
     timeout_s: float = 7200,
 ) -> dict[str, Any]:
-    """SIGKILL and SIGSTOP (longer than the lease) of workers while `jobs` probes run; then each must have one effect.
+    """Kill workers, and pause them for longer than the lease, while probes run; each job must
+    have one effect.
 
-    A job may need more attempts than usual here, so each allows ten.
+    Jobs are lost more often than usual here, so each allows ten attempts.
     """
-    rng = random.Random(seed)
-    bodies = [
-        {
-            "kind": "probe",
-            # Most are trivial; every fourth is long enough to be surely met by a fault in the middle.
-            "spec": {"steps": 1, "step_seconds": 0.6 if n % 4 == 0 else 0.02},
-            "seed": n,
-            "budget": {"seconds": 120.0},
-            "max_attempts": 10,
-            "labels": {"n": str(n)},
-        }
-        for n in range(jobs)
-    ]
     began = time.perf_counter()
     acked: dict[int, str] = {}
+    bodies = [_probe_for_faults(n) for n in range(jobs)]
     await submit_all(server, bodies, clients=8, tag="kill-workers", acked=acked)
     client = LeanClient(server.port, server.key)
-
-    async def terminal() -> int:
-        answer = await client.request("GET", "/metrics")
-        done = 0
-        for line in answer.body.decode().splitlines():
-            if line.startswith("trimtab_jobs{") and not any(
-                s in line for s in ('"QUEUED"', '"RUNNING"')
-            ):
-                done += int(float(line.rsplit(" ", 1)[1]))
-        return done
-
-    # Faults come at fixed shares of the work done, so that they meet jobs from the first to the last.
-    faults = [signal.SIGKILL] * kills + [signal.SIGSTOP] * pauses
-    rng.shuffle(faults)
-    made: Counter[str] = Counter()
-    resume: list[tuple[float, psutil.Process]] = []
+    faults = _Faults(
+        server=server,
+        rng=random.Random(seed),
+        lease_s=lease_s,
+        pending=[signal.SIGKILL] * kills + [signal.SIGSTOP] * pauses,
+    )
     done = 0
     while done < jobs:
         if time.perf_counter() - began > timeout_s:
             raise Breach(f"{jobs - done} of {jobs} jobs had not ended after {timeout_s} s")
-        now = time.perf_counter()
-        for item in [i for i in resume if i[0] <= now]:
-            resume.remove(item)
-            with contextlib.suppress(psutil.Error):
-                item[1].send_signal(signal.SIGCONT)
-        due = round(done / jobs * (kills + pauses) + 1)
-        while faults and made.total() < due:
-            paused = {p.pid for _, p in resume}
-            fault = faults[-1]
-            victim = _worker(server, rng, exclude=paused, only_busy=fault is signal.SIGSTOP)
-            if victim is None:
-                # A pause of a spare proves nothing, so it waits for a worker that has a job; a kill may come first.
-                faults.insert(0, faults.pop())
-                break
-            try:
-                victim.send_signal(fault)
-            except psutil.Error:
-                continue  # it ended just now: another one gets this fault
-            faults.pop()
-            made[fault.name] += 1
-            if fault is signal.SIGSTOP:
-                resume.append((now + lease_s * rng.uniform(1.8, 1.95), victim))
-        await asyncio.sleep(0.05 if not faults or made.total() >= due else 0.01)
-        done = await terminal()
+        faults.step(done / jobs)
+        await asyncio.sleep(0.01 if faults.behind(done / jobs) else 0.05)
+        done = await _ended_jobs(client)
     seconds = time.perf_counter() - began
     client.close()
     _, ready = await asyncio.to_thread(server.get, "/readyz")
     server.stop()
-    states = dict(_rows(server, "SELECT state, count(*) FROM job GROUP BY state"))
-    ends = _rows(
-        server,
-        "SELECT job_id, count(*) FROM event WHERE type = 'state' AND "
-        "(data LIKE '%SUCCEEDED%' OR data LIKE '%FAILED%' OR data LIKE '%DEAD%' OR data LIKE '%CANCELLED%') GROUP BY job_id",
-    )
-    attempts = _count(server, "SELECT count(*) FROM attempt")[0]
-    twice = [job_id for job_id, count in ends if count != 1]
-    lost = set(acked.values()) - {job_id for job_id, _ in ends}
-    stale = _rows(server, "SELECT value FROM counter WHERE name = 'stale_writes'")
-    stale_writes = int(stale[0][0]) if stale else 0
-    if twice or lost or states != {"SUCCEEDED": jobs}:
-        raise Breach(f"twice {twice[:5]}, lost {sorted(lost)[:5]}, states {states}")
-    if pauses and not stale_writes:
-        raise Breach(
-            "no stale write was refused although workers were paused for longer than their lease"
-        )
     return {
         "jobs": jobs,
-        "kills": made["SIGKILL"],
-        "pauses": made["SIGSTOP"],
+        "kills": faults.made["SIGKILL"],
+        "pauses": faults.made["SIGSTOP"],
         "lease_s": lease_s,
         "seconds": round(seconds, 1),
-        "attempts": attempts,
+        **_one_effect_each(server, set(acked.values()), paused=pauses > 0),
+        "ready_at_end": ready.get("status") if isinstance(ready, dict) else None,
+    }
+
+
+def _trivial_probe(number: int) -> dict[str, Any]:
+    return {
+        "kind": "probe",
+        "spec": {"steps": 0},
+        "seed": number,
+        "budget": {"seconds": 60.0},
+    }
+
+
+def _probe_for_faults(number: int) -> dict[str, Any]:
+    """Return a job body: most are trivial, every fourth is long enough to be hit by a fault in
+    mid-run.
+    """
+    return {
+        "kind": "probe",
+        "spec": {"steps": 1, "step_seconds": 0.6 if number % 4 == 0 else 0.02},
+        "seed": number,
+        "budget": {"seconds": 120.0},
+        "max_attempts": 10,
+        "labels": {"n": str(number)},
+    }
+
+
+async def _ended_jobs(client: LeanClient) -> int:
+    """Count the jobs that are neither queued nor running, from the metrics page."""
+    answer = await client.request("GET", "/metrics")
+    ended = 0
+    for line in answer.body.decode().splitlines():
+        live = '"QUEUED"' in line or '"RUNNING"' in line
+        if line.startswith("trimtab_jobs{") and not live:
+            ended += int(float(line.rsplit(" ", 1)[1]))
+    return ended
+
+
+def _one_effect_each(
+    server: Server, submitted: set[str], *, paused: bool
+) -> dict[str, Any]:
+    """Check in the database that every job succeeded exactly once; return the counts.
+
+    Raises Breach.
+    """
+    states = dict(_rows(server, "SELECT state, count(*) FROM job GROUP BY state"))
+    ends = _rows(server, _ENDS_QUERY)
+    stale = _rows(server, "SELECT value FROM counter WHERE name = 'stale_writes'")
+    stale_writes = int(stale[0][0]) if stale else 0
+    twice = [job_id for job_id, count in ends if count != 1]
+    lost = submitted - {job_id for job_id, _ in ends}
+    if twice or lost or states != {"SUCCEEDED": len(submitted)}:
+        raise Breach(f"twice {twice[:5]}, lost {sorted(lost)[:5]}, states {states}")
+    if paused and not stale_writes:
+        raise Breach(
+            "workers were paused for longer than their lease: no stale write was refused"
+        )
+    return {
+        "attempts": _count(server, "SELECT count(*) FROM attempt")[0],
         "lost": len(lost),
         "effects_per_job": 1,
         "stale_writes_refused": stale_writes,
-        "ready_at_end": ready.get("status") if isinstance(ready, dict) else None,
     }
 
 
@@ -264,12 +319,11 @@ async def restart_postgres(
     clients: int = 8,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Crash PostgreSQL (`pg_ctl -m immediate`) `restarts` times while clients submit: 503 with Retry-After, never 500."""
+    """Crash PostgreSQL (`pg_ctl -m immediate`) while clients submit: answers are 503 with
+    Retry-After, never 500.
+    """
     rng = random.Random(seed)
-    bodies = [
-        {"kind": "probe", "spec": {"steps": 0}, "seed": n, "budget": {"seconds": 60.0}}
-        for n in range(submits)
-    ]
+    bodies = [_trivial_probe(n) for n in range(submits)]
     began = time.perf_counter()
     acked: dict[int, str] = {}
     load = asyncio.create_task(
@@ -284,8 +338,31 @@ async def restart_postgres(
         await asyncio.sleep(rng.uniform(0.0, 0.5))
         await asyncio.to_thread(database.start)
         done += 1
-    told = await load
+    traffic = await load
     seconds = time.perf_counter() - began
+    ids = await _job_ids(server)
+    lost = set(acked.values()) - set(ids)
+    if lost or len(ids) != submits or len(set(ids)) != submits:
+        raise Breach(
+            f"lost {sorted(lost)[:5]}; {len(ids)} rows, {len(set(ids))} distinct, "
+            f"for {submits} submits"
+        )
+    if traffic["missing_retry_after"]:
+        raise Breach(
+            f"{traffic['missing_retry_after']} answers with 503 had no Retry-After"
+        )
+    return {
+        "submits": submits,
+        "restarts": done,
+        "seconds": round(seconds, 1),
+        "lost": 0,
+        "duplicates": 0,
+        **traffic,
+    }
+
+
+async def _job_ids(server: Server) -> list[str]:
+    """Return the ids of all jobs, page by page through the API."""
     client = LeanClient(server.port, server.key)
     ids: list[str] = []
     cursor = ""
@@ -293,53 +370,38 @@ async def restart_postgres(
         page = (await client.request("GET", f"/v1/jobs?limit=500{cursor}")).json()
         ids += [job["id"] for job in page["items"]]
         if not page["next_cursor"]:
-            break
+            client.close()
+            return ids
         cursor = f"&cursor={page['next_cursor']}"
-    client.close()
-    lost = set(acked.values()) - set(ids)
-    if lost or len(ids) != submits or len(set(ids)) != submits:
-        raise Breach(
-            f"lost {sorted(lost)[:5]}; {len(ids)} rows, {len(set(ids))} distinct, for {submits} submits"
-        )
-    if told["missing_retry_after"]:
-        raise Breach(f"{told['missing_retry_after']} answers with 503 had no Retry-After")
-    return {
-        "submits": submits,
-        "restarts": done,
-        "seconds": round(seconds, 1),
-        "lost": 0,
-        "duplicates": 0,
-        **told,
-    }
 
 
 def _worker(
     server: Server, rng: random.Random, *, exclude: set[int], only_busy: bool
 ) -> psutil.Process | None:
-    """A worker's child that is not paused already: busy where there is one, else (unless `only_busy`) a warm spare."""
+    """Return a worker's child: a busy one where there is one, else (unless `only_busy`) a warm
+    spare.
+    """
     busy: list[psutil.Process] = []
     spare: list[psutil.Process] = []
     for process in server.descendants():
         with contextlib.suppress(psutil.Error):
             command = process.cmdline()
-            if (
-                "workers.process.child" in " ".join(command)
-                and process.pid not in exclude
-                and "--workdir" in command
-            ):
+            is_child = (
+                "workers.process.child" in " ".join(command) and "--workdir" in command
+            )
+            if is_child and process.pid not in exclude:
                 # The host puts the inputs into the run folder when a child gets its job.
                 folder = Path(command[command.index("--workdir") + 1])
                 (busy if (folder / "inputs").exists() else spare).append(process)
-    found = busy or ([] if only_busy else spare)
-    parents = {p.ppid() for p in found if p.is_running()}
-    inner = [
-        p for p in found if p.pid not in parents
-    ]  # under bubblewrap the outer processes only wait
+    candidates = busy or ([] if only_busy else spare)
+    # Under bubblewrap the outer processes only wait; the innermost is the worker.
+    parents = {p.ppid() for p in candidates if p.is_running()}
+    inner = [p for p in candidates if p.pid not in parents]
     return rng.choice(inner) if inner else None
 
 
 def _rows(server: Server, query: str) -> list[Any]:
-    # A read-only look after the server has ended; one writer only is the server's rule, and it holds.
+    # Read-only, after the server has ended: the server stays the only writer of its database.
     (path,) = list(server.data_dir.glob("*.sqlite3")) or list(server.data_dir.glob("*.db"))
     with contextlib.closing(
         sqlite3.connect(f"file:{path}?mode=ro", uri=True)

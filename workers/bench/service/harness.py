@@ -1,6 +1,7 @@
-"""A real server in a process of its own, to be measured, killed and started again.
+"""A real server in a process of its own, to measure, kill and start again.
 
-Nothing here imports the server: it is started as `python -m services` and spoken to over HTTP, as a user would.
+Nothing here imports the server: it is started as `python -m services` and used over HTTP, as a
+user would.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ class ServerDied(RuntimeError):
 
 
 def free_port() -> int:
-    """A port that was free a moment ago. The server keeps it over restarts, so that clients find it again."""
+    """Return a port that was free a moment ago.
+
+    The server keeps it over restarts, so that clients find it again.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", 0))
@@ -47,7 +51,9 @@ class Server:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_file = data_dir.parent / f"{data_dir.name}.log"
-        self._settings = {"workers": "2"} | dict(settings or {})  # on every machine
+        self._settings = {"workers": "2"} | dict(
+            settings or {}
+        )  # the same on every machine
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -63,7 +69,7 @@ class Server:
         return psutil.Process(self._process.pid)
 
     def start(self, *, ready_within_s: float = 30.0) -> float:
-        """Start and wait until `/readyz` says yes; returns the seconds it took."""
+        """Start and wait until `/readyz` answers 200; returns the seconds it took."""
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TRIMTAB_")}
         environment |= {
@@ -96,7 +102,7 @@ class Server:
         )
 
     def log_tail(self, characters: int = 3000) -> str:
-        """The end of what the server printed."""
+        """Return the end of the server's log."""
         return (
             self.log_file.read_text(errors="replace")[-characters:]
             if self.log_file.exists()
@@ -104,7 +110,9 @@ class Server:
         )
 
     def get(self, path: str, *, timeout_s: float = 10.0) -> tuple[int, Any]:
-        """(status, parsed body) of a GET with the admin key, when there is one."""
+        """GET a path, with the admin key when there is one; returns the status and the parsed
+        body.
+        """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
             headers = {}
@@ -113,14 +121,13 @@ class Server:
             connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
             body = answer.read()
-            return answer.status, json.loads(body) if "json" in (
-                answer.getheader("Content-Type") or ""
-            ) else body
+            is_json = "json" in (answer.getheader("Content-Type") or "")
+            return answer.status, json.loads(body) if is_json else body
         finally:
             connection.close()
 
     def descendants(self) -> list[psutil.Process]:
-        """Every process the server has started and that is alive now."""
+        """Return every process that the server has started and that is alive."""
         with contextlib.suppress(psutil.NoSuchProcess):
             return [
                 p
@@ -130,14 +137,14 @@ class Server:
         return []
 
     def kill(self) -> None:
-        """kill -9 of the server alone: what it started must notice by itself."""
+        """Kill the server alone with SIGKILL; the processes it started must notice by themselves."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGKILL)
             self._process.wait()
 
     def stop(self, *, within_s: float = 30.0) -> int:
-        """Ask it to end; returns the exit code, and kills it when it does not end in time."""
+        """Terminate it, and kill it when it does not end in time; returns the exit code."""
         if self._process is None:
             return 0
         if self._process.poll() is None:
@@ -152,7 +159,7 @@ class Server:
 
 @contextlib.contextmanager
 def running_server(data_dir: Path, **settings: str) -> Iterator[Server]:
-    """A started server that is stopped at the end."""
+    """Start a server, and stop it at the end."""
     server = Server(data_dir, settings=settings)
     server.start()
     try:
@@ -164,6 +171,6 @@ def running_server(data_dir: Path, **settings: str) -> Iterator[Server]:
 def survivors(
     processes: list[psutil.Process], *, within_s: float = 5.0
 ) -> list[psutil.Process]:
-    """Those that still live after `within_s`: orphans, if their parent is gone."""
+    """Return the processes that are alive after `within_s`: orphans, if their parent has ended."""
     _gone, alive = psutil.wait_procs(processes, timeout=within_s)
     return [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]

@@ -1,6 +1,8 @@
-"""A lean HTTP/1.1 client on asyncio streams: the load generator must not be what is measured.
+"""A lean HTTP/1.1 client on asyncio streams, so that the load generator does not limit the
+measurement.
 
-It speaks just what our server speaks (Content-Length or chunked answers, keep-alive). The SDK is measured apart.
+It implements only what our server uses (Content-Length or chunked answers, keep-alive). The SDK
+is measured apart.
 """
 
 from __future__ import annotations
@@ -22,12 +24,12 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON."""
+        """Return the body as JSON."""
         return orjson.loads(self.body)
 
 
 class LeanClient:
-    """One keep-alive connection; opens itself again after a failure."""
+    """One keep-alive connection; it reconnects after a failure."""
 
     def __init__(self, port: int, key: str, *, timeout_s: float = 30.0) -> None:
         self._port = port
@@ -42,14 +44,11 @@ class LeanClient:
         body: object | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        """Raises OSError, asyncio.IncompleteReadError or TimeoutError when the connection breaks."""
-        payload = (
-            b""
-            if body is None
-            else body
-            if isinstance(body, bytes)
-            else json.dumps(body).encode()
-        )
+        """Send a request.
+
+        Raises OSError, asyncio.IncompleteReadError or TimeoutError when the connection breaks.
+        """
+        payload = _payload(body)
         lines = [
             f"{method} {path} HTTP/1.1",
             "Host: 127.0.0.1",
@@ -96,3 +95,9 @@ class LeanClient:
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
+
+
+def _payload(body: object | None) -> bytes:
+    if body is None:
+        return b""
+    return body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -1,4 +1,6 @@
-"""How fast the service reacts: submit to RUNNING, solver to SDK, stop, cancel, and what it adds to a long job."""
+"""Latency of the service: submit to RUNNING, solver to SDK, stop, cancel, and overhead of a long
+job.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,15 @@ from workers.bench.stats import quantiles_ms
 
 @contextlib.contextmanager
 def connect(server: Server) -> Iterator[Client]:
-    """An SDK client with the server's admin key."""
+    """Open an SDK client with the server's admin key."""
     with Client(server.url, api_key=server.key) as client:
         yield client
 
 
 def submit_to_running(server: Server, *, count: int) -> dict[str, Any]:
-    """From before the SDK's submit to the event RUNNING (server's clock; the same machine), one job at a time."""
+    """Measure from before the SDK's submit to the event RUNNING, one job at a time; both clocks
+    are this machine's.
+    """
     waits = []
     with connect(server) as client:
         for number in range(count):
@@ -39,16 +43,16 @@ def submit_to_running(server: Server, *, count: int) -> dict[str, Any]:
                 if e.type is EventType.STATE and e.data["state"] == JobState.RUNNING
             )
             waits.append(running.at.timestamp() - began)
-            time.sleep(
-                0.05
-            )  # an idle service: let the pool refill, as it does between two people's submits
+            time.sleep(0.05)  # an idle service: the pool refills between two submits
     return {"jobs": count, **quantiles_ms(waits)}
 
 
 def event_latency(server: Server, *, jobs: int, events_per_job: int) -> dict[str, Any]:
-    """From the moment the run emits an incumbent to the moment the SDK's iterator yields it.
+    """Measure from the moment the run emits an incumbent to the moment the SDK's iterator yields
+    it.
 
-    The probe writes the wall-clock time of emission into the incumbent's `source` (`probe@<unix seconds>`).
+    The probe writes the wall-clock time of emission into the incumbent's `source` (`probe@<unix
+    seconds>`).
     """
     delays = []
     with connect(server) as client:
@@ -67,16 +71,17 @@ def event_latency(server: Server, *, jobs: int, events_per_job: int) -> dict[str
 def stop_and_cancel(
     server: Server, *, count: int, model: Path | None = None
 ) -> dict[str, Any]:
-    """Latency of `stop` (to SUCCEEDED with the best kept) and `cancel` (to CANCELLED), and who survives.
+    """Measure `stop` (to SUCCEEDED with the best kept) and `cancel` (to CANCELLED), and count
+    orphan processes.
 
-    With `model`, real integer programs in mid-search; otherwise probes.
+    Jobs are the integer program `model` in mid-search; probes when there is none.
     """
     stops, cancels = [], []
-    kept = 0
+    kept_best = 0
     with connect(server) as client:
         artifact = client.upload(model) if model else None
         idle = {p.pid for p in server.descendants()}
-        mine: dict[int, psutil.Process] = {}
+        started: dict[int, psutil.Process] = {}
         for number in range(count):
             spec = (
                 IlpSpec(model=artifact)
@@ -87,7 +92,7 @@ def stop_and_cancel(
             for incumbent in job.incumbents():
                 if incumbent.objective is not None:
                     break
-            mine |= {p.pid: p for p in server.descendants() if p.pid not in idle}
+            started |= {p.pid: p for p in server.descendants() if p.pid not in idle}
             began = time.perf_counter()
             if number % 2:
                 job.cancel()
@@ -105,21 +110,23 @@ def stop_and_cancel(
                     raise AssertionError(
                         f"a stopped job ended {view.state}: {view.termination}"
                     )
-                kept += job.result().objective is not None
-    # What is left now may only be warm spares; after the server ends, nothing may be.
-    everyone = {p.pid: p for p in server.descendants()} | mine
+                kept_best += job.result().objective is not None
+    # Only warm spares may be left now; nothing after the server has ended.
+    everyone = {p.pid: p for p in server.descendants()} | started
     server.stop()
     orphans = survivors(list(everyone.values()))
     return {
         "job": "ilp" if model else "probe",
-        "stop": {"count": len(stops), "kept_best": kept, **quantiles_ms(stops)},
+        "stop": {"count": len(stops), "kept_best": kept_best, **quantiles_ms(stops)},
         "cancel": {"count": len(cancels), **quantiles_ms(cancels)},
         "orphans": [p.pid for p in orphans],
     }
 
 
 def overhead(server: Server, *, model: Path, seconds: float) -> dict[str, Any]:
-    """What the service adds to a long job: wall clock beyond the budget, and its own processor time meanwhile."""
+    """Measure what the service adds to a long job: wall clock beyond the run, and its own
+    processor time.
+    """
     with connect(server) as client:
         artifact = client.upload(model)
         gateway = server.process

@@ -1,4 +1,6 @@
-"""Submits per second and their latency under concurrent clients; memory of the gateway under that load."""
+"""Submits per second and their latency under concurrent clients; memory of the gateway under that
+load.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,13 @@ from workers.bench.service.harness import Server
 from workers.bench.service.http import LeanClient
 from workers.bench.stats import quantiles_ms
 
-# A probe that may not start before the queue is drained would measure the queue alone; a probe of no steps measures
-# the service as it is used: submits and runs at the same time. Here the dispatcher is off (role gateway), so that
-# the figure is that of submission; `latency` measures the rest.
+# The dispatcher is off (role gateway), so the figure is that of submission alone; `latency`
+# measures the rest.
 PROBE = {"kind": "probe", "spec": {"steps": 0}, "budget": {"seconds": 60.0}, "seed": 0}
 
 
 async def submit_load(server: Server, *, clients: int, seconds: float) -> dict[str, Any]:
-    """`clients` connections submit as fast as they are answered, for `seconds`."""
+    """Submit over `clients` connections as fast as answers arrive, for `seconds`."""
     latencies: list[float] = []
     statuses: dict[int, int] = {}
     deadline = time.perf_counter() + seconds

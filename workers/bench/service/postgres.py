@@ -1,4 +1,6 @@
-"""A PostgreSQL server of our own, from Debian's packages, in a folder of its own on a free port, to be shaken."""
+"""A PostgreSQL server from Debian's packages, in a folder of its own on a free port, to crash and
+restart.
+"""
 
 from __future__ import annotations
 
@@ -12,27 +14,31 @@ from workers.bench.service.harness import free_port
 
 
 class PostgresMissing(RuntimeError):
-    """No PostgreSQL server on this machine."""
+    """This machine has no PostgreSQL server."""
 
 
 def binaries() -> Path:
-    """Folder of `initdb` and `pg_ctl`. Raises PostgresMissing."""
-    found = [
+    """Return the folder of `initdb` and `pg_ctl`. Raises PostgresMissing."""
+    folders = [
         Path(p) for p in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     ]
     on_path = shutil.which("pg_ctl")
     if on_path:
-        found.append(Path(on_path).resolve().parent)
-    for folder in found:
+        folders.append(Path(on_path).resolve().parent)
+    for folder in folders:
         if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
             return folder
     raise PostgresMissing(
-        "no pg_ctl and initdb here; on Debian: apt-get install --no-install-recommends postgresql"
+        "pg_ctl and initdb: not found; on Debian: apt-get install --no-install-recommends "
+        "postgresql"
     )
 
 
 class PostgresServer:
-    """initdb, start, stop and restart. PostgreSQL refuses to run as root, so root hands over to the user `postgres`."""
+    """A PostgreSQL server to start, stop and crash.
+
+    As root it runs as the user `postgres`: PostgreSQL refuses root.
+    """
 
     def __init__(self, folder: Path, *, settings: tuple[str, ...] = ()) -> None:
         self._bin = binaries()
@@ -45,23 +51,14 @@ class PostgresServer:
     def __enter__(self) -> PostgresServer:
         self._folder.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
-            # Every parent must let the user `postgres` through; temporary folders are made 0700.
+            # Every parent must be searchable by the user `postgres`; temporary folders are made
+            # 0700.
             for parent in (self._folder, *self._folder.parents):
                 if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
                     parent.chmod(parent.stat().st_mode | 0o011)
             shutil.chown(self._folder, "postgres", "postgres")
-        self._run(
-            "initdb",
-            "-D",
-            str(self._data),
-            "-U",
-            "trimtab",
-            "-A",
-            "trust",
-            "--no-locale",
-            "-E",
-            "UTF8",
-        )
+        options = "-U trimtab -A trust --no-locale -E UTF8"
+        self._run("initdb", "-D", str(self._data), *options.split())
         self.start()
         return self
 
@@ -75,40 +72,22 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start and wait until it takes connections."""
-        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder}"
+        options = f"-p {self._port} -c listen_addresses=127.0.0.1"
+        options += f" -c unix_socket_directories={self._folder}"
         for setting in self._settings:
             options += f" -c {setting}"
-        log = str(self._folder / "log")
-        self._run(
-            "pg_ctl",
-            "-D",
-            str(self._data),
-            "-o",
-            options,
-            "-l",
-            log,
-            "-w",
-            "-t",
-            "60",
-            "start",
-        )
+        data, log = str(self._data), str(self._folder / "log")
+        self._run("pg_ctl", "-D", data, "-o", options, "-l", log, "-w", "-t", "60", "start")
 
     def stop(self, mode: str = "fast") -> None:
-        """`immediate` is a crash: no checkpoint, recovery at the next start."""
+        """Stop; mode `immediate` is a crash: no checkpoint, recovery at the next start."""
         self._run("pg_ctl", "-D", str(self._data), "-m", mode, "-w", "stop", check=False)
 
     def _run(self, program: str, *arguments: str, check: bool = True) -> None:
         command = [str(self._bin / program), *arguments]
         if os.geteuid() == 0:
-            command = [
-                "setpriv",
-                "--reuid",
-                "postgres",
-                "--regid",
-                "postgres",
-                "--clear-groups",
-                *command,
-            ]
+            as_postgres = "setpriv --reuid postgres --regid postgres --clear-groups"
+            command = [*as_postgres.split(), *command]
         done = subprocess.run(
             command,
             cwd=self._folder,
@@ -120,5 +99,6 @@ class PostgresServer:
         )
         if check and done.returncode != 0:
             raise RuntimeError(
-                f"{program} ended with {done.returncode}:\n{done.stdout[-500:]}\n{done.stderr[-1500:]}"
+                f"{program} ended with {done.returncode}:\n"
+                f"{done.stdout[-500:]}\n{done.stderr[-1500:]}"
             )

@@ -64,10 +64,12 @@ def _latency_table(figures: dict[str, Row]) -> Table:
             f"p99 {probe['cancel']['p99_ms']:.0f} ms; {len(probe['orphans'])}",
         ],
         [
-            f"stop and cancel of fast0507 in mid-search, {ilp['stop']['count']} each (`stop-cancel-ilp`)",
+            f"stop and cancel of fast0507 in mid-search, {ilp['stop']['count']} each "
+            "(`stop-cancel-ilp`)",
             "the same",
             f"stop p50 {ilp['stop']['p50_ms']:.0f} ms, max {ilp['stop']['max_ms']:.0f} ms, "
-            f"{ilp['stop']['kept_best']} kept their best; cancel max {ilp['cancel']['max_ms']:.0f} ms; "
+            f"{ilp['stop']['kept_best']} kept their best; cancel max "
+            f"{ilp['cancel']['max_ms']:.0f} ms; "
             f"{len(ilp['orphans'])} orphans",
         ],
         [
@@ -109,15 +111,18 @@ def _chaos_table(figures: dict[str, Row]) -> Table:
             f"{database['submits']:,} submits, {database['restarts']} PostgreSQL crashes "
             "(`restart-postgres`)",
             "503 + Retry-After, never 500",
-            f"{database['statuses'].get('503', 0)} × 503, {database['statuses'].get('500', 0)} × 500, "
+            f"{database['statuses'].get('503', 0)} × 503, "
+            f"{database['statuses'].get('500', 0)} × 500, "
             f"{database['lost']} lost, {database['duplicates']} double",
         ],
         [
-            f"{workers['jobs']:,} jobs, {workers['kills']} worker kills, {workers['pauses']} pauses longer "
+            f"{workers['jobs']:,} jobs, {workers['kills']} worker kills, {workers['pauses']} "
+            "pauses longer "
             "than the lease (`kill-workers`)",
             "one effect each, stale writes refused",
             f"{workers['effects_per_job']} effect each, {workers['lost']} lost, "
-            f"{workers['attempts']:,} attempts, {workers['stale_writes_refused']} stale writes refused "
+            f"{workers['attempts']:,} attempts, {workers['stale_writes_refused']} stale "
+            "writes refused "
             f"({workers['seconds'] / 60:.0f} min)",
         ],
     ]
@@ -157,5 +162,6 @@ def _headline(figures: dict[str, Row]) -> Headline:
     return Headline(
         against="kill -9 of workers, and pauses longer than the lease",
         better=f"{workers['jobs']:,} jobs under {workers['kills']} kills and {workers['pauses']} pauses: one "
-        f"effect each, {workers['lost']} lost; submit to running {running['p50_ms']:.1f} ms (median)",
+        f"effect each, {workers['lost']} lost; submit to running {running['p50_ms']:.1f} ms "
+        "(median)",
     )

@@ -1,1 +1,1 @@
-"""Quality of sharding plans, side by side with the planners people use."""
+"""Measurements of sharding plans beside other planners, and of cost models."""

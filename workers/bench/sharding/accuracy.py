@@ -1,7 +1,8 @@
-"""`python -m workers.bench sharding models`: how well cost models predict sets of tables and rank plans they never saw.
+"""`python -m workers.bench sharding models`: accuracy of cost models on unseen sets of tables and
+plans.
 
-Tables come from another pool than the training's (seed 2023, not 856). Each model is told nothing but the tables; additive
-models are fitted by relative least squares on 2,000 sets of the *training* pool.
+Tables come from another pool than the training's (seed 2023, not 856). Each model sees the tables
+alone; additive models are fitted by relative least squares on 2,000 sets of the *training* pool.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from cost_models.sharding.nets import PaperComputeNet
 from cost_models.sharding.problem import Shards, TableArrays
 from cost_models.sharding.simulator import compute_ms
 from cost_models.weights import WeightsRefused, load_weights
-from search.domains.sharding.models import Models
-from search.domains.sharding.starts import torchrec_perf
+from search.domains.sharding.search.models import Models
+from search.domains.sharding.search.starts import torchrec_perf
 from trimtab.specs.sharding import Hardware, Optimizer, Table
 from workers.bench.sharding.tasks import PAPER_BATCH, UNSEEN_POOL_SEED, Setting, tasks
 
@@ -31,7 +32,7 @@ Predict = Callable[[TableArrays, np.ndarray, np.ndarray, np.ndarray, int], np.nd
 
 
 def run(models: Models, *, say: Callable[[str], object]) -> Iterator[dict[str, Any]]:
-    """One line a profile and model."""
+    """Yield one line for each profile and model."""
     for hardware in Hardware:
         say(f"profile {hardware.value} …")
         for name, predict in _models(models, hardware):
@@ -110,11 +111,11 @@ def _fitted(
     features: Callable[[TableArrays, np.ndarray, np.ndarray], np.ndarray],
     hardware: Hardware,
 ) -> Predict:
-    """Relative least squares of pooled features and a constant, on the training pool."""
+    """Fit pooled features and a constant on the training pool by relative least squares."""
     arrays, table, width, group, groups = _draw(
         _TRAIN_POOL_SEED, np.random.default_rng(1), 2_000
     )
-    wanted = _oracle(arrays, table, width, group, groups, hardware)
+    target = _oracle(arrays, table, width, group, groups, hardware)
 
     def pooled(
         a: TableArrays, t: np.ndarray, w: np.ndarray, g: np.ndarray, n: int
@@ -122,7 +123,7 @@ def _fitted(
         return np.column_stack([pool_rows(features(a, t, w), g, n), np.ones(n)])
 
     weights, *_ = np.linalg.lstsq(
-        pooled(arrays, table, width, group, groups) / wanted[:, None],
+        pooled(arrays, table, width, group, groups) / target[:, None],
         np.ones(groups),
         rcond=None,
     )
@@ -130,21 +131,23 @@ def _fitted(
 
 
 def set_error(predict: Predict, hardware: Hardware) -> dict[str, Any]:
-    """Error on 5,000 sets of 1-15 unseen tables."""
+    """Return the error on 5,000 sets of 1 to 15 unseen tables."""
     arrays, table, width, group, groups = _draw(
         UNSEEN_POOL_SEED, np.random.default_rng(2), 5_000
     )
-    wanted = _oracle(arrays, table, width, group, groups, hardware)
-    ratio = predict(arrays, table, width, group, groups) / wanted
+    target = _oracle(arrays, table, width, group, groups, hardware)
+    ratio = predict(arrays, table, width, group, groups) / target
     return {
         "mape": float(np.abs(ratio - 1).mean()),
         "p95": float(np.quantile(np.abs(ratio - 1), 0.95)),
-        "rank_correlation": float(kendalltau(ratio * wanted, wanted).statistic),
+        "rank_correlation": float(kendalltau(ratio * target, target).statistic),
     }
 
 
 def _plans(predict: Predict, hardware: Hardware) -> dict[str, Any]:
-    """Ranking of 24 random plans of each of 40 tasks by their slowest device: Kendall tau and the regret of the first."""
+    """Rank 24 random plans of each of 40 tasks by their slowest device; return Kendall's tau and
+    the regret of the first.
+    """
     taus, regrets = [], []
     rng = np.random.default_rng(3)
     for spec in tasks(Setting(source="meta", devices=8, max_dim=128), 40, seed=7):
@@ -158,9 +161,11 @@ def _plans(predict: Predict, hardware: Hardware) -> dict[str, Any]:
             .reshape(_PLANS, 8)
             .max(1)
         )
-        found = predict(arrays, table, width, group, 8 * _PLANS).reshape(_PLANS, 8).max(1)
-        taus.append(kendalltau(found, true).statistic)
-        regrets.append(true[found.argmin()] / true.min() - 1)
+        predicted = (
+            predict(arrays, table, width, group, 8 * _PLANS).reshape(_PLANS, 8).max(1)
+        )
+        taus.append(kendalltau(predicted, true).statistic)
+        regrets.append(true[predicted.argmin()] / true.min() - 1)
     return {"plan_tau": float(np.mean(taus)), "top1_regret": float(np.mean(regrets))}
 
 

@@ -1,4 +1,6 @@
-"""`python -m workers.bench sharding quality|scale|models|calibrate|exact|curve [options]`."""
+"""`python -m workers.bench sharding NAME`: plans and cost models against NeuroShard, TorchRec and
+heuristics.
+"""
 
 from __future__ import annotations
 
@@ -6,34 +8,53 @@ import argparse
 import datetime
 import json
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from search.domains.sharding.models import shipped
+from search.domains.sharding.search.models import Models, shipped
 from workers.bench.stats import machine
 
+# The arguments of `python -m workers.bench all`.
 PUBLISHED: tuple[tuple[str, ...], ...] = (
     ("quality",),
     ("scale",),
     ("models",),
     ("exact",),
-)  # the arguments of `python -m workers.bench all`
+)
+Line = dict[str, Any]
 
 
 def main(argv: list[str]) -> int:
     """Run a suite; lines go to --out and to standard output."""
+    options = _parser().parse_args(argv)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    head = {
+        "suite": f"sharding-{options.suite}",
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "seed": options.seed,
+    }
+    for line in SUITES[options.suite](shipped(), options):
+        text = json.dumps({**head, **line})
+        print(text, flush=True)
+        with options.out.open("a") as file:
+            file.write(text + "\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m workers.bench sharding", description=__doc__
     )
-    parser.add_argument(
-        "suite", choices=["quality", "scale", "models", "calibrate", "exact", "curve"]
-    )
+    parser.add_argument("suite", choices=list(SUITES))
     parser.add_argument("--tasks", type=int, default=100, help="tasks per setting")
     parser.add_argument(
         "--torchrec-tasks",
         type=int,
         default=5,
-        help="of them, how many TorchRec's four planners get",
+        help="number of them that TorchRec's four planners run on",
     )
     parser.add_argument("--settings", nargs="*", help="names of settings; default all")
     parser.add_argument(
@@ -41,72 +62,73 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("bench-results/sharding.jsonl"))
-    given = parser.parse_args(argv)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
+    return parser
 
-    def say(text: str) -> None:
-        sys.stderr.write(text + "\n")
 
-    models = shipped()
-    stamp = {
-        "suite": f"sharding-{given.suite}",
-        "date": datetime.date.today().isoformat(),
-        "machine": machine(),
-    }
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
 
-    def keep(line: dict[str, Any]) -> None:
-        text = json.dumps({**stamp, "seed": given.seed, **line})
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-        with given.out.open("a") as file:
-            file.write(text + "\n")
 
-    match given.suite:
-        case "quality":
-            from workers.bench.sharding import quality
+def _quality(models: Models, options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.sharding import quality
 
-            names = given.planners or _installed()
-            tasks = given.out.with_name(given.out.stem + "-tasks.jsonl")
-            for setting in quality.SETTINGS:
-                if given.settings and setting.name not in given.settings:
-                    continue
-                keep(
-                    quality.run_setting(
-                        setting,
-                        names,
-                        models,
-                        count=given.tasks,
-                        slow_count=given.torchrec_tasks,
-                        seed=given.seed,
-                        out=tasks,
-                        say=say,
-                    )
-                )
-        case "scale":
-            from workers.bench.sharding import scale
+    for setting in quality.SETTINGS:
+        if options.settings and setting.name not in options.settings:
+            continue
+        yield quality.run_setting(
+            setting,
+            options.planners or _installed(),
+            models,
+            count=options.tasks,
+            slow_count=options.torchrec_tasks,
+            seed=options.seed,
+            out=options.out.with_name(options.out.stem + "-tasks.jsonl"),
+            say=_say,
+        )
 
-            for line in scale.run(models):
-                keep(line)
-        case "models":
-            from workers.bench.sharding import accuracy
 
-            for line in accuracy.run(models, say=say):
-                keep(line)
-        case "calibrate":
-            from workers.bench.sharding import interval
+def _scale(models: Models, options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.sharding import scale
 
-            keep(interval.calibrate(models, seed=given.seed, say=say))
-        case "curve":
-            from workers.bench.sharding import curve
+    return scale.run(models)
 
-            for line in curve.run(seed=given.seed, say=say):
-                keep(line)
-        case "exact":
-            from workers.bench.sharding import optimum
 
-            for line in optimum.run(models, count=given.tasks, seed=given.seed, say=say):
-                keep(line)
-    return 0
+def _models(models: Models, options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.sharding import accuracy
+
+    return accuracy.run(models, say=_say)
+
+
+def _calibrate(models: Models, options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.sharding import interval
+
+    yield interval.calibrate(models, seed=options.seed, say=_say)
+
+
+def _exact(models: Models, options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.sharding import optimum
+
+    return optimum.run(models, count=options.tasks, seed=options.seed, say=_say)
+
+
+def _curve(models: Models, options: argparse.Namespace) -> Iterator[Line]:
+    from workers.bench.sharding import curve
+
+    return curve.run(seed=options.seed, say=_say)
+
+
+SUITES: Mapping[str, Callable[[Models, argparse.Namespace], Iterator[Line]]] = (
+    MappingProxyType(
+        {
+            "quality": _quality,
+            "scale": _scale,
+            "models": _models,
+            "calibrate": _calibrate,
+            "exact": _exact,
+            "curve": _curve,
+        }
+    )
+)
 
 
 def _installed() -> list[str]:
@@ -114,5 +136,5 @@ def _installed() -> list[str]:
 
     from workers.bench.sharding.planners import PLANNERS
 
-    there = find_spec("torchrec") is not None and find_spec("fbgemm_gpu") is not None
-    return [name for name in PLANNERS if there or not name.startswith("torchrec")]
+    installed = find_spec("torchrec") is not None and find_spec("fbgemm_gpu") is not None
+    return [name for name in PLANNERS if installed or not name.startswith("torchrec")]

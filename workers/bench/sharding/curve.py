@@ -1,4 +1,6 @@
-"""`python -m workers.bench sharding curve`: error on unseen tables against the number of training sets per profile."""
+"""`python -m workers.bench sharding curve`: error on unseen tables against the number of training
+sets per profile.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ EPOCHS = 40
 
 
 def run(*, seed: int, say: Callable[[str], object]) -> Iterator[dict[str, Any]]:
-    """One line a size; wants torch (make setup-torch). The shipped net is the point at 100,000."""
+    """Yield one line for each size; needs torch (make setup-torch).
+
+    The shipped net is the point at 100,000.
+    """
     import torch
 
     from workers.train.sharding.compute import conditioned_compute
@@ -44,8 +49,8 @@ def run(*, seed: int, say: Callable[[str], object]) -> Iterator[dict[str, Any]]:
 
 
 def errors(net: ConvexComputeNet) -> dict[str, Any]:
-    """MAPE by profile on sets of unseen tables."""
-    found = {}
+    """Return the MAPE by profile on sets of unseen tables."""
+    by_profile = {}
     for hardware in Hardware:
         profile = PROFILES[hardware]
         head = net.head(profile)
@@ -63,5 +68,5 @@ def errors(net: ConvexComputeNet) -> dict[str, Any]:
                 head(pool_rows(net.embed(arrays, table, width, profile), group, groups))
             )
 
-        found[f"mape_{hardware.value}"] = set_error(predict, hardware)["mape"]
-    return found
+        by_profile[f"mape_{hardware.value}"] = set_error(predict, hardware)["mape"]
+    return by_profile

@@ -1,8 +1,8 @@
-"""`python -m workers.bench sharding calibrate`: the 90 % interval for the oracle's cost of a plan the search chose.
+"""`python -m workers.bench sharding calibrate`: the 90 % interval of the oracle's cost of a plan.
 
-Normalised split conformal: plans of tasks from a pool of its own (seed 31), all profiles, several sizes; the 90 % quantiles
-of |oracle / model - 1| / spread by mean width, where the spread is the ensemble's. The quality suite's tasks, from yet another
-pool, then tell how often the interval holds.
+Normalised split conformal prediction: plans of tasks from a pool of its own (seed 31), all
+profiles, several sizes; the 90 % quantiles of |oracle / model - 1| / spread by mean width, where
+the spread is the ensemble's. The quality suite measures the coverage on tasks from a third pool.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from cost_models.sharding.generator import diverse, meta_like
-from cost_models.sharding.problem import TableArrays
-from search.domains.sharding.domain import member_costs, search_with
-from search.domains.sharding.models import CALIBRATION, WIDTH_BINS, Models, width_bin
-from search.domains.sharding.plan_cost import certified_model
-from search.domains.sharding.problem import parse, set_up
-from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.encode.setup import set_up
+from search.domains.sharding.parse.problem import parse
+from search.domains.sharding.search.ensemble import member_costs
+from search.domains.sharding.search.instance import Instance, search_instance
+from search.domains.sharding.search.models import CALIBRATION, WIDTH_BINS, Models, width_bin
 from trimtab.specs.sharding import (
     DeviceGroup,
     Hardware,
@@ -33,14 +32,14 @@ _JOBS = 600
 
 
 def calibrate(models: Models, *, seed: int, say: Callable[[str], object]) -> dict[str, Any]:
-    """Plan calibration jobs, keep the quantiles beside the weights, report them and their coverage on a held-out half."""
-    found = [
-        entry for k in range(_JOBS) if (entry := _score(models, seed, k, say)) is not None
-    ]
-    scores, bins = (
-        np.array([score for score, _ in found]),
-        np.array([width for _, width in found]),
-    )
+    """Plan calibration jobs and write the quantiles beside the weights.
+
+    Returns them, and the coverage of quantiles fitted on one half of the plans on the other half.
+    """
+    drawn = [_score(models, seed, k, say) for k in range(_JOBS)]
+    entries = [entry for entry in drawn if entry is not None]
+    scores = np.array([score for score, _ in entries])
+    bins = np.array([width for _, width in entries])
     every = range(len(WIDTH_BINS) + 1)
     fit = np.array([_quantile(scores[::2][bins[::2] == b]) for b in every])
     covered = float((scores[1::2] <= fit[bins[1::2]]).mean())
@@ -56,9 +55,13 @@ def calibrate(models: Models, *, seed: int, say: Callable[[str], object]) -> dic
 
 
 def _quantile(scores: np.ndarray) -> float:
-    """The smallest score that at least 90 % of n + 1 do not exceed: conformal's finite-sample quantile."""
+    """Return the smallest score that at least 90 % of n + 1 do not exceed (finite-sample
+    quantile).
+    """
     if not len(scores):
-        raise ValueError("a bin of widths has no calibration plan; draw more jobs")
+        raise ValueError(
+            "width bin: expected at least one calibration plan, got none; draw more jobs"
+        )
     rank = min(len(scores), int(np.ceil(0.9 * (len(scores) + 1))))
     return float(np.sort(scores)[rank - 1])
 
@@ -66,6 +69,7 @@ def _quantile(scores: np.ndarray) -> float:
 def _score(
     models: Models, seed: int, k: int, say: Callable[[str], object]
 ) -> tuple[float, int] | None:
+    """Return the nonconformity score and the width bin of job k; None when no plan fits."""
     rng = np.random.default_rng((seed, _POOL_SEED, k))
     count = int(rng.integers(10, 80))
     devices = int(rng.choice([2, 4, 8]))
@@ -77,47 +81,25 @@ def _score(
         for i, (t, w) in enumerate(zip(tables, widths, strict=True))
     ]
     need = sum(t.rows * t.dim * t.dtype.bytes for t in tables) / 2**30
+    memory_gib = max(
+        1.0,
+        float(rng.uniform(1.1, 2.0)) * need / devices,
+        max(t.rows for t in tables) * 40 / 2**30,
+    )
+    hardware = list(Hardware)[int(rng.integers(3))]
     spec = ShardingSpec(
         tables=tuple(tables),
-        devices=(
-            DeviceGroup(
-                count=devices,
-                memory_gib=max(
-                    1.0,
-                    float(rng.uniform(1.1, 2.0)) * need / devices,
-                    max(t.rows for t in tables) * 40 / 2**30,
-                ),
-                hardware=list(Hardware)[int(rng.integers(3))],
-            ),
-        ),
+        devices=(DeviceGroup(count=devices, memory_gib=memory_gib, hardware=hardware),),
         global_batch=int(rng.choice([16_384, 65_536, 262_144])),
         optimizer=Optimizer.ROWWISE_ADAGRAD,
         memory_model=MemoryModel.WEIGHTS,
     )
-    problem = parse(spec, {})
-    arrays = TableArrays.of(spec.tables, batch=spec.global_batch, optimizer=spec.optimizer)
-    setup = set_up(problem, arrays, spec)
-    model = certified_model(
-        setup.items, arrays, setup.profiles, setup.fabric, models.compute, models.exchange
-    )
-    oracle = Oracle(
-        items=setup.items, arrays=arrays, profiles=setup.profiles, fabric=setup.fabric
-    )
-    found = search_with(
-        spec,
-        setup,
-        model,
-        oracle,
-        rng,
-        lambda: False,
-        lambda plan, cost, source: None,
-        models=models,
-    )
+    setup = set_up(parse(spec, {}))
+    result = search_instance(Instance.of(spec, setup, models), rng)
     if (k + 1) % 20 == 0:
         say(f"{k + 1}/{_JOBS} calibration plans")
-    if found is None:
+    if result is None:
         return None
-    costs = member_costs(models, setup, found.plan)
-    return abs(found.oracle_ms / costs[0] - 1) / models.spread(costs), width_bin(
-        float(arrays.dim.mean())
-    )
+    costs = member_costs(models, setup, result.plan)
+    score = abs(result.oracle_ms / costs[0] - 1) / models.spread(costs)
+    return score, width_bin(float(setup.arrays.dim.mean()))

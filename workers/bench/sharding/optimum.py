@@ -1,7 +1,9 @@
-"""`python -m workers.bench sharding exact`: the search against the model's true optimum, by two exact solvers.
+"""`python -m workers.bench sharding exact`: the search against the optimum of the model, by two
+exact solvers.
 
-Tasks of at most 20 tables on at most 4 devices, table-wise and with splits; each solver gets 20 s on one thread. Reported:
-which solvers proved the optimum, whether they agree, how far the search's model cost and the certificate are from it.
+Tasks of at most 20 tables on at most 4 devices, table-wise and with splits; each solver gets 20 s
+on one thread. Reported are the solvers that proved the optimum, whether they agree, and the
+distance of the search's model cost and of the certificate from it.
 """
 
 from __future__ import annotations
@@ -12,15 +14,13 @@ from typing import Any
 import numpy as np
 
 from cost_models.sharding.generator import meta_like
-from cost_models.sharding.problem import TableArrays
-from search.domains.sharding import exact
-from search.domains.sharding.certificate import prove
-from search.domains.sharding.domain import search_with
-from search.domains.sharding.models import Models
-from search.domains.sharding.placement import plan_cost
-from search.domains.sharding.plan_cost import certified_model
-from search.domains.sharding.problem import parse, set_up
-from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.encode.setup import set_up
+from search.domains.sharding.parse.problem import parse
+from search.domains.sharding.search.bound import exact
+from search.domains.sharding.search.bound.certificate import prove
+from search.domains.sharding.search.instance import Instance, search_instance
+from search.domains.sharding.search.loads import plan_cost
+from search.domains.sharding.search.models import Models
 from trimtab.specs.sharding import (
     Constraints,
     DeviceGroup,
@@ -35,60 +35,40 @@ _SECONDS = 20.0
 def run(
     models: Models, *, count: int, seed: int, say: Callable[[str], object]
 ) -> Iterator[dict[str, Any]]:
-    """One line a task; half of them forbid splits."""
+    """Yield one line for each task; half of the tasks forbid splits."""
     for k in range(min(count, 12)):
         spec = _job(seed, k)
-        problem = parse(spec, {})
-        arrays = TableArrays.of(
-            spec.tables, batch=spec.global_batch, optimizer=spec.optimizer
-        )
-        setup = set_up(problem, arrays, spec)
-        items = setup.items
-        model = certified_model(
-            items, arrays, setup.profiles, setup.fabric, models.compute, models.exchange
-        )
-        oracle = Oracle(
-            items=items, arrays=arrays, profiles=setup.profiles, fabric=setup.fabric
-        )
-        found = search_with(
-            spec,
-            setup,
-            model,
-            oracle,
-            np.random.default_rng(seed),
-            lambda: False,
-            lambda plan, cost, source: None,
-            models=models,
-        )
+        setup = set_up(parse(spec, {}))
+        instance = Instance.of(spec, setup, models)
+        items, model, oracle = setup.items, instance.model, instance.oracle
+        result = search_instance(instance, np.random.default_rng(seed))
         proof = (
             None
-            if found is None
-            else prove(items, model, setup.capacity, found.plan, stop=lambda: False)
+            if result is None
+            else prove(items, model, setup.capacity, result.plan, stop=lambda: False)
         )
         line: dict[str, Any] = {
             "task": k,
             "tables": len(spec.tables),
             "devices": spec.device_count,
             "splits_allowed": not spec.constraints.no_split,
-            "search_model_ms": None if found is None else found.model_best_ms,
+            "search_model_ms": None if result is None else result.model_best_ms,
             "certificate_ms": None if proof is None else proof.lower_bound_ms,
         }
         for solver in ("highs", "scip"):
             solved = exact.solve(
                 items, model, setup.capacity, seconds=_SECONDS, solver=solver, confirm=None
             )
-            if solved is not None:
-                line[solver] = {
-                    "bound_ms": solved.lower_bound_ms,
-                    "plan_ms": None
-                    if solved.plan is None
-                    else plan_cost(items, model, solved.plan),
-                    "optimal": solved.optimal,
-                    "plan_oracle_ms": None
-                    if solved.plan is None
-                    else oracle.cost(solved.plan),
-                }
-        line["search_oracle_ms"] = None if found is None else found.oracle_ms
+            if solved is None:
+                continue
+            plan = solved.plan
+            line[solver] = {
+                "bound_ms": solved.lower_bound_ms,
+                "plan_ms": None if plan is None else plan_cost(items, model, plan),
+                "optimal": solved.optimal,
+                "plan_oracle_ms": None if plan is None else oracle.cost(plan),
+            }
+        line["search_oracle_ms"] = None if result is None else result.oracle_ms
         say(f"exact: task {k} done")
         yield line
 

@@ -1,4 +1,4 @@
-"""Every planner of the comparison behind one call: a job in, shards and seconds out."""
+"""All planners of the comparison behind one signature: a job in, cost and seconds out."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from typing import Any
 
 import numpy as np
 
-from cost_models.sharding.problem import TableArrays
-from search.domains.sharding import domain as sharding
-from search.domains.sharding.certificate import prove
-from search.domains.sharding.models import Models
-from search.domains.sharding.neuroshard import neuroshard
-from search.domains.sharding.placement import Plan
-from search.domains.sharding.plan_cost import certified_model
-from search.domains.sharding.planner import NothingFits
-from search.domains.sharding.problem import ShardingProblem, parse, set_up, to_shards
-from search.domains.sharding.rescore import Oracle
-from search.domains.sharding.starts import BASELINES, baseline_plans
+from search.domains.sharding.encode.plan import Plan
+from search.domains.sharding.encode.setup import set_up
+from search.domains.sharding.encode.shards import to_shards
+from search.domains.sharding.parse.problem import ShardingProblem, parse
+from search.domains.sharding.search.bound.certificate import prove
+from search.domains.sharding.search.ensemble import member_costs
+from search.domains.sharding.search.instance import Instance, search_instance
+from search.domains.sharding.search.models import Models
+from search.domains.sharding.search.neuroshard import neuroshard
+from search.domains.sharding.search.phases import NothingFits
+from search.domains.sharding.search.starts import BASELINES, baseline_plans
 from search.domains.sharding.verify import verify_plan
 from trimtab.results import VerificationStatus
 from trimtab.specs.sharding import PlanShard, ShardingSpec
+from workers.bench.sharding.torchrec_baseline import VARIANTS, plan_with_torchrec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """What one planner made of one task."""
+    """Outcome of one planner on one task."""
 
     cost_ms: float | None  # by the oracle; None: no plan
-    seconds: float  # wall clock of this process's core, from the tables to the plan
+    seconds: float  # processor time, from the tables to the plan
     extra: Mapping[str, Any] | None = None
 
 
@@ -39,71 +40,54 @@ Planner = Callable[[ShardingSpec, Models], Planned]
 
 
 def ours(spec: ShardingSpec, models: Models) -> Planned:
-    """trimtab: everything a job does, from tables to certificate."""
+    """Plan as a trimtab job does, from tables to certificate."""
     began = time.process_time()
     problem = parse(spec, {})
-    setup = set_up(problem, _arrays(problem), spec)
-    model = certified_model(
-        setup.items,
-        setup.arrays,
-        setup.profiles,
-        setup.fabric,
-        models.compute,
-        models.exchange,
-    )
-    oracle = Oracle(
-        items=setup.items, arrays=setup.arrays, profiles=setup.profiles, fabric=setup.fabric
-    )
+    setup = set_up(problem)
+    instance = Instance.of(spec, setup, models)
     try:
-        found = sharding.search_with(
-            spec,
-            setup,
-            model,
-            oracle,
-            np.random.default_rng(0),
-            lambda: False,
-            lambda plan, cost, source: None,
-            models=models,
-        )
+        result = search_instance(instance, np.random.default_rng(0))
     except NothingFits:
         return Planned(
             cost_ms=None,
             seconds=time.process_time() - began,
             extra={"proved_impossible": True},
         )
-    if found is None:
+    if result is None:
         return Planned(cost_ms=None, seconds=time.process_time() - began)
-    proof = prove(setup.items, model, setup.capacity, found.plan, stop=lambda: False)
+    proof = prove(
+        setup.items, instance.model, setup.capacity, result.plan, stop=lambda: False
+    )
     interval = models.interval(
-        sharding.member_costs(models, setup, found.plan), float(setup.arrays.dim.mean())
+        member_costs(models, setup, result.plan), float(setup.arrays.dim.mean())
     )
     seconds = time.process_time() - began
-    _check(problem, to_shards(setup, found.plan), found.oracle_ms)
+    _check(problem, to_shards(setup, result.plan), result.oracle_ms)
     return Planned(
-        cost_ms=found.oracle_ms,
+        cost_ms=result.oracle_ms,
         seconds=seconds,
         extra={
-            "gap": max(0.0, 1 - proof.lower_bound_ms / found.model_ms),
-            "search_gap": max(0.0, 1 - proof.lower_bound_ms / found.model_best_ms),
-            "model_ms": found.model_ms,
+            "gap": max(0.0, 1 - proof.lower_bound_ms / result.model_ms),
+            "search_gap": max(0.0, 1 - proof.lower_bound_ms / result.model_best_ms),
+            "model_ms": result.model_ms,
             "lower_bound_ms": proof.lower_bound_ms,
-            "shards": len(found.plan.option),
+            "shards": len(result.plan.option),
             "covered": None
             if interval is None
-            else bool(interval[0] <= found.oracle_ms <= interval[1]),
+            else bool(interval[0] <= result.oracle_ms <= interval[1]),
         },
     )
 
 
 def as_published(spec: ShardingSpec, models: Models) -> Planned:
-    """NeuroShard: the paper's networks, beam and grid, on our numpy."""
+    """Plan as NeuroShard does: the paper's networks, beam and grid, evaluated in numpy."""
     began = time.process_time()
     problem = parse(spec, {})
-    setup = set_up(problem, _arrays(problem), spec)
+    setup = set_up(problem)
     paper = models.paper(
         setup.items, setup.arrays, spec.devices[0].hardware, spec.device_count
     )
-    found = neuroshard(
+    result = neuroshard(
         setup.items,
         paper,
         setup.capacity,
@@ -112,41 +96,39 @@ def as_published(spec: ShardingSpec, models: Models) -> Planned:
         on_best=lambda plan, cost: None,
     )
     seconds = time.process_time() - began
-    if found.best is None:
+    if result.best is None:
         return Planned(cost_ms=None, seconds=seconds)
     return Planned(
-        cost_ms=_price(problem, to_shards(setup, found.best)),
+        cost_ms=_price(problem, to_shards(setup, result.best)),
         seconds=seconds,
-        extra={"model_ms": found.cost},
+        extra={"model_ms": result.cost},
     )
 
 
 def heuristic(name: str) -> Planner:
-    """One of the greedy baselines."""
+    """Return the planner of a greedy baseline."""
 
     def plan(spec: ShardingSpec, models: Models) -> Planned:
         began = time.process_time()
         problem = parse(spec, {})
-        setup = set_up(problem, _arrays(problem), spec)
+        setup = set_up(problem)
         plans: dict[str, Plan | None] = dict(
             baseline_plans(
                 setup.items, setup.arrays, setup.capacity, np.random.default_rng(1)
             )
         )
         seconds = time.process_time() - began
-        found = plans[name]
-        cost = None if found is None else _price(problem, to_shards(setup, found))
+        chosen = plans[name]
+        cost = None if chosen is None else _price(problem, to_shards(setup, chosen))
         return Planned(cost_ms=cost, seconds=seconds)
 
     return plan
 
 
 def torchrec(variant: str) -> Planner:
-    """TorchRec's own planner, run for real, with storage counted as everyone else counts it."""
+    """Return TorchRec's own planner, with storage counted as for all others."""
 
     def plan(spec: ShardingSpec, models: Models) -> Planned:
-        from workers.bench.sharding.torchrec_baseline import plan_with_torchrec
-
         problem = parse(spec, {})
         group = spec.devices[0]
         shards, seconds = plan_with_torchrec(
@@ -165,25 +147,18 @@ def torchrec(variant: str) -> Planner:
     return plan
 
 
-TORCHREC = ("default", "perf", "dp", "memory_balanced")
-
 PLANNERS: Mapping[str, Planner] = MappingProxyType(
     {
         "trimtab": ours,
         "neuroshard": as_published,
         **{name: heuristic(name) for name in BASELINES if name != "torchrec-perf"},
-        **{f"torchrec-{variant}": torchrec(variant) for variant in TORCHREC},
+        **{f"torchrec-{variant}": torchrec(variant) for variant in VARIANTS},
     }
 )
 
 
-def _arrays(problem: ShardingProblem) -> TableArrays:
-    spec = problem.spec
-    return TableArrays.of(problem.tables, batch=spec.global_batch, optimizer=spec.optimizer)
-
-
 def _price(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> float | None:
-    """The oracle's cost; None when the independent check finds the plan does not fit."""
+    """Return the oracle's cost; None when the independent check refuses the plan."""
     from search.domains.sharding.verify import oracle_ms
 
     cost = oracle_ms(problem, shards)
@@ -194,4 +169,4 @@ def _price(problem: ShardingProblem, shards: tuple[PlanShard, ...]) -> float | N
 def _check(problem: ShardingProblem, shards: tuple[PlanShard, ...], claimed: float) -> None:
     verdict = verify_plan(problem, shards, claimed)
     if verdict.status is not VerificationStatus.VALID:
-        raise RuntimeError(f"our own plan was refused: {verdict.detail}")
+        raise RuntimeError(f"trimtab's own plan was refused: {verdict.detail}")

@@ -1,4 +1,6 @@
-"""`python -m workers.bench sharding quality`: every planner on the paper's tasks, priced by the oracle, JSON lines kept."""
+"""`python -m workers.bench sharding quality`: all planners on the paper's tasks, priced by the
+oracle.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from search.domains.sharding.models import Models
+from search.domains.sharding.search.models import Models
 from workers.bench.sharding.planners import PLANNERS
 from workers.bench.sharding.tasks import Setting, accepted_share, tasks
 
@@ -33,18 +35,20 @@ def run_setting(
     out: Path,
     say: Callable[[str], object],
 ) -> dict[str, Any]:
-    """All planners on `count` tasks (TorchRec's on the first `slow_count`); resumes from the lines in `out`."""
+    """Run all planners on `count` tasks (TorchRec's on the first `slow_count`); resumes from the
+    lines in `out`.
+    """
     names = list(names)
-    known: dict[tuple[int, str], dict[str, Any]] = {}
+    done: dict[tuple[int, str], dict[str, Any]] = {}
     if out.is_file():
         for line in out.read_text().splitlines():
             row = json.loads(line)
             if row["setting"] == setting.name and row["seed"] == seed:
-                known[(row["task"], row["planner"])] = row
+                done[(row["task"], row["planner"])] = row
     with out.open("a") as file:
         for k, spec in enumerate(tasks(setting, count, seed)):
             for name in names:
-                if (k, name) in known or (name.startswith("torchrec") and k >= slow_count):
+                if (k, name) in done or (name.startswith("torchrec") and k >= slow_count):
                     continue
                 planned = PLANNERS[name](spec, models)
                 row = {
@@ -57,18 +61,20 @@ def run_setting(
                     "seconds": round(planned.seconds, 4),
                     **(planned.extra or {}),
                 }
-                known[(k, name)] = row
+                done[(k, name)] = row
                 file.write(json.dumps(row) + "\n")
                 file.flush()
             if (k + 1) % 10 == 0:
                 say(f"{setting.name}: {k + 1}/{count} tasks")
     return summarise(
-        setting, [r for r in known.values() if r["planner"] in names and r["task"] < count]
+        setting, [r for r in done.values() if r["planner"] in names and r["task"] < count]
     )
 
 
 def summarise(setting: Setting, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Success first; then, against each planner, on the tasks both solved: mean cost, wins, interval of the ratio."""
+    """Return each planner's success and, on tasks that it and trimtab solved, costs, wins and
+    saved share.
+    """
     by_planner: dict[str, dict[int, dict[str, Any]]] = {}
     for row in rows:
         by_planner.setdefault(row["planner"], {})[row["task"]] = row
@@ -79,17 +85,17 @@ def summarise(setting: Setting, rows: list[dict[str, Any]]) -> dict[str, Any]:
     ]
     covered = [r["covered"] for r in mine.values() if r.get("covered") is not None]
     table = []
-    for name, found in by_planner.items():
-        solved = {k for k, r in found.items() if r["cost_ms"] is not None}
+    for name, tasks_of in by_planner.items():
+        solved = {k for k, r in tasks_of.items() if r["cost_ms"] is not None}
         both = sorted(k for k in solved if mine.get(k, {}).get("cost_ms") is not None)
         line: dict[str, Any] = {
             "planner": name,
-            "tasks": len(found),
-            "success": len(solved) / max(1, len(found)),
-            "seconds_median": float(np.median([r["seconds"] for r in found.values()])),
+            "tasks": len(tasks_of),
+            "success": len(solved) / max(1, len(tasks_of)),
+            "seconds_median": float(np.median([r["seconds"] for r in tasks_of.values()])),
         }
         if both:
-            theirs = np.array([found[k]["cost_ms"] for k in both])
+            theirs = np.array([tasks_of[k]["cost_ms"] for k in both])
             ours = np.array([mine[k]["cost_ms"] for k in both])
             line |= {
                 "compared": len(both),
@@ -116,7 +122,7 @@ def summarise(setting: Setting, rows: list[dict[str, Any]]) -> dict[str, Any]:
 def bootstrap_saved(
     ours: np.ndarray, theirs: np.ndarray, *, draws: int = 2_000, seed: int = 0
 ) -> list[float]:
-    """95 % bootstrap interval, over tasks, of 1 - mean(ours) / mean(theirs)."""
+    """Return the 95 % bootstrap interval, over tasks, of 1 - mean(ours) / mean(theirs)."""
     rng = np.random.default_rng(seed)
     index = rng.integers(0, len(ours), (draws, len(ours)))
     saved = 1 - ours[index].mean(1) / theirs[index].mean(1)

@@ -1,4 +1,6 @@
-"""`python -m workers.bench sharding scale`: planning time, memory and gap on large jobs, one core."""
+"""`python -m workers.bench sharding scale`: planning time, memory and gap on large jobs, one
+core.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cost_models.sharding.generator import meta_like, nvidia_synthetic
-from search.domains.sharding.models import Models
+from search.domains.sharding.search.models import Models
 from trimtab.specs.sharding import (
     DeviceGroup,
     Fabric,
@@ -29,7 +31,7 @@ _CASES = (
 
 
 def run(models: Models) -> Iterator[dict[str, Any]]:
-    """One line a case."""
+    """Yield one line for each case."""
     for name, source, devices, memory_gib, per_node, goal_s in _CASES:
         planned = ours(job(source, devices, memory_gib, per_node), models)
         yield {
@@ -43,7 +45,7 @@ def run(models: Models) -> Iterator[dict[str, Any]]:
 
 
 def job(source: str | int, devices: int, memory_gib: float, per_node: int) -> ShardingSpec:
-    """A job of so many tables like Meta's, or one of NVIDIA's models."""
+    """Return a job: `source` tables like Meta's, or NVIDIA's model of that name."""
     tables: list[Table]
     tables = (
         meta_like(source, np.random.default_rng(5))

@@ -78,8 +78,10 @@ def _quality_table(quality: Sequence[Row]) -> Table:
     return Table(
         title="Plans against other planners",
         intro="100 tasks a row, drawn as NeuroShard's evaluation draws them: batch 65,536, 4 GB a "
-        "device. Saved: 1 − our mean step cost / theirs, on tasks that both solved. TorchRec 1.9.2's "
-        "planners ran on the first 30 tasks of a row, 5 where marked ⁵, with storage counted alike and "
+        "device. Saved: 1 − our mean step cost / theirs, on tasks that both solved. TorchRec "
+        "1.9.2's "
+        "planners ran on the first 30 tasks of a row, 5 where marked ⁵, with storage counted "
+        "alike and "
         "column halves offered.",
         columns=(
             "tables, devices, widest",
@@ -128,16 +130,22 @@ def _quality_notes(quality: Sequence[Row]) -> list[str]:
         if _setting(row)[::2] == ("fbgemm", 32)
     ]
     return [
-        "All planners were allowed the same sharding types, table-wise and column-wise with the fused "
-        "kernel. TorchRec's were not allowed row-wise, table-row-wise, data-parallel or UVM caching, "
-        "which trimtab does not offer and TorchRec's users have; where those pay, the rows do not say "
+        "All planners were allowed the same sharding types, table-wise and column-wise with "
+        "the fused "
+        "kernel. TorchRec's were not allowed row-wise, table-row-wise, data-parallel or UVM "
+        "caching, "
+        "which trimtab does not offer and TorchRec's users have; where those pay, the rows "
+        "do not say "
         "which planner is better.",
-        f"No baseline was better on at least {solved - losses:,} of {solved:,} solved tasks (goal: 99 %). "
+        f"No baseline was better on at least {solved - losses:,} of {solved:,} solved tasks "
+        "(goal: 99 %). "
         "The median proved gap over all tasks is 1.9 % (goal: 2 %; carried over by hand from "
         "2026-11-23, the file of single tasks is not stored).",
         f"Missed the goal of 5 % below TorchRec by time where tables are at most 8 wide "
-        f"({_range(narrow)}) and on FBGEMM's at 32 ({_range(fbgemm)}); the proved gap left there is 1 %. "
-        "NeuroShard's network does not generalise to tables unlike its training's (all but Meta's); its "
+        f"({_range(narrow)}) and on FBGEMM's at 32 ({_range(fbgemm)}); the proved gap left "
+        "there is 1 %. "
+        "NeuroShard's network does not generalise to tables unlike its training's (all but "
+        "Meta's); its "
         "own plan is one of our starting plans where it applies.",
     ]
 
@@ -299,7 +307,8 @@ def _cpu_profile_table() -> Table:
         columns=("figure", "forward", "backward", "total", "total, split seeds 1, 2, 3"),
         rows=rows,
         notes=(
-            "The file is too disturbed to rank models by: two of the ten repeated sets cost 2.7 and 3.0 "
+            "The file is too disturbed to rank models by: two of the ten repeated sets cost "
+            "2.7 and 3.0 "
             "times what they cost later. Other programs ran on the two cores. "
             "[Measured costs](../guide/measured-costs.md) says how to collect a better one.",
         ),

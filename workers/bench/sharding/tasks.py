@@ -1,4 +1,4 @@
-"""The paper's tasks (NeuroShard section 1.9) over four sources of tables."""
+"""Tasks as NeuroShard's evaluation draws them (Zha et al. 2023), over four sources of tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from trimtab.specs.sharding import (
 )
 
 PAPER_BATCH = 65_536
-# Unseen: training drew its tables with seed 856 (workers/train/sharding/data.py).
+# Training drew its tables with seed 856 (workers/train/sharding/data.py), so this pool is unseen.
 UNSEEN_POOL_SEED = 2023
 _MOST_DRAWS = 10_000
 
@@ -39,14 +39,14 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """As shown."""
+        """Return the name that results show, such as meta-8-dim128."""
         return f"{self.source}-{self.devices}" + (
             f"-dim{self.max_dim}" if self.max_dim else ""
         )
 
 
 def tasks(setting: Setting, count: int, seed: int = 0) -> Iterator[ShardingSpec]:
-    """`count` jobs of a setting; task k is the same whatever `count` is."""
+    """Yield `count` jobs of a setting; task k does not depend on `count`."""
     pool = _pool(setting.source)
     for k in range(count):
         rng = np.random.default_rng(
@@ -56,7 +56,9 @@ def tasks(setting: Setting, count: int, seed: int = 0) -> Iterator[ShardingSpec]
 
 
 def accepted_share(setting: Setting, count: int = 200, seed: int = 0) -> float:
-    """Share of draws within the memory limit: rejection biases tasks to small tables, so it is told."""
+    """Return the share of draws within the memory limit; rejection biases tasks towards small
+    tables.
+    """
     pool = _pool(setting.source)
     rng = np.random.default_rng((seed, 1))
     fits = [_draw(setting, pool, rng)[1] <= _limit(setting) for _ in range(count)]
@@ -87,7 +89,11 @@ def _task(setting: Setting, pool: list[Table], rng: np.random.Generator) -> Shar
 def _draw(
     setting: Setting, pool: list[Table], rng: np.random.Generator
 ) -> tuple[list[Table], float]:
-    """10-59 tables for 4 devices (and in proportion), with replacement, widths uniform over max_dim ... 4."""
+    """Draw 10 to 59 tables for 4 devices (more in proportion) with replacement; return them and
+    their bytes.
+
+    Widths are uniform over the powers of two from 4 to max_dim.
+    """
     size = int(rng.integers(10 * setting.devices // 4, 60 * setting.devices // 4))
     chosen = rng.integers(0, len(pool), size)
     widths = [t.dim for t in (pool[i] for i in chosen)]
@@ -102,7 +108,7 @@ def _draw(
 
 
 def _limit(setting: Setting) -> float:
-    """15 GB on 4 devices of 4 GB: one GB less than there is."""
+    """Return the limit of a task in bytes: 15 GB on 4 devices of 4 GB, one less than they have."""
     return (4 * setting.devices - setting.devices / 4) * 2.0**30
 
 

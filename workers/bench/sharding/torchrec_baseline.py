@@ -1,8 +1,10 @@
-"""TorchRec's own planner, run for real on modules without memory, with storage counted as the other planners count it.
+"""TorchRec's own planner, run on modules without memory, with storage counted as for the other
+planners.
 
-Storage: TorchRec adds optimizer state, input and output buffers and a reserved share; here a shard is charged its weights
-alone, so that a cap means the same for everyone. Splits: by default tables of width <= 128 are never split by column, and a
-column-wise table has one shard width; here each table is offered halves, or narrower shards where a half would not fit.
+Storage: TorchRec adds optimizer state, input and output buffers and a reserved share; here a
+shard is charged its weights alone, so that a cap means the same for all planners. Splits: by
+default tables of width <= 128 are never split by column, and a column-wise table has one shard
+width; here each table is offered halves, or narrower shards where a half would not fit.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 
 from trimtab.specs.sharding import PlanShard, Table
 
+VARIANTS = ("default", "perf", "dp", "memory_balanced")
 _NARROWEST = 4
 
 
@@ -25,89 +28,101 @@ def plan_with_torchrec(
     global_batch: int,
     variant: str,
 ) -> tuple[list[PlanShard] | None, float]:
-    """The planner's shards (None: it found no plan) and its seconds.
+    """Return the planner's shards (None: it found no plan) and its seconds of processor time.
 
-    `variant`: `default` (greedy, sorted by storage), `perf` (the same, sorted by time), `dp` (dynamic programming proposer),
-    `memory_balanced`.
+    `variant`: `default` (greedy, sorted by storage), `perf` (the same, sorted by time), `dp`
+    (dynamic programming proposer), `memory_balanced`.
     """
-    import torch
-    from torchrec import EmbeddingBagCollection, EmbeddingBagConfig
-    from torchrec.distributed.embedding_types import EmbeddingComputeKernel
     from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
-    from torchrec.distributed.planner import (
-        EmbeddingShardingPlanner,
-        ParameterConstraints,
-        Topology,
-    )
-    from torchrec.distributed.planner.partitioners import (
-        GreedyPerfPartitioner,
-        MemoryBalancedPartitioner,
-        SortBy,
-    )
+    from torchrec.distributed.planner import EmbeddingShardingPlanner, Topology
     from torchrec.distributed.planner.proposers import DynamicProgrammingProposer
     from torchrec.distributed.planner.storage_reservations import (
         FixedPercentageStorageReservation,
     )
     from torchrec.distributed.planner.types import PlannerError
-    from torchrec.distributed.types import ShardingType
 
+    if variant not in VARIANTS:
+        raise ValueError(f"variant: expected one of {', '.join(VARIANTS)}, got {variant!r}")
     logging.getLogger("torchrec").setLevel(logging.CRITICAL)
-    partitioners = {
-        "default": GreedyPerfPartitioner(),
-        "perf": GreedyPerfPartitioner(sort_by=SortBy.PERF),
-        "dp": GreedyPerfPartitioner(sort_by=SortBy.PERF),
-        "memory_balanced": MemoryBalancedPartitioner(),
-    }
-    if variant not in partitioners:
-        raise ValueError(
-            f"variant wants one of {', '.join(partitioners)}; {variant!r} came"
-        )
-    module = EmbeddingBagCollection(
-        device=torch.device("meta"),
-        tables=[
-            EmbeddingBagConfig(
-                name=f"t{i}",
-                num_embeddings=t.rows,
-                embedding_dim=t.dim,
-                feature_names=[f"f{i}"],
-            )
-            for i, t in enumerate(tables)
-        ],
-    )
-    constraints = {
-        f"t{i}": ParameterConstraints(
-            sharding_types=[ShardingType.TABLE_WISE.value, ShardingType.COLUMN_WISE.value]
-            if shard_width(t, memory_bytes_per_device) < t.dim
-            else [ShardingType.TABLE_WISE.value],
-            compute_kernels=[EmbeddingComputeKernel.FUSED.value],
-            min_partition=shard_width(t, memory_bytes_per_device),
-            pooling_factors=[t.pooling],
-        )
-        for i, t in enumerate(tables)
-    }
-    topology = Topology(
-        world_size=device_count,
-        local_world_size=min(devices_per_node, device_count),
-        compute_device="cuda",
-        hbm_cap=memory_bytes_per_device,
-    )
     planner = EmbeddingShardingPlanner(
-        topology=topology,
+        topology=Topology(
+            world_size=device_count,
+            local_world_size=min(devices_per_node, device_count),
+            compute_device="cuda",
+            hbm_cap=memory_bytes_per_device,
+        ),
         batch_size=global_batch // device_count,
-        partitioner=partitioners[variant],
+        partitioner=_partitioner(variant),
         proposer=DynamicProgrammingProposer() if variant == "dp" else None,
         storage_reservation=FixedPercentageStorageReservation(percentage=0.0),
-        constraints=constraints,
+        constraints=_constraints(tables, memory_bytes_per_device),
         stats=[],
     )
     _charge_weights_alone(planner, tables)
+    module = _module(tables)
     began = time.process_time()
     try:
         plan = planner.plan(module, [EmbeddingBagCollectionSharder()])
     except PlannerError:
         return None, time.process_time() - began
     seconds = time.process_time() - began
-    found = [
+    return _shards(plan, tables), seconds
+
+
+def _partitioner(variant: str) -> Any:
+    from torchrec.distributed.planner.partitioners import (
+        GreedyPerfPartitioner,
+        MemoryBalancedPartitioner,
+        SortBy,
+    )
+
+    if variant == "memory_balanced":
+        return MemoryBalancedPartitioner()
+    if variant == "default":
+        return GreedyPerfPartitioner()
+    return GreedyPerfPartitioner(sort_by=SortBy.PERF)
+
+
+def _module(tables: list[Table]) -> Any:
+    """Return a module without memory; table number i is `t<i>`, its feature `f<i>`."""
+    import torch
+    from torchrec import EmbeddingBagCollection, EmbeddingBagConfig
+
+    configs = [
+        EmbeddingBagConfig(
+            name=f"t{i}",
+            num_embeddings=table.rows,
+            embedding_dim=table.dim,
+            feature_names=[f"f{i}"],
+        )
+        for i, table in enumerate(tables)
+    ]
+    return EmbeddingBagCollection(device=torch.device("meta"), tables=configs)
+
+
+def _constraints(tables: list[Table], memory_bytes: int) -> dict[str, Any]:
+    """Return what each table may do: whole, or by columns where two shards of half its width
+    exist.
+    """
+    from torchrec.distributed.embedding_types import EmbeddingComputeKernel
+    from torchrec.distributed.planner import ParameterConstraints
+    from torchrec.distributed.types import ShardingType
+
+    whole, columns = ShardingType.TABLE_WISE.value, ShardingType.COLUMN_WISE.value
+    constraints = {}
+    for i, table in enumerate(tables):
+        width = shard_width(table, memory_bytes)
+        constraints[f"t{i}"] = ParameterConstraints(
+            sharding_types=[whole, columns] if width < table.dim else [whole],
+            compute_kernels=[EmbeddingComputeKernel.FUSED.value],
+            min_partition=width,
+            pooling_factors=[table.pooling],
+        )
+    return constraints
+
+
+def _shards(plan: Any, tables: list[Table]) -> list[PlanShard]:
+    return [
         PlanShard(
             table=tables[int(name[1:])].name,
             offset=int(shard.shard_offsets[1]),
@@ -117,11 +132,13 @@ def plan_with_torchrec(
         for name, sharding in plan.plan[""].items()
         for shard in sharding.sharding_spec.shards
     ]
-    return found, seconds
 
 
 def shard_width(table: Table, memory_bytes: int) -> int:
-    """Half the table, halved again until two such shards fit a device; the table's own width when it cannot be halved."""
+    """Return half the table's width, halved again until two such shards fit a device.
+
+    A table that cannot be halved keeps its width.
+    """
     width = table.dim
     while width % (2 * _NARROWEST) == 0:
         width //= 2
@@ -146,6 +163,6 @@ def _charge_weights_alone(planner: Any, tables: list[Table]) -> None:
                     )
 
     estimators = planner._enumerator._estimators
-    for place, estimator in enumerate(estimators):
+    for index, estimator in enumerate(estimators):
         if "Storage" in type(estimator).__name__:
-            estimators[place] = WeightsOnly()
+            estimators[index] = WeightsOnly()

@@ -1,1 +1,3 @@
-"""Tables of measured figures: pages under deploy/docs/measured, generated from the stored results."""
+"""Tables of measured figures: pages under deploy/docs/measured, generated from the stored
+results.
+"""

@@ -1,8 +1,9 @@
 """`python -m workers.bench tables [--check]`: write deploy/docs/measured from the stored results.
 
-A suite contributes a page by a module `workers/bench/SUITE/tables.py` with a function `page()`. Written are one page for each
-suite, the index README.md, and headlines.json (one line for each suite, which the README repeats).
-`--check` writes nothing and ends with 1 when a file differs from what the results give.
+A suite contributes a page by a module `workers/bench/SUITE/tables.py` with a function `page()`.
+Written are one page for each suite, the index README.md, and headlines.json (one line for each
+suite, which the README repeats). `--check` writes nothing and ends with 1 when a file differs
+from what the results give.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ def _index(by_suite: dict[str, Page]) -> str:
             NOTICE,
             "# Measured figures",
             "Every table is generated from the JSON lines in [results](results/) by\n"
-            "`python -m workers.bench tables`, and stands with its command, machine, seed and date.",
+            "`python -m workers.bench tables`, and stands with its command, machine, seed "
+            "and date.",
             grid(("page", "compared with", "result"), rows) + "\n",
         ]
     )

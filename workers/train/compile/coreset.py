@@ -13,9 +13,9 @@ import numpy as np
 
 from cost_models.weights import read_learned
 from cost_models.weights.publish import publish_file
-from search.domains.compile.candidates import candidate_space
-from search.domains.compile.coreset import LISTS, NAME, greedy
-from search.domains.compile.edits import Candidate
+from search.domains.compile.search.candidates import candidate_space
+from search.domains.compile.search.coreset import LISTS, NAME, greedy
+from search.domains.compile.search.edits import Candidate
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric
 from trimtab.specs.compile import Tier

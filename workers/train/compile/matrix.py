@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from search.domains.compile.candidates import candidate_space
-from search.domains.compile.edits import Candidate
+from search.domains.compile.search.candidates import candidate_space
+from search.domains.compile.search.edits import Candidate
 from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import EngineLimits, Outcome, Recipe

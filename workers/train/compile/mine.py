@@ -17,10 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from search.domains.compile.candidates import changes_of_oz
-from search.domains.compile.coreset import LISTS, load_coreset
-from search.domains.compile.edits import Candidate
-from search.domains.compile.local_search import optimise
+from search.domains.compile.search.candidates import changes_of_oz
+from search.domains.compile.search.coreset import LISTS, load_coreset
+from search.domains.compile.search.edits import Candidate
+from search.domains.compile.search.local_search import (
+    ProductSpace,
+    SearchLimits,
+    optimise,
+)
 from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import EngineLimits, Measured, Metric, Outcome, Recipe
@@ -128,23 +132,28 @@ def _of_module(
     (baseline,) = engine.measure([Recipe(pipeline=defaults["Oz"])])
     if baseline.sizes is None:
         return Candidate(name="Oz"), 0.0, 1
-    found = optimise(
+    result = optimise(
         engine,
-        metric=metric,
+        ProductSpace(
+            metric=metric,
+            defaults=defaults,
+            coreset=starts,
+            changes=changes_of_oz(defaults, metric),
+            minsize=False,
+            inlining=False,
+        ),
+        SearchLimits(evaluations=EVALUATIONS),
         baseline=baseline,
-        defaults=defaults,
-        candidates=starts,
-        space=changes_of_oz(defaults, metric),
-        per_function=False,
-        inlining=False,
-        budget=EVALUATIONS,
         rng=np.random.default_rng(seed),
         on_better=lambda name, measured: True,
-        stopped=lambda: False,
     )
-    candidate, best = _minimal(engine, found.candidate, _size(found.best, metric), metric)
+    candidate, best = _minimal(engine, result.candidate, _size(result.best, metric), metric)
     saved = 1.0 - best / _size(baseline, metric)
-    return replace(candidate, name=f"mined-{candidate.digest[:8]}"), saved, len(found.table)
+    return (
+        replace(candidate, name=f"mined-{candidate.digest[:8]}"),
+        saved,
+        len(result.table),
+    )
 
 
 def _minimal(

@@ -20,10 +20,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cost_models.compile.net import PARTS, PipelineScorer
+from cost_models.compile.pipeline_order import PARTS, PipelineScorer
 from cost_models.weights.publish import publish, withdraw
-from search.domains.compile.coreset import LISTS, load_coreset
-from search.domains.compile.policy import describe, name_of
+from search.domains.compile.search.coreset import LISTS, load_coreset
+from search.domains.compile.search.policy import describe, weights_name
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric, Recipe
 from workers.train.compile.losses import bc_loss, expected_reward_loss, nvp_loss, q_loss
@@ -148,7 +148,7 @@ def described(folder: Path, found: Reward, say: Callable[[str], None]) -> Floats
 
 
 def fit(data: Data, setting: Setting, seed: int) -> dict[str, np.ndarray]:
-    """Arrays of `cost_models.compile.net.PipelineScorer`, candidates apart."""
+    """Arrays of `cost_models.compile.pipeline_order.PipelineScorer`, candidates apart."""
     if setting == OWN_ORDER:
         return _own_order(data)
     mean, std = (
@@ -268,7 +268,7 @@ def train(
     both = picked_first(tried[pick], tried[behind])
     say(_told("one, then the other", both, data.saved, weights, oracle))
     if pick == behind == OWN_ORDER:
-        withdraw(name_of(metric), folder=out)
+        withdraw(weights_name(metric), folder=out)
         say("nothing learned beats the coreset's own order: no network is published")
         return
     named = np.array(
@@ -281,7 +281,12 @@ def train(
     text = f"packages left out in turn: {one:.2%} of {metric.value} saved by its first pipeline, {ten:.2%} by the best of ten; "
     text += f"{saved(greedy, 1):.2%} and {saved(greedy, 10):.2%} in the coreset's own order; all {len(named)}: {oracle:.2%}"
     publish(
-        name_of(metric), arrays, folder=out, command=command, data=data.digest, metric=text
+        weights_name(metric),
+        arrays,
+        folder=out,
+        command=command,
+        data=data.digest,
+        metric=text,
     )
     say(f"first by {pick}")
     say(f"then by {behind}")

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from search.domains.compile.candidates import changes_of_oz
-from search.domains.compile.coreset import LISTS, load_coreset
-from search.domains.compile.edits import Candidate, Edit
+from search.domains.compile.search.candidates import changes_of_oz
+from search.domains.compile.search.coreset import LISTS, load_coreset
+from search.domains.compile.search.edits import Candidate, Edit
 from solvers.llvm.engine import Engine
 from solvers.llvm.pipeline import BadPipeline
 from solvers.llvm.types import EngineLimits, Measured, Metric, Outcome, Recipe

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from search.domains.compile.coreset import greedy
+from search.domains.compile.search.coreset import greedy
 from workers.corpus.build import read
 from workers.train.compile.matrix import SCREENED, fill, reward, rows
 from workers.train.compile.mine import mined, spread

@@ -1,1 +1,1 @@
-"""Training the neighbourhood scorer of CL-LNS: states from a local-branching expert, then a contrastive loss."""
+"""Training of the neighbourhood policy of CL-LNS: states of an expert, then a contrastive loss."""

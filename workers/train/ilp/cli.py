@@ -64,13 +64,13 @@ def _states(options: argparse.Namespace) -> Path:
 
 
 def _collect(options: argparse.Namespace) -> None:
-    from workers.train.ilp.states import Recipe, collect_all
+    from workers.train.ilp.states import ExpertParams, collect_all
 
     collect_all(
         _states(options),
         instances=options.instances,
         first_seed=1,
-        recipe=Recipe(),
+        params=ExpertParams(),
         say=progress(options),
     )
 
@@ -81,7 +81,7 @@ def _hindsight(options: argparse.Namespace) -> None:
     hindsight.collect_all(
         _states(options),
         instances=options.instances,
-        recipe=hindsight.Hindsight(),
+        params=hindsight.HindsightParams(),
         say=progress(options),
     )
 
@@ -98,12 +98,10 @@ def _policy(options: argparse.Namespace) -> None:
     )
     policy.train(
         _states(options),
-        epochs=options.epochs,
-        seed=options.seed,
+        policy.TrainParams(epochs=options.epochs, seed=options.seed, rate=options.rate),
         work=options.work,
         out=options.out,
         command=command + " --published" * options.published,
         say=progress(options),
         start=load_weights(policy.NAME) if options.published else None,
-        rate=options.rate,
     )

@@ -1,12 +1,15 @@
-"""States to learn from that cost nothing more: what an ordinary run of the neighbourhood search did, read backwards.
+"""States to learn from at no extra cost: ordinary runs of the neighbourhood search, read backwards.
 
-At each improved incumbent x: the variables that the next h improvements changed, together, are a set that would have gained
-them all at once (positive); the sets that were closed to optimality without a gain, at x or at the incumbents around it,
-are negatives. As SPL-LNS (2508.16171) relabels its own runs. An incumbent stands for one or two failures only, so those of
-its neighbours count too, unless they hold a set that gained at x; about them the label is a guess, not a proof. The states
-have the form of the expert's (workers.train.ilp.states).
+Positive at an improved incumbent x: the variables that the next h improvements changed, together, a
+set that would have gained all of them at once. Negative: the sets that were closed to optimality
+without a gain, at x or at the incumbents around it. SPL-LNS (arXiv 2508.16171) relabels its own
+runs this way. An incumbent has one or two failures only, so those of its neighbours count too, unless
+they hold a set that gained at x; their label is a guess, not a proof. The states have the form of
+the expert's (workers.train.ilp.states).
 
-    python -m workers.train ilp hindsight --instances 24        # resumable: one .npz an instance, written when it is done
+    python -m workers.train ilp hindsight --instances 24
+
+The step resumes: each instance is one .npz file, written when it is complete.
 """
 
 from __future__ import annotations
@@ -19,172 +22,160 @@ from pathlib import Path
 
 import numpy as np
 
+from search.lns.arms import ArmParts, make_arms
 from search.lns.constructive import constructive
+from search.lns.deadline import Deadline
 from search.lns.guide import Guide
-from search.lns.loop import LnsLoop, LnsParams, Step
-from search.lns.neighbourhoods import (
-    ConstraintBlockNeighbourhood,
-    LbRelaxSampling,
-    RandomNeighbourhood,
-    RinsNeighbourhood,
-    VariableGraphNeighbourhood,
-)
+from search.lns.loop import LnsLoop, LnsParams
+from search.lns.observer import LnsObserver, Step
 from search.lns.sub_mip import Slicer
 from solvers.highs import HighsSolver
 from solvers.types import Floats, MilpModel
+from trimtab.specs.ilp import Neighbourhood
 from workers.corpus import integer_programs
 from workers.train.ilp.states import State, path_of, save
 
+ARMS = (
+    Neighbourhood.RANDOM,
+    Neighbourhood.VARIABLE_GRAPH,
+    Neighbourhood.CONSTRAINT_BLOCK,
+    Neighbourhood.RINS,
+    Neighbourhood.LB_RELAX_S,
+)
 FIRST_SEED = 201  # the expert's instances are 1, 2, …; training may use any seed below 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hindsight:
-    """How a run is made and read."""
+class HindsightParams:
+    """Length of a run, and the sets taken from it."""
 
     seconds: float = 10.0  # of one run
     ahead: int = 4  # h: improvements that make up the largest positive
-    least_share: float = 0.5  # of the gain over all of them: what a positive must reach
+    least_share: float = 0.5  # of their whole gain, for a positive
     least_negatives: int = 4  # an incumbent with fewer teaches nothing
-    negatives: int = 45  # at most, a state
-    states: int = 8  # at most, a run
+    negatives: int = 45  # at most, of a state
+    states: int = 8  # at most, of a run
 
 
 @dataclass(kw_only=True)
-class Log:
-    """Listens to a run: every incumbent, and what was proved to hold nothing better while it stood."""
+class Log(LnsObserver):
+    """Observer that records every incumbent, and the sets that held nothing better while it stood."""
 
     incumbents: list[tuple[float, Floats]] = field(default_factory=list)
     failed: list[list[np.ndarray]] = field(default_factory=list)  # parallel to `incumbents`
 
-    def began(self, objective: float, x: Floats) -> None:
-        """A better incumbent (or the first)."""
+    def on_improvement(self, objective: float, x: Floats, source: str) -> None:
+        """Begin a new incumbent; the first one is the start."""
         self.incumbents.append((objective, x))
         self.failed.append([])
 
-    def step(self, step: Step) -> None:
-        """One destroy and repair."""
+    def on_step(self, step: Step) -> None:
+        """Record a set that was closed without a gain."""
         if step.proved and step.after is None:
             self.failed[-1].append(step.free)
 
 
-def labelled(log: Log, recipe: Hindsight, rng: np.random.Generator) -> list[State]:
-    """The states of a run, in its order; those with the most negatives when there are too many."""
-    objectives = [objective for objective, _ in log.incumbents]
-    points = [x for _, x in log.incumbents]
-    found: dict[int, State] = {}
-    for i, x in enumerate(points):
-        later = range(i + 1, min(i + recipe.ahead, len(points) - 1) + 1)
-        if not later:
-            continue
-        gain = objectives[i] - objectives[later[-1]]
-        kept = [
-            j
-            for j in reversed(later)
-            if objectives[i] - objectives[j] >= recipe.least_share * gain
-        ]
-        changed = np.zeros(len(x), dtype=bool)
-        unions = {}
-        for (
-            j
-        ) in later:  # changed on the way, even when changed back: the way went through it
-            changed = changed | (np.abs(points[j] - points[j - 1]) > 0.5)
-            unions[j] = changed
-        around = (
-            log.failed[max(0, i - recipe.ahead) : i]
-            + log.failed[i + 1 : i + recipe.ahead + 1]
-        )
-        first = unions[i + 1]
-        failed = log.failed[i] + [
-            free for each in around for free in each if not bool(free[first].all())
-        ]
-        if len(failed) < recipe.least_negatives:
-            continue
-        chosen = rng.permutation(len(failed))[: recipe.negatives]
-        negatives = np.stack([failed[place] for place in chosen])
-        found[i] = State(
-            x=x,
-            positives=np.stack([unions[j] for j in kept]),
-            gains=np.array([(objectives[i] - objectives[j]) / gain for j in kept]),
-            negatives=negatives,
-        )
-    best = sorted(found, key=lambda i: -len(found[i].negatives))[: recipe.states]
-    return [found[i] for i in sorted(best)]
+def labelled(log: Log, params: HindsightParams, rng: np.random.Generator) -> list[State]:
+    """Return the states of a run in its order; those with the most negatives if there are too many."""
+    states: dict[int, State] = {}
+    for i in range(len(log.incumbents) - 1):
+        state = _state(log, i, params, rng)
+        if state is not None:
+            states[i] = state
+    best = sorted(states, key=lambda i: -len(states[i].negatives))[: params.states]
+    return [states[i] for i in sorted(best)]
+
+
+def _state(
+    log: Log, i: int, params: HindsightParams, rng: np.random.Generator
+) -> State | None:
+    """Return the state of incumbent i; None if it has too few negatives."""
+    objective, x = log.incumbents[i]
+    last = min(i + params.ahead, len(log.incumbents) - 1)
+    gains = {j: objective - log.incumbents[j][0] for j in range(i + 1, last + 1)}
+    unions = _changed(log, i, last)
+    around = log.failed[max(0, i - params.ahead) : i]
+    around = around + log.failed[i + 1 : i + params.ahead + 1]
+    failed = log.failed[i] + [
+        free
+        for failures in around
+        for free in failures
+        if not bool(free[unions[i + 1]].all())
+    ]
+    if len(failed) < params.least_negatives:
+        return None
+    chosen = rng.permutation(len(failed))[: params.negatives]
+    positives = [j for j in gains if gains[j] >= params.least_share * gains[last]][::-1]
+    return State(
+        x=x,
+        positives=np.stack([unions[j] for j in positives]),
+        gains=np.array([gains[j] / gains[last] for j in positives]),
+        negatives=np.stack([failed[index] for index in chosen]),
+    )
+
+
+def _changed(log: Log, i: int, last: int) -> dict[int, np.ndarray]:
+    """Map j to (n,) the variables that changed between incumbents i and j.
+
+    A variable that changed back counts: the run passed through it.
+    """
+    changed = np.zeros(len(log.incumbents[i][1]), dtype=bool)
+    unions = {}
+    for j in range(i + 1, last + 1):
+        step = log.incumbents[j][1] - log.incumbents[j - 1][1]
+        changed = changed | (np.abs(step) > 0.5)
+        unions[j] = changed
+    return unions
 
 
 def run(model: MilpModel, start: Floats, seconds: float, rng: np.random.Generator) -> Log:
-    """An ordinary run of the neighbourhood search alone, without the arm that is to learn from it."""
+    """Run the neighbourhood search alone, without the arm that is to learn from it."""
     log = Log()
-    until = time.monotonic() + seconds
     slicer = Slicer(model)
-
-    def stopped() -> bool:
-        return time.monotonic() >= until
-
-    def remaining_s() -> float:
-        return max(0.0, until - time.monotonic())
-
-    guide = Guide(model, stop=stopped, remaining_s=remaining_s)
-    log.began(model.objective(start), start)
+    guide = Guide(model, deadline=Deadline(time.monotonic() + seconds))
+    log.on_improvement(model.objective(start), start, "start")
     LnsLoop(
-        model=model,
+        guide,
         slicer=slicer,
         solver=HighsSolver(),
-        arms={
-            "random": RandomNeighbourhood(model),
-            "variable-graph": VariableGraphNeighbourhood(
-                model, slicer.by_row, slicer.by_column
-            ),
-            "constraint-block": ConstraintBlockNeighbourhood(model, slicer.by_row),
-            "rins": RinsNeighbourhood(model, guide),
-            "lb-relax-s": LbRelaxSampling(model, guide),
-        },
-        pool=guide.pool,
-        setup_s=guide.take_setup_s,
+        arms=make_arms(ARMS, ArmParts(guide=guide, slicer=slicer)),
         params=LnsParams(),
         rng=rng,
-        publish=lambda objective, x, source: log.began(objective, x),
-        others=lambda objective: None,
-        stopped=stopped,
-        remaining_s=remaining_s,
-        on_step=log.step,
+        observer=log,
     ).run(start)
     return log
 
 
 def collect(
-    family: str, seed: int, recipe: Hindsight, *, say: Callable[[str], object]
+    family: str, seed: int, params: HindsightParams, *, say: Callable[[str], object]
 ) -> list[State]:
-    """One run on an instance of a fifth of the paper's size, and what it teaches."""
+    """Return the states of one run on an instance of a fifth of the paper's size."""
     model = integer_programs.generate(family, "1/5", seed)
     slicer = Slicer(model)
     rng = np.random.default_rng((seed, 11))
-    # The costs are blurred as for the expert (see states.collect), so that there is a way to go.
+    # Greedy by blurred costs, as for the expert (states.collect): a worse start gives more states.
     noisy = replace(model, c=model.c * np.exp(rng.uniform(-1.0, 1.0, model.n)))
     start = constructive(noisy, slicer.by_row, slicer.by_column)
     if start is None:
         raise RuntimeError(f"{family} seed {seed}: no start solution")
-    log = run(model, start, recipe.seconds, rng)
-    states = labelled(log, recipe, rng)
-    failed = sum(len(each) for each in log.failed)
-    mean = (
-        math.nan
-        if not states
-        else float(np.mean([len(state.negatives) for state in states]))
-    )
+    log = run(model, start, params.seconds, rng)
+    states = labelled(log, params, rng)
+    failed = sum(len(failures) for failures in log.failed)
+    counts = [len(state.negatives) for state in states]
+    mean = float(np.mean(counts)) if counts else math.nan
     say(
-        f"{family} seed {seed}: {len(log.incumbents)} incumbents, {failed} failed sets, {len(states)} states, "
-        f"{mean:.0f} negatives each"
+        f"{family} seed {seed}: {len(log.incumbents)} incumbents, {failed} failed sets, "
+        f"{len(states)} states, {mean:.0f} negatives each"
     )
     return states
 
 
 def collect_all(
-    folder: Path, *, instances: int, recipe: Hindsight, say: Callable[[str], object]
+    folder: Path, *, instances: int, params: HindsightParams, say: Callable[[str], object]
 ) -> None:
-    """Every family in turn, seed by seed. Skips what is done."""
+    """Collect states of every family in turn, seed by seed; skip instances that are complete."""
     for seed in range(FIRST_SEED, FIRST_SEED + instances):
         for family in integer_programs.FAMILIES:
             path = path_of(folder, family, seed)
             if not path.is_file():
-                save(collect(family, seed, recipe, say=say), path)
+                save(collect(family, seed, params, say=say), path)

@@ -1,9 +1,11 @@
-"""Train the neighbourhood scorer with the contrastive loss of CL-LNS (Huang et al., ICML 2023, equation 3).
+"""Train the neighbourhood policy with the contrastive loss of CL-LNS (Huang et al., ICML 2023, eq. 3).
 
-    L = mean over positives a⁺ of −log( e^{cos(π,a⁺)/τ} / (e^{cos(π,a⁺)/τ} + Σ_{a⁻} e^{cos(π,a⁻)/τ}) ),   τ = 0.07
+    L = mean over positives a⁺ of
+        −log( e^{cos(π,a⁺)/τ} / (e^{cos(π,a⁺)/τ} + Σ_{a⁻} e^{cos(π,a⁻)/τ}) ),   τ = 0.07
 
-π = sigmoid of the logits over integer variables. (The paper writes a dot product; the released code normalises, ilp.md
-finding 4.) Each positive competes with the negatives of its own state, states are never concatenated.
+π is the sigmoid of the logits over integer variables. The paper writes a dot product; the released
+code normalises both vectors (deploy/docs/design/ilp.md, "CL-LNS"). Each positive competes with the
+negatives of its own state; states are never concatenated.
 """
 
 from __future__ import annotations
@@ -29,7 +31,19 @@ from workers.train.ilp.states import State, load
 
 TEMPERATURE = 0.07
 NAME = "cl-lns"
-BATCH = 16
+BATCH = 16  # states
+_VALIDATION_EVERY = 5  # each fifth instance of a family is held out
+_MAX_NORM = 5.0  # of a gradient
+_PROGRESS_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainParams:
+    """Parameters of one training run."""
+
+    epochs: int
+    seed: int
+    rate: float = 1e-3  # learning rate
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,7 +60,7 @@ class Example:
 
 
 def loss_of(logits: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-    """InfoNCE of one state. Shapes (n,), (P, n), (Q, n) → ()."""
+    """Return the InfoNCE loss of one state. Shapes (n,), (P, n), (Q, n) → ()."""
     probability = torch.sigmoid(logits)[None]
     up = torch.cosine_similarity(probability, positives) / TEMPERATURE  # (P,)
     down = torch.cosine_similarity(probability, negatives) / TEMPERATURE  # (Q,)
@@ -55,7 +69,7 @@ def loss_of(logits: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
 
 
 def recall(logits: Tensor, positives: Tensor, *, factor: float = 2.0) -> float:
-    """Share of the best positive among the `factor` times as many variables with the largest logits."""
+    """Return the share of the best positive among `factor` times as many largest logits."""
     best = positives[0] > 0
     count = min(len(logits), int(factor * int(best.sum())))
     chosen = torch.topk(logits, count).indices
@@ -64,92 +78,109 @@ def recall(logits: Tensor, positives: Tensor, *, factor: float = 2.0) -> float:
 
 def train(
     states: Path,
+    params: TrainParams,
     *,
-    epochs: int,
-    seed: int,
     work: Path,
     out: Path,
     command: str,
     say: Callable[[str], object],
     start: Mapping[str, np.ndarray] | None = None,
-    rate: float = 1e-3,
 ) -> None:
-    """Fit and publish. Every fifth instance of a family is kept for validation. Resumes from `work`.
+    """Fit the policy and publish it. Resumes from `work`.
 
-    start: published weights to go on from (a few epochs on hindsight's states); what is "at home" stays theirs then.
+    start: published weights to continue from (a few epochs on the states of hindsight); their
+    description of the training families stays.
     """
+    data = _read(states, say)
+    torch.manual_seed(params.seed)
+    model = NeighbourhoodPolicy(len(VariableFeature), len(RowFeature), 2)
+    if start is None:
+        _normalise(model, data.fitting)
+    else:
+        _load_weights(model, start)
+        value, shares, random = _evaluate(model, data.validation)
+        say(f"before: loss {value:.4f}  recall {_as_text(shares)} random {random:.2f}")
+    best = _fit(model, data, params, state=work / f"{NAME}.safetensors", say=say)
+    model.load_state_dict(best)
+    _, shares, random = _evaluate(model, data.validation)
+    if start is None:
+        families = out_of_distribution.fit(
+            {family: np.stack(rows) for family, rows in data.summaries.items()}
+        )
+    else:
+        families = {name: start[name] for name in start if _describes_families(name)}
+    per_family = ", ".join(f"{family} {shares[family]:.0%}" for family in shares)
+    metric = (
+        "share of the expert's best set among twice as many top scores, held out: "
+        f"{per_family} (random {random:.0%})"
+    )
+    arrays = model.arrays() | families
+    publish(NAME, arrays, folder=out, command=command, data=data.digest, metric=metric)
+    say(f"{len(data.fitting)} + {len(data.validation)} states; {metric}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Data:
+    """States as examples, and the summaries of their instances by family."""
+
+    fitting: list[Example]
+    validation: list[Example]
+    summaries: dict[str, list[np.ndarray]]
+    digest: str  # of the files
+
+
+def _read(states: Path, say: Callable[[str], object]) -> _Data:
     files = sorted(states.glob("*.npz"))
     if not files:
         raise FileNotFoundError(
-            f"no states in {states}: python -m workers.train ilp collect makes them"
+            f"no states in {states}: make some with `python -m workers.train ilp collect`"
         )
-    told = time.monotonic()
-    examples: list[tuple[int, Example]] = []
+    reported = time.monotonic()
+    fitting: list[Example] = []
+    validation: list[Example] = []
     summaries: dict[str, list[np.ndarray]] = {}
     digest = hashlib.sha256()
     for file in files:
         family, _, number = file.stem.rpartition("-")
         digest.update(file.name.encode() + file.read_bytes())
-        described, found = _examples(family, int(number), load(file))
+        described, examples = _examples(family, int(number), load(file))
         summaries.setdefault(family, []).extend(described)
-        examples += [(int(number), example) for example in found]
-        if time.monotonic() - told > 10:
-            told = time.monotonic()
-            say(f"{len(examples)} states from {file.name} and before")
-    fitting = [e for number, e in examples if number % 5]
-    validation = [e for number, e in examples if not number % 5]
+        held_out = int(number) % _VALIDATION_EVERY == 0
+        (validation if held_out else fitting).extend(examples)
+        if time.monotonic() - reported > _PROGRESS_EVERY_S:
+            reported = time.monotonic()
+            say(f"{len(fitting) + len(validation)} states up to {file.name}")
     if not fitting or not validation:
         raise ValueError(
-            f"training wants states of at least 5 instances a family; {len(files)} files are there"
+            f"{states}: expected states of at least {_VALIDATION_EVERY} instances a family, "
+            f"got {len(files)} files"
         )
-    torch.manual_seed(seed)
-    model = NeighbourhoodPolicy(len(VariableFeature), len(RowFeature), 2)
-    if start is None:
-        _normalise(model, fitting)
-    else:
-        named = {
+    return _Data(
+        fitting=fitting,
+        validation=validation,
+        summaries=summaries,
+        digest=digest.hexdigest(),
+    )
+
+
+def _describes_families(name: str) -> bool:
+    return name.startswith(out_of_distribution.PREFIX)
+
+
+def _load_weights(model: NeighbourhoodPolicy, start: Mapping[str, np.ndarray]) -> None:
+    model.load_state_dict(
+        {
             name: torch.from_numpy(array)
             for name, array in start.items()
-            if not name.startswith(out_of_distribution.PREFIX)
+            if not _describes_families(name)
         }
-        model.load_state_dict(named)
-        value, caught, random = _evaluate(model, validation)
-        say(f"before: loss {value:.4f}  recall {_told(caught)} random {random:.2f}")
-    state = work / "cl-lns.safetensors"
-    best = _fit(
-        model,
-        fitting,
-        validation,
-        epochs=epochs,
-        seed=seed,
-        rate=rate,
-        state=state,
-        say=say,
     )
-    model.load_state_dict(best)
-    _, caught, random = _evaluate(model, validation)
-    if start is None:
-        at_home = out_of_distribution.fit(
-            {family: np.stack(rows) for family, rows in summaries.items()}
-        )
-    else:
-        at_home = {
-            name: array
-            for name, array in start.items()
-            if name.startswith(out_of_distribution.PREFIX)
-        }
-    arrays = model.arrays() | at_home
-    shares = ", ".join(f"{family} {caught[family]:.0%}" for family in caught)
-    metric = f"share of the expert's best set among twice as many top scores, held out: {shares} (random {random:.0%})"
-    publish(
-        NAME, arrays, folder=out, command=command, data=digest.hexdigest(), metric=metric
-    )
-    say(f"{len(fitting)} + {len(validation)} states; {metric}")
 
 
 def _examples(
     family: str, seed: int, states: list[State]
 ) -> tuple[list[np.ndarray], list[Example]]:
+    """Return the summary of an instance and its states as tensors; nothing without a root LP."""
     model = integer_programs.generate(family, "1/5", seed)
     root = Relaxation(model).root()
     if not root.optimal or not states:
@@ -180,7 +211,7 @@ def _examples(
 
 def _normalise(model: NeighbourhoodPolicy, examples: list[Example]) -> None:
     for name, pick in (("variable", "variables"), ("row", "rows"), ("edge", "edges")):
-        # Every state counts the same, whatever its size.
+        # Every state counts the same, large or small.
         mean = torch.stack([getattr(e, pick).double().mean(dim=0) for e in examples]).mean(
             dim=0
         )
@@ -196,59 +227,66 @@ def _normalise(model: NeighbourhoodPolicy, examples: list[Example]) -> None:
 
 def _fit(
     model: NeighbourhoodPolicy,
-    fitting: list[Example],
-    validation: list[Example],
+    data: _Data,
+    params: TrainParams,
     *,
-    epochs: int,
-    seed: int,
-    rate: float,
     state: Path,
     say: Callable[[str], object],
 ) -> dict[str, Tensor]:
+    """Train from the checkpoint `state`; return the weights of the least validation loss."""
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=rate, weight_decay=5e-5, amsgrad=True
+        model.parameters(), lr=params.rate, weight_decay=5e-5, amsgrad=True
     )
     first, best, best_loss = checkpoint.restore(state, model, optimizer)
-    for epoch in range(first, epochs):
-        order = np.random.default_rng((seed, epoch)).permutation(len(fitting))
-        for low in range(0, len(order), BATCH):
-            batch = order[low : low + BATCH]
-            optimizer.zero_grad(set_to_none=True)
-            for i in batch:
-                example = fitting[i]
-                loss = loss_of(
-                    _score(model, example), example.positives, example.negatives
-                ) / len(batch)
-                loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-            optimizer.step()
-        value, caught, random = _evaluate(model, validation)
+    for epoch in range(first, params.epochs):
+        _train_epoch(model, optimizer, data.fitting, (params.seed, epoch))
+        value, shares, random = _evaluate(model, data.validation)
         if value < best_loss:
             best_loss, best = value, {k: v.clone() for k, v in model.state_dict().items()}
         checkpoint.save(
             state, model, optimizer, epoch=epoch + 1, best=best, best_loss=best_loss
         )
         say(
-            f"epoch {epoch + 1}/{epochs}  loss {value:.4f} (best {best_loss:.4f})  "
-            f"recall {_told(caught)} random {random:.2f}"
+            f"epoch {epoch + 1}/{params.epochs}  loss {value:.4f} (best {best_loss:.4f})  "
+            f"recall {_as_text(shares)} random {random:.2f}"
         )
     return best
 
 
-def _told(caught: Mapping[str, float]) -> str:
-    return " ".join(f"{family} {share:.2f}" for family, share in caught.items())
+def _train_epoch(
+    model: NeighbourhoodPolicy,
+    optimizer: torch.optim.Optimizer,
+    examples: list[Example],
+    seed: tuple[int, int],
+) -> None:
+    order = np.random.default_rng(seed).permutation(len(examples))
+    for low in range(0, len(order), BATCH):
+        batch = order[low : low + BATCH]
+        optimizer.zero_grad(set_to_none=True)
+        for i in batch:
+            example = examples[i]
+            logits = _score(model, example)
+            loss = loss_of(logits, example.positives, example.negatives) / len(batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_NORM)
+        optimizer.step()
+
+
+def _as_text(shares: Mapping[str, float]) -> str:
+    return " ".join(f"{family} {share:.2f}" for family, share in shares.items())
 
 
 def _score(model: NeighbourhoodPolicy, example: Example) -> Tensor:
-    found: Tensor = model(example.variables, example.rows, example.edges, example.index)
-    return found
+    logits: Tensor = model(example.variables, example.rows, example.edges, example.index)
+    return logits
 
 
 def _evaluate(
     model: NeighbourhoodPolicy, examples: list[Example]
 ) -> tuple[float, dict[str, float], float]:
+    """Return the mean loss, the recall by family, and the recall of random scores."""
     losses: dict[str, list[float]] = {}
-    caught: dict[str, list[float]] = {}
+    shares: dict[str, list[float]] = {}
     random: list[float] = []
     with torch.no_grad():
         for example in examples:
@@ -256,9 +294,9 @@ def _evaluate(
             losses.setdefault(example.family, []).append(
                 float(loss_of(logits, example.positives, example.negatives))
             )
-            caught.setdefault(example.family, []).append(recall(logits, example.positives))
+            shares.setdefault(example.family, []).append(recall(logits, example.positives))
             random.append(min(1.0, 2 * float(example.positives[0].mean())))
-    mean = {family: float(np.mean(values)) for family, values in caught.items()}
+    mean = {family: float(np.mean(values)) for family, values in shares.items()}
     return (
         float(np.mean([np.mean(values) for values in losses.values()])),
         mean,

@@ -1,11 +1,14 @@
-"""States to learn from: an incumbent, neighbourhoods that improved it much, and near misses that did not.
+"""States to learn from: an incumbent, neighbourhoods that improved it much, and near misses.
 
-As CL-LNS (Huang, Ferber, Tian, Dilkina and Steiner, ICML 2023) collects them: on small instances an expert solves the local
-branching problem (Fischetti and Lodi 2003), min c·x within Hamming distance k of the incumbent x̂, and steps to the best it
-finds. Positives are the sets of variables that its better solutions change. Negatives are made from the best of them:
-a growing share of its variables is exchanged for random others, until the sub-MIP over the set gains next to nothing.
+Collected as in CL-LNS (Huang, Ferber, Tian, Dilkina and Steiner, ICML 2023): on small instances an
+expert solves the local branching problem (Fischetti and Lodi 2003), min c·x within Hamming distance
+k of the incumbent x̂, and steps to the best solution. Positives are the sets of variables that its
+better solutions change. Negatives are made from the best of them: a growing share of its variables
+is exchanged for random others, until the sub-MIP over the set gains next to nothing.
 
-    python -m workers.train ilp collect --instances 24        # resumable: one .npz an instance, written when it is done
+    python -m workers.train ilp collect --instances 24
+
+The step resumes: each instance is one .npz file, written when it is complete.
 """
 
 from __future__ import annotations
@@ -27,20 +30,20 @@ from workers.corpus import integer_programs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What the expert may spend. The paper gives it an hour a step; seconds do at a fifth of the size."""
+class ExpertParams:
+    """Limits of the expert. The paper gives it an hour a step; at a fifth of the size seconds do."""
 
-    expert_s: float = 5.0
+    expert_s: float = 5.0  # of one step
     steps: int = 6
-    least_share: float = 0.5  # of the best gain: what a positive must reach (α_p)
-    most_share: float = 0.05  # of the best gain: what a negative may reach (α_n)
+    least_share: float = 0.5  # of the best gain, for a positive (α_p)
+    most_share: float = 0.05  # of the best gain, for a negative (α_n)
     positives: int = 10  # at most (u_p)
-    negatives: int = 45  # the paper: 90
+    negatives: int = 45  # at most; 90 in the paper
     sub_mip_s: float = 0.7
-    negatives_s: float = 8.0  # of time for all negatives of a state
+    negatives_s: float = 8.0  # for all negatives of a state
 
 
-# Hamming distance of the expert, at a fifth of the paper's size. The paper: 50 / 500 / 50 / 200.
+# Hamming distance k of the expert at a fifth of the paper's size; 50, 500, 50 and 200 in the paper.
 DISTANCE = {"set-cover": 20, "independent-set": 60, "vertex-cover": 20, "auction": 40}
 
 
@@ -55,53 +58,67 @@ class State:
 
 
 def collect(
-    family: str, seed: int, recipe: Recipe, *, say: Callable[[str], object]
+    family: str, seed: int, params: ExpertParams, *, say: Callable[[str], object]
 ) -> list[State]:
-    """The expert's way on one instance of a fifth of the paper's size."""
+    """Return the states of the expert's steps on an instance of a fifth of the paper's size."""
     model = integer_programs.generate(family, "1/5", seed)
     slicer = Slicer(model)
     rng = np.random.default_rng((seed, 7))
-    # Greedy by costs that are off by up to a factor: the plain greedy is optimal on small vertex covers, and a longer way from
-    # the start to the optimum gives more states.
+    # Greedy by costs that are off by up to a factor e: the plain greedy is optimal on small vertex
+    # covers, and a worse start gives more states.
     noisy = replace(model, c=model.c * np.exp(rng.uniform(-1.0, 1.0, model.n)))
     x = constructive(noisy, slicer.by_row, slicer.by_column)
     if x is None:
         raise RuntimeError(f"{family} seed {seed}: no start solution")
     states: list[State] = []
-    for step in range(recipe.steps):
+    for step in range(params.steps):
         began = time.monotonic()
-        better = _expert(model, x, DISTANCE[family], recipe.expert_s, seed=seed)
+        better = _expert(model, x, DISTANCE[family], params.expert_s, seed=seed)
         if not better:
             break
-        objective = model.objective(x)
-        best = min(better, key=model.objective)
-        gain = objective - model.objective(best)
-        kept = sorted(better, key=model.objective)
-        kept = [
-            y for y in kept if objective - model.objective(y) >= recipe.least_share * gain
-        ][: recipe.positives]
-        negatives = _negatives(model, slicer, x, np.abs(best - x) > 0.5, gain, recipe, rng)
+        state, best = _state(model, slicer, x, better, params, rng)
         say(
-            f"{family} seed {seed} step {step}: gain {gain:.4g}, {len(kept)} positives, {len(negatives)} negatives, "
+            f"{family} seed {seed} step {step}: "
+            f"gain {model.objective(x) - model.objective(best):.4g}, "
+            f"{len(state.positives)} positives, {len(state.negatives)} negatives, "
             f"{time.monotonic() - began:.1f} s"
         )
-        if len(negatives):
-            states.append(
-                State(
-                    x=x,
-                    positives=np.stack([np.abs(y - x) > 0.5 for y in kept]),
-                    gains=np.array([(objective - model.objective(y)) / gain for y in kept]),
-                    negatives=negatives,
-                )
-            )
+        if len(state.negatives):
+            states.append(state)
         x = best
     return states
+
+
+def _state(
+    model: MilpModel,
+    slicer: Slicer,
+    x: Floats,
+    better: list[Floats],
+    params: ExpertParams,
+    rng: np.random.Generator,
+) -> tuple[State, Floats]:
+    """Return the state at x, and the best of the `better` solutions."""
+    objective = model.objective(x)
+    ordered = sorted(better, key=model.objective)
+    best = ordered[0]
+    gain = objective - model.objective(best)
+    least = params.least_share * gain
+    good = [y for y in ordered if objective - model.objective(y) >= least]
+    good = good[: params.positives]
+    changed = np.abs(best - x) > 0.5
+    state = State(
+        x=x,
+        positives=np.stack([np.abs(y - x) > 0.5 for y in good]),
+        gains=np.array([(objective - model.objective(y)) / gain for y in good]),
+        negatives=_negatives(model, slicer, x, changed, gain, params, rng),
+    )
+    return state, best
 
 
 def _expert(
     model: MilpModel, x: Floats, distance: int, seconds: float, *, seed: int
 ) -> list[Floats]:
-    """Solutions better than x within `distance` of it, the best last."""
+    """Return solutions better than x within Hamming `distance` of it, the best last."""
     row = distance_row(model, x)
     columns = np.flatnonzero(row.weights)
     limited = replace(
@@ -114,16 +131,16 @@ def _expert(
         row_names=None,
     )
     cutoff = model.objective(x) - 1e-4 * max(1.0, abs(model.objective(x)))
-    found: list[Floats] = []
+    better: list[Floats] = []
     HighsSolver().solve(
         limited,
         SolveParams(time_limit_s=seconds, seed=seed, relative_gap=1e-4, cutoff=cutoff),
         hint=x,
         on_incumbent=lambda objective, y: (
-            found.append(np.round(y)) if objective < cutoff else None
+            better.append(np.round(y)) if objective < cutoff else None
         ),
     )
-    return found
+    return better
 
 
 def _negatives(
@@ -132,20 +149,20 @@ def _negatives(
     x: Floats,
     good: np.ndarray,
     gain: float,
-    recipe: Recipe,
+    params: ExpertParams,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """(Q, n) sets of the size of `good` whose sub-MIP gains less than `most_share` of `gain`."""
+    """Return (Q, n) sets of the size of `good` whose sub-MIPs gain less than `most_share` of `gain`."""
     members, others = np.flatnonzero(good), np.flatnonzero(~good)
-    cutoff = model.objective(x) - recipe.most_share * gain
-    kept: list[np.ndarray] = []
-    until = time.monotonic() + recipe.negatives_s
+    cutoff = model.objective(x) - params.most_share * gain
+    negatives: list[np.ndarray] = []
+    until = time.monotonic() + params.negatives_s
     for share in np.arange(0.05, 1.01, 0.05):
         exchanged = max(1, round(share * len(members)))
         failed = 0
         while (
             failed < 5
-            and len(kept) < recipe.negatives * (share + 0.2)
+            and len(negatives) < params.negatives * (share + 0.2)
             and time.monotonic() < until
         ):
             free = good.copy()
@@ -156,26 +173,26 @@ def _negatives(
                 break
             solved = HighsSolver().solve(
                 sub.model,
-                SolveParams(time_limit_s=recipe.sub_mip_s, relative_gap=0.5, cutoff=cutoff),
+                SolveParams(time_limit_s=params.sub_mip_s, relative_gap=0.5, cutoff=cutoff),
             )
             if solved.x is None:
-                kept.append(free)
+                negatives.append(free)
             else:
                 failed += 1
-        if len(kept) >= recipe.negatives or time.monotonic() >= until:
+        if len(negatives) >= params.negatives or time.monotonic() >= until:
             break
-    return (
-        np.stack(kept[: recipe.negatives]) if kept else np.zeros((0, model.n), dtype=bool)
-    )
+    if not negatives:
+        return np.zeros((0, model.n), dtype=bool)
+    return np.stack(negatives[: params.negatives])
 
 
 def path_of(folder: Path, family: str, seed: int) -> Path:
-    """Where the states of an instance lie."""
+    """Return the file of an instance's states."""
     return folder / f"{family}-{seed}.npz"
 
 
 def save(states: list[State], path: Path) -> None:
-    """Write atomically."""
+    """Write the states atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {"count": np.array(len(states))}
     for i, state in enumerate(states):
@@ -186,12 +203,12 @@ def save(states: list[State], path: Path) -> None:
             f"{i}.negatives": np.packbits(state.negatives, axis=1),
         }
     part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, **arrays)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
+    np.savez_compressed(part, **arrays)  # type: ignore[arg-type]  # numpy's options
     os.replace(part, path)
 
 
 def load(path: Path) -> list[State]:
-    """What `save` wrote."""
+    """Read the states that `save` wrote."""
     with np.load(path, allow_pickle=False) as arrays:
         states = []
         for i in range(int(arrays["count"])):
@@ -216,12 +233,15 @@ def collect_all(
     *,
     instances: int,
     first_seed: int,
-    recipe: Recipe,
+    params: ExpertParams,
     say: Callable[[str], object],
 ) -> None:
-    """Every family in turn, seed by seed, so that whatever is there at any time is balanced. Skips what is done."""
+    """Collect states of every family in turn, seed by seed, so that families stay balanced.
+
+    Instances that are complete are skipped.
+    """
     for seed in range(first_seed, first_seed + instances):
         for family in integer_programs.FAMILIES:
             path = path_of(folder, family, seed)
             if not path.is_file():
-                save(collect(family, seed, recipe, say=say), path)
+                save(collect(family, seed, params, say=say), path)

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from cost_models.sharding.generator import meta_like
-from cost_models.sharding.problem import TableArrays
-from search.domains.sharding.models import Models, shipped
-from search.domains.sharding.plan_cost import PlanModel, certified_model
-from search.domains.sharding.problem import Setup, ShardingProblem, parse, set_up
-from search.domains.sharding.rescore import Oracle
+from search.domains.sharding.encode.setup import Setup, set_up
+from search.domains.sharding.parse.problem import ShardingProblem, parse
+from search.domains.sharding.search.instance import Instance
+from search.domains.sharding.search.models import Models, shipped
+from search.domains.sharding.search.oracle import Oracle
+from search.domains.sharding.search.plan_model import PlanModel
 from trimtab.specs.sharding import DeviceGroup, MemoryModel, Optimizer, ShardingSpec, Table
 
 WIDTHS = (128, 64, 32, 16)
@@ -19,14 +20,26 @@ WIDTHS = (128, 64, 32, 16)
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """A job with all the search wants."""
+    """A job, parsed and set up."""
 
-    spec: ShardingSpec
     problem: ShardingProblem
-    setup: Setup
-    model: PlanModel
-    oracle: Oracle
-    models: Models
+    instance: Instance
+
+    @property
+    def setup(self) -> Setup:
+        return self.instance.setup
+
+    @property
+    def model(self) -> PlanModel:
+        return self.instance.model
+
+    @property
+    def oracle(self) -> Oracle:
+        return self.instance.oracle
+
+    @property
+    def models(self) -> Models:
+        return self.instance.models
 
 
 def job(
@@ -57,28 +70,6 @@ def models() -> Models:
 def ready(models: Models) -> Callable[[ShardingSpec], Ready]:
     def make(spec: ShardingSpec) -> Ready:
         problem = parse(spec, {})
-        arrays = TableArrays.of(
-            problem.tables, batch=spec.global_batch, optimizer=spec.optimizer
-        )
-        setup = set_up(problem, arrays, spec)
-        model = certified_model(
-            setup.items,
-            arrays,
-            setup.profiles,
-            setup.fabric,
-            models.compute,
-            models.exchange,
-        )
-        oracle = Oracle(
-            items=setup.items, arrays=arrays, profiles=setup.profiles, fabric=setup.fabric
-        )
-        return Ready(
-            spec=spec,
-            problem=problem,
-            setup=setup,
-            model=model,
-            oracle=oracle,
-            models=models,
-        )
+        return Ready(problem=problem, instance=Instance.of(spec, set_up(problem), models))
 
     return make

@@ -9,17 +9,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from search.domains.sharding import exact
-from search.domains.sharding.certificate import bound_of, floors, prove
-from search.domains.sharding.covers import Covers
-from search.domains.sharding.domain import search_with
-from search.domains.sharding.groups import groups_of
-from search.domains.sharding.local_search import Limits, LocalSearch
-from search.domains.sharding.multipliers import even
-from search.domains.sharding.neuroshard import neuroshard
-from search.domains.sharding.placement import Plan, fits, plan_cost
-from search.domains.sharding.planner import NothingFits
-from search.domains.sharding.problem import to_shards
+from search.domains.sharding.encode.plan import Plan, fits
+from search.domains.sharding.encode.shards import to_shards
+from search.domains.sharding.search.bound import exact
+from search.domains.sharding.search.bound.certificate import bound_of, floors, prove
+from search.domains.sharding.search.bound.covers import Covers
+from search.domains.sharding.search.bound.groups import groups_of
+from search.domains.sharding.search.bound.multipliers import even
+from search.domains.sharding.search.instance import search_instance
+from search.domains.sharding.search.loads import plan_cost
+from search.domains.sharding.search.local_search import LocalSearch
+from search.domains.sharding.search.neuroshard import neuroshard
+from search.domains.sharding.search.phases import NothingFits
+from search.domains.sharding.search.working_plan import Limits
 from search.domains.sharding.verify import oracle_ms
 from tests.search.domains.sharding.conftest import Ready, job
 from trimtab.specs.sharding import BeamOptions, Constraints, Hardware, ShardingSpec
@@ -28,16 +30,7 @@ Make = Callable[[ShardingSpec], Ready]
 
 
 def search(r: Ready, seed: int = 0):
-    return search_with(
-        r.spec,
-        r.setup,
-        r.model,
-        r.oracle,
-        np.random.default_rng(seed),
-        lambda: False,
-        lambda plan, cost, source: None,
-        models=r.models,
-    )
+    return search_instance(r.instance, np.random.default_rng(seed))
 
 
 def brute_force(r: Ready) -> tuple[float, float]:

@@ -200,7 +200,7 @@ def test_tight_memory_is_packed_by_splitting(tmp_path: Path) -> None:
 def test_published_method_says_where_it_does_not_apply(tmp_path: Path) -> None:
     from trimtab.specs.sharding import Method
 
-    with pytest.raises(InvalidInput, match="wanted 4 or 8"):
+    with pytest.raises(InvalidInput, match="expected 4 or 8"):
         run(job(8, 3, method=Method.NEUROSHARD), tmp_path)
     ours, _ = run(job(20, 4), tmp_path / "ours")
     theirs, _ = run(job(20, 4, method=Method.NEUROSHARD), tmp_path / "theirs")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from search.domains.compile.runs import Verdict
+from search.domains.compile.search.behaviour import Verdict
 from solvers.llvm.engine import Engine
 from solvers.llvm.install import find_llvm
 from solvers.llvm.types import Recipe
@@ -30,14 +30,14 @@ define i32 @main() {
 """
 
 
-def judge(*, cases: int = 1) -> Any:
-    """Takes every program without the function `marked` for one that behaves otherwise."""
+def oracle(*, cases: int = 1) -> Any:
+    """Takes every program without the function `marked` for one that behaves differently."""
 
-    def ask(code: bytes) -> Verdict:
+    def compare(code: bytes) -> Verdict:
         return Verdict(equal=b"marked" in code, compared=cases, detail="stdout differs")
 
     return SimpleNamespace(
-        cases=("case",) * cases, ask=ask, why_unvalidated="it has no runs"
+        cases=("case",) * cases, compare=compare, why_unvalidated="it has no runs"
     )
 
 
@@ -51,7 +51,7 @@ def judge(*, cases: int = 1) -> Any:
 )
 def test_the_first_bad_pass_is_found(pipeline: str, outcome: str, last: str | None) -> None:
     with Engine(_MODULE.replace(b"@main", b"@exported")) as engine:
-        found = audit._outcome(engine, judge(), Recipe(pipeline=pipeline), {})
+        found = audit._outcome(engine, oracle(), Recipe(pipeline=pipeline), {})
     assert found["outcome"] == outcome
     assert found.get("reproducer", {}).get("last_pass") == last
     assert found.get("reproducer", {}).get("together") == last, (
@@ -62,12 +62,14 @@ def test_the_first_bad_pass_is_found(pipeline: str, outcome: str, last: str | No
 def test_the_same_program_is_judged_once_and_what_cannot_run_is_told() -> None:
     known: dict[str, dict[str, Any]] = {}
     with Engine(_MODULE) as engine:
-        first = audit._outcome(engine, judge(), Recipe(pipeline="function(mem2reg)"), known)
+        first = audit._outcome(
+            engine, oracle(), Recipe(pipeline="function(mem2reg)"), known
+        )
         again = audit._outcome(
-            engine, judge(cases=0), Recipe(pipeline="function(mem2reg,adce)"), known
+            engine, oracle(cases=0), Recipe(pipeline="function(mem2reg,adce)"), known
         )
         other = audit._outcome(
-            engine, judge(cases=0), Recipe(pipeline="function(adce)"), known
+            engine, oracle(cases=0), Recipe(pipeline="function(adce)"), known
         )
     assert first == again
     assert len(known) == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from search.domains.compile.coreset import load_coreset
+from search.domains.compile.search.coreset import load_coreset
 from solvers.llvm.frontend import compile_to_bitcode
 from solvers.llvm.types import Target
 from tests.workers.corpus import toy

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.domains.compile.candidates import candidate_space
-from search.domains.compile.coreset import LISTS, load_coreset
-from search.domains.compile.edits import Candidate, Edit, Op
+from search.domains.compile.search.candidates import candidate_space
+from search.domains.compile.search.coreset import LISTS, load_coreset
+from search.domains.compile.search.edits import Candidate, Edit, Op
 from solvers.llvm.types import Metric
 from tests.workers.corpus import toy
 from workers.corpus import build

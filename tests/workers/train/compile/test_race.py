@@ -10,8 +10,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from search.domains.compile.coreset import load_coreset
-from search.domains.compile.edits import Candidate, Edit, Op
+from search.domains.compile.search.coreset import load_coreset
+from search.domains.compile.search.edits import Candidate, Edit, Op
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes
 from workers.train.compile.mine import raced

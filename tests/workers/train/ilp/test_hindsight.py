@@ -1,13 +1,13 @@
-"""Runs read backwards: what is called a good set did gain, what is called a bad one was closed without a gain."""
+"""Runs read backwards: positives gained, negatives were closed without a gain."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from search.lns.loop import Step
+from search.lns.observer import Step
 from solvers.feasibility import is_feasible
 from workers.corpus import integer_programs
-from workers.train.ilp.hindsight import Hindsight, Log, collect, labelled
+from workers.train.ilp.hindsight import HindsightParams, Log, collect, labelled
 
 N = 12
 
@@ -27,17 +27,19 @@ def failed(at: np.ndarray, *free: int) -> Step:
 def logged() -> Log:
     """Objectives 10 → 9 → 5: the second improvement is where the gain is."""
     log = Log()
-    log.began(10.0, point(0, 1))
+    log.on_improvement(10.0, point(0, 1), "start")
     for place in (5, 6, 7, 8):
-        log.step(failed(log.incumbents[-1][1], place, place + 1))
-    log.began(9.0, point(0, 2))
-    log.step(failed(log.incumbents[-1][1], 9, 10))
-    log.began(5.0, point(3, 2))
+        log.on_step(failed(log.incumbents[-1][1], place, place + 1))
+    log.on_improvement(9.0, point(0, 2), "lns:random")
+    log.on_step(failed(log.incumbents[-1][1], 9, 10))
+    log.on_improvement(5.0, point(3, 2), "lns:random")
     return log
 
 
 def test_positives_are_unions_of_what_changed() -> None:
-    first = labelled(logged(), Hindsight(least_negatives=4), np.random.default_rng(0))[0]
+    first = labelled(
+        logged(), HindsightParams(least_negatives=4), np.random.default_rng(0)
+    )[0]
     assert (first.x == point(0, 1)).all()
     # 10 → 9 alone is a fifth of the gain: not half of it. 10 → 5 goes through 0, 1, 2 and 3.
     assert [np.flatnonzero(row).tolist() for row in first.positives] == [[0, 1, 2, 3]]
@@ -45,7 +47,9 @@ def test_positives_are_unions_of_what_changed() -> None:
 
 
 def test_negatives_were_closed_and_come_from_incumbents_around_too() -> None:
-    first = labelled(logged(), Hindsight(least_negatives=4), np.random.default_rng(0))[0]
+    first = labelled(
+        logged(), HindsightParams(least_negatives=4), np.random.default_rng(0)
+    )[0]
     sets = sorted(tuple(np.flatnonzero(row)) for row in first.negatives)
     assert sets == [(5, 6), (6, 7), (7, 8), (8, 9), (9, 10)]
 
@@ -55,17 +59,17 @@ def test_a_set_that_holds_the_next_gain_is_no_negative() -> None:
     log.failed[1].append(
         np.isin(np.arange(N), [1, 2, 11])
     )  # failed at the second incumbent, would have gained at the first
-    first = labelled(log, Hindsight(least_negatives=4), np.random.default_rng(0))[0]
+    first = labelled(log, HindsightParams(least_negatives=4), np.random.default_rng(0))[0]
     assert [1, 2, 11] not in [np.flatnonzero(row).tolist() for row in first.negatives]
 
 
 def test_steps_that_were_not_proved_or_gained_teach_nothing() -> None:
     log = logged()
     at = log.incumbents[0][1]
-    log.step(
+    log.on_step(
         Step(arm="rins", before=at, free=np.ones(N, dtype=bool), proved=False, after=None)
     )
-    log.step(
+    log.on_step(
         Step(
             arm="rins", before=at, free=np.ones(N, dtype=bool), proved=True, after=point(3)
         )
@@ -74,9 +78,12 @@ def test_steps_that_were_not_proved_or_gained_teach_nothing() -> None:
 
 
 def test_an_ordinary_run_teaches() -> None:
-    """Two seconds on a small set cover: states of feasible points, positives that lead to feasible, better points."""
+    """Three seconds on a small set cover: feasible points, and positives that lead to better ones."""
     states = collect(
-        "set-cover", 7, Hindsight(seconds=3.0, least_negatives=1), say=lambda text: None
+        "set-cover",
+        7,
+        HindsightParams(seconds=3.0, least_negatives=1),
+        say=lambda text: None,
     )
     model = integer_programs.generate("set-cover", "1/5", 7)
     assert states

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from search.domains.compile.paper import PASSES
+from search.domains.compile.search.paper import PASSES
 from solvers.llvm.engine import CandidateFailed, Engine
 from solvers.llvm.environment.actions import FLAT, known_to
 from solvers.llvm.types import EngineLimits, Recipe

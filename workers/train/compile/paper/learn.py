@@ -30,7 +30,13 @@ from gnn.policies.program import (
     ProgramBatch,
     arrays,
 )
-from search.domains.compile.paper import PASSES, POLICY, SEQUENCES, digest, graph_arrays
+from search.domains.compile.search.paper import (
+    PASSES,
+    POLICY,
+    SEQUENCES,
+    digest,
+    graph_arrays,
+)
 from solvers.llvm.features import AUTOPHASE_NAMES, Features
 from solvers.llvm.graph import ProgramGraph
 from solvers.llvm.install import find_llvm

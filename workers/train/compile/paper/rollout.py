@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from search.domains.compile.coreset import greedy
+from search.domains.compile.search.coreset import greedy
 from workers.train.compile.paper.discover import Row
 
 Floats = NDArray[np.float64]

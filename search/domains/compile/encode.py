@@ -1,0 +1,169 @@
+"""Encoding of a compile job: the engine with the module loaded, LLVM's levels, and -Oz measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from search.domains.compile.parse.module import engine_limits
+from search.domains.compile.parse.problem import CompileProblem
+from search.types import InvalidInput
+from solvers.llvm.engine import CandidateFailed, Engine
+from solvers.llvm.install import Installed, find_llvm
+from solvers.llvm.types import (
+    BadModule,
+    EngineLimits,
+    LlvmMissing,
+    Measured,
+    Outcome,
+    Recipe,
+    Sizes,
+)
+
+# Flavour of the module → level shown beside ours → options that give functions the attributes of
+# that level.
+SHOWN_LEVELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "Oz": {
+        "O0": (),
+        "O2": ("-force-remove-attribute=minsize", "-force-remove-attribute=optsize"),
+        "Os": ("-force-remove-attribute=minsize",),
+        "Oz": (),
+    },
+    "O2": {
+        "O0": (),
+        "O2": (),
+        "Os": ("-force-attribute=optsize",),
+        "Oz": ("-force-attribute=optsize", "-force-attribute=minsize"),
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """Program in its engine, measured at -Oz; the search measures LLVM's other levels."""
+
+    engine: Engine
+    installed: Installed
+    pipelines: Mapping[str, str]  # level → pipeline text
+    rows: Mapping[str, Recipe]  # level of the size table → recipe
+    levels: dict[str, Measured]  # levels measured so far
+    notes: tuple[str, ...]
+
+    @property
+    def sizes(self) -> dict[str, Sizes]:
+        """Sizes of the levels that compiled, in the table's order."""
+        order = [name for name in self.rows if name in self.levels] or list(self.levels)
+        return {
+            name: sizes for name in order if (sizes := self.levels[name].sizes) is not None
+        }
+
+
+def prepare(problem: CompileProblem) -> Prepared:
+    """Start the engine and measure -Oz. Raises InvalidInput."""
+    limits = engine_limits(problem.module)
+    try:
+        installed = find_llvm()
+        engine, completed = _start_engine(problem, limits)
+    except BadModule as error:
+        raise InvalidInput(str(error)) from error
+    except LlvmMissing as error:
+        raise InvalidInput(f"this server cannot compile: {error}") from error
+    try:
+        return _measured_at_oz(problem, engine, installed, completed)
+    except BaseException:
+        engine.kill()
+        raise
+
+
+def prepare_oz(problem: CompileProblem) -> Prepared:
+    """Start the engine for -Oz alone, which is not measured yet: `levels` is empty."""
+    engine, _ = _start_engine(problem, engine_limits(problem.module))
+    try:
+        pipelines = {"Oz": _readable(engine, "Oz", problem.pipelines["Oz"])}
+        return Prepared(
+            engine=engine,
+            installed=find_llvm(),
+            pipelines=pipelines,
+            rows={"Oz": _recipe(problem, "Oz", pipelines)},
+            levels={},
+            notes=tuple(problem.notes),
+        )
+    except BaseException:
+        engine.close()
+        raise
+
+
+def _measured_at_oz(
+    problem: CompileProblem, engine: Engine, installed: Installed, completed: int
+) -> Prepared:
+    pipelines = {
+        level: _readable(engine, level, text) for level, text in problem.pipelines.items()
+    }
+    rows = {
+        level: _recipe(problem, level, pipelines) for level in SHOWN_LEVELS[problem.flavour]
+    }
+    # Only -Oz here: the search measures the other levels, because it watches the clock.
+    (oz,) = engine.measure([rows["Oz"]])
+    if oz.outcome is not Outcome.OK:
+        raise InvalidInput(
+            f"-Oz itself fails on this module ({oz.outcome.value}): "
+            f"{oz.detail or 'LLVM gave no message'}"
+        )
+    notes = list(problem.notes)
+    if engine.info.inline_asm:
+        notes.append(
+            "the program has inline assembly: it is kept unchanged, and its behaviour is "
+            "not analysed"
+        )
+    if completed:
+        notes.append(
+            f"{completed:,} functions did not name their processor: in original.bc they have "
+            "the target's"
+        )
+    return Prepared(
+        engine=engine,
+        installed=installed,
+        pipelines=pipelines,
+        rows=rows,
+        levels={"Oz": oz},
+        notes=tuple(notes),
+    )
+
+
+def _recipe(problem: CompileProblem, level: str, pipelines: Mapping[str, str]) -> Recipe:
+    options = SHOWN_LEVELS[problem.flavour][level]
+    return Recipe(pipeline=pipelines[level], options=options)
+
+
+def _start_engine(problem: CompileProblem, limits: EngineLimits) -> tuple[Engine, int]:
+    """Load the module after giving target words to every function that has none.
+
+    Returns the engine and the number of such functions.
+    """
+
+    def start() -> Engine:
+        return Engine(
+            problem.module.read_bytes(),
+            target=problem.machine,
+            limits=limits,
+            workdir=problem.workdir,
+        )
+
+    engine = start()
+    try:
+        module, changed = engine.completed()
+    except CandidateFailed:
+        return engine, 0
+    if not changed:
+        return engine, 0
+    engine.close()
+    problem.module.write_bytes(module)
+    return start(), changed
+
+
+def _readable(engine: Engine, level: str, text: str) -> str:
+    """Return clang's pipeline of a level in LLVM's syntax; `opt`'s own when it cannot be read."""
+    try:
+        return engine.readable(text)
+    except ValueError:
+        return engine.default_pipeline(level)

@@ -1,0 +1,1 @@
+"""Reading a compile job: upload to sources, sources to one unoptimised module."""

@@ -1,0 +1,150 @@
+"""Module of a compile job: sources compiled and linked into one unoptimised bitcode file."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from search.domains.compile.parse.sources import (
+    BITCODE_MAGIC,
+    SOURCE_SUFFIXES,
+    BuildOptions,
+    Sources,
+    language_of_name,
+)
+from search.domains.compile.parse.target import FRONTEND_S, flavour_of
+from search.types import InvalidInput
+from solvers.llvm.frontend import compile_to_bitcode, link_bitcode
+from solvers.llvm.install import find_llvm
+from solvers.llvm.programs import LlvmProgramFailed, LlvmPrograms
+from solvers.llvm.toolchain import is_hosted
+from solvers.llvm.types import EngineLimits, Target
+from trimtab.specs.compile import CompileSpec, Language
+
+_MISSING_HEADER = re.compile(r"error: '(?P<name>[^'\n]+)' file not found")
+
+
+def build_module(
+    sources: Sources,
+    spec: CompileSpec,
+    target: Target,
+    module: Path,
+    on_warnings: Callable[[str], object],
+) -> None:
+    """Write one unoptimised `module` of all sources. Raises InvalidInput, SourceError."""
+    workdir = module.parent
+    paths = [path for _, path in sources.files]
+    ir = [path for path in paths if language_of_name(path.name) is Language.IR]
+    compiled = [path for path in paths if path not in ir]
+    if not compiled and len(ir) == 1:
+        _assemble(ir[0], target, module)
+        return
+    parts = compile_to_bitcode(
+        compiled,
+        workdir=made(workdir / "front-end"),
+        target=target,
+        flavour=flavour_of(spec),
+        flags=sources.build.flags,
+        include=sources.build.include,
+        timeout_s=FRONTEND_S,
+        on_warnings=on_warnings,
+    )
+    for i, path in enumerate(ir):
+        parts.append(_assemble(path, target, module.with_name(f"ir-{i}.bc")).read_bytes())
+    if len(parts) == 1:
+        module.write_bytes(parts[0])
+    else:
+        module.write_bytes(link_bitcode(parts, workdir=made(workdir / "link")))
+
+
+def build_objects(
+    spec: CompileSpec, inputs: Mapping[str, Path], target: Target, workdir: Path
+) -> tuple[Path, ...]:
+    """Return the files of link.objects: sources compiled, objects and IR unchanged.
+
+    The linker takes both objects and IR. Raises InvalidInput, SourceError.
+    """
+    files: list[Path] = []
+    for i, reference in enumerate(spec.link.objects):
+        path, name = inputs[f"object_{i}"], reference.name
+        language = language_of_name(name)
+        if language in (Language.C, Language.CXX):
+            copy = made(workdir / "objects") / f"{i}{Path(name).suffix.lower()}"
+            shutil.copyfile(path, copy)
+            path = _compile_object(spec, copy, target, workdir)
+        elif language is None and not name.lower().endswith((".o", ".a")):
+            raise InvalidInput(
+                f"link.objects: expected .o, .a, or one of {SOURCE_SUFFIXES}, got {name!r}"
+            )
+        files.append(path)
+    return tuple(files)
+
+
+def engine_limits(module: Path) -> EngineLimits:
+    """Return the engine's limits. Raises InvalidInput when the module exceeds them.
+
+    The engine checks too, but only after megabytes have gone to its process.
+    """
+    limits = EngineLimits()
+    if (size := module.stat().st_size) > limits.module_bytes:
+        raise InvalidInput(
+            f"the module has {size:,} bytes; at most {limits.module_bytes:,} are accepted: "
+            "optimise it in parts"
+        )
+    return limits
+
+
+def hint_for(error: str, spec: CompileSpec) -> str:
+    """Say what to do about a missing header; "" for other errors of the compiler."""
+    missing = _MISSING_HEADER.search(error)
+    if missing is None:
+        return ""
+    where = (
+        ""
+        if is_hosted(spec.target.triple)
+        else f"For {spec.target.triple} there are only the compiler's own headers, and no C "
+        "library's. "
+    )
+    return (
+        f"\n{where}Pack {missing['name']!r} and what it includes into an archive (.tar.gz or "
+        ".zip) with the sources, and name the folder of the headers in build.include"
+    )
+
+
+def made(folder: Path) -> Path:
+    """Create a folder if it is missing, and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _compile_object(spec: CompileSpec, source: Path, target: Target, workdir: Path) -> Path:
+    build = BuildOptions.of(spec.build.model_copy(update={"include": ()}), workdir)
+    (code,) = compile_to_bitcode(
+        [source],
+        workdir=made(workdir / "front-end"),
+        target=target,
+        flavour=flavour_of(spec),
+        flags=build.flags,
+        timeout_s=FRONTEND_S,
+    )
+    bitcode = source.with_suffix(".bc")
+    bitcode.write_bytes(code)
+    return bitcode
+
+
+def _assemble(path: Path, target: Target, out: Path) -> Path:
+    """Write IR as bitcode: the engine discards value names, and can do so only for bitcode."""
+    engine_limits(path)
+    with path.open("rb") as file:
+        if file.read(4) in BITCODE_MAGIC:
+            shutil.copyfile(path, out)
+            return out
+    try:
+        LlvmPrograms(installed=find_llvm(), target=target).assemble(path, out)
+    except LlvmProgramFailed as error:
+        raise InvalidInput(
+            f"{path.name}: this LLVM cannot read the module: {error}"
+        ) from error
+    return out

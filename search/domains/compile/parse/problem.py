@@ -1,0 +1,136 @@
+"""Problem of a compile job: one module, its target, and the runs its programs are compared on."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from search.domains.compile.parse.module import (
+    build_module,
+    build_objects,
+    hint_for,
+    made,
+)
+from search.domains.compile.parse.sources import LISTED, language_of_name, read_sources
+from search.domains.compile.parse.target import (
+    check_served,
+    decide_target,
+    flavour_of,
+    runs_here,
+)
+from search.types import InvalidInput
+from solvers.llvm.execute import RunCase
+from solvers.llvm.frontend import SourceError
+from solvers.llvm.types import LlvmMissing, Metric, Target
+from trimtab.specs.compile import CompileSpec, Language, Objective, Run
+
+_WARNING_CHARS = 2000  # of a source's warnings that are shown
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CompileProblem:
+    """One module to be made small or fast. Nothing writes to `module`: the check reads it."""
+
+    spec: CompileSpec
+    module: Path  # bitcode, unoptimised
+    target: Target  # as the front-end and the linker take it
+    machine: Target  # as passes and code generator take it, after clang's driver
+    pipelines: Mapping[str, str]  # level → pipeline that clang's own driver runs
+    flags: tuple[str, ...]  # of the caller, for the front-end
+    metric: Metric
+    cases: tuple[RunCase, ...]  # requested runs; empty: the program's own `main`
+    case_timeouts_s: tuple[float, ...]
+    may_run: bool  # the owner allows it and this machine's processor can
+    objects: tuple[Path, ...]  # object files linked with the program
+    libraries: tuple[str, ...]
+    sources: tuple[str, ...]  # names, for people
+    cxx: bool  # linked as C++
+    notes: tuple[str, ...]
+    workdir: Path
+
+    @property
+    def timed(self) -> bool:
+        """True when CPU time is the objective; `metric` is then only reported."""
+        return self.spec.objective is Objective.RUN_TIME
+
+    @property
+    def flavour(self) -> str:
+        """Level whose attributes the sources have."""
+        return flavour_of(self.spec)
+
+
+def parse_problem(
+    spec: CompileSpec, inputs: Mapping[str, Path], workdir: Path
+) -> CompileProblem:
+    """Read and compile the sources. Raises InvalidInput, with the compiler's own messages."""
+    target = Target(
+        triple=spec.target.triple,
+        cpu=spec.target.cpu,
+        features=spec.target.features,
+        pic=spec.target.pic,
+    )
+    check_served(target)
+    runnable = runs_here(target.triple)
+    if spec.runs and not runnable:
+        raise InvalidInput(
+            f"runs: the code is for {target.triple}, this machine is {platform.machine()} and "
+            "cannot run it; drop `runs` (the answer is then labelled unvalidated) or choose a "
+            "triple of this machine"
+        )
+    sources = read_sources(spec, inputs, workdir)
+    languages = {language_of_name(path.name) for _, path in sources.files}
+    module = workdir / "original.bc"
+    warnings: list[str] = []
+    try:
+        driver = decide_target(languages, sources.build, target, made(workdir / "driver"))
+        build_module(sources, spec, target, module, warnings.append)
+        objects = build_objects(spec, inputs, target, workdir)
+    except SourceError as error:
+        raise InvalidInput(f"{error}{hint_for(str(error), spec)}") from error
+    except LlvmMissing as error:
+        raise InvalidInput(f"this server cannot compile: {error}") from error
+    notes = [*sources.notes]
+    notes += [f"compiler: {text[:_WARNING_CHARS]}" for text in warnings[:LISTED]]
+    if not runnable:
+        notes.append(
+            f"code for {target.triple} cannot be run on this machine ({platform.machine()})"
+        )
+    timed = spec.objective is Objective.RUN_TIME
+    if timed and not runnable:
+        raise InvalidInput(
+            f"objective run_time: code for {target.triple} cannot be run on this machine; "
+            "choose another objective"
+        )
+    names = tuple(name for name, _ in sources.files)
+    return CompileProblem(
+        spec=spec,
+        module=module,
+        target=replace(target, pic=driver.target.pic),
+        machine=driver.target,
+        pipelines=driver.levels,
+        flags=sources.build.flags,
+        metric=Metric.LOADABLE_BYTES if timed else Metric(spec.objective.value),
+        cases=tuple(
+            _case(run, inputs.get(f"stdin_{i}")) for i, run in enumerate(spec.runs)
+        ),
+        case_timeouts_s=tuple(run.timeout_seconds for run in spec.runs),
+        may_run=runnable and (spec.run_by_itself or bool(spec.runs)),
+        objects=objects,
+        libraries=tuple(f"-l{library.value}" for library in spec.link.libraries),
+        sources=names,
+        cxx=any(language_of_name(name) is Language.CXX for name in names),
+        notes=tuple(notes),
+        workdir=workdir,
+    )
+
+
+def _case(run: Run, stdin_file: Path | None) -> RunCase:
+    stdout = run.expected_stdout
+    return RunCase(
+        arguments=run.arguments,
+        stdin=stdin_file.read_bytes() if stdin_file is not None else run.stdin.encode(),
+        expected_stdout=None if stdout is None else stdout.encode(),
+        expected_exit=run.expected_exit,
+    )

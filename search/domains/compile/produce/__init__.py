@@ -1,0 +1,1 @@
+"""Files of a finished compile job: program, recipe, sizes, picture and report."""

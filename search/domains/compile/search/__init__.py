@@ -1,0 +1,1 @@
+"""Search of pass pipelines for one program."""

@@ -1,0 +1,109 @@
+"""Product mode: coreset, local search and per-function decisions around the installed LLVM's -Oz.
+
+The coreset and the order of its candidates follow Liang et al., "Learning Compiler Pass Orders
+using Coreset and Normalized Value Prediction" (ICML 2023); candidates are edits of whole -Oz
+pipelines instead of the paper's flat pass sequences, because on LLVM 22 those seldom beat -Oz. See
+`deploy/docs/design/compile.md`, "Product mode".
+"""
+
+from __future__ import annotations
+
+from cost_models.weights import digest as weights_digest
+from search.domains.compile.search.candidates import candidate_space, function_tails
+from search.domains.compile.search.coreset import NAME as CORESET
+from search.domains.compile.search.coreset import (
+    list_for,
+    load_coreset,
+    usefulness,
+    without_options,
+)
+from search.domains.compile.search.local_search import (
+    MAX_CORESET,
+    ProductSpace,
+    SearchLimits,
+    optimise,
+)
+from search.domains.compile.search.policy import score_candidates, weights_name
+from search.domains.compile.search.state import SearchState, Trials
+from solvers.llvm.options import options_for
+from solvers.llvm.types import Metric
+from trimtab.specs.compile import Tier
+
+_MOST_EVALUATIONS = (
+    100_000  # without a budget of evaluations: time or patience ends the search
+)
+_PATIENCE = 200  # compilations without a better program that end the search
+_TAIL_COST = 1.5  # compile time of a tail, in times of -Oz's
+
+
+def search_product(state: SearchState) -> Trials:
+    """Search in product mode; each new incumbent is run before it counts."""
+    oz = state.prepared.levels["Oz"]
+    assert oz.sizes is not None
+    coreset_of = list_for(state.problem.metric, oz.sizes)
+    space, policy, uses_network = _product_space(state, coreset_of)
+    evaluations = state.evaluations_left
+
+    def only_tails() -> bool:
+        return state.left_s <= _TAIL_COST * oz.seconds * len(space.tails)
+
+    result = optimise(
+        state.prepared.engine,
+        space,
+        SearchLimits(
+            evaluations=_MOST_EVALUATIONS if evaluations is None else evaluations,
+            max_coreset=MAX_CORESET,
+            patience=_PATIENCE,
+            only_tails=only_tails,
+            stopped=state.over,
+            spend=state.spend,
+        ),
+        baseline=oz,
+        rng=state.rng,
+        on_better=state.incumbents.accept,
+    )
+    files = [CORESET, weights_name(coreset_of)] if uses_network else [CORESET]
+    return Trials(
+        table=result.table,
+        policy=policy,
+        weights={name: weights_digest(name) for name in files},
+    )
+
+
+def _product_space(
+    state: SearchState, coreset_of: Metric
+) -> tuple[ProductSpace, str, bool]:
+    """(what may be tried, how the coreset is ordered, whether a network ordered it)."""
+    spec, metric = state.problem.spec, state.problem.metric
+    defaults, oz = state.prepared.pipelines, state.prepared.levels["Oz"]
+    assert oz.sizes is not None
+
+    def allowed(tier: Tier) -> bool:
+        return state.experimental or tier is Tier.DEFAULT
+
+    coreset = [c for c in load_coreset(coreset_of) if allowed(c.tier)]
+    if spec.llvm_options:
+        options = options_for(metric)
+        scores, policy = score_candidates(
+            state.prepared.engine, oz.sizes, coreset, coreset_of
+        )
+    else:
+        options, coreset = frozenset(), without_options(coreset)
+        scores, policy = None, "greedy order of the coreset, its options left out"
+    changes = [c for c in candidate_space(defaults, options=options) if allowed(c.tier)]
+    tails = (
+        function_tails(defaults, experimental=state.experimental)
+        if spec.per_function
+        else {}
+    )
+    space = ProductSpace(
+        metric=metric,
+        defaults=defaults,
+        coreset=coreset,
+        scores=scores,
+        changes=changes,
+        usefulness=usefulness(changes, metric),
+        tails=tails,
+        minsize=spec.per_function,
+    )
+    return space, policy, scores is not None

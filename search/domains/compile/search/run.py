@@ -1,0 +1,308 @@
+"""Search of one program, from the reference runs over the modes of search to the answer's files."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from search.domains.compile.answer import (
+    PROMISE_OF_SIZE,
+    PROMISE_OF_TIME,
+    CompileSolution,
+    target_text,
+)
+from search.domains.compile.encode import Prepared
+from search.domains.compile.parse.problem import CompileProblem
+from search.domains.compile.parse.sources import listed
+from search.domains.compile.search.answer_files import write_answer
+from search.domains.compile.search.behaviour import NOT_RUN, BehaviourOracle
+from search.domains.compile.search.incumbents import Accepted, Incumbents, value_of
+from search.domains.compile.search.paper import search_paper
+from search.domains.compile.search.product import search_product
+from search.domains.compile.search.quarantine import reduce_quarantined
+from search.domains.compile.search.run_time import reserve_s as run_time_reserve_s
+from search.domains.compile.search.run_time import search_run_time
+from search.domains.compile.search.state import SearchState, Trials
+from search.stop import StoppingCriterion
+from search.types import OnIncumbent, SearchOutcome
+from solvers.llvm.engine import Built, CandidateFailed
+from solvers.llvm.types import Recipe
+from trimtab.results import Incumbent, Limit, Reason, Termination
+from trimtab.specs.compile import Mode
+
+_LEAST_RESERVE_S = 0.3  # seconds kept for the check
+_MOST_RESERVE = 0.4  # of the time left
+_CHECK_COMPILES = 4  # compilations as long as -Oz's that the check makes
+_CHECK_RUNS = 3  # runs of each case that the check makes
+_SHOWN_QUARANTINED = 40  # in the summary
+_NOT_COMPARED = "the run ended before it was compared"
+
+
+def search_program(
+    problem: CompileProblem,
+    prepared: Prepared,
+    stop: StoppingCriterion,
+    rng: np.random.Generator,
+    on_incumbent: OnIncumbent,
+    start: CompileSolution | None = None,
+) -> SearchOutcome:
+    """Return the smallest (or fastest) program that behaves like the unoptimised one.
+
+    -Oz when none is smaller, or when -Oz itself behaves differently. `start` is an earlier answer.
+    """
+    began = time.monotonic()
+    built = {} if problem.timed else report_oz(problem, prepared, on_incumbent)
+    state = _new_state(problem, prepared, stop, rng, on_incumbent, built)
+    _record_reference(state)
+    notes = [*prepared.notes, *state.oracle.notes]
+    comparable = problem.timed or _accept_oz(state, notes)
+    state.reserve_s = _reserve_s(state)
+    _measure_levels(state)
+    if comparable and not problem.timed:
+        _offer_levels(state)
+        if start is not None:
+            (measured,) = prepared.engine.measure([start.recipe])
+            state.incumbents.offer(start.name, measured)
+    timing, trials = None, Trials()
+    if problem.timed:
+        state.reserve_s += run_time_reserve_s(state.oracle.run_s)
+        timing, trials = search_run_time(state)
+    elif comparable and not state.over():
+        paper = problem.spec.mode is Mode.PAPER
+        trials = search_paper(state) if paper else search_product(state)
+    reduce_quarantined(
+        state.incumbents.quarantined, prepared.engine, state.oracle, stopped=state.over
+    )
+    assert state.incumbents.best is not None
+    solution = write_answer(
+        problem,
+        prepared,
+        state.incumbents.best,
+        problem.workdir / "answer",
+        cases=state.oracle.cases,
+        why_unvalidated=state.oracle.why_unvalidated,
+        timing=timing,
+        quarantined=state.incumbents.quarantined,
+    )
+    return SearchOutcome(
+        termination=_termination(state, solution),
+        solution=solution,
+        objective=solution.objective,
+        bound=None,
+        summary=_summary(state, solution, trials, notes, time.monotonic() - began),
+        weights=trials.weights,
+    )
+
+
+def report_oz(
+    problem: CompileProblem, prepared: Prepared, on_incumbent: OnIncumbent
+) -> dict[str, Built]:
+    """Report -Oz before anything is run, so that there is an answer whatever ends the job.
+
+    Returns the built program by `Measured.program`, so that it is not built again.
+    """
+    measured = prepared.levels["Oz"]
+    try:
+        built = prepared.engine.build(measured.recipe)
+    except CandidateFailed:
+        return {}  # the search meets the same failure and handles it
+    oz = Accepted(name="Oz", value=value_of(measured, problem.metric), built=built)
+    on_incumbent(
+        Incumbent(elapsed_s=0.0, objective=oz.value, source=oz.name),
+        lambda: write_unchecked(problem, prepared, oz, "reported"),
+    )
+    return {measured.program: built}
+
+
+def write_unchecked(
+    problem: CompileProblem, prepared: Prepared, best: Accepted, folder: str
+) -> CompileSolution:
+    """Write an answer whose behaviour was not compared."""
+    return write_answer(
+        problem,
+        prepared,
+        best,
+        problem.workdir / folder,
+        cases=(),
+        why_unvalidated=_NOT_COMPARED,
+    )
+
+
+def _new_state(
+    problem: CompileProblem,
+    prepared: Prepared,
+    stop: StoppingCriterion,
+    rng: np.random.Generator,
+    on_incumbent: OnIncumbent,
+    built: dict[str, Built],
+) -> SearchState:
+    oracle = BehaviourOracle(
+        problem, folder=problem.workdir / "runs", stopped=lambda: stop(None)
+    )
+
+    def report(accepted: Accepted) -> None:
+        cases, why = oracle.cases, oracle.why_unvalidated
+        on_incumbent(
+            Incumbent(elapsed_s=0.0, objective=accepted.value, source=accepted.name),
+            lambda: write_answer(
+                problem,
+                prepared,
+                accepted,
+                problem.workdir / "reported",
+                cases=cases,
+                why_unvalidated=why,
+            ),
+        )
+
+    incumbents = Incumbents(
+        engine=prepared.engine,
+        oracle=oracle,
+        metric=problem.metric,
+        build_id=prepared.installed.build_id,
+        report=report,
+        built=built,
+    )
+    return SearchState(
+        problem=problem,
+        prepared=prepared,
+        oracle=oracle,
+        incumbents=incumbents,
+        stop=stop,
+        rng=rng,
+    )
+
+
+def _record_reference(state: SearchState) -> None:
+    """Run the unoptimised program, if it may be run and there is time."""
+    engine, oracle = state.prepared.engine, state.oracle
+    if state.problem.may_run and not state.stop(None):
+        plain = engine.build(Recipe(pipeline=state.prepared.pipelines["O0"]))
+        oracle.record_reference(plain.object, has_main="main" in engine.info.exported)
+    else:
+        oracle.why_unvalidated = (
+            "the time was up before it was run" if state.problem.may_run else NOT_RUN
+        )
+
+
+def _accept_oz(state: SearchState, notes: list[str]) -> bool:
+    """Make -Oz the incumbent; False when its behaviour differs and nothing can be compared."""
+    oz = state.prepared.levels["Oz"]
+    if state.incumbents.offer("Oz", oz):
+        return True
+    state.oracle.disable(_why_oz_differs(state))
+    state.incumbents.reset()
+    state.incumbents.offer("Oz", oz)
+    notes.append("the answer is -Oz: nothing else was compared")
+    return False
+
+
+def _why_oz_differs(state: SearchState) -> str:
+    """Explain for the answer's label why the behaviour of -Oz was not found equal."""
+    if state.oracle.limit_exceeded:
+        return (
+            f"-Oz could not be compared: {state.oracle.limit_exceeded}; give the run a longer "
+            "timeout_seconds, or less to do"
+        )
+    if not state.incumbents.quarantined:
+        return "the time was up before -Oz had been compared"
+    why = state.incumbents.quarantined[0].why
+    return (
+        f"-Oz itself behaves differently from the unoptimised program ({why}): undefined "
+        "behaviour, or a fault of LLVM's own"
+    )
+
+
+def _reserve_s(state: SearchState) -> float:
+    """Seconds the check will need: compilations by LLVM's tools, and the runs again."""
+    oz_s, runs_s = state.prepared.levels["Oz"].seconds, state.oracle.run_s
+    needed_s = _LEAST_RESERVE_S + _CHECK_COMPILES * oz_s + _CHECK_RUNS * runs_s
+    return min(needed_s, _MOST_RESERVE * state.stop.remaining_s())
+
+
+def _measure_levels(state: SearchState) -> None:
+    """Measure the table's other levels while there is time, likely candidates first."""
+    prepared = state.prepared
+    for level in ("Os", "O2", *prepared.rows):
+        if level not in prepared.levels and not state.over():
+            recipe = prepared.rows[level]
+            for measured in prepared.engine.measure([recipe], stopped=state.over):
+                prepared.levels[level] = measured
+
+
+def _offer_levels(state: SearchState) -> None:
+    """Offer LLVM's levels, smallest first.
+
+    The answer is then not larger than any row of its own table that behaves the same.
+    """
+    metric, levels = state.problem.metric, state.prepared.levels
+    for name in sorted(levels, key=lambda level: (value_of(levels[level], metric), level)):
+        state.incumbents.offer(name, levels[name])
+
+
+def _termination(state: SearchState, solution: CompileSolution) -> Termination:
+    detail = (
+        _time_detail(solution) if state.problem.timed else _size_detail(state, solution)
+    )
+    if state.stop.limit is not None or state.over():
+        limit = state.stop.limit or Limit.TIME
+        return Termination(reason=Reason.FEASIBLE, limit=limit, detail=detail)
+    return Termination(reason=Reason.COMPLETED, detail=detail)
+
+
+def _time_detail(solution: CompileSolution) -> str:
+    if solution.timing is None:
+        return "no pipeline was measurably faster than -O2"
+    return solution.timing.sentence()
+
+
+def _size_detail(state: SearchState, solution: CompileSolution) -> str:
+    metric = state.problem.metric
+    size, oz = solution.objective, float(solution.levels["Oz"].of(metric))
+    detail = f"{size:,.0f} {metric.value.replace('_', ' ')}"
+    if oz:
+        detail += f", {100 * (size - oz) / oz:+.2f} % against -Oz"
+    if solution.why_unvalidated:
+        detail += f"; unvalidated: {solution.why_unvalidated}"
+    return detail
+
+
+def _summary(
+    state: SearchState,
+    solution: CompileSolution,
+    trials: Trials,
+    notes: list[str],
+    seconds: float,
+) -> dict[str, Any]:
+    problem, prepared = state.problem, state.prepared
+    outcomes = Counter(measured.outcome.value for _, measured in trials.table)
+    return {
+        "llvm": prepared.installed.build_id,
+        "target": target_text(problem.machine),
+        "sources": listed(problem.sources),
+        "instructions": prepared.engine.info.ir_instructions,
+        "objective": problem.spec.objective.value,
+        "oz": solution.levels["Oz"].of(problem.metric),
+        "saved": solution.saved(problem.metric),
+        "found_by": solution.name,
+        "pipelines_tried": trials.count or len(trials.table),
+        "outcomes": dict(sorted(outcomes.items())),
+        "policy": trials.policy,
+        "behaviour": solution.behaviour,
+        "promise": PROMISE_OF_TIME if problem.timed else PROMISE_OF_SIZE,
+        **({"time": solution.time} if problem.timed else {}),
+        "search_s": seconds,
+        "sizes": solution.size_table,
+        "quarantined": [
+            {
+                "name": bad.name,
+                "why": bad.why,
+                "bytes": bad.objective,
+                "first_bad_pass": bad.reproducer.last_pass if bad.reproducer else None,
+            }
+            for bad in solution.quarantined[:_SHOWN_QUARANTINED]
+        ],
+        "notes": notes,
+    }

@@ -1,0 +1,54 @@
+"""Recorder of one search: its curve, and reports of better points to the pipeline."""
+
+from __future__ import annotations
+
+import time
+
+from search.domains.ilp.problem import IlpProblem
+from search.domains.ilp.solution import Curve, IlpSolution
+from search.types import OnIncumbent
+from solvers.scaling import ScaledModel
+from solvers.types import Floats
+from trimtab.results import Incumbent
+
+_CURVE_POINTS = 100_000
+
+
+class Recorder:
+    """Report points that do not worsen the objective; those of later engines start anew."""
+
+    def __init__(
+        self, problem: IlpProblem, scaled: ScaledModel, on_incumbent: OnIncumbent
+    ) -> None:
+        self._scaled, self._on_incumbent = scaled, on_incumbent
+        self._began = problem.began
+        self._sign = -1.0 if problem.model.maximize else 1.0
+        self._best: Incumbent | None = None
+        self._x: Floats | None = None
+        self._curve: list[tuple[float, float | None, float | None]] = []
+
+    @property
+    def curve(self) -> Curve:
+        """(seconds, incumbent, bound) of the points so far."""
+        return tuple(self._curve)
+
+    def __call__(self, point: Incumbent, x: Floats | None = None) -> None:
+        """Report a point; x (n,) is its solution in scaled units."""
+        if self._is_worse(point):
+            return
+        self._best = point
+        if len(self._curve) < _CURVE_POINTS:
+            seconds = time.monotonic() - self._began
+            self._curve.append((seconds, point.objective, point.bound))
+        if x is None or x is self._x:  # only the bound has changed
+            self._on_incumbent(point)
+            return
+        self._x = x
+        restore, objective = self._scaled.restore, point.objective or 0.0
+        self._on_incumbent(point, lambda: IlpSolution(x=restore(x), objective=objective))
+
+    def _is_worse(self, point: Incumbent) -> bool:
+        best = None if self._best is None else self._best.objective
+        if best is None:
+            return False
+        return point.objective is None or self._sign * point.objective > self._sign * best

@@ -1,0 +1,78 @@
+"""State of a run: incumbent, bound, and what its processes reported."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from search.domains.ilp.search.messages import EngineEnded, SearchStarted, Statistics
+from search.domains.ilp.search.slots import IncumbentSlot
+from search.trace import relative_gap
+from solvers.types import Floats, MilpModel
+from trimtab.results import Incumbent
+
+# Relative. The engine is asked for a smaller gap than its default, so that "optimal" means this.
+PROOF_GAP = 1e-6
+ABSOLUTE_GAP = 1e-9  # of the scaled objective, whose costs are near 1: for optima of 0
+
+
+@dataclass
+class RunState:
+    """Incumbent and bound in the minimised sense, and the reports of the processes."""
+
+    objective: float = math.inf
+    x: Floats | None = None
+    source: str = ""  # of the incumbent
+    bound: float = -math.inf
+    bound_by: str = ""
+    lns_source: str = "lns:start"  # of the newest solution in the LNS slot
+    lns_start: SearchStarted | None = None
+    lns_iterations: int = 0
+    lns_statistics: Statistics | None = None
+    lns_ended: bool = False
+    engine_end: EngineEnded | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def read(self, slot: IncumbentSlot, source: str) -> bool:
+        """Take over a better solution of a slot; return True if there was one."""
+        better = slot.better_than(self.objective)
+        if better is None:
+            return False
+        self.objective, self.x = better
+        self.source = source
+        return True
+
+    def closed(self) -> bool:
+        """Return True if incumbent and bound meet within the gap of a proof.
+
+        A bound beyond the incumbent proves nothing.
+        """
+        if self.x is None:
+            return False
+        return abs(self.objective - self.bound) <= _allowed_gap(self.objective)
+
+    def contradicts(self) -> bool:
+        """Return True if the incumbent is better than the bound allows: one of the two is wrong."""
+        overshoot = self.bound - self.objective
+        return self.x is not None and overshoot > _allowed_gap(self.objective)
+
+    def point(self, model: MilpModel) -> Incumbent:
+        """Return incumbent and bound of this moment, in the author's sense."""
+        objective = in_author_sense(model, self.objective)
+        bound = in_author_sense(model, self.bound)
+        return Incumbent(
+            elapsed_s=0.0,  # the pipeline fills in its own clock
+            objective=objective,
+            bound=bound,
+            gap=relative_gap(objective, bound),
+            source=self.source,
+        )
+
+
+def in_author_sense(model: MilpModel, value: float) -> float | None:
+    """Return an objective or bound in the author's sense; None while infinite."""
+    return model.in_user_sense(value) + 0.0 if math.isfinite(value) else None
+
+
+def _allowed_gap(objective: float) -> float:
+    return max(ABSOLUTE_GAP, PROOF_GAP * abs(objective))

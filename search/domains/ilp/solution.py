@@ -1,0 +1,34 @@
+"""Solution of one run, and its form in a checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from solvers.types import Floats
+
+Curve = tuple[tuple[float, float | None, float | None], ...]
+"""(seconds, incumbent, bound) of each change, in the author's sense."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IlpSolution:
+    """Solution that the search claims."""
+
+    x: Floats  # (n,) columns of the minimised model
+    objective: float  # in the author's sense
+    curve: Curve = ()
+
+
+def to_bytes(x: Floats) -> bytes:
+    """Serialise the values (n,) of the minimised model's columns, as little-endian doubles."""
+    return x.astype("<f8").tobytes()
+
+
+def from_bytes(data: bytes, *, n: int) -> Floats:
+    """Parse values (n,). Raises ValueError unless these are `n` finite numbers."""
+    x = np.frombuffer(data, dtype="<f8").astype(np.float64)
+    if len(x) != n or not np.isfinite(x).all():
+        raise ValueError(f"solution: expected {n} finite numbers, got {len(data)} bytes")
+    return x

@@ -1,0 +1,1 @@
+"""Turn tables into items and shard options on numbered devices."""

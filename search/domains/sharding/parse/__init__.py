@@ -1,0 +1,1 @@
+"""Read a sharding job: tables, constraints and the plan in use."""

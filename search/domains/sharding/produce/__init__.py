@@ -1,0 +1,1 @@
+"""Write the result files of a sharding job: plan, picture and difference."""

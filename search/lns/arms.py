@@ -1,0 +1,183 @@
+"""Table of the arms: one row for each destroy heuristic that the bandit may choose.
+
+A new arm is a word in `trimtab.specs.ilp.Neighbourhood`, a class that implements
+`search.lns.neighbourhoods.DestroyHeuristic`, and a row here (deploy/docs/changing.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cost_models.weights import load_weights, manifest
+from gnn.policies.neighbourhood_numpy import NeighbourhoodNet
+from search.lns.guide import Guide
+from search.lns.learned import LearnedNeighbourhood
+from search.lns.neighbourhoods import (
+    ConstraintBlockNeighbourhood,
+    CrossoverNeighbourhood,
+    DestroyHeuristic,
+    LbRelaxNeighbourhood,
+    LbRelaxRounding,
+    LbRelaxSampling,
+    RandomNeighbourhood,
+    RinsNeighbourhood,
+    VariableGraphNeighbourhood,
+)
+from search.lns.sub_mip import Slicer
+from solvers.types import MilpModel
+from trimtab.specs.ilp import Neighbourhood
+
+_CL_LNS_WEIGHTS = "cl-lns"
+
+
+def _no_note(text: str) -> None:
+    """Drop the note."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ArmParts:
+    """Parts that a destroy heuristic may be made of."""
+
+    guide: Guide
+    slicer: Slicer
+    note: Callable[[str], object] = _no_note  # takes a sentence for the notes of the result
+
+    @property
+    def model(self) -> MilpModel:
+        """The whole model."""
+        return self.guide.model
+
+
+def _always(model: MilpModel) -> bool:
+    return True
+
+
+def _has_rows(model: MilpModel) -> bool:
+    return bool(model.m)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One row: an arm, the models it applies to, and its first size and credit."""
+
+    word: Neighbourhood
+    make: Callable[[ArmParts], DestroyHeuristic]
+    frees: str  # the integer variables it frees, for the documentation
+    source: str = ""  # the paper it comes from
+    applies: Callable[[MilpModel], bool] = _always
+    # Share of the integer variables that the first call frees. Arms guided by a relaxation free
+    # the hardest variables, so they begin about 3 times smaller than random ones
+    # (deploy/docs/design/ilp.md, "Adaptive size").
+    first_share: float = 0.05
+    expected_s: float = 0.02  # processor seconds of a first call, which the bandit weighs
+    # Gain per second credited before the first call. A run has time for five to ten calls of each
+    # arm before the large gains are over, too few to find the best (lab notes, 2026-11-26).
+    prior: float = 0.0
+    weights: str | None = None  # name of the learned weights that it uses
+
+
+def _cl_lns(parts: ArmParts) -> DestroyHeuristic:
+    net = NeighbourhoodNet(weights=load_weights(_CL_LNS_WEIGHTS))
+    return LearnedNeighbourhood(parts.model, parts.guide, net, note=parts.note)
+
+
+ARMS: tuple[Arm, ...] = (
+    Arm(
+        word=Neighbourhood.RANDOM,
+        make=lambda parts: RandomNeighbourhood(parts.model),
+        frees="uniformly chosen variables",
+        first_share=0.15,
+    ),
+    Arm(
+        word=Neighbourhood.VARIABLE_GRAPH,
+        make=lambda parts: VariableGraphNeighbourhood(
+            parts.model, parts.slicer.by_row, parts.slicer.by_column
+        ),
+        frees="a variable and those it shares rows with, ring by ring",
+        source="baseline VARIABLE in Huang et al., ICML 2023",
+        applies=_has_rows,
+        first_share=0.15,
+        prior=0.02,
+    ),
+    Arm(
+        word=Neighbourhood.CONSTRAINT_BLOCK,
+        make=lambda parts: ConstraintBlockNeighbourhood(parts.model, parts.slicer.by_row),
+        frees="the variables of tight rows, row by row",
+        source="after Song et al., NeurIPS 2020",
+        applies=_has_rows,
+        first_share=0.15,
+    ),
+    Arm(
+        word=Neighbourhood.RINS,
+        make=lambda parts: RinsNeighbourhood(parts.model, parts.guide),
+        frees="variables that differ between incumbent and root LP",
+        source="Danna, Rothberg and Le Pape, Math. Programming 2005",
+        expected_s=0.1,
+    ),
+    Arm(
+        word=Neighbourhood.CROSSOVER,
+        make=lambda parts: CrossoverNeighbourhood(parts.model, parts.guide),
+        frees="variables that differ between good solutions",
+        source="Rothberg, INFORMS J. Computing 2007",
+        first_share=0.1,
+    ),
+    # Local-branching LPs may take long, so the bandit explores these arms less often.
+    Arm(
+        word=Neighbourhood.LB_RELAX,
+        make=lambda parts: LbRelaxNeighbourhood(parts.model, parts.guide),
+        frees="the largest differences between incumbent and local-branching LP",
+        source="LB-RELAX, Huang et al., CPAIOR 2023",
+        expected_s=0.3,
+    ),
+    Arm(
+        word=Neighbourhood.LB_RELAX_S,
+        make=lambda parts: LbRelaxSampling(parts.model, parts.guide),
+        frees="a uniform sample of all these differences",
+        source="LB-RELAX-S, Huang et al., CPAIOR 2023",
+        expected_s=0.3,
+    ),
+    Arm(
+        word=Neighbourhood.LB_RELAX_R,
+        make=lambda parts: LbRelaxRounding(parts.model, parts.guide),
+        frees="each variable with the probability of its difference",
+        source="LB-RELAX-R, Huang et al., CPAIOR 2023",
+        expected_s=0.3,
+    ),
+    # A low expected time, so that it is tried early: it needs the root LP, and all arms gain by it.
+    Arm(
+        word=Neighbourhood.CL_LNS,
+        make=_cl_lns,
+        frees="the variables with the largest scores of a graph attention network",
+        source="CL-LNS, Huang, Ferber, Tian, Dilkina and Steiner, ICML 2023",
+        applies=lambda model: _CL_LNS_WEIGHTS in manifest(),
+        expected_s=0.03,
+        prior=0.05,
+        weights=_CL_LNS_WEIGHTS,
+    ),
+)
+"""`Neighbourhood.ONE_SWAP` has no row: it names the intensifier (search.lns.intensify)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ActiveArm:
+    """A row of the table with its heuristic for one model."""
+
+    row: Arm
+    heuristic: DestroyHeuristic
+
+    @property
+    def name(self) -> str:
+        """The arm's word."""
+        return self.row.word.value
+
+
+def make_arms(words: Sequence[Neighbourhood], parts: ArmParts) -> list[ActiveArm]:
+    """Make the arms of `words` that apply to the model; the random arm when none does."""
+    rows = {row.word: row for row in ARMS}
+    chosen = [rows[word] for word in dict.fromkeys(words) if word in rows]
+    applying = [row for row in chosen if row.applies(parts.model)]
+    return [
+        ActiveArm(row=row, heuristic=row.make(parts))
+        for row in applying or [rows[Neighbourhood.RANDOM]]
+    ]

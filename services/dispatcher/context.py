@@ -1,0 +1,30 @@
+"""Parts of the dispatcher that every attempt uses."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from services.bus import Bus
+from services.store.blobs import BlobStore
+from services.store.types import JobStore
+from workers.retry import Backoff
+from workers.types import Executor, TaskLimits
+
+LAST_WRITE_S = 5.0  # how long a shutdown waits for a write or a close that has begun
+
+
+@dataclass(frozen=True, kw_only=True)
+class DispatchContext:
+    """Store, executor and timing of one dispatcher."""
+
+    store: JobStore
+    executor: Executor
+    blobs: BlobStore
+    bus: Bus
+    limits: TaskLimits
+    lease_s: float
+    heartbeat_s: float
+    signal_poll_s: float  # interval of polling for stop and cancel set by other processes
+    backoff: Backoff
+    rng: random.Random

@@ -1,0 +1,132 @@
+"""`/v1/jobs/{job_id}/...`: events, attempts, result, input and files of a job."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from starlette.responses import Response, StreamingResponse
+
+from services.errors import BadRequest, NotFound
+from services.gateway import events as event_stream
+from services.gateway import operations
+from services.gateway.deps import Ctx, Viewer, visible_tenant
+from services.gateway.downloads import SVG, file_response
+from services.gateway.problems import documented
+from services.gateway.routes.jobs import JobId
+from services.gateway.views import FastJson, attempt_view, event_view, input_view
+from trimtab.results import Attempt, RunResult
+
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
+_EVENTS = {"type": "array", "items": {"$ref": "#/components/schemas/Event"}}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+
+@router.get(
+    "/events",
+    responses={
+        200: {
+            "description": "Server-sent events; with `format=json` a list of `Event`.",
+            "content": {
+                "text/event-stream": {"schema": {"type": "string"}},
+                "application/json": {"schema": _EVENTS},
+            },
+        },
+        **documented(400, 404, 422, 503),
+    },
+    summary="Stream the events of a job",
+)
+async def job_events(
+    job_id: JobId,
+    ctx: Ctx,
+    principal: Viewer,
+    after_seq: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    format: Annotated[str, Query(pattern="^(sse|json)$")] = "sse",
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+) -> Response:
+    """Event name = type, id = `seq`, data = an `Event`. Resume with `Last-Event-ID`.
+
+    The stream ends with the event `end`.
+    """
+    await ctx.store.get(job_id, tenant=visible_tenant(principal))
+    if last_event_id:
+        if (
+            not last_event_id.isascii()
+            or not last_event_id.isdigit()
+            or len(last_event_id) > 9
+        ):
+            raise BadRequest(
+                f"Last-Event-ID: expected the id of an event, got {last_event_id[:40]!r}"
+            )
+        after_seq = max(after_seq, int(last_event_id))
+    if format == "json":
+        events = await ctx.store.events(job_id, after_seq=after_seq, limit=1000)
+        return FastJson([event_view(event) for event in events])
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(
+        event_stream.stream(ctx, job_id, after_seq=after_seq),
+        media_type="text/event-stream",
+        headers=headers,
+    )
+
+
+@router.get(
+    "/attempts",
+    response_model=list[Attempt],
+    responses=documented(404, 503),
+    summary="List the attempts of a job",
+)
+async def job_attempts(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
+    """Worker, times, fence and outcome of each attempt, oldest first."""
+    await ctx.store.get(job_id, tenant=visible_tenant(principal))
+    return FastJson([attempt_view(attempt) for attempt in await ctx.store.attempts(job_id)])
+
+
+@router.get(
+    "/result",
+    response_model=RunResult,
+    responses=documented(404, 409, 503),
+    summary="Get the result of a job",
+)
+async def job_result(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
+    """Incumbent, bound, trace, verification, termination, seed, versions, and `artifacts`."""
+    job = await operations.result(ctx, principal, job_id)
+    headers = {"Content-Disposition": f'inline; filename="{job_id}-result.json"'}
+    return FastJson(dict(job.result or {}), headers=headers)
+
+
+@router.get(
+    "/input",
+    responses={200: {"description": "A JobRequest"}, **documented(404, 503)},
+    summary="Get the request that repeats a job",
+)
+async def job_input(job_id: JobId, ctx: Ctx, principal: Viewer) -> Response:
+    """POST it to /v1/jobs to run the job again with the same spec, budget and seed."""
+    job = await ctx.store.get(job_id, tenant=visible_tenant(principal))
+    headers = {"Content-Disposition": f'inline; filename="{job_id}-input.json"'}
+    return FastJson(input_view(job), headers=headers)
+
+
+@router.get(
+    "/artifacts/{name}",
+    response_class=Response,
+    responses={
+        200: {"description": "The file", "content": {"application/octet-stream": _BINARY}},
+        **documented(404, 409, 503),
+    },
+    summary="Download a file of the result",
+)
+async def job_artifact(job_id: JobId, name: str, ctx: Ctx, principal: Viewer) -> Response:
+    """A file that the run produced, by its name in `artifacts`."""
+    job = await operations.result(ctx, principal, job_id)
+    references = (job.result or {}).get("artifacts", {})
+    if name not in references:
+        names = ", ".join(references) or "no files"
+        raise NotFound(
+            f"name: expected a file of job {job_id} ({names}), got {name[:100]!r}",
+            fix="see `artifacts` in the result",
+        )
+    reference = references[name]
+    return file_response(
+        ctx, str(reference["digest"]), name, picture=reference.get("media_type") == SVG
+    )

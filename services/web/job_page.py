@@ -1,0 +1,290 @@
+"""The page of one job as plain values for `job.html`. Pure: no store, no request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote
+
+from services.store.types import AttemptRecord, EventRecord, JobRecord
+from services.web import formatting
+from services.web.formatting import flat
+from services.web.job_rows import (
+    LATE_HEARTBEAT_S,
+    heartbeat_age_s,
+    pending_request,
+    run_time_s,
+)
+from trimtab.certificates import MODEL, certified
+from trimtab.results import EventType, JobState, VerificationStatus
+
+Json = Mapping[str, Any]
+
+MAX_COLUMNS = 12  # of a table in the summary
+MAX_POINTS = 200  # rows of the incumbent table
+MAX_LOGS = 200
+OPEN_POINTS = 12  # an incumbent table of at most this many rows starts unfolded
+
+_VERDICTS: Mapping[str, str] = {
+    VerificationStatus.VALID: "Valid",
+    VerificationStatus.INVALID: "Invalid",
+    VerificationStatus.NOT_CHECKED: "Not checked",
+}
+_OUTCOMES: Mapping[str | None, str] = {
+    None: "running",
+    "result": "returned a result",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "lost": "worker lost",
+    "transient": "temporary failure of the service",
+    "handed_back": "returned to the queue at shutdown",
+}
+
+
+def job_page(
+    job: JobRecord,
+    *,
+    events: Sequence[EventRecord],
+    attempts: Sequence[AttemptRecord],
+    now_us: int,
+) -> SimpleNamespace:
+    """Return everything the page of one job shows. `events`: the newest ones, ascending."""
+    result: Json = job.result or {}
+    points, cut = _points(result, events, job.best or {})
+    logs = [_log(event) for event in events if event.type is not EventType.INCUMBENT]
+    return SimpleNamespace(
+        **_request(job),
+        **_status(job, now_us),
+        **_figures(job, now_us),
+        **_outputs(job),
+        points=points,
+        points_cut=cut,
+        open_table=len(points) <= OPEN_POINTS,
+        attempts=[_attempt(attempt, now_us) for attempt in attempts],
+        logs=logs[-MAX_LOGS:],
+    )
+
+
+def _request(job: JobRecord) -> dict[str, Any]:
+    """Return what the owner submitted."""
+    text = {"spec": job.spec, "budget": job.budget}
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "tenant": job.tenant,
+        "labels": dict(job.labels),
+        "created_us": job.created_us,
+        "seed": job.seed,
+        "priority": job.priority,
+        "max_attempts": job.max_attempts,
+        "budget_seconds": job.budget.get("seconds"),
+        "inputs": list(_inputs(job.spec)),
+        "spec_text": json.dumps(text, indent=2, ensure_ascii=False, default=dict),
+    }
+
+
+def _status(job: JobRecord, now_us: int) -> dict[str, Any]:
+    """Return the state, the actions it allows, and the reason of the end."""
+    beat_s = heartbeat_age_s(job, now_us)
+    return {
+        "state": job.state.value,
+        "state_words": formatting.STATE_WORDS[job.state],
+        "terminal": job.state.is_terminal,
+        "pending": pending_request(job),
+        "can_stop": job.state is JobState.RUNNING
+        and not (job.stop_requested or job.cancel_requested),
+        "can_cancel": not job.state.is_terminal and not job.cancel_requested,
+        "can_retry": job.state in (JobState.FAILED, JobState.CANCELLED, JobState.DEAD),
+        "phase": job.phase,
+        "heartbeat": None if beat_s is None else f"{round(beat_s)} s ago",
+        "heartbeat_late": beat_s is not None and beat_s > LATE_HEARTBEAT_S,
+        "waits": _waits(job, now_us),
+        "termination": formatting.termination(job.termination),
+        "detail": (job.termination or {}).get("detail", ""),
+    }
+
+
+def _figures(job: JobRecord, now_us: int) -> dict[str, Any]:
+    """Return objective, bound and gap: those of the result, else of the incumbent.
+
+    A result with a certificate shows the certificate's bound and gap.
+    """
+    result = job.result or None
+    final: Json = result or job.best or {}
+    model = certified(result)
+    return {
+        "objective": final.get("objective"),
+        "bound": final.get("bound") if model is None else model.bound,
+        "gap": final.get("gap") if model is None else model.gap,
+        "bound_of": "" if model is None else MODEL,
+        "sense": (result or {}).get("sense", "minimize"),
+        "ran": formatting.seconds(run_time_s(job, now_us)),
+    }
+
+
+def _outputs(job: JobRecord) -> dict[str, Any]:
+    """Return what the result holds: verification, files, timings, summary, versions."""
+    result: Json = job.result or {}
+    summary: Json = result.get("summary", {})
+    return {
+        "result": None
+        if not result
+        else SimpleNamespace(primal_integral=result.get("primal_integral")),
+        "verification": _verification(result.get("verification")),
+        "produced": [
+            _file(job.id, name, reference)
+            for name, reference in result.get("artifacts", {}).items()
+        ],
+        "timings": _timings(result.get("timings_s", {})),
+        "summary": [
+            (key, flat(value)) for key, value in summary.items() if not is_table(value)
+        ],
+        "tables": [_table(key, value) for key, value in summary.items() if is_table(value)],
+        "versions": result.get("versions", {}),
+    }
+
+
+def is_table(value: Any) -> bool:
+    """Return True for a list of flat objects that is small enough to show as a table."""
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(row, Mapping) for row in value)
+    ):
+        return False
+    scalar = all(
+        not isinstance(cell, Mapping | list) for row in value for cell in row.values()
+    )
+    return scalar and 0 < len(value[0]) <= MAX_COLUMNS and len(value) <= MAX_POINTS
+
+
+def _table(name: str, rows: Sequence[Json]) -> SimpleNamespace:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    return SimpleNamespace(
+        name=name,
+        columns=columns,
+        rows=[[flat(row.get(column)) for column in columns] for row in rows],
+    )
+
+
+def _waits(job: JobRecord, now_us: int) -> str:
+    if job.state is not JobState.QUEUED:
+        return ""
+    if job.run_at_us > now_us:
+        wait_s = (job.run_at_us - now_us) / formatting.US
+        return f"next attempt in {formatting.seconds(wait_s)}"
+    return "waiting for a free worker"
+
+
+def _points(
+    result: Json, events: Sequence[EventRecord], best: Json
+) -> tuple[list[dict[str, Any]], bool]:
+    """Return (incumbents, newest first; True if older ones were cut off)."""
+    trace: list[Json] = list(result.get("trace", ()))
+    if not trace:
+        for event in events:
+            if (
+                event.type is EventType.STATE
+                and event.data.get("state") == JobState.RUNNING.value
+            ):
+                trace = []  # a new attempt has no incumbent yet
+            elif event.type is EventType.INCUMBENT:
+                trace.append(event.data)
+    if not trace and best:
+        trace = [best]
+    keys = ("elapsed_s", "objective", "bound", "gap", "source")
+    rows = [
+        {key: point.get(key) for key in keys} for point in reversed(trace[-MAX_POINTS:])
+    ]
+    return rows, len(trace) > MAX_POINTS
+
+
+def _verification(value: Json | None) -> SimpleNamespace | None:
+    if not value:
+        return None
+    status = str(value.get("status", "not_checked"))
+    return SimpleNamespace(
+        status=status if status in _VERDICTS else "not_checked",
+        words=_VERDICTS.get(status, status),
+        method=value.get("method", ""),
+        claimed_objective=value.get("claimed_objective"),
+        objective=value.get("objective"),
+        objective_exact=value.get("objective_exact"),
+        max_violation=value.get("max_violation"),
+        checks={key: flat(inner) for key, inner in (value.get("checks") or {}).items()},
+        detail=value.get("detail", ""),
+    )
+
+
+def _file(job_id: str, name: str, reference: Json) -> SimpleNamespace:
+    return SimpleNamespace(
+        name=name,
+        size=formatting.size(reference.get("size_bytes")),
+        href=f"/v1/jobs/{job_id}/artifacts/{quote(name, safe='')}",
+        picture=reference.get("media_type") == "image/svg+xml",
+        curve=name == "curve.svg",  # the page draws this curve itself
+    )
+
+
+def _inputs(spec: Json, path: str = "") -> list[SimpleNamespace]:
+    """Return the uploaded files in a spec, at any depth: objects with a digest."""
+    files: list[SimpleNamespace] = []
+    for key, value in spec.items():
+        if not isinstance(value, Mapping):
+            continue
+        where = f"{path}.{key}" if path else key
+        digest = value.get("digest")
+        if isinstance(digest, str) and digest.startswith("sha256:"):
+            files.append(
+                SimpleNamespace(
+                    input=where,
+                    name=value.get("name") or digest,
+                    size=formatting.size(value.get("size_bytes")),
+                    href=f"/v1/artifacts/{quote(digest, safe=':')}/content",
+                )
+            )
+        else:
+            files += _inputs(value, where)
+    return files
+
+
+def _timings(timings: Mapping[str, float]) -> list[SimpleNamespace]:
+    total = sum(timings.values()) or 1.0
+    return [
+        SimpleNamespace(name=name, seconds=spent, share=spent / total)
+        for name, spent in timings.items()
+    ]
+
+
+def _attempt(attempt: AttemptRecord, now_us: int) -> SimpleNamespace:
+    ran_s = ((attempt.ended_us or now_us) - attempt.started_us) / formatting.US
+    return SimpleNamespace(
+        number=attempt.number,
+        worker=attempt.worker,
+        ran=formatting.seconds(max(0.0, ran_s)),
+        outcome=_OUTCOMES.get(attempt.outcome, attempt.outcome),
+    )
+
+
+def _log(event: EventRecord) -> SimpleNamespace:
+    data = event.data
+    if event.type is EventType.STATE:
+        message = str(data.get("state", "")).lower()
+        if data.get("attempt"):
+            message += f", attempt {data['attempt']}"
+    elif event.type is EventType.PHASE:
+        message = " ".join(str(data[key]) for key in ("phase", "detail") if data.get(key))
+    else:
+        message = str(data.get("message", ""))
+    level = str(data.get("level", "")) if event.type is EventType.LOG else ""
+    at = datetime.fromtimestamp(event.at_us / formatting.US, UTC)
+    return SimpleNamespace(
+        at_us=event.at_us,
+        clock=at.strftime("%H:%M:%S"),
+        category=level or event.type.value,
+        css=level if level in ("warning", "error") else event.type.value,
+        message=message,
+    )

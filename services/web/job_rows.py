@@ -1,0 +1,78 @@
+"""Jobs as rows of tables: the job list and the workers page. Pure: no store, no request."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from services.store.types import JobRecord
+from services.web import formatting
+from trimtab.certificates import MODEL
+from trimtab.results import JobState
+
+LATE_HEARTBEAT_S = 15.0  # workers send one every few seconds; older ones are highlighted
+
+
+def job_row(job: JobRecord, now_us: int) -> SimpleNamespace:
+    """Return a row of the job list."""
+    best = job.best or {}
+    certificate = best.get("certificate") or {}
+    return SimpleNamespace(
+        id=job.id,
+        kind=job.kind,
+        state=job.state.value,
+        state_words=formatting.STATE_WORDS[job.state],
+        pending=pending_request(job),
+        labels=dict(job.labels),
+        objective=best.get("objective"),
+        bound=certificate.get("bound", best.get("bound")),
+        gap=certificate.get("gap", best.get("gap")),
+        bound_of=MODEL if certificate else "",
+        ran=formatting.seconds(run_time_s(job, now_us)),
+        created_us=job.created_us,
+        created=formatting.since(now_us, job.created_us),
+    )
+
+
+def lease_row(job: JobRecord, now_us: int) -> SimpleNamespace:
+    """Return a running job as a row of the workers page."""
+    beat_s = heartbeat_age_s(job, now_us)
+    left_s = (
+        None
+        if job.lease_until_us is None
+        else (job.lease_until_us - now_us) / formatting.US
+    )
+    return SimpleNamespace(
+        id=job.id,
+        owner=job.owner or "–",
+        attempt=job.attempt,
+        max_attempts=job.max_attempts,
+        phase=job.phase or "–",
+        heartbeat="–" if beat_s is None else f"{beat_s:.0f} s ago",
+        late=beat_s is not None and beat_s > LATE_HEARTBEAT_S,
+        lease="–"
+        if left_s is None
+        else ("expired" if left_s <= 0 else f"in {left_s:.0f} s"),
+    )
+
+
+def pending_request(job: JobRecord) -> str:
+    """Return `stopping` or `cancelling` while a request of the owner is pending, else ""."""
+    if job.state.is_terminal:
+        return ""
+    if job.cancel_requested:
+        return "cancelling"
+    return "stopping" if job.stop_requested else ""
+
+
+def heartbeat_age_s(job: JobRecord, now_us: int) -> float | None:
+    """Return the seconds since the last heartbeat of a job that has not ended."""
+    if job.heartbeat_us is None or job.state.is_terminal:
+        return None
+    return max(0.0, (now_us - job.heartbeat_us) / formatting.US)
+
+
+def run_time_s(job: JobRecord, now_us: int) -> float | None:
+    """Return the seconds that the newest attempt ran; None while queued."""
+    if job.started_us is None or job.state is JobState.QUEUED:
+        return None
+    return max(0, (job.finished_us or now_us) - job.started_us) / formatting.US

@@ -1,0 +1,1 @@
+"""Test doubles: stand-ins for parts of the product."""

@@ -1,0 +1,519 @@
+"""The in-memory twin: the store's contract at its plainest. Tests use it, and the SQL stores are compared with it.
+
+Nothing awaits inside an operation, so on one event loop each is a transaction. What goes in passes through the same
+JSON text as in a database, so that nobody can lean on an object that is shared by accident.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from services.errors import StaleFence
+from services.store import changes, codec
+from services.store.clock import wall_clock_us
+from services.store.ids import IdMaker
+from services.store.refusals import (
+    claim_of,
+    key_exists,
+    no_such_artifact,
+    no_such_job,
+    no_such_key,
+    replay_of_deleted,
+    require_same_request,
+    require_storable,
+    sole_tenant,
+    through_json,
+)
+from services.store.types import (
+    ApiKeyRecord,
+    ArtifactRecord,
+    AttemptRecord,
+    Claim,
+    Completion,
+    DeliveryRecord,
+    EventRecord,
+    Idempotency,
+    JobFilter,
+    JobRecord,
+    NewEvent,
+    NewJob,
+    OutboxRecord,
+    Signals,
+    Submitted,
+)
+from trimtab.results import JobState
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Key:
+    request_digest: str
+    job_ids: tuple[str, ...]
+    expires_us: int
+
+
+class MemoryStore:
+    """A `JobStore` in dicts. Lives on one event loop and forgets everything at exit."""
+
+    dialect = "memory"
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], int] = wall_clock_us,
+        new_id: Callable[[], str] | None = None,
+    ) -> None:
+        self._now = clock
+        self._new_id = new_id or IdMaker("job")
+        self._jobs: dict[str, JobRecord] = {}  # in order of creation
+        self._queued: set[str] = set()
+        self._running: set[str] = set()
+        self._events: dict[str, list[EventRecord]] = defaultdict(list)
+        self._attempts: dict[str, list[AttemptRecord]] = defaultdict(list)
+        self._inputs: dict[str, tuple[str, ...]] = {}  # job → digests its spec refers to
+        self._outputs: dict[str, tuple[str, ...]] = {}  # job → digests it produced
+        self._checkpoints: dict[str, bytes] = {}
+        self._keys: dict[tuple[str, str], _Key] = {}
+        self._outbox: dict[int, OutboxRecord] = {}
+        self._next_outbox = 1
+        self._deliveries: dict[str, DeliveryRecord] = {}
+        self._ended_sessions: dict[str, int] = {}  # id → when it would have ended by itself
+        self._artifacts: dict[tuple[str, str], ArtifactRecord] = {}
+        self._api_keys: dict[str, ApiKeyRecord] = {}
+        self._stale_writes = 0
+
+    async def open(self) -> None:
+        """Nothing to connect to."""
+
+    async def close(self) -> None:
+        """Nothing to finish."""
+
+    async def ping(self) -> None:
+        """Always there."""
+
+    async def probe_write(self) -> None:
+        """Always writable."""
+
+    async def now_us(self) -> int:
+        """The injected clock."""
+        return self._now()
+
+    # -- owners ---------------------------------------------------------------------------------------------------
+    async def submit(
+        self, job: NewJob, idempotency: Idempotency | None = None
+    ) -> Submitted:
+        """See JobStore."""
+        return (await self.submit_many([job], idempotency))[0]
+
+    async def submit_many(
+        self, jobs: Sequence[NewJob], idempotency: Idempotency | None = None
+    ) -> list[Submitted]:
+        """See JobStore."""
+        if not jobs:
+            return []
+        require_storable(jobs=jobs, idempotency=idempotency)
+        now = self._now()
+        tenant = sole_tenant(jobs)
+        # Encoded before anything is stored: all or none. Ids before the key is looked up, as the SQL stores must.
+        steps = [changes.born(through_json(job), self._new_id(), now) for job in jobs]
+        if idempotency is not None:
+            known = self._keys.get((tenant, idempotency.key))
+            if known is not None and known.expires_us > now:
+                require_same_request(idempotency, known.request_digest)
+                return [self._replayed(job_id, idempotency.key) for job_id in known.job_ids]
+        for job, step in zip(jobs, steps, strict=True):
+            self._write(step, now)
+            self._inputs[step.job.id] = tuple(dict.fromkeys(job.artifacts))
+        if idempotency is not None:
+            self._keys[tenant, idempotency.key] = _Key(
+                request_digest=idempotency.request_digest,
+                job_ids=tuple(step.job.id for step in steps),
+                expires_us=now + changes.microseconds(idempotency.ttl_s),
+            )
+        return [Submitted(job=step.job, replayed=False) for step in steps]
+
+    def _replayed(self, job_id: str, key: str) -> Submitted:
+        if job_id not in self._jobs:
+            raise replay_of_deleted(job_id, key)
+        return Submitted(job=self._jobs[job_id], replayed=True)
+
+    async def get(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
+        """See JobStore."""
+        job = self._jobs.get(job_id)
+        if job is None or tenant not in (None, job.tenant):
+            raise no_such_job(job_id)
+        return job
+
+    async def list_jobs(
+        self, where: JobFilter, *, limit: int, before_id: str | None = None
+    ) -> list[JobRecord]:
+        """See JobStore."""
+        found = (
+            job for job in self._newest_first() if before_id is None or job.id < before_id
+        )
+        listed = (
+            replace(job, spec={}, result=None) for job in found if _matches(job, where)
+        )
+        return list(islice(listed, max(limit, 0)))
+
+    async def request_cancel(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
+        """See JobStore."""
+        now = self._now()
+        job = await self.get(job_id, tenant=tenant)
+        return self._write(changes.cancelled(job, now), now) or job
+
+    async def request_stop(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
+        """See JobStore."""
+        now = self._now()
+        job = await self.get(job_id, tenant=tenant)
+        return self._write(changes.stopped(job, now), now) or job
+
+    async def redrive(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
+        """See JobStore."""
+        now = self._now()
+        step = changes.redriven(await self.get(job_id, tenant=tenant), now)
+        self._outputs.pop(job_id, None)
+        self._write(step, now)
+        return step.job
+
+    async def delete(self, job_id: str, *, tenant: str | None = None) -> None:
+        """See JobStore."""
+        changes.require_deletable(await self.get(job_id, tenant=tenant))
+        del self._jobs[job_id]
+        self._events.pop(job_id, None)
+        self._attempts.pop(job_id, None)
+        self._inputs.pop(job_id, None)
+        self._outputs.pop(job_id, None)
+        self._checkpoints.pop(job_id, None)
+
+    async def events(
+        self, job_id: str, *, after_seq: int = 0, limit: int = 1000
+    ) -> list[EventRecord]:
+        """See JobStore."""
+        first = max(after_seq, 0)
+        return (
+            self._events[job_id][first : first + max(limit, 0)]
+            if job_id in self._jobs
+            else []
+        )
+
+    async def attempts(self, job_id: str) -> list[AttemptRecord]:
+        """See JobStore."""
+        return list(self._attempts[job_id]) if job_id in self._jobs else []
+
+    async def counts(self, tenant: str | None = None) -> dict[JobState, int]:
+        """See JobStore."""
+        found = dict.fromkeys(JobState, 0)
+        for job in self._jobs.values():
+            if tenant in (None, job.tenant):
+                found[job.state] += 1
+        return found
+
+    async def oldest_queued_us(self) -> int | None:
+        """See JobStore."""
+        return min(
+            (job.created_us for job in self._jobs.values() if job.state is JobState.QUEUED),
+            default=None,
+        )
+
+    # -- lease holders --------------------------------------------------------------------------------------------
+    async def claim(
+        self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1
+    ) -> list[Claim]:
+        """See JobStore."""
+        now = self._now()
+        due = [
+            job
+            for job in (self._jobs[job_id] for job_id in self._queued)
+            if job.run_at_us <= now and job.kind in kinds
+        ]
+        due.sort(key=lambda job: (-job.priority, job.id))
+        claims = []
+        for job in due[: max(limit, 0)]:
+            step = changes.claimed(job, owner=owner, lease_s=lease_s, now_us=now)
+            claims.append(claim_of(self._write(step, now) or step.job))
+            self._attempts[job.id].append(
+                AttemptRecord(
+                    job_id=job.id,
+                    number=step.job.attempt,
+                    fence=step.job.fence,
+                    worker=owner,
+                    started_us=now,
+                    ended_us=None,
+                    outcome=None,
+                )
+            )
+        return claims
+
+    async def renew(self, job_id: str, fence: int, *, lease_s: float) -> Signals:
+        """See JobStore."""
+        now = self._now()
+        job = self._held(job_id, fence)
+        if (job.lease_until_us or 0) <= now:
+            raise self._stale(job_id, fence)
+        until = now + changes.microseconds(lease_s)
+        self._jobs[job_id] = replace(job, lease_until_us=until, heartbeat_us=now)
+        return Signals(
+            stop_requested=job.stop_requested,
+            cancel_requested=job.cancel_requested,
+            lease_until_us=until,
+        )
+
+    async def append(self, job_id: str, fence: int, events: Sequence[NewEvent]) -> int:
+        """See JobStore."""
+        now = self._now()
+        job = self._held(job_id, fence)
+        told = [
+            NewEvent(type=event.type, data=codec.loads(codec.dumps(event.data)))
+            for event in events
+        ]
+        step = changes.appended(job, told, now)
+        self._write(step, now)
+        return step.job.last_seq
+
+    async def put_checkpoint(self, job_id: str, fence: int, data: bytes) -> None:
+        """See JobStore."""
+        self._jobs[job_id] = replace(self._held(job_id, fence), has_checkpoint=True)
+        self._checkpoints[job_id] = bytes(data)
+
+    async def get_checkpoint(self, job_id: str) -> bytes | None:
+        """See JobStore."""
+        return self._checkpoints.get(job_id)
+
+    async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:
+        """See JobStore."""
+        now = self._now()
+        job = self._held(job_id, fence)
+        told = changes.plain_completion(completion)
+        step = changes.completed(job, told, now)
+        if completion.checkpoint is not None and step.job.has_checkpoint:
+            self._checkpoints[job_id] = bytes(completion.checkpoint)
+        self._write(step, now)
+        if step.job.state.is_terminal:
+            self._outputs[job_id] = tuple(dict.fromkeys(completion.artifacts))
+        return step.job
+
+    async def sweep(self, *, limit: int = 100) -> list[JobRecord]:
+        """See JobStore."""
+        now = self._now()
+        self._keys = {name: key for name, key in self._keys.items() if key.expires_us > now}
+        running = (self._jobs[job_id] for job_id in self._running)
+        late = sorted(
+            (job for job in running if (job.lease_until_us or 0) <= now),
+            key=lambda j: (j.lease_until_us, j.id),
+        )
+        steps = [changes.expired(job, now) for job in late[: max(limit, 0)]]
+        for step in steps:
+            self._write(step, now)
+        return [step.job for step in steps]
+
+    async def stale_writes(self) -> int:
+        """See JobStore."""
+        return self._stale_writes
+
+    def _held(self, job_id: str, fence: int) -> JobRecord:
+        job = self._jobs.get(job_id)
+        if job is None or not changes.is_holder(job, fence):
+            raise self._stale(job_id, fence)
+        return job
+
+    def _stale(self, job_id: str, fence: int) -> StaleFence:
+        self._stale_writes += 1
+        return StaleFence(job_id, fence)
+
+    # -- outbox ---------------------------------------------------------------------------------------------------
+    async def outbox_due(
+        self, *, limit: int = 20, lock_s: float = 60.0
+    ) -> list[OutboxRecord]:
+        """See JobStore."""
+        now = self._now()
+        due = sorted(
+            (row for row in self._outbox.values() if row.next_try_us <= now),
+            key=lambda r: (r.next_try_us, r.id),
+        )
+        taken = [
+            replace(row, next_try_us=now + changes.microseconds(lock_s))
+            for row in due[: max(limit, 0)]
+        ]
+        self._outbox.update((row.id, row) for row in taken)
+        return taken
+
+    async def outbox_done(
+        self, outbox_id: int, *, delivered: bool = True, detail: str = ""
+    ) -> None:
+        """See JobStore."""
+        row = self._outbox.pop(outbox_id, None)
+        if row is not None:
+            self._record_delivery(
+                row, "delivered" if delivered else "given up", row.tries + 1, detail
+            )
+
+    async def delivery(self, job_id: str) -> DeliveryRecord | None:
+        """See JobStore."""
+        return self._deliveries.get(job_id) if job_id in self._jobs else None
+
+    def _record_delivery(
+        self, row: OutboxRecord, state: str, tries: int, detail: str
+    ) -> None:
+        if row.job_id in self._jobs:
+            self._deliveries[row.job_id] = DeliveryRecord(
+                job_id=row.job_id,
+                state=state,
+                tries=tries,
+                detail=codec.storable(detail)[:1000],
+                at_us=self._now(),
+            )
+
+    # -- sessions -------------------------------------------------------------------------------------------------
+    async def end_session(self, session_id: str, *, expires_us: int) -> None:
+        """See JobStore."""
+        self._ended_sessions = {
+            i: until for i, until in self._ended_sessions.items() if until >= self._now()
+        }
+        self._ended_sessions[session_id] = expires_us
+
+    async def session_ended(self, session_id: str) -> bool:
+        """See JobStore."""
+        return session_id in self._ended_sessions
+
+    async def outbox_retry(
+        self, outbox_id: int, *, delay_s: float, detail: str = ""
+    ) -> None:
+        """See JobStore."""
+        row = self._outbox.get(outbox_id)
+        if row is not None:
+            next_try_us = self._now() + changes.microseconds(delay_s)
+            self._outbox[outbox_id] = replace(
+                row, tries=row.tries + 1, next_try_us=next_try_us
+            )
+            self._record_delivery(row, "waiting", row.tries + 1, detail)
+
+    # -- artifacts and keys ---------------------------------------------------------------------------------------
+    async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:
+        """See JobStore."""
+        return self._artifacts.setdefault((artifact.tenant, artifact.digest), artifact)
+
+    async def get_artifact(
+        self, digest: str, *, tenant: str | None = None
+    ) -> ArtifactRecord:
+        """See JobStore."""
+        found = [
+            a
+            for a in self._artifacts.values()
+            if a.digest == digest and tenant in (None, a.tenant)
+        ]
+        if not found:
+            raise no_such_artifact(digest)
+        return min(found, key=lambda artifact: (artifact.created_us, artifact.tenant))
+
+    async def artifact_bytes(self, tenant: str) -> int:
+        """See JobStore."""
+        return sum(a.size_bytes for a in self._artifacts.values() if a.tenant == tenant)
+
+    async def unreferenced_artifacts(
+        self, *, older_than_us: int, limit: int = 100
+    ) -> list[ArtifactRecord]:
+        """See JobStore."""
+        used = self._referenced()
+        old = [
+            a
+            for key, a in self._artifacts.items()
+            if key not in used and a.created_us < older_than_us
+        ]
+        return sorted(old, key=lambda a: (a.created_us, a.digest, a.tenant))[
+            : max(limit, 0)
+        ]
+
+    async def delete_artifact(self, digest: str, *, tenant: str) -> bool:
+        """See JobStore."""
+        if (tenant, digest) in self._referenced():
+            return False
+        self._artifacts.pop((tenant, digest), None)
+        return all(artifact.digest != digest for artifact in self._artifacts.values())
+
+    def _referenced(self) -> set[tuple[str, str]]:
+        both: Iterable[tuple[str, tuple[str, ...]]] = (
+            *self._inputs.items(),
+            *self._outputs.items(),
+        )
+        return {
+            (self._jobs[job_id].tenant, digest)
+            for job_id, digests in both
+            for digest in digests
+        }
+
+    async def put_key(self, key: ApiKeyRecord) -> None:
+        """See JobStore."""
+        if key.id in self._api_keys:
+            raise key_exists(key.id)
+        self._api_keys[key.id] = replace(key, scopes=tuple(key.scopes))
+
+    async def get_key(self, key_id: str) -> ApiKeyRecord | None:
+        """See JobStore."""
+        return self._api_keys.get(key_id)
+
+    async def list_keys(self, tenant: str | None = None) -> list[ApiKeyRecord]:
+        """See JobStore."""
+        found = [key for key in self._api_keys.values() if tenant in (None, key.tenant)]
+        return sorted(found, key=lambda key: (key.created_us, key.id))
+
+    async def revoke_key(self, key_id: str) -> None:
+        """See JobStore."""
+        if key_id not in self._api_keys:
+            raise no_such_key(key_id)
+        self._api_keys[key_id] = replace(self._api_keys[key_id], revoked=True)
+
+    # -- the one place that writes a step -------------------------------------------------------------------------
+    def _write(self, step: changes.Step | None, now_us: int) -> JobRecord | None:
+        if step is None:
+            return None
+        job = step.job
+        self._jobs[job.id] = job
+        for states, holds in (
+            (self._queued, JobState.QUEUED),
+            (self._running, JobState.RUNNING),
+        ):
+            (states.add if job.state is holds else states.discard)(job.id)
+        first = job.last_seq - len(step.events) + 1
+        self._events[job.id].extend(
+            EventRecord(
+                job_id=job.id, seq=seq, type=event.type, at_us=now_us, data=event.data
+            )
+            for seq, event in enumerate(step.events, first)
+        )
+        if step.outcome is not None:
+            last = self._attempts[job.id][-1]
+            self._attempts[job.id][-1] = replace(
+                last, ended_us=now_us, outcome=step.outcome
+            )
+        if step.drops_checkpoint:
+            self._checkpoints.pop(job.id, None)
+        if step.webhook is not None and job.webhook is not None:
+            row = OutboxRecord(
+                id=self._next_outbox,
+                tenant=job.tenant,
+                job_id=job.id,
+                url=job.webhook["url"],
+                payload=step.webhook,
+                tries=0,
+                next_try_us=now_us,
+            )
+            self._outbox[row.id] = row
+            self._next_outbox += 1
+        return job
+
+    def _newest_first(self) -> Iterable[JobRecord]:
+        return sorted(self._jobs.values(), key=lambda job: job.id, reverse=True)
+
+
+def _matches(job: JobRecord, where: JobFilter) -> bool:
+    return (
+        where.tenant in (None, job.tenant)
+        and (not where.states or job.state in where.states)
+        and (not where.kinds or job.kind in where.kinds)
+        and all(job.labels.get(name) == value for name, value in where.labels.items())
+        and (where.created_after_us is None or job.created_us >= where.created_after_us)
+        and (where.created_before_us is None or job.created_us < where.created_before_us)
+    )

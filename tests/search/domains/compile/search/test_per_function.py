@@ -1,0 +1,77 @@
+"""Per-function decisions from whole compilations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from search.domains.compile.search.per_function import (
+    best_tails,
+    smaller_functions,
+    toggle_minsize,
+)
+from solvers.llvm.engine import Engine
+from solvers.llvm.frontend import compile_to_bitcode
+from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes, Target
+from tests.search.domains.compile.search.test_local_search import SOURCE
+
+
+@pytest.fixture(scope="module")
+def module(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder: Path = tmp_path_factory.mktemp("module")
+    (folder / "a.c").write_text(SOURCE)
+    return compile_to_bitcode([folder / "a.c"], workdir=folder, target=Target())[0]
+
+
+def measured(recipe: Recipe, **functions: int) -> Measured:
+    sizes = Sizes(ir_instructions=9, functions=functions)
+    return Measured(recipe=recipe, outcome=Outcome.OK, seconds=0.0, sizes=sizes)
+
+
+def test_each_function_gets_its_own_best_tail(module: bytes) -> None:
+    tails = {
+        "nothing": "instsimplify",
+        "unroll": "loop-unroll<O3>,simplifycfg",
+        "shrink": "simplifycfg<sink-common-insts>,sink",
+    }
+    with Engine(module) as engine:
+        (bad,) = engine.measure([Recipe(pipeline="function(mem2reg)")])
+        recipe = best_tails(engine, bad, tails, stopped=lambda: False)
+        assert recipe is not None
+        assert {name for name, _ in recipe.function_tails} <= set(engine.info.functions)
+        (result,) = engine.measure([recipe])
+    assert result.outcome is Outcome.OK
+    assert result.sizes is not None
+    assert bad.sizes is not None
+    assert sum(result.sizes.functions.values()) < sum(bad.sizes.functions.values())
+
+
+def test_a_base_that_failed_is_refused() -> None:
+    failed = Measured(recipe=Recipe(pipeline=""), outcome=Outcome.CRASHED, seconds=0.0)
+    with pytest.raises(ValueError, match="got outcome crashed"):
+        best_tails(None, failed, {}, stopped=lambda: False)  # type: ignore[arg-type]
+
+
+def test_minsize_is_toggled_back_where_options_removed_it() -> None:
+    base = Recipe(pipeline="p")
+    assert toggle_minsize(measured(base, f=3, g=4)) == Recipe(
+        pipeline="p", late_attributes=(("f", "minsize", False), ("g", "minsize", False))
+    )
+    without = Recipe(pipeline="p", options=("-force-remove-attribute=minsize",))
+    toggled = toggle_minsize(measured(without, f=3))
+    assert toggled is not None
+    assert toggled.late_attributes == (("f", "minsize", True),)
+    assert toggle_minsize(measured(toggled, f=3)) is None, "every function is decided"
+
+
+def test_the_toggle_stays_on_smaller_functions_alone() -> None:
+    base = measured(Recipe(pipeline="p"), f=3, g=4)
+    recipe = toggle_minsize(base)
+    assert recipe is not None
+    mixed = smaller_functions(base, measured(recipe, f=2, g=5), Metric.CODE_BYTES)
+    assert mixed is not None
+    assert mixed.late_attributes == (("f", "minsize", False),)
+    for all_or_none in ({"f": 2, "g": 3}, {"f": 3, "g": 4}):
+        other = measured(recipe, **all_or_none)
+        assert smaller_functions(base, other, Metric.CODE_BYTES) is None

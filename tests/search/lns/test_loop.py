@@ -1,0 +1,190 @@
+"""Loop of the neighbourhood search: improvements only, limits, takeovers, intensifiers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from search.lns.arms import ArmParts, make_arms
+from search.lns.deadline import Deadline
+from search.lns.guide import Guide
+from search.lns.intensify import make_intensifier
+from search.lns.loop import LnsLoop, LnsParams, granularity
+from search.lns.observer import LnsObserver, Step
+from search.lns.sub_mip import Slicer
+from solvers.feasibility import is_feasible
+from solvers.highs import HighsSolver
+from solvers.types import Floats, MilpModel
+from tests.search.models import brute_force, milp, random_cover
+from trimtab.specs.ilp import Neighbourhood
+from workers.corpus import integer_programs
+
+
+class Recorder(LnsObserver):
+    """Records what the loop reports and counts its turns."""
+
+    def __init__(self) -> None:
+        self.improvements: list[tuple[float, Floats, str]] = []
+        self.steps: list[Step] = []
+        self.iterations = 0
+        self.elsewhere: tuple[float, Floats] | None = None
+        self.late: Floats | None = None
+
+    def on_improvement(self, objective: float, x: Floats, source: str) -> None:
+        self.improvements.append((objective, x, source))
+
+    def on_iteration(self) -> None:
+        self.iterations += 1
+
+    def on_step(self, step: Step) -> None:
+        self.steps.append(step)
+
+    def better_elsewhere(self, objective: float) -> tuple[float, Floats] | None:
+        better = self.elsewhere
+        return better if better is not None and better[0] < objective else None
+
+    def late_start(self) -> Floats | None:
+        start, self.late = self.late, None
+        return start
+
+
+def make_loop(
+    model: MilpModel,
+    observer: LnsObserver,
+    stop: Callable[[], bool],
+    words: Sequence[Neighbourhood] = (Neighbourhood.RANDOM, Neighbourhood.LB_RELAX),
+) -> LnsLoop:
+    slicer = Slicer(model)
+    guide = Guide(model, deadline=Deadline(time.monotonic() + 60.0, stop=stop))
+    return LnsLoop(
+        guide,
+        slicer=slicer,
+        solver=HighsSolver(),
+        arms=make_arms(words, ArmParts(guide=guide, slicer=slicer)),
+        params=LnsParams(least=4),
+        rng=np.random.default_rng(7),
+        observer=observer,
+    )
+
+
+def run(model: MilpModel, steps: int, recorder: Recorder) -> LnsLoop:
+    loop = make_loop(model, recorder, lambda: recorder.iterations >= steps)
+    loop.run(np.ones(model.n))
+    return loop
+
+
+def test_it_only_improves_and_reaches_the_optimum() -> None:
+    model = random_cover(9, 13, 11)
+    best, _ = brute_force(model)
+    recorder = Recorder()
+    loop = run(model, 40, recorder)
+    for objective, x, source in recorder.improvements:
+        assert is_feasible(model, x)
+        assert model.objective(x) == pytest.approx(objective)
+        assert source in ("lns:random", "lns:lb-relax")
+    objectives = [objective for objective, _, _ in recorder.improvements]
+    assert objectives == sorted(objectives, reverse=True)
+    assert len(set(objectives)) == len(objectives)
+    assert loop.objective == pytest.approx(best)
+
+
+def test_same_seed_same_run() -> None:
+    model = random_cover(10, 16, 4)
+    runs = []
+    for _ in range(2):
+        recorder = Recorder()
+        run(model, 15, recorder)
+        runs.append([objective for objective, _, _ in recorder.improvements])
+    assert runs[0]
+    assert runs[0][-1] == runs[1][-1]
+
+
+def test_steps_are_reported_with_what_was_free() -> None:
+    model = random_cover(10, 16, 4)
+    recorder = Recorder()
+    run(model, 10, recorder)
+    assert recorder.steps
+    for step in recorder.steps:
+        assert step.arm in ("random", "lb-relax")
+        if step.after is not None:
+            assert step.free[np.abs(step.after - step.before) > 0.5].all()
+            assert model.objective(step.after) < model.objective(step.before)
+
+
+@pytest.mark.parametrize("with_arms", [True, False])
+def test_exchanges_go_beside_the_arms_and_without_any(with_arms: bool) -> None:
+    model = integer_programs.generate("auction", "1/5", 7)
+    slicer, recorder = Slicer(model), Recorder()
+    until = time.process_time() + 2.0
+    guide = Guide(
+        model,
+        deadline=Deadline(
+            time.monotonic() + 60.0, stop=lambda: time.process_time() > until
+        ),
+    )
+    parts = ArmParts(guide=guide, slicer=slicer)
+    loop = LnsLoop(
+        guide,
+        slicer=slicer,
+        solver=HighsSolver(),
+        arms=make_arms([Neighbourhood.RANDOM], parts) if with_arms else [],
+        intensifier=make_intensifier(model, slicer.by_row, slicer.by_column),
+        params=LnsParams(sub_mip_s=0.2),
+        rng=np.random.default_rng(7),
+        observer=recorder,
+    )
+    loop.run(np.zeros(model.n))
+    assert loop.x is not None
+    assert is_feasible(model, loop.x)
+    assert "lns:one-swap" in {source for _, _, source in recorder.improvements}
+    exchanges = loop.statistics["one-swap"]
+    assert exchanges.calls > 0
+    if with_arms:
+        assert exchanges.seconds == pytest.approx(
+            loop.statistics["random"].seconds, rel=0.5
+        )
+        assert "one-swap" not in loop._bandit.arms, "it does not compete with them"
+
+
+def test_it_takes_over_better_solutions_from_elsewhere() -> None:
+    model = random_cover(8, 12, 6)
+    best, best_x = brute_force(model)
+    assert best_x is not None
+    recorder = Recorder()
+    recorder.elsewhere = (best, best_x)
+    loop = run(model, 1, recorder)
+    assert loop.objective == best
+    assert not recorder.improvements, "the rest of the run has it already"
+
+
+def test_a_late_start_is_taken_if_it_is_better() -> None:
+    model = random_cover(8, 12, 6)
+    best, best_x = brute_force(model)
+    assert best_x is not None
+    recorder = Recorder()
+    recorder.late = best_x
+    loop = run(model, 1, recorder)
+    assert loop.objective == best
+    assert recorder.improvements[0][2] == "lns:lp-dive"
+
+
+@pytest.mark.parametrize(
+    ("costs", "expected"),
+    [
+        ([2, 4, 6], 2.0),
+        ([3, 5], 1.0),
+        ([0.5, 1.5], 0.5),
+        ([0.1234567, 1], 0.0),
+        ([0, 0], 0.0),
+    ],
+)
+def test_granularity(costs: list[float], expected: float) -> None:
+    model = milp(costs, [(0, [1.0] * len(costs), 5)])
+    assert granularity(model) == pytest.approx(expected)
+
+
+def test_granularity_needs_whole_variables() -> None:
+    assert granularity(milp([2, 4], [(0, [1, 1], 5)], integer=[True, False])) == 0.0

@@ -1,0 +1,279 @@
+"""One random history, three stores: memory, SQLite and PostgreSQL must say the same at every step.
+
+The memory twin is the reference; after each step every job's record, events and attempts are compared. Ids are
+counted and the clock is the test's own, so even ids and times must agree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from services.errors import ServiceError
+from services.store.sql_store import SqlStore
+from services.store.types import Completion, Idempotency, JobFilter, JobStore, NewEvent
+from tests.contracts.store import Clock, new_job
+from tests.doubles.memory_store import MemoryStore
+from tests.postgres import PostgresServer
+from trimtab.results import EventType, JobState
+
+FULL_EXAMPLES = 2000
+STEPS = 50
+
+
+def counted_ids() -> Callable[[], str]:
+    numbers = iter(range(10**9))
+    return lambda: f"job_{next(numbers):026d}"
+
+
+class Trio:
+    """Three stores and their loop, kept for a whole test: opening them for each example would cost more than the steps."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.clock = Clock()
+        self.loop = asyncio.new_event_loop()
+        self.stores: list[JobStore] = [
+            MemoryStore(clock=self.clock, new_id=counted_ids()),
+            SqlStore.on_sqlite(
+                folder / "x.sqlite3", clock=self.clock, new_id=counted_ids()
+            ),
+            SqlStore.on_postgres(url, clock=self.clock, new_id=counted_ids()),
+        ]
+        for store in self.stores:
+            self.loop.run_until_complete(store.open())
+
+    def close(self) -> None:
+        for store in self.stores:
+            self.loop.run_until_complete(store.close())
+        self.loop.close()
+
+    def ask(self, act: Callable[[JobStore], Awaitable[Any]]) -> Any:
+        """The one answer, or the one refusal, of all three."""
+
+        async def one(store: JobStore) -> Any:
+            try:
+                return await act(store)
+            except ServiceError as refusal:
+                return type(refusal).__name__, refusal.detail
+
+        async def all_three() -> list[Any]:
+            return list(await asyncio.gather(*map(one, self.stores)))
+
+        reference, *others = self.loop.run_until_complete(all_three())
+        for store, answer in zip(self.stores[1:], others, strict=True):
+            assert answer == reference, f"{store.dialect} differs from memory"
+        return reference
+
+
+@pytest.fixture
+def trio(postgres_server: PostgresServer) -> Iterator[Trio]:
+    with tempfile.TemporaryDirectory() as folder:
+        trio = Trio(Path(folder), postgres_server.fresh_database())
+        yield trio
+        trio.close()
+
+
+class InStep(RuleBasedStateMachine):
+    trio: Trio
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tenant = (
+            f"t{self.trio.clock()}"  # each example has tenants, and so jobs, of its own
+        )
+        self.trio.clock.forward(1000)
+        self.jobs: list[str] = []
+        self.known: dict[str, JobState] = {}
+        self.swept_out()
+
+    def swept_out(self) -> None:
+        """What the example before left running must not be claimed or swept in this one."""
+        self.kind = f"kind-{self.tenant}"
+        while self.trio.ask(lambda s: s.sweep(limit=1000)):
+            pass
+
+    def pick(self, n: int) -> str:
+        return self.jobs[n % len(self.jobs)] if self.jobs else "job_none"
+
+    @rule(
+        n=st.integers(1, 3),
+        key=st.none() | st.sampled_from("xyz"),
+        digest=st.sampled_from("dde"),
+        priority=st.integers(-1, 1),
+        attempts=st.integers(1, 3),
+        webhook=st.booleans(),
+    )
+    def submit(
+        self,
+        n: int,
+        key: str | None,
+        digest: str,
+        priority: int,
+        attempts: int,
+        webhook: bool,
+    ) -> None:
+        told = [
+            new_job(
+                tenant=self.tenant,
+                kind=self.kind,
+                priority=priority,
+                max_attempts=attempts,
+                labels={"n": str(i)},
+                webhook={"url": "http://h/"} if webhook else None,
+                artifacts=[f"digest-{i}"],
+            )
+            for i in range(n)
+        ]
+        idempotency = (
+            None if key is None else Idempotency(key=key, request_digest=digest, ttl_s=40)
+        )
+        answer = self.trio.ask(lambda s: s.submit_many(told, idempotency))
+        if isinstance(answer, list):
+            self.jobs += [s.job.id for s in answer if not s.replayed]
+
+    @rule(limit=st.integers(1, 3), lease=st.sampled_from([5.0, 20.0]))
+    def claim(self, limit: int, lease: float) -> None:
+        self.trio.ask(lambda s: s.claim("w", kinds=[self.kind], lease_s=lease, limit=limit))
+
+    @rule(n=st.integers(0, 20), fence=st.integers(1, 4))
+    def renew(self, n: int, fence: int) -> None:
+        self.trio.ask(lambda s: s.renew(self.pick(n), fence, lease_s=20))
+
+    @rule(
+        n=st.integers(0, 20),
+        fence=st.integers(1, 4),
+        data=st.binary(min_size=1, max_size=8),
+    )
+    def put_checkpoint(self, n: int, fence: int, data: bytes) -> None:
+        self.trio.ask(lambda s: s.put_checkpoint(self.pick(n), fence, data))
+        self.trio.ask(lambda s: s.get_checkpoint(self.pick(n)))
+
+    @rule(
+        n=st.integers(0, 20),
+        fence=st.integers(1, 4),
+        objective=st.floats(-9, 9),
+        phase=st.booleans(),
+    )
+    def append(self, n: int, fence: int, objective: float, phase: bool) -> None:
+        told = [
+            NewEvent(
+                type=EventType.INCUMBENT, data={"elapsed_s": 0.0, "objective": objective}
+            )
+        ]
+        told += [NewEvent(type=EventType.PHASE, data={"phase": "search"})] * phase
+        self.trio.ask(lambda s: s.append(self.pick(n), fence, told))
+
+    @rule(
+        n=st.integers(0, 20),
+        fence=st.integers(1, 3),
+        verb=st.sampled_from(["succeed", "fail", "confirm_cancel", "lose"]),
+        delay=st.sampled_from([0.0, 10.0]),
+        checkpoint=st.none() | st.just(b"best"),
+    )
+    def complete(
+        self, n: int, fence: int, verb: str, delay: float, checkpoint: bytes | None
+    ) -> None:
+        told = Completion(
+            verb=verb,
+            termination={"reason": "x", "limit": None},
+            outcome=verb,
+            result={"verb": verb} if verb == "succeed" else None,
+            artifacts=["out"],
+            retry_delay_s=delay,
+            checkpoint=checkpoint,
+        )
+        self.trio.ask(lambda s: s.complete(self.pick(n), fence, told))
+
+    @rule(
+        n=st.integers(0, 20),
+        verb=st.sampled_from(["request_cancel", "request_stop", "redrive"]),
+    )
+    def owner_says(self, n: int, verb: str) -> None:
+        self.trio.ask(lambda s: getattr(s, verb)(self.pick(n), tenant=self.tenant))
+
+    @rule(n=st.integers(0, 20))
+    def delete(self, n: int) -> None:
+        job_id = self.pick(n)
+        if self.trio.ask(lambda s: s.delete(job_id)) is None and job_id in self.jobs:
+            self.jobs.remove(job_id)
+            self.known.pop(job_id, None)
+
+    @rule(seconds=st.sampled_from([1.0, 10.0, 25.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.trio.clock.forward(seconds)
+
+    @rule(limit=st.integers(1, 3))
+    def sweep(self, limit: int) -> None:
+        self.trio.ask(lambda s: s.sweep(limit=limit))
+
+    @rule(limit=st.integers(1, 3), ends=st.booleans())
+    def deliver(self, limit: int, ends: bool) -> None:
+        for due in self.trio.ask(lambda s: s.outbox_due(limit=limit, lock_s=5)):
+            if ends:
+                self.trio.ask(lambda s, row=due: s.outbox_done(row.id))
+            else:
+                self.trio.ask(lambda s, row=due: s.outbox_retry(row.id, delay_s=3))
+
+    @rule(
+        states=st.sets(st.sampled_from(JobState), max_size=2),
+        n=st.none() | st.integers(0, 2),
+    )
+    def listing(self, states: set[JobState], n: int | None) -> None:
+        labels = {} if n is None else {"n": str(n)}
+        where = JobFilter(tenant=self.tenant, states=sorted(states), labels=labels)
+        self.trio.ask(lambda s: s.list_jobs(where, limit=4))
+
+    @invariant()
+    def all_agree_and_the_record_is_sound(self) -> None:
+        self.trio.ask(lambda s: s.counts(self.tenant))
+        self.trio.ask(lambda s: s.stale_writes())
+        for job_id in self.jobs:
+            job = self.trio.ask(lambda s, i=job_id: s.get(i))
+            events = self.trio.ask(lambda s, i=job_id: s.events(i))
+            attempts = self.trio.ask(lambda s, i=job_id: s.attempts(i))
+            assert [e.seq for e in events] == list(range(1, job.last_seq + 1))
+            assert len(attempts) == job.fence
+            assert sum(a.ended_us is None for a in attempts) == (
+                job.state is JobState.RUNNING
+            )
+            assert (
+                (job.finished_us is not None)
+                == job.state.is_terminal
+                == (job.termination is not None)
+            )
+            assert (
+                job.attempt <= job.max_attempts + 1
+            )  # the one that only finishes what was found
+            assert (
+                self.known.get(job_id) is not JobState.SUCCEEDED
+                or job.state is JobState.SUCCEEDED
+            )
+            self.known[job_id] = job.state
+
+
+@pytest.mark.postgres
+def test_three_stores_in_step(trio: Trio, scale: float) -> None:
+    machine = type("Machine", (InStep,), {"trio": trio})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=max(5, round(FULL_EXAMPLES * scale)),
+            stateful_step_count=STEPS if scale >= 0.1 else 25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )

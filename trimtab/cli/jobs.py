@@ -1,0 +1,316 @@
+"""Commands on jobs: submit, follow, control, report, download, batch."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from trimtab.cli import bars, live
+from trimtab.cli.server import run_module
+from trimtab.cli.terminal import AsJson, JobId, out, say, say_failure, show
+from trimtab.cli.terminal import client as connect
+from trimtab.client import Client, Job
+from trimtab.results import JobState, JobView
+from trimtab.specs.by_file import described, set_field
+from trimtab.specs.common import JobRequest
+
+_FILE_HELP = (
+    "A .json file with a spec or a request, or an input file, whose name chooses the kind "
+    f"({described()})."
+)
+
+
+def submit(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=_FILE_HELP)],
+    kind: Annotated[
+        str | None, typer.Option(help="Kind, when the file's name does not choose it.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.001, help="Wall-clock budget, seconds.")
+    ] = None,
+    evaluations: Annotated[
+        int | None,
+        typer.Option(min=1, help="Budget in evaluations, as the kind counts them."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the search.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE of the job; repeatable.")
+    ] = None,
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A .sol or .mst to start from (model files)."
+        ),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="FIELD=VALUE of the spec, repeatable, e.g. objective=code_bytes."
+        ),
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the job.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the job's end.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds to wait at most; the job continues.")
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Wait, and print the report.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Submit an input file, or a spec or request as JSON."""
+    options: dict[str, Any] = {
+        "kind": kind,
+        "seconds": seconds,
+        "evaluations": evaluations,
+        "seed": seed,
+        "labels": _labels(label),
+    }
+    fields: dict[str, Any] = {}
+    for text in setting or ():
+        set_field(fields, text)
+    with connect() as client:
+        if file.suffix == ".json":
+            if warm_start is not None or fields:
+                raise typer.BadParameter(
+                    "--warm-start, --set: expected an input file with them, got a JSON spec; "
+                    "put the fields into the spec"
+                )
+            body = json.loads(file.read_text())
+            request = body if "spec" in body else {"spec": body}
+            job = _submit_request(client, request, **options)
+        else:
+            inputs = {"warm_start": warm_start, "fields": fields, "seed": seed or 0}
+            with bars.transfer(f"upload {file.name}", quiet=as_json) as progress:
+                job = client.submit_file(file, progress=progress, **(options | inputs))
+        say(f"submitted {job.id}")
+        if watch:
+            _watch(job)
+        elif wait or report:
+            job.wait(timeout)
+        if report:
+            _report(client, job, "json" if as_json else "text")
+        else:
+            show(job.view, as_json)
+        if watch or wait or report:
+            raise typer.Exit(live.exit_code(job.view))
+
+
+def _submit_request(
+    client: Client, request: dict[str, Any], *, key: str | None = None, **options: Any
+) -> Job:
+    """Submit a request as the wire has it. Options of the command line win over its fields."""
+    if unknown := sorted(set(request) - set(JobRequest.model_fields)):
+        raise typer.BadParameter(
+            f"request: expected fields {', '.join(JobRequest.model_fields)}, "
+            f"got {unknown[0]!r}; remove it"
+        )
+    chosen: dict[str, Any] = {
+        name: request[name]
+        for name in ("kind", "seed", "priority", "labels", "max_attempts")
+        if name in request
+    }
+    chosen |= request.get("budget") or {}
+    if request.get("webhook"):
+        chosen["webhook"] = request["webhook"]["url"]
+    chosen |= {name: value for name, value in options.items() if value not in (None, {})}
+    return client.submit(request["spec"], idempotency_key=key, **chosen)
+
+
+def watch(job_id: JobId, as_json: AsJson = False) -> None:
+    """Follow a job; Ctrl-C detaches and does not cancel. With --json: one line per event."""
+    with connect() as client:
+        job = client.job(job_id)
+        if as_json:
+            for event in job.events():
+                out(event.model_dump(mode="json"))
+            raise typer.Exit(live.exit_code(job.wait()))
+        view = _watch(job)
+        say_failure(view)
+        raise typer.Exit(live.exit_code(view))
+
+
+def _watch(job: Job) -> JobView:
+    try:
+        return live.watch(job, Console(stderr=True))
+    except KeyboardInterrupt:
+        say(
+            f"\ndetached; the job continues. `trimtab watch {job.id}` follows it again, "
+            f"`trimtab stop {job.id}` ends it"
+        )
+        raise typer.Exit(130) from None
+
+
+def list_jobs(
+    state: Annotated[
+        JobState | None, typer.Option(case_sensitive=False, help="Only jobs in this state.")
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="Only jobs of this kind.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="Only jobs with this label, KEY=VALUE; repeatable."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Jobs to show at most.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, newest first: id, kind, state, time of submission, objective, labels."""
+    labels = _labels(label)
+    with connect() as client:
+        pages = client.jobs(
+            state=state, kind=kind, labels=labels, page_size=min(limit, 100)
+        )
+        for _, view in zip(range(limit), pages, strict=False):
+            if as_json:
+                out(view.model_dump(mode="json"))
+            else:
+                print(_line(view))
+
+
+def _line(view: JobView) -> str:
+    """Return a job as one line of the list."""
+    best = view.best.objective if view.best is not None else None
+    objective = "-" if best is None else f"{best:.6g}"
+    labels = " ".join(f"{key}={value}" for key, value in sorted(view.labels.items()))
+    submitted = f"{view.created_at:%Y-%m-%d %H:%M:%S}"
+    parts = [view.id, f"{view.kind:9}", f"{view.state:10}", submitted, f"{objective:>12}"]
+    return "  ".join([*parts, labels]).rstrip()
+
+
+def _labels(texts: list[str] | None) -> dict[str, str]:
+    for text in texts or ():
+        if "=" not in text:
+            raise typer.BadParameter(f"--label: expected KEY=VALUE, got {text!r}")
+    return dict(text.split("=", 1) for text in texts or ())
+
+
+def get(job_id: JobId, as_json: AsJson = False) -> None:
+    """Show a job."""
+    with connect() as client:
+        show(client.job(job_id).view, as_json)
+
+
+VERBS = {
+    "stop": "End a job now and keep its best solution.",
+    "cancel": "End a job now and discard its solution.",
+    "retry": "Run a failed, dead or cancelled job again.",
+}
+
+
+def verb(name: str) -> Callable[..., None]:
+    """Return the command of a verb: it calls that method of a job and shows the job."""
+
+    def command(job_id: JobId, as_json: AsJson = False) -> None:
+        with connect() as client:
+            show(getattr(client.job(job_id), name)(), as_json)
+
+    return command
+
+
+def delete(job_id: JobId, as_json: AsJson = False) -> None:
+    """Remove an ended job and its files."""
+    with connect() as client:
+        client.job(job_id).delete()
+    if as_json:
+        out({"deleted": job_id})
+
+
+def result(job_id: JobId, as_json: AsJson = False) -> None:
+    """Wait for a job's end and print its result."""
+    report(job_id, as_json=as_json)
+
+
+def report(
+    job_id: JobId,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="A table in Markdown.")
+    ] = False,
+    trace: Annotated[bool, typer.Option("--csv", help="The trace as CSV.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Wait for a job's end and print a report."""
+    form = "json" if as_json else "csv" if trace else "markdown" if markdown else "text"
+    with connect() as client:
+        job = client.job(job_id)
+        job.wait()
+        _report(client, job, form)
+        raise typer.Exit(live.exit_code(job.view))
+
+
+def _report(client: Client, job: Job, form: str = "text") -> None:
+    result = job.result() if job.refresh().state is JobState.SUCCEEDED else None
+    rows = live.report(job.view, result, client.endpoint.url)
+    match form:
+        case "json":
+            body = result and result.model_dump(mode="json")
+            out({"job": job.view.model_dump(mode="json"), "result": body})
+        case "csv":
+            writer = csv.writer(sys.stdout)
+            writer.writerow(["elapsed_s", "objective", "bound", "gap", "source"])
+            for point in result.trace if result else ():
+                writer.writerow(
+                    [point.elapsed_s, point.objective, point.bound, point.gap, point.source]
+                )
+        case "markdown":
+            print("| | |\n|---|---|")
+            for name, text in rows:
+                print(f"| {name} | {text.replace('|', '&#124;')} |")
+        case _:
+            table = Table(show_header=False)
+            for name, text in rows:
+                table.add_row(name, text)
+            Console().print(table)
+
+
+def download(
+    job_id: JobId,
+    name: Annotated[str, typer.Argument(help="Name of a file that the job produced.")],
+    to: Annotated[
+        Path | None, typer.Option(help="File or folder to write; default: this folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a file that a job produced, and verify its digest."""
+    with connect() as client, bars.transfer(f"download {name}", quiet=as_json) as progress:
+        path = client.job(job_id).download(name, to, progress=progress)
+    out({"path": str(path)}) if as_json else print(path)
+
+
+def batch(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="One JSON request per line.")
+    ],
+    via_server: Annotated[
+        bool, typer.Option("--via-server", help="Submit the jobs to the server.")
+    ] = False,
+) -> None:
+    """Run a file of jobs here or over Ray (arguments go to `python -m workers batch`).
+
+    With --via-server, submit them to the server instead and print each ended job.
+    """
+    if not via_server:
+        run_module("workers", ["batch", str(file), *context.args])
+    worst = 0
+    with connect() as client:
+        jobs = [_submit_request(client, request, key=key) for key, request in _lines(file)]
+        for job in jobs:
+            out(job.wait().model_dump(mode="json"))
+            worst = max(worst, live.exit_code(job.view))
+    raise typer.Exit(worst)
+
+
+def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    # The idempotency key is made of line number and content: running the same file again finds
+    # its jobs instead of submitting new ones.
+    for number, line in enumerate(file.read_text().splitlines()):
+        if line.strip():
+            yield hashlib.sha256(f"{number}:{line}".encode()).hexdigest(), json.loads(line)

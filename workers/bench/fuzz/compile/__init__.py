@@ -1,0 +1,1 @@
+"""Fuzzer of kind compile: random programs and pipelines against clang, gcc and unoptimised runs."""

@@ -1,0 +1,1 @@
+"""Fuzzer of integer programs: small random models against enumeration in rational arithmetic."""

@@ -1,0 +1,1 @@
+"""Fuzzer of the readers of MPS and LP files: random texts against HiGHS and SCIP."""

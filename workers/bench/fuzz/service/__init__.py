@@ -1,0 +1,1 @@
+"""Fuzzer of the service: random requests against the documented answers."""
