@@ -12,7 +12,8 @@ Time convention e^{jωt}. Ground plane at z = 0, slab 0 < z < h, air above, sour
 (mixed-potential form of Mosig, in Itoh (ed.), Numerical Techniques for Microwave and
 Millimeter-Wave Passive Structures, 1989, chapter 3; transmission-line form of the spectral fields:
 Michalski and Mosig, IEEE Trans. Antennas Propag. 45(3), 1997, equations 11-15).
-Static images are subtracted before the integration and added in closed form; what remains is smooth in ρ.
+Static images are subtracted before the integration and added in closed form; what remains is
+smooth in ρ.
 """
 
 from __future__ import annotations

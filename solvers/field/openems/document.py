@@ -1,4 +1,4 @@
-"""The XML that openEMS reads: settings of the run, mesh, and what lies in it. Lengths in millimetres."""
+"""The XML that openEMS reads: settings of the run, mesh and materials. Lengths in millimetres."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Mesh lines for a pixel antenna on a finite board.
 
-Millimetres. A thin metal sheet acts about 0.37 of a cell larger than it is at each edge in a finite-
-difference grid. So two lines stand around every pixel boundary, at ± `edge_mm`, and the sheets end
-at the inner one: what remains of the error is a quarter of `edge_mm`.
+Millimetres. A thin metal sheet acts about 0.37 of a cell larger than it is at each edge in a
+finite-difference grid. So two lines stand around every pixel boundary, at ± `edge_mm`, and the
+sheets end at the inner one: what remains of the error is a quarter of `edge_mm`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def smooth(fixed: Lines, *, largest_mm: float, growth: float) -> Lines:
         steps = np.concatenate(
             [[0], np.cumsum((1 / size[1:] + 1 / size[:-1]) / 2 * np.diff(x))]
         )
-        count = max(1, int(np.ceil(steps[-1] - 0.01)))
+        count = max(1, int(np.ceil(steps[-1] - 1e-9)))
         inner = np.interp(np.arange(1, count) * steps[-1] / count, steps, x)
         parts += [inner, np.array([end])]
     return np.concatenate(parts)

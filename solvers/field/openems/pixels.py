@@ -1,4 +1,4 @@
-"""A pixel antenna as an openEMS simulation: board of finite size, edge-corrected sheets, port, vias."""
+"""A pixel antenna as an openEMS simulation: finite board, edge-corrected sheets, port, vias."""
 
 from __future__ import annotations
 
@@ -95,9 +95,9 @@ def _column(cell: Cell, a: float, h: float, edge: float) -> Box:
 def _sheets(mask: Mask, a: float, h: float, edge: float) -> list[Box]:
     """Return the metal as few rectangles, shrunk by `edge` at its outline.
 
-    Pixels and the strips between them are the cells of a finer grid; a strip is metal where both its
-    neighbours are. Rectangles are runs along x, joined along y while the run is the same. So each
-    has edges of its own: openEMS reports a rectangle without any as unused.
+    Pixels and the strips between them are the cells of a finer grid; a strip is metal where both
+    its neighbours are. Rectangles are runs along x, joined along y while the run is the same. So
+    each has edges of its own: openEMS reports a rectangle without any as unused.
     """
     nx, ny = mask.shape
     fine = np.zeros((2 * nx - 1, 2 * ny - 1), bool)

@@ -27,7 +27,7 @@ class Signal:
             result[index] = (
                 self.value * np.exp(-2j * np.pi * frequency * self.time_s)
             ).sum()
-        return result * step
+        return np.asarray(result * step)
 
 
 def read_signal(path: Path) -> Signal:
@@ -47,4 +47,4 @@ def read_signal(path: Path) -> Signal:
 
 def impedance(voltage: Signal, current: Signal, frequencies_hz: Real) -> Complex:
     """Return V/I at each frequency, ohm."""
-    return voltage.spectrum(frequencies_hz) / current.spectrum(frequencies_hz)
+    return np.asarray(voltage.spectrum(frequencies_hz) / current.spectrum(frequencies_hz))
