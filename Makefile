@@ -73,13 +73,15 @@ type: setup-dev ## types
 imports: setup-dev ## the dependency rule
 	$(BIN)/lint-imports
 
-generate: setup-dev ## write the generated files of the SDK: blocking client, table of specs
+generate: setup-dev ## write generated files: table of specs, blocking client, reference pages
 	$(BIN)/python deploy/tools/list_specs.py
 	$(BIN)/python deploy/tools/unasync.py
+	$(BIN)/python deploy/tools/reference.py
 
 generated: setup-dev ## check that generated files are what their sources give
 	$(BIN)/python deploy/tools/list_specs.py --check
 	$(BIN)/python deploy/tools/unasync.py --check
+	$(BIN)/python deploy/tools/reference.py --check
 
 check: lint type imports generated ## lint, type, imports and generated files
 
@@ -89,7 +91,7 @@ $(VENV)-docs/.ready: requirements-docs.txt
 	$(VENV)-docs/bin/pip install --quiet -r requirements-docs.txt
 	@touch $@
 
-docs: $(VENV)-docs/.ready reference ## the documentation site, in build/docs-site
+docs: $(VENV)-docs/.ready ## the documentation site, in build/docs-site
 	NO_MKDOCS_2_WARNING=1 $(VENV)-docs/bin/mkdocs build --quiet -f deploy/mkdocs.yml
 	@echo "open build/docs-site/index.html"
 

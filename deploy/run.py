@@ -1,11 +1,12 @@
-"""What `make run` does after set-up: start the service, solve one real integer program, show it live, check it.
+"""Start the service, solve one real integer program and show it live (`make run`).
 
     python deploy/run.py [--model your.mps] [--seconds 60] [--keep | --no-keep]
 
-Without `--model` the instance is fast0507 (railway crew scheduling as set cover: 507 rows, 63,009 columns, optimum 174),
-out of the source distribution of the PyPI package `mip`. The service keeps its data where `trimtab` looks for it:
-TRIMTAB_DATA_DIR, or ~/.local/share/trimtab. On a terminal the service goes on after the job, for the web page, until Ctrl-C;
-otherwise it ends with the job. SIGTERM ends it in either case.
+Without `--model` the instance is fast0507 (railway crew scheduling as set cover: 507 rows, 63,009
+columns, optimum 174), from the source distribution of the PyPI package `mip`. The service keeps its
+data where `trimtab` looks for it: TRIMTAB_DATA_DIR, or ~/.local/share/trimtab. On a terminal the
+service keeps running after the job, for the web page, until Ctrl-C; otherwise it ends with the job.
+SIGTERM ends it in either case.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ INSTANCE = "fast0507"
 
 
 def say(text: str) -> None:
-    """A line of progress, apart from the results."""
+    """Print a line of progress to stderr."""
     print(
         f"\033[2m{text}\033[0m" if sys.stderr.isatty() else text,
         file=sys.stderr,
@@ -35,13 +36,14 @@ def say(text: str) -> None:
 
 
 def fetch_instance(name: str) -> Path:
-    """Path of the real instance; a generated set cover when it cannot be had (no network)."""
+    """Return the path of the real instance, or of a generated set cover when there is no network."""
     fetch = [sys.executable, "-m", "workers.bench.instances", "fetch", name]
     done = subprocess.run(fetch, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode == 0:
         return Path(done.stdout.strip().splitlines()[-1])
     say(
-        f"{name} could not be fetched (see above); a set cover of 1,000 rows and 800 columns is generated instead"
+        f"{name} could not be fetched (see above); "
+        "a set cover of 1,000 rows and 800 columns is generated instead"
     )
     made = ROOT / ".trimtab" / "setcover-800x1000-seed0.mps"
     made.parent.mkdir(exist_ok=True)
@@ -61,7 +63,7 @@ def fetch_instance(name: str) -> Path:
 
 
 def answers(url: str) -> bool:
-    """True when a ready service is at `url`."""
+    """Return whether a ready service answers at `url`."""
     try:
         with urllib.request.urlopen(url + "/readyz", timeout=2) as answer:  # noqa: S310 - our own loopback URL
             return bool(answer.status == 200)
@@ -69,8 +71,8 @@ def answers(url: str) -> bool:
         return False
 
 
-def found(data_dir: Path) -> str | None:
-    """The URL that a running service left in its data folder."""
+def recorded_url(data_dir: Path) -> str | None:
+    """Return the URL that a running service wrote to its data folder."""
     try:
         return str(json.loads((data_dir / "server.json").read_text())["url"])
     except (OSError, ValueError, KeyError):
@@ -78,8 +80,8 @@ def found(data_dir: Path) -> str | None:
 
 
 def start_service(data_dir: Path) -> tuple[str, subprocess.Popen[bytes] | None]:
-    """(url, process). An already running service of the same data folder is used as it is; its process is then None."""
-    url = found(data_dir)
+    """Return (url, process). The process is None when a service of this data folder runs already."""
+    url = recorded_url(data_dir)
     if url and answers(url):
         say(f"using the service that already runs at {url}")
         return url, None
@@ -94,10 +96,10 @@ def start_service(data_dir: Path) -> tuple[str, subprocess.Popen[bytes] | None]:
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 sys.exit(
-                    f"the service ended at once (code {process.returncode}); "
+                    f"the service exited with code {process.returncode}; "
                     f"its log {log} ends with:\n{log.read_text()[-2000:]}"
                 )
-            url = found(data_dir)
+            url = recorded_url(data_dir)
             if url and answers(url):
                 return url, process
             time.sleep(0.05)
@@ -108,7 +110,7 @@ def start_service(data_dir: Path) -> tuple[str, subprocess.Popen[bytes] | None]:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End the service, and with it every process it started."""
+    """End the service and every process it started."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -119,7 +121,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> int:
-    """Run; the exit code is that of the watched job."""
+    """Run, and return the exit code of the watched job."""
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -135,26 +137,24 @@ def main() -> int:
         default=None,
         help="keep serving afterwards",
     )
-    given = arguments.parse_args()
-    if given.model is not None and not given.model.is_file():
+    options = arguments.parse_args()
+    if options.model is not None and not options.model.is_file():
         arguments.error(
-            f"no file at {given.model}; give the path of an .mps or .lp file, plain or .gz"
+            f"no file at {options.model}; give the path of an .mps or .lp file, plain or .gz"
         )
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(
-            number, lambda number, _frame: sys.exit(128 + number)
-        )  # so that `finally` ends what was started
+        # An exit, so that `finally` ends the service.
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     began = time.monotonic()
-    model = given.model or fetch_instance(INSTANCE)
+    model = options.model or fetch_instance(INSTANCE)
     data_dir = Path(
         os.environ.get("TRIMTAB_DATA_DIR") or Path.home() / ".local" / "share" / "trimtab"
     ).resolve()
     os.environ["TRIMTAB_DATA_DIR"] = str(data_dir)
     url, service = start_service(data_dir)
-    say(
-        f"service ready after {time.monotonic() - began:.1f} s at {url}   (data and log in {data_dir})"
-    )
+    ready_s = time.monotonic() - began
+    say(f"service ready after {ready_s:.1f} s at {url}   (data and log in {data_dir})")
     trimtab = [sys.executable, "-m", "trimtab.cli"]
     try:
         say("page, signed in (this link works once):")
@@ -164,18 +164,18 @@ def main() -> int:
             "submit",
             str(model),
             "--seconds",
-            str(given.seconds),
+            str(options.seconds),
             "--watch",
             "--report",
         ]
         code = subprocess.run(submit, check=False).returncode
         keep = (
-            given.keep
-            if given.keep is not None
+            options.keep
+            if options.keep is not None
             else sys.stdin.isatty() and service is not None
         )
         if keep and service is not None:
-            say(f"\nThe service goes on at {url}. Ctrl-C ends it.")
+            say(f"\nThe service keeps running at {url}. Ctrl-C ends it.")
             service.wait()
         return code
     except KeyboardInterrupt:

@@ -18,6 +18,7 @@ SECTIONS = (
 )
 INSIDE = ("architecture.md", "job-lifecycle.md", "changing.md")
 LAST = ("lab-notes.md", "glossary.md")
+_SUBJECT = re.compile(r"\| ([A-Za-z][\w ]*) \| \[")
 _LINK = re.compile(r"\[([^\]]+)\]\(([\w-]+\.md)\)")
 
 
@@ -39,14 +40,25 @@ def navigation(docs: Path) -> list[Any]:
 
 
 def section(docs: Path, folder: str) -> list[Any]:
-    """Return a folder's index and the pages it links to, titled as the links are."""
-    index = docs / folder / "README.md"
-    pages: dict[str, str] = {}
-    for title, name in _LINK.findall(index.read_text(encoding="utf-8")):
-        if (docs / folder / name).is_file() and name != "README.md":
-            pages.setdefault(name, title.replace("`", "").removeprefix("Measured: "))
+    """Return a folder's index and the pages it links to, titled as the links are.
+
+    A table row whose first cell is plain text groups the pages of its other cells.
+    """
+    text = (docs / folder / "README.md").read_text(encoding="utf-8")
     entries: list[Any] = [f"{folder}/README.md"]
-    entries += [
-        {title[:1].upper() + title[1:]: f"{folder}/{name}"} for name, title in pages.items()
-    ]
+    seen = {"README.md"}
+    for line in text.splitlines():
+        pages = []
+        for title, name in _LINK.findall(line):
+            if name not in seen and (docs / folder / name).is_file():
+                seen.add(name)
+                pages.append({page_title(title): f"{folder}/{name}"})
+        subject = _SUBJECT.match(line)
+        entries += [{page_title(subject[1]): pages}] if pages and subject else pages
     return entries
+
+
+def page_title(text: str) -> str:
+    """Return a link's text as a title."""
+    plain = text.replace("`", "").removeprefix("Measured: ")
+    return plain[:1].upper() + plain[1:]

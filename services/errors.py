@@ -24,6 +24,15 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
+def field_error(path: str, *, got: Any, expected: str) -> dict[str, Any]:
+    """Return one entry of `errors` of a problem document."""
+    return {
+        "path": path,
+        "came": got,
+        "wanted": expected,
+    }
+
+
 class ServiceError(Exception):
     """Base class. `detail` is the message, `fix` the remedy."""
 

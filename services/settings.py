@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     ray_address: str | None = None
     """Address of the Ray cluster; unset starts one on this machine."""
     workers: Annotated[int, Field(ge=1, le=4096)] = Field(default_factory=default_workers)
-    """Jobs that run at once (process executor). Default: one per two usable cores, at least one,
+    """Jobs that run at once (process executor): one per two usable cores and at least one if unset,
     because a job of kind ilp uses two. With more, jobs share cores, and in each job the complete
     solver has priority."""
     diagnostic_kinds: bool = False
@@ -249,7 +249,8 @@ def _file_faults(settings: Settings) -> list[str]:
             ("TLS_KEY", "TLS_CERT") if settings.tls_key is None else ("TLS_CERT", "TLS_KEY")
         )
         lines.append(
-            f"TRIMTAB_{missing}: expected a file with TRIMTAB_{other}, got none; set both or neither"
+            f"TRIMTAB_{missing}: expected a file with TRIMTAB_{other}, got none; "
+            "set both or neither"
         )
     for name in ("tls_cert", "tls_key"):
         path = getattr(settings, name)

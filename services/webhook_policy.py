@@ -36,8 +36,8 @@ def check_url(url: str, *, allowed_hosts: Collection[str]) -> SplitResult:
         )
     if parts.username is not None or parts.password is not None:
         raise WebhookRefused(
-            "webhook.url: expected no user name or password, got a URL with credentials; deliveries "
-            "are signed instead"
+            "webhook.url: expected no user name or password, got a URL with credentials; "
+            "deliveries are signed instead"
         )
     if port == 0:
         raise WebhookRefused("webhook.url: expected a port from 1 to 65535, got 0")

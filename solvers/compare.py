@@ -1,9 +1,10 @@
-"""Comparison of two readings of one file, the exact one and the one of HiGHS, before anything runs.
+"""Comparison of the exact reading of a file with that of HiGHS, before a run begins.
 
-HiGHS 1.16 takes some files otherwise than written, without a word: `OBJSENSE MAXIMIZE` on one line is minimised, a
-right-hand side on a second N row becomes the objective's constant, RANGES before RHS give other ranges. The exact reader
-knows these parts and notes the rule by which it reads them; a difference beside such a rule is settled by it, any other is
-refused. Detected at the end of a run, it would be a wrong answer; detected here, it is a message.
+HiGHS 1.16 misreads some files without a warning: `OBJSENSE MAXIMIZE` on one line is minimised, a
+right-hand side on a second N row becomes the constant of the objective, RANGES before RHS give
+other ranges. The exact reader notes the rule by which it reads these parts; a difference beside
+such a rule is decided by it, any other is refused. At the end of a run it would be a wrong answer,
+here it is a message.
 """
 
 from __future__ import annotations
@@ -27,86 +28,86 @@ _ARRAYS = (
     "row_lower",
     "row_upper",
 )
-_DROPPED_BY_HIGHS = 1e-9  # coefficients up to here are left out of its matrix; the exact check still counts them
+_DROPPED_BY_HIGHS = 1e-9  # coefficients up to here are ignored; the exact check counts them
 
 
 def refuse_unruled_differences(exact: ExactModel, model: MilpModel) -> None:
-    """Raise ModelError when the readings differ, unless the exact reader noted a rule that may be why."""
+    """Raise ModelError when the readings differ and the exact reader noted no rule."""
     if not exact.rules:
         refuse_differences(exact, model)
 
 
 def refuse_differences(exact: ExactModel, model: MilpModel) -> None:
     """Raise ModelError when the readings differ."""
-    found = differences(exact, model)
-    if found:
+    different = differences(exact, model)
+    if different:
         raise ModelError(
-            "two independent readers understand the file differently, so a result could not be trusted: "
-            + "; ".join(found[:5])
+            "two independent readers understand the file differently, so a result could not be "
+            "trusted: "
+            + "; ".join(different[:5])
             + ". Write that part the common way (see deploy/docs/guide/reading-models.md)"
         )
 
 
 def differences(exact: ExactModel, model: MilpModel) -> list[str]:
-    """Where the two readings differ; empty when they are the same model up to rounding to doubles."""
+    """Return sentences about differences; none for equal models up to rounding to doubles."""
     if model.extras is not None or not exact.linear:
         return _special_differences(exact, model)
-    found: list[str] = []
+    different = _shape_differences(exact, model)
+    if not different:
+        different += _vector_differences(exact, model)
+        different += _entry_differences(exact, model)
+    return different
 
-    def differ(what: str, ours: object, theirs: object) -> None:
-        found.append(f"{what}: {ours!s:.80} here, {theirs!s:.80} by HiGHS")
 
+def _differ(what: str, ours: object, theirs: object) -> str:
+    return f"{what}: {ours!s:.80} here, {theirs!s:.80} by HiGHS"
+
+
+def _shape_differences(exact: ExactModel, model: MilpModel) -> list[str]:
+    """Compare sense, sizes and names, without which vectors cannot be compared."""
+    different: list[str] = []
     if exact.maximize != model.maximize:
-        differ(
-            "sense",
-            "maximise" if exact.maximize else "minimise",
-            "maximise" if model.maximize else "minimise",
-        )
+        senses = ("minimise", "maximise")
+        different.append(_differ("sense", senses[exact.maximize], senses[model.maximize]))
     if exact.n != model.n:
-        differ("variables", exact.n, model.n)
+        different.append(_differ("variables", exact.n, model.n))
     if exact.m != model.m:
-        differ("rows", exact.m, model.m)
-    if found:
-        return found
-    if model.col_names is not None and model.col_names != exact.col_names:
-        place = next(
-            i
-            for i, (a, b) in enumerate(zip(exact.col_names, model.col_names, strict=True))
-            if a != b
+        different.append(_differ("rows", exact.m, model.m))
+    if not different and model.col_names is not None and model.col_names != exact.col_names:
+        pairs = zip(exact.col_names, model.col_names, strict=True)
+        place = next(i for i, (ours, theirs) in enumerate(pairs) if ours != theirs)
+        different.append(
+            _differ(
+                f"name of variable {place + 1}",
+                exact.col_names[place],
+                model.col_names[place],
+            )
         )
-        differ(
-            f"name of variable {place + 1}", exact.col_names[place], model.col_names[place]
-        )
-        return found
+    return different
+
+
+def _vector_differences(exact: ExactModel, model: MilpModel) -> list[str]:
+    """Compare constant, costs, bounds, integrality and sides."""
+    different: list[str] = []
     sign = -1.0 if model.maximize else 1.0
     if _double(exact.offset) != sign * model.offset:
-        differ("objective's constant", float(exact.offset), sign * model.offset)
+        different.append(
+            _differ("objective's constant", float(exact.offset), sign * model.offset)
+        )
     costs = np.zeros(exact.n)
     for column, cost in exact.objective.items():
         costs[column] = _double(cost)
+    integer = np.frombuffer(bytes(exact.integer), dtype=np.uint8)
+    row_lower, row_upper = _sides(exact.row_lower, -np.inf), _sides(exact.row_upper, np.inf)
     names = exact.col_names
     for what, ours, theirs, labels in (
         ("cost of", costs, sign * model.c, names),
         ("lower bound of", _sides(exact.lower, -np.inf), model.col_lower, names),
         ("upper bound of", _sides(exact.upper, np.inf), model.col_upper, names),
-        (
-            "integrality of",
-            np.frombuffer(bytes(exact.integer), dtype=np.uint8),
-            model.integrality,
-            names,
-        ),
-        (
-            "lower side of",
-            _sides(exact.row_lower, -np.inf),
-            model.row_lower,
-            exact.row_names,
-        ),
-        (
-            "upper side of",
-            _sides(exact.row_upper, np.inf),
-            model.row_upper,
-            exact.row_names,
-        ),
+        ("integrality of", integer, model.integrality, names),
+        ("lower side of", row_lower, model.row_lower, exact.row_names),
+        ("upper side of", row_upper, model.row_upper, exact.row_names),
     ):
         # RANGES make sums of decimals, which two readers may round to neighbouring doubles.
         with np.errstate(invalid="ignore"):
@@ -115,13 +116,12 @@ def differences(exact: ExactModel, model: MilpModel) -> list[str]:
             )
         if not same.all():
             at = int(np.flatnonzero(~same)[0])
-            differ(f"{what} {labels[at][:60]!r}", ours[at], theirs[at])
-    _compare_entries(exact, model, found)
-    return found
+            different.append(_differ(f"{what} {labels[at][:60]!r}", ours[at], theirs[at]))
+    return different
 
 
 def _special_differences(exact: ExactModel, model: MilpModel) -> list[str]:
-    """A model that HiGHS does not read: it was made by another run of the exact reader, and must be what this one makes."""
+    """Compare a model that HiGHS does not read, and that another exact reading was made to."""
     ours = from_exact(exact)
     plain = ("maximize", "offset", "col_names", "row_names")
     wrong = [name for name in plain if getattr(ours, name) != getattr(model, name)]
@@ -137,36 +137,34 @@ def _special_differences(exact: ExactModel, model: MilpModel) -> list[str]:
     return [f"{name.replace('_', ' ')} of a model that is not linear" for name in wrong]
 
 
-def _compare_entries(exact: ExactModel, model: MilpModel, found: list[str]) -> None:
-    values = np.array([_double(value) for value in exact.values] or [0.0])
-    data = (
-        values[np.frombuffer(exact.entry_value, dtype=np.int32)]
-        if exact.nnz
-        else np.zeros(0)
-    )
-    ours = _sorted_entries(
-        np.frombuffer(exact.entry_row, dtype=np.int32)
-        if exact.nnz
-        else np.zeros(0, dtype=np.int32),
-        np.frombuffer(exact.entry_col, dtype=np.int32)
-        if exact.nnz
-        else np.zeros(0, dtype=np.int32),
-        data,
-        model.n,
-    )
+def _entry_differences(exact: ExactModel, model: MilpModel) -> list[str]:
+    """Compare the coefficients."""
+    if exact.nnz:
+        values = np.array([_double(value) for value in exact.values])
+        rows = np.frombuffer(exact.entry_row, dtype=np.int32)
+        columns = np.frombuffer(exact.entry_col, dtype=np.int32)
+        data = values[np.frombuffer(exact.entry_value, dtype=np.int32)]
+    else:
+        rows = columns = np.zeros(0, dtype=np.int32)
+        data = np.zeros(0)
+    ours = _sorted_entries(rows, columns, data, model.n)
     theirs = _sorted_entries(model.row_of_entry, model.indices, model.data, model.n)
     if len(ours[0]) != len(theirs[0]):
-        found.append(f"coefficients: {len(ours[0])} here, {len(theirs[0])} by HiGHS")
-        return
+        return [_differ("coefficients", len(ours[0]), len(theirs[0]))]
     wrong = np.flatnonzero(
         (ours[0] != theirs[0]) | (np.abs(ours[1] - theirs[1]) > 1e-12 * np.abs(ours[1]))
     )
-    if len(wrong):
-        row, column = divmod(int(ours[0][wrong[0]]), model.n)
-        found.append(
-            f"coefficient of {exact.col_names[column][:60]!r} in row {exact.row_names[row][:60]!r}: "
-            f"{ours[1][wrong[0]]} here, {theirs[1][wrong[0]]} by HiGHS"
+    if not len(wrong):
+        return []
+    row, column = divmod(int(ours[0][wrong[0]]), model.n)
+    return [
+        _differ(
+            f"coefficient of {exact.col_names[column][:60]!r} "
+            f"in row {exact.row_names[row][:60]!r}",
+            ours[1][wrong[0]],
+            theirs[1][wrong[0]],
         )
+    ]
 
 
 def _sorted_entries(
@@ -177,10 +175,10 @@ def _sorted_entries(
 ) -> tuple[
     np.ndarray[tuple[int], np.dtype[np.int64]], np.ndarray[tuple[int], np.dtype[np.float64]]
 ]:
-    kept = np.abs(data) > _DROPPED_BY_HIGHS
-    place = rows[kept].astype(np.int64) * n + columns[kept]
+    counted = np.abs(data) > _DROPPED_BY_HIGHS
+    place = rows[counted].astype(np.int64) * n + columns[counted]
     order = np.argsort(place, kind="stable")
-    return place[order], data[kept][order]
+    return place[order], data[counted][order]
 
 
 def _double(value: Fraction) -> float:
@@ -193,12 +191,12 @@ def _double(value: Fraction) -> float:
 def _sides(
     values: list[Fraction | None], absent: float
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    known: dict[Fraction, float] = {}
+    doubles: dict[Fraction, float] = {}
     out = np.full(len(values), absent)
     for place, value in enumerate(values):
         if value is not None:
-            number = known.get(value)
+            number = doubles.get(value)
             if number is None:
-                number = known[value] = _double(value)
+                number = doubles[value] = _double(value)
             out[place] = number
     return out

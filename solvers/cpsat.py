@@ -1,7 +1,8 @@
-"""CP-SAT behind our vocabulary: integers only, bounded, scaled exactly (see `integral`) or refused.
+"""CP-SAT as a `Solver`: bounded integers only, scaled exactly (solvers.integer_model).
 
-Its portfolio is made for eight workers and more; with one it uses no large neighbourhood search at all. So `threads=1`
-means one worker, which repeats with the same seed, and more threads mean at least eight workers sharing them.
+Its portfolio is made for eight workers and more; with one it uses no large neighbourhood search at
+all. So `threads=1` means one worker, which is deterministic for a seed, and more threads mean at
+least eight workers that share them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from solvers.integer_model import (
     integral,
     why_not_integral,
 )
-from solvers.reporting import Watch, crossing_sides, finish, without_variables
+from solvers.reporting import Watch, finish, result_before_solving
 from solvers.types import (
     Floats,
     Injected,
@@ -42,12 +43,12 @@ _PORTFOLIO_WORKERS = 8
 
 
 class CpSatSolver:
-    """Clause learning over integers. Refuses what it cannot hold exactly."""
+    """Clause learning over integers, for models whose numbers it holds exactly."""
 
     name = "cp-sat"
 
     def why_not(self, model: MilpModel) -> str | None:
-        """Continuous or unbounded variables, and numbers that do not scale to 64-bit integers."""
+        """Return the reason why the model does not scale to 64-bit integers; None if it does."""
         return why_not_integral(model)
 
     def solve(
@@ -61,24 +62,24 @@ class CpSatSolver:
         stop: Stop | None = None,
         injected: Injected | None = None,
     ) -> SolveResult:
-        """See `Solver.solve`. Takes no solutions while it runs; a node limit limits its conflicts."""
+        """Solve as `Solver.solve` says. `injected` is not used; a node limit counts conflicts."""
         watch = Watch(
             model, params, on_incumbent=on_incumbent, on_bound=on_bound, stop=stop
         )
         why_not = self.why_not(model)
         if why_not is not None:
             raise Unsupported(self.name, why_not)
-        if model.n == 0:
-            return without_variables(model, watch, params, solver=self.name)
+        early = result_before_solving(watch, model, params, solver=self.name)
+        if early is not None:
+            return early
         whole = integral(model)
-        crossing = crossing_sides(model) or whole.crossed
-        if crossing is not None:
+        if whole.crossed is not None:
             return finish(
-                watch, params, solver=self.name, reason=Reason.INFEASIBLE, detail=crossing
-            )
-        if watch.should_stop():
-            return finish(
-                watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.STOPPED
+                watch,
+                params,
+                solver=self.name,
+                reason=Reason.INFEASIBLE,
+                detail=whole.crossed,
             )
         built = _build(model, whole, params)
         _add_hint(built, whole, hint)
@@ -121,7 +122,7 @@ def _build(model: MilpModel, whole: IntegralModel, params: SolveParams) -> Any:
         objective.scaling_factor = float(1 / whole.cost_scale)
         objective.offset = float(Fraction(model.offset) * whole.cost_scale)
         if params.cutoff is not None:
-            # strictly better than the cutoff, in whole units of cost
+            # Strictly better than the cutoff, in whole units of cost.
             most = (
                 math.ceil(
                     (Fraction(params.cutoff) - Fraction(model.offset)) * whole.cost_scale
@@ -130,20 +131,19 @@ def _build(model: MilpModel, whole: IntegralModel, params: SolveParams) -> Any:
             )
             objective.domain.extend((-(2**62), max(-(2**62), min(2**62, most))))
     elif params.cutoff is not None and model.offset >= params.cutoff:
-        proto.constraints.add().bool_or.literals.extend(
-            ()
-        )  # every point costs the same, and that is too much
+        # Every point costs the same, which exceeds the cutoff: an empty clause.
+        proto.constraints.add().bool_or.literals.extend(())
     return built
 
 
 def _add_hint(built: Any, whole: IntegralModel, hint: Floats | None) -> None:
     if hint is None:
         return
-    known = np.flatnonzero(np.isfinite(hint))
-    built.proto.solution_hint.vars.extend(known.tolist())
+    columns = np.flatnonzero(np.isfinite(hint))
+    built.proto.solution_hint.vars.extend(columns.tolist())
     built.proto.solution_hint.values.extend(
         min(max(round(float(hint[column])), whole.lower[column]), whole.upper[column])
-        for column in known.tolist()
+        for column in columns.tolist()
     )
 
 
@@ -171,10 +171,8 @@ class _Solutions(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]
 
     def on_solution_callback(self) -> None:
         def handle() -> None:
-            found = self.response_proto
-            self._watch.solution(
-                np.fromiter(found.solution, np.float64, len(found.solution))
-            )
+            x = self.response_proto.solution
+            self._watch.solution(np.fromiter(x, np.float64, len(x)))
 
         self._watch.guard(handle)
         best, enough = self._watch.best, self._params.objective_limit
@@ -186,13 +184,13 @@ class _Solutions(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]
 
 @contextmanager
 def _stopping(solver: Any, watch: Watch) -> Iterator[None]:
-    """Ask `stop` from a thread of its own; CP-SAT solves without the interpreter lock."""
+    """Call `stop` in a thread while CP-SAT solves without the interpreter lock."""
     over = threading.Event()
 
     def poll() -> None:
         while not over.wait(_STOP_POLL_S):
             if watch.should_stop():
-                # Again and again: a call before the search has begun is lost.
+                # Repeatedly: a call before the search has begun has no effect.
                 solver.stop_search()
 
     poller = threading.Thread(target=poll, name="cp-sat-stop", daemon=True)
@@ -215,8 +213,8 @@ def _result(
     name = solver.status_name(status)
     has_objective = len(built.proto.objective.vars) > 0
     if name in ("OPTIMAL", "FEASIBLE"):
-        found = solver.response_proto.solution
-        watch.solution(np.fromiter(found, np.float64, len(found)))
+        x = solver.response_proto.solution
+        watch.solution(np.fromiter(x, np.float64, len(x)))
         watch.dual_bound(
             float(solver.best_objective_bound) if has_objective else model.offset
         )
@@ -231,13 +229,10 @@ def _result(
         reason = Reason.INFEASIBLE
     else:
         reason = Reason.FEASIBLE
-        enough = params.objective_limit
         if watch.stopped:
             limit = Limit.STOPPED
         elif watch.elapsed_s >= params.time_limit_s * 0.98:
             limit = Limit.TIME
-        elif enough is not None and watch.best is not None and watch.best <= enough:
-            limit = Limit.OTHER
         else:
             limit = Limit.OTHER
     return finish(

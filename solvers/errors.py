@@ -1,7 +1,7 @@
-"""What goes wrong with other people's programs and files.
+"""Errors of solvers and model files.
 
 SolversError
- ├─ ModelError         the file or model cannot be read or makes no sense: its author must change it
+ ├─ ModelError         the file or model is unreadable or contradictory: its author must change it
  ├─ Unsupported        this solver cannot take this model; another may
  └─ SolverFailed       the solver broke on a model that it should have taken
 """
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 
 class SolversError(Exception):
-    """Root of everything `solvers` raises on purpose."""
+    """Root of the errors that `solvers` raises."""
 
 
 class ModelError(SolversError):
-    """A model that cannot be read. The message shows what came, what was wanted and what to do."""
+    """A model that cannot be read. The message says what was expected, what came and a remedy."""
 
     def __init__(self, message: str, *, line: int | None = None) -> None:
         self.line = line  # 1-based line of the fault, where known
@@ -22,7 +22,7 @@ class ModelError(SolversError):
 
 
 class Unsupported(SolversError):
-    """This solver cannot take this model. Never answered by a wrong result."""
+    """This solver cannot take this model; there is no result."""
 
     def __init__(self, solver: str, why: str) -> None:
         self.solver = solver
@@ -31,4 +31,4 @@ class Unsupported(SolversError):
 
 
 class SolverFailed(SolversError):
-    """The solver broke: it answered with an error code instead of a result."""
+    """The solver ended with an error code instead of a result."""

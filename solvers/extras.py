@@ -1,8 +1,8 @@
-"""What a model may hold beside linear rows over continuous and integer variables.
+"""Parts of a model beyond linear rows over continuous and integer variables.
 
-A `MilpModel` with `extras` is a relaxation without them: the linear rows and bounds hold anyway, extras only cut points off
-(and a quadratic objective is added to the linear one). Semi-continuous columns have bounds that include 0 in the model;
-what lies between 0 and their own bounds is cut off here.
+Without its extras a `MilpModel` is a relaxation: linear rows and bounds hold anyway, and extras
+only cut points off (a quadratic objective is added to the linear one). In the model the bounds of
+semi-continuous columns include 0; the points between 0 and their own bounds are cut off here.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ class QuadraticForm:
     values: Floats  # (q,)
 
     def of(self, x: Floats) -> float:
-        """The form's value at x."""
+        """Return the value at x (n,)."""
         return float(np.sum(self.values * x[self.first] * x[self.second]))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpecialRow:
-    """lower ≤ values·x[columns] + quadratic(x) ≤ upper, always or while a binary has the value that wakes it."""
+    """A row lower ≤ values·x[columns] + quadratic(x) ≤ upper.
+
+    With an indicator it holds only while the binary has the value `active_at`.
+    """
 
     name: str
     columns: Ints
@@ -43,11 +46,11 @@ class SpecialRow:
     upper: float
     quadratic: QuadraticForm | None = None
     binary: int | None = None  # column of the indicator
-    awake_at: int = 1
+    active_at: int = 1
 
     def violation(self, x: Floats) -> float:
-        """How far the row is outside its sides, relative to max(1, |side|)."""
-        if self.binary is not None and round(float(x[self.binary])) != self.awake_at:
+        """Return the violation at x, relative to max(1, |side|)."""
+        if self.binary is not None and round(float(x[self.binary])) != self.active_at:
             return 0.0
         activity = float(self.values @ x[self.columns]) + (
             self.quadratic.of(x) if self.quadratic else 0.0
@@ -60,7 +63,10 @@ class SpecialRow:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderedSet:
-    """SOS: at most `kind` (1 or 2) of the columns are not 0, and two must be neighbours. Columns are ordered by weight."""
+    """A SOS set: at most `kind` (1 or 2) columns are nonzero, and two must be neighbours.
+
+    Columns are ordered by weight.
+    """
 
     name: str
     kind: int
@@ -68,11 +74,12 @@ class OrderedSet:
     weights: Floats
 
     def violation(self, x: Floats) -> float:
-        """The largest value that would have to become 0, at the least harmful choice of those that stay."""
+        """Return the largest value that must become 0, for the best choice of those that stay."""
         size = np.abs(x[self.columns])
         if len(size) <= self.kind:
             return 0.0
-        # before[p]: the largest of the first p; after[p]: the largest from p on. A window of `kind` neighbours stays.
+        # before[p]: the largest of the first p; after[p]: the largest from p on. A window of `kind`
+        # neighbours stays.
         before = np.concatenate(([0.0], np.maximum.accumulate(size)))
         after = np.concatenate((np.maximum.accumulate(size[::-1])[::-1], [0.0]))
         windows = len(size) - self.kind + 1
@@ -81,14 +88,14 @@ class OrderedSet:
 
 @dataclass(frozen=True, kw_only=True)
 class SemiColumn:
-    """x is 0 or within [lower, upper]."""
+    """A semi-continuous column: 0 or within [lower, upper]."""
 
     column: int
     lower: float
     upper: float
 
     def violation(self, x: Floats) -> float:
-        """Distance to 0 or to the bounds, whichever is nearer, relative to max(1, |bound|)."""
+        """Return the distance to 0 or to the bounds, relative to max(1, |bound|)."""
         value = float(x[self.column])
         outside = max(
             _beyond(self.lower, self.lower - value),
@@ -99,7 +106,7 @@ class SemiColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class Extras:
-    """All of them. `words` says what there is."""
+    """All parts of a model that are not linear."""
 
     objective: QuadraticForm | None = None
     rows: tuple[SpecialRow, ...] = ()
@@ -108,26 +115,26 @@ class Extras:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """For people: the parts that linear solvers do not take."""
+        """Descriptions of the parts, for messages; empty when there is none."""
         quadratic = sum(row.quadratic is not None for row in self.rows)
-        waking = sum(row.binary is not None for row in self.rows)
+        indicators = sum(row.binary is not None for row in self.rows)
         parts = (
             (self.objective is not None, "a quadratic objective"),
             (quadratic, f"{quadratic} quadratic rows"),
-            (waking, f"{waking} indicator rows"),
+            (indicators, f"{indicators} indicator rows"),
             (len(self.sets), f"{len(self.sets)} SOS sets"),
             (len(self.semi), f"{len(self.semi)} semi-continuous or semi-integer variables"),
         )
-        return tuple(text for there, text in parts if there)
+        return tuple(text for present, text in parts if present)
 
     def violation(self, x: Floats) -> float:
-        """The worst of all, relative."""
+        """Return the largest relative violation of all parts."""
         of_rows = [row.violation(x) for row in self.rows]
         of_sets = [one.violation(x) for one in self.sets]
         return max([0.0, *of_rows, *of_sets, *(part.violation(x) for part in self.semi)])
 
     def as_json(self) -> dict[str, Any]:
-        """Everything in lists and numbers; `from_json` takes it back."""
+        """Return the parts as lists and numbers, for `from_json`."""
 
         def plain(part: object) -> Any:
             if isinstance(part, np.ndarray):
@@ -143,30 +150,33 @@ class Extras:
         return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Extras:
-        """What `as_json` gave."""
+    def from_json(cls, data: Mapping[str, Any]) -> Extras:
+        """Rebuild the parts from `as_json`."""
         return cls(
-            objective=_form(told["objective"]),
+            objective=_form(data["objective"]),
             rows=tuple(
                 SpecialRow(
                     **row
                     | {"columns": _ints(row["columns"]), "values": _floats(row["values"])}
                     | {"quadratic": _form(row["quadratic"])}
                 )
-                for row in told["rows"]
+                for row in data["rows"]
             ),
             sets=tuple(
                 OrderedSet(
                     **one
                     | {"columns": _ints(one["columns"]), "weights": _floats(one["weights"])}
                 )
-                for one in told["sets"]
+                for one in data["sets"]
             ),
-            semi=tuple(SemiColumn(**one) for one in told["semi"]),
+            semi=tuple(SemiColumn(**one) for one in data["semi"]),
         )
 
     def tidied(self, x: Floats, *, within: float = 1e-6) -> Floats:
-        """x with specks of SOS members and semi-continuous columns made 0: solvers take 1e-6 for nothing."""
+        """Return x with tiny values of SOS members and semi-continuous columns set to 0.
+
+        Solvers treat values up to 1e-6 as 0.
+        """
         columns = [part.column for part in self.semi]
         columns += [int(column) for part in self.sets for column in part.columns]
         y = x.copy()
@@ -174,13 +184,13 @@ class Extras:
         return y
 
 
-def _form(told: Mapping[str, Any] | None) -> QuadraticForm | None:
-    if told is None:
+def _form(data: Mapping[str, Any] | None) -> QuadraticForm | None:
+    if data is None:
         return None
     return QuadraticForm(
-        first=_ints(told["first"]),
-        second=_ints(told["second"]),
-        values=_floats(told["values"]),
+        first=_ints(data["first"]),
+        second=_ints(data["second"]),
+        values=_floats(data["values"]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Quick float feasibility of a point, for the search's own use. The verdict that counts comes from `solvers.exact`."""
+"""Fast feasibility test in doubles, for the search. Results are verified by `solvers.exact`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from solvers.types import (
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
-    """How far a point is from feasible. Row and bound violations are relative: divided by max(1, |side|).
+    """Violations of a point. Those of rows and bounds are relative to max(1, |side|).
 
-    A whole row that is broken counts as violated by at least 2e-6, beyond the tolerance, however large its side is.
+    A violated whole row counts at least 2e-6, which exceeds the tolerance, at any size of its side.
     """
 
     rows: float
@@ -27,11 +27,11 @@ class Violation:
     integrality: float  # largest distance of an integer variable to the nearest integer
     worst_row: int | None  # index of the most violated row; None when no row is violated
     finite: bool = True
-    extras: float = 0.0  # SOS sets, quadratic and indicator rows, semi-continuous columns; the worst, relative
+    extras: float = 0.0  # largest relative violation of the parts that are not linear
 
     @property
     def feasible(self) -> bool:
-        """Within the tolerances of the field, 1e-6 each."""
+        """True within the tolerances of the field, 1e-6 each."""
         return (
             self.finite
             and self.rows <= FEASIBILITY_TOLERANCE
@@ -44,7 +44,7 @@ class Violation:
 def violation(model: MilpModel, x: Floats) -> Violation:
     """Measure a point of shape (n,)."""
     if x.shape != (model.n,):
-        raise ValueError(f"x wants shape ({model.n},); {x.shape} came")
+        raise ValueError(f"x: expected shape ({model.n},), got {x.shape}")
     if not np.isfinite(x).all():
         return Violation(
             rows=np.inf, bounds=np.inf, integrality=np.inf, worst_row=None, finite=False
@@ -63,7 +63,7 @@ def violation(model: MilpModel, x: Floats) -> Violation:
 
 
 def row_violations(model: MilpModel, x: Floats) -> Floats:
-    """(m,) how far each row is outside its sides, relative to max(1, |side|); see `Violation` for whole rows."""
+    """Return (m,) relative violations of the rows; see `Violation` for whole rows."""
     activity = model.activity(np.where(model.integrality, np.rint(x), x))
     outside = _outside(activity, model.row_lower, model.row_upper)
     whole = np.flatnonzero(model.whole_rows)
@@ -72,9 +72,8 @@ def row_violations(model: MilpModel, x: Floats) -> Floats:
         beyond = (
             np.maximum(model.row_lower[whole] - part, part - model.row_upper[whole]) / unit
         )
-        noise = (
-            1e-15 * np.abs(part) / unit
-        )  # sums beyond 2^53 units are rounded; the exact check decides those
+        # Sums beyond 2^53 units are rounded; the exact check decides those.
+        noise = 1e-15 * np.abs(part) / unit
         outside[whole] = np.where(
             beyond > 0.5 + noise, np.maximum(outside[whole], 2 * FEASIBILITY_TOLERANCE), 0.0
         )
@@ -82,19 +81,22 @@ def row_violations(model: MilpModel, x: Floats) -> Floats:
 
 
 def is_feasible(model: MilpModel, x: Floats) -> bool:
-    """True within tolerance."""
+    """Return True when the point is feasible within tolerance."""
     return violation(model, x).feasible
 
 
 def rows_always_satisfied(model: MilpModel, lower: Floats, upper: Floats) -> Bools:
-    """(m,) True where no point of the box [lower, upper] can violate the row: such rows can be left out of a sub-MIP."""
+    """Return (m,) True for rows that no point of the box [lower, upper] can violate.
+
+    Sub-MIPs can leave them out.
+    """
     low, high = activity_range(model, lower, upper)
     slack = 1e-9
     return (low >= model.row_lower - slack) & (high <= model.row_upper + slack)
 
 
 def activity_range(model: MilpModel, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
-    """(m,), (m,) smallest and largest activity of each row over the box."""
+    """Return the smallest and the largest activity of each row over the box, (m,) each."""
     return activity_range_of(
         model.data, model.indices, model.row_of_entry, model.m, lower, upper
     )
@@ -108,7 +110,7 @@ def activity_range_of(
     lower: Floats,
     upper: Floats,
 ) -> tuple[Floats, Floats]:
-    """The same of a matrix by its entries: coefficient, column and row of each."""
+    """Return activity ranges of a matrix as entries: coefficient, column and row of each."""
     with np.errstate(invalid="ignore"):  # a stored zero times an absent bound
         at_lower = np.nan_to_num(
             data * lower[indices], nan=0.0, posinf=np.inf, neginf=-np.inf
@@ -123,7 +125,7 @@ def activity_range_of(
 
 def _outside(values: Floats, lower: Floats, upper: Floats) -> Floats:
     def beyond(side: Floats, by: Floats) -> Floats:
-        # An absent side is infinitely far: by is -inf there, and the scale must not turn that into NaN.
+        # For an absent side `by` is -inf, which the scale must not turn into NaN.
         scale = np.where(np.isfinite(side), np.maximum(1.0, np.abs(side)), 1.0)
         return by / scale
 

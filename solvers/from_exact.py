@@ -1,4 +1,7 @@
-"""A model for the solvers out of the exact reading, for files that HiGHS cannot read or does not read whole."""
+"""Conversion of an exact model to doubles.
+
+For files that HiGHS cannot read or does not read whole.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 
 from solvers.exact import ExactModel
-from solvers.exact.model import Products
+from solvers.exact.model import ExactSet, Products
 from solvers.extras import (
     Extras,
     Floats,
@@ -23,66 +26,48 @@ from solvers.types import MilpModel
 
 
 def from_exact(exact: ExactModel) -> MilpModel:
-    """The nearest doubles of everything."""
+    """Convert an exact model to the nearest doubles."""
     sign = -1 if exact.maximize else 1
     costs = np.zeros(exact.n)
     for column, cost in exact.objective.items():
         costs[column] = sign * _double(cost)
     lower, upper = _sides(exact.lower, -math.inf), _sides(exact.upper, math.inf)
-    semi = tuple(
-        SemiColumn(column=column, lower=float(lower[column]), upper=float(upper[column]))
-        for column in sorted(exact.semicontinuous)
-        if not lower[column]
-        <= 0
-        <= upper[column]  # otherwise 0 is within the bounds, and the word says nothing
-    )
+    semi = _semi_columns(exact, lower, upper)
     for part in semi:
         lower[part.column], upper[part.column] = min(0.0, part.lower), max(0.0, part.upper)
     rows, columns, data = _entries(exact)
-    row_lower, row_upper = (
-        _sides(exact.row_lower, -math.inf),
-        _sides(exact.row_upper, math.inf),
-    )
+    row_lower = _sides(exact.row_lower, -math.inf)
+    row_upper = _sides(exact.row_upper, math.inf)
     special = sorted({*exact.row_products, *exact.indicators})
-    kept = np.ones(exact.m, dtype=bool)
-    kept[special] = False
+    linear = np.ones(exact.m, dtype=bool)
+    linear[special] = False
     begins = np.searchsorted(rows, np.arange(exact.m + 1))
+
+    def special_row(row: int) -> SpecialRow:
+        entries = slice(begins[row], begins[row + 1])
+        binary, active_at = exact.indicators.get(row, (None, 1))
+        products = exact.row_products.get(row)
+        return SpecialRow(
+            name=exact.row_names[row],
+            columns=columns[entries],
+            values=data[entries],
+            lower=float(row_lower[row]),
+            upper=float(row_upper[row]),
+            quadratic=None if products is None else _form(products, 1),
+            binary=binary,
+            active_at=active_at,
+        )
+
     extras = Extras(
         objective=_form(exact.objective_products, sign)
         if exact.objective_products
         else None,
-        rows=tuple(
-            SpecialRow(
-                name=exact.row_names[row],
-                columns=columns[begins[row] : begins[row + 1]],
-                values=data[begins[row] : begins[row + 1]],
-                lower=float(row_lower[row]),
-                upper=float(row_upper[row]),
-                quadratic=_form(exact.row_products[row], 1)
-                if row in exact.row_products
-                else None,
-                binary=exact.indicators[row][0] if row in exact.indicators else None,
-                awake_at=exact.indicators[row][1] if row in exact.indicators else 1,
-            )
-            for row in special
-        ),
-        sets=tuple(
-            OrderedSet(
-                name=one.name,
-                kind=one.kind,
-                columns=np.array(one.columns, dtype=np.int32),
-                weights=np.array([_double(weight) for weight in one.weights]),
-            )
-            for one in exact.sets
-        ),
+        rows=tuple(special_row(row) for row in special),
+        sets=tuple(_ordered_set(one) for one in exact.sets),
         semi=semi,
     )
-    in_linear = kept[rows]
-    counts = (
-        np.bincount(rows[in_linear], minlength=exact.m)[kept]
-        if exact.m
-        else np.zeros(0, dtype=np.int64)
-    )
+    in_linear = linear[rows]
+    counts = np.bincount(rows[in_linear], minlength=exact.m)[linear]
     return MilpModel(
         c=costs,
         offset=sign * _double(exact.offset),
@@ -92,30 +77,46 @@ def from_exact(exact: ExactModel) -> MilpModel:
         indptr=np.concatenate(([0], np.cumsum(counts))).astype(np.int32),
         indices=columns[in_linear],
         data=data[in_linear],
-        row_lower=row_lower[kept],
-        row_upper=row_upper[kept],
+        row_lower=row_lower[linear],
+        row_upper=row_upper[linear],
         maximize=exact.maximize,
         col_names=exact.col_names,
-        row_names=tuple(
-            name
-            for name, linear in zip(exact.row_names, kept.tolist(), strict=True)
-            if linear
-        ),
+        row_names=tuple(exact.row_names[row] for row in np.flatnonzero(linear).tolist()),
         name=exact.name,
         extras=extras if extras.words else None,
     )
 
 
+def _semi_columns(
+    exact: ExactModel, lower: Floats, upper: Floats
+) -> tuple[SemiColumn, ...]:
+    """Return the semi-continuous columns whose bounds exclude 0; others are plain columns."""
+    return tuple(
+        SemiColumn(column=column, lower=float(lower[column]), upper=float(upper[column]))
+        for column in sorted(exact.semicontinuous)
+        if not lower[column] <= 0 <= upper[column]
+    )
+
+
+def _ordered_set(one: ExactSet) -> OrderedSet:
+    return OrderedSet(
+        name=one.name,
+        kind=one.kind,
+        columns=np.array(one.columns, dtype=np.int32),
+        weights=np.array([_double(weight) for weight in one.weights]),
+    )
+
+
 def _entries(exact: ExactModel) -> tuple[Ints, Ints, Floats]:
-    """Row, column and value of each coefficient, by row."""
+    """Return row, column and value of each coefficient, ordered by row."""
     if not exact.nnz:
         return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32), np.zeros(0)
     values = np.array([_double(value) for value in exact.values])
     rows = np.frombuffer(exact.entry_row, dtype=np.int32)
     columns = np.frombuffer(exact.entry_col, dtype=np.int32)
     data = values[np.frombuffer(exact.entry_value, dtype=np.int32)]
-    kept = np.flatnonzero(data)
-    order = kept[np.argsort(rows[kept], kind="stable")]
+    nonzero = np.flatnonzero(data)
+    order = nonzero[np.argsort(rows[nonzero], kind="stable")]
     return rows[order], columns[order], data[order]
 
 

@@ -1,8 +1,8 @@
-"""HiGHS behind our vocabulary.
+"""HiGHS as a `Solver`.
 
-What was measured (HiGHS 1.16, 1 M nonzeros, set cover): `passModel` takes 0.23 s and holds the interpreter lock, `run`
-releases it. Inside a MIP the callbacks come only between steps of the search, up to several seconds apart at that
-size, and no callback comes from within an LP: who needs a hard deadline must kill the process.
+Measured (HiGHS 1.16, 1 M nonzeros, set cover): `passModel` takes 0.23 s and holds the interpreter
+lock, `run` releases it. In a MIP the callbacks come between steps of the search only, up to several
+seconds apart at that size, and none comes from within an LP: for a hard deadline, kill the process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from highspy import cb
 
 from solvers.errors import SolverFailed, Unsupported
 from solvers.highs_qp import pass_hessian, tangent, why_not_convex
-from solvers.reporting import Watch, crossing_sides, finish, settled, without_variables
+from solvers.reporting import Watch, finish, resolve_unbounded, result_before_solving
 from solvers.types import (
     Floats,
     Injected,
@@ -30,7 +30,7 @@ from solvers.types import (
 from trimtab.results import Limit, Reason
 
 _FEASTOL_OF_PRODUCTS = 1e-9
-_SMALLEST = 1e-12  # coefficients up to here are left out; the least that HiGHS allows
+_SMALLEST = 1e-12  # coefficients up to here are dropped; the least that HiGHS allows
 _STATUS = highspy.HighsModelStatus
 _EVENT = cb.HighsCallbackType
 REASONS = {
@@ -42,22 +42,19 @@ REASONS = {
     _STATUS.kObjectiveTarget: (Reason.FEASIBLE, Limit.OTHER),
     _STATUS.kTimeLimit: (Reason.FEASIBLE, Limit.TIME),
     _STATUS.kIterationLimit: (Reason.FEASIBLE, Limit.OTHER),
-    _STATUS.kSolutionLimit: (
-        Reason.FEASIBLE,
-        Limit.OTHER,
-    ),  # also says that the node limit was reached
+    _STATUS.kSolutionLimit: (Reason.FEASIBLE, Limit.OTHER),  # or the node limit
     _STATUS.kInterrupt: (Reason.FEASIBLE, Limit.STOPPED),
     _STATUS.kMemoryLimit: (Reason.FEASIBLE, Limit.MEMORY),
 }
 
 
 class HighsSolver:
-    """Complete branch and cut; also the LP solver, and the QP solver for convex objectives over continuous variables."""
+    """Branch and cut, LP, and convex quadratic objectives over continuous variables."""
 
     name = "highs"
 
     def why_not(self, model: MilpModel) -> str | None:
-        """It takes every linear model, and convex quadratic objectives over continuous variables."""
+        """Return None for linear models and convex QPs, and the reason for others."""
         return None if model.extras is None else why_not_convex(model)
 
     def solve(
@@ -71,31 +68,22 @@ class HighsSolver:
         stop: Stop | None = None,
         injected: Injected | None = None,
     ) -> SolveResult:
-        """See `Solver.solve`. Injected solutions are asked for between dives and at nodes."""
+        """Solve as `Solver.solve` says. `injected` is called between dives and at nodes."""
         watch = Watch(
             model, params, on_incumbent=on_incumbent, on_bound=on_bound, stop=stop
         )
         if (why_not := self.why_not(model)) is not None:
             raise Unsupported(self.name, why_not)
-        if model.n == 0:
-            return without_variables(model, watch, params, solver=self.name)
-        crossing = crossing_sides(model)
-        if crossing is not None:
-            return finish(
-                watch, params, solver=self.name, reason=Reason.INFEASIBLE, detail=crossing
-            )
-        if watch.should_stop():
-            return finish(
-                watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.STOPPED
-            )
+        early = result_before_solving(watch, model, params, solver=self.name)
+        if early is not None:
+            return early
         engine = new_engine(params)
         pass_model(engine, model)
         form = model.extras.objective if model.extras is not None else None
         if form is not None and not pass_hessian(engine, form, model.n):
             raise SolverFailed("HiGHS refused the quadratic objective")
-        if (
-            form is not None
-        ):  # its bound is a tangent at the point, so what the point violates counts twice
+        if form is not None:
+            # The bound is a tangent at the point, so violations of the point count twice.
             engine.setOptionValue("primal_feasibility_tolerance", _FEASTOL_OF_PRODUCTS)
         _pass_hint(engine, hint)
         _listen(engine, watch, injected if model.integrality.any() else None)
@@ -108,16 +96,18 @@ class HighsSolver:
         run(engine)
         engine.setCallback(None, None)
         result = _result(engine, model, watch, params)
-        return settled(self, model, params, result, stop)
+        return resolve_unbounded(self, model, params, result, stop)
 
 
 def feasibility_jump(
     model: MilpModel, *, seconds: float, seed: int, on_incumbent: OnIncumbent
 ) -> None:
-    """What HiGHS finds on the model as it is, its feasibility jump first (Luteberget and Sartor 2022): no presolve before it.
+    """Run HiGHS without presolve, so that its feasibility jump comes first.
 
-    On covers and packings with some hundred thousand nonzeros the jump ends within a second, where presolve alone takes longer.
-    It goes on with the root LP until `seconds` are up, and no callback stops that: kill the process once there is enough.
+    Luteberget and Sartor (2022). On covers and packings with some hundred thousand nonzeros the
+    jump ends within a second, where presolve alone takes longer. HiGHS continues with the root LP
+    until `seconds` are over, and no callback stops that: kill the process once the solution is good
+    enough.
     """
     params = SolveParams(time_limit_s=seconds, seed=seed)
     watch = Watch(model, params, on_incumbent=on_incumbent, on_bound=None, stop=None)
@@ -131,10 +121,9 @@ def feasibility_jump(
 
 
 def new_engine(params: SolveParams) -> Any:
-    """A HiGHS with our parameters as its options."""
-    engine = (
-        highspy._core._Highs()
-    )  # the bare engine: the convenience class keeps objects we have no use for
+    """Return a HiGHS with our parameters as its options."""
+    # The bare engine: the convenience class creates objects that are not needed here.
+    engine = highspy._core._Highs()
     for option, value in (
         ("output_flag", params.log),
         ("log_to_console", params.log),
@@ -147,7 +136,7 @@ def new_engine(params: SolveParams) -> Any:
         (
             "large_matrix_value",
             math.inf,
-        ),  # solvers.scaling says where numbers are too large to trust
+        ),  # solvers.scaling detects numbers that are too large
         ("objective_bound", math.inf if params.cutoff is None else params.cutoff),
         (
             "objective_target",
@@ -166,7 +155,7 @@ def new_engine(params: SolveParams) -> Any:
 
 
 def pass_model(engine: Any, model: MilpModel) -> None:
-    """Hand the arrays over; HiGHS copies them."""
+    """Pass the arrays; HiGHS copies them. Raises SolverFailed."""
     status = engine.passModel(
         model.n,
         model.m,
@@ -185,41 +174,44 @@ def pass_model(engine: Any, model: MilpModel) -> None:
         model.integrality.astype(np.int32),
     )
     if status == highspy.HighsStatus.kError:
-        # It refuses columns named twice in a row, and lower bounds above upper ones.
         raise SolverFailed(
-            "HiGHS refused the model: it wants finite numbers and each column once a row; "
-            f"{model.n} columns, {model.m} rows and {model.nnz} coefficients came"
+            "HiGHS refused the model: expected finite numbers, each column once in a row and no "
+            f"lower bound above its upper one, got {model.n} columns, {model.m} rows and "
+            f"{model.nnz} coefficients"
         )
 
 
 def run(engine: Any) -> None:
-    """Run, and when another run of this process has fixed another number of threads, reset that number."""
+    """Run HiGHS. Raises SolverFailed.
+
+    When an earlier run of this process fixed another number of threads, that number is reset.
+    """
     status = engine.run()
     if status == highspy.HighsStatus.kError and engine.getModelStatus() == _STATUS.kNotset:
         highspy.Highs.resetGlobalScheduler(True)
         status = engine.run()
     if status == highspy.HighsStatus.kError:
         raise SolverFailed(
-            f"HiGHS ended in an error, model status {engine.modelStatusToString(engine.getModelStatus())}"
+            "HiGHS ended in an error, model status "
+            f"{engine.modelStatusToString(engine.getModelStatus())}"
         )
 
 
 def _pass_hint(engine: Any, hint: Floats | None) -> None:
     if hint is None:
         return
-    known = np.flatnonzero(np.isfinite(hint)).astype(np.int32)
-    if len(known) == len(hint):
+    columns = np.flatnonzero(np.isfinite(hint)).astype(np.int32)
+    if len(columns) == len(hint):
         solution = highspy.HighsSolution()
         solution.col_value = hint
         engine.setSolution(solution)
-    elif len(known):
-        engine.setSolution(
-            len(known), known, np.ascontiguousarray(hint[known], dtype=np.float64)
-        )
+    elif len(columns):
+        values = np.ascontiguousarray(hint[columns], dtype=np.float64)
+        engine.setSolution(len(columns), columns, values)
 
 
 def _listen(engine: Any, watch: Watch, injected: Injected | None) -> None:
-    """Subscribe to what the watch needs."""
+    """Subscribe to the events that the watch needs."""
 
     def on_event(event: Any, _message: str, out: Any, back: Any, _data: Any) -> None:
         def handle() -> None:
@@ -253,7 +245,7 @@ def _listen(engine: Any, watch: Watch, injected: Injected | None) -> None:
 
 
 def _tangent_bound(model: MilpModel, watch: Watch, params: SolveParams) -> None:
-    """The dual bound of a convex quadratic objective at the optimum (solvers.highs_qp)."""
+    """Take the dual bound of a convex quadratic objective at the optimum (solvers.highs_qp)."""
     if watch.best_x is None:
         return
     engine = new_engine(params)

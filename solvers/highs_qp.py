@@ -1,7 +1,8 @@
-"""Convex quadratic objectives over linear rows and continuous variables, by HiGHS' active-set solver.
+"""Convex quadratic objectives over linear rows and continuous variables, for HiGHS.
 
-Its answer is held against a bound of our own: a convex objective lies above its tangent at any point, so the tangent's minimum
-over the rows, a linear program, is a dual bound of the whole.
+The active-set solver gives no dual bound, so there is one of our own: a convex objective lies above
+its tangent at any point, so the minimum of the tangent over the rows, a linear program, is a dual
+bound.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from scipy import sparse
 from solvers.extras import QuadraticForm
 from solvers.types import Floats, MilpModel
 
-_MOST_VARIABLES = 1_000  # in products; the test of convexity takes their number cubed
-_NEGATIVE = 1e-11  # relative; eigenvalues that rounding makes negative
+_MOST_VARIABLES = 1_000  # in products; the test of convexity takes cubic time
+_NEGATIVE = 1e-11  # relative; eigenvalues may be negative by rounding up to here
 
 
 def why_not_convex(model: MilpModel) -> str | None:
-    """None for a convex quadratic objective over continuous variables and linear rows; otherwise what else there is."""
+    """Return the reason why HiGHS does not take a model with extras; None if it does.
+
+    It takes convex quadratic objectives over continuous variables and linear rows.
+    """
     extras = model.extras
     if (
         extras is None
@@ -30,9 +34,15 @@ def why_not_convex(model: MilpModel) -> str | None:
         or extras.sets
         or extras.semi
     ):
-        return f"it takes linear models and convex quadratic objectives, and this one has {', '.join(model.beyond_linear)}"
+        return (
+            "it takes linear models and convex quadratic objectives, "
+            f"and this one has {', '.join(model.beyond_linear)}"
+        )
     if bool(model.integrality.any()):
-        return "it takes quadratic objectives over continuous variables only, and this one has integer variables"
+        return (
+            "it takes quadratic objectives over continuous variables only, "
+            "and this one has integer variables"
+        )
     return (
         None
         if _is_convex(extras.objective)
@@ -41,7 +51,7 @@ def why_not_convex(model: MilpModel) -> str | None:
 
 
 def pass_hessian(engine: Any, form: QuadraticForm, n: int) -> bool:
-    """Hand ½ xᵀQx over as the lower triangle of Q; False when HiGHS refuses it."""
+    """Pass ½ xᵀQx as the lower triangle of Q. Return False when HiGHS refuses it."""
     triangle = sparse.csc_matrix(
         (
             np.where(form.first == form.second, 2.0, 1.0) * form.values,
@@ -59,7 +69,10 @@ def pass_hessian(engine: Any, form: QuadraticForm, n: int) -> bool:
 
 
 def tangent(model: MilpModel, x: Floats) -> MilpModel:
-    """The linear model with the objective's tangent at x (n,): below the objective everywhere when that is convex."""
+    """Return the linear model with the tangent of the objective at x (n,).
+
+    It lies below a convex objective everywhere.
+    """
     form = model.extras.objective if model.extras is not None else None
     if form is None:
         return model

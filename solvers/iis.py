@@ -1,4 +1,4 @@
-"""Why a model has no solution: an irreducible infeasible subset of rows and bounds, by HiGHS, checked before it is told."""
+"""Irreducible infeasible subsets by HiGHS, verified before they are reported."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from trimtab.results import Reason
 
 @dataclass(frozen=True, kw_only=True)
 class InfeasibleSubset:
-    """Rows and columns (whose bounds) that have no solution together, even without integrality."""
+    """Rows, and columns with their bounds, that have no common solution without integrality."""
 
     rows: tuple[int, ...]
     columns: tuple[int, ...]
 
 
 def irreducible_subset(model: MilpModel, *, seconds: float) -> InfeasibleSubset | None:
-    """A subset of the relaxation that is infeasible by itself; None when there is none or it was not found in time.
+    """Return a subset of the relaxation that is infeasible by itself; None without one in time.
 
-    A model that only integrality (or what is not linear) makes infeasible has none.
+    Models that only integrality (or a part that is not linear) makes infeasible have none.
     """
     relaxed = replace(model, integrality=np.zeros(model.n, dtype=bool), extras=None)
     engine = new_engine(SolveParams(time_limit_s=seconds))
@@ -43,22 +43,22 @@ def irreducible_subset(model: MilpModel, *, seconds: float) -> InfeasibleSubset 
         len(iis.row_index_) or len(iis.col_index_)
     ):
         return None
-    found = InfeasibleSubset(
+    subset = InfeasibleSubset(
         rows=tuple(sorted(iis.row_index_)), columns=tuple(sorted(iis.col_index_))
     )
-    return found if _infeasible(relaxed, found, seconds) else None
+    return subset if _infeasible(relaxed, subset, seconds) else None
 
 
 def _infeasible(model: MilpModel, subset: InfeasibleSubset, seconds: float) -> bool:
-    """Solve it alone: its rows, and bounds of its columns only."""
+    """Solve the subset alone: its rows, with the bounds of its columns only."""
     part = model.matrix[list(subset.rows)]
-    kept = np.zeros(model.n, dtype=bool)
-    kept[list(subset.columns)] = True
+    bounded = np.zeros(model.n, dtype=bool)
+    bounded[list(subset.columns)] = True
     alone = replace(
         model,
         c=np.zeros(model.n),
-        col_lower=np.where(kept, model.col_lower, -np.inf),
-        col_upper=np.where(kept, model.col_upper, np.inf),
+        col_lower=np.where(bounded, model.col_lower, -np.inf),
+        col_upper=np.where(bounded, model.col_upper, np.inf),
         indptr=part.indptr.astype(np.int32),
         indices=part.indices.astype(np.int32),
         data=part.data,

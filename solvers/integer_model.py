@@ -1,9 +1,10 @@
-"""A model in integers, for solvers that know nothing else: rows and costs scaled by powers of ten, exactly or not at all.
+"""Models in integers, for solvers that take nothing else: scaled exactly by powers of ten.
 
-A double counts as the decimal it is the nearest double to (0.1 is 1/10). A row whose coefficients are no short decimals
-(solvers.whole_rows), or whose activity could leave 64 bits, makes the model unsupported: a rounded row would be another row.
-Sides are rounded inwards. Sides that are no short decimals give way by 1e-9 relatively before that,
-by a quarter of a unit at most: sums of doubles such as 0.30000000000000004 must not shut out the point they were computed from. Whole sides do not give way.
+A double counts as the decimal whose nearest double it is (0.1 is 1/10). A row whose coefficients
+are not short decimals (solvers.whole_rows), or whose activity could exceed 64 bits, makes the model
+unsupported: a rounded row would be another row. Sides are rounded inwards. Before that, sides that
+are not short decimals are relaxed by 1e-9, relatively, and by a quarter of a unit at most: sums of
+doubles such as 0.30000000000000004 must not exclude the point they were computed from.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from solvers.whole_rows import decimal_places
 
 _EXACT_DOUBLE = 2.0**53
 _MAX_ACTIVITY = 2.0**61
-_LARGE = 2.0**30  # coefficients beyond are divided by what they have in common
+_LARGE = 2.0**30  # larger coefficients are divided by their common divisor
 _SIDE_SLACK = Fraction(1, 10**9)
 NO_LOWER, NO_UPPER = -(2**63), 2**63 - 1
 
@@ -29,7 +30,7 @@ Int64 = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class IntegralModel:
-    """The same program over integers. `crossed` names a row or variable that no integer point can satisfy."""
+    """The same program over integers."""
 
     lower: list[int]
     upper: list[int]
@@ -38,11 +39,11 @@ class IntegralModel:
     row_upper: list[int]
     costs: Int64  # (n,) integer costs: objective = (costs·x) / cost_scale + offset
     cost_scale: Fraction
-    crossed: str | None
+    crossed: str | None  # a sentence about a row or variable that no integer satisfies
 
 
 def why_not_integral(model: MilpModel) -> str | None:
-    """None when `integral` can be made."""
+    """Return the reason why the model does not scale to integers; None if it does."""
     if model.extras is not None:
         return why_not_linear(model)
     continuous = int(model.n - np.count_nonzero(model.integrality))
@@ -53,34 +54,40 @@ def why_not_integral(model: MilpModel) -> str | None:
     )
     if len(unbounded):
         first = model.column_name(int(unbounded[0]))
-        return f"it wants bounds on every variable, and {len(unbounded)} have none, e.g. {first!r}"
+        return (
+            f"it needs bounds on every variable, and {len(unbounded)} have none, "
+            f"e.g. {first!r}"
+        )
     largest = np.maximum(np.abs(model.col_lower), np.abs(model.col_upper))
     if largest.max(initial=0.0) > _EXACT_DOUBLE:
-        return "it wants bounds that doubles hold exactly (up to 2^53)"
+        return "it needs bounds that doubles hold exactly (up to 2^53)"
     data, scales = _scaled(model)
     if scales is None:
-        return "it wants coefficients of at most nine decimal places, so that rows scale to integers"
+        return (
+            "it needs coefficients of at most nine decimal places, "
+            "so that rows scale to integers"
+        )
     reach = np.bincount(
         model.row_of_entry, weights=np.abs(data) * largest[model.indices], minlength=model.m
     )
     costs, cost_scale = _scaled_costs(model)
     if cost_scale is None:
-        return "it wants costs of at most nine decimal places"
+        return "it needs costs of at most nine decimal places"
     cost_reach = float(np.abs(costs) @ largest)
     if (
         max(reach.max(initial=0.0), cost_reach, np.abs(data).max(initial=0.0))
         > _MAX_ACTIVITY
     ):
-        return "a row or the objective, scaled to integers, could leave 64 bits"
+        return "a row or the objective, scaled to integers, could exceed 64 bits"
     return None
 
 
 def integral(model: MilpModel) -> IntegralModel:
-    """Scale. Only for models with `why_not_integral(model) is None`."""
+    """Scale a model for which `why_not_integral` returns None."""
     data, scales = _scaled(model)
     costs, cost_scale = _scaled_costs(model)
     if scales is None or cost_scale is None:
-        raise ValueError("the model cannot be scaled; ask why_not_integral first")
+        raise ValueError("expected a model that scales; call why_not_integral first")
     lower = [math.ceil(value) for value in model.col_lower.tolist()]
     upper = [math.floor(value) for value in model.col_upper.tolist()]
     no_integer = np.flatnonzero(np.ceil(model.col_lower) > np.floor(model.col_upper))
@@ -128,7 +135,7 @@ def integral(model: MilpModel) -> IntegralModel:
 
 
 def _scaled_side(side: float, scale: Fraction, whole: bool) -> Fraction:
-    # A whole side counts as the decimal it is the nearest double to, as coefficients do.
+    # A whole side counts as the decimal whose nearest double it is, like coefficients.
     return (Fraction(repr(side)) if whole else Fraction(side)) * scale
 
 
@@ -141,12 +148,15 @@ def _slack(side: float, scale: Fraction, whole: bool) -> Fraction:
 
 
 def _clipped(side: int) -> int:
-    # Activities stay within 2^61, so a side beyond 2^62 says the same as one at 2^62.
+    # Activities stay within 2^61, so a side beyond 2^62 equals one at 2^62.
     return max(-(2**62), min(2**62, side))
 
 
 def _scaled(model: MilpModel) -> tuple[Floats, list[Fraction] | None]:
-    """((nnz,) whole coefficients, (m,) author's row → whole row factors); None when some row is no row of integers."""
+    """Return (nnz,) integral coefficients, and the factors from the author's rows to these.
+
+    The factors are None when some row does not scale.
+    """
     data, _, _ = model.author_rows()
     of_entries = decimal_places(data)
     if (of_entries < 0).any():
@@ -168,7 +178,7 @@ def _scaled(model: MilpModel) -> tuple[Floats, list[Fraction] | None]:
 
 
 def _scaled_costs(model: MilpModel) -> tuple[Floats, Fraction | None]:
-    """((n,) whole costs, cost of the model → whole cost factor)."""
+    """Return (n,) integral costs, and the factor from the model's cost to theirs, if they scale."""
     costs = model.c / model.cost_factor
     places = decimal_places(costs)
     if (places < 0).any():
@@ -186,7 +196,7 @@ def _scaled_costs(model: MilpModel) -> tuple[Floats, Fraction | None]:
 
 
 def _times_power(values: Floats, places: NDArray[np.int64]) -> tuple[Floats, bool]:
-    """Values times powers of ten, rounded; False when a double cannot hold one of them exactly."""
+    """Return rounded values times powers of ten, and whether doubles hold all of them exactly."""
     with np.errstate(over="ignore"):
         whole = np.rint(values * 10.0**places)
     return whole, bool((np.abs(whole) <= _EXACT_DOUBLE).all())

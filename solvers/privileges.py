@@ -1,17 +1,18 @@
-"""The sandbox door: what a process gives up before it reads untrusted input.
+"""Privileges that a process drops before it reads untrusted input.
 
-`close(...)` takes from this process and from everything it starts later:
+`drop(...)` takes from this process and from all processes that it starts later:
 
 - capabilities, also those of user 0;
-- files (Landlock, since Linux 5.13): only the folders named can be opened. The processes of others cannot be traced either,
-  nor their memory, environment or open files be read through /proc;
-- sockets (seccomp): no new socket of any family. What is open stays open; socketpair(2) of the connected types goes on
-  working. io_uring, which opens sockets without a system call of its own, is refused as well.
+- files (Landlock, since Linux 5.13): only the folders passed can be opened. Other processes cannot
+  be traced either, nor their memory, environment or open files be read through /proc;
+- sockets (seccomp): no new socket of any family. Open ones stay open, and socketpair(2) of the
+  connected types still works. io_uring, which opens sockets without a system call of its own, is
+  refused too.
 
-Each is applied as far as the kernel permits and reported. Run as a file, `python -I -S privileges.py CANARY`, it
-closes itself in and reports whether that file and sockets are really out of reach.
-It imports nothing of ours and starts in milliseconds:
-`solvers.llvm.confine` runs without packages.
+Each is applied as far as the kernel permits and reported. Run as a file, `python -I -S
+privileges.py CANARY`, it drops its own privileges and reports whether that file and sockets are out
+of reach. It imports only the standard library and starts in milliseconds: `solvers.llvm.confine`
+runs without packages.
 
 Sources: Linux Documentation/userspace-api/landlock.rst and seccomp_filter.rst.
 """
@@ -27,7 +28,8 @@ import struct
 import sys
 from collections.abc import Iterable, Sequence
 
-# What a dynamically linked program, an interpreter, a compiler or a linker reads of a system; nothing of a user.
+# Files that a dynamically linked program, an interpreter, a compiler or a linker reads; none of a
+# user.
 SYSTEM_FOLDERS = (
     "/usr",
     "/lib",
@@ -38,18 +40,17 @@ SYSTEM_FOLDERS = (
     "/etc/localtime",
     "/etc/alternatives",
 )
-# Libraries count cores and read their own maps there. /proc is guarded by the kernel: see the module's text.
+# Libraries count cores and read their own maps there. The kernel guards /proc: see above.
 SYSTEM_FACTS = ("/proc", "/sys/devices/system", "/sys/fs/cgroup")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS = 22, 24, 28, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
-_NO_ROOT_LOCKED = (
-    0b11  # SECBIT_NOROOT with its lock: user 0 gets no capability by executing a program
-)
+_NO_ROOT_LOCKED = 0b11  # SECBIT_NOROOT and its lock: user 0 gains no capability by execve
 _CAPABILITY_VERSION = 0x20080522
 
-# landlock_create_ruleset, landlock_add_rule, landlock_restrict_self: the same numbers on every architecture
+# landlock_create_ruleset, landlock_add_rule, landlock_restrict_self: the same numbers on every
+# architecture
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _FS_EXECUTE, _FS_WRITE, _FS_READ, _FS_READ_DIR, _FS_TRUNCATE, _FS_IOCTL = (
     1,
@@ -69,7 +70,8 @@ _FS_ALL = {
 _TCP = 0b11  # bind and connect
 _SCOPES = 0b11  # abstract sockets, and signals to processes outside
 
-# System calls by architecture of the caller (AUDIT_ARCH_*): socket, socketpair, socketcall (0: none).
+# System calls by architecture of the caller (AUDIT_ARCH_*): socket, socketpair, socketcall (0:
+# none).
 _CALLS = {
     0xC000003E: (41, 53, 0),  # x86-64
     0x40000003: (359, 360, 102),  # i386
@@ -81,21 +83,22 @@ _CALLS = {
 }
 _MACHINES = ("x86_64", "aarch64", "riscv64", "ppc64le", "s390x")
 _IO_URING_SETUP = 425  # everywhere
-_X32 = 0x40000000  # x86-64's third numbering of system calls
+_X32 = 0x40000000  # from here on: system calls of the x32 ABI
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000
 _STREAM, _SEQPACKET = 1, 5
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def close(
+def drop(
     *,
     readable: Iterable[str | os.PathLike[str]],
     writable: Iterable[str | os.PathLike[str]],
 ) -> dict[str, bool]:
-    """Close this process in. Returns what holds: `files`, `network`. Paths that do not exist are left out.
+    """Drop all privileges. Return which restrictions hold, `files` and `network`.
 
-    Landlock and seccomp bind the calling thread and what it starts. With other threads about, nothing is reported to hold.
+    Paths that do not exist are ignored. Landlock and seccomp bind the calling thread and its
+    children: with other threads in this process, no restriction is reported to hold.
     """
     alone = len(os.listdir("/proc/self/task")) == 1
     drop_capabilities()
@@ -106,7 +109,7 @@ def close(
 
 
 def drop_capabilities() -> None:
-    """Give up every capability, and the way back to one."""
+    """Drop every capability, and the ways to regain one."""
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     for capability in range(64):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
@@ -116,7 +119,7 @@ def drop_capabilities() -> None:
 
 
 def landlock_abi() -> int:
-    """Version of Landlock in this kernel; 0 without it."""
+    """Return the version of Landlock in this kernel; 0 without it."""
     return max(
         0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1)))
     )
@@ -127,7 +130,10 @@ def restrict_files(
     readable: Iterable[str | os.PathLike[str]],
     writable: Iterable[str | os.PathLike[str]],
 ) -> bool:
-    """Landlock: from now on only these paths and what is below them can be opened. False where the kernel has none."""
+    """Restrict opening of files to these paths and folders, by Landlock.
+
+    Return False where the kernel has no Landlock.
+    """
     abi = landlock_abi()
     if abi < 1:
         return False
@@ -149,7 +155,7 @@ def restrict_files(
         try:
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
-            continue  # a system has only some of the folders that may hold its libraries
+            continue  # a system has only some of the folders of libraries
         if not os.path.isdir(path):
             allowed &= _OF_A_FILE
         rule = (allowed & rights).to_bytes(8, sys.byteorder) + descriptor.to_bytes(
@@ -172,7 +178,10 @@ def restrict_files(
 
 
 def refuse_sockets() -> bool:
-    """Seccomp: socket(2) fails with EACCES from now on. False where the kernel or this machine's architecture has none."""
+    """Make socket(2) fail with EACCES from now on, by seccomp.
+
+    Return False where the kernel or the architecture of this machine has no filter.
+    """
     if os.uname().machine not in _MACHINES:
         return False
     program = b"".join(struct.pack("=HBBI", *line) for line in _filter())
@@ -187,7 +196,10 @@ def refuse_sockets() -> bool:
 
 
 def _filter() -> Sequence[tuple[int, int, int, int]]:
-    """The filter: (code, jump if true, jump if false, value) of classic BPF. One block for each architecture."""
+    """Return the filter in classic BPF, one block per architecture.
+
+    Each line is (code, jump if true, jump if false, value).
+    """
     load, and_, equal, at_least, answer = 0x20, 0x54, 0x15, 0x35, 0x06
     refuse, absent = (
         (answer, 0, 0, _REFUSE | errno.EACCES),
@@ -212,17 +224,17 @@ def _filter() -> Sequence[tuple[int, int, int, int]]:
             (equal, 1, 0, _STREAM),
             (equal, 0, 1, _SEQPACKET),
             (answer, 0, 0, _ALLOW),
-            refuse,  # a datagram socket can be sent elsewhere after all
+            refuse,  # a datagram socket of a pair can still be connected elsewhere
         ]
         lines += [(equal, 0, len(block), architecture), *block]
     return [*lines, absent]
 
 
 def _try(canary: str) -> dict[str, bool]:
-    """Close this process in, then try what must fail."""
-    import socket  # costs milliseconds that a program's start need not pay
+    """Drop privileges, then try what must fail."""
+    import socket  # here, as it takes milliseconds that other users need not pay
 
-    close(
+    drop(
         readable=(*SYSTEM_FOLDERS, *SYSTEM_FACTS, sys.prefix, sys.base_prefix), writable=()
     )
     try:

@@ -1,9 +1,10 @@
-"""The LP relaxation, kept warm: solved once from scratch, then again and again after small changes.
+"""The LP relaxation with a warm start: solved once from scratch, then after small changes.
 
-Measured at 4,000 × 5,000 with 1 M nonzeros (HiGHS 1.16, one thread): root 1.7 s, again with a local-branching row
-0.1-0.6 s. Dual simplex with a warm basis always; nothing else is kept between solves. From scratch dual simplex is mostly
-the faster one (set cover 1.7 s against 6.4 s), but on a combinatorial auction of 4,000 bids it takes 45 s where the interior
-point method with crossover takes 0.5 s: so the root gets a second or two of simplex, then the interior point method.
+Measured at 4,000 × 5,000 with 1 M nonzeros (HiGHS 1.16, one thread): root 1.7 s, again with a
+local-branching row 0.1 to 0.6 s, always by dual simplex from the last basis. From scratch dual
+simplex is mostly faster than the interior point method with crossover (set cover 1.7 s against 6.4
+s), but on a combinatorial auction of 4,000 bids it takes 45 s against 0.5 s: so the root gets a
+second or two of simplex, then the interior point method.
 """
 
 from __future__ import annotations
@@ -22,19 +23,18 @@ from solvers.highs import REASONS, new_engine, pass_model, run
 from solvers.types import Floats, MilpModel, SolveParams, Stop
 from trimtab.results import Limit, Reason, Termination
 
-_TIGHT = 1e-9  # feasibility tolerances, for answers that are checked outside
+_TIGHT = 1e-9  # feasibility tolerances, for points that are checked exactly
 _SIMPLEX_S = 0.7
 _SIMPLEX_S_PER_NONZERO = 4e-6
 
 
 @dataclass(frozen=True, kw_only=True)
 class LpSolution:
-    """What the LP says. `x` and the duals are None unless it was solved to optimality."""
+    """Result of an LP. `x` and the duals are None unless it was solved to optimality."""
 
     termination: Termination
-    objective: (
-        float | None
-    )  # minimising sense, offset included: a dual bound of the MILP when nothing was restricted
+    # Minimising sense, offset included: a dual bound of the MILP when nothing was restricted.
+    objective: float | None
     x: Floats | None  # (n,)
     row_duals: Floats | None  # (m,) without the local-branching row
     reduced_costs: Floats | None  # (n,)
@@ -43,13 +43,13 @@ class LpSolution:
 
     @property
     def optimal(self) -> bool:
-        """True when x is an optimum of the LP that was asked for."""
+        """True when x is an optimum of the LP."""
         return self.termination.reason is Reason.OPTIMAL
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Basis:
-    """HiGHS' word (HighsBasisStatus) for each column and row of an optimum, to begin from there in another process."""
+    """Basis of an optimum (HighsBasisStatus of columns and rows), to start another process from."""
 
     columns: NDArray[np.int8]  # (n,)
     rows: NDArray[np.int8]  # (m,)
@@ -59,20 +59,21 @@ class Basis:
 class DistanceRow:
     """A linear form of the distance to a point: weights·x + constant.
 
-    Binaries count 0 or 1 (Fischetti and Lodi's local branching). A general integer that rests on a bound counts its
-    way from there over its range; one in between cannot be said linearly and is left out, as are continuous ones.
+    Binaries count 0 or 1 (local branching, Fischetti and Lodi 2003). A general integer at a bound
+    counts its distance from there over its range; one in between has no linear form and is left
+    out, like continuous variables.
     """
 
     weights: Floats  # (n,)
     constant: float
 
     def of(self, x: Floats) -> float:
-        """The distance of x."""
+        """Return the distance of x."""
         return float(self.weights @ x) + self.constant
 
 
 def distance_row(model: MilpModel, point: Floats) -> DistanceRow:
-    """The distance to `point`, an integer solution."""
+    """Return the distance to `point`, an integer solution."""
     low, high = model.col_lower, model.col_upper
     ranged = model.integrality & np.isfinite(low) & np.isfinite(high) & (high > low)
     scale = np.zeros(model.n)
@@ -88,12 +89,13 @@ def distance_row(model: MilpModel, point: Floats) -> DistanceRow:
 
 
 def safe_bound(model: MilpModel, row_duals: Floats) -> float:
-    """No point of the relaxation is better than this, whatever the duals are (Neumaier and Shcherbina 2004).
+    """Return a lower bound of the relaxation that holds for any duals.
 
-    Weak duality: with d = c - Aᵀy, c·x = y·(Ax) + d·x, and both terms are bounded by the sides and bounds that the signs point
-    at. It only asks for y, so an LP that was solved to a tolerance is no worse a witness than an exact one. Where an absent
-    side or bound would be used, y or d within 1e-9 of the costs' size counts as 0; a larger one gives -inf. 1e-9 relative
-    is kept back for rounding.
+    Neumaier and Shcherbina (2004). Weak duality: with d = c - Aᵀy, c·x = y·(Ax) + d·x, and both
+    terms are bounded by the sides and bounds that the signs select. It depends on y only, so an LP
+    solved to a tolerance is as good as an exact one. Where the bound would need an absent side, y
+    counts as 0; where it would need an absent variable bound, d within 1e-9 of the costs' size
+    counts as 0, and a larger one gives -inf. A relative 1e-9 is subtracted for rounding.
     """
     size = max(1.0, float(np.abs(model.c).max(initial=0.0)))
     y = np.where(
@@ -113,16 +115,16 @@ def safe_bound(model: MilpModel, row_duals: Floats) -> float:
 
 
 class Relaxation:
-    """The LP of a model inside one HiGHS. Not for two threads at once."""
+    """The LP of a model in one HiGHS. Not for two threads at once."""
 
     def __init__(
         self, model: MilpModel, *, seed: int = 0, threads: int = 1, tight: bool = False
     ) -> None:
         if model.n == 0:
-            raise ValueError("the relaxation wants at least one variable; none came")
+            raise ValueError("relaxation: expected at least one variable, got none")
         self._model = model
         self._engine = new_engine(SolveParams(seed=seed, threads=threads))
-        # With integrality still in place HiGHS would run its MIP solver.
+        # With integrality HiGHS would run its MIP solver otherwise.
         self._engine.setOptionValue("solve_relaxation", True)
         if tight:
             for option in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
@@ -130,7 +132,7 @@ class Relaxation:
         pass_model(self._engine, model)
         self._root: LpSolution | None = None
         self._row_weights: Floats | None = (
-            None  # of the local-branching row, once there is one
+            None  # of the local-branching row, if there is one
         )
         self._stop: Stop | None = None
         self._stop_error: BaseException | None = None
@@ -140,13 +142,13 @@ class Relaxation:
 
     @property
     def solved_root(self) -> LpSolution | None:
-        """The root's optimum, if it has been asked for and found."""
+        """The optimum of the root, if it was solved."""
         return self._root if self._root is not None and self._root.optimal else None
 
     def root(
         self, *, time_limit_s: float = math.inf, stop: Stop | None = None
     ) -> LpSolution:
-        """The plain relaxation, solved at most once to optimality."""
+        """Solve the relaxation, once to optimality."""
         if self._root is None or not self._root.optimal:
             self._relax_row()
             began = time.monotonic()
@@ -162,19 +164,19 @@ class Relaxation:
         return self._root
 
     def basis(self) -> Basis:
-        """Of the last solve."""
-        found = self._engine.getBasis()
+        """Return the basis of the last solve."""
+        basis = self._engine.getBasis()
         return Basis(
-            columns=np.array([int(status) for status in found.col_status], dtype=np.int8),
-            rows=np.array([int(status) for status in found.row_status], dtype=np.int8)[
+            columns=np.array([int(status) for status in basis.col_status], dtype=np.int8),
+            rows=np.array([int(status) for status in basis.row_status], dtype=np.int8)[
                 : self._model.m
             ],
         )
 
     def adopt(self, root: LpSolution, basis: Basis) -> None:
-        """Take over a root that was solved elsewhere: later solves begin from its basis."""
+        """Take over a root solved by another process: later solves begin from its basis."""
         if self._row_weights is not None:
-            raise RuntimeError("adopt() comes before the first distance row")
+            raise RuntimeError("adopt: expected a call before the first distance row")
         warm = highspy.HighsBasis()
         warm.col_status = [
             highspy.HighsBasisStatus(status) for status in basis.columns.tolist()
@@ -194,9 +196,9 @@ class Relaxation:
         time_limit_s: float = math.inf,
         stop: Stop | None = None,
     ) -> LpSolution:
-        """The relaxation with `distance_row(point) ≤ distance`: the LB-LP of LB-RELAX.
+        """Solve the relaxation with `distance_row(point) ≤ distance`, the LB-LP of LB-RELAX.
 
-        Where the root's optimum lies within the distance it is the answer, and nothing is solved.
+        Return the root's optimum without a solve if it lies within the distance.
         """
         row = distance_row(self._model, point)
         if (
@@ -219,7 +221,10 @@ class Relaxation:
         time_limit_s: float = math.inf,
         stop: Stop | None = None,
     ) -> LpSolution:
-        """The relaxation over the box [lower, upper] instead of the model's bounds. The bounds are put back afterwards."""
+        """Solve the relaxation over the box [lower, upper] instead of the model's bounds.
+
+        The model's bounds are restored afterwards.
+        """
         changed = np.flatnonzero(
             (lower != self._model.col_lower) | (upper != self._model.col_upper)
         ).astype(np.int32)
@@ -232,10 +237,10 @@ class Relaxation:
     def complete(
         self, point: Floats, *, time_limit_s: float = math.inf, stop: Stop | None = None
     ) -> LpSolution:
-        """Best continuous values beside the integers of `point`, rounded.
+        """Optimise the continuous variables beside the rounded integers of `point`.
 
-        A solver's integers are integers only within 1e-6; rounding them can push rows out by far more where
-        coefficients are large. This solves what is left for the continuous variables.
+        Integers of a solver are integral within 1e-6; where coefficients are large, rounding them
+        can violate rows by far more.
         """
         integral = self._model.integrality
         lower = np.where(integral, np.rint(point), self._model.col_lower)
@@ -266,10 +271,10 @@ class Relaxation:
         if reason is Reason.FEASIBLE:
             reason = (
                 Reason.NO_SOLUTION_FOUND
-            )  # a point half-way through the simplex is of no use to anyone
+            )  # an intermediate point of the simplex has no use
         solution = engine.getSolution() if optimal else None
         if solution is not None and len(solution.col_value) != self._model.n:
-            raise SolverFailed("HiGHS says optimal and gives no solution")
+            raise SolverFailed("HiGHS claims an optimum without a solution")
         return LpSolution(
             termination=Termination(
                 reason=reason,
@@ -297,13 +302,11 @@ class Relaxation:
         _data: object,
     ) -> None:
         try:
-            # Said each time: HiGHS keeps the flag of an earlier run.
+            # Set at each call: HiGHS remembers the flag of an earlier run.
             back.user_interrupt = self._stop_error is not None or (
                 self._stop is not None and bool(self._stop())
             )
-        except (
-            BaseException
-        ) as error:  # must not fly through native frames; _solve raises it
+        except BaseException as error:  # must not pass native frames; _solve raises it
             self._stop_error = error
             back.user_interrupt = True
 
@@ -318,7 +321,7 @@ class Relaxation:
                 row.weights[columns],
             )
         else:
-            # In place: the basis stays, and the next solve starts from it.
+            # In place: the next solve starts from the basis.
             for column in np.flatnonzero(row.weights != self._row_weights).tolist():
                 self._engine.changeCoeff(self._model.m, column, float(row.weights[column]))
             self._engine.changeRowBounds(self._model.m, -math.inf, distance - row.constant)
@@ -343,4 +346,4 @@ class Relaxation:
                 self._engine.changeColsBounds(len(columns), columns, low, high)
                 == highspy.HighsStatus.kError
             ):
-                raise ValueError("bounds want lower ≤ upper, not NaN")
+                raise ValueError("bounds: expected lower ≤ upper without NaN")

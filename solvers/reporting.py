@@ -1,4 +1,4 @@
-"""What the three solvers share: one watch over a running solve, and one way to say how it ended."""
+"""Parts common to the solvers: a watch over a running solve, and its result."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from solvers.types import (
 )
 from trimtab.results import Limit, Reason, Termination
 
-IMPROVEMENT = 1e-9  # relative; smaller steps are rounding noise and are not reported
+IMPROVEMENT = 1e-9  # relative; smaller steps are rounding errors and are not reported
 
 PROOF_RELATIVE = 1e-6
 PROOF_ABSOLUTE = 1e-9  # for optima of 0; objectives are scaled to costs near 1
 
 
 class Watch:
-    """Keeps incumbents and bounds monotone, asks `stop`, and catches what callbacks raise.
+    """Keeps incumbents and bounds monotone, calls `stop`, and catches exceptions of callbacks.
 
-    An exception must not fly through native frames: it is kept, the solve is stopped, and `raise_pending` raises it
-    once the solver has returned.
+    An exception must not pass through native frames: it is stored, the solve is stopped, and
+    `raise_pending` raises it once the solver has returned.
     """
 
     def __init__(
@@ -64,11 +64,14 @@ class Watch:
         return time.monotonic() - self._began
 
     def solution(self, x: Floats) -> None:
-        """A solution by the solver's word. Integers are rounded and the objective is recomputed from the model."""
+        """Take a solution claimed by the solver.
+
+        Integers are rounded, and the objective is recomputed from the model.
+        """
         x = rounded(self._model, x)
         objective = self._model.objective(x)
         if objective >= self._cutoff:
-            return  # solvers may come across such solutions on their way
+            return  # solvers may report such solutions on their way
         with self._lock:
             if self.best is not None and objective >= self.best - IMPROVEMENT * max(
                 1.0, abs(self.best)
@@ -81,8 +84,7 @@ class Watch:
                 self._guard(lambda: callback(objective, x))
 
     def dual_bound(self, bound: float) -> None:
-        """A bound by the solver's word."""
-        # Beyond 1e19 a solver means "none yet".
+        """Take a dual bound claimed by the solver. Beyond 1e19 it means that there is none yet."""
         if not math.isfinite(bound) or abs(bound) >= 1e19:
             return
         with self._lock:
@@ -96,7 +98,7 @@ class Watch:
                 self._guard(lambda: callback(bound))
 
     def should_stop(self) -> bool:
-        """True once the owner said stop or a callback raised."""
+        """Return True once `stop` returned True or a callback raised."""
         if self._pending is not None:
             return True
         stop = self._stop
@@ -109,11 +111,11 @@ class Watch:
         return self.stopped or self._pending is not None
 
     def guard(self, call: Callable[[], None]) -> None:
-        """Run a callback whose exception must wait until the solver has returned."""
+        """Run a callback and store its exception until the solver has returned."""
         self._guard(call)
 
     def raise_pending(self) -> None:
-        """Raise what a callback raised."""
+        """Raise the stored exception of a callback."""
         if self._pending is not None:
             raise self._pending
 
@@ -126,7 +128,7 @@ class Watch:
 
 
 def rounded(model: MilpModel, x: Floats) -> Floats:
-    """A copy of x with integers rounded, fixed noise at bounds removed, and no negative zero."""
+    """Return a copy of x with integers rounded, clipped to the bounds, without negative zeros."""
     x = np.where(model.integrality, np.rint(x), x)
     return np.clip(x, model.col_lower, model.col_upper) + 0.0
 
@@ -141,10 +143,12 @@ def finish(
     detail: str = "",
     nodes: int = 0,
 ) -> SolveResult:
-    """The result of a solve, with the solver's word held against its own numbers.
+    """Return the result of a solve, with the solver's claim corrected by its own numbers.
 
-    `reason` says what the solver claims; FEASIBLE and NO_SOLUTION_FOUND are told apart here. OPTIMAL with a gap left
-    open (because a gap was allowed) becomes FEASIBLE with limit TARGET_GAP.
+    OPTIMAL with an open gap (because a gap was allowed) becomes FEASIBLE with limit TARGET_GAP;
+    FEASIBLE and NO_SOLUTION_FOUND are told apart by the incumbent.
+
+    reason: the solver's claim.
     """
     watch.raise_pending()
     primal, x, bound = watch.best, watch.best_x, watch.bound
@@ -176,16 +180,17 @@ def finish(
     )
 
 
-def settled(
+def resolve_unbounded(
     solver: Solver,
     model: MilpModel,
     params: SolveParams,
     result: SolveResult,
     stop: Stop | None,
 ) -> SolveResult:
-    """Tell unbounded from infeasible by a solve without costs, while time is left; other results stay.
+    """Tell unbounded from infeasible by a solve without costs, while time is left.
 
-    A solver says "unbounded" as soon as the relaxation is; whether there is an integer point at all is another question.
+    A solver claims "unbounded" as soon as the relaxation is, even if there is no integer point.
+    Other results are returned unchanged.
     """
     reason = result.termination.reason
     unsure = reason is Reason.INFEASIBLE_OR_UNBOUNDED or (
@@ -211,7 +216,7 @@ def settled(
             "the objective has no limit, and there is a solution",
         )
     elif point.termination.reason is Reason.INFEASIBLE:
-        reason, detail = Reason.INFEASIBLE, "no solution exists, whatever the costs"
+        reason, detail = Reason.INFEASIBLE, "no solution exists, at any costs"
     else:
         reason, detail = Reason.INFEASIBLE_OR_UNBOUNDED, "which one was not settled in time"
     termination = Termination(
@@ -222,10 +227,31 @@ def settled(
     )
 
 
+def result_before_solving(
+    watch: Watch, model: MilpModel, params: SolveParams, *, solver: str
+) -> SolveResult | None:
+    """Return the result of a solve that need not begin; None for all others."""
+    if model.n == 0:
+        return without_variables(model, watch, params, solver=solver)
+    crossing = crossing_sides(model)
+    if crossing is not None:
+        return finish(
+            watch, params, solver=solver, reason=Reason.INFEASIBLE, detail=crossing
+        )
+    if watch.should_stop():
+        return finish(
+            watch, params, solver=solver, reason=Reason.FEASIBLE, limit=Limit.STOPPED
+        )
+    return None
+
+
 def without_variables(
     model: MilpModel, watch: Watch, params: SolveParams, *, solver: str
 ) -> SolveResult:
-    """The answer for n = 0, which solvers treat each in their own way: the empty point, if every row admits 0."""
+    """Return the result for n = 0: the empty point, if every row admits 0.
+
+    Solvers differ in their treatment of such models.
+    """
     feasible = bool(np.all(model.row_lower <= 0.0) and np.all(model.row_upper >= 0.0))
     if not feasible or (params.cutoff is not None and model.offset >= params.cutoff):
         return finish(
@@ -243,7 +269,10 @@ def without_variables(
 
 
 def crossing_sides(model: MilpModel) -> str | None:
-    """A sentence when a lower bound or side is above its upper one: no solution, and solvers refuse such input."""
+    """Return a sentence when a lower bound or side exceeds its upper one; None otherwise.
+
+    Such a model has no solution, and solvers refuse it.
+    """
     for what, lower, upper in (
         ("variable", model.col_lower, model.col_upper),
         ("row", model.row_lower, model.row_upper),
@@ -251,5 +280,8 @@ def crossing_sides(model: MilpModel) -> str | None:
         crossing = np.flatnonzero((lower > upper) | (lower == np.inf) | (upper == -np.inf))
         if len(crossing):
             place = int(crossing[0])
-            return f"{what} {place + 1} has the lower side {lower[place]:g} above the upper side {upper[place]:g}"
+            return (
+                f"{what} {place + 1} has the lower side {lower[place]:g} "
+                f"above the upper side {upper[place]:g}"
+            )
     return None

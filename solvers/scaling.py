@@ -1,17 +1,19 @@
-"""Exact scaling by powers of two, before any solver sees a model.
+"""Exact scaling by powers of two, before any solver reads a model.
 
-Solvers work with absolute tolerances (1e-6 on rows, 1e-7 on reduced costs) and drop coefficients below 1e-9. Objectives
-counted in farads or rows in units of 1e-10 are noise to them. Here the objective, rows and continuous columns whose numbers
-are far from 1 are multiplied by powers of two, so that nothing is rounded; a model of ordinary numbers stays as it is.
+Solvers work with absolute tolerances (1e-6 on rows, 1e-7 on reduced costs) and drop coefficients
+below 1e-9: objectives in farads or rows in units of 1e-10 are noise to them. Here the objective,
+rows and continuous columns whose numbers are far from 1 are multiplied by powers of two, so nothing
+is rounded; a model of ordinary numbers is unchanged.
 
-- A continuous column is scaled when all that it meets (bounds, sides, other columns) is far below 1, or when its coefficients
-  are small beside the others of every row that it is in.
-- A row is scaled towards a geometric mean of 1 when a coefficient is below 1e-4, or when its largest is below 1e-3 or above
-  1e9. Rows with coefficients of 1 and less are never scaled down: that would loosen their tolerance.
-- Integer columns stay: they are whole as they are.
+- A continuous column is scaled when its bounds, sides and neighbours are far below 1, or when its
+  coefficients are small beside the others of every row it is in.
+- A row is scaled towards a geometric mean of 1 when a coefficient is below 1e-4, or when its
+  largest is below 1e-3 or above 1e9. Rows with coefficients of 1 and less are never scaled down:
+  that would loosen their tolerance.
+- Integer columns are not scaled.
 
-Some spreads cannot be scaled away, such as 1e-12 and 1 on two integer columns of one row. `doubt` says so, and a proof from a
-floating-point engine is then not enough.
+Some spreads cannot be scaled away, such as 1e-12 and 1 on two integer columns of one row. `doubt`
+names them, and the proof of a floating-point engine is not enough then.
 """
 
 from __future__ import annotations
@@ -29,27 +31,32 @@ _ROUNDS = 6  # of passing magnitudes from column to column through rows
 _SMALL_COEFFICIENT, _SMALL_ROW, _LARGE_ROW = 1e-4, 1e-3, 1e9
 _SMALL_COST, _LARGE_COST, _MOST_COST = 1e-2, 1e7, 1e10
 _LOST = 1e-7  # scaled coefficients and costs below this are near what engines drop or take for 0
-# Within a row. From 3e9 on SCIP 10's presolve has proved wrong optima (`workers.bench fuzz ilp --seed 6`, cases 334 and 534).
+# Within a row. From 3e9 on, SCIP 10's presolve has proved wrong optima (`workers.bench fuzz ilp
+# --seed 6`, cases 334 and 534).
 _SPREAD = 1e9
 _DROPPED = 1e-9  # SCIP's epsilon
-_HUGE = 1e13  # sides, bounds and coefficients from here on leave engines no digits for the tolerance
+_HUGE = (
+    1e13  # sides, bounds and coefficients from here on leave no digits for the tolerance
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScaledModel:
-    """A model beside its scaled form. x of the original = x of `model` · columns."""
+    """A model and its scaled form: x of the original = x of `model` · columns."""
 
     original: MilpModel
     model: MilpModel
     columns: Floats  # (n,) powers of two; 1 for integer columns
-    doubt: str  # why a floating-point engine's claim on this model needs a second witness; empty for ordinary numbers
+    doubt: (
+        str  # reason why a floating-point proof is not enough; empty for ordinary numbers
+    )
 
     def restore(self, x: Floats) -> Floats:
-        """A point (n,) of the scaled model in the original's units."""
+        """Convert a point (n,) of the scaled model to the original's units."""
         return x * self.columns
 
     def enter(self, x: Floats) -> Floats:
-        """A point (n,) of the original in the scaled model's units; NaN stays."""
+        """Convert a point (n,) of the original to the scaled model's units; NaN stays."""
         return x / self.columns
 
 
@@ -82,7 +89,10 @@ def scale(model: MilpModel) -> ScaledModel:
 
 
 def row_scale(data: Floats, row_of_entry: np.ndarray, m: int) -> tuple[Floats, Floats]:
-    """(m,), (m,) smallest and largest absolute coefficient of each row, stored zeros left out; (inf, 0) for empty rows."""
+    """Return the smallest and largest absolute nonzero coefficient of each row, (m,) each.
+
+    (inf, 0) for empty rows.
+    """
     size = np.abs(data)
     smallest, largest = np.full(m, np.inf), np.zeros(m)
     there = size > 0
@@ -92,16 +102,16 @@ def row_scale(data: Floats, row_of_entry: np.ndarray, m: int) -> tuple[Floats, F
 
 
 def column_magnitudes(model: MilpModel) -> Floats:
-    """(n,) size that values of a column have, at most 1: what its bounds, sides and neighbours in rows suggest.
+    """Return (n,) the size of each column's values, at most 1, by bounds, sides and neighbours.
 
-    1 for integer columns, and where nothing suggests anything.
+    1 for integer columns, and for columns without any indication.
     """
-    known = np.where(model.integrality, 1.0, 0.0)
+    bound = np.where(model.integrality, 1.0, 0.0)
     for sides in (model.col_lower, model.col_upper):
-        known = np.maximum(known, np.where(np.isfinite(sides), np.abs(sides), 0.0))
+        bound = np.maximum(bound, np.where(np.isfinite(sides), np.abs(sides), 0.0))
     boxed = np.isfinite(model.col_lower) & np.isfinite(model.col_upper)
-    most = np.where(boxed & (known > 0), np.minimum(known, 1.0), 1.0)
-    size = np.minimum(known, 1.0)
+    most = np.where(boxed & (bound > 0), np.minimum(bound, 1.0), 1.0)
+    size = np.minimum(bound, 1.0)
     if model.extras is not None:
         size[_in_products(model.extras, model.n)] = 1.0
     if bool((size >= _SMALL_COLUMN).all()):
@@ -134,9 +144,10 @@ def _column_factors(model: MilpModel) -> Floats:
 
 
 def _large_columns(model: MilpModel, columns: Floats) -> Floats:
-    """(n,) factors of continuous columns whose coefficients are small in every row, as where watts stand among gigawatts.
+    """Return (n,) factors of continuous columns with small coefficients in every row.
 
-    At most the smallest bound that is not 0: a bound must not fall below the tolerance.
+    For example watts among gigawatts. A factor is at most the smallest nonzero bound, which must
+    not fall below the tolerance.
     """
     share = np.zeros(model.n)
     size = np.abs(model.data) * columns[model.indices]
@@ -160,7 +171,10 @@ def _large_columns(model: MilpModel, columns: Floats) -> Floats:
 
 
 def _in_products(extras: Extras, n: int) -> np.ndarray:
-    """(n,) True for columns in products and in special rows: how large a product is depends on both of its columns."""
+    """Return (n,) True for columns in products and special rows.
+
+    The size of a product depends on both of its columns.
+    """
     there = np.zeros(n, dtype=bool)
     for form in (extras.objective, *(row.quadratic for row in extras.rows)):
         if form is not None:
@@ -198,7 +212,10 @@ def _cost_factor(costs: Floats, extras: Extras | None) -> float:
 
 
 def _scaled_extras(extras: Extras, columns: Floats, cost: float) -> Extras:
-    """Extras of the scaled model. Columns in products and special rows have the factor 1, so only two parts change."""
+    """Return the extras of the scaled model.
+
+    Columns in products and special rows have the factor 1, so only two parts change.
+    """
     form = extras.objective
     return replace(
         extras,
@@ -215,7 +232,7 @@ def _scaled_extras(extras: Extras, columns: Floats, cost: float) -> Extras:
 
 
 def _doubt(model: MilpModel) -> str:
-    """The first reason to mistrust a floating-point proof on the scaled model."""
+    """Return the first reason to mistrust a floating-point proof on the scaled model."""
     reach = np.maximum(np.abs(model.col_lower), np.abs(model.col_upper))  # (n,)
     side = np.ones(model.m)
     for sides in (model.row_lower, model.row_upper):
@@ -223,12 +240,13 @@ def _doubt(model: MilpModel) -> str:
     size = np.abs(model.data)
     matters = size * reach[model.indices] > _LOST * side[model.row_of_entry]
     lost = model.row_of_entry[(size > 0) & (size < _LOST) & matters]
-    seen = np.where(size < _DROPPED, 0.0, model.data)  # engines leave out what is smaller
+    seen = np.where(size < _DROPPED, 0.0, model.data)  # engines drop smaller ones
     smallest, largest_of_row = row_scale(seen, model.row_of_entry, model.m)
     apart = np.flatnonzero(largest_of_row > _SPREAD * smallest)
     for rows in (lost, apart):
         if len(rows):
-            return f"the coefficients of row {model.row_name(int(rows[0]))!r} are too far apart for floating-point engines"
+            name = model.row_name(int(rows[0]))
+            return f"the coefficients of row {name!r} are too far apart for floating-point engines"
     costs = np.abs(model.c[model.c != 0])
     if len(costs) and (
         float(costs.min()) < _LOST or float(costs.max()) > _MOST_COST * 1.01
@@ -243,11 +261,17 @@ def _doubt(model: MilpModel) -> str:
     ):
         largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
         if largest > _HUGE:
-            return f"a {what} of {largest:.3g} after scaling is too large for the tolerances of floating-point engines"
+            return (
+                f"a {what} of {largest:.3g} after scaling is too large for the tolerances "
+                "of floating-point engines"
+            )
     return ""
 
 
 def _power_of_two(values: Floats) -> Floats:
-    """The nearest powers of two of positive numbers, within 2^±400 so that products of two stay doubles."""
+    """Return the nearest powers of two of positive numbers.
+
+    Within 2^±400, so that products of two stay doubles.
+    """
     exponent = np.rint(np.log2(values)).astype(np.int64)
     return np.ldexp(1.0, np.clip(exponent, -400, 400))

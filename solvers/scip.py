@@ -1,9 +1,10 @@
-"""SCIP behind our vocabulary, through PySCIPOpt.
+"""SCIP as a `Solver`, through PySCIPOpt.
 
-Measured (SCIP 10, PySCIPOpt 6.3, 1 M nonzeros): building row by row from CSR takes 1.5 µs a coefficient, as long as
-writing a file and reading it, and needs no file. The solve runs without the interpreter lock (`optimizeNogil`), so a
-watcher thread can ask `stop` and interrupt; SCIP answers between its steps, which in presolve and at the root LP of such a
-model can take seconds: who needs a hard deadline must kill the process.
+Measured (SCIP 10, PySCIPOpt 6.3, 1 M nonzeros): building row by row from CSR takes 1.5 µs per
+coefficient, as long as writing and reading a file. The solve runs without the interpreter lock
+(`optimizeNogil`), so a watcher thread can call `stop` and interrupt; SCIP reacts between its steps,
+which in presolve and at the root LP of such a model can take seconds: for a hard deadline, kill the
+process.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from pyscipopt.scip import Term
 
 from solvers.errors import SolverFailed
 from solvers.extras import Extras, QuadraticForm
-from solvers.reporting import Watch, crossing_sides, finish, settled, without_variables
+from solvers.reporting import Watch, finish, resolve_unbounded, result_before_solving
 from solvers.types import (
     Floats,
     Injected,
@@ -49,8 +50,9 @@ _INFINITY = 1e20
 _FEASTOL, _LEAST_FEASTOL = (
     1e-6,
     1e-7,
-)  # its default, and the least that its LP solver takes without complaint
+)  # the default, and the least that the LP solver accepts
 _FEASTOL_OF_PRODUCTS = 1e-7
+_INJECTION_PRIORITY = 100_000  # above SCIP's own heuristics
 
 _STATUS = MappingProxyType(
     {
@@ -75,13 +77,16 @@ _STATUS = MappingProxyType(
 
 
 class ScipSolver:
-    """Branch, cut and price, with spatial branching for products. Takes every model: quadratic and indicator rows, quadratic
-    objectives (convex or not, to the global optimum), SOS sets, semi-continuous and semi-integer columns."""
+    """Branch, cut and price, with spatial branching for products; takes every model.
+
+    Quadratic and indicator rows, quadratic objectives (convex or not, to the global optimum), SOS
+    sets, semi-continuous and semi-integer columns.
+    """
 
     name = "scip"
 
     def why_not(self, model: MilpModel) -> str | None:
-        """It takes every model."""
+        """Return None: it takes every model."""
         return None
 
     def solve(
@@ -95,47 +100,23 @@ class ScipSolver:
         stop: Stop | None = None,
         injected: Injected | None = None,
     ) -> SolveResult:
-        """See `Solver.solve`. One thread; `threads` is taken as advice and left alone."""
+        """Solve as `Solver.solve` says, with one thread: `threads` is ignored."""
         watch = Watch(
             model, params, on_incumbent=on_incumbent, on_bound=on_bound, stop=stop
         )
-        if model.n == 0:
-            return without_variables(model, watch, params, solver=self.name)
-        crossing = crossing_sides(model)
-        if crossing is not None:
-            return finish(
-                watch, params, solver=self.name, reason=Reason.INFEASIBLE, detail=crossing
-            )
-        if watch.should_stop():
-            return finish(
-                watch, params, solver=self.name, reason=Reason.FEASIBLE, limit=Limit.STOPPED
-            )
+        early = result_before_solving(watch, model, params, solver=self.name)
+        if early is not None:
+            return early
         scip = Model()
         scip.hideOutput(not params.log)
         _set_params(scip, model, params)
-        if params.aggressive:
-            scip.setHeuristics(SCIP_PARAMSETTING.AGGRESSIVE)
         variables = _build(scip, model)
         if model.extras is not None:
             _add_extras(scip, variables, model.extras)
         if params.cutoff is not None:
-            # `setObjlimit` wants the objective without the constant, and so does `limits/primal`, which follows below.
             scip.setObjlimit(params.cutoff)
         _add_hint(scip, variables, hint, partial=model.extras is not None)
-        events = _Events(watch, variables)
-        scip.includeEventhdlr(events, "trimtab", "reports incumbents and bounds")
-        if injected is not None:
-            scip.includeHeur(
-                _Injection(watch, variables, injected),
-                "trimtab_injected",
-                "tries solutions found elsewhere",
-                "Y",
-                priority=100_000,
-                freq=1,
-                timingmask=SCIP_HEURTIMING.BEFORENODE
-                | SCIP_HEURTIMING.DURINGLPLOOP
-                | SCIP_HEURTIMING.AFTERLPNODE,
-            )
+        _include_plugins(scip, variables, watch, injected)
         remaining_s = params.time_limit_s - watch.elapsed_s
         if remaining_s <= 0:
             return finish(
@@ -146,16 +127,35 @@ class ScipSolver:
         with _interrupting(scip, watch):
             try:
                 scip.optimizeNogil()
-            except (
-                Exception
-            ) as error:  # PySCIPOpt raises bare Exceptions for SCIP's error codes
+            except Exception as error:  # PySCIPOpt raises bare ones for error codes of SCIP
                 watch.raise_pending()
                 raise SolverFailed(f"SCIP ended in an error: {error}") from error
-        return settled(self, model, params, _result(scip, variables, watch, params), stop)
+        result = _result(scip, variables, watch, params)
+        return resolve_unbounded(self, model, params, result, stop)
+
+
+def _include_plugins(
+    scip: Any, variables: list[Any], watch: Watch, injected: Injected | None
+) -> None:
+    scip.includeEventhdlr(
+        _Events(watch, variables), "trimtab", "reports incumbents and bounds"
+    )
+    if injected is not None:
+        scip.includeHeur(
+            _Injection(watch, variables, injected),
+            "trimtab_injected",
+            "tries solutions from elsewhere",
+            "Y",
+            priority=_INJECTION_PRIORITY,
+            freq=1,
+            timingmask=SCIP_HEURTIMING.BEFORENODE
+            | SCIP_HEURTIMING.DURINGLPLOOP
+            | SCIP_HEURTIMING.AFTERLPNODE,
+        )
 
 
 def _set_params(scip: Any, model: MilpModel, params: SolveParams) -> None:
-    """Numbers only, from this list only: SCIP has string parameters that name files to read and write."""
+    """Set numeric parameters of this list only: some string parameters of SCIP name files."""
     settings: dict[str, float | int | bool] = {
         "misc/catchctrlc": False,
         "randomization/randomseedshift": params.seed,
@@ -169,7 +169,8 @@ def _set_params(scip: Any, model: MilpModel, params: SolveParams) -> None:
     if params.objective_limit is not None:
         settings["limits/primal"] = params.objective_limit
     if model.extras is not None:
-        # The point is judged from outside at 1e-6 with every row as it is written; inside, rows are pieces of expressions.
+        # The point is checked at 1e-6 with every row as written; inside, rows are parts of
+        # expressions.
         settings["numerics/feastol"] = _FEASTOL_OF_PRODUCTS
     if (relative := _whole_tolerance(model)) < float(
         settings.get("numerics/feastol", _FEASTOL)
@@ -177,10 +178,15 @@ def _set_params(scip: Any, model: MilpModel, params: SolveParams) -> None:
         settings["numerics/feastol"] = relative
     for name, value in settings.items():
         scip.setParam(name, value)
+    if params.aggressive:
+        scip.setHeuristics(SCIP_PARAMSETTING.AGGRESSIVE)
 
 
 def _whole_tolerance(model: MilpModel) -> float:
-    """A tolerance that keeps whole rows whole: SCIP's is relative to the sides, and 1e-6 of 1e8 is a hundred units."""
+    """Return a tolerance below half a unit of whole rows.
+
+    SCIP's tolerance is relative to the sides: 1e-6 of 1e8 is a hundred units.
+    """
     whole = model.whole_rows > 0
     unit = model.whole_rows[whole]
     sides = np.concatenate([model.row_lower[whole] / unit, model.row_upper[whole] / unit])
@@ -219,7 +225,7 @@ def _build(scip: Any, model: MilpModel) -> list[Any]:
         begin, end = indptr[row], indptr[row + 1]
         body = Expr(_summed(terms, indices[begin:end], data[begin:end]))
         if not body.terms:
-            # PySCIPOpt takes no row without variables; 0·x stands for it.
+            # PySCIPOpt takes no row without variables, so this one holds 0·x.
             body = Expr({terms[0]: 0.0})
         if lower == upper:
             scip.addCons(body == lower)
@@ -236,7 +242,7 @@ def _summed(terms: list[Any], columns: list[int], values: list[float]) -> dict[A
     summed = {terms[column]: value for column, value in zip(columns, values, strict=True)}
     if len(summed) == len(columns):
         return summed
-    summed = {}  # a column came twice in the row
+    summed = {}  # a column stands twice in the row
     for column, value in zip(columns, values, strict=True):
         summed[terms[column]] = summed.get(terms[column], 0.0) + value
     return summed
@@ -250,7 +256,7 @@ def _add_extras(scip: Any, variables: list[Any], extras: Extras) -> None:
         return quicksum(value * variables[i] * variables[j] for i, j, value in products)
 
     if extras.objective is not None:
-        # SCIP's objective is linear: a free variable above the form stands for it.
+        # The objective of SCIP is linear: minimise a free variable above the form.
         above = scip.addVar(name="", vtype="C", lb=None, ub=None, obj=1.0)
         scip.addCons(form(extras.objective) - above <= 0.0)
     for row in extras.rows:
@@ -263,7 +269,7 @@ def _add_extras(scip: Any, variables: list[Any], extras: Extras) -> None:
                 scip.addCons(sided)
             else:
                 scip.addConsIndicator(
-                    sided, variables[row.binary], activeone=row.awake_at == 1
+                    sided, variables[row.binary], activeone=row.active_at == 1
                 )
     for one in extras.sets:
         add = scip.addConsSOS1 if one.kind == 1 else scip.addConsSOS2
@@ -280,8 +286,8 @@ def _add_extras(scip: Any, variables: list[Any], extras: Extras) -> None:
 
 
 def _sides_of(body: Any, lower: float, upper: float, any_variable: Any) -> list[Any]:
-    """One inequality a side: indicators take no more at once."""
-    body = body + 0.0 * any_variable  # a row without variables is a row all the same
+    """Return one inequality per side: an indicator takes a single one."""
+    body = body + 0.0 * any_variable  # a row may hold no variables
     sides = []
     if lower > -_INFINITY:
         sides.append(body >= lower)
@@ -295,18 +301,18 @@ def _add_hint(
 ) -> None:
     if hint is None:
         return
-    known = np.isfinite(hint)
-    if not known.any():
+    finite = np.isfinite(hint)
+    if not finite.any():
         return
-    # With extras there are more variables than the model has columns.
-    solution = scip.createSol() if known.all() and not partial else scip.createPartialSol()
-    for column in np.flatnonzero(known).tolist():
+    # With extras SCIP has more variables than the model has columns.
+    solution = scip.createSol() if finite.all() and not partial else scip.createPartialSol()
+    for column in np.flatnonzero(finite).tolist():
         scip.setSolVal(solution, variables[column], float(hint[column]))
     scip.addSol(solution)
 
 
 class _Events(Eventhdlr):  # type: ignore[misc]
-    """Better solutions as they are found, and the bound at the moments when it may have moved."""
+    """Reports better solutions, and the bound when it may have changed."""
 
     _TYPES = (
         SCIP_EVENTTYPE.BESTSOLFOUND,
@@ -319,7 +325,8 @@ class _Events(Eventhdlr):  # type: ignore[misc]
         self._variables = variables
 
     def eventinit(self) -> None:
-        # No dropEvent in eventexit: it crashed once the model was going away, and SCIP frees its handlers itself.
+        # No dropEvent in eventexit: it crashed while the model was freed, and SCIP frees its
+        # handlers.
         for kind in self._TYPES:
             self.model.catchEvent(kind, self)
 
@@ -337,7 +344,7 @@ class _Events(Eventhdlr):  # type: ignore[misc]
 
 
 class _Injection(Heur):  # type: ignore[misc]
-    """A heuristic that hands over what another process found."""
+    """A heuristic that tries solutions of other processes."""
 
     def __init__(self, watch: Watch, variables: list[Any], injected: Injected) -> None:
         self._watch = watch
@@ -345,7 +352,7 @@ class _Injection(Heur):  # type: ignore[misc]
         self._injected = injected
 
     def heurexec(self, heurtiming: Any, nodeinfeasible: bool) -> dict[str, Any]:
-        found = {"result": SCIP_RESULT.DIDNOTRUN}
+        outcome = {"result": SCIP_RESULT.DIDNOTRUN}
 
         def offer() -> None:
             news = self._injected()
@@ -357,10 +364,10 @@ class _Injection(Heur):  # type: ignore[misc]
             taken = self.model.trySol(
                 solution, printreason=False, completely=False, free=True
             )
-            found["result"] = SCIP_RESULT.FOUNDSOL if taken else SCIP_RESULT.DIDNOTFIND
+            outcome["result"] = SCIP_RESULT.FOUNDSOL if taken else SCIP_RESULT.DIDNOTFIND
 
         self._watch.guard(offer)
-        return found
+        return outcome
 
 
 def _values(scip: Any, solution: Any, variables: list[Any]) -> Floats:
@@ -373,7 +380,7 @@ def _values(scip: Any, solution: Any, variables: list[Any]) -> Floats:
 
 @contextmanager
 def _interrupting(scip: Any, watch: Watch) -> Iterator[None]:
-    """Ask `stop` from a thread of its own while SCIP runs without the interpreter lock."""
+    """Call `stop` in a thread while SCIP runs without the interpreter lock."""
     over = threading.Event()
 
     def poll() -> None:

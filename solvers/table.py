@@ -1,4 +1,4 @@
-"""The table of solvers: a name, what makes it, and its own word whether it takes a model."""
+"""The table of solvers: name, class and package of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from solvers.types import MilpModel, Solver
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A solver as text: importing CP-SAT takes over a second, and a run needs only its own solver."""
+    """A solver as text: importing CP-SAT takes over a second, and a run needs one solver."""
 
     name: str
     module: str
@@ -21,7 +21,7 @@ class Row:
     needs: str  # the package on PyPI
 
     def make(self) -> Solver:
-        """A new instance."""
+        """Return a new instance."""
         return cast("Solver", getattr(import_module(self.module), self.class_name)())
 
 
@@ -53,13 +53,13 @@ SOLVERS: Mapping[str, Row] = MappingProxyType(
 
 
 def make_solver(name: str) -> Solver:
-    """The solver of that name. Raises ValueError for a name that is not in the table."""
+    """Return the solver of that name. Raises ValueError for names that are not in the table."""
     row = SOLVERS.get(name)
     if row is None:
-        raise ValueError(f"no solver {name!r}; wanted one of {', '.join(SOLVERS)}")
+        raise ValueError(f"solver: expected one of {', '.join(SOLVERS)}, got {name!r}")
     return row.make()
 
 
 def applicable(model: MilpModel) -> dict[str, str | None]:
-    """Name → None when that solver takes the model, otherwise why it does not."""
+    """Return for each solver None if it takes the model, and the reason otherwise."""
     return {name: row.make().why_not(model) for name, row in SOLVERS.items()}

@@ -1,4 +1,4 @@
-"""One model read twice: by HiGHS for the search, and exactly for the verifier."""
+"""Two readings of one file: by HiGHS for the search, and exactly for the verifier."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from solvers.types import MilpModel
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """Both readings of one file."""
+    """Both readings of a file."""
 
     model: MilpModel
     exact: ExactModel
-    notes: tuple[str, ...] = ()  # what the file's author should know about how it was read
+    notes: tuple[str, ...] = ()  # for the file's author, about how it was read
 
 
 def load(
@@ -28,8 +28,12 @@ def load(
     exact_limits: ExactLimits | None = None,
     workdir: str | os.PathLike[str] | None = None,
 ) -> Loaded:
-    """Read with both readers and compare, whatever the size. Raises ModelError; call it inside a killable child."""
-    # The exact reader goes first: it is pure Python, cannot crash or hang, and names the line of a fault.
+    """Read a file of any size with both readers and compare. Raises ModelError.
+
+    Call this in a child that can be killed.
+    """
+    # The exact reader goes first: it is pure Python, cannot crash or hang, and names the line of an
+    # error.
     exact = read_exact(path, format=format, name=name, limits=exact_limits)
     reading = read_with_notes(
         path, format=format, name=name, limits=limits, workdir=workdir, exact=exact

@@ -1,8 +1,8 @@
-"""One vocabulary over programs that are not ours: a model, parameters, a result, and the `Solver` that joins them.
+"""Vocabulary over all solvers: model, parameters, result, and the `Solver` protocol.
 
-Signs are settled once, here: a `MilpModel` always minimises. A model that maximises keeps `maximize=True` and has its
-costs and offset negated; every objective, bound, cutoff and callback below is in that minimising sense, offset
-included. `model.in_user_sense(value)` is the only way back, and only the edge that talks to people needs it.
+A `MilpModel` always minimises. A model that maximises has `maximize=True` and negated costs and
+offset; every objective, bound, cutoff and callback below is in the minimising sense, offset
+included. Only `model.in_user_sense(value)` converts back, for output.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ FEASIBILITY_TOLERANCE = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class MilpModel:
-    """min c·x + offset  subject to  row_lower ≤ A x ≤ row_upper,  col_lower ≤ x ≤ col_upper,  x_j integer where said.
+    """A mixed-integer linear program, with extras for parts that are not linear.
 
-    Shapes: n variables, m rows, A as CSR. Absent sides are ±inf. Arrays are made read-only: slices are copied, never
-    written through.
+        min  c·x + offset s.t. row_lower ≤ A x ≤ row_upper,  col_lower ≤ x ≤ col_upper,  x_j integer
+        where `integrality`
+
+    Shapes: n variables, m rows, A as CSR. Absent sides are ±inf. Arrays are made read-only.
     """
 
     c: Floats  # (n,)
@@ -46,17 +48,15 @@ class MilpModel:
     row_lower: Floats  # (m,)
     row_upper: Floats  # (m,)
     offset: float = 0.0
-    maximize: bool = False  # the author maximised; c and offset here are already negated
+    maximize: bool = False  # the author maximises; c and offset here are already negated
     col_names: tuple[str, ...] | None = None
     row_names: tuple[str, ...] | None = None
     name: str = ""
-    extras: Extras | None = (
-        None  # what is not linear; only solvers whose `why_not` says so take such a model
-    )
-    cost_factor: float = 1.0  # power of two: c and offset are the author's (minimised) times this (solvers.scaling)
-    row_factors: Floats | None = (
-        None  # (m,) powers of two: rows are the author's times these; None: all 1
-    )
+    extras: Extras | None = None  # parts that are not linear; ask `Solver.why_not`
+    # Powers of two (solvers.scaling): c and offset are the author's, minimised, times
+    # `cost_factor`; rows are the author's times `row_factors`, (m,) or None for 1.
+    cost_factor: float = 1.0
+    row_factors: Floats | None = None
 
     def __post_init__(self) -> None:
         n, m = len(self.c), len(self.row_lower)
@@ -71,10 +71,12 @@ class MilpModel:
             ("row_lower", np.float64, m),
             ("row_upper", np.float64, m),
         ):
-            # A view, so that the caller's own array stays writable to its caller.
+            # A view: the caller's own array stays writable.
             array = np.ascontiguousarray(getattr(self, field_name), dtype=dtype).view()
             if array.shape != (size,):
-                raise ValueError(f"{field_name} wants shape ({size},); {array.shape} came")
+                raise ValueError(
+                    f"{field_name}: expected shape ({size},), got {array.shape}"
+                )
             array.flags.writeable = False
             object.__setattr__(self, field_name, array)
         if not (self.cost_factor > 0 and math.frexp(self.cost_factor)[0] == 0.5):
@@ -86,37 +88,37 @@ class MilpModel:
             or self.indptr[-1] != len(self.data)
             or np.any(np.diff(self.indptr) < 0)
         ):
-            raise ValueError("indptr wants 0 = indptr[0] ≤ … ≤ indptr[m] = nnz")
+            raise ValueError("indptr: expected 0 = indptr[0] ≤ … ≤ indptr[m] = nnz")
         if len(self.indices) and not (self.indices.min() >= 0 and self.indices.max() < n):
-            raise ValueError(f"indices want columns in [0, {n})")
+            raise ValueError(f"indices: expected columns in [0, {n})")
         if not (
             np.isfinite(self.c).all()
             and np.isfinite(self.data).all()
             and math.isfinite(self.offset)
         ):
-            raise ValueError("costs, coefficients and offset want finite numbers")
+            raise ValueError("costs, coefficients and offset: expected finite numbers")
         for sides in (self.col_lower, self.col_upper, self.row_lower, self.row_upper):
             if np.isnan(sides).any():
-                raise ValueError("bounds and row sides want numbers or ±inf; NaN came")
+                raise ValueError("bounds and row sides: expected numbers or ±inf, got NaN")
         for names, size in ((self.col_names, n), (self.row_names, m)):
             if names is not None and len(names) != size:
                 raise ValueError(
-                    f"names want one a row or column: {size}; {len(names)} came"
+                    f"names: expected {size}, one per row or column, got {len(names)}"
                 )
 
     @property
     def n(self) -> int:
-        """Variables."""
+        """Number of variables."""
         return len(self.c)
 
     @property
     def m(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return len(self.row_lower)
 
     @property
     def nnz(self) -> int:
-        """Stored coefficients."""
+        """Number of stored coefficients."""
         return len(self.data)
 
     @cached_property
@@ -126,7 +128,7 @@ class MilpModel:
 
     @cached_property
     def whole_rows(self) -> Floats:
-        """(m,) the unit of each whole row, which holds exactly or not at all; 0.0 for the other rows (solvers.whole_rows)."""
+        """(m,) the unit of each whole row, 0.0 for the other rows (solvers.whole_rows)."""
         integer_entry = self.integrality[self.indices]
         if self.row_factors is None:
             return whole_units(
@@ -139,7 +141,10 @@ class MilpModel:
         )
 
     def author_rows(self) -> tuple[Floats, Floats, Floats]:
-        """Coefficients (nnz,) and sides (m,), (m,) before rows were scaled. Exact: the factors are powers of two."""
+        """Return coefficients (nnz,) and sides (m,), (m,) before rows were scaled.
+
+        They are exact: the factors are powers of two.
+        """
         if self.row_factors is None:
             return self.data, self.row_lower, self.row_upper
         factors = self.row_factors
@@ -152,9 +157,8 @@ class MilpModel:
     @cached_property
     def matrix(self) -> Any:
         """A as a scipy CSR matrix over the same memory."""
-        from scipy.sparse import (
-            csr_matrix,
-        )  # scipy takes 0.1 s to import; not everyone who makes a model needs it
+        # scipy takes 0.1 s to import, and some users of models do not need it.
+        from scipy.sparse import csr_matrix
 
         return csr_matrix(
             (self.data, self.indices, self.indptr), shape=(self.m, self.n), copy=False
@@ -162,11 +166,11 @@ class MilpModel:
 
     @property
     def beyond_linear(self) -> tuple[str, ...]:
-        """For people: the parts that only some solvers take; empty for a linear model."""
+        """Descriptions of the parts that only some solvers take; empty for a linear model."""
         return self.extras.words if self.extras is not None else ()
 
     def objective(self, x: Floats) -> float:
-        """c·x + offset (and the quadratic part), minimising sense."""
+        """Return c·x + offset and the quadratic part, in the minimising sense."""
         quadratic = self.extras.objective if self.extras is not None else None
         return (
             float(self.c @ x)
@@ -175,92 +179,85 @@ class MilpModel:
         )
 
     def activity(self, x: Floats) -> Floats:
-        """(m,) A x."""
+        """Return (m,) A x."""
         return np.bincount(
             self.row_of_entry, weights=self.data * x[self.indices], minlength=self.m
         ).astype(np.float64, copy=False)
 
     def in_user_sense(self, value: float) -> float:
-        """An objective or bound as the model's author counts it."""
+        """Convert an objective or bound to the author's sense."""
         return (-value if self.maximize else value) / self.cost_factor
 
     def from_user_sense(self, value: float) -> float:
-        """The author's objective or bound as this model counts it."""
+        """Convert an objective or bound from the author's sense."""
         return (-value if self.maximize else value) * self.cost_factor
 
     def column_name(self, column: int) -> str:
-        """The author's name, or C1, C2, … as solvers write them."""
+        """Return the author's name, or C1, C2, … as solvers write them."""
         return self.col_names[column] if self.col_names is not None else f"C{column + 1}"
 
     def row_name(self, row: int) -> str:
-        """The author's name, or R1, R2, …"""
+        """Return the author's name, or R1, R2, …"""
         return self.row_names[row] if self.row_names is not None else f"R{row + 1}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SolveParams:
-    """What a solve may take. Rejects nonsense where it is made."""
+    """Limits and settings of a solve, checked on construction."""
 
     time_limit_s: float = math.inf
     threads: int = 1
     seed: int = 0
     relative_gap: float = 1e-4  # ends when |primal - dual| ≤ relative_gap · |primal|
     absolute_gap: float = 1e-6
-    cutoff: float | None = (
-        None  # look only for solutions with objective < cutoff, minimising sense, offset included
-    )
-    objective_limit: float | None = (
-        None  # ends as soon as a solution with objective ≤ this is found
-    )
+    cutoff: float | None = None  # search only for solutions with objective < cutoff
+    objective_limit: float | None = None  # end at the first solution with objective ≤ this
     node_limit: int | None = None
-    aggressive: bool = False  # put more of the time into primal heuristics, where the solver has such a setting
+    aggressive: bool = (
+        False  # more time for primal heuristics, if the solver has a setting for it
+    )
     memory_limit_mb: float | None = (
-        None  # honoured where the solver can; the child's rlimit holds always
+        None  # if the solver has one; the child's rlimit always holds
     )
     log: bool = False
 
     def __post_init__(self) -> None:
-        def wants(ok: bool, name: str, wish: str) -> None:
-            if not ok:
-                raise ValueError(f"{name} wants {wish}; {getattr(self, name)!r} came")
-
-        wants(self.time_limit_s > 0, "time_limit_s", "seconds > 0")
-        wants(self.threads >= 1, "threads", "a count ≥ 1")
-        wants(0 <= self.seed < 2**31, "seed", "an integer in [0, 2^31)")
-        wants(0 <= self.relative_gap < math.inf, "relative_gap", "a number ≥ 0")
-        wants(0 <= self.absolute_gap < math.inf, "absolute_gap", "a number ≥ 0")
-        wants(
-            self.cutoff is None or math.isfinite(self.cutoff), "cutoff", "a finite number"
-        )
-        wants(
-            self.objective_limit is None or math.isfinite(self.objective_limit),
-            "objective_limit",
-            "a finite number",
-        )
-        wants(self.node_limit is None or self.node_limit >= 0, "node_limit", "a count ≥ 0")
-        wants(
-            self.memory_limit_mb is None or self.memory_limit_mb > 0,
-            "memory_limit_mb",
-            "a size > 0",
-        )
+        cutoff, limit = self.cutoff, self.objective_limit
+        for valid, name, expected in (
+            (self.time_limit_s > 0, "time_limit_s", "seconds > 0"),
+            (self.threads >= 1, "threads", "a count ≥ 1"),
+            (0 <= self.seed < 2**31, "seed", "an integer in [0, 2^31)"),
+            (0 <= self.relative_gap < math.inf, "relative_gap", "a number ≥ 0"),
+            (0 <= self.absolute_gap < math.inf, "absolute_gap", "a number ≥ 0"),
+            (cutoff is None or math.isfinite(cutoff), "cutoff", "a finite number"),
+            (limit is None or math.isfinite(limit), "objective_limit", "a finite number"),
+            (self.node_limit is None or self.node_limit >= 0, "node_limit", "a count ≥ 0"),
+            (
+                self.memory_limit_mb is None or self.memory_limit_mb > 0,
+                "memory_limit_mb",
+                "a size > 0",
+            ),
+        ):
+            if not valid:
+                raise ValueError(
+                    f"{name}: expected {expected}, got {getattr(self, name)!r}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SolveResult:
-    """How a solve ended, by which limit, with which bounds. Nothing defaults to success.
+    """Result of a solve: reason and limit of its end, bounds and solution.
 
-    With a `cutoff`, INFEASIBLE means: proved that nothing better than the cutoff exists; `dual_bound` then is at least
-    the cutoff (or +inf), and `x` is None.
+    With a `cutoff`, INFEASIBLE means that no solution below the cutoff exists; `dual_bound` is at
+    least the cutoff then (or +inf), and `x` is None.
     """
 
     termination: Termination
     primal: (
         float | None
     )  # objective of x, recomputed from the model; None without a solution
-    dual_bound: (
-        float | None
-    )  # no solution is better than this; None while nothing is proved
-    x: Floats | None  # (n,) integers rounded; feasible by the solver's word only
+    dual_bound: float | None  # no solution is better; None without a proof
+    x: Floats | None  # (n,) integers rounded; feasible by the solver's claim only
     solver: str
     elapsed_s: float
     nodes: int = 0
@@ -269,7 +266,7 @@ class SolveResult:
 
     @property
     def proved(self) -> bool:
-        """True when the question is closed: optimal, infeasible or unbounded."""
+        """True for a complete answer: optimal, infeasible or unbounded."""
         return self.termination.reason in (
             Reason.OPTIMAL,
             Reason.INFEASIBLE,
@@ -279,28 +276,28 @@ class SolveResult:
 
 
 OnIncumbent = Callable[[float, Floats], None]
-"""Called with (objective, x) at each improving solution, in the solver's thread: return fast, do not raise."""
+"""Called with (objective, x) at each improvement, in the solver's thread: must return fast."""
 
 OnBound = Callable[[float], None]
 """Called with each better dual bound."""
 
 Stop = Callable[[], bool]
-"""Asked often; True ends the solve and keeps the best. Called from the solver's own thread or a watcher's."""
+"""Called often, in the solver's or a watcher's thread; True ends the solve with the best so far."""
 
 Injected = Callable[[], Floats | None]
-"""Asked now and then for a better solution found elsewhere; None when there is no news."""
+"""Called now and then for a better solution from elsewhere; None when there is no new one."""
 
 
 class Solver(Protocol):
-    """A program that solves a `MilpModel`. One instance may be used again, not by two threads at once."""
+    """A program that solves a `MilpModel`. Instances can be reused, by one thread at a time."""
 
     @property
     def name(self) -> str:
-        """The word of the table, e.g. `highs`."""
+        """Its name in the table, e.g. `highs`."""
         ...
 
     def why_not(self, model: MilpModel) -> str | None:
-        """None when the solver can take the model, otherwise a sentence that says why it cannot."""
+        """Return None when the solver takes the model, and the reason otherwise."""
         ...
 
     def solve(
@@ -314,15 +311,17 @@ class Solver(Protocol):
         stop: Stop | None = None,
         injected: Injected | None = None,
     ) -> SolveResult:
-        """Solve. `hint` is a full or partial (NaN = unknown) solution. Raises Unsupported or SolverFailed.
+        """Solve a model. Raises Unsupported or SolverFailed.
 
-        `injected` is an offer: a solver that cannot take solutions while it runs never asks for them.
+        hint: a full or partial solution (NaN for unknown values).
+        injected: solutions from elsewhere; solvers that cannot take any while they run never call
+        it.
         """
         ...
 
 
 def why_not_linear(model: MilpModel) -> str | None:
-    """For solvers that take linear models only: what else this one has."""
+    """Return the reason why solvers for linear models do not take this one; None if they do."""
     return (
         f"it takes linear models only, and this one has {', '.join(model.beyond_linear)}"
         if model.extras

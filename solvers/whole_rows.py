@@ -1,8 +1,9 @@
-"""Whole rows: integer variables, coefficients and sides, possibly after a common power of ten.
+"""Whole rows: integer variables, coefficients and sides, up to a common power of ten.
 
-The activity of such a row is a multiple of its unit, so the row holds exactly or is broken by at least one unit. A tolerance
-relative to the side would let whole units pass. Rows with a number of more than nine decimal places and more than nine
-significant digits count as measured data and keep the tolerance.
+The activity of such a row is a multiple of its unit, so the row holds exactly or is violated by at
+least one unit. A tolerance relative to the side would let whole units pass. Rows with a number of
+more than nine decimal places and more than nine significant digits count as measured data and have
+the usual tolerance.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 MAX_PLACES = 9  # of any number
-MAX_SMALL_PLACES = 22  # of numbers of at most nine significant digits; 10^22 is the last power of ten that is a double
+# Of numbers of at most nine significant digits; 10^22 is the last power of ten that is a double.
+MAX_SMALL_PLACES = 22
 SMALL = 10**9
 _EXACT_DOUBLE = 2.0**53
 
 
 def decimal_places(values: Floats) -> NDArray[np.int64]:
-    """Decimal places of each value, shape (k,); -1 for numbers that count as measured data. Infinities count as 0."""
+    """Return the decimal places of each value, shape (k,).
+
+    -1 for numbers that count as measured data, 0 for infinities.
+    """
     places = np.full(len(values), -1, dtype=np.int64)
     open_ = np.arange(len(values))
     for k in range(MAX_SMALL_PLACES + 1):
@@ -30,7 +35,7 @@ def decimal_places(values: Floats) -> NDArray[np.int64]:
         part = values[open_]
         with np.errstate(over="ignore", invalid="ignore"):
             whole = np.rint(part * power)
-            # Both numbers are exact doubles, so their quotient is the double nearest to the decimal.
+            # Both are exact doubles, so their quotient is the double nearest to the decimal.
             fits = ((np.abs(whole) <= _EXACT_DOUBLE) & (whole / power == part)) | np.isinf(
                 part
             )
@@ -48,9 +53,11 @@ def whole_units(
     row_lower: Floats,
     row_upper: Floats,
 ) -> Floats:
-    """(m,) unit that divides every activity of a row exactly, with its sides; 0.0 for rows that are not whole.
+    """Return (m,) the unit that divides every activity and both sides of a row; 0.0 without one.
 
-    Shapes: data, integer_entry (is the entry's column integer?) and row_of_entry (nnz,), sides (m,).
+    integer_entry: (nnz,) True for entries of integer columns.
+
+    Shapes: data and row_of_entry (nnz,), sides (m,).
     """
     m = len(row_lower)
     mixed = np.bincount(row_of_entry, weights=~integer_entry, minlength=m) > 0
@@ -61,9 +68,9 @@ def whole_units(
     )
     most = sides.max(axis=1, initial=0)
     none = mixed | (sides.min(axis=1, initial=0) < 0)
-    wanted = np.flatnonzero(~none[row_of_entry])
-    of_entries = decimal_places(data[wanted])
-    rows = row_of_entry[wanted]
+    candidates = np.flatnonzero(~none[row_of_entry])
+    of_entries = decimal_places(data[candidates])
+    rows = row_of_entry[candidates]
     np.maximum.at(most, rows, of_entries)
     none |= np.bincount(rows, weights=of_entries < 0, minlength=m) > 0
     return np.where(none, 0.0, 10.0 ** -most.astype(np.float64))

@@ -10,7 +10,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--scale",
         type=float,
         default=0.02,
-        help="size of load, chaos and fuzz tests: 1.0 is the full published figure, 0.02 keeps `make test` short",
+        help="size of load, chaos and fuzz tests: 1.0 is that of the published figures, "
+        "0.02 keeps `make test` short",
     )
 
 

@@ -1,7 +1,8 @@
-"""A PostgreSQL server for tests, from Debian's packages: `from tests.postgres import postgres_server`.
+"""A PostgreSQL server for tests, from Debian's packages.
 
-One server a test session, with fsync on, in a folder of its own, on a free port of the loopback; each test takes a
-database of its own (`fresh_database`). PostgreSQL refuses to run as root, so root hands over to the user `postgres`.
+Use `from tests.postgres import postgres_server`. One server per test session, with fsync on, in its
+own folder, on a free loopback port; each test has a database of its own (`fresh_database`).
+PostgreSQL refuses to run as root, so root hands over to the user `postgres`.
 """
 
 from __future__ import annotations
@@ -73,7 +74,10 @@ class PostgresServer:
         return self.url(name)
 
     def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._folder} -c fsync=on"
+        options = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 "
+            f"-c unix_socket_directories={self._folder} -c fsync=on"
+        )
         self._run(
             "pg_ctl",
             "-D",
@@ -117,7 +121,10 @@ class PostgresServer:
 def postgres_server() -> Iterator[PostgresServer]:
     bin_dir = binaries()
     if bin_dir is None:
-        reason = "PostgreSQL's server is not installed; on Debian: apt-get install --no-install-recommends postgresql"
+        reason = (
+            "PostgreSQL's server is not installed; on Debian: "
+            "apt-get install --no-install-recommends postgresql"
+        )
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)

@@ -300,7 +300,8 @@ class Problem(WireModel):
     instance: str | None = None
     request_id: str | None = None
     errors: list[dict[str, JsonValue]] = Field(default_factory=list)
-    """For an invalid body, each fault: path, came (received), wanted (expected), message."""
+    """Faults of an invalid body. Keys: `path`, `message`, the received value as `came`, and the
+    expected one as `wanted`."""
     fix: str | None = None
     """Remedy."""
     retry_after_s: float | None = None

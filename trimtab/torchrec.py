@@ -1,11 +1,12 @@
-"""From TorchRec modules to a job, and from a plan back to TorchRec. Wants torch and torchrec (an optional extra).
+"""TorchRec modules as a job's tables, and a plan as TorchRec's. Needs torch and torchrec.
 
     tables = from_modules(model)                       # list[Table] for ShardingSpec(tables=...)
-    plan = to_torchrec("plan.json", model)             # torchrec.distributed.types.ShardingPlan, for GPUs
+    plan = to_torchrec("plan.json", model)             # torchrec's ShardingPlan, for GPUs
     DistributedModelParallel(model, plan=plan, ...)
 
-Table names are the configs' own; a name that several modules use is written `path.to.module/name`. Every embedding parameter
-of the module is planned, refused by name or, where it cannot be sharded, named in a warning.
+Table names are the configs' own; a name that several modules use becomes `path.to.module/name`.
+Every embedding parameter of the module is planned, refused by name or, if it cannot be sharded,
+named in a warning.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ __all__ = [
 ]
 
 _INSTALL = (
-    "TorchRec is not installed here. On a machine with GPUs: pip install torchrec. On a CPU: pip install torch==2.13.0, then "
-    "pip install --no-deps torchrec==1.9.2 fbgemm-gpu-cpu==1.8.0, then pip install tensordict==0.15.3 torchmetrics==1.0.3 "
-    "pyre-extensions==0.0.32 tqdm"
+    "TorchRec is not installed here. On a machine with GPUs: pip install torchrec. On a CPU: pip "
+    "install torch==2.13.0, then pip install --no-deps torchrec==1.9.2 fbgemm-gpu-cpu==1.8.0, then "
+    "pip install tensordict==0.15.3 torchmetrics==1.0.3 pyre-extensions==0.0.32 tqdm"
 )
 
 
 class TorchRecMissing(ImportError):
-    """torch or torchrec cannot be imported; the message says what to install."""
+    """torch or torchrec cannot be imported; the message has the commands to install them."""
 
 
 class PlanMismatch(ValueError):
@@ -59,21 +60,24 @@ def from_modules(
     access: Mapping[str, Access] | None = None,
     leave_out: Collection[str] = (),
 ) -> list[Table]:
-    """Tables of the EmbeddingBagCollections in a module, or of a list of EmbeddingBagConfig.
+    """Return the tables of a module's EmbeddingBagCollections, or of EmbeddingBagConfigs.
 
     Args:
-        pooling: mean look-ups per sample by *feature* (1 where not given), or one number for every feature; a table that
-            serves several features gets their sum.
-        access: statistics by *table*.
-        leave_out: paths of parts that are placed by other means, e.g. an EmbeddingCollection.
+        module: A torch module, or a list of EmbeddingBagConfig.
+        pooling: Mean look-ups per sample by *feature* (default 1), or one number for every
+            feature; a table of several features gets their sum.
+        access: Access statistics by *table*.
+        leave_out: Paths of parts that are placed by other means, e.g. an EmbeddingCollection.
 
-    Raises TorchRecMissing; NotPlanned when the module has other shardable parts; ValueError for a table that cannot be
-    planned, an unknown name in `pooling` or `access`, or a module without tables. Warns NotSharded.
+    Raises TorchRecMissing; NotPlanned when the module has other shardable parts; ValueError for a
+    table that cannot be planned, an unknown name in `pooling` or `access`, or a module without
+    tables. Warns NotSharded.
     """
     configs = list(_named_configs(module, leave_out))
     if not configs:
         raise ValueError(
-            f"no EmbeddingBagCollection in {type(module).__name__}; give the module that holds the embedding tables"
+            f"no EmbeddingBagCollection in {type(module).__name__}; give the module that holds the "
+            "embedding tables"
         )
     tables = {name: _features(config) for name, config in configs}
     features = {feature: name for name, own in tables.items() for feature in own}
@@ -88,12 +92,12 @@ def from_modules(
             hint="table {!r} has the features {}",
         )
     bare = {config.name: name for name, config in configs}
-    known = {**bare, **{name: name for name in tables}}
+    names = {**bare, **{name: name for name in tables}}
     _check_names(
         "access",
         "table",
         access or {},
-        known,
+        names,
         other=features,
         hint="feature {!r} looks up table {!r}",
     )
@@ -108,16 +112,19 @@ def to_torchrec(
     devices_per_node: int | None = None,
     leave_out: Collection[str] = (),
 ) -> Any:
-    """The plan as torchrec.distributed.types.ShardingPlan for `module`, uneven column shards included.
+    """Return the plan as torchrec.distributed.types.ShardingPlan, with uneven column shards.
 
     Args:
-        device_type: what the ranks run on: `cuda`, or `cpu` for gloo ranks. It must be that of the tensors that
+        plan: A plan, or the path of a `plan.json`.
+        module: The module that the plan was made for.
+        device_type: `cuda`, or `cpu` for gloo ranks: the device of the tensors that
             DistributedModelParallel shards.
-        devices_per_node: ranks of a node, for the number of the local device; None: the plan's.
-        leave_out: paths of parts that are placed by other means, as given to `from_modules`.
+        devices_per_node: Ranks of a node, which number the local devices; None: the plan's.
+        leave_out: Paths of parts that are placed by other means, as for `from_modules`.
 
-    Every shardable part of `module` outside `leave_out` must be in the plan: the same tables with the same rows, width,
-    type and number of features. Raises TorchRecMissing, NotPlanned or PlanMismatch.
+    Every shardable part of `module` outside `leave_out` must be in the plan: the same tables with
+    the same rows, width, type and number of features. Raises TorchRecMissing, NotPlanned or
+    PlanMismatch.
     """
     types = _import("torchrec.distributed.types")
     spec = _import("torch.distributed._shard.sharding_spec")
@@ -165,11 +172,13 @@ def to_torchrec(
         modules[path] = sharded
     if not modules:
         raise PlanMismatch(
-            f"no EmbeddingBagCollection in {type(module).__name__}; give the module the plan was made for"
+            f"no EmbeddingBagCollection in {type(module).__name__}; give the module the plan was "
+            "made for"
         )
     if missing := sorted(set(tables) - used):
+        listed = ", ".join(map(repr, missing[:5]))
         raise PlanMismatch(
-            f"the plan has {len(missing)} tables that the module has not ({', '.join(map(repr, missing[:5]))}); give the "
+            f"the plan has {len(missing)} tables that the module has not ({listed}); give the "
             "module the plan was made for, or plan this one"
         )
     return types.ShardingPlan(plan=modules)
@@ -181,17 +190,18 @@ def _table(
     pooling: Mapping[str, float] | float,
     access: Mapping[str, Access],
 ) -> Table:
-    """One config as a Table. Raises ValueError with the table's name."""
+    """Return a config as a Table. Raises ValueError with the table's name."""
     if config.embedding_dim % MIN_SHARD_DIM:
         wider = -(-config.embedding_dim // MIN_SHARD_DIM) * MIN_SHARD_DIM
         raise ValueError(
-            f"table {name!r}: expected an embedding_dim that is a multiple of {MIN_SHARD_DIM} (FBGEMM requires it), got "
-            f"{config.embedding_dim}; make it {wider}"
+            f"table {name!r}: expected an embedding_dim that is a multiple of {MIN_SHARD_DIM} "
+            f"(FBGEMM requires it), got {config.embedding_dim}; make it {wider}"
         )
     if getattr(config, "use_virtual_table", False):
         raise ValueError(
-            f"table {name!r}: virtual tables (use_virtual_table, in SSD or key-value stores) are not planned; leave its "
-            "collection out with leave_out and place it with TorchRec's planner"
+            f"table {name!r}: virtual tables (use_virtual_table, in SSD or key-value stores) are "
+            "not planned; leave its collection out with leave_out and place it with TorchRec's "
+            "planner"
         )
     features = _features(config)
     looked_up = (
@@ -218,9 +228,11 @@ def _dtype(name: str, config: Any) -> DataType:
     try:
         return DataType(word.lower())
     except ValueError:
+        types = ", ".join(t.name for t in DataType)
         raise ValueError(
-            f"table {name!r}: expected data_type {', '.join(t.name for t in DataType)}, got {word}; quantized tables are not "
-            "planned: train in one of these and quantize for inference, or leave its collection out with leave_out"
+            f"table {name!r}: expected data_type {types}, got {word}; quantized tables are not "
+            "planned: train in one of these and quantize for inference, or leave its collection "
+            "out with leave_out"
         ) from None
 
 
@@ -232,48 +244,50 @@ def _check_names(
     field: str,
     noun: str,
     names: Iterable[str],
-    known: Mapping[str, str],
+    valid: Mapping[str, str],
     *,
     other: Mapping[str, str],
     hint: str,
 ) -> None:
-    """Raise ValueError when `names` has one that is not in `known`; `other` are names of the other sort."""
-    unknown = [n for n in names if n not in known]
+    """Raise ValueError for a name that is not in `valid`; `other` are names of the other sort."""
+    unknown = [n for n in names if n not in valid]
     if not unknown:
         return
     name = unknown[0]
     if name in other:
         remedy = hint.format(name, other[name])
-    elif near := get_close_matches(name, list(known), n=3):
+    elif near := get_close_matches(name, list(valid), n=3):
         remedy = f"did you mean {', '.join(map(repr, near))}?"
     else:
-        remedy = f"{noun}s are {', '.join(map(repr, list(known)[:8]))}" + (
-            ", ..." if len(known) > 8 else ""
+        remedy = f"{noun}s are {', '.join(map(repr, list(valid)[:8]))}" + (
+            ", ..." if len(valid) > 8 else ""
         )
     more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
     raise ValueError(f"{field}: expected names of {noun}s, got {name!r}{more}; {remedy}")
 
 
 def _planned(tables: Mapping[str, Table], name: str, config: Any, path: str) -> Table:
-    """The plan's table of a config. Raises PlanMismatch."""
+    """Return the plan's table of a config. Raises PlanMismatch."""
     table = tables.get(name)
     if table is None:
         raise PlanMismatch(
-            f"table {name!r} of module {path or 'root'!r} is not in the plan; plan it with from_modules(module)"
+            f"table {name!r} of module {path or 'root'!r} is not in the plan; plan it with "
+            "from_modules(module)"
         )
     if (table.rows, table.dim) != (config.num_embeddings, config.embedding_dim):
         raise PlanMismatch(
-            f"table {name!r}: the plan is for {table.rows} x {table.dim}, the module has {config.num_embeddings} x "
-            f"{config.embedding_dim}; plan it again"
+            f"table {name!r}: the plan is for {table.rows} x {table.dim}, the module has "
+            f"{config.num_embeddings} x {config.embedding_dim}; plan it again"
         )
     if (dtype := _dtype(name, config)).bytes != table.dtype.bytes:
         raise PlanMismatch(
-            f"table {name!r}: the plan is for {table.dtype}, the module has {dtype}; plan it again"
+            f"table {name!r}: the plan is for {table.dtype}, the module has {dtype}; plan it "
+            "again"
         )
     if (count := len(_features(config))) != table.features:
         raise PlanMismatch(
-            f"table {name!r}: the plan is for {table.features} features, the module has {count}; plan it again with "
-            f"features={count}"
+            f"table {name!r}: the plan is for {table.features} features, the module has {count}; "
+            f"plan it again with features={count}"
         )
     return table
 
@@ -287,7 +301,8 @@ def _named_configs(module: Any, leave_out: Collection[str]) -> Iterator[tuple[st
             ):
                 raise NotPlanned(
                     f"expected a list of EmbeddingBagConfig, got {type(config).__name__} "
-                    f"{getattr(config, 'name', '')!r}; tables of sequences (EmbeddingConfig) are not planned"
+                    f"{getattr(config, 'name', '')!r}; tables of sequences (EmbeddingConfig) are "
+                    "not planned"
                 )
             yield config.name, config
         return

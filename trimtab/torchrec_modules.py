@@ -1,6 +1,7 @@
-"""Account for every embedding parameter of a module: collections that are planned, and parts that are not.
+"""Account for every embedding parameter of a module: planned collections, and other parts.
 
-A part that a plan does not cover is kept whole on every rank by DistributedModelParallel, so nothing may be passed over.
+DistributedModelParallel keeps a part that a plan does not cover whole on every rank, so none may be
+overlooked.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 
 _PLANNED = "EmbeddingBagCollection"
-_LARGE_BYTES = 2**28  # a dense parameter of a quarter GiB is worth a line
-_STAGES = {
-    "quant": "quantized ",
-    "distributed": "sharded ",
-}  # packages of modules that were made from others
+_LARGE_BYTES = 2**28  # a dense parameter of a quarter GiB is named in the warning
+# TorchRec's packages of modules that were made from others.
+_STAGES = {"quant": "quantized ", "distributed": "sharded "}
 # Names of TorchRec's modules that hold or wrap embedding tables, and the remedy for each.
+_COLLISION = "its collision tables must be sharded with the tables, by rows"
 _REMEDIES = {
     "EmbeddingCollection": "tables of sequences are not planned",
-    "FusedEmbeddingBagCollection": "give the same tables as an EmbeddingBagCollection; TorchRec fuses the optimizer when it "
-    "shards that",
-    "ManagedCollisionEmbeddingBagCollection": "its collision tables must be sharded with the tables, by rows",
-    "ManagedCollisionEmbeddingCollection": "its collision tables must be sharded with the tables, by rows",
-    "FeatureProcessedEmbeddingBagCollection": "its feature processors must be sharded with the tables",
+    "FusedEmbeddingBagCollection": "give the same tables as an EmbeddingBagCollection; TorchRec "
+    "fuses the optimizer when it shards that",
+    "ManagedCollisionEmbeddingBagCollection": _COLLISION,
+    "ManagedCollisionEmbeddingCollection": _COLLISION,
+    "FeatureProcessedEmbeddingBagCollection": "its feature processors must be sharded with the "
+    "tables",
     "EmbeddingTower": "towers are placed whole on a node",
     "EmbeddingTowerCollection": "towers are placed whole on a node",
 }
@@ -34,7 +35,7 @@ class NotSharded(UserWarning):
 
 
 class NotPlanned(ValueError):
-    """A module has a shardable part that is not planned; the message names it and its size."""
+    """A module has a shardable part that cannot be planned; the message names it and its size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,22 +55,24 @@ class Part:
         )
 
     def __str__(self) -> str:
-        return f"{self.path or 'the module itself'} ({self.kind}, {self.size_bytes / 2**30:.3g} GiB)"
+        size_gib = self.size_bytes / 2**30
+        return f"{self.path or 'the module itself'} ({self.kind}, {size_gib:.3g} GiB)"
 
 
 def planned_collections(
     module: Any, *, leave_out: Collection[str], torch: Any, bags: type, warn: bool
 ) -> Iterator[tuple[str, Any]]:
-    """Path and module of each EmbeddingBagCollection, after all else is accounted for.
+    """Yield path and module of each EmbeddingBagCollection, once all other parts are checked.
 
-    Raises NotPlanned for a shardable part outside `leave_out`; with `warn`, warns NotSharded of parameters that cannot be
-    sharded.
+    Raises NotPlanned for a shardable part outside `leave_out`; with `warn`, warns NotSharded of
+    parameters that cannot be sharded.
     """
     parts = list(_parts(module, "", torch.nn, bags, set()))
     if unknown := sorted(set(leave_out) - {part.path for part in parts}):
         held = ", ".join(part.path or "''" for part in parts) or "none"
         raise NotPlanned(
-            f"leave_out: no part with embedding tables at {unknown[0]!r}; parts are: {held}"
+            "leave_out: expected paths of parts with embedding tables, got "
+            f"{unknown[0]!r}; parts are: {held}"
         )
     parts = [part for part in parts if part.path not in set(leave_out)]
     plain = (torch.nn.Embedding, torch.nn.EmbeddingBag)
@@ -78,8 +81,9 @@ def planned_collections(
         first = refused[0]
         remedy = _remedy(first.kind)
         raise NotPlanned(
-            f"{'; '.join(map(str, refused))}: {remedy}. Without a plan DistributedModelParallel keeps it whole on every rank. "
-            f"Place it yourself, name it in leave_out=[{first.path!r}], and lower devices.memory_gib by what it takes on each"
+            f"{'; '.join(map(str, refused))}: {remedy}. Without a plan DistributedModelParallel "
+            "keeps it whole on every rank. Place it yourself, name it in "
+            f"leave_out=[{first.path!r}], and lower devices.memory_gib by what it takes on each"
         )
     if warn:
         taken = {
@@ -97,7 +101,7 @@ def planned_collections(
 
 
 def _parts(module: Any, path: str, nn: Any, bags: type, seen: set[int]) -> Iterator[Part]:
-    """Modules that hold embedding parameters, outermost first: what is inside one belongs to it."""
+    """Yield modules with embedding parameters, outermost first; inner ones belong to them."""
     if id(module) in seen:
         return
     seen.add(id(module))
@@ -114,7 +118,7 @@ def _parts(module: Any, path: str, nn: Any, bags: type, seen: set[int]) -> Itera
 
 
 def _torchrec_kind(module: Any) -> str | None:
-    """Name of the TorchRec class that holds embedding tables, or None."""
+    """Return the name of the TorchRec class if it holds embedding tables, else None."""
     for kind in type(module).__mro__:
         words = ("Embedding", "Collision")
         if kind.__module__.split(".")[0] == "torchrec" and any(
@@ -147,13 +151,12 @@ def _warn_of_the_rest(
             and parameter.dim() == 2
             and size >= _LARGE_BYTES
         ):
-            lines.append(
-                f"{name} ({parameter.shape[0]} x {parameter.shape[1]}, {size / 2**30:.3g} GiB)"
-            )
+            rows, columns = parameter.shape
+            lines.append(f"{name} ({rows} x {columns}, {size / 2**30:.3g} GiB)")
     if lines:
         warnings.warn(
-            f"not sharded, so each device keeps all of it: {'; '.join(lines)}. Lower devices.memory_gib by that, or make "
-            "tables of it in an EmbeddingBagCollection",
+            f"not sharded, so each device keeps all of it: {'; '.join(lines)}. Lower "
+            "devices.memory_gib by that, or make tables of it in an EmbeddingBagCollection",
             NotSharded,
             stacklevel=4,
         )

@@ -1,7 +1,7 @@
-"""`python -m workers batch jobs.jsonl --out results.jsonl`: run a file of jobs here or over a Ray cluster.
+"""`python -m workers batch jobs.jsonl --out results.jsonl`: run a file of jobs here or over Ray.
 
-Exit codes: 0 all jobs succeeded; 1 some did not (their records say why); 2 the call or a file makes no sense; 3 the executor
-could not be started; 130 interrupted (go on with --resume).
+Exit codes: 0 all jobs succeeded; 1 some did not (their records say why); 2 invalid arguments or
+file; 3 the executor could not be started; 130 interrupted (resume with --resume).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ INTERRUPTED = 130
 
 
 def main(argv: list[str]) -> int:
-    """Run a command; returns the exit code."""
+    """Run a command and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     batch = commands.add_parser("batch", help="run a file of jobs", description=__doc__)
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
     batch.add_argument(
         "--address",
         default=os.environ.get("RAY_ADDRESS"),
-        help="Ray cluster; unset: one of our own",
+        help="Ray cluster; default: start one on this machine",
     )
     batch.add_argument(
         "--concurrency", type=int, default=os.cpu_count() or 1, help="jobs at once"
@@ -52,41 +52,43 @@ def main(argv: list[str]) -> int:
     batch.add_argument(
         "--resume",
         action="store_true",
-        help="go on where an earlier run of the same jobs ended",
+        help="continue an earlier run of the same jobs",
     )
     batch.add_argument(
         "--files",
         type=Path,
-        help="folder that keeps the produced files, named by their SHA-256",
+        help="folder for the produced files, named by their SHA-256",
     )
     batch.add_argument("--sandbox", choices=("auto", "rlimit", "bwrap"), default="auto")
     batch.add_argument(
         "--memory-gb", type=float, default=6.0, help="memory limit of a run, GiB"
     )
     batch.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    given = parser.parse_args(argv)
-    if given.concurrency < 1 or given.memory_gb <= 0:
-        parser.error("--concurrency and --memory-gb want positive numbers")
+    options = parser.parse_args(argv)
+    if options.concurrency < 1 or options.memory_gb <= 0:
+        parser.error("--concurrency, --memory-gb: expected positive numbers")
     try:
-        return _batch(given)
+        return _batch(options)
     except (BadBatch, BadJournal, JournalInUse, OSError) as error:
         print(f"batch: {error}", file=sys.stderr)
         return 2
 
 
-def _batch(given: argparse.Namespace) -> int:
-    parquet = given.out if given.out.suffix == ".parquet" else None
-    if parquet is not None and parquet.exists() and not given.resume:
+def _batch(options: argparse.Namespace) -> int:
+    parquet = options.out if options.out.suffix == ".parquet" else None
+    if parquet is not None and parquet.exists() and not options.resume:
         raise BadJournal(
-            f"{parquet} exists; go on with it by --resume, or give another --out"
+            f"{parquet} exists; continue it with --resume, or give another --out"
         )
-    jobs = read_jobs(given.jobs)
+    jobs = read_jobs(options.jobs)
     journal_path = (
-        given.out if parquet is None else given.out.with_name(given.out.name + ".jsonl")
+        options.out
+        if parquet is None
+        else options.out.with_name(options.out.name + ".jsonl")
     )
-    with Journal(journal_path, resume=given.resume) as journal:
+    with Journal(journal_path, resume=options.resume) as journal:
         left = pending(jobs, journal)
-        code = asyncio.run(_run(given, jobs, left, journal)) if left else 0
+        code = asyncio.run(_run(options, jobs, left, journal)) if left else 0
         if code == 0 and parquet is not None:
             write_parquet(journal, parquet)
         ids = {job.id for job in jobs}
@@ -95,7 +97,8 @@ def _batch(given: argparse.Namespace) -> int:
             or "no jobs"
         )
         print(
-            f"batch: {len(ids & set(journal.done))} of {len(jobs)} jobs done ({states}) in {given.out}",
+            f"batch: {len(ids & set(journal.done))} of {len(jobs)} jobs done ({states}) in "
+            f"{options.out}",
             file=sys.stderr,
         )
         if code:
@@ -104,7 +107,10 @@ def _batch(given: argparse.Namespace) -> int:
 
 
 async def _run(
-    given: argparse.Namespace, jobs: list[BatchJob], left: list[BatchJob], journal: Journal
+    options: argparse.Namespace,
+    jobs: list[BatchJob],
+    left: list[BatchJob],
+    journal: Journal,
 ) -> int:
     preload = tuple(
         sorted(
@@ -113,32 +119,31 @@ async def _run(
     )
     with (
         tempfile.TemporaryDirectory(prefix="trimtab-batch-") as folder,
-        _progress(given, jobs, left) as progress,
+        _progress(options, jobs, left) as progress,
     ):
         executor = open_executor(
-            given.executor,
-            workers=given.concurrency,
+            options.executor,
+            workers=options.concurrency,
             scratch_dir=Path(folder) / "runs",
-            sandbox=given.sandbox,
+            sandbox=options.sandbox,
             preload=preload,
-            ray_address=given.address,
+            ray_address=options.address,
         )
         try:
             await executor.open()
-        except (
-            RuntimeError,
-            ValueError,
-        ) as error:  # SandboxUnavailable, RayUnavailable, UnsafeCluster
-            print(f"batch: executor {given.executor}: {error}", file=sys.stderr)
+        except (RuntimeError, ValueError) as error:
+            # SandboxUnavailable, RayUnavailable or UnsafeCluster
+            print(f"batch: executor {options.executor}: {error}", file=sys.stderr)
             return 3
-        # Ray's slots come and go: its start() waits for one. The inline executor has one thread, whatever is asked.
-        room = 1 if given.executor == "inline" else given.concurrency
+        # Ray's slots come and go, and its start() waits for one. The inline executor has a single
+        # thread.
+        room = 1 if options.executor == "inline" else options.concurrency
         batch = Batch(
             executor=executor,
             journal=journal,
             concurrency=room,
-            limits=TaskLimits(memory_bytes=round(given.memory_gb * 2**30)),
-            files_dir=given.files,
+            limits=TaskLimits(memory_bytes=round(options.memory_gb * 2**30)),
+            files_dir=options.files,
         )
         running = asyncio.create_task(
             run(batch, left, rng=random.Random(), on_done=progress.done)
@@ -149,7 +154,7 @@ async def _run(
         try:
             await running
         except asyncio.CancelledError:
-            print("batch: interrupted; go on with --resume", file=sys.stderr)
+            print("batch: interrupted; continue with --resume", file=sys.stderr)
             return INTERRUPTED
         finally:
             await executor.close()
@@ -163,7 +168,7 @@ def _preload(kind: str) -> tuple[str, ...]:
 
 
 class _Plain:
-    """A line now and then, for logs."""
+    """Progress for logs: a line every ten seconds."""
 
     def __init__(self, total: int, before: int, *, quiet: bool) -> None:
         self._total, self._count, self._quiet = total, before, quiet
@@ -177,7 +182,7 @@ class _Plain:
 
 
 class _Bar:
-    """A bar, for people."""
+    """Progress bar for terminals."""
 
     def __init__(self, advance: object) -> None:
         self._advance = advance
@@ -189,11 +194,11 @@ class _Bar:
 
 @contextlib.contextmanager
 def _progress(
-    given: argparse.Namespace, jobs: list[BatchJob], left: list[BatchJob]
+    options: argparse.Namespace, jobs: list[BatchJob], left: list[BatchJob]
 ) -> Iterator[_Plain | _Bar]:
     before = len(jobs) - len(left)
-    if given.quiet or not sys.stderr.isatty():
-        yield _Plain(len(jobs), before, quiet=given.quiet)
+    if options.quiet or not sys.stderr.isatty():
+        yield _Plain(len(jobs), before, quiet=options.quiet)
         return
     from rich.console import Console
     from rich.progress import (

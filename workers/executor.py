@@ -1,4 +1,4 @@
-"""The door: an executor by its name."""
+"""Executor factory."""
 
 from __future__ import annotations
 
@@ -19,9 +19,18 @@ def open_executor(
     preload: Sequence[str] = (),
     ray_address: str | None = None,
 ) -> Executor:
-    """Make an executor; call its `open()` before use. Raises ValueError for an unknown name.
+    """Return an executor by name; call its `open()` before use. Raises ValueError.
 
-    Each is imported only when chosen: `process` must not cost the memory of Ray, nor `ray` that of a solver.
+    Each module is imported only when chosen: `process` must not cost the memory of Ray, nor `ray`
+    that of a solver.
+
+    Args:
+        name: One of `NAMES`.
+        workers: Attempts at once.
+        scratch_dir: Folder of the run folders.
+        sandbox: `auto`, `rlimit` or `bwrap`.
+        preload: Modules that a warm child imports.
+        ray_address: Address of a Ray cluster. None: start one on this machine.
     """
     match name:
         case "process":
@@ -44,4 +53,4 @@ def open_executor(
                 sandbox=sandbox,
                 preload=preload,
             )
-    raise ValueError(f"executor {name!r} came; wanted one of {', '.join(NAMES)}")
+    raise ValueError(f"executor: expected one of {', '.join(NAMES)}, got {name!r}")

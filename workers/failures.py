@@ -1,4 +1,4 @@
-"""What an exception of a run means to its owner: one table for the child and for the inline executor."""
+"""Terminations of runs that raised, for the child and for the inline executor."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from trimtab.results import Limit, Reason, Termination
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """How a run failed."""
+    """Failure of a run."""
 
     termination: Termination
-    internal: bool = False  # our fault: the traceback belongs into the log
-    transient: bool = False  # the machine's passing state: another attempt may succeed
+    internal: bool = False  # a fault of trimtab: log the traceback
+    transient: bool = False  # a passing state of the machine: another attempt may succeed
 
 
 def failure_of(error: Exception, *, phase: str, memory_bytes: int) -> Failure:
-    """`error` ended the run in `phase`."""
+    """Return the failure of a run that `error` ended in `phase`."""
     match error:
         case InvalidInput():
             return _failure(error.reason, str(error))
@@ -32,8 +32,11 @@ def failure_of(error: Exception, *, phase: str, memory_bytes: int) -> Failure:
         case NativeCrash():
             return _failure(Reason.NUMERICAL_ERROR, f"in phase {phase}: {error}")
         case MemoryError():
-            wanted = f"in phase {phase} the run wanted more than its {memory_bytes / 2**30:.1f} GiB of memory"
-            return _failure(Reason.RESOURCE_EXHAUSTED, wanted, limit=Limit.MEMORY)
+            detail = (
+                f"in phase {phase} the run needed more than its {memory_bytes / 2**30:.1f} GiB "
+                "of memory"
+            )
+            return _failure(Reason.RESOURCE_EXHAUSTED, detail, limit=Limit.MEMORY)
         case OSError(errno=errno.EFBIG):
             return _failure(
                 Reason.RESOURCE_EXHAUSTED,

@@ -1,4 +1,4 @@
-"""Executor `inline`, for tests: the pipeline in a thread of this process. No child, so nothing protects this process."""
+"""Executor `inline`, for tests: the pipeline in a thread of this process, without protection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workers.types import Execution, Outcome, OutcomeStatus, ProducedFile, Progr
 
 
 class InlineExecutor:
-    """One attempt at a time, in a thread."""
+    """Runs one attempt at a time, in a thread."""
 
     name = "inline"
     capacity = 1
@@ -36,7 +36,7 @@ class InlineExecutor:
         self._scratch_dir.mkdir(parents=True, exist_ok=True)
 
     async def start(self, task: Task) -> Execution:
-        """Begin in a thread."""
+        """Begin an attempt in a thread."""
         workdir = Path(tempfile.mkdtemp(prefix="trimtab-run-", dir=self._scratch_dir))
         execution = InlineExecution(task, workdir)
         self._running.add(execution)
@@ -44,24 +44,25 @@ class InlineExecutor:
         return execution
 
     async def close(self) -> None:
-        """Ask every run to end, and wait."""
+        """Stop every run and wait for its end."""
         for execution in list(self._running):
             await execution.cancel()
 
     def describe(self) -> Mapping[str, Any]:
-        """Name and what runs."""
+        """Return the number of runs; there is no sandbox."""
         return {
             "executor": self.name,
             "capacity": self.capacity,
             "running": len(self._running),
             "sandbox": "none",
             "protects": {"files": False, "network": False},
-            "sandbox_gaps": "executor 'inline' runs jobs in the server's own process, for tests: serve one tenant with it",
+            "sandbox_gaps": "executor 'inline' runs jobs in the server's own process, for tests: "
+            "serve one tenant with it",
         }
 
 
 class InlineExecution:
-    """A run in a thread. It can be asked to end, not killed."""
+    """A run in a thread. It can be stopped, but not killed."""
 
     def __init__(
         self, task: Task, workdir: Path, *, loop: asyncio.AbstractEventLoop | None = None
@@ -87,7 +88,7 @@ class InlineExecution:
         self._done = asyncio.create_task(whole())
 
     async def events(self) -> AsyncIterator[Progress]:
-        """What the run says."""
+        """Yield the run's events."""
         while (item := await self._queue.get()) is not None:
             yield item
 
@@ -111,15 +112,15 @@ class InlineExecution:
 
     @property
     def silent_s(self) -> float:
-        """A thread of our own cannot be lost."""
+        """Zero: a thread of this process cannot be lost."""
         return 0.0
 
     async def stop(self) -> None:
-        """Ask for the best."""
+        """Ask for the best solution."""
         self._stop.set()
 
     async def cancel(self) -> None:
-        """Ask for the end, and discard what comes."""
+        """Stop the run and discard its result."""
         self._cancelled = True
         self._stop.set()
         await self.result()
@@ -128,7 +129,7 @@ class InlineExecution:
         """Remove the run folder."""
         await asyncio.to_thread(shutil.rmtree, self._workdir, ignore_errors=True)
 
-    def _say(self, kind: EventType, data: Mapping[str, Any]) -> None:
+    def _publish(self, kind: EventType, data: Mapping[str, Any]) -> None:
         progress = Progress(type=kind, data=data, elapsed_s=time.monotonic() - self._began)
         self._loop.call_soon_threadsafe(self._queue.put_nowait, progress)
 
@@ -137,13 +138,13 @@ class InlineExecution:
         phase = "start"
 
         def on_incumbent(incumbent: Incumbent) -> None:
-            self._say(EventType.INCUMBENT, incumbent.model_dump(mode="json"))
+            self._publish(EventType.INCUMBENT, incumbent.model_dump(mode="json"))
 
         def on_phase(name: str, detail: str) -> None:
             nonlocal phase
             phase = name
             reporter.flush()
-            self._say(EventType.PHASE, {"phase": name, "detail": detail})
+            self._publish(EventType.PHASE, {"phase": name, "detail": detail})
 
         reporter = Reporter(on_incumbent, workdir=self._workdir)
         try:
@@ -154,7 +155,7 @@ class InlineExecution:
                 reporter=reporter,
                 on_phase=on_phase,
             )
-        except Exception as error:  # a run's own fault must not end the dispatcher
+        except Exception as error:  # a fault of the run must not end the dispatcher
             reporter.close()
             failure = failure_of(error, phase=phase, memory_bytes=task.limits.memory_bytes)
             status = OutcomeStatus.TRANSIENT if failure.transient else OutcomeStatus.FAILED
@@ -166,7 +167,7 @@ class InlineExecution:
         return self._outcome(finished)
 
     def _salvaged(self, outcome: Outcome, phase: str) -> Outcome:
-        """The best solution of a run that failed, or the failure."""
+        """Return the finished best solution of a run that failed, or the failure."""
         data = checkpoint.read(self._workdir / checkpoint.FILE_NAME)
         task = finishing_task(self._task, outcome, data, phase=phase, stopped=False)
         if task is None or self._cancelled:

@@ -1,4 +1,4 @@
-"""What this machine offers: cores and memory as the container may use them, and GPUs. For `/v1/workers` and `doctor`."""
+"""Cores, memory and GPUs of this machine or container, for `/v1/workers` and `trimtab doctor`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CPU_QUOTAS = ("sys/fs/cgroup/cpu.max",)
 
 @dataclass(frozen=True, kw_only=True)
 class Gpu:
-    """One GPU, as its driver tells."""
+    """A GPU, as its driver reports it."""
 
     name: str
     memory_bytes: int
@@ -26,19 +26,19 @@ class Gpu:
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What runs may share."""
+    """Resources that runs share."""
 
-    cores: float  # of the affinity mask, or of the cgroup's quota when that is less
-    memory_bytes: int  # of the machine, or of the cgroup when that is less
+    cores: float  # of the affinity mask, or the cgroup's quota if less
+    memory_bytes: int  # of the machine, or the cgroup's limit if less
     gpus: tuple[Gpu, ...] = ()
 
     def as_json(self) -> Mapping[str, Any]:
-        """Plain JSON."""
+        """Return plain JSON."""
         return asdict(self)
 
 
 def look(root: Path = Path("/")) -> Resources:
-    """Look at this machine. May take a second where there is a GPU's driver: call it from a thread."""
+    """Return this machine's resources. Takes up to a second with a GPU: call it in a thread."""
     return Resources(cores=_cores(root), memory_bytes=_memory_bytes(root), gpus=gpus())
 
 
@@ -60,7 +60,7 @@ def _memory_bytes(root: Path) -> int:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """Those that `nvidia-smi` names; none without it, or when it does not answer."""
+    """Return the GPUs that `nvidia-smi` lists; none without it, or when it fails."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return ()
@@ -75,9 +75,9 @@ def gpus() -> tuple[Gpu, ...]:
 
 
 def _gpus_of(table: str) -> list[Gpu]:
-    found = []
+    listed = []
     for line in table.splitlines():
         name, _, mebibytes = line.rpartition(",")
         if name and mebibytes.strip().isdigit():
-            found.append(Gpu(name=name.strip(), memory_bytes=int(mebibytes) * 2**20))
-    return found
+            listed.append(Gpu(name=name.strip(), memory_bytes=int(mebibytes) * 2**20))
+    return listed

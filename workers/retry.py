@@ -1,6 +1,7 @@
-"""Which ends of an attempt are worth another one, and after how long. The dispatcher and batch runs share it.
+"""Retry policy of attempts, shared by the dispatcher and batch runs.
 
-Back-off with full jitter: a delay drawn from [0, min(cap, base·2ⁿ)], so that jobs lost together do not come back together.
+Back-off with full jitter: a delay drawn from [0, min(cap, base·2ⁿ)], so that jobs that were lost
+together do not return together.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from workers.types import OutcomeStatus
 
-# A job's own fault would happen again; only what the service did to it is tried again.
+# A fault of the job itself would happen again; only faults of the service are tried again.
 RETRIED = frozenset({OutcomeStatus.LOST, OutcomeStatus.TRANSIENT})
 
 
@@ -24,9 +25,10 @@ class Backoff:
     def __post_init__(self) -> None:
         if not 0 < self.base_s <= self.cap_s:
             raise ValueError(
-                f"back-off wants 0 < base_s <= cap_s; base_s={self.base_s}, cap_s={self.cap_s} came"
+                f"back-off: expected 0 < base_s <= cap_s, got base_s={self.base_s}, "
+                f"cap_s={self.cap_s}"
             )
 
     def delay_s(self, attempt: int, rng: random.Random) -> float:
-        """Seconds before the next attempt, after `attempt` of them."""
+        """Return seconds before the next attempt, after `attempt` attempts."""
         return rng.random() * min(self.cap_s, self.base_s * 2.0 ** max(0, attempt - 1))

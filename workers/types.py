@@ -92,7 +92,7 @@ class Progress:
 
 
 class OutcomeStatus(StrEnum):
-    """How an attempt ended, as far as the dispatcher's treatment of it goes."""
+    """End of an attempt, as the dispatcher has to treat it."""
 
     RESULT = "result"
     """A RunResult is there (also for an infeasible problem or a stopped run)."""

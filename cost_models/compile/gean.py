@@ -1,4 +1,4 @@
-"""GEAN over a program's graph in numpy, with the weights of `gnn.policies.program.GeanProgram`.
+"""GEAN over a program's graph in numpy, with weights of `gnn.policies.program`.
 
 Graph edge attention network of Liang et al., "Learning Compiler Pass Orders using Coreset and
 Normalized Value Prediction", ICML 2023. Messages are summed by a product with a sparse incidence

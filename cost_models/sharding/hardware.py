@@ -31,9 +31,8 @@ class HardwareProfile:
     sm_count: int  # [sheet]
     clock_hz: float  # [sheet] boost clock
     warps_per_sm: int  # [sheet] resident warps
-    issue_cycles: float = (
-        4.0  # [assumed] SM cycles of a warp per row of at most 128 elements
-    )
+    # [assumed] SM cycles of a warp per row of at most 128 elements
+    issue_cycles: float = 4.0
     # [assumed] share of the gather bandwidth that read-modify-write of rows reaches
     update_efficiency: float = 0.45
     # [assumed] share of the resident warps that a kernel needs to run at full speed

@@ -1,6 +1,6 @@
 """Learned cost models, evaluated in numpy: a torch call has an overhead of 240 microseconds.
 
-All nets embed each shard alone and sum the embeddings of a device's shards, so that a search keeps
+All nets embed each shard alone and sum the embeddings of a device's shards, so a search holds
 one vector per device and evaluates a move by adding and subtracting (NeuroShard, Zha et al., MLSys
 2023, section 3). See deploy/docs/design/sharding.md, "Cost models".
 """

@@ -22,9 +22,8 @@ class TableArrays:
     rows: np.ndarray  # (T,)
     dim: np.ndarray  # (T,) embedding width
     element_bytes: np.ndarray  # (T,) of the weights
-    features: (
-        np.ndarray
-    )  # (T,) features of each, every one with its own bags and output columns
+    # (T,) features of each, every one with its own bags and output columns
+    features: np.ndarray
     pooling: np.ndarray  # (T,) mean look-ups per sample, all features together
     unique: np.ndarray  # (T, 17) rows accessed in a batch, by reuse bin
     count: np.ndarray  # (T, 17) mean accesses of such a row

@@ -19,8 +19,8 @@ table batched embedding):
   sum of single ones.
 
 The exchange is an all-to-all in two levels with an alpha-beta model (see `all_to_all_ms`). The
-limits of the simulator are listed in deploy/docs/guide/sharding.md; its place in the kind in
-deploy/docs/design/sharding.md, "Oracle".
+limits of the simulator are listed in deploy/docs/guide/sharding-simulator.md; its place in the
+kind is described in deploy/docs/design/sharding.md, "Oracle".
 """
 
 from __future__ import annotations

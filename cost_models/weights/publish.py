@@ -25,7 +25,12 @@ def publish(
     data: str,
     metric: str,
 ) -> None:
-    """`<name>.safetensors` and its row: hash, command that made it, hash of its data, metric on held-out data."""
+    """Write `<name>.safetensors` and its row in the manifest.
+
+    command: the command that made it.
+    data: hash of its training data.
+    metric: sentence about its performance on held-out data.
+    """
     content = save({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())})
     publish_file(
         f"{name}.safetensors",
@@ -40,7 +45,7 @@ def publish(
 def publish_file(
     file: str, content: bytes, *, folder: Path, command: str, data: str, metric: str
 ) -> None:
-    """Any learned file and its row, named by the file's stem."""
+    """Write a learned file and its row, which is named after the file's stem."""
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / file, content)
     rows = manifest(folder)
@@ -57,7 +62,7 @@ def publish_file(
 
 
 def withdraw(name: str, *, folder: Path) -> None:
-    """Take a learned file and its row away; nothing happens when there is none."""
+    """Remove a learned file and its row, if they exist."""
     rows = manifest(folder)
     if rows.pop(name, None) is not None:
         _write_manifest(rows, folder)
@@ -67,7 +72,8 @@ def withdraw(name: str, *, folder: Path) -> None:
 
 def _write_manifest(rows: Mapping[str, Mapping[str, object]], folder: Path) -> None:
     lines = [
-        "# Written by cost_models/weights/publish.py. The loader refuses a file that is not here or whose hash differs."
+        "# Written by cost_models/weights/publish.py. The loader refuses a file that is not here "
+        "or whose hash differs."
     ]
     for key in sorted(rows):
         lines += ["", f'["{key}"]'] + [

@@ -1,4 +1,4 @@
-"""Print the figures of the house: size, shape and language of the code, beside those of other projects.
+"""Print the figures of the house: size, shape and language of the code, beside other projects'.
 
     python deploy/tools/house.py [FOLDER ...] [--list] [--base COMMIT]
 
@@ -134,7 +134,7 @@ def _measure_function(path: Path, node: Function, figures: Figures) -> None:
 
 def _declares_options(node: Function) -> bool:
     """Parameters of CLI commands and HTTP routes declare their options; they are not passed."""
-    return any(
+    return "typer." in ast.unparse(node.args) or any(
         re.search(
             r"\.(command|callback|get|post|put|patch|delete)\b", ast.unparse(decorator)
         )
@@ -173,7 +173,8 @@ def _print_table(figures: Figures, unnamed: list[str]) -> None:
          "36; 4.0", "46; 8.5", "23; 8.8", "213; 39.6", "63; 16.5"),
         ("lines a file: median / p90 / max",
          f"{statistics.median(ordered):.0f} / {ordered[int(0.9 * len(ordered))]} / {ordered[-1]}",
-         "150 / - / 500", "51/259/651", "115/381/1042", "248/527/2019", "120/416/1712", "140/685/1543"),
+         "150 / - / 500",
+         "51/259/651", "115/381/1042", "248/527/2019", "120/416/1712", "140/685/1543"),
         ("longest function, lines", f"{max(figures.function_lines)}", "80",
          "182", "126", "133", "236", "758"),
         ("functions over 80 lines", f"{len(figures.long)}", "0", "-", "-", "-", "-", "-"),
@@ -188,13 +189,15 @@ def _print_table(figures: Figures, unnamed: list[str]) -> None:
          "70", "35", "54", "30", "34"),
         ("characters a line", f"{figures.characters / max(1, lines):.1f}", "36",
          "30.4", "30.9", "29.4", "37.1", "36.6"),
-        ("lines over 100 columns", f"{len(figures.wide_lines)}", "0", "0 %", "0.3 %", "0 %", "0.1 %", "0.5 %"),
+        ("lines over 100 columns", f"{len(figures.wide_lines)}", "0",
+         "0 %", "0.3 %", "0 %", "0.1 %", "0.5 %"),
         ("functions with vague locals, %", f"{100 * len(figures.vague) / functions:.1f}", "2",
          "0", "-", "0.2", "0.3", "4.1"),
         ("docstrings that begin with a question word, %",
          f"{100 * len(figures.question) / max(1, figures.docstrings):.1f}", "1",
          "≤ 1", "≤ 1", "≤ 1", "≤ 1", "≤ 1"),
-        ("messages 'X came; wanted Y'", f"{len(figures.old_messages)}", "0", "0", "0", "0", "0", "0"),
+        ("messages 'X came; wanted Y'", f"{len(figures.old_messages)}", "0",
+         "0", "0", "0", "0", "0"),
         ("modules of search and solvers with a test of their name, %",
          f"{100 * (modules - len(unnamed)) / modules:.0f}", "80",
          "53", "77", "65", "-", "16"),

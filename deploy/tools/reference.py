@@ -181,14 +181,13 @@ def section(schema: Schema, title: str) -> list[str]:
     if not schema.get("properties"):
         return [*lines, "No fields."]
     required = set(schema.get("required", ()))
-    lines += ["| field | type | default | limits | meaning |", "|---|---|---|---|---|"]
+    lines += ["| field | type | default | meaning |", "|---|---|---|---|"]
     for name, field in schema["properties"].items():
         lines.append(
             row(
                 f"`{name}`",
-                type_of(field),
+                type_and_limits(field),
                 default_of(field, required=name in required),
-                limits_of(field),
                 paragraph(field.get("description", "")),
             )
         )
@@ -248,6 +247,12 @@ def wrapped(text: str, columns: int = 100) -> list[str]:
     joined = re.sub(r"`[^`]{1,80}`", lambda code: code.group().replace(" ", "\0"), text)
     lines = textwrap.wrap(joined, columns, break_long_words=False, break_on_hyphens=False)
     return [line.replace("\0", " ") for line in lines]
+
+
+def type_and_limits(field: Schema) -> str:
+    """Return a field's type and the limits on its values."""
+    parts = [type_of(field).removesuffix(" or null"), limits_of(field)]
+    return ", ".join(part for part in parts if part)
 
 
 def type_of(field: Schema) -> str:
@@ -323,9 +328,8 @@ def settings_page() -> str:
         rows.append(
             row(
                 f"`TRIMTAB_{name.upper()}`",
-                type_of(field),
+                type_and_limits(field),
                 default,
-                limits_of(field),
                 paragraph(field.get("description", "")),
             )
         )
@@ -335,10 +339,11 @@ def settings_page() -> str:
         NOTE,
         "",
         "Environment variables of the server. Most have a flag of the same name, for example",
-        "`trimtab serve --port 9000`; flags win. A setting that cannot work ends the start with one line.",
+        "`trimtab serve --port 9000`; flags win. A setting that cannot work ends the start with one "
+        "line.",
         "",
-        "| variable | type | default | limits | meaning |",
-        "|---|---|---|---|---|",
+        "| variable | type | default | meaning |",
+        "|---|---|---|---|",
     ]
     return "\n".join([*head, *rows, ""])
 
@@ -402,8 +407,8 @@ def http_page() -> str:
         "",
         NOTE,
         "",
-        "The full description with all schemas is `/openapi.json` on a running server, and `/docs` shows",
-        "it as a page. The [guide](../guide/http-api.md) has the way through it.",
+        "The full description with all schemas is `/openapi.json` on a running server, and `/docs` "
+        "shows it as a page. The [guide](../guide/http-api.md) has the way through it.",
         "",
         "| route | operation | meaning |",
         "|---|---|---|",

@@ -2,10 +2,10 @@
 
     python deploy/tools/wheels.py [--out dist] [--no-isolation]
 
-The server's wheel holds the runtime packages below one folder, `trimtab_server/`, because their names
-(`services`, `search`, ...) would collide with other people's in a shared site-packages. Training,
-measurements and corpora (workers.train, .bench, .corpus) stay in the checkout. Name, version and
-dependencies come from the root's pyproject.toml.
+The server's wheel holds the runtime packages below one folder, `trimtab_server/`, because their
+names (`services`, `search`, ...) would collide with other people's in a shared site-packages.
+Training, measurements and corpora (workers.train, .bench, .corpus) stay in the checkout. Name,
+version and dependencies come from the root's pyproject.toml.
 """
 
 from __future__ import annotations

@@ -24,18 +24,14 @@ class Kind:
 
     spec: type[Spec]
     builder: str  # "module:function" → Domain, resolved in the worker's child only
-    diagnostic: bool = False  # offered only when the server is told so
-    preload: tuple[str, ...] = ()  # modules a warm worker imports beforehand
-    baseline: bool = (
-        False  # the domain has an answer without a search: see search.types.HasBaseline
-    )
-    needs: tuple[
-        str, ...
-    ] = ()  # arguments of the builder: names in workers.needs.PROVIDERS
+    diagnostic: bool = False  # offered only with the server's setting for it
+    preload: tuple[str, ...] = ()  # modules that a warm worker imports in advance
+    baseline: bool = False  # has an answer without a search: search.types.HasBaseline
+    needs: tuple[str, ...] = ()  # arguments of the builder: workers.needs.PROVIDERS
 
     @property
     def name(self) -> str:
-        """The word on the wire."""
+        """The name of the kind in requests and results."""
         return self.spec.KIND
 
     @property

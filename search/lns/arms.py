@@ -1,6 +1,6 @@
 """Table of the arms: one row for each destroy heuristic that the bandit may choose.
 
-A new arm is a word in `trimtab.specs.ilp.Neighbourhood`, a class that implements
+A new arm is a word in `trimtab.specs.ilp.Neighbourhood` with its meaning, a class that implements
 `search.lns.neighbourhoods.DestroyHeuristic`, and a row here (deploy/docs/changing.md).
 """
 
@@ -63,8 +63,6 @@ class Arm:
 
     word: Neighbourhood
     make: Callable[[ArmParts], DestroyHeuristic]
-    frees: str  # the integer variables it frees, for the documentation
-    source: str = ""  # the paper it comes from
     applies: Callable[[MilpModel], bool] = _always
     # Share of the integer variables that the first call frees. Arms guided by a relaxation free
     # the hardest variables, so they begin about 3 times smaller than random ones
@@ -86,7 +84,6 @@ ARMS: tuple[Arm, ...] = (
     Arm(
         word=Neighbourhood.RANDOM,
         make=lambda parts: RandomNeighbourhood(parts.model),
-        frees="uniformly chosen variables",
         first_share=0.15,
     ),
     Arm(
@@ -94,8 +91,6 @@ ARMS: tuple[Arm, ...] = (
         make=lambda parts: VariableGraphNeighbourhood(
             parts.model, parts.slicer.by_row, parts.slicer.by_column
         ),
-        frees="a variable and those it shares rows with, ring by ring",
-        source="baseline VARIABLE in Huang et al., ICML 2023",
         applies=_has_rows,
         first_share=0.15,
         prior=0.02,
@@ -103,53 +98,39 @@ ARMS: tuple[Arm, ...] = (
     Arm(
         word=Neighbourhood.CONSTRAINT_BLOCK,
         make=lambda parts: ConstraintBlockNeighbourhood(parts.model, parts.slicer.by_row),
-        frees="the variables of tight rows, row by row",
-        source="after Song et al., NeurIPS 2020",
         applies=_has_rows,
         first_share=0.15,
     ),
     Arm(
         word=Neighbourhood.RINS,
         make=lambda parts: RinsNeighbourhood(parts.model, parts.guide),
-        frees="variables that differ between incumbent and root LP",
-        source="Danna, Rothberg and Le Pape, Math. Programming 2005",
         expected_s=0.1,
     ),
     Arm(
         word=Neighbourhood.CROSSOVER,
         make=lambda parts: CrossoverNeighbourhood(parts.model, parts.guide),
-        frees="variables that differ between good solutions",
-        source="Rothberg, INFORMS J. Computing 2007",
         first_share=0.1,
     ),
     # Local-branching LPs may take long, so the bandit explores these arms less often.
     Arm(
         word=Neighbourhood.LB_RELAX,
         make=lambda parts: LbRelaxNeighbourhood(parts.model, parts.guide),
-        frees="the largest differences between incumbent and local-branching LP",
-        source="LB-RELAX, Huang et al., CPAIOR 2023",
         expected_s=0.3,
     ),
     Arm(
         word=Neighbourhood.LB_RELAX_S,
         make=lambda parts: LbRelaxSampling(parts.model, parts.guide),
-        frees="a uniform sample of all these differences",
-        source="LB-RELAX-S, Huang et al., CPAIOR 2023",
         expected_s=0.3,
     ),
     Arm(
         word=Neighbourhood.LB_RELAX_R,
         make=lambda parts: LbRelaxRounding(parts.model, parts.guide),
-        frees="each variable with the probability of its difference",
-        source="LB-RELAX-R, Huang et al., CPAIOR 2023",
         expected_s=0.3,
     ),
     # A low expected time, so that it is tried early: it needs the root LP, and all arms gain by it.
     Arm(
         word=Neighbourhood.CL_LNS,
         make=_cl_lns,
-        frees="the variables with the largest scores of a graph attention network",
-        source="CL-LNS, Huang, Ferber, Tian, Dilkina and Steiner, ICML 2023",
         applies=lambda model: _CL_LNS_WEIGHTS in manifest(),
         expected_s=0.03,
         prior=0.05,

@@ -15,7 +15,7 @@ from solvers.relaxation import LpSolution
 from solvers.types import Bools, Floats, MilpModel
 
 
-class Core:
+class CoreColumns:
     """Ranks the variables and selects the best of them."""
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.lns.core_columns import Core
+from search.lns.core_columns import CoreColumns
 from search.lns.reduced_cost_fixing import ReducedCostFixing
 from solvers.relaxation import LpSolution
 from solvers.types import Bools, Floats, MilpModel
@@ -33,7 +33,7 @@ class Focus:
 class RootFocus(Focus):
     """Core by cost; core by reduced cost and reduced-cost fixing once the root LP is solved."""
 
-    def __init__(self, model: MilpModel, core: Core) -> None:
+    def __init__(self, model: MilpModel, core: CoreColumns) -> None:
         super().__init__(model)
         self._core = core
         self._pruning: ReducedCostFixing | None = None

@@ -48,7 +48,7 @@ class Guide:
     """Root LP, local-branching LPs, solution pool and focus of one search.
 
     root_place: shared memory in which another process leaves the root LP's optimum; without it
-    the guide solves the LP when it is first asked for.
+    the guide solves the LP when it is first needed.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Guide:
             x, distance, time_limit_s=limit_s, stop=self.deadline.over
         )
         used_s = time.process_time() - began
-        self.stretch.note(wall_s=near.elapsed_s, cpu_s=used_s)
+        self.stretch.record(wall_s=near.elapsed_s, cpu_s=used_s)
         self.solver_s += used_s
         self._near_failures += near.x is None
         best = near if near.x is not None else root

@@ -48,7 +48,7 @@ class LearnedNeighbourhood(GuidedBase):
         self._tried: set[bytes] = set()
 
     def ready(self, x: Floats) -> bool:
-        """Return True if `choose` may be called. Solves the root LP if nobody has."""
+        """Return True if `choose` may be called. Solves the root LP if need be."""
         if self._disabled:
             return False
         if self._builder is None:

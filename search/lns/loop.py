@@ -8,6 +8,7 @@
             take over better solutions from the rest of the run
 
 LB-RELAX: Huang, Ferber, Tian, Dilkina and Steiner, CPAIOR 2023. CL-LNS: the same, ICML 2023.
+Differences from both are in deploy/docs/design/ilp.md, "LNS loop" and "Arm selection".
 
 All seconds here are processor time of this process (search.lns.wall_clock).
 """
@@ -270,7 +271,7 @@ class LnsLoop:
             stop=stop,
         )
         used_s = time.process_time() - began
-        self._stretch.note(wall_s=result.elapsed_s, cpu_s=used_s)
+        self._stretch.record(wall_s=result.elapsed_s, cpu_s=used_s)
         self.solver_s += used_s
         return result, used_s
 

@@ -1,7 +1,8 @@
 """Destroy heuristics: the integer variables that one step frees.
 
 Continuous variables are always free, because fixing them makes most sub-MIPs infeasible. The table
-of arms with their papers is in `search.lns.arms`; the learned arm is in `search.lns.learned`.
+of arms is in `search.lns.arms`, their meaning in `trimtab.specs.ilp.Neighbourhood`; the learned arm
+is in `search.lns.learned`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One-swap local search for set covers, without a solver.
 
 A step exchanges one column for a cheaper one that covers the rows only the first covered, then
-drops redundant columns. At a local optimum random columns are forced in and the search continues from
-there. Packings, and covers whose rows have two entries, are searched by `search.lns.exchange`.
+drops redundant columns. At a local optimum random columns are forced in and the search continues
+from there. Packings, and covers whose rows have two entries, are searched by `search.lns.exchange`.
 """
 
 from __future__ import annotations

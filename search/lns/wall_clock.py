@@ -24,7 +24,7 @@ class WallClockRatio:
         """The ratio, at least 1."""
         return min(_MOST, max(1.0, self._wall_s / self._cpu_s))
 
-    def note(self, *, wall_s: float, cpu_s: float) -> None:
+    def record(self, *, wall_s: float, cpu_s: float) -> None:
         """Record a solve that took `wall_s` and used `cpu_s` of a core."""
         self._wall_s = _DECAY * self._wall_s + wall_s
         self._cpu_s = _DECAY * self._cpu_s + max(0.0, cpu_s) + 1e-6

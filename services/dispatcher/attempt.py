@@ -167,7 +167,7 @@ class _Attempt:
         lost = outcome_of(OutcomeStatus.LOST, Reason.WORKER_LOST, self._lost_detail)
         return replace(lost, usage=outcome.usage)
 
-    # -- checkpoints ----------------------------------------------------------------------
+    # -- checkpoints --
     async def _checkpoint(self) -> bytes | None:
         """Read the best solution of the run; None also when that takes too long."""
         with contextlib.suppress(OSError, TimeoutError):
@@ -199,7 +199,7 @@ class _Attempt:
             # Spend at most a tenth of the time on checkpoints.
             pause_s = max(CHECKPOINT_S, 10 * (loop.time() - began))
 
-    # -- events ---------------------------------------------------------------------------
+    # -- events --
     async def _forward_events(self) -> None:
         """Append the child's events, one append at a time; later ones wait for the next."""
         waiting: list[NewEvent] = []
@@ -242,7 +242,7 @@ class _Attempt:
             self._context.bus.notify(self._job.id)
             return
 
-    # -- lease ----------------------------------------------------------------------------
+    # -- lease --
     async def _keep_lease(self) -> None:
         """Renew the lease while the child responds, and pass on stop and cancel.
 

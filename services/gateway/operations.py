@@ -10,7 +10,7 @@ import orjson
 
 from services import tenancy
 from services.bus import QUEUE
-from services.errors import Conflict, InvalidBody, NotFound, TooManyRequests
+from services.errors import Conflict, InvalidBody, NotFound, TooManyRequests, field_error
 from services.gateway.auth import SCOPES, new_key
 from services.gateway.deps import Context, Principal, visible_tenant
 from services.gateway.views import when
@@ -98,7 +98,7 @@ async def _new_job(
             raise InvalidBody(
                 f"job {index}: {path}: expected an uploaded file, got {reference.digest}",
                 errors=[
-                    {"path": path, "came": reference.digest, "wanted": "an uploaded file"}
+                    field_error(path, got=reference.digest, expected="an uploaded file")
                 ],
                 fix="upload it first: POST /v1/artifacts?name=FILE",
             ) from error
@@ -125,7 +125,7 @@ def _check_reference(path: str, reference: ArtifactRef, stored: ArtifactRecord) 
             where = f"{path}.{field}"
             raise InvalidBody(
                 f"{where}: expected {actual!r}, as the stored file has it, got {claimed!r}",
-                errors=[{"path": where, "came": claimed, "wanted": repr(actual)}],
+                errors=[field_error(where, got=claimed, expected=repr(actual))],
                 fix="omit it, or use the digest of the file you mean",
             )
 

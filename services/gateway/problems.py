@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from services.errors import BadRequest, InvalidBody, ServiceError, StaleFence
+from services.errors import BadRequest, InvalidBody, ServiceError, StaleFence, field_error
 from trimtab.faults import fault_of
 
 log = structlog.get_logger("trimtab.gateway")
@@ -98,12 +98,10 @@ def from_validation(error: ValidationError, *, kinds: Collection[str] = ()) -> S
 def _entry(item: Mapping[str, Any]) -> dict[str, Any]:
     fault = fault_of(item)
     got = _shown(item["loc"], item.get("input")) if fault.got else ""
-    return {
-        "path": _path(item["loc"]),
-        "came": "nothing" if item["type"] == "missing" else got,
-        "wanted": fault.expected,
-        "message": str(fault),
-    }
+    if item["type"] == "missing":
+        got = "nothing"
+    entry = field_error(_path(item["loc"]), got=got, expected=fault.expected)
+    return entry | {"message": str(fault)}
 
 
 def _summary(entries: list[dict[str, Any]]) -> str:

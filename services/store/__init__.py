@@ -1,4 +1,7 @@
-"""The record of every job. `open_store` picks the database; importing this package loads no database code."""
+"""Persistent state of the service: jobs, events, leases, files, keys.
+
+`open_store` picks the database; importing this package loads no database code.
+"""
 
 from __future__ import annotations
 

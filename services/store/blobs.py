@@ -1,6 +1,7 @@
-"""Files by their content: `<root>/ab/abcd…` named by SHA-256, written to a temporary file, synced, renamed.
+"""Content-addressed files: `<root>/ab/abcd…`, named by their SHA-256.
 
-A file is either there, whole and under its right name, or not there. Two uploads of the same bytes are one file.
+Files are written under a temporary name, synced and renamed, so that a file is either complete
+or absent. Two uploads of the same bytes are one file.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True, kw_only=True)
 class UploadLimits:
-    """What an upload may be."""
+    """Limits of an upload."""
 
     max_bytes: int
     max_unpacked_bytes: int  # of a gzip file, after unpacking
@@ -48,17 +49,17 @@ class BlobStore:
         self._root = root
 
     def path(self, digest: str) -> Path:
-        """Where the bytes are. Raises NotFound."""
+        """Return the path of the bytes. Raises NotFound."""
         path = self._place(digest)
         if not path.is_file():
             raise NotFound(
-                f"no bytes of {digest} here",
+                f"the bytes of {digest} are not stored here",
                 fix="upload the file again: POST /v1/artifacts?name=FILE",
             )
         return path
 
     def probe_write(self) -> None:
-        """Write a small file and remove it. Raises OSError when the disk takes no writes."""
+        """Write a small file and remove it. Raises OSError if the disk accepts no writes."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(prefix="probe-", dir=self._root) as file:
             file.write(b"writable")
@@ -68,8 +69,11 @@ class BlobStore:
     async def ingest(
         self, stream: AsyncIterator[bytes], *, name: str, limits: UploadLimits
     ) -> Blob:
-        """Store what `stream` brings. Raises PayloadTooLarge, InvalidBody (damaged gzip) or InsufficientStorage; nothing is
-        left behind then."""
+        """Store a stream.
+
+        Raises PayloadTooLarge, InvalidBody (damaged gzip) or InsufficientStorage, and then
+        leaves nothing behind.
+        """
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, temporary = tempfile.mkstemp(prefix="upload-", dir=self._root)
         digest = hashlib.sha256()
@@ -87,8 +91,9 @@ class BlobStore:
                     size += len(chunk)
                     if size > limits.max_bytes:
                         raise PayloadTooLarge(
-                            f"the upload is larger than {limits.max_bytes} bytes",
-                            fix="compress it with gzip, or have the operator raise TRIMTAB_MAX_UPLOAD_BYTES",
+                            f"upload: expected at most {limits.max_bytes} bytes, got more",
+                            fix="compress it with gzip, or ask the operator to raise "
+                            "TRIMTAB_MAX_UPLOAD_BYTES",
                         )
                     await asyncio.to_thread(self._take, file, digest, gzip, chunk)
                 if gzip is not None:
@@ -99,7 +104,7 @@ class BlobStore:
         except OSError as error:
             if error.errno in _NO_SPACE:
                 raise InsufficientStorage(
-                    "the disk has no room for this upload; nothing was kept"
+                    "the disk has no space for this upload; nothing was stored"
                 ) from error
             raise
         finally:
@@ -117,8 +122,8 @@ class BlobStore:
         digest = hashlib.sha256()
         size = 0
         try:
-            with os.fdopen(handle, "wb") as file, source.open("rb") as given:
-                while chunk := given.read(_COPY_BYTES):
+            with os.fdopen(handle, "wb") as file, source.open("rb") as original:
+                while chunk := original.read(_COPY_BYTES):
                     digest.update(chunk)
                     file.write(chunk)
                     size += len(chunk)
@@ -128,7 +133,7 @@ class BlobStore:
         except OSError as error:
             if error.errno in _NO_SPACE:
                 raise InsufficientStorage(
-                    f"the disk has no room for {source.name}"
+                    f"the disk has no space for {source.name}"
                 ) from error
             raise
         finally:
@@ -140,18 +145,18 @@ class BlobStore:
         )
 
     def delete(self, digest: str) -> None:
-        """Remove the bytes, if they are there."""
+        """Remove the bytes, if present."""
         self._place(digest).unlink(missing_ok=True)
 
     def free_bytes(self) -> int:
-        """Room on the disk."""
+        """Return the free space on the disk."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         return shutil.disk_usage(self._root).free
 
     def _place(self, digest: str) -> Path:
         if not DIGEST_PATTERN.match(digest):
             raise NotFound(
-                f"{digest[:100]!r} is no digest; wanted sha256: and 64 hex digits"
+                f"digest: expected sha256: and 64 hexadecimal digits, got {digest[:100]!r}"
             )
         name = digest.removeprefix("sha256:")
         return self._root / name[:2] / name
@@ -178,7 +183,10 @@ class BlobStore:
 
 
 class _GzipGuard:
-    """Unpacks while the upload runs, keeps nothing, and stops at a bomb: 1 MB can become 1 GiB."""
+    """Unpacks a gzip upload while it arrives, to refuse damaged files and zip bombs.
+
+    The unpacked bytes are discarded.
+    """
 
     def __init__(self, limits: UploadLimits) -> None:
         self._limits = limits
@@ -187,7 +195,7 @@ class _GzipGuard:
         self._unpacked = 0
 
     def feed(self, chunk: bytes) -> None:
-        """Raises PayloadTooLarge or InvalidBody."""
+        """Check the next chunk. Raises PayloadTooLarge or InvalidBody."""
         self._packed += len(chunk)
         data = chunk
         while data:
@@ -195,14 +203,14 @@ class _GzipGuard:
                 out = self._inflate.decompress(data, _COPY_BYTES)
             except zlib.error as error:
                 raise InvalidBody(
-                    f"the file says it is gzip but cannot be unpacked: {error}",
-                    fix="pack it again",
+                    f"upload: expected a gzip file, got one that does not unpack: {error}",
+                    fix="compress it again",
                 ) from error
             self._unpacked += len(out)
             self._check()
             if self._inflate.eof:
                 data = self._inflate.unused_data
-                # Several members may follow one another; zero padding after the last is common.
+                # A gzip file may have several members; zero padding after the last is common.
                 if not data.strip(b"\x00"):
                     return
                 self._inflate = zlib.decompressobj(wbits=31)
@@ -210,24 +218,30 @@ class _GzipGuard:
                 data = self._inflate.unconsumed_tail
 
     def finish(self) -> None:
-        """Raises InvalidBody when the stream ended in the middle."""
+        """Check the end of the stream. Raises InvalidBody if it is truncated."""
         if not self._inflate.eof:
-            raise InvalidBody("the gzip file is truncated", fix="upload it again, whole")
+            raise InvalidBody(
+                "upload: expected a complete gzip file, got a truncated one",
+                fix="upload it again",
+            )
 
     def _check(self) -> None:
         limits = self._limits
         if self._unpacked > limits.max_unpacked_bytes:
             raise PayloadTooLarge(
-                f"the gzip file unpacks to more than {limits.max_unpacked_bytes} bytes",
-                fix="send a smaller file, or have the operator raise TRIMTAB_MAX_UNPACKED_BYTES",
+                f"upload: expected at most {limits.max_unpacked_bytes} bytes after unpacking, "
+                "got more",
+                fix="send a smaller file, or ask the operator to raise "
+                "TRIMTAB_MAX_UNPACKED_BYTES",
             )
         if (
             self._unpacked > _COPY_BYTES
             and self._unpacked > limits.max_gzip_ratio * self._packed
         ):
             raise PayloadTooLarge(
-                f"the gzip file unpacks to more than {limits.max_gzip_ratio:g} times its size, as only bombs do",
-                fix="send it unpacked",
+                "upload: expected a gzip file that unpacks to at most "
+                f"{limits.max_gzip_ratio:g} times its size, got a larger ratio",
+                fix="upload it uncompressed",
             )
 
 

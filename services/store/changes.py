@@ -1,11 +1,12 @@
-"""What each lifecycle move writes, as values: one place that every store copies from, so that they cannot differ.
+"""Changes of a job as values, shared by all stores so that they cannot differ.
 
-`lifecycle.move` decides the state; the functions here add what goes with it (times, lease, events, webhook) and return
-a `Step`. A store reads a job, asks for the step, and writes it in the same transaction.
+`lifecycle.move` decides the state; the functions here add times, lease, events and webhook, and
+return a `Step`. A store reads a job, computes the step, and writes it in one transaction.
 
-One rule worth knowing: an `append` or a `complete` is taken while the job is RUNNING under the writer's fence, also
-when its lease ran out a moment ago and no sweeper came yet. Nobody else can have begun the job, so refusing would only
-throw finished work away. A `renew` is refused then, because the sweeper may come between two heartbeats.
+`append` and `complete` are accepted while the job is RUNNING under the writer's fence, even if
+its lease has just expired and no sweep has taken it back: no other worker can have started the
+job, so a refusal would only discard finished work. `renew` is refused then, because a sweep may
+follow before the next heartbeat.
 """
 
 from __future__ import annotations
@@ -18,30 +19,30 @@ from typing import Any
 from services.errors import Conflict
 from services.store import codec
 from services.store.lifecycle import Facts, IllegalMove, Move, Verb, move
-from services.store.types import Completion, JobRecord, Json, NewEvent, NewJob
+from services.store.types import Claim, Completion, JobRecord, Json, NewEvent, NewJob
 from trimtab.results import EventType, JobState, Limit, Reason
 
 COMPLETING = frozenset({Verb.SUCCEED, Verb.FAIL, Verb.CONFIRM_CANCEL, Verb.LOSE})
-LOST = "lost"  # outcome of an attempt whose lease ran out
-HANDED_BACK = "handed_back"  # outcome of an attempt that a dispatcher gave up because it was shut down
+LOST = "lost"  # outcome of an attempt whose lease expired
+HANDED_BACK = (
+    "handed_back"  # outcome of an attempt that ended with its dispatcher's shutdown
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """Everything one move writes."""
+    """Everything that one change writes."""
 
-    job: JobRecord  # as it is afterwards
+    job: JobRecord  # the job after the change
     events: tuple[NewEvent, ...] = ()  # their seqs end at job.last_seq
     outcome: str | None = None  # closes the running attempt
-    webhook: Json | None = (
-        None  # payload to deliver, when the job ended and its owner wants to know
-    )
+    webhook: Json | None = None  # payload to deliver if the job ended and has a webhook
     drops_result: bool = False
     drops_checkpoint: bool = False
 
 
-def born(new: NewJob, job_id: str, now_us: int) -> Step:
-    """A submitted job."""
+def submitted(new: NewJob, job_id: str, now_us: int) -> Step:
+    """Create a QUEUED job."""
     job = JobRecord(
         id=job_id,
         tenant=new.tenant,
@@ -75,7 +76,7 @@ def born(new: NewJob, job_id: str, now_us: int) -> Step:
 
 
 def claimed(job: JobRecord, *, owner: str, lease_s: float, now_us: int) -> Step:
-    """QUEUED → RUNNING: a new attempt begins with no phase and no best of its own."""
+    """Start an attempt (QUEUED → RUNNING), without phase and best solution."""
     after = _moved(job, Verb.CLAIM)
     job = replace(
         _flagged(job, after),
@@ -92,41 +93,39 @@ def claimed(job: JobRecord, *, owner: str, lease_s: float, now_us: int) -> Step:
 
 
 def completed(job: JobRecord, completion: Completion, now_us: int) -> Step:
-    """The lease's holder says how its attempt ended."""
+    """End the attempt as its worker reports."""
     verb = Verb(completion.verb)
     if verb is Verb.LOSE and completion.checkpoint is not None:
         job = replace(job, has_checkpoint=True)
     if verb not in COMPLETING:
-        wanted = ", ".join(sorted(COMPLETING))
-        raise ValueError(
-            f"verb {verb.value!r} does not complete an attempt; wanted one of {wanted}"
-        )
+        verbs = ", ".join(sorted(COMPLETING))
+        raise ValueError(f"verb: expected one of {verbs}, got {verb.value!r}")
     if verb is Verb.LOSE and completion.outcome == HANDED_BACK:
-        # A restart of the service is nobody's failure: it must not use up an attempt, or the last one would end DEAD.
+        # A restart of the service must not use up an attempt: the last one would end DEAD.
         job = replace(job, attempt=job.attempt - 1)
     return _ended(job, verb, completion, now_us)
 
 
 def expired(job: JobRecord, now_us: int) -> Step:
-    """A lease ran out without a word from its holder."""
+    """End an attempt whose lease expired."""
     detail = f"worker {job.owner} did not renew its lease on attempt {job.attempt}"
-    told = Completion(
+    completion = Completion(
         verb=Verb.LOSE,
         termination=_termination(Reason.WORKER_LOST, detail=detail),
         outcome=LOST,
     )
-    return _ended(job, Verb.LOSE, told, now_us)
+    return _ended(job, Verb.LOSE, completion, now_us)
 
 
 def cancelled(job: JobRecord, now_us: int) -> Step | None:
-    """The owner says cancel. None: it is cancelled already, and nothing changes."""
+    """Cancel at the owner's request; None if the job is cancelled already."""
     if job.state is JobState.CANCELLED:
         return None
     return _requested(job, Verb.CANCEL, now_us)
 
 
 def stopped(job: JobRecord, now_us: int) -> Step | None:
-    """The owner says stop. None: it has ended that way already, and nothing changes."""
+    """Stop at the owner's request; None if the job has ended that way already."""
     if job.state is JobState.SUCCEEDED or (
         job.state is JobState.CANCELLED and job.stop_requested
     ):
@@ -135,7 +134,7 @@ def stopped(job: JobRecord, now_us: int) -> Step | None:
 
 
 def redriven(job: JobRecord, now_us: int) -> Step:
-    """A job that ended badly is queued again, as new but for its fence and its history."""
+    """Queue an unsuccessful job again, like a new one but with its fence and history."""
     after = _moved(job, Verb.REDRIVE)
     job = replace(
         _flagged(job, after),
@@ -152,7 +151,7 @@ def redriven(job: JobRecord, now_us: int) -> Step:
 
 
 def appended(job: JobRecord, events: Sequence[NewEvent], now_us: int) -> Step:
-    """The lease's holder tells of its progress; the newest phase and incumbent are kept on the job."""
+    """Append events of the running attempt; phase and best follow the newest ones."""
     phase, best = progress(events)
     return _with_events(
         replace(job, phase=phase or job.phase, best=best or job.best, heartbeat_us=now_us),
@@ -161,7 +160,7 @@ def appended(job: JobRecord, events: Sequence[NewEvent], now_us: int) -> Step:
 
 
 def progress(events: Sequence[NewEvent]) -> tuple[str | None, Json | None]:
-    """The newest phase and the newest incumbent among `events`."""
+    """Return (newest phase, newest incumbent) of `events`."""
     phase: str | None = None
     best: Json | None = None
     for event in events:
@@ -173,65 +172,84 @@ def progress(events: Sequence[NewEvent]) -> tuple[str | None, Json | None]:
 
 
 def is_holder(job: JobRecord, fence: int) -> bool:
-    """True while the lease with `fence` is the job's current one."""
+    """Return True while `fence` is the job's current lease."""
     return job.state is JobState.RUNNING and job.fence == fence
 
 
 def require_deletable(job: JobRecord) -> None:
-    """Raises Conflict while the job may still run."""
+    """Raise Conflict while the job may still run."""
     if not job.state.is_terminal:
         raise Conflict(
-            f"job {job.id} is {job.state.value}; only a job that has ended can be deleted",
-            fix="Cancel it and wait until it has ended, then delete it.",
+            f"job {job.id}: expected one that has ended, got a {job.state.value} job",
+            fix="cancel it and wait until it has ended, then delete it",
         )
 
 
-def plain_completion(told: Completion) -> Completion:
-    """`told` as it will be read back from JSON."""
+def plain_job(job: NewJob) -> NewJob:
+    """Copy a job through JSON: it equals what is read back, and shares no object."""
     return replace(
-        told,
-        termination=codec.loads(codec.dumps(told.termination)),
-        result=codec.loads(codec.dumps(told.result)),
-        best=codec.loads(codec.dumps(told.best)),
+        job,
+        spec=codec.loads(codec.dumps(job.spec)),
+        budget=codec.loads(codec.dumps(job.budget)),
+        labels=dict(job.labels),
+        webhook=codec.loads(codec.dumps(job.webhook)),
     )
 
 
+def plain_completion(completion: Completion) -> Completion:
+    """Copy a completion through JSON: it equals what is read back."""
+    return replace(
+        completion,
+        termination=codec.loads(codec.dumps(completion.termination)),
+        result=codec.loads(codec.dumps(completion.result)),
+        best=codec.loads(codec.dumps(completion.best)),
+    )
+
+
+def claim_of(job: JobRecord) -> Claim:
+    """Return the lease on a job that was just claimed."""
+    assert job.lease_until_us is not None
+    return Claim(job=job, fence=job.fence, lease_until_us=job.lease_until_us)
+
+
 def microseconds(seconds: float) -> int:
-    """Seconds as the store's unit."""
+    """Convert seconds to the unit of the store."""
     return round(seconds * 1_000_000)
 
 
-def _ended(job: JobRecord, verb: Verb, told: Completion, now_us: int) -> Step:
+def _ended(job: JobRecord, verb: Verb, completion: Completion, now_us: int) -> Step:
     after = _moved(job, verb)
-    termination = dict(told.termination)
+    termination = dict(completion.termination)
     if verb is Verb.LOSE and after.state is JobState.CANCELLED:
         limit = None if job.cancel_requested else Limit.STOPPED
         termination = _termination(
             Reason.CANCELLED,
             limit,
-            f"asked to end; then {termination.get('detail') or LOST}",
+            f"its owner asked it to end; then {termination.get('detail') or LOST}",
         )
     elif after.state is JobState.DEAD:
         termination["limit"] = Limit.ATTEMPTS.value
     ends = after.state.is_terminal
     job = replace(
         _flagged(job, after),
-        best=told.best if told.best is not None else job.best,
+        best=completion.best if completion.best is not None else job.best,
         termination=termination if ends else None,
-        result=told.result if ends else None,
-        run_at_us=job.run_at_us if ends else now_us + microseconds(told.retry_delay_s),
+        result=completion.result if ends else None,
+        run_at_us=job.run_at_us
+        if ends
+        else now_us + microseconds(completion.retry_delay_s),
         finished_us=now_us if ends else None,
     )
     drops = _drops_checkpoint(job)
     job = replace(job, has_checkpoint=job.has_checkpoint and not drops)
     step = _with_events(job, _state_event(job, termination))
     return replace(
-        step, outcome=told.outcome, webhook=_webhook(job), drops_checkpoint=drops
+        step, outcome=completion.outcome, webhook=_webhook(job), drops_checkpoint=drops
     )
 
 
 def _drops_checkpoint(job: JobRecord) -> bool:
-    """A job that ended needs its best solution no more; a DEAD one keeps it, because a re-drive begins from it."""
+    """Return True for an ended job, except a DEAD one: a re-drive starts from its checkpoint."""
     return job.has_checkpoint and job.state.is_terminal and job.state is not JobState.DEAD
 
 
@@ -243,10 +261,10 @@ def _requested(job: JobRecord, verb: Verb, now_us: int) -> Step:
     )
     job = _flagged(job, after)
     if not after.state.is_terminal:
-        said = NewEvent(
+        event = NewEvent(
             type=EventType.LOG, data={"level": "info", "message": f"{verb.value} requested"}
         )
-        return _with_events(job, said) if changed else Step(job=job)
+        return _with_events(job, event) if changed else Step(job=job)
     termination = _termination(
         Reason.CANCELLED, detail=f"{verb.value} requested before a worker began"
     )
@@ -262,7 +280,7 @@ def _requested(job: JobRecord, verb: Verb, now_us: int) -> Step:
 
 
 def facts_of(job: JobRecord) -> Facts:
-    """What the transition function may look at."""
+    """Return the input of the transition function."""
     return Facts(
         state=job.state,
         attempt=job.attempt,
@@ -278,7 +296,7 @@ def _moved(job: JobRecord, verb: Verb) -> Move:
         return move(facts_of(job), verb)
     except IllegalMove as error:
         raise Conflict(
-            f"job {job.id}: {error}", fix="Read the job's state again before you act on it."
+            f"job {job.id}: {error}", fix="read the state of the job again"
         ) from error
 
 

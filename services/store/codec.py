@@ -1,6 +1,7 @@
-"""JSON as text, the same way in every store: what went in is what comes out, in memory too.
+"""JSON text, encoded the same way by every store.
 
-Text that cannot be stored (a lone surrogate out of a solver's log) becomes U+FFFD here instead of an error far away.
+Characters that cannot be stored, e.g. a lone surrogate from a solver's log, become U+FFFD here
+instead of an error in the database.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def dumps(value: Any) -> str:
-    """Compact JSON. NaN and infinity become null: JSON has no word for them."""
+    """Encode as compact JSON. NaN and infinity, which JSON lacks, become null."""
     try:
         return orjson.dumps(value, default=_plain).decode()
     except TypeError:
@@ -26,27 +27,27 @@ def dumps(value: Any) -> str:
 
 
 def loads(text: str) -> Any:
-    """The value again."""
+    """Decode JSON text."""
     return orjson.loads(text)
 
 
 def optional_dumps(value: Any) -> str | None:
-    """None stays SQL's NULL."""
+    """Encode as JSON; None becomes NULL."""
     return None if value is None else dumps(value)
 
 
 def optional_loads(text: str | None) -> Any:
-    """NULL stays None."""
+    """Decode JSON text; NULL becomes None."""
     return None if text is None else orjson.loads(text)
 
 
 def is_storable(text: str) -> bool:
-    """True when both databases take `text`: PostgreSQL has no NUL, and neither takes a lone surrogate."""
+    """Return True if both databases accept `text`: no NUL, no lone surrogate."""
     return "\x00" not in text and (text.isascii() or _encodes(text))
 
 
 def storable(text: str) -> str:
-    """`text` without what no database takes."""
+    """Replace the characters that no database accepts by U+FFFD."""
     return _UNSTORABLE.sub("\ufffd", text)
 
 
@@ -61,7 +62,7 @@ def _encodes(text: str) -> bool:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"expected a JSON value, got a {type(value).__name__}")
 
 
 def _clean(value: Any) -> Any:

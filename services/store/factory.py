@@ -1,4 +1,4 @@
-"""Which store: PostgreSQL when a URL is set, otherwise a SQLite file in the data folder."""
+"""Store factory: PostgreSQL if a URL is set, otherwise a SQLite file in the data folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from services.store.types import JobStore
 
 
 def open_store(settings: Settings) -> JobStore:
-    """The store the settings ask for, not yet connected: call `await store.open()`."""
+    """Create the store of the settings, not yet connected: call `await store.open()`."""
     if settings.database_url is not None:
         return SqlStore.on_postgres(settings.database_url.get_secret_value())
     return SqlStore.on_sqlite(settings.data_dir / "trimtab.sqlite3")

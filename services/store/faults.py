@@ -1,4 +1,4 @@
-"""What a database's complaint means to the caller: come again later, no space, or a fault of ours (left as it is)."""
+"""Translate database errors: unavailable, out of space, or a bug (left unchanged)."""
 
 from __future__ import annotations
 
@@ -23,15 +23,13 @@ _SQLITE_LATER = (
 _SQLITE_BROKEN = ("CORRUPT", "NOTADB")
 # https://www.postgresql.org/docs/15/errcodes-appendix.html
 _POSTGRES_NO_SPACE = ("53100",)
-_POSTGRES_AGAIN = (
-    "40001",
-    "40P01",
-)  # serialization failure, deadlock: rolled back, safe to run again
+# Serialization failure and deadlock: rolled back, safe to run again.
+_POSTGRES_AGAIN = ("40001", "40P01")
 _POSTGRES_LATER = ("08", "25006", "53", "55P03", "57", "58", "XX")
 
 
 def translate(error: Exception) -> Exception:
-    """The service's error for a database's; anything else comes back unchanged."""
+    """Return the service's error for a database error; other errors unchanged."""
     if isinstance(error, ServiceError):
         return error
     if isinstance(error, PoolTimeout):
@@ -46,7 +44,7 @@ def translate(error: Exception) -> Exception:
 
 
 def is_retryable(error: Exception) -> bool:
-    """PostgreSQL rolled the transaction back because of others: run it again."""
+    """Return True if PostgreSQL rolled back because of a conflict: run it again."""
     return isinstance(error, DBAPIError) and _sqlstate(error.orig) in _POSTGRES_AGAIN
 
 
@@ -55,18 +53,18 @@ def _sqlite(error: sqlite3.Error) -> ServiceError | None:
     if name == "FULL" or name == "IOERR_WRITE":
         return InsufficientStorage(
             f"SQLite could not write ({error}); nothing was stored",
-            fix="Free space on the disk of the data folder; the service goes on by itself then.",
+            fix="free space on the disk of the data folder; the service then recovers by itself",
             retry_after_s=5.0,
         )
     if name.startswith(_SQLITE_LATER):
         return StoreUnavailable(
-            f"SQLite cannot work now: {error} ({name}); nothing was stored"
+            f"SQLite is unavailable: {error} ({name}); nothing was stored"
         )
     if name.startswith(_SQLITE_BROKEN):
         return StoreUnavailable(
             f"the SQLite file is damaged: {error}",
             retry_after_s=60.0,
-            fix="Restore the file from a backup.",
+            fix="restore the file from a backup",
         )
     return None
 
@@ -77,14 +75,14 @@ def _postgres(error: DBAPIError) -> ServiceError | None:
         return InsufficientStorage(
             "PostgreSQL's disk is full; nothing was stored", retry_after_s=5.0
         )
-    # No state at all: the connection broke, or none could be made.
+    # Without a state, the connection broke or could not be made.
     if (
         error.connection_invalidated
         or state is None
         or state.startswith(_POSTGRES_LATER)
         or state in _POSTGRES_AGAIN
     ):
-        return StoreUnavailable(f"PostgreSQL cannot work now: {_first_line(error.orig)}")
+        return StoreUnavailable(f"PostgreSQL is unavailable: {_first_line(error.orig)}")
     return None
 
 

@@ -1,7 +1,8 @@
-"""Time-ordered ids: `job_` and 26 characters of Crockford base32, which sort as they were made.
+"""Time-ordered ids: `job_` and 26 characters of Crockford base32, sorted by creation.
 
-48 bits of milliseconds, then 80 bits that are random at the first id of a millisecond and grow by one after it
-(the ULID layout), so that ids made by one process never go backwards, even when the clock does.
+The layout is that of ULIDs: 48 bits of milliseconds, then 80 bits that are random for the first
+id of a millisecond and incremented for the next ones. The ids of one process never decrease,
+even if the clock does.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class IdMaker:
-    """Makes ids of one prefix; safe between threads."""
+    """Generates ids with one prefix; thread-safe."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
@@ -22,10 +23,10 @@ class IdMaker:
         self._last = 0
 
     def __call__(self) -> str:
-        """The next id."""
+        """Return the next id."""
         with self._lock:
             fresh = (time.time_ns() // 1_000_000 << 80) | secrets.randbits(79)
-            # The top random bit is left free, so that counting up cannot run into the milliseconds.
+            # The top random bit stays 0, so that increments cannot overflow into the milliseconds.
             same_ms_or_backwards = fresh >> 80 <= self._last >> 80
             self._last = self._last + 1 if same_ms_or_backwards else fresh
             return f"{self._prefix}_{_base32(self._last)}"

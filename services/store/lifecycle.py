@@ -1,4 +1,4 @@
-"""The one transition function of a job. Stores, dispatcher, property tests and the docs table all read it.
+"""The transition function of a job, used by stores, dispatcher, tests and the docs table.
 
     QUEUED ──claim──▶ RUNNING ──complete──▶ SUCCEEDED | FAILED
       ▲  │               │  │
@@ -8,12 +8,14 @@
       ▲                  └──bury──▶ DEAD   (attempt lost, none left)
       └──redrive── DEAD | FAILED | CANCELLED
 
-`stop` and `cancel` of a RUNNING job only set a request flag: the worker that holds the lease ends it. A CANCELLED
-request wins over a requeue: a lost attempt of a job whose cancel was requested ends CANCELLED, and one whose stop was
-requested ends CANCELLED too when it kept nothing, because its owner no longer waits.
+`stop` and `cancel` of a RUNNING job only set a request flag; the worker that holds the lease
+ends the job. A cancel takes precedence over a requeue: if the attempt is lost, the job ends
+CANCELLED. If a stop was requested and the lost attempt left no checkpoint, the job ends
+CANCELLED too, because its owner no longer waits.
 
-A job with a checkpoint (the best solution of its lost attempts) never ends with nothing: when its attempts are used up, or
-its owner said stop, it is queued once more for an attempt that only verifies and writes that solution.
+A job with a checkpoint (the best solution of its lost attempts) never ends without a result: if
+its attempts are used up or its owner stopped it, it is queued once more, for an attempt that
+only verifies and writes that solution.
 """
 
 from __future__ import annotations
@@ -25,24 +27,24 @@ from trimtab.results import JobState
 
 
 class Verb(StrEnum):
-    """What can happen to a job."""
+    """Events in the life of a job."""
 
     CLAIM = "claim"
     SUCCEED = "succeed"
     FAIL = "fail"
-    CANCEL = "cancel"  # the owner's word
-    STOP = "stop"  # the owner's word
-    CONFIRM_CANCEL = "confirm_cancel"  # the worker's word: it has ended
-    LOSE = "lose"  # the attempt was lost, or its lease ran out
-    REDRIVE = "redrive"  # the owner's or operator's word
+    CANCEL = "cancel"  # by the owner
+    STOP = "stop"  # by the owner
+    CONFIRM_CANCEL = "confirm_cancel"  # by the worker, once the run has ended
+    LOSE = "lose"  # the attempt was lost, or its lease expired
+    REDRIVE = "redrive"  # by the owner or an operator
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the function may look at."""
+    """Input of the transition function."""
 
     state: JobState
-    attempt: int  # attempts begun so far
+    attempt: int  # number of attempts started
     max_attempts: int
     stop_requested: bool = False
     cancel_requested: bool = False
@@ -50,7 +52,7 @@ class Facts:
 
     @property
     def only_finishes(self) -> bool:
-        """Whether the running attempt does not search, but finishes what earlier ones had found."""
+        """Return True if the running attempt verifies the checkpoint instead of searching."""
         return self.has_checkpoint and (
             self.attempt > self.max_attempts or self.stop_requested
         )
@@ -58,7 +60,7 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """What becomes of the job."""
+    """State of the job after the transition."""
 
     state: JobState
     stop_requested: bool
@@ -68,14 +70,14 @@ class Move:
 
 
 class IllegalMove(Exception):
-    """The verb has no meaning in this state."""
+    """The verb is not allowed in this state."""
 
     def __init__(self, facts: Facts, verb: Verb) -> None:
         self.facts = facts
         self.verb = verb
         allowed = ", ".join(v.value for v in Verb if _is_legal(facts.state, v)) or "nothing"
         super().__init__(
-            f"cannot {verb.value} a job that is {facts.state.value}; it allows {allowed}"
+            f"cannot {verb.value} a {facts.state.value} job: expected {allowed}"
         )
 
 
@@ -96,7 +98,7 @@ def _is_legal(state: JobState, verb: Verb) -> bool:
 
 
 def move(facts: Facts, verb: Verb) -> Move:
-    """Say what `verb` does to a job. Pure. Raises IllegalMove."""
+    """Return the effect of `verb` on a job. Pure. Raises IllegalMove."""
     if not _is_legal(facts.state, verb):
         raise IllegalMove(facts, verb)
     stop, cancel = facts.stop_requested, facts.cancel_requested
@@ -125,7 +127,7 @@ def move(facts: Facts, verb: Verb) -> Move:
         case Verb.STOP if facts.state is JobState.QUEUED and facts.has_checkpoint:
             return to(JobState.QUEUED, stop_requested=True)
         case Verb.STOP if facts.state is JobState.QUEUED:
-            # Nothing has run, so there is no best to keep.
+            # Nothing has run, so there is no best solution to keep.
             return to(JobState.CANCELLED, stop_requested=True)
         case Verb.STOP:
             return to(JobState.RUNNING, stop_requested=True, releases_lease=False)

@@ -1,4 +1,4 @@
-"""Bring a database to the newest schema. One Alembic history serves both databases; it runs when the store opens."""
+"""Schema migration: one Alembic history for both databases, applied when a store opens."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 HEAD = "0003"  # newest revision; a test compares it with the history
-# Any number will do, as long as every trimtab uses the same one.
+# Arbitrary, but the same in every version of trimtab.
 _ADVISORY_LOCK = 7_206_412_001
 
 
 def upgrade(conn: Connection) -> None:
-    """Inside the caller's transaction and under a lock, so that two starting servers do not migrate at once.
+    """Migrate in the caller's transaction, under a lock against a second server.
 
-    SQLite's caller holds the file's lock and has begun a transaction; PostgreSQL takes an advisory lock here.
+    The caller of SQLite holds the lock of the file; for PostgreSQL an advisory lock is taken here.
     """
     if conn.dialect.name == "postgresql":
         conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
@@ -31,10 +31,10 @@ def upgrade(conn: Connection) -> None:
 
 
 def revision(conn: Connection) -> str | None:
-    """The schema's revision; None in an empty database."""
+    """Return the revision of the schema; None for an empty database."""
     if not inspect(conn).has_table("alembic_version"):
         return None
-    found: str | None = conn.execute(
+    current: str | None = conn.execute(
         text("SELECT version_num FROM alembic_version")
     ).scalar_one_or_none()
-    return found
+    return current

@@ -1,8 +1,9 @@
-"""PostgreSQL: a small pool of threads, each operation its own transaction.
+"""PostgreSQL with a small pool of threads; each operation is a transaction of its own.
 
-Connections heal by themselves: one that broke before COMMIT was sent has changed nothing, so the operation runs once
-more on a new one; if that fails too, or if COMMIT itself was cut off, the caller hears StoreUnavailable (503) and an
-idempotency key or a fence makes the repetition safe. Deadlocks and serialization failures are run again.
+If a connection breaks before COMMIT is sent, nothing has changed and the operation runs again
+on a new connection. If that fails too, or if COMMIT itself is interrupted, the caller gets
+StoreUnavailable (503), and an idempotency key or a fence makes repeating safe. Deadlocks and
+serialization failures are run again.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ T = TypeVar("T")
 THREADS = 8
 TRIES = 6
 CONNECT_TIMEOUT_S = 5
-# A statement that waits longer than this is in trouble; the caller should hear of it.
-SESSION = "-c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"
+# Statements that take longer fail, so that the caller is answered.
+SESSION = (
+    "-c statement_timeout=30000 -c lock_timeout=10000 "
+    "-c idle_in_transaction_session_timeout=60000"
+)
 
 
 class PostgresRunner:
@@ -71,7 +75,7 @@ class PostgresRunner:
             raise
 
     async def close(self) -> None:
-        """Running operations end first."""
+        """Disconnect once the running operations have ended."""
         self._stopping.set()
         if self._threads is not None:
             await asyncio.to_thread(self._threads.shutdown)
@@ -81,7 +85,7 @@ class PostgresRunner:
             self._engine = None
 
     async def write(self, operation: Operation[T]) -> T:
-        """In a transaction of its own."""
+        """Run an operation in a transaction of its own."""
         if self._threads is None:
             raise StoreUnavailable("the store is closed")
         return await asyncio.get_running_loop().run_in_executor(
@@ -89,7 +93,7 @@ class PostgresRunner:
         )
 
     async def read(self, operation: Operation[T]) -> T:
-        """The same way."""
+        """Run an operation like `write`."""
         return await self.write(operation)
 
     def _run(self, operation: Operation[T]) -> T:
@@ -113,7 +117,7 @@ class PostgresRunner:
                 ):
                     raise translate(error) from error
                 if is_retryable(error):
-                    # Full jitter: two that collided must not collide again.
+                    # Full jitter, so that two colliding transactions do not collide again.
                     time.sleep(random.uniform(0, 0.01 * 2 ** (TRIES - remaining)))
             except Exception as error:
                 raise translate(error) from error

@@ -1,4 +1,4 @@
-"""How operations reach a database: one door, two implementations (`sqlite_runner`, `postgres_runner`)."""
+"""The runner interface: run operations in transactions of a database."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ Operation = Callable[[Tx], T]
 
 
 class Runner(Protocol):
-    """Runs an operation in a transaction. An operation may run more than once; only one run is committed."""
+    """Runs operations in transactions. An operation may run several times; one run commits."""
 
     dialect: str
 
     async def open(self) -> None:
-        """Connect and migrate."""
+        """Connect and migrate to the newest schema."""
         ...
 
     async def close(self) -> None:
-        """Finish what was accepted, then disconnect."""
+        """Finish the accepted operations, then disconnect."""
         ...
 
     async def write(self, operation: Operation[T]) -> T:
-        """Returns once the transaction is durable."""
+        """Run a writing operation; returns once it is durable."""
         ...
 
     async def read(self, operation: Operation[T]) -> T:
-        """Sees every write that has returned."""
+        """Run a reading operation, which sees every write that has returned."""
         ...

@@ -1,4 +1,4 @@
-"""The `JobStore` over a database: each method names its operation and says whether it writes."""
+"""The `JobStore` on a database: each method names its operation and whether it writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from services.store.refusals import (
     no_such_key,
     require_storable,
     sole_tenant,
-    through_json,
 )
 from services.store.runner import Runner
 from services.store.sql import api_keys, artifacts, jobs, leases, outbox, sessions
@@ -66,7 +65,7 @@ class SqlStore:
         clock: Callable[[], int] = wall_clock_us,
         new_id: Callable[[], str] | None = None,
     ) -> SqlStore:
-        """On a file, which no other process may have open."""
+        """Create a store on a file, which no other process may have open."""
         return cls(SqliteRunner(path, clock=clock, new_id=new_id or IdMaker("job")))
 
     @classmethod
@@ -77,7 +76,7 @@ class SqlStore:
         clock: Callable[[], int] | None = None,
         new_id: Callable[[], str] | None = None,
     ) -> SqlStore:
-        """On a server, whose clock counts unless a test brings its own."""
+        """Create a store on a server, with the server's clock unless a test passes its own."""
         ticks = postgres_clock if clock is None else process_clock(clock)
         return cls(PostgresRunner(url, clock=ticks, new_id=new_id or IdMaker("job")))
 
@@ -101,7 +100,7 @@ class SqlStore:
         """See JobStore."""
         return await self._runner.read(lambda tx: tx.now_us())
 
-    # -- owners ---------------------------------------------------------------------------------------------------
+    # -- owners --
     async def submit(
         self, job: NewJob, idempotency: Idempotency | None = None
     ) -> Submitted:
@@ -116,25 +115,25 @@ class SqlStore:
             return []
         require_storable(jobs=jobs_, idempotency=idempotency)
         sole_tenant(jobs_)
-        plain = [through_json(job) for job in jobs_]
+        plain = [changes.plain_job(job) for job in jobs_]
         return await self._write(jobs.submit, plain, idempotency)
 
     async def get(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         """See JobStore."""
-        return await self._read(jobs.get, _known(job_id), tenant)
+        return await self._read(jobs.get, _storable(job_id), tenant)
 
     async def list_jobs(
         self, where: JobFilter, *, limit: int, before_id: str | None = None
     ) -> list[JobRecord]:
         """See JobStore."""
-        asked = [
+        texts = [
             *where.kinds,
             *where.labels.keys(),
             *where.labels.values(),
             where.tenant or "",
             before_id or "",
         ]
-        if not all(map(codec.is_storable, asked)):
+        if not all(map(codec.is_storable, texts)):
             return []  # nothing stored can match
         where = replace(
             where,
@@ -145,19 +144,19 @@ class SqlStore:
 
     async def request_cancel(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         """See JobStore."""
-        return await self._write(jobs.request, _known(job_id), tenant, changes.cancelled)
+        return await self._write(jobs.request, _storable(job_id), tenant, changes.cancelled)
 
     async def request_stop(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         """See JobStore."""
-        return await self._write(jobs.request, _known(job_id), tenant, changes.stopped)
+        return await self._write(jobs.request, _storable(job_id), tenant, changes.stopped)
 
     async def redrive(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
         """See JobStore."""
-        return await self._write(jobs.request, _known(job_id), tenant, changes.redriven)
+        return await self._write(jobs.request, _storable(job_id), tenant, changes.redriven)
 
     async def delete(self, job_id: str, *, tenant: str | None = None) -> None:
         """See JobStore."""
-        await self._write(jobs.remove, _known(job_id), tenant)
+        await self._write(jobs.remove, _storable(job_id), tenant)
 
     async def events(
         self, job_id: str, *, after_seq: int = 0, limit: int = 1000
@@ -179,7 +178,7 @@ class SqlStore:
         """See JobStore."""
         return await self._read(jobs.oldest_queued_us)
 
-    # -- lease holders --------------------------------------------------------------------------------------------
+    # -- lease holders --
     async def claim(
         self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1
     ) -> list[Claim]:
@@ -212,8 +211,8 @@ class SqlStore:
 
     async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:
         """See JobStore."""
-        told = changes.plain_completion(completion)
-        return _unless_stale(await self._write(leases.complete, job_id, fence, told))
+        plain = changes.plain_completion(completion)
+        return _unless_stale(await self._write(leases.complete, job_id, fence, plain))
 
     async def sweep(self, *, limit: int = 100) -> list[JobRecord]:
         """See JobStore."""
@@ -223,7 +222,7 @@ class SqlStore:
         """See JobStore."""
         return await self._read(leases.stale_writes)
 
-    # -- outbox ---------------------------------------------------------------------------------------------------
+    # -- outbox --
     async def outbox_due(
         self, *, limit: int = 20, lock_s: float = 60.0
     ) -> list[OutboxRecord]:
@@ -244,9 +243,9 @@ class SqlStore:
 
     async def delivery(self, job_id: str) -> DeliveryRecord | None:
         """See JobStore."""
-        return await self._read(outbox.delivery, _known(job_id))
+        return await self._read(outbox.delivery, _storable(job_id))
 
-    # -- sessions -------------------------------------------------------------------------------------------------
+    # -- sessions --
     async def end_session(self, session_id: str, *, expires_us: int) -> None:
         """See JobStore."""
         if codec.is_storable(session_id):
@@ -258,7 +257,7 @@ class SqlStore:
             sessions.ended, session_id
         )
 
-    # -- artifacts and keys ---------------------------------------------------------------------------------------
+    # -- artifacts and keys --
     async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:
         """See JobStore."""
         return await self._write(artifacts.put, artifact)
@@ -316,7 +315,7 @@ def _call(operation: Callable[..., T], arguments: tuple[Any, ...], tx: object) -
     return operation(tx, *arguments)
 
 
-def _known(job_id: str) -> str:
+def _storable(job_id: str) -> str:
     if not codec.is_storable(job_id):
         raise no_such_job(job_id)
     return job_id

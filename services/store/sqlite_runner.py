@@ -1,9 +1,10 @@
-"""SQLite behind exactly one writer thread with group commit, and a pool of read-only connections beside it.
+"""SQLite with one writer thread that commits in groups, and a pool of read-only connections.
 
-Why one writer: connections that compete for SQLite's write lock back off blindly, up to seconds; and SQLite before
-3.51.3 can corrupt a WAL when two connections write and checkpoint at once. Why group commit: an fsync costs
-milliseconds, so up to 64 waiting operations share one. Each has its own savepoint, so that one that fails does not
-hurt its neighbours; a caller hears only after the COMMIT. See adr/0003.
+One writer, because connections that compete for SQLite's write lock back off blindly for up to
+seconds, and because SQLite before 3.51.3 can corrupt a WAL if two connections write and
+checkpoint at once. Group commit, because an fsync takes milliseconds: up to 64 waiting
+operations share one. Each has a savepoint of its own, so that a failing one does not affect the
+others; callers are answered after the COMMIT. See deploy/docs/adr/0003.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from services.store.sql.tx import Tx, process_clock
 
 T = TypeVar("T")
 
-GROUP = 64  # operations that share one fsync at most
+GROUP = 64  # most operations per fsync
 READERS = 3
 BUSY_MS = 5_000  # only a backup tool can hold the lock
 
@@ -45,7 +46,7 @@ class _Request:
 
 
 class SqliteRunner:
-    """A `Runner` on one file. A second process on the same file is refused."""
+    """A `Runner` on one file, which no other process may have open."""
 
     dialect = "sqlite"
 
@@ -67,9 +68,8 @@ class SqliteRunner:
         """Lock the file, migrate, start the threads."""
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         await asyncio.to_thread(self._prepare)
-        self._requests = (
-            queue.SimpleQueue()
-        )  # an open that failed may have left a closing mark in the old one
+        # A failed open may have left a closing mark in the old queue.
+        self._requests = queue.SimpleQueue()
         self._writer = threading.Thread(
             target=self._write_loop,
             args=(asyncio.get_running_loop(), opened),
@@ -86,7 +86,7 @@ class SqliteRunner:
         self._accepting = True
 
     async def close(self) -> None:
-        """Readers first, so that the writer is the last connection and alone checkpoints the WAL."""
+        """Close readers first, so that the writer alone checkpoints the WAL at the end."""
         self._accepting = False
         if self._readers is not None:
             await asyncio.to_thread(self._readers.shutdown)
@@ -101,7 +101,7 @@ class SqliteRunner:
         self._unlock()
 
     async def write(self, operation: Operation[T]) -> T:
-        """Queue it for the writer."""
+        """Run an operation on the writer thread."""
         self._require_open()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -109,7 +109,7 @@ class SqliteRunner:
         return await future
 
     async def read(self, operation: Operation[T]) -> T:
-        """On a connection that cannot write."""
+        """Run an operation on a read-only connection."""
         self._require_open()
         return await asyncio.get_running_loop().run_in_executor(
             self._readers, self._read, operation
@@ -119,7 +119,7 @@ class SqliteRunner:
         if not self._accepting:
             raise StoreUnavailable("the store is closed")
 
-    # -- readers --------------------------------------------------------------------------------------------------
+    # -- readers --
     def _read(self, operation: Operation[T]) -> T:
         try:
             conn = getattr(self._reader, "conn", None)
@@ -135,7 +135,7 @@ class SqliteRunner:
         except Exception as error:
             raise translate(error) from error
 
-    # -- the writer -----------------------------------------------------------------------------------------------
+    # -- the writer --
     def _write_loop(
         self, loop: asyncio.AbstractEventLoop, opened: asyncio.Future[None]
     ) -> None:
@@ -147,17 +147,17 @@ class SqliteRunner:
                 raw.execute("BEGIN IMMEDIATE")
                 upgrade(conn)
                 conn.commit()
-                _tell(loop, [(opened, None, None)])
+                _resolve(loop, [(opened, None, None)])
                 while group := self._next_group():
                     self._run_group(conn, raw, group)
         except Exception as error:
             self._accepting = False
-            _tell(loop, [(opened, None, translate(error))])
+            _resolve(loop, [(opened, None, translate(error))])
             for request in self._drain():
-                _tell(request.loop, [(request.future, None, translate(error))])
+                _resolve(request.loop, [(request.future, None, translate(error))])
 
     def _next_group(self) -> list[_Request]:
-        """Wait for one, take what else is there. Empty when closing."""
+        """Wait for a request and take the others that wait; empty when closing."""
         first = self._requests.get()
         if first is None:
             return []
@@ -180,22 +180,22 @@ class SqliteRunner:
             tx = self._tx(conn)
             for request in group:
                 if request.future.cancelled():
-                    continue  # nobody waits, and it has not begun
+                    continue  # its caller went away before it started
                 answers.append((request, *self._run_one(tx, raw, request.operation)))
             raw.execute("COMMIT")
         except Exception as error:
-            # The group was rolled back, by SQLite (disk full) or here: nobody was told otherwise yet.
+            # The group was rolled back, by SQLite (disk full) or here. No caller has an answer yet.
             with contextlib.suppress(sqlite3.Error):
                 raw.rollback()
             fault = translate(error)
             answers = [(request, None, fault) for request in group]
         with contextlib.suppress(Exception):
-            conn.rollback()  # ends SQLAlchemy's own notion of a transaction
+            conn.rollback()  # ends the transaction in SQLAlchemy's state too
         by_loop: dict[asyncio.AbstractEventLoop, list[Any]] = defaultdict(list)
         for request, answer, failure in answers:
             by_loop[request.loop].append((request.future, answer, failure))
         for loop, settled in by_loop.items():
-            _tell(loop, settled)
+            _resolve(loop, settled)
 
     @staticmethod
     def _run_one(
@@ -223,14 +223,14 @@ class SqliteRunner:
     def _tx(self, conn: Connection) -> Tx:
         return Tx(conn=conn, clock=self._clock, new_id=self._new_id)
 
-    # -- one process a file ---------------------------------------------------------------------------------------
+    # -- the lock of the file --
     def _prepare(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock_file = Path(f"{self._path}.lock").open("a+")  # noqa: SIM115 - held while the store is open
         except OSError as error:
             raise StoreUnavailable(
-                f"cannot open the data folder: {error}", fix="Check its owner and mode."
+                f"cannot open the data folder: {error}", fix="check its owner and mode"
             ) from error
         try:
             fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -239,14 +239,16 @@ class SqliteRunner:
             holder = lock_file.read().strip() or "unknown"
             lock_file.close()
             raise StoreUnavailable(
-                f"{self._path} is open in another process (pid {holder}); SQLite has one writer here",
-                fix="Stop that process, or set TRIMTAB_DATABASE_URL to PostgreSQL to share the database.",
+                f"{self._path} is open in another process (pid {holder}), and SQLite has one "
+                "writer",
+                fix="stop that process, or set TRIMTAB_DATABASE_URL to a PostgreSQL database to "
+                "share it",
             ) from error
         lock_file.truncate(0)
         lock_file.write(str(os.getpid()))
         lock_file.flush()
         self._lock_file = lock_file
-        # Jobs may hold secrets of their owners: the file is for this user alone.
+        # Jobs may contain secrets, so only this user may read the file.
         self._path.touch(mode=0o600, exist_ok=True)
 
     def _unlock(self) -> None:
@@ -256,7 +258,8 @@ class SqliteRunner:
 
 
 def _engine(path: Path, pragma: str) -> Engine:
-    # isolation_level None: transactions begin and end where this file says so. No mmap: see spec of the WAL-reset bug.
+    # isolation_level None: this module begins and ends transactions. No mmap_size: see
+    # deploy/docs/adr/0003.
     engine = create_engine(
         f"sqlite:///{path}",
         poolclass=NullPool,
@@ -282,15 +285,15 @@ def _raw(conn: Connection) -> sqlite3.Connection:
     return raw
 
 
-def _tell(loop: asyncio.AbstractEventLoop, settled: list[Any]) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
+def _resolve(loop: asyncio.AbstractEventLoop, settled: list[Any]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits
         loop.call_soon_threadsafe(_settle, settled)
 
 
 def _settle(settled: list[tuple[asyncio.Future[Any], Any, Exception | None]]) -> None:
     for future, answer, failure in settled:
         if future.done():
-            continue  # the caller went away; the write stands
+            continue  # the caller went away; the write remains
         if failure is not None:
             future.set_exception(failure)
         else:

@@ -1,8 +1,9 @@
-"""The tables, as SQLModel classes. They do not validate (SQLModel's table models never do) and never leave the store.
+"""Database tables as SQLModel classes. They do not validate and never leave the store.
 
-`job` is written at every heartbeat and progress report, so it stays small: specs and results, which may be megabytes,
-live in `job_spec` and `job_result` and are written once. JSON is text, the same in both databases; times are integer
-microseconds. Names of keys and constraints follow one convention, which Alembic needs on SQLite.
+`job` is written at every heartbeat and progress report and stays small: specs and results,
+which may be megabytes, are in `job_spec` and `job_result` and written once. JSON is stored as
+text in both databases; times are integer microseconds. Keys and constraints are named by one
+convention, which Alembic needs for SQLite.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ NAMES = {
 
 
 class Base(SQLModel):
-    """Own metadata, so that no other SQLModel table in the process joins ours."""
+    """Base with its own metadata, so that no other SQLModel table of the process is included."""
 
     metadata = MetaData(naming_convention=NAMES)
 
@@ -54,21 +55,22 @@ def _job_id(*, primary_key: bool = True) -> Column[str]:
 
 
 class Job(Base, table=True):
-    """A job: what moves."""
+    """A job without spec and result."""
 
     __tablename__ = "job"
     __table_args__ = (
-        # claim: the due job of highest priority, then the oldest. Not a partial index on (rank, id): without an equality
-        # SQLite's planner takes ix_job_state_id instead and sorts the whole queue (60 ms at 100,000 jobs).
+        # claim: the due job of highest priority, then the oldest. Not a partial index on
+        # (rank, id): without an equality, SQLite's planner uses ix_job_state_id and sorts the
+        # whole queue (60 ms at 100,000 jobs).
         Index("ix_job_claim", "state", "rank", "id"),
-        # sweep: leases that ran out
+        # sweep: expired leases
         Index(
             "ix_job_lease",
             "lease_until_us",
             sqlite_where=text("state = 'RUNNING'"),
             postgresql_where=text("state = 'RUNNING'"),
         ),
-        # counts, and listings of one tenant by state
+        # counts and listings of one tenant by state
         Index("ix_job_tenant_state_id", "tenant", "state", "id"),
         # listings of one tenant, newest first
         Index("ix_job_tenant_id", "tenant", "id"),
@@ -81,9 +83,8 @@ class Job(Base, table=True):
     kind: str = Field(sa_column=_text())
     state: str = Field(sa_column=_text())
     priority: int = Field(sa_column=_big())
-    rank: int = Field(
-        sa_column=_big()
-    )  # -priority: Alembic cannot compare an index on `priority DESC`
+    # -priority, because Alembic cannot compare an index on `priority DESC`
+    rank: int = Field(sa_column=_big())
     seed: int = Field(sa_column=_big())
     budget: str = Field(sa_column=_text())
     labels: str = Field(sa_column=_text())
@@ -108,7 +109,7 @@ class Job(Base, table=True):
 
 
 class JobSpec(Base, table=True):
-    """What was asked."""
+    """Spec of a job."""
 
     __tablename__ = "job_spec"
     job_id: str = Field(sa_column=_job_id())
@@ -116,7 +117,7 @@ class JobSpec(Base, table=True):
 
 
 class JobResult(Base, table=True):
-    """What came out."""
+    """Result of a job."""
 
     __tablename__ = "job_result"
     job_id: str = Field(sa_column=_job_id())
@@ -124,7 +125,7 @@ class JobResult(Base, table=True):
 
 
 class JobCheckpoint(Base, table=True):
-    """The best solution so far of a job, as its newest attempt sent it. Written rarely, read by the next attempt."""
+    """Best solution of an active job, as its newest attempt sent it."""
 
     __tablename__ = "job_checkpoint"
     job_id: str = Field(sa_column=_job_id())
@@ -133,7 +134,7 @@ class JobCheckpoint(Base, table=True):
 
 
 class JobLabel(Base, table=True):
-    """A label once more, for filters."""
+    """Label of a job, for filters; `job.labels` has it too."""
 
     __tablename__ = "job_label"
     __table_args__ = (Index("ix_job_label_name_value_job_id", "name", "value", "job_id"),)
@@ -143,7 +144,7 @@ class JobLabel(Base, table=True):
 
 
 class Attempt(Base, table=True):
-    """One run. The fence names it: numbers begin again after a re-drive."""
+    """One attempt, identified by its fence: numbers restart after a re-drive."""
 
     __tablename__ = "attempt"
     job_id: str = Field(sa_column=_job_id())
@@ -156,7 +157,7 @@ class Attempt(Base, table=True):
 
 
 class Event(Base, table=True):
-    """A line of a job's history."""
+    """Event of a job."""
 
     __tablename__ = "event"
     job_id: str = Field(sa_column=_job_id())
@@ -167,7 +168,7 @@ class Event(Base, table=True):
 
 
 class Artifact(Base, table=True):
-    """Whose a stored file is. Bytes are shared between tenants, rows are not."""
+    """Owner of a stored file. Tenants share bytes, not rows."""
 
     __tablename__ = "artifact"
     __table_args__ = (
@@ -183,7 +184,7 @@ class Artifact(Base, table=True):
 
 
 class JobArtifact(Base, table=True):
-    """A job refers to a file: as `input` of its spec or as `output` of its run. Keeps the file from collection."""
+    """Reference of a job to a file, as `input` or `output`; it keeps the file."""
 
     __tablename__ = "job_artifact"
     __table_args__ = (Index("ix_job_artifact_tenant_digest", "tenant", "digest"),)
@@ -194,7 +195,7 @@ class JobArtifact(Base, table=True):
 
 
 class IdempotencyKey(Base, table=True):
-    """A client's key, what came with it, and the jobs it made. Outlives the jobs: a late retry must not run again."""
+    """Idempotency key with the jobs it created. Outlives them: a late retry must not run again."""
 
     __tablename__ = "idempotency"
     __table_args__ = (Index("ix_idempotency_expires_us", "expires_us"),)
@@ -206,14 +207,14 @@ class IdempotencyKey(Base, table=True):
 
 
 class Outbox(Base, table=True):
-    """A webhook to deliver. Outlives its job, so that deleting one does not swallow its last word."""
+    """Webhook to deliver. Outlives its job, so that a deletion does not lose it."""
 
     __tablename__ = "outbox"
     __table_args__ = (
         Index("ix_outbox_next_try_us", "next_try_us"),
         {"sqlite_autoincrement": True},
     )
-    # SQLite grows ids by itself only for INTEGER, so the type differs here and nowhere else.
+    # SQLite autoincrements only INTEGER columns.
     id: int | None = Field(
         default=None,
         sa_column=Column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True),
@@ -227,7 +228,7 @@ class Outbox(Base, table=True):
 
 
 class ApiKey(Base, table=True):
-    """An API key."""
+    """API key."""
 
     __tablename__ = "api_key"
     __table_args__ = (Index("ix_api_key_tenant", "tenant"),)
@@ -243,7 +244,7 @@ class ApiKey(Base, table=True):
 
 
 class Delivery(Base, table=True):
-    """What became of a job's webhook."""
+    """Delivery state of a job's webhook."""
 
     __tablename__ = "delivery"
     job_id: str = Field(sa_column=_job_id())
@@ -254,7 +255,7 @@ class Delivery(Base, table=True):
 
 
 class EndedSession(Base, table=True):
-    """A browser's session that was signed out before its time."""
+    """Browser session that was ended before it expired."""
 
     __tablename__ = "ended_session"
     id: str = Field(sa_column=_text(primary_key=True))
@@ -262,7 +263,7 @@ class EndedSession(Base, table=True):
 
 
 class Counter(Base, table=True):
-    """A number that only grows and survives restarts."""
+    """Persistent counter."""
 
     __tablename__ = "counter"
     name: str = Field(sa_column=_text(primary_key=True))
@@ -270,6 +271,6 @@ class Counter(Base, table=True):
 
 
 def table(model: type[Base]) -> Table:
-    """The Core table of a model."""
-    found: Table = model.__table__  # type: ignore[attr-defined]
-    return found
+    """Return the Core table of a model."""
+    core: Table = model.__table__  # type: ignore[attr-defined]
+    return core

@@ -1,11 +1,12 @@
-"""The store's port: what gateway and dispatcher may ask of it. Three implementations, one contract test class.
+"""The `JobStore` interface of gateway and dispatcher, and its records.
 
-Memory (tests and the reference), SQLite (default), PostgreSQL. All methods are coroutines; every write is one
-transaction, durable when the coroutine returns. Time is the database's clock, in integer microseconds since 1970
-(UTC): one clock decides leases, whatever the hosts think.
+Implementations: SQLite (default), PostgreSQL, and an in-memory double for tests; one contract
+test class covers all. Methods are coroutines; a write is one transaction, durable when the
+coroutine returns. Time is the clock of the database, in integer microseconds since 1970 (UTC),
+so that one clock decides leases whatever the clocks of the hosts show.
 
-Errors are those of `services.errors`: NotFound, Conflict (illegal move, idempotency key reuse), StaleFence,
-StoreUnavailable (→ 503 with Retry-After).
+Errors (`services.errors`): NotFound, Conflict (illegal transition, reused idempotency key),
+StaleFence, StoreUnavailable (503 with Retry-After).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class NewJob:
-    """A validated submission."""
+    """A validated job to store."""
 
     tenant: str
     kind: str
@@ -32,14 +33,12 @@ class NewJob:
     labels: Mapping[str, str] = field(default_factory=dict)
     max_attempts: int = 3
     webhook: Json | None = None
-    artifacts: Sequence[
-        str
-    ] = ()  # digests the spec refers to: kept alive while the job exists
+    artifacts: Sequence[str] = ()  # digests in the spec; the job keeps these files
 
 
 @dataclass(frozen=True, kw_only=True)
 class Idempotency:
-    """A client's key and the digest of the body it came with. Scoped by tenant, kept `ttl_s`."""
+    """A client's key with the digest of its body. Scoped by tenant, kept for `ttl_s`."""
 
     key: str
     request_digest: str
@@ -48,12 +47,12 @@ class Idempotency:
 
 @dataclass(frozen=True, kw_only=True)
 class JobRecord:
-    """A job as stored. Times are microseconds since 1970; None where it has not happened."""
+    """A stored job. Times are microseconds since 1970; None if not yet known."""
 
     id: str
     tenant: str
     kind: str
-    spec: Json  # listings leave it out ({})
+    spec: Json  # {} in listings
     budget: Json
     seed: int
     priority: int
@@ -61,38 +60,36 @@ class JobRecord:
     max_attempts: int
     webhook: Json | None
     state: JobState
-    attempt: int  # attempts begun since submit or re-drive
-    fence: int  # grows by one at every claim, never resets
-    owner: str | None  # the dispatcher that holds the lease
+    attempt: int  # attempts started since submit or re-drive
+    fence: int  # incremented by every claim, never reset
+    owner: str | None  # dispatcher that holds the lease
     lease_until_us: int | None
     heartbeat_us: int | None
-    run_at_us: int  # not to be claimed before (retry back-off)
+    run_at_us: int  # earliest claim (retry back-off)
     stop_requested: bool
     cancel_requested: bool
     phase: str | None
     best: Json | None  # newest Incumbent
     termination: Json | None
-    result: Json | None  # RunResult; listings leave it out (None)
+    result: Json | None  # RunResult; None in listings
     created_us: int
     started_us: int | None
     finished_us: int | None
     last_seq: int  # seq of the newest event
-    has_checkpoint: bool = (
-        False  # the best solution of an earlier or the running attempt is stored
-    )
+    has_checkpoint: bool = False  # a best solution of some attempt is stored
 
 
 @dataclass(frozen=True, kw_only=True)
 class Submitted:
-    """Answer to a submit."""
+    """Result of a submit."""
 
     job: JobRecord
-    replayed: bool  # True when the idempotency key had been used with the same body: nothing new was stored
+    replayed: bool  # the idempotency key was used before with this body: nothing was stored
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A lease on one job. Every later write by its holder carries `fence`."""
+    """A lease on one job. Every write of its holder carries `fence`."""
 
     job: JobRecord
     fence: int
@@ -101,7 +98,7 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class NewEvent:
-    """An event to append. The store gives it the next seq and the database's time."""
+    """An event to append. The store assigns the next seq and the database's time."""
 
     type: EventType
     data: Json
@@ -120,7 +117,7 @@ class EventRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class Signals:
-    """What the lease's holder learns at each heartbeat."""
+    """Requests of the owner, returned to the lease holder at each heartbeat."""
 
     stop_requested: bool
     cancel_requested: bool
@@ -129,23 +126,25 @@ class Signals:
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """The end of an attempt, written in one transaction with state, event and outbox row."""
+    """The end of an attempt; state, event and outbox row are written in the same transaction."""
 
     verb: str  # lifecycle.Verb: succeed, fail, confirm_cancel or lose
     termination: Json
-    outcome: str  # for the attempt row: "result", "failed", "cancelled", "lost", "transient", "handed_back" (is not counted)
+    # Of the attempt: "result", "failed", "cancelled", "lost", "transient", or "handed_back", which
+    # does not count as an attempt.
+    outcome: str
     result: Json | None = None
     best: Json | None = None
     artifacts: Sequence[str] = ()  # digests of produced files
     checkpoint: bytes | None = (
-        None  # with `lose`: the best solution so far, for the next attempt
+        None  # with `lose`: best solution so far, for the next attempt
     )
     retry_delay_s: float = 0.0  # with `lose`: back-off before the next attempt
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptRecord:
-    """One run of a job."""
+    """One attempt to run a job."""
 
     job_id: str
     number: int
@@ -158,7 +157,7 @@ class AttemptRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class JobFilter:
-    """What to list. Newest first."""
+    """Filter of a listing, newest first."""
 
     tenant: str | None = None  # None: all tenants (admins)
     states: Sequence[JobState] = ()
@@ -170,7 +169,7 @@ class JobFilter:
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactRecord:
-    """A stored file. Bytes live in the blob folder under their digest; this row says whose they are."""
+    """Ownership of a stored file, whose bytes are in the blob folder under their digest."""
 
     digest: str
     tenant: str
@@ -192,12 +191,13 @@ class ApiKeyRecord:
     created_us: int
     expires_us: int | None
     revoked: bool
-    limits: Json  # {"submits_per_minute": ..., "queued_jobs": ..., "artifact_bytes": ...}; {} = server defaults
+    # {"submits_per_minute": ..., "queued_jobs": ..., "artifact_bytes": ...}; {}: server defaults
+    limits: Json
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutboxRecord:
-    """A webhook delivery that is due: at-least-once, signed, with back-off."""
+    """A webhook delivery to send."""
 
     id: int
     tenant: str
@@ -210,7 +210,7 @@ class OutboxRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryRecord:
-    """What became of a job's webhook so far, for its owner."""
+    """Delivery state of a job's webhook, for its owner."""
 
     job_id: str
     state: str  # "waiting", "delivered", "given up"
@@ -220,7 +220,7 @@ class DeliveryRecord:
 
 
 class JobStore(Protocol):
-    """Jobs, attempts, events, idempotency, outbox, artifacts' rows and API keys."""
+    """Jobs, attempts, events, idempotency keys, outbox, rows of files, API keys, sessions."""
 
     dialect: str  # "memory", "sqlite", "postgresql"
 
@@ -233,86 +233,92 @@ class JobStore(Protocol):
         ...
 
     async def probe_write(self) -> None:
-        """Write something small. Raises ServiceError when the database or its disk takes no writes now."""
+        """Write something small. Raises ServiceError if database or disk accept no writes."""
         ...
 
     async def ping(self) -> None:
-        """Raises StoreUnavailable when the database does not answer."""
+        """Check the connection. Raises StoreUnavailable if the database does not answer."""
         ...
 
     async def now_us(self) -> int:
-        """The database's clock."""
+        """Return the time of the database."""
         ...
 
-    # -- owners ---------------------------------------------------------------------------------------------------
+    # -- owners --
     async def submit(
         self, job: NewJob, idempotency: Idempotency | None = None
     ) -> Submitted:
-        """Store a job as QUEUED with its first event. Same key and body → the first job again; other body → Conflict."""
+        """Store a job as QUEUED with its first event.
+
+        A key that was used before returns the first job again, or Conflict with another body.
+        """
         ...
 
     async def submit_many(
         self, jobs: Sequence[NewJob], idempotency: Idempotency | None = None
     ) -> list[Submitted]:
-        """All or none, in one transaction, in order."""
+        """Store several jobs in one transaction, in order."""
         ...
 
     async def get(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
-        """With its result. Raises NotFound, also when it is another tenant's."""
+        """Return a job with its result. Raises NotFound, also for another tenant's job."""
         ...
 
     async def list_jobs(
         self, where: JobFilter, *, limit: int, before_id: str | None = None
     ) -> list[JobRecord]:
-        """Newest first, without specs ({}) and results (None), which may be megabytes.
+        """List jobs, newest first, without specs and results, which may be megabytes.
 
-        Ids are time-ordered, so `before_id` is the cursor.
+        Ids are ordered by time, so `before_id` is the cursor.
         """
         ...
 
     async def request_cancel(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
-        """QUEUED → CANCELLED at once; RUNNING → flag. A terminal job: Conflict, unless already CANCELLED (unchanged)."""
+        """Cancel a QUEUED job at once; flag a RUNNING one. CANCELLED stays; else Conflict."""
         ...
 
     async def request_stop(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
-        """RUNNING → flag; QUEUED → CANCELLED (there is no best to keep). Idempotent on a SUCCEEDED job."""
+        """Flag a RUNNING job; cancel a QUEUED one, which has no solution. SUCCEEDED stays."""
         ...
 
     async def redrive(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
-        """FAILED, CANCELLED or DEAD → QUEUED with attempts reset; the fence goes on growing."""
+        """Queue a FAILED, CANCELLED or DEAD job again with attempts reset; the fence stays."""
         ...
 
     async def delete(self, job_id: str, *, tenant: str | None = None) -> None:
-        """Remove a terminal job with its events and attempts. Conflict while QUEUED or RUNNING."""
+        """Delete a terminal job with its events and attempts; Conflict while it is active."""
         ...
 
     async def events(
         self, job_id: str, *, after_seq: int = 0, limit: int = 1000
     ) -> list[EventRecord]:
-        """Events with seq > after_seq, ascending."""
+        """Return events with seq > after_seq, ascending."""
         ...
 
     async def attempts(self, job_id: str) -> list[AttemptRecord]:
-        """All attempts, oldest first."""
+        """Return all attempts, oldest first."""
         ...
 
     async def counts(self, tenant: str | None = None) -> dict[JobState, int]:
-        """Jobs by state."""
+        """Return the number of jobs by state."""
         ...
 
     async def oldest_queued_us(self) -> int | None:
-        """When the job was made that has been QUEUED longest by that; None when none is."""
+        """Return the creation time of the oldest QUEUED job; None without one."""
         ...
 
-    # -- lease holders --------------------------------------------------------------------------------------------
+    # -- lease holders --
     async def claim(
         self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1
     ) -> list[Claim]:
-        """Lease due QUEUED jobs: highest priority, then oldest. fence += 1, attempt += 1, an attempt row, a state event."""
+        """Lease due QUEUED jobs, highest priority first, then oldest.
+
+        Increments fence and attempt, and adds an attempt row and a state event.
+        """
         ...
 
     async def renew(self, job_id: str, fence: int, *, lease_s: float) -> Signals:
-        """Heartbeat. Raises StaleFence when the lease is no longer this one's (even before it was re-claimed)."""
+        """Renew a lease. Raises StaleFence if it has expired, even if it was not re-claimed."""
         ...
 
     async def append(self, job_id: str, fence: int, events: Sequence[NewEvent]) -> int:
@@ -320,80 +326,80 @@ class JobStore(Protocol):
         ...
 
     async def put_checkpoint(self, job_id: str, fence: int, data: bytes) -> None:
-        """Replace the job's best solution so far. Raises StaleFence."""
+        """Replace the job's checkpoint. Raises StaleFence."""
         ...
 
     async def get_checkpoint(self, job_id: str) -> bytes | None:
-        """Read the best solution that earlier attempts stored; None when there is none. It goes when the job ends."""
+        """Return the best solution of earlier attempts; None without one. Ends with the job."""
         ...
 
     async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:
-        """Result, state, attempt, event and outbox row in ONE transaction. Raises StaleFence, and then nothing changed."""
+        """Record the end of an attempt. Raises StaleFence, and then nothing is changed."""
         ...
 
     async def sweep(self, *, limit: int = 100) -> list[JobRecord]:
-        """Take back leases that ran out (Verb.LOSE, no delay); returns the jobs moved. Purges expired idempotency keys."""
+        """Take back expired leases and purge expired idempotency keys; returns the jobs."""
         ...
 
     async def stale_writes(self) -> int:
-        """How many writes with an old fence this store has refused since it was created (persisted)."""
+        """Return how many writes with an old fence were ever refused."""
         ...
 
-    # -- outbox ---------------------------------------------------------------------------------------------------
+    # -- outbox --
     async def outbox_due(
         self, *, limit: int = 20, lock_s: float = 60.0
     ) -> list[OutboxRecord]:
-        """Take due deliveries and push their next try `lock_s` ahead, so that no other dispatcher takes them too."""
+        """Take due deliveries and postpone their next try by `lock_s`, against a second sender."""
         ...
 
     async def outbox_done(
         self, outbox_id: int, *, delivered: bool = True, detail: str = ""
     ) -> None:
-        """Delivered, or given up: remove, and record which for the job's owner."""
+        """Remove a delivery that was sent or given up, and record which for the job's owner."""
         ...
 
     async def outbox_retry(
         self, outbox_id: int, *, delay_s: float, detail: str = ""
     ) -> None:
-        """Failed: tries += 1, again after `delay_s`; `detail` is recorded for the job's owner."""
+        """Retry a failed delivery after `delay_s`; `detail` is recorded for the job's owner."""
         ...
 
     async def delivery(self, job_id: str) -> DeliveryRecord | None:
-        """What became of a job's webhook; None when nothing was tried yet."""
+        """Return the delivery state of a job's webhook; None before the first try."""
         ...
 
-    # -- sessions -------------------------------------------------------------------------------------------------
+    # -- sessions --
     async def end_session(self, session_id: str, *, expires_us: int) -> None:
-        """Sign a browser out, everywhere and for good. Forgets ended sessions whose own time has run out."""
+        """End a browser session; also forgets ended sessions that have expired by now."""
         ...
 
     async def session_ended(self, session_id: str) -> bool:
-        """True after `end_session`."""
+        """Return True after `end_session`."""
         ...
 
-    # -- artifacts and keys ---------------------------------------------------------------------------------------
+    # -- artifacts and keys --
     async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:
-        """Record a stored file; the same digest of the same tenant again changes nothing."""
+        """Record a stored file; returns the first record of this tenant and digest."""
         ...
 
     async def get_artifact(
         self, digest: str, *, tenant: str | None = None
     ) -> ArtifactRecord:
-        """Raises NotFound, also when only another tenant has it."""
+        """Return a stored file. Raises NotFound, also if only another tenant has it."""
         ...
 
     async def artifact_bytes(self, tenant: str) -> int:
-        """Sum of sizes, for quotas."""
+        """Return the total size of a tenant's files, for quotas."""
         ...
 
     async def unreferenced_artifacts(
         self, *, older_than_us: int, limit: int = 100
     ) -> list[ArtifactRecord]:
-        """Rows no job refers to, for garbage collection."""
+        """Return files that no job refers to, for garbage collection."""
         ...
 
     async def delete_artifact(self, digest: str, *, tenant: str) -> bool:
-        """Remove the row; True when no tenant has the digest any more, so that the bytes may go."""
+        """Delete the row; True if no tenant has the digest any more and the bytes may go."""
         ...
 
     async def put_key(self, key: ApiKeyRecord) -> None:
@@ -401,13 +407,13 @@ class JobStore(Protocol):
         ...
 
     async def get_key(self, key_id: str) -> ApiKeyRecord | None:
-        """Look a key up by its public id."""
+        """Return a key by its public id."""
         ...
 
     async def list_keys(self, tenant: str | None = None) -> list[ApiKeyRecord]:
-        """All keys, revoked too."""
+        """Return all keys, revoked ones included."""
         ...
 
     async def revoke_key(self, key_id: str) -> None:
-        """Raises NotFound."""
+        """Revoke a key. Raises NotFound."""
         ...

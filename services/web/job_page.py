@@ -140,11 +140,26 @@ def _outputs(job: JobRecord) -> dict[str, Any]:
         ],
         "timings": _timings(result.get("timings_s", {})),
         "summary": [
-            (key, flat(value)) for key, value in summary.items() if not is_table(value)
+            (key, flat(value))
+            for key, value in summary.items()
+            if not is_table(as_rows(value))
         ],
-        "tables": [_table(key, value) for key, value in summary.items() if is_table(value)],
+        "tables": [
+            _table(key, rows)
+            for key, rows in ((key, as_rows(value)) for key, value in summary.items())
+            if is_table(rows)
+        ],
         "versions": result.get("versions", {}),
     }
+
+
+def as_rows(value: Any) -> Any:
+    """Turn an object of objects, e.g. figures by LNS arm, into a list of named objects."""
+    if not isinstance(value, Mapping) or len(value) < 2:
+        return value
+    if not all(isinstance(row, Mapping) and "name" not in row for row in value.values()):
+        return value
+    return [{"name": name, **row} for name, row in value.items()]
 
 
 def is_table(value: Any) -> bool:

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from services.errors import BadRequest, NotFound, ServiceError, Unauthorized
+from services.errors import BadRequest, NotFound, ServiceError, Unauthorized, field_error
 from services.gateway.deps import refuse_cross_site
 from services.web.page_context import signed_out
 from services.web.render import PAGE_HEADERS, pages_of, see_other
@@ -48,10 +48,7 @@ def problem_page(request: Request, error: ServiceError) -> Response:
         "title": error.title,
         "detail": error.detail,
         "fix": error.fix,
-        "errors": [
-            {"path": "", "came": "", "wanted": "", "message": "", **entry}
-            for entry in error.errors
-        ],
+        "errors": [field_error("", got="", expected="") | entry for entry in error.errors],
         "request_id": getattr(request.state, "request_id", None),
     }
     response = pages_of(request).response(

@@ -66,6 +66,7 @@ def make_pages() -> Pages:
         "label": formatting.label,
         "prose": prose,
         "capitalize_first": formatting.capitalize_first,
+        "sentence": formatting.sentence,
     }
     environment.filters.update(filters)
     return Pages(environment=environment)

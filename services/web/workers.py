@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -20,6 +23,12 @@ MAX_LEASES = 200
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 
+def _facts(pool: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (label, value) of the pool and its executor; empty values are left out."""
+    facts = {**pool, **pool.get("executor", {})}
+    return [(key, flat(value)) for key, value in facts.items() if value not in ("", None)]
+
+
 @router.get("/workers")
 async def show_workers(request: Request, context: Ctx, principal: Viewer) -> Response:
     """Render the pool and the leases."""
@@ -29,7 +38,7 @@ async def show_workers(request: Request, context: Ctx, principal: Viewer) -> Res
     pool = operations.describe_pool(context) if context.pool.dispatcher is not None else {}
     return pages_of(request).response(
         "workers.html",
-        pool=[(key, flat(value)) for key, value in pool.items()],
+        pool=_facts(pool),
         leases=[lease_row(record, now_us) for record in running],
         **signed_in(principal, active="/workers"),
     )

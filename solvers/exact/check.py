@@ -344,8 +344,8 @@ def _rows(
         zip(activity, model.row_lower, model.row_upper, strict=True)
     ):
         if row in model.indicators:
-            binary, wakes = model.indicators[row]
-            if point[binary] != wakes:
+            binary, active_at = model.indicators[row]
+            if point[binary] != active_at:
                 continue
         if row in model.row_products:
             whole = Fraction(sum_, total) + _sum_of_products(model.row_products[row], point)

@@ -13,7 +13,7 @@ _INFINITE_NAMES = ("inf", "infinity")
 
 
 class Cursor:
-    """The word at hand (`now`), with two words of look-ahead."""
+    """The current word (`now`), with a look-ahead of two words."""
 
     def __init__(self, words: Iterator[Token], build: Builder) -> None:
         self._words, self._build = words, build
@@ -24,7 +24,7 @@ class Cursor:
         self.last_line = 0  # line of the last word of a term or side
 
     def advance(self) -> Token:
-        """Return the word at hand and go on to the next one."""
+        """Return the current word and go on to the next one."""
         taken = self.now
         if self._next is not None:
             self.now, self._next, self._after_next = self._next, self._after_next, None
@@ -38,7 +38,7 @@ class Cursor:
         return self._next
 
     def unexpected(self, expected: str) -> ModelError:
-        """Return the error for the word at hand."""
+        """Return the error for the current word."""
         token = self.now
         if token.kind == "end":
             got = "the end of the file"
@@ -49,39 +49,39 @@ class Cursor:
         return ModelError(f"expected {expected}, got {got}", line=token.line)
 
     def at(self, text: str) -> bool:
-        """Return True when the word at hand is this sign, one of : :: [ ] ^ * / -> <->."""
+        """Return True when the current word is this sign, one of : :: [ ] ^ * / -> <->."""
         return self.now.kind == "other" and self.now.text == text
 
     def at_section_end(self) -> bool:
-        """Return True when the section at hand ends here."""
+        """Return True when the current section ends here."""
         return self.now.kind in ("section", "end")
 
     def at_label(self) -> bool:
-        """Return True when the word at hand is a name before a colon."""
+        """Return True when the current word is a name before a colon."""
         if self.now.kind != "name":
             return False
         following = self._peek()
         return following.kind == "other" and following.text == ":"
 
     def at_label_before_name(self) -> bool:
-        """Return True when a name follows the label at hand, which so begins a SOS set."""
+        """Return True when a name follows the current label, which so begins a SOS set."""
         following = self._peek()
         if self._after_next is None:
             self._after_next = next(self._words, following)
         return self._after_next.kind == "name"
 
     def at_infinity(self) -> bool:
-        """Return True when the word at hand is a word for infinity."""
+        """Return True when the current word is a word for infinity."""
         return self.now.text.lower() in _INFINITE_NAMES
 
     def label(self) -> str:
-        """Return the label at hand and go on behind its colon."""
+        """Return the current label and go on behind its colon."""
         name = self.advance().text
         self.advance()
         return name
 
     def number(self, expected: str = "a number") -> Fraction:
-        """Return the number at hand and go on."""
+        """Return the current number and go on."""
         token = self.now
         if token.kind != "number":
             raise self.unexpected(expected)
@@ -99,7 +99,7 @@ class Cursor:
             raise self.unexpected(expected)
 
     def column(self, expected: str = "a variable") -> int:
-        """Return the column named at hand, a new one if need be, and go on."""
+        """Return the column named by the current word, a new one if need be, and go on."""
         if self.now.kind != "name":
             raise self.unexpected(expected)
         return self.column_of(self.advance().text)
@@ -110,14 +110,14 @@ class Cursor:
         return self._build.add_column(name) if column is None else column
 
     def signs(self) -> bool:
-        """Go on behind the signs at hand. Return True when they are negative together."""
+        """Go on behind the current signs. Return True when they are negative together."""
         negative = False
         while self.now.kind == "sign":
             negative ^= self.advance().text == "-"
         return negative
 
     def compare(self) -> str:
-        """Return the comparison at hand (<, > or =) and go on."""
+        """Return the current comparison (<, > or =) and go on."""
         if self.now.kind != "compare":
             raise self.unexpected("a comparison (<=, >= or =)")
         return self.advance().text

@@ -88,7 +88,7 @@ class Expressions:
         return True
 
     def _check_end(self, *, signed: bool, first: bool, after: bool) -> None:
-        """Raise ModelError unless the expression may end at the word at hand."""
+        """Raise ModelError unless the expression may end at the current word."""
         cursor = self._cursor
         if signed:
             raise cursor.unexpected("a number or a variable after the sign")
@@ -146,7 +146,7 @@ class Expressions:
         return self._cursor.now.line > number.line and (after or self._cursor.at_label())
 
     def _add(self, terms: dict[int, Fraction], value: Fraction) -> None:
-        """Add value times the variable at hand."""
+        """Add value times the current variable."""
         cursor = self._cursor
         if cursor.at_infinity():
             token = cursor.now

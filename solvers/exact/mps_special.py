@@ -166,7 +166,7 @@ class SpecialSections:
         name = words[min(len(words), 3) - 1] if len(words) > 1 else self._unnamed()
         if any(other.name == name for other in self._build.sets):
             raise ModelError(
-                f"expected a name of its own for each SOS set, got {name[:60]!r} again",
+                f"expected a distinct name for each SOS set, got {name[:60]!r} again",
                 line=line,
             )
         self._set = _Set(name=name, kind=int(words[0][1]), line=line)

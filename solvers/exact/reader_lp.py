@@ -91,7 +91,7 @@ class _Reader:
         line = cursor.now.line
         sides, compares = self._comparison(line)
         if not cursor.at_section_end() and cursor.now.line == cursor.last_line:
-            raise cursor.unexpected("the next row on a line of its own")
+            raise cursor.unexpected("the next row on a new line")
         if len(compares) == 1:
             whole, lower, upper = _one_sided(sides, compares[0], line)
         else:
@@ -186,7 +186,7 @@ class _Reader:
                     )
                 self._apply(column, second, *cursor.side(), line)
         if not cursor.at_section_end() and cursor.now.line == cursor.last_line:
-            raise cursor.unexpected("the next bound on a line of its own")
+            raise cursor.unexpected("the next bound on a new line")
 
     def _apply(
         self, column: int, compare: str, value: Fraction | None, infinite: int, line: int
@@ -235,7 +235,7 @@ class _Reader:
                 name = cursor.label()
             if name in names:
                 raise ModelError(
-                    f"expected a name of its own for each SOS set, got {name[:60]!r} again",
+                    f"expected a distinct name for each SOS set, got {name[:60]!r} again",
                     line=line,
                 )
             names.add(name)

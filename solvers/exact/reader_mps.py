@@ -167,7 +167,7 @@ class _Reader:
             self._sense(words[1], line)
         elif section == "RHS" and len(words) > 1:
             raise ModelError(
-                "text after RHS; expected the entries on lines of their own, indented",
+                "text after RHS; expected the entries on indented lines below it",
                 line=line,
             )
         elif len(words) > 1 and section in _WITHOUT_TEXT:
@@ -176,7 +176,7 @@ class _Reader:
             self._ranges_before_rhs = not self._rhs
         elif section == "RHS" and self._ranges_before_rhs:
             self._build.rule(
-                "RANGES before RHS: ranges are measured from the right-hand sides all the same",
+                "RANGES before RHS: ranges are still measured from the right-hand sides",
                 line,
             )
         elif section == "COLUMNS":
@@ -230,7 +230,7 @@ class _Reader:
         kind, name = words
         if name in self._rows:
             raise ModelError(
-                f"expected a name of its own for each row, got {name[:100]!r} again",
+                f"expected a distinct name for each row, got {name[:100]!r} again",
                 line=line,
             )
         if kind == "N":

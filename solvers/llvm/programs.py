@@ -1,4 +1,4 @@
-"""LLVM's own programs (opt, llc, llvm-nm, llvm-readelf, clang), each run as a process on files.
+"""LLVM's own programs (opt, llc, llvm-nm, llvm-readelf, clang), run as processes on files.
 
 The check of an answer measures with these, so that its figures do not come from the engine that
 searched. Nothing of LLVM is loaded into this process.
@@ -38,7 +38,8 @@ _SECTION = re.compile(
 )
 
 
-# (file, modification time) → features of its functions: a job's check and its files ask alike.
+# Cache: (file, modification time) → features of its functions. A job's check and its files both
+# need them.
 _function_features: dict[tuple[Path, int], frozenset[str]] = {}
 
 

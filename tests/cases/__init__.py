@@ -1,1 +1,1 @@
-"""Cases from real users and public bug reports: one input, the right value, one folder per kind of job."""
+"""Cases from real users and public bug reports: inputs with their right values, by kind of job."""

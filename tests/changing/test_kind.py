@@ -175,7 +175,12 @@ WRITTEN = {
     "deploy/docs/guide/root.md",  # the guide page ...
     INDEX,  # ... and its line in the index
 }
-GENERATED = {"trimtab/specs/__init__.py"}
+REFERENCE = "deploy/docs/reference"
+GENERATED = {
+    "trimtab/specs/__init__.py",
+    f"{REFERENCE}/README.md",
+    f"{REFERENCE}/kind-root.md",
+}
 
 
 def follow_the_recipe(tree: Path) -> None:
@@ -214,7 +219,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository; rooms that the recipe leaves alone are links."""
     tree = tmp_path_factory.mktemp("tree")
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
-    for folder in ("trimtab", "search", "deploy/docs/guide", "deploy/tools"):
+    for folder in ("trimtab", "search", "deploy/docs/guide", REFERENCE, "deploy/tools"):
         shutil.copytree(ROOT / folder, tree / folder, ignore=ignore)
     for folder in ("services", "workers", "cost_models", "solvers", "gnn"):
         (tree / folder).symlink_to(ROOT / folder)
@@ -222,6 +227,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = files_of(tree)
     follow_the_recipe(tree)
     run_python(tree, "deploy/tools/list_specs.py")
+    run_python(tree, "deploy/tools/reference.py")
     after = files_of(tree)
     (tree / "changed.json").write_text(
         json.dumps(sorted(name for name in after if after[name] != before.get(name)))

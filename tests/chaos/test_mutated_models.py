@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.solvers.fuzz import mutate
-from tests.solvers.test_fuzz import sources
+from tests.solvers.test_read_fuzz import sources
 from workers.bench.service.harness import running_server, survivors
 
 pytestmark = pytest.mark.chaos

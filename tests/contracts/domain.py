@@ -1,4 +1,4 @@
-"""What every kind of job must do, whatever it optimises. Subclass it with a small example (deploy/docs/changing.md)."""
+"""Contract of a kind of job. Subclass it with a small example (deploy/docs/changing.md)."""
 
 from __future__ import annotations
 
@@ -244,11 +244,11 @@ class DomainContract:
 
     def test_a_tampered_solution_is_refused(self, tmp_path: Path) -> None:
         domain = self.domain()
-        kept: list[Any] = []
+        verified: list[Any] = []
         verify = domain.verify
 
         def tampering(problem: Any, solution: Any) -> Any:
-            kept.append(solution)
+            verified.append(solution)
             return verify(problem, self.tampered(solution))
 
         domain.verify = tampering
@@ -261,7 +261,7 @@ class DomainContract:
             stop=from_budget(self.budget, threading.Event()),
             seed=1,
         )
-        assert kept
+        assert verified
         assert finished.result.verification.status is VerificationStatus.INVALID
         assert finished.result.termination.reason is Reason.VERIFICATION_FAILED
         assert finished.result.objective is None, (

@@ -24,7 +24,7 @@ NO_SOLUTION = (Reason.INFEASIBLE, Reason.INFEASIBLE_OR_UNBOUNDED)
 
 
 class SolverContract:
-    """What every solver must do, whatever it is inside."""
+    """Requirements on every solver."""
 
     takes_continuous = True
     takes_unbounded = True
@@ -90,7 +90,7 @@ class SolverContract:
         model = milp([-1, 0], [([0, 1], 3, 3), ([0, 1], 4, 4)], upper=[INF, 9])
         if not self.takes_unbounded:
             pytest.skip("takes bounded variables only")
-        # Unbounded it is not: both rows cannot hold. Whether presolve says so exactly is up to the solver.
+        # Not unbounded: both rows cannot hold. Presolve need not report exactly that.
         assert self.solve(solver, model).termination.reason in NO_SOLUTION
 
     def test_time_limit_with_a_solution(self, solver: Solver) -> None:
@@ -179,21 +179,21 @@ class SolverContract:
     # stop and callbacks
 
     def test_stop_ends_and_keeps_the_best(self, solver: Solver) -> None:
-        told = threading.Event()
-        said_at: list[float] = []
+        stop = threading.Event()
+        stopped_at: list[float] = []
 
         def on_incumbent(_objective: float, _x: np.ndarray) -> None:
-            if not said_at:
-                said_at.append(time.monotonic())
-                told.set()
+            if not stopped_at:
+                stopped_at.append(time.monotonic())
+                stop.set()
 
         result = solver.solve(
             HARD,
             SolveParams(time_limit_s=30.0),
             on_incumbent=on_incumbent,
-            stop=told.is_set,
+            stop=stop.is_set,
         )
-        assert time.monotonic() - said_at[0] < self.stop_within_s
+        assert time.monotonic() - stopped_at[0] < self.stop_within_s
         assert result.termination.reason is Reason.FEASIBLE
         assert result.termination.limit is Limit.STOPPED
         assert result.x is not None
@@ -365,13 +365,13 @@ class SolverContract:
         )
 
     def test_injected_solution_is_taken_or_never_asked_for(self, solver: Solver) -> None:
-        known = self.solve(solver, HARD, time_limit_s=1.0)
-        assert known.x is not None
-        asked: list[float] = []
+        earlier = self.solve(solver, HARD, time_limit_s=1.0)
+        assert earlier.x is not None
+        calls: list[float] = []
 
         def injected() -> np.ndarray | None:
-            asked.append(time.monotonic())
-            return known.x if len(asked) == 1 else None
+            calls.append(time.monotonic())
+            return earlier.x if len(calls) == 1 else None
 
         seen: list[float] = []
         params = SolveParams(time_limit_s=1.0, seed=1)
@@ -382,11 +382,11 @@ class SolverContract:
             on_incumbent=lambda value, _x: seen.append(value),
         )
         assert result.primal is not None
-        assert known.primal is not None
-        assert bool(asked) == self.takes_injected
-        if asked:
-            assert known.primal in seen or min(seen) < known.primal
-            assert result.primal <= known.primal
+        assert earlier.primal is not None
+        assert bool(calls) == self.takes_injected
+        if calls:
+            assert earlier.primal in seen or min(seen) < earlier.primal
+            assert result.primal <= earlier.primal
 
     def test_threads(self, solver: Solver) -> None:
         for threads in (2, 1):

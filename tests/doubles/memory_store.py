@@ -1,7 +1,8 @@
-"""The in-memory twin: the store's contract at its plainest. Tests use it, and the SQL stores are compared with it.
+"""In-memory `JobStore` for tests: the store contract at its plainest.
 
-Nothing awaits inside an operation, so on one event loop each is a transaction. What goes in passes through the same
-JSON text as in a database, so that nobody can lean on an object that is shared by accident.
+The SQL stores are compared with it. No operation awaits inside, so on one event loop each is a
+transaction. Values pass through the same JSON text as in a database, so that no test relies on a
+shared object.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from services.store import changes, codec
 from services.store.clock import wall_clock_us
 from services.store.ids import IdMaker
 from services.store.refusals import (
-    claim_of,
     key_exists,
     no_such_artifact,
     no_such_job,
@@ -25,7 +25,6 @@ from services.store.refusals import (
     require_same_request,
     require_storable,
     sole_tenant,
-    through_json,
 )
 from services.store.types import (
     ApiKeyRecord,
@@ -55,7 +54,7 @@ class _Key:
 
 
 class MemoryStore:
-    """A `JobStore` in dicts. Lives on one event loop and forgets everything at exit."""
+    """A `JobStore` in dictionaries, for one event loop. Methods: see `JobStore`."""
 
     dialect = "memory"
 
@@ -72,57 +71,59 @@ class MemoryStore:
         self._running: set[str] = set()
         self._events: dict[str, list[EventRecord]] = defaultdict(list)
         self._attempts: dict[str, list[AttemptRecord]] = defaultdict(list)
-        self._inputs: dict[str, tuple[str, ...]] = {}  # job → digests its spec refers to
+        self._inputs: dict[str, tuple[str, ...]] = {}  # job → digests in its spec
         self._outputs: dict[str, tuple[str, ...]] = {}  # job → digests it produced
         self._checkpoints: dict[str, bytes] = {}
         self._keys: dict[tuple[str, str], _Key] = {}
         self._outbox: dict[int, OutboxRecord] = {}
         self._next_outbox = 1
         self._deliveries: dict[str, DeliveryRecord] = {}
-        self._ended_sessions: dict[str, int] = {}  # id → when it would have ended by itself
+        self._ended_sessions: dict[str, int] = {}  # id → when it expires
         self._artifacts: dict[tuple[str, str], ArtifactRecord] = {}
         self._api_keys: dict[str, ApiKeyRecord] = {}
         self._stale_writes = 0
 
     async def open(self) -> None:
-        """Nothing to connect to."""
+        pass
 
     async def close(self) -> None:
-        """Nothing to finish."""
+        pass
 
     async def ping(self) -> None:
-        """Always there."""
+        pass
 
     async def probe_write(self) -> None:
-        """Always writable."""
+        pass
 
     async def now_us(self) -> int:
-        """The injected clock."""
         return self._now()
 
-    # -- owners ---------------------------------------------------------------------------------------------------
+    # -- owners --
     async def submit(
         self, job: NewJob, idempotency: Idempotency | None = None
     ) -> Submitted:
-        """See JobStore."""
         return (await self.submit_many([job], idempotency))[0]
 
     async def submit_many(
         self, jobs: Sequence[NewJob], idempotency: Idempotency | None = None
     ) -> list[Submitted]:
-        """See JobStore."""
         if not jobs:
             return []
         require_storable(jobs=jobs, idempotency=idempotency)
         now = self._now()
         tenant = sole_tenant(jobs)
-        # Encoded before anything is stored: all or none. Ids before the key is looked up, as the SQL stores must.
-        steps = [changes.born(through_json(job), self._new_id(), now) for job in jobs]
+        # Encoded before anything is stored: all or none. Ids are drawn before the key is looked
+        # up, as in the SQL stores, so that random histories draw the same ids.
+        steps = [
+            changes.submitted(changes.plain_job(job), self._new_id(), now) for job in jobs
+        ]
         if idempotency is not None:
-            known = self._keys.get((tenant, idempotency.key))
-            if known is not None and known.expires_us > now:
-                require_same_request(idempotency, known.request_digest)
-                return [self._replayed(job_id, idempotency.key) for job_id in known.job_ids]
+            stored = self._keys.get((tenant, idempotency.key))
+            if stored is not None and stored.expires_us > now:
+                require_same_request(idempotency, stored.request_digest)
+                return [
+                    self._replayed(job_id, idempotency.key) for job_id in stored.job_ids
+                ]
         for job, step in zip(jobs, steps, strict=True):
             self._write(step, now)
             self._inputs[step.job.id] = tuple(dict.fromkeys(job.artifacts))
@@ -140,7 +141,6 @@ class MemoryStore:
         return Submitted(job=self._jobs[job_id], replayed=True)
 
     async def get(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
-        """See JobStore."""
         job = self._jobs.get(job_id)
         if job is None or tenant not in (None, job.tenant):
             raise no_such_job(job_id)
@@ -149,29 +149,25 @@ class MemoryStore:
     async def list_jobs(
         self, where: JobFilter, *, limit: int, before_id: str | None = None
     ) -> list[JobRecord]:
-        """See JobStore."""
-        found = (
+        page = (
             job for job in self._newest_first() if before_id is None or job.id < before_id
         )
         listed = (
-            replace(job, spec={}, result=None) for job in found if _matches(job, where)
+            replace(job, spec={}, result=None) for job in page if _matches(job, where)
         )
         return list(islice(listed, max(limit, 0)))
 
     async def request_cancel(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
-        """See JobStore."""
         now = self._now()
         job = await self.get(job_id, tenant=tenant)
         return self._write(changes.cancelled(job, now), now) or job
 
     async def request_stop(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
-        """See JobStore."""
         now = self._now()
         job = await self.get(job_id, tenant=tenant)
         return self._write(changes.stopped(job, now), now) or job
 
     async def redrive(self, job_id: str, *, tenant: str | None = None) -> JobRecord:
-        """See JobStore."""
         now = self._now()
         step = changes.redriven(await self.get(job_id, tenant=tenant), now)
         self._outputs.pop(job_id, None)
@@ -179,7 +175,6 @@ class MemoryStore:
         return step.job
 
     async def delete(self, job_id: str, *, tenant: str | None = None) -> None:
-        """See JobStore."""
         changes.require_deletable(await self.get(job_id, tenant=tenant))
         del self._jobs[job_id]
         self._events.pop(job_id, None)
@@ -191,7 +186,6 @@ class MemoryStore:
     async def events(
         self, job_id: str, *, after_seq: int = 0, limit: int = 1000
     ) -> list[EventRecord]:
-        """See JobStore."""
         first = max(after_seq, 0)
         return (
             self._events[job_id][first : first + max(limit, 0)]
@@ -200,29 +194,25 @@ class MemoryStore:
         )
 
     async def attempts(self, job_id: str) -> list[AttemptRecord]:
-        """See JobStore."""
         return list(self._attempts[job_id]) if job_id in self._jobs else []
 
     async def counts(self, tenant: str | None = None) -> dict[JobState, int]:
-        """See JobStore."""
-        found = dict.fromkeys(JobState, 0)
+        counts = dict.fromkeys(JobState, 0)
         for job in self._jobs.values():
             if tenant in (None, job.tenant):
-                found[job.state] += 1
-        return found
+                counts[job.state] += 1
+        return counts
 
     async def oldest_queued_us(self) -> int | None:
-        """See JobStore."""
         return min(
             (job.created_us for job in self._jobs.values() if job.state is JobState.QUEUED),
             default=None,
         )
 
-    # -- lease holders --------------------------------------------------------------------------------------------
+    # -- lease holders --
     async def claim(
         self, owner: str, *, kinds: Sequence[str], lease_s: float, limit: int = 1
     ) -> list[Claim]:
-        """See JobStore."""
         now = self._now()
         due = [
             job
@@ -233,7 +223,7 @@ class MemoryStore:
         claims = []
         for job in due[: max(limit, 0)]:
             step = changes.claimed(job, owner=owner, lease_s=lease_s, now_us=now)
-            claims.append(claim_of(self._write(step, now) or step.job))
+            claims.append(changes.claim_of(self._write(step, now) or step.job))
             self._attempts[job.id].append(
                 AttemptRecord(
                     job_id=job.id,
@@ -248,7 +238,6 @@ class MemoryStore:
         return claims
 
     async def renew(self, job_id: str, fence: int, *, lease_s: float) -> Signals:
-        """See JobStore."""
         now = self._now()
         job = self._held(job_id, fence)
         if (job.lease_until_us or 0) <= now:
@@ -262,32 +251,27 @@ class MemoryStore:
         )
 
     async def append(self, job_id: str, fence: int, events: Sequence[NewEvent]) -> int:
-        """See JobStore."""
         now = self._now()
         job = self._held(job_id, fence)
-        told = [
+        plain = [
             NewEvent(type=event.type, data=codec.loads(codec.dumps(event.data)))
             for event in events
         ]
-        step = changes.appended(job, told, now)
+        step = changes.appended(job, plain, now)
         self._write(step, now)
         return step.job.last_seq
 
     async def put_checkpoint(self, job_id: str, fence: int, data: bytes) -> None:
-        """See JobStore."""
         self._jobs[job_id] = replace(self._held(job_id, fence), has_checkpoint=True)
         self._checkpoints[job_id] = bytes(data)
 
     async def get_checkpoint(self, job_id: str) -> bytes | None:
-        """See JobStore."""
         return self._checkpoints.get(job_id)
 
     async def complete(self, job_id: str, fence: int, completion: Completion) -> JobRecord:
-        """See JobStore."""
         now = self._now()
         job = self._held(job_id, fence)
-        told = changes.plain_completion(completion)
-        step = changes.completed(job, told, now)
+        step = changes.completed(job, changes.plain_completion(completion), now)
         if completion.checkpoint is not None and step.job.has_checkpoint:
             self._checkpoints[job_id] = bytes(completion.checkpoint)
         self._write(step, now)
@@ -296,7 +280,6 @@ class MemoryStore:
         return step.job
 
     async def sweep(self, *, limit: int = 100) -> list[JobRecord]:
-        """See JobStore."""
         now = self._now()
         self._keys = {name: key for name, key in self._keys.items() if key.expires_us > now}
         running = (self._jobs[job_id] for job_id in self._running)
@@ -310,7 +293,6 @@ class MemoryStore:
         return [step.job for step in steps]
 
     async def stale_writes(self) -> int:
-        """See JobStore."""
         return self._stale_writes
 
     def _held(self, job_id: str, fence: int) -> JobRecord:
@@ -323,11 +305,10 @@ class MemoryStore:
         self._stale_writes += 1
         return StaleFence(job_id, fence)
 
-    # -- outbox ---------------------------------------------------------------------------------------------------
+    # -- outbox --
     async def outbox_due(
         self, *, limit: int = 20, lock_s: float = 60.0
     ) -> list[OutboxRecord]:
-        """See JobStore."""
         now = self._now()
         due = sorted(
             (row for row in self._outbox.values() if row.next_try_us <= now),
@@ -343,7 +324,6 @@ class MemoryStore:
     async def outbox_done(
         self, outbox_id: int, *, delivered: bool = True, detail: str = ""
     ) -> None:
-        """See JobStore."""
         row = self._outbox.pop(outbox_id, None)
         if row is not None:
             self._record_delivery(
@@ -351,7 +331,6 @@ class MemoryStore:
             )
 
     async def delivery(self, job_id: str) -> DeliveryRecord | None:
-        """See JobStore."""
         return self._deliveries.get(job_id) if job_id in self._jobs else None
 
     def _record_delivery(
@@ -366,22 +345,19 @@ class MemoryStore:
                 at_us=self._now(),
             )
 
-    # -- sessions -------------------------------------------------------------------------------------------------
+    # -- sessions --
     async def end_session(self, session_id: str, *, expires_us: int) -> None:
-        """See JobStore."""
         self._ended_sessions = {
             i: until for i, until in self._ended_sessions.items() if until >= self._now()
         }
         self._ended_sessions[session_id] = expires_us
 
     async def session_ended(self, session_id: str) -> bool:
-        """See JobStore."""
         return session_id in self._ended_sessions
 
     async def outbox_retry(
         self, outbox_id: int, *, delay_s: float, detail: str = ""
     ) -> None:
-        """See JobStore."""
         row = self._outbox.get(outbox_id)
         if row is not None:
             next_try_us = self._now() + changes.microseconds(delay_s)
@@ -390,32 +366,28 @@ class MemoryStore:
             )
             self._record_delivery(row, "waiting", row.tries + 1, detail)
 
-    # -- artifacts and keys ---------------------------------------------------------------------------------------
+    # -- artifacts and keys --
     async def put_artifact(self, artifact: ArtifactRecord) -> ArtifactRecord:
-        """See JobStore."""
         return self._artifacts.setdefault((artifact.tenant, artifact.digest), artifact)
 
     async def get_artifact(
         self, digest: str, *, tenant: str | None = None
     ) -> ArtifactRecord:
-        """See JobStore."""
-        found = [
+        owned = [
             a
             for a in self._artifacts.values()
             if a.digest == digest and tenant in (None, a.tenant)
         ]
-        if not found:
+        if not owned:
             raise no_such_artifact(digest)
-        return min(found, key=lambda artifact: (artifact.created_us, artifact.tenant))
+        return min(owned, key=lambda artifact: (artifact.created_us, artifact.tenant))
 
     async def artifact_bytes(self, tenant: str) -> int:
-        """See JobStore."""
         return sum(a.size_bytes for a in self._artifacts.values() if a.tenant == tenant)
 
     async def unreferenced_artifacts(
         self, *, older_than_us: int, limit: int = 100
     ) -> list[ArtifactRecord]:
-        """See JobStore."""
         used = self._referenced()
         old = [
             a
@@ -427,7 +399,6 @@ class MemoryStore:
         ]
 
     async def delete_artifact(self, digest: str, *, tenant: str) -> bool:
-        """See JobStore."""
         if (tenant, digest) in self._referenced():
             return False
         self._artifacts.pop((tenant, digest), None)
@@ -445,27 +416,23 @@ class MemoryStore:
         }
 
     async def put_key(self, key: ApiKeyRecord) -> None:
-        """See JobStore."""
         if key.id in self._api_keys:
             raise key_exists(key.id)
         self._api_keys[key.id] = replace(key, scopes=tuple(key.scopes))
 
     async def get_key(self, key_id: str) -> ApiKeyRecord | None:
-        """See JobStore."""
         return self._api_keys.get(key_id)
 
     async def list_keys(self, tenant: str | None = None) -> list[ApiKeyRecord]:
-        """See JobStore."""
-        found = [key for key in self._api_keys.values() if tenant in (None, key.tenant)]
-        return sorted(found, key=lambda key: (key.created_us, key.id))
+        keys = [key for key in self._api_keys.values() if tenant in (None, key.tenant)]
+        return sorted(keys, key=lambda key: (key.created_us, key.id))
 
     async def revoke_key(self, key_id: str) -> None:
-        """See JobStore."""
         if key_id not in self._api_keys:
             raise no_such_key(key_id)
         self._api_keys[key_id] = replace(self._api_keys[key_id], revoked=True)
 
-    # -- the one place that writes a step -------------------------------------------------------------------------
+    # -- the one place that writes a step --
     def _write(self, step: changes.Step | None, now_us: int) -> JobRecord | None:
         if step is None:
             return None

@@ -218,7 +218,7 @@ class Page:
         elif method == "Page.loadEventFired":
             self.loads += 1
 
-    # -- doing --------------------------------------------------------------------------------------------------------
+    # -- doing --
     def goto(self, url: str) -> None:
         """Navigate and wait for the load event."""
         before = self.loads

@@ -46,7 +46,7 @@ def random_cover(rows: int, columns: int, seed: int) -> MilpModel:
 
 
 def partitioning(rows: int, columns: int, seed: int) -> MilpModel:
-    """A set partitioning in which each row has a (dear) column of its own; the others take 2 to 6 rows."""
+    """A set partitioning: each row has an expensive column of its own, the others take 2 to 6."""
     rng = np.random.default_rng(seed)
     matrix = np.zeros((rows, columns + rows))
     for j in range(columns):

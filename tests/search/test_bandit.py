@@ -8,7 +8,7 @@ import pytest
 from search.bandit import DiscountedBandit
 
 
-def test_bandit_tries_all_then_prefers_what_pays() -> None:
+def test_bandit_tries_all_arms_then_prefers_the_best_rate() -> None:
     bandit = DiscountedBandit(["a", "b"], explore=0.0)
     rng = np.random.default_rng(0)
     assert {bandit.pick(rng) for _ in range(30)} == {"a", "b"}, (
@@ -25,7 +25,7 @@ def test_bandit_tries_all_then_prefers_what_pays() -> None:
         DiscountedBandit([])
 
 
-def test_bandit_explores_cheap_arms_more_often_and_forgets_dry_ones() -> None:
+def test_bandit_explores_cheap_arms_more_often_and_forgets_old_gains() -> None:
     bandit = DiscountedBandit(["cheap", "dear"], explore=1.0)
     rng = np.random.default_rng(1)
     for _ in range(6):
@@ -44,7 +44,7 @@ def test_bandit_explores_cheap_arms_more_often_and_forgets_dry_ones() -> None:
     assert bandit.arms == ("early",), "the last arm stays"
 
 
-def test_a_prior_gives_the_first_turns_and_is_lost_by_failing() -> None:
+def test_a_prior_gives_the_first_calls_and_decays_with_failures() -> None:
     bandit = DiscountedBandit(
         ["known", "other"], explore=0.0, prior={"known": 0.05, "absent": 1.0}
     )

@@ -1,4 +1,4 @@
-"""Checkpoints: what went in comes out, and what an untrusted process left is refused rather than believed."""
+"""Checkpoints survive a round trip, and damaged or foreign ones are refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GOOD = Checkpoint(
 )
 
 
-def test_comes_back_as_it_was() -> None:
+def test_a_checkpoint_survives_a_round_trip() -> None:
     back = unpack(pack(GOOD), kind="probe")
     assert (back.solution, back.bound, back.trace, back.timings_s) == (
         GOOD.solution,
@@ -45,7 +45,7 @@ def test_comes_back_as_it_was() -> None:
         pack(Checkpoint(kind="ilp", solution=b"")),
     ],
 )
-def test_damaged_or_foreign_ones_are_refused(data: bytes) -> None:
+def test_damaged_or_foreign_checkpoints_are_refused(data: bytes) -> None:
     with pytest.raises(BadCheckpoint):
         unpack(data, kind="probe")
 
@@ -57,7 +57,7 @@ def test_bombs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         unpack(bomb, kind="probe")
 
 
-def test_too_large_ones_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_large_checkpoints_are_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "MAX_BYTES", 100)
     with pytest.raises(BadCheckpoint, match="expected at most 100 bytes"):
         pack(Checkpoint(kind="probe", solution=os.urandom(200)))
@@ -72,9 +72,7 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["best"]
 
 
-def test_what_is_no_plain_file_of_its_own_is_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_plain_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "secret"
     secret.write_bytes(b"hush")
     link, hard, pipe, folder, large = (

@@ -13,7 +13,10 @@ import pytest
 from search import cores
 from search.cores import RoomMeter, parse_busy, parse_quota, process_cpu_s
 
-STAT = "cpu  400 0 100 1500 0 0 0 0 0 0\ncpu0 300 0 50 650 0 0 0 0 0 0\ncpu1 100 0 50 850 0 0 0 5 40 0\nintr 1 2 3\n"
+STAT = (
+    "cpu  400 0 100 1500 0 0 0 0 0 0\ncpu0 300 0 50 650 0 0 0 0 0 0\n"
+    "cpu1 100 0 50 850 0 0 0 5 40 0\nintr 1 2 3\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +42,7 @@ def test_a_quota_below_the_affinity_counts(monkeypatch: pytest.MonkeyPatch) -> N
     assert cores.usable_cores() == len(os.sched_getaffinity(0))
 
 
-def test_busy_time_of_our_processors_only() -> None:
+def test_busy_time_counts_only_processors_of_our_affinity() -> None:
     tick = os.sysconf("SC_CLK_TCK")
     assert parse_busy(STAT, {0}) == pytest.approx(350 / tick)
     assert parse_busy(STAT, {1}) == pytest.approx(155 / tick), (
@@ -90,7 +93,9 @@ class Machine:
     [(2.0, 0.0, 2.0), (0.2, 0.0, 2.0), (1.0, 1.0, 1.0), (0.4, 1.6, 0.4), (0.0, 2.0, 0.0)],
     ids=["alone", "alone and waiting", "a pair", "a busy machine", "starved"],
 )
-def test_room_is_what_others_leave(own: float, others: float, room: float) -> None:
+def test_room_is_the_share_others_leave_free(
+    own: float, others: float, room: float
+) -> None:
     machine = Machine()
     meter = machine.meter()
     machine.goes_on(0.1, own=own, others=others)
@@ -99,7 +104,7 @@ def test_room_is_what_others_leave(own: float, others: float, room: float) -> No
     assert meter.look() == pytest.approx(room)
 
 
-def test_a_machine_that_does_not_say_is_not_guessed_at() -> None:
+def test_unknown_busy_time_is_not_guessed() -> None:
     machine = Machine()
     machine.busy = None
     meter = machine.meter()

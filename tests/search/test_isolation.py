@@ -1,4 +1,4 @@
-"""Forked processes for native code: what they say, how they end, and how much of the processor they get."""
+"""Forked processes for native code: messages, ends and priorities."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def ended(process: NativeProcess) -> list[Message]:
 
 
 @pytest.mark.parametrize("steps", [0, 3])
-def test_it_is_as_nice_as_asked_and_this_process_stays_as_it_is(steps: int) -> None:
+def test_niceness_applies_to_the_forked_process_only(steps: int) -> None:
     before = os.nice(0)
     process = NativeProcess("a test", lambda say: say({"nice": os.nice(0)}), nice=steps)
     assert ended(process) == [{"nice": min(19, before + steps)}]
@@ -41,7 +41,7 @@ def test_an_exception_comes_back_with_its_name() -> None:
     process.close()
 
 
-def test_a_signal_is_told_by_its_name() -> None:
+def test_a_signal_is_reported_by_its_name() -> None:
     process = NativeProcess("a test", lambda say: os.kill(os.getpid(), signal.SIGKILL))
     assert ended(process) == []
     with pytest.raises(NativeCrash, match="a test died by SIGKILL"):

@@ -30,7 +30,7 @@ def test_the_least_that_any_part_leaves() -> None:
     assert stop(None)
 
 
-def test_a_budget_says_it() -> None:
+def test_a_budget_limits_evaluations() -> None:
     budget = from_budget({"seconds": 3.0, "evaluations": 12}, threading.Event())
     assert isinstance(budget, AnyOf)
     assert budget.evaluations_left() == 12
@@ -53,7 +53,7 @@ def test_every_criterion_can_be_asked_for_time_and_evaluations() -> None:
     assert [c.evaluations_left() for c in criteria] == [None, None, 2, None, None]
 
 
-def test_a_deadline_is_heard_when_the_clock_has_passed_it() -> None:
+def test_a_deadline_ends_the_run_once_the_clock_has_passed_it() -> None:
     now = [10.0]
     stop = TimeLimit(2.0, clock=lambda: now[0])
     assert not stop(None)

@@ -1,7 +1,8 @@
 """Mutated model files through both readers and two solvers, in a child that may die.
 
-The child takes paths on stdin, one a line, and answers each with JSON lines: one before each stage, so that the host
-knows what killed it, and one with the outcome. Run by `test_fuzz.py`; not a test module itself.
+The child takes paths on stdin, one a line, and answers each with JSON lines: one before each stage,
+so that the host knows what killed it, and one with the outcome. Run by `test_read_fuzz.py`; not a
+test module itself.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self, path: Path, timeout_s: float) -> dict[str, Any]:
-        """Outcome of one file: what the child said, or {"died": signal or "timeout", "stage": …}."""
+        """Return the child's outcome of one file, or {"died": signal or "timeout", "stage": …}."""
         process = self._process
         if process is None or process.poll() is not None:
             process = self._process = subprocess.Popen(
@@ -112,7 +113,8 @@ class Child:
         assert process.stdout is not None
         process.stdin.write(f"{path}\n".encode())
         process.stdin.flush()
-        # The child may have to be started, and the exact reader is ours: both get the time a busy machine takes.
+        # The child may have to be started, and the exact reader is ours: both get the time a busy
+        # machine takes.
         deadline, stage, buffer = time.monotonic() + OWN_TIMEOUT_S, "start", b""
         while True:
             ready, _, _ = select.select(
@@ -127,10 +129,10 @@ class Child:
             buffer += chunk
             *lines, buffer = buffer.split(b"\n")
             for line in lines:
-                said = json.loads(line)
-                if "stage" not in said:
-                    return dict(said)
-                stage = said["stage"]
+                outcome = json.loads(line)
+                if "stage" not in outcome:
+                    return dict(outcome)
+                stage = outcome["stage"]
                 deadline = time.monotonic() + (
                     OWN_TIMEOUT_S if stage == "exact" else timeout_s
                 )

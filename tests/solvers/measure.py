@@ -1,6 +1,9 @@
-"""`python -m tests.solvers.measure`: read and build times, interpreter lock, stop latency; one JSON line each.
+"""Measure read and build times, interpreter lock and stop latency; one JSON line each.
 
-On a set cover of a million coefficients (5,000 rows × 4,000 columns). Each stop runs in a process of its own.
+Run by `python -m tests.solvers.measure`.
+
+On a set cover of a million coefficients (5,000 rows × 4,000 columns). Each stop runs in a process
+of its own.
 """
 
 from __future__ import annotations

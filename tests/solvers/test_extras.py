@@ -1,5 +1,4 @@
-# ruff: noqa: E501
-"""Models with more than linear rows: our reading and SCIP's own agree on the optimum, and the exact check takes it."""
+"""Models beyond linear rows: our reading and SCIP's agree on an optimum that the check accepts."""
 
 from __future__ import annotations
 
@@ -40,13 +39,29 @@ _CASES = {
         "c1 40", "c1 14"
     )
     + "ENDATA\n",
-    "sos2.lp": "Maximize\n o: x + 2 y + 3 z\nSubject To\n a: x + y + z <= 40\nBounds\n x <= 40\n y <= 30\n z <= 20\n"
+    "sos2.lp": "Maximize\n o: x + 2 y + 3 z\nSubject To\n a: x + y + z <= 40\n"
+    "Bounds\n x <= 40\n y <= 30\n z <= 20\n"
     "SOS\n s: S2:: x:1 y:2 z:3\nEnd\n",
-    "quadratic.lp": "Minimize\n o: x + [ 2 x ^ 2 + 2 x * y + 4 y ^ 2 ] / 2\nSubject To\n a: x + y >= 3\nGeneral\n x\nEnd\n",
-    "row.lp": "Maximize\n o: x + y\nSubject To\n a: [ x ^ 2 + y ^ 2 ] <= 25\n b: x - y <= 1\nBounds\n x <= 9\n y <= 9\nGeneral\n x\nEnd\n",
-    "nonconvex.lp": "Minimize\n o: [ 2 x * y ] / 2\nSubject To\n a: x + y <= 3\n b: x - y >= -2\nBounds\n -4 <= x <= 4\n -4 <= y <= 4\nEnd\n",
-    "indicator.lp": "Minimize\n o: 10 b + x\nSubject To\n i: b = 0 -> x >= 4\n j: b = 1 -> x >= 1\nBounds\n x <= 9\nBinary\n b\nEnd\n",
-    "semi.lp": "Minimize\n o: x + 3 y\nSubject To\n a: x + y >= 1\nBounds\n 2 <= x <= 5\n y <= 9\nSemi-continuous\n x\nEnd\n",
+    "quadratic.lp": (
+        "Minimize\n o: x + [ 2 x ^ 2 + 2 x * y + 4 y ^ 2 ] / 2\nSubject To\n"
+        " a: x + y >= 3\nGeneral\n x\nEnd\n"
+    ),
+    "row.lp": (
+        "Maximize\n o: x + y\nSubject To\n a: [ x ^ 2 + y ^ 2 ] <= 25\n"
+        " b: x - y <= 1\nBounds\n x <= 9\n y <= 9\nGeneral\n x\nEnd\n"
+    ),
+    "nonconvex.lp": (
+        "Minimize\n o: [ 2 x * y ] / 2\nSubject To\n a: x + y <= 3\n"
+        " b: x - y >= -2\nBounds\n -4 <= x <= 4\n -4 <= y <= 4\nEnd\n"
+    ),
+    "indicator.lp": (
+        "Minimize\n o: 10 b + x\nSubject To\n i: b = 0 -> x >= 4\n"
+        " j: b = 1 -> x >= 1\nBounds\n x <= 9\nBinary\n b\nEnd\n"
+    ),
+    "semi.lp": (
+        "Minimize\n o: x + 3 y\nSubject To\n a: x + y >= 1\nBounds\n"
+        " 2 <= x <= 5\n y <= 9\nSemi-continuous\n x\nEnd\n"
+    ),
 }
 
 
@@ -54,7 +69,8 @@ _CASES = {
 _OPTIMA = {
     "sos1.mps": -60.0,  # x2 = 30 or x3 = 20 alone
     "sos2.mps": -100.0,  # x2 and x3 are neighbours
-    "quadobj.mps": -5.2,  # Q = [[2, 1, 0], [1, 3, 0], [0, 0, 1]]: x = Q⁻¹ (1, 2, 3) = (0.2, 0.6, 3), half of -(1, 2, 3)·x
+    # Q = [[2, 1, 0], [1, 3, 0], [0, 0, 1]]: x = Q⁻¹ (1, 2, 3) = (0.2, 0.6, 3), half of -(1, 2, 3)·x
+    "quadobj.mps": -5.2,
     "semi.mps": -28.0,  # x3 at 15 does not fit any more: x2 = 14
     "sos2.lp": 100.0,
     "quadratic.lp": 10.0,  # x = 2, y = 1: 2 + (8 + 4 + 4) / 2
@@ -89,12 +105,12 @@ def test_the_optimum_is_found_and_checked_exactly(name: str, tmp_path: Path) -> 
     assert result.x is not None
     assert result.primal is not None
     assert model.extras.violation(result.x) <= 1e-6
-    told = model.in_user_sense(result.primal)
-    assert told == pytest.approx(_OPTIMA[name], abs=1e-3)
+    reference = model.in_user_sense(result.primal)
+    assert reference == pytest.approx(_OPTIMA[name], abs=1e-3)
     exact = read_exact(file, format=name.rpartition(".")[2], name=name)  # type: ignore[arg-type]
-    found = check(exact, np.where(np.abs(result.x) < 1e-6, 0.0, result.x).tolist())
-    assert found.feasible, found
-    assert float(found.objective) == pytest.approx(_OPTIMA[name], abs=1e-3)
+    checked = check(exact, np.where(np.abs(result.x) < 1e-6, 0.0, result.x).tolist())
+    assert checked.feasible, checked
+    assert float(checked.objective) == pytest.approx(_OPTIMA[name], abs=1e-3)
 
 
 @pytest.mark.parametrize("name", _SCIP_READS)
@@ -109,15 +125,15 @@ def test_scips_own_reader_agrees(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["highs", "cp-sat"])
-def test_other_engines_say_why_they_cannot(engine: str, tmp_path: Path) -> None:
+def test_other_engines_name_the_reason(engine: str, tmp_path: Path) -> None:
     file = tmp_path / "sos1.mps"
     file.write_text(_CASES["sos1.mps"])
-    said = make_solver(engine).why_not(read_model(file))
-    assert said is not None
-    assert "SOS" in said
+    reason = make_solver(engine).why_not(read_model(file))
+    assert reason is not None
+    assert "SOS" in reason
 
 
-def test_sets_and_semi_columns_measure_how_far_off_a_point_is() -> None:
+def test_sets_and_semi_columns_measure_violations() -> None:
     one = OrderedSet(
         name="s",
         kind=1,

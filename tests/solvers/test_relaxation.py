@@ -63,15 +63,15 @@ def test_near_equals_a_cold_solve(seed: int) -> None:
         point = np.ones(COVER.n)
         point[rng.choice(COVER.n, 20, replace=False)] = 0
         row = distance_row(COVER, point)
-        found = relaxation.near(point, distance)
-        if found.x is None:
-            assert found.termination.reason in (
+        solution = relaxation.near(point, distance)
+        if solution.x is None:
+            assert solution.termination.reason in (
                 Reason.INFEASIBLE,
                 Reason.INFEASIBLE_OR_UNBOUNDED,
             )
             continue
-        assert row.of(found.x) <= distance + 1e-6
-        assert found.objective == pytest.approx(
+        assert row.of(solution.x) <= distance + 1e-6
+        assert solution.objective == pytest.approx(
             cold(COVER, (row.weights, distance - row.constant)), abs=1e-6
         )
     # and the row is gone again
@@ -86,7 +86,7 @@ def test_near_the_root_is_the_root() -> None:
     assert relaxation.near(np.ones(COVER.n), float(COVER.n)) is root
 
 
-def test_within_changes_bounds_and_puts_them_back() -> None:
+def test_within_restores_the_bounds() -> None:
     relaxation = Relaxation(COVER)
     root = relaxation.root()
     fixed = COVER.col_lower.copy()
@@ -102,7 +102,7 @@ def test_within_changes_bounds_and_puts_them_back() -> None:
     )
 
 
-def test_complete_repairs_what_rounding_moved() -> None:
+def test_complete_repairs_rows_after_rounding() -> None:
     # y ≤ 1e6·x: an x of 1 - 1e-9, rounded, moves the row by a thousandth.
     model = milp(
         [0, -1],
@@ -110,13 +110,13 @@ def test_complete_repairs_what_rounding_moved() -> None:
         upper=[1, 2e6],
         integer=[True, False],
     )
-    found = Relaxation(model).complete(np.array([1 - 1e-9, 5.0]))
-    assert found.x is not None
-    assert found.x.tolist() == [1.0, 1e6]
-    assert is_feasible(model, found.x)
+    solution = Relaxation(model).complete(np.array([1 - 1e-9, 5.0]))
+    assert solution.x is not None
+    assert solution.x.tolist() == [1.0, 1e6]
+    assert is_feasible(model, solution.x)
 
 
-def test_general_integers_count_their_way_from_the_bound() -> None:
+def test_general_integers_count_their_distance_from_the_bound() -> None:
     model = milp(
         [1, 1, 1, 1],
         lower=[0, -2, 0, 0],
@@ -143,7 +143,7 @@ def test_limits() -> None:
     assert relaxation.root().optimal  # and it can go on
 
 
-def test_stop_that_raises() -> None:
+def test_exceptions_of_stop_are_raised() -> None:
     def stop() -> bool:
         raise RuntimeError("mine")
 

@@ -1,4 +1,4 @@
-"""Exact scaling: nothing is rounded, ordinary models stay, and what no scaling helps raises doubt."""
+"""Exact scaling: nothing is rounded, ordinary models stay, and hopeless ones raise doubt."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_an_epsilon_beside_ordinary_columns_scales_no_column() -> None:
         (milp([1], upper=[1e15]), "too large"),
     ],
 )
-def test_what_no_scaling_helps_raises_doubt(model: MilpModel, word: str) -> None:
+def test_spreads_beyond_scaling_raise_doubt(model: MilpModel, word: str) -> None:
     assert word in scale(model).doubt
 
 
@@ -113,8 +113,8 @@ def test_a_coefficient_that_cannot_matter_raises_none() -> None:
     assert scale(milp([1, 1], [([1e-15, 1e6], 1, INF)], upper=[1, 1])).doubt == ""
 
 
-def test_rows_that_mislead_a_presolve_raise_doubt() -> None:
-    """SCIP 10 calls 22.6 the optimum of 7 x0 + 5 x1 where 15.6 is right, once coefficients of a row are 3e9 apart."""
+def test_rows_with_wide_spreads_raise_doubt() -> None:
+    """With coefficients 3e9 apart in a row, SCIP 10 claims an optimum of 22.6 instead of 15.6."""
     model = milp([7, 5], [([1e-10, 0.8], 2.5, INF)], upper=[1, 5])
     assert "too far apart" in scale(model).doubt
     assert scale(milp([7, 5], [([1e-8, 0.8], 2.5, INF)], upper=[1, 5])).doubt == ""

@@ -25,9 +25,15 @@ def read(text: str, tmp_path: Path) -> list[float | None]:
     "text",
     [
         "=obj= 4\nC1 1\nC3 1\n",
-        "solution status: optimal solution found\nobjective value:   4\nC1   1 \t(obj:1)\nC3   1 \t(obj:3)\n",
+        (
+            "solution status: optimal solution found\nobjective value:   4\n"
+            "C1   1 \t(obj:1)\nC3   1 \t(obj:3)\n"
+        ),
         "# Solution for model m\n# Objective value = 4\nC1 1\nC3 1\n",
-        "Model status\nOptimal\n\n# Primal solution values\nFeasible\nObjective 4\n# Columns 3\nC1 1\nC3 1\n# Rows 1\nR1 2\n",
+        (
+            "Model status\nOptimal\n\n# Primal solution values\nFeasible\n"
+            "Objective 4\n# Columns 3\nC1 1\nC3 1\n# Rows 1\nR1 2\n"
+        ),
     ],
 )
 def test_forms(text: str, tmp_path: Path) -> None:
@@ -35,18 +41,18 @@ def test_forms(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("C1\n", "line 1"),
         ("C1 one\n", "'one'"),
         ("C1 nan\n", "finite"),
         ("C1 1\nx9 1\n", "'x9'"),
-        ("# nothing\n", "names no column"),
+        ("# nothing\n", "no column of the model"),
         ("<?xml version='1.0'?><CPLEXSolution/>", "XML"),
     ],
 )
-def test_faults(text: str, told: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=told):
+def test_faults(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=message):
         read(text, tmp_path)
 
 
@@ -57,7 +63,7 @@ def test_binary(tmp_path: Path) -> None:
         read_solution(file, MODEL)
 
 
-def test_what_highs_writes_is_read_back(tmp_path: Path) -> None:
+def test_solutions_written_by_highs_are_read(tmp_path: Path) -> None:
     engine = highspy.Highs()
     engine.setOptionValue("output_flag", False)
     lp = highspy.HighsLp()

@@ -1,4 +1,4 @@
-"""Models as text, for tests of readers: one MPS skeleton with holes, one LP text, and a writer of any model."""
+"""Models as text for tests of readers: an MPS skeleton, an LP text, and a writer of models."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ def lp(
     after: str = "",
 ) -> str:
     """Three rows over x, y, z."""
-    return f"Minimize\n {objective}\nSubject To\n {row}\n c2: x - z >= -2\n c3: y + z = 7\n{after}End\n"
+    return (
+        f"Minimize\n {objective}\nSubject To\n {row}\n c2: x - z >= -2\n"
+        f" c3: y + z = 7\n{after}End\n"
+    )
 
 
 def write_mps(model: MilpModel) -> str:

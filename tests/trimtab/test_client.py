@@ -77,14 +77,14 @@ class Broken(httpx2.SyncByteStream, httpx2.AsyncByteStream):
 
 
 class Script:
-    """Answers in order; keeps what was asked."""
+    """Answers in order and records the requests."""
 
     def __init__(self, *answers: httpx2.Response | Exception) -> None:
         self.answers = list(answers)
-        self.asked: list[httpx2.Request] = []
+        self.requests: list[httpx2.Request] = []
 
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
-        self.asked.append(request)
+        self.requests.append(request)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -108,15 +108,15 @@ def test_a_submit_is_repeated_with_one_key_through_every_passing_fault() -> None
     )
     with script.client() as client:
         assert client.submit(ProbeSpec(), seconds=3, labels={"a": "b"}).id == "j1"
-    assert len({asked.headers["idempotency-key"] for asked in script.asked}) == 1
-    assert json.loads(script.asked[-1].content)["budget"] == {"seconds": 3.0}
+    assert len({sent.headers["idempotency-key"] for sent in script.requests}) == 1
+    assert json.loads(script.requests[-1].content)["budget"] == {"seconds": 3.0}
 
 
 def test_a_call_that_is_not_repeatable_is_not_sent_twice() -> None:
     script = Script(httpx2.ReadError("lost answer"))
     with script.client() as client, pytest.raises(ConnectionFailed):
         client.create_key(name="x")
-    assert len(script.asked) == 1
+    assert len(script.requests) == 1
 
 
 def test_a_problem_becomes_a_typed_error() -> None:
@@ -145,7 +145,7 @@ def test_events_resume_without_loss_or_duplicates() -> None:
     )
     with script.client() as client:
         assert [event.seq for event in client.job("j1").events()] == [1, 2, 3, 4]
-    assert [asked.headers["last-event-id"] for asked in script.asked[1:]] == ["0", "2"]
+    assert [sent.headers["last-event-id"] for sent in script.requests[1:]] == ["0", "2"]
 
 
 def test_async_events_resume_too() -> None:
@@ -180,8 +180,8 @@ def test_local_files_are_uploaded_on_submit_and_stay_off_the_wire(tmp_path: Path
     script = Script(missing, ok({"digest": digest, "name": "m.mps"}), ok(view()))
     with script.client() as client:
         client.submit(IlpSpec.from_file(model))
-    assert script.asked[1].read() == b"NAME\n"
-    assert json.loads(script.asked[2].content)["spec"]["model"] == {
+    assert script.requests[1].read() == b"NAME\n"
+    assert json.loads(script.requests[2].content)["spec"]["model"] == {
         "digest": digest,
         "name": "m.mps",
         "size_bytes": 5,

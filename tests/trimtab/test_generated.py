@@ -1,4 +1,4 @@
-"""The blocking client is what deploy/tools/unasync.py makes of the asyncio client."""
+"""The blocking client equals the output of deploy/tools/unasync.py for the asyncio client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked for is what is sent, or it is refused with a word."""
+"""Options reach the request unchanged, or are refused with a remedy."""
 
 from __future__ import annotations
 

@@ -9,7 +9,11 @@ import pytest
 from trimtab.specs.sharding import ReuseAccess, ZipfAccess
 from trimtab.tables import TablesError, from_dataframe, read_tables
 
-GOOD = "name,rows,dim,pooling,dtype,alpha,active_rows\nuser,1000000,64,3.5,fp16,0.9,50000\nitem,500,16,,,,\n"
+GOOD = (
+    "name,rows,dim,pooling,dtype,alpha,active_rows\n"
+    "user,1000000,64,3.5,fp16,0.9,50000\n"
+    "item,500,16,,,,\n"
+)
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
@@ -72,7 +76,7 @@ def test_faults_are_named(tmp_path: Path, content: str | bytes, expected: str) -
 
 
 class Frame:
-    """What pandas and polars have in common with this test."""
+    """The interface that pandas and polars share with this test."""
 
     def __init__(self, rows: list[dict[str, object]]) -> None:
         self._rows = rows

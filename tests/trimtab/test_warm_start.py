@@ -21,13 +21,12 @@ def test_files_go_up_and_the_search_begins_there(server: Server, tmp_path: Path)
         view = job.wait(60)
         assert view.state is JobState.SUCCEEDED
         result = job.result()
-        assert (
-            result.summary.get("lns_started_by", "warm-start") == "warm-start"
-        )  # not said when the run ends before
+        # The entry is missing when the run ends before the search.
+        assert result.summary.get("lns_started_by", "warm-start") == "warm-start"
         assert {"solution.sol", "curve.csv", "curve.svg"} <= set(job.artifacts)
         # The solution of one job is the warm start of the next.
-        kept = job.download("solution.sol", tmp_path / "again.sol")
-        again = client.submit(IlpSpec.from_file(file, warm_start=kept), seconds=3)
+        solution = job.download("solution.sol", tmp_path / "again.sol")
+        again = client.submit(IlpSpec.from_file(file, warm_start=solution), seconds=3)
         continued = again.result(60)
         assert continued.objective is not None
         assert result.objective is not None

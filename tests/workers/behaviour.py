@@ -1,4 +1,4 @@
-"""A kind for the tests of executors: runs that do what hostile input, or a native library gone wrong, would do."""
+"""A kind for the executors' tests: runs that behave like hostile input or faulty native code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BehaviourSpec(Spec):
     number: int = 0
     path: str = ""
     fails_in: str = ""  # raise in verify, produce or extra
-    dies_in: str = ""  # die in search (after all but the last incumbent), verify or produce, the first time only
+    dies_in: str = ""  # die once, in search (before the last incumbent), verify or produce
     dies_by: int = 0
     slow_restore: float = 0.0
 
@@ -57,8 +57,8 @@ class BehaviourDomain:
         start: float | None = None,
     ) -> SearchOutcome:
         spec, inputs, workdir = problem
-        told = getattr(self, "_" + spec.does)(spec, inputs, workdir, stop, on_incumbent)
-        (workdir / "told.json").write_text(json.dumps(told))
+        report = getattr(self, "_" + spec.does)(spec, inputs, workdir, stop, on_incumbent)
+        (workdir / "told.json").write_text(json.dumps(report))
         best = 0.0 if spec.dies_in else 1.0
         return SearchOutcome(
             termination=Termination(reason=Reason.COMPLETED),
@@ -170,7 +170,7 @@ class BehaviourDomain:
         os.kill(os.getpid(), signal.SIGABRT)
 
     def _escape(self, spec: BehaviourSpec, _i: Any, workdir: Path, *_: Any) -> None:
-        """A grandchild in a session of its own that outlives its parent and holds every file of it."""
+        """Start a grandchild in its own session that outlives its parent, with all its files."""
         if os.fork() == 0:
             os.setsid()
             if os.fork() == 0:
@@ -206,7 +206,7 @@ class BehaviourDomain:
                 file.write(bytes(2**20))
 
     def _deaf(self, _s: Any, _i: Any, _w: Any, _stop: Any, say: OnIncumbent) -> None:
-        """Holds the interpreter's lock, as native code may: no thread of this process runs any more."""
+        """Hold the interpreter's lock, as native code may: no other thread runs."""
         say(Incumbent(elapsed_s=0.0, objective=1.0))
         ctypes.PyDLL(None).sleep(300)
 

@@ -1,4 +1,4 @@
-"""What the tests of executors share: a loop for each class."""
+"""Fixtures of the executors' tests: an event loop for each class."""
 
 from __future__ import annotations
 

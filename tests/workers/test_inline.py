@@ -1,4 +1,4 @@
-"""Executor `inline` under the contract. It has no child: crashes, limits on memory and kills are not its business."""
+"""Executor `inline` under the contract. It has no child, so no crash, memory limit or kill."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ class TestInline(ExecutorContract):
 
 def test_unknown_executor_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.raises(
-        ValueError, match="'thread' came; wanted one of process, ray, inline"
+        ValueError, match="expected one of process, ray, inline, got 'thread'"
     ):
         open_executor("thread", workers=1, scratch_dir=tmp_path_factory.mktemp("none"))

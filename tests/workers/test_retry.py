@@ -36,5 +36,5 @@ def test_every_outcome_has_a_verb_and_batch_runs_retry_the_same_ones() -> None:
     "given", [{"base_s": 0.0}, {"base_s": -1.0}, {"base_s": 5.0, "cap_s": 1.0}]
 )
 def test_nonsense_is_refused(given: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="back-off wants"):
+    with pytest.raises(ValueError, match="back-off: expected"):
         Backoff(**given)

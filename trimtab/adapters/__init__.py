@@ -1,8 +1,8 @@
-"""Model objects of other packages, walked by their own API and carried over into a file of ours.
+"""Converters of other packages' model objects to an MPS file of our own.
 
-No foreign writer runs: they leave out what their format cannot say, rename, or crash. Each adapter fills a `Draft`, counts
-what it carried against what the model says it has, and refuses the rest by name. No solver package is imported here; an
-object brings its own.
+No foreign writer runs: those omit what their format cannot express, rename, or crash. Each adapter
+reads the object through its API into a `Draft`, compares the counts with the object's own, and
+refuses other parts by name. No solver package is imported here; an object brings its own.
 """
 
 from trimtab.adapters.carry import Carried, carry

@@ -1,4 +1,4 @@
-"""From a model object to a file, its map back to the user's own variables, and its warm start."""
+"""Write a model object as a file, with the map back to its variables and its warm start."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from trimtab.adapters.names import file_names
 from trimtab.solution import Place, Variables
 
 Adapter = Callable[[Any], tuple[Draft, Callable[[Any], Place | None]]]
-"""Read an object into a draft; also a function that finds the column of one of the user's variables."""
+"""Reads an object into a draft; also returns a function from the user's variables to columns."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Carried:
-    """The files written for one model object."""
+    """Files written for one model object."""
 
     model: Path
-    start: Path | None  # the object's own warm start, in the names of the file
+    start: Path | None
+    """Warm start, in the names of the file."""
     variables: Variables
 
 
-# (modules that begin so, name of the class) → adapter
+# (prefix of the module, name of the class, adapter)
 _ADAPTERS: tuple[tuple[str, str, str], ...] = (
     ("highspy", "Highs", "trimtab.adapters.highs:read"),
     ("highspy", "_Highs", "trimtab.adapters.highs:read"),
@@ -48,10 +49,14 @@ _ADAPTERS: tuple[tuple[str, str, str], ...] = (
 def carry(
     model: Any, folder: Path, *, file: Path | None = None, warm_start: Any = None
 ) -> Carried:
-    """Write `model` (and its warm start) into `folder`, or to `file`. Raises TypeError or NotCarriedOver.
+    """Write a model object and its warm start as files. Raises TypeError or NotCarriedOver.
 
-    `warm_start` replaces the object's own: a mapping from the user's variables or their names to numbers, or an object
-    with `variable_values` (MathOpt's SolutionHint).
+    Args:
+        model: The object.
+        folder: Folder of the files.
+        file: The model's file, when it is not to be in `folder`.
+        warm_start: Replaces the object's own: a mapping from the user's variables or their names
+            to numbers, or an object with `variable_values` (MathOpt's SolutionHint).
     """
     draft, locate = _adapter(model)(model)
     path = file or folder / "model.mps"
@@ -85,8 +90,9 @@ def _adapter(model: Any) -> Adapter:
                 adapter: Adapter = getattr(importlib.import_module(location), function)
                 return adapter
     raise TypeError(
-        "model: expected a highspy.Highs, a pyscipopt.Model, or an OR-Tools pywraplp Solver, ModelBuilder, MathOpt Model, "
-        f"CpModel or one of their protos, got {type(model).__module__}.{type(model).__name__}; "
+        "model: expected a highspy.Highs, a pyscipopt.Model, or an OR-Tools pywraplp Solver, "
+        "ModelBuilder, MathOpt Model, CpModel or one of their protos, got "
+        f"{type(model).__module__}.{type(model).__name__}; "
         "write an .mps or .lp and use IlpSpec.from_file"
     )
 

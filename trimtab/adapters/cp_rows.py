@@ -1,4 +1,4 @@
-"""Linear rows that say exactly what integer constraints with enforcement literals say."""
+"""Linear rows that are equivalent to integer constraints with enforcement literals."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from trimtab.adapters.draft import Draft, Number, Products, Terms
 
 _INFINITY = float("inf")
-_MOST_BIG_M = (
-    10**6
-)  # above this an indicator row says it: large multipliers are lost in the solvers' tolerances
+# Above this an indicator row is used: solvers lose large multipliers in their tolerances.
+_MOST_BIG_M = 10**6
 
 
 @dataclass(kw_only=True)
@@ -21,7 +20,7 @@ class Affine:
     constant: int = 0
 
     def minus(self, other: Affine) -> Affine:
-        """The difference."""
+        """Return the difference."""
         terms = dict(self.terms)
         for column, value in other.terms.items():
             terms[column] = terms.get(column, 0) - value
@@ -31,7 +30,7 @@ class Affine:
         )
 
     def plus(self, other: Affine) -> Affine:
-        """The sum."""
+        """Return the sum."""
         return self.minus(
             Affine(terms={c: -v for c, v in other.terms.items()}, constant=-other.constant)
         )
@@ -47,7 +46,7 @@ class Rows:
         self.draft = draft
 
     def literal(self, reference: int) -> Affine:
-        """A literal: `i` stands for column i, `-i - 1` for 1 minus column i."""
+        """Return a literal: `i` is column i, `-i - 1` is 1 minus column i."""
         return (
             Affine(terms={reference: 1})
             if reference >= 0
@@ -55,20 +54,21 @@ class Rows:
         )
 
     def sum_of(self, references: Iterable[int]) -> Affine:
-        """The number of literals that are true."""
+        """Return the number of true literals."""
         total = Affine()
         for reference in references:
             total = total.plus(self.literal(reference))
         return total
 
     def range_of(self, expression: Affine) -> Interval:
-        """The smallest and largest value that the bounds allow."""
+        """Return the smallest and largest value within the bounds. Raises NotCarriedOver."""
         low = high = expression.constant
         for column, value in expression.terms.items():
             one = self.draft.columns[column]
             if one.lower is None or one.upper is None:
                 raise self.draft.refusal(
-                    f"variable {one.name!r} without finite bounds in a constraint that needs them"
+                    f"variable {one.name!r} without finite bounds in a constraint that needs "
+                    "them"
                 )
             ends = (value * int(one.lower), value * int(one.upper))
             low, high = low + min(ends), high + max(ends)
@@ -82,7 +82,7 @@ class Rows:
         upper: int | None,
         enforced: Sequence[int] = (),
     ) -> None:
-        """Add lower ≤ expression ≤ upper, while all the literals `enforced` are true."""
+        """Add lower ≤ expression ≤ upper, if all the literals `enforced` are true."""
         enforced = list(dict.fromkeys(enforced))
         if not enforced:
             self._plain(name, expression, lower, upper)
@@ -96,7 +96,7 @@ class Rows:
         if max(excess_above, excess_below) > _MOST_BIG_M:
             self._indicated(name, expression, lower, upper, enforced)
             return
-        # off: how many of the literals are false; with one of them false the row is slack by construction.
+        # off: the number of false literals; with one of them false the row cannot bind.
         off = Affine(constant=len(enforced)).minus(self.sum_of(enforced))
         if upper is not None and excess_above:
             self._plain(
@@ -118,7 +118,7 @@ class Rows:
         intervals: Sequence[Interval],
         enforced: Sequence[int] = (),
     ) -> None:
-        """Add: the expression lies in one of the intervals, while all the literals are true."""
+        """Add: the expression lies in one of the intervals, if all the literals are true."""
         if len(intervals) == 1:
             low, high = intervals[0]
             self.between(name, expression, low, high, enforced)
@@ -135,13 +135,13 @@ class Rows:
     def equal(
         self, name: str, first: Affine, second: Affine, enforced: Sequence[int] = ()
     ) -> None:
-        """Add first = second, while all the literals are true."""
+        """Add first = second, if all the literals are true."""
         self.between(name, first.minus(second), 0, 0, enforced)
 
     def at_least_one(
         self, name: str, references: Iterable[int], enforced: Sequence[int] = ()
     ) -> None:
-        """Add a clause: one of the literals, or the negation of one that enforces."""
+        """Add a clause: one of the literals, or the negation of an enforcing one."""
         clause = dict.fromkeys([*references, *(-reference - 1 for reference in enforced)])
         self._plain(name, self.sum_of(clause), 1, None)
 
@@ -153,7 +153,7 @@ class Rows:
         )
 
     def choice(self, name: str, count: int) -> list[int]:
-        """Add `count` binaries of which exactly one is 1."""
+        """Add `count` binaries of which exactly one is 1, and return their columns."""
         binaries = [self.draft.add_binary(f"{name}_is") for _ in range(count)]
         self._plain(f"{name}_one", Affine(terms=dict.fromkeys(binaries, 1)), 1, 1)
         return binaries

@@ -1,7 +1,7 @@
-"""OR-Tools CP-SAT: `CpModel` and CpModelProto, constraint by constraint.
+"""Read OR-Tools CP-SAT's `CpModel` and CpModelProto, constraint by constraint.
 
-Everything that linear rows over integers (with a few more binaries) say exactly is put into them; circuits, cumulatives,
-reservoirs, automata and two-dimensional packings are refused by name.
+A constraint becomes linear rows over integers, with auxiliary binaries, where they are equivalent.
+Circuits, cumulatives, reservoirs, automata and two-dimensional packings are refused by name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from trimtab.adapters.cp_rows import Affine, Interval, Rows
 from trimtab.adapters.draft import Draft, Number, add_product
 from trimtab.solution import Place
 
-_LARGEST = 2**62  # CP-SAT's own limit; its word for "none" is the end of int64
+_LARGEST = 2**62  # CP-SAT's own limit; the ends of int64 mean "none"
 _MOST_BINARIES = 50_000  # of one constraint
 _KINDS = (
     "bool_or",
@@ -45,13 +45,13 @@ Locate = Callable[[Any], Place | None]
 
 
 def read(model: Any) -> tuple[Draft, Locate]:
-    """`cp_model.CpModel`."""
+    """Read a `cp_model.CpModel`."""
     proto = model.proto if hasattr(model, "proto") else model.Proto()
     return _read(proto() if callable(proto) else proto, "CpModel")
 
 
 def read_proto(proto: Any) -> tuple[Draft, Locate]:
-    """`CpModelProto`; its variables are known by their index."""
+    """Read a `CpModelProto`; the user names its variables by index."""
     return _read(proto, "CpModelProto")
 
 
@@ -127,7 +127,7 @@ def _kind(constraint: Any) -> str | None:
 
 def _objective(proto: Any, rows: Rows) -> None:
     draft = rows.draft
-    # A protobuf message's own test and the newer binding's are written differently.
+    # Protobuf messages and the newer binding have different tests for presence.
     has = (
         proto.HasField
         if hasattr(proto, "HasField")
@@ -161,14 +161,14 @@ def _end(value: int) -> int:
 
 
 def _times(value: Number, factor: float) -> Number:
-    """The product, in integers where both are."""
+    """Return the product, as an integer when both factors are."""
     if float(factor).is_integer() and float(value).is_integer() and isinstance(value, int):
         return value * int(factor)
     return float(value) * factor
 
 
 def _expression(columns: Any, values: Any, constant: int) -> Affine:
-    """Σ values · columns + constant; a negative reference is the negation of that variable."""
+    """Return Σ values · columns + constant; a negative reference negates that variable."""
     terms: dict[int, int] = {}
     for reference, value in zip(columns, values, strict=True):
         column, factor = (
@@ -181,7 +181,7 @@ def _expression(columns: Any, values: Any, constant: int) -> Affine:
 
 
 class _Walker:
-    """Carries constraints over, one at a time."""
+    """Converter of single constraints."""
 
     def __init__(self, proto: Any, rows: Rows) -> None:
         self._proto = proto
@@ -189,10 +189,10 @@ class _Walker:
         self._draft = rows.draft
 
     def add(self, number: int, constraint: Any) -> None:
-        """Carry one constraint over, or refuse it by its kind and name."""
+        """Add one constraint to the draft, or refuse it by kind and name."""
         kind = _kind(constraint)
         if kind is None:
-            return  # an empty constraint holds always
+            return  # an empty constraint always holds
         name = str(constraint.name) or f"{kind}_{number}"
         method = getattr(self, f"_{kind}", None)
         if method is None:
@@ -210,7 +210,7 @@ class _Walker:
         return _expression(expression.vars, expression.coeffs, int(expression.offset))
 
     def _all_of(self, part: Any, expressions: str, variables: str) -> list[Affine]:
-        """Expressions of a constraint; older protos have variables in their place."""
+        """Return the expressions of a constraint; older protos have variables instead."""
         own = [self._of(expression) for expression in getattr(part, expressions)]
         return own or [
             _expression([reference], [1], 0) for reference in getattr(part, variables, ())
@@ -239,7 +239,7 @@ class _Walker:
         ]
         if clipped:
             self._rows.within(name, expression, clipped, enforced)
-        else:  # no value is possible: what enforces it must be false
+        else:  # no value is possible: an enforcing literal must be false
             self._rows.at_least_one(name, (), enforced)
 
     def _bool_or(self, name: str, part: Any, enforced: Sequence[int]) -> None:
@@ -260,7 +260,7 @@ class _Walker:
         )
 
     def _bool_xor(self, name: str, part: Any, enforced: Sequence[int]) -> None:
-        """An odd number of the literals is true: Σ = 2 k + 1."""
+        """Add: an odd number of the literals is true, Σ = 2 k + 1."""
         literals = [int(literal) for literal in part.literals]
         half = self._draft.add_column(
             f"{name}_half", 0, max(0, len(literals) // 2), integer=True
@@ -274,7 +274,7 @@ class _Walker:
         self._rows.between(f"{name}_size", size, 0, None, enforced)
 
     def _no_overlap(self, name: str, part: Any, enforced: Sequence[int]) -> None:
-        """For every pair one ends before the other starts, while both are there."""
+        """Add, for every pair of present intervals: one ends before the other starts."""
         intervals = [self._proto.constraints[int(index)] for index in part.intervals]
         if len(intervals) * (len(intervals) - 1) // 2 > _MOST_BINARIES:
             raise self._refusal("no_overlap", name, f" of {len(intervals)} intervals")
@@ -315,7 +315,7 @@ class _Walker:
                 self._rows.between(name, self._rows.sum_of(binaries), None, 1, enforced)
 
     def _values_of(self, name: str, expression: Affine) -> list[int]:
-        """A binary for each value of the expression's range, of which the one for its value is 1."""
+        """Add a binary for each value in the expression's range; the one of its value is 1."""
         low, high = self._rows.range_of(expression)
         binaries = self._rows.choice(name, high - low + 1)
         values = Affine(
@@ -335,7 +335,7 @@ class _Walker:
             )
 
     def _lin_max(self, name: str, part: Any, enforced: Sequence[int]) -> None:
-        """target = max of the expressions: at least each, and at most a chosen one."""
+        """Add target = max of the expressions: at least each, and at most a chosen one."""
         target, expressions = (
             self._of(part.target),
             [self._of(expression) for expression in part.exprs],
@@ -369,7 +369,7 @@ class _Walker:
         self._product(name, target, factors[0], factors[1])
 
     def _product(self, name: str, target: Affine, one: Affine, other: Affine) -> None:
-        """one · other - target = 0, written out."""
+        """Add one · other - target = 0, expanded."""
         products: dict[tuple[int, int], int] = {}
         linear = Affine(constant=one.constant * other.constant).minus(target)
         for i, a in one.terms.items():
@@ -392,7 +392,7 @@ class _Walker:
     def _divide(
         self, kind: str, name: str, part: Any, enforced: Sequence[int], *, quotient: bool
     ) -> None:
-        """number = divisor · quotient + rest for a constant divisor and a number that is not negative."""
+        """Add number = divisor · quotient + rest, for a constant divisor and number ≥ 0."""
         number, divisor = (self._of(expression) for expression in part.exprs)
         low, high = self._rows.range_of(number)
         if divisor.terms or divisor.constant <= 0 or low < 0:
@@ -454,7 +454,7 @@ class _Walker:
             )
 
     def _inverse(self, name: str, part: Any, enforced: Sequence[int]) -> None:
-        """f[i] = j exactly when g[j] = i."""
+        """Add: f[i] = j exactly when g[j] = i."""
         if enforced:
             raise self._refusal("inverse", name, " under an enforcement literal")
         direct, inverse = (

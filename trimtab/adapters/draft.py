@@ -1,4 +1,4 @@
-"""A model between a foreign object and our file: columns, rows, products, indicators and ordered sets."""
+"""Intermediate model between a foreign object and our file."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from dataclasses import dataclass, field
 
 Number = int | float
 Terms = dict[int, Number]  # column → coefficient
-Products = dict[
-    tuple[int, int], Number
-]  # (i, j) with i ≤ j → coefficient of x_i · x_j, each product once
+# (i, j) with i ≤ j → coefficient of x_i · x_j, each product once.
+Products = dict[tuple[int, int], Number]
 
-INFINITE = (
-    1e20  # bounds and sides from here on mean "none", in every package that is read here
-)
+# Bounds and sides from here on mean "none", in every package that is read here.
+INFINITE = 1e20
 
 
 class NotCarriedOver(ValueError):
-    """A model object holds something that cannot be carried over exactly. The message names it and the remedy."""
+    """A part of a model object cannot be converted exactly. The message names part and remedy."""
 
 
 @dataclass(kw_only=True)
@@ -34,7 +32,7 @@ class Column:
 
 @dataclass(kw_only=True)
 class Row:
-    """lower ≤ terms + products ≤ upper, always or while the column of `indicator` has its value."""
+    """lower ≤ terms + products ≤ upper, always or if the column of `indicator` has its value."""
 
     name: str
     terms: Terms
@@ -46,7 +44,7 @@ class Row:
 
 @dataclass(kw_only=True)
 class OrderedSet:
-    """SOS: at most `kind` of the columns are not 0, and two must be neighbours in the order of the weights."""
+    """SOS: at most `kind` columns are not 0; two must be adjacent in the order of the weights."""
 
     name: str
     kind: int
@@ -56,7 +54,7 @@ class OrderedSet:
 
 @dataclass(kw_only=True)
 class Draft:
-    """The model so far. Adapters add to it and call `finish`, which compares the counts."""
+    """A model under construction. Adapters add to it and call `finish`, which compares counts."""
 
     source: str  # the package's name of the object, for messages
     columns: list[Column] = field(default_factory=list)
@@ -68,7 +66,7 @@ class Draft:
     offset: Number = 0
     start: dict[int, float] = field(default_factory=dict)  # warm start, possibly partial
     own_columns: int = 0  # of the object; columns after these are auxiliary
-    carried: int = 0  # constraints of the object so far
+    carried: int = 0  # constraints of the object that were added
 
     def add_column(
         self,
@@ -79,12 +77,13 @@ class Draft:
         integer: bool,
         semicontinuous: bool = False,
     ) -> int:
-        """Add a variable; returns its place."""
+        """Add a variable and return its column. Bounds of ±1e20 and beyond are absent."""
         where = f"variable {name or len(self.columns)!r}"
         lower, upper = self._side(lower, where), self._side(upper, where)
         if lower == math.inf or upper == -math.inf:
             raise NotCarriedOver(
-                f"{self.source}: {where}: expected bounds that leave a value, got [{lower}, {upper}]"
+                f"{self.source}: {where}: expected bounds that leave a value, got "
+                f"[{lower}, {upper}]"
             )
         self.columns.append(
             Column(
@@ -92,14 +91,14 @@ class Draft:
                 lower=None if lower == -math.inf else lower,
                 upper=None if upper == math.inf else upper,
                 integer=integer,
-                semicontinuous=semicontinuous
-                and not lower <= 0 <= upper,  # else 0 is within the bounds anyway
+                # When 0 is within the bounds, the type adds nothing.
+                semicontinuous=semicontinuous and not lower <= 0 <= upper,
             )
         )
         return len(self.columns) - 1
 
     def add_binary(self, name: str) -> int:
-        """Add a variable that is 0 or 1; returns its place."""
+        """Add a variable that is 0 or 1 and return its column."""
         return self.add_column(name, 0, 1, integer=True)
 
     def add_row(
@@ -120,11 +119,12 @@ class Draft:
         lower, upper = self._side(lower, where), self._side(upper, where)
         if lower == math.inf or upper == -math.inf:
             raise NotCarriedOver(
-                f"{self.source}: {where}: expected sides that leave a value, got [{lower}, {upper}]"
+                f"{self.source}: {where}: expected sides that leave a value, got "
+                f"[{lower}, {upper}]"
             )
         for value in (*terms.values(), *products.values()):
             self._finite(value, where)
-        if lower > upper:  # no value at all, which one row between two numbers cannot say
+        if lower > upper:  # infeasible: a row with a range cannot express it, two rows can
             self.add_row(
                 f"{name}_lower",
                 terms,
@@ -148,7 +148,7 @@ class Draft:
     def add_set(
         self, name: str, kind: int, columns: Sequence[int], weights: Sequence[float] | None
     ) -> None:
-        """Add a SOS set; without usable weights the columns count as ordered."""
+        """Add a SOS set; without usable weights, the columns are in order."""
         if not columns:
             return
         usable = (
@@ -183,7 +183,7 @@ class Draft:
         self.offset, self.maximize = offset, maximize
 
     def set_start(self, values: Iterable[tuple[int, float]]) -> None:
-        """Set the warm start; values that are no finite numbers count as absent."""
+        """Set the warm start; values that are not finite are dropped."""
         self.start = {
             column: float(value)
             for column, value in values
@@ -202,22 +202,23 @@ class Draft:
         )
 
     def refusal(self, what: str) -> NotCarriedOver:
-        """The error for a part that cannot be carried over."""
+        """Return the error for a part that cannot be converted."""
         return NotCarriedOver(
-            f"{self.source}: expected linear, quadratic, indicator and SOS constraints, got {what}; "
-            "reformulate that part, or write the model as .mps or .lp and use IlpSpec.from_file"
+            f"{self.source}: expected linear, quadratic, indicator and SOS constraints, got "
+            f"{what}; reformulate that part, or write the model as .mps or .lp and use "
+            "IlpSpec.from_file"
         )
 
     def finish(self, *, variables: int, constraints: int) -> None:
-        """Compare with what the object says it has. Raises NotCarriedOver when anything is missing."""
+        """Compare with the object's own counts. Raises NotCarriedOver for a difference."""
         for what, carried, expected in (
             ("variables", self.own_columns, variables),
             ("constraints", self.carried, constraints),
         ):
             if carried != expected:
                 raise NotCarriedOver(
-                    f"{self.source}: expected to carry over all {expected} {what}, got {carried}; "
-                    "write the model as .mps or .lp and use IlpSpec.from_file"
+                    f"{self.source}: expected to carry over all {expected} {what}, got "
+                    f"{carried}; write the model as .mps or .lp and use IlpSpec.from_file"
                 )
         if not self.columns and not self.rows:
             raise NotCarriedOver(
@@ -225,7 +226,7 @@ class Draft:
             )
 
     def _side(self, value: Number, where: str) -> Number:
-        """A bound or side, with ±inf for absent ones."""
+        """Return a bound or side, with ±inf for an absent one."""
         if value != value:
             raise NotCarriedOver(
                 f"{self.source}: {where}: expected a number as bound, got NaN"
@@ -242,6 +243,6 @@ class Draft:
 
 
 def add_product(products: Products, first: int, second: int, value: Number) -> None:
-    """Add value · x_first · x_second."""
+    """Add `value` · x_first · x_second to `products`."""
     pair = (first, second) if first <= second else (second, first)
     products[pair] = products.get(pair, 0) + value

@@ -1,4 +1,4 @@
-"""`highspy.Highs`: its own LP, Hessian and types, by `getModel`."""
+"""Read `highspy.Highs`: its LP, Hessian and types, by `getModel`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CONTINUOUS, _INTEGER, _SEMICONTINUOUS, _SEMIINTEGER, _IMPLIED = range(5)
 
 
 def read(highs: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
-    """The model in the engine."""
+    """Read the model in the engine. Raises NotCarriedOver."""
     draft = Draft(source="highspy.Highs")
     _refuse_what_is_outside(highs, draft)
     model = highs.getModel()
@@ -62,7 +62,7 @@ def read(highs: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
 
 
 def _refuse_what_is_outside(highs: Any, draft: Draft) -> None:
-    """Objectives and rows that are not in the LP."""
+    """Refuse objectives and rows that are not in the LP."""
     objectives = getattr(highs, "getNumLinearObjectives", lambda: 0)()
     if objectives:
         raise draft.refusal(f"{objectives} linear objectives (addLinearObjective)")
@@ -80,7 +80,7 @@ def _names(names: Any, count: int) -> list[str]:
 
 
 def _entries(matrix: Any, rows: int) -> list[dict[int, float]]:
-    """column → coefficient of each row; entries of one place are summed."""
+    """Return column → coefficient for each row; repeated entries are summed."""
     by_row: list[dict[int, float]] = [{} for _ in range(rows)]
     starts, indices, values = list(matrix.start_), list(matrix.index_), list(matrix.value_)
     columnwise = "col" in str(matrix.format_).lower()
@@ -93,7 +93,10 @@ def _entries(matrix: Any, rows: int) -> list[dict[int, float]]:
 
 
 def _hessian(hessian: Any) -> Products:
-    """Products of ½ xᵀQx. A triangular Hessian holds the lower triangle by columns, a square one both."""
+    """Return the products of ½ xᵀQx.
+
+    A triangular Hessian has the lower triangle by columns, a square one both triangles.
+    """
     products: Products = {}
     if not int(hessian.dim_):
         return products

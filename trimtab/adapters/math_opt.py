@@ -1,4 +1,4 @@
-"""OR-Tools MathOpt: `mathopt.Model` and its ModelProto."""
+"""Read OR-Tools MathOpt's `mathopt.Model` and its ModelProto."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MISSING = ("auxiliary_objectives", "second_order_cone_constraints")
 
 
 def read(model: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
-    """`mathopt.Model`, through its proto."""
+    """Read a `mathopt.Model` through its proto."""
     draft, places = _draft(model.export_model(), "MathOpt Model")
     constraints = sum(
         int(getattr(model, f"get_num_{kind}_constraints")())
@@ -42,7 +42,7 @@ def read(model: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
 
 
 def read_proto(proto: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
-    """`ModelProto`; its variables are known by their id."""
+    """Read a `ModelProto`; the user names its variables by id."""
     draft, places = _draft(proto, "MathOpt ModelProto")
     draft.finish(
         variables=len(proto.variables.ids),
@@ -69,7 +69,7 @@ def _draft(proto: Any, source: str) -> tuple[Draft, dict[int, int]]:
     for part in _MISSING:
         if len(getattr(proto, part, ())):
             raise draft.refusal(part.replace("_", " "))
-    known = {
+    supported = {
         "name",
         "variables",
         "objective",
@@ -79,7 +79,7 @@ def _draft(proto: Any, source: str) -> tuple[Draft, dict[int, int]]:
     for part in proto.DESCRIPTOR.fields:
         # A later MathOpt may have constraints that this adapter does not know.
         if (
-            part.name not in known
+            part.name not in supported
             and part.name not in _MISSING
             and len(getattr(proto, part.name))
         ):
@@ -140,9 +140,7 @@ def _linear_rows(draft: Draft, proto: Any, places: dict[int, int]) -> None:
 
 
 def _indicator(draft: Draft, row: Any, places: dict[int, int]) -> None:
-    if not row.HasField(
-        "indicator_id"
-    ):  # its variable was deleted: the constraint never holds anything
+    if not row.HasField("indicator_id"):  # its variable was deleted: it never applies
         return
     column = places[int(row.indicator_id)]
     if not draft.is_binary(column):
@@ -157,7 +155,7 @@ def _indicator(draft: Draft, row: Any, places: dict[int, int]) -> None:
 
 
 def _set(draft: Draft, kind: int, one: Any, places: dict[int, int]) -> None:
-    """Members are expressions; one that is not a bare variable gets an auxiliary variable."""
+    """Add SOS sets; a member that is not a bare variable gets an auxiliary variable."""
     columns: list[int] = []
     for number, expression in enumerate(one.expressions):
         terms, offset = _vector(expression, places), float(expression.offset)
@@ -174,7 +172,7 @@ def _set(draft: Draft, kind: int, one: Any, places: dict[int, int]) -> None:
 
 
 def _vector(vector: Any, places: dict[int, int]) -> Terms:
-    """A SparseDoubleVector or a linear expression."""
+    """Return the terms of a SparseDoubleVector or a linear expression."""
     coefficients = vector.coefficients if hasattr(vector, "coefficients") else vector.values
     return {
         places[int(i)]: float(value)

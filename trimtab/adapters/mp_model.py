@@ -1,4 +1,4 @@
-"""OR-Tools' linear solver models: MPModelProto, and `pywraplp.Solver` and `ModelBuilder`, which hand one out."""
+"""Read OR-Tools' MPModelProto, `pywraplp.Solver` and `ModelBuilder` (by their MPModelProto)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Locate = Callable[[Any], Place | None]
 
 
 def read_pywraplp(solver: Any) -> tuple[Draft, Locate]:
-    """`pywraplp.Solver`, through its proto; nothing is solved and no text is written."""
+    """Read a `pywraplp.Solver` through its proto, without solving or writing text."""
     proto = importlib.import_module(
         "ortools.linear_solver.linear_solver_pb2"
     ).MPModelProto()
@@ -23,7 +23,7 @@ def read_pywraplp(solver: Any) -> tuple[Draft, Locate]:
         variables=int(solver.NumVariables()),
         constraints=int(solver.NumConstraints()) + len(proto.general_constraint),
     )
-    # Names that the export made up ("auto_v_…") are not the user's.
+    # Names that the export generates ("auto_v_…") are not the user's.
     for column, variable in zip(draft.columns, solver.variables(), strict=True):
         column.name = str(variable.name())
     if not draft.start:
@@ -34,7 +34,7 @@ def read_pywraplp(solver: Any) -> tuple[Draft, Locate]:
 
 
 def read_builder(model: Any) -> tuple[Draft, Locate]:
-    """`model_builder.Model`, through its proto."""
+    """Read a `model_builder.Model` through its proto."""
     proto = model.export_to_proto()
     draft = _draft(proto, "ModelBuilder")
     draft.finish(variables=int(model.num_variables), constraints=int(model.num_constraints))
@@ -44,7 +44,7 @@ def read_builder(model: Any) -> tuple[Draft, Locate]:
 
 
 def read_proto(proto: Any) -> tuple[Draft, Locate]:
-    """`MPModelProto`; its variables are known by their index."""
+    """Read an `MPModelProto`; the user names its variables by index."""
     draft = _draft(proto, "MPModelProto")
     draft.finish(
         variables=len(proto.variable),
@@ -143,7 +143,7 @@ def _general(draft: Draft, constraint: Any) -> None:
 
 
 def _logic(draft: Draft, name: str, columns: list[int], result: int, kind: str) -> None:
-    """result = and(columns) or or(columns), over binaries."""
+    """Add result = and(columns), or result = or(columns), over binaries."""
     if not all(draft.is_binary(column) for column in (*columns, result)):
         raise draft.refusal(
             f"the {kind.replace('_', ' ')} {name!r} over variables that are not binary"
@@ -154,7 +154,7 @@ def _logic(draft: Draft, name: str, columns: list[int], result: int, kind: str) 
 def add_and_or(
     draft: Draft, name: str, columns: Iterable[int], result: int, *, conjunction: bool
 ) -> None:
-    """result = min (conjunction) or max of binary columns, in linear rows that are exact for binaries."""
+    """Add result = min (conjunction) or max of binary columns, as exact linear rows."""
     members = list(dict.fromkeys(columns))
     infinite = float("inf")
     for number, column in enumerate(members):
@@ -180,7 +180,7 @@ def _terms(columns: Any, values: Any) -> Terms:
 
 
 def _solved(solver: Any) -> list[tuple[int, float]]:
-    """Values of the last solve; OR-Tools has 0 everywhere before the first, which says nothing."""
+    """Return values of the last solve; before the first one OR-Tools has 0 everywhere."""
     values = [
         (place, float(variable.solution_value()))
         for place, variable in enumerate(solver.variables())

@@ -1,4 +1,4 @@
-"""Free MPS from a `Draft`, in decimals that mean exactly the numbers of the object."""
+"""Write a `Draft` as free MPS, in decimals that equal the object's numbers exactly."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 from trimtab.adapters.draft import Draft, NotCarriedOver, Number, Products, Row
 
 _OBJECTIVE = "OBJ"
-_EXACT = Context(
-    prec=800
-)  # doubles span 10^±324 with 17 digits; sums and halves of two of them fit
+# Doubles span 10^±324 with 17 digits; sums and halves of two of them fit.
+_EXACT = Context(prec=800)
 
 
 def write(draft: Draft, path: Path, *, columns: list[str], rows: list[str]) -> None:
-    """Write the draft under these names, and compare the lines written with its size."""
+    """Write the draft with these names. Raises NotCarriedOver when lines are missing."""
     counts = {"rows": 0, "columns": 0}
     with path.open("w", encoding="ascii", newline="\n") as file:
         file.writelines(f"{line}\n" for line in _lines(draft, columns, rows, counts))
     if counts != {"rows": len(draft.rows), "columns": len(draft.columns)}:
         raise NotCarriedOver(
-            f"{draft.source}: expected {len(draft.rows)} rows and {len(draft.columns)} columns in the file, got {counts}"
+            f"{draft.source}: expected {len(draft.rows)} rows and {len(draft.columns)} columns "
+            f"in the file, got {counts}"
         )
 
 
@@ -90,7 +90,7 @@ def _columns(
 
 
 def _sides(row: Row) -> tuple[str, str, str]:
-    """(type, right-hand side, range); the range is exact in decimals."""
+    """Return (type, right-hand side, range); the range is exact in decimals."""
     if row.lower is None:
         return ("L", _text(row.upper), "") if row.upper is not None else ("L", "1e30", "")
     if row.upper is None:
@@ -105,12 +105,13 @@ def _sides(row: Row) -> tuple[str, str, str]:
 
 
 def _bounds(draft: Draft, columns: list[str]) -> Iterator[str]:
-    """Both bounds of every variable, so that no reader's default counts."""
+    """Yield both bounds of every variable, so that no reader's default applies."""
     for column, name in zip(draft.columns, columns, strict=True):
         lower, upper = column.lower, column.upper
         yield f" LO BND {name} {_text(lower)}" if lower is not None else f" MI BND {name}"
         if column.semicontinuous:
-            yield f" {'SI' if column.integer else 'SC'} BND {name} {'1e30' if upper is None else _text(upper)}"
+            kind = "SI" if column.integer else "SC"
+            yield f" {kind} BND {name} {'1e30' if upper is None else _text(upper)}"
         else:
             yield (
                 f" UP BND {name} {_text(upper)}" if upper is not None else f" PL BND {name}"
@@ -118,7 +119,10 @@ def _bounds(draft: Draft, columns: list[str]) -> Iterator[str]:
 
 
 def _products(draft: Draft, columns: list[str], rows: list[str]) -> Iterator[str]:
-    """QUADOBJ has one triangle of Q in ½ xᵀQx; QCMATRIX both, without the half."""
+    """Yield the quadratic sections.
+
+    QUADOBJ has one triangle of Q in ½ xᵀQx; QCMATRIX has both triangles, without the factor ½.
+    """
     if draft.products:
         yield "QUADOBJ"
         for (i, j), value in draft.products.items():
@@ -156,7 +160,7 @@ def _decimal(value: Number) -> Decimal:
 
 
 def _text(value: Number | Decimal) -> str:
-    """The shortest decimal that is this number."""
+    """Return the shortest decimal that equals this number."""
     if isinstance(value, Decimal):
         return str(value.normalize(_EXACT))
     return str(int(value)) if isinstance(value, int) else repr(float(value))

@@ -1,4 +1,4 @@
-"""Names in the file: the user's own where every reader takes them as they are, otherwise a made one."""
+"""Names in the file: the user's own if every reader accepts it unchanged, else a generated one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.()\[\],]{0,99}", re.ASCII)
 _ODD = re.compile(r"[^A-Za-z0-9_.()\[\],]+", re.ASCII)
-# First words of lines that readers take for sections, and words that some take for numbers or keywords.
+# First words of lines that readers take for sections, and words that some take for numbers or
+# keywords.
 _RESERVED = frozenset(
     {
         "name",
@@ -55,10 +56,14 @@ _RESERVED = frozenset(
 def file_names(
     names: Iterable[str], *, letter: str, taken: Iterable[str] = ()
 ) -> list[str]:
-    """One name for each of `names`, all different: itself, or a plain one made of it, or `letter` and its place."""
+    """Return a distinct plain name for each of `names`.
+
+    It is the name itself, or a plain one made of it, or `letter` with its number. Names in `taken`
+    are not used.
+    """
     wishes = list(names)
     used = set(taken)
-    # Names that are plain already have precedence over those made from others.
+    # Names that are already plain have precedence over generated ones.
     counts: dict[str, int] = {}
     for name in wishes:
         counts[name] = counts.get(name, 0) + 1
@@ -84,7 +89,7 @@ def _is_plain(name: str) -> bool:
 
 
 def _made(name: str) -> str:
-    """A plain name that reminds of `name`; empty when nothing is left of it."""
+    """Return a plain name that resembles `name`; empty when no character is left."""
     made = _ODD.sub("_", name)[:80]
     if not made.strip("_.()[],"):
         return ""

@@ -1,7 +1,8 @@
-"""`pyscipopt.Model`: the original problem, constraint by constraint, by the handler's name.
+"""Read the original problem of a `pyscipopt.Model`, constraint by constraint.
 
-The getters of SCIP that do not belong to a handler end in undefined behaviour on it, so none is called on trust. Two handlers
-tell their numbers nowhere but in SCIP's own CIP text; it is written in a forked process with generic names, and read strictly.
+SCIP's getters have undefined behaviour on constraints of other handlers, so the handler's name
+decides which are called. The numbers of xor and cardinality constraints exist only in SCIP's CIP
+text: a forked process writes it with generic names, and it is read strictly.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _PLUGINS = {
 
 
 def read(model: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
-    """The original problem of the model."""
+    """Read the original problem of the model. Raises NotCarriedOver."""
     draft = Draft(source="pyscipopt.Model")
     _refuse_plugins(model, draft)
     infinity = float(model.infinity())
@@ -84,7 +85,10 @@ def read(model: Any) -> tuple[Draft, Callable[[Any], Place | None]]:
 
 
 def _refuse_plugins(model: Any, draft: Draft) -> None:
-    """Constraints of Python plugins are in no list of the model; the plugins themselves hold a reference to it."""
+    """Refuse a model with Python plugins.
+
+    Their constraints are in no list of the model; the plugins themselves have a reference to it.
+    """
     package = next(
         sys.modules[base.__module__]
         for base in type(model).__mro__
@@ -96,14 +100,11 @@ def _refuse_plugins(model: Any, draft: Draft) -> None:
         if hasattr(package, name)
     }
     written = tuple(kind for kind in kinds if kind.__subclasses__())
-    if (
-        not written
-    ):  # nobody has written a plugin, and looking at every object takes a second
+    if not written:  # no plugin class exists, and examining every object takes a second
         return
     for plugin in gc.get_objects():
-        if not issubclass(
-            type(plugin), written
-        ):  # by type: a dead weak reference has no class to ask
+        # By type, because a dead weak reference has no __class__.
+        if not issubclass(type(plugin), written):
             continue
         try:
             owner = plugin.model.getStage.__self__
@@ -115,7 +116,7 @@ def _refuse_plugins(model: Any, draft: Draft) -> None:
 
 
 def _integral(variable: Any) -> bool:
-    """Integer by its type, or implied to be integer in some optimal solution."""
+    """Return True for a variable of integer type, or implied integer in an optimal solution."""
     return bool(variable.isIntegral())
 
 
@@ -130,7 +131,7 @@ def _side(value: float, infinity: float) -> float:
 
 
 class _Constraints:
-    """Carries constraints over, one at a time."""
+    """Converter of single constraints."""
 
     def __init__(
         self, model: Any, draft: Draft, places: Mapping[int, int], infinity: float
@@ -144,12 +145,12 @@ class _Constraints:
         self._texts: list[str] | None = None
 
     def add(self, number: int, constraint: Any) -> None:
-        """Carry one constraint over, or refuse it by its name and handler."""
+        """Add one constraint to the draft, or refuse it by name and handler."""
         handler, name = str(constraint.getConshdlrName()), str(constraint.name)
         draft, model = self._draft, self._model
         if handler in _LINEAR:
             terms = self._terms(constraint, handler)
-            if handler == "logicor":  # its sides are always these
+            if handler == "logicor":  # a clause
                 draft.add_row(name, terms, 1, _INFINITY)
             else:
                 draft.add_row(name, terms, *self._sides(constraint))
@@ -176,7 +177,8 @@ class _Constraints:
         place = self._places.get(int(variable.ptr()))
         if place is None:
             raise self._draft.refusal(
-                f"the constraint {name!r} over {str(variable)!r}, no variable of the original problem"
+                f"the constraint {name!r} over {str(variable)!r}, which is not a variable of the "
+                "original problem"
             )
         return place
 
@@ -223,14 +225,13 @@ class _Constraints:
         self._draft.add_row(name, terms, *self._sides(constraint), products=products)
 
     def _indicator(self, constraint: Any, name: str) -> None:
-        """SCIP keeps `binary = value → slack = 0` beside a linear row with that slack; both are carried over so."""
+        """Add `binary = value → slack = 0`; SCIP has the linear row with that slack beside it."""
         binary = self._model.getConsVars(constraint)[0]
         slack = self._column(self._model.getSlackVarIndicator(constraint), name)
         value = 1
         place = self._places.get(int(binary.ptr()))
-        if (
-            place is None
-        ):  # SCIP's negation of a binary: 1 - x, under the name of x and "_neg"
+        if place is None:
+            # SCIP's negation of a binary is 1 - x, with the name of x and "_neg".
             own = str(binary.name).removesuffix("_neg")
             same = [
                 column for column, one in enumerate(self._draft.columns) if one.name == own
@@ -271,7 +272,7 @@ class _Constraints:
         self._cardinality(name, columns, most)
 
     def _cardinality(self, name: str, columns: list[int], most: int) -> None:
-        """At most `most` of the columns are not 0."""
+        """Add: at most `most` of the columns are not 0."""
         draft = self._draft
         if most == 1:
             draft.add_set(name, 1, columns, None)
@@ -288,12 +289,13 @@ _XOR = re.compile(
     r"\[xor\] <c\d+>: xor\((?P<vars><x\d+>\[\w\](?:,<x\d+>\[\w\])*)\) = (?P<number>[01]);"
 )
 _CARDINALITY = re.compile(
-    r"\[cardinality\] <c\d+>: (?P<vars><x\d+> \([^()]*\)(?:, <x\d+> \([^()]*\))*) <= (?P<number>\d+);"
+    r"\[cardinality\] <c\d+>: (?P<vars><x\d+> \([^()]*\)(?:, <x\d+> \([^()]*\))*) "
+    r"<= (?P<number>\d+);"
 )
 
 
 def _number(pattern: re.Pattern[str], text: str, counts: Mapping[str, int]) -> int | None:
-    """The number of a constraint in CIP text; None when the text is not exactly of this form and size."""
+    """Return the number in a constraint's CIP text; None unless the text has this form and size."""
     match = pattern.fullmatch(text)
     if match is None or match["vars"].count("<x") != counts["vars"]:
         return None
@@ -301,7 +303,10 @@ def _number(pattern: re.Pattern[str], text: str, counts: Mapping[str, int]) -> i
 
 
 def _cip_constraints(model: Any) -> list[str]:
-    """SCIP's text of each original constraint, in order. A child process writes it: a crash there ends only the child."""
+    """Return SCIP's text of each original constraint, in order.
+
+    A forked process writes it, so that a crash ends only that process.
+    """
     if not hasattr(os, "fork"):
         return []
     with tempfile.TemporaryDirectory(prefix="trimtab-cip-") as folder:
@@ -327,7 +332,8 @@ def _cip_constraints(model: Any) -> list[str]:
             time.sleep(0.005)
         if status != 0 or not path.is_file():
             raise NotCarriedOver(
-                "pyscipopt.Model: expected SCIP to write its xor and cardinality constraints; it failed"
+                "pyscipopt.Model: expected SCIP to write its xor and cardinality constraints, got "
+                "a failure"
             )
         text = path.read_text(encoding="utf-8", errors="replace")
     _, _, constraints = text.partition("\nCONSTRAINTS\n")
@@ -337,7 +343,7 @@ def _cip_constraints(model: Any) -> list[str]:
 
 
 def _best_known(model: Any, variables: list[Any]) -> list[tuple[int, Number]]:
-    """The best complete solution that the model holds (SCIP hands out no partial ones)."""
+    """Return the model's best complete solution (SCIP does not return partial ones)."""
     solutions = list(model.getSols())
     if not solutions:
         return []

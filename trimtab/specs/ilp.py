@@ -23,18 +23,28 @@ class Engine(StrEnum):
 
 
 class Neighbourhood(StrEnum):
-    """Destroy heuristics of the large neighbourhood search."""
+    """Arms of the large neighbourhood search: heuristics that choose the variables to free."""
 
     RANDOM = "random"
+    """Uniformly chosen variables."""
     VARIABLE_GRAPH = "variable-graph"
+    """A variable and those that share rows with it, ring by ring."""
     CONSTRAINT_BLOCK = "constraint-block"
+    """The variables of tight rows, row by row (after Song et al. 2020)."""
     RINS = "rins"
+    """Variables that differ between incumbent and root LP (Danna, Rothberg and Le Pape 2005)."""
     CROSSOVER = "crossover"
+    """Variables that differ between good solutions (Rothberg 2007)."""
     LB_RELAX = "lb-relax"
+    """The largest differences between incumbent and local-branching LP (Huang et al. 2023)."""
     LB_RELAX_S = "lb-relax-s"
+    """A uniform sample of all these differences."""
     LB_RELAX_R = "lb-relax-r"
+    """Each variable with the probability of its difference."""
     CL_LNS = "cl-lns"
+    """The best scores of a graph attention network (CL-LNS, Huang et al. 2023); not a default."""
     ONE_SWAP = "one-swap"
+    """No arm: local search on pure covers and packings, beside or among the arms."""
 
 
 class LnsOptions(WireModel):

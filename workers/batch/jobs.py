@@ -1,9 +1,9 @@
-"""Lines of a jobs file become tasks. Everything a line holds is hostile until parsed.
+"""Read the lines of a jobs file. A line is untrusted until parsed.
 
-A line is a job request as on the wire; besides, for an input file `NAME` of the spec it may say `"NAME_path": "models/a.mps"`,
-relative to the jobs file, instead of an uploaded artifact:
+A line is a job request as on the wire. For an input file `NAME` of the spec it may have
+`"NAME_path": "models/a.mps"`, relative to the jobs file, instead of an uploaded artifact:
 
-    {"id": "a", "kind": "ilp", "spec": {"model_path": "models/a.mps"}, "budget": {"seconds": 60}, "seed": 1}
+    {"id": "a", "kind": "ilp", "spec": {"model_path": "models/a.mps"}, "budget": {"seconds": 60}}
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MAX_ID_CHARS = 200
 
 @dataclass(frozen=True, kw_only=True)
 class BatchJob:
-    """A line that can be run, or `problem` says why not."""
+    """A line of the jobs file; `problem` is set when it cannot be run."""
 
     id: str
     line: int
-    digest: str  # of the request as validated, with its files' digests: the same digest is the same run
+    digest: str  # of the validated request and its files' digests: identifies the run
     kind: str = ""
     request: JobRequest | None = None
     inputs: Mapping[str, Path] = field(default_factory=dict)
@@ -39,11 +39,14 @@ class BatchJob:
 
 
 class BadBatch(ValueError):
-    """The jobs file as a whole makes no sense."""
+    """The jobs file as a whole is invalid."""
 
 
 def read_jobs(path: Path, *, kinds: Mapping[str, Kind] = KINDS) -> list[BatchJob]:
-    """All jobs, in order. A bad line is a job with a problem; two lines with one id are refused (BadBatch)."""
+    """Read all jobs, in order. An invalid line becomes a job with a problem.
+
+    Raises BadBatch for two lines with one id, or a line that is too long.
+    """
     jobs: list[BatchJob] = []
     seen: dict[str, int] = {}
     files = _Files()
@@ -51,7 +54,8 @@ def read_jobs(path: Path, *, kinds: Mapping[str, Kind] = KINDS) -> list[BatchJob
         job = _parse(number, line, folder=path.parent, kinds=kinds, files=files)
         if job.id in seen:
             raise BadBatch(
-                f"{path}: lines {seen[job.id]} and {number} have the same id {job.id!r}; ids must differ"
+                f"{path}: lines {seen[job.id]} and {number} have the same id {job.id!r}; "
+                "ids must differ"
             )
         seen[job.id] = number
         jobs.append(job)
@@ -65,7 +69,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
             number += 1
             if len(line) > MAX_LINE_BYTES:
                 raise BadBatch(
-                    f"{path}: line {number} is longer than {MAX_LINE_BYTES} bytes; give models as files"
+                    f"{path}: line {number}: expected at most {MAX_LINE_BYTES} bytes, got "
+                    "more; give models as files"
                 )
             if line.strip():
                 yield number, line
@@ -81,23 +86,25 @@ def _parse(
         return BatchJob(id=job_id, line=number, digest=raw_digest, problem=problem, **more)
 
     try:
-        given = orjson.loads(line)
+        body = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         return bad(f"not JSON: {error}")
-    if not isinstance(given, dict):
-        return bad(f"a job is a JSON object; {type(given).__name__} came")
-    given_id = given.pop("id", job_id)
-    if not isinstance(given_id, str) or not 0 < len(given_id) <= MAX_ID_CHARS:
-        return bad(f"'id' wants a text of 1 to {MAX_ID_CHARS} characters")
-    job_id = given_id
-    name = given.get("kind")
+    if not isinstance(body, dict):
+        return bad(f"job: expected a JSON object, got {type(body).__name__}")
+    own_id = body.pop("id", job_id)
+    if not isinstance(own_id, str) or not 0 < len(own_id) <= MAX_ID_CHARS:
+        return bad(
+            f"id: expected text of 1 to {MAX_ID_CHARS} characters, got {own_id!r:.60}"
+        )
+    job_id = own_id
+    name = body.get("kind")
     kind = kinds.get(name) if isinstance(name, str) else None
     if kind is None:
-        return bad(f"kind {name!r} came; wanted one of {', '.join(sorted(kinds))}")
+        return bad(f"kind: expected one of {', '.join(sorted(kinds))}, got {name!r}")
     try:
-        spec, inputs = _resolve_files(given.get("spec"), kind, folder, files)
+        spec, inputs = _resolve_files(body.get("spec"), kind, folder, files)
         request = request_model(kind.spec).model_validate_json(
-            orjson.dumps({**given, "spec": spec})
+            orjson.dumps({**body, "spec": spec})
         )
     except ValidationError as error:
         return bad("; ".join(str(fault) for fault in faults_of(error)[:5]), kind=kind.name)
@@ -106,7 +113,8 @@ def _parse(
     missing = sorted(set(request.spec.artifacts()) - set(inputs))
     if missing:
         return bad(
-            f'input {missing[0]!r} names an uploaded file, which a batch cannot fetch: give "{missing[0]}_path"',
+            f"spec.{missing[0]}: expected the path of a file as {missing[0]}_path, got an "
+            "uploaded file, which a batch cannot fetch",
             kind=kind.name,
         )
     digest = _digest(
@@ -125,7 +133,7 @@ def _parse(
 def _resolve_files(
     spec: Any, kind: Kind, folder: Path, files: _Files
 ) -> tuple[Any, dict[str, Path]]:
-    """Replace each `NAME_path` by a reference to the file's content."""
+    """Replace each `NAME_path` by a reference to the file's content; also return the paths."""
     if not isinstance(spec, dict):
         return spec, {}
     fields = kind.spec.model_fields
@@ -137,7 +145,7 @@ def _resolve_files(
             resolved[key] = value
             continue
         if not isinstance(value, str):
-            raise ValueError(f"spec.{key} wants the path of a file; {value!r} came")
+            raise ValueError(f"spec.{key}: expected the path of a file, got {value!r}")
         path = (folder / value).resolve()
         resolved[name] = files.reference(path)
         inputs[name] = path
@@ -145,23 +153,23 @@ def _resolve_files(
 
 
 class _Files:
-    """Digests of files: thousands of jobs may share a model."""
+    """Cache of files' references: thousands of jobs may share a model."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, dict[str, Any]] = {}
+        self._references: dict[Path, dict[str, Any]] = {}
 
     def reference(self, path: Path) -> dict[str, Any]:
-        if path not in self._known:
+        if path not in self._references:
             if not path.is_file():
-                raise ValueError(f"{path} is not a file")
+                raise ValueError(f"{path}: no such file")
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            self._known[path] = {
+            self._references[path] = {
                 "digest": f"sha256:{digest}",
                 "name": path.name,
                 "size_bytes": path.stat().st_size,
             }
-        return self._known[path]
+        return self._references[path]
 
 
 def _digest(data: bytes) -> str:

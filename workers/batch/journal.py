@@ -1,4 +1,4 @@
-"""What a batch run has done, kept as JSON lines: appended and synced, so that a run killed at any moment can go on."""
+"""Journal of a batch run: JSON lines, appended and synced, so that a killed run can be resumed."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Json = dict[str, Any]
 
 
 class JournalInUse(RuntimeError):
-    """Another batch run writes this file."""
+    """Another batch run is writing this file."""
 
 
 class BadJournal(ValueError):
-    """The file holds something else than a journal, or results of other jobs."""
+    """The file is not a journal, or has results of other jobs."""
 
 
 class Journal:
-    """An append-only file of records, one to a line. A line that was torn by a crash is cut off."""
+    """An append-only file of records, one per line. A line that a crash cut short is removed."""
 
     def __init__(self, path: Path, *, resume: bool) -> None:
         self.path = path
@@ -35,11 +35,11 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._file.close()
-            raise JournalInUse(f"another batch run writes {path}") from error
+            raise JournalInUse(f"another batch run is writing {path}") from error
         if not resume and self._file.tell() > 0:
             self._file.close()
             raise BadJournal(
-                f"{path} exists; go on with it by --resume, or give another --out"
+                f"{path} exists; continue it with --resume, or give another --out"
             )
         self._recover()
 
@@ -55,14 +55,14 @@ class Journal:
         self._file.close()
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """On the disk when this returns."""
+        """Append a record; it is on disk when this returns."""
         self._file.write(orjson.dumps(dict(record)) + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._note(record)
+        self._count(record)
 
     def records(self) -> Iterator[Json]:
-        """All of them, in order of completion."""
+        """Yield all records, in order of completion."""
         with self.path.open("rb") as file:
             yield from map(orjson.loads, file)
 
@@ -71,29 +71,30 @@ class Journal:
         whole = 0
         for line in self._file:
             if not line.endswith(b"\n"):
-                break  # torn: its job runs again
+                break  # cut short by a crash: its job runs again
             try:
                 record = orjson.loads(line)
-                self._note(record)
+                self._count(record)
             except (orjson.JSONDecodeError, KeyError, TypeError) as error:
                 if self._file.tell() < self.path.stat().st_size:
                     self._file.close()
                     raise BadJournal(
-                        f"{self.path} is no output of a batch run: {error!r} at byte {whole}"
+                        f"{self.path}: expected the output of a batch run, got {error!r} at "
+                        f"byte {whole}"
                     ) from error
                 break
             whole += len(line)
         self._file.truncate(whole)
         self._file.seek(0, os.SEEK_END)
 
-    def _note(self, record: Mapping[str, Any]) -> None:
+    def _count(self, record: Mapping[str, Any]) -> None:
         self.done[str(record["id"])] = str(record["digest"])
         state = str(record["state"])
         self.states[state] = self.states.get(state, 0) + 1
 
 
 def write_parquet(journal: Journal, path: Path) -> None:
-    """The journal as one table: the figures as columns, the whole result as JSON text. Whole or not at all."""
+    """Write the journal as one table, atomically: figures as columns, the result as JSON text."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

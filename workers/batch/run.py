@@ -1,6 +1,8 @@
-"""Batch runs: thousands of jobs from a file, over an executor, without a server. Resumable at any moment.
+"""Batch runs: thousands of jobs from a file, over an executor, without a server.
 
-read the lines → skip what the journal has → run each, `concurrency` at a time, lost ones again → append its record
+    read the lines → skip those in the journal → run `concurrency` at a time → append the record
+
+Lost attempts are repeated. A run can be killed and resumed at any moment.
 """
 
 from __future__ import annotations
@@ -30,9 +32,8 @@ from workers.types import (
     TaskLimits,
 )
 
-SILENCE_S = (
-    60.0  # a child beats every second; after this much silence it is killed and tried again
-)
+# A child sends a frame every 0.5 s; after this much silence it is killed and tried again.
+SILENCE_S = 60.0
 _ATTEMPTS_LOST = Finish(
     ended=Termination(
         reason=Reason.WORKER_LOST,
@@ -51,29 +52,29 @@ STATES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """How a batch is run."""
+    """Settings of a batch run."""
 
     executor: Executor
     journal: Journal
     concurrency: int
     limits: TaskLimits
-    files_dir: Path | None = None  # produced files are kept here, named by their SHA-256
+    files_dir: Path | None = None  # folder for produced files, named by their SHA-256
     kinds: Mapping[str, Kind] = field(default_factory=lambda: KINDS)
     backoff: Backoff = field(default_factory=Backoff)
     silence_s: float = SILENCE_S
 
 
 def pending(jobs: Sequence[BatchJob], journal: Journal) -> list[BatchJob]:
-    """The jobs that the journal has not. Raises BadJournal when it has an id with another request."""
+    """Return the jobs not in the journal. Raises BadJournal for an id of another request."""
     left = []
     for job in jobs:
-        known = journal.done.get(job.id)
-        if known is None:
+        digest = journal.done.get(job.id)
+        if digest is None:
             left.append(job)
-        elif known != job.digest:
+        elif digest != job.digest:
             raise BadJournal(
-                f"{journal.path} has a result for id {job.id!r} (line {job.line}), but of another request or of other file "
-                "contents; give another --out, or another id"
+                f"{journal.path} has a result for id {job.id!r} (line {job.line}), but of another "
+                "request or of other file contents; give another --out, or another id"
             )
     return left
 
@@ -85,13 +86,13 @@ async def run(
     rng: random.Random,
     on_done: Callable[[Json], None] = lambda record: None,
 ) -> None:
-    """Run them all. What was in flight when this is cancelled has no record and runs again at the next resume."""
+    """Run all jobs. Those that run when this is cancelled get no record and are run by a resume."""
     waiting = iter(jobs)
 
     async def worker() -> None:
         for job in waiting:
             record = await _run_job(batch, job, rng)
-            # fsync blocks, but only for a moment, and what it protects is the one thing that must not be lost.
+            # fsync blocks the loop for a moment; a record must not be lost.
             batch.journal.append(record)
             on_done(record)
 
@@ -111,7 +112,7 @@ async def _run_job(batch: Batch, job: BatchJob, rng: random.Random) -> Json:
         while True:
             attempts += 1
             outcome, artifacts, best = await _attempt(batch, job, attempts, best)
-            # One attempt more when there is something to finish: it only verifies and writes what was found.
+            # One attempt more when there is a checkpoint: it only verifies and writes that.
             most = job.request.max_attempts + (best is not None)
             if outcome.status not in RETRIED or attempts >= most:
                 break
@@ -138,21 +139,14 @@ async def _run_job(batch: Batch, job: BatchJob, rng: random.Random) -> Json:
 async def _attempt(
     batch: Batch, job: BatchJob, number: int, best: bytes | None
 ) -> tuple[Outcome, Json, bytes | None]:
-    """One attempt: its outcome, its files, and the best solution for the next one."""
+    """Run one attempt; return its outcome, its files, and the checkpoint for the next one."""
     try:
         execution = await batch.executor.start(_task(batch, job, number, best))
-    except (
-        Exception
-    ) as error:  # no memory to fork, a cluster that is away: another attempt may succeed
-        return (
-            _outcome(
-                OutcomeStatus.TRANSIENT,
-                Reason.WORKER_LOST,
-                f"no worker could be started: {error}",
-            ),
-            {},
-            best,
-        )
+    except Exception as error:
+        # No memory to fork, or an unreachable cluster: another attempt may succeed.
+        detail = f"no worker could be started: {error}"
+        outcome = _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, detail)
+        return outcome, {}, best
     silent = False
 
     async def guard() -> None:
@@ -169,26 +163,20 @@ async def _attempt(
         async for _ in execution.events():
             pass  # the trace is in the result
         outcome = await execution.result()
-        if outcome.status is OutcomeStatus.CANCELLED:  # nobody here asked for it
-            why = (
-                f"it was silent for {batch.silence_s:g} s"
-                if silent
-                else "the executor ended it"
-            )
-            outcome = replace(
-                _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, why), usage=outcome.usage
-            )
+        if outcome.status is OutcomeStatus.CANCELLED:  # not by an owner: a batch has none
+            why = "the executor ended it"
+            if silent:
+                why = f"it was silent for {batch.silence_s:g} s"
+            lost = _outcome(OutcomeStatus.LOST, Reason.WORKER_LOST, why)
+            outcome = replace(lost, usage=outcome.usage)
+        artifacts: Json = {}
         try:
             artifacts = await asyncio.to_thread(
-                _keep_files, outcome.produced, batch.files_dir
+                _store_files, outcome.produced, batch.files_dir
             )
         except OSError as error:
-            outcome, artifacts = (
-                _outcome(
-                    OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, f"files not kept: {error}"
-                ),
-                {},
-            )
+            detail = f"the files could not be stored: {error}"
+            outcome = _outcome(OutcomeStatus.TRANSIENT, Reason.WORKER_LOST, detail)
         if outcome.status in RETRIED:
             best = await execution.checkpoint() or best
         return outcome, artifacts, best
@@ -223,7 +211,7 @@ def _task(batch: Batch, job: BatchJob, number: int, best: bytes | None) -> Task:
     )
 
 
-def _keep_files(produced: Sequence[ProducedFile], folder: Path | None) -> Json:
+def _store_files(produced: Sequence[ProducedFile], folder: Path | None) -> Json:
     references: Json = {}
     for file in produced:
         with file.path.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""`python -m workers.bench SUITE [options]`: measure; every figure is a JSON line that is stored.
+"""`python -m workers.bench SUITE [options]`: measure, and store every figure as a JSON line.
 
 `python -m workers.bench all` runs every suite at the published scale. A suite is a folder
 `workers/bench/SUITE/` with a module `cli` that defines `main(argv)`. Where `all` should run it,

@@ -1,1 +1,1 @@
-"""Run attempts on the actors of a Ray cluster. Ray is imported here and nowhere else."""
+"""Run attempts on the actors of a Ray cluster. No other package imports Ray."""

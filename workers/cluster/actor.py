@@ -1,8 +1,9 @@
-"""The worker on a Ray node: a named actor that keeps a warm child and runs one attempt at a time in it.
+"""The worker on a Ray node: a named actor with a warm child, one attempt at a time.
 
-The child is the same killable, sandboxed process as on one machine: an actor that solved in its own process could neither be
-asked anything while native code holds the interpreter's lock, nor be killed without losing what it keeps warm.
-Calls go to two concurrency groups, so that `stop` and `cancel` never wait behind `run`.
+The child is the same killable, sandboxed process as on one machine. An actor that solved in its own
+process could not answer while native code holds the interpreter's lock, and killing it would lose
+what it keeps warm. Calls go to two concurrency groups, so that `stop` and `cancel` never wait for
+`run`.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ T = TypeVar("T")
 
 
 class RayWorker:
-    """One slot. Its methods are called by workers.cluster.host alone."""
+    """One slot of the cluster. Only workers.cluster.host calls its methods."""
 
     def __init__(self, *, sandbox: str, preload: Sequence[str]) -> None:
-        # Ray runs each method in a thread of its group. Children live on one loop of our own.
-        # Not Ray's choice, uvloop: its children inherit every open file that native code did not mark, Ray's sockets and
-        # logs among them.
+        # Ray runs each method in a thread of its group. Children live on one loop of our own. Not
+        # on uvloop, Ray's choice: its children inherit every open file that native code did not
+        # mark, among them Ray's sockets and logs.
         asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
         self._loop = asyncio.new_event_loop()
         threading.Thread(
@@ -60,7 +61,7 @@ class RayWorker:
 
     @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator]
     def hello(self) -> Json:
-        """Answers when the actor is ready, and while it is alive."""
+        """Return pid, node and sandbox, once the actor is ready and while it is alive."""
         about = dict(self._executor.describe())
         sandbox = {name: about[name] for name in ("sandbox", "protects", "sandbox_gaps")}
         return {
@@ -71,7 +72,11 @@ class RayWorker:
 
     @ray.method(concurrency_group="run")  # type: ignore[untyped-decorator]
     def run(self, run_id: int, order: Json, *contents: bytes) -> Iterator[Json | bytes]:
-        """Run one attempt: `started`, then `progress` and `beat`, then `file` and its bytes for each, then `outcome`."""
+        """Run one attempt and stream it.
+
+        Yields `started`, then `progress`, `beat` and `checkpoint`, then for each produced file
+        `file` and its bytes, then `outcome`.
+        """
         folder = Path(tempfile.mkdtemp(prefix="inputs-", dir=self._folder))
         execution: Execution | None = None
         try:
@@ -110,7 +115,7 @@ class RayWorker:
 
     @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator]
     def stop(self, run_id: int) -> None:
-        """End the run and keep its best."""
+        """End the run and keep its best solution."""
         with self._lock:
             current = self._current
         if current is not None and current[0] == run_id:
@@ -128,12 +133,12 @@ class RayWorker:
 
     @ray.method(concurrency_group="control")  # type: ignore[untyped-decorator]
     def close(self) -> None:
-        """Kill every child; the actor may go then."""
+        """Kill every child; the actor can end after that."""
         self._call(self._executor.close())
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _progress(self, execution: Execution) -> Iterator[Json]:
-        said: queue.SimpleQueue[Json | None] = queue.SimpleQueue()
+        items: queue.SimpleQueue[Json | None] = queue.SimpleQueue()
 
         async def listen() -> None:
             try:
@@ -143,17 +148,17 @@ class RayWorker:
                         "data": dict(progress.data),
                         "elapsed_s": progress.elapsed_s,
                     }
-                    said.put({"type": "progress", **data})
+                    items.put({"type": "progress", **data})
             finally:
-                said.put(None)
+                items.put(None)
 
         listening = asyncio.run_coroutine_threadsafe(listen(), self._loop)
         unsent, next_at = False, -float("inf")
         while True:
             try:
-                item = said.get(timeout=BEAT_S)
+                item = items.get(timeout=BEAT_S)
             except queue.Empty:
-                # The child beats every second too. Who listens hears of both: the actor's life, and its child's silence.
+                # Reports both that the actor is alive and since when its child is silent.
                 yield {"type": "beat", "silent_s": execution.silent_s}
             else:
                 if item is None:
@@ -165,7 +170,7 @@ class RayWorker:
                 began, unsent = time.monotonic(), False
                 if (data := self._call(execution.checkpoint())) is not None:
                     yield {"type": "checkpoint", "data": base64.b64encode(data).decode()}
-                # A large one takes its time to send: at most one part in ten of the run's.
+                # Sending a large checkpoint is slow: it takes at most a tenth of the time.
                 next_at = began + max(CHECKPOINT_S, 10 * (time.monotonic() - began))
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
@@ -183,7 +188,7 @@ def _write_inputs(
 
 
 def _remove_leftovers() -> None:
-    """What actors that were killed left on this node."""
+    """Remove the folders that killed actors left on this node."""
     for folder in Path(tempfile.gettempdir()).glob(_FOLDER + "*"):
         pid = folder.name.removeprefix(_FOLDER).partition("-")[0]
         if pid.isdigit() and not Path("/proc", pid).exists():
@@ -191,11 +196,11 @@ def _remove_leftovers() -> None:
 
 
 def make_worker(name: str, *, sandbox: str, preload: Sequence[str]) -> Any:
-    """Create the actor. Its life is its creator's: when the dispatcher's host dies, nobody would wait for its runs."""
+    """Create the actor. It ends with its creator, because nobody else waits for its runs."""
     options = {
         "name": name,
         "num_cpus": 1,
-        # A call is never repeated by Ray: that would be a second run of an attempt nobody has a lease for.
+        # Ray must not repeat a call: that would be a second run of an attempt, without a lease.
         "max_task_retries": 0,
         "max_restarts": -1,
         "scheduling_strategy": "SPREAD",

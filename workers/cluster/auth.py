@@ -1,8 +1,9 @@
-"""Who may talk to a Ray cluster: token authentication, and the environment that the host process gets.
+"""Token authentication of Ray clusters, and the environment of the host process.
 
-Ray's control store and raylets listen on all interfaces even when the cluster is meant for one machine, and whoever may talk
-to them may run code. So our own clusters always ask for a token, from a file that we make with mode 0600 (Ray's own
-`~/.ray/auth_token` is readable by everybody under the usual umask).
+Ray's control store and raylets listen on all interfaces, even for a cluster on one machine, and
+anybody who can connect to them can run code. So clusters that we start always require a token, from
+a file that we create with mode 0600 (Ray's own `~/.ray/auth_token` is readable by everybody under
+the usual umask).
 """
 
 from __future__ import annotations
@@ -20,14 +21,24 @@ _NOT_PASSED_ON = ("TRIMTAB_",)
 
 
 class UnsafeCluster(ValueError):
-    """The cluster would be open to others, or the token is."""
+    """The cluster or its token would be accessible to others."""
 
 
 def host_environment(
-    address: str | None, *, token_file: Path, given: Mapping[str, str]
+    address: str | None, *, token_file: Path, inherited: Mapping[str, str]
 ) -> dict[str, str]:
-    """The environment of the process that speaks to Ray. Makes `token_file` for a cluster of our own. Raises UnsafeCluster."""
-    environment = {k: v for k, v in given.items() if not k.startswith(_NOT_PASSED_ON)}
+    """Return the environment of the host process. Raises UnsafeCluster.
+
+    Args:
+        address: Address of the cluster. None: we start one, and `token_file` is created.
+        token_file: The token of a cluster that we start.
+        inherited: This process's environment.
+    """
+    environment = {
+        name: value
+        for name, value in inherited.items()
+        if not name.startswith(_NOT_PASSED_ON)
+    }
     environment["RAY_USAGE_STATS_ENABLED"] = "0"
     if address in (None, LOCAL):
         for name in ("RAY_ADDRESS", "RAY_AUTH_TOKEN"):
@@ -39,8 +50,9 @@ def host_environment(
         return environment
     if environment.get("RAY_AUTH_MODE") == "disabled" and not is_loopback(str(address)):
         raise UnsafeCluster(
-            f"RAY_AUTH_MODE=disabled came with the cluster address {address!r}, which is not loopback: anybody who reaches "
-            "that port could run code there. Use RAY_AUTH_MODE=token with a token file on every node"
+            "RAY_AUTH_MODE: expected token, because the cluster address "
+            f"{address!r} is not loopback, got disabled: anybody who reaches that port could run "
+            "code there. Use RAY_AUTH_MODE=token with a token file on every node"
         )
     path = environment.get("RAY_AUTH_TOKEN_PATH")
     if path is not None:
@@ -51,12 +63,12 @@ def host_environment(
 
 
 def is_loopback(address: str) -> bool:
-    """True for an address of this machine alone. `auto` is not: it may lead anywhere."""
+    """Return True for a loopback address. `auto` is none: it may lead anywhere."""
     return address.removeprefix("ray://").rpartition(":")[0] in _LOOPBACK
 
 
 def make_token(path: Path) -> Path:
-    """The token file, made once with mode 0600."""
+    """Create the token file with mode 0600 unless it exists, and return it."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.suppress(FileExistsError):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -75,5 +87,6 @@ def _require_private(path: Path) -> None:
         ) from error
     if mode & 0o077:
         raise UnsafeCluster(
-            f"the Ray token file {path} has mode {mode:04o}: others can read it. Run: chmod 600 {path}"
+            f"the Ray token file {path} has mode {mode:04o}: others can read it. "
+            f"Run: chmod 600 {path}"
         )

@@ -1,11 +1,12 @@
 """`python -m workers.cluster.host`: the one process of a dispatcher that imports Ray.
 
-It speaks frames (workers.process.frames) over file descriptor 0 with `workers.cluster.pool` in the dispatcher:
+It exchanges frames (workers.process.frames) over file descriptor 0 with `workers.cluster.pool` in
+the dispatcher:
 
 dispatcher → host   run, stop, cancel
 host → dispatcher   ready, slots, started, progress, checkpoint, beat, outcome
 
-Ray is never the record. What this process forgets when it dies, the store's leases find again.
+Ray is never the record: when this process dies, the store's leases recover its runs.
 """
 
 from __future__ import annotations
@@ -30,22 +31,23 @@ from workers.process import frames
 from workers.types import Outcome, OutcomeStatus
 from workers.wire import Json, outcome_to_json
 
-# An actor speaks every second. After this much silence its node is taken for dead, long before Ray says so (some 10 to 15 s).
+# An actor sends an item at least every 0.5 s. After this much silence its node counts as dead, long
+# before Ray reports it (after some 10 to 15 s).
 SILENCE_S = 6.0
 # All inputs of a run together: each node's object store holds them in memory.
 MAX_INPUT_BYTES = 512 * 2**20
-CANCEL_S = 3.0  # a cancel that is not answered takes the actor with it
+CANCEL_S = 3.0  # without an answer to a cancel, the actor is killed
 PING_EVERY_S = 2.0
 AGAIN_S = 0.5
 
 
 class Silent(Exception):
-    """An actor said nothing for too long."""
+    """An actor was silent for too long."""
 
 
 @dataclass
 class Slot:
-    """One actor, and its successors."""
+    """A slot: an actor, and its successors when it dies."""
 
     number: int
     actor: Any = None
@@ -77,10 +79,10 @@ class Host:
         self._keepers: list[asyncio.Task[None]] = []
         self._cancelled: set[int] = set()
         self._asides: set[asyncio.Task[None]] = set()
-        self._told: list[Json] | None = None
+        self._reported_slots: list[Json] | None = None
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
-        """Until the dispatcher's process closes its end."""
+        """Handle frames until the dispatcher's process closes its end."""
         self._keepers = [asyncio.create_task(self._keep(slot)) for slot in self._slots]
         while (frame := await frames.read(reader)) is not None:
             match frame["type"]:
@@ -97,7 +99,7 @@ class Host:
                     raise frames.BadFrame(f"unknown frame {other!r}")
 
     async def close(self) -> None:
-        """Children first, so that none outlives its actor even for a moment."""
+        """End all runs and actors; children first, so that none outlives its actor."""
         for task in (*self._keepers, *self._runs.values()):
             task.cancel()
         live = [slot.actor for slot in self._slots if slot.about]
@@ -107,7 +109,7 @@ class Host:
                     *(actor.close.remote() for actor in live), return_exceptions=True
                 )
 
-    def _say(self, frame: Json) -> None:
+    def _send(self, frame: Json) -> None:
         self._writer.write(frames.pack(frame))
 
     def _aside(self, work: Any) -> None:
@@ -115,9 +117,9 @@ class Host:
         self._asides.add(task)
         task.add_done_callback(self._asides.discard)
 
-    # -- actors ---------------------------------------------------------------------------------------------------
+    # --- actors
     async def _keep(self, slot: Slot) -> None:
-        """An actor for this slot, again and again."""
+        """Create an actor for this slot, and another one whenever it breaks."""
         generation = 0
         while True:
             try:
@@ -127,7 +129,7 @@ class Host:
                     slot.actor = make_worker(
                         name, sandbox=self._sandbox, preload=self._preload
                     )
-                # Pending until the cluster has room: that may take as long as it likes.
+                # Pending until the cluster has room, without a time limit.
                 slot.about = await slot.actor.hello.remote()
             except Exception as error:
                 print(f"slot {slot.number}: no actor: {error}", file=sys.stderr)
@@ -137,24 +139,24 @@ class Host:
             slot.broken.clear()
             slot.busy = False
             self._idle.put_nowait(slot)
-            self._tell_slots()
+            self._send_slots()
             await self._watch(slot)
             slot.about = {}
             self._discard(slot)
-            self._tell_slots()
+            self._send_slots()
 
     async def _watch(self, slot: Slot) -> None:
-        """Returns when the actor is of no use any more."""
+        """Return when the actor is broken."""
         while not slot.broken.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PING_EVERY_S):
                     await slot.broken.wait()
             if slot.busy or slot.broken.is_set():
-                continue  # a running actor is heard anyway
+                continue  # a running actor sends items anyway
             try:
                 async with asyncio.timeout(self._silence_s):
                     slot.about = await slot.actor.hello.remote()
-                self._tell_slots()  # Ray may have restarted it, elsewhere even
+                self._send_slots()  # Ray may have restarted it, even on another node
             except Exception:
                 slot.broken.set()
 
@@ -164,13 +166,13 @@ class Host:
                 ray.kill(slot.actor, no_restart=True)
         slot.actor = None
 
-    def _tell_slots(self) -> None:
+    def _send_slots(self) -> None:
         slots = [{"slot": s.number, **s.about} for s in self._slots if s.about]
-        if slots != self._told:
-            self._told = slots
-            self._say({"type": "slots", "slots": slots})
+        if slots != self._reported_slots:
+            self._reported_slots = slots
+            self._send({"type": "slots", "slots": slots})
 
-    # -- runs -----------------------------------------------------------------------------------------------------
+    # --- runs
     async def _take(self) -> Slot:
         while True:
             slot = await self._idle.get()
@@ -181,16 +183,9 @@ class Host:
         try:
             contents = await asyncio.to_thread(_read_inputs, order["inputs"])
         except (OSError, ValueError) as error:
-            status = (
-                OutcomeStatus.FAILED
-                if isinstance(error, ValueError)
-                else OutcomeStatus.TRANSIENT
-            )
-            reason = (
-                Reason.RESOURCE_EXHAUSTED
-                if isinstance(error, ValueError)
-                else Reason.WORKER_LOST
-            )
+            status, reason = OutcomeStatus.TRANSIENT, Reason.WORKER_LOST
+            if isinstance(error, ValueError):  # too large
+                status, reason = OutcomeStatus.FAILED, Reason.RESOURCE_EXHAUSTED
             self._end(run, _outcome(status, reason, str(error)))
             return
         slot = await self._take()
@@ -201,7 +196,7 @@ class Host:
         why = "the worker's stream ended without an outcome"
         try:
             last = await self._listen(run, actor, order, contents, folder)
-        except Exception as error:  # whatever Ray calls it: the actor or its node is gone
+        except Exception as error:  # the actor or its node is gone; Ray has several types
             why = f"{type(error).__name__}: {error}"
         del self._running[run]
         if last is None:
@@ -235,9 +230,7 @@ class Host:
                 except StopAsyncIteration:
                     return None
                 except TimeoutError:
-                    raise Silent(
-                        f"nothing was heard of it for {self._silence_s:g} s"
-                    ) from None
+                    raise Silent(f"it was silent for {self._silence_s:g} s") from None
                 if isinstance(item, bytes):
                     file.write(item)
                     continue
@@ -256,20 +249,20 @@ class Host:
                     case "outcome":
                         return {**item, "produced": produced}
                     case "started" | "progress" | "beat" | "checkpoint":
-                        self._say({**item, "run": run})
+                        self._send({**item, "run": run})
 
     def _end(self, run: int, outcome: Json) -> None:
         self._runs.pop(run, None)
         self._cancelled.discard(run)
         try:
-            self._say({**outcome, "type": "outcome", "run": run})
+            self._send({**outcome, "type": "outcome", "run": run})
         except frames.BadFrame as error:
             too_large = _outcome(
                 OutcomeStatus.FAILED,
                 Reason.RESOURCE_EXHAUSTED,
                 f"the result is too large: {error}",
             )
-            self._say({**too_large, "type": "outcome", "run": run})
+            self._send({**too_large, "type": "outcome", "run": run})
 
     async def _stop(self, run: int) -> None:
         slot = self._running.get(run)
@@ -284,7 +277,7 @@ class Host:
         if task is None:
             self._cancelled.discard(run)
             return
-        if slot is None:  # it waits for a slot, or reads its inputs
+        if slot is None:  # waiting for a slot, or reading inputs
             task.cancel()
             self._end(
                 run,
@@ -297,9 +290,8 @@ class Host:
             async with asyncio.timeout(CANCEL_S):
                 await slot.actor.cancel.remote(run)
                 await asyncio.shield(task)
-        except (
-            Exception
-        ):  # no answer, or the actor is gone: then the actor goes, and its children with it
+        except Exception:
+            # No answer, or the actor is gone: kill the actor, and its children with it.
             if self._running.get(run) is slot:
                 self._discard(slot)
 
@@ -309,7 +301,7 @@ def _read_inputs(inputs: dict[str, str]) -> list[bytes]:
     size = sum(path.stat().st_size for path in paths)
     if size > MAX_INPUT_BYTES:
         raise ValueError(
-            f"the inputs have {size} bytes; at most {MAX_INPUT_BYTES} are sent to a Ray worker"
+            f"inputs: expected at most {MAX_INPUT_BYTES} bytes for a Ray worker, got {size}"
         )
     return [path.read_bytes() for path in paths]
 
@@ -320,7 +312,7 @@ def _outcome(status: OutcomeStatus, reason: Reason, detail: str) -> Json:
 
 
 def connect(address: str | None, *, namespace: str, workers: int) -> Json:
-    """Connect, or start a cluster on this machine that ends with this process."""
+    """Connect to a cluster, or start one on this machine that ends with this process."""
     local = address in (None, LOCAL)
     more: Json = {"num_cpus": workers, "include_dashboard": False} if local else {}
     context = ray.init(
@@ -337,19 +329,19 @@ def connect(address: str | None, *, namespace: str, workers: int) -> Json:
     }
 
 
-async def serve(given: argparse.Namespace) -> None:
-    """Connect and serve."""
+async def serve(options: argparse.Namespace) -> None:
+    """Connect, then serve frames."""
     sock = socket.socket(fileno=os.dup(0))
     sock.setblocking(False)
     reader, writer = await asyncio.open_connection(sock=sock)
-    about = connect(given.address, namespace=given.namespace, workers=given.workers)
+    about = connect(options.address, namespace=options.namespace, workers=options.workers)
     writer.write(frames.pack({"type": "ready", **about}))
     host = Host(
         writer,
-        workers=given.workers,
-        sandbox=given.sandbox,
-        preload=[name for name in given.preload.split(",") if name],
-        silence_s=given.silence_s,
+        workers=options.workers,
+        sandbox=options.sandbox,
+        preload=[name for name in options.preload.split(",") if name],
+        silence_s=options.silence_s,
     )
     try:
         await host.serve(reader)

@@ -1,10 +1,10 @@
-"""Executor `ray`: attempts run by actors of a Ray cluster, on this machine or on many.
+"""Executor `ray`: attempts run by actors of a Ray cluster, on this machine or on several.
 
-This process does not import Ray: it starts `python -m workers.cluster.host`, which does, and talks to it. So the rule
-"no torch, ray or solver in the service's process" holds with every executor, and a crash of
-Ray leaves the service running.
+This process does not import Ray: it starts `python -m workers.cluster.host`, which does, and
+exchanges frames with it. So no executor brings torch, Ray or a solver into the service's process,
+and a crash of Ray leaves the service running.
 
-    RayExecutor ──frames── ray_host ──Ray── RayWorker (actor, one for each slot) ──frames── child
+    RayExecutor ──frames── host ──Ray── RayWorker (an actor per slot) ──frames── child
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ LOG_LINES = 40
 
 
 class RayUnavailable(RuntimeError):
-    """The cluster cannot be reached, or has no room; another attempt may succeed."""
+    """The cluster is unreachable or has no room; another attempt may succeed."""
 
 
 class RayExecutor:
-    """`workers` slots at most; as many as the cluster has room for."""
+    """Runs attempts on up to `workers` slots, as many as the cluster has room for."""
 
     name = "ray"
 
@@ -60,26 +60,13 @@ class RayExecutor:
         silence_s: float | None = None,
     ) -> None:
         if workers < 1:
-            raise ValueError(f"workers wants a number >= 1; {workers} came")
+            raise ValueError(f"workers: expected at least 1, got {workers}")
         self._address = address
         self._workers = workers
         self._scratch_dir = scratch_dir.absolute()
-        self._command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "workers.cluster.host",
-            "--namespace",
-            namespace,
-        ]
-        self._command += [
-            "--workers",
-            str(workers),
-            "--sandbox",
-            sandbox,
-            "--preload",
-            ",".join(preload),
-        ]
+        self._command = [sys.executable, "-P", "-m", "workers.cluster.host"]
+        self._command += ["--namespace", namespace, "--workers", str(workers)]
+        self._command += ["--sandbox", sandbox, "--preload", ",".join(preload)]
         self._command += ["--address", address] if address else []
         self._command += ["--silence-s", str(silence_s)] if silence_s else []
         self._process: asyncio.subprocess.Process | None = None
@@ -89,7 +76,7 @@ class RayExecutor:
         self._has_slots = asyncio.Event()
         self._runs: dict[int, RayExecution] = {}
         self._last_run = 0
-        self._said = deque[str](maxlen=LOG_LINES)
+        self._output_lines = deque[str](maxlen=LOG_LINES)
         self._keeper: asyncio.Task[None] | None = None
         self._starts = 0
 
@@ -99,10 +86,13 @@ class RayExecutor:
         return len(self._slots)
 
     async def open(self) -> None:
-        """Connect or start a cluster, and wait for the first actor. Raises RayUnavailable, or UnsafeCluster (ValueError)."""
+        """Connect to or start a cluster, and wait for the first actor.
+
+        Raises RayUnavailable, or UnsafeCluster (a ValueError).
+        """
         self._scratch_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for left in self._scratch_dir.glob(_PREFIX + "*"):
-            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+        for leftover in self._scratch_dir.glob(_PREFIX + "*"):
+            await asyncio.to_thread(shutil.rmtree, leftover, ignore_errors=True)
         environment = self._environment()
         self._keeper = asyncio.create_task(self._keep_host(environment))
         ready = asyncio.create_task(self._has_slots.wait())
@@ -112,7 +102,8 @@ class RayExecutor:
             )
             if not ready.done():
                 raise RayUnavailable(
-                    f"no Ray worker was ready within {READY_S:g} s at {self._where()}; {self._last_words()}"
+                    f"no Ray worker was ready within {READY_S:g} s at {self._where()}; "
+                    f"{self._last_output()}"
                 )
         except BaseException:
             await self.close()
@@ -121,33 +112,29 @@ class RayExecutor:
             ready.cancel()
 
     async def start(self, task: Task) -> Execution:
-        """Hand the task to an actor; waits for a free one. Raises RayUnavailable when the host is down."""
+        """Hand the task to an actor, once one is free. Raises RayUnavailable."""
         if self._writer is None:
             raise RayUnavailable(
-                f"the Ray host process is down and will be started again; {self._last_words()}"
+                f"the Ray host process is down and will be started again; {self._last_output()}"
             )
         self._last_run += 1
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._scratch_dir))
-        execution = RayExecution(self._last_run, folder, say=self._say, on_end=self._forget)
+        execution = RayExecution(
+            self._last_run, folder, send=self._send, on_end=self._forget
+        )
         self._runs[self._last_run] = execution
         try:
-            self._say(
-                {
-                    "type": "run",
-                    "run": execution.number,
-                    "task": task_to_json(task),
-                    "folder": str(folder),
-                }
-            )
+            body = {"task": task_to_json(task), "folder": str(folder)}
+            self._send({"type": "run", "run": execution.number, **body})
             await execution.begun()
         except BaseException:
-            self._say({"type": "cancel", "run": execution.number})
+            self._send({"type": "cancel", "run": execution.number})
             self._forget(execution)
             raise
         return execution
 
     async def close(self) -> None:
-        """End runs, actors and, if it is ours, the cluster; no process is left."""
+        """End runs, actors and a cluster that we started; no process is left."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
@@ -155,7 +142,7 @@ class RayExecutor:
         await self._end_host()
 
     def describe(self) -> Mapping[str, Any]:
-        """Cluster, slots and what runs."""
+        """Return the cluster, its slots and the number of runs."""
         return {
             "executor": self.name,
             "capacity": self.capacity,
@@ -179,11 +166,11 @@ class RayExecutor:
             **self._about,
         }
 
-    # -- the host process -----------------------------------------------------------------------------------------
+    # --- the host process
     def _environment(self) -> dict[str, str]:
         token_file = self._scratch_dir.parent / "ray.token"
         environment = host_environment(
-            self._address, token_file=token_file, given=os.environ
+            self._address, token_file=token_file, inherited=os.environ
         )
         inherited = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = os.pathsep.join(
@@ -192,14 +179,14 @@ class RayExecutor:
         return environment
 
     async def _keep_host(self, environment: Mapping[str, str]) -> None:
-        """Start the host, listen to it, and start it again when it has died."""
+        """Start the host, handle its frames, and start it again when it dies."""
         while True:
             try:
                 await self._start_host(environment)
                 self._starts += 1
                 await self._listen()
             except (frames.BadFrame, OSError, KeyError, ValueError) as error:
-                self._said.append(f"{type(error).__name__}: {error}")
+                self._output_lines.append(f"{type(error).__name__}: {error}")
             await self._end_host()
             await asyncio.sleep(RESTART_S)
 
@@ -226,10 +213,10 @@ class RayExecutor:
 
     async def _collect_output(self, process: asyncio.subprocess.Process) -> None:
         while process.stdout is not None and (line := await process.stdout.readline()):
-            self._said.append(line.decode(errors="replace").rstrip())
+            self._output_lines.append(line.decode(errors="replace").rstrip())
 
     async def _end_host(self) -> None:
-        """Let it end by itself, which takes the cluster down in order; then make sure."""
+        """Wait for the host to end, which ends a cluster of ours in order; then kill it."""
         self._slots = []
         self._has_slots.clear()
         if self._writer is not None:
@@ -243,7 +230,7 @@ class RayExecutor:
             except TimeoutError:
                 pass
             finally:
-                # Its session is its own: a cluster that it started on this machine is in it.
+                # The host has its own session, which includes a cluster that it started.
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
@@ -266,7 +253,7 @@ class RayExecutor:
                     if run is not None:
                         run.hear(frame)
 
-    def _say(self, frame: Json) -> None:
+    def _send(self, frame: Json) -> None:
         if self._writer is not None:
             self._writer.write(frames.pack(frame))
 
@@ -274,21 +261,20 @@ class RayExecutor:
         self._runs.pop(execution.number, None)
 
     def _where(self) -> str:
-        return self._address or "a cluster of our own"
+        return self._address or "a cluster on this machine"
 
-    def _last_words(self) -> str:
-        return (
-            "it said: " + "\n".join(self._said)[-1500:] if self._said else "it said nothing"
-        )
+    def _last_output(self) -> str:
+        text = "\n".join(self._output_lines)[-1500:]
+        return f"its output: {text or '(none)'}"
 
 
 class RayExecution:
-    """One attempt, somewhere in the cluster."""
+    """One attempt, on an actor of the cluster."""
 
-    def __init__(self, number: int, folder: Path, *, say: Any, on_end: Any) -> None:
+    def __init__(self, number: int, folder: Path, *, send: Any, on_end: Any) -> None:
         self.number = number
         self._folder = folder
-        self._say = say
+        self._send = send
         self._on_end = on_end
         self._queue: asyncio.Queue[Progress | None] = asyncio.Queue()
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -298,11 +284,11 @@ class RayExecution:
         self._checkpoint: bytes | None = None
 
     async def begun(self) -> None:
-        """Returns once a child has the task, or the attempt has ended."""
+        """Wait until a child has the task, or the attempt has ended."""
         await self._begun.wait()
 
     async def events(self) -> AsyncIterator[Progress]:
-        """What the child says, until it ends."""
+        """Yield the child's events until it ends."""
         while (item := await self._queue.get()) is not None:
             yield item
 
@@ -312,24 +298,24 @@ class RayExecution:
 
     @property
     def silent_s(self) -> float:
-        """Seconds since the child was last heard, across all between."""
+        """Seconds since the child's last frame, including the way over Ray."""
         return time.monotonic() - self._heard
 
     async def stop(self) -> None:
-        """Ask for the best; the actor kills after the grace time."""
+        """Ask for the best solution; the actor kills the child after the grace time."""
         if not self._stopped and not self._outcome.done():
             self._stopped = True
-            self._say({"type": "stop", "run": self.number})
+            self._send({"type": "stop", "run": self.number})
 
     async def checkpoint(self) -> bytes | None:
-        """The newest checkpoint that the actor has sent."""
+        """Return the newest checkpoint that the actor has sent."""
         return self._checkpoint
 
     async def cancel(self) -> None:
-        """Kill. What cannot be reached in time counts as killed: nothing it says is listened to any more."""
+        """Kill the run. One that cannot be reached in time counts as killed and is ignored."""
         if self._outcome.done():
             return
-        self._say({"type": "cancel", "run": self.number})
+        self._send({"type": "cancel", "run": self.number})
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CANCEL_S):
                 await self.result()
@@ -342,7 +328,7 @@ class RayExecution:
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def hear(self, frame: Json) -> None:
-        """A frame of the host about this run."""
+        """Handle a frame of the host about this run."""
         self._heard = time.monotonic() - float(frame.get("silent_s", 0.0))
         match frame["type"]:
             case "started":
@@ -366,7 +352,7 @@ class RayExecution:
                 self._settle(outcome_from_json(frame, produced))
 
     def lost(self, why: str) -> None:
-        """The host is gone, and with it all that it started."""
+        """Settle as lost: the host is gone, and with it all that it started."""
         self._finish(OutcomeStatus.LOST, Reason.WORKER_LOST, why)
 
     def _finish(self, status: OutcomeStatus, reason: Reason, detail: str) -> None:

@@ -1,4 +1,7 @@
-"""`python -m workers.corpus`: modules/<sha16>.bc and modules.jsonl, resumable; packages that are there already are skipped."""
+"""`python -m workers.corpus`: fill modules/<sha16>.bc and modules.jsonl; resumes.
+
+Packages that are listed already are skipped.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import BadModule, Target
@@ -18,14 +22,16 @@ from workers.corpus.packages import PACKAGES
 from workers.corpus.sources import CorpusMissing
 
 LEAST, MOST = 100, 10_000  # instructions of a module, as the paper's training sets
-MOST_OF_A_PROGRAM = 6_000  # of one that is made up
+MOST_OF_A_PROGRAM = 6_000  # of a program made by seed
 PER_PACKAGE = 12  # so that no package dominates
-_TRIES = 4  # seeds to a program of fitting size
+_TRIES = 4  # seeds for each program of fitting size
+Say = Callable[[str], None]
+Entry = tuple[dict[str, object], bytes]  # row of modules.jsonl, bitcode
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seeds:
-    """How many programs of a set that is made by seed, on each side of the split."""
+    """Number of programs made by seed, on each side of the split."""
 
     train: int  # the first of fitting size from seed 1 on
     heldout: int  # from seed 1000 on
@@ -36,79 +42,76 @@ def build(
     *,
     packages: tuple[str, ...],
     per_package: int,
-    say: Callable[[str], None],
+    say: Say,
     sdists: tuple[str, ...] = (),
-    seeds: Mapping[str, Seeds] = {},  # read only
+    seeds: Mapping[str, Seeds] = MappingProxyType({}),
 ) -> None:
-    """Fill the corpus folder. packages: Debian's; sdists: PyPI's; seeds: of the sets "generated" and "csmith"."""
+    """Fill the corpus folder; parts that it has are not made again.
+
+    packages: Debian's; sdists: PyPI's; seeds: of the sets "generated" and "csmith".
+    """
     (folder / "modules").mkdir(parents=True, exist_ok=True)
     done = {(str(row["package"]), str(row["split"])) for row in read(folder)}
-    for origin, names, compiled in (
-        ("debian", packages, debian.modules),
-        ("pypi", sdists, pypi.modules),
-    ):
+    names_done = {package for package, _ in done}
+    for origin, names in (("debian", packages), ("pypi", sdists)):
         for name in names:
-            if any(package == name for package, _ in done):
-                continue
-            try:
-                made = [
-                    (
-                        _row(
-                            m.bitcode,
-                            package=m.package,
-                            name=m.name,
-                            split=m.split,
-                            origin=origin,
-                        ),
-                        m.bitcode,
-                    )
-                    for m in compiled(name, folder, Target())
-                ]
-            except CorpusMissing as error:
-                say(f"{name}: left out: {error}")
-                continue
-            _add(folder, name, made, per_package, say)
-    for name, wanted in seeds.items():
-        trained = range(1, programs.LAST_OF_TRAINING + 1)[: _TRIES * wanted.train]
-        held = range(
-            programs.FIRST_HELD_OUT, programs.FIRST_HELD_OUT + _TRIES * wanted.heldout
-        )
+            if name not in names_done:
+                _add_package(folder, origin, name, per_package, say)
+    for name, counts in seeds.items():
+        train = range(1, programs.LAST_OF_TRAINING + 1)[: _TRIES * counts.train]
+        heldout = range(programs.FIRST_HELD_OUT, 2**31)[: _TRIES * counts.heldout]
         for split, few, count in (
-            ("train", trained, wanted.train),
-            ("heldout", held, wanted.heldout),
+            ("train", train, counts.train),
+            ("heldout", heldout, counts.heldout),
         ):
-            if (name, split) in done or count < 1:
-                continue
-            found: list[tuple[dict[str, object] | None, bytes]] = []
-            try:
-                for p, code in programs.modules(name, few, folder):
-                    row = _row(
-                        code,
-                        package=p.set,
-                        name=f"{p.set}-{p.seed}",
-                        split=p.split,
-                        origin=p.set,
-                    )
-                    found += [(row, code)] if row is not None else []
-                    if len(found) == count:
-                        break
-            except CorpusMissing as error:
-                say(f"{name}: left out: {error}")
-                continue
-            _add(folder, f"{name}, {split}", found, count, say)
+            if (name, split) not in done and count > 0:
+                _add_programs(folder, (name, split), few, count, say)
     say(str(dict(Counter(str(row["split"]) for row in read(folder)))))
 
 
-def _add(
-    folder: Path,
-    name: str,
-    found: list[tuple[dict[str, object] | None, bytes]],
-    most: int,
-    say: Callable[[str], None],
+def _add_package(folder: Path, origin: str, name: str, most: int, say: Say) -> None:
+    """Compile a package of Debian or PyPI, and add its modules."""
+    compiled = {"debian": debian.modules, "pypi": pypi.modules}[origin]
+    entries: list[Entry] = []
+    try:
+        for m in compiled(name, folder, Target()):
+            row = _row(
+                m.bitcode, package=m.package, name=m.name, split=m.split, origin=origin
+            )
+            entries += [(row, m.bitcode)] if row is not None else []
+    except CorpusMissing as error:
+        say(f"{name}: left out: {error}")
+        return
+    _add(folder, name, entries, most, say)
+
+
+def _add_programs(
+    folder: Path, key: tuple[str, str], seeds: range, count: int, say: Say
 ) -> None:
-    """At most `most` of those that are of a size to learn from, spread over the sizes, not the first in the alphabet."""
-    fit = [(row, bitcode) for row, bitcode in found if row is not None]
-    fit.sort(key=lambda pair: int(str(pair[0]["ir_instructions"])))
+    """Make programs of a (set, split) and add the first `count` of fitting size."""
+    name, split = key
+    entries: list[Entry] = []
+    try:
+        for program, code in programs.modules(name, seeds, folder):
+            row = _row(
+                code,
+                package=program.set,
+                name=f"{program.set}-{program.seed}",
+                split=program.split,
+                origin=program.set,
+            )
+            entries += [(row, code)] if row is not None else []
+            if len(entries) == count:
+                break
+    except CorpusMissing as error:
+        say(f"{name}: left out: {error}")
+        return
+    _add(folder, f"{name}, {split}", entries, count, say)
+
+
+def _add(folder: Path, name: str, entries: list[Entry], most: int, say: Say) -> None:
+    """Add at most `most` entries that are new, spread over the sizes."""
+    fit = sorted(entries, key=lambda pair: int(str(pair[0]["ir_instructions"])))
     step = max(1.0, len(fit) / most)
     seen = {str(row["sha"]) for row in read(folder)}
     fresh = [
@@ -124,19 +127,19 @@ def _add(
 
 
 def read(folder: Path) -> list[dict[str, object]]:
-    """Rows of modules.jsonl."""
+    """Return the rows of modules.jsonl."""
     listing = folder / "modules.jsonl"
-    return (
-        [json.loads(line) for line in listing.read_text().splitlines()]
-        if listing.is_file()
-        else []
-    )
+    lines = listing.read_text().splitlines() if listing.is_file() else []
+    return [json.loads(line) for line in lines]
 
 
 def _row(
     bitcode: bytes, *, package: str, name: str, split: str, origin: str
 ) -> dict[str, object] | None:
-    """What is listed of a module; None when LLVM does not read it, or it is too small or too large to learn from."""
+    """Return the row of a module.
+
+    None when LLVM does not read it, or when it is too small or too large to learn from.
+    """
     try:
         with Engine(bitcode) as engine:
             count = engine.info.ir_instructions
@@ -155,7 +158,7 @@ def _row(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Build what is asked for."""
+    """Build the parts that the options name."""
     parser = argparse.ArgumentParser(prog="python -m workers.corpus", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("bench-results/train/compile"))
     parser.add_argument(
@@ -175,21 +178,21 @@ def main(argv: list[str] | None = None) -> int:
         parser.add_argument(
             f"--{name}-heldout", type=int, default=heldout, help="seeds from 1000 on"
         )
-    given = parser.parse_args(argv)
+    options = parser.parse_args(argv)
 
     def say(text: str) -> None:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
     seeds = {
-        "generated": Seeds(train=given.generated, heldout=given.generated_heldout),
-        "csmith": Seeds(train=given.csmith, heldout=given.csmith_heldout),
+        "generated": Seeds(train=options.generated, heldout=options.generated_heldout),
+        "csmith": Seeds(train=options.csmith, heldout=options.csmith_heldout),
     }
     build(
-        given.out,
-        packages=tuple(given.packages),
-        sdists=tuple(given.sdists),
-        per_package=given.per_package,
+        options.out,
+        packages=tuple(options.packages),
+        sdists=tuple(options.sdists),
+        per_package=options.per_package,
         seeds=seeds,
         say=say,
     )

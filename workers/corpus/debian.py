@@ -1,6 +1,7 @@
-"""C modules out of Debian source packages, fetched by apt into a folder of their own, split by package.
+"""C modules of Debian source packages, fetched by apt into a folder of their own, split by package.
 
-The package index is the machine's own: its `deb` entries, asked for sources. Nothing of the system's apt is touched.
+The package index is the machine's own: its `deb` entries, read as sources. The system's apt state
+is not touched.
 """
 
 from __future__ import annotations
@@ -27,13 +28,19 @@ _UPDATE_S, _FETCH_S = 180.0, 300.0
 
 
 def fetch(name: str, folder: Path) -> Path:
-    """Folder of the unpacked sources of a package; fetched once. Raises CorpusMissing."""
+    """Return the folder of the unpacked sources of a package; fetches once.
+
+    Raises CorpusMissing.
+    """
     place = folder / "sources" / name
     return top(place) if whole(place) else unpacked(_download(name, folder), place)
 
 
 def modules(name: str, folder: Path, target: Target) -> Iterator[Module]:
-    """Every file of the package that compiles by itself. Raises CorpusMissing when the package cannot be fetched."""
+    """Yield every file of the package that compiles by itself.
+
+    Raises CorpusMissing when the package cannot be fetched.
+    """
     package, root = PACKAGES[name], fetch(name, folder)
     others = [
         headers
@@ -46,11 +53,12 @@ def modules(name: str, folder: Path, target: Target) -> Iterator[Module]:
 def _download(name: str, folder: Path) -> Path:
     if shutil.which("apt-get") is None:
         raise CorpusMissing(
-            "apt-get is not here: the corpus comes out of Debian's source packages"
+            "apt-get: not found; the corpus is made of Debian's source packages"
         )
     options, place = _private_apt(folder)
     place.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(  # Debian's patches are not wanted, and mirrors drop those of replaced versions first
+    # Without Debian's patches, which mirrors drop first for replaced versions.
+    done = subprocess.run(
         ["apt-get", *options, "-qq", "source", "--download-only", "--tar-only", name],
         cwd=place,
         capture_output=True,
@@ -58,19 +66,19 @@ def _download(name: str, folder: Path) -> Path:
         timeout=_FETCH_S,
         check=False,
     )
-    found = sorted(
+    archives = sorted(
         path for path in place.glob("*.orig.tar.*") if not path.name.endswith(".asc")
     )
-    ours = [path for path in found if path.name.startswith(f"{name}_")]
+    ours = [path for path in archives if path.name.startswith(f"{name}_")]
     if done.returncode != 0 or not ours:
         raise CorpusMissing(
-            f"apt-get source {name} brought nothing: {done.stderr.strip()[-500:]}"
+            f"apt-get source {name}: no archive: {done.stderr.strip()[-500:]}"
         )
     return ours[0]
 
 
 def _private_apt(folder: Path) -> tuple[list[str], Path]:
-    """apt's options for a state of our own, updated once."""
+    """Return apt's options for a private state, updated once, and the folder of its downloads."""
     apt = (folder / "apt").resolve()
     for part in ("state/lists/partial", "cache/archives/partial", "etc"):
         (apt / part).mkdir(parents=True, exist_ok=True)
@@ -99,7 +107,7 @@ def _private_apt(folder: Path) -> tuple[list[str], Path]:
 
 
 def _source_lines() -> list[str]:
-    """The machine's `deb` entries, asked for sources instead. Both of apt's formats are read."""
+    """Return the machine's `deb` entries as source entries. Both of apt's formats are read."""
     lines = []
     etc = Path("/etc/apt")
     for path in [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*.list"))]:
@@ -123,5 +131,5 @@ def _source_lines() -> list[str]:
     # Mirrors drop security uploads that a newer one replaced; the stable suite's sources stay.
     lines = [line for line in lines if "-security" not in line]
     if not lines:
-        raise CorpusMissing("this machine's apt has no `deb` entry to ask for sources")
+        raise CorpusMissing("/etc/apt: expected a `deb` entry, got none")
     return list(dict.fromkeys(lines))

@@ -1,13 +1,18 @@
-"""Random integer programs by the recipes of the literature, seeded: the four families of CL-LNS and LB-RELAX.
+"""Random integer programs by the recipes of the literature, seeded.
 
-| family | recipe |
-|---|---|
-| set-cover | Balas and Ho (1980) as in learn2branch (Gasse et al. 2019): density 0.05, two rows a column, costs 1..100 |
-| independent-set | Erdős–Rényi graph of average degree 8, unit weights, one row an edge (as CL-LNS's shipped ones) |
-| vertex-cover | Barabási–Albert graph, 70 edges a new node (14 at a fifth of the size), node weights U(0, 1) |
-| auction | combinatorial auction, "arbitrary" scheme of Leyton-Brown, Pearson, Shoham (2000), learn2branch's parameters |
+The four families of CL-LNS and LB-RELAX:
 
-Sizes: `S` is the size CL-LNS (Huang et al. 2023) tests on, `L` has twice the variables, `1/5` a fifth of `S`.
+- set-cover: Balas and Ho (1980) as in learn2branch (Gasse et al. 2019): density 0.05, two rows a
+  column, costs 1..100
+- independent-set: Erdős–Rényi graph of average degree 8, unit weights, one row an edge (as CL-LNS's
+  shipped instances)
+- vertex-cover: Barabási–Albert graph, 70 edges a new node (14 at a fifth of the size), node weights
+  U(0, 1)
+- auction: combinatorial auction, "arbitrary" scheme of Leyton-Brown, Pearson, Shoham (2000) with
+  learn2branch's parameters
+
+Sizes: `S` is the size that CL-LNS (Huang et al. 2023) tests on, `L` has twice the variables,
+`1/5` a fifth of `S`.
 """
 
 from __future__ import annotations
@@ -36,29 +41,34 @@ class Family:
 def set_cover(
     rows: int, columns: int, *, density: float = 0.05, max_cost: int = 100, seed: int
 ) -> MilpModel:
-    """A Balas–Ho instance. Raises ValueError when the density cannot give every column two rows and every row one column."""
+    """Return a Balas–Ho instance of set cover.
+
+    Raises ValueError when the density cannot give every column two rows and every row one column.
+    """
     nonzeros = int(rows * columns * density)
     if nonzeros < max(rows, 2 * columns):
         raise ValueError(
-            f"density {density} gives {nonzeros} nonzeros; {max(rows, 2 * columns)} are needed at least"
+            f"density: expected at least {max(rows, 2 * columns)} nonzeros, "
+            f"got {nonzeros} from {density}"
         )
     rng = np.random.default_rng(seed)
-    # How many rows each column covers: two each, the rest at random.
+    # Number of rows that each column covers: two each, the rest at random.
     counts = 2 + np.bincount(
         rng.integers(columns, size=nonzeros - 2 * columns), minlength=columns
     )
     counts = np.minimum(counts, rows)
-    # Every row once, dealt out over the columns' places; the remaining places at random without repetition in a column.
+    # Deal every row once over the columns' places; fill the rest at random, without repetition in
+    # a column.
     deck = rng.permutation(rows)
     dealt = 0
     covered: list[np.ndarray] = []
     for column in range(columns):
-        want = int(counts[column])
-        own = deck[dealt : dealt + want] if dealt < rows else deck[:0]
+        count = int(counts[column])
+        own = deck[dealt : dealt + count] if dealt < rows else deck[:0]
         dealt += len(own)
         chosen = set(own.tolist())
-        while len(chosen) < want:
-            chosen.update(rng.integers(rows, size=want - len(chosen)).tolist())
+        while len(chosen) < count:
+            chosen.update(rng.integers(rows, size=count - len(chosen)).tolist())
         covered.append(np.fromiter(chosen, dtype=np.int64))
     column_of = np.repeat(np.arange(columns), [len(c) for c in covered])
     costs = rng.integers(1, max_cost + 1, size=columns).astype(float)
@@ -72,7 +82,7 @@ def set_cover(
 
 
 def independent_set(nodes: int, *, average_degree: float = 8.0, seed: int) -> MilpModel:
-    """Largest set of nodes without an edge between them, in an Erdős–Rényi graph. Maximises."""
+    """Return the model of the largest independent set in an Erdős–Rényi graph. Maximises."""
     rng = np.random.default_rng(seed)
     pairs = nodes * (nodes - 1) // 2
     edges = int(rng.binomial(pairs, min(1.0, average_degree / max(1, nodes - 1))))
@@ -94,11 +104,12 @@ def independent_set(nodes: int, *, average_degree: float = 8.0, seed: int) -> Mi
 
 
 def vertex_cover(nodes: int, *, attach: int = 70, seed: int) -> MilpModel:
-    """Cheapest set of nodes that touches every edge of a Barabási–Albert graph; attach·(nodes − attach) edges."""
+    """Return the model of the cheapest vertex cover in a Barabási–Albert graph.
+
+    The graph has attach · (nodes − attach) edges.
+    """
     if not 0 < attach < nodes:
-        raise ValueError(
-            f"vertex cover wants 0 < attach < nodes; attach={attach}, nodes={nodes} came"
-        )
+        raise ValueError(f"attach: expected 0 < attach < {nodes} nodes, got {attach}")
     rng = np.random.default_rng(seed)
     edges: list[tuple[int, int]] = []
     ends: list[int] = []  # every node as often as it has edges
@@ -122,19 +133,20 @@ def vertex_cover(nodes: int, *, attach: int = 70, seed: int) -> MilpModel:
 
 
 def auction(items: int, bids: int, *, seed: int) -> MilpModel:
-    """Winner determination: bids of highest total price that share no item. Maximises.
+    """Return a winner determination: bids of highest total price that share no item. Maximises.
 
-    A bidder's first bundle starts at an item by interest and grows with probability 0.7 by interest × mean compatibility;
-    up to five substitutes of the same size share an item with it. A dummy item lets a bidder of three bids or more win one.
+    A bidder's first bundle starts at an item by interest and grows with probability 0.7 by
+    interest × mean compatibility; up to five substitutes of the same size share an item with it.
+    A dummy item lets a bidder of three bids or more win one.
     """
     rng = np.random.default_rng(seed)
     values = 1 + 99 * rng.random(items)  # resale value
     compatible = np.triu(rng.random((items, items)), k=1)
     compatible += compatible.T
     compatible /= compatible.sum(axis=1)
-    found: list[tuple[list[int], float]] = []
+    sold: list[tuple[list[int], float]] = []
     dummies = 0
-    while len(found) < bids:
+    while len(sold) < bids:
         interest = rng.random(items)
         private = values + 100 * 0.5 * (2 * interest - 1)
 
@@ -155,20 +167,20 @@ def auction(items: int, bids: int, *, seed: int) -> MilpModel:
             ):
                 substitutes.append((worth, tuple(sorted(bundle))))
         for worth, bundle_key in sorted(substitutes, reverse=True):
-            if len(own) > 5 or len(found) + len(own) >= bids:
+            if len(own) > 5 or len(sold) + len(own) >= bids:
                 break
             own.setdefault(bundle_key, worth)
         dummy = [items + dummies] if len(own) > 2 else []
         dummies += len(dummy)
-        found += [([*bundle, *dummy], worth) for bundle, worth in own.items()]
-    column_of = np.repeat(np.arange(len(found)), [len(bundle) for bundle, _ in found])
-    row_of = np.concatenate([bundle for bundle, _ in found])
+        sold += [([*bundle, *dummy], worth) for bundle, worth in own.items()]
+    column_of = np.repeat(np.arange(len(sold)), [len(bundle) for bundle, _ in sold])
+    row_of = np.concatenate([bundle for bundle, _ in sold])
     used, row_of = np.unique(row_of, return_inverse=True)
     matrix = sparse.csr_matrix(
-        (np.ones(len(row_of)), (row_of, column_of)), shape=(len(used), len(found))
+        (np.ones(len(row_of)), (row_of, column_of)), shape=(len(used), len(sold))
     )
     m = len(used)
-    prices = np.array([worth for _, worth in found])
+    prices = np.array([worth for _, worth in sold])
     return _binary(
         -prices,
         matrix,
@@ -181,11 +193,8 @@ def auction(items: int, bids: int, *, seed: int) -> MilpModel:
 
 def _drawn(weights: Floats, rng: np.random.Generator) -> int:
     total = np.cumsum(weights)
-    return int(
-        np.searchsorted(total, rng.random() * total[-1], side="right").clip(
-            max=len(weights) - 1
-        )
-    )
+    index = np.searchsorted(total, rng.random() * total[-1], side="right")
+    return int(index.clip(max=len(weights) - 1))
 
 
 def _grown(
@@ -196,7 +205,7 @@ def _grown(
     *,
     size: int | None,
 ) -> list[int]:
-    """Items are added until `size`; without one, each time with probability 0.7."""
+    """Add items until `size`; without one, continue each time with probability 0.7."""
     mean = compatible[bundle[0]].copy()
     while len(bundle) < (size or len(interest)) and (
         size is not None or rng.random() < 0.7
@@ -209,7 +218,7 @@ def _grown(
 
 
 def _edge_rows(edges: np.ndarray, nodes: int) -> sparse.csr_matrix:
-    """(edges, nodes) one row an edge, 1 at both ends."""
+    """Return a matrix (edges, nodes) with one row an edge, 1 at both ends."""
     rows = np.repeat(np.arange(len(edges)), 2)
     return sparse.csr_matrix(
         (np.ones(2 * len(edges)), (rows, edges.ravel())), shape=(len(edges), nodes)
@@ -253,7 +262,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
             make=lambda size, seed: independent_set(*size, seed=seed),
         ),
         "vertex-cover": Family(
-            # With 70 edges a node, 200 nodes are trivial (all but the 70 seeds): density is kept instead.
+            # With 70 edges a node, 200 nodes are trivial (all but the 70 seeds): this has the
+            # density of S.
             sizes={"1/5": (200, 14), "S": (1_000, 70), "L": (2_000, 70)},
             make=lambda size, seed: vertex_cover(size[0], attach=size[1], seed=seed),
         ),
@@ -266,7 +276,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 
 
 def generate(family: str, size: str, seed: int) -> MilpModel:
-    """An instance of `FAMILIES`. Raises KeyError for a family or size that is not there."""
+    """Return an instance of `FAMILIES`. Raises KeyError for an unknown family or size."""
     recipe = FAMILIES[family]
     return recipe.make(recipe.sizes[size], seed)
 
@@ -278,10 +288,10 @@ def write_mps(model: MilpModel, path: Path) -> None:
         and (model.col_lower == 0).all()
         and (model.col_upper == 1).all()
     ):
-        raise ValueError("write_mps wants binary variables only")
+        raise ValueError("model: expected binary variables only, got others")
     lower = np.isfinite(model.row_lower)
     if bool((lower == np.isfinite(model.row_upper)).any()):
-        raise ValueError("write_mps wants rows with exactly one side")
+        raise ValueError("model: expected rows with exactly one side, got others")
     by_column = model.matrix.tocsc()
     sides = np.where(lower, model.row_lower, model.row_upper)
     with path.open("w") as file:
@@ -316,7 +326,7 @@ def _number(value: float) -> str:
 
 
 def main(argv: list[str]) -> int:
-    """`set-cover --size 1/5 --seed 0 OUT.mps`."""
+    """Write an instance: `set-cover --size 1/5 --seed 0 OUT.mps`."""
     parser = argparse.ArgumentParser(
         prog="python -m workers.bench generators", description=__doc__
     )
@@ -324,9 +334,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--size", choices=["1/5", "S", "L"], default="1/5")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("out", type=Path)
-    given = parser.parse_args(argv)
-    write_mps(generate(given.family, given.size, given.seed), given.out)
-    print(given.out)
+    options = parser.parse_args(argv)
+    write_mps(generate(options.family, options.size, options.seed), options.out)
+    print(options.out)
     return 0
 
 

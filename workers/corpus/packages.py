@@ -1,4 +1,4 @@
-"""Which Debian source packages the corpus is made of, which of their files compile by themselves, and how they are split."""
+"""Debian source packages of the corpus: their stand-alone files, and the split."""
 
 from __future__ import annotations
 
@@ -10,26 +10,24 @@ from workers.corpus import headers
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """A source package, and on which side of the split it stands."""
+    """A source package and its side of the split."""
 
     split: str  # train, val, heldout
     files: str  # pattern of paths below the package's folder
     flags: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(
-        default_factory=dict
-    )  # path → text: what its configure script would have written
-    copies: Mapping[str, str] = field(
-        default_factory=dict
-    )  # path → that of a file of the package with the same purpose
-    needs: tuple[str, ...] = ()  # other packages whose headers it includes
-    without: str = (
-        r"(?!)"  # pattern of folders whose headers are for other systems or tests
-    )
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Path → text of a header that its configure script would write."""
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """Path → path of a file of the package with the same purpose."""
+    needs: tuple[str, ...] = ()
+    """Other packages whose headers it includes."""
+    without: str = r"(?!)"
+    """Pattern of folders whose headers are for other systems or tests."""
 
 
 _HOST = ("-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64")
 
-# Held out, never trained or tuned on: those of the last block.
+# Packages of the last block are held out: never trained or tuned on.
 PACKAGES: Mapping[str, Package] = {
     "zlib": Package(split="train", files=r"[a-z0-9]+\.c"),
     "libpng1.6": Package(
@@ -112,8 +110,9 @@ PACKAGES: Mapping[str, Package] = {
     ),
     "freetype": Package(
         split="train",
-        files=r"src/(autofit/autofit|base/ft\w+|cff/cff|truetype/truetype|psaux/psaux|smooth/smooth|raster/raster|sfnt/sfnt"
-        r"|psnames/psnames|pshinter/pshinter|type1/type1|winfonts/winfnt|pcf/pcf|bdf/bdf|cid/type1cid|type42/type42|pfr/pfr)\.c",
+        files=r"src/(autofit/autofit|base/ft\w+|cff/cff|truetype/truetype|psaux/psaux|smooth/smooth"
+        r"|raster/raster|sfnt/sfnt|psnames/psnames|pshinter/pshinter|type1/type1|winfonts/winfnt"
+        r"|pcf/pcf|bdf/bdf|cid/type1cid|type42/type42|pfr/pfr)\.c",
         flags=("-DFT2_BUILD_LIBRARY",),
         without=r"(builds|tests|devel).*",
     ),

@@ -35,11 +35,15 @@ class Program:
 
     @property
     def runs(self) -> tuple[tuple[str, ...], ...]:
-        """Arguments of runs that tell: ours draw their inputs from the first, csmith's then print every checksum on the way."""
+        """Return arguments of telling runs.
+
+        Generated programs draw their inputs from the first; csmith's then print every checksum on
+        the way.
+        """
         return ((), ("first",), ("second",)) if self.set == "generated" else ((), ("1",))
 
     def spec(self) -> CompileSpec:
-        """The job; what is sent goes as input `source`."""
+        """Return the spec of the job; the bitcode is its input `source`."""
         reference = ArtifactRef(digest="sha256:" + "0" * 64, name=f"{self.source.stem}.bc")
         return CompileSpec(
             source=reference,
@@ -48,11 +52,11 @@ class Program:
 
     @property
     def split(self) -> str:
-        """train or heldout."""
+        """Return the side of the split: train or heldout."""
         return "heldout" if self.seed >= FIRST_HELD_OUT else "train"
 
     def bitcode(self, workdir: Path) -> bytes:
-        """As `clang -Oz` hands it to its passes. Raises SourceError."""
+        """Return the bitcode that `clang -Oz` gives its passes. Raises SourceError."""
         (module,) = compile_to_bitcode(
             [self.source],
             workdir=workdir,
@@ -63,14 +67,17 @@ class Program:
         return module
 
     def sent(self, workdir: Path) -> Path:
-        """Its bitcode as a file: csmith's sources want headers that are not beside them."""
+        """Write the bitcode to a file; return its path.
+
+        csmith's sources include headers that are not beside them.
+        """
         path = self.source.with_suffix(".bc")
         path.write_bytes(self.bitcode(workdir))
         return path
 
 
 def generated(seeds: range, folder: Path) -> Iterator[Program]:
-    """Programs of our generator."""
+    """Yield programs of our generator."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         path = folder / f"generated-{seed}.c"
@@ -79,10 +86,15 @@ def generated(seeds: range, folder: Path) -> Iterator[Program]:
 
 
 def csmith(seeds: range, folder: Path) -> Iterator[Program]:
-    """Programs of csmith; those it takes too long for are left out. Raises CorpusMissing when it is not installed."""
+    """Yield programs of csmith, without those it takes too long for.
+
+    Raises CorpusMissing when it is not installed.
+    """
     headers = tuple(path for path in _HEADERS if (path / "csmith.h").is_file())[:1]
     if shutil.which("csmith") is None or not headers:
-        raise CorpusMissing("csmith is not here: apt-get install csmith libcsmith-dev")
+        raise CorpusMissing(
+            "csmith: not found; on Debian: apt-get install csmith libcsmith-dev"
+        )
     folder = folder.resolve()  # csmith runs in it
     folder.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
@@ -98,7 +110,7 @@ def csmith(seeds: range, folder: Path) -> Iterator[Program]:
 
 
 def modules(name: str, seeds: range, folder: Path) -> Iterator[tuple[Program, bytes]]:
-    """The programs of a set ("generated", "csmith"), compiled; those that do not compile are left out."""
+    """Yield the programs of a set ("generated", "csmith") that compile, with their bitcode."""
     make = {"generated": generated, "csmith": csmith}[name]
     for program in make(seeds, folder / "programs"):
         try:

@@ -1,7 +1,8 @@
-"""C modules out of PyPI's source distributions, each fetched by pip at one version and one digest: CPython extensions mostly.
+"""C modules of PyPI's source distributions, mostly CPython extensions.
 
-They want the headers of the running Python. Packages that carry sources of a held-out or val package (lz4, Brotli, uvloop) are
-not taken.
+Each is fetched by pip at one version and one digest. They include the headers of the running
+Python. Packages that carry sources of a held-out or val package (lz4, Brotli, uvloop) are not
+taken.
 """
 
 from __future__ import annotations
@@ -128,28 +129,21 @@ SDISTS: Mapping[str, Sdist] = {
 
 
 def fetch(name: str, folder: Path) -> Path:
-    """Folder of the unpacked sources; fetched once. Raises CorpusMissing."""
+    """Return the folder of the unpacked sources; fetches once. Raises CorpusMissing."""
     place = folder / "sources" / f"pypi-{name}"
-    return (
-        top(place)
-        if whole(place)
-        else unpacked(_download(name, SDISTS[name], folder / "pypi"), place)
-    )
+    if whole(place):
+        return top(place)
+    return unpacked(_download(name, SDISTS[name], folder / "pypi"), place)
 
 
 def modules(name: str, folder: Path, target: Target) -> Iterator[Module]:
-    """Every file of the distribution that compiles by itself. Raises CorpusMissing."""
-    include = list(
-        dict.fromkeys(
-            [
-                Path(sysconfig.get_path("include")),
-                Path(sysconfig.get_config_h_filename()).parent,
-            ]
-        )
-    )
+    """Yield every file of the distribution that compiles by itself. Raises CorpusMissing."""
+    include = [Path(sysconfig.get_path("include"))]
+    configured = Path(sysconfig.get_config_h_filename()).parent
+    include += [configured] if configured not in include else []
     if not (include[0] / "Python.h").is_file():
         raise CorpusMissing(
-            f"Python.h is not in {include[0]}: Debian: apt-get install python3-dev"
+            f"{include[0]}: no Python.h; on Debian: apt-get install python3-dev"
         )
     root = fetch(name, folder)
     yield from compiled(
@@ -158,23 +152,31 @@ def modules(name: str, folder: Path, target: Target) -> Iterator[Module]:
 
 
 def _download(name: str, sdist: Sdist, place: Path) -> Path:
-    """By pip, which checks the digest, too, but runs the archive's own setup.py to learn its name."""
+    """Download by pip, which checks the digest but runs the archive's setup.py for its name."""
     place.mkdir(parents=True, exist_ok=True)
     (place / f"{name}.txt").write_text(
         f"{name}=={sdist.version} --hash=sha256:{sdist.sha256}\n"
     )
-    what = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes"]
-    said = _pip(["download", "--quiet", *what, "-r", f"{name}.txt", "-d", "."], place)
+    options = [
+        "--no-deps",
+        "--no-binary",
+        ":all:",
+        "--no-build-isolation",
+        "--require-hashes",
+    ]
+    messages = _pip(
+        ["download", "--quiet", *options, "-r", f"{name}.txt", "-d", "."], place
+    )
     for path in place.glob("*.tar.gz"):
         if hashlib.sha256(path.read_bytes()).hexdigest() == sdist.sha256:
             return path
     raise CorpusMissing(
-        f"pip download {name}=={sdist.version} brought nothing: {said.strip()[-300:]}"
+        f"pip download {name}=={sdist.version} brought nothing: {messages.strip()[-300:]}"
     )
 
 
 def _pip(arguments: list[str], place: Path) -> str:
-    """What it said on standard error."""
+    """Run pip; return its standard error."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
     try:
         done = subprocess.run(
@@ -186,5 +188,5 @@ def _pip(arguments: list[str], place: Path) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"it did not end within {_FETCH_S:g} s"
+        return f"pip did not end within {_FETCH_S:g} s"
     return done.stderr

@@ -1,4 +1,4 @@
-"""What Debian's packages and PyPI's source distributions have in common: unpack, then compile file by file."""
+"""Steps that Debian's packages and PyPI's source distributions share: unpack and compile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_FOLDER = r"(?!)"
 
 
 class CorpusMissing(Exception):
-    """Sources cannot be had here. The message says what was tried and what would help."""
+    """Sources are not available; the message has the cause and the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,25 +34,27 @@ class Module:
 
 
 def unpacked(archive: Path, folder: Path) -> Path:
-    """The archive's files in `folder`, which is made anew; the one folder most archives hold. Raises CorpusMissing."""
+    """Unpack an archive into `folder`, made anew; return its top folder. Raises CorpusMissing."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with tarfile.open(archive) as tar:
         members = [member for member in tar if member.isfile() or member.isdir()]
         if sum(member.size for member in members) > _MOST_BYTES:
-            raise CorpusMissing(f"{archive.name} holds more than {_MOST_BYTES:,} bytes")
+            raise CorpusMissing(
+                f"{archive.name}: expected at most {_MOST_BYTES:,} bytes unpacked, got more"
+            )
         tar.extractall(folder, members=members, filter="data")
     (folder / ".whole").touch()
     return top(folder)
 
 
 def whole(folder: Path) -> bool:
-    """Whether the archive was unpacked there to its end."""
+    """Return whether the archive was unpacked there to its end."""
     return (folder / ".whole").is_file()
 
 
 def top(folder: Path) -> Path:
-    """The one folder most archives hold."""
+    """Return the one folder that most archives hold, else `folder`."""
     inside = [path for path in folder.iterdir() if path.name != ".whole"]
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
 
@@ -66,7 +68,10 @@ def compiled(
     target: Target,
     include: Sequence[Path] = (),
 ) -> Iterator[Module]:
-    """Every file of the package in `root` that compiles by itself. include: folders of headers beyond the package's own."""
+    """Yield every file of the package in `root` that compiles by itself.
+
+    include: folders of headers beyond the package's own.
+    """
     headers = dict(package.headers) | {
         path: (root / source).read_text() for path, source in package.copies.items()
     }
@@ -89,21 +94,24 @@ def compiled(
                 timeout_s=_COMPILE_S,
             )
         except SourceError:
-            continue  # wants a configured build, or another system: not every file stands alone
+            continue  # it needs a configured build or another system
         yield Module(package=name, split=package.split, name=inside, bitcode=bitcode)
 
 
 def header_folders(root: Path, without: str = NO_FOLDER) -> list[Path]:
-    """Folders with headers, and those above them (`#include <ogg/ogg.h>` is found from include/), the shallowest first."""
+    """Return folders with headers and their parents, the shallowest first.
+
+    Parents serve includes such as `#include <ogg/ogg.h>`, found from include/.
+    """
     refused = re.compile(without)
     holding = {header.parent for header in root.rglob("*.h")}
     holding |= {folder.parent for folder in holding if folder != root}
-    kept = [
+    admitted = [
         folder
         for folder in holding
         if not refused.fullmatch(folder.relative_to(root).as_posix())
     ]
-    return sorted(kept, key=lambda folder: (len(folder.parts), folder))[:_MOST_INCLUDES]
+    return sorted(admitted, key=lambda folder: (len(folder.parts), folder))[:_MOST_INCLUDES]
 
 
 def _written(folder: Path, headers: Mapping[str, str]) -> Path:

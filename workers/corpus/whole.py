@@ -1,4 +1,7 @@
-"""Whole programs out of source packages, as a user would send them: an archive, how it is built, runs that say if it works."""
+"""Whole programs of source packages, as a user would send them.
+
+A program is an archive, its build, and runs that check it.
+"""
 
 from __future__ import annotations
 
@@ -32,17 +35,23 @@ local function sieve(n)
   return primes
 end
 local text = table.concat(sieve(200), ",")
-print(#text, text:sub(-20), text:gsub("%d+", function(d) return d % 7 == 0 and "x" or d end):len())
-print(string.format("%5.2f|%-8s|%x", math.pi, "lua", 48879), ("abc"):rep(3, "-"), select("#", table.unpack({1, 2, 3})))
-print(pcall(error, {code = 7}), pcall(string.rep), tostring(1 // 0 == math.huge), 7 // 2, 7.5 % 2, 1 << 40)
-local t = setmetatable({}, {__index = function(_, k) return k * 2 end, __call = function(_, a) return a + 1 end})
+print(#text, text:sub(-20))
+print(text:gsub("%d+", function(d) return d % 7 == 0 and "x" or d end):len())
+print(string.format("%5.2f|%-8s|%x", math.pi, "lua", 48879))
+print(("abc"):rep(3, "-"), select("#", table.unpack({1, 2, 3})))
+print(pcall(error, {code = 7}), pcall(string.rep), tostring(1 // 0 == math.huge))
+print(7 // 2, 7.5 % 2, 1 << 40)
+local t = setmetatable({}, {
+  __index = function(_, k) return k * 2 end,
+  __call = function(_, a) return a + 1 end,
+})
 print(t[21], t(41), coroutine.wrap(function() for i = 1, 3 do coroutine.yield(i) end end)())
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Whole:
-    """A program: which of the package's files, how they are built, how it is run."""
+    """A program: its files of the package, its build, and its runs."""
 
     package: str
     files: str  # pattern of paths below the package's folder: sources and headers
@@ -51,7 +60,10 @@ class Whole:
     libraries: tuple[str, ...] = ()
 
     def archive(self, corpus: Path, out: Path) -> Path:
-        """A .tar.gz of its files; the same bytes each time. Raises CorpusMissing."""
+        """Write a .tar.gz of its files, the same bytes each time; return its path.
+
+        Raises CorpusMissing.
+        """
         root = debian.fetch(self.package, corpus)
         pattern = re.compile(self.files)
         path = out / f"{self.package}.tar.gz"
@@ -69,7 +81,7 @@ class Whole:
         return path
 
     def spec(self, **more: Any) -> CompileSpec:
-        """The job; the archive goes as input `source`."""
+        """Return the spec of the job; the archive is its input `source`."""
         reference = ArtifactRef(digest="sha256:" + "0" * 64, name=f"{self.package}.tar.gz")
         link = {"libraries": list(self.libraries)}
         document = {

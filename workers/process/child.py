@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
     # Needed also while the child is paused, or its main thread is stuck in native code.
     die_with_parent()
     required = set(filter(None, arguments.protect.split(",")))
-    _close_the_door(arguments.workdir, required=required)
+    _drop_privileges(arguments.workdir, required=required)
     channel = _take_over_stdin()
     began = time.monotonic()
     for name in ("search.pipeline", *filter(None, arguments.preload.split(","))):
@@ -92,13 +92,13 @@ def _task(frame: Frame) -> Task:
     )
 
 
-def _close_the_door(workdir: str, *, required: set[str]) -> None:
+def _drop_privileges(workdir: str, *, required: set[str]) -> None:
     """Give up files, sockets and capabilities before any input is read.
 
     Exits when a protection that the host counts on does not hold.
     """
     readable = [path for path in os.environ.pop(READABLE, "").split(os.pathsep) if path]
-    protected = privileges.close(
+    protected = privileges.drop(
         readable=(*privileges.SYSTEM_FOLDERS, *privileges.SYSTEM_FACTS, *readable),
         writable=(workdir,),
     )

@@ -1,9 +1,10 @@
-"""Finishing runs: when a run dies with a solution in hand, a fresh child verifies and writes that solution.
+"""Finishing runs: when a run dies after a checkpoint, another child verifies and writes its best.
 
-    first run ──dies──▶ its checkpoint ──▶ finishing run (parse → restore → verify → produce) ──▶ RESULT, with why it ended
+    first run ──dies──▶ checkpoint ──▶ finishing run: parse → restore → verify → produce ──▶ RESULT
 
-The finishing run has the same sandbox and limits, and `TaskLimits.finish_seconds` beyond the budget. When it fails too, the run
-ends as it would have without a checkpoint.
+The result names the reason that ended the first run. The finishing run has the same sandbox and
+limits, and `TaskLimits.finish_seconds` beyond the budget. If it fails too, the run ends as it would
+have without a checkpoint.
 """
 
 from __future__ import annotations
@@ -17,25 +18,33 @@ from typing import Protocol
 from trimtab.results import Limit, Reason, Termination
 from workers.types import Execution, Finish, Outcome, OutcomeStatus, Progress, Task
 
-# After these the input itself, or the solution, is known to be bad: there is nothing to finish.
+# The input itself, or the solution, is bad: there is nothing to finish.
 _FINAL = frozenset({Reason.INVALID_INPUT, Reason.VERIFICATION_FAILED})
 _SALVAGED = frozenset({OutcomeStatus.FAILED, OutcomeStatus.LOST})
 _BEFORE, _PRODUCE = ("start", "parse"), "produce"
 
 
 class FirstRun(Execution, Protocol):
-    """An execution that also says in which phase it is, or was when it ended."""
+    """An execution that reports its phase."""
 
     @property
     def phase(self) -> str:
-        """The newest phase."""
+        """The newest phase, also after the end."""
         ...
 
 
 def finishing_task(
     task: Task, outcome: Outcome, data: bytes | None, *, phase: str, stopped: bool
 ) -> Task | None:
-    """The task that finishes what `task` had found when it ended with `outcome`; None when there is nothing to finish."""
+    """Return the task that finishes a run; None when there is nothing to finish.
+
+    Args:
+        task: The run's task.
+        outcome: How the run ended.
+        data: Its newest checkpoint.
+        phase: Its newest phase.
+        stopped: Its owner had asked it to stop.
+    """
     data = data or task.start
     if (
         task.finish is not None
@@ -43,7 +52,8 @@ def finishing_task(
         or outcome.termination.reason in _FINAL
     ):
         return None
-    # A worker that was lost before it reported anything is tried again rather than answered with the baseline.
+    # A worker that was lost before it reported anything is tried again instead of answering with
+    # the baseline.
     baseline = (
         task.baseline
         and phase not in _BEFORE
@@ -56,13 +66,13 @@ def finishing_task(
         detail = f"stopped by its owner, but it did not end in time ({ended.detail})"
         ended = Termination(reason=ended.reason, limit=Limit.STOPPED, detail=detail)
     seconds = task.limits.finish_seconds(float(task.budget["seconds"]))
-    # A run that died while it wrote its files may die of a decoration again.
+    # A run that died while it wrote files may die again of an extra file.
     finish = Finish(ended=ended, decorate=phase != _PRODUCE)
     return replace(task, start=data, finish=finish, budget={"seconds": seconds})
 
 
 def finished_outcome(first: Outcome, second: Outcome) -> Outcome:
-    """The outcome of both runs together."""
+    """Combine the outcomes of a run and of its finishing run."""
     usage = dict(second.usage)
     for name, value in first.usage.items():
         usage[name] = (
@@ -72,13 +82,16 @@ def finished_outcome(first: Outcome, second: Outcome) -> Outcome:
         )
     if second.status is OutcomeStatus.RESULT:
         return replace(second, usage=usage)
-    detail = f"{first.termination.detail}; its best solution could not be finished either: {second.termination.detail}"
+    detail = (
+        f"{first.termination.detail}; its best solution could not be finished either: "
+        f"{second.termination.detail}"
+    )
     termination = first.termination.model_copy(update={"detail": detail[:2000]})
     return replace(first, termination=termination, usage=usage)
 
 
 class FinishingExecution:
-    """A run, and the finishing run that follows when it dies with a solution in hand."""
+    """A run, and the finishing run that follows when it dies after a checkpoint."""
 
     def __init__(
         self,
@@ -97,7 +110,7 @@ class FinishingExecution:
         self._whole = asyncio.create_task(self._run())
 
     async def events(self) -> AsyncIterator[Progress]:
-        """Report what the run and then its finishing run say."""
+        """Yield the events of the run, then those of its finishing run."""
         async for progress in self._first.events():
             yield progress
         second = await asyncio.shield(self._second)
@@ -117,11 +130,11 @@ class FinishingExecution:
 
     @property
     def silent_s(self) -> float:
-        """Seconds since the running child was last heard; 0 while a finishing run is being started."""
+        """Seconds since the child's last frame; 0 while a finishing run is being started."""
         return 0.0 if self._between else self.current.silent_s
 
     async def stop(self) -> None:
-        """Ask for the best. A finishing run is on its way to it already."""
+        """Ask for the best solution. A finishing run is already producing it."""
         self._stopped = True
         if self._task.finish is None:
             await self._first.stop()
@@ -133,7 +146,7 @@ class FinishingExecution:
         if self._second.done() and (second := self._second.result()) is not None:
             await second.cancel()
         if not self._outcome.done():
-            # The finishing run is being started; it is discarded once it is there.
+            # The finishing run is being started; it is discarded once it has begun.
             self._settle(await self._first.result())
         await self.result()
 
@@ -168,18 +181,12 @@ class FinishingExecution:
                 self._settle(first)
                 return
             self._settle(await self._finish(task, first))
-        except (
-            Exception
-        ) as error:  # no memory to fork, a full disk: the run ends as it would have
-            detail = f"{first.termination.detail}; its best solution could not be finished: {error}"[
-                :2000
-            ]
-            self._settle(
-                replace(
-                    first,
-                    termination=first.termination.model_copy(update={"detail": detail}),
-                )
-            )
+        except Exception as error:
+            # No memory to fork, or a full disk: the run ends as it would have.
+            detail = f"{first.termination.detail}; its best solution could not be finished: {error}"
+            update = {"detail": detail[:2000]}
+            termination = first.termination.model_copy(update=update)
+            self._settle(replace(first, termination=termination))
         finally:
             self._begun(None)
             self._on_end(self)

@@ -1,6 +1,7 @@
-"""How a host and its child speak: a length of four bytes, then that many bytes of JSON, over one socket.
+"""Frames between a host and its child: a length of four bytes and that many bytes of JSON.
 
-JSON and not pickle, because what the child says was shaped by a hostile file. Frames have a size limit on both sides.
+JSON and not pickle, because a hostile input file may control the child. Both sides limit the size
+of a frame.
 
 host → child   {"type": "task", ...}   {"type": "stop"}
 child → host   ready, beat, phase, incumbent, log, result, failed
@@ -23,15 +24,16 @@ Frame = dict[str, Any]
 
 
 class BadFrame(Exception):
-    """The other side said something that is no frame. Its connection is of no use any more."""
+    """The other side sent bytes that are not a frame. The connection is unusable."""
 
 
 def pack(frame: Frame) -> bytes:
-    """The bytes of a frame. Raises BadFrame when it is too large."""
+    """Encode a frame. Raises BadFrame when it is too large."""
     body = orjson.dumps(frame, option=orjson.OPT_SERIALIZE_NUMPY)
     if len(body) > MAX_FRAME_BYTES:
         raise BadFrame(
-            f"frame {frame.get('type')!r} has {len(body)} bytes; at most {MAX_FRAME_BYTES} may be sent"
+            f"frame {frame.get('type')!r}: expected at most {MAX_FRAME_BYTES} bytes, got "
+            f"{len(body)}"
         )
     return _LENGTH.pack(len(body)) + body
 
@@ -42,7 +44,7 @@ def _unpack(body: bytes) -> Frame:
     except orjson.JSONDecodeError as error:
         raise BadFrame(f"not JSON: {error}") from error
     if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
-        raise BadFrame("a frame is an object with a 'type'")
+        raise BadFrame("frame: expected an object with a 'type'")
     return frame
 
 
@@ -50,13 +52,13 @@ def _checked_length(head: bytes) -> int:
     (length,) = _LENGTH.unpack(head)
     if length > MAX_FRAME_BYTES:
         raise BadFrame(
-            f"a frame of {length} bytes was announced; at most {MAX_FRAME_BYTES} are taken"
+            f"frame: expected at most {MAX_FRAME_BYTES} bytes, got a length of {length}"
         )
     return int(length)
 
 
 async def read(reader: asyncio.StreamReader) -> Frame | None:
-    """The next frame; None at the end. Raises BadFrame."""
+    """Read the next frame; None at the end. Raises BadFrame."""
     try:
         length = _checked_length(await reader.readexactly(_LENGTH.size))
         return _unpack(await reader.readexactly(length))
@@ -65,7 +67,7 @@ async def read(reader: asyncio.StreamReader) -> Frame | None:
 
 
 class Channel:
-    """The child's end: blocking, and safe to send from several threads."""
+    """The child's end of the socket: blocking; several threads may send."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -73,13 +75,13 @@ class Channel:
         self._lock = threading.Lock()
 
     def send(self, frame: Frame) -> None:
-        """Raises OSError when the host is gone."""
+        """Send a frame. Raises OSError when the host is gone."""
         data = pack(frame)
         with self._lock:
             self._sock.sendall(data)
 
     def read(self) -> Frame | None:
-        """The next frame; None when the host is gone."""
+        """Read the next frame; None when the host is gone."""
         head = self._file.read(_LENGTH.size)
         if len(head) < _LENGTH.size:
             return None

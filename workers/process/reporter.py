@@ -1,6 +1,6 @@
-"""What a run reports on its way: phases and incumbents, each incumbent after its checkpoint is on disk.
+"""Reports of a run: incumbents, each after its checkpoint is on disk.
 
-So an incumbent that anybody has heard of can be restored, however the run ends.
+So every reported incumbent can be restored, however the run ends.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Dump = Callable[[], bytes]
 
 
 class Reporter:
-    """Hands incumbents to `send`, at most ten a second, and keeps the newest checkpoint in the run folder."""
+    """Sends incumbents, at most ten a second, and writes checkpoints to the run folder."""
 
     def __init__(self, send: Callable[[Incumbent], None], *, workdir: Path) -> None:
         self._send = send
@@ -29,16 +29,16 @@ class Reporter:
         self._warned = False
 
     def checkpoint(self, dump: Dump) -> None:
-        """Take the checkpoint of the incumbent that is reported next, or of the run's last solution."""
+        """Set the checkpoint of the next incumbent, or of the run's last solution."""
         self._offered = dump
 
     def incumbent(self, point: Incumbent) -> None:
-        """Report now, or a little later unless a newer one comes."""
+        """Report an incumbent now, or soon unless a newer one replaces it."""
         dump, self._offered = self._offered, None
         self._throttle.offer((point, dump))
 
     def flush(self) -> None:
-        """Write and report what is pending: the next phase begins."""
+        """Write and report what is pending, because the next phase begins."""
         self._throttle.flush()
         dump, self._offered = self._offered, None
         if dump is not None:
@@ -57,12 +57,10 @@ class Reporter:
     def _write(self, dump: Dump) -> None:
         try:
             checkpoint.write(self._path, dump())
-        except (
-            Exception
-        ) as error:  # a checkpoint is a precaution: no fault of it may end the run
+        except Exception as error:  # a checkpoint is a precaution: it must not end the run
             if not self._warned:
                 self._warned = True
                 print(
-                    f"the best solution cannot be kept aside: {type(error).__name__}: {error}",
+                    f"the checkpoint cannot be written: {type(error).__name__}: {error}",
                     file=sys.stderr,
                 )

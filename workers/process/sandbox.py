@@ -1,11 +1,13 @@
-"""How a child is started and how it is killed, with everything it started.
+"""Start a child in a sandbox, and kill it with everything it started.
 
-At every level: limits on memory, file size, processor time and core dumps; a session of its own; no secret in its
-environment; and `solvers.privileges`, which the child gives up before it reads any input: no capability, no
-socket, and no file but the interpreter, the code, the system's libraries (all read-only) and its own run folder.
+At every level: limits on memory, file size, processor time and core dumps; a session of its own; no
+secret in its environment. Before it reads any input, the child gives up its privileges
+(`solvers.privileges`): no capability, no socket, and no file except the interpreter, the code, the
+system's libraries (all read-only) and its own run folder.
 
-Level `rlimit` is that. Level `bwrap` adds namespaces of its own for mounts, processes, network and IPC. Where the kernel has
-no Landlock, level `rlimit` does not protect files: `protection()` reports it, and such a server takes one tenant only.
+Level `rlimit` is that. Level `bwrap` adds namespaces for mounts, processes, network and IPC. Where
+the kernel has no Landlock, level `rlimit` does not protect files: `protection()` reports it, and
+such a server accepts one tenant only.
 """
 
 from __future__ import annotations
@@ -39,28 +41,31 @@ _ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "HOME": "/nonexistent",
 }
-# Passed on when set: how the interpreter finds itself and which processor kernels to use. Never anything of ours.
+# Passed on when set: paths of the interpreter and choice of processor kernels. Never a setting of
+# the service.
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "TZ")
 _SYSTEM_FOLDERS = (*privileges.SYSTEM_FOLDERS, "/sbin")
-READABLE = "TRIMTAB_READABLE"  # in a child's environment: folders that the door leaves open, beside the system's
-LLVM = "TRIMTAB_LLVM"  # names the LLVM of kind compile: a setting of its engine (solvers.llvm.install)
+# In a child's environment: folders that stay readable, beside the system's.
+READABLE = "TRIMTAB_READABLE"
+# The LLVM of kind compile: a setting of its engine (solvers.llvm.install).
+LLVM = "TRIMTAB_LLVM"
 _ROOT = Path(__file__).resolve().parents[2]  # the folder of the packages
 
 
 class Level(StrEnum):
-    """How tightly a child is held."""
+    """Strength of the sandbox."""
 
     RLIMIT = "rlimit"
     BWRAP = "bwrap"
 
 
 class SandboxUnavailable(RuntimeError):
-    """The level that was asked for does not work on this machine."""
+    """The requested level does not work on this machine."""
 
 
 @functools.cache
 def bwrap_works() -> tuple[bool, str]:
-    """(works, why not): tries it once, because having the program does not mean the kernel lets it."""
+    """Try bubblewrap once and return (works, reason of failure): the kernel may forbid it."""
     program = shutil.which("bwrap")
     if program is None:
         return False, "bubblewrap is not installed (Debian: apt-get install bubblewrap)"
@@ -69,30 +74,30 @@ def bwrap_works() -> tuple[bool, str]:
     return done.returncode == 0, done.stderr.strip()[:300]
 
 
-def choose_level(asked: str) -> tuple[Level, str]:
-    """(level, reason). `auto` takes bubblewrap when it works. Raises SandboxUnavailable."""
-    if asked == Level.RLIMIT:
-        return Level.RLIMIT, "asked for"
-    if asked not in ("auto", Level.BWRAP):
-        raise ValueError(f"sandbox {asked!r} came; wanted auto, rlimit or bwrap")
+def choose_level(requested: str) -> tuple[Level, str]:
+    """Return (level, reason). `auto` takes bubblewrap when it works. Raises SandboxUnavailable."""
+    if requested == Level.RLIMIT:
+        return Level.RLIMIT, "requested"
+    if requested not in ("auto", Level.BWRAP):
+        raise ValueError(f"sandbox: expected auto, rlimit or bwrap, got {requested!r}")
     works, why_not = bwrap_works()
     if works:
         return Level.BWRAP, "bubblewrap works here"
-    if asked == Level.BWRAP:
-        raise SandboxUnavailable(f"sandbox 'bwrap' was asked for, but: {why_not}")
+    if requested == Level.BWRAP:
+        raise SandboxUnavailable(f"sandbox: 'bwrap' does not work here: {why_not}")
     return Level.RLIMIT, why_not
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protection:
-    """What the sandbox keeps from a run on this machine, tried and not assumed."""
+    """Protections of the sandbox on this machine, tested and not assumed."""
 
     files: bool  # of the server and of other runs
     network: bool
 
     @property
     def gaps(self) -> str:
-        """One sentence on what is not protected; empty when all is."""
+        """One sentence on missing protection; empty when there is none."""
         missing = [
             name
             for name, protected in (("files", self.files), ("network", self.network))
@@ -101,14 +106,15 @@ class Protection:
         if not missing:
             return ""
         return (
-            f"runs are not kept from this machine's {' and '.join(missing)}: expected bubblewrap, or a kernel with "
-            "Landlock (5.13) and seccomp, got neither. Install bubblewrap or allow user namespaces; until then serve one tenant"
+            f"runs are not kept from this machine's {' and '.join(missing)}: expected bubblewrap, "
+            "or a kernel with Landlock (5.13) and seccomp, got neither. Install bubblewrap or "
+            "allow user namespaces; until then serve one tenant"
         )
 
 
 @functools.cache
 def protection(level: Level) -> Protection:
-    """Try, in a child at this level, to read a file and to open a socket."""
+    """Test, in a child at this level, reading a file and opening a socket."""
     command = [sys.executable, "-I", "-S", privileges.__file__]
     if level is Level.BWRAP:
         command = [
@@ -127,14 +133,14 @@ def protection(level: Level) -> Protection:
                 timeout=30,
                 check=True,
             )
-            held = json.loads(done.stdout)
+            protected = json.loads(done.stdout)
         except (OSError, subprocess.SubprocessError, ValueError):
             return Protection(files=False, network=False)
-    return Protection(files=held["files"], network=held["network"])
+    return Protection(files=protected["files"], network=protected["network"])
 
 
 def exposed(folder: Path) -> Path | None:
-    """The readable folder of every run in which `folder` lies; None when it is out of their reach."""
+    """Return the folder around `folder` that every run can read; None when runs cannot read it."""
     folder = folder.resolve()
     readable = [path.resolve() for path in (*map(Path, _SYSTEM_FOLDERS), *_visible())]
     return next((path for path in readable if folder.is_relative_to(path)), None)
@@ -163,7 +169,8 @@ def _bwrap(program: str, workdir: Path, *, visible: Sequence[Path]) -> list[str]
             command += ["--symlink", os.readlink(folder), folder]
         elif os.path.exists(folder):
             command += ["--ro-bind", folder, folder]
-    command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
+    command += ["--proc", "/proc", "--dev", "/dev"]
+    command += ["--tmpfs", "/tmp"]  # noqa: S108 - the sandbox's own
     for path in visible:
         if not str(path).startswith("/usr/"):
             command += ["--ro-bind", str(path), str(path)]
@@ -173,7 +180,10 @@ def _bwrap(program: str, workdir: Path, *, visible: Sequence[Path]) -> list[str]
 
 
 def _visible() -> tuple[Path, ...]:
-    """What a child must read: interpreter, environment, our packages; not the checkout's data folder, not .git."""
+    """Return the folders that a child must read: interpreter, environment, our packages.
+
+    Not the checkout as a whole: a server's data and .git may lie in it.
+    """
     interpreter = {
         Path(sys.prefix).resolve(),
         Path(sys.base_prefix).resolve(),
@@ -190,29 +200,28 @@ def _visible() -> tuple[Path, ...]:
 
 
 def _llvm() -> tuple[Path, ...]:
-    """The folder of the LLVM that TRIMTAB_LLVM names, when it is a path."""
+    """Return the folder of the LLVM that TRIMTAB_LLVM names, when it is a path."""
     text = os.environ.get(LLVM, "").strip()
     named = Path(text).absolute()
     if not text or not named.exists():
         return ()
-    folder = (
-        named if named.is_dir() else named.parent.parent
-    )  # lib/libLLVM.so: its tools are in bin beside lib
+    # For lib/libLLVM.so, the tools are in bin beside lib.
+    folder = named if named.is_dir() else named.parent.parent
     return tuple(dict.fromkeys((folder, folder.resolve())))
 
 
 def _packages() -> list[Path]:
-    """Our packages, but for the server's own."""
+    """Return the folders of our packages without `services`."""
     return [
         p.parent for p in sorted(_ROOT.glob("*/__init__.py")) if p.parent.name != "services"
     ]
 
 
 def _lay_out(workdir: Path) -> None:
-    """Make what a child finds in its folder: `tmp`, and `code` with links to our packages.
+    """Create a child's folders: `tmp`, and `code` with links to our packages.
 
-    The import system lists the folders it searches. The checkout is not listable from inside the sandbox: a server's data
-    may lie in it.
+    The import system lists the folders that it searches, and the checkout cannot be listed from
+    inside the sandbox, because a server's data may lie in it.
     """
     (workdir / "tmp").mkdir()
     code = workdir / "code"
@@ -223,38 +232,42 @@ def _lay_out(workdir: Path) -> None:
 
 @dataclass(eq=False)  # compared by identity: it is a process
 class ChildProcess:
-    """A started child: its process, and the streams to talk to it."""
+    """A started child: its process and the streams of its socket."""
 
     process: asyncio.subprocess.Process
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     workdir: Path
     level: Level
-    exited: asyncio.Event  # set when the child itself is dead, whatever it started is not
+    exited: asyncio.Event  # the child itself is dead; processes that it started may live
     _over: bool = field(default=False, init=False)
 
     def kill(self) -> None:
-        """SIGKILL to the child and its process group, at once. Under bubblewrap the whole process namespace goes with it;
-        without it, what the child forked asked the kernel to die with its parent (search.isolation)."""
+        """Send SIGKILL to the child and its process group, at once.
+
+        Under bubblewrap the whole process namespace dies with it; otherwise forked processes asked
+        the kernel to die with their parent (search.isolation).
+        """
         if self._over:
-            return  # its number may be another process' by now
+            return  # its pid may belong to another process by now
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
     async def end(self) -> None:
-        """Kill, and return when nothing the child started is left, also what had left its process group."""
+        """Kill, and return when no process of the run is left, inside its process group or not."""
         if self._over:
             return
         self.kill()
         await asyncio.to_thread(kill_run, self.workdir)
         await self.exited.wait()
-        # Before Python 3.12 this waits for the end of the child's output too, which something unkillable may hold open.
+        # Before Python 3.12 this also waits for the end of the child's output, which an unkillable
+        # process may keep open.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.process.wait(), 2.0)
         self._over = True
 
     def death(self) -> signal.Signals | None:
-        """The signal that ended it; None when it ended by itself."""
+        """Return the signal that ended the child; None when it ended by itself."""
         code = self.process.returncode
         if code is None:
             return None
@@ -273,7 +286,10 @@ class ChildProcess:
 async def start_child(
     workdir: Path, *, level: Level, preload: Sequence[str]
 ) -> ChildProcess:
-    """Start a warm child in `workdir`, which exists and is its own. Raises OSError."""
+    """Start a warm child in `workdir`, an existing folder of its own. Raises OSError.
+
+    `preload` are modules that it imports before it sends `ready`.
+    """
     command = [
         sys.executable,
         "-P",  # the working folder is the run's own: nothing is imported from it
@@ -284,10 +300,10 @@ async def start_child(
         "--preload",
         ",".join(preload),
     ]
-    held = await asyncio.to_thread(protection, level)
+    protected = await asyncio.to_thread(protection, level)
     command += [
         "--protect",
-        ",".join(name for name in ("files", "network") if getattr(held, name)),
+        ",".join(name for name in ("files", "network") if getattr(protected, name)),
     ]
     await asyncio.to_thread(_lay_out, workdir)
     if level is Level.BWRAP:
@@ -297,12 +313,11 @@ async def start_child(
             *command,
         ]
     environment = _ENVIRONMENT | {k: os.environ[k] for k in _PASSED_ON if k in os.environ}
-    # The code is found by PYTHONPATH, not by the working folder, which is the run's own.
+    # PYTHONPATH leads to the code; the working folder is the run's own.
     inherited = os.environ.get("PYTHONPATH")
     if named := os.environ.get(LLVM):
-        environment[LLVM] = (
-            str(Path(named).absolute()) if Path(named).exists() else named
-        )  # a child has its own folder
+        # Absolute, because a child has another working folder.
+        environment[LLVM] = str(Path(named).absolute()) if Path(named).exists() else named
     environment[MARK] = str(workdir)
     environment["TMPDIR"] = environment["XDG_CACHE_HOME"] = str(workdir / "tmp")
     environment[READABLE] = os.pathsep.join(map(str, _visible()))
@@ -331,7 +346,7 @@ async def start_child(
         reader, writer = await asyncio.open_connection(sock=ours)
     except (
         BaseException
-    ):  # also when the pool closes in the middle: nobody would know of this child any more
+    ):  # also when the pool closes meanwhile: it does not know this child
         ours.close()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -349,11 +364,11 @@ async def start_child(
 
 
 def _watch(pid: int) -> asyncio.Event:
-    """An event that is set when the process ends. asyncio's own waits for the end of its output as well."""
+    """Return an event that is set when the process ends, without waiting for its output."""
     loop, exited = asyncio.get_running_loop(), asyncio.Event()
     try:
         descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:  # over already, and reaped
+    except ProcessLookupError:  # already dead and reaped
         exited.set()
         return exited
 

@@ -1,4 +1,4 @@
-"""At most so many a second, and always the newest: what a run says on its way to people."""
+"""Throttle of a run's reports: a limited rate, and the newest is never lost."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
-_SLOW_SHARE = 10  # times what a send took: the least time from its begin to the next one
+# Factor of the time that a send took: the least time from its start to the next send.
+_SLOW_SHARE = 10
 
 
 class NewestThrottle(Generic[Item]):
-    """Passes an item on at once when `interval_s` has gone by since the last one; else keeps the newest and passes it
-    on when the interval is over. Items between are dropped: a newer incumbent says all that an older one did.
+    """Sends an item at once if `interval_s` has passed since the last one, else the newest later.
 
-    A slow `send` (a large checkpoint) lengthens the interval, so that it takes at most one part in ten of the time.
+    Items in between are dropped: a newer incumbent supersedes an older one. A slow `send` (a large
+    checkpoint) lengthens the interval, so that sending takes at most a tenth of the time.
     """
 
     def __init__(self, send: Callable[[Item], None], *, interval_s: float = 0.1) -> None:
         if not interval_s > 0:
-            raise ValueError(f"a throttle wants an interval > 0 s; {interval_s!r} came")
+            raise ValueError(f"interval_s: expected an interval > 0, got {interval_s!r}")
         self._send = send
         self._interval_s = interval_s
         self._changed = threading.Condition()
@@ -33,7 +34,7 @@ class NewestThrottle(Generic[Item]):
         self._flusher.start()
 
     def offer(self, item: Item) -> None:
-        """Send now, or a little later unless a newer one comes."""
+        """Send an item now, or soon unless a newer one replaces it."""
         with self._changed:
             if self._closed:
                 raise RuntimeError("the throttle is closed")

@@ -1,1 +1,4 @@
-"""Training of learned parts: `python -m workers.train KIND STEP`. Seeds and data hashes are in the weights manifest."""
+"""Training of learned parts: `python -m workers.train KIND STEP`.
+
+Seeds and data hashes are in the weights manifest.
+"""

@@ -1,4 +1,7 @@
-"""Resumable training: weights, Adam's moments and the place in the schedule in one safetensors file (never pickle)."""
+"""Resumable training: model, optimizer and schedule in one safetensors file.
+
+Never pickle.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ def save(
 def restore(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[int, dict[str, Tensor], float]:
-    """Load into model and optimizer; returns (next epoch, best weights, best loss). Without a file: (0, {}, inf)."""
+    """Load into model and optimizer; return (next epoch, best weights, best loss).
+
+    Without a file: (0, {}, inf).
+    """
     if not path.is_file():
         return 0, {}, float("inf")
     tensors = load_file(path)

@@ -1,4 +1,4 @@
-"""Building blocks of the kinds' command lines: a parser of steps, each with a function that runs it."""
+"""Building blocks of the kinds' command lines: a parser of steps and their functions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def step_parser(
 
 
 def add_step(steps: Steps, name: str, run: Run, text: str) -> argparse.ArgumentParser:
-    """Add a step that `run` carries out with the parsed options; returns its parser, for the step's own options."""
+    """Add a step that `run` carries out; return its parser, for the step's options."""
     step = steps.add_parser(name, help=text, description=text)
     step.set_defaults(run=run)
     return step

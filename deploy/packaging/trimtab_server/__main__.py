@@ -1,7 +1,7 @@
-"""Start the service: `trimtab-server [options]`, or run a file of jobs: `trimtab-server batch FILE`.
+"""Start the service (`trimtab-server [options]`) or run a file of jobs (`trimtab-server batch FILE`).
 
-The interpreter is started again with `-P` and this folder on PYTHONPATH, so that the service and the
-processes it starts import the packages below this folder, and none from the working directory.
+The interpreter is started again with `-P` and this folder on PYTHONPATH, so that the service and
+the processes it starts import the packages below this folder, and none from the working directory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Answer of a compile job: the solution, its quarantined candidates, and the promise made for it.
+"""Answer of a compile job: solution, quarantined candidates, and the promise made for it.
 
 Data only. Search, check and produced files all read it, so nothing of any stage is imported here.
 """
@@ -94,9 +94,8 @@ class CompileSolution:
     levels: Mapping[str, Sizes]  # O0, O2, Os, Oz
     build_id: str
     cases: tuple[tuple[RunCase, float], ...]  # (case, timeout in seconds) to compare on
-    timing: Timing | None = (
-        None  # objective run_time only; None when the answer is -O2 itself
-    )
+    # Objective run_time only; None when the answer is -O2 itself.
+    timing: Timing | None = None
     why_unvalidated: str = ""  # reason for an empty `cases`
     quarantined: Sequence[Quarantined] = ()
 

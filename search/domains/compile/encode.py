@@ -1,4 +1,4 @@
-"""Encoding of a compile job: the engine with the module loaded, LLVM's levels, and -Oz measured."""
+"""Encoding of a compile job: engine with the module, LLVM's levels, and -Oz measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoint of a reported program: its files, sizes and the runs it is compared on, as JSON."""
+"""Checkpoint of a reported program: files, sizes and the runs to compare it on, as JSON."""
 
 from __future__ import annotations
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from solvers.llvm.execute import Ran
 
 MEMORY_BYTES = 2 * 2**30
-RETRY_FACTOR = (
-    3  # a candidate that timed out runs once more with this multiple of its limit
-)
+# A candidate that timed out runs once more with this multiple of its limit.
+RETRY_FACTOR = 3
 
 
 def limit_message(number: int, ran: Ran, timeout_s: float) -> str:

@@ -48,9 +48,8 @@ _DETAIL_CHARS = 1000
 _GROUP = re.compile(r"^attributes #(?P<number>\d+) = \{(?P<words>.*)\}$", re.MULTILINE)
 _TARGET_WORD = re.compile(r'"(?:target-cpu|target-features|tune-cpu)"(?:="[^"]*")?')
 _WORD = re.compile(r'(?:"[^"]*"|[^\s"])+')
-_REFERENCE = re.compile(
-    r'"[^"]*"|#(?P<number>\d+)\b'
-)  # quoted text is matched to be skipped
+# Quoted text is matched to be skipped.
+_REFERENCE = re.compile(r'"[^"]*"|#(?P<number>\d+)\b')
 _PRINTER_LINES = ("; ModuleID", "source_filename", "attributes #", "; Function Attrs:")
 
 

@@ -1,4 +1,7 @@
-"""Encode stage: scale the model, so that tolerances mean the same in every row and objective."""
+"""Encode stage: scale the model (deploy/docs/design/ilp.md, "Scaling").
+
+Engines work with absolute tolerances, which then mean the same in every row and objective.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class IlpProblem:
     model: MilpModel
     workdir: Path
     checker: Checker  # reads the original file by itself
-    warm_start: Floats | None = None  # (n,) NaN where the author's file has no value
+    warm_start: Floats | None = None  # (n,) NaN where the user's file has no value
     notes: tuple[str, ...] = ()  # for the result: rules and choices about this model
     began: float = field(default_factory=time.monotonic)
 

@@ -9,7 +9,7 @@ import numpy as np
 from solvers.types import Floats
 
 Curve = tuple[tuple[float, float | None, float | None], ...]
-"""(seconds, incumbent, bound) of each change, in the author's sense."""
+"""(seconds, incumbent, bound) of each change, in the user's sense."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -17,7 +17,7 @@ class IlpSolution:
     """Solution that the search claims."""
 
     x: Floats  # (n,) columns of the minimised model
-    objective: float  # in the author's sense
+    objective: float  # in the user's sense
     curve: Curve = ()
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 from starlette.responses import Response
 
-from services.errors import InvalidBody, NotFound
+from services.errors import InvalidBody, NotFound, field_error
 from services.gateway import operations
 from services.gateway.bodies import json_body
 from services.gateway.deps import Admin, Context, Ctx, Viewer
@@ -124,7 +124,7 @@ async def _expiry_us(ctx: Context, new: NewKey) -> int | None:
         expected = "a time in the next hundred years"
         raise InvalidBody(
             f"expires_at: expected {expected}, got {got}",
-            errors=[{"path": "expires_at", "came": got, "wanted": expected}],
+            errors=[field_error("expires_at", got=got, expected=expected)],
             fix="omit it for a key that does not expire",
         )
     return expires_us

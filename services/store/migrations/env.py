@@ -1,4 +1,4 @@
-"""Run by Alembic: migrations on the connection the store hands over, in the store's transaction."""
+"""Alembic environment: migrate on the store's connection, in its transaction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from services.store.tables import Base
 connection = context.config.attributes.get("connection")
 if connection is None:
     raise RuntimeError(
-        "migrations run inside trimtab: start the server, or see tests/services/store/test_migrations.py"
+        "connection: expected the store's, got none; start the server, or see "
+        "tests/services/store/test_migrations.py"
     )
 context.configure(
     connection=connection,

@@ -16,7 +16,7 @@ _REVOKE = update(_key).where(_key.c.id == bindparam("of_id")).values(revoked=1)
 
 
 def put(tx: Tx, record: ApiKeyRecord) -> None:
-    """A new key. Raises Conflict when the id is taken."""
+    """Insert a key. Raises Conflict if the id is in use."""
     insert = tx.upsert(_key).values(
         id=record.id,
         tenant=record.tenant,
@@ -36,13 +36,13 @@ def put(tx: Tx, record: ApiKeyRecord) -> None:
 
 
 def get(tx: Tx, key_id: str) -> ApiKeyRecord | None:
-    """None: no such key."""
+    """Return a key; None if unknown."""
     row = tx.conn.execute(_GET, {"of_id": key_id}).one_or_none()
     return None if row is None else rows.key_record(row)
 
 
 def list_keys(tx: Tx, tenant: str | None) -> list[ApiKeyRecord]:
-    """Oldest first."""
+    """List keys, oldest first."""
     query = select(_key).order_by(_key.c.created_us, _key.c.id)
     if tenant is not None:
         query = query.where(_key.c.tenant == tenant)
@@ -50,6 +50,6 @@ def list_keys(tx: Tx, tenant: str | None) -> list[ApiKeyRecord]:
 
 
 def revoke(tx: Tx, key_id: str) -> None:
-    """For good."""
+    """Mark a key as revoked. Raises NotFound."""
     if tx.conn.execute(_REVOKE, {"of_id": key_id}).rowcount == 0:
         raise no_such_key(key_id)

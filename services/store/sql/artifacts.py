@@ -1,4 +1,4 @@
-"""Rows of stored files, and what keeps them."""
+"""Rows of stored files and the references that keep them."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _DELETE_UNUSED = delete(_file).where(_THIS, ~_REFERRED)
 
 
 def put(tx: Tx, record: ArtifactRecord) -> ArtifactRecord:
-    """The row that stands afterwards: the first one of this tenant and digest."""
+    """Insert a row unless this tenant has the digest; returns the row that is stored."""
     tx.conn.execute(tx.upsert(_file).values(**asdict(record)).on_conflict_do_nothing())
     this = {"of_tenant": record.tenant, "of_digest": record.digest}
     return rows.artifact_record(tx.conn.execute(_GET, this).one())
 
 
 def get(tx: Tx, digest: str, tenant: str | None) -> ArtifactRecord:
-    """This tenant's row; without a tenant, the oldest of all."""
+    """Return this tenant's row; without a tenant, the oldest of all tenants."""
     if tenant is None:
         row = tx.conn.execute(_ANY, {"of_digest": digest}).one_or_none()
     else:
@@ -56,17 +56,17 @@ def get(tx: Tx, digest: str, tenant: str | None) -> ArtifactRecord:
 
 
 def total_bytes(tx: Tx, tenant: str) -> int:
-    """For quotas."""
+    """Return the total size of a tenant's files."""
     return int(tx.conn.execute(_BYTES, {"of_tenant": tenant}).scalar_one())
 
 
 def unreferenced(tx: Tx, older_than_us: int, limit: int) -> list[ArtifactRecord]:
-    """For collection."""
-    found = tx.conn.execute(_UNUSED, {"older_than": older_than_us, "most": limit})
-    return [rows.artifact_record(row) for row in found]
+    """Return rows for garbage collection, oldest first."""
+    unused = tx.conn.execute(_UNUSED, {"older_than": older_than_us, "most": limit})
+    return [rows.artifact_record(row) for row in unused]
 
 
 def remove(tx: Tx, digest: str, tenant: str) -> bool:
-    """A file that a job came to refer to since it was listed stays, row and bytes."""
+    """Delete a row unless a job refers to it by now; True if no row of the digest is left."""
     tx.conn.execute(_DELETE_UNUSED, {"of_tenant": tenant, "of_digest": digest})
     return tx.conn.execute(_ANY, {"of_digest": digest}).one_or_none() is None

@@ -1,4 +1,4 @@
-"""Idempotency keys: whoever inserts the row first makes the jobs; everybody else reads it."""
+"""Idempotency keys: the transaction that inserts the row creates the jobs; others read it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from services.store.sql import rows
 from services.store.sql.tx import Tx
 from services.store.types import Idempotency
 
-_KNOWN = select(rows.idempotency).where(
+_STORED = select(rows.idempotency).where(
     rows.idempotency.c.tenant == bindparam("tenant"),
     rows.idempotency.c.key == bindparam("key"),
 )
 
 
 def _claim(insert: Any) -> Any:
-    """The row is written when the key is new, or known but expired. Built once: it is on the path of every submit."""
+    """Return the statement that writes the row if the key is new or has expired.
+
+    Built once, because every submit executes it.
+    """
     insert = insert.values(
         tenant=bindparam("of_tenant"),
         key=bindparam("of_key"),
@@ -45,29 +48,30 @@ _PURGE = delete(rows.idempotency).where(rows.idempotency.c.expires_us <= bindpar
 
 
 def reserve(
-    tx: Tx, tenant: str, came: Idempotency, job_ids: list[str], now_us: int
+    tx: Tx, tenant: str, idempotency: Idempotency, job_ids: list[str], now_us: int
 ) -> list[str] | None:
-    """None: the key is ours, go on. Otherwise the jobs it made before. Raises Conflict when the body differs.
+    """Reserve a key for these jobs; None if it is new, else the jobs it created before.
 
-    On PostgreSQL a second insert of the same key waits here until the first has committed, then reads its row.
+    Raises Conflict if the body differs. On PostgreSQL a second insert of the same key waits here
+    until the first has committed, and then reads its row.
     """
     row = {
         "of_tenant": tenant,
-        "of_key": came.key,
-        "digest": came.request_digest,
+        "of_key": idempotency.key,
+        "digest": idempotency.request_digest,
         "ids": codec.dumps(job_ids),
-        "expires": now_us + microseconds(came.ttl_s),
+        "expires": now_us + microseconds(idempotency.ttl_s),
         "now": now_us,
     }
     claim = _CLAIM_POSTGRES if tx.conn.dialect.name == "postgresql" else _CLAIM_SQLITE
     if tx.conn.execute(claim, row).one_or_none() is not None:
         return None
-    known = tx.conn.execute(_KNOWN, {"tenant": tenant, "key": came.key}).one()
-    require_same_request(came, known.request_digest)
-    found: list[str] = codec.loads(known.job_ids)
-    return found
+    stored = tx.conn.execute(_STORED, {"tenant": tenant, "key": idempotency.key}).one()
+    require_same_request(idempotency, stored.request_digest)
+    earlier_ids: list[str] = codec.loads(stored.job_ids)
+    return earlier_ids
 
 
 def purge(tx: Tx, now_us: int) -> None:
-    """Forget expired keys."""
+    """Delete expired keys."""
     tx.conn.execute(_PURGE, {"now": now_us})

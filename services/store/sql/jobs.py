@@ -1,4 +1,4 @@
-"""What owners do to jobs: submit, read, cancel, stop, re-drive, delete."""
+"""Operations of job owners: submit, read, cancel, stop, re-drive, delete."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ATTEMPTS = (
     .where(rows.attempt.c.job_id == bindparam("job_id"))
     .order_by(rows.attempt.c.fence)
 )
-# Made once: SQLAlchemy then also keeps the key under which it finds the compiled statement.
+# Built once, so that SQLAlchemy also caches the key of the compiled statement.
 _INSERT = {
     table.name: insert(table) for table in (rows.job, rows.spec, rows.event, rows.label)
 }
@@ -51,44 +51,43 @@ _CHUNK = 500  # ids in one IN list
 def submit(
     tx: Tx, jobs: Sequence[NewJob], idempotency: Idempotency | None
 ) -> list[Submitted]:
-    """Store all, or answer what the same key made before."""
+    """Insert jobs, or return those that the same idempotency key created before."""
     now = tx.now_us()
-    steps = [changes.born(job, tx.new_id(), now) for job in jobs]
+    steps = [changes.submitted(job, tx.new_id(), now) for job in jobs]
     if idempotency is not None:
-        known = keys.reserve(
+        earlier_ids = keys.reserve(
             tx, jobs[0].tenant, idempotency, [step.job.id for step in steps], now
         )
-        if known is not None:
-            return _replay(tx, known, idempotency.key)
-    born = [step.job for step in steps]
-    _insert(tx, rows.job, (rows.new_job_row(job) for job in born))
-    _insert(
-        tx, rows.spec, ({"job_id": job.id, "spec": codec.dumps(job.spec)} for job in born)
-    )
+        if earlier_ids is not None:
+            return _replay(tx, earlier_ids, idempotency.key)
+    created = [step.job for step in steps]
+    _insert(tx, rows.job, (rows.new_job_row(job) for job in created))
+    specs = ({"job_id": job.id, "spec": codec.dumps(job.spec)} for job in created)
+    _insert(tx, rows.spec, specs)
     _insert(tx, rows.event, (row for step in steps for row in write.event_rows(step, now)))
     _insert(
         tx,
         rows.label,
         (
             {"job_id": job.id, "name": name, "value": value}
-            for job in born
+            for job in created
             for name, value in job.labels.items()
         ),
     )
-    for new, job in zip(jobs, born, strict=True):
+    for new, job in zip(jobs, created, strict=True):
         write.refer(
             tx, tenant=job.tenant, job_id=job.id, role="input", digests=tuple(new.artifacts)
         )
-    return [Submitted(job=job, replayed=False) for job in born]
+    return [Submitted(job=job, replayed=False) for job in created]
 
 
 def get(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
-    """With spec and result."""
+    """Return a job with spec and result. Raises NotFound."""
     return _visible(tx.conn.execute(_GET, {"job_id": job_id}).one_or_none(), job_id, tenant)
 
 
 def get_locked(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
-    """The same, and nobody else may move it before this transaction ends."""
+    """Return a job and lock its row until the transaction ends. Raises NotFound."""
     return _visible(
         tx.conn.execute(_GET_LOCKED, {"job_id": job_id}).one_or_none(), job_id, tenant
     )
@@ -97,7 +96,7 @@ def get_locked(tx: Tx, job_id: str, tenant: str | None) -> JobRecord:
 def list_jobs(
     tx: Tx, where: JobFilter, limit: int, before_id: str | None
 ) -> list[JobRecord]:
-    """Newest first."""
+    """List jobs, newest first, without spec and result."""
     job = rows.job
     query = select(job).order_by(job.c.id.desc()).limit(limit)
     if before_id is not None:
@@ -122,7 +121,7 @@ def list_jobs(
 def request(
     tx: Tx, job_id: str, tenant: str | None, decide: Callable[[JobRecord, int], Step | None]
 ) -> JobRecord:
-    """Cancel, stop or re-drive: `decide` says what it means now; None means nothing changes."""
+    """Apply a cancel, stop or re-drive; `decide` returns the step, or None for no change."""
     job = get_locked(tx, job_id, tenant)
     now = tx.now_us()
     step = decide(job, now)
@@ -133,26 +132,26 @@ def request(
 
 
 def remove(tx: Tx, job_id: str, tenant: str | None) -> None:
-    """The job; what belongs to it goes by cascade."""
+    """Delete an ended job; dependent rows follow by cascade."""
     changes.require_deletable(get_locked(tx, job_id, tenant))
     tx.conn.execute(_DELETE, {"job_id": job_id})
 
 
 def events(tx: Tx, job_id: str, after_seq: int, limit: int) -> list[EventRecord]:
-    """Ascending."""
-    found = tx.conn.execute(_EVENTS, {"job_id": job_id, "after": after_seq, "most": limit})
-    return [rows.event_record(row) for row in found]
+    """Return events with seq > after_seq, ascending."""
+    page = tx.conn.execute(_EVENTS, {"job_id": job_id, "after": after_seq, "most": limit})
+    return [rows.event_record(row) for row in page]
 
 
 def attempts(tx: Tx, job_id: str) -> list[AttemptRecord]:
-    """Oldest first."""
+    """Return the attempts of a job, oldest first."""
     return [
         rows.attempt_record(row) for row in tx.conn.execute(_ATTEMPTS, {"job_id": job_id})
     ]
 
 
 def counts(tx: Tx, tenant: str | None) -> dict[JobState, int]:
-    """From an index alone."""
+    """Return the number of jobs by state, from an index alone."""
     job = rows.job
     query = select(job.c.state, func.count()).group_by(job.c.state)
     if tenant is not None:
@@ -163,24 +162,24 @@ def counts(tx: Tx, tenant: str | None) -> dict[JobState, int]:
 
 
 def oldest_queued_us(tx: Tx) -> int | None:
-    """When the oldest QUEUED job was made."""
+    """Return the creation time of the oldest QUEUED job."""
     job = rows.job
     query = select(func.min(job.c.created_us)).where(job.c.state == JobState.QUEUED.value)
-    found: int | None = tx.conn.execute(query).scalar()
-    return found
+    oldest: int | None = tx.conn.execute(query).scalar()
+    return oldest
 
 
 def _replay(tx: Tx, job_ids: list[str], key: str) -> list[Submitted]:
-    found: dict[str, JobRecord] = {}
+    records: dict[str, JobRecord] = {}
     for chunk in _chunks(job_ids):
-        found.update(
+        records.update(
             (row.id, rows.job_record(row))
             for row in tx.conn.execute(_GET_MANY, {"job_ids": chunk})
         )
     for job_id in job_ids:
-        if job_id not in found:
+        if job_id not in records:
             raise replay_of_deleted(job_id, key)
-    return [Submitted(job=found[job_id], replayed=True) for job_id in job_ids]
+    return [Submitted(job=records[job_id], replayed=True) for job_id in job_ids]
 
 
 def _visible(row: Any, job_id: str, tenant: str | None) -> JobRecord:

@@ -1,7 +1,7 @@
-"""What lease holders do: claim, renew, append, complete; and the sweep that takes leases back.
+"""Operations of lease holders: claim, renew, append, complete; and the sweep of expired leases.
 
-A refused write is an answer and not an error inside the transaction, because the count of refusals must be committed:
-the functions return the StaleFence, and the store raises it.
+The functions return a StaleFence instead of raising it, because the transaction must commit
+the count of refusals; the store raises it afterwards.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from sqlalchemy import bindparam, insert, select, text, update
 
 from services.errors import NotFound, StaleFence
 from services.store import changes, codec
-from services.store.refusals import claim_of
 from services.store.sql import idempotency, jobs, rows, write
 from services.store.sql.tx import Tx
 from services.store.types import Claim, Completion, JobRecord, NewEvent, Signals
@@ -21,7 +20,7 @@ from trimtab.results import JobState
 
 STALE_WRITES = "stale_writes"
 
-# The states are written out and not bound, so that both planners may use the partial indices.
+# The states are literals, so that both planners can use the partial indices.
 _DUE = (
     rows.full_job()
     .where(
@@ -62,7 +61,7 @@ _COUNT = select(rows.counter.c.value).where(rows.counter.c.name == bindparam("of
 def claim(
     tx: Tx, owner: str, kinds: Sequence[str], lease_s: float, limit: int
 ) -> list[Claim]:
-    """Highest priority first, then oldest. On PostgreSQL rows that another dispatcher is taking are skipped."""
+    """Claim due jobs, highest priority first, then oldest; skips rows that others are claiming."""
     now = tx.now_us()
     due = tx.conn.execute(_DUE, {"now": now, "kinds": list(kinds), "most": limit}).all()
     claims = []
@@ -84,12 +83,12 @@ def claim(
                 "outcome": None,
             },
         )
-        claims.append(claim_of(job))
+        claims.append(changes.claim_of(job))
     return claims
 
 
 def renew(tx: Tx, job_id: str, fence: int, lease_s: float) -> Signals | StaleFence:
-    """Heartbeat."""
+    """Extend a lease and return the owner's requests."""
     held = tx.conn.execute(_HELD, {"job_id": job_id}).one_or_none()
     now = tx.now_us()
     if held is None or not _is_current(held, fence) or held.lease_until_us <= now:
@@ -106,7 +105,7 @@ def renew(tx: Tx, job_id: str, fence: int, lease_s: float) -> Signals | StaleFen
 
 
 def append(tx: Tx, job_id: str, fence: int, events: Sequence[NewEvent]) -> int | StaleFence:
-    """Progress. The job's row lock makes seqs consecutive."""
+    """Append events. The lock on the job's row makes seqs consecutive."""
     held = tx.conn.execute(_HELD, {"job_id": job_id}).one_or_none()
     if held is None or not _is_current(held, fence):
         return _refused(tx, job_id, fence)
@@ -123,7 +122,7 @@ def append(tx: Tx, job_id: str, fence: int, events: Sequence[NewEvent]) -> int |
     if best:
         columns["best"] = codec.dumps(best)
     tx.conn.execute(_UPDATE, columns)
-    told = [
+    new_rows = [
         {
             "job_id": job_id,
             "seq": seq,
@@ -133,13 +132,13 @@ def append(tx: Tx, job_id: str, fence: int, events: Sequence[NewEvent]) -> int |
         }
         for seq, event in enumerate(events, held.last_seq + 1)
     ]
-    if told:
-        tx.conn.execute(insert(rows.event), told)
+    if new_rows:
+        tx.conn.execute(insert(rows.event), new_rows)
     return last_seq
 
 
 def put_checkpoint(tx: Tx, job_id: str, fence: int, data: bytes) -> StaleFence | None:
-    """Keep the attempt's best solution for the next one."""
+    """Replace the checkpoint of a job."""
     held = tx.conn.execute(_HELD, {"job_id": job_id}).one_or_none()
     if held is None or not _is_current(held, fence):
         return _refused(tx, job_id, fence)
@@ -149,17 +148,17 @@ def put_checkpoint(tx: Tx, job_id: str, fence: int, data: bytes) -> StaleFence |
 
 
 def get_checkpoint(tx: Tx, job_id: str) -> bytes | None:
-    """What the newest attempt kept."""
-    found: bytes | None = tx.conn.execute(
+    """Return the checkpoint of a job; None without one."""
+    data: bytes | None = tx.conn.execute(
         _CHECKPOINT, {"job_id": job_id}
     ).scalar_one_or_none()
-    return None if found is None else bytes(found)
+    return None if data is None else bytes(data)
 
 
 def complete(
     tx: Tx, job_id: str, fence: int, completion: Completion
 ) -> JobRecord | StaleFence:
-    """Result, state, attempt, event, webhook: all in this transaction."""
+    """Write result, state, attempt, event and webhook of an attempt that ended."""
     try:
         job = jobs.get_locked(tx, job_id, None)
     except NotFound:
@@ -183,7 +182,7 @@ def complete(
 
 
 def sweep(tx: Tx, limit: int) -> list[JobRecord]:
-    """Take back leases that ran out; forget expired idempotency keys."""
+    """Take back expired leases and delete expired idempotency keys."""
     now = tx.now_us()
     idempotency.purge(tx, now)
     swept = []
@@ -195,11 +194,11 @@ def sweep(tx: Tx, limit: int) -> list[JobRecord]:
 
 
 def stale_writes(tx: Tx) -> int:
-    """Refusals so far."""
-    found: int | None = tx.conn.execute(
+    """Return the number of refused writes so far."""
+    count: int | None = tx.conn.execute(
         _COUNT, {"of_name": STALE_WRITES}
     ).scalar_one_or_none()
-    return found or 0
+    return count or 0
 
 
 def _is_current(held: Any, fence: int) -> bool:

@@ -1,4 +1,4 @@
-"""Webhook deliveries: at least once, by one dispatcher at a time."""
+"""Webhook deliveries: sent at least once, by one dispatcher at a time."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ _DONE = delete(rows.outbox).where(_ONE)
 
 
 def due(tx: Tx, limit: int, lock_s: float) -> list[OutboxRecord]:
-    """Taken: their next try is pushed ahead, so a dispatcher that dies delays them and loses none."""
+    """Take due deliveries and postpone their next try, so that a crash delays and loses none."""
     now = tx.now_us()
     until = now + microseconds(lock_s)
-    found = [
+    records = [
         rows.outbox_record(row)
         for row in tx.conn.execute(_DUE, {"now": now, "most": limit}).all()
     ]
-    if found:
-        tx.conn.execute(_PUSH, [{"of_id": row.id, "until": until} for row in found])
-    return [replace(row, next_try_us=until) for row in found]
+    if records:
+        tx.conn.execute(_PUSH, [{"of_id": one.id, "until": until} for one in records])
+    return [replace(one, next_try_us=until) for one in records]
 
 
 def done(tx: Tx, outbox_id: int, delivered: bool, detail: str) -> None:
-    """Remove, and record how it ended."""
+    """Remove a delivery and record how it ended."""
     row = tx.conn.execute(_GET, {"of_id": outbox_id}).one_or_none()
     if row is None:
         return
@@ -58,7 +58,7 @@ def done(tx: Tx, outbox_id: int, delivered: bool, detail: str) -> None:
 
 
 def retry(tx: Tx, outbox_id: int, delay_s: float, detail: str) -> None:
-    """Later again."""
+    """Postpone a delivery and record why."""
     tx.conn.execute(
         _AGAIN, {"of_id": outbox_id, "until": tx.now_us() + microseconds(delay_s)}
     )
@@ -68,7 +68,7 @@ def retry(tx: Tx, outbox_id: int, delay_s: float, detail: str) -> None:
 
 
 def delivery(tx: Tx, job_id: str) -> DeliveryRecord | None:
-    """The newest outcome."""
+    """Return the delivery state of a job; None before the first try."""
     row = tx.conn.execute(
         select(rows.delivery).where(rows.delivery.c.job_id == job_id)
     ).one_or_none()
@@ -80,7 +80,7 @@ def _record(tx: Tx, job_id: str, **values: object) -> None:
         tx.conn.execute(select(rows.job.c.id).where(rows.job.c.id == job_id)).one_or_none()
         is None
     ):
-        return  # the job was deleted meanwhile: nobody is left to tell
+        return  # the job was deleted meanwhile
     values = {**values, "at_us": tx.now_us()}
     insert = tx.upsert(rows.delivery).values(job_id=job_id, **values)
     tx.conn.execute(insert.on_conflict_do_update(index_elements=["job_id"], set_=values))

@@ -1,4 +1,4 @@
-"""Records to rows and back."""
+"""Conversion between records and rows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ counter = tables.table(tables.Counter)
 
 
 def full_job() -> Select[Any]:
-    """A job with spec and result."""
+    """Return the query of jobs with spec and result."""
     return (
         select(job, spec.c.spec, result.c.result)
         .join(spec, spec.c.job_id == job.c.id)
@@ -45,7 +45,7 @@ def full_job() -> Select[Any]:
 
 
 def job_record(row: Row[Any], *, listed: bool = False) -> JobRecord:
-    """`listed`: without spec and result."""
+    """Convert a row; `listed`: one without spec and result."""
     return JobRecord(
         id=row.id,
         tenant=row.tenant,
@@ -79,7 +79,7 @@ def job_record(row: Row[Any], *, listed: bool = False) -> JobRecord:
 
 
 def new_job_row(record: JobRecord) -> dict[str, Any]:
-    """Everything but spec and result."""
+    """Return the columns of a new job, without spec and result."""
     return {
         "id": record.id,
         "tenant": record.tenant,
@@ -97,7 +97,7 @@ def new_job_row(record: JobRecord) -> dict[str, Any]:
 
 
 def moving_columns(record: JobRecord) -> dict[str, Any]:
-    """What a lifecycle move may change."""
+    """Return the columns that a lifecycle change may write."""
     return {
         "state": record.state.value,
         "attempt": record.attempt,
@@ -119,7 +119,7 @@ def moving_columns(record: JobRecord) -> dict[str, Any]:
 
 
 def event_record(row: Row[Any]) -> EventRecord:
-    """A stored event."""
+    """Convert a row of an event."""
     return EventRecord(
         job_id=row.job_id,
         seq=row.seq,
@@ -130,28 +130,28 @@ def event_record(row: Row[Any]) -> EventRecord:
 
 
 def attempt_record(row: Row[Any]) -> AttemptRecord:
-    """A stored attempt."""
+    """Convert a row of an attempt."""
     return AttemptRecord(**row._mapping)
 
 
 def outbox_record(row: Row[Any]) -> OutboxRecord:
-    """A stored delivery."""
+    """Convert a row of the outbox."""
     columns = dict(row._mapping)
     return OutboxRecord(**{**columns, "payload": codec.loads(row.payload)})
 
 
 def delivery_record(row: Row[Any]) -> DeliveryRecord:
-    """A stored delivery's outcome."""
+    """Convert a row of a delivery state."""
     return DeliveryRecord(**row._mapping)
 
 
 def artifact_record(row: Row[Any]) -> ArtifactRecord:
-    """A stored file's row."""
+    """Convert a row of a file."""
     return ArtifactRecord(**row._mapping)
 
 
 def key_record(row: Row[Any]) -> ApiKeyRecord:
-    """A stored API key."""
+    """Convert a row of an API key."""
     columns = dict(row._mapping)
     return ApiKeyRecord(
         **{

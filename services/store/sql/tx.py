@@ -1,7 +1,7 @@
-"""What an operation is given: a connection inside a transaction, and the two things in which the databases differ.
+"""The argument of every operation: a connection in a transaction, with clock and upsert.
 
-Operations are plain functions `op(tx, ...)`, written once as SQLAlchemy Core. SQLite ignores FOR UPDATE, which is right:
-its single writer is alone anyway.
+Operations are plain functions `op(tx, ...)`, written once in SQLAlchemy Core for both
+databases. SQLite ignores FOR UPDATE, which is correct: it has a single writer.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Tx:
     new_id: Callable[[], str]
 
     def now_us(self) -> int:
-        """The database's clock."""
+        """Return the time of the database."""
         return self.clock(self.conn)
 
     def upsert(self, table: Any) -> Any:
-        """INSERT that knows ON CONFLICT: the same words in both dialects, but not the same class."""
+        """Return an INSERT that supports ON CONFLICT, in the dialect of the database."""
         return (
             postgresql.insert(table)
             if self.conn.dialect.name == "postgresql"
@@ -40,11 +40,11 @@ class Tx:
 
 
 def postgres_clock(conn: Connection) -> int:
-    """The server's clock, not the transaction's start: a long wait for a lock must not stretch a lease."""
+    """Return the server's time, not the transaction's start: waiting must not extend a lease."""
     now: int = conn.execute(_POSTGRES_NOW).scalar_one()
     return now
 
 
 def process_clock(clock: Callable[[], int]) -> Callable[[Connection], int]:
-    """The single writer's own clock; tests pass one that stands still."""
+    """Return the clock of the single writer; tests pass one that stands still."""
     return lambda _: clock()

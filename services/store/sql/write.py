@@ -1,4 +1,4 @@
-"""Writing a `Step`: every lifecycle move of both databases goes through `apply`."""
+"""Write a `Step`: every lifecycle change of both databases goes through `apply`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DROP_OUTPUTS = delete(rows.reference).where(
 
 
 def apply(tx: Tx, step: Step, now_us: int) -> None:
-    """Write all of `step` for a job that exists."""
+    """Write a step of an existing job."""
     job = step.job
     tx.conn.execute(_UPDATE_JOB, {"job_id": job.id, **rows.moving_columns(job)})
     add_events(tx, step, now_us)
@@ -63,21 +63,21 @@ def apply(tx: Tx, step: Step, now_us: int) -> None:
 
 
 def put_checkpoint(tx: Tx, job_id: str, fence: int, data: bytes) -> None:
-    """Replace a job's checkpoint."""
+    """Insert or replace the checkpoint of a job."""
     row = {"fence": fence, "data": data}
     first = tx.upsert(rows.checkpoint).values(job_id=job_id, **row)
     tx.conn.execute(first.on_conflict_do_update(index_elements=["job_id"], set_=row))
 
 
 def add_events(tx: Tx, step: Step, now_us: int) -> None:
-    """The step's events, with seqs that end at the job's newest."""
+    """Insert the events of a step, with seqs that end at the job's `last_seq`."""
     events = event_rows(step, now_us)
     if events:
         tx.conn.execute(insert(rows.event), events)
 
 
 def event_rows(step: Step, now_us: int) -> list[dict[str, Any]]:
-    """As rows."""
+    """Return the events of a step as rows."""
     first = step.job.last_seq - len(step.events) + 1
     return [
         {
@@ -92,16 +92,16 @@ def event_rows(step: Step, now_us: int) -> list[dict[str, Any]]:
 
 
 def refer(tx: Tx, *, tenant: str, job_id: str, role: str, digests: tuple[str, ...]) -> None:
-    """Keep files alive for a job."""
-    found = reference_rows(tenant=tenant, job_id=job_id, role=role, digests=digests)
-    if found:
-        tx.conn.execute(insert(rows.reference), found)
+    """Insert references of a job to files, which keep the files."""
+    references = reference_rows(tenant=tenant, job_id=job_id, role=role, digests=digests)
+    if references:
+        tx.conn.execute(insert(rows.reference), references)
 
 
 def reference_rows(
     *, tenant: str, job_id: str, role: str, digests: tuple[str, ...]
 ) -> list[dict[str, str]]:
-    """As rows, each file once."""
+    """Return references as rows, one per file."""
     return [
         {"job_id": job_id, "role": role, "digest": digest, "tenant": tenant}
         for digest in dict.fromkeys(digests)

@@ -73,7 +73,8 @@ window.trimtabCurve = (figure) => {
       return;
     }
     const last = points[points.length - 1];
-    caption.textContent = `${incumbents()}; bound ${format(last.bound)} after ${clock(last.t)}.`;
+    const bound = last.bound === null ? "no bound yet" : `bound ${format(last.bound)}`;
+    caption.textContent = `${incumbents()}; ${bound} after ${clock(last.t)}.`;
   }
 
   function incumbents() {

@@ -1,4 +1,4 @@
-"""Kind `compile` in which one phase never ends, the first time."""
+"""Kind `compile` in which one phase never ends the first time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from search.domains.compile import build as build_compile
 
 
 class Endless:
-    """The domain, and the phase that does not come back."""
+    """Domain with one phase that does not return."""
 
     def __init__(self, phase: str) -> None:
         self._domain, self._phase, self._finishing = build_compile(), phase, False

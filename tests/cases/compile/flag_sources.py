@@ -1,6 +1,6 @@
-"""For every flag of the closed list: a source, a target and the opposite flag, so that the two objects differ.
+"""For every accepted flag a source, a target and the opposite flag, whose objects differ.
 
-`OPPOSITE` of a flag is what it is compared with: the flag of the other polarity, or none.
+The opposite of a flag is the flag of the other polarity, or none.
 """
 
 from __future__ import annotations
@@ -37,19 +37,24 @@ _PLAIN = "int x; int f(int a) { return a + x; } int g(int a) { return a * x; }"
 _FLOAT = "double f(double a, double b, double c) { return a / b + c * a + (a - a); }"
 _NAN = "int f(double a) { return a != a; }"
 _LOOP = "void f(int *a, const int *b) { for (int i = 0; i < 4; i++) a[i] = b[i] + 1; }"
-_VECTOR = "void f(int *restrict a, const int *restrict b, int n) { for (int i = 0; i < n; i++) a[i] = b[i] * 3; }"
+_VECTOR = (
+    "void f(int *restrict a, const int *restrict b, int n) "
+    "{ for (int i = 0; i < n; i++) a[i] = b[i] * 3; }"
+)
 _ARRAY = "int h(char *); int f(void) { char b[40]; return h(b); }"
 _CALL = "int g(int); int f(int a) { return g(a + 1); }"
 _OVER = "int f(int a) { return a + 1 > a; }"
 _POINTER = "int f(char *p, unsigned long n) { return p + n < p; }"
 _SWITCH = (
     "int a(void); int b(void); int c(void); int d(void); int e(void); int f(int i) { switch (i) { "
-    "case 0: return a(); case 1: return b() + 1; case 2: return c() + 2; case 3: return d() * 2; case 4: return e() - 5; "
+    "case 0: return a(); case 1: return b() + 1; case 2: return c() + 2; "
+    "case 3: return d() * 2; case 4: return e() - 5; "
     "case 5: return a() ^ 9; case 6: return b() | 77; } return 0; }"
 )
 _THROW = "int g(); struct R { ~R(); }; int f() { R r; return g(); }"
 _MEMORY = (
-    "void *malloc(unsigned long); int f(void) { return malloc(4) != 0; } int puts(const char *); int printf(const char *, ...);"
+    "void *malloc(unsigned long); int f(void) { return malloc(4) != 0; } "
+    "int puts(const char *); int printf(const char *, ...);"
     + (' int g(void) { return printf("hello\\n"), 0; }')
 )
 
@@ -92,17 +97,20 @@ def _alone(
 
 
 def _macro(name: str) -> str:
-    return f"#ifdef {name}\nint on(void) {{ return 1; }}\n#else\nint off(void) {{ return 2; }}\n#endif\n"
+    on, off = "int on(void) { return 1; }", "int off(void) { return 2; }"
+    return f"#ifdef {name}\n{on}\n#else\n{off}\n#endif\n"
 
 
 _FUSED = "float f(float a, float b, float c) { return a * b + c; }"
 _APART = "float f(float a, float b, float c) { float p = a * b; return p + c; }"
 # Features of x86 and the macros that say they are on; some imply others, which are then off.
 _X86_FEATURES = {
-    "mmx": "__MMX__", "sse": "__SSE__", "sse2": "__SSE2__", "sse3": "__SSE3__", "ssse3": "__SSSE3__", "sse4": "__SSE4_1__",
-    "sse4.1": "__SSE4_1__", "sse4.2": "__SSE4_2__", "avx": "__AVX__", "avx2": "__AVX2__", "bmi": "__BMI__", "bmi2": "__BMI2__",
-    "popcnt": "__POPCNT__", "lzcnt": "__LZCNT__", "fma": "__FMA__", "f16c": "__F16C__", "aes": "__AES__",
-    "pclmul": "__PCLMUL__", "sha": "__SHA__", "crc32": "__CRC32__", "movbe": "__MOVBE__", "adx": "__ADX__",
+    "mmx": "__MMX__", "sse": "__SSE__", "sse2": "__SSE2__", "sse3": "__SSE3__",
+    "ssse3": "__SSSE3__", "sse4": "__SSE4_1__", "sse4.1": "__SSE4_1__", "sse4.2": "__SSE4_2__",
+    "avx": "__AVX__", "avx2": "__AVX2__", "bmi": "__BMI__", "bmi2": "__BMI2__",
+    "popcnt": "__POPCNT__", "lzcnt": "__LZCNT__", "fma": "__FMA__", "f16c": "__F16C__",
+    "aes": "__AES__", "pclmul": "__PCLMUL__", "sha": "__SHA__", "crc32": "__CRC32__",
+    "movbe": "__MOVBE__", "adx": "__ADX__",
 }  # fmt: skip
 _BEFORE: dict[str, tuple[str, ...]] = {}
 
@@ -118,7 +126,8 @@ CASES: list[Case] = [
     ),
     *_pair(
         "fexceptions",
-        "void g(void); void d(int *); int f(void) { __attribute__((cleanup(d))) int x = 1; g(); return x; }",
+        "void g(void); void d(int *); int f(void) { __attribute__((cleanup(d))) int x = 1; "
+        "g(); return x; }",
     ),
     *_pair("ffast-math", _FLOAT),
     *_pair("ffinite-math-only", _NAN),
@@ -143,12 +152,14 @@ CASES: list[Case] = [
     *_pair("fmath-errno", "double sqrt(double); double f(double a) { return sqrt(a); }"),
     *_pair(
         "fmerge-all-constants",
-        "static const int a[3] = {1, 2, 3}; void g(const int *); void f(void) { const int b[3] = {1, 2, 3}; "
+        "static const int a[3] = {1, 2, 3}; void g(const int *); "
+        "void f(void) { const int b[3] = {1, 2, 3}; "
         "g(a); g(b); }",
     ),
     *_pair(
         "fms-extensions",
-        "struct A { int a[3]; }; struct B { struct A; int b; }; int f(void) { return sizeof(struct B); }",
+        "struct A { int a[3]; }; struct B { struct A; int b; }; "
+        "int f(void) { return sizeof(struct B); }",
     ),
     *_pair("fomit-frame-pointer", _ARRAY),
     *_pair("foptimize-sibling-calls", _CALL),
@@ -193,7 +204,8 @@ CASES: list[Case] = [
     ),
     *_pair(
         "ftrapping-math",
-        "double f(double a) { (void)(a / 0.0); return a + 1.0 + (1.0 / 3.0); } int g(double a) { return (int)a; }",
+        "double f(double a) { (void)(a / 0.0); return a + 1.0 + (1.0 / 3.0); } "
+        "int g(double a) { return (int)a; }",
     ),
     *_pair("ftree-vectorize", _VECTOR, level="O2"),
     *_pair("funroll-loops", _LOOP, level="O2"),
@@ -212,7 +224,8 @@ CASES: list[Case] = [
     *_pair("fzero-initialized-in-bss", "static int x[30]; int *f(void) { return x; }"),
     *_pair(
         "flax-vector-conversions",
-        "typedef int v4 __attribute__((vector_size(16))); typedef short s8 __attribute__((vector_size(16)));"
+        "typedef int v4 __attribute__((vector_size(16))); "
+        "typedef short s8 __attribute__((vector_size(16)));"
         " v4 f(s8 a) { return a; }",
     ),
     *_pair("mred-zone", "int f(int n) { volatile int a[4]; a[n & 3] = n; return a[0]; }"),
@@ -223,7 +236,8 @@ CASES: list[Case] = [
     ),
     *_pair(
         "moutline",
-        "void g(int, int, int); void f(void) { g(1, 2, 3); g(4, 5, 6); } void h(void) { g(1, 2, 3); g(4, 5, 6); } "
+        "void g(int, int, int); void f(void) { g(1, 2, 3); g(4, 5, 6); } "
+        "void h(void) { g(1, 2, 3); g(4, 5, 6); } "
         "void i(void) { g(1, 2, 3); g(4, 5, 6); }",
         triple=AARCH64,
     ),
@@ -274,13 +288,15 @@ CASES: list[Case] = [
     *_alone("-ffp-model=precise", _FLOAT, with_=("-ffast-math",)),
     *_alone(
         "-ftemplate-depth=5",
-        "template <int N> struct F { enum { v = F<N - 1>::v + 1 }; }; template <> struct F<0> { enum { v = 0 "
+        "template <int N> struct F { enum { v = F<N - 1>::v + 1 }; }; "
+        "template <> struct F<0> { enum { v = 0 "
         "}; }; int x = F<9>::v;",
         cxx=True,
     ),
     *_alone(
         "-fconstexpr-depth=5",
-        "constexpr int f(int n) { return n ? f(n - 1) + 1 : 0; } int x = f(20); static_assert(f(20) == 20);",
+        "constexpr int f(int n) { return n ? f(n - 1) + 1 : 0; } int x = f(20); "
+        "static_assert(f(20) == 20);",
         cxx=True,
     ),
     *_alone("-mtune=atom", (Path(__file__).parent / "drivers.c").read_text()),

@@ -1,4 +1,4 @@
-"""Jobs of kind compile run in this process, and clang called directly, for the tests of this folder."""
+"""Run compile jobs in this process, and clang directly, for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Done:
 
     @property
     def rows(self) -> dict[str, int]:
-        """Level → loadable bytes, of the result's own table."""
+        """Level → loadable bytes, from the result's own table."""
         return {row["level"]: row["loadable_bytes"] for row in self.result.summary["sizes"]}
 
 
 def text(name: str) -> str:
-    """A source of this folder."""
+    """Read a source of this folder."""
     return (CASES / name).read_text()
 
 
@@ -51,12 +51,12 @@ def job(
     source: str, workdir: Path, *, evaluations: int = 2, seconds: float = 120.0, **spec: Any
 ) -> Done:
     """Run a job on `source`, a C program unless `spec` says otherwise."""
-    asked = {"source_text": source, "language": "c", **spec}
+    fields = {"source_text": source, "language": "c", **spec}
     folder = workdir / f"job-{len(list(workdir.iterdir()))}"
     folder.mkdir()
     finished = pipeline.run(
         build(),
-        CompileSpec.model_validate_json(json.dumps(asked)),
+        CompileSpec.model_validate_json(json.dumps(fields)),
         inputs={},
         workdir=folder,
         stop=from_budget(
@@ -79,7 +79,7 @@ def by_clang(
     level: str = "Oz",
     quiet: bool = True,
 ) -> bytes | None:
-    """The object that the front-end makes when its user calls it; None when it refuses the source."""
+    """Compile by the front-end as its user does; None when it refuses the source."""
     command = compiler(
         target, cxx=source.suffix == ".cpp", freestanding="-nostdinc" in flags, flags=flags
     )
@@ -105,7 +105,7 @@ def by_engine(
     flags: Sequence[str] = (),
     level: str = "Oz",
 ) -> bytes:
-    """The object that the engine makes at `level`, as a job's table has it."""
+    """Compile by the engine at `level`, as for a job's table."""
     cxx = source.suffix == ".cpp"
     driver = decide(target, flags=flags, cxx=cxx, levels=(level,), workdir=workdir)
     flavour = "O2" if level == "O2" else "Oz"

@@ -1,4 +1,4 @@
-"""What an answer promises, and what a refusal says."""
+"""Promises of an answer, and messages of a refusal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def test_the_answer_is_not_larger_than_a_row_of_its_own_table(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("objective", ["code_bytes", "ir_instructions"])
-def test_by_the_objective_that_was_chosen(objective: str, tmp_path: Path) -> None:
+def test_the_answer_is_smallest_by_the_chosen_objective(
+    objective: str, tmp_path: Path
+) -> None:
     done = job(text("os_beats_oz.c"), tmp_path, evaluations=1, objective=objective)
     rows = {row["level"]: row[objective] for row in done.result.summary["sizes"]}
     assert rows["trimtab"] == done.result.objective == min(rows.values())
@@ -60,10 +62,10 @@ def test_a_run_over_its_time_limit_is_reported_as_that(
     monkeypatch.setattr(behaviour, "run_program", slow)
     done = job("int main(void) { return 0; }", tmp_path, runs=[{"timeout_seconds": 1.0}])
     assert done.rows["trimtab"] <= done.rows["Oz"]
-    said = done.result.summary["behaviour"]
-    assert "exceeded its time limit of 1 s" in said
-    assert f"{RETRY_FACTOR} times" in said
-    assert "undefined behaviour" not in said
+    behaviour_line = done.result.summary["behaviour"]
+    assert "exceeded its time limit of 1 s" in behaviour_line
+    assert f"{RETRY_FACTOR} times" in behaviour_line
+    assert "undefined behaviour" not in behaviour_line
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ def test_a_run_over_its_time_limit_is_reported_as_that(
         "mips-linux-gnu",
     ],
 )
-def test_a_target_that_is_not_there_is_told_with_those_that_are(
+def test_an_unserved_target_is_refused_with_the_served_ones(
     triple: str, tmp_path: Path
 ) -> None:
     if serves(find_llvm(), triple):
@@ -87,7 +89,7 @@ def test_a_target_that_is_not_there_is_told_with_those_that_are(
     assert triple in str(refused.value)
 
 
-def test_schema_and_doctor_say_the_targets() -> None:
+def test_schema_and_doctor_list_the_targets() -> None:
     schema = with_targets(CompileSpec.model_json_schema())
     assert (
         find_llvm().build_id
@@ -153,7 +155,10 @@ def test_a_missing_header_of_a_bare_metal_source_has_a_hint(tmp_path: Path) -> N
 
 
 def test_a_failed_run_shows_what_it_printed(tmp_path: Path) -> None:
-    source = '#include <stdio.h>\nint main(void) { puts("cannot open it"); fputs("why not", stderr); return 3; }'
+    source = (
+        "#include <stdio.h>\n"
+        'int main(void) { puts("cannot open it"); fputs("why not", stderr); return 3; }'
+    )
     with pytest.raises(InvalidInput, match="cannot open it") as refused:
         job(source, tmp_path, runs=[{"expected_exit": 0}])
     assert "why not" in str(refused.value)

@@ -1,4 +1,4 @@
-"""-Oz of the table is clang's own -Oz, to the byte, on every target served, and what is made so runs."""
+"""-Oz of the table is clang's own, to the byte, on every served target, and its code runs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_object_is_clangs_to_the_byte(target: Target, tmp_path: Path) -> Non
     "flags",
     [("-ffunction-sections", "-fdata-sections"), ("-fPIC", "-fno-inline"), ("-mthumb",)],
 )
-def test_with_flags_too(flags: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_object_is_clangs_with_flags(flags: tuple[str, ...], tmp_path: Path) -> None:
     source = Path(shutil.copy(CASES / "drivers.c", tmp_path))
     target = ARM if "-mthumb" in flags else X86
     assert by_engine(source, target, tmp_path, flags=flags) == by_clang(
@@ -145,5 +145,5 @@ def _lld() -> tuple[str, ...] | None:
     program = compiler(X86, cxx=False).words[0]
     if Path(program).name == "zig":
         return (program, "ld.lld")
-    found = shutil.which("ld.lld")
-    return None if found is None else (found,)
+    lld = shutil.which("ld.lld")
+    return None if lld is None else (lld,)

@@ -1,4 +1,4 @@
-"""Every flag of the closed list takes effect: the engine's object is clang's with the flag, and another than without."""
+"""Every accepted flag takes effect: the object is clang's with it, and differs from without."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from solvers.llvm.types import Target
 from tests.cases.compile.flag_sources import CASES, FIRST, Case
 from tests.cases.compile.jobs import by_clang, by_engine, job
 
-# On the list for targets that not every LLVM has; refused by name elsewhere.
+# Accepted for targets that not every LLVM has; refused by name for others.
 _ELSEWHERE = {
     "-mrelax",
     "-mno-relax",
@@ -54,7 +54,7 @@ def test_the_object_depends_on_the_flag(case: Case, tmp_path: Path, scale: float
         )
 
 
-def test_no_flag_of_the_list_is_left_out() -> None:
+def test_every_accepted_flag_has_a_case() -> None:
     words = [f"-f{no}{word}" for word in listed.FEATURES.split() for no in ("", "no-")]
     words += [f"-m{no}{word}" for word in listed.MACHINE.split() for no in ("", "no-")]
     tested = {flag for case in CASES for flag in (*case.flags, *case.opposite)}
@@ -62,7 +62,9 @@ def test_no_flag_of_the_list_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("flag", sorted(_ELSEWHERE))
-def test_what_a_target_does_not_take_is_refused_by_name(flag: str, tmp_path: Path) -> None:
+def test_flags_that_a_target_does_not_take_are_refused_by_name(
+    flag: str, tmp_path: Path
+) -> None:
     with pytest.raises(SourceError, match=flag):
         decide(Target(pic=None), flags=[flag], levels=("Oz",), workdir=tmp_path)
 
@@ -99,10 +101,10 @@ def test_a_flag_for_sources_is_refused_with_ir(tmp_path: Path) -> None:
     )
 
 
-def test_warnings_that_were_asked_for_come_as_notes(tmp_path: Path) -> None:
+def test_requested_warnings_become_notes(tmp_path: Path) -> None:
     source = "int f(void) { int unused; return 1; }"
-    asked = job(source, tmp_path, build={"flags": ["-Wall"]})
-    assert any("unused variable" in note for note in asked.result.summary["notes"])
+    warned = job(source, tmp_path, build={"flags": ["-Wall"]})
+    assert any("unused variable" in note for note in warned.result.summary["notes"])
     assert not any(
         "unused" in note for note in job(source, tmp_path).result.summary["notes"]
     )

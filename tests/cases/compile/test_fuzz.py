@@ -1,4 +1,4 @@
-"""A few cases of the fuzzer: some of each target on the small scale, two thousand on the full one."""
+"""Cases of the fuzzer: one for each target on a small scale, two thousand on the full one."""
 
 from __future__ import annotations
 

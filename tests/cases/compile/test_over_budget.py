@@ -1,4 +1,4 @@
-"""A budget that runs out outside the search costs no result: the best program so far, or -Oz itself, checked."""
+"""A budget that runs out in any phase leaves a checked result: the best so far, or -Oz."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from workers.types import Outcome, OutcomeStatus, Task, TaskLimits
 
 PROGRAM = """\
 #include <stdio.h>
-int main(int argc, char **argv) { int s = 0; for (int i = 0; i < 50; i++) s += i * argc; printf("%d\\n", s); return 0; }
+int main(int argc, char **argv) {
+  int s = 0;
+  for (int i = 0; i < 50; i++) s += i * argc;
+  printf("%d\\n", s);
+  return 0;
+}
 """
 
 

@@ -129,9 +129,7 @@ def test_curves_of_any_size_are_drawn(values: tuple[float, ...], until: float) -
 
 
 @pytest.mark.parametrize("value", [1.142858e16, -1.142858e16, 1e308, -1e-308, 0.0, 7.0])
-def test_curves_of_a_run_are_written_whatever_its_objective(
-    tmp_path: Path, value: float
-) -> None:
+def test_curves_are_written_for_any_objective(tmp_path: Path, value: float) -> None:
     curve = ((0.1, value, None), (0.2, value, value), (0.3, value, value * (1 - 1e-16)))
     extras = curve_extras(curve)
     assert [extra.name for extra in extras] == ["curve.csv", "curve.svg"]

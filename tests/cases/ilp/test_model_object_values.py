@@ -136,7 +136,7 @@ def test_names_that_are_empty_or_come_twice(
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_what_is_no_variable_of_the_model(tmp_path: Path, package: str) -> None:
+def test_names_that_are_no_variable_of_the_model(tmp_path: Path, package: str) -> None:
     model, _, _ = PACKAGES[package]("x", "y")
     solved = solve(model, tmp_path)
     with pytest.raises(KeyError, match="no variable of this name"):

@@ -69,7 +69,7 @@ def test_one_thread_is_one_core(tmp_path: Path, seconds: float) -> None:
     ],
 )
 @pytest.mark.parametrize("engine", [Engine.HIGHS, Engine.CP_SAT])
-def test_the_engine_gets_what_the_search_leaves(
+def test_the_engine_gets_the_other_threads(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     threads: int,

@@ -334,7 +334,7 @@ def _shape(value: Any) -> Any:
     return value if isinstance(value, bool | str) else type(value).__name__
 
 
-# -- the envelope, and references to files ------------------------------------------------------------------------
+# -- the envelope, and references to files --
 
 
 @pytest.fixture
@@ -470,7 +470,7 @@ def test_the_rest_of_the_envelope(client: TestClient) -> None:
     assert post(kind="no-such").status_code == 422
 
 
-# -- constructors -------------------------------------------------------------------------------------------------
+# -- constructors --
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -51,7 +51,7 @@ def trimtab(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
-# -- 05: one data folder ------------------------------------------------------------------------------------------
+# -- 05: one data folder --
 
 
 def test_every_entry_point_has_one_default_folder(
@@ -120,7 +120,7 @@ def test_the_starter_ends_what_it_started(tmp_path: Path) -> None:
     assert alive == []
 
 
-# -- 06: roles ----------------------------------------------------------------------------------------------------
+# -- 06: roles --
 
 
 @pytest.mark.postgres
@@ -155,7 +155,7 @@ def test_a_dispatcher_serves_health_alone(postgres_url: str, tmp_path: Path) -> 
         dispatcher.stop()
 
 
-# -- readiness ----------------------------------------------------------------------------------------------------
+# -- readiness --
 
 
 def test_readiness_tries_a_write(service: Service) -> None:
@@ -176,7 +176,7 @@ def test_readiness_tries_a_write(service: Service) -> None:
     assert service.ask("GET", "/readyz")[0] == 200
 
 
-# -- 07: sign-out -------------------------------------------------------------------------------------------------
+# -- 07: sign-out --
 
 
 def go(
@@ -236,7 +236,7 @@ def test_a_session_stays_ended_after_a_restart(tmp_path: Path) -> None:
         server.stop()
 
 
-# -- 08 and the command line --------------------------------------------------------------------------------------
+# -- 08 and the command line --
 
 
 def test_a_wrong_address_is_reported_within_seconds() -> None:

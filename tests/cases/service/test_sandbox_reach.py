@@ -118,7 +118,7 @@ def test_a_thread_beside_the_door_is_reported() -> None:
         "import threading, time\n"
         "from solvers import privileges\n"
         "threading.Thread(target=time.sleep, args=(5,), daemon=True).start()\n"
-        "print(privileges.close(readable=privileges.SYSTEM_FACTS, writable=()))\n"
+        "print(privileges.drop(readable=privileges.SYSTEM_FACTS, writable=()))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

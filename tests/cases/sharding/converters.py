@@ -1,4 +1,4 @@
-"""Run by test_converters.py in a process of its own: prints what each case came to, as one line of JSON."""
+"""Run by test_converters.py in its own process: print the outcome of each case as JSON."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ from torchrec import (  # noqa: E402
     EmbeddingConfig,
 )
 from torchrec.modules.embedding_configs import DataType  # noqa: E402
-from torchrec.modules.feature_processor_ import PositionWeightedModuleCollection  # noqa: E402
-from torchrec.modules.fp_embedding_modules import FeatureProcessedEmbeddingBagCollection  # noqa: E402
+from torchrec.modules.feature_processor_ import (  # noqa: E402
+    PositionWeightedModuleCollection,
+)
+from torchrec.modules.fp_embedding_modules import (  # noqa: E402
+    FeatureProcessedEmbeddingBagCollection,
+)
 from torchrec.modules.fused_embedding_modules import FusedEmbeddingBagCollection  # noqa: E402
-from torchrec.modules.mc_embedding_modules import ManagedCollisionEmbeddingBagCollection  # noqa: E402
+from torchrec.modules.mc_embedding_modules import (  # noqa: E402
+    ManagedCollisionEmbeddingBagCollection,
+)
 from torchrec.modules.mc_modules import (  # noqa: E402
     DistanceLFU_EvictionPolicy,
     ManagedCollisionCollection,
@@ -29,7 +35,13 @@ from torchrec.quant.embedding_modules import (  # noqa: E402
     EmbeddingBagCollection as QuantEmbeddingBagCollection,
 )
 
-from trimtab.specs.sharding import DeviceLoad, PlanShard, ShardingPlan, Table, ZipfAccess  # noqa: E402
+from trimtab.specs.sharding import (  # noqa: E402
+    DeviceLoad,
+    PlanShard,
+    ShardingPlan,
+    Table,
+    ZipfAccess,
+)
 from trimtab.torchrec import from_modules, to_torchrec  # noqa: E402
 
 META, CPU = torch.device("meta"), torch.device("cpu")

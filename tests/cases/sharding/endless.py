@@ -1,4 +1,4 @@
-"""Kind `sharding` whose phases after the search never look at the clock."""
+"""Kind `sharding` with phases after the search that ignore the clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from search.domains.sharding import build as build_sharding
 
 
 class Endless:
-    """The domain, but that its search does not come back."""
+    """The domain with a search that does not return."""
 
     def __init__(self) -> None:
         self._domain = build_sharding()

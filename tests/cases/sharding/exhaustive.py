@@ -1,4 +1,7 @@
-"""Small random sharding jobs and every plan there is, priced by the model: what proofs and the search are compared with."""
+"""Small random sharding jobs and all their plans, priced by the model.
+
+Proofs and the search are compared with them.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ MOST_PLANS = 60_000
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A job made ready."""
+    """A job, parsed and set up."""
 
     spec: ShardingSpec
     problem: ShardingProblem
@@ -46,7 +49,10 @@ def ready(spec: ShardingSpec, models: Models) -> Job:
 
 
 def random_spec(rng: np.random.Generator) -> ShardingSpec:
-    """Two to four narrow tables on two to four devices, with every constraint, kind of device and tightness of memory."""
+    """Draw two to four narrow tables on two to four devices.
+
+    With every constraint, kind of device and tightness of memory.
+    """
     devices = int(rng.integers(2, 5))
     most = {2: 4, 3: 4, 4: 3}[devices]
     tables = tuple(
@@ -107,9 +113,10 @@ def random_spec(rng: np.random.Generator) -> ShardingSpec:
 
 
 def every_plan(job: Job) -> np.ndarray | None:
-    """The model's cost of every plan that respects memory and constraints; None when there are too many to list.
+    """Return the model cost of every plan that respects memory and constraints.
 
-    Written from the tables and the rules: a plan says how many columns of each table each device holds.
+    A plan is the number of columns of each table on each device, enumerated from the tables and
+    the constraints. None when there are too many plans.
     """
     items, model, capacity = job.setup.items, job.model, job.setup.capacity
     ways = [_ways(job, item) for item in range(len(items))]
@@ -132,7 +139,7 @@ def every_plan(job: Job) -> np.ndarray | None:
 
 
 def _ways(job: Job, item: int) -> list[tuple[int, ...]]:
-    """Columns of each device, for each way to cut and place an item."""
+    """Return the columns of each device, for each way to cut and place an item."""
     rules, tables, devices = job.spec.constraints, job.problem.tables, job.model.devices
     members = job.setup.items.members[item]
     name, dim = tables[members[0]].name, tables[members[0]].dim
@@ -154,7 +161,7 @@ def _ways(job: Job, item: int) -> list[tuple[int, ...]]:
 def _carried(
     job: Job, item: int, way: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pooled vectors (D, K), columns and bytes of each device."""
+    """Return pooled vectors (D, K), columns and bytes of each device."""
     options, model = job.setup.items.options, job.model
     vectors = np.zeros((model.devices, model.embedding.shape[2]))
     dims, memory = np.zeros(model.devices), np.zeros(model.devices)

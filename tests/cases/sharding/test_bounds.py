@@ -1,4 +1,4 @@
-"""Bounds know what cannot be divided and hold over unequal devices: below every plan there is, and close to the best."""
+"""Bounds are below every plan and close to the best, also for indivisible tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from search.domains.sharding.search.loads import plan_cost
 from search.domains.sharding.search.packing import pack
 from search.domains.sharding.search.phases import NothingFits
 from tests.cases.sharding.exhaustive import Job, every_plan, random_spec, ready
-from tests.cases.sharding.jobs import case, domain, run
+from tests.cases.sharding.jobs import case, models, run
 from trimtab.specs.sharding import (
     Constraints,
     DeviceGroup,
@@ -104,18 +104,18 @@ def test_sisters_have_a_small_gap_without_branch_and_bound(
 
 
 def searched(job: Job):  # type: ignore[no-untyped-def]
-    instance = Instance.of(job.spec, job.setup, domain()._models)
+    instance = Instance.of(job.spec, job.setup, models())
     return search_instance(instance, np.random.default_rng(0))
 
 
 def check(index: int) -> str:
-    """One random small job: proofs and plans against every plan there is."""
+    """Compare proofs and plans of one random small job with all its plans."""
     rng = np.random.default_rng([14, index])
     try:
         spec = random_spec(rng)
     except ValueError:
         return "refused"
-    job = ready(spec, domain()._models)
+    job = ready(spec, models())
     costs = every_plan(job)
     if costs is None:
         return "too many plans"
@@ -127,17 +127,17 @@ def check(index: int) -> str:
         "branch and bound decides whether anything fits"
     )
     try:
-        found = searched(job)
+        result = searched(job)
     except NothingFits:
         assert not len(costs)
         return "infeasible by packing"
-    assert found is not None, "a plan exists"
+    assert result is not None, "a plan exists"
     best = float(costs.min())
-    # Two shards of one table on a device are not among the listed plans; the model may price them a little lower.
-    best = min(best, found.model_best_ms)
+    # Two shards of a table on a device are not enumerated; the model may price them lower.
+    best = min(best, result.model_best_ms)
     for stop in (lambda: False, lambda: True):
         assert prove(
-            items, job.model, capacity, found.plan, stop=stop
+            items, job.model, capacity, result.plan, stop=stop
         ).lower_bound_ms <= best * (1 + 1e-9)
     if index % 4 == 0 and exact.is_small(items, job.model):
         solved = exact.solve(items, job.model, capacity, seconds=5)

@@ -1,4 +1,4 @@
-"""`trimtab.torchrec` accounts for every embedding parameter of a module: planned, refused by name, or warned of."""
+"""`trimtab.torchrec` accounts for every embedding parameter: planned, refused or warned about."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, Any]:
-    """What each case of `converters.py` came to; TorchRec is imported once, in a process of its own."""
+    """Outcome of each case of `converters.py`; TorchRec is imported once, in its own process."""
     script = Path(__file__).with_name("converters.py")
     done = subprocess.run(
         [sys.executable, str(script)],
@@ -100,23 +100,23 @@ def test_planned(outcomes: dict[str, Any], case: str, tables: list[Any]) -> None
     ],
 )
 def test_refused_by_name(outcomes: dict[str, Any], case: str, words: list[str]) -> None:
-    told = outcomes[case].get("refused", "")
+    refusal = outcomes[case].get("refused", "")
     for word in words:
-        assert word in told, outcomes[case]
+        assert word in refusal, outcomes[case]
 
 
-def test_plain_torch_tables_are_warned_of(outcomes: dict[str, Any]) -> None:
+def test_plain_torch_tables_are_warned_about(outcomes: dict[str, Any]) -> None:
     outcome = outcomes["plain torch tables"]
     assert outcome["tables"] == [["a", 1000, 64, 1.0, 1, "fp32"]]
-    (told,) = outcome["warnings"]
+    (warning,) = outcome["warnings"]
     for word in (
         "position (Embedding",
         "bag (EmbeddingBag",
         "head.weight (10000 x 100000, 3.73 GiB)",
         "memory_gib",
     ):
-        assert word in told
-    assert "small" not in told
+        assert word in warning
+    assert "small" not in warning
 
 
 def test_to_torchrec_places_on_the_device_type(outcomes: dict[str, Any]) -> None:

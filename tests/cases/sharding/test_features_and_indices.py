@@ -1,4 +1,4 @@
-"""Tables that several features look up, types of two bytes, and the memory of indices: in plan, memory and exchange."""
+"""Tables with several features, two-byte types, and the memory of indices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases.sharding.running import devices, run, tables
+from tests.cases.sharding.jobs import devices, run, tables
 from trimtab.tables import from_records
 
 BATCH = 4096
@@ -16,7 +16,7 @@ BATCH = 4096
 def test_columns_exchange_and_memory_are_once_per_feature(
     tmp_path: Path, features: int
 ) -> None:
-    """One device of two holds all of each table here, so the expected figures can be written out."""
+    """Each device holds one whole table, so the expected figures are simple."""
     names = tables(2, features=features, pooling=3.0 * features)
     spec = {
         "tables": names,
@@ -28,7 +28,7 @@ def test_columns_exchange_and_memory_are_once_per_feature(
             "pin": [{"table": f"t{i}", "devices": [i]} for i in range(2)],
         },
     }
-    result, plan, _ = run(spec, tmp_path)
+    result, plan = run(spec, tmp_path)
     assert plan is not None
     assert result.verification.status.value == "valid"
     for load in plan.devices:
@@ -44,11 +44,14 @@ def test_columns_exchange_and_memory_are_once_per_feature(
 
 
 def test_the_reported_case_is_level(tmp_path: Path) -> None:
-    """12 features on one table of 12 and four devices: TorchRec's planner gives 384 columns at most."""
+    """One table with 12 features among 12 tables, on four devices.
+
+    TorchRec's planner gives 384 columns at most.
+    """
     names = [{"name": "shared", "rows": 10_000, "dim": 64, "features": 12, "pooling": 12.0}]
     names += [{"name": f"t{i}", "rows": 10_000, "dim": 64} for i in range(11)]
     spec = {"tables": names, "devices": devices(4), "fabric": {"intra_gb_s": 5.0}}
-    result, plan, _ = run(spec, tmp_path)
+    result, plan = run(spec, tmp_path)
     assert plan is not None
     total = 64 * (12 + 11)
     assert sum(load.dim for load in plan.devices) == total
@@ -63,13 +66,13 @@ def test_bytes_of_types(tmp_path: Path, dtype: str, size: int) -> None:
         "devices": devices(1),
         "memory_model": "weights",
     }
-    _, plan, _ = run(spec, tmp_path)
+    _, plan = run(spec, tmp_path)
     assert plan is not None
     assert plan.devices[0].memory_bytes == 100_000 * 64 * size
 
 
 def test_indices_decide_what_fits(tmp_path: Path) -> None:
-    """A table of few rows with 400 look-ups a sample: the indices, 2 GiB of them, are what does not fit."""
+    """The 2 GiB of indices of a table with few rows and many look-ups do not fit."""
     table = {"name": "t", "rows": 1000, "dim": 16, "pooling": 4096.0}
     spec = {
         "tables": [table],
@@ -77,10 +80,10 @@ def test_indices_decide_what_fits(tmp_path: Path) -> None:
         "global_batch": 65_536,
         "constraints": {"no_split": ["t"]},
     }
-    result, plan, _ = run(spec, tmp_path / "small")
+    result, plan = run(spec, tmp_path / "small")
     assert plan is None
     assert result.termination.reason.value == "infeasible"
-    _, plan, _ = run({**spec, "devices": devices(1, 2.2)}, tmp_path / "large")
+    _, plan = run({**spec, "devices": devices(1, 2.2)}, tmp_path / "large")
     assert plan is not None
     assert plan.devices[0].memory_bytes > 65_536 * 4096 * 8
 
@@ -88,7 +91,7 @@ def test_indices_decide_what_fits(tmp_path: Path) -> None:
 def test_rows_beyond_int32(tmp_path: Path) -> None:
     table = {"name": "t", "rows": 3_000_000_000, "dim": 8, "dtype": "fp16"}
     spec = {"tables": [table], "devices": devices(3, 30.0), "memory_model": "weights"}
-    result, plan, _ = run(spec, tmp_path)
+    result, plan = run(spec, tmp_path)
     assert plan is not None
     assert result.verification.status.value == "valid"
     assert sum(load.memory_bytes for load in plan.devices) == 3_000_000_000 * 8 * 2
@@ -103,7 +106,10 @@ def test_features_come_from_files_too() -> None:
 
 @pytest.mark.parametrize("nodes", [1, 2])
 def test_tables_of_several_features_are_levelled(tmp_path: Path, nodes: int) -> None:
-    """Steps of the search count output columns; counting the table's own, it took the same two steps in turn for ever."""
+    """Steps of the search count output columns, one per feature.
+
+    Counting the table's own columns made the search alternate between two steps without end.
+    """
     names = [
         {
             "name": f"t{i}",
@@ -119,7 +125,7 @@ def test_tables_of_several_features_are_levelled(tmp_path: Path, nodes: int) -> 
         "devices": devices(4),
         "fabric": {"devices_per_node": 4 // nodes},
     }
-    result, plan, _ = run(spec, tmp_path)
+    result, plan = run(spec, tmp_path)
     assert plan is not None
     assert result.summary["certificate"]["gap"] < 0.03
     assert result.summary["search"]["local_steps"] < 2_000

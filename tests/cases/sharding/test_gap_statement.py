@@ -1,4 +1,4 @@
-"""A gap is told as what it is: 1 - bound / cost, under the certified model, wherever a bound and a gap are shown."""
+"""A gap is 1 - bound / cost under the certified model, wherever it is shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cases.sharding.running import devices, run, tables
+from tests.cases.sharding.jobs import devices, run, tables
 from trimtab.certificates import certified, statement
 from trimtab.cli.live import report
 from trimtab.results import JobState, JobView
@@ -36,7 +36,7 @@ def test_statement(cost: float, bound: float, told: str) -> None:
 
 
 def test_result_and_command_line_show_bound_and_gap(tmp_path: Path) -> None:
-    result, _, _ = run({"tables": tables(5), "devices": devices(2)}, tmp_path)
+    result, _ = run({"tables": tables(5), "devices": devices(2)}, tmp_path)
     certificate: Any = result.summary["certificate"]
     assert certificate["statement"] in result.termination.detail
     assert result.bound is None, (

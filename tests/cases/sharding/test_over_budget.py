@@ -1,4 +1,4 @@
-"""A large job over its budget keeps the best plan so far, checked: nothing that was reported is lost by a kill."""
+"""A large job that is killed over its budget keeps its best reported plan, checked."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from trimtab.results import EventType, Limit, Reason
 from workers.process.pool import ProcessExecutor
 from workers.types import Outcome, OutcomeStatus, Task, TaskLimits
 
-# The public case has 5,000 tables on 1,024 devices and 20 s; the kind is the same at any size whose phases after the search
-# outlast the budget, which a phase that never ends stands for here.
+# The public case has 5,000 tables on 1,024 devices and 20 s. Any size will do whose phases after
+# the search exceed the budget; a phase that never ends represents them here.
 TABLES = [
     {"name": f"table_{i}", "rows": 1_000 + 997 * (i % 40), "dim": (16, 64, 128)[i % 3]}
     for i in range(120)

@@ -1,4 +1,4 @@
-"""A plan in use is checked as a plan is, and mapped to tables, devices and constraints that have changed."""
+"""Plans in use are checked, and mapped to changed tables, devices and constraints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.cases.sharding.running import devices, run, shard, spec_of, tables
+from tests.cases.sharding.jobs import devices, run, shard, spec_of, tables
 from trimtab.specs.sharding import ShardingPlan, ShardingSpec
 
 COLUMN = 100_000 * 4 / 2**30  # GiB of one column of a table of `tables()`
@@ -48,7 +48,7 @@ def test_the_reported_overlap_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("current", "told"),
+    ("current", "message"),
     [
         ([shard("t0", 0, 32, 0)], "no shard has columns 32 to 63"),
         ([shard("t0", 32, 32, 0)], "no shard has columns 0 to 31"),
@@ -71,23 +71,23 @@ def test_the_reported_overlap_is_refused() -> None:
         ([shard("t", 0, 64, 0)], "none of its 1 tables"),
     ],
 )
-def test_what_is_no_plan_of_a_table_is_refused(
-    current: list[dict[str, Any]], told: str
+def test_incomplete_or_overlapping_plans_are_refused(
+    current: list[dict[str, Any]], message: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
         ShardingSpec.model_validate_json(json.dumps(body(current)))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_fewer_devices_move_only_what_must(tmp_path: Path) -> None:
     current = [shard(f"t{i}", 0, 64, i) for i in range(4)]
-    result, plan, _ = run(body(current, count=2, max_moved_gib=0.0), tmp_path)
+    result, plan = run(body(current, count=2, max_moved_gib=0.0), tmp_path)
     assert plan is not None
     assert result.verification.status.value == "valid"
     assert moved_gib(plan, current) == pytest.approx(128 * COLUMN)
-    told = result.summary["current_plan"]
-    assert told["lost_devices"] == [2, 3]
-    assert told["must_move_gib"] == told["moved_gib"] == pytest.approx(128 * COLUMN)
+    summary = result.summary["current_plan"]
+    assert summary["lost_devices"] == [2, 3]
+    assert summary["must_move_gib"] == summary["moved_gib"] == pytest.approx(128 * COLUMN)
     assert {s.device for s in plan.shards if s.table in ("t0", "t1")} == {0, 1}
 
 
@@ -99,7 +99,7 @@ def test_forced_bytes_count_toward_the_limit(tmp_path: Path, limit: float) -> No
         shard("t2", 0, 64, 0),
         shard("t3", 0, 64, 3),
     ]
-    result, plan, _ = run(body(current, count=3, max_moved_gib=limit), tmp_path)
+    result, plan = run(body(current, count=3, max_moved_gib=limit), tmp_path)
     assert plan is not None
     assert result.verification.status.value == "valid"
     assert moved_gib(plan, current) * (1 + 1e-9) >= 64 * COLUMN
@@ -113,14 +113,14 @@ def test_tables_that_are_gone_or_new_are_named(tmp_path: Path) -> None:
         shard("old", 0, 12, 0),
         shard("older", 0, 8, 5),
     ]
-    result, plan, files = run(body(current, names=3, max_moved_gib=0.0), tmp_path)
+    result, plan = run(body(current, names=3, max_moved_gib=0.0), tmp_path)
     assert plan is not None
-    told = result.summary["current_plan"]
-    assert told["dropped_tables"] == ["old", "older"]
-    assert told["lost_devices"] == [5]
-    assert told["new_tables"] == ["t1", "t2"]
+    summary = result.summary["current_plan"]
+    assert summary["dropped_tables"] == ["old", "older"]
+    assert summary["lost_devices"] == [5]
+    assert summary["new_tables"] == ["t1", "t2"]
     assert moved_gib(plan, current) == 0
-    assert "no longer tables of this job: old, older" in files["diff.txt"]
+    assert "no longer tables of this job: old, older" in (tmp_path / "diff.txt").read_text()
 
 
 @pytest.mark.parametrize(
@@ -134,11 +134,11 @@ def test_tables_that_are_gone_or_new_are_named(tmp_path: Path) -> None:
     ],
 )
 def test_constraints_that_came_later_hold(tmp_path: Path, rules: dict[str, Any]) -> None:
-    """The plan in use breaks each of these rules; a plan without a limit, and one within what the rule takes."""
+    """The plan in use violates each rule: plan without a limit, and within the bytes it needs."""
     current = [shard("t0", 0, 16, 0), shard("t0", 16, 48, 1), shard("t1", 0, 64, 0)]
     for limit in (None, 64 * COLUMN):
         extra = rules if limit is None else {**rules, "max_moved_gib": limit}
-        result, plan, _ = run(body(current, **extra), tmp_path / str(limit))
+        result, plan = run(body(current, **extra), tmp_path / str(limit))
         assert plan is not None, result.termination
         assert result.verification.status.value == "valid"
         assert limit is None or moved_gib(plan, current) <= limit * (1 + 1e-9)
@@ -146,7 +146,7 @@ def test_constraints_that_came_later_hold(tmp_path: Path, rules: dict[str, Any])
 
 def test_joining_more_than_the_limit_says_what_it_takes(tmp_path: Path) -> None:
     current = [shard("t0", 0, 32, 0), shard("t0", 32, 32, 1)]
-    result, plan, _ = run(body(current, no_split=["t0"], max_moved_gib=0.0), tmp_path)
+    result, plan = run(body(current, no_split=["t0"], max_moved_gib=0.0), tmp_path)
     assert plan is None
     assert result.termination.reason.value == "no_solution_found"
     assert "max_moved_gib" in result.termination.detail
@@ -163,7 +163,7 @@ def test_a_plan_that_no_longer_fits_is_repaired_within_the_limit(tmp_path: Path)
     ]
     spec = body(current, max_moved_gib=70 * COLUMN)
     spec |= {"memory_model": "weights", "devices": devices(2, memory_gib=2.2 * 64 * COLUMN)}
-    result, plan, _ = run(spec, tmp_path)
+    result, plan = run(spec, tmp_path)
     assert plan is not None, result.termination
     assert result.verification.status.value == "valid"
     assert moved_gib(plan, current) <= 70 * COLUMN

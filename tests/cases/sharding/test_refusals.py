@@ -1,4 +1,4 @@
-"""Refusals say what is supported and what to do instead, from Python and from JSON alike."""
+"""Refusals name the supported values and the remedy, for Python and JSON alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.cases.sharding.running import devices, run, spec_of, tables
+from tests.cases.sharding.jobs import devices, run, spec_of, tables
 from trimtab.errors import SpecError
 from trimtab.faults import faults_of
 from trimtab.specs.sharding import DeviceGroup, MemoryModel, Optimizer, ShardingSpec, Table
@@ -105,7 +105,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("place", "field", "value", "path", "words"), CASES)
-def test_what_is_not_supported(
+def test_unsupported_fields_and_values_are_explained(
     place: str, field: str, value: Any, path: str, words: list[str]
 ) -> None:
     spec = body(place, field, value)
@@ -120,23 +120,23 @@ def test_what_is_not_supported(
         assert "Extra inputs" not in str(faults[0])
 
 
-def test_other_faults_stay_beside_an_explained_one() -> None:
+def test_other_faults_are_reported_beside_an_explained_one() -> None:
     spec = body("table", "dtype", "int4")
     spec["tables"][1] |= {"rows": -1, "dim": 6, "row_wise": True}
     with pytest.raises(ValidationError) as caught:
         ShardingSpec.model_validate_json(json.dumps(spec))
-    told = {fault.path: str(fault) for fault in faults_of(caught.value)}
-    assert set(told) == {
+    faults = {fault.path: str(fault) for fault in faults_of(caught.value)}
+    assert set(faults) == {
         "tables.1.rows",
         "tables.1.dim",
         "tables.1.dtype",
         "tables.1.row_wise",
     }
-    assert "a value of at least 1, got -1" in told["tables.1.rows"]
-    assert "a multiple of 4, got 6" in told["tables.1.dim"]
+    assert "a value of at least 1, got -1" in faults["tables.1.rows"]
+    assert "a multiple of 4, got 6" in faults["tables.1.dim"]
 
 
-def test_words_are_taken_for_enums() -> None:
+def test_strings_are_accepted_for_enums() -> None:
     group = DeviceGroup(count=16, memory_gib=70, hardware="a100")
     table = Table(name="t", rows=10, dim=8, dtype="bf16")
     spec = ShardingSpec(
@@ -151,21 +151,21 @@ def test_words_are_taken_for_enums() -> None:
 
 
 class TestTooLarge:
-    """Advice that is given must help: each remedy is tried."""
+    """Each advised remedy is tried."""
 
     def test_the_reported_table(self, tmp_path: Path) -> None:
         spec = spec_of("rows_2e9_refused")
         with pytest.raises(ValidationError) as caught:
             ShardingSpec.model_validate_json(json.dumps(spec))
-        told = str(caught.value)
+        message = str(caught.value)
         for word in ("'uid'", "29.8 GiB", "fp16 or bf16", "row-wise", "at least 29.9 GiB"):
-            assert word in told
-        assert "min_shard_dim" not in told, "it is the smallest already"
+            assert word in message
+        assert "min_shard_dim" not in message, "it is the smallest already"
         half = copy.deepcopy(spec)
         half["tables"][0]["dtype"] = "bf16"
         larger = {**copy.deepcopy(spec), "devices": devices(8, 29.9)}
         for name, remedied in (("half", half), ("larger", larger)):
-            result, plan, _ = run(remedied, tmp_path / name)
+            result, plan = run(remedied, tmp_path / name)
             assert plan is not None, result.termination
             assert result.verification.status.value == "valid"
 
@@ -196,6 +196,6 @@ class TestTooLarge:
         spec = {"tables": [table], "devices": devices(40, memory_gib), "constraints": rules}
         with pytest.raises(ValidationError) as caught:
             ShardingSpec.model_validate_json(json.dumps(spec))
-        told = str(caught.value).split("the largest device has")[1].split("[type")[0]
-        assert advised in told
-        assert not_advised not in told
+        message = str(caught.value).split("the largest device has")[1].split("[type")[0]
+        assert advised in message
+        assert not_advised not in message

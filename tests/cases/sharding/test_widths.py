@@ -1,4 +1,4 @@
-"""Every cut into multiples of 4 is possible: searched, proved over, refused only when none fits."""
+"""Every cut into multiples of 4 is possible, and infeasible jobs are those where none fits."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ import pytest
 from cost_models.sharding.hardware import PROFILES
 from cost_models.sharding.problem import Shards, TableArrays
 from cost_models.sharding.simulator import compute_ms
-from search.domains.sharding.encode.items import build_items
-from search.domains.sharding.search.bound.covers import Covers
-from search.domains.sharding.search.packing import pack
-from tests.cases.sharding.jobs import case, domain, run
+from tests.cases.sharding.jobs import case, models, run
 from trimtab.results import Reason
 from trimtab.specs.sharding import (
     Constraints,
@@ -50,7 +47,7 @@ def test_a_plan_in_use_with_uneven_shards_is_priced_and_improved(tmp_path: Path)
 
 
 def one_table(dim: int, devices: int, share: float, **more: object) -> ShardingSpec:
-    """A table that needs 1 / share of a device's memory."""
+    """Return a job with a table that needs 1 / share of a device's memory."""
     rows = 1_000_000
     return ShardingSpec(
         tables=(Table(name="a", rows=rows, dim=dim),),
@@ -64,7 +61,7 @@ def one_table(dim: int, devices: int, share: float, **more: object) -> ShardingS
 
 
 @pytest.mark.parametrize("dim", [36, 60, 20, 200, 12, 100, 300, 52, 1028, 4 * 17])
-def test_no_width_is_in_the_way_of_half_the_memory(dim: int, tmp_path: Path) -> None:
+def test_any_width_splits_onto_two_half_devices(dim: int, tmp_path: Path) -> None:
     result, plan = run(one_table(dim, 2, (dim // 8 * 4 + 4) / dim), tmp_path)
     assert result.termination.reason is Reason.COMPLETED
     assert plan is not None
@@ -74,43 +71,40 @@ def test_no_width_is_in_the_way_of_half_the_memory(dim: int, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("dim", [12, 20, 28, 36, 44, 60, 100, 300])
-def test_tight_memory_takes_exactly_the_cut_there_is(dim: int, tmp_path: Path) -> None:
+def test_tight_memory_takes_the_only_cut_that_fits(dim: int, tmp_path: Path) -> None:
     units = dim // 4
     widest = -(-units // 3) * 4  # three devices, each with room for a third, rounded up
     result, plan = run(one_table(dim, 3, widest / dim), tmp_path)
     assert result.termination.reason is Reason.COMPLETED
     assert plan is not None
-    held: dict[int, int] = defaultdict(int)
+    columns: dict[int, int] = defaultdict(int)
     for shard in plan.shards:
-        held[shard.device] += shard.width
-    assert max(held.values()) <= widest
+        columns[shard.device] += shard.width
+    assert max(columns.values()) <= widest
 
 
 @pytest.mark.parametrize("dim", [20, 28, 44, 100])
-def test_infeasible_is_said_when_no_cut_fits(dim: int, tmp_path: Path) -> None:
+def test_jobs_without_a_cut_that_fits_are_infeasible(dim: int, tmp_path: Path) -> None:
     units = dim // 4
-    too_narrow = (
-        -(-units // 3) * 4 - 1
-    )  # one column short of the widest piece that must exist
+    # One column short of the widest piece that must exist.
+    too_narrow = -(-units // 3) * 4 - 1
     result, plan = run(one_table(dim, 3, too_narrow / dim), tmp_path)
     assert result.termination.reason is Reason.INFEASIBLE
     assert plan is None
 
 
 def test_narrowest_shards_count_for_infeasibility(tmp_path: Path) -> None:
-    fits = one_table(
-        100, 4, 0.36, constraints=Constraints(min_shard_dim=32)
-    )  # 36 + 32 + 32
+    # 36 + 32 + 32 columns.
+    fits = one_table(100, 4, 0.36, constraints=Constraints(min_shard_dim=32))
     assert run(fits, tmp_path)[0].termination.reason is Reason.COMPLETED
-    never = one_table(
-        100, 4, 0.33, constraints=Constraints(min_shard_dim=32)
-    )  # three pieces of 33 1/3, or four of 25
+    # Three pieces of 33 1/3 columns, or four of 25.
+    never = one_table(100, 4, 0.33, constraints=Constraints(min_shard_dim=32))
     result, _ = run(never, tmp_path)
     assert result.termination.reason is Reason.INFEASIBLE
     assert "32" in result.termination.detail
 
 
-def test_refusals_name_the_narrowest_shard_there_is() -> None:
+def test_refusals_name_the_narrowest_shard() -> None:
     with pytest.raises(ValueError, match=r"narrowest shard \(4 columns\)"):
         ShardingSpec(
             tables=(Table(name="uid", rows=2_000_000_000, dim=16),),
@@ -122,66 +116,8 @@ def test_refusals_name_the_narrowest_shard_there_is() -> None:
         one_table(100, 4, 0.5, constraints=Constraints(min_shard_dim=64))
 
 
-def test_packing_is_over_every_cut() -> None:
-    """Three tables of 20 columns on two devices of 32: 20 + 12 and 20 + 8, or nothing."""
-    tables = tuple(Table(name=f"t{i}", rows=1_000_000, dim=20) for i in range(3))
-    arrays = TableArrays.of(tables, batch=1024, optimizer=Optimizer.SGD)
-    items = build_items(
-        tables, arrays, Constraints(), devices=2, memory_model=MemoryModel.WEIGHTS
-    )
-    for columns, possible in ((32, True), (28, False)):
-        plan, impossible = pack(items, np.full(2, columns * 4e6), seconds=20)
-        assert (plan is not None) is possible
-        assert impossible is not possible
-
-
-def test_cheapest_covers_are_the_least_over_all_partitions() -> None:
-    tables = (
-        Table(name="a", rows=1000, dim=24),
-        Table(name="b", rows=1000, dim=24),
-        Table(name="c", rows=1000, dim=20),
-    )
-    arrays = TableArrays.of(tables, batch=1024, optimizer=Optimizer.SGD)
-    for least in (4, 8):
-        items = build_items(
-            tables,
-            arrays,
-            Constraints(min_shard_dim=least),
-            devices=2,
-            memory_model=MemoryModel.WEIGHTS,
-        )
-        price = np.random.default_rng(least).uniform(-1, 5, len(items.options))
-        covers = Covers(items)
-        ways = covers.ways(price)
-        for item, table in enumerate(tables):
-            mine = {
-                int(w): float(p)
-                for i, w, p in zip(
-                    items.options.item, items.options.width, price, strict=True
-                )
-                if i == item
-            }
-            want = min(
-                sum(mine[w] for w in way) for way in partitions(table.dim, sorted(mine))
-            )
-            assert covers.least(price)[item] == pytest.approx(want)
-            assert price[ways[item]].sum() == pytest.approx(want)
-
-
-def partitions(total: int, widths: list[int]) -> list[list[int]]:
-    if total == 0:
-        return [[]]
-    return [
-        [w, *rest]
-        for k, w in enumerate(widths)
-        if w <= total
-        for rest in partitions(total - w, widths[: k + 1])
-        if not rest or rest[0] <= w
-    ]
-
-
 def test_predicted_cost_of_odd_widths_lies_between_its_neighbours() -> None:
-    """The networks are close to the simulated device at every multiple of 4, not only at powers of two."""
+    """The networks are accurate at every multiple of 4, not only at powers of two."""
     rng = np.random.default_rng(0)
     tables = [
         Table(
@@ -196,7 +132,7 @@ def test_predicted_cost_of_odd_widths_lies_between_its_neighbours() -> None:
     arrays = TableArrays.of(tables, batch=65_536, optimizer=Optimizer.ROWWISE_ADAGRAD)
     widths = np.arange(4, 129, 4)
     table, width = np.repeat(np.arange(40), len(widths)), np.tile(widths, 40)
-    profile, net = PROFILES[Hardware.A100], domain()._models.compute
+    profile, net = PROFILES[Hardware.A100], models().compute
     predicted = net.head(profile)(net.embed(arrays, table, width, profile)).reshape(40, -1)
     shards = Shards(
         table=table, width=width, group=np.arange(len(table)), groups=len(table)
@@ -223,7 +159,7 @@ def test_a_current_plan_narrower_than_allowed_may_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_device_has_one_shard_of_a_table(seed: int, tmp_path: Path) -> None:
-    """TorchRec 1.9.2 takes the shards of one table on one rank to be equally wide; one shard always is."""
+    """TorchRec 1.9.2 expects shards of one table on one rank to be equally wide; one always is."""
     rng = np.random.default_rng(seed)
     tables = tuple(
         Table(
@@ -243,5 +179,5 @@ def test_a_device_has_one_shard_of_a_table(seed: int, tmp_path: Path) -> None:
     )
     _, plan = run(spec, tmp_path)
     assert plan is not None
-    held = [(s.table, s.device) for s in plan.shards]
-    assert len(held) == len(set(held))
+    pairs = [(s.table, s.device) for s in plan.shards]
+    assert len(pairs) == len(set(pairs))

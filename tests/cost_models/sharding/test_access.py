@@ -1,3 +1,5 @@
+"""Reuse of rows: laws, histograms and samples against drawn indices and published totals."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -21,16 +23,19 @@ def test_zipf_bins_are_those_of_drawn_indices() -> None:
     times = np.bincount(rng.choice(rows, lookups, p=p / p.sum()), minlength=rows)
     times = times[times > 0]
     drawn = np.histogram(times, bins=[0.5, *(EDGES + 0.5), np.inf])[0]
-    found = zipf_reuse(
+    reuse = zipf_reuse(
         np.array([alpha]), np.array([float(rows)]), np.array([float(lookups)])
     )
-    assert found.unique_rows[0] == pytest.approx(len(times), rel=0.02)
-    assert found.lookups[0] == pytest.approx(lookups)
-    assert np.abs(found.unique[0] - drawn).sum() / drawn.sum() < 0.06
+    assert reuse.unique_rows[0] == pytest.approx(len(times), rel=0.02)
+    assert reuse.lookups[0] == pytest.approx(lookups)
+    assert np.abs(reuse.unique[0] - drawn).sum() / drawn.sum() < 0.06
 
 
 def test_pool_has_metas_published_totals() -> None:
-    """facebookresearch/dlrm_datasets 2021: 887,017,990 look-ups of 128,435,723 rows; .473 of the rows looked up once."""
+    """facebookresearch/dlrm_datasets 2021: 887,017,990 look-ups of 128,435,723 rows.
+
+    A share of 0.473 of the rows is looked up once.
+    """
     arrays = TableArrays.of(
         meta_like(856, np.random.default_rng(856)), batch=65_536, optimizer=Optimizer.SGD
     )
@@ -39,7 +44,7 @@ def test_pool_has_metas_published_totals() -> None:
     assert arrays.unique[:, 0].sum() / arrays.unique.sum() == pytest.approx(0.473, abs=0.05)
 
 
-def test_three_ways_to_tell_the_same_access_agree() -> None:
+def test_law_histogram_and_sample_of_one_access_agree() -> None:
     law = Table(
         name="a",
         rows=20_000,
@@ -59,10 +64,10 @@ def test_three_ways_to_tell_the_same_access_agree() -> None:
         batch,
     )
     assert by_bins.unique_rows[0] == pytest.approx(by_law.unique_rows[0], rel=0.1)
-    # The sample's counts are taken as rates, so what it saw once counts once: rows are a little fewer.
+    # Counts of the sample are used as rates, so a row seen once counts once: slightly fewer rows.
     assert by_sample.unique_rows[0] == pytest.approx(by_law.unique_rows[0], rel=0.3)
-    for found in (by_law, by_bins, by_sample):
-        assert found.lookups[0] == pytest.approx(batch * 5)
+    for reuse in (by_law, by_bins, by_sample):
+        assert reuse.lookups[0] == pytest.approx(batch * 5)
 
 
 def test_never_more_accessed_rows_than_rows() -> None:

@@ -1,3 +1,5 @@
+"""Cost models in numpy: errors on unseen tables, convexity, and equality with torch."""
+
 from __future__ import annotations
 
 from importlib.util import find_spec
@@ -34,7 +36,7 @@ def test_error_on_unseen_tables(arrays: TableArrays, hardware: Hardware) -> None
     sets, table, width = 200, [], []
     group = np.repeat(np.arange(sets), 6)
     table, width = rng.integers(0, 80, sets * 6), rng.choice([16, 32, 64, 128], sets * 6)
-    wanted = compute_ms(
+    true = compute_ms(
         arrays,
         Shards(table=table, width=width, group=group, groups=sets),
         PROFILES[hardware],
@@ -42,8 +44,8 @@ def test_error_on_unseen_tables(arrays: TableArrays, hardware: Hardware) -> None
     rows = NET.embed(arrays, table, width, PROFILES[hardware])
     pooled = np.zeros((sets, rows.shape[1]))
     np.add.at(pooled, group, rows)
-    found = NET.head(PROFILES[hardware])(pooled)
-    assert np.abs(found / wanted - 1).mean() < 0.04
+    predicted = NET.head(PROFILES[hardware])(pooled)
+    assert np.abs(predicted / true - 1).mean() < 0.04
 
 
 def test_the_head_is_convex() -> None:
@@ -58,7 +60,7 @@ def test_the_head_is_convex() -> None:
     assert (head.out >= 0).all()
 
 
-def test_exchange_is_convex_and_never_falls() -> None:
+def test_the_exchange_is_convex_and_non_decreasing() -> None:
     net = ConvexExchangeNet.of(load_weights("trimtab-exchange"))
     near = np.linspace(0, 50, 101)
     for far in (0.0, 5.0, 80.0):
@@ -70,7 +72,7 @@ def test_exchange_is_convex_and_never_falls() -> None:
 @pytest.mark.skipif(
     find_spec("torch") is None, reason="torch trains only: make setup-torch"
 )
-def test_numpy_says_what_torch_says(arrays: TableArrays) -> None:
+def test_numpy_and_torch_agree(arrays: TableArrays) -> None:
     import torch
 
     from workers.train.sharding.models import ConvexCompute, PaperCompute
@@ -89,12 +91,12 @@ def test_numpy_says_what_torch_says(arrays: TableArrays) -> None:
     )
     model.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
     condition = np.tile(profile.conditions(), (4, 1))
-    told = model.double()(
+    by_torch = model.double()(
         *(torch.from_numpy(x) for x in (features, physical, owner, condition))
     )
     pooled = np.zeros((4, len(NET.skip)))
     np.add.at(pooled, owner, NET.embed(arrays, table, width, profile))
-    assert NET.head(profile)(pooled) == pytest.approx(told.detach().numpy(), rel=1e-6)
+    assert NET.head(profile)(pooled) == pytest.approx(by_torch.detach().numpy(), rel=1e-6)
 
     weights = load_weights("neuroshard-compute-a100")
     paper = PaperCompute(weights["mean"], weights["std"])
@@ -102,8 +104,8 @@ def test_numpy_says_what_torch_says(arrays: TableArrays) -> None:
     assert sum(p.numel() for p in paper.parameters()) == 8_993, "as published"
     net = PaperComputeNet.of(weights)
     x = paper_features(arrays, table, width)
-    told = paper.double()(torch.from_numpy(x), torch.from_numpy(owner), 4)
+    by_torch = paper.double()(torch.from_numpy(x), torch.from_numpy(owner), 4)
     rows = net.embed(arrays, table, width)
     pooled = np.zeros((4, rows.shape[1]))
     np.add.at(pooled, owner, rows)
-    assert net.cost(pooled) == pytest.approx(told.detach().numpy(), rel=1e-6)
+    assert net.cost(pooled) == pytest.approx(by_torch.detach().numpy(), rel=1e-6)

@@ -1,3 +1,5 @@
+"""The simulated devices: cache misses by replay, monotonicity, the exchange by hand."""
+
 from __future__ import annotations
 
 from collections import OrderedDict
@@ -21,24 +23,24 @@ from trimtab.specs.sharding import DeviceGroup, Fabric, Hardware, Optimizer
 
 
 def lru_misses(rows: np.ndarray, sizes: np.ndarray, capacity: float) -> int:
-    """Replay of `rows` through a least-recently-used cache of `capacity` bytes."""
-    held: OrderedDict[int, float] = OrderedDict()
+    """Replay `rows` through a least-recently-used cache of `capacity` bytes."""
+    cached: OrderedDict[int, float] = OrderedDict()
     used, misses = 0.0, 0
     for row, size in zip(rows.tolist(), sizes.tolist(), strict=True):
-        if row in held:
-            held.move_to_end(row)
+        if row in cached:
+            cached.move_to_end(row)
             continue
         misses += 1
-        held[row] = size
+        cached[row] = size
         used += size
         while used > capacity:
-            used -= held.popitem(last=False)[1]
+            used -= cached.popitem(last=False)[1]
     return misses
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.4, 2.0])
 def test_hits_are_those_of_an_lru_replay(share: float) -> None:
-    """Two tables fill one cache; Che's approximation against the replay of the very accesses."""
+    """Two tables fill one cache; Che's approximation against a replay of the same accesses."""
     rng = np.random.default_rng(0)
     streams, unique, count, sizes = [], [], [], []
     for t, (rows, lookups, alpha, width) in enumerate(
@@ -59,9 +61,9 @@ def test_hits_are_those_of_an_lru_replay(share: float) -> None:
     total = float((u.sum(1) * np.array(sizes)).sum())
     capacity = share * total
     tau = eviction_time(u, c, np.array(sizes), np.zeros(2, dtype=int), 1, capacity)
-    found = float(expected_misses(u, c, np.repeat(tau, 2)).sum())
+    misses = float(expected_misses(u, c, np.repeat(tau, 2)).sum())
     replayed = lru_misses(everything[:, 0], everything[:, 1].astype(float), capacity)
-    assert found == pytest.approx(replayed, rel=0.03)
+    assert misses == pytest.approx(replayed, rel=0.03)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,7 @@ def test_a_fused_operator_is_no_sum_of_its_parts(arrays: TableArrays) -> None:
     assert fused < sum(parts) + sum(launches)
 
 
-def test_halving_below_a_sector_buys_little_and_above_a_warp_much(
+def test_halving_saves_little_below_a_sector_and_much_above_a_warp(
     arrays: TableArrays,
 ) -> None:
     narrow = [cost(arrays, [t], [4]) / cost(arrays, [t], [8]) for t in range(20)]
@@ -110,16 +112,18 @@ def test_halving_below_a_sector_buys_little_and_above_a_warp_much(
     assert np.median(wide) < 0.75
 
 
-def test_nothing_costs_nothing_and_order_does_not_matter(arrays: TableArrays) -> None:
+def test_an_empty_group_costs_nothing_and_order_does_not_matter(
+    arrays: TableArrays,
+) -> None:
     shards = Shards(
         table=np.array([3, 1, 2]),
         width=np.array([64, 32, 128]),
         group=np.array([1, 1, 1]),
         groups=3,
     )
-    found = compute_ms(arrays, shards, PROFILES[Hardware.A100]).total_ms
-    assert found[0] == found[2] == 0.0
-    assert found[1] == pytest.approx(cost(arrays, [1, 2, 3], [32, 128, 64]))
+    total_ms = compute_ms(arrays, shards, PROFILES[Hardware.A100]).total_ms
+    assert total_ms[0] == total_ms[2] == 0.0
+    assert total_ms[1] == pytest.approx(cost(arrays, [1, 2, 3], [32, 128, 64]))
 
 
 def test_newer_hardware_is_faster(arrays: TableArrays) -> None:
@@ -140,8 +144,8 @@ def test_exchange_is_set_by_the_widest_device_and_the_slow_level() -> None:
         even, 65_536, one_node
     )
     # 7/8 of 100 columns of 65,536 samples in fp32, at 300 GB/s x 0.82 (A100's NVLink).
-    wanted = 1e3 * (7 / 8 * 100 * 65_536 * 4 / (300e9 * 0.82) + one_node.latency_s)
-    assert all_to_all_ms(even, 65_536, one_node) == pytest.approx(wanted)
+    expected = 1e3 * (7 / 8 * 100 * 65_536 * 4 / (300e9 * 0.82) + one_node.latency_s)
+    assert all_to_all_ms(even, 65_536, one_node) == pytest.approx(expected)
 
 
 def test_waiting_is_in_the_forward_exchange() -> None:
@@ -151,7 +155,7 @@ def test_waiting_is_in_the_forward_exchange() -> None:
     assert step.total_ms == pytest.approx(5.0 + step.backward_ms[0] + step.forward_ms[0])
 
 
-def test_calibration_residuals_stay_what_was_published() -> None:
+def test_calibration_residuals_stay_within_the_published_ones() -> None:
     ratios = [t for t in targets() if "bags" not in t.name]
     assert np.median([abs(t.residual) for t in ratios]) < 0.15
     assert max(abs(t.residual) for t in ratios) < 0.35

@@ -47,13 +47,13 @@ def test_separable_form_is_message_passing(seed: int, uniform: bool) -> None:
     assert (fast[0] == 0).all(), "nothing is received without senders"
     # Gradients too: what trains is the fast form.
     fast.square().sum().backward()
-    found = layer.score_send.grad.clone()
+    gradient = layer.score_send.grad.clone()
     layer.zero_grad()
     plain.square().sum().backward()
-    assert torch.allclose(found, layer.score_send.grad, atol=1e-8)
+    assert torch.allclose(gradient, layer.score_send.grad, atol=1e-8)
 
 
-def test_heads_see_their_own_columns_only() -> None:
+def test_heads_depend_on_their_own_columns_only() -> None:
     """The released code mixes them: a head's logit there is made of other heads' numbers."""
     torch.manual_seed(0)
     layer = SeparableAttention(width=16, heads=4)

@@ -55,8 +55,8 @@ def test_gean_is_its_formula() -> None:
             share = torch.softmax(
                 torch.stack([a for a, _ in heard[v]]), dim=0
             )  # (messages, H)
-            for (_, said), weight in zip(heard[v], share, strict=True):
-                message = message + said * weight.repeat_interleave(D // H)
+            for (_, sent), weight in zip(heard[v], share, strict=True):
+                message = message + sent * weight.repeat_interleave(D // H)
         torch.testing.assert_close(
             got_nodes[v], nodes[v] + gelu(layer.node_out(layer.message_norm(message)))
         )
@@ -71,13 +71,13 @@ def test_grmp_is_its_formula() -> None:
     for v in range(N):
         mixed = torch.zeros(D)
         for r in range(R):
-            said = [
+            sent = [
                 layer.message(nodes[int(sender[k])])
                 for k in range(E)
                 if receiver[k] == v and relation[k] == r
             ]
-            if said:
-                used = gelu(torch.stack(said).mean(dim=0) * layer.scale[r])
+            if sent:
+                used = gelu(torch.stack(sent).mean(dim=0) * layer.scale[r])
                 mixed = mixed + layer.mix(nodes[v])[r] * used
         torch.testing.assert_close(got[v], layer.own(nodes[v]) * layer.gate(mixed))
 
@@ -119,7 +119,7 @@ def test_graphs_side_by_side_do_not_see_each_other() -> None:
     torch.testing.assert_close(both[1][:E], alone[1])
 
 
-def test_softmax_sums_to_one_in_each_group_and_bears_large_scores() -> None:
+def test_softmax_sums_to_one_in_each_group_at_large_scores() -> None:
     scores, group = (
         torch.tensor([[1e4], [1e4 - 1], [-1e4], [3.0]]),
         torch.tensor([0, 0, 2, 2]),
@@ -130,7 +130,7 @@ def test_softmax_sums_to_one_in_each_group_and_bears_large_scores() -> None:
     assert torch.isfinite(share).all()
 
 
-def test_the_read_out_takes_instructions_and_edges() -> None:
+def test_the_read_out_averages_instructions_and_edges() -> None:
     nodes, edges = (
         torch.arange(8.0).reshape(4, 2),
         torch.ones(3, 1) * torch.tensor([[1.0], [3.0], [5.0]]),
@@ -142,6 +142,6 @@ def test_the_read_out_takes_instructions_and_edges() -> None:
     torch.testing.assert_close(got, torch.tensor([[2.0, 3.0, 2.0], [0.0, 0.0, 5.0]]))
 
 
-def test_widths_want_whole_heads() -> None:
+def test_widths_must_be_multiples_of_heads() -> None:
     with pytest.raises(ValueError, match="multiple of heads"):
         GraphEdgeAttention(10, 4, 4)

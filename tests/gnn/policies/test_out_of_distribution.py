@@ -33,7 +33,7 @@ def test_the_score_is_one_at_the_radius_and_takes_the_nearest_family() -> None:
     assert ood_score(np.full(5, 50.0), weights) > MARGIN
 
 
-def test_a_feature_that_never_varied_counts_by_the_least_spread() -> None:
+def test_a_constant_feature_has_the_least_spread() -> None:
     weights = fit({"constant": np.ones((3, 4))})
     assert ood_score(np.ones(4), weights) == 0.0
     assert np.isfinite(ood_score(np.full(4, 2.0), weights))

@@ -52,7 +52,7 @@ def test_a_batch_gives_what_its_programs_give(name: str) -> None:
     assert set(arrays(net)) == set(net.state_dict())
 
 
-def test_graph_nets_look_at_the_graph() -> None:
+def test_graph_nets_depend_on_edge_directions() -> None:
     torch.manual_seed(1)
     gean = GeanProgram(WORDS, K, width=8, edge_width=4, heads=2, layers=2)
     for (

@@ -26,7 +26,7 @@ def test_construction_is_feasible(seed: int) -> None:
         assert not is_feasible(model, without)
 
 
-def test_construction_packs_and_says_no_where_it_does_not_apply() -> None:
+def test_construction_packs_and_returns_none_elsewhere() -> None:
     packing = milp([-3, -2, -2], [(-np.inf, [1, 1, 0], 1), (-np.inf, [0, 1, 1], 1)])
     slicer = Slicer(packing)
     x = constructive(packing, slicer.by_row, slicer.by_column)

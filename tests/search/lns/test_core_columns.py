@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.lns.core_columns import Core
+from search.lns.core_columns import CoreColumns
 from search.lns.sub_mip import Slicer
 from solvers.relaxation import Relaxation
 from tests.search.models import random_cover
 
 
-def test_core_keeps_the_incumbent_and_the_good() -> None:
+def test_core_holds_the_incumbent_and_the_best_columns() -> None:
     model = random_cover(10, 30, 2)
     slicer = Slicer(model)
-    core = Core(model, slicer.by_row, slicer.by_column)
+    core = CoreColumns(model, slicer.by_row, slicer.by_column)
     x = np.zeros(model.n)
     x[29] = 1.0
     mask = core.best(8, x)

@@ -40,7 +40,7 @@ def test_graphs_are_solved_by_exchanges(seed: int, cover: bool) -> None:
     )
 
 
-def test_what_is_kept_up_to_date_is_right_after_many_moves() -> None:
+def test_counts_and_weights_are_right_after_many_moves() -> None:
     model = integer_programs.generate("auction", "1/5", 7)
     slicer = Slicer(model)
     search = intensifier_of(model)

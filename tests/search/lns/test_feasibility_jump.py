@@ -18,10 +18,10 @@ def soon() -> float:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_jump_finds_a_point_where_there_is_one(seed: int) -> None:
+def test_jump_finds_a_feasible_point(seed: int) -> None:
     model = random_cover(8, 12, seed) if seed % 2 else mixed_rows(seed, equalities=False)
     slicer = Slicer(model)
-    found = feasibility_jump(
+    x = feasibility_jump(
         model,
         slicer.by_row,
         slicer.by_column,
@@ -29,8 +29,8 @@ def test_jump_finds_a_point_where_there_is_one(seed: int) -> None:
         np.random.default_rng(seed),
         soon(),
     )
-    assert found is not None
-    assert is_feasible(model, found)
+    assert x is not None
+    assert is_feasible(model, x)
 
 
 def test_jump_gives_up_in_time() -> None:

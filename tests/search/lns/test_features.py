@@ -10,7 +10,7 @@ from solvers.relaxation import Relaxation
 from tests.search.models import milp
 
 
-def test_features_of_a_little_model_by_hand() -> None:
+def test_features_of_a_small_model_by_hand() -> None:
     model = milp([4.0, -2.0, 0.0], [(1, [1, 1, 0], np.inf), (-2, [0, 2, -1], 3)])
     builder = GraphBuilder(model, Relaxation(model).root())
     graph = builder.at([np.array([1.0, 0.0, 0.0])])

@@ -20,27 +20,27 @@ def soon() -> float:
 
 @given(seed=st.integers(0, 2_000))
 @settings(max_examples=30, deadline=None)
-def test_a_dive_never_ends_outside_a_row(seed: int) -> None:
+def test_a_dive_never_violates_a_row(seed: int) -> None:
     model = mixed_rows(seed)
     slicer = Slicer(model)
     rng = np.random.default_rng(seed)
-    found = Propagator(model, slicer.by_row, slicer.by_column).dive(
+    point = Propagator(model, slicer.by_row, slicer.by_column).dive(
         rng.integers(0, 4, model.n).astype(float), rng.permutation(model.n), soon()
     )
-    assert found is None or is_feasible(model, found)
+    assert point is None or is_feasible(model, point)
 
 
-def test_a_dive_keeps_what_is_preferred_where_it_can() -> None:
+def test_a_dive_fixes_preferred_values_where_possible() -> None:
     model = milp([1, 1, 1], [(1, [1, 1, 1], 1)])  # exactly one
     slicer = Slicer(model)
-    found = Propagator(model, slicer.by_row, slicer.by_column).dive(
+    point = Propagator(model, slicer.by_row, slicer.by_column).dive(
         np.array([0.0, 1, 1]), np.array([1, 2, 0]), soon()
     )
-    assert found is not None
-    assert found.tolist() == [0, 1, 0], "propagation takes the others out"
+    assert point is not None
+    assert point.tolist() == [0, 1, 0], "propagation takes the others out"
 
 
-def test_a_dive_says_no_to_an_infeasible_model() -> None:
+def test_a_dive_fails_on_an_infeasible_model() -> None:
     model = milp([1, 1], [(3, [1, 1], np.inf)])
     slicer = Slicer(model)
     assert (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.lns.core_columns import Core
+from search.lns.core_columns import CoreColumns
 from search.lns.focus import Focus, RootFocus
 from search.lns.sub_mip import Slicer
 from solvers.relaxation import Relaxation
@@ -24,7 +24,7 @@ def test_without_knowledge_everything_may_move() -> None:
 def test_the_root_lp_fixes_variables_but_none_of_a_better_solution() -> None:
     model = random_cover(8, 12, 1)
     slicer = Slicer(model)
-    focus = RootFocus(model, Core(model, slicer.by_row, slicer.by_column))
+    focus = RootFocus(model, CoreColumns(model, slicer.by_row, slicer.by_column))
     x = np.ones(model.n)
     best, best_x = brute_force(model)
     assert best_x is not None

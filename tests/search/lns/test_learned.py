@@ -43,7 +43,7 @@ def test_disabled_on_other_models() -> None:
     assert "disabled" in notes[0]
 
 
-def test_scores_rank_high_what_the_expert_frees() -> None:
+def test_scores_rank_high_the_variables_of_a_good_step() -> None:
     """Top scores hold far more of the changes to a good solution than random variables do."""
     from solvers.highs import HighsSolver
     from solvers.types import SolveParams

@@ -1,4 +1,4 @@
-"""The LP dive: what it returns is feasible, never better than the LP allows, and the same each time."""
+"""The LP dive returns feasible points, never better than the LP bound, and is deterministic."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_partitioning_rows(seed: int, nearly: float) -> None:
     assert model.objective(whole) >= bound - 1e-6
 
 
-def test_the_same_each_time() -> None:
+def test_dives_are_deterministic() -> None:
     model = models.partitioning(rows=40, columns=300, seed=3)
     first, _ = dived(model)
     second, _ = dived(model)
@@ -46,13 +46,13 @@ def test_the_same_each_time() -> None:
     assert (first == second).all()
 
 
-def test_infeasible_integers_give_nothing() -> None:
+def test_infeasible_integers_have_no_solution() -> None:
     """Three rows of pairs over three columns: one half each is the LP's, no whole point fits."""
     x, _ = dived(models.odd_cycle())
     assert x is None
 
 
-def test_time_and_stop_are_heard() -> None:
+def test_time_and_stop_end_a_dive() -> None:
     model = models.partitioning(rows=40, columns=300, seed=1)
     relaxation = Relaxation(model)
     root = relaxation.root()

@@ -13,7 +13,7 @@ from tests.search.models import brute_force, random_cover
 
 @given(seed=st.integers(0, 5_000))
 @settings(max_examples=25, deadline=None)
-def test_pruning_never_cuts_off_a_better_solution(seed: int) -> None:
+def test_fixing_never_cuts_off_a_better_solution(seed: int) -> None:
     model = random_cover(7, 10, seed)
     root = Relaxation(model).root()
     best, best_x = brute_force(model)

@@ -33,7 +33,7 @@ def solved_beside(model: MilpModel) -> SharedRootLp:
     return place
 
 
-def test_what_another_process_solved_is_what_this_one_would() -> None:
+def test_the_shared_root_equals_one_solved_here() -> None:
     model = random_cover(20, 40, 3)
     place = solved_beside(model)
     own = Relaxation(model).root()
@@ -47,7 +47,7 @@ def test_what_another_process_solved_is_what_this_one_would() -> None:
     assert place.bound == pytest.approx(own.objective, abs=1e-6)
 
 
-def test_lb_lps_begin_from_the_basis_that_was_handed_over() -> None:
+def test_lb_lps_begin_from_the_shared_basis() -> None:
     model = random_cover(60, 120, 4)
     guide = Guide(model, root_place=solved_beside(model))
     x = np.ones(model.n)
@@ -70,7 +70,7 @@ def test_an_arm_waits_while_the_lp_is_pending_and_no_longer() -> None:
     assert guide.root() is None
 
 
-def test_a_process_that_fails_leaves_nobody_waiting() -> None:
+def test_a_failed_process_ends_the_waiting() -> None:
     infeasible = milp([1.0], [(2.0, [1.0], INF)], upper=[1.0])
     place = solved_beside(infeasible)
     assert not place.pending
@@ -80,7 +80,7 @@ def test_a_process_that_fails_leaves_nobody_waiting() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_any_duals_give_a_bound(seed: int) -> None:
-    """Weak duality: the bound holds for optimal duals, disturbed ones and random ones; only its height differs."""
+    """Weak duality: the bound holds for optimal, disturbed and random duals."""
     model = random_cover(15, 30, seed)
     rng = np.random.default_rng(seed)
     root = Relaxation(model).root()

@@ -24,13 +24,13 @@ def test_structure_counts_every_row_once() -> None:
         integer=[True, True, True, False],
         upper=[1, 1, 1, 9],
     )
-    found = structure(model)
-    assert (found.covering, found.packing, found.partitioning, found.cardinality) == (
+    counts = structure(model)
+    assert (counts.covering, counts.packing, counts.partitioning, counts.cardinality) == (
         1,
         1,
         1,
         1,
     )
-    assert (found.knapsack, found.equality, found.mixed, found.free) == (1, 1, 1, 1)
-    assert (found.binaries, found.general_integers, found.continuous) == (3, 0, 1)
+    assert (counts.knapsack, counts.equality, counts.mixed, counts.free) == (1, 1, 1, 1)
+    assert (counts.binaries, counts.general_integers, counts.continuous) == (3, 0, 1)
     assert brute_force(random_cover(5, 6, 0))[1] is not None

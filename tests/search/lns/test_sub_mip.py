@@ -46,7 +46,7 @@ def test_slice_has_the_same_optimum_as_fixing(seed: int, share: float) -> None:
     assert np.array_equal(lifted[~free], x[~free])
 
 
-def test_rows_that_cannot_be_broken_are_dropped() -> None:
+def test_rows_that_cannot_be_violated_are_dropped() -> None:
     model = milp([1, 1, 1], [(1, [1, 1, 0], np.inf), (1, [0, 1, 1], np.inf)])
     sub = Slicer(model).cut(np.array([1.0, 0.0, 1.0]), np.array([False, True, False]))
     assert sub is not None

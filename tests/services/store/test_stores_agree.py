@@ -1,4 +1,4 @@
-"""One random history, three stores: memory, SQLite and PostgreSQL must say the same at every step.
+"""One random history on three stores: memory, SQLite and PostgreSQL agree after every step.
 
 The memory twin is the reference; after each step every job's record, events and attempts are compared. Ids are
 counted and the clock is the test's own, so even ids and times must agree.

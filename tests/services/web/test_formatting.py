@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.web import formatting
-from services.web.formatting import flat
+from services.web.formatting import flat, sentence
+from services.web.job_page import as_rows, is_table
 from services.web.render import local_path, prose
 from trimtab.results import Limit, Reason
 
@@ -90,3 +91,20 @@ def test_flat() -> None:
     assert (
         flat({"a": [1, 2.5, None, True], "b": {"c": "x"}}) == "a: 1, 2.5, –, yes, b: c: x"
     )
+
+
+def test_sentence_joins_detail_and_remedy() -> None:
+    assert sentence("seed: expected 1, got 2", "leave it out") == (
+        "Seed: expected 1, got 2. Leave it out."
+    )
+    assert sentence("Done.") == "Done."
+    assert sentence("") == ""
+
+
+def test_objects_by_name_become_a_table() -> None:
+    arms = {"rins": {"calls": 2}, "random": {"calls": 1, "size": 5}}
+    rows = as_rows(arms)
+    assert rows == [{"name": "rins", "calls": 2}, {"name": "random", "calls": 1, "size": 5}]
+    assert is_table(rows)
+    for value in (3, {"a": 1, "b": 2}, {"only": {"a": 1}}, [{"a": 1}]):
+        assert as_rows(value) == value

@@ -58,7 +58,7 @@ def result(**more: Any) -> dict[str, Any]:
     }
 
 
-# -- who may see --------------------------------------------------------------------------------------------------
+# -- who may see --
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/jobs/job_x"])
@@ -129,7 +129,7 @@ def test_signing_out(reader: Reader) -> None:
     assert reader.client.get("/", follow_redirects=False).status_code == 303
 
 
-# -- every page ---------------------------------------------------------------------------------------------------
+# -- every page --
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -185,7 +185,7 @@ def test_an_unknown_job_is_a_page_with_a_request_id(reader: Reader) -> None:
     assert "Request id" in page.text
 
 
-# -- the list -----------------------------------------------------------------------------------------------------
+# -- the list --
 
 
 def test_filters_and_counts(reader: Reader) -> None:
@@ -218,7 +218,7 @@ def test_pages_of_the_list(reader: Reader) -> None:
     assert page.links["Newest"] == "/"
 
 
-# -- one job ------------------------------------------------------------------------------------------------------
+# -- one job --
 
 
 def test_a_job_from_queue_to_result(reader: Reader) -> None:
@@ -334,7 +334,7 @@ def test_another_site_cannot_sign_a_browser_in_or_out(reader: Reader) -> None:
         assert answer.status_code == 403
 
 
-# -- submitting ---------------------------------------------------------------------------------------------------
+# -- submitting --
 
 
 def test_submit_by_form(reader: Reader) -> None:
@@ -506,7 +506,7 @@ def test_an_example_fills_the_form(reader: Reader) -> None:
     assert values["spec.objective"] == "loadable_bytes", "the rest keeps its defaults"
 
 
-# -- workers and keys ---------------------------------------------------------------------------------------------
+# -- workers and keys --
 
 
 def test_leases_are_shown(reader: Reader) -> None:

@@ -1,4 +1,4 @@
-"""Tiny programs in fractions, and two writers that spell them in every legal way: what the readers are held against."""
+"""Tiny programs in fractions, and writers that spell them in every legal way."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def sides(rng: random.Random, digits: int) -> tuple[Side, Side]:
 
 
 def random_program(rng: random.Random, *, digits: int = 8) -> Program:
-    """Up to six columns and five rows; numbers of up to `digits` digits before and after the point."""
+    """Draw up to six columns and five rows; `digits` limits digits before and after the point."""
     n = rng.randrange(1, 7)
     bounds: list[tuple[Side, Side]] = []
     for _ in range(n):
@@ -119,7 +119,8 @@ def spelled(value: Fraction, rng: random.Random, exponents: str = "eE") -> str:
         return sign + mantissa + rng.choice(("", ".", ".0"))
     padded = mantissa.rjust(-power + 1, "0")
     whole = padded[:power]
-    return f"{sign}{'' if whole == '0' and rng.random() < 0.5 else whole}.{padded[power:]}{rng.choice(('', '0'))}"
+    before = "" if whole == "0" and rng.random() < 0.5 else whole
+    return f"{sign}{before}.{padded[power:]}{rng.choice(('', '0'))}"
 
 
 def write_mps(program: Program, rng: random.Random, *, fixed: bool = False) -> str:

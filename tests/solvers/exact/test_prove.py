@@ -6,11 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from solvers.exact import ExactModel, check, read_exact
 from solvers.exact.prove import Claim, prove
-from solvers.exact.simplex import Least, OutOfTime, Tableau
 from workers.bench.fuzz.ilp.enumeration import solve
 from workers.bench.fuzz.ilp.programs import draw, write_mps
 
@@ -23,7 +21,7 @@ def exact(text: str, folder: Path, ending: str) -> ExactModel:
     return read_exact(file)
 
 
-def test_like_enumeration(tmp_path: Path, scale: float) -> None:
+def test_branch_and_bound_equals_enumeration(tmp_path: Path, scale: float) -> None:
     kinds = set()
     for seed in range(max(100, int(2000 * scale))):
         rng = np.random.default_rng([7, seed])
@@ -67,9 +65,12 @@ def test_a_wrong_optimum_is_refuted(tmp_path: Path) -> None:
     assert proof.x == (4, 0)
 
 
-def test_it_gives_up_in_time_and_on_what_it_does_not_take(tmp_path: Path) -> None:
+def test_it_gives_up_in_time_and_on_unsupported_models(tmp_path: Path) -> None:
     items = " + ".join(f"{97 * j * j % 1009 + 500} x{j}" for j in range(60))
-    text = f"Minimize\n o: x0\nSubject To\n c: {items} = 17777\nBinary\n {' '.join(f'x{j}' for j in range(60))}\nEnd\n"
+    text = (
+        f"Minimize\n o: x0\nSubject To\n c: {items} = 17777\nBinary\n"
+        f" {' '.join(f'x{j}' for j in range(60))}\nEnd\n"
+    )
     assert (
         prove(exact(text, tmp_path, "lp"), incumbent=None, gap=GAP, seconds=0.0).claim
         is Claim.UNDECIDED
@@ -80,27 +81,3 @@ def test_it_gives_up_in_time_and_on_what_it_does_not_take(tmp_path: Path) -> Non
         "lp",
     )
     assert prove(product, incumbent=None, gap=GAP, seconds=5).claim is Claim.UNDECIDED
-
-
-def test_the_tableau_minimises_and_restores() -> None:
-    tableau = Tableau(
-        2,
-        [{0: Fraction(1), 1: Fraction(2)}, {0: Fraction(-1), 1: Fraction(-1)}],
-        deadline=float("inf"),
-    )
-    for variable, bounds in enumerate([(0, 5), (0, 5), (None, 6), (None, None)]):
-        tableau.set_bounds(
-            variable, *(None if side is None else Fraction(side) for side in bounds)
-        )
-    assert tableau.restore()
-    assert tableau.minimise(3) is Least.REACHED
-    assert tableau.value[3] == Fraction(-11, 2)  # x = 5, y = 1/2
-    tableau.set_bounds(2, Fraction(16), None)
-    assert not tableau.restore()
-    tableau.set_bounds(2, None, None)
-    tableau.set_bounds(0, Fraction(0), None)
-    assert tableau.restore()
-    assert tableau.minimise(3) is Least.UNBOUNDED
-    late = Tableau(1, [{0: Fraction(1)}], deadline=0.0)
-    with pytest.raises(OutOfTime):
-        late.restore()

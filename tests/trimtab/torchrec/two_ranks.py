@@ -1,4 +1,4 @@
-"""Run by test_executed.py in a process of its own: a plan through DistributedModelParallel on two gloo ranks."""
+"""One of two gloo ranks that run a plan through DistributedModelParallel, for test_executed.py."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trimtab.specs.sharding import ShardingPlan, Table
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def main(rank: int, plan_path: str, port: str, out: str) -> None:
@@ -25,7 +31,6 @@ def main(rank: int, plan_path: str, port: str, out: str) -> None:
     from torchrec.distributed.model_parallel import DistributedModelParallel
     from torchrec.distributed.types import ShardingEnv
 
-    from trimtab.specs.sharding import ShardingPlan, Table
     from trimtab.torchrec import to_torchrec
 
     torch.set_num_threads(1)
@@ -34,16 +39,13 @@ def main(rank: int, plan_path: str, port: str, out: str) -> None:
         json.loads(Path(plan_path).read_text()), strict=False
     )
 
-    def features_of(table: Table) -> list[str]:
-        return [f"f_{table.name}_{i}" for i in range(table.features)]
-
     def configs() -> list[EmbeddingBagConfig]:
         return [
             EmbeddingBagConfig(
                 name=t.name,
                 num_embeddings=t.rows,
                 embedding_dim=t.dim,
-                feature_names=features_of(t),
+                feature_names=_features_of(t),
             )
             for t in plan.tables
         ]
@@ -61,44 +63,46 @@ def main(rank: int, plan_path: str, port: str, out: str) -> None:
         init_data_parallel=False,
     )
     _copy_weights(plain.state_dict(), sharded.state_dict())
-    generator = torch.Generator().manual_seed(10 + rank)
-    batch = 8
-    looked_up = [t for t in plan.tables for _ in range(t.features)]
-    lengths = torch.randint(0, 5, (len(looked_up) * batch,), generator=generator)
-    values = torch.cat(
-        [
-            torch.randint(
-                0,
-                t.rows,
-                (int(lengths[i * batch : (i + 1) * batch].sum()),),
-                generator=generator,
-            )
-            for i, t in enumerate(looked_up)
-        ]
-    )
-    keys = [feature for t in plan.tables for feature in features_of(t)]
+    keys = [feature for t in plan.tables for feature in _features_of(t)]
+    lengths, values = _look_ups(plan, rank)
     features = KeyedJaggedTensor(keys=keys, values=values, lengths=lengths)
-    found = sharded(features)
-    found = found.wait() if hasattr(found, "wait") else found
-    wanted = plain(features)
-    difference = max(float((found[k] - wanted[k]).abs().max()) for k in wanted.keys())  # noqa: SIM118 - a KeyedTensor
-    size = max(float(wanted[k].abs().max()) for k in wanted.keys())  # noqa: SIM118
-    sum(found[k].sum() for k in wanted.keys()).backward()  # noqa: SIM118
-    Path(f"{out}.{rank}").write_text(
-        json.dumps(
-            {
-                "difference": difference,
-                "largest": size,
-                "columns": sum(found.length_per_key()),
-            }
-        )
-    )
+    actual = sharded(features)
+    actual = actual.wait() if hasattr(actual, "wait") else actual
+    expected = plain(features)
+    names = list(expected.keys())
+    report = {
+        "difference": max(float((actual[k] - expected[k]).abs().max()) for k in names),
+        "largest": max(float(expected[k].abs().max()) for k in names),
+        "columns": sum(actual.length_per_key()),
+    }
+    sum(actual[k].sum() for k in names).backward()
+    Path(f"{out}.{rank}").write_text(json.dumps(report))
     dist.barrier()
     dist.destroy_process_group()
-    # gloo's threads are sometimes still joinable when the interpreter unloads torch, and std::terminate() then ends a rank that
-    # has done all its work ("terminate called without an active exception", about 1 run in 30 under load).
+    # gloo's threads are sometimes still joinable when the interpreter unloads torch, and
+    # std::terminate() then ends a rank that has done all its work ("terminate called without an
+    # active exception", about 1 run in 30 under load).
     sys.stdout.flush()
     os._exit(0)
+
+
+def _features_of(table: Table) -> list[str]:
+    return [f"f_{table.name}_{i}" for i in range(table.features)]
+
+
+def _look_ups(plan: ShardingPlan, rank: int, batch: int = 8) -> tuple[Tensor, Tensor]:
+    """Return random (lengths, values) of every feature."""
+    import torch
+
+    generator = torch.Generator().manual_seed(10 + rank)
+    tables = [t for t in plan.tables for _ in range(t.features)]
+    lengths = torch.randint(0, 5, (len(tables) * batch,), generator=generator)
+    counts = lengths.view(len(tables), batch).sum(dim=1).tolist()
+    values = [
+        torch.randint(0, t.rows, (count,), generator=generator)
+        for t, count in zip(tables, counts, strict=True)
+    ]
+    return lengths, torch.cat(values)
 
 
 def _copy_weights(whole_of: dict, held_by: dict) -> None:

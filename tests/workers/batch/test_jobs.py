@@ -59,18 +59,18 @@ def test_digest_changes_with_the_models_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "expected"),
     [
         (b"nonsense", "not JSON"),
         (b'{"kind": "probe", "spec": {"steps": NaN}}', "not JSON"),
         (b"[1]", "JSON object"),
-        (b'{"kind": "no-such", "spec": {}}', "wanted one of"),
-        (b'{"kind": ["probe"], "spec": {}}', "wanted one of"),
-        (b'{"id": 7, "kind": "probe", "spec": {}}', "'id'"),
+        (b'{"kind": "no-such", "spec": {}}', "expected one of"),
+        (b'{"kind": ["probe"], "spec": {}}', "expected one of"),
+        (b'{"id": 7, "kind": "probe", "spec": {}}', "id: expected"),
         (b'{"kind": "probe", "spec": {"steps": "1"}}', "steps"),
         (b'{"kind": "probe", "spec": {}, "typo": 1}', "typo"),
         (b'{"kind": "probe", "spec": 3}', "spec"),
-        (b'{"kind": "ilp", "spec": {"model_path": "missing.mps"}}', "not a file"),
+        (b'{"kind": "ilp", "spec": {"model_path": "missing.mps"}}', "no such file"),
         (b'{"kind": "ilp", "spec": {"model_path": 3}}', "path of a file"),
         (
             b'{"kind": "ilp", "spec": {"model": {"digest": "sha256:%s"}}}' % (b"0" * 64),
@@ -78,9 +78,11 @@ def test_digest_changes_with_the_models_content(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_bad_line_is_a_job_with_a_problem(tmp_path: Path, line: bytes, said: str) -> None:
+def test_bad_line_is_a_job_with_a_problem(
+    tmp_path: Path, line: bytes, expected: str
+) -> None:
     bad, good = read_jobs(written(tmp_path, line, {"kind": "probe", "spec": {}}))
-    assert said in bad.problem
+    assert expected in bad.problem
     assert bad.request is None
     assert good.problem == ""
 
@@ -95,5 +97,5 @@ def test_endless_line_is_refused_without_reading_it_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "MAX_LINE_BYTES", 1000)
-    with pytest.raises(BadBatch, match="line 1 is longer"):
+    with pytest.raises(BadBatch, match="line 1: expected at most 1000 bytes"):
         read_jobs(written(tmp_path, b"x" * 5000))

@@ -12,7 +12,7 @@ from workers.batch.journal import BadJournal, Journal, JournalInUse, Json, write
 
 
 def record(name: str, **more: object) -> Json:
-    given: Json = {
+    body: Json = {
         "id": name,
         "line": 1,
         "digest": f"d-{name}",
@@ -24,7 +24,7 @@ def record(name: str, **more: object) -> Json:
         "usage": {},
         "result": {"seed": 3, "objective": 2.0, "verification": {"status": "valid"}},
     }
-    return given | more
+    return body | more
 
 
 def test_torn_at_every_byte_of_the_last_line(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_existing_output_wants_resume(tmp_path: Path) -> None:
 def test_foreign_file_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "o.jsonl"
     path.write_text('{"id": "a"}\n{"other": 1}\n')
-    with pytest.raises(BadJournal, match="no output of a batch run"):
+    with pytest.raises(BadJournal, match="expected the output of a batch run"):
         Journal(path, resume=True)
     assert path.read_text() == '{"id": "a"}\n{"other": 1}\n'
 

@@ -26,7 +26,7 @@ from workers.types import Execution, Outcome, OutcomeStatus, Progress, Task, Tas
 
 
 class Scripted:
-    """Ends each run with the next status of the script, at once; `None` is silent until cancelled."""
+    """Ends each run at once with the script's next status; `None` is silent until cancelled."""
 
     name = "scripted"
     capacity = 1
@@ -152,7 +152,7 @@ def test_same_id_with_another_request_is_refused(tmp_path: Path) -> None:
         pending(read_jobs(tmp_path / "jobs.jsonl"), journal)
 
 
-# -- the command -------------------------------------------------------------------------------------------------------
+# --- the command
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "workers", "batch", *arguments]
 

@@ -1,6 +1,6 @@
-"""Several raylets on one machine, in a process of their own: tests import no Ray and kill all of it by its group.
+"""Several raylets on one machine, in one process group that tests kill; tests import no Ray.
 
-python -m tests.workers.cluster.cluster    stdin: "add", "kill", "quit"    stdout: one JSON line for each
+python -m tests.workers.cluster.cluster   stdin: "add", "kill", "quit"   stdout: a JSON line each
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class LocalCluster:
 
 
 def processes() -> dict[int, tuple[int, str]]:
-    """pid → (session, command line) of all that live; zombies are dead."""
-    found = {}
+    """pid → (session, command line) of all live processes; zombies are dead."""
+    live = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
@@ -99,12 +99,12 @@ def processes() -> dict[int, tuple[int, str]]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         if state != "Z":
-            found[int(folder.name)] = (int(session), command)
-    return found
+            live[int(folder.name)] = (int(session), command)
+    return live
 
 
 def members(session: int) -> list[int]:
-    """Who lives in a session."""
+    """Processes of a session."""
     return [pid for pid, (of, _) in processes().items() if of == session]
 
 
@@ -145,7 +145,7 @@ def main() -> None:
                 add()
             case "kill":
                 node = nodes.pop(0)
-                # Not remove_node(): that waits for Ray to notice, and the time until it does is what is tested.
+                # Not remove_node(), which waits until Ray notices: that time is tested.
                 for kind in node.all_processes:
                     for started in node.all_processes[kind]:
                         started.process.kill()

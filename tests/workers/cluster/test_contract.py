@@ -9,4 +9,4 @@ from tests.contracts.executor import ExecutorContract
 
 @pytest.mark.ray
 class TestRayExecutor(ExecutorContract):
-    """The fixtures `executor` and `runner` are those of this folder: two slots on a cluster of two nodes."""
+    """`executor` and `runner` are this folder's fixtures: two slots on a cluster of two nodes."""

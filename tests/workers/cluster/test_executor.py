@@ -1,4 +1,4 @@
-"""The `ray` executor on a cluster: what it runs, and what it says when actors die, hang or are paused."""
+"""The `ray` executor on a cluster: its runs, also when actors die, hang or are paused."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def two_actors(executor: RayExecutor) -> list[int]:
 
 
 async def succeeds_soon(executor: RayExecutor) -> None:
-    """The next run may meet the other dead or paused actor before that is noticed: it is lost then, and tried again."""
+    """The next run may get a dead or paused actor before that is noticed; it is then repeated."""
     statuses = []
     while OutcomeStatus.RESULT not in statuses:
         assert len(statuses) < 3, statuses
@@ -114,7 +114,8 @@ def test_inputs_cross_as_bytes(
     model = tmp_path / "m.mps"
     # One binary x ≥ 1 with cost 3: the optimum is 3.
     model.write_text(
-        "NAME M\nROWS\n N obj\n G r\nCOLUMNS\n M1 'MARKER' 'INTORG'\n x obj 3 r 1\n M2 'MARKER' 'INTEND'\n"
+        "NAME M\nROWS\n N obj\n G r\nCOLUMNS\n M1 'MARKER' 'INTORG'\n x obj 3 r 1\n"
+        " M2 'MARKER' 'INTEND'\n"
         "RHS\n rhs r 1\nBOUNDS\n UP b x 1\nENDATA\n"
     )
 

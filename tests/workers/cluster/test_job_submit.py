@@ -1,4 +1,4 @@
-"""A batch run inside `ray job submit`, on a cluster with its dashboard: the only way in, and it asks for the token."""
+"""A batch run inside `ray job submit`, on a cluster whose dashboard requires the token."""
 
 from __future__ import annotations
 
@@ -117,7 +117,8 @@ def test_batch_inside_ray_job_submit(tmp_path: Path, scale: float) -> None:
             "SUCCEEDED"
         }
     finally:
-        # --block: the head's group is ours alone. Never `ray stop`, which ends every cluster of the machine.
+        # --block: the head has a process group of its own. Never `ray stop`, which ends every
+        # cluster of the machine.
         for pid in members(head.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

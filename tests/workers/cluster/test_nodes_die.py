@@ -1,4 +1,4 @@
-"""Jobs of the service over several raylets while nodes die: nothing lost, exactly one effect each."""
+"""Jobs of the service over several raylets while nodes die: none lost, one effect each."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ def test_nodes_die_and_every_job_has_one_effect(
                 assert [e.seq for e in events] == list(range(1, len(events) + 1))
                 lost += len(attempts) - 1
             print(
-                f"{jobs} jobs, {kills} node kills, {lost} attempts lost, {await store.stale_writes()} stale writes"
+                f"{jobs} jobs, {kills} node kills, {lost} attempts lost, "
+                f"{await store.stale_writes()} stale writes"
             )
         finally:
             await dispatcher.close()

@@ -1,4 +1,4 @@
-"""Without an address the executor starts a cluster on this machine, and takes all of it down again."""
+"""Without an address the executor starts a cluster on this machine, and ends all of it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def test_killed_service_takes_its_cluster_along(tmp_path: Path) -> None:
         "import asyncio, sys, pathlib\n"
         "from workers.cluster.pool import RayExecutor\n"
         "async def main():\n"
-        "    e = RayExecutor(address=None, workers=1, scratch_dir=pathlib.Path(sys.argv[1]), sandbox='rlimit')\n"
+        "    folder = pathlib.Path(sys.argv[1])\n"
+        "    e = RayExecutor(address=None, workers=1, scratch_dir=folder, sandbox='rlimit')\n"
         "    await e.open()\n"
         "    print(e.describe()['host_pid'], flush=True)\n"
         "    await asyncio.sleep(600)\n"
@@ -106,12 +107,12 @@ def test_no_cluster_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_open_cluster_on_a_network_is_refused(tmp_path: Path) -> None:
-    given = {"RAY_AUTH_MODE": "disabled"}
+    inherited = {"RAY_AUTH_MODE": "disabled"}
     for address in ("10.0.0.5:6379", "ray://10.0.0.5:10001", "auto"):
         with pytest.raises(UnsafeCluster, match="token"):
-            host_environment(address, token_file=tmp_path / "t", given=given)
+            host_environment(address, token_file=tmp_path / "t", inherited=inherited)
     assert (
-        host_environment("127.0.0.1:6379", token_file=tmp_path / "t", given=given)[
+        host_environment("127.0.0.1:6379", token_file=tmp_path / "t", inherited=inherited)[
             "RAY_AUTH_MODE"
         ]
         == "disabled"
@@ -119,7 +120,7 @@ def test_open_cluster_on_a_network_is_refused(tmp_path: Path) -> None:
 
 
 def test_own_cluster_always_has_a_token_and_no_secret_of_ours(tmp_path: Path) -> None:
-    given = {
+    inherited = {
         "RAY_AUTH_MODE": "disabled",
         "RAY_ADDRESS": "elsewhere:1",
         "TRIMTAB_DATABASE_URL": "postgresql://user:password@host/db",
@@ -127,7 +128,7 @@ def test_own_cluster_always_has_a_token_and_no_secret_of_ours(tmp_path: Path) ->
     }
     for address in (None, LOCAL):
         environment = host_environment(
-            address, token_file=tmp_path / "a" / "token", given=given
+            address, token_file=tmp_path / "a" / "token", inherited=inherited
         )
         assert environment["RAY_AUTH_MODE"] == "token"
         assert environment["PATH"] == "/bin"
@@ -146,11 +147,13 @@ def test_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
         host_environment(
             "10.0.0.5:6379",
             token_file=tmp_path / "t",
-            given={"RAY_AUTH_TOKEN_PATH": str(path)},
+            inherited={"RAY_AUTH_TOKEN_PATH": str(path)},
         )
     path.chmod(0o600)
-    given = {"RAY_AUTH_TOKEN_PATH": str(path)}
+    inherited = {"RAY_AUTH_TOKEN_PATH": str(path)}
     assert (
-        host_environment("10.0.0.5:6379", token_file=path, given=given)["RAY_AUTH_MODE"]
+        host_environment("10.0.0.5:6379", token_file=path, inherited=inherited)[
+            "RAY_AUTH_MODE"
+        ]
         == "token"
     )

@@ -1,4 +1,4 @@
-"""The corpus: held-out packages stay apart, modules come out of real sources, what is there is not fetched again."""
+"""Modules of Debian packages: held-out packages stay apart, sources are fetched once."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from workers.corpus.packages import PACKAGES
 
 @pytest.fixture
 def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package that is there already."""
+    """Return a corpus folder that has a package already."""
     files = {
         "include/toy.h": "int f0(int, int);\n",
         "src/good.c": '#include "toy.h"\n' + toy.functions(9),
         "src/tiny.c": "int one(void) { return 1; }\n",
         "src/broken.c": "int f(void) { return undeclared; }\n",
-        "src/cxx.cc": "struct V { virtual ~V(); int n; }; V::~V() { n++; }\nint f(V &v) { return v.n; }\n",
+        "src/cxx.cc": "struct V { virtual ~V(); int n; }; V::~V() { n++; }\n"
+        "int f(V &v) { return v.n; }\n",
         "tests.c": "int main(void) { return 0; }\n",
     }
     toy.unpacked(tmp_path, monkeypatch, files, pattern=r"src/\w+\.(c|cc)")
@@ -29,31 +30,31 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_files_that_compile_alone_become_modules(sources: Path) -> None:
-    found = list(debian.modules("toy", sources, Target()))
-    assert [module.name for module in found] == ["src/cxx.cc", "src/good.c", "src/tiny.c"]
-    assert all(module.bitcode.startswith(b"BC\xc0\xde") for module in found)
+    modules = list(debian.modules("toy", sources, Target()))
+    assert [module.name for module in modules] == ["src/cxx.cc", "src/good.c", "src/tiny.c"]
+    assert all(module.bitcode.startswith(b"BC\xc0\xde") for module in modules)
 
 
 def test_the_corpus_is_built_once(sources: Path) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     for _ in range(2):
-        build.build(sources, packages=("toy",), per_package=5, say=said.append)
+        build.build(sources, packages=("toy",), per_package=5, say=messages.append)
     (row,) = build.read(sources)
     assert (row["package"], row["name"], row["split"]) == ("toy", "src/good.c", "train")
     assert build.LEAST <= int(str(row["ir_instructions"])) <= build.MOST
     assert (sources / "modules" / f"{str(row['sha'])[:16]}.bc").is_file()
-    assert sum("toy: 1 of 1" in line for line in said) == 1, (
+    assert sum("toy: 1 of 1" in line for line in messages) == 1, (
         "the second time nothing is compiled"
     )
 
 
-def test_a_package_that_cannot_be_had_is_told(
+def test_a_package_that_cannot_be_fetched_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(debian.shutil, "which", lambda name: None)
-    said: list[str] = []
-    build.build(tmp_path, packages=("zlib",), per_package=5, say=said.append)
-    assert "zlib: left out: apt-get is not here" in said[0]
+    messages: list[str] = []
+    build.build(tmp_path, packages=("zlib",), per_package=5, say=messages.append)
+    assert "zlib: left out: apt-get: not found" in messages[0]
     assert build.read(tmp_path) == []
 
 

@@ -1,4 +1,4 @@
-"""PyPI's source distributions: only the archive of the pinned digest, compiled against the running Python's headers."""
+"""Modules of PyPI's source distributions: only the archive of the pinned digest."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ def _archive() -> bytes:
 
 @pytest.fixture
 def fetched(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """A pip that brings the archive; the commands it was given. The distribution `toy` is pinned to the archive's digest."""
+    """Replace pip by one that brings the archive; yield the commands it gets.
+
+    The distribution `toy` is pinned to the archive's digest.
+    """
     content, commands = _archive(), []
 
     def pip(arguments: list[str], place: Path) -> str:

@@ -1,4 +1,4 @@
-"""Real programs through the job's own path: zlib, bzip2 and lua are compiled, optimised, checked, linked and do their work."""
+"""Real programs through a job's path: zlib, bzip2 and lua work after optimisation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def optimised(name: str, corpus: Path, folder: Path, *, pipelines: int) -> Path:
-    """The answer of a job, linked."""
+    """Return the linked answer of a job."""
     try:
         archive = WHOLE[name].archive(corpus, folder)
     except CorpusMissing as error:
@@ -66,7 +66,7 @@ def ran(program: Path, *arguments: str, stdin: bytes) -> Ran:
         program, case, timeout_s=20.0, memory_bytes=2**30, workdir=program.parent
     )
     assert done.exit_code == 0, done.stderr
-    assert done.stdout_bytes <= 4000, "only that much of it is kept"
+    assert done.stdout_bytes <= 4000, "the rest is dropped"
     return done
 
 
@@ -85,5 +85,8 @@ def test_what_is_packed_is_unpacked_again(
 
 def test_lua_runs_lua(corpus: Path, tmp_path: Path) -> None:
     program = optimised("lua5.4", corpus, tmp_path, pipelines=1)
-    script = b"local s = 0 for i = 1, 100 do s = s + i end print(s, ('x'):rep(3), #'abc', 7 // 2, 2^10)"
+    script = (
+        b"local s = 0 for i = 1, 100 do s = s + i end "
+        b"print(s, ('x'):rep(3), #'abc', 7 // 2, 2^10)"
+    )
     assert ran(program, "-", stdin=script).stdout == b"5050\txxx\t3\t3\t1024.0\n"

@@ -1,4 +1,4 @@
-"""A source package made up for tests: small, and large enough to be a module of the corpus."""
+"""A source package made for tests, large enough to be a module of the corpus."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from workers.corpus.packages import Package
 
 
 def functions(count: int) -> str:
-    """C source of `count` functions, some 40 instructions each."""
+    """Return C source of `count` functions, some 40 instructions each."""
     return "".join(
-        f"int f{n}(int a, int b) {{ int s = {n}; for (int i = 0; i < b; i++) {{ s += a * i ^ s >> 3;"
+        f"int f{n}(int a, int b) "
+        f"{{ int s = {n}; for (int i = 0; i < b; i++) {{ s += a * i ^ s >> 3;"
         " if (s & 1) s -= i; else s += b; } return s; }\n"
         for n in range(count)
     )
@@ -23,7 +24,7 @@ def functions(count: int) -> str:
 def unpacked(
     folder: Path, monkeypatch: pytest.MonkeyPatch, files: Mapping[str, str], *, pattern: str
 ) -> None:
-    """The package `toy` of the training split, as if apt had fetched it into the corpus folder already."""
+    """Write the package `toy` of the training split into the corpus folder, as if fetched."""
     root = folder / "sources" / "toy" / "toy-1.0"
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Executor `process` under the contract at both levels of the sandbox, and what only it must do: leave no process behind."""
+"""Executor `process` at both levels of the sandbox; it leaves no process behind."""
 
 from __future__ import annotations
 
@@ -136,7 +136,8 @@ class ProcessContract(ExecutorContract):
                 assert outcome.status is (
                     OutcomeStatus.FAILED if dies_by else OutcomeStatus.RESULT
                 )
-                await asyncio.wait_for(execution.current._ended.wait(), 5)  # type: ignore[attr-defined]
+                run_ended = execution.current._ended  # type: ignore[attr-defined]
+                await asyncio.wait_for(run_ended.wait(), 5)
                 assert processes_of(execution) == []
             assert time.monotonic() - began < 5.0, (
                 "what holds the run's files must not hold up its end"
@@ -147,7 +148,7 @@ class ProcessContract(ExecutorContract):
     def test_result_comes_when_nobody_can_change_its_files_any_more(
         self, executor: ProcessExecutor, run: Run
     ) -> None:
-        """A run that still lives could put a link to a file of the host where a checked file was."""
+        """A live run could replace a checked file by a link to a file of the host."""
 
         async def body() -> None:
             async with running(executor, probe(steps=1)) as execution:
@@ -223,10 +224,10 @@ class ProcessContract(ExecutorContract):
                 )
                 async with running(executor, task) as execution:
                     outcome = await execution.result()
-                    told = json.loads(outcome.produced[0].path.read_text())
-            assert told["reached"] is False
-            assert told["reads"] is False
-            assert told["writes_code"] is False
+                    report = json.loads(outcome.produced[0].path.read_text())
+            assert report["reached"] is False
+            assert report["reads"] is False
+            assert report["writes_code"] is False
 
         run(body())
 
@@ -239,9 +240,11 @@ class ProcessContract(ExecutorContract):
             "from trimtab.results import EventType\n"
             "from workers.process.pool import ProcessExecutor\n"
             "async def main():\n"
-            "    made = ProcessExecutor(workers=2, scratch_dir=Path(sys.argv[1]), sandbox=sys.argv[2])\n"
+            "    folder, sandbox = Path(sys.argv[1]), sys.argv[2]\n"
+            "    made = ProcessExecutor(workers=2, scratch_dir=folder, sandbox=sandbox)\n"
             "    await made.open()\n"
-            "    runs = [await made.start(behaviour(does)) for does in ('deaf', 'spawn_and_hang')]\n"
+            "    kinds = ('deaf', 'spawn_and_hang')\n"
+            "    runs = [await made.start(behaviour(does)) for does in kinds]\n"
             "    for run in runs:\n"
             "        await first(run, EventType.INCUMBENT)\n"
             "    while made.describe()['spares'] < 2:\n"
@@ -304,8 +307,8 @@ def test_folders_of_a_living_host_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_level_is_chosen_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert choose_level("rlimit") == ("rlimit", "asked for")
-    with pytest.raises(ValueError, match="wanted auto, rlimit or bwrap"):
+    assert choose_level("rlimit") == ("rlimit", "requested")
+    with pytest.raises(ValueError, match="expected auto, rlimit or bwrap"):
         choose_level("chroot")
     monkeypatch.setattr(
         "workers.process.sandbox.bwrap_works", lambda: (False, "no user namespaces")
@@ -316,7 +319,10 @@ def test_level_is_chosen_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_host_imports_no_solver_and_no_numpy() -> None:
-    code = "import sys, workers.executor, workers.process.pool; print(*{'numpy', 'highspy', 'ray'} & set(sys.modules))"
+    code = (
+        "import sys, workers.executor, workers.process.pool; "
+        "print(*{'numpy', 'highspy', 'ray'} & set(sys.modules))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

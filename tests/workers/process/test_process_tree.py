@@ -1,4 +1,4 @@
-"""What belongs to a run is found by its mark, and killed; nothing else is."""
+"""Processes of a run are found by their mark and killed; no others are."""
 
 from __future__ import annotations
 

@@ -1,3 +1,1 @@
-"""Measurements of kind compile: bytes against true -Oz, beside other searches at equal
-compilations.
-"""
+"""Measurements of kind compile: bytes against true -Oz, beside other searches."""

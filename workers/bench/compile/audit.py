@@ -1,5 +1,4 @@
-"""`python -m workers.bench compile audit`: replay pipelines over programs that run; count the
-miscompiles.
+"""`python -m workers.bench compile audit`: count miscompiles over programs that run.
 
 Every program is built by every pipeline, linked, run, and compared with the unoptimised one: exit
 code, output, files. What differs, crashes or is refused by the verifier is bisected to the first
@@ -54,8 +53,9 @@ _FLAT_LENGTH = (10, 45)
 # No. 43 of the fifty sequences Liang et al. (ICML 2023) published: in their LLVM 10 it
 # miscompiles zlib's inflate_table.
 _PUBLISHED = (
-    "function(mem2reg,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,loop-vectorize,loop(indvars),instnamer,newgvn),"
-    "inferattrs,function(speculative-execution,lcssa,instcombine<no-verify-fixpoint>),cgscc(inline),function(simplifycfg)"
+    "function(mem2reg,loop-mssa(licm),gvn,instcombine<no-verify-fixpoint>,loop-vectorize,"
+    "loop(indvars),instnamer,newgvn),inferattrs,function(speculative-execution,lcssa,"
+    "instcombine<no-verify-fixpoint>),cgscc(inline),function(simplifycfg)"
 )
 _NOTHING = b"define i32 @main() {\n  ret i32 0\n}\n"
 
@@ -122,8 +122,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def by_pipeline(lines: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield one line for each pipeline; those of the first three sets have names, a flat one is
-    written in full.
+    """Yield one line for each pipeline.
+
+    Those of the first three sets have names; a flat one is written in full.
     """
     rows: dict[Recipe, list[dict[str, Any]]] = {}
     for line in lines:
@@ -208,8 +209,9 @@ def _row(name: str, candidate: Candidate, defaults: Mapping[str, str]) -> dict[s
 
 
 def _recipe_of(row: Mapping[str, Any]) -> Recipe:
-    """Return the recipe of a result or of a pipeline to audit; two may differ in LLVM's options
-    alone.
+    """Return the recipe of a result or of a pipeline to audit.
+
+    Two recipes may differ in LLVM's options alone.
     """
     return Recipe(pipeline=row["pipeline"], options=tuple(row.get("options", "").split()))
 
@@ -249,10 +251,10 @@ def _of_program(
         oracle.record_reference(
             engine.build(Recipe(pipeline=prepared.pipelines["O0"])).object, has_main=True
         )
-        known: dict[str, dict[str, Any]] = {}  # digest of the program → what is known of it
+        outcomes: dict[str, dict[str, Any]] = {}  # by digest of the program
         for row in audited:
             yield {**row, "llvm": prepared.installed.build_id} | _outcome(
-                engine, oracle, _recipe_of(row), known
+                engine, oracle, _recipe_of(row), outcomes
             )
 
 
@@ -260,7 +262,7 @@ def _outcome(
     engine: Engine,
     oracle: BehaviourOracle,
     recipe: Recipe,
-    known: dict[str, dict[str, Any]],
+    outcomes: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
     """Build, run and compare.
 
@@ -276,18 +278,16 @@ def _outcome(
             (again,) = engine.measure([candidate])
             return again.outcome.value if again.outcome is outcome else None
 
-        found = {"outcome": outcome.value, "detail": failed.measured.detail[:300]}
-        return (
-            found | _reduced(recipe, fails)
-            if outcome in (Outcome.CRASHED, Outcome.REFUSED)
-            else found
-        )
+        failure = {"outcome": outcome.value, "detail": failed.measured.detail[:300]}
+        if outcome in (Outcome.CRASHED, Outcome.REFUSED):
+            return failure | _reduced(recipe, fails)
+        return failure
     digest, sizes = built.measured.program, built.measured.sizes
-    if digest not in known:
+    if digest not in outcomes:
         assert sizes is not None
-        told = {"loadable": sizes.loadable_bytes, "ir": sizes.ir_instructions}
-        known[digest] = _behaviour(engine, oracle, recipe, built.object) | told
-    return known[digest]
+        bytes_of = {"loadable": sizes.loadable_bytes, "ir": sizes.ir_instructions}
+        outcomes[digest] = _behaviour(engine, oracle, recipe, built.object) | bytes_of
+    return outcomes[digest]
 
 
 def _behaviour(
@@ -305,12 +305,12 @@ def _behaviour(
     verdict = oracle.compare(code)
     if verdict.equal:
         return {"outcome": "equal"}
-    found = _reduced(recipe, differs)
+    reproducer = _reduced(recipe, differs)
     outcome = "endless" if "ended by the limit" in verdict.detail else "miscompiled"
     return {
-        "outcome": outcome if found else "not repeated",
+        "outcome": outcome if reproducer else "not repeated",
         "detail": verdict.detail[:300],
-    } | found
+    } | reproducer
 
 
 def _reduced(recipe: Recipe, differs: Differs) -> dict[str, Any]:
@@ -318,17 +318,15 @@ def _reduced(recipe: Recipe, differs: Differs) -> dict[str, Any]:
 
     Empty when the fault does not repeat.
     """
-    found = find_reproducer(recipe, differs, stopped=lambda: False)
-    if found is None:
+    reproducer = find_reproducer(recipe, differs, stopped=lambda: False)
+    if reproducer is None:
         return {}
-    together = minimise_passes(found.bad, differs, stopped=lambda: False).pipeline
-    return {"reproducer": {**found.as_json(), "together": together}}
+    together = minimise_passes(reproducer.bad, differs, stopped=lambda: False).pipeline
+    return {"reproducer": {**reproducer.as_json(), "together": together}}
 
 
 def report(lines: list[dict[str, Any]]) -> None:
-    """Print for each set the outcomes over pairs of program and pipeline, and the pipelines that
-    miscompile.
-    """
+    """Print the outcomes of each set, and its pipelines that miscompile."""
     sets: dict[str, list[Mapping[str, Any]]] = {}
     for line in lines:
         sets.setdefault(line["set"], []).append(line)

@@ -1,5 +1,4 @@
-"""`python -m workers.bench compile [executed|audit|overhead|speed]`: bytes saved against -Oz,
-beside other searches.
+"""`python -m workers.bench compile [executed|audit|overhead|speed]`: bytes against -Oz.
 
 Without a name: modules of held-out packages, loadable bytes against true -Oz (minsize), methods
 one after another. The corpus comes from `python -m workers.corpus`; nothing was tuned on the
@@ -119,9 +118,7 @@ def _runs(options: argparse.Namespace) -> list[tuple[str, int]]:
 
 
 def _earlier(out: Path, seed: int, metric: Metric) -> list[dict[str, Any]]:
-    """Return the lines of the output file that have this seed and metric: an interrupted
-    measurement resumes.
-    """
+    """Return the lines in the output file with this seed and metric, to resume from."""
     lines = out.read_text().splitlines() if out.is_file() else []
     rows = [json.loads(line) for line in lines]
     return [r for r in rows if r["seed"] == seed and r.get("metric") == metric.value]

@@ -1,5 +1,4 @@
-"""`python -m workers.bench compile executed`: held-out programs through a job's path, linked and
-run.
+"""`python -m workers.bench compile executed`: held-out programs, linked and run.
 
 Sets: our generator's and csmith's programs with seeds from 1000 on, bzip2 and lua whole. An
 answer counts as equal when every run prints and ends as the unoptimised program's; the job
@@ -34,9 +33,7 @@ Job = tuple[str, str, CompileSpec, Path]  # set, name, spec, input
 
 
 def main(argv: list[str]) -> int:
-    """Run the protocol; programs that the output file has at this budget and seed are not run
-    again.
-    """
+    """Run the protocol; resume from the lines in the output file."""
     options = _parser().parse_args(argv)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     lines = _earlier(options)

@@ -1,4 +1,4 @@
-"""Searches to compare: same engine, same space of changes to -Oz, same number of compilations."""
+"""Searches to compare: same engine, same space of changes to -Oz, as many compilations."""
 
 from __future__ import annotations
 
@@ -71,8 +71,9 @@ def without_policy(task: Task, budget: int, seed: int) -> Measured:
 
 
 def passes_only(task: Task, budget: int, seed: int) -> Measured:
-    """Search as trimtab does for a compiler without LLVM's options: passes alone, in the
-    coreset's own order.
+    """Search as trimtab does for a compiler without LLVM's options.
+
+    Only passes change, in the coreset's own order.
     """
     space = tuple(c for c in task.space if not c.options)
     coreset = without_options(
@@ -82,8 +83,9 @@ def passes_only(task: Task, budget: int, seed: int) -> Measured:
 
 
 def whole_modules(task: Task, budget: int, seed: int) -> Measured:
-    """Search as trimtab does without decisions on single functions: only what the other searches
-    may change.
+    """Search as trimtab does without decisions on single functions.
+
+    The other searches have the same space.
     """
     coreset = [c for c in load_coreset(task.metric) if c.tier is Tier.DEFAULT]
     return _ours(task, budget, seed, coreset, None, per_function=False)
@@ -165,10 +167,9 @@ def nevergrad_one_plus_one(task: Task, budget: int, seed: int) -> Measured:
 
 
 def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
-    """Search as OpenTuner does (Ansel et al., PACT 2014): a bandit shares the budget between
-    techniques.
+    """Search as OpenTuner does: a bandit shares the budget between techniques on one history.
 
-    All techniques work on one history: random, hill climbing (one slot of the best changes), a
+    Ansel et al. (PACT 2014). Techniques: random, hill climbing (one slot of the best changes), a
     genetic one (uniform crossover of two of the best and a mutation), differential evolution
     (slots in which two others differ are copied). The bandit picks the technique with the largest
     area under its recent improvements plus an exploration term (their AUC credit assignment,
@@ -219,17 +220,8 @@ def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
         "differential": differential,
     }
 
-    def credit(name: str) -> float:
-        mine = [gained for used, gained in uses[-50:] if used == name]
-        if not mine:
-            return float("inf")
-        gains = sum(rank * gained for rank, gained in enumerate(mine, start=1))
-        area = 2 * gains / (len(mine) * (len(mine) + 1))
-        exploration = (2 * np.log2(max(2, len(uses[-50:]))) / len(mine)) ** 0.5
-        return float(area + 0.05 * exploration)
-
     for _ in range(budget):
-        name = max(techniques, key=credit)
+        name = max(techniques, key=lambda technique: _credit(technique, uses))
         slots = techniques[name]()
         for _ in range(20):
             if tuple(sorted(slots)) not in tried:
@@ -245,6 +237,18 @@ def opentuner_style(task: Task, budget: int, seed: int) -> Measured:
         if measured is not None:
             history.append((_size(task, measured), tuple(slots)))
     return best
+
+
+def _credit(name: str, uses: Sequence[tuple[str, bool]]) -> float:
+    """Return the AUC credit of a technique over the last 50 uses, plus the exploration term."""
+    window = uses[-50:]
+    mine = [gained for used, gained in window if used == name]
+    if not mine:
+        return float("inf")
+    gains = sum(rank * gained for rank, gained in enumerate(mine, start=1))
+    area = 2 * gains / (len(mine) * (len(mine) + 1))
+    exploration = (2 * np.log2(max(2, len(window))) / len(mine)) ** 0.5
+    return float(area + 0.05 * exploration)
 
 
 METHODS: Mapping[str, Callable[[Task, int, int], Measured]] = {

@@ -1,6 +1,4 @@
-"""`python -m workers.bench compile overhead`: time to describe a program and order the coreset,
-one core.
-"""
+"""`python -m workers.bench compile overhead`: time to describe and order, on one core."""
 
 from __future__ import annotations
 

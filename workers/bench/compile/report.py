@@ -34,8 +34,9 @@ def pooled(rows: Sequence[Row], measure: str) -> tuple[float, float, float]:
 
 
 def print_report(rows: list[Row], metric: str, measure: str) -> None:
-    """Print, for each budget and method: means, share of the oracle's mean, larger modules,
-    seconds.
+    """Print the figures of each budget and method.
+
+    They are means, the share of the oracle's mean, larger modules, and seconds.
 
     `measure` is the entry of MEASURES that `metric` minimises. A search that leaves the coreset
     can save more than the oracle. The last columns are pooled means by every measure.

@@ -1,6 +1,4 @@
-"""`python -m workers.bench compile speed`: run time of smaller programs over -Oz's, in pairs of
-runs.
-"""
+"""`python -m workers.bench compile speed`: run time of the smaller programs over -Oz's."""
 
 from __future__ import annotations
 
@@ -30,7 +28,9 @@ local words = {}
 for i = 1, 300000 do words[i] = (i * 7919) % 10007 end
 table.sort(words)
 local seen, text = {}, {}
-for _, w in ipairs(words) do seen[w] = (seen[w] or 0) + 1; text[#text + 1] = string.format("%d", w) end
+for _, w in ipairs(words) do
+  seen[w] = (seen[w] or 0) + 1; text[#text + 1] = string.format("%d", w)
+end
 print(#table.concat(text, ","), seen[7], select(2, table.concat(text, " "):gsub("%d7", "")))
 """
 RUNS: Mapping[str, list[dict[str, Any]]] = {

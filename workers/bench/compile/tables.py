@@ -34,7 +34,8 @@ def page() -> Page:
     loadable = rows_of(LOADABLE_FILE)
     return Page(
         title="Measured: compile",
-        intro="Saved against `clang -Oz` (minsize) of the same LLVM 22.1.8, x86-64, on held-out modules of "
+        intro="Saved against `clang -Oz` (minsize) of the same LLVM 22.1.8, x86-64, on "
+        "held-out modules of "
         "up to 5,000 instructions out of packages that nothing was mined, trained or tuned "
         "on (lua 5.4, "
         "bzip2, mbedtls, cJSON, lz4, jq). Each search has the same space of changes to `-Oz` "
@@ -82,7 +83,8 @@ def _searches_table(rows: Sequence[Row]) -> Table:
     ]
     return Table(
         title="Loadable bytes, by number of pipelines",
-        intro=f"{len(_group(rows, 'trimtab', 1))} modules. Goals: 1.5 % with one pipeline; 3 % in 2 s with "
+        intro=f"{len(_group(rows, 'trimtab', 1))} modules. Goals: 1.5 % with one pipeline; 3 "
+        "% in 2 s with "
         "ten; with one tenth of the pipelines as small as any other search.",
         columns=("search", *(f"{b} pipeline{'s' * (b > 1)}" for b in budgets)),
         rows=[
@@ -175,7 +177,8 @@ def _executed_table() -> Table:
     larger = sum(row["saved"] < 0 for row in rows)
     return Table(
         title="Programs that run",
-        intro="Held-out programs, ten pipelines each, through the job's own path: linked, run, and compared "
+        intro="Held-out programs, ten pipelines each, through the job's own path: linked, "
+        "run, and compared "
         "with the unoptimised program. csmith's programs without end are left out.",
         columns=(
             "set",
@@ -213,7 +216,8 @@ def _audit_table() -> Table:
     }
     return Table(
         title="Audit: pipelines over programs that run",
-        intro="15 programs (eight generated, five of csmith's, zlib's minigzip and bzip2 whole), each built "
+        intro="15 programs (eight generated, five of csmith's, zlib's minigzip and bzip2 "
+        "whole), each built "
         "by every pipeline and run against the unoptimised one.",
         columns=(
             "pipelines",
@@ -256,7 +260,8 @@ def _audit_row(name: str, rows: Sequence[Row]) -> list[str]:
 def _speed_table() -> Table:
     return Table(
         title="Run time of the smaller programs",
-        intro="CPU time over `-Oz`'s, ten pipelines, 15 pairs, 95 % interval. Small code leaves out loop "
+        intro="CPU time over `-Oz`'s, ten pipelines, 15 pairs, 95 % interval. Small code "
+        "leaves out loop "
         "transformations; for speed use `objective: run_time`. No goal; reported.",
         columns=("program", "loadable bytes saved", "CPU time / -Oz"),
         rows=[
@@ -282,7 +287,8 @@ def _paper_table() -> Table:
             chosen[f"{encoder}, {loss}"] = rows[f"{encoder}-{loss}"]
     return Table(
         title="Mode paper",
-        intro="The method of Liang et al. (ICML 2023) on LLVM 22: flat passes from nothing, 45 in all, "
+        intro="The method of Liang et al. (ICML 2023) on LLVM 22: flat passes from nothing, "
+        "45 in all, "
         "trained on 334 programs; IR instructions saved against `-Oz`. For NVP the "
         "temperature that "
         "the validation packages chose.",
@@ -329,7 +335,8 @@ def _headline(rows: Sequence[Row]) -> Headline:
     rival = max(package_mean(_group(rows, m, 10), "loadable") for m in _RIVALS)
     return Headline(
         against="`clang -Oz` of LLVM 22, and other searches in the same space",
-        better=f"{_percent(package_mean(ten, 'loadable'), 1)} fewer loadable bytes at ten pipelines on "
+        better=f"{_percent(package_mean(ten, 'loadable'), 1)} fewer loadable bytes at ten "
+        "pipelines on "
         f"{len(ten)} held-out modules, none larger; the best other search saves "
         f"{_percent(rival, 1)}",
     )

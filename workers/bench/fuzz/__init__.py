@@ -1,3 +1,4 @@
-"""Differential fuzzers: random inputs of each kind against peers that share no code with the path
-under test.
+"""Differential fuzzers: random inputs of each kind against independent peers.
+
+The peers share no code with the path under test.
 """

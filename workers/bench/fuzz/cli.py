@@ -1,5 +1,6 @@
-"""`python -m workers.bench fuzz KIND --cases 10000 --seed 0`: differential fuzzing; exit code 1
-on a finding.
+"""`python -m workers.bench fuzz KIND --cases 10000 --seed 0`: differential fuzzing.
+
+The exit code is 1 on a finding.
 
 Case `i` of seed `s` depends on (s, i) alone, so `--first i --cases 1` repeats one case.
 """
@@ -27,8 +28,9 @@ _REPORT_EVERY_S = 10.0
 
 
 def fuzzers() -> dict[str, str]:
-    """Return the module of each fuzzer: a folder here with a module `check` that defines
-    `check(index, rng)`.
+    """Return the module `check` of each fuzzer, by kind.
+
+    A fuzzer is a folder here with a module `check` that defines `check(index, rng)`.
     """
     folders = (m.name for m in pkgutil.iter_modules(workers.bench.fuzz.__path__) if m.ispkg)
     return {name.replace("_", "-"): f"workers.bench.fuzz.{name}.check" for name in folders}

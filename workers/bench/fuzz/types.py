@@ -1,6 +1,4 @@
-"""Types shared by the fuzzers: a finding, an outcome, and the function that every fuzzer
-provides.
-"""
+"""Types shared by the fuzzers: finding, outcome, and the signature of a fuzzer."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Result of one case: a label to count by, for example "optimal", and a finding where peers
-    disagree.
-    """
+    """Result of one case: a label to count by, for example "optimal", and a finding, if any."""
 
     label: str
     finding: Finding | None = None

@@ -1,5 +1,4 @@
-"""`python -m workers.bench ilp`: primal integrals of trimtab, HiGHS, SCIP, CP-SAT and OR-Tools
-set cover.
+"""`python -m workers.bench ilp`: primal integrals of trimtab and other solvers.
 
 Methods take turns on each instance, so that a slow hour of the machine affects all of them. Best
 known is the best over all methods of the run and all earlier lines of the output file, and the
@@ -118,8 +117,9 @@ def _run_methods(
     options: argparse.Namespace,
     earlier: dict[tuple[str, str], Run],
 ) -> dict[str, Run]:
-    """Return the runs of all methods on one instance; those that the output file lacks are made
-    and appended.
+    """Return the runs of all methods on one instance.
+
+    Runs that the output file lacks are made and appended.
     """
     runs: dict[str, Run] = {}
     for method in options.methods:
@@ -143,9 +143,7 @@ def _run_methods(
 
 
 def _files(options: argparse.Namespace, folder: Path) -> list[tuple[str, str, Path]]:
-    """Return (group, instance, file) of all instances; those of families are generated in
-    `folder`.
-    """
+    """Return (group, instance, file) of all instances; families are generated in `folder`."""
     if options.real is not None:
         return [("real", path.name, path) for path in instances.fetch(list(options.real))]
     seeds = range(options.first_seed, options.first_seed + options.instances)
@@ -158,9 +156,7 @@ def _files(options: argparse.Namespace, folder: Path) -> list[tuple[str, str, Pa
 
 
 def _earlier(out: Path, seconds: float, seed: int) -> dict[tuple[str, str], Run]:
-    """Return the runs of the output file that have this limit and seed: an interrupted
-    measurement resumes.
-    """
+    """Return the runs in the output file with this limit and seed, to resume from."""
     lines = out.read_text().splitlines() if out.is_file() else []
     rows = (json.loads(line) for line in lines)
     return {

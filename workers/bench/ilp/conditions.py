@@ -86,8 +86,9 @@ def _append(out: Path, runs: dict[Key, list[Run]], seconds: float) -> None:
 
 
 def measure(runs: dict[Key, list[Run]], seconds: float) -> None:
-    """Add the integrals, over wall clock and over processor time, against the best of all runs on
-    one file.
+    """Add the integrals over wall clock and over processor time.
+
+    They are against the best of all runs on one file.
     """
     every = [run for group in runs.values() for run in group]
     names = {key[1] for key in runs}
@@ -174,8 +175,9 @@ def _mean(runs: Sequence[Run], figure: str) -> float:
 
 
 def _files(names: Sequence[str]) -> list[Path]:
-    """Return a path for each word: existing files as they are, other words as names of public
-    instances.
+    """Return a path for each word.
+
+    Existing files stay as they are; other words are names of public instances.
     """
     return [
         Path(name) if Path(name).is_file() else instances.fetch([name])[0] for name in names

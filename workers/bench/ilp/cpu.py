@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def tree_cpu_s() -> float:
-    """Return the seconds of this process, its living descendants, and those that were waited for."""
+    """Return the seconds of this process, its living descendants and those waited for."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (
         time.process_time()

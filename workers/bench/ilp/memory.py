@@ -12,8 +12,9 @@ _EVERY_S = 0.5
 
 
 class PeakMemory:
-    """Context that samples the proportional set size of a process and its descendants twice a
-    second.
+    """Context that samples the memory of a process and its descendants twice a second.
+
+    Memory is the proportional set size.
 
     Shared pages count once. Without `/proc/PID/smaps_rollup` (not Linux) the peak stays 0. A
     child that lives for less than half a second may be missed.

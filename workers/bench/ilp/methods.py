@@ -1,4 +1,6 @@
-"""Methods to compare, each run as `python -m workers.bench.ilp.methods METHOD FILE SECONDS SEED`.
+"""Methods to compare, each in a process of its own.
+
+Command: `python -m workers.bench.ilp.methods METHOD FILE SECONDS SEED`.
 
 Libraries are imported before the clock starts, for all methods alike; reading the file counts. The
 other solvers read with HiGHS' reader alone, trimtab with both of its readers. OR-Tools' set cover
@@ -150,9 +152,7 @@ def _theirs(method: str, file: Path, seconds: float, seed: int) -> dict[str, Any
 
 
 def _set_cover(file: Path, seconds: float) -> dict[str, Any]:
-    """Run OR-Tools' greedy and steepest search, then guided local search until it ends or time is
-    up.
-    """
+    """Run OR-Tools' greedy and steepest search, then guided local search."""
     from ortools.set_cover.python import set_cover
 
     began = time.monotonic()

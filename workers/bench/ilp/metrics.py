@@ -43,8 +43,9 @@ def survival_rate(gaps: Sequence[float], threshold: float) -> float:
 
 
 def best_performing_rate(gaps: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Return for each method the share of instances on which it has the least gap; ties count for
-    all.
+    """Return for each method the share of instances on which it has the least gap.
+
+    Ties count for all.
 
     Sequences are paired by instance.
     """
@@ -60,8 +61,9 @@ def best_performing_rate(gaps: Mapping[str, Sequence[float]]) -> dict[str, float
 def ratio_of_means(
     ours: Sequence[float], theirs: Sequence[float], *, draws: int = 4000
 ) -> tuple[float, float, float]:
-    """Return Σ ours / Σ theirs with its 95 % interval (low, high), a bootstrap over paired
-    instances.
+    """Return Σ ours / Σ theirs with its 95 % interval (low, high).
+
+    The interval is a bootstrap over paired instances.
     """
     a, b = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
     picks = np.random.default_rng(0).integers(len(a), size=(draws, len(a)))

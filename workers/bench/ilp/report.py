@@ -1,6 +1,4 @@
-"""Report of runs: gaps and integrals against the best known, ratios with intervals, rates,
-curves.
-"""
+"""Report of runs: gaps and integrals against the best known, ratios, rates, curves."""
 
 from __future__ import annotations
 
@@ -49,9 +47,7 @@ def read(files: Sequence[Path]) -> tuple[Groups, float]:
 
 
 def print_all(groups: Groups, seconds: float, out: Path) -> None:
-    """Print the table of every group and of all together, and draw each group's curves beside
-    `out`.
-    """
+    """Print the table of every group and of all together; draw the curves beside `out`."""
     for group, rows in groups.items():
         compared = complete(rows)
         summary(group, compared, seconds)
@@ -142,8 +138,7 @@ def summary(group: str, rows: list[dict[str, Run]], seconds: float) -> None:
 
 
 def costs(runs: Sequence[Run]) -> str:
-    """Return the peak memory of all runs and the share of the LNS' time that was spent outside
-    solvers.
+    """Return peak memory, and the share of the LNS' time spent outside solvers, as text.
 
     The one-swap search is neither solver nor overhead: its seconds do not count.
     """

@@ -41,7 +41,8 @@ def page() -> Page:
     return Page(
         title="Measured: integer programs",
         intro=_PROTOCOL
-        + " trimtab's processes share the two cores; HiGHS has two threads, CP-SAT 9.15 eight workers.",
+        + " trimtab's processes share the two cores; HiGHS has two threads, CP-SAT 9.15 eight "
+        "workers.",
         tables=(
             _families_table(families),
             _small_table(families),
@@ -67,7 +68,8 @@ def _families_table(families: Mapping[str, list[dict[str, Run]]]) -> Table:
     groups = _large(families)
     return Table(
         title="Families, sizes S and L, 60 s",
-        intro="Two held-out instances each (seeds 1000 and 1001). Size S is the paper's (Huang et al. "
+        intro="Two held-out instances each (seeds 1000 and 1001). Size S is the paper's "
+        "(Huang et al. "
         "2023), L has twice the variables. OR-Tools' search is for covers. An empty cell was "
         "not run; '-' "
         "is a model that the method does not take. Ratio with its 95 % interval.",
@@ -161,7 +163,8 @@ def _real_table(real: Sequence[dict[str, Run]]) -> Table:
     some = [row for row in real if row["cp-sat"]["reason"] != "unsupported"]
     return Table(
         title="Real files, 20 s",
-        intro=f"The {len(real)} models in the source distribution of PyPI's `mip` 2.0.0; none was used "
+        intro=f"The {len(real)} models in the source distribution of PyPI's `mip` 2.0.0; "
+        "none was used "
         "in tuning. Goal: a geometric mean of at most the best single solver's.",
         columns=("figure", *(_NAMES[m] for m in methods), "CP-SAT 9.15, its files"),
         rows=[
@@ -181,7 +184,8 @@ def _real_table(real: Sequence[dict[str, Run]]) -> Table:
             ["most memory", *_each(real, methods, _memory_cell), ""],
         ],
         notes=_real_notes(real),
-        command="python -m workers.bench ilp --real --methods trimtab highs scip cp-sat --seconds 20",
+        command="python -m workers.bench ilp --real --methods trimtab highs scip cp-sat "
+        "--seconds 20",
         source=source(REAL_FILE, remark="Nothing else ran."),
     )
 
@@ -227,7 +231,8 @@ def _conditions_table() -> Table:
         rows.append([label, *means, f"{len(beyond)} of {len(names)}", ", ".join(beyond)])
     return Table(
         title="With company, 10 s",
-        intro=f"{len(names)} of the real files alone, two jobs at once on the two cores, and beside a "
+        intro=f"{len(names)} of the real files alone, two jobs at once on the two cores, and "
+        "beside a "
         "load of eight; HiGHS with two threads in the same condition, methods in turn on "
         "each file.",
         columns=(
@@ -262,7 +267,8 @@ def _learned_table() -> Table:
     ratio, low, high = _ratio(earlier, "trimtab", "trimtab-without-learned")
     return Table(
         title="The learned arm (CL-LNS), size S, 60 s",
-        intro="Primal integral with the learned arm over without it, three held-out instances each.",
+        intro="Primal integral with the learned arm over without it, three held-out "
+        "instances each.",
         columns=("family", "instances", "with / without, 95 %"),
         rows=rows,
         notes=(
@@ -286,7 +292,8 @@ def _headline(
     ratio, _, _ = _ratio(real, "trimtab", "highs")
     return Headline(
         against="HiGHS, SCIP, CP-SAT and OR-Tools set cover on the same two cores",
-        better=f"primal integral {min(ratios):.2f} to {max(ratios):.2f} of the best single solver's on "
+        better=f"primal integral {min(ratios):.2f} to {max(ratios):.2f} of the best single "
+        "solver's on "
         f"{len(ratios)} families (60 s), {ratio:.2f} of HiGHS' on {len(real)} real files (20 s)",
     )
 

@@ -1,1 +1,1 @@
-"""Measurements of the service from outside: a real server process, real HTTP, kills and pauses."""
+"""Measurements of the service: a real server process, real HTTP, kills and pauses."""

@@ -43,8 +43,7 @@ async def submit_all(
     tag: str,
     acked: dict[int, str],
 ) -> dict[str, Any]:
-    """Submit every body exactly once through any number of failures, by idempotency key and
-    retries.
+    """Submit every body exactly once through failures, by idempotency key and retries.
 
     `acked` fills as answers arrive (number → job id), so that a caller can time faults by the
     work done.
@@ -138,8 +137,9 @@ async def kill_gateway(
 
 @dataclass(kw_only=True)
 class _Faults:
-    """Kills and pauses of workers, at even shares of the work done, so that they meet jobs from
-    first to last.
+    """Kills and pauses of workers at even shares of the work done.
+
+    They meet jobs from the first to the last.
     """
 
     server: Server
@@ -211,8 +211,9 @@ async def kill_workers(
     seed: int = 0,
     timeout_s: float = 7200,
 ) -> dict[str, Any]:
-    """Kill workers, and pause them for longer than the lease, while probes run; each job must
-    have one effect.
+    """Kill workers, and pause them beyond the lease, while probes run.
+
+    Each job must have one effect.
 
     Jobs are lost more often than usual here, so each allows ten attempts.
     """
@@ -259,8 +260,9 @@ def _trivial_probe(number: int) -> dict[str, Any]:
 
 
 def _probe_for_faults(number: int) -> dict[str, Any]:
-    """Return a job body: most are trivial, every fourth is long enough to be hit by a fault in
-    mid-run.
+    """Return a job body for `kill_workers`.
+
+    Most are trivial; every fourth is long enough to be hit by a fault in mid-run.
     """
     return {
         "kind": "probe",
@@ -319,8 +321,9 @@ async def restart_postgres(
     clients: int = 8,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Crash PostgreSQL (`pg_ctl -m immediate`) while clients submit: answers are 503 with
-    Retry-After, never 500.
+    """Crash PostgreSQL (`pg_ctl -m immediate`) while clients submit.
+
+    Answers must be 503 with Retry-After, never 500.
     """
     rng = random.Random(seed)
     bodies = [_trivial_probe(n) for n in range(submits)]
@@ -378,9 +381,7 @@ async def _job_ids(server: Server) -> list[str]:
 def _worker(
     server: Server, rng: random.Random, *, exclude: set[int], only_busy: bool
 ) -> psutil.Process | None:
-    """Return a worker's child: a busy one where there is one, else (unless `only_busy`) a warm
-    spare.
-    """
+    """Return a worker's child: a busy one, else (unless `only_busy`) a warm spare."""
     busy: list[psutil.Process] = []
     spare: list[psutil.Process] = []
     for process in server.descendants():

@@ -1,5 +1,4 @@
-"""`python -m workers.bench service [NAME...] [--scale 1.0]`: load, latency, overhead and faults
-of the whole service.
+"""`python -m workers.bench service [NAME...] [--scale 1.0]`: measure the whole service.
 
 Each measurement starts its own server in a temporary folder, checks its invariants, and appends
 one JSON line with the figures, the goals beside them, the machine, the versions and the seed. The
@@ -215,7 +214,9 @@ def main(argv: list[str]) -> int:
 
 
 def _options(argv: list[str]) -> argparse.Namespace:
-    """Parse; `names` holds the measurements, groups resolved, and `model` is fetched where one is
+    """Parse the options.
+
+    `names` holds the measurements with groups resolved; `model` is fetched where one is
     needed.
     """
     parser = argparse.ArgumentParser(
@@ -252,8 +253,9 @@ def _options(argv: list[str]) -> argparse.Namespace:
 
 
 def _measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Run one measurement in a folder of its own; its line has the error when it failed, so that
-    the others still run.
+    """Run one measurement in a folder of its own; return its line.
+
+    The line of a failed measurement has the error, so that the others still run.
     """
     suite, goal = SUITES[name]
     folder = Path(tempfile.mkdtemp(prefix=f"trimtab-bench-{name}-"))

@@ -110,9 +110,7 @@ class Server:
         )
 
     def get(self, path: str, *, timeout_s: float = 10.0) -> tuple[int, Any]:
-        """GET a path, with the admin key when there is one; returns the status and the parsed
-        body.
-        """
+        """GET a path, with the admin key if there is one; return status and parsed body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
             headers = {}
@@ -137,7 +135,7 @@ class Server:
         return []
 
     def kill(self) -> None:
-        """Kill the server alone with SIGKILL; the processes it started must notice by themselves."""
+        """Kill the server alone with SIGKILL; its processes must notice by themselves."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGKILL)

@@ -1,5 +1,4 @@
-"""A lean HTTP/1.1 client on asyncio streams, so that the load generator does not limit the
-measurement.
+"""A lean HTTP/1.1 client on asyncio streams: the load generator must not be the bottleneck.
 
 It implements only what our server uses (Content-Length or chunked answers, keep-alive). The SDK
 is measured apart.

@@ -1,6 +1,4 @@
-"""Latency of the service: submit to RUNNING, solver to SDK, stop, cancel, and overhead of a long
-job.
-"""
+"""Latency of the service: submit to RUNNING, solver to SDK, stop, cancel, overhead."""
 
 from __future__ import annotations
 
@@ -28,8 +26,9 @@ def connect(server: Server) -> Iterator[Client]:
 
 
 def submit_to_running(server: Server, *, count: int) -> dict[str, Any]:
-    """Measure from before the SDK's submit to the event RUNNING, one job at a time; both clocks
-    are this machine's.
+    """Measure from before the SDK's submit to the event RUNNING, one job at a time.
+
+    Both clocks are this machine's.
     """
     waits = []
     with connect(server) as client:
@@ -48,8 +47,7 @@ def submit_to_running(server: Server, *, count: int) -> dict[str, Any]:
 
 
 def event_latency(server: Server, *, jobs: int, events_per_job: int) -> dict[str, Any]:
-    """Measure from the moment the run emits an incumbent to the moment the SDK's iterator yields
-    it.
+    """Measure from the run's emission of an incumbent to the SDK iterator's yield.
 
     The probe writes the wall-clock time of emission into the incumbent's `source` (`probe@<unix
     seconds>`).
@@ -71,8 +69,7 @@ def event_latency(server: Server, *, jobs: int, events_per_job: int) -> dict[str
 def stop_and_cancel(
     server: Server, *, count: int, model: Path | None = None
 ) -> dict[str, Any]:
-    """Measure `stop` (to SUCCEEDED with the best kept) and `cancel` (to CANCELLED), and count
-    orphan processes.
+    """Measure `stop` (to SUCCEEDED) and `cancel` (to CANCELLED); count orphan processes.
 
     Jobs are the integer program `model` in mid-search; probes when there is none.
     """
@@ -124,9 +121,7 @@ def stop_and_cancel(
 
 
 def overhead(server: Server, *, model: Path, seconds: float) -> dict[str, Any]:
-    """Measure what the service adds to a long job: wall clock beyond the run, and its own
-    processor time.
-    """
+    """Measure what the service adds to a long job: wall clock, and its own processor time."""
     with connect(server) as client:
         artifact = client.upload(model)
         gateway = server.process

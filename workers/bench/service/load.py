@@ -1,6 +1,4 @@
-"""Submits per second and their latency under concurrent clients; memory of the gateway under that
-load.
-"""
+"""Submits per second, their latency, and the gateway's memory under concurrent clients."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""A PostgreSQL server from Debian's packages, in a folder of its own on a free port, to crash and
-restart.
+"""A PostgreSQL server from Debian's packages, to crash and restart.
+
+It has a folder of its own and a free port.
 """
 
 from __future__ import annotations

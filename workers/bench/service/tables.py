@@ -15,7 +15,8 @@ def page() -> Page:
     figures = _figures()
     return Page(
         title="Measured: the service",
-        intro="A real server process, real HTTP, kills and pauses; embedded default (SQLite, process pool) "
+        intro="A real server process, real HTTP, kills and pauses; embedded default (SQLite, "
+        "process pool) "
         "unless the row says PostgreSQL or Ray.",
         tables=(_latency_table(figures), _chaos_table(figures), _by_hand_table()),
         headline=_headline(figures),
@@ -91,7 +92,8 @@ def _latency_table(figures: dict[str, Row]) -> Table:
         columns=("measurement", "goal", "measured"),
         rows=rows,
         notes=("Where the file has several lines of a suite, the last one is shown.",),
-        command="python -m workers.bench service submit-to-running submit-sqlite submit-postgres \\\n"
+        command="python -m workers.bench service submit-to-running submit-sqlite "
+        "submit-postgres \\\n"
         "  event-latency stop-cancel stop-cancel-ilp overhead",
         source=source(FILE, remark=_BESIDE),
     )
@@ -142,7 +144,8 @@ def _by_hand_table() -> Table:
     described = source(*BY_HAND_FILES)
     return Table(
         title="Carried over by hand",
-        intro="These figures were read off the output of a command that writes no result file; the lines "
+        intro="These figures were read off the output of a command that writes no result "
+        "file; the lines "
         "in results/ are transcripts.",
         columns=("measurement", "goal", "measured", "date"),
         rows=[
@@ -161,7 +164,8 @@ def _headline(figures: dict[str, Row]) -> Headline:
     workers, running = figures["kill-workers"], figures["submit-to-running"]
     return Headline(
         against="kill -9 of workers, and pauses longer than the lease",
-        better=f"{workers['jobs']:,} jobs under {workers['kills']} kills and {workers['pauses']} pauses: one "
+        better=f"{workers['jobs']:,} jobs under {workers['kills']} kills and "
+        f"{workers['pauses']} pauses: one "
         f"effect each, {workers['lost']} lost; submit to running {running['p50_ms']:.1f} ms "
         "(median)",
     )

@@ -1,5 +1,4 @@
-"""`python -m workers.bench sharding models`: accuracy of cost models on unseen sets of tables and
-plans.
+"""`python -m workers.bench sharding models`: accuracy of cost models on unseen tables.
 
 Tables come from another pool than the training's (seed 2023, not 856). Each model sees the tables
 alone; additive models are fitted by relative least squares on 2,000 sets of the *training* pool.
@@ -145,8 +144,9 @@ def set_error(predict: Predict, hardware: Hardware) -> dict[str, Any]:
 
 
 def _plans(predict: Predict, hardware: Hardware) -> dict[str, Any]:
-    """Rank 24 random plans of each of 40 tasks by their slowest device; return Kendall's tau and
-    the regret of the first.
+    """Rank 24 random plans of each of 40 tasks by their slowest device.
+
+    Returns Kendall's tau and the regret of the first plan.
     """
     taus, regrets = [], []
     rng = np.random.default_rng(3)

@@ -1,6 +1,4 @@
-"""`python -m workers.bench sharding NAME`: plans and cost models against NeuroShard, TorchRec and
-heuristics.
-"""
+"""`python -m workers.bench sharding NAME`: plans and cost models beside other planners."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""`python -m workers.bench sharding curve`: error on unseen tables against the number of training
-sets per profile.
-"""
+"""`python -m workers.bench sharding curve`: error by the number of training sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m workers.bench sharding calibrate`: the 90 % interval of the oracle's cost of a plan.
+"""`python -m workers.bench sharding calibrate`: the 90 % interval of a plan's cost.
 
 Normalised split conformal prediction: plans of tasks from a pool of its own (seed 31), all
 profiles, several sizes; the 90 % quantiles of |oracle / model - 1| / spread by mean width, where
@@ -55,8 +55,9 @@ def calibrate(models: Models, *, seed: int, say: Callable[[str], object]) -> dic
 
 
 def _quantile(scores: np.ndarray) -> float:
-    """Return the smallest score that at least 90 % of n + 1 do not exceed (finite-sample
-    quantile).
+    """Return the finite-sample 90 % quantile.
+
+    It is the smallest score that at least 90 % of n + 1 do not exceed.
     """
     if not len(scores):
         raise ValueError(

@@ -1,5 +1,4 @@
-"""`python -m workers.bench sharding exact`: the search against the optimum of the model, by two
-exact solvers.
+"""`python -m workers.bench sharding exact`: the search against the optimum of the model.
 
 Tasks of at most 20 tables on at most 4 devices, table-wise and with splits; each solver gets 20 s
 on one thread. Reported are the solvers that proved the optimum, whether they agree, and the

@@ -1,5 +1,6 @@
-"""`python -m workers.bench sharding quality`: all planners on the paper's tasks, priced by the
-oracle.
+"""`python -m workers.bench sharding quality`: all planners on the paper's tasks.
+
+Costs are the oracle's.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ def run_setting(
     out: Path,
     say: Callable[[str], object],
 ) -> dict[str, Any]:
-    """Run all planners on `count` tasks (TorchRec's on the first `slow_count`); resumes from the
-    lines in `out`.
+    """Run all planners on `count` tasks; resume from the lines in `out`.
+
+    TorchRec's planners run on the first `slow_count` tasks.
     """
     names = list(names)
     done: dict[tuple[int, str], dict[str, Any]] = {}
@@ -72,8 +74,9 @@ def run_setting(
 
 
 def summarise(setting: Setting, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return each planner's success and, on tasks that it and trimtab solved, costs, wins and
-    saved share.
+    """Return success, costs, wins and saved share of each planner.
+
+    Costs are compared on tasks that the planner and trimtab solved.
     """
     by_planner: dict[str, dict[int, dict[str, Any]]] = {}
     for row in rows:

@@ -1,6 +1,4 @@
-"""`python -m workers.bench sharding scale`: planning time, memory and gap on large jobs, one
-core.
-"""
+"""`python -m workers.bench sharding scale`: time, memory and gap of large jobs, one core."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ def page() -> Page:
     quality = [row for row in rows_of(FILE) if row["suite"] == "sharding-quality"]
     return Page(
         title="Measured: embedding sharding",
-        intro="Plans are priced by a simulated A100, models by simulated V100, A100 and H100; no GPU was "
+        intro="Plans are priced by a simulated A100, models by simulated V100, A100 and "
+        "H100; no GPU was "
         "there to check the simulation. Tables come from a pool that the networks never saw.",
         tables=(
             _quality_table(quality),
@@ -186,7 +187,8 @@ def _models_table() -> Table:
         by_model.setdefault(row["model"], {})[row["profile"]] = row
     return Table(
         title="Cost models on sets of unseen tables",
-        intro="Mean absolute error (MAPE) and Kendall's rank correlation on 5,000 sets of 1 to 15 tables. "
+        intro="Mean absolute error (MAPE) and Kendall's rank correlation on 5,000 sets of 1 "
+        "to 15 tables. "
         "Goal: at most 7 %, at least 0.95.",
         columns=("model", *(profile.upper() for profile in _PROFILES)),
         rows=[
@@ -276,7 +278,8 @@ def _headline(quality: Sequence[Row]) -> Headline:
     by_time = [_against(row, "torchrec-perf") for row in quality]
     return Headline(
         against="NeuroShard and TorchRec 1.9.2's planner sorted by time, on a simulated A100",
-        better=f"step cost {_range(neuroshard)} below NeuroShard's and {_range(by_time)} below TorchRec's "
+        better=f"step cost {_range(neuroshard)} below NeuroShard's and {_range(by_time)} "
+        "below TorchRec's "
         f"in {len(quality)} settings of 100 tasks, each plan with a proved bound",
     )
 

@@ -1,4 +1,4 @@
-"""Tasks as NeuroShard's evaluation draws them (Zha et al. 2023), over four sources of tables."""
+"""Tasks as NeuroShard's evaluation draws them (Zha et al. 2023), from four sources."""
 
 from __future__ import annotations
 
@@ -56,8 +56,9 @@ def tasks(setting: Setting, count: int, seed: int = 0) -> Iterator[ShardingSpec]
 
 
 def accepted_share(setting: Setting, count: int = 200, seed: int = 0) -> float:
-    """Return the share of draws within the memory limit; rejection biases tasks towards small
-    tables.
+    """Return the share of draws within the memory limit.
+
+    Rejection biases tasks towards small tables.
     """
     pool = _pool(setting.source)
     rng = np.random.default_rng((seed, 1))
@@ -89,8 +90,9 @@ def _task(setting: Setting, pool: list[Table], rng: np.random.Generator) -> Shar
 def _draw(
     setting: Setting, pool: list[Table], rng: np.random.Generator
 ) -> tuple[list[Table], float]:
-    """Draw 10 to 59 tables for 4 devices (more in proportion) with replacement; return them and
-    their bytes.
+    """Draw the tables of a task with replacement; return them and their bytes.
+
+    There are 10 to 59 tables for 4 devices, more in proportion.
 
     Widths are uniform over the powers of two from 4 to max_dim.
     """

@@ -1,5 +1,6 @@
-"""TorchRec's own planner, run on modules without memory, with storage counted as for the other
-planners.
+"""TorchRec's own planner, with storage counted as for the other planners.
+
+It runs on modules without memory.
 
 Storage: TorchRec adds optimizer state, input and output buffers and a reserved share; here a
 shard is charged its weights alone, so that a cap means the same for all planners. Splits: by
@@ -101,8 +102,9 @@ def _module(tables: list[Table]) -> Any:
 
 
 def _constraints(tables: list[Table], memory_bytes: int) -> dict[str, Any]:
-    """Return what each table may do: whole, or by columns where two shards of half its width
-    exist.
+    """Return the permitted sharding of each table.
+
+    A table is whole, or split by columns where two shards of half its width exist.
     """
     from torchrec.distributed.embedding_types import EmbeddingComputeKernel
     from torchrec.distributed.planner import ParameterConstraints

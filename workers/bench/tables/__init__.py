@@ -1,3 +1,1 @@
-"""Tables of measured figures: pages under deploy/docs/measured, generated from the stored
-results.
-"""
+"""Tables of measured figures: the pages under deploy/docs/measured, from stored results."""

@@ -1,4 +1,4 @@
-"""`python -m workers.bench tables [--check]`: write deploy/docs/measured from the stored results.
+"""`python -m workers.bench tables [--check]`: write deploy/docs/measured from the results.
 
 A suite contributes a page by a module `workers/bench/SUITE/tables.py` with a function `page()`.
 Written are one page for each suite, the index README.md, and headlines.json (one line for each

@@ -1,11 +1,14 @@
-"""C programs by seed: like firmware people write, executable, self-checking, without undefined behaviour.
+"""C programs by seed: firmware-like, executable, self-checking, without undefined behaviour.
 
-A program is three to eight units (tokenisers, protocol codecs, tables, containers, filters, ciphers, interpreters …) whose
-constants, fields, states and expressions are drawn; `main` runs each on inputs it makes up and prints a checksum a unit and one
-of all. Only unsigned arithmetic, shifts below the width, indices taken modulo the length or checked: every correct compiler's
-program prints the same.
+A program is three to eight units (tokenisers, protocol codecs, tables, containers, filters,
+ciphers, interpreters …) whose constants, fields, states and expressions are drawn; `main` runs
+each on generated inputs and prints a checksum for each unit and one for all. Arithmetic is
+unsigned, shifts are below the width, indices are taken modulo the length or checked: every
+correct compiler's program prints the same.
 
-    python -m workers.corpus.generator 17 > program.c         # seeds below 500 train, from 1000 on they are held out
+    python -m workers.corpus.generator 17 > program.c
+
+Seeds below 500 train; from 1000 on they are held out.
 """
 
 from __future__ import annotations
@@ -38,15 +41,17 @@ _HEAD = """#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-static uint32_t mix(uint32_t h, uint32_t v) { h ^= v + 0x9e3779b9u + (h << 6) + (h >> 2); return h * 2654435761u; }
-static uint32_t next(uint32_t *state) { *state ^= *state << 13; *state ^= *state >> 17; *state ^= *state << 5; return *state; }
+static uint32_t mix(uint32_t h, uint32_t v) \
+{ h ^= v + 0x9e3779b9u + (h << 6) + (h >> 2); return h * 2654435761u; }
+static uint32_t next(uint32_t *state) \
+{ *state ^= *state << 13; *state ^= *state >> 17; *state ^= *state << 5; return *state; }
 """
 
 
 def program(seed: int) -> str:
-    """C source of the program of a seed. Raises ValueError below 0."""
+    """Return the C source of the program of a seed. Raises ValueError below 0."""
     if seed < 0:
-        raise ValueError(f"seed {seed} came; wanted 0 or more")
+        raise ValueError(f"seed: expected 0 or more, got {seed}")
     out = Source(np.random.default_rng((seed, 22)))
     for number in range(out.number(3, 8)):
         unit = UNITS[out.number(0, len(UNITS) - 1)]

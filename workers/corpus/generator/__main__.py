@@ -1,4 +1,4 @@
-"""`python -m workers.corpus.generator SEED`: the program of a seed on standard output."""
+"""`python -m workers.corpus.generator SEED`: print the program of a seed."""
 
 import sys
 

@@ -1,5 +1,4 @@
-"""Units about what is done next: menus and machines."""
-# ruff: noqa: E501 - lines of C
+"""Units of control flow: menus and machines."""
 
 from __future__ import annotations
 
@@ -7,7 +6,10 @@ from workers.corpus.generator.source import Source
 
 
 def handlers(out: Source, name: str) -> None:
-    """A menu of commands: a switch or a table of function pointers over small handlers that change a machine's registers."""
+    """Write a menu of commands over small handlers that change the registers of a machine.
+
+    The menu is a switch or a table of function pointers.
+    """
     count = out.number(5, 14)
     made, names = [], ["m->a", "m->b", "m->c", "x"]
     for i in range(count):
@@ -28,7 +30,10 @@ def handlers(out: Source, name: str) -> None:
     all_of_them = "\n".join(made)
     if out.likely(0.5):
         listed = ", ".join(f"{name}_do{i}" for i in range(count))
-        call = f"static void (*const table[{count}])(struct {name} *, uint32_t) = {{{listed}}};\n  table[op % {count}u](m, x);"
+        call = (
+            f"static void (*const table[{count}])(struct {name} *, uint32_t) = {{{listed}}};\n"
+            f"  table[op % {count}u](m, x);"
+        )
     else:
         step = out.pick("1", "3", "16")
         cases = " ".join(
@@ -43,20 +48,22 @@ struct {name} {{ uint32_t a, b, c; }};
 }}
 static uint32_t {name}_run(uint32_t seed) {{
   struct {name} m = {{{out.number(0, 9)}u, {out.number(0, 99)}u, {out.word()}}};
-  for (int i = 0; i < {out.number(40, 150)}; i++) {{ uint32_t op = next(&seed); {name}_step(&m, op, op >> 8); }}
+  for (int i = 0; i < {out.number(40, 150)}; i++) {{ uint32_t op = next(&seed); {name}_step(&m, \
+op, op >> 8); }}
   return mix(mix(m.a, m.b), m.c);
 }}""")
     out.runs.append(f"{name}_run")
 
 
 def machine(out: Source, name: str) -> None:
-    """An interpreter of byte code with a stack, bounds checked, ended by a count of steps."""
+    """Write an interpreter of byte code with a stack, bounds checked, ended by a step count."""
     depth, length = out.number(8, 24), out.number(40, 120)
     operations = [
         f"if (m->top < {depth}) m->stack[m->top++] = code[m->pc % {length}u]; m->pc++;",
         "if (m->top) m->top--;",
         f"if (m->top && m->top < {depth}) {{ m->stack[m->top] = m->stack[m->top - 1]; m->top++; }}",
-        "if (m->top > 1) { uint32_t v = m->stack[m->top - 1]; m->stack[m->top - 1] = m->stack[m->top - 2]; m->stack[m->top - 2] = v; }",
+        "if (m->top > 1) { uint32_t v = m->stack[m->top - 1]; m->stack[m->top - 1] = "
+        "m->stack[m->top - 2]; m->stack[m->top - 2] = v; }",
         f"if (m->top && m->stack[--m->top]) m->pc = m->pc + code[m->pc % {length}u]; else m->pc++;",
         f"m->acc = mix(m->acc, m->top ? m->stack[m->top - 1] : {out.number(0, 99)}u);",
         f"if (m->top) m->stack[m->top - 1] = {out.expression(['m->stack[m->top - 1]', 'm->acc'])};",
@@ -64,7 +71,9 @@ def machine(out: Source, name: str) -> None:
     for _ in range(out.number(2, 7)):
         formed = out.expression(["a", "b"])
         operations.append(
-            f"if (m->top > 1) {{ uint32_t b = m->stack[--m->top], a = m->stack[m->top - 1]; m->stack[m->top - 1] = {formed}; (void)a; (void)b; }}"
+            "if (m->top > 1) "
+            "{ uint32_t b = m->stack[--m->top], a = m->stack[m->top - 1]; "
+            f"m->stack[m->top - 1] = {formed}; (void)a; (void)b; }}"
         )
     cases = "\n".join(
         f"    case {number}u: {does} break;" for number, does in enumerate(operations)

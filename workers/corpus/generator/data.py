@@ -1,5 +1,4 @@
-"""Units about structs and pointers."""
-# ruff: noqa: E501 - lines of C
+"""Units of structs and pointers."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ from workers.corpus.generator.source import Source
 
 
 def records(out: Source, name: str) -> None:
-    """An array of structs: filled, sorted by a drawn key, searched, summed."""
+    """Write an array of structs: filled, sorted by a drawn key, searched, summed."""
     fields = out.number(2, 5)
     types = [out.pick("uint32_t", "uint16_t", "uint8_t") for _ in range(fields)]
     declared = " ".join(f"{kind} f{i};" for i, kind in enumerate(types))
@@ -58,7 +57,7 @@ static uint32_t {name}_run(uint32_t seed) {{
 
 
 def pool(out: Source, name: str) -> None:
-    """A list in a fixed pool of nodes: insert, remove, walk."""
+    """Write a list in a fixed pool of nodes: insert, remove, walk."""
     size = out.number(12, 40)
     visit = out.expression(["p->key", "h", "depth"])
     out.text.append(f"""
@@ -66,7 +65,8 @@ struct {name} {{ uint32_t key; struct {name} *next; }};
 static struct {name} {name}_nodes[{size}], *{name}_free, *{name}_list;
 {out.linkage()}void {name}_reset(void) {{
   {name}_free = {name}_list = 0;
-  for (int i = 0; i < {size}; i++) {{ {name}_nodes[i].next = {name}_free; {name}_free = &{name}_nodes[i]; }}
+  for (int i = 0; i < {size}; i++) {{ {name}_nodes[i].next = {name}_free; \
+{name}_free = &{name}_nodes[i]; }}
 }}
 {out.linkage()}int {name}_insert(uint32_t key) {{
   struct {name} *fresh = {name}_free, **at = &{name}_list;
@@ -99,12 +99,13 @@ static uint32_t {name}_run(uint32_t seed) {{
 
 
 def table(out: Source, name: str) -> None:
-    """A hash table with open addressing: put, get, delete with tombstones, counted probes."""
+    """Write a hash table with open addressing: put, get, delete with tombstones, counted probes."""
     size = out.pick("32", "64", "128")
     step = out.pick("1u", "2u * probe + 1u", "(key >> 16 | 1u)")
     value = out.expression(["key", "old", "n"])
     out.text.append(f"""
-struct {name} {{ struct {{ uint32_t key, value; unsigned char state; }} slot[{size}]; uint32_t used, probes; }};
+struct {name} {{ struct {{ uint32_t key, value; unsigned char state; }} slot[{size}]; \
+uint32_t used, probes; }};
 static struct {name} {name}_store;
 {out.linkage()}int {name}_find(struct {name} *t, uint32_t key, int make) {{
   uint32_t at = (key * {out.word()} >> {out.number(3, 20)}) % {size}u;
@@ -141,22 +142,27 @@ static uint32_t {name}_run(uint32_t seed) {{
   memset(&{name}_store, 0, sizeof {name}_store);
   for (uint32_t n = 0; n < {out.number(60, 180)}u; n++) {{
     uint32_t key = next(&seed) % {out.number(20, 200)}u * {out.number(1, 77)}u;
-    h = mix(h, n % {out.number(3, 6)}u ? {name}_put(&{name}_store, key, n) : {name}_drop(&{name}_store, key));
+    h = mix(h, n % {out.number(3, 6)}u ? {name}_put(&{name}_store, key, n) \
+: {name}_drop(&{name}_store, key));
   }}
-  for (int i = 0; i < {size}; i++) if ({name}_store.slot[i].state == 1) h = mix(h, {name}_store.slot[i].key ^ {name}_store.slot[i].value);
+  for (int i = 0; i < {size}; i++) if ({name}_store.slot[i].state == 1) h = mix(h, \
+{name}_store.slot[i].key ^ {name}_store.slot[i].value);
   return mix(h, {name}_store.probes);
 }}""")
     out.runs.append(f"{name}_run")
 
 
 def heap(out: Source, name: str) -> None:
-    """A timer queue: a binary heap of structs by due time, events that schedule others."""
+    """Write a timer queue: a binary heap of structs by due time, events that schedule others."""
     size, kinds = out.number(16, 48), out.number(2, 5)
-    cases = "\n".join(
-        f"    case {kind}u: h = mix(h, {out.expression(['e.due', 'e.data', 'now'])});"
-        f" {out.pick(f'{name}_push(q, now + {out.number(1, 90)}u, {out.number(0, kinds - 1)}u, e.data + 1u);', '', 'e.data >>= 1;')} break;"
-        for kind in range(kinds)
-    )
+    cases = []
+    for kind in range(kinds):
+        effect = out.expression(["e.due", "e.data", "now"])
+        delay, next_kind = out.number(1, 90), out.number(0, kinds - 1)
+        push = f"{name}_push(q, now + {delay}u, {next_kind}u, e.data + 1u);"
+        action = out.pick(push, "", "e.data >>= 1;")
+        cases.append(f"    case {kind}u: h = mix(h, {effect}); {action} break;")
+    listed = "\n".join(cases)
     out.text.append(f"""
 struct {name}_event {{ uint32_t due; uint16_t data; uint8_t kind; }};
 struct {name} {{ struct {name}_event at[{size}]; unsigned count; }};
@@ -185,7 +191,7 @@ static uint32_t {name}_drain(struct {name} *q, uint32_t h, int most) {{
   while (most-- > 0 && {name}_pop(q, &e)) {{
     uint32_t now = e.due;
     switch (e.kind % {kinds}u) {{
-{cases}
+{listed}
     }}
     h = mix(h, e.data);
   }}

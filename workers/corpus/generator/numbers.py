@@ -1,5 +1,4 @@
-"""Units about bits and numbers."""
-# ruff: noqa: E501 - lines of C
+"""Units of bits and numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ from workers.corpus.generator.source import Source
 
 
 def checksum(out: Source, name: str) -> None:
-    """A table made at run time or constant, and a hash over bytes with it."""
+    """Write a hash over bytes with a table, made at run time or constant."""
     rounds, poly = out.number(4, 8), out.word()
     constant = out.likely(0.5)
     if constant:
@@ -44,7 +43,7 @@ static uint32_t {name}_run(uint32_t seed) {{
 
 
 def codec(out: Source, name: str) -> None:
-    """A message packed into bytes and read again, with lengths checked, as protocol code does."""
+    """Write a codec that packs a message into bytes and reads it with checked lengths."""
     fields = [(f"m{i}", out.pick("8", "16", "32")) for i in range(out.number(3, 7))]
     declared = " ".join(f"uint{bits}_t {field_};" for field_, bits in fields)
     big = out.likely(0.5)
@@ -60,7 +59,8 @@ def codec(out: Source, name: str) -> None:
             for k in range(size)
         )
         get.append(
-            f"  if (n + {size} > length) return {out.number(-9, -1)};\n  m->{field_} = (uint{bits}_t)({terms});\n  n += {size};"
+            f"  if (n + {size} > length) return {out.number(-9, -1)};\n  m->{field_} = "
+            f"(uint{bits}_t)({terms});\n  n += {size};"
         )
         if out.likely(0.3):
             get.append(
@@ -98,7 +98,7 @@ static uint32_t {name}_run(uint32_t seed) {{
 
 
 def filter_(out: Source, name: str) -> None:
-    """Fixed-point signal processing: a filter with constant taps, saturation, a peak."""
+    """Write a fixed-point filter with constant taps, saturation and a peak."""
     taps = [out.number(1, 4000) for _ in range(out.number(4, 16))]
     shift = out.number(8, 14)
     limit = out.number(2000, 60000)
@@ -109,7 +109,8 @@ static const uint16_t {name}_taps[{len(taps)}] = {{{listed}}};
 {out.linkage()}void {name}_filter(const uint16_t *in, uint16_t *out, int n) {{
   for (int i = 0; i < n; i++) {{
     uint32_t sum = 0;
-    for (int k = 0; k < {len(taps)}; k++) if (i >= k) sum += (uint32_t)in[i - k] * {name}_taps[k] >> {out.number(1, 4)};
+    for (int k = 0; k < {len(taps)}; k++) if (i >= k) \
+sum += (uint32_t)in[i - k] * {name}_taps[k] >> {out.number(1, 4)};
     out[i] = (uint16_t){name}_clamp(sum >> {shift});
   }}
 }}
@@ -118,14 +119,18 @@ static uint32_t {name}_run(uint32_t seed) {{
   uint32_t h = {out.word()}, peak = 0;
   for (unsigned i = 0; i < sizeof in / sizeof in[0]; i++) in[i] = (uint16_t)next(&seed);
   {name}_filter(in, out, (int)(sizeof in / sizeof in[0]));
-  for (unsigned i = 0; i < sizeof in / sizeof in[0]; i++) {{ if (out[i] > peak) peak = out[i]; h = mix(h, out[i]); }}
+  for (unsigned i = 0; i < sizeof in / sizeof in[0]; i++) {{ if (out[i] > peak) peak = out[i]; \
+h = mix(h, out[i]); }}
   return mix(h, peak);
 }}""")
     out.runs.append(f"{name}_run")
 
 
 def cipher(out: Source, name: str) -> None:
-    """A small block cipher: drawn rounds of add, rotate, xor and a substitution; decrypting gives the text back."""
+    """Write a small block cipher whose decryption gives the text back.
+
+    Rounds of add, rotate, xor and substitution are drawn.
+    """
     box = out.rng.permutation(16)
     inverse = [0] * 16
     for place, value in enumerate(box):
@@ -159,7 +164,8 @@ static uint32_t {name}_box(uint32_t v, const uint8_t box[16]) {{
   return made;
 }}
 {out.linkage()}void {name}_schedule(uint32_t key[{rounds}], uint32_t seed) {{
-  for (unsigned r = 0; r < {rounds}; r++) {{ seed = {out.expression(["seed", "r"])} + {out.word()}; key[r] = {name}_turn(seed, 1u + r % 31u); }}
+  for (unsigned r = 0; r < {rounds}; r++) {{ seed = {out.expression(["seed", "r"])} \
++ {out.word()}; key[r] = {name}_turn(seed, 1u + r % 31u); }}
 }}
 {out.linkage()}void {name}_encrypt(uint32_t b[2], const uint32_t key[{rounds}]) {{
   uint32_t x = b[0], y = b[1];
@@ -189,7 +195,10 @@ static uint32_t {name}_run(uint32_t seed) {{
 
 
 def grid(out: Source, name: str) -> None:
-    """A board of cells: neighbours counted, a drawn rule applied, components filled with a stack of our own."""
+    """Write a board of cells: neighbours counted, a drawn rule applied, components filled.
+
+    The fill has a stack of its own.
+    """
     rows, columns, most = out.number(5, 14), out.number(5, 14), out.number(2, 5)
     rule = out.expression(["n", "was", "x"])
     out.text.append(f"""
@@ -203,7 +212,8 @@ static unsigned {name}_around(const uint8_t c[{rows}][{columns}], int y, int x) 
     }}
   return n;
 }}
-{out.linkage()}void {name}_step(uint8_t to[{rows}][{columns}], const uint8_t from[{rows}][{columns}]) {{
+{out.linkage()}void {name}_step(uint8_t to[{rows}][{columns}], \
+const uint8_t from[{rows}][{columns}]) {{
   for (int y = 0; y < {rows}; y++)
     for (int i = 0; i < {columns}; i++) {{
       uint32_t n = {name}_around(from, y, i), was = from[y][i], x = (uint32_t)i;
@@ -230,10 +240,12 @@ static unsigned {name}_around(const uint8_t c[{rows}][{columns}], int y, int x) 
 }}
 static uint32_t {name}_run(uint32_t seed) {{
   uint32_t h = {out.word()};
-  for (int y = 0; y < {rows}; y++) for (int x = 0; x < {columns}; x++) {name}_cells[0][y][x] = (uint8_t)(next(&seed) % {most}u);
+  for (int y = 0; y < {rows}; y++) for (int x = 0; x < {columns}; x++) \
+{name}_cells[0][y][x] = (uint8_t)(next(&seed) % {most}u);
   for (int i = 0; i < {out.number(2, 8)}; i++) {{
     {name}_step({name}_cells[(i + 1) & 1], (const uint8_t(*)[{columns}]){name}_cells[i & 1]);
-    for (int y = 0; y < {rows}; y++) for (int x = 0; x < {columns}; x++) h = mix(h, {name}_cells[(i + 1) & 1][y][x]);
+    for (int y = 0; y < {rows}; y++) for (int x = 0; x < {columns}; x++) h = mix(h, \
+{name}_cells[(i + 1) & 1][y][x]);
   }}
   for (int i = 0; i < {out.number(1, 5)}; i++) {{
     uint32_t y = next(&seed) % {rows}u, x = next(&seed) % {columns}u;

@@ -1,4 +1,4 @@
-"""A C program being written: its text, and what its rng draws."""
+"""A C program under construction: its text, and draws from its generator."""
 
 from __future__ import annotations
 
@@ -9,36 +9,35 @@ import numpy as np
 
 @dataclass
 class Source:
-    """A program being written."""
+    """A program under construction."""
 
     rng: np.random.Generator
     text: list[str] = field(default_factory=list)
-    runs: list[str] = field(
-        default_factory=list
-    )  # functions `uint32_t f(uint32_t seed)` for main to call
+    runs: list[str] = field(default_factory=list)
+    """Functions `uint32_t f(uint32_t seed)` for main to call."""
 
     def number(self, low: int, high: int) -> int:
-        """In [low, high]."""
+        """Return a number in [low, high]."""
         return int(self.rng.integers(low, high + 1))
 
     def word(self) -> str:
-        """A 32-bit constant."""
+        """Return a 32-bit constant."""
         return f"0x{int(self.rng.integers(1, 2**32)):08x}u"
 
     def pick(self, *choices: str) -> str:
-        """One of them."""
+        """Return one of the choices."""
         return choices[int(self.rng.integers(len(choices)))]
 
     def likely(self, share: float) -> bool:
-        """True in `share` of the calls."""
+        """Return True with probability `share`."""
         return float(self.rng.random()) < share
 
     def linkage(self) -> str:
-        """Most helpers are static; some are exported, as a library's are."""
+        """Return the linkage of a helper: mostly static, some exported as a library's are."""
         return "static " if self.likely(0.7) else ""
 
     def expression(self, names: list[str], depth: int = 2) -> str:
-        """A uint32_t expression over the named variables."""
+        """Return a uint32_t expression over the named variables."""
         if depth == 0 or self.likely(0.15):
             return (
                 self.pick(*names) if self.likely(0.75) else str(self.number(0, 255)) + "u"

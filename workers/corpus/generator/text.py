@@ -1,13 +1,17 @@
 """Units that read and write text."""
-# ruff: noqa: E501 - lines of C
 
 from __future__ import annotations
 
 from workers.corpus.generator.source import Source
 
+_COMMANDS = (
+    *("set", "get", "add", "clear", "show", "reset"),
+    *("mode", "limit", "scale", "swap", "load", "mask"),
+)
+
 
 def tokeniser(out: Source, name: str) -> None:
-    """A state machine over text, as lexers of configuration files are."""
+    """Write a state machine over text, like a lexer of configuration files."""
     states = out.number(3, 7)
     cases = []
     for state in range(states):
@@ -30,7 +34,8 @@ def tokeniser(out: Source, name: str) -> None:
             )
             tests.append(f"if ({test}) {{ {does} state = {out.number(0, states - 1)}; }}")
         cases.append(
-            f"    case {state}: {' else '.join(tests)} else state = {out.number(0, states - 1)}; break;"
+            f"    case {state}: {' else '.join(tests)} else state = "
+            f"{out.number(0, states - 1)}; break;"
         )
     body = "\n".join(cases)
     out.text.append(f"""
@@ -50,7 +55,8 @@ static uint32_t {name}_run(uint32_t seed) {{
   static const char letters[] = "abcz019 =\\"#\\n\\t_-x";
   char text[{out.number(60, 200)}];
   uint32_t count[4] = {{0}};
-  for (unsigned i = 0; i + 1 < sizeof text; i++) text[i] = letters[next(&seed) % (sizeof letters - 1)];
+  for (unsigned i = 0; i + 1 < sizeof text; i++) text[i] = letters[next(&seed) \
+% (sizeof letters - 1)];
   text[sizeof text - 1] = 0;
   uint32_t h = {name}_scan(text, count);
   for (int i = 0; i < 4; i++) h = mix(h, count[i]);
@@ -60,7 +66,7 @@ static uint32_t {name}_run(uint32_t seed) {{
 
 
 def evaluator(out: Source, name: str) -> None:
-    """A recursive-descent evaluator of expressions in text."""
+    """Write a recursive-descent evaluator of expressions in text."""
     operators = [op for op in "+-*%&|^" if out.likely(0.6)] or ["+"]
     does = {
         "+": "v += w;",
@@ -83,7 +89,8 @@ static uint32_t {name}_atom(const char **p, int depth) {{
     if (**p == ')') ++*p;
     return v;
   }}
-  while (**p >= '0' && **p <= '9') v = v * {out.pick("10u", "16u", "8u")} + (uint32_t)(*(*p)++ - '0');
+  while (**p >= '0' && **p <= '9') v = v * {out.pick("10u", "16u", "8u")} \
++ (uint32_t)(*(*p)++ - '0');
   return v;
 }}
 static uint32_t {name}_sum(const char **p, int depth) {{
@@ -100,16 +107,21 @@ static uint32_t {name}_run(uint32_t seed) {{
   static const char letters[] = "0123456789(()){letters}{letters}";
   char text[{out.number(40, 120)}];
   uint32_t h = {out.word()};
-  for (unsigned i = 0; i + 1 < sizeof text; i++) text[i] = letters[next(&seed) % (sizeof letters - 1)];
+  for (unsigned i = 0; i + 1 < sizeof text; i++) text[i] = letters[next(&seed) \
+% (sizeof letters - 1)];
   text[sizeof text - 1] = 0;
-  for (const char *p = text; *p;) {{ const char *before = p; h = mix(h, {name}_sum(&p, 0)); if (p == before) p++; }}
+  for (const char *p = text; *p;) {{ const char *before = p; h = mix(h, {name}_sum(&p, 0)); \
+if (p == before) p++; }}
   return h;
 }}""")
     out.runs.append(f"{name}_run")
 
 
 def formatter(out: Source, name: str) -> None:
-    """String handling without the library: numbers printed with padding, words trimmed and compared, a pattern matched."""
+    """Write string handling without the library.
+
+    Numbers are printed with padding, words trimmed and compared, a pattern matched.
+    """
     base, width, size = out.pick("10u", "16u", "8u"), out.number(2, 9), out.number(48, 120)
     pattern = "".join(
         out.pick("a", "b", "?", "*a", "*B", "*") for _ in range(out.number(2, 4))
@@ -174,7 +186,8 @@ static uint32_t {name}_run(uint32_t seed) {{
     h = mix(h, {name}_trim(line));
     for (unsigned k = 0; k + 1 < sizeof word; k++) word[k] = "abcABC _"[next(&seed) & 7u];
     word[sizeof word - 1] = 0;
-    h = mix(h, (uint32_t){name}_match("{pattern}", word) + ({name}_compare(word, line) < 0 ? 2u : 4u));
+    h = mix(h, (uint32_t){name}_match("{pattern}", word) + ({name}_compare(word, line) \
+< 0 ? 2u : 4u));
     for (const char *p = line; *p; p++) h = mix(h, (unsigned char)*p);
   }}
   return h;
@@ -183,22 +196,12 @@ static uint32_t {name}_run(uint32_t seed) {{
 
 
 def commands(out: Source, name: str) -> None:
-    """A table-driven command line: names, least and most arguments, what each does to a configuration."""
-    words = [
-        "set",
-        "get",
-        "add",
-        "clear",
-        "show",
-        "reset",
-        "mode",
-        "limit",
-        "scale",
-        "swap",
-        "load",
-        "mask",
-    ]
-    chosen = [words[int(i)] for i in out.rng.permutation(len(words))[: out.number(4, 10)]]
+    """Write a table-driven command line over a configuration.
+
+    The table has names, least and most arguments, and effects.
+    """
+    order = out.rng.permutation(len(_COMMANDS))
+    chosen = [_COMMANDS[int(i)] for i in order[: out.number(4, 10)]]
     slots = out.number(4, 12)
     does, rows = [], []
     for number, word in enumerate(chosen):
@@ -206,12 +209,15 @@ def commands(out: Source, name: str) -> None:
         effect = out.pick(
             f"c->v[a[0] % {slots}u] = {out.expression(['a[0]', 'a[1]', 'c->mode'])};",
             f"c->mode = a[0] % {out.number(2, 9)}u;",
-            f"for (int i = 0; i < {slots}; i++) c->v[i] {out.pick('+=', '^=', '-=')} {out.expression(['a[0]', 'a[1]'], 1)};",
-            f"if (c->mode > {out.number(0, 6)}u) return {out.number(2, 9)}u; c->v[a[1] % {slots}u]++;",
+            f"for (int i = 0; i < {slots}; i++) c->v[i] {out.pick('+=', '^=', '-=')} "
+            f"{out.expression(['a[0]', 'a[1]'], 1)};",
+            f"if (c->mode > {out.number(0, 6)}u) return {out.number(2, 9)}u; c->v[a[1] % "
+            f"{slots}u]++;",
             f"return {out.expression(['c->mode', 'c->v[0]', 'a[0]'])};",
         )
         does.append(
-            f"static uint32_t {name}_do{number}(struct {name} *c, const uint32_t *a) {{ (void)a; {effect} return c->v[0]; }}"
+            f"static uint32_t {name}_do{number}(struct {name} *c, const uint32_t *a) "
+            f"{{ (void)a; {effect} return c->v[0]; }}"
         )
         rows.append(
             f'  {{"{word}", {least}, {least + out.number(0, 1)}, {name}_do{number}}},'
@@ -221,7 +227,8 @@ def commands(out: Source, name: str) -> None:
     out.text.append(f"""
 struct {name} {{ uint32_t v[{slots}], mode; }};
 {listed}
-static const struct {{ const char *word; unsigned char least, most; uint32_t (*f)(struct {name} *, const uint32_t *); }} {name}_table[] = {{
+static const struct {{ const char *word; unsigned char least, most; uint32_t (*f)(struct {name} \
+*, const uint32_t *); }} {name}_table[] = {{
 {table}
 }};
 {out.linkage()}uint32_t {name}_line(struct {name} *c, char *line) {{
@@ -253,7 +260,8 @@ static uint32_t {name}_run(uint32_t seed) {{
   for (int i = 0; i < {out.number(20, 70)}; i++) {{
     uint32_t draw = next(&seed);
     int n = snprintf(line, sizeof line, "%s", words[draw % {len(chosen) + 2}u]);
-    for (uint32_t k = draw >> 8 & 3u; k && n < 40; k--) n += snprintf(line + n, sizeof line - (size_t)n, " %u", (unsigned)(next(&seed) & 1023u));
+    for (uint32_t k = draw >> 8 & 3u; k && n < 40; k--) n += snprintf(line + n, \
+sizeof line - (size_t)n, " %u", (unsigned)(next(&seed) & 1023u));
     h = mix(h, {name}_line(&c, line));
   }}
   for (int i = 0; i < {slots}; i++) h = mix(h, c.v[i]);

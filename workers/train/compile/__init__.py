@@ -1,1 +1,1 @@
-"""Training of kind `compile`: the reward matrix of candidates over the corpus, and the coreset."""
+"""Training of kind `compile`: reward matrix over the corpus, coreset and networks."""

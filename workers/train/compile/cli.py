@@ -1,7 +1,10 @@
-"""`python -m workers.train compile STEP`: pass pipelines of kind compile; wants `python -m workers.corpus` to have run.
+"""`python -m workers.train compile STEP`: coresets and networks of kind compile.
 
-Product mode, in this order: mine, mean, screen, keep, matrix, race, matrix again, coreset, policy; `encoders` compares nets.
-Mode paper, in this order: paper-discover, paper-table, paper-learn, paper-publish.
+The corpus has to be built first, by `python -m workers.corpus`.
+
+Product mode: mine, mean, screen, keep, matrix, race, matrix again, coreset and policy, in this
+order; `encoders` compares networks.
+Paper mode: paper-discover, paper-table, paper-learn and paper-publish, in this order.
 All steps resume, except `race`, which continues from the best pipeline so far.
 """
 
@@ -53,7 +56,7 @@ def _add_mining_steps(steps: Steps) -> None:
 def _add_ordering_steps(steps: Steps) -> None:
     coreset = _add(steps, "coreset", _coreset, "publish the greedy coreset of each metric")
     coreset.add_argument("--count", type=int, default=20, help="number of pipelines")
-    policy = _add(steps, "policy", _policy, "train a net that orders the coreset")
+    policy = _add(steps, "policy", _policy, "train a network that orders the coreset")
     encoders = _add(steps, "encoders", _encoders, "compare GEAN, GRMP and Autophase")
     encoders.add_argument(
         "--results",
@@ -82,7 +85,7 @@ def _add_paper_steps(steps: Steps) -> None:
         "--out", type=Path, default=RESULTS / "compile-paper.jsonl", help="output file"
     )
     publish = _add(
-        steps, "paper-publish", _paper_publish, "publish the coreset of 50 and its net"
+        steps, "paper-publish", _paper_publish, "publish the coreset of 50 and its network"
     )
     publish.add_argument(
         "--weights", type=Path, default=FOLDER, help="folder of the weights"
@@ -194,7 +197,7 @@ def _policy(options: argparse.Namespace) -> None:
 
 
 def _encoders(options: argparse.Namespace) -> None:
-    import torch  # only the nets need it
+    import torch  # only the networks need it
 
     from workers.train.compile.encoders import compare
 
@@ -221,7 +224,7 @@ def _paper_table(options: argparse.Namespace) -> None:
 
 
 def _paper_learn(options: argparse.Namespace) -> None:
-    import torch  # only the nets need it
+    import torch  # only the networks need it
 
     from workers.train.compile.paper.learn import compare
 

@@ -1,10 +1,12 @@
-"""Which net should read the program, and which loss teaches it best: packages left out in turn, in product mode.
+"""Compare encoders and losses for product mode, by cross-validation over packages.
 
-    python -m workers.train compile encoders                  # a JSON line each, and a table
+    python -m workers.train compile encoders          # one JSON line for each trial, and a table
 
-Autophase's perceptron, GEAN and GRMP of about as many parameters see the same programs in the same folds. What is reported is
-what a user gets: the best of the first N pipelines in the learned order, or -Oz. Graphs are compact ones; programs with more
-than `MOST_NODES` nodes are left out, for all nets alike, so that a fold takes minutes. What ships is `policy.py`'s.
+An Autophase perceptron, GEAN and GRMP with about as many parameters see the same programs in
+the same folds. GRMP is the gated relational message passing of Xu et al., EurNet (2022).
+Reported is what a user gets: the best of the first N pipelines in the learned order, or -Oz.
+Graphs are compact; programs with more than `MOST_NODES` nodes are left out for all networks
+alike, so that a fold takes minutes. The published network is trained by `policy.py`.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ _BATCH = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One net, one loss. Epochs differ because the perceptron's cost nothing."""
+    """One encoder with one loss; epochs differ because those of the perceptron are cheap."""
 
     encoder: str  # autophase, gean, grmp
     loss: str  # nvp, bc, q
@@ -56,7 +58,10 @@ TRIALS: tuple[Trial, ...] = tuple(
 
 
 def net_of(encoder: str, outputs: int) -> nn.Module:
-    """56,000 to 58,000 parameters each for 24 pipelines."""
+    """Build a network; each has 56,000 to 58,000 parameters for 24 pipelines.
+
+    Raises ValueError on other encoders.
+    """
     match encoder:
         case "gean":
             return GeanProgram(
@@ -68,7 +73,7 @@ def net_of(encoder: str, outputs: int) -> nn.Module:
             )
         case "autophase":
             return AutophaseMlp(len(AUTOPHASE_NAMES), outputs, width=200)
-    raise ValueError(f"encoder {encoder!r} came; wanted autophase, gean or grmp")
+    raise ValueError(f"encoder: expected autophase, gean or grmp, got {encoder!r}")
 
 
 def learned(
@@ -78,15 +83,14 @@ def learned(
     weight: Tensor,
     seed: int,
 ) -> nn.Module:
-    """The net after its epochs. Shapes: reward (N, K), weight (N,) how often a program is drawn."""
+    """Train a network. Shapes: reward (N, K); weight (N,), how often a program is drawn."""
     torch.manual_seed(seed)
     net = net_of(trial.encoder, reward.shape[1])
     optimizer = torch.optim.AdamW(net.parameters(), lr=trial.rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, trial.epochs)
     for _ in range(trial.epochs):
-        for chosen in torch.multinomial(weight, len(programs), replacement=True).split(
-            _BATCH
-        ):
+        drawn = torch.multinomial(weight, len(programs), replacement=True)
+        for chosen in drawn.split(_BATCH):
             optimizer.zero_grad(set_to_none=True)
             logits = net(ProgramBatch.join([programs[i] for i in chosen.tolist()]))
             _loss(trial, logits, reward[chosen]).backward()  # type: ignore[no-untyped-call]
@@ -109,17 +113,15 @@ def _loss(trial: Trial, logits: Tensor, reward: Tensor) -> Tensor:
 def left_out(
     trial: Trial, data: Data, programs: Sequence[ProgramBatch], seed: int
 ) -> NDArray[np.float64]:
-    """(N, K) scores of every program by a net that saw nothing of its package."""
+    """Return (N, K) scores of every program by a network that saw nothing of its package."""
     reward = torch.from_numpy(data.saved).float()
     weight = torch.from_numpy(package_weights(data.packages) ** 0.5)
     scores = np.zeros_like(data.saved)
-    which = folds(data.packages, FOLDS)
+    fold_of = folds(data.packages, FOLDS)
     for fold in range(FOLDS):
-        kept, out = (
-            np.flatnonzero(which != fold).tolist(),
-            np.flatnonzero(which == fold).tolist(),
-        )
-        net = learned(trial, [programs[i] for i in kept], reward[kept], weight[kept], seed)
+        seen = np.flatnonzero(fold_of != fold).tolist()
+        out = np.flatnonzero(fold_of == fold).tolist()
+        net = learned(trial, [programs[i] for i in seen], reward[seen], weight[seen], seed)
         with torch.no_grad():
             scores[out] = torch.cat([net(programs[i]) for i in out]).numpy()
     return scores
@@ -128,46 +130,35 @@ def left_out(
 def compare(
     folder: Path, *, metric: Metric, out: Path, seed: int, say: Callable[[str], None]
 ) -> None:
-    """Every trial, a JSON line each as soon as it is done; trials that `out` has are not done again."""
+    """Run every trial and append a JSON line for each; trials that `out` has are skipped."""
     data, programs = _programs(folder, load(folder, metric, say))
+    pipelines, packages = data.saved.shape[1], len(set(data.packages))
     weights = package_weights(data.packages)
     oracle = float(weights @ np.maximum(0.0, data.saved.max(axis=1)))
-    own = -np.tile(np.arange(data.saved.shape[1], dtype=float), (len(data.saved), 1))
-    say(
-        f"{len(programs)} programs of {len(set(data.packages))} packages, {data.saved.shape[1]} pipelines"
-    )
-    known = (
-        [json.loads(line) for line in out.read_text().splitlines()] if out.is_file() else []
-    )
-    done = {
-        (line["encoder"], line["loss"], line["seed"])
-        for line in known
-        if line["metric"] == metric.value
-    }
+    own_order = -np.tile(np.arange(pipelines, dtype=float), (len(data.saved), 1))
+    say(f"{len(programs)} programs of {packages} packages, {pipelines} pipelines")
+    done = _done(out, metric)
     for trial in (replace(TRIALS[0], encoder="none", loss="none"), *TRIALS):
         if (trial.encoder, trial.loss, seed) in done:
             continue
         began = time.process_time()
-        scores = own if trial.encoder == "none" else left_out(trial, data, programs, seed)
-        saved = {n: float(weights @ best_of_first(scores, data.saved, n)) for n in COUNTS}
         parameters = 0
-        if trial.encoder != "none":
-            parameters = sum(
-                p.numel() for p in net_of(trial.encoder, data.saved.shape[1]).parameters()
-            )
+        if trial.encoder == "none":
+            scores = own_order
+        else:
+            scores = left_out(trial, data, programs, seed)
+            net = net_of(trial.encoder, pipelines)
+            parameters = sum(parameter.numel() for parameter in net.parameters())
+        saved = {n: float(weights @ best_of_first(scores, data.saved, n)) for n in COUNTS}
         line = {
             "suite": "compile-encoders",
             "metric": metric.value,
             **asdict(trial),
             "seed": seed,
             "folds": FOLDS,
-        }
-        line |= {
             "programs": len(programs),
-            "packages": len(set(data.packages)),
+            "packages": packages,
             "parameters": parameters,
-        }
-        line |= {
             "saved": saved,
             "oracle": oracle,
             "cpu_s": round(time.process_time() - began, 1),
@@ -180,19 +171,29 @@ def compare(
         say(f"{trial.encoder:10s} {trial.loss:5s} {parameters:7,} parameters  {shares}")
 
 
+def _done(out: Path, metric: Metric) -> set[tuple[str, str, int]]:
+    """(encoder, loss, seed) of the trials that a file of results has."""
+    lines = out.read_text().splitlines() if out.is_file() else []
+    return {
+        (row["encoder"], row["loss"], row["seed"])
+        for row in map(json.loads, lines)
+        if row["metric"] == metric.value
+    }
+
+
 def _programs(folder: Path, data: Data) -> tuple[Data, list[ProgramBatch]]:
-    """Those whose graphs are small enough."""
-    kept, programs = np.zeros(len(data.shas), dtype=bool), []
+    """Programs whose graphs are small enough, with their part of the data."""
+    small, programs = np.zeros(len(data.shas), dtype=bool), []
     for place, sha in enumerate(data.shas):
         graph, features = _described(folder, sha)
         if len(graph.nodes) <= MOST_NODES:
-            kept[place] = True
+            small[place] = True
             programs.append(batch_of(graph, features))
-    return data.part(kept), programs
+    return data.part(small), programs
 
 
 def _described(folder: Path, sha: str) -> tuple[ProgramGraph, Features]:
-    """Compact graph and counts, kept beside the corpus."""
+    """Compact graph and features of a program, cached beside the corpus."""
     place = folder / "graphs" / f"{sha[:16]}.npz"
     if not place.is_file():
         place.parent.mkdir(exist_ok=True)
@@ -205,6 +206,6 @@ def _described(folder: Path, sha: str) -> tuple[ProgramGraph, Features]:
             autophase=features.autophase,
             inst_count=features.inst_count,
         )
-    with np.load(place) as kept:
-        graph = ProgramGraph(nodes=kept["nodes"], edges=kept["edges"])
-        return graph, Features(autophase=kept["autophase"], inst_count=kept["inst_count"])
+    with np.load(place) as file:
+        graph = ProgramGraph(nodes=file["nodes"], edges=file["edges"])
+        return graph, Features(autophase=file["autophase"], inst_count=file["inst_count"])

@@ -1,6 +1,7 @@
-"""What every candidate, single or mined, makes of every program of the corpus: resumable, one JSON line a measurement.
+"""Reward matrix: sizes of the corpus's programs by every candidate, one JSON line each.
 
-Cached by (module, candidate, LLVM build): a run that broke off goes on where it was, new modules and candidates are added.
+Measurements are cached by (module, candidate, LLVM build), so that an interrupted run resumes,
+and new modules and candidates are added.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +25,7 @@ from workers.train.compile.mine import mined, raced, spread
 
 SCREENED = "screened.json"
 _CANDIDATE_S = 20.0
-_MOST_PROGRAMS = (
-    0.9  # share of the programs a candidate must have been measured on to count
-)
+_LEAST_MEASURED = 0.9  # share of the programs that a candidate must be measured on to count
 
 
 def measure(
@@ -35,23 +35,24 @@ def measure(
     say: Callable[[str], None],
     part: tuple[int, int] = (0, 1),
 ) -> None:
-    """Fill matrix.jsonl: every candidate on every module, or, once some were screened, those and the race's.
+    """Measure every candidate on every module into matrix.jsonl.
 
-    Packages in turn, so that what is there when it breaks off is a spread of them.
-    part: (which, of how many) modules this process does.
+    Once candidates are screened, only those and the race's. Packages take turns, so that an
+    interrupted run covers all of them. part: (index, number) of the processes that share the
+    modules.
     """
     todo = [row for row in read(folder) if row["split"] in splits]
     todo = spread(todo, len(todo))[part[0] :: part[1]]
-    wanted = None
+    digests = None
     if (folder / SCREENED).is_file():
-        wanted = {
+        digests = {
             *json.loads((folder / SCREENED).read_text())["candidates"],
             *(c.digest for c in raced(folder)),
         }
     fill(
         folder,
         todo,
-        wanted,
+        digests,
         out=f"matrix-{part[0]}.jsonl" if part[1] > 1 else "matrix.jsonl",
         say=say,
     )
@@ -60,12 +61,15 @@ def measure(
 def fill(
     folder: Path,
     modules: Sequence[dict[str, object]],
-    wanted: set[str] | None,
+    digests: set[str] | None,
     *,
     out: str,
     say: Callable[[str], None],
 ) -> None:
-    """Measure the candidates of the digests `wanted` (all: None), and -Oz, on `modules`; what is measured is not again."""
+    """Measure the candidates with these digests (None: all), and -Oz, on `modules`.
+
+    Pairs that were measured before are skipped.
+    """
     done = {(row["sha"], row["candidate"], row["llvm"]) for row in rows(folder)}
     compounds = mined(folder)
     for number, row in enumerate(modules):
@@ -79,27 +83,27 @@ def fill(
             chosen = [
                 c
                 for c in candidates
-                if wanted is None or c.name == "Oz" or c.digest in wanted
+                if digests is None or c.name == "Oz" or c.digest in digests
             ]
             fresh = list(_of_module(engine, str(row["sha"]), chosen, done))
         with (folder / out).open("a") as file:
             file.writelines(json.dumps(line) + "\n" for line in fresh)
-        say(
-            f"{number + 1} of {len(modules)}: {row['package']}/{row['name']}: {len(fresh)} measured"
-        )
+        module = f"{row['package']}/{row['name']}"
+        say(f"{number + 1} of {len(modules)}: {module}: {len(fresh)} measured")
 
 
 def rows(folder: Path) -> list[dict[str, object]]:
-    """Every measurement of every part."""
-    found: list[dict[str, object]] = []
-    for path in sorted(folder.glob("matrix*.jsonl")):
-        found += [json.loads(line) for line in path.read_text().splitlines()]
-    return found
+    """Read the measurements of all processes."""
+    return [
+        json.loads(line)
+        for path in sorted(folder.glob("matrix*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reward:
-    """What was measured, as matrices over (programs, candidates)."""
+    """Measurements as matrices over (programs, candidates)."""
 
     saved: NDArray[np.float64]  # share saved against -Oz, negative where larger
     shas: list[str]  # of the programs
@@ -116,51 +120,45 @@ def reward(
     whole: bool = True,
     among: Collection[str] | None = None,
 ) -> Reward:
-    """Shares saved of every program that has a -Oz, over the candidates that came through wherever they were tried.
+    """Return the shares saved on every program with a measured -Oz.
 
-    whole: only programs and candidates with every cell measured (candidates that most programs have decide which programs
-    count); else a cell that was not measured saves nothing. among: the sha256 of the programs to look at (all: None).
+    Candidates that failed on a program are left out. whole: only programs and candidates with every
+    cell measured, where candidates that most programs have decide which programs count; otherwise a
+    cell that was not measured saves nothing. among: sha256 of the programs to look at (None: all).
     """
-    listed = {
+    packages = {
         str(row["sha"]): str(row["package"])
         for row in read(folder)
-        if row["split"] in splits
-    }
-    listed = {
-        sha: package for sha, package in listed.items() if among is None or sha in among
+        if row["split"] in splits and (among is None or str(row["sha"]) in among)
     }
     cells: dict[tuple[str, str], float] = {}
-    bad: set[str] = set()
+    failed: set[str] = set()
     baseline: dict[str, float] = {}
     for row in rows(folder):
         sha, digest = str(row["sha"]), str(row["candidate"])
-        if sha not in listed:
+        if sha not in packages:
             continue
         if row["outcome"] != Outcome.OK.value:
-            bad.add(digest)
+            failed.add(digest)
         elif row["name"] == "Oz":
             baseline[sha] = float(str(row[metric]))
         else:
             cells[(sha, digest)] = float(str(row[metric]))
-    shas, digests = sorted(baseline), sorted({digest for _, digest in cells} - bad)
+    shas, digests = sorted(baseline), sorted({digest for _, digest in cells} - failed)
     sizes = np.array(
         [[cells.get((sha, digest), np.nan) for digest in digests] for sha in shas]
-    )
-    sizes = sizes.reshape(len(shas), len(digests))
+    ).reshape(len(shas), len(digests))
     if whole and sizes.size:
-        column = np.isfinite(sizes).mean(axis=0) >= _MOST_PROGRAMS
-        kept = np.isfinite(sizes[:, column]).all(axis=1)
-        sizes, shas = (
-            sizes[kept][:, column],
-            [sha for sha, keep in zip(shas, kept, strict=True) if keep],
-        )
-        digests = [digest for digest, keep in zip(digests, column, strict=True) if keep]
+        columns = np.isfinite(sizes).mean(axis=0) >= _LEAST_MEASURED
+        complete = np.isfinite(sizes[:, columns]).all(axis=1)
+        sizes = sizes[complete][:, columns]
+        shas = list(compress(shas, complete))
+        digests = list(compress(digests, columns))
     oz = np.array([baseline[sha] for sha in shas])
-    saved = np.where(np.isfinite(sizes), 1.0 - sizes / oz[:, None], 0.0)
     return Reward(
-        saved=saved,
+        saved=np.where(np.isfinite(sizes), 1.0 - sizes / oz[:, None], 0.0),
         shas=shas,
-        packages=[listed[sha] for sha in shas],
+        packages=[packages[sha] for sha in shas],
         digests=digests,
         oz=oz,
     )
@@ -174,17 +172,16 @@ def _of_module(
 ) -> Iterator[dict[str, object]]:
     defaults = engine.default_pipelines()
     build = engine.installed.build_id
-    wanted: list[tuple[Candidate, Recipe]] = []
+    todo: list[tuple[Candidate, Recipe]] = []
     for candidate in candidates:
         if (sha, candidate.digest, build) in done:
             continue
         try:
-            wanted.append((candidate, candidate.recipe(defaults)))
+            todo.append((candidate, candidate.recipe(defaults)))
         except BadPipeline:
             continue
-    for (candidate, _), measured in zip(
-        wanted, engine.measure([recipe for _, recipe in wanted]), strict=True
-    ):
+    results = engine.measure([recipe for _, recipe in todo])
+    for (candidate, _), measured in zip(todo, results, strict=True):
         sizes = measured.sizes
         yield {
             "sha": sha,

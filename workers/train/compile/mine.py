@@ -1,8 +1,10 @@
-"""Compound candidates: what a search finds on one program, and what is best on the mean of all. Both resume.
+"""Compound candidates: the best of a search on one program, and the best on the mean of all.
 
-As the paper's pool takes each program's best sequence (Liang et al., ICML 2023), here the (1+1) search over single changes of
--Oz runs on each training module, and the changes it ends with, those taken out that do not help, are a candidate for all.
-Besides, a pipeline is built change by change so that the mean over packages grows most: the candidate to try first.
+As the paper's pool takes each program's best sequence (Liang et al., "Learning Compiler Pass
+Orders using Coreset and Normalized Value Prediction", ICML 2023), the (1+1) search over single
+changes of -Oz runs on each training module, and the changes it ends with, without those that do
+not help, are a candidate for all programs. Another pipeline is built change by change so that
+the mean over packages grows most: the candidate to try first. Both resume.
 """
 
 from __future__ import annotations
@@ -35,27 +37,27 @@ EVALUATIONS = 100  # compilations of a module's search
 _MOST_INSTRUCTIONS = 3000  # larger ones take most of the time and are few
 _CANDIDATE_S = 20.0
 _LEAST_GAIN = 1e-5  # of the mean: a change below it is noise
-_MODULES, _STEPS, _TRIED = (
-    40,
-    8,
-    40,
-)  # of the pipeline that is best on the mean: modules, changes, changes tried a step
-_OF_A_RACE = 6  # compounds of each that go on
+# Of the pipeline that is best on the mean: modules, changes, changes tried in a step.
+_MODULES, _STEPS, _TRIED = 40, 8, 40
+_OF_A_RACE = 6  # last compounds of each race that become candidates
 
 
 def mined(folder: Path) -> list[Candidate]:
-    """Every compound found so far, each once: those of the published coreset, so that what was learned before stays, first."""
-    found = {c.digest: c for metric in LISTS for c in load_coreset(metric) if c.edits}
+    """Return every compound so far, each once.
+
+    Those of the published coreset come first, so that earlier results are not lost.
+    """
+    by_digest = {c.digest: c for metric in LISTS for c in load_coreset(metric) if c.edits}
     for path in sorted(folder.glob("mined*.jsonl")):
         for line in path.read_text().splitlines():
             candidate = Candidate.from_json(json.loads(line)["candidate"])
             if candidate.edits:
-                found.setdefault(candidate.digest, candidate)
-    return list(found.values())
+                by_digest.setdefault(candidate.digest, candidate)
+    return list(by_digest.values())
 
 
 def raced(folder: Path, metric: Metric | None = None) -> list[Candidate]:
-    """The last few compounds of the race for the mean of each metric, or of one."""
+    """Return the last few compounds of the race of each metric, or of one."""
     paths = sorted(
         folder.glob(f"mined-race-{'*' if metric is None else metric.value}.jsonl")
     )
@@ -70,12 +72,13 @@ def useful(
     counted: Mapping[str, int],
     programs: Collection[str],
 ) -> tuple[dict[str, int], list[str]]:
-    """(digest of each single change → in how many training programs' ends it was; the first 16 digits of their sha256).
+    """Count in how many training programs' results each single change is.
 
-    counted, programs: the same of earlier minings, to which those of this folder are added.
+    Returns (digest of the change → count, first 16 digits of the programs' sha256). counted,
+    programs: the same of earlier minings, to which those of this folder are added.
     """
     rows = {row["sha"][:16]: row for row in _rows(folder, f"mined-{metric.value}-*.jsonl")}
-    fresh = [sha for sha in rows if sha not in programs]  # no program counts twice
+    fresh = [sha for sha in rows if sha not in programs]  # no program is counted twice
     ends = [set(Candidate.from_json(rows[sha]["candidate"]).edits) for sha in fresh]
     counts = Counter(counted)
     counts.update(
@@ -93,7 +96,10 @@ def mine(
     say: Callable[[str], None],
     part: tuple[int, int] = (0, 1),
 ) -> None:
-    """One search a training module, packages in turn. part: (which, of how many) modules this process does."""
+    """Search on each training module, packages in turn.
+
+    part: (index, number) of the processes that share the modules.
+    """
     out = folder / f"mined-{metric.value}-{part[0]}.jsonl"
     done = {row["sha"] for row in _rows(folder, f"mined-{metric.value}-*.jsonl")}
     train = [
@@ -121,8 +127,10 @@ def mine(
         }
         with out.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        told = f"{row['package']}/{row['name']}: {saved:.2%} in {tried} pipelines: {candidate.name}"
-        say(f"{number + 1} of {len(modules)}: {told}")
+        say(
+            f"{number + 1} of {len(modules)}: {row['package']}/{row['name']}: {saved:.2%} in "
+            f"{tried} pipelines: {candidate.name}"
+        )
 
 
 def _of_module(
@@ -159,7 +167,7 @@ def _of_module(
 def _minimal(
     engine: Engine, candidate: Candidate, size: float, metric: Metric
 ) -> tuple[Candidate, float]:
-    """Without the changes that do not help here."""
+    """(candidate without the changes that do not help on this program, its size)."""
     defaults = engine.default_pipelines()
     for edit in candidate.edits:
         fewer = replace(
@@ -176,7 +184,10 @@ def _minimal(
 
 
 def best_on_mean(folder: Path, *, metric: Metric, say: Callable[[str], None]) -> None:
-    """Change by change the pipeline that saves most on the mean of packages; every prefix of it is a candidate."""
+    """Build the pipeline that saves most on the mean of packages, change by change.
+
+    Every prefix of it is a candidate.
+    """
     modules = spread([row for row in read(folder) if row["split"] == "train"], _MODULES)
     weights = package_weights([str(row["package"]) for row in modules])
     out = folder / f"mined-mean-{metric.value}.jsonl"
@@ -204,7 +215,8 @@ def best_on_mean(folder: Path, *, metric: Metric, say: Callable[[str], None]) ->
             with out.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             say(
-                f"{step + 1} changes save {value:.3%} on the mean of {len(modules)} modules: {chosen.name}"
+                f"{step + 1} changes save {value:.3%} on the mean of {len(modules)} modules: "
+                f"{chosen.name}"
             )
             tried = [
                 chosen.joined(space[index])
@@ -219,25 +231,25 @@ def best_on_mean(folder: Path, *, metric: Metric, say: Callable[[str], None]) ->
 
 
 def _sizes(engines: Sequence[Engine], recipe: Recipe, metric: Metric) -> np.ndarray:
-    """(modules,) sizes; infinite where it did not come through."""
+    """(modules,) sizes; infinite where the recipe failed."""
     return np.array([_size(engine.measure([recipe])[0], metric) for engine in engines])
 
 
 def spread(rows: list[dict[str, object]], count: int) -> list[dict[str, object]]:
-    """About `count`, the same number of each package as far as they go."""
+    """Choose about `count` rows, as many of each package as there are."""
     packages: dict[str, list[dict[str, object]]] = {}
     for row in rows:
         packages.setdefault(str(row["package"]), []).append(row)
-    kept: list[dict[str, object]] = []
+    chosen: list[dict[str, object]] = []
     for layer in range(max(map(len, packages.values()))):
         for members in packages.values():
-            if layer < len(members) and len(kept) < count:
-                kept.append(members[layer])
-    return kept
+            if layer < len(members) and len(chosen) < count:
+                chosen.append(members[layer])
+    return chosen
 
 
 def package_weights(packages: Sequence[str]) -> np.ndarray:
-    """(programs,) so that every package weighs the same; they sum to 1."""
+    """Return (programs,) weights that sum to 1, equal for every package."""
     names, index, counts = np.unique(packages, return_inverse=True, return_counts=True)
     return np.asarray(1.0 / (len(names) * counts[index]))
 

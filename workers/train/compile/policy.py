@@ -1,10 +1,11 @@
-"""Train what orders the coreset for a program, and say honestly what it is worth: packages are left out in turn.
+"""Train the network that orders the coreset, with cross-validation over packages.
 
-    python -m workers.train compile policy                    # compares losses by cross-validation, publishes the best
+    python -m workers.train compile policy              # compare losses, publish the best
     python -m workers.train compile policy --metric ir_instructions
 
-A program's reward row is the share each pipeline saves against -Oz (negative where larger). What is reported is what a user
-gets: the best of the first N pipelines in the learned order, or -Oz when none of them is smaller.
+A program's reward row is the share that each pipeline saves against -Oz (negative where
+larger). Reported is what a user gets: the best of the first N pipelines in the learned order,
+or -Oz when none of them is smaller.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +29,19 @@ from search.domains.compile.search.policy import describe, weights_name
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Metric, Recipe
 from workers.train.compile.losses import bc_loss, expected_reward_loss, nvp_loss, q_loss
-from workers.train.compile.matrix import Reward, reward
+from workers.train.compile.matrix import reward
 from workers.train.compile.mine import package_weights
 
 Floats = NDArray[np.float64]
 FOLDS = 6
-_LEAST_STD = 1e-3  # of a feature that hardly moves
+_LEAST_STD = 1e-3  # of a feature that is almost constant
+_CLIP = 4.0  # standard deviations, as in the numpy network
+_COUNTS = (1, 3, 10)  # pipelines of which the best is reported
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What is learned and how."""
+    """Loss and hyper-parameters of one network."""
 
     loss: str = "nvp"  # nvp, bc, q, reward
     temperature: float = 0.005  # of nvp
@@ -50,7 +54,8 @@ class Setting:
     noise: float = 0.1  # of standardised features, while training
 
 
-OWN_ORDER = Setting(loss="none", members=1, width=1)  # the coreset's, for every program
+# The coreset's own order, for every program.
+OWN_ORDER = Setting(loss="none", members=1, width=1)
 SETTINGS: tuple[Setting, ...] = (
     Setting(loss="nvp", temperature=0.002),
     Setting(loss="nvp", temperature=0.005),
@@ -75,14 +80,14 @@ class Member(nn.Module):
         self.dropout = nn.Dropout(setting.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits."""
-        found: Tensor = self.out(self.dropout(torch.relu(self.first(x))))
-        return found
+        """Return the logits."""
+        logits: Tensor = self.out(self.dropout(torch.relu(self.first(x))))
+        return logits
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Data:
-    """Programs, what describes them, what each pipeline of the coreset saves on them."""
+    """Programs with their features and the share that each pipeline of the coreset saves."""
 
     features: Floats  # (N, F)
     saved: Floats  # (N, K)
@@ -91,75 +96,64 @@ class Data:
     digest: str
 
     def part(self, rows: NDArray[np.bool_]) -> Data:
-        """Some of the programs."""
-        packages, shas = (
-            [one for one, keep in zip(names, rows, strict=True) if keep]
-            for names in (self.packages, self.shas)
-        )
+        """Return the data of the programs whose row is True."""
         return replace(
             self,
             features=self.features[rows],
             saved=self.saved[rows],
-            packages=packages,
-            shas=shas,
+            packages=list(compress(self.packages, rows)),
+            shas=list(compress(self.shas, rows)),
         )
 
 
 def load(folder: Path, metric: Metric, say: Callable[[str], None]) -> Data:
-    """Training and validation packages that have every pipeline of the coreset measured."""
-    name = LISTS[metric]
-    found = reward(folder, splits=("train", "val"), metric=name)
-    columns = [found.digests.index(candidate.digest) for candidate in load_coreset(metric)]
-    features = described(folder, found, say)
-    digest = hashlib.sha256(
-        json.dumps([found.shas, found.digests]).encode() + found.saved.tobytes()
-    ).hexdigest()
-    saved = found.saved[:, columns]
+    """Load training and validation programs with every pipeline of the coreset measured."""
+    measured = reward(folder, splits=("train", "val"), metric=LISTS[metric])
+    columns = [
+        measured.digests.index(candidate.digest) for candidate in load_coreset(metric)
+    ]
+    content = json.dumps([measured.shas, measured.digests]).encode()
     return Data(
-        features=features,
-        saved=saved,
-        packages=found.packages,
-        shas=found.shas,
-        digest=digest,
+        features=describe_all(folder, measured.shas, say),
+        saved=measured.saved[:, columns],
+        packages=measured.packages,
+        shas=measured.shas,
+        digest=hashlib.sha256(content + measured.saved.tobytes()).hexdigest(),
     )
 
 
-def described(folder: Path, found: Reward, say: Callable[[str], None]) -> Floats:
-    """(N, F) descriptions, kept beside the corpus."""
-    kept = folder / "described.jsonl"
-    lines = (
-        [json.loads(line) for line in kept.read_text().splitlines()]
-        if kept.is_file()
-        else []
-    )
-    known: dict[str, list[float]] = {line["sha"]: line["features"] for line in lines}
-    for number, sha in enumerate(found.shas):
-        if sha in known:
+def describe_all(folder: Path, shas: Sequence[str], say: Callable[[str], None]) -> Floats:
+    """Return (N, F) features of programs, cached beside the corpus."""
+    cache = folder / "described.jsonl"
+    lines = cache.read_text().splitlines() if cache.is_file() else []
+    rows = (json.loads(line) for line in lines)
+    features: dict[str, list[float]] = {row["sha"]: row["features"] for row in rows}
+    for number, sha in enumerate(shas):
+        if sha in features:
             continue
         with Engine((folder / "modules" / f"{sha[:16]}.bc").read_bytes()) as engine:
             (oz,) = engine.measure([Recipe(pipeline=engine.default_pipelines()["Oz"])])
             assert oz.sizes is not None  # it is in the matrix
-            known[sha] = describe(engine.features(), oz.sizes).tolist()
-        with kept.open("a") as out:
-            out.write(json.dumps({"sha": sha, "features": known[sha]}) + "\n")
+            features[sha] = describe(engine.features(), oz.sizes).tolist()
+        with cache.open("a") as out:
+            out.write(json.dumps({"sha": sha, "features": features[sha]}) + "\n")
         if number % 50 == 0:
-            say(f"{number + 1} of {len(found.shas)} described")
-    return np.array([known[sha] for sha in found.shas])
+            say(f"{number + 1} of {len(shas)} described")
+    return np.array([features[sha] for sha in shas])
 
 
 def fit(data: Data, setting: Setting, seed: int) -> dict[str, np.ndarray]:
-    """Arrays of `cost_models.compile.pipeline_order.PipelineScorer`, candidates apart."""
+    """Train an ensemble; returns the arrays of `PipelineScorer` without `candidates`."""
     if setting == OWN_ORDER:
         return _own_order(data)
     mean, std = (
         data.features.mean(axis=0),
         np.maximum(_LEAST_STD, data.features.std(axis=0)),
     )
-    x = torch.from_numpy(np.clip((data.features - mean) / std, -4.0, 4.0)).float()
+    x = torch.from_numpy(np.clip((data.features - mean) / std, -_CLIP, _CLIP)).float()
     y = torch.from_numpy(data.saved).float()
-    weight = torch.from_numpy(
-        package_weights(data.packages) ** 0.5
-    )  # between every program and every package alike
+    # Between equal weights for programs and equal weights for packages.
+    weight = torch.from_numpy(package_weights(data.packages) ** 0.5)
     members = []
     for number in range(setting.members):
         torch.manual_seed(1000 * seed + number)
@@ -189,7 +183,7 @@ def fit(data: Data, setting: Setting, seed: int) -> dict[str, np.ndarray]:
 
 
 def _own_order(data: Data) -> dict[str, np.ndarray]:
-    """A net that looks at nothing."""
+    """Arrays of a network that ignores its input."""
     features, outputs = data.features.shape[1], data.saved.shape[1]
     return {
         "feature.mean": np.zeros(features, dtype=np.float32),
@@ -202,7 +196,7 @@ def _own_order(data: Data) -> dict[str, np.ndarray]:
 
 
 def scored(arrays: Mapping[str, np.ndarray], features: Floats) -> Floats:
-    """(N, K) mean logits, as the numpy net gives them."""
+    """Return the (N, K) mean logits of the numpy network."""
     outputs = arrays["out.bias"].shape[1]
     named = np.array(
         [list(number.to_bytes(32, "big")) for number in range(outputs)], dtype=np.uint8
@@ -212,24 +206,27 @@ def scored(arrays: Mapping[str, np.ndarray], features: Floats) -> Floats:
 
 
 def best_of_first(scores: Floats, saved: Floats, count: int) -> Floats:
-    """(N,) saved by the best of the `count` pipelines of the highest scores; 0, -Oz itself, when none is smaller."""
+    """Return (N,) shares saved by the best of the `count` pipelines with the highest scores.
+
+    0, for -Oz itself, when none of them is smaller.
+    """
     order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
     return np.maximum(0.0, np.take_along_axis(saved, order, axis=1).max(axis=1))
 
 
 def folds(packages: Sequence[str], count: int) -> NDArray[np.int64]:
-    """(N,) the part in which a program is left out: that of its package."""
+    """Return (N,) the fold of each program, which is that of its package."""
     names = np.random.default_rng(7).permutation(sorted(set(packages))).tolist()
     fold = {name: place % count for place, name in enumerate(names)}
     return np.array([fold[name] for name in packages])
 
 
 def left_out(data: Data, setting: Setting, seed: int = 0) -> Floats:
-    """(N, K) scores of every program by a net that saw nothing of its package."""
-    which = folds(data.packages, FOLDS)
+    """Return (N, K) scores of every program by a network that saw nothing of its package."""
+    fold_of = folds(data.packages, FOLDS)
     scores = np.zeros_like(data.saved)
     for number in range(FOLDS):
-        out = which == number
+        out = fold_of == number
         scores[out] = scored(fit(data.part(~out), setting, seed), data.features[out])
     return scores
 
@@ -237,82 +234,108 @@ def left_out(data: Data, setting: Setting, seed: int = 0) -> Floats:
 def train(
     folder: Path, *, metric: Metric, out: Path, command: str, say: Callable[[str], None]
 ) -> None:
-    """Compare the settings on packages left out, publish the best one trained on all.
+    """Compare the settings by cross-validation, and publish the best, trained on all programs.
 
-    Where none of them beats the coreset's own order, none is published, and one that was is withdrawn.
+    Where none beats the coreset's own order, none is published, and a published one is withdrawn.
     """
     data = load(folder, metric, say)
-    weights = package_weights(data.packages)
-    greedy = -np.tile(np.arange(data.saved.shape[1], dtype=float), (len(data.saved), 1))
-    oracle = float(weights @ np.maximum(0.0, data.saved.max(axis=1)))
-    programs, packages = len(data.saved), len(set(data.packages))
-    say(
-        f"{programs} programs of {packages} packages, {data.saved.shape[1]} pipelines, oracle {oracle:.2%}"
+    score = _Score.of(data)
+    programs, packages, pipelines = (
+        len(data.saved),
+        len(set(data.packages)),
+        data.saved.shape[1],
     )
-    say(_told("coreset's own order", greedy, data.saved, weights, oracle))
-    tried: dict[Setting, Floats] = {OWN_ORDER: greedy}
+    say(
+        f"{programs} programs of {packages} packages, {pipelines} pipelines, oracle "
+        f"{score.oracle:.2%}"
+    )
+    own_order = -np.tile(np.arange(pipelines, dtype=float), (programs, 1))
+    say(score.line("coreset's own order", own_order))
+    tried: dict[Setting, Floats] = {OWN_ORDER: own_order}
     for setting in SETTINGS:
         tried[setting] = left_out(data, setting)
-        name = setting.loss + (
-            f" T={setting.temperature}"
-            if setting.loss == "nvp"
-            else f" {setting.width} wide"
+        nvp = setting.loss == "nvp"
+        name = (
+            f"{setting.loss} T={setting.temperature}"
+            if nvp
+            else (f"{setting.loss} {setting.width} wide")
         )
-        say(_told(name, tried[setting], data.saved, weights, oracle))
-
-    def saved(scores: Floats, count: int) -> float:
-        return float(weights @ best_of_first(scores, data.saved, count))
-
-    pick = max(tried, key=lambda setting: saved(tried[setting], 1))
-    behind = max(tried, key=lambda setting: saved(tried[setting], 10))
-    both = picked_first(tried[pick], tried[behind])
-    say(_told("one, then the other", both, data.saved, weights, oracle))
-    if pick == behind == OWN_ORDER:
+        say(score.line(name, tried[setting]))
+    pick = max(tried, key=lambda setting: score.saved(tried[setting], 1))
+    order = max(tried, key=lambda setting: score.saved(tried[setting], 10))
+    both = picked_first(tried[pick], tried[order])
+    say(score.line("one, then the other", both))
+    if pick == order == OWN_ORDER:
         withdraw(weights_name(metric), folder=out)
-        say("nothing learned beats the coreset's own order: no network is published")
+        say("no network beats the coreset's own order: none is published")
         return
-    named = np.array(
-        [list(bytes.fromhex(c.digest)) for c in load_coreset(metric)], dtype=np.uint8
+    text = (
+        f"packages left out in turn: {score.saved(both, 1):.2%} of {metric.value} saved by its "
+        f"first pipeline, {score.saved(both, 10):.2%} by the best of ten; "
+        f"{score.saved(own_order, 1):.2%} and {score.saved(own_order, 10):.2%} in the coreset's "
+        f"own order; all {pipelines}: {score.oracle:.2%}"
     )
-    arrays = {"candidates": named}
-    for part, setting in zip(PARTS, (pick, behind), strict=True):
-        arrays |= {f"{part}.{name}": array for name, array in fit(data, setting, 0).items()}
-    one, ten = saved(both, 1), saved(both, 10)
-    text = f"packages left out in turn: {one:.2%} of {metric.value} saved by its first pipeline, {ten:.2%} by the best of ten; "
-    text += f"{saved(greedy, 1):.2%} and {saved(greedy, 10):.2%} in the coreset's own order; all {len(named)}: {oracle:.2%}"
     publish(
         weights_name(metric),
-        arrays,
+        _arrays(data, metric, (pick, order)),
         folder=out,
         command=command,
         data=data.digest,
         metric=text,
     )
     say(f"first by {pick}")
-    say(f"then by {behind}")
+    say(f"then by {order}")
     say(text)
 
 
-def picked_first(pick: Floats, behind: Floats) -> Floats:
-    """(N, K) scores as `PipelineOrder` gives them: the best of `pick` first, the others as `behind` has them."""
-    scores = behind.copy()
-    scores[np.arange(len(scores)), pick.argmax(axis=1)] = behind.max(axis=1) + 1.0
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Score:
+    """Mean shares saved over programs, all packages weighing the same."""
+
+    reward: Floats  # (N, K)
+    weights: Floats  # (N,)
+    oracle: float  # by the best of all pipelines
+
+    @classmethod
+    def of(cls, data: Data) -> _Score:
+        weights = package_weights(data.packages)
+        oracle = float(weights @ np.maximum(0.0, data.saved.max(axis=1)))
+        return cls(reward=data.saved, weights=weights, oracle=oracle)
+
+    def saved(self, scores: Floats, count: int) -> float:
+        return float(self.weights @ best_of_first(scores, self.reward, count))
+
+    def line(self, name: str, scores: Floats) -> str:
+        shares = ((count, self.saved(scores, count)) for count in _COUNTS)
+        return f"{name:22s}" + "  ".join(
+            f"best of {count}: {share:.2%} ({share / self.oracle:.0%})"
+            for count, share in shares
+        )
+
+
+def _arrays(
+    data: Data, metric: Metric, settings: tuple[Setting, Setting]
+) -> dict[str, np.ndarray]:
+    """Arrays of `PipelineOrder`, trained on all programs."""
+    digests = [list(bytes.fromhex(c.digest)) for c in load_coreset(metric)]
+    arrays = {"candidates": np.array(digests, dtype=np.uint8)}
+    for part, setting in zip(PARTS, settings, strict=True):
+        arrays |= {f"{part}.{name}": array for name, array in fit(data, setting, 0).items()}
+    return arrays
+
+
+def picked_first(pick: Floats, order: Floats) -> Floats:
+    """Return (N, K) scores as `PipelineOrder` does: the best of `pick`, then those of `order`."""
+    scores = order.copy()
+    scores[np.arange(len(scores)), pick.argmax(axis=1)] = order.max(axis=1) + 1.0
     return scores
 
 
-def _told(name: str, scores: Floats, saved: Floats, weights: Floats, oracle: float) -> str:
-    shown = [float(weights @ best_of_first(scores, saved, count)) for count in (1, 3, 10)]
-    return f"{name:22s}" + "  ".join(
-        f"best of {count}: {value:.2%} ({value / oracle:.0%})"
-        for count, value in zip((1, 3, 10), shown, strict=True)
-    )
-
-
-def _loss(logits: Tensor, reward_: Tensor, setting: Setting) -> Tensor:
+def _loss(logits: Tensor, reward: Tensor, setting: Setting) -> Tensor:
     losses: Mapping[str, Callable[[], Tensor]] = {
-        "nvp": lambda: nvp_loss(logits, reward_, setting.temperature),
-        "bc": lambda: bc_loss(logits, reward_),
-        "q": lambda: q_loss(logits, reward_),
-        "reward": lambda: expected_reward_loss(logits, reward_),
+        "nvp": lambda: nvp_loss(logits, reward, setting.temperature),
+        "bc": lambda: bc_loss(logits, reward),
+        "q": lambda: q_loss(logits, reward),
+        "reward": lambda: expected_reward_loss(logits, reward),
     }
     return losses[setting.loss]()

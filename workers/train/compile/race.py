@@ -1,16 +1,17 @@
-"""The pipeline to try first when nothing is known of the program: a (1+1) search for the best on the mean of many programs.
+"""Race for the pipeline to try first: a (1+1) search for the best mean over programs.
 
-It goes on from the best compound known so far and changes it one edit at a time: first adds each single change that was never
-measured, in turn, then draws. A change runs on the programs in blocks and is out as soon as it is behind the incumbent: most
-need a quarter of the programs (a race, Maron and Moore 1994, with a plain rule in place of their bound). Every better one is a
-candidate of its own, so that the coreset's greedy decides what stays.
+It starts from the best compound so far and changes it by one edit at a time: first it adds each
+single change that was never measured, then it draws changes. A change runs on the programs in
+blocks and is dropped as soon as it is behind the incumbent; most need a quarter of the programs
+(a race as in Maron and Moore 1993, with a fixed rule in place of their bound). Every better
+pipeline is a candidate of its own, so that the greedy coreset decides which remain.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,57 +32,57 @@ from workers.train.compile.mine import mined, package_weights, raced, spread
 
 Floats = NDArray[np.float64]
 _MODULES, _MOST_INSTRUCTIONS = 64, 1500
-_STARTS = 8  # best known compounds, run on the same programs
+_STARTS = 8  # best compounds so far, run on the same programs
 _BLOCK = 8
-_BEHIND = (
-    (1, 2e-3),
-    (2, 5e-4),
-    (4, 0.0),
-)  # blocks done → out when so much behind on the mean so far
+# (blocks, lag): after so many blocks a change is dropped when it lags by more on the mean so far.
+_LAGS = ((1, 2e-3), (2, 5e-4), (4, 0.0))
 _LEAST_GAIN = 5e-5  # of the mean: a change below it is noise
 _CANDIDATE_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Track:
-    """Programs a pipeline is run on; what it saves on each, -Oz being the answer where it is larger."""
+    """Programs of a race.
+
+    A pipeline saves 0 where it is larger than -Oz, because -Oz is then the answer.
+    """
 
     engines: Sequence[Engine]
     baseline: Floats  # (N,) sizes of -Oz
-    weights: Floats  # (N,) packages alike
+    weights: Floats  # (N,) equal for every package
     metric: Metric
 
     def saved(self, recipe: Recipe, chosen: NDArray[np.int64]) -> Floats | None:
-        """(len(chosen),) shares; None when it failed anywhere: such a pipeline is nobody's first."""
-        found = []
+        """Return (len(chosen),) shares saved; None when the recipe failed on any program."""
+        shares = []
         for i in chosen:
             (measured,) = self.engines[i].measure([recipe])
             if measured.outcome is not Outcome.OK:
                 return None
-            found.append(max(0.0, 1.0 - _size(measured, self.metric) / self.baseline[i]))
-        return np.array(found)
+            shares.append(max(0.0, 1.0 - _size(measured, self.metric) / self.baseline[i]))
+        return np.array(shares)
 
     def mean(self, saved: Floats) -> float:
-        """Of all programs."""
+        """Return the weighted mean over all programs."""
         return float(self.weights @ saved)
 
     def ahead(
         self, recipe: Recipe, incumbent: Floats, rng: np.random.Generator
     ) -> Floats | None:
-        """(N,) what it saves, when it stays in the race against `incumbent` to the end."""
+        """Return (N,) shares saved when a recipe beats `incumbent` to the end; None otherwise."""
         order = rng.permutation(len(self.engines))
         saved = np.zeros(len(order))
         for done, low in enumerate(range(0, len(order), _BLOCK), start=1):
             block = order[low : low + _BLOCK]
-            found = self.saved(recipe, block)
-            if found is None:
+            shares = self.saved(recipe, block)
+            if shares is None:
                 return None
-            saved[block] = found
+            saved[block] = shares
             run = order[: low + _BLOCK]
             lead = float(
                 self.weights[run] @ (saved - incumbent)[run] / self.weights[run].sum()
             )
-            if any(done >= blocks and lead < -behind for blocks, behind in _BEHIND):
+            if any(done >= blocks and lead < -lag for blocks, lag in _LAGS):
                 return None
         return saved if self.mean(saved) > self.mean(incumbent) + _LEAST_GAIN else None
 
@@ -89,47 +90,32 @@ class Track:
 def race(
     folder: Path, *, metric: Metric, seconds: float, seed: int, say: Callable[[str], None]
 ) -> Candidate:
-    """The best on the mean after so many seconds; each better one on the way goes into mined-race-<metric>.jsonl."""
+    """Return the best pipeline on the mean after `seconds`.
+
+    Each better one on the way is written to mined-race-<metric>.jsonl.
+    """
     ends, rng = time.monotonic() + seconds, np.random.default_rng(seed)
-    small = [
-        r
-        for r in read(folder)
-        if r["split"] == "train" and int(str(r["ir_instructions"])) <= _MOST_INSTRUCTIONS
-    ]
-    modules = spread(small, _MODULES)
+    modules = _modules(folder)
     with ExitStack() as stack:
         engines = [stack.enter_context(_engine(folder, str(row["sha"]))) for row in modules]
         defaults = engines[0].default_pipelines()
-        oz = [engine.measure([Recipe(pipeline=defaults["Oz"])])[0] for engine in engines]
-        track = Track(
-            engines=engines,
-            baseline=np.array([_size(measured, metric) for measured in oz]),
-            weights=package_weights([str(row["package"]) for row in modules]),
-            metric=metric,
-        )
+        track = _track(engines, modules, Recipe(pipeline=defaults["Oz"]), metric)
         space = changes_of_oz(defaults, metric)
-        known = _known(folder, metric, space)
-        measured = {candidate.digest for candidate in known}
-        unmeasured = [candidate for candidate in space if candidate.digest not in measured]
-        edits = list(
-            dict.fromkeys(
-                edit for candidate in (*known, *space) for edit in candidate.edits
-            )
-        )
-        best, saved = Candidate(name="Oz"), np.zeros(len(engines))
-        for candidate in known[:_STARTS]:
-            found = track.saved(candidate.recipe(defaults), np.arange(len(engines)))
-            if found is not None and track.mean(found) > track.mean(saved):
-                best, saved = candidate, found
+        compounds = compounds_so_far(folder, metric, space)
+        digests = {candidate.digest for candidate in compounds}
+        unmeasured = [candidate for candidate in space if candidate.digest not in digests]
+        edits = list(dict.fromkeys(e for c in (*compounds, *space) for e in c.edits))
+        best, saved = _best_start(track, compounds[:_STARTS], defaults)
         say(
-            f"{len(engines)} programs; starts from {best.name}, {track.mean(saved):.3%}, {len(best.edits)} changes"
+            f"{len(engines)} programs; starts from {best.name}, {track.mean(saved):.3%}, "
+            f"{len(best.edits)} changes"
         )
         tried, runs = {best.digest}, 0
         while time.monotonic() < ends:
             changed = (
                 _renamed(best.joined(unmeasured.pop(0)))
                 if unmeasured
-                else _changed(best, edits, rng)
+                else change(best, edits, rng)
             )
             if changed.digest in tried:
                 continue
@@ -139,21 +125,66 @@ def race(
             except BadPipeline:
                 continue
             runs += 1
-            found = track.ahead(recipe, saved, rng)
-            if found is not None:
-                best, saved = changed, found
+            shares = track.ahead(recipe, saved, rng)
+            if shares is not None:
+                best, saved = changed, shares
                 _write(folder, metric, best, track.mean(saved))
                 say(
-                    f"{track.mean(saved):.3%} on the mean after {runs} changes tried: {best.name}, {len(best.edits)} changes"
+                    f"{track.mean(saved):.3%} on the mean after {runs} changes tried: "
+                    f"{best.name}, {len(best.edits)} changes"
                 )
         say(f"{runs} changes tried")
     return best
 
 
-def _known(folder: Path, metric: Metric, space: Sequence[Candidate]) -> list[Candidate]:
-    """What was measured on the training programs, best on the mean first; before that, an earlier race's and the published."""
-    found = reward(folder, splits=("train",), metric=LISTS[metric])
-    if not found.digests:
+def _modules(folder: Path) -> list[dict[str, object]]:
+    """Small training modules, spread over packages."""
+    small = [
+        row
+        for row in read(folder)
+        if row["split"] == "train"
+        and int(str(row["ir_instructions"])) <= _MOST_INSTRUCTIONS
+    ]
+    return spread(small, _MODULES)
+
+
+def _track(
+    engines: Sequence[Engine],
+    modules: Sequence[Mapping[str, object]],
+    oz: Recipe,
+    metric: Metric,
+) -> Track:
+    sizes = [_size(engine.measure([oz])[0], metric) for engine in engines]
+    return Track(
+        engines=engines,
+        baseline=np.array(sizes),
+        weights=package_weights([str(row["package"]) for row in modules]),
+        metric=metric,
+    )
+
+
+def _best_start(
+    track: Track, candidates: Sequence[Candidate], defaults: Mapping[str, str]
+) -> tuple[Candidate, Floats]:
+    """(best candidate on the mean, its shares saved); -Oz when none saves anything."""
+    everything = np.arange(len(track.engines))
+    best, saved = Candidate(name="Oz"), np.zeros(len(track.engines))
+    for candidate in candidates:
+        shares = track.saved(candidate.recipe(defaults), everything)
+        if shares is not None and track.mean(shares) > track.mean(saved):
+            best, saved = candidate, shares
+    return best, saved
+
+
+def compounds_so_far(
+    folder: Path, metric: Metric, space: Sequence[Candidate]
+) -> list[Candidate]:
+    """Return the compounds measured on training programs, best on the mean first.
+
+    Before the first reward matrix, those of an earlier race and of the published coreset.
+    """
+    measured = reward(folder, splits=("train",), metric=LISTS[metric])
+    if not measured.digests:
         coreset = (
             candidate
             for candidate in load_coreset(metric)
@@ -165,28 +196,28 @@ def _known(folder: Path, metric: Metric, space: Sequence[Candidate]) -> list[Can
         for c in (*mined(folder), *space)
         if c.base == "Oz" and c.tier is Tier.DEFAULT
     }
-    means = package_weights(found.packages) @ np.maximum(0.0, found.saved)
-    return [
-        by_digest[found.digests[j]]
-        for j in np.argsort(-means)
-        if found.digests[j] in by_digest
-    ]
+    means = package_weights(measured.packages) @ np.maximum(0.0, measured.saved)
+    digests = [measured.digests[j] for j in np.argsort(-means)]
+    return [by_digest[digest] for digest in digests if digest in by_digest]
 
 
-def _changed(
+def change(
     candidate: Candidate, edits: Sequence[Edit], rng: np.random.Generator
 ) -> Candidate:
-    """One edit more (early ones of `edits`, those of the best compounds, twice as often), or one less, or one for another."""
-    kept = list(candidate.edits)
+    """Add an edit, drop one, or swap one for another.
+
+    The first third of `edits`, those of the best compounds, is drawn more often.
+    """
+    changed = list(candidate.edits)
     move = rng.choice(["add", "drop", "swap"], p=[0.6, 0.2, 0.2])
-    if move != "add" and kept:
-        kept.pop(int(rng.integers(len(kept))))
+    if move != "add" and changed:
+        changed.pop(int(rng.integers(len(changed))))
     if move != "drop":
         among = len(edits) // 3 if rng.random() < 0.5 else len(edits)
         edit = edits[int(rng.integers(max(1, among)))]
-        if edit not in kept:
-            kept.insert(int(rng.integers(len(kept) + 1)), edit)
-    return _renamed(replace(candidate, edits=tuple(kept)))
+        if edit not in changed:
+            changed.insert(int(rng.integers(len(changed) + 1)), edit)
+    return _renamed(replace(candidate, edits=tuple(changed)))
 
 
 def _renamed(candidate: Candidate) -> Candidate:

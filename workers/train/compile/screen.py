@@ -1,6 +1,7 @@
-"""Which candidates are worth measuring on every module: screened on a spread of small ones.
+"""Screening of compounds on a sample of small modules, before all modules are measured.
 
-Hundreds of compounds on hundreds of modules would take hours; what saves nothing on many small ones saves little elsewhere.
+Hundreds of compounds on hundreds of modules would take hours, and a compound that saves nothing
+on many small modules saves little elsewhere.
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ from workers.train.compile.matrix import SCREENED, fill, reward, rows
 from workers.train.compile.mine import mined, spread
 
 _MODULES, _MOST_INSTRUCTIONS = 120, 1000
-_KEPT, _BEST = (
-    40,
-    8,
-)  # by each metric: as greedy takes them, and the best of the others on the mean
+# Of each metric: compounds by greedy facility location, and the best of the others on the mean.
+_GREEDY, _BEST = 40, 8
 
 
 def screen(
     folder: Path, *, say: Callable[[str], None], part: tuple[int, int] = (0, 1)
 ) -> None:
-    """Measure every mined compound on the spread; single changes are no match for them (lab notes)."""
+    """Measure every mined compound on the sample.
+
+    Single changes are left out, because compounds save more (`deploy/docs/lab-notes.md`).
+    """
     compounds = {candidate.digest for candidate in mined(folder)}
     fill(
         folder,
@@ -47,27 +49,25 @@ def _modules(folder: Path) -> list[dict[str, object]]:
 
 
 def keep(folder: Path, *, say: Callable[[str], None]) -> None:
-    """Write down the compounds that greedy takes on the screened modules, and the best of the others by each metric."""
-    kept: dict[str, None] = {}
+    """Write the digests of the compounds that are worth measuring on all modules.
+
+    For each metric those that greedy takes on the sample, and the best of the others.
+    """
+    digests: dict[str, None] = {}
     among = {str(row["sha"]) for row in _modules(folder)}
     for metric in ("loadable", "ir"):
-        found = reward(folder, splits=("train",), metric=metric, among=among)
-        positive = np.maximum(0.0, found.saved)
-        order = greedy(positive, _KEPT)
-        order += [
-            j for j in np.argsort(-found.saved.mean(axis=0)).tolist() if j not in order
-        ][:_BEST]
-        kept |= dict.fromkeys(found.digests[j] for j in order)
-        covered, all_of_them = (
-            positive[:, order].max(axis=1).mean(),
-            positive.max(axis=1).mean(),
-        )
+        measured = reward(folder, splits=("train",), metric=metric, among=among)
+        saved = np.maximum(0.0, measured.saved)
+        order = greedy(saved, _GREEDY)
+        by_mean = np.argsort(-measured.saved.mean(axis=0)).tolist()
+        order += [j for j in by_mean if j not in order][:_BEST]
+        digests |= dict.fromkeys(measured.digests[j] for j in order)
+        covered, oracle = saved[:, order].max(axis=1).mean(), saved.max(axis=1).mean()
         say(
-            f"{metric}: {len(order)} of {len(found.digests)} save {covered:.2%} where all save {all_of_them:.2%}"
+            f"{metric}: {len(order)} of {len(measured.digests)} save {covered:.2%} where all "
+            f"save {oracle:.2%}"
         )
     names = {str(row["candidate"]): str(row["name"]) for row in rows(folder)}
-    (folder / SCREENED).write_text(
-        json.dumps({"candidates": list(kept), "names": [names[d] for d in kept]}, indent=1)
-        + "\n"
-    )
-    say(f"{len(kept)} of {len(mined(folder))} compounds go on")
+    document = {"candidates": list(digests), "names": [names[d] for d in digests]}
+    (folder / SCREENED).write_text(json.dumps(document, indent=1) + "\n")
+    say(f"{len(digests)} of {len(mined(folder))} compounds remain")

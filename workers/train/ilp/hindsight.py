@@ -3,9 +3,9 @@
 Positive at an improved incumbent x: the variables that the next h improvements changed, together, a
 set that would have gained all of them at once. Negative: the sets that were closed to optimality
 without a gain, at x or at the incumbents around it. SPL-LNS (arXiv 2508.16171) relabels its own
-runs this way. An incumbent has one or two failures only, so those of its neighbours count too, unless
-they hold a set that gained at x; their label is a guess, not a proof. The states have the form of
-the expert's (workers.train.ilp.states).
+runs this way. An incumbent has one or two failures only, so those of its neighbours count too,
+unless they hold a set that gained at x; their label is a guess, not a proof. The states have the
+form of the expert's (workers.train.ilp.states).
 
     python -m workers.train ilp hindsight --instances 24
 
@@ -59,7 +59,7 @@ class HindsightParams:
 
 @dataclass(kw_only=True)
 class Log(LnsObserver):
-    """Observer that records every incumbent, and the sets that held nothing better while it stood."""
+    """Record of every incumbent, and of the sets that held nothing better at it."""
 
     incumbents: list[tuple[float, Floats]] = field(default_factory=list)
     failed: list[list[np.ndarray]] = field(default_factory=list)  # parallel to `incumbents`
@@ -76,7 +76,7 @@ class Log(LnsObserver):
 
 
 def labelled(log: Log, params: HindsightParams, rng: np.random.Generator) -> list[State]:
-    """Return the states of a run in its order; those with the most negatives if there are too many."""
+    """Return the states of a run in order; if there are too many, those with most negatives."""
     states: dict[int, State] = {}
     for i in range(len(log.incumbents) - 1):
         state = _state(log, i, params, rng)

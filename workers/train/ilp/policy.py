@@ -1,4 +1,6 @@
-"""Train the neighbourhood policy with the contrastive loss of CL-LNS (Huang et al., ICML 2023, eq. 3).
+"""Train the neighbourhood policy with the contrastive loss of CL-LNS.
+
+Huang, Ferber, Tian, Dilkina and Steiner, ICML 2023, equation 3:
 
     L = mean over positives a⁺ of
         −log( e^{cos(π,a⁺)/τ} / (e^{cos(π,a⁺)/τ} + Σ_{a⁻} e^{cos(π,a⁻)/τ}) ),   τ = 0.07

@@ -31,7 +31,7 @@ from workers.corpus import integer_programs
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertParams:
-    """Limits of the expert. The paper gives it an hour a step; at a fifth of the size seconds do."""
+    """Limits of the expert. The paper has an hour a step; at a fifth of the size seconds do."""
 
     expert_s: float = 5.0  # of one step
     steps: int = 6
@@ -152,7 +152,7 @@ def _negatives(
     params: ExpertParams,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return (Q, n) sets of the size of `good` whose sub-MIPs gain less than `most_share` of `gain`."""
+    """Return (Q, n) sets as large as `good` whose sub-MIPs gain next to nothing."""
     members, others = np.flatnonzero(good), np.flatnonzero(~good)
     cutoff = model.objective(x) - params.most_share * gain
     negatives: list[np.ndarray] = []

@@ -1,4 +1,4 @@
-"""Train the computation models: the paper's for one profile, ours for all."""
+"""Train the computation models: NeuroShard's for one profile, trimtab's for all profiles."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def paper_compute(
     out: Path,
     say: Say,
 ) -> None:
-    """NeuroShard's compute net for one profile."""
+    """Train NeuroShard's computation net for one profile, and publish its weights."""
     sets = paper_sets(hardware, samples, seed)
     mean, std = sets.features.mean(0), sets.features.std(0) + 1e-6
     torch.manual_seed(seed)
@@ -57,7 +57,10 @@ def paper_compute(
 def conditioned_compute(
     *, samples: int, epochs: int, seed: int, member: int, work: Path, out: Path, say: Say
 ) -> None:
-    """Ours, one member of the ensemble. Members share the data and differ in their start and order."""
+    """Train one member of trimtab's ensemble, and publish its weights.
+
+    Members share the data and differ in their initial weights and the order of batches.
+    """
     say("drawing and pricing the training sets …")
     sets = conditioned_sets(samples, seed)
     mean, std = sets.features.mean(0), sets.features.std(0) + 1e-6
@@ -100,7 +103,11 @@ def conditioned_compute(
 
 
 def _held_out(model: torch.nn.Module, batches: SetBatches, sets: Sets, seed: int) -> str:
+    """Return the errors on the test sets as text for the manifest."""
     _, _, test = split(len(sets), seed)
-    found = evaluate(model, batches.predict, test).numpy()
-    error = np.abs(found / sets.cost_ms[test] - 1)
-    return f"MAPE {error.mean():.2%}, 95th percentile {np.quantile(error, 0.95):.2%} on {len(test)} held-out sets"
+    predicted = evaluate(model, batches.predict, test).numpy()
+    error = np.abs(predicted / sets.cost_ms[test] - 1)
+    tail = np.quantile(error, 0.95)
+    return (
+        f"MAPE {error.mean():.2%}, 95th percentile {tail:.2%} on {len(test)} held-out sets"
+    )

@@ -1,4 +1,7 @@
-"""Training data of the sharding cost models: random sets of tables, priced by the oracle. Made in seconds, never stored."""
+"""Training data of the sharding cost models: random sets of tables, priced by the oracle.
+
+The data are generated in seconds and never stored.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ _CHUNK = 4_000
 
 @dataclass(frozen=True, kw_only=True)
 class Sets:
-    """N sets of shard configurations with their cost: rows `start[i]:start[i + 1]` of `config` are set i."""
+    """N sets of shard configurations with their cost.
+
+    Rows `start[i]:start[i + 1]` of `config` are set i.
+    """
 
     config: np.ndarray  # (M,) row of `features`
     start: np.ndarray  # (N + 1,)
@@ -41,14 +47,14 @@ class Sets:
         return len(self.cost_ms)
 
     def digest(self) -> str:
-        """sha256 over all arrays: names the data in the manifest."""
+        """Return the sha256 over all arrays, which identifies the data in the manifest."""
         sha = hashlib.sha256()
         for array in (self.config, self.start, self.cost_ms, self.features):
             sha.update(np.ascontiguousarray(array).tobytes())
         return sha.hexdigest()
 
     def head(self, count: int) -> Sets:
-        """The first `count` sets."""
+        """Return the first `count` sets."""
         return Sets(
             config=self.config[: self.start[count]],
             start=self.start[: count + 1],
@@ -60,14 +66,17 @@ class Sets:
 
 
 def paper_pool(seed: int = POOL_SEED) -> list[Table]:
-    """856 tables of width 128 like Meta's."""
+    """Draw 856 tables of width 128 like Meta's."""
     return meta_like(PAPER_TABLES, np.random.default_rng(seed))
 
 
 def paper_sets(
     hardware: Hardware, samples: int, seed: int, *, pool_seed: int = POOL_SEED
 ) -> Sets:
-    """The paper's protocol: 1-15 of the 5,136 augmented tables, with replacement, at most 4 GB; batch 65,536, SGD."""
+    """Draw sets by the protocol of NeuroShard's code (Zha et al., MLSys 2023).
+
+    1 to 15 of the 5,136 augmented tables, with replacement, at most 4 GB; batch 65,536, SGD.
+    """
     arrays = TableArrays.of(
         paper_pool(pool_seed), batch=PAPER_BATCH, optimizer=Optimizer.SGD
     )
@@ -89,7 +98,10 @@ def paper_sets(
 def draw_sets(
     rng: np.random.Generator, samples: int, memory: np.ndarray, *, limit: float, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`samples` sets of 1 to `most` configurations, uniform with replacement; a set over the limit is drawn again."""
+    """Draw `samples` sets of 1 to `most` configurations, uniformly with replacement.
+
+    A set over the memory limit is drawn again. Returns configurations and the start of each set.
+    """
     sets: list[np.ndarray] = []
     while len(sets) < samples:
         size = int(rng.integers(1, most + 1))
@@ -107,7 +119,7 @@ def price(
     start: np.ndarray,
     hardware: Hardware,
 ) -> np.ndarray:
-    """The oracle's milliseconds of each set.  # (N,)"""
+    """Return the oracle's milliseconds of each set.  # (N,)"""
     costs = []
     for low in range(0, len(start) - 1, _CHUNK):
         ends = start[low : low + _CHUNK + 1]
@@ -120,7 +132,8 @@ def price(
     return np.concatenate(costs)
 
 
-# Ours: more batches, optimizers, widths, sizes than the paper's one setting.
+# Batches and optimizers of the conditioned nets, with their shares of the samples; the paper has
+# one setting.
 _SETTINGS = (
     (65_536, Optimizer.SGD, 0.4),
     (65_536, Optimizer.ROWWISE_ADAGRAD, 0.2),
@@ -138,14 +151,16 @@ def conditioned_sets(
     pool_seed: int = POOL_SEED,
     diverse_tables: int = 900,
 ) -> Sets:
-    """Sets over all profiles and settings: 1-15 shards (80 %) or up to 100 (20 %), from like-Meta and diverse tables."""
+    """Draw sets over all profiles and settings, from tables like Meta's and from diverse ones.
+
+    80 % of the sets have 1 to 15 shards, 20 % up to 100.
+    """
     rng = np.random.default_rng(seed)
     pool = paper_pool(pool_seed) + diverse(
         diverse_tables, np.random.default_rng(pool_seed + 1)
     )
-    meta = np.arange(len(pool)) < PAPER_TABLES
     table, width = augmented(pool)
-    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
+    parts: list[_Part] = []
     features: list[np.ndarray] = []
     physical: list[np.ndarray] = []
     offset = 0
@@ -153,67 +168,72 @@ def conditioned_sets(
         arrays = TableArrays.of(pool, batch=batch, optimizer=optimizer)
         memory = arrays.rows[table] * width * arrays.element_bytes[table]
         for hardware, profile in PROFILES.items():
-            wanted = round(samples_per_profile * share)
-            only_meta = np.flatnonzero(meta[table])
-            counts = (
-                wanted // 2,
-                wanted * 3 // 10,
-                wanted - wanted // 2 - wanted * 3 // 10,
-            )
-            drawn = [
-                (
-                    only_meta,
-                    *draw_sets(
-                        rng, counts[0], memory[only_meta], limit=16 * 2**30, most=15
-                    ),
-                ),
-                (
-                    np.arange(len(table)),
-                    *draw_sets(rng, counts[1], memory, limit=80 * 2**30, most=15),
-                ),
-                (
-                    np.arange(len(table)),
-                    *draw_sets(
-                        rng,
-                        counts[2],
-                        np.minimum(memory, 2**30),
-                        limit=80 * 2**30,
-                        most=100,
-                    ),
-                ),
-            ]
+            count = round(samples_per_profile * share)
+            drawn = _mixed_sets(rng, count, memory, meta=table < PAPER_TABLES)
             quantities = physical_features(arrays, table, width, profile)
-            features.append(
-                conditioned_features(arrays, table, width, profile, quantities).astype(
-                    np.float32
-                )
-            )
+            inputs = conditioned_features(arrays, table, width, profile, quantities)
+            features.append(inputs.astype(np.float32))
             physical.append(quantities.astype(np.float32))
-            for names, config, start in drawn:
-                chosen = names[config]
-                cost = price(arrays, table[chosen], width[chosen], start, hardware)
-                condition = np.broadcast_to(
-                    profile.conditions(), (len(cost), len(profile.conditions()))
-                )
-                parts.append((chosen + offset, np.diff(start), cost, condition))
+            for config, start in drawn:
+                cost = price(arrays, table[config], width[config], start, hardware)
+                condition = np.tile(profile.conditions(), (len(cost), 1))
+                parts.append((config + offset, np.diff(start), cost, condition))
             offset += len(table)
-    order = rng.permutation(sum(len(p[2]) for p in parts))
-    sizes = np.concatenate([p[1] for p in parts])
+    return _shuffled(rng, parts, np.concatenate(features), np.concatenate(physical))
+
+
+_Part = tuple[
+    np.ndarray, np.ndarray, np.ndarray, np.ndarray
+]  # config, sizes, cost, condition
+
+
+def _mixed_sets(
+    rng: np.random.Generator, count: int, memory: np.ndarray, *, meta: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Draw half of the sets from tables like Meta's, 30 % from all tables, the rest large.
+
+    meta: (C,) configurations of tables like Meta's.
+    """
+    only_meta = np.flatnonzero(meta)
+    small, medium = count // 2, count * 3 // 10
+    config, start = draw_sets(rng, small, memory[only_meta], limit=16 * 2**30, most=15)
+    return [
+        (only_meta[config], start),
+        draw_sets(rng, medium, memory, limit=80 * 2**30, most=15),
+        draw_sets(
+            rng,
+            count - small - medium,
+            np.minimum(memory, 2**30),
+            limit=80 * 2**30,
+            most=100,
+        ),
+    ]
+
+
+def _shuffled(
+    rng: np.random.Generator,
+    parts: list[_Part],
+    features: np.ndarray,
+    physical: np.ndarray,
+) -> Sets:
+    """Join the parts in a random order of their sets."""
+    order = rng.permutation(sum(len(part[2]) for part in parts))
+    sizes = np.concatenate([part[1] for part in parts])
     begins = np.concatenate([[0], np.cumsum(sizes)])[:-1]
-    every = np.concatenate([p[0] for p in parts])
+    every = np.concatenate([part[0] for part in parts])
     take = np.concatenate([np.arange(begins[i], begins[i] + sizes[i]) for i in order])
     return Sets(
         config=every[take],
         start=np.concatenate([[0], np.cumsum(sizes[order])]),
-        cost_ms=np.concatenate([p[2] for p in parts])[order],
-        features=np.concatenate(features),
-        physical=np.concatenate(physical),
-        condition=np.concatenate([p[3] for p in parts])[order],
+        cost_ms=np.concatenate([part[2] for part in parts])[order],
+        features=features,
+        physical=physical,
+        condition=np.concatenate([part[3] for part in parts])[order],
     )
 
 
 def augmented(pool: list[Table]) -> tuple[np.ndarray, np.ndarray]:
-    """Every table at every width that halving reaches, down to a multiple of 4.  # (C,), (C,)"""
+    """Return every table at every width that halving reaches, in multiples of 4.  # (C,), (C,)"""
     table, width = [], []
     for i, entry in enumerate(pool):
         columns = entry.dim

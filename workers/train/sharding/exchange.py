@@ -1,4 +1,4 @@
-"""Train the communication models: the paper's of one device count and profile, ours for any."""
+"""Train the exchange models: NeuroShard's per device count and profile, trimtab's for any."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ def paper_exchange(
     out: Path,
     say: Say,
 ) -> None:
-    """NeuroShard's two communication nets for `devices` devices in one node (paper protocol, spec section 1.4)."""
+    """Train NeuroShard's two exchange nets for `devices` devices in one node, and publish them.
+
+    The protocol is that of the authors' code (Zha et al., MLSys 2023); see
+    deploy/docs/design/sharding.md, "Cost models".
+    """
     dims, start = random_placements(np.random.default_rng(seed), samples, devices)
     fabric = fabric_of(
         [DeviceGroup(count=devices, memory_gib=4, hardware=hardware)], Fabric()
@@ -42,14 +46,14 @@ def paper_exchange(
     wait = start.max(1, keepdims=True) - start
     arrays: dict[str, np.ndarray] = {}
     metrics = []
-    for direction, x, wanted in (
+    for direction, x, cost in (
         ("forward", np.hstack([dims, start]), wait + exchange),
         ("backward", dims, np.broadcast_to(exchange, dims.shape)),
     ):
         mean, std = x.mean(0), x.std(0) + 1e-6
         torch.manual_seed(seed)
         model = PaperExchange(mean, std, devices)
-        inputs, targets = _tensor(x), _tensor(wanted)
+        inputs, targets = _tensor(x), _tensor(cost)
 
         def predict(net: nn.Module, index: np.ndarray, inputs: Tensor = inputs) -> Tensor:
             return net(inputs[index])
@@ -65,9 +69,8 @@ def paper_exchange(
         )
         _, _, test = split(samples, seed)
         error = (evaluate(model, predict, test) - targets[test]).abs()
-        metrics.append(
-            f"{direction} mean error {float(error.mean()):.3f} ms of {float(targets[test].mean()):.3f}"
-        )
+        mean = float(targets[test].mean())
+        metrics.append(f"{direction} mean error {float(error.mean()):.3f} ms of {mean:.3f}")
         arrays |= {
             f"{direction}.{k.removeprefix('layers.')}": v.numpy() for k, v in best.items()
         }
@@ -75,7 +78,8 @@ def paper_exchange(
         name,
         arrays,
         folder=out,
-        command=f"python -m workers.train sharding paper-exchange --hardware {hardware.value} --devices {devices} "
+        command="python -m workers.train sharding paper-exchange "
+        f"--hardware {hardware.value} --devices {devices} "
         f"--samples {samples} --epochs {epochs} --seed {seed}",
         data=_digest(dims, start),
         metric="; ".join(metrics),
@@ -85,7 +89,10 @@ def paper_exchange(
 def random_placements(
     rng: np.random.Generator, samples: int, devices: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Dim sums and start times of random dim-greedy placements, from balanced to wild.  # (N, D), (N, D) ms"""
+    """Draw dim sums and start times (ms) of placements with any imbalance.  # (N, D), (N, D)
+
+    Each places tables greedily by dim sum, but errs with a random probability.
+    """
     dims = np.zeros((samples, devices))
     start = np.zeros((samples, devices))
     for n in range(samples):
@@ -106,33 +113,36 @@ def random_placements(
 def conditioned_exchange(
     *, samples: int, epochs: int, seed: int, work: Path, out: Path, say: Say
 ) -> None:
-    """Ours: 2 to 1,024 devices, any profile, any fabric, any imbalance."""
+    """Train trimtab's exchange net, and publish its weights.
+
+    2 to 1,024 devices, any profile, any fabric, any imbalance.
+    """
     rng = np.random.default_rng(seed)
     x = np.empty((samples, 4))  # near, far, log2 W, log2 nodes
-    wanted = np.empty((samples, 1))
+    cost = np.empty((samples, 1))
     for n in range(samples):
         ranks = int(2 ** rng.integers(1, 11))
         per_node = int(2 ** rng.integers(0, int(np.log2(ranks)) + 1))
         hardware = list(Hardware)[int(rng.integers(len(Hardware)))]
-        given = Fabric(devices_per_node=per_node)
+        links = Fabric(devices_per_node=per_node)
         if rng.random() < 0.5:
-            given = Fabric(
+            links = Fabric(
                 devices_per_node=per_node,
                 intra_gb_s=float(np.exp(rng.uniform(np.log(10), np.log(900)))),
                 inter_gb_s=float(np.exp(rng.uniform(np.log(1), np.log(100)))),
             )
         fabric = fabric_of(
-            [DeviceGroup(count=ranks, memory_gib=4, hardware=hardware)], given
+            [DeviceGroup(count=ranks, memory_gib=4, hardware=hardware)], links
         )
         dims = rng.gamma(np.exp(rng.uniform(-1, 4)), 1.0, ranks)
         dims *= np.exp(rng.uniform(np.log(8), np.log(4096))) / dims.mean()
         batch = int(2 ** rng.integers(11, 19))
         near, far = transfer_ms(dims, batch, fabric)
         x[n] = [near, far, *exchange_condition(ranks, per_node)]
-        wanted[n] = all_to_all_ms(dims, batch, fabric)
+        cost[n] = all_to_all_ms(dims, batch, fabric)
     torch.manual_seed(seed)
     model = ConvexExchange()
-    inputs, targets = _tensor(x), _tensor(wanted)
+    inputs, targets = _tensor(x), _tensor(cost)
 
     def predict(net: nn.Module, index: np.ndarray) -> Tensor:
         return net(inputs[index])  # type: ignore[no-any-return]
@@ -154,8 +164,9 @@ def conditioned_exchange(
         "trimtab-exchange",
         {k: v.numpy() for k, v in best.items()},
         folder=out,
-        command=f"python -m workers.train sharding exchange --samples {samples} --epochs {epochs} --seed {seed}",
-        data=_digest(x, wanted),
+        command="python -m workers.train sharding exchange "
+        f"--samples {samples} --epochs {epochs} --seed {seed}",
+        data=_digest(x, cost),
         metric=f"MAPE {float(error.mean()):.2%} on {len(test)} held-out exchanges",
     )
 

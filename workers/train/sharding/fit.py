@@ -1,4 +1,4 @@
-"""The training loop of the sharding nets: Adam, a validation set, the best epoch kept, resumable."""
+"""Training loop of the sharding nets: Adam, best validation epoch, resumable."""
 
 from __future__ import annotations
 
@@ -20,28 +20,32 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train. The paper's: MSE, Adam 1e-3, batch 512, up to 1,000 epochs, 80/10/10."""
+    """Parameters of the training.
+
+    NeuroShard's are MSE, Adam 1e-3, batch 512, up to 1,000 epochs, a split of 80/10/10.
+    """
 
     epochs: int
     batch: int = 512
     learning_rate: float = 1e-3
-    cosine: bool = False  # learning rate falls to a hundredth along half a cosine
+    cosine: bool = False  # decay the learning rate to a hundredth along half a cosine
     relative: bool = False  # relative error instead of squared milliseconds
     seed: int = 0
 
 
-def mse(found: Tensor, wanted: Tensor) -> Tensor:
-    """Squared milliseconds: the paper's."""
-    return nn.functional.mse_loss(found, wanted)
+def mse(predicted: Tensor, target: Tensor) -> Tensor:
+    """Return the mean squared error in milliseconds, as in NeuroShard."""
+    return nn.functional.mse_loss(predicted, target)
 
 
-def relative(found: Tensor, wanted: Tensor) -> Tensor:
-    """Huber of the relative error: a cheap shard counts as much as a heavy one."""
-    return nn.functional.huber_loss(found / wanted, torch.ones_like(wanted), delta=0.1) * 10
+def relative(predicted: Tensor, target: Tensor) -> Tensor:
+    """Return the Huber loss of the relative error: cheap shards count as much as heavy ones."""
+    ratio = predicted / target
+    return nn.functional.huber_loss(ratio, torch.ones_like(target), delta=0.1) * 10
 
 
 def split(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Train, validation and test indices, 80/10/10."""
+    """Return train, validation and test indices, 80/10/10."""
     order = np.random.default_rng(seed).permutation(count)
     a, b = round(0.8 * count), round(0.9 * count)
     return order[:a], order[a:b], order[b:]
@@ -60,7 +64,7 @@ class SetBatches:
         )
 
     def predict(self, model: nn.Module, index: np.ndarray) -> Tensor:
-        """The model's cost of sets `index`."""
+        """Return the model's cost of the sets `index`."""
         start, sizes = self.sets.start[index], np.diff(self.sets.start)[index]
         owner = np.repeat(np.arange(len(index)), sizes)
         within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -76,18 +80,21 @@ class SetBatches:
 def fit(
     model: nn.Module,
     predict: Callable[[nn.Module, np.ndarray], Tensor],
-    wanted: Tensor,
+    target: Tensor,
     recipe: Recipe,
     *,
     state: Path,
     say: Callable[[str], object],
 ) -> dict[str, Tensor]:
-    """Train `model`; returns the weights of the epoch with the least validation loss. Resumes from `state`."""
-    train, validation, _ = split(len(wanted), recipe.seed)
+    """Train `model`, and return the weights of the epoch with the least validation loss.
+
+    state: checkpoint from which an interrupted training resumes.
+    """
+    train, validation, _ = split(len(target), recipe.seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
     loss_of: Loss = relative if recipe.relative else mse
     first, best, best_loss = checkpoint.restore(state, model, optimizer)
-    told = saved = time.monotonic()
+    reported = saved = time.monotonic()
     for epoch in range(first, recipe.epochs):
         rate = recipe.learning_rate
         if recipe.cosine:
@@ -98,19 +105,20 @@ def fit(
         model.train()
         for low in range(0, len(order), recipe.batch):
             index = order[low : low + recipe.batch]
-            loss = loss_of(predict(model, index), wanted[index])
+            loss = loss_of(predict(model, index), target[index])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        found = evaluate(model, predict, validation)
-        value = float(loss_of(found, wanted[validation]))
+        predicted = evaluate(model, predict, validation)
+        value = float(loss_of(predicted, target[validation]))
         if value < best_loss:
             best_loss, best = value, {k: v.clone() for k, v in model.state_dict().items()}
-        if time.monotonic() - told > 10 or epoch + 1 == recipe.epochs:
-            told = time.monotonic()
-            mape = float((found / wanted[validation] - 1).abs().mean())
+        if time.monotonic() - reported > 10 or epoch + 1 == recipe.epochs:
+            reported = time.monotonic()
+            mape = float((predicted / target[validation] - 1).abs().mean())
             say(
-                f"epoch {epoch + 1}/{recipe.epochs}  validation loss {value:.5f} (best {best_loss:.5f})  MAPE {mape:.2%}"
+                f"epoch {epoch + 1}/{recipe.epochs}  validation loss {value:.5f} "
+                f"(best {best_loss:.5f})  MAPE {mape:.2%}"
             )
         if time.monotonic() - saved > 30 or epoch + 1 == recipe.epochs:
             saved = time.monotonic()
@@ -124,7 +132,7 @@ def fit(
 def evaluate(
     model: nn.Module, predict: Callable[[nn.Module, np.ndarray], Tensor], index: np.ndarray
 ) -> Tensor:
-    """Predictions without gradients, in bounded memory."""
+    """Predict without gradients, in bounded memory."""
     model.eval()
     with torch.no_grad():
         return torch.cat(

@@ -1,4 +1,7 @@
-"""The nets as torch modules, for training. `cost_models.sharding.nets` evaluates the same weights in numpy."""
+"""Cost models as torch modules, for training.
+
+`cost_models.sharding.nets` evaluates the same weights in numpy.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ JOINTS = 48
 
 
 class PaperCompute(nn.Module):
-    """NeuroShard's computation model (MLSys 2023): 20 → 128 → 32 with ReLU, sum over tables, 32 → 64 → 1.
+    """NeuroShard's computation model (Zha et al., MLSys 2023).
+
+    20 → 128 → 32 with ReLU, sum over tables, 32 → 64 → 1.
 
     Shapes: x (M, 20) features of all shards; owner (M,) the set of each; returns (N,) milliseconds.
     """
@@ -32,7 +37,7 @@ class PaperCompute(nn.Module):
         self.head = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 1))
 
     def forward(self, x: Tensor, owner: Tensor, sets: int) -> Tensor:
-        """Cost of each set."""
+        """Return the cost of each set."""
         embedded = self.table((x - self.mean) / self.std)  # (M, 32)
         pooled = embedded.new_zeros(sets, embedded.shape[1]).index_add_(
             0, owner, embedded
@@ -41,7 +46,7 @@ class PaperCompute(nn.Module):
 
 
 class PaperExchange(nn.Module):
-    """NeuroShard's communication model of one device count: in → 128 → 64 → 32 → 16 → D."""
+    """NeuroShard's communication model for one device count: in → 128 → 64 → 32 → 16 → D."""
 
     def __init__(self, mean: np.ndarray, std: np.ndarray, devices: int) -> None:
         super().__init__()
@@ -54,14 +59,17 @@ class PaperExchange(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in) → (N, D)"""
+        """Return the cost of each device.  (N, in) → (N, D)"""
         return self.layers((x - self.mean) / self.std)
 
 
 class ConvexCompute(nn.Module):
-    """Ours: see `cost_models.sharding.nets.ConvexComputeNet`. Convex in the pooled embedding for any fixed hardware.
+    """The computation model of trimtab: see `cost_models.sharding.nets.ConvexComputeNet`.
 
-    Shapes: x (M, F), physical (M, P), owner (M,), condition (N, CONDITIONS); returns (N,) milliseconds.
+    Convex in the pooled embedding for any fixed hardware.
+
+    Shapes: x (M, F), physical (M, P), owner (M,), condition (N, CONDITIONS); returns (N,)
+    milliseconds.
     """
 
     def __init__(
@@ -89,7 +97,7 @@ class ConvexCompute(nn.Module):
         self.condition = nn.Parameter(torch.randn(JOINTS, CONDITIONS) * 0.1)
         self.out_raw = nn.Parameter(torch.full((JOINTS,), -3.0))
         skip = torch.zeros(width)
-        # Start near what the parts add up to; training finds the rest.
+        # Start near the sum of the parts; training corrects it.
         for column in MAGNITUDE:
             skip[column] = 1.0
         self.skip = nn.Parameter(skip)
@@ -100,7 +108,7 @@ class ConvexCompute(nn.Module):
     def forward(
         self, x: Tensor, physical: Tensor, owner: Tensor, condition: Tensor
     ) -> Tensor:
-        """Cost of each set."""
+        """Return the cost of each set."""
         learned = self.table(
             torch.clamp((x - self.mean) / self.std, -6.0, 6.0)
         )  # (M, LEARNED)
@@ -117,7 +125,7 @@ class ConvexCompute(nn.Module):
 
 
 class ConvexExchange(nn.Module):
-    """Ours: see `cost_models.sharding.nets.ConvexExchangeNet`.
+    """The exchange model of trimtab: see `cost_models.sharding.nets.ConvexExchangeNet`.
 
     Shapes: x (N, 4) = near ms, far ms, log2 W, log2 nodes; returns (N, 1) milliseconds.
     """
@@ -126,13 +134,14 @@ class ConvexExchange(nn.Module):
         super().__init__()
         self.latency = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1))
         nn.init.constant_(self.latency[2].bias, -3.0)  # e^-3 ms: a few launches
-        # Two pieces begin at one level each, two in between: from equal starts all pieces would learn the same form.
+        # Two pieces start at one level each, two between: from equal starts, all pieces would learn
+        # the same form.
         self.slopes_raw = nn.Parameter(
             torch.tensor([[0.5, -4.0], [-4.0, 0.5], [-0.5, -2.0], [-2.0, -0.5]])
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Milliseconds of each exchange."""
+        """Return the milliseconds of each exchange."""
         slopes = nn.functional.softplus(self.slopes_raw)
         return (
             torch.exp(self.latency(x[:, 2:]))

@@ -1,4 +1,4 @@
-"""Unpack untrusted archives: plain files only, inside one folder, limited in number and size.
+"""Unpack untrusted archives: plain files only, in one folder, limited in number and size.
 
 Refused, with the member's name: a path that leaves the folder, a device, a sparse or encrypted
 member, two members of one name, a bomb. Links are left out and reported: a source tree needs

@@ -1,4 +1,4 @@
-"""Problem of a compile job: one module, its target, and the runs its programs are compared on."""
+"""Problem of a compile job: one module, its target, and the runs to compare programs on."""
 
 from __future__ import annotations
 

@@ -109,7 +109,8 @@ TAILS: tuple[tuple[str, str], ...] = (
     ("reassociate-cse", f"reassociate,early-cse<memssa>,{_COMBINE}"),
     (
         "nary",
-        f"separate-const-offset-from-gep,slsr,early-cse<memssa>,nary-reassociate,early-cse,{_COMBINE}",
+        "separate-const-offset-from-gep,slsr,early-cse<memssa>,nary-reassociate,early-cse,"
+        f"{_COMBINE}",
     ),
     ("cvp", f"constraint-elimination,correlated-propagation,{_SHRINK},{_COMBINE},adce"),
     ("jump", f"jump-threading,{_SHRINK},{_COMBINE}"),
@@ -131,8 +132,9 @@ TAILS: tuple[tuple[str, str], ...] = (
     ("newgvn", f"newgvn,{_COMBINE},{_SHRINK},adce"),
 )
 _SECOND_ROUND = (
-    "cgscc(devirt<4>(inline,function-attrs<skip-non-recursive-function-attrs>,function<eager-inv;no-rerun>("
-    f"sroa<modify-cfg>,early-cse<memssa>,{_SHRINK},{_COMBINE},gvn,sccp,bdce,{_COMBINE},adce,dse,{_SHRINK},{_COMBINE})))"
+    "cgscc(devirt<4>(inline,function-attrs<skip-non-recursive-function-attrs>,"
+    f"function<eager-inv;no-rerun>(sroa<modify-cfg>,early-cse<memssa>,{_SHRINK},{_COMBINE},"
+    f"gvn,sccp,bdce,{_COMBINE},adce,dse,{_SHRINK},{_COMBINE})))"
 )
 _MODULE_TAILS: tuple[tuple[str, str], ...] = (
     ("again", f"{_SECOND_ROUND},deadargelim,globalopt,globaldce"),

@@ -38,7 +38,7 @@ _UNWIND_TABLES = ".eh_frame"
 
 
 def greedy(reward: Floats, count: int, weights: Floats | None = None) -> list[int]:
-    """Return columns in the order greedy takes them; fewer than `count` when none gains any more.
+    """Return columns in greedy order; fewer than `count` when none gains any more.
 
     reward: (programs, candidates), ≥ 0. weights: (programs,), 1 by default. The evaluation is lazy:
     gains only fall as the set grows, so an outdated gain that is still the largest after it is
@@ -112,7 +112,7 @@ def usefulness(
     metric: Metric = Metric.LOADABLE_BYTES,
     folder: Path = FOLDER,
 ) -> NDArray[np.float64]:
-    """Return (len(space),) counts, plus one, of training programs whose best result has a change.
+    """Return (len(space),) counts of training programs whose result has a change, plus one.
 
     The local search draws changes in these proportions. No training search was for code bytes,
     which use the counts of loadable bytes. Raises WeightsRefused.

@@ -1,4 +1,4 @@
-"""Candidates: edits of the installed LLVM's own -Oz, which carry over between modules and builds.
+"""Candidates: edits of the installed LLVM's -Oz, valid for other modules and builds too.
 
 -Oz is a pipeline of passes followed by code generation. An edit changes the pipeline, or sets an
 option of LLVM for both. It names its place by a pass and its occurrence, not by a position in the

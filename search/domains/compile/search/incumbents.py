@@ -1,4 +1,4 @@
-"""Incumbents of the search: accept a smaller candidate only when its program behaves the same.
+"""Incumbents of the search: accept smaller candidates whose programs behave the same.
 
 Only a candidate that would be the new incumbent is built, linked and run.
 """
@@ -34,13 +34,11 @@ class Incumbents:
     build_id: str
     report: Callable[[Accepted], None]  # called with each new incumbent
     best: Accepted | None = None
-    built: Mapping[str, Built] = field(
-        default_factory=dict
-    )  # Measured.program → built before
+    # Measured.program → built before.
+    built: Mapping[str, Built] = field(default_factory=dict)
     quarantined: list[Quarantined] = field(default_factory=list)
-    _differing: set[str] = field(
-        default_factory=set
-    )  # Measured.program of quarantined ones
+    # Measured.program of quarantined ones.
+    _differing: set[str] = field(default_factory=set)
 
     def reset(self) -> None:
         """Forget the incumbent and what is in quarantine."""
@@ -55,7 +53,7 @@ class Incumbents:
         return self.accept(name, measured)
 
     def accept(self, name: str, measured: Measured) -> bool:
-        """Accept a candidate whose program behaves the same, whatever its size.
+        """Accept a candidate of any size whose program behaves the same.
 
         It becomes the incumbent if it is smaller. For a search that continues from a program larger
         than the incumbent. A candidate that behaves differently is quarantined.

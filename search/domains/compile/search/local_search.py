@@ -46,20 +46,16 @@ class ProductSpace:
     metric: Metric
     defaults: Mapping[str, str]  # level → pipeline of the installed LLVM
     coreset: Sequence[Candidate]
-    scores: Floats | None = (
-        None  # (K,) the coreset is tried by falling scores; None: in order
-    )
+    # (K,): the coreset is tried by falling scores; None: in its own order.
+    scores: Floats | None = None
     changes: Sequence[Candidate] = ()  # single changes, for the (1+1) search
-    usefulness: Floats | None = (
-        None  # (len(changes),) they are drawn in proportion; None: alike
-    )
-    tails: Mapping[str, str] = field(
-        default_factory=dict
-    )  # name → pipeline for one function
+    # (len(changes),): changes are drawn in proportion; None: uniformly.
+    usefulness: Floats | None = None
+    # Name → pipeline for one function.
+    tails: Mapping[str, str] = field(default_factory=dict)
     minsize: bool = True  # decide on `minsize` for each function
-    inlining: bool = (
-        True  # the (1+1) search may forbid or force inlining of single functions
-    )
+    # The (1+1) search may forbid or force inlining of single functions.
+    inlining: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +64,11 @@ class SearchLimits:
 
     evaluations: int  # compilations
     max_coreset: int | None = None  # candidates of the coreset that are tried; None: all
-    patience: int | None = (
-        None  # compilations without a better program that end the (1+1) search
-    )
+    # Compilations without a better program that end the (1+1) search.
+    patience: int | None = None
     stopped: Callable[[], bool] = lambda: False
-    only_tails: Callable[[], bool] = lambda: (
-        False
-    )  # the time left just suffices for the tails
+    # True when the time left suffices for the tails only.
+    only_tails: Callable[[], bool] = lambda: False
     spend: Callable[[int], object] = lambda count: None  # called with each compilation
 
 

@@ -29,9 +29,8 @@ from solvers.llvm.types import Measured, Recipe
 from solvers.llvm.vocabulary import TOKENS, EdgeColumn, NodeColumn, NodeKind
 from trimtab.specs.compile import Tier
 
-PASSES = (
-    45  # per program, as in the paper; the job's budget of evaluations counts passes here
-)
+# Per program, as in the paper; the job's budget of evaluations counts passes here.
+PASSES = 45
 SEQUENCES, POLICY = "compile-paper-sequences", "compile-paper-policy"
 MOST_INSTRUCTIONS = 20_000  # ten times the largest program the network was trained on
 # Excluded in every tier, as in product mode: it miscompiled the most programs of the audit.
@@ -55,7 +54,7 @@ class SequenceOrder:
     """Order in which the published sequences are tried."""
 
     order: Sequence[int]
-    policy: str  # how it came about
+    policy: str  # how they were ordered
     files: Sequence[str]  # learned files that were used
 
 

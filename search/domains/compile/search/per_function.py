@@ -77,7 +77,7 @@ def toggle_minsize(base: Measured) -> Recipe | None:
 
 
 def smaller_functions(base: Measured, toggled: Measured, metric: Metric) -> Recipe | None:
-    """Keep the toggled `minsize` only on functions that it makes smaller, or that `base` decided.
+    """Keep the toggled `minsize` on functions that it makes smaller, or that `base` decided.
 
     None when the result is `base` or `toggled` itself.
     """

@@ -1,4 +1,4 @@
-"""Network that orders the coreset for a program, by what each pipeline did to training programs.
+"""Network that orders the coreset for a program, trained on rewards of other programs.
 
 A network is published only where it beat the coreset's own order on held-out packages
 (`deploy/docs/lab-notes.md`). It reads the program's Autophase features and instruction counts,
@@ -42,7 +42,7 @@ def score_candidates(
     metric: Metric,
     folder: Path = FOLDER,
 ) -> tuple[Floats | None, str]:
-    """Score candidates for the engine's program: ((K,) scores, how they came about).
+    """Score candidates for the engine's program: ((K,) scores, how they were made).
 
     The scores are None where no network is published for the metric, where it was trained for other
     candidates, and where the program is too large or cannot be described.

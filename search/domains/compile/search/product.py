@@ -1,4 +1,4 @@
-"""Product mode: coreset, local search and per-function decisions around the installed LLVM's -Oz.
+"""Product mode: coreset, local search and per-function decisions around -Oz.
 
 The coreset and the order of its candidates follow Liang et al., "Learning Compiler Pass Orders
 using Coreset and Normalized Value Prediction" (ICML 2023); candidates are edits of whole -Oz
@@ -29,9 +29,8 @@ from solvers.llvm.options import options_for
 from solvers.llvm.types import Metric
 from trimtab.specs.compile import Tier
 
-_MOST_EVALUATIONS = (
-    100_000  # without a budget of evaluations: time or patience ends the search
-)
+# Without a budget of evaluations: time or patience ends the search.
+_MOST_EVALUATIONS = 100_000
 _PATIENCE = 200  # compilations without a better program that end the search
 _TAIL_COST = 1.5  # compile time of a tail, in times of -Oz's
 

@@ -1,4 +1,4 @@
-"""Quarantine of miscompiled candidates: bisect a recipe to the first pass that changes behaviour.
+"""Miscompile quarantine: bisect a recipe to the first pass that changes behaviour.
 
 The reproducer names the LLVM build, the last good and the first bad prefix of the pipeline
 (bisected and then confirmed) and, where per-function decisions are needed, the functions.

@@ -1,22 +1,14 @@
-"""Search of one program, from the reference runs over the modes of search to the answer's files."""
+"""Search of one program: reference runs, LLVM's levels, one mode, and the answer's files."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from typing import Any
 
 import numpy as np
 
-from search.domains.compile.answer import (
-    PROMISE_OF_SIZE,
-    PROMISE_OF_TIME,
-    CompileSolution,
-    target_text,
-)
+from search.domains.compile.answer import CompileSolution
 from search.domains.compile.encode import Prepared
 from search.domains.compile.parse.problem import CompileProblem
-from search.domains.compile.parse.sources import listed
 from search.domains.compile.search.answer_files import write_answer
 from search.domains.compile.search.behaviour import NOT_RUN, BehaviourOracle
 from search.domains.compile.search.incumbents import Accepted, Incumbents, value_of
@@ -26,18 +18,18 @@ from search.domains.compile.search.quarantine import reduce_quarantined
 from search.domains.compile.search.run_time import reserve_s as run_time_reserve_s
 from search.domains.compile.search.run_time import search_run_time
 from search.domains.compile.search.state import SearchState, Trials
+from search.domains.compile.search.summary import summary_of, termination_of
 from search.stop import StoppingCriterion
 from search.types import OnIncumbent, SearchOutcome
 from solvers.llvm.engine import Built, CandidateFailed
 from solvers.llvm.types import Recipe
-from trimtab.results import Incumbent, Limit, Reason, Termination
+from trimtab.results import Incumbent
 from trimtab.specs.compile import Mode
 
 _LEAST_RESERVE_S = 0.3  # seconds kept for the check
 _MOST_RESERVE = 0.4  # of the time left
 _CHECK_COMPILES = 4  # compilations as long as -Oz's that the check makes
 _CHECK_RUNS = 3  # runs of each case that the check makes
-_SHOWN_QUARANTINED = 40  # in the summary
 _NOT_COMPARED = "the run ended before it was compared"
 
 
@@ -88,11 +80,11 @@ def search_program(
         quarantined=state.incumbents.quarantined,
     )
     return SearchOutcome(
-        termination=_termination(state, solution),
+        termination=termination_of(state, solution),
         solution=solution,
         objective=solution.objective,
         bound=None,
-        summary=_summary(state, solution, trials, notes, time.monotonic() - began),
+        summary=summary_of(state, solution, trials, notes, time.monotonic() - began),
         weights=trials.weights,
     )
 
@@ -100,7 +92,7 @@ def search_program(
 def report_oz(
     problem: CompileProblem, prepared: Prepared, on_incumbent: OnIncumbent
 ) -> dict[str, Built]:
-    """Report -Oz before anything is run, so that there is an answer whatever ends the job.
+    """Report -Oz before anything is run, so that a job that ends early has an answer.
 
     Returns the built program by `Measured.program`, so that it is not built again.
     """
@@ -240,69 +232,3 @@ def _offer_levels(state: SearchState) -> None:
     metric, levels = state.problem.metric, state.prepared.levels
     for name in sorted(levels, key=lambda level: (value_of(levels[level], metric), level)):
         state.incumbents.offer(name, levels[name])
-
-
-def _termination(state: SearchState, solution: CompileSolution) -> Termination:
-    detail = (
-        _time_detail(solution) if state.problem.timed else _size_detail(state, solution)
-    )
-    if state.stop.limit is not None or state.over():
-        limit = state.stop.limit or Limit.TIME
-        return Termination(reason=Reason.FEASIBLE, limit=limit, detail=detail)
-    return Termination(reason=Reason.COMPLETED, detail=detail)
-
-
-def _time_detail(solution: CompileSolution) -> str:
-    if solution.timing is None:
-        return "no pipeline was measurably faster than -O2"
-    return solution.timing.sentence()
-
-
-def _size_detail(state: SearchState, solution: CompileSolution) -> str:
-    metric = state.problem.metric
-    size, oz = solution.objective, float(solution.levels["Oz"].of(metric))
-    detail = f"{size:,.0f} {metric.value.replace('_', ' ')}"
-    if oz:
-        detail += f", {100 * (size - oz) / oz:+.2f} % against -Oz"
-    if solution.why_unvalidated:
-        detail += f"; unvalidated: {solution.why_unvalidated}"
-    return detail
-
-
-def _summary(
-    state: SearchState,
-    solution: CompileSolution,
-    trials: Trials,
-    notes: list[str],
-    seconds: float,
-) -> dict[str, Any]:
-    problem, prepared = state.problem, state.prepared
-    outcomes = Counter(measured.outcome.value for _, measured in trials.table)
-    return {
-        "llvm": prepared.installed.build_id,
-        "target": target_text(problem.machine),
-        "sources": listed(problem.sources),
-        "instructions": prepared.engine.info.ir_instructions,
-        "objective": problem.spec.objective.value,
-        "oz": solution.levels["Oz"].of(problem.metric),
-        "saved": solution.saved(problem.metric),
-        "found_by": solution.name,
-        "pipelines_tried": trials.count or len(trials.table),
-        "outcomes": dict(sorted(outcomes.items())),
-        "policy": trials.policy,
-        "behaviour": solution.behaviour,
-        "promise": PROMISE_OF_TIME if problem.timed else PROMISE_OF_SIZE,
-        **({"time": solution.time} if problem.timed else {}),
-        "search_s": seconds,
-        "sizes": solution.size_table,
-        "quarantined": [
-            {
-                "name": bad.name,
-                "why": bad.why,
-                "bytes": bad.objective,
-                "first_bad_pass": bad.reproducer.last_pass if bad.reproducer else None,
-            }
-            for bad in solution.quarantined[:_SHOWN_QUARANTINED]
-        ],
-        "notes": notes,
-    }

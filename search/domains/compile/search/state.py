@@ -11,7 +11,7 @@ from search.domains.compile.encode import Prepared
 from search.domains.compile.parse.problem import CompileProblem
 from search.domains.compile.search.behaviour import BehaviourOracle
 from search.domains.compile.search.incumbents import Incumbents
-from search.stop import AnyOf, StoppingCriterion
+from search.stop import StoppingCriterion
 from solvers.llvm.types import Measured
 from trimtab.specs.compile import Tier
 
@@ -45,12 +45,12 @@ class SearchState:
     @property
     def evaluations_left(self) -> int | None:
         """Evaluations left; None when they are not limited."""
-        return self.stop.evaluations_left() if isinstance(self.stop, AnyOf) else None
+        return self.stop.evaluations_left()
 
     @property
     def spend(self) -> Callable[[int], object]:
         """Function that counts evaluations against the budget."""
-        return self.stop.spend if isinstance(self.stop, AnyOf) else lambda count: None
+        return self.stop.spend
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from search.domains.ilp.search.slots import IncumbentSlot, IncumbentSlots, RunSl
 from search.domains.ilp.search.start_heuristics import StartHeuristics
 from search.lns.arms import ArmParts, make_arms
 from search.lns.constructive import constructive
-from search.lns.core_columns import Core
+from search.lns.core_columns import CoreColumns
 from search.lns.deadline import Deadline
 from search.lns.focus import RootFocus
 from search.lns.guide import Guide
@@ -45,7 +45,7 @@ _MIN_INTEGERS_FOR_LNS = 20
 class StartPoints:
     """Points (n,) at hand before the search."""
 
-    warm_start: Floats | None = None  # from the author; NaN where there is no value
+    warm_start: Floats | None = None  # from the user; NaN where there is no value
     constructed: Floats | None = None  # feasible, by construction
 
 
@@ -89,7 +89,7 @@ def run_lns(
         guide = Guide(
             model,
             deadline=Deadline(deadline),
-            focus=RootFocus(model, Core(model, slicer.by_row, slicer.by_column)),
+            focus=RootFocus(model, CoreColumns(model, slicer.by_row, slicer.by_column)),
             root_place=slots.root_lp,
         )
         heuristics = StartHeuristics(

@@ -7,7 +7,7 @@ from typing import Any
 
 from cost_models.weights import digest
 from search.domains.ilp.search.messages import EngineEnded
-from search.domains.ilp.search.state import ABSOLUTE_GAP, RunState, in_author_sense
+from search.domains.ilp.search.state import ABSOLUTE_GAP, RunState, in_user_sense
 from search.lns.arms import ARMS
 from search.lns.structure import structure
 from search.stop import StoppingCriterion
@@ -48,8 +48,8 @@ def outcome_of(
     return SearchOutcome(
         termination=termination,
         solution=state.x,
-        objective=None if state.x is None else in_author_sense(model, state.objective),
-        bound=in_author_sense(model, state.bound),
+        objective=None if state.x is None else in_user_sense(model, state.objective),
+        bound=in_user_sense(model, state.bound),
         sense="maximize" if model.maximize else "minimize",
         summary=_summary(model, state, engine, with_lns, termination.reason),
         weights=_weights(state),
@@ -73,7 +73,7 @@ def _summary(
         summary["lns_arms"] = state.lns_statistics.arms
         summary["lns_solver_seconds"] = state.lns_statistics.solver_seconds
     if state.lns_start is not None:
-        summary["lns_started_from"] = in_author_sense(model, state.lns_start.objective)
+        summary["lns_started_from"] = in_user_sense(model, state.lns_start.objective)
         summary["lns_started_by"] = state.lns_start.heuristic
     if reason is Reason.INFEASIBLE and end is not None and end.infeasible_rows is not None:
         summary["infeasible_subset"] = {

@@ -1,4 +1,7 @@
-"""Start heuristics of the neighbourhood search, tried in order until one is feasible."""
+"""Start heuristics of the neighbourhood search, tried in order until one is feasible.
+
+The start decides the primal integral (deploy/docs/design/ilp.md, "Start solutions").
+"""
 
 from __future__ import annotations
 

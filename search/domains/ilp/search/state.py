@@ -11,7 +11,7 @@ from search.trace import relative_gap
 from solvers.types import Floats, MilpModel
 from trimtab.results import Incumbent
 
-# Relative. The engine is asked for a smaller gap than its default, so that "optimal" means this.
+# Relative; smaller than the default of engines, so that "optimal" means this.
 PROOF_GAP = 1e-6
 ABSOLUTE_GAP = 1e-9  # of the scaled objective, whose costs are near 1: for optima of 0
 
@@ -57,9 +57,9 @@ class RunState:
         return self.x is not None and overshoot > _allowed_gap(self.objective)
 
     def point(self, model: MilpModel) -> Incumbent:
-        """Return incumbent and bound of this moment, in the author's sense."""
-        objective = in_author_sense(model, self.objective)
-        bound = in_author_sense(model, self.bound)
+        """Return incumbent and bound of this moment, in the user's sense."""
+        objective = in_user_sense(model, self.objective)
+        bound = in_user_sense(model, self.bound)
         return Incumbent(
             elapsed_s=0.0,  # the pipeline fills in its own clock
             objective=objective,
@@ -69,8 +69,8 @@ class RunState:
         )
 
 
-def in_author_sense(model: MilpModel, value: float) -> float | None:
-    """Return an objective or bound in the author's sense; None while infinite."""
+def in_user_sense(model: MilpModel, value: float) -> float | None:
+    """Return an objective or bound in the user's sense; None while infinite."""
     return model.in_user_sense(value) + 0.0 if math.isfinite(value) else None
 
 

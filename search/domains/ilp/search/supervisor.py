@@ -302,7 +302,7 @@ class Run:
         return self.state.closed() or (end is not None and end.reason in _PROOFS)
 
     def _note_ends(self, alive: set[Role]) -> None:
-        """Note processes that ended without being asked to."""
+        """Note processes that ended by themselves."""
         state = self.state
         if Role.ENGINE not in alive and state.engine_end is None:
             self._note_death(self.processes[Role.ENGINE])

@@ -1,7 +1,7 @@
 """Checker: the parent's side of the check process.
 
 Reading exactly takes as long as HiGHS' reading, and a `stop` must not wait for it: so it begins
-first, on the core that nobody else uses yet. The two readings are also compared (solvers.compare):
+first, on a core that is still idle. The two readings are also compared (solvers.compare):
 a file that two independent readers understand differently is refused as soon as that is known,
 since no result on it could be trusted.
 """

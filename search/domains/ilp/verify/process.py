@@ -1,7 +1,8 @@
 """Work of the check process: read the original file exactly, then answer commands.
 
 Nothing here is shared with the search (an import contract checks it): the file is read again by
-`solvers.exact`, and every check and proof is made in rational arithmetic.
+`solvers.exact`, and every check and proof is made in rational arithmetic
+(deploy/docs/design/ilp.md, "Exact check").
 """
 
 from __future__ import annotations

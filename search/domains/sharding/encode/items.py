@@ -32,15 +32,13 @@ class Options:
 
     item: np.ndarray  # (O,) item
     width: np.ndarray  # (O,) columns of each table of the item
-    half: (
-        np.ndarray
-    )  # (O,) option of half the width, rounded up; NONE when it cannot be cut
+    # (O,) option of half the width, rounded up; NONE when it cannot be cut
+    half: np.ndarray
     rest: np.ndarray  # (O,) option of the remaining width, or NONE
     memory: np.ndarray  # (O,) bytes on its device
     weight_bytes: np.ndarray  # (O,) bytes of weights alone, which moving the shard moves
-    dim: (
-        np.ndarray
-    )  # (O,) output columns, one per feature and column: what the exchange sends
+    # (O,) output columns, one per feature and column: what the exchange sends
+    dim: np.ndarray
     lookups: np.ndarray  # (O,) look-ups of a batch
     member_option: np.ndarray  # (M,) flat list: option of each member shard
     member_table: np.ndarray  # (M,) its table
@@ -71,9 +69,8 @@ class Items:
     members: tuple[tuple[int, ...], ...]  # tables of each
     whole: np.ndarray  # (I,) the unsplit option of each
     allowed: np.ndarray | None  # (I, D) devices it may be on; None: any
-    narrowest: (
-        np.ndarray
-    )  # (I,) columns of the narrowest shard; the whole width when unsplittable
+    # (I,) columns of the narrowest shard; the whole width when unsplittable
+    narrowest: np.ndarray
     step: np.ndarray  # (I,) columns between neighbouring widths: 4 unless the job is huge
     options: Options
 
@@ -180,7 +177,7 @@ def _options(
     member_table = np.array([t for group in members for t in group])[
         first[item[member_option]] + within
     ]
-    # A group is never split: its width stands for the first table; each member keeps its own.
+    # A group is never split: its width stands for the first table; each member has its own.
     dims = np.array([t.dim for t in tables])
     member_width = np.where(
         size[item[member_option]] == 1, width[member_option], dims[member_table]

@@ -42,9 +42,9 @@ def beam_search(
 ) -> BeamResult:
     """Split one more shard per level, L levels deep, and keep the K cheapest column plans.
 
-    They are kept even when they cost more than their parent. Candidates to split are the N largest
-    by memory and the N most expensive alone; one half replaces the split shard in the list, the
-    other is appended.
+    Plans stay in the beam even when they cost more than their parent. Candidates to split are the
+    N largest by memory and the N most expensive alone; one half replaces the split shard in the
+    list, the other is appended.
 
     start: (S,) options of the first column plan.
     patience: end after this many levels without a better plan; None: all levels, as in the paper.

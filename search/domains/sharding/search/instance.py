@@ -29,9 +29,7 @@ OnBetter = Callable[[Plan, float, str], object]  # plan, oracle milliseconds, so
 EARLIER_ATTEMPT = "earlier attempt"
 # Items x devices; above this, NeuroShard's full beam takes longer than the rest of the search.
 _PUBLISHED_SIZE = 700
-_REPAIR_S = (
-    5.0  # for the plan that moves fewest bytes, where the plan in use no longer fits
-)
+_REPAIR_S = 5.0  # to repair a plan in use that no longer fits
 
 
 @dataclass(frozen=True, kw_only=True)

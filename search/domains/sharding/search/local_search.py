@@ -4,6 +4,8 @@ A plan costs max compute + exchange(max columns), so a step can only help where 
 maxima is attained. All steps from such a device are priced at once: pooled vectors add up, so a
 step is one head evaluation per device it changes. Ties are broken by the smooth cost of
 `step_prices.py`, and every tied device is tried.
+
+See deploy/docs/design/sharding.md, "Local search".
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ _RELOAD_AFTER = 200  # steps
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Step:
+class Step:
     """A priced step."""
 
     cost: float
@@ -62,7 +64,7 @@ class LocalSearch:
     def descend(self, stop: Callable[[], bool]) -> float:
         """Take the best step until none helps, and return the cost."""
         while not stop():
-            step = self._best_step()
+            step = self.best_step()
             if step is None:
                 break
             step.apply()
@@ -91,11 +93,12 @@ class LocalSearch:
         self._working.reload()
         self._since_reload = 0
 
-    def _best_step(self) -> _Step | None:
+    def best_step(self) -> Step | None:
+        """Return the best step of all tried devices; None when none helps."""
         loads = self._working.loads
         weighted = loads.dims * self._model.slowness
         cost, smooth = self._prices.now()
-        now = _Step(cost=cost, smooth=smooth, apply=lambda: None)
+        now = Step(cost=cost, smooth=smooth, apply=lambda: None)
         first = list(dict.fromkeys([int(loads.compute.argmax()), int(weighted.argmax())]))
         if self._prices.whole_exchange and self._model.devices <= _MAX_TRIED:
             first = list(range(self._model.devices))
@@ -128,7 +131,7 @@ class LocalSearch:
             if share[d] >= 1 - _TIED and d not in but
         ][:_MAX_TRIED]
 
-    def _better(self, best: _Step, candidate: _Step | None) -> _Step:
+    def _better(self, best: Step, candidate: Step | None) -> Step:
         if candidate is None:
             return best
         scale = TOLERANCE * max(1.0, self.cost)
@@ -189,7 +192,7 @@ class LocalSearch:
         p, b, c = np.nonzero(fresh & whole & (columns > 0))
         return p, others[b], columns[p, b, c]
 
-    def _transfers(self, a: int) -> _Step | None:
+    def _transfers(self, a: int) -> Step | None:
         """Return the best transfer of columns of one shard of `a` to another device.
 
         All columns (a move) or some (a split); they join a shard of the table that is there.
@@ -229,7 +232,7 @@ class LocalSearch:
         )
         n = cheapest(cost, smooth)
         shard, target, count = int(shards[p[n]]), int(b[n]), int(columns[n])
-        return _Step(
+        return Step(
             cost=float(cost[n]),
             smooth=float(smooth[n]),
             apply=lambda: working.transfer(shard, count, target),
@@ -261,7 +264,7 @@ class LocalSearch:
         empty = (working.loads.shards[a] <= 1) & (option == NONE)
         return np.asarray(np.where(empty, 0.0, prices.head(at, pooled))[which.reshape(-1)])
 
-    def _swaps(self, a: int) -> _Step | None:
+    def _swaps(self, a: int) -> Step | None:
         """Return the best swap of a shard of `a` with a shard of another device."""
         working, prices = self._working, self._prices
         loads, options = working.loads, self._items.options
@@ -288,7 +291,7 @@ class LocalSearch:
             working.move(first, target)
             working.move(second, a)
 
-        return _Step(cost=float(cost[n]), smooth=float(smooth[n]), apply=apply)
+        return Step(cost=float(cost[n]), smooth=float(smooth[n]), apply=apply)
 
     def _swappable(self, a: int) -> tuple[np.ndarray, np.ndarray]:
         """Return pairs of shards, one on `a`, whose swap respects all limits.  # (N,), (N,)"""

@@ -25,7 +25,7 @@ class PaperExchange:
     """The exchange of the paper's simulator.
 
     Backward first; then the forward exchange, from the start times that compute and backward give
-    (deploy/docs/design/sharding.md, "Cost models").
+    (deploy/docs/design/sharding.md, "Plan cost").
     """
 
     forward: PaperExchangeNet

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -181,10 +182,10 @@ def kick(state: SearchState) -> None:
 def choose(state: SearchState) -> None:
     """Let the oracle choose among the model's best plans, the rivals and the level starts."""
     for plan in state.pool.best(state.inputs.effort.top):
-        dear = state.best is not None and (
+        too_expensive = state.best is not None and (
             state.stop() or state.model_cost(plan) > state.model_ceiling_ms
         )
-        if dear:
+        if too_expensive:
             break
         cost = state.oracle_cost(plan)
         if cost < state.best_ms:
@@ -212,10 +213,14 @@ def polish(state: SearchState) -> None:
             inputs.limits,
             state.rng,
             evaluations=inputs.effort.polish,
-            allowed=lambda plan, most=ceiling_ms: state.model_cost(plan) <= most,  # type: ignore[misc]
+            allowed=partial(_within, state, ceiling_ms),
             stop=state.stop,
         )
         state.oracle_evaluations += evaluations
         if cost < state.best_ms:
             state.best, state.best_ms = plan, cost
             state.report(plan, cost)
+
+
+def _within(state: SearchState, ceiling_ms: float, plan: Plan) -> bool:
+    return state.model_cost(plan) <= ceiling_ms

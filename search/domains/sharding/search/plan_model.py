@@ -46,9 +46,8 @@ class PlanModel:
     embedding: np.ndarray  # (C, O, K) of every option on every class of device
     heads: tuple[Head, ...]  # one per class
     device_class: np.ndarray  # (D,)
-    slowness: (
-        np.ndarray
-    )  # (D,) exchange time per column over that of the fastest device, >= 1
+    # (D,) exchange time per column over that of the fastest device, >= 1
+    slowness: np.ndarray
     exchange: ExchangeCost
     single: np.ndarray  # (C, O) milliseconds of an option alone
 

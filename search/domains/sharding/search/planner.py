@@ -36,7 +36,7 @@ def search_plan(
     stop: Stop,
     on_better: Callable[[Plan, float, str], object],
 ) -> SearchResult | None:
-    """Return the best plan by the oracle, never dearer than any baseline that fits.
+    """Return the best plan by the oracle, at most as expensive as any baseline that fits.
 
     rivals: plans of further planners by name, treated like the baselines.
     on_better: receives each plan that the oracle prices below all before it.

@@ -33,15 +33,12 @@ class Effort:
     caps: int = 5  # dim caps tried for such a start
     pack_seconds: float = 10.0  # for branch and bound when the packers find no room
     patience: int = 2  # levels of the beam without a better plan
-    slack: float = (
-        0.01  # model cost of the oracle's choice, relative to the model's best plan
-    )
+    # Model cost of the oracle's choice, relative to the model's best plan.
+    slack: float = 0.01
     kicks: int = 12  # kicks in a row without a better plan before the search ends
     beam_shards: int = 220  # larger problems skip the beam: local search splits what pays
     polish: int = 400  # oracle evaluations spent on one plan
-    polished: int = (
-        3  # the model's best plans that are polished, beside the oracle's choice
-    )
+    polished: int = 3  # model's best plans that are polished, with the oracle's choice
     # Most columns of a device in a level start, relative to the mean.
     level_caps: tuple[float, ...] = (1.0, 1.03, 1.1)
     levelled: int = 8  # level starts the oracle prices

@@ -64,8 +64,8 @@ class StepPrices:
         """
         loads, model = self._working.loads, self._model
         weighted = loads.dims * model.slowness
-        rest_compute = _max_without(loads.compute, a, b)
-        rest_dims = _max_without(weighted, a, b)
+        rest_compute = max_without(loads.compute, a, b)
+        rest_dims = max_without(weighted, a, b)
         largest_compute = np.maximum(rest_compute, np.maximum(compute_a, compute_b))
         wa, wb = dims_a * model.slowness[a], dims_b * model.slowness[b]
         largest_dims = np.maximum(rest_dims, np.maximum(wa, wb))
@@ -130,7 +130,7 @@ def cheapest(cost: np.ndarray, smooth: np.ndarray) -> int:
     return int(near[smooth[near].argmin()])
 
 
-def _max_without(values: np.ndarray, a: int, b: np.ndarray) -> np.ndarray:
+def max_without(values: np.ndarray, a: int, b: np.ndarray) -> np.ndarray:
     """Return max of `values` without a and b[n], for each n; 0 when nothing is left.  # (N,)"""
     first, second = -1, -1
     for device in np.argsort(-values, kind="stable")[:3]:

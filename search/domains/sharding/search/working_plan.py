@@ -46,7 +46,7 @@ class WorkingPlan:
         )
 
     def reload(self) -> None:
-        """Compute the loads anew, without the rounding errors of many updates."""
+        """Recompute the loads, without the rounding errors of many updates."""
         self.loads = Loads(self.items, self.model, self.plan)
         self.cost = self.loads.cost
 

@@ -1,5 +1,4 @@
-"""The kind `compile` by the contract of all kinds, and what only it promises."""
-# ruff: noqa: E501
+"""Kind `compile` by the contract of all kinds, and its own promises."""
 
 from __future__ import annotations
 
@@ -33,10 +32,32 @@ PROGRAM = r"""
 #include <stdio.h>
 #include <string.h>
 static unsigned table[256];
-static void fill(void) { for (unsigned i = 0; i < 256; i++) { unsigned h = i; for (int k = 0; k < 8; k++) h = h & 1 ? h >> 1 ^ 0xedb88320u : h >> 1; table[i] = h; } }
-unsigned crc(const char *s, unsigned n) { unsigned h = ~0u; while (n--) h = table[(h ^ (unsigned char)*s++) & 255] ^ h >> 8; return ~h; }
-int words(const char *s) { int n = 0, in = 0; for (; *s; s++) { if (*s == ' ' || *s == '\t' || *s == '\n') in = 0; else if (!in) { in = 1; n++; } } return n; }
-int main(int argc, char **argv) { fill(); const char *s = argc > 1 ? argv[1] : "the quick brown fox"; printf("%08x %d\n", crc(s, strlen(s)), words(s)); return 0; }
+static void fill(void) {
+  for (unsigned i = 0; i < 256; i++) {
+    unsigned h = i;
+    for (int k = 0; k < 8; k++) h = h & 1 ? h >> 1 ^ 0xedb88320u : h >> 1;
+    table[i] = h;
+  }
+}
+unsigned crc(const char *s, unsigned n) {
+  unsigned h = ~0u;
+  while (n--) h = table[(h ^ (unsigned char)*s++) & 255] ^ h >> 8;
+  return ~h;
+}
+int words(const char *s) {
+  int n = 0, in = 0;
+  for (; *s; s++) {
+    if (*s == ' ' || *s == '\t' || *s == '\n') in = 0;
+    else if (!in) { in = 1; n++; }
+  }
+  return n;
+}
+int main(int argc, char **argv) {
+  fill();
+  const char *s = argc > 1 ? argv[1] : "the quick brown fox";
+  printf("%08x %d\n", crc(s, strlen(s)), words(s));
+  return 0;
+}
 """
 REFERENCE = ArtifactRef(digest="sha256:" + "0" * 64, name="program.c")
 
@@ -114,7 +135,7 @@ def test_the_answer_is_checked_run_and_not_larger_than_oz(tmp_path: Path) -> Non
     assert result.weights["compile-coreset"]
 
 
-def test_without_a_main_it_says_unvalidated(tmp_path: Path) -> None:
+def test_a_program_without_a_main_is_unvalidated(tmp_path: Path) -> None:
     result = run(
         tmp_path,
         CompileSpec(source_text="int twice(int x) { return 2 * x; }", language=Language.C),
@@ -149,7 +170,10 @@ int small(int b) { return b / 7; }
 
 
 def test_the_commands_repeat_decisions_on_single_functions(tmp_path: Path) -> None:
-    """What `pipeline.txt` says, done in a shell, makes an object of the answer's sizes: minsize is off for one function."""
+    """The lines of `pipeline.txt`, run in a shell, make an object of the answer's sizes.
+
+    `minsize` is off for one function.
+    """
     finished = run(
         tmp_path,
         CompileSpec(source_text=CALLS, language=Language.C, llvm_options=False),
@@ -201,7 +225,8 @@ def test_an_archive_of_sources(tmp_path: Path) -> None:
         {
             "p/include/a.h": "int half(int);\n",
             "p/src/a.c": '#include "a.h"\nint half(int x) { return x / N; }\n',
-            "p/src/main.c": '#include "a.h"\n#include <stdio.h>\nint main(void) { printf("%d", half(9)); return 0; }\n',
+            "p/src/main.c": '#include "a.h"\n#include <stdio.h>\n'
+            'int main(void) { printf("%d", half(9)); return 0; }\n',
         },
     )
     spec = CompileSpec(
@@ -212,20 +237,20 @@ def test_an_archive_of_sources(tmp_path: Path) -> None:
     assert result.verification.checks["runs_equal"] == "1 of 1"
 
 
-def test_the_compilers_own_words_come_back(tmp_path: Path) -> None:
-    said = refused(
+def test_the_compilers_own_message_is_reported(tmp_path: Path) -> None:
+    message = refused(
         tmp_path, CompileSpec(source_text="int f(void) { return y; }", language=Language.C)
     )
-    assert "use of undeclared identifier 'y'" in said
-    assert str(tmp_path) not in said
+    assert "use of undeclared identifier 'y'" in message
+    assert str(tmp_path) not in message
 
 
-def test_llvms_own_words_come_back(tmp_path: Path) -> None:
-    said = refused(
+def test_llvms_own_message_is_reported(tmp_path: Path) -> None:
+    message = refused(
         tmp_path,
         CompileSpec(source_text="define i32 @f() { ret i64 0 }", language=Language.IR),
     )
-    assert "i32" in said
+    assert "i32" in message
 
 
 @pytest.mark.parametrize(
@@ -240,16 +265,17 @@ def test_llvms_own_words_come_back(tmp_path: Path) -> None:
         ({"runs": (Run(expected_exit=3),)}, "3 was expected"),
     ],
 )
-def test_what_makes_no_sense_is_told(
+def test_specs_that_make_no_sense_are_refused(
     tmp_path: Path, spec: dict[str, Any], words: str
 ) -> None:
-    text = "#include <unistd.h>\nint main(int n, char **v) { if (n > 1) for (;;) pause(); return 0; }"
+    text = "#include <unistd.h>\n"
+    text += "int main(int n, char **v) { if (n > 1) for (;;) pause(); return 0; }"
     assert words in refused(
         tmp_path, CompileSpec(source_text=text, language=Language.C, **spec)
     )
 
 
-def test_runs_want_a_main(tmp_path: Path) -> None:
+def test_runs_require_a_main(tmp_path: Path) -> None:
     spec = CompileSpec(
         source_text="int f(void) { return 1; }", language=Language.C, runs=(Run(),)
     )
@@ -264,7 +290,8 @@ def test_a_path_out_of_the_archive_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_program_that_does_not_repeat_itself_proves_nothing(tmp_path: Path) -> None:
-    text = '#include <stdio.h>\n#include <time.h>\nint main(void) { struct timespec t; clock_gettime(CLOCK_REALTIME, &t); printf("%ld", t.tv_nsec); return 0; }'
+    text = "#include <stdio.h>\n#include <time.h>\nint main(void) { struct timespec t; "
+    text += 'clock_gettime(CLOCK_REALTIME, &t); printf("%ld", t.tv_nsec); return 0; }'
     result = run(tmp_path, CompileSpec(source_text=text, language=Language.C)).result
     assert "unvalidated" in str(result.verification.checks["runs_equal"])
     assert result.termination.reason in (Reason.FEASIBLE, Reason.COMPLETED)

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from search import pipeline
 from search.domains import KINDS
-from search.domains.ilp import build
 from search.domains.ilp.solution import IlpSolution
-from search.stop import from_budget
 from search.types import InvalidInput
 from tests.contracts.domain import DomainContract
-from tests.search.domains.ilp.jobs import KNAPSACK, hard, inline, solve
+from tests.search.domains.ilp.jobs import KNAPSACK, inline, solve
 from trimtab.results import Reason, VerificationStatus
 from trimtab.specs.common import ArtifactRef
 from trimtab.specs.ilp import Engine, IlpSpec, LnsOptions, Neighbourhood
@@ -144,7 +140,7 @@ def test_bad_files_are_invalid_input(text: str, says: str, tmp_path: Path) -> No
         solve(IlpSpec(model_text=text), tmp_path, seconds=5)
 
 
-def test_what_lns_cannot_treat_goes_to_an_exact_solver(tmp_path: Path) -> None:
+def test_models_beyond_linear_rows_go_to_an_exact_solver(tmp_path: Path) -> None:
     text = (
         "Minimize\n o: x + [ 2 x ^ 2 + 4 y ^ 2 ] / 2\nSubject To\n a: x + y >= 3\n"
         "General\n x\nEnd\n"
@@ -220,117 +216,3 @@ def test_general_integers_equalities_and_continuous_variables_go_through_the_sea
     assert result.termination.reason is Reason.OPTIMAL
     assert result.objective == pytest.approx(alone.objective)
     assert result.verification.status is VerificationStatus.VALID
-
-
-def test_the_rules_of_reading_are_in_the_notes(tmp_path: Path) -> None:
-    """HiGHS minimises `OBJSENSE MAXIMIZE` on one line; the field maximises."""
-    text = (
-        "NAME t\nOBJSENSE MAXIMIZE\nROWS\n N o\n L c\n"
-        "COLUMNS\n x o 1 c 1\nRHS\n RHS c 4\nENDATA\n"
-    )
-    result = solve(IlpSpec(model_text=text, format="mps"), tmp_path)
-    assert (result.objective, result.sense) == (4, "maximize")
-    assert any("OBJSENSE MAXIMIZE" in str(note) for note in result.summary["notes"])
-
-
-def test_solution_files_hold_the_owners_names(tmp_path: Path) -> None:
-    workdir = tmp_path / "work"
-    workdir.mkdir()
-    finished = pipeline.run(
-        build(),
-        inline(KNAPSACK),
-        inputs={},
-        workdir=workdir,
-        stop=from_budget({"seconds": 20.0}, threading.Event()),
-        seed=0,
-    )
-    files = {p.name: p.path for p in finished.produced}
-    lines = files["solution.sol"].read_text().splitlines()
-    assert lines[0] == "=obj= 13"
-    values = dict(line.split() for line in lines[1:])
-    assert values == {"a": "2", "c": "1"}
-    assert json.loads(files["solution.json"].read_text())["nonzeros"] == {
-        "a": 2.0,
-        "c": 1.0,
-    }
-
-
-def test_lns_off_leaves_the_engine_alone(tmp_path: Path) -> None:
-    spec, inputs = hard(tmp_path)
-    result = solve(
-        spec.model_copy(update={"lns": LnsOptions(enabled=False)}),
-        tmp_path,
-        seconds=3.0,
-        inputs=inputs,
-    )
-    assert result.summary["lns_iterations"] == 0
-    assert result.summary["notes"] == [
-        "large neighbourhood search stays out: switched off by the spec"
-    ]
-
-
-def test_warm_start_is_where_the_search_begins(tmp_path: Path) -> None:
-    file, start = tmp_path / "cover.mps", tmp_path / "start.sol"
-    model = set_cover(1_000, 800, seed=9)  # not closed in 3 s
-    write_mps(model, file)
-    start.write_text(
-        "".join(f"x{j} 1\n" for j in range(model.n))
-    )  # everything: feasible and dear
-    reference = ArtifactRef(digest="sha256:" + "0" * 64, name="start.sol")
-    spec = IlpSpec(
-        model=reference.model_copy(update={"name": "cover.mps"}), warm_start=reference
-    )
-    result = solve(spec, tmp_path, inputs={"model": file, "warm_start": start}, seconds=3)
-    assert result.summary["lns_started_by"] == "warm-start"
-    assert result.summary["lns_started_from"] == model.c.sum()
-    assert result.objective is not None
-    assert result.objective < model.c.sum()
-    # A partial one is completed; one of another model is refused.
-    start.write_text("x0 1\nx1 1\n")
-    again = solve(spec, tmp_path, inputs={"model": file, "warm_start": start}, seconds=3)
-    assert again.summary["lns_started_by"] in ("warm-start", "warm-start-repaired")
-    start.write_text("y0 1\n")
-    with pytest.raises(InvalidInput, match="'y0'"):
-        solve(spec, tmp_path, inputs={"model": file, "warm_start": start})
-
-
-def test_an_infeasible_model_is_reported_with_the_rows_that_clash(tmp_path: Path) -> None:
-    text = (
-        "Minimize\n o: x + y\nSubject To\n low: x + y >= 5\n high: x + y <= 3\n"
-        " other: x - y <= 9\nGeneral\n x y\nEnd\n"
-    )
-    result = solve(inline(text), tmp_path)
-    assert result.termination.reason is Reason.INFEASIBLE
-    assert result.summary["infeasible_subset"]["rows"] == ["low", "high"]
-    # A feasible relaxation has no such subset, and none is made up.
-    parity = (
-        "Minimize\n o: x\nSubject To\n a: 2 x + 2 y = 3\nBounds\n x <= 5\n y <= 5\n"
-        "General\n x y\nEnd\n"
-    )
-    result = solve(inline(parity), tmp_path)
-    assert result.termination.reason is Reason.INFEASIBLE
-    assert "infeasible_subset" not in result.summary
-
-
-def test_the_curve_comes_as_table_and_picture(tmp_path: Path) -> None:
-    file = tmp_path / "cover.mps"
-    write_mps(set_cover(200, 150, density=0.06, seed=9), file)
-    spec = IlpSpec(model=ArtifactRef(digest="sha256:" + "0" * 64, name="cover.mps"))
-    workdir = tmp_path / "work"
-    workdir.mkdir()
-    finished = pipeline.run(
-        build(),
-        spec,
-        inputs={"model": file},
-        workdir=workdir,
-        stop=from_budget({"seconds": 5}, threading.Event()),
-        seed=1,
-    )
-    files = {p.name: p.path for p in finished.produced}
-    lines = files["curve.csv"].read_text().splitlines()
-    assert lines[0] == "seconds,incumbent,bound"
-    incumbents = [float(line.split(",")[1]) for line in lines[1:] if line.split(",")[1]]
-    assert incumbents == sorted(incumbents, reverse=True)
-    assert incumbents[-1] == finished.result.objective
-    assert "<polyline" in files["curve.svg"].read_text()
-    assert finished.result.weights == {}, "the learned arm has to be named"

@@ -68,7 +68,7 @@ def test_a_crash_of_highs_reader_leaves_the_exact_reading(
 ) -> None:
     import solvers.read
 
-    monkeypatch.setattr(solvers.read, "_read_with_highs", lambda *a, **k: segfault())
+    monkeypatch.setattr(solvers.read, "read_with_highs", lambda *a, **k: segfault())
     result = solve(inline(KNAPSACK), tmp_path)
     assert result.termination.reason is Reason.OPTIMAL
     assert result.objective == 13

@@ -1,3 +1,5 @@
+"""Jobs of the sharding tests, parsed and set up with the shipped models."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -7,13 +9,26 @@ import numpy as np
 import pytest
 
 from cost_models.sharding.generator import meta_like
+from cost_models.sharding.problem import TableArrays
+from search.domains.sharding.encode.items import Items, build_items
+from search.domains.sharding.encode.plan import Plan
 from search.domains.sharding.encode.setup import Setup, set_up
 from search.domains.sharding.parse.problem import ShardingProblem, parse
-from search.domains.sharding.search.instance import Instance
+from search.domains.sharding.search.deadlines import never
+from search.domains.sharding.search.instance import Instance, moved_budget
 from search.domains.sharding.search.models import Models, shipped
 from search.domains.sharding.search.oracle import Oracle
 from search.domains.sharding.search.plan_model import PlanModel
-from trimtab.specs.sharding import DeviceGroup, MemoryModel, Optimizer, ShardingSpec, Table
+from search.domains.sharding.search.state import Effort, SearchInputs, SearchState
+from search.domains.sharding.search.working_plan import Limits
+from trimtab.specs.sharding import (
+    Constraints,
+    DeviceGroup,
+    MemoryModel,
+    Optimizer,
+    ShardingSpec,
+    Table,
+)
 
 WIDTHS = (128, 64, 32, 16)
 
@@ -24,6 +39,10 @@ class Ready:
 
     problem: ShardingProblem
     instance: Instance
+
+    @property
+    def spec(self) -> ShardingSpec:
+        return self.instance.spec
 
     @property
     def setup(self) -> Setup:
@@ -41,10 +60,46 @@ class Ready:
     def models(self) -> Models:
         return self.instance.models
 
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            capacity=self.setup.capacity,
+            moved=moved_budget(self.spec, self.setup),
+            home_device=self.setup.home_device,
+        )
+
+    def state(self, **effort: object) -> SearchState:
+        """Return the state of a search before its first phase."""
+        inputs = SearchInputs(
+            items=self.setup.items,
+            model=self.model,
+            oracle=self.oracle,
+            limits=self.limits,
+            beam=self.spec.beam,
+            current=self.setup.current,
+            effort=Effort(**effort),
+        )
+        return SearchState(
+            inputs=inputs,
+            rng=np.random.default_rng(0),
+            stop=never,
+            on_better=lambda plan, cost, source: None,
+        )
+
+    def random_plan(self, seed: int = 0) -> Plan:
+        """Return whole tables on random devices; it may not fit."""
+        whole = self.setup.items.whole
+        device = np.random.default_rng(seed).integers(0, self.model.devices, len(whole))
+        return Plan.of(whole, device, "random")
+
+
+Make = Callable[[ShardingSpec], Ready]
+
 
 def job(
     count: int, ranks: int, *, seed: int = 0, slack: float = 1.6, **more: object
 ) -> ShardingSpec:
+    """Draw a job of tables like Meta's, with `slack` times the memory it needs."""
     rng = np.random.default_rng((4711, seed))
     tables = tuple(
         Table(**{**t.model_dump(), "dim": int(rng.choice(WIDTHS)), "access": t.access})
@@ -61,15 +116,49 @@ def job(
     return ShardingSpec(**fields)
 
 
+def items_of(
+    *dims: int, devices: int = 2, rows: int = 1000, **constraints: object
+) -> Items:
+    """Build items of tables t0, t1, ... with these widths, by weights alone."""
+    tables = tuple(Table(name=f"t{i}", rows=rows, dim=dim) for i, dim in enumerate(dims))
+    arrays = TableArrays.of(tables, batch=1024, optimizer=Optimizer.SGD)
+    return build_items(
+        tables,
+        arrays,
+        Constraints(**constraints),
+        devices=devices,
+        memory_model=MemoryModel.WEIGHTS,
+    )
+
+
 @pytest.fixture(scope="session")
 def models() -> Models:
     return shipped()
 
 
 @pytest.fixture(scope="session")
-def ready(models: Models) -> Callable[[ShardingSpec], Ready]:
+def ready(models: Models) -> Make:
     def make(spec: ShardingSpec) -> Ready:
         problem = parse(spec, {})
-        return Ready(problem=problem, instance=Instance.of(spec, set_up(problem), models))
+        instance = Instance.of(spec, set_up(problem), models)
+        return Ready(problem=problem, instance=instance)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def small(ready: Make) -> Ready:
+    """A job of 10 tables on 4 devices, with ample memory."""
+    return ready(job(10, 4, seed=1, slack=6.0))
+
+
+@pytest.fixture(scope="session")
+def two_nodes(ready: Make) -> Ready:
+    """A job of 12 tables on 4 unequal devices in two nodes."""
+    from trimtab.specs.sharding import Fabric, Hardware
+
+    groups = tuple(
+        DeviceGroup(count=2, memory_gib=40, hardware=hardware)
+        for hardware in (Hardware.H100, Hardware.V100)
+    )
+    return ready(job(12, 4, seed=2, devices=groups, fabric=Fabric(devices_per_node=2)))

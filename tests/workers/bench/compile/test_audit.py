@@ -1,4 +1,4 @@
-"""The audit: what differs or is refused is brought down to its first bad pass, what was audited is not audited again."""
+"""The audit bisects faults to their first bad pass and resumes from its output."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ define i32 @main() {
 
 
 def oracle(*, cases: int = 1) -> Any:
-    """Takes every program without the function `marked` for one that behaves differently."""
+    """Stand-in for the oracle: a program without the function `marked` behaves differently."""
 
     def compare(code: bytes) -> Verdict:
         return Verdict(equal=b"marked" in code, compared=cases, detail="stdout differs")
@@ -49,36 +49,36 @@ def oracle(*, cases: int = 1) -> Any:
         ("function(mem2reg),internalize,globaldce", "refused", "internalize"),
     ],
 )
-def test_the_first_bad_pass_is_found(pipeline: str, outcome: str, last: str | None) -> None:
+def test_a_fault_is_bisected_to_its_first_bad_pass(
+    pipeline: str, outcome: str, last: str | None
+) -> None:
     with Engine(_MODULE.replace(b"@main", b"@exported")) as engine:
-        found = audit._outcome(engine, oracle(), Recipe(pipeline=pipeline), {})
-    assert found["outcome"] == outcome
-    assert found.get("reproducer", {}).get("last_pass") == last
-    assert found.get("reproducer", {}).get("together") == last, (
+        finding = audit._outcome(engine, oracle(), Recipe(pipeline=pipeline), {})
+    assert finding["outcome"] == outcome
+    assert finding.get("reproducer", {}).get("last_pass") == last
+    assert finding.get("reproducer", {}).get("together") == last, (
         "mem2reg has nothing to do with it"
     )
 
 
-def test_the_same_program_is_judged_once_and_what_cannot_run_is_told() -> None:
-    known: dict[str, dict[str, Any]] = {}
+def test_equal_programs_are_judged_once_and_programs_without_runs_reported() -> None:
+    outcomes: dict[str, dict[str, Any]] = {}
     with Engine(_MODULE) as engine:
         first = audit._outcome(
-            engine, oracle(), Recipe(pipeline="function(mem2reg)"), known
+            engine, oracle(), Recipe(pipeline="function(mem2reg)"), outcomes
         )
         again = audit._outcome(
-            engine, oracle(cases=0), Recipe(pipeline="function(mem2reg,adce)"), known
+            engine, oracle(cases=0), Recipe(pipeline="function(mem2reg,adce)"), outcomes
         )
         other = audit._outcome(
-            engine, oracle(cases=0), Recipe(pipeline="function(adce)"), known
+            engine, oracle(cases=0), Recipe(pipeline="function(adce)"), outcomes
         )
     assert first == again
-    assert len(known) == 2
+    assert len(outcomes) == 2
     assert (other["outcome"], other["detail"]) == ("not run", "it has no runs")
 
 
-def test_an_audit_goes_on_where_it_was(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_audit_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, pipelines = tmp_path / "audit.jsonl", tmp_path / "mine.json"
     few = [
         "--generated",
@@ -100,10 +100,10 @@ def test_an_audit_goes_on_where_it_was(
     assert {(line["program"], line["outcome"], line["set"]) for line in lines} == {
         ("generated-1000", "equal", "mine.json")
     }
-    told = [
+    summary = [
         json.loads(text) for text in (tmp_path / "summary.jsonl").read_text().splitlines()
     ]
-    assert [(line["pipeline"], line["outcomes"], line["broken"]) for line in told] == [
+    assert [(line["pipeline"], line["outcomes"], line["broken"]) for line in summary] == [
         ("function(mem2reg)", {"equal": 1}, []),
         ("function(sroa)", {"equal": 1}, []),
     ]
@@ -114,18 +114,19 @@ def test_an_audit_goes_on_where_it_was(
 
 
 def test_every_set_is_read_by_this_llvm(tmp_path: Path) -> None:
-    given = SimpleNamespace(pipelines=None, sets=audit.SETS, flat=3, seed=0)
-    rows = list(audit._pipelines(given))  # type: ignore[arg-type]
+    options = SimpleNamespace(pipelines=None, sets=audit.SETS, flat=3, seed=0)
+    rows = list(audit._pipelines(options))  # type: ignore[arg-type]
     assert {row["set"] for row in rows} == set(audit.SETS)
     with Engine(_MODULE) as engine:
         assert [
-            said
-            for said in engine.check([row["pipeline"] for row in rows])
-            if said is not None
+            refusal
+            for refusal in engine.check([row["pipeline"] for row in rows])
+            if refusal is not None
         ] == []
 
 
-# No undefined behaviour; prints 100. LLVM 22.1.8's attributor, which no default pipeline has, makes later passes lose stores.
+# No undefined behaviour; prints 100. LLVM 22.1.8's attributor, which no default pipeline has,
+# makes later passes lose stores.
 _BROKEN_BY_ATTRIBUTOR = r"""
 #include <stdio.h>
 #include <string.h>
@@ -154,7 +155,7 @@ int main(void) {
 """
 
 
-def test_a_real_miscompile_is_found_and_named(tmp_path: Path) -> None:
+def test_a_real_miscompile_is_bisected(tmp_path: Path) -> None:
     file = tmp_path / "program.c"
     file.write_text(_BROKEN_BY_ATTRIBUTOR)
     spec = CompileSpec(source=ArtifactRef(digest="sha256:" + "0" * 64, name=file.name))

@@ -1,4 +1,4 @@
-"""Held-out programs through the job's path: each line says what was saved against -Oz, and that what ran told the same."""
+"""Held-out programs through a job's path: saved bytes, and equal behaviour."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def test_a_program_without_end_is_left_out(
 
 def test_sets_weigh_the_same_in_their_mean(capsys: pytest.CaptureFixture[str]) -> None:
     def line(kind: str, saved: float, runs: str = "1 of 1") -> dict[str, object]:
-        told = {"set": kind, "saved": saved, "saved_ir": saved, "runs_equal": runs}
-        return told | {"verified": "valid", "quarantined": 0, "seconds": 1.0}
+        head = {"set": kind, "saved": saved, "saved_ir": saved, "runs_equal": runs}
+        return head | {"verified": "valid", "quarantined": 0, "seconds": 1.0}
 
     executed.report(
         [
@@ -74,8 +74,10 @@ def test_sets_weigh_the_same_in_their_mean(capsys: pytest.CaptureFixture[str]) -
             line("b", 0.01),
         ]
     )
-    said = capsys.readouterr().out
-    assert "mean of set means: 2.50% of loadable bytes" in said
-    pooled = next(text.split() for text in said.splitlines() if text.startswith("pooled"))
+    printed = capsys.readouterr().out
+    assert "mean of set means: 2.50% of loadable bytes" in printed
+    pooled = next(
+        text.split() for text in printed.splitlines() if text.startswith("pooled")
+    )
     assert pooled[1:3] == ["4", "1.75%"]
     assert pooled[5:7] == ["3", "3"], "what could not be run is neither run nor equal"

@@ -1,4 +1,4 @@
-"""The bench's searches on one small module: equal budgets, never larger than -Oz, a line for each."""
+"""The searches on one small module: equal budgets, never larger than -Oz."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def test_every_method_gets_its_budget(
         cli.main(["--corpus", str(tmp_path), "--budgets", "1", "6", "--out", str(out)]) == 0
     )
     lines = [json.loads(line) for line in out.read_text().splitlines()]
-    asked = set(METHODS) - {
+    requested = set(METHODS) - {
         "without-policy"
     }  # on request: none is published now, and the rows would be the same
     budgets = {
-        name: (1, 6) if name != "oracle" else (len(load_coreset()),) for name in asked
+        name: (1, 6) if name != "oracle" else (len(load_coreset()),) for name in requested
     }
     assert {(line["method"], line["pipelines"]) for line in lines} == {
-        (m, b) for m in asked for b in budgets[m]
+        (m, b) for m in requested for b in budgets[m]
     }
     assert all(line["best"]["loadable"] <= line["oz"]["loadable"] for line in lines)
     assert "trimtab" in capsys.readouterr().out

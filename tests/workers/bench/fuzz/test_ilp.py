@@ -1,4 +1,4 @@
-"""The fuzzer of integer programs at a small number of cases, and that it sees what is wrong."""
+"""The fuzzer of integer programs at a small number of cases, and with a planted fault."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def test_cases_of_every_scale(scale: float) -> None:
     assert len(labels) >= 3, "optimal, infeasible and unbounded models are among them"
 
 
-def test_it_sees_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engine that is given another model, without a proof to correct it."""
+def test_it_reports_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give an engine another model, without a proof to correct it."""
 
     def other(model: MilpModel) -> ScaledModel:
         turned = replace(model, c=-model.c, offset=-model.offset)

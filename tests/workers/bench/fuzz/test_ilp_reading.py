@@ -1,4 +1,7 @@
-"""The fuzzer of the readers, at a small number of cases; `python -m workers.bench fuzz ilp-reading` runs it at any."""
+"""The fuzzer of the readers at a small number of cases.
+
+`python -m workers.bench fuzz ilp-reading` runs any number.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fuzzer of sharding: a few cases each time, all of them with `--scale 1`; and it notices planted faults."""
+"""The fuzzer of sharding at a small number of cases, and with planted faults."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def faults(count: int = 25) -> list[Fault]:
     return [outcome.finding.fault for outcome in outcomes if outcome.finding is not None]
 
 
-def test_it_notices_a_bound_that_is_too_high(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_reports_a_bound_that_is_too_high(monkeypatch: pytest.MonkeyPatch) -> None:
     prove: Callable[..., Any] = run.prove
 
     def raised(*args: Any, **options: Any) -> Any:
@@ -47,7 +47,7 @@ def test_it_notices_a_bound_that_is_too_high(monkeypatch: pytest.MonkeyPatch) ->
     assert Fault.WRONG in faults()
 
 
-def test_it_notices_memory_counted_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_reports_memory_counted_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     shard_bytes = items.shard_bytes
     monkeypatch.setattr(items, "shard_bytes", lambda *args: 1.5 * shard_bytes(*args))
     assert Fault.WRONG in faults(), "plans that fit are called infeasible"

@@ -1,4 +1,4 @@
-"""The bench in three conditions: what it measures and what it calls beyond the goal."""
+"""Measurements in three conditions: integrals over both clocks, and the goal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.bench.ilp.conditions import beyond, measure
 
 
 def run(trace: list[tuple[float, float]], cpu: list[float], **more: Any) -> dict[str, Any]:
-    given = {
+    fields = {
         "trace": trace,
         "cpu_trace": cpu,
         "seconds": 10.0,
@@ -21,7 +21,7 @@ def run(trace: list[tuple[float, float]], cpu: list[float], **more: Any) -> dict
         "sense": "minimize",
         "reason": "feasible",
     }
-    return given | more
+    return fields | more
 
 
 def test_integrals_over_both_clocks() -> None:
@@ -70,12 +70,13 @@ def test_a_pair_is_judged_by_its_mean() -> None:
     assert beyond([{"integral": 1.2}, {"integral": 2.2}], [theirs]) > 0
 
 
-def test_it_runs_and_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_prints_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, out = tmp_path / "tiny.lp", tmp_path / "out.jsonl"
     file.write_text(
-        "Maximize\n o: 2 x + 3 y\nSubject To\n a: x + y <= 4\n b: x + 3 y <= 6\nGeneral\n x y\nEnd\n"
+        "Maximize\n o: 2 x + 3 y\nSubject To\n a: x + y <= 4\n b: x + 3 y <= 6\nGeneral\n x "
+        "y\nEnd\n"
     )
-    given = [
+    options = [
         "--real",
         "--condition",
         "pair",
@@ -86,7 +87,7 @@ def test_it_runs_and_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         "trimtab",
         "highs",
     ]
-    assert cli.main([*given, "--seconds", "2", "--out", str(out)]) == 0
+    assert cli.main([*options, "--seconds", "2", "--out", str(out)]) == 0
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert sorted((row["condition"], row["method"], row["seed"]) for row in rows) == [
         *(("busy", method, 0) for method in ("highs", "trimtab")),

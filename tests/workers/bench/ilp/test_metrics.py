@@ -104,8 +104,11 @@ def test_curves_are_drawn() -> None:
     assert svg.count("<polyline") == 1
 
 
-def test_or_tools_set_cover_tells_only_covers(tmp_path: Path) -> None:
-    """Guided local search passes through states that cover not all; their cost once stood below the proved optimum."""
+def test_or_tools_set_cover_reports_only_covers(tmp_path: Path) -> None:
+    """Guided local search visits partial covers.
+
+    Their cost was once below the proved optimum.
+    """
     file = tmp_path / "cover.mps"
     model = integer_programs.set_cover(300, 200, seed=6)
     integer_programs.write_mps(model, file)

@@ -46,12 +46,12 @@ def test_all_nets_are_about_as_large() -> None:
         for n in ("autophase", "gean", "grmp")
     }
     assert max(sizes.values()) < 1.05 * min(sizes.values()), sizes
-    with pytest.raises(ValueError, match="'transformer' came"):
+    with pytest.raises(ValueError, match="got 'transformer'"):
         encoders.net_of("transformer", K)
 
 
 @pytest.mark.parametrize("name", ["gean", "grmp"])
-def test_scores_do_not_see_how_nodes_and_edges_are_numbered(name: str) -> None:
+def test_scores_do_not_depend_on_the_numbers_of_nodes_and_edges(name: str) -> None:
     torch.manual_seed(0)
     net = encoders.net_of(name, K).double().eval()
     one = graph(3)
@@ -62,17 +62,17 @@ def test_scores_do_not_see_how_nodes_and_edges_are_numbered(name: str) -> None:
     edges[:, :2] = place[edges[:, :2]]
     other = ProgramGraph(nodes=nodes, edges=edges[rng.permutation(len(edges))])
     with torch.no_grad():
-        found = [net(batch_of(which, features())) for which in (one, other)]
-    torch.testing.assert_close(found[0], found[1], atol=1e-12, rtol=1e-9)
-    assert found[0].std() > 0
+        scores = [net(batch_of(program, features())) for program in (one, other)]
+    torch.testing.assert_close(scores[0], scores[1], atol=1e-12, rtol=1e-9)
+    assert scores[0].std() > 0
 
 
 def test_a_package_is_in_one_fold() -> None:
     packages = [f"p{i % 7}" for i in range(40)]
-    which = folds(packages, 3)
-    assert set(which.tolist()) == {0, 1, 2}
+    fold_of = folds(packages, 3)
+    assert set(fold_of.tolist()) == {0, 1, 2}
     assert all(
-        len({int(w) for w, p in zip(which, packages, strict=True) if p == name}) == 1
+        len({int(f) for f, p in zip(fold_of, packages, strict=True) if p == name}) == 1
         for name in packages
     )
 
@@ -80,10 +80,10 @@ def test_a_package_is_in_one_fold() -> None:
 def test_a_run_learns_a_rule_from_other_packages_and_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Autophase's first number says which of two pipelines is good; the own order always begins with the bad one."""
+    """Autophase's first number decides which of two pipelines is good; a bad one comes first."""
     rng = np.random.default_rng(0)
-    says = rng.integers(0, 2, 36)
-    saved = np.stack([-0.01 * np.ones(36), 0.05 * says, 0.05 * (1 - says)], axis=1)
+    good = rng.integers(0, 2, 36)
+    saved = np.stack([-0.01 * np.ones(36), 0.05 * good, 0.05 * (1 - good)], axis=1)
     data = Data(
         features=np.zeros((36, 1)),
         saved=saved,
@@ -92,7 +92,7 @@ def test_a_run_learns_a_rule_from_other_packages_and_resumes(
         digest="",
     )
     programs: list[ProgramBatch] = []
-    for number, yes in enumerate(says):
+    for number, yes in enumerate(good):
         batch = batch_of(graph(number), features())
         batch.features[0, 0] = float(yes)
         programs.append(batch)

@@ -1,4 +1,4 @@
-"""The reward matrix on a small corpus, resumed, and the coreset published from it."""
+"""Reward matrix on a small corpus, resumed, and the coreset published from it."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def test_every_candidate_is_measured_once_and_the_coreset_published(
     assert {row["outcome"] for row in rows} == {"ok"}
     matrix.measure(corpus, splits=("train",), say=lambda text: None)
     assert len(matrix.rows(corpus)) == 13, "nothing is measured twice"
-    # A candidate that made it smaller, so that there is something to choose; and one that crashed, which has no column.
+    # One candidate is smaller, so that there is something to choose; one crashed and has no column.
     oz = next(row for row in rows if row["name"] == "Oz")
     best, bad = rows[1], rows[2]
     best["loadable"] = int(str(oz["loadable"])) // 2
     bad["outcome"], bad["loadable"] = "crashed", None
     (corpus / "matrix.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = matrix.reward(corpus, splits=("train",))
-    assert found.packages == ["toy"]
-    assert bad["candidate"] not in found.digests
-    assert found.saved[0, found.digests.index(str(best["candidate"]))] == pytest.approx(
-        0.5, abs=0.01
-    )
-    assert np.isfinite(found.saved).all()
+    measured = matrix.reward(corpus, splits=("train",))
+    assert measured.packages == ["toy"]
+    assert bad["candidate"] not in measured.digests
+    assert measured.saved[
+        0, measured.digests.index(str(best["candidate"]))
+    ] == pytest.approx(0.5, abs=0.01)
+    assert np.isfinite(measured.saved).all()
     out = tmp_path / "weights"
     chosen = publish_coreset(
         corpus, count=3, out=out, command="python -m x", say=lambda text: None
@@ -65,9 +65,8 @@ def test_every_candidate_is_measured_once_and_the_coreset_published(
 def test_programs_without_every_cell_do_not_count(corpus: Path) -> None:
     matrix.measure(corpus, splits=("train",), say=lambda text: None)
     rows = matrix.rows(corpus)
-    other = [
-        row | {"sha": "f" * 64} for row in rows[:4]
-    ]  # -Oz and three candidates of twelve
+    # -Oz and three candidates of twelve.
+    other = [row | {"sha": "f" * 64} for row in rows[:4]]
     (corpus / "matrix-1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in other))
     listed = build.read(corpus)
     more = listed[0] | {"sha": "f" * 64, "package": "half"}
@@ -85,29 +84,29 @@ def test_mined_compounds_help_their_program_and_are_measured(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mine, "EVALUATIONS", 25)
-    said: list[str] = []
+    progress: list[str] = []
     for _ in range(2):
-        mine.mine(corpus, metric=Metric.LOADABLE_BYTES, say=said.append)
-    assert len(said) == 1, "the second time there is nothing to do"
+        mine.mine(corpus, metric=Metric.LOADABLE_BYTES, say=progress.append)
+    assert len(progress) == 1, "the second time there is nothing to do"
     (line,) = (
         json.loads(text)
         for text in (corpus / "mined-loadable_bytes-0.jsonl").read_text().splitlines()
     )
     compounds = mine.mined(corpus)
-    matrix.measure(corpus, splits=("train",), say=said.append)
+    matrix.measure(corpus, splits=("train",), say=progress.append)
     sizes = {row["candidate"]: row["loadable"] for row in matrix.rows(corpus)}
     oz = next(row["loadable"] for row in matrix.rows(corpus) if row["name"] == "Oz")
     if line["saved"] > 0:
         (compound,) = compounds
         assert sizes[compound.digest] == pytest.approx((1 - line["saved"]) * oz), (
-            "it does here what it did there"
+            "the matrix repeats what the search measured"
         )
         assert len(compound.edits) == len(set(compound.edits))
     else:
         assert compounds == []
 
 
-def test_what_was_published_stays_a_candidate(tmp_path: Path) -> None:
+def test_published_compounds_stay_candidates(tmp_path: Path) -> None:
     names = {
         candidate.digest
         for metric in LISTS
@@ -117,7 +116,7 @@ def test_what_was_published_stays_a_candidate(tmp_path: Path) -> None:
     assert {candidate.digest for candidate in mine.mined(tmp_path)} == names
 
 
-def test_what_was_of_use_is_counted_once_a_program(tmp_path: Path) -> None:
+def test_useful_changes_are_counted_once_for_each_program(tmp_path: Path) -> None:
     space = [Candidate(name="drop", edits=(Edit(op=Op.DROP, anchor="gvn"),))]
     ends = [
         {"sha": f"{i:064x}", "candidate": space[0].as_json()} for i in (1 << 200, 2 << 200)
@@ -139,5 +138,5 @@ def test_packages_weigh_the_same() -> None:
     rows = [{"package": "a", "n": n} for n in range(9)] + [
         {"package": "b", "n": n} for n in range(2)
     ]
-    kept = mine.spread(rows, 5)
-    assert [row["package"] for row in kept] == ["a", "b", "a", "b", "a"]
+    chosen = mine.spread(rows, 5)
+    assert [row["package"] for row in chosen] == ["a", "b", "a", "b", "a"]

@@ -1,4 +1,4 @@
-"""Paper mode: roll-outs count passes as the paper does, rewards and coreset follow their formulae, a small run goes through."""
+"""Paper mode: roll-outs, rewards and coreset follow the paper, and a small run completes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from workers.train.compile.paper.rollout import Table, coreset, mean_over_oz, ro
 
 
 def table() -> Table:
-    """Two programs, three sequences of 2, 3 and 1 passes; the last one broke off on the second program."""
+    """Two programs, sequences of 2, 3 and 1 passes; the last crashed on the second program."""
     return Table(
         shas=["a", "b"],
         packages=["p", "q"],
@@ -32,7 +32,7 @@ def test_best_prefix_and_reward() -> None:
     )
 
 
-def test_a_roll_out_stops_within_a_sequence_and_starts_each_anew() -> None:
+def test_a_roll_out_stops_within_a_sequence_and_restarts_for_each() -> None:
     order = np.array([[0, 1, 2], [1, 0, 2]])
     assert rolled_out(table(), order, 1).tolist() == [90, 48]
     assert rolled_out(table(), order, 4).tolist() == [70, 41]
@@ -73,9 +73,9 @@ def test_discovery_and_learning_on_a_toy(
     monkeypatch.setattr(discover, "EPISODES", 4)
     for _ in range(2):
         discover.discover(tmp_path, say=lambda text: None)
-    found = discover.rows(tmp_path / "paper-sequences.jsonl")
-    assert len(found) == 2, "the second time nothing is searched"
-    for row in found:
+    rows = discover.rows(tmp_path / "paper-sequences.jsonl")
+    assert len(rows) == 2, "the second time nothing is searched"
+    for row in rows:
         listed = {
             str(r["sha"]): int(str(r["ir_instructions"])) for r in build.read(tmp_path)
         }
@@ -91,7 +91,7 @@ def test_discovery_and_learning_on_a_toy(
         )
     )
     rows = []
-    for split in splits:  # the same programs on every side: only the way is tested
+    for split in splits:  # the same programs in every split: only the steps are tested
         (tmp_path / "paper-table.jsonl").unlink(missing_ok=True)
         monkeypatch.setattr(discover, "PROGRAMS", {split: 2})
         discover.table(tmp_path, say=lambda text: None)
@@ -103,7 +103,7 @@ def test_discovery_and_learning_on_a_toy(
         learn, "RUNS", [learn.Run(name="GEAN-NVP", encoder="gean", loss="nvp", epochs=2)]
     )
     learn.compare(tmp_path, out=tmp_path / "out.jsonl", seed=0, say=lambda text: None)
-    told = {row["method"]: row for row in discover.rows(tmp_path / "out.jsonl")}
-    assert told["Oz"]["mean_of_sets"] == 0
-    assert told["Oracle"]["pooled"] >= told["Top-45"]["pooled"] - 1e-12
-    assert told["Oracle"]["mean_of_sets"] >= told["GEAN-NVP"]["mean_of_sets"] - 1e-12
+    methods = {row["method"]: row for row in discover.rows(tmp_path / "out.jsonl")}
+    assert methods["Oz"]["mean_of_sets"] == 0
+    assert methods["Oracle"]["pooled"] >= methods["Top-45"]["pooled"] - 1e-12
+    assert methods["Oracle"]["mean_of_sets"] >= methods["GEAN-NVP"]["mean_of_sets"] - 1e-12

@@ -1,4 +1,4 @@
-"""The race for the pipeline that is best on the mean: what is behind leaves early, what is ahead comes through."""
+"""Race for the best pipeline: laggards are dropped early, better ones run everywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from search.domains.compile.search.edits import Candidate, Edit, Op
 from solvers.llvm.engine import Engine
 from solvers.llvm.types import Measured, Metric, Outcome, Recipe, Sizes
 from workers.train.compile.mine import raced
-from workers.train.compile.race import Track, _changed, _known
+from workers.train.compile.race import Track, change, compounds_so_far
 
 EDITS = [
     Edit(op=Op.DROP, anchor=name) for name in ("gvn", "licm", "sccp", "dse", "adce", "bdce")
@@ -23,14 +23,14 @@ EDITS = [
 
 
 class Program:
-    """Stands for an engine: a pipeline named by a share saves that much of 10,000 bytes."""
+    """Stand-in for an engine: a pipeline named by a share saves that much of 10,000 bytes."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.measured = 0
 
     def measure(self, recipes: Sequence[Recipe]) -> list[Measured]:
-        """As Engine.measure."""
-        self.asked += 1
+        """Stand in for Engine.measure."""
+        self.measured += 1
         if recipes[0].pipeline == "crash":
             return [Measured(recipe=recipes[0], outcome=Outcome.CRASHED, seconds=0.0)]
         size = round(10_000 * (1 - float(recipes[0].pipeline)))
@@ -47,25 +47,23 @@ def track(count: int = 64) -> Track:
     )
 
 
-def asked(course: Track) -> int:
-    return sum(cast("Any", engine).asked for engine in course.engines)
+def measured(course: Track) -> int:
+    return sum(cast("Any", engine).measured for engine in course.engines)
 
 
-def test_what_is_far_behind_leaves_after_a_block_and_what_is_ahead_runs_everywhere() -> (
-    None
-):
+def test_laggards_are_dropped_after_a_block_and_better_ones_run_everywhere() -> None:
     rng, incumbent = np.random.default_rng(0), np.full(64, 0.02)
     behind, ahead, crashes = track(), track(), track()
     assert behind.ahead(Recipe(pipeline="0.01"), incumbent, rng) is None
-    assert asked(behind) == 8
-    found = ahead.ahead(Recipe(pipeline="0.03"), incumbent, rng)
-    np.testing.assert_allclose(found, 0.03)
-    assert asked(ahead) == 64
+    assert measured(behind) == 8
+    shares = ahead.ahead(Recipe(pipeline="0.03"), incumbent, rng)
+    np.testing.assert_allclose(shares, 0.03)
+    assert measured(ahead) == 64
     assert crashes.ahead(Recipe(pipeline="crash"), incumbent, rng) is None
-    assert asked(crashes) == 1
+    assert measured(crashes) == 1
 
 
-def test_no_better_is_not_better_and_larger_than_oz_is_oz() -> None:
+def test_ties_are_not_better_and_larger_programs_save_nothing() -> None:
     rng, course = np.random.default_rng(0), track()
     assert course.ahead(Recipe(pipeline="0.02"), np.full(64, 0.02), rng) is None
     larger = course.saved(Recipe(pipeline="-0.5"), np.arange(3))
@@ -77,24 +75,26 @@ def test_changes_are_one_edit_away_and_have_no_edit_twice() -> None:
     rng, start = np.random.default_rng(1), Candidate(name="start", edits=tuple(EDITS[:3]))
     lengths = set()
     for _ in range(200):
-        changed = _changed(start, EDITS, rng)
+        changed = change(start, EDITS, rng)
         assert len(set(changed.edits)) == len(changed.edits)
         assert len(set(changed.edits) ^ set(start.edits)) <= 2
         lengths.add(len(changed.edits))
     assert lengths == {2, 3, 4}
-    assert len(_changed(Candidate(name="Oz"), EDITS, rng).edits) <= 1
+    assert len(change(Candidate(name="Oz"), EDITS, rng).edits) <= 1
 
 
-def test_before_the_first_matrix_the_published_coreset_is_known(tmp_path: Path) -> None:
-    known = _known(tmp_path, Metric.IR_INSTRUCTIONS, [])
-    assert known
-    assert {candidate.digest for candidate in known} <= {
+def test_before_the_first_matrix_a_race_starts_from_the_published_coreset(
+    tmp_path: Path,
+) -> None:
+    compounds = compounds_so_far(tmp_path, Metric.IR_INSTRUCTIONS, [])
+    assert compounds
+    assert {candidate.digest for candidate in compounds} <= {
         c.digest for c in load_coreset(Metric.IR_INSTRUCTIONS)
     }
 
 
 @pytest.mark.parametrize("count", [3, 9])
-def test_the_last_of_a_race_go_on(count: int, tmp_path: Path) -> None:
+def test_the_last_compounds_of_a_race_become_candidates(count: int, tmp_path: Path) -> None:
     rows = [
         Candidate(name=f"race-{i}", edits=(EDITS[i % 6],), base="Oz" if i < 6 else "Os")
         for i in range(count)

@@ -36,7 +36,7 @@ def logged() -> Log:
     return log
 
 
-def test_positives_are_unions_of_what_changed() -> None:
+def test_positives_are_unions_of_changed_variables() -> None:
     first = labelled(
         logged(), HindsightParams(least_negatives=4), np.random.default_rng(0)
     )[0]
@@ -78,7 +78,7 @@ def test_steps_that_were_not_proved_or_gained_teach_nothing() -> None:
 
 
 def test_an_ordinary_run_teaches() -> None:
-    """Three seconds on a small set cover: feasible points, and positives that lead to better ones."""
+    """Three seconds on a set cover: feasible points, and positives that lead to better ones."""
     states = collect(
         "set-cover",
         7,

@@ -1,1 +1,1 @@
-"""Fuzzer of kind compile: random programs and pipelines against clang, gcc and unoptimised runs."""
+"""Fuzzer of kind compile: random programs and pipelines against clang and unoptimised runs."""

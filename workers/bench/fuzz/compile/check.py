@@ -1,9 +1,10 @@
-"""Fuzzer of kind `compile`: small generated programs for each served target, against clang called directly.
+"""Fuzzer `compile`: generated programs for each served target against clang.
 
-Three things are compared. The `-Oz` of the job is clang's own `-Oz`, to the byte, sections and relocations. The answer is an
-object no larger than that. Answer and unoptimised object, each linked with the same driver, print the same: on this machine, or
-under QEMU's user mode where that is installed (C only: zig would build its C++ library for each target first). Every case has
-to end with a verified object.
+Three comparisons: the `-Oz` of the job is clang's own `-Oz`, to the byte, sections and
+relocations; the answer is an object no larger than that; answer and unoptimised object, each
+linked with the same driver, print the same, on this machine or under QEMU's user mode where that
+is installed (C only: zig would build its C++ library for each target first). Every case must end
+with a verified object.
 """
 
 from __future__ import annotations
@@ -56,18 +57,17 @@ class Machine:
 
     triple: str
     cpu: str = ""
-    words: tuple[
-        str, ...
-    ] = ()  # that a user of zig's clang has to add to get the defaults of Debian's
-    runs_as: str = (
-        ""  # zig's name of the target its programs are linked for; empty: this machine
-    )
+    words: tuple[str, ...] = ()
+    """Arguments that give zig's clang the defaults of Debian's."""
+    runs_as: str = ""
+    """Zig's name of the target that programs are linked for; empty for this machine."""
     qemu: str = ""
-    cxx: bool = True  # with exceptions and a run-time library
+    cxx: bool = True
+    """Whether there is a C++ run-time library with exceptions."""
 
     @property
     def driver_words(self) -> list[str]:
-        """Arguments of clang."""
+        """Return the arguments of clang."""
         option = "-march" if self.triple.startswith(("x86", "i")) else "-mcpu"
         return [
             "-target",
@@ -182,7 +182,7 @@ def check(index: int, rng: np.random.Generator) -> Outcome:
             own, finished = _job(machine, program, flags, folder)
         except InvalidInput as error:
             return fault(Fault.REFUSED, str(error))
-        except Exception as error:  # whatever it is, it is a finding
+        except Exception as error:  # any other exception is a finding
             return fault(Fault.CRASHED, f"{type(error).__name__}: {error}")
         answer = next(
             (
@@ -224,11 +224,11 @@ def check(index: int, rng: np.random.Generator) -> Outcome:
 
 
 class _Failed(Exception):
-    """A tool refused."""
+    """A tool failed."""
 
 
 class _Watched(CompileDomain):
-    """Keeps the object that the engine makes at -Oz."""
+    """Observer that keeps the object which the engine makes at -Oz."""
 
     own = b""
 
@@ -262,7 +262,7 @@ def _drawn(rng: np.random.Generator, machine: Machine, cxx: bool) -> SmallProgra
 def _by_clang(
     machine: Machine, program: SmallProgram, flags: Sequence[str], folder: Path, level: str
 ) -> bytes:
-    """Object of the library as clang makes it when it is called by hand."""
+    """Return the object of the library that clang makes when called directly."""
     source = folder / f"program.{'cpp' if program.cxx else 'c'}"
     source.write_text(program.library)
     out = folder / f"direct{level}.o"
@@ -270,20 +270,15 @@ def _by_clang(
     headers = (
         ["-isystem", _CSMITH_HEADERS, *_headers()] if "csmith.h" in program.library else []
     )
-    _tool(
-        [
-            *clang(), *driver, *machine.driver_words, *flags, *headers, level, "-w", "-c", source.name,
-            "-o", out.name,
-        ],
-        folder,
-    )  # fmt: skip
+    command = [*clang(), *driver, *machine.driver_words, *flags, *headers, level, "-w"]
+    _tool([*command, "-c", source.name, "-o", out.name], folder)
     return out.read_bytes()
 
 
 def _job(
     machine: Machine, program: SmallProgram, flags: Sequence[str], folder: Path
 ) -> tuple[bytes, pipeline.Finished]:
-    """(-Oz of the engine, the finished job)."""
+    """Run the job; return the engine's -Oz object and the finished job."""
     spec: dict[str, Any] = {
         "source_text": _preprocessed(machine, program, folder),
         "language": "c++" if program.cxx else "c",
@@ -308,7 +303,7 @@ def _job(
 
 
 def _preprocessed(machine: Machine, program: SmallProgram, folder: Path) -> str:
-    """The library; with its headers put in where it has some, as the job cannot read ours."""
+    """Return the library, preprocessed where it has headers, which the job cannot read."""
     if "csmith.h" not in program.library:
         return program.library
     words = [
@@ -333,29 +328,32 @@ def _differs(
     flags: Sequence[str],
     folder: Path,
 ) -> str:
-    """What the answer prints otherwise than the unoptimised program; empty when nothing, or when it cannot be run here."""
+    """Describe the difference in output between answer and unoptimised program.
+
+    Empty when there is none, or when the program cannot be run here.
+    """
     if machine.runs_as == "none" or (
         machine.qemu and (program.cxx or shutil.which(machine.qemu) is None)
     ):
         return ""
     (folder / "answer.o").write_bytes(answer)
     (folder / "plain.o").write_bytes(_by_clang(machine, program, flags, folder, "-O0"))
-    told = []
+    ends = []
     for name in ("plain", "answer"):
         linked = _linked(machine, program, name, folder)
         command = [*([machine.qemu, "-cpu", "max"] if machine.qemu else []), str(linked)]
         done = subprocess.run(command, capture_output=True, timeout=_TOOL_S, check=False)
-        told.append((done.returncode, done.stdout))
-    if told[0] != told[1]:
+        ends.append((done.returncode, done.stdout))
+    if ends[0] != ends[1]:
         return (
-            f"the unoptimised program ends with {told[0]!r}, the answer with {told[1]!r}"[
+            f"the unoptimised program ends with {ends[0]!r}, the answer with {ends[1]!r}"[
                 :1500
             ]
         )
     return (
         ""
-        if told[0][0] == 0
-        else f"both end with {told[0][0]}: the generated program is at fault"
+        if ends[0][0] == 0
+        else f"both end with {ends[0][0]}: the generated program is at fault"
     )
 
 
@@ -386,26 +384,26 @@ def _linked(machine: Machine, program: SmallProgram, name: str, folder: Path) ->
 
 @functools.cache
 def clang() -> tuple[str, ...]:
-    """The clang a user calls: TRIMTAB_FUZZ_CLANG, else the one of the wheel."""
+    """Return the clang of a user: TRIMTAB_FUZZ_CLANG, else the one of the wheel."""
     if named := os.environ.get("TRIMTAB_FUZZ_CLANG"):
         return (named,)
     command = find_llvm().clang
     if "ziglang" in command:
-        found = importlib.util.find_spec("ziglang")
-        assert found is not None
-        assert found.origin is not None
-        return (str(Path(found.origin).with_name("zig")), "clang")
+        wheel = importlib.util.find_spec("ziglang")
+        assert wheel is not None
+        assert wheel.origin is not None
+        return (str(Path(wheel.origin).with_name("zig")), "clang")
     return command
 
 
 def _headers() -> list[str]:
-    """The system's C headers: csmith's include them."""
+    """Return the folder of the system's C headers, which csmith's programs include."""
     zig = Path(clang()[0]).parent / "lib" / "include"
     return ["-isystem", str(zig)] if zig.is_dir() else []
 
 
 def _without_comment(code: bytes, folder: Path) -> bytes:
-    """The object without the section that names the compiler's vendor."""
+    """Return the object without the section that names the compiler's vendor."""
     (folder / "with.o").write_bytes(code)
     objcopy = find_llvm().tool("llvm-objcopy")
     _tool([str(objcopy), "--remove-section=.comment", "with.o", "without.o"], folder)

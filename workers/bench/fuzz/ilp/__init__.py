@@ -1,1 +1,1 @@
-"""Fuzzer of integer programs: small random models against enumeration in rational arithmetic."""
+"""Fuzzer of integer programs: small random models against rational enumeration."""

@@ -1,5 +1,4 @@
-"""Fuzzer `ilp`: small random integer programs at every scale, against enumeration in rational
-arithmetic.
+"""Fuzzer `ilp`: random integer programs at every scale against rational enumeration.
 
 Four cases of ten run as models too large for the exact branch and bound do: the engines' claims
 must hold or be withdrawn.
@@ -111,7 +110,7 @@ def run(text: str, engine: Engine) -> RunResult:
 def compare(
     program: Program, truth: Truth, result: RunResult, *, large: bool
 ) -> tuple[Fault, str] | None:
-    """Return the disagreement between the right answer and the reported one; None when they agree.
+    """Return the disagreement between right and reported answer; None when they agree.
 
     A small model must have an answer; a `large` one may end without, when no engine's solution
     passes the check.

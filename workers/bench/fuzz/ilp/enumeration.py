@@ -1,6 +1,4 @@
-"""The right answer of a small program: integers enumerated, continuous columns solved by
-vertices.
-"""
+"""The right answer of a small program: integer points enumerated, continuous by vertices."""
 
 from __future__ import annotations
 

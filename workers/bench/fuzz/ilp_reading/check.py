@@ -1,7 +1,8 @@
-"""`python -m workers.bench fuzz ilp-reading`: texts of models in LP and MPS, read by us, HiGHS and SCIP.
+"""Fuzzer `ilp-reading`: texts of models in LP and MPS, read by trimtab, HiGHS and SCIP.
 
-Every text is written together with what it says, so our reading has three judges: the writer, and the two peers where they
-agree with each other. The model that would be solved (both our readers and the rules between them) is compared as well.
+Every text is written together with its meaning, so our reading has three references: the writer,
+and the two peers where they agree with each other. The model that would be solved (both our
+readers and the rules between them) is compared as well.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _PEER_S = 20.0
 
 
 def check(index: int, rng: np.random.Generator) -> Outcome:
-    """Write one text and read it with everything."""
+    """Write one text, read it with every reader, and compare."""
     dice = Dice(rng)
     kind = "lp" if dice.chance(0.5) else "mps"
     writer: LpText | MpsText = LpText(dice) if kind == "lp" else MpsText(dice)
@@ -88,7 +89,7 @@ def _judge(
 
 
 def _solved(path: Path, exact: ExactModel) -> tuple[Fault, str] | None:
-    """Whether the model that would be solved is the exact one."""
+    """Return whether the model that would be solved equals the exact one."""
     try:
         loaded = load(path)
     except ModelError as error:
@@ -106,7 +107,7 @@ def _agreed(one: Meaning | None, other: Meaning | None) -> Meaning | None:
 
 
 def _peer(read: Any, path: Path) -> Meaning | None:
-    """A peer's reading in a process of its own: both crash or hang on some texts."""
+    """Return a peer's reading, made in a process of its own: both crash or hang on some texts."""
 
     def answer() -> isolation.Message:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # SCIP prints its errors
@@ -114,10 +115,10 @@ def _peer(read: Any, path: Path) -> Meaning | None:
         return {"meaning": None if meaning is None else _plain(meaning)}
 
     try:
-        came = isolation.call("a peer's reading", answer, timeout_s=_PEER_S)["meaning"]
+        answered = isolation.call("a peer's reading", answer, timeout_s=_PEER_S)["meaning"]
     except (isolation.NativeCrash, isolation.NativeError, isolation.NativeTimeout):
         return None
-    return None if came is None else _meaning(came)
+    return None if answered is None else _meaning(answered)
 
 
 def _plain(meaning: Meaning) -> dict[str, Any]:
@@ -157,5 +158,5 @@ def _meaning(plain: dict[str, Any]) -> Meaning:
 
 
 def _text(value: float) -> str | float:
-    """JSON has no infinities."""
+    """Return infinities as text, which JSON lacks."""
     return str(value) if math.isinf(value) else value

@@ -1,4 +1,4 @@
-"""Random linear models, and what their texts share: names of every sort, numbers written in every way."""
+"""Random linear models, with names of every sort and numbers in every notation."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ _PLAIN = (
     "k@1",
 )
 _SECTION_WORDS = (
-    "end_1", "max_load", "min_x", "gen_1", "bin_2", "int_x", "st_3", "semi_1", "sos_1", "bounds_1", "general_1",
-    "bin(2)", "st(3)", "free_x", "infinity_1", "subject", "to_2", "max_end", "Minimum_1", "ends", "binaries2", "sos1_x",
-    "inf_1", "integer_", "lazy_1", "user_2", "bound2",
+    "end_1", "max_load", "min_x", "gen_1", "bin_2", "int_x", "st_3", "semi_1", "sos_1",
+    "bounds_1", "general_1", "bin(2)", "st(3)", "free_x", "infinity_1", "subject", "to_2",
+    "max_end", "Minimum_1", "ends", "binaries2", "sos1_x", "inf_1", "integer_", "lazy_1", "user_2",
+    "bound2",
 )  # fmt: skip
 _FOREIGN = ("größe", "длина", "x_é", "λ1", "長さ", "naïve_1")
 _BRACKETS = ("x[1]", "x[1,2]", "b[a]", "z[0][1]", "f[i,j]_t", "y[-1]")
@@ -65,7 +66,7 @@ _NUMBERS = (
 
 @dataclass(kw_only=True)
 class Drawn:
-    """A model by what it says, while its text is written."""
+    """A model by its meaning, filled while its text is written."""
 
     maximize: bool = False
     offset: Fraction = Fraction(0)
@@ -78,7 +79,7 @@ class Drawn:
     )
 
     def meaning(self) -> Meaning:
-        """The model in the form that readings are compared in."""
+        """Return the model in the form in which readings are compared."""
         rows: Counter[RowKey] = rows_of(
             (
                 [(name, float(value)) for name, value in terms.items()],
@@ -104,39 +105,39 @@ class Drawn:
 
 
 class Dice:
-    """Choices of one case."""
+    """Random choices of one case."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
 
     def one(self, *of: T) -> T:
-        """One of the arguments."""
+        """Return one of the arguments."""
         return of[int(self._rng.integers(len(of)))]
 
     def among(self, of: Sequence[T]) -> T:
-        """One of a sequence."""
+        """Return one of a sequence."""
         return of[int(self._rng.integers(len(of)))]
 
     def chance(self, probability: float) -> bool:
-        """True with this probability."""
+        """Return True with this probability."""
         return bool(self._rng.random() < probability)
 
     def upto(self, most: int) -> int:
-        """0, …, most."""
+        """Return one of 0, …, most."""
         return int(self._rng.integers(most + 1))
 
     def some(self, of: Sequence[T], least: int = 1) -> list[T]:
-        """Different elements, at least `least`, in random order."""
+        """Return different elements, at least `least`, in random order."""
         count = int(self._rng.integers(least, len(of) + 1)) if len(of) >= least else len(of)
         return [of[int(place)] for place in self._rng.permutation(len(of))[:count]]
 
     def number(self) -> tuple[str, Fraction]:
-        """A positive number, as written and exactly."""
+        """Return a positive number, as text and exactly."""
         text = self.among(_NUMBERS)
         return text, Fraction(Decimal(text))
 
     def names(self, *, brackets: bool) -> list[str]:
-        """Names of variables."""
+        """Return names of variables."""
         pool = [*_PLAIN, *self.some(_SECTION_WORDS, 4)[:8], *self.some(_PLAIN, 3)]
         if self.chance(0.15):
             pool += _FOREIGN
@@ -146,5 +147,5 @@ class Dice:
 
 
 def exactly(text: str) -> Fraction:
-    """The number a text means."""
+    """Return the number that a text denotes."""
     return Fraction(Decimal(text))

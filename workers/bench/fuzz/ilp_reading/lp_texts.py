@@ -1,4 +1,4 @@
-"""Random models as LP texts in every style, beside what they say."""
+"""Random models as LP texts in every style, with their meaning."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ _TURNED = {"<": ">", ">": "<", "=": "="}
 
 
 class LpText:
-    """Writes one model."""
+    """Writer of one model."""
 
     def __init__(self, dice: Dice) -> None:
         self._dice = dice
         self.model = Drawn()
         self._names = dice.names(brackets=True)
-        self._plain = dice.chance(0.5)  # nothing that one of the peers is known to refuse
-        self._open = False  # whether the last row has variables on its right
+        self._plain = dice.chance(0.5)  # only constructs that both peers read
+        self._open = False  # the last row has variables on its right
 
     def write(self) -> str:
-        """The text; `model` is what it says."""
+        """Return the text; `model` is its meaning."""
         dice, model = self._dice, self.model
         for name in self._names:
             model.lower[name], model.upper[name] = Fraction(0), None
@@ -70,7 +70,7 @@ class LpText:
         return f"{word}\n {label} {text}\n"
 
     def _terms(self, used: list[str], *, least: int = 1) -> tuple[dict[str, Fraction], str]:
-        """A sum of terms: what it means, and the text."""
+        """Return a sum of terms: its meaning, and the text."""
         dice = self._dice
         names = dice.some(self._names, least) if least or dice.chance(0.8) else []
         if names and not self._plain and dice.chance(0.1):
@@ -113,7 +113,8 @@ class LpText:
             + "\n"
         ]
         for number in range(1 + dice.upto(4)):
-            # After variables on the right, a line without a label could be theirs as well as the next row.
+            # After variables on the right, a line without a label could be theirs as well as the
+            # next row.
             label = (
                 f"{dice.one('c', 'R', 'end_', 'bound', 'max_r')}{number}:"
                 if self._open or dice.chance(0.8)
@@ -259,10 +260,12 @@ class LpText:
             return f" {number} >= {name}\n"
         if form == "minus inf":
             model.lower[name], model.upper[name] = None, low
-            return f" {dice.one('-inf', '-infinity', '-Inf', '-1e30', '-INF')} <= {name} <= {number}\n"
+            low_text = dice.one("-inf", "-infinity", "-Inf", "-1e30", "-INF")
+            return f" {low_text} <= {name} <= {number}\n"
         if form == "plus inf":
             model.lower[name] = low
-            return f" {number} <= {name} <= {dice.one('+inf', 'inf', '+infinity', '1e30', 'Infinity')}\n"
+            high_text = dice.one("+inf", "inf", "+infinity", "1e30", "Infinity")
+            return f" {number} <= {name} <= {high_text}\n"
         if form == "negative":
             model.lower[name], model.upper[name] = -low - width, -low
             return f" {name} <= -{number}\n {name} >= {_decimal(-low - width)}\n"

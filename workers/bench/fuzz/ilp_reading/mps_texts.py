@@ -1,4 +1,4 @@
-"""Random models as MPS texts in every style, beside what they say."""
+"""Random models as MPS texts in every style, with their meaning."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from workers.bench.fuzz.ilp_reading.drawn import Dice, Drawn
 
 
 class MpsText:
-    """Writes one model."""
+    """Writer of one model."""
 
     def __init__(self, dice: Dice) -> None:
         self._dice = dice
         self.model = Drawn()
         self._fixed = dice.chance(0.25)
-        self._plain = dice.chance(
-            0.5
-        )  # nothing that one of the peers is known to refuse or misread
+        self._plain = dice.chance(0.5)  # only constructs that both peers read
         self._names = self._columns()
         self._rows = [
             f"{dice.one('c', 'R', 'row', 'lim')}{number}"
@@ -36,7 +34,7 @@ class MpsText:
         return list(dict.fromkeys(names)) or ["x"]
 
     def write(self) -> str:
-        """The text; `model` is what it says."""
+        """Return the text; `model` is its meaning."""
         dice = self._dice
         for name in self._names:
             self.model.lower[name], self.model.upper[name] = Fraction(0), None
@@ -71,7 +69,7 @@ class MpsText:
         return name + sense
 
     def _line(self, *words: str) -> str:
-        """A line of data: fixed columns, or words with gaps."""
+        """Return a line of data: fixed columns, or words with gaps."""
         if self._fixed:
             return fixed(*words)
         gap = self._dice.one(" ", "  ", "    ")
@@ -171,8 +169,8 @@ class MpsText:
         return "RANGES\n" + self._pairs(name, pairs)
 
     def _settle(self, spreads: dict[str, Fraction]) -> None:
-        """Sides of the rows, out of types, right-hand sides and ranges."""
-        for place, row in enumerate(self._rows):
+        """Set the sides of the rows from types, right-hand sides and ranges."""
+        for index, row in enumerate(self._rows):
             kind, side, spread = (
                 self._kinds[row],
                 self._sides.get(row, Fraction(0)),
@@ -187,7 +185,7 @@ class MpsText:
                     high = side + abs(spread)
                 else:
                     low, high = min(side, side + spread), max(side, side + spread)
-            self.model.rows[place] = (self.model.rows[place][0], low, high)
+            self.model.rows[index] = (self.model.rows[index][0], low, high)
 
     def _bounds(self) -> str:
         dice = self._dice
@@ -250,7 +248,7 @@ class MpsText:
 
 
 def fixed(kind: str, *fields: str) -> str:
-    """A line in fixed columns: 2, 5, 15, 25, 40 and 50."""
+    """Return a line in fixed columns: 2, 5, 15, 25, 40 and 50."""
     line = f" {kind:<2} "
     starts = (4, 14, 24, 39, 49)
     for start, text in zip(starts, fields, strict=False):

@@ -1,6 +1,7 @@
-"""The same text as the exact reader, HiGHS and SCIP understand it, in one form that can be compared.
+"""Readings of a text by the exact reader, HiGHS and SCIP, in one form that can be compared.
 
-A `Meaning` has variables and rows by what they say, not by their order: readers number and keep rows in their own ways.
+A `Meaning` has variables and rows by content, not by order: readers number and keep rows
+differently.
 """
 
 from __future__ import annotations
@@ -17,25 +18,25 @@ import highspy
 from solvers.exact import ExactModel
 
 _INFINITE = 1e20
-_DROPPED = 1e-9  # HiGHS leaves coefficients up to here out
+_DROPPED = 1e-9  # HiGHS drops coefficients up to this size
 
 RowKey = tuple[tuple[tuple[str, float], ...], float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Meaning:
-    """What a linear model says."""
+    """Content of a linear model."""
 
     maximize: bool
     offset: float
-    columns: Mapping[
-        str, tuple[float, float, bool, float]
-    ]  # name → lower, upper, integer, cost
-    rows: Counter[RowKey]  # terms by name, lower side, upper side
+    columns: Mapping[str, tuple[float, float, bool, float]]
+    """Name → lower, upper, integer, cost."""
+    rows: Counter[RowKey]
+    """Terms by name, lower side, upper side."""
 
 
 def difference(one: Meaning, other: Meaning) -> str:
-    """Where the meanings differ; empty when they are one."""
+    """Describe where two meanings differ; empty when they are equal."""
     if one.maximize != other.maximize:
         return f"maximize: {one.maximize} and {other.maximize}"
     if not _near(one.offset, other.offset):
@@ -49,12 +50,14 @@ def difference(one: Meaning, other: Meaning) -> str:
         ):
             return f"variable {name!r}: {mine} and {theirs}"
     if one.rows != other.rows:
-        return f"rows: {list((one.rows - other.rows).elements())[:2]} and {list((other.rows - one.rows).elements())[:2]}"
+        mine_only = list((one.rows - other.rows).elements())[:2]
+        theirs_only = list((other.rows - one.rows).elements())[:2]
+        return f"rows: {mine_only} and {theirs_only}"
     return ""
 
 
 def of_exact(model: ExactModel) -> Meaning:
-    """Our own reading."""
+    """Return the meaning of an exact model."""
     names = model.col_names
     terms: list[list[tuple[str, float]]] = [[] for _ in model.row_names]
     for row, column, value in zip(
@@ -69,9 +72,9 @@ def of_exact(model: ExactModel) -> Meaning:
                 -math.inf if low is None else float(low),
                 math.inf if high is None else float(high),
                 bool(whole),
-                float(model.objective.get(place, 0)),
+                float(model.objective.get(index, 0)),
             )
-            for place, (name, low, high, whole) in enumerate(
+            for index, (name, low, high, whole) in enumerate(
                 zip(names, model.lower, model.upper, model.integer, strict=True)
             )
         },
@@ -87,7 +90,7 @@ def of_exact(model: ExactModel) -> Meaning:
 
 
 def of_highs(path: Path) -> Meaning | None:
-    """HiGHS' reading; None when it refuses, or warns that it left something out."""
+    """Return HiGHS' reading; None when it refuses, or warns that it left something out."""
     engine: Any = highspy._core._Highs()
     log = path.with_name("highs.log")
     log.unlink(missing_ok=True)
@@ -95,8 +98,8 @@ def of_highs(path: Path) -> Meaning | None:
     engine.setOptionValue("log_file", str(log))
     status = engine.readModel(str(path))
     engine.setOptionValue("log_file", "")
-    said = log.read_text(errors="replace") if log.is_file() else ""
-    if status == highspy.HighsStatus.kError or "WARNING" in said:
+    messages = log.read_text(errors="replace") if log.is_file() else ""
+    if status == highspy.HighsStatus.kError or "WARNING" in messages:
         return None
     lp = engine.getLp()
     if engine.getHessianNumNz() or any(int(kind) in (2, 3) for kind in lp.integrality_):
@@ -133,14 +136,14 @@ def of_highs(path: Path) -> Meaning | None:
 
 
 def of_scip(path: Path) -> Meaning | None:
-    """SCIP's reading; None when it refuses, or has something that is not linear."""
+    """Return SCIP's reading; None when it refuses, or when something is not linear."""
     from pyscipopt import Model
 
     model = Model()
     model.hideOutput()
     try:
         model.readProblem(str(path))
-    except (OSError, Exception):  # SCIP's errors come as many types
+    except (OSError, Exception):  # SCIP raises errors of many types
         return None
     rows: list[tuple[list[tuple[str, float]], float, float]] = []
     for constraint in model.getConss(transformed=False):
@@ -177,34 +180,25 @@ def of_scip(path: Path) -> Meaning | None:
 
 
 def rows_of(rows: Any) -> Counter[RowKey]:
-    """Rows that say something, with equal terms put together and numbers rounded to 12 digits."""
+    """Return rows with equal terms summed and numbers rounded to 12 digits, without empty rows."""
     counted: Counter[RowKey] = Counter()
     for terms, lower, upper in rows:
         sums: dict[str, float] = {}
         for name, value in terms:
             sums[name] = sums.get(name, 0.0) + value
-        kept = tuple(
-            sorted(
-                (name, _rounded(value))
-                for name, value in sums.items()
-                if abs(value) > _DROPPED
-            )
-        )
+        nonzero = ((name, value) for name, value in sums.items() if abs(value) > _DROPPED)
+        entries = tuple(sorted((name, _rounded(value)) for name, value in nonzero))
         low, high = _side(lower), _side(upper)
-        if (low == -math.inf and high == math.inf) or (not kept and low <= 0 <= high):
+        if (low == -math.inf and high == math.inf) or (not entries and low <= 0 <= high):
             continue
-        counted[(kept, _rounded(low), _rounded(high))] += 1
+        counted[(entries, _rounded(low), _rounded(high))] += 1
     return counted
 
 
 def _side(value: float) -> float:
-    return (
-        math.inf
-        if value >= _INFINITE
-        else -math.inf
-        if value <= -_INFINITE
-        else float(value)
-    )
+    if abs(value) >= _INFINITE:
+        return math.copysign(math.inf, value)
+    return float(value)
 
 
 def _rounded(value: float) -> float:

@@ -1,9 +1,9 @@
 """Random requests against a real server on loopback.
 
-Most cases submit a spec of some kind with one to three random changes to a gateway that runs nothing: every answer must be a
-2xx or a 4xx, a refusal must be a problem document whose message names a field, and the verdict must be that of reading the
-same JSON with the kind's own model in this process. A small share of unchanged and changed small jobs runs to its end on a
-second server: every job must end, and for a reason that is not `internal_error`.
+Most cases submit a spec with up to three random changes to a gateway that runs nothing. Every
+answer must be a 2xx or a 4xx, a refusal must be a problem document that explains itself, and the
+verdict must be the one of the kind's own model in this process. A small share of small jobs runs
+to its end on a second server: every job must end, and for a reason other than `internal_error`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from workers.bench.fuzz.service import requests
 from workers.bench.fuzz.types import Fault, Finding, Outcome
 from workers.bench.service.harness import Server
 
-RUN_SHARE = 0.004  # of the cases: jobs that run to their end
-OTHER_SHARE = 0.15  # reads, batches and actions on odd ids
+RUN_SHARE = 0.004  # share of the cases that run a job to its end
+OTHER_SHARE = 0.15  # share of reads, batches and actions on odd ids
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
 WITHIN_S = 120.0
 _UNEXPLAINED = ("pydantic", "Traceback", "Input should be", "further information")
@@ -36,13 +36,13 @@ Json = dict[str, Any]
 
 
 def check(index: int, rng: np.random.Generator) -> Outcome:
-    """One request, or one job from start to end."""
+    """Run one case: a request, or a job from start to end."""
     try:
         return _checked(rng)
     except (ConnectionError, http.client.HTTPException) as error:
         gone = Finding(
             fault=Fault.CRASHED,
-            detail=f"the server does not answer any more: {error!r}",
+            detail=f"the server no longer answers: {error!r}",
             case={"index": index},
         )
         return Outcome(label="gone", finding=gone)
@@ -57,7 +57,7 @@ def _checked(rng: np.random.Generator) -> Outcome:
     return _submit(rng)
 
 
-# -- submitting ---------------------------------------------------------------------------------------------------
+# -- submitting --------------------------------------------------------------------------
 
 
 def _submit(rng: np.random.Generator) -> Outcome:
@@ -68,7 +68,7 @@ def _submit(rng: np.random.Generator) -> Outcome:
     finding = _fault_of(status, answer, case)
     if finding is None:
         expected = _verdict(body)
-        # What only the server knows: files that were never uploaded, and addresses that webhooks may not reach.
+        # Known to the server alone: files never uploaded, addresses closed to webhooks.
         refused_by_state = status == 422 and any(
             word in str(answer) for word in ("not uploaded", "webhook", "address")
         )
@@ -83,7 +83,7 @@ def _submit(rng: np.random.Generator) -> Outcome:
 
 
 def _verdict(body: bytes) -> bool:
-    """Whether the kind's own model reads the body."""
+    """Return whether the kind's own model accepts the body."""
     try:
         kind = json.loads(body).get("kind")
         request_model(KINDS[kind].spec).model_validate_json(body)
@@ -100,14 +100,13 @@ def _verdict(body: bytes) -> bool:
 
 
 def _fault_of(status: int, answer: Any, case: Mapping[str, Any]) -> Finding | None:
-    """Anything but a 2xx, or a 4xx that explains itself."""
+    """Return a finding unless the answer is a 2xx, or a 4xx that explains itself."""
     if status >= 500 or status < 200 or 300 <= status < 400:
         return Finding(fault=Fault.CRASHED, detail=f"HTTP {status}: {answer}", case=case)
     if status < 300:
         return None
-    if not isinstance(answer, dict) or not {"type", "title", "status", "detail"} <= set(
-        answer
-    ):
+    fields = {"type", "title", "status", "detail"}
+    if not isinstance(answer, dict) or not fields <= set(answer):
         return Finding(
             fault=Fault.CRASHED,
             detail=f"HTTP {status} without a problem document: {answer}",
@@ -129,7 +128,7 @@ def _fault_of(status: int, answer: Any, case: Mapping[str, Any]) -> Finding | No
     return None
 
 
-# -- other routes -------------------------------------------------------------------------------------------------
+# -- other routes ------------------------------------------------------------------------
 
 
 def _other_route(rng: np.random.Generator) -> Outcome:
@@ -145,7 +144,7 @@ def _other_route(rng: np.random.Generator) -> Outcome:
     )
 
 
-# -- running ------------------------------------------------------------------------------------------------------
+# -- running -----------------------------------------------------------------------------
 
 
 def _run_to_the_end(rng: np.random.Generator) -> Outcome:
@@ -186,17 +185,17 @@ def _run_to_the_end(rng: np.random.Generator) -> Outcome:
         if status != 200:
             finding = Finding(
                 fault=Fault.LOST,
-                detail=f"succeeded, and its result answers {status}",
+                detail=f"succeeded, but its result answers {status}",
                 case=case,
             )
     return Outcome(label=label, finding=finding)
 
 
-# -- the servers of this process ----------------------------------------------------------------------------------
+# -- the servers of this process ---------------------------------------------------------
 
 
 class _Connection:
-    """One server and a kept connection to it."""
+    """A server and a keep-alive connection to it."""
 
     def __init__(self, **settings: str) -> None:
         self._server = Server(
@@ -207,17 +206,14 @@ class _Connection:
         self._http = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=60)
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
-        """(status, parsed body)."""
+        """Send a request; return the status and the parsed body."""
         headers = {"Authorization": f"Bearer {self._server.key}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
             answer, raw = self._once(method, path, body, headers)
-        except (
-            ConnectionError,
-            http.client.HTTPException,
-        ):  # closed while this process did something else
-            self._http.close()
+        except (ConnectionError, http.client.HTTPException):
+            self._http.close()  # the idle connection was closed: open another one
             answer, raw = self._once(method, path, body, headers)
         try:
             return answer.status, json.loads(raw)

@@ -1,4 +1,4 @@
-"""Random requests for the service's fuzzer: small valid ones of each kind, and what hostile or hurried clients make of them."""
+"""Random requests for the service's fuzzer: small valid ones of each kind, and damaged ones."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ Json = dict[str, Any]
 Place = tuple[Any, Any]  # (container, key)
 
 _LP = "Minimize\n obj: x + 2 y\nSubject To\n c: x + y >= {rhs}\nGenerals\n x\nEnd\n"
-_C = '#include <stdio.h>\nint f(int a) {{ return a * {k}; }}\nint main(void) {{ printf("%d\\n", f({k})); return 0; }}\n'
+_C = """#include <stdio.h>
+int f(int a) {{ return a * {k}; }}
+int main(void) {{ printf("%d\\n", f({k})); return 0; }}
+"""
 _ODD: Sequence[Any] = (
-    None, True, False, 0, -1, 1, 2**31, 2**53 + 1, 2**63, -(2**63) - 1, 10**40, 0.5, -0.0, 1e308, 1e-320, "", "0", "a",
-    "auto", "é" * 300, "\u202e", "a\nb", "a\x00b", "../../etc/passwd", "x" * 5000, [], [[]], [None], {}, {"a": 1}, [0] * 50,
-    {"digest": "sha256:" + "0" * 64}, {"digest": "nonsense"}, {"type": "zipf"}, ["a", 1],
+    None, True, False, 0, -1, 1, 2**31, 2**53 + 1, 2**63, -(2**63) - 1, 10**40, 0.5, -0.0, 1e308,
+    1e-320, "", "0", "a", "auto", "é" * 300, "\u202e", "a\nb", "a\x00b", "../../etc/passwd",
+    "x" * 5000, [], [[]], [None], {}, {"a": 1}, [0] * 50, {"digest": "sha256:" + "0" * 64},
+    {"digest": "nonsense"}, {"type": "zipf"}, ["a", 1],
 )  # fmt: skip
 _NAMES = (
     "extra",
@@ -45,7 +49,7 @@ _RAW = (
 
 
 def drawn(rng: np.random.Generator) -> Json:
-    """A valid request of a random kind; it need not be quick to run."""
+    """Draw a valid request of a random kind; it need not be quick to run."""
     match rng.integers(4):
         case 0:
             spec: Json = {
@@ -96,7 +100,10 @@ def drawn(rng: np.random.Generator) -> Json:
 
 
 def small(rng: np.random.Generator) -> Json:
-    """A request that ends within seconds: as drawn, or with one change that may make it fail."""
+    """Draw a request that ends within seconds.
+
+    Half of them have one change that may make it fail.
+    """
     request = drawn(rng)
     request["budget"] = {
         "seconds": 3.0,
@@ -150,7 +157,7 @@ def _sharding(rng: np.random.Generator) -> Json:
 
 
 def changed(request: Json, rng: np.random.Generator) -> Json:
-    """With up to three random changes: a value, a name, a missing or a doubled part."""
+    """Return a copy with up to three random changes: a value, a name, a missing or doubled part."""
     request = copy.deepcopy(request)
     for _ in range(int(rng.integers(4))):
         places = list(_places(request))
@@ -183,7 +190,7 @@ def _places(value: Any) -> Iterator[Place]:
 
 
 def encoded(request: Json, rng: np.random.Generator) -> bytes:
-    """As JSON; rarely as something that is none."""
+    """Return the request as JSON, rarely as bytes that are no JSON."""
     if rng.random() < 0.02:
         return _RAW[int(rng.integers(len(_RAW)))]
     return json.dumps(request, ensure_ascii=bool(rng.integers(2))).encode(
@@ -192,33 +199,24 @@ def encoded(request: Json, rng: np.random.Generator) -> bytes:
 
 
 def other_call(rng: np.random.Generator) -> tuple[str, str, bytes | None]:
-    """(method, path, body) of some other operation, with odd parameters."""
+    """Draw (method, path, body) of another operation, with odd parameters."""
     odd = str(_ODD[int(rng.integers(14, 24))])[:300]
-    job = str(rng.choice(["job_" + "0" * 26, odd, "job_x"]))
+    job = quote(str(rng.choice(["job_" + "0" * 26, odd, "job_x"])), safe="")
     query = quote(odd, safe="")
     match rng.integers(9):
         case 0:
-            return (
-                "GET",
-                f"/v1/jobs?state={query}&limit={int(rng.integers(-2, 2000))}",
-                None,
-            )
+            limit = int(rng.integers(-2, 2000))
+            return "GET", f"/v1/jobs?state={query}&limit={limit}", None
         case 1:
             return "GET", f"/v1/jobs?label={query}&cursor={query}", None
         case 2:
-            return "GET", f"/v1/jobs/{quote(job, safe='')}", None
+            return "GET", f"/v1/jobs/{job}", None
         case 3:
-            return (
-                "GET",
-                f"/v1/jobs/{quote(job, safe='')}/wait?timeout_s={rng.choice(['0', '-1', 'x', 'nan', '1e9'])}",
-                None,
-            )
+            timeout = rng.choice(["0", "-1", "x", "nan", "1e9"])
+            return "GET", f"/v1/jobs/{job}/wait?timeout_s={timeout}", None
         case 4:
-            return (
-                "POST",
-                f"/v1/jobs/{quote(job, safe='')}/{rng.choice(['stop', 'cancel', 'retry'])}",
-                None,
-            )
+            verb = rng.choice(["stop", "cancel", "retry"])
+            return "POST", f"/v1/jobs/{job}/{verb}", None
         case 5:
             jobs = [changed(drawn(rng), rng) for _ in range(int(rng.integers(4)))]
             return "POST", "/v1/jobs:batch", encoded({"jobs": jobs}, rng)

@@ -1,4 +1,4 @@
-"""One case of the fuzzer: run a random job and compare with enumeration, counting and pricing that share no code with it."""
+"""Run a random job and compare it with enumeration and pricing that share no code with it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _domain() -> ShardingDomain:
 
 
 def check(index: int, rng: np.random.Generator) -> Outcome:
-    """Draw a job, run it, compare."""
+    """Draw a job, run it, and compare."""
     body = draw(rng)
     seed = int(rng.integers(2**31))
     try:
@@ -63,7 +63,7 @@ def check(index: int, rng: np.random.Generator) -> Outcome:
 
 
 def judge(body: Body, seed: int) -> str:
-    """The label of a job that behaves. Raises Disagreement."""
+    """Return the label of a job that behaves. Raises Disagreement."""
     try:
         spec = ShardingSpec.model_validate_json(json.dumps(body))
     except ValidationError as error:
@@ -100,7 +100,7 @@ def judge(body: Body, seed: int) -> str:
         raise Disagreement(Fault.LOST, f"{reason.value}: {result.termination.detail}")
     if best is not None and not best.plans:
         raise Disagreement(
-            Fault.WRONG, "a plan came back, but no plan respects memory and constraints"
+            Fault.WRONG, "a plan is reported, but no plan respects memory and constraints"
         )
     shards = json.loads(files["plan.json"])["shards"]
     _check_plan(body, spec, shards)
@@ -108,7 +108,10 @@ def judge(body: Body, seed: int) -> str:
 
 
 def _refusal(body: Body, message: str) -> str:
-    """A refusal at the door is right only when some table cannot be placed at all."""
+    """Return the label of a refused spec.
+
+    Raises Disagreement unless some table cannot be placed at all.
+    """
     largest = max(g["memory_gib"] for g in body["devices"]) * 2**30
     rules = body["constraints"]
     weights = {**body, "memory_model": "weights"}
@@ -137,7 +140,7 @@ def _nothing_found(
         _check_plan(body, spec, current)
     except (Disagreement, KeyError, IndexError):
         return "no solution found within the bound on moved bytes"
-    raise Disagreement(Fault.LOST, "nothing found, but the plan in use is valid")
+    raise Disagreement(Fault.LOST, "no plan reported, but the plan in use is valid")
 
 
 def _check_plan(body: Body, spec: ShardingSpec, shards: list[dict[str, Any]]) -> None:
@@ -185,7 +188,7 @@ def _check_plan(body: Body, spec: ShardingSpec, shards: list[dict[str, Any]]) ->
 
 
 def _check_moved(spec: ShardingSpec, shards: list[dict[str, Any]]) -> None:
-    """Columns whose device changed: within the limit, or only those that had to leave."""
+    """Raise Disagreement unless the moved columns stay within the limit, or had to move."""
     rules = spec.constraints
     assert rules.max_moved_gib is not None
     tables = {t.name: t for t in spec.tables}
@@ -231,10 +234,9 @@ def _check_prices(
             Fault.WRONG,
             f"the objective is {result.objective} ms, the peer's price {simulated} ms",
         )
-    certificate = result.summary["certificate"]
-    assert isinstance(certificate, dict)
-    model, bound = pricer.model_of(placed), float(certificate["lower_bound_ms"])  # type: ignore[arg-type]
-    if abs(certificate["model_ms"] - model) > _MODEL_TOLERANCE * model:  # type: ignore[operator]
+    certificate: Any = result.summary["certificate"]
+    model, bound = pricer.model_of(placed), float(certificate["lower_bound_ms"])
+    if abs(certificate["model_ms"] - model) > _MODEL_TOLERANCE * model:
         raise Disagreement(
             Fault.WRONG, f"model_ms is {certificate['model_ms']}, the peer's {model}"
         )
@@ -242,7 +244,7 @@ def _check_prices(
         raise Disagreement(
             Fault.WRONG, f"the lower bound {bound} ms is above the plan's own {model} ms"
         )
-    if abs(certificate["gap"] - max(0.0, 1 - bound / model)) > 1e-6:  # type: ignore[operator]
+    if abs(certificate["gap"] - max(0.0, 1 - bound / model)) > 1e-6:
         raise Disagreement(
             Fault.WRONG, f"the gap is {certificate['gap']}, bound {bound} and cost {model}"
         )

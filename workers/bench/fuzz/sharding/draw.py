@@ -9,7 +9,7 @@ import numpy as np
 Body = dict[str, Any]
 
 _WIDTHS = (4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 60, 64, 96, 100, 128, 200, 300)
-_SMALL_WIDTHS = 6  # the first so many are drawn most of the time
+_SMALL_WIDTHS = 6  # number of narrow widths, drawn most of the time
 _STATE_BYTES = {
     "sgd": (0, 0),
     "rowwise_adagrad": (4, 0),
@@ -19,7 +19,7 @@ _STATE_BYTES = {
 
 
 def draw(rng: np.random.Generator) -> Body:
-    """A spec of kind `sharding` as a JSON object."""
+    """Draw a spec of kind `sharding` as a JSON object."""
     tables = [_table(rng, i) for i in range(int(rng.integers(1, 5)))]
     hardware = [str(rng.choice(["v100", "a100", "h100"]))]
     if rng.random() < 0.3:
@@ -56,7 +56,7 @@ def draw(rng: np.random.Generator) -> Body:
 
 
 def table_bytes(spec: Body, table: Body, width: int) -> float:
-    """Bytes that a shard of `width` columns takes on its device, from the guide's section on memory."""
+    """Return the bytes of a shard of `width` columns, by the guide's section on memory."""
     rows, element = table["rows"], 4 if table.get("dtype", "fp32") == "fp32" else 2
     weights = rows * width * element
     if spec["memory_model"] == "weights":
@@ -152,7 +152,7 @@ def _subset(rng: np.random.Generator, devices: int) -> list[int]:
 
 
 def _current_plan(rng: np.random.Generator, tables: list[Body], devices: int) -> list[Body]:
-    """A plan in use: some tables may be new, one may be gone, and it may have used more devices."""
+    """Draw a plan in use: tables may be new or gone, and it may have used more devices."""
     before = devices + (int(rng.integers(1, 3)) if rng.random() < 0.3 else 0)
     held = [t for t in tables if rng.random() < 0.85]
     shards = []

@@ -1,4 +1,4 @@
-"""Every plan of a small job: all partitions of each table into multiples of 4, on all devices they may be on."""
+"""All plans of a small job: partitions of each table on all permitted devices."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Best:
 
 
 def enumerable(spec: ShardingSpec) -> bool:
-    """Whether the job has at most MAX_PLANS plans before memory is looked at."""
+    """Return whether the job has at most MAX_PLANS plans, memory aside."""
     total = 1
     for group in _groups(spec):
         total *= _count(spec, group)
@@ -38,7 +38,10 @@ def enumerable(spec: ShardingSpec) -> bool:
 
 
 def best_plan(spec: ShardingSpec, pricer: Pricer) -> Best:
-    """The cheapest plan under the certified model among all plans that respect memory, pins, groups and widths."""
+    """Return the cheapest permitted plan by the certified model.
+
+    Permitted plans respect memory, pins, groups and widths.
+    """
     devices = spec.device_count
     room = np.array([g.memory_gib * 2**30 for g in spec.devices for _ in range(g.count)])
     body = spec.model_dump(mode="json")
@@ -59,14 +62,14 @@ def best_plan(spec: ShardingSpec, pricer: Pricer) -> Best:
             np.zeros((len(ways), devices), dtype=bool),
         )
         z = np.zeros((len(ways), *pooled.shape[1:]))
-        known: dict[Placed, tuple[float, np.ndarray]] = {}
+        priced: dict[Placed, tuple[float, np.ndarray]] = {}
         for w, way in enumerate(ways):
             for placed in way:
                 table, width, device = placed
-                if placed not in known:
+                if placed not in priced:
                     size = table_bytes(body, body["tables"][table], width)
-                    known[placed] = size, pricer.embedding(table, width, device)
-                size, vector = known[placed]
+                    priced[placed] = size, pricer.embedding(table, width, device)
+                size, vector = priced[placed]
                 m[w, device] += size
                 z[w, device] += vector
                 u[w, device] = True
@@ -97,7 +100,7 @@ def best_plan(spec: ShardingSpec, pricer: Pricer) -> Best:
 
 
 def stays_whole(table: Table, spec: ShardingSpec) -> bool:
-    """Whether the constraints forbid splitting a table."""
+    """Return whether the constraints forbid splitting a table."""
     rules = spec.constraints
     return table.name in rules.no_split or any(
         table.name in group for group in rules.together
@@ -105,7 +108,7 @@ def stays_whole(table: Table, spec: ShardingSpec) -> bool:
 
 
 def widths_of(table: Table, spec: ShardingSpec) -> list[tuple[int, ...]]:
-    """Partitions of a table's columns that the constraints allow, widest part first."""
+    """Return the partitions of a table's columns that the constraints allow, widest part first."""
     rules = spec.constraints
     if stays_whole(table, spec):
         return [(table.dim,)]
@@ -125,12 +128,15 @@ def _partitions(units: int) -> list[tuple[int, ...]]:
             for rest in parts(left - part, part):
                 yield (4 * part, *rest)
 
-    found = list(parts(units, units))
-    return found if ANY_MULTIPLES_OF_4 else [p for p in found if _halved(4 * units, p)]
+    every = list(parts(units, units))
+    return every if ANY_MULTIPLES_OF_4 else [p for p in every if _halved(4 * units, p)]
 
 
 def _halved(dim: int, parts: tuple[int, ...]) -> bool:
-    """Whether repeated halving of `dim` gives `parts` (Kraft: any parts that are dim / 2^k and add up to dim)."""
+    """Return whether repeated halving of `dim` gives `parts`.
+
+    By Kraft: any parts that are dim / 2^k and add up to dim.
+    """
     reachable = {dim}
     while dim % 8 == 0:
         dim //= 2
@@ -154,7 +160,7 @@ def _allowed(spec: ShardingSpec, group: Sequence[int]) -> list[int]:
 
 
 def _count(spec: ShardingSpec, group: tuple[int, ...]) -> int:
-    """Ways to place a group."""
+    """Count the ways to place a group."""
     devices = len(_allowed(spec, group))
     if len(group) > 1:
         return devices
@@ -171,7 +177,7 @@ def _count(spec: ShardingSpec, group: tuple[int, ...]) -> int:
 
 
 def _ways(spec: ShardingSpec, group: tuple[int, ...]) -> Iterator[tuple[Placed, ...]]:
-    """Placements of a group; equal shards are interchangeable."""
+    """Yield the placements of a group; equal shards are interchangeable."""
     devices = _allowed(spec, group)
     if len(group) > 1:
         for device in devices:

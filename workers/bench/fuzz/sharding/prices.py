@@ -1,7 +1,7 @@
-"""Prices of a plan, computed anew: the simulated devices from their documented formulas, and the certified model.
+"""Prices of a plan, computed independently: the simulated devices and the certified model.
 
-Shares with the product the constants of the devices, the reuse of rows in a batch and the networks' weights; every formula
-of the step is written out again, one shard at a time.
+Shared with the product are the constants of the devices, the reuse of rows in a batch and the
+networks' weights; every formula of the step is written out again, one shard at a time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _nets() -> tuple[ConvexComputeNet, ConvexExchangeNet]:
 
 @dataclass(frozen=True, kw_only=True)
 class Pricer:
-    """Prices plans of one job."""
+    """Prices of plans of one job."""
 
     spec: ShardingSpec
     profiles: tuple[HardwareProfile, ...]  # of each device
@@ -43,7 +43,7 @@ class Pricer:
 
     @classmethod
     def of(cls, spec: ShardingSpec) -> Pricer:
-        """Price plans of `spec`."""
+        """Return the prices for `spec`."""
         return cls(
             spec=spec,
             profiles=tuple(
@@ -65,10 +65,10 @@ class Pricer:
         """Devices in each node."""
         return self.spec.fabric.devices_per_node or self.ranks
 
-    # --- the simulated devices ------------------------------------------------------------------------------------
+    # --- the simulated devices ----------------------------------------------------------------
 
     def simulated_ms(self, shards: Sequence[Placed]) -> float:
-        """One step: the slowest device's compute, then both exchanges."""
+        """Return the time of a step: the slowest device's compute, then both exchanges."""
         compute = [
             self._device_ms([s for s in shards if s[2] == d], p)
             for d, p in enumerate(self.profiles)
@@ -79,15 +79,16 @@ class Pricer:
         )
 
     def columns(self, shards: Sequence[Placed]) -> list[float]:
-        """Output columns of each device: one block per feature of a table."""
+        """Return the output columns of each device: one block per feature of a table."""
         total = [0.0] * self.ranks
         for table, width, device in shards:
             total[device] += width * self.spec.tables[table].features
         return total
 
     def transfer_ms(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Times of the slowest device inside and between nodes: the larger of what it sends and what it receives.
+        """Return the times of the slowest device inside and between nodes.
 
+        Each is the larger of what it sends and what it receives.
         `columns` of each device of N plans: (D, N) → (N,), (N,).
         """
         ranks, per_node = self.ranks, self.per_node
@@ -185,7 +186,7 @@ class Pricer:
         )
 
     def _stay_share(self, shards: Sequence[Placed], hw: HardwareProfile) -> float:
-        """Che's characteristic time of the shared L2, as a share of the batch."""
+        """Return Che's characteristic time of the shared L2, as a share of the batch."""
         rows = [_sectors(w * self.spec.tables[t].dtype.bytes) for t, w, _ in shards]
         unique = [self.reuse.unique[t] for t, _, _ in shards]
         count = [self.reuse.count[t] for t, _, _ in shards]
@@ -205,10 +206,10 @@ class Pricer:
 
         return float(np.exp(brentq(excess, -60.0, -1e-15, xtol=1e-12)))
 
-    # --- the certified model --------------------------------------------------------------------------------------
+    # --- the certified model ------------------------------------------------------------------
 
     def embedding(self, table: int, width: int, device: int) -> np.ndarray:
-        """What a shard adds to the pooled vector of its device.  # (K,)"""
+        """Return a shard's addend to the pooled vector of its device.  (K,)"""
         key = (self.profiles[device].name, table)
         if key not in self._vectors:
             net, _ = _nets()
@@ -221,7 +222,10 @@ class Pricer:
     def model_ms(
         self, pooled: np.ndarray, used: np.ndarray, columns: np.ndarray
     ) -> np.ndarray:
-        """Costs of N plans under the certified model.  (N, D, K), (N, D), (N, D) → (N,)"""
+        """Return the costs of N plans under the certified model.
+
+        (N, D, K), (N, D), (N, D) → (N,)
+        """
         net, exchange = _nets()
         heads = [net.head(p)(pooled[:, d]) for d, p in enumerate(self.profiles)]
         compute = np.where(used, np.stack(heads, axis=1), 0.0).max(1)
@@ -233,7 +237,7 @@ class Pricer:
         )
 
     def model_of(self, shards: Sequence[Placed]) -> float:
-        """Cost of one plan under the certified model."""
+        """Return the cost of one plan under the certified model."""
         first = self.embedding(0, self.spec.tables[0].dim, 0)
         pooled, used = (
             np.zeros((1, self.ranks, len(first))),

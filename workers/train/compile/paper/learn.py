@@ -1,7 +1,9 @@
-"""Train and compare: GEAN and GRMP over program graphs, an MLP over Autophase; NVP, behaviour cloning, Q regression.
+"""Train and compare encoders (GEAN, GRMP, Autophase MLP) and losses (NVP, BC, Q regression).
 
-python -m workers.train compile paper-learn          # trains on train, stops early on val, reports on the held-out packages
-python -m workers.train compile paper-publish        # coreset, and the GEAN-NVP that is best on val if it beats the blind order
+    python -m workers.train compile paper-learn      # train, stop early on val, report on heldout
+    python -m workers.train compile paper-publish    # coreset, and the best GEAN-NVP on val
+
+GRMP is the gated relational message passing of Xu et al., EurNet (2022).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,21 +54,20 @@ from workers.train.compile.paper.rollout import (
     rolled_out,
 )
 
-SIZE = 50  # of the coreset, the paper's
+SIZE = 50  # sequences of the coreset, as in the paper
 RELATIONS = 12  # of GRMP: six classes of edges, both ways
 _BATCH = 8
 _TOTAL = AUTOPHASE_NAMES.index("TotalInsts")
 NETS = "paper-nets"  # beside the corpus: a folder for each coreset
-PROGRAM_SETS = (
-    "generated",
-    "csmith",
-)  # whole programs, of which a good sequence may leave a tenth: told apart from packages
-Program = tuple[ProgramBatch, Tensor]  # and its reward row (1, K)
+# Whole programs, of which a good sequence may leave a tenth: reported apart from packages.
+PROGRAM_SETS = ("generated", "csmith")
+Program = tuple[ProgramBatch, Tensor]  # with its reward row (1, K)
+Results = dict[str, NDArray[np.float64]]  # method → (N,) IR counts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One net, one loss. Where there are several temperatures, validation packages choose."""
+    """One encoder with one loss; validation packages choose among temperatures."""
 
     name: str
     encoder: str  # gean, grmp, autophase
@@ -105,14 +107,14 @@ RUNS: tuple[Run, ...] = (
 
 
 def batch_of(graph: ProgramGraph, features: Features) -> ProgramBatch:
-    """One program as tensors: compact graph, Autophase over the instruction count."""
+    """Return one program as tensors: compact graph, Autophase over the instruction count."""
     read = {
         name: torch.from_numpy(array) for name, array in vars(graph_arrays(graph)).items()
     }
     flow, position = read["flow"], read["position"]
     relation = torch.where(
         flow == Flow.CONTROL,
-        position.clamp(max=1),  # next, or a branch's second and later ways
+        position.clamp(max=1),  # the first successor, or another
         torch.where(flow == Flow.DATA, 2 + position.clamp(max=2), torch.full_like(flow, 5)),
     )
     count = max(1, int(features.autophase[_TOTAL]))
@@ -126,7 +128,10 @@ def batch_of(graph: ProgramGraph, features: Features) -> ProgramBatch:
 
 
 def net_of(run: Run, outputs: int) -> nn.Module:
-    """Small nets: the paper's GEAN takes 12 s a step for one program of 5,000 nodes here. GEAN and GRMP are about as large."""
+    """Build a small network; GEAN and GRMP have about as many parameters.
+
+    The paper's GEAN takes 12 s for one step on one program of 5,000 nodes on one core.
+    """
     words = len(TOKENS)
     match run.encoder:
         case "gean":
@@ -146,7 +151,7 @@ def fit(
     seed: int,
     say: Callable[[str], None],
 ) -> nn.Module:
-    """The net of the best validation loss."""
+    """Train a network and return it with the weights of the best validation loss."""
     torch.manual_seed(seed)
     net = net_of(run, train[0][1].shape[1])
     optimizer = torch.optim.AdamW(net.parameters(), lr=run.rate, weight_decay=1e-4)
@@ -168,16 +173,15 @@ def fit(
             value = loss_of(run, net, val)
         if float(value) < least:
             best, least = copy.deepcopy(net.state_dict()), float(value)
-    say(
-        f"{run.name}: {sum(p.numel() for p in net.parameters()):,} parameters, validation loss {least:.4f}"
-    )
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    say(f"{run.name}: {parameters:,} parameters, validation loss {least:.4f}")
     net.load_state_dict(best)
     net.eval()
     return net
 
 
 def loss_of(run: Run, net: nn.Module, programs: Sequence[Program]) -> Tensor:
-    """Of several programs in one batch."""
+    """Return the loss of several programs in one batch."""
     logits = net(ProgramBatch.join([batch for batch, _ in programs]))
     reward = torch.cat([row for _, row in programs])
     match run.loss:
@@ -190,11 +194,11 @@ def loss_of(run: Run, net: nn.Module, programs: Sequence[Program]) -> Tensor:
 
 
 def order_of(net: nn.Module, programs: Sequence[Program]) -> NDArray[np.int64]:
-    """(N, K) sequences by falling score."""
+    """Return (N, K) sequences by falling score."""
     with torch.no_grad():
         scores = torch.cat([net(batch) for batch, _ in programs]).numpy()
-    found: NDArray[np.int64] = np.argsort(-scores, axis=1, kind="stable")
-    return found
+    order: NDArray[np.int64] = np.argsort(-scores, axis=1, kind="stable")
+    return order
 
 
 def compare(
@@ -205,139 +209,172 @@ def compare(
     say: Callable[[str], None],
     part: tuple[int, int] = (0, 1),
 ) -> None:
-    """Every run on the held-out programs, beside top-k and the oracle; a JSON line each.
+    """Report every run on the held-out programs, beside top-k and the oracle; a JSON line each.
 
-    Nets are kept, for `publish_paper` and so that a second call only tells. part: (which, of how many) of the runs this process
-    does.
+    Networks are saved for `publish_paper`, and a second call only reports. part: (index, number) of
+    the processes that share the runs.
     """
     lines = measured(folder)
-    chosen = coreset(Table.of(lines, "train"), SIZE)
-    nets = _nets(folder, _passes(folder, chosen))
+    columns = coreset(Table.of(lines, "train"), SIZE)
+    nets = _nets_folder(folder, _passes(folder, columns))
     tables = {
-        split: Table.of(lines, split, chosen) for split in ("train", "val", "heldout")
+        split: Table.of(lines, split, columns) for split in ("train", "val", "heldout")
     }
-    lengths = [
-        max(len(row[j]) for row in tables["train"].counts) for j in range(len(chosen))
-    ]
-    say(
-        f"{len(chosen)} sequences of {sum(lengths)} passes in all; "
-        + ", ".join(f"{k} {len(t.shas)}" for k, t in tables.items())
-    )
+    test, k = tables["heldout"], len(columns)
+    lengths = (max(len(row[j]) for row in tables["train"].counts) for j in range(k))
+    counts = ", ".join(f"{split} {len(table.shas)}" for split, table in tables.items())
+    say(f"{k} sequences of {sum(lengths)} passes in all; {counts}")
     data = {split: _programs(folder, table) for split, table in tables.items()}
-    test = tables["heldout"]
-    oracle = test.best().min(axis=1)
-    k = len(chosen)
-    greedy_order = np.tile(np.arange(k), (len(test.shas), 1))
     on_validation: dict[str, float] = {}
     results = {
         "Oz": test.oz,
-        f"Top-{PASSES}": rolled_out(test, greedy_order, PASSES),
-        "Oracle": oracle,
+        f"Top-{PASSES}": rolled_out(test, _own_order(test, k), PASSES),
+        "Oracle": test.best().min(axis=1),
     }
     for run in RUNS[part[0] :: part[1]]:
         began = time.monotonic()
-        kept = nets / f"{run.name}-{seed}.safetensors"
+        path = nets / f"{run.name}-{seed}.safetensors"
         net = (
-            _loaded(run, kept, k)
-            if kept.is_file()
+            _loaded(run, path, k)
+            if path.is_file()
             else fit(run, data["train"], data["val"], seed, say)
         )
-        on_val = rolled_out(tables["val"], order_of(net, data["val"]), PASSES)
-        on_validation[run.name] = mean_over_oz(tables["val"], on_val)[
-            1
-        ]  # what chooses among temperatures
-        save_file(arrays(net), kept)
+        save_file(arrays(net), path)
+        # The pooled mean on validation packages chooses among temperatures.
+        val = rolled_out(tables["val"], order_of(net, data["val"]), PASSES)
+        on_validation[run.name] = mean_over_oz(tables["val"], val)[1]
         results[run.name] = rolled_out(test, order_of(net, data["heldout"]), PASSES)
-        told = f"validation {on_validation[run.name]:.2%}, {time.monotonic() - began:.0f} s"
-        say(f"  {_told(run.name, test, results)}  {told}")
+        seconds = time.monotonic() - began
+        say(
+            f"  {_line(run.name, test, results)}  validation {on_validation[run.name]:.2%}, "
+            f"{seconds:.0f} s"
+        )
     with out.open("a") as file:
-        for name, counts in results.items():
-            sets, pooled, ratio = mean_over_oz(test, counts)
-            of_sets = means_over_oz(test, counts)
-            packages = [
-                mean for which, mean in of_sets.items() if which not in PROGRAM_SETS
-            ]
-            line = {
-                "suite": "compile-paper",
-                "method": name,
+        for name in results:
+            row = _result(name, test, results) | {
                 "seed": seed,
-                "mean_of_sets": sets,
-                "pooled": pooled,
-            }
-            line |= {
-                "mean_of_packages": float(np.mean(packages)) if packages else None,
-                "sets": of_sets,
-            }
-            line |= {
-                "gmean_over_oz": ratio,
-                "share": _share(results, name),
-                "programs": len(counts),
                 "sequences": k,
+                "on_validation": on_validation.get(name),
             }
-            line |= {"on_validation": on_validation.get(name)}
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps(row) + "\n")
     for name in results:
-        say(_told(name, test, results))
+        say(_line(name, test, results))
+
+
+def _result(name: str, test: Table, results: Results) -> dict[str, Any]:
+    """JSON form of a method's results on the held-out programs."""
+    sets, pooled, ratio = mean_over_oz(test, results[name])
+    of_sets = means_over_oz(test, results[name])
+    packages = [mean for package, mean in of_sets.items() if package not in PROGRAM_SETS]
+    return {
+        "suite": "compile-paper",
+        "method": name,
+        "mean_of_sets": sets,
+        "pooled": pooled,
+        "mean_of_packages": float(np.mean(packages)) if packages else None,
+        "sets": of_sets,
+        "gmean_over_oz": ratio,
+        "share": _share(results, name),
+        "programs": len(results[name]),
+    }
 
 
 def publish_paper(
     folder: Path, *, out: Path, seed: int, say: Callable[[str], None]
 ) -> None:
-    """What jobs in mode paper use: the coreset of sequences, and the net that `compare` kept if it is worth asking.
+    """Publish the coreset of sequences, and a network of `compare` if it is worth using.
 
-    Of the GEANs with normalised value prediction, validation packages choose; one that does not beat the coreset's own order
-    there is not published. Raises FileNotFoundError when `compare` has not run.
+    The GEAN-NVP that is best on validation packages, if it beats the coreset's own order there.
+    Raises FileNotFoundError when `compare` has not run.
     """
     lines = measured(folder)
     training = Table.of(lines, "train")
-    chosen = coreset(training, SIZE)
-    kept = _passes(folder, chosen)
-    val = Table.of(lines, "val", chosen)
-    blind = mean_over_oz(
-        val, rolled_out(val, np.tile(np.arange(len(chosen)), (len(val.shas), 1)), PASSES)
-    )[1]
-    programs = _programs(folder, val)
-    best: tuple[float, str, dict[str, np.ndarray]] | None = None
-    nets = _nets(folder, kept)
-    for path in sorted(nets.glob(f"GEAN-NVP*-{seed}.safetensors")):
-        weights = load_file(path)
-        net = _loaded(Run(name="", encoder="gean", loss="nvp"), path, len(chosen))
-        saved = mean_over_oz(val, rolled_out(val, order_of(net, programs), PASSES))[1]
-        say(f"{path.stem}: {saved:.2%} on validation packages, the blind order {blind:.2%}")
-        if best is None or saved > best[0]:
-            best = saved, path.stem, weights
-    if best is None:
-        raise FileNotFoundError(f"no GEAN-NVP of seed {seed} in {nets}: run `learn` first")
+    columns = coreset(training, SIZE)
+    passes = _passes(folder, columns)
+    val = Table.of(lines, "val", columns)
+    own_order = _pooled(val, _own_order(val, len(columns)))
+    best = _best_gean(folder, passes, val, seed, say)
+    say(f"the coreset's own order: {own_order:.2%} on validation packages")
     command = "python -m workers.train compile paper-publish"
     data = hashlib.sha256("".join(sorted(training.shas)).encode()).hexdigest()
     document = {
         "llvm": find_llvm().build_id,
         "date": datetime.date.today().isoformat(),
         "programs": dict(sorted(Counter(training.packages).items())),
-        "sequences": kept,
+        "sequences": passes,
     }
-    told = f"{len(kept)} sequences; {PASSES} passes in blind order {blind:.2%} of -Oz's IR instructions on validation packages"
-    content = json.dumps(document, indent=0).encode()
     publish_file(
-        f"{SEQUENCES}.json", content, folder=out, command=command, data=data, metric=told
+        f"{SEQUENCES}.json",
+        json.dumps(document, indent=0).encode(),
+        folder=out,
+        command=command,
+        data=data,
+        metric=f"{len(passes)} sequences; {PASSES} passes in their own order save "
+        f"{own_order:.2%} of -Oz's IR instructions on validation packages",
     )
-    if best[0] <= blind:
+    if best.saved <= own_order:
         withdraw(POLICY, folder=out)
-        say("no net beats the blind order: none is published")
+        say("no network beats the coreset's own order: none is published")
         return
-    tied = best[2] | {"sequences": np.frombuffer(digest(kept), dtype=np.uint8)}
-    told = f"{best[1]}: {best[0]:.2%} on validation packages, blind order {blind:.2%}"
-    publish(POLICY, tied, folder=out, command=command, data=data, metric=told)
+    publish(
+        POLICY,
+        load_file(best.path) | {"sequences": np.frombuffer(digest(passes), dtype=np.uint8)},
+        folder=out,
+        command=command,
+        data=data,
+        metric=f"{best.path.stem}: {best.saved:.2%} on validation packages, own order "
+        f"{own_order:.2%}",
+    )
 
 
-def _passes(folder: Path, chosen: Sequence[int]) -> list[list[str]]:
+@dataclass(frozen=True, kw_only=True)
+class _SavedNet:
+    path: Path
+    saved: float  # on validation packages
+
+
+def _best_gean(
+    folder: Path,
+    passes: Sequence[Sequence[str]],
+    val: Table,
+    seed: int,
+    say: Callable[[str], None],
+) -> _SavedNet:
+    """Find the saved GEAN-NVP that is best on validation packages. Raises FileNotFoundError."""
+    programs, nets = _programs(folder, val), _nets_folder(folder, passes)
+    run = Run(name="", encoder="gean", loss="nvp")
+    best: _SavedNet | None = None
+    for path in sorted(nets.glob(f"GEAN-NVP*-{seed}.safetensors")):
+        net = _loaded(run, path, len(passes))
+        saved = _pooled(val, order_of(net, programs))
+        say(f"{path.stem}: {saved:.2%} on validation packages")
+        if best is None or saved > best.saved:
+            best = _SavedNet(path=path, saved=saved)
+    if best is None:
+        raise FileNotFoundError(
+            f"no GEAN-NVP of seed {seed} in {nets}: run the step paper-learn first"
+        )
+    return best
+
+
+def _pooled(table: Table, order: NDArray[np.int64]) -> float:
+    """Pooled mean share saved against -Oz within the budget of passes."""
+    return mean_over_oz(table, rolled_out(table, order, PASSES))[1]
+
+
+def _own_order(table: Table, k: int) -> NDArray[np.int64]:
+    """(N, K) greedy order of the coreset, for every program."""
+    return np.tile(np.arange(k), (len(table.shas), 1))
+
+
+def _passes(folder: Path, columns: Sequence[int]) -> list[list[str]]:
     every = sequences(folder)
-    return [every[j] for j in chosen]
+    return [every[j] for j in columns]
 
 
-def _nets(folder: Path, kept: Sequence[Sequence[str]]) -> Path:
-    """Where the nets for this coreset are."""
-    place = folder / NETS / digest(kept).hex()[:12]
+def _nets_folder(folder: Path, passes: Sequence[Sequence[str]]) -> Path:
+    """Folder of the networks for a coreset; created if it is missing."""
+    place = folder / NETS / digest(passes).hex()[:12]
     place.mkdir(parents=True, exist_ok=True)
     return place
 
@@ -350,25 +387,31 @@ def _loaded(run: Run, path: Path, outputs: int) -> nn.Module:
     return net.eval()
 
 
-def _share(results: dict[str, NDArray[np.float64]], name: str) -> float:
-    """How much of the way from the blind order to the oracle a method goes: 0 is Top-k, 1 the oracle.
+def _share(results: Results, name: str) -> float:
+    """Share of the way from the coreset's own order (0) to the oracle (1) that a method makes.
 
-    The paper's own ratio (4.5 % over 5.8 %) says nothing where the oracle itself loses to -Oz.
+    The paper's own ratio (4.5 % over 5.8 %) says nothing where the oracle itself is larger than
+    -Oz.
     """
-    blind, oracle = (np.log(results[key]).mean() for key in (f"Top-{PASSES}", "Oracle"))
-    return float((blind - np.log(results[name]).mean()) / max(1e-12, blind - oracle))
+    own_order, oracle = (np.log(results[key]).mean() for key in (f"Top-{PASSES}", "Oracle"))
+    return float(
+        (own_order - np.log(results[name]).mean()) / max(1e-12, own_order - oracle)
+    )
 
 
-def _told(name: str, test: Table, results: dict[str, NDArray[np.float64]]) -> str:
+def _line(name: str, test: Table, results: Results) -> str:
     sets, pooled, ratio = mean_over_oz(test, results[name])
-    told = f"{name:15s} mean of sets {sets:7.2%}  pooled {pooled:7.2%}  gmean {ratio:.3f}"
-    return told + f"  share of the way {_share(results, name):6.1%}"
+    return (
+        f"{name:15s} mean of sets {sets:7.2%}  pooled {pooled:7.2%}  gmean {ratio:.3f}  "
+        f"share of the way {_share(results, name):6.1%}"
+    )
 
 
 def _programs(folder: Path, table: Table) -> list[Program]:
     reward = torch.from_numpy(table.reward()).float()
-    found = []
+    programs = []
     for sha, row in zip(table.shas, reward, strict=True):
         with engine_of(folder, {"sha": sha}) as engine:
-            found.append((batch_of(engine.graph().compact(), engine.features()), row[None]))
-    return found
+            batch = batch_of(engine.graph().compact(), engine.features())
+        programs.append((batch, row[None]))
+    return programs

@@ -1,4 +1,8 @@
-"""Coreset, rewards and roll-outs within a budget of passes, from the table of trajectories (Liang et al., sections 3, 4)."""
+"""Coreset, rewards and roll-outs within a budget of passes, from the table of trajectories.
+
+Liang et al., "Learning Compiler Pass Orders using Coreset and Normalized Value Prediction",
+ICML 2023, sections 3 and 4.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Table:
-    """Programs × sequences. `counts[i][j]` are the IR counts after each pass; shorter when the sequence broke off."""
+    """IR counts of programs × sequences.
+
+    `counts[i][j]` are the counts after each pass; shorter when a pass crashed.
+    """
 
     shas: list[str]
     packages: list[str]
@@ -28,22 +35,22 @@ class Table:
     def of(
         cls, rows: Sequence[Row], split: str, columns: Sequence[int] | None = None
     ) -> Table:
-        """Those of one split, with some of the sequences."""
-        kept = [row for row in rows if row["split"] == split and row["oz"]]
+        """Build the table of one split, with some of the sequences (None: all)."""
+        chosen = [row for row in rows if row["split"] == split and row["oz"]]
         counts = [
             row["counts"] if columns is None else [row["counts"][j] for j in columns]
-            for row in kept
+            for row in chosen
         ]
         return cls(
-            shas=[row["sha"] for row in kept],
-            packages=[row["package"] for row in kept],
-            o0=np.array([row["o0"] for row in kept], dtype=float),
-            oz=np.array([row["oz"] for row in kept], dtype=float),
+            shas=[row["sha"] for row in chosen],
+            packages=[row["package"] for row in chosen],
+            o0=np.array([row["o0"] for row in chosen], dtype=float),
+            oz=np.array([row["oz"] for row in chosen], dtype=float),
             counts=counts,
         )
 
     def best(self) -> Floats:
-        """(N, K) least count over all prefixes of each sequence, the unoptimised program included."""
+        """Return (N, K) least counts over all prefixes, the unoptimised program included."""
         return np.array(
             [
                 [min([o0, *c]) for c in row]
@@ -52,33 +59,42 @@ class Table:
         )
 
     def reward(self) -> Floats:
-        """(N, K) share saved against -Oz by the best prefix: what NVP, BC and Q learn."""
-        found: Floats = (self.oz[:, None] - self.best()) / self.oz[:, None]
-        return found
+        """Return (N, K) shares saved against -Oz by the best prefix, which NVP, BC and Q learn."""
+        reward: Floats = (self.oz[:, None] - self.best()) / self.oz[:, None]
+        return reward
 
 
 def coreset(table: Table, size: int) -> list[int]:
-    """Columns by greedy facility location over r_ij = count(O0) / best count, rows divided by their largest."""
+    """Choose columns by greedy facility location over r_ij = count(O0) / best count.
+
+    Rows are divided by their largest value.
+    """
     ratio = table.o0[:, None] / table.best()
     return greedy(ratio / ratio.max(axis=1, keepdims=True), size)
 
 
 def rolled_out(table: Table, order: NDArray[np.int64], budget: int) -> Floats:
-    """(N,) least IR count within `budget` passes: the sequences of each row of `order` (N, K), every one from the start."""
-    found = table.o0.copy()
+    """Return (N,) least IR counts within `budget` passes.
+
+    The sequences of each row of `order` (N, K) run in turn, each on the unoptimised program.
+    """
+    least = table.o0.copy()
     for i, row in enumerate(order):
         left = budget
         for j in row.tolist():
             counts = table.counts[i][j][:left]
-            found[i] = min([found[i], *counts])
+            least[i] = min([least[i], *counts])
             left -= len(counts)
             if left <= 0:
                 break
-    return found
+    return least
 
 
 def mean_over_oz(table: Table, counts: Floats) -> tuple[float, float, float]:
-    """(mean of package means, pooled mean, pooled geometric mean of I_Oz / I) of (I_Oz − I) / I_Oz."""
+    """Summarise the shares saved against -Oz, (I_Oz − I) / I_Oz.
+
+    Returns (mean of package means, pooled mean, pooled geometric mean of I_Oz / I).
+    """
     saved = (table.oz - counts) / table.oz
     means = list(means_over_oz(table, counts).values())
     return (
@@ -89,7 +105,7 @@ def mean_over_oz(table: Table, counts: Floats) -> tuple[float, float, float]:
 
 
 def means_over_oz(table: Table, counts: Floats) -> dict[str, float]:
-    """Package → mean share saved against -Oz."""
+    """Return package → mean share saved against -Oz."""
     saved, names = (table.oz - counts) / table.oz, np.array(table.packages)
     return {
         package: float(saved[names == package].mean())

@@ -1,9 +1,11 @@
-"""Costs of the all-to-all of pooled embeddings: forward with ranks that start apart, and backward.
+"""Measure the all-to-all of pooled embeddings: forward with start offsets of ranks, and backward.
 
-NeuroShard's protocol (MLSys'23 and its released collector): 10 to 59 tables of random widths, placed by a greedy rule
-that errs with a random probability, start offsets of whole milliseconds. The forward cost of a rank runs from its own
-start to the end of its own exchange, so it contains waiting for the stragglers; unlike there it contains no barrier.
-Gloo on CPUs, NCCL on GPUs. The NCCL path has never been run on a GPU; what ranks do is the same code.
+The protocol is that of NeuroShard (Zha et al., MLSys 2023, and its released collector): 10 to 59
+tables of random widths, placed by a greedy rule that errs with a random probability, and start
+offsets of whole milliseconds. The forward cost of a rank runs from its own start to the end of its
+own exchange, so it includes waiting for the slowest; unlike the released collector's, it includes
+no barrier. Gloo on CPUs, NCCL on GPUs. The NCCL path has never been run on a GPU; ranks run the
+same code on both.
 """
 
 from __future__ import annotations
@@ -25,29 +27,32 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from workers.train.sharding.collect import journal
-from workers.train.sharding.collect.draw import DIMS
-from workers.train.sharding.collect.errors import CollectError
+from workers.train.sharding.collect.errors import CollectError, check_limits
 from workers.train.sharding.collect.machine import machine, versions
 from workers.train.sharding.collect.progress import Progress, to_stderr
+from workers.train.sharding.collect.random_sets import DIMS
 
 FORMAT = "trimtab-all-to-all-costs/1"
 BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 MIN_TABLES, MAX_TABLES = 10, 59
 MAX_START_MS = 19
 RANK_TIMEOUT = timedelta(minutes=2)
-_PLACEMENT = 5  # stream of random numbers, beside those of draw.py and tbe.py
+_PLACEMENT = 5  # stream of random numbers, apart from those of random_sets.py and tbe.py
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What to measure and how."""
+    """Amount and protocol of a measurement."""
 
     device: str
     ranks: int
-    """Processes; under torchrun its WORLD_SIZE takes their place."""
+    """Processes; under torchrun, WORLD_SIZE overrides it."""
     samples: int
     batch: int
-    """Global: rank r looks up all of it for its own tables and keeps 1/ranks of it for the dense network."""
+    """Samples of all ranks.
+
+    Rank r looks up all of them for its own tables and gets 1/ranks of them for the dense network.
+    """
     seed: int
     threads: int
     warm_ups: int
@@ -63,26 +68,22 @@ class Options:
             ("warm-ups", self.warm_ups, 0, 1_000),
             ("repeats", self.repeats, 1, 10_000),
         )
-        for name, value, least, most in limits:
-            if not least <= value <= most:
-                raise CollectError(
-                    f"--{name} wants a number from {least} to {most}; {value} came"
-                )
+        check_limits(limits)
         if self.batch % self.ranks:
             raise CollectError(
-                f"--batch wants a multiple of the {self.ranks} ranks; {self.batch} came"
+                f"--batch: expected a multiple of the {self.ranks} ranks, got {self.batch}"
             )
         if self.device not in BACKENDS:
-            raise CollectError(f"--device wants cpu or cuda; {self.device!r} came")
+            raise CollectError(f"--device: expected cpu or cuda, got {self.device!r}")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise CollectError(
-                "--device cuda: torch sees no GPU here; take a machine with GPUs, or say --device cpu"
+                "--device cuda: torch sees no GPU here; use a machine with GPUs, or --device cpu"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """One sample: what each rank holds and when it starts."""
+    """One sample: columns and start time of each rank."""
 
     dims: tuple[int, ...]
     """Sum of the widths of each rank's tables."""
@@ -92,13 +93,13 @@ class Placement:
 
 
 def draw_placement(index: int, ranks: int, seed: int) -> Placement:
-    """Tables, the random dim-greedy rule, and start offsets of sample `index`; the same on every rank."""
+    """Draw sample `index`: tables, their placement, and start offsets; the same on every rank."""
     rng = np.random.default_rng([seed, _PLACEMENT, ranks, index])
     tables = int(rng.integers(MIN_TABLES, MAX_TABLES + 1))
     widths = sorted((int(w) for w in rng.choice(DIMS, tables)), reverse=True)
     careless = rng.random()
     dims = [0] * ranks
-    for width in widths:  # widest first; a rank by chance, else the emptiest
+    for width in widths:  # widest first; a random rank, or the one with least columns
         rank = (
             int(rng.integers(ranks)) if rng.random() < careless else dims.index(min(dims))
         )
@@ -113,9 +114,10 @@ def draw_placement(index: int, ranks: int, seed: int) -> Placement:
 def collect(
     out: Path, options: Options, say: Callable[[str], None] = to_stderr
 ) -> int | None:
-    """Measure what `out` does not have yet; how many samples were added, or None on ranks that do not write.
+    """Measure the samples that `out` lacks; return how many were added.
 
-    Starts its own processes, unless torchrun has: then each of its processes calls this, and rank 0 writes.
+    Starts its own processes, unless torchrun has: then each of its processes calls this, and rank 0
+    writes; the others return None.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         options = _of_torchrun(options)
@@ -126,7 +128,8 @@ def collect(
             dist.destroy_process_group()
     if options.device == "cuda" and options.ranks > torch.cuda.device_count():
         raise CollectError(
-            f"--ranks {options.ranks}: there are {torch.cuda.device_count()} GPUs; NCCL wants one a rank"
+            f"--ranks: expected at most {torch.cuda.device_count()}, one per GPU, "
+            f"got {options.ranks}"
         )
     have = _count(out, options)
     with tempfile.TemporaryDirectory() as folder:
@@ -141,7 +144,10 @@ def _of_torchrun(options: Options) -> Options:
 
 
 def _count(out: Path, options: Options) -> int:
-    """Checks the file before any process is started: its errors are then the command's own."""
+    """Count the samples in the file, before any process starts.
+
+    Errors of the file are then raised by the command itself.
+    """
     with journal.opened(out, header(options)) as book:
         return len(book.lines)
 
@@ -163,7 +169,7 @@ def _spawned(
 
 
 def header(options: Options) -> journal.Line:
-    """All that samples have in common; how many are wanted is no part of it."""
+    """Return the data that all samples share; the number of samples is not part of it."""
     return {
         "kind": "run",
         "format": FORMAT,
@@ -177,7 +183,7 @@ def header(options: Options) -> journal.Line:
 def _take_part(
     out: Path, options: Options, *, local: int, say: Callable[[str], None]
 ) -> int | None:
-    """What each rank does: all draw the same samples, rank 0 writes."""
+    """Run one rank: all draw the same samples, rank 0 writes."""
     torch.set_num_threads(options.threads)
     device = (
         torch.device("cuda", local) if options.device == "cuda" else torch.device("cpu")
@@ -237,9 +243,10 @@ def _line(
 def forward_splits(
     rank: int, dims: tuple[int, ...], batch: int
 ) -> tuple[list[int], list[int]]:
-    """Elements that `rank` (sends to, receives from) each rank: its columns of their samples, theirs of its own.
+    """Return the elements that `rank` sends to and receives from each rank.
 
-    The backward pass is the transpose: swap the two.
+    It sends its columns of their samples and receives their columns of its own. The backward pass
+    is the transpose: swap the two.
     """
     part = batch // len(dims)
     return [part * dims[rank]] * len(dims), [part * d for d in dims]
@@ -248,9 +255,9 @@ def forward_splits(
 def _forward_ms(rank: int, placement: Placement, options: Options, device: Any) -> float:
     sent, received = forward_splits(rank, placement.dims, options.batch)
     source, target = _buffers(sent, received, device)
-    _meet(device)
+    _synchronise(device)
     time.sleep(placement.start_ms[rank] / 1e3)
-    start = time.perf_counter()  # after the sleep: it is longer than asked
+    start = time.perf_counter()  # after the sleep, which takes longer than requested
     dist.all_to_all_single(target, source, received, sent)
     _wait(device)
     return (time.perf_counter() - start) * 1e3
@@ -259,7 +266,7 @@ def _forward_ms(rank: int, placement: Placement, options: Options, device: Any) 
 def _backward_ms(rank: int, placement: Placement, options: Options, device: Any) -> float:
     received, sent = forward_splits(rank, placement.dims, options.batch)
     source, target = _buffers(sent, received, device)
-    _meet(device)
+    _synchronise(device)
     start = time.perf_counter()
     dist.all_to_all_single(target, source, received, sent)
     _wait(device)
@@ -267,14 +274,14 @@ def _backward_ms(rank: int, placement: Placement, options: Options, device: Any)
 
 
 def _buffers(sent: list[int], received: list[int], device: Any) -> tuple[Any, Any]:
-    """Touched before the clock runs: a fresh page's first write would count as communication."""
+    """Make buffers and touch them: a page's first write would count as communication."""
     return torch.full((sum(sent),), 1.0, device=device), torch.full(
         (sum(received),), 0.0, device=device
     )
 
 
-def _meet(device: Any) -> None:
-    """All ranks leave together, as well as a tiny all-to-all can make them."""
+def _synchronise(device: Any) -> None:
+    """Synchronise the ranks, as well as a tiny all-to-all can."""
     _wait(device)
     token = torch.zeros(dist.get_world_size(), device=device)
     dist.all_to_all_single(torch.empty_like(token), token)

@@ -1,4 +1,4 @@
-"""What a file of measured costs says by itself: its noise floor, and how far simple models are from it."""
+"""Analyse a file of measured costs: its noise floor, and the errors of simple models."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workers.train.sharding.collect.draw import TableConfig
 from workers.train.sharding.collect.errors import CollectError
 from workers.train.sharding.collect.journal import Line
+from workers.train.sharding.collect.random_sets import TableConfig
 
 FORMAT = "trimtab-tbe-costs/1"
 PARTS = ("forward", "backward", "total")
@@ -33,14 +33,20 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """How much builds of one sample differ, relative; mean over the noise samples. Each (3,): PARTS."""
+    """Relative differences between builds of one sample, averaged over the noise samples.
+
+    Each (3,): PARTS.
+    """
 
     cv_one: np.ndarray
-    """Standard deviation over mean, of single builds."""
+    """Standard deviation over mean of single builds."""
     cv_median: np.ndarray
-    """The same of medians over as many builds as a set has."""
+    """The same for medians over as many builds as a set has."""
     again: np.ndarray
-    """Mean |a/b - 1| of set a and the later noise sample b of the same tables: the error a perfect model would show."""
+    """Mean |a/b - 1| of set a and the later noise sample b of the same tables.
+
+    A perfect model would show this error.
+    """
     samples: int
 
 
@@ -53,10 +59,11 @@ class Errors:
 
 
 def report(header: Line, lines: list[Line], *, seed: int) -> str:
-    """A table as text."""
+    """Return the analysis as a table in text."""
     if header.get("format") != FORMAT:
         raise CollectError(
-            f"the file is a {header.get('format')!r}; analyse reads {FORMAT!r}, which `tbe` writes"
+            f"format: expected {FORMAT!r}, got {header.get('format')!r}; "
+            "give a file that collect-tbe wrote"
         )
     try:
         pool = [TableConfig.of_row(row) for row in header["pool"]]
@@ -64,12 +71,12 @@ def report(header: Line, lines: list[Line], *, seed: int) -> str:
         samples = [_sample(line, len(pool)) for line in lines]
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise CollectError(
-            f"the file is not as `tbe` writes it: {type(error).__name__}: {error}"
+            f"not a file of collect-tbe: {type(error).__name__}: {error}"
         ) from None
     by_kind = {
         kind: [s for s in samples if s.kind == kind] for kind in ("set", "single", "noise")
     }
-    text = [", ".join(f"{len(found)} of kind {kind}" for kind, found in by_kind.items())]
+    text = [", ".join(f"{len(group)} of kind {kind}" for kind, group in by_kind.items())]
     text.append(" " * 44 + "".join(f"{part:>10}" for part in PARTS))
     if by_kind["noise"]:
         floor = noise(by_kind["noise"], by_kind["set"])
@@ -106,10 +113,12 @@ def _sample(line: Line, pool: int) -> Sample:
         or not np.isfinite(builds).all()
         or (builds <= 0).any()
     ):
-        raise ValueError(f"{line['kind']} {line['index']} wants tables and positive times")
+        raise ValueError(
+            f"{line['kind']} {line['index']}: expected tables and positive times"
+        )
     if (tables < 0).any() or tables[:, 0].max() >= pool:
         raise ValueError(
-            f"{line['kind']} {line['index']} names a table outside the pool of {pool}"
+            f"{line['kind']} {line['index']}: expected tables in the pool of {pool}"
         )
     return Sample(
         kind=str(line["kind"]), index=int(line["index"]), tables=tables, builds_ms=builds
@@ -117,7 +126,7 @@ def _sample(line: Line, pool: int) -> Sample:
 
 
 def noise(repeated: list[Sample], sets: list[Sample]) -> Noise:
-    """From the noise samples and the sets that they repeat."""
+    """Compute the noise from the noise samples and the sets that they repeat."""
     first = {s.index: s for s in sets}
     pairs = [(first[s.index], s) for s in repeated if s.index in first]
     medians = [
@@ -136,13 +145,16 @@ def noise(repeated: list[Sample], sets: list[Sample]) -> Noise:
 
 
 def _medians(builds: np.ndarray, size: int) -> np.ndarray:
-    """(builds, 3) -> (groups, 3): each group's builds are spread over the whole time, as those of a set are."""
+    """Return medians of groups of builds.  (builds, 3) → (groups, 3)
+
+    The builds of each group are spread over the whole time, like those of a set.
+    """
     groups = len(builds) // size
     return np.median(builds[: groups * size].reshape(size, groups, len(PARTS)), axis=0)
 
 
 def _cv(values: np.ndarray) -> np.ndarray:
-    """(n, 3) -> (3,)."""
+    """Return standard deviation over mean.  (n, 3) → (3,)"""
     return values.std(axis=0, ddof=1) / values.mean(axis=0)
 
 
@@ -154,44 +166,46 @@ def errors(
     *,
     seed: int,
 ) -> list[Errors]:
-    """Models fitted on four fifths of the sets, tried on the rest."""
+    """Fit models on four fifths of the sets, and return their errors on the rest."""
     if len(sets) < MIN_SETS:
         raise CollectError(
-            f"models want at least {MIN_SETS} sets; the file has {len(sets)}; collect more"
+            f"expected at least {MIN_SETS} sets, got {len(sets)}; collect more"
         )
     order = np.random.default_rng(seed).permutation(len(sets))
-    held, kept = order[: len(sets) // 5], order[len(sets) // 5 :]
+    test, train = order[: len(sets) // 5], order[len(sets) // 5 :]
     true = np.stack([s.cost_ms for s in sets])  # (sets, 3)
 
-    def tried(model: str, guess: np.ndarray) -> Errors:
-        return Errors(model=model, mape=np.mean(np.abs(guess / true[held] - 1), axis=0))
+    def measured(model: str, predicted: np.ndarray) -> Errors:
+        return Errors(model=model, mape=np.mean(np.abs(predicted / true[test] - 1), axis=0))
 
     def fitted(model: str, of_part: list[np.ndarray]) -> Errors:
-        guesses = [_fitted(x[kept], true[kept, k], x[held]) for k, x in enumerate(of_part)]
-        return tried(model, np.stack(guesses, axis=1))
+        predicted = [
+            _fitted(x[train], true[train, k], x[test]) for k, x in enumerate(of_part)
+        ]
+        return measured(model, np.stack(predicted, axis=1))
 
-    found = [fitted("a constant", [np.ones((len(sets), 1))] * len(PARTS))]
+    models = [fitted("a constant", [np.ones((len(sets), 1))] * len(PARTS))]
     alone = {s.index: s.cost_ms for s in singles}
     if all(int(i) in alone for s in sets for i in s.tables[:, 0]):
         sums = np.stack(
             [np.sum([alone[int(i)] for i in s.tables[:, 0]], axis=0) for s in sets]
         )
-        found.append(tried("sum of measured singles", sums[held]))
-        found.append(
+        models.append(measured("sum of measured singles", sums[test]))
+        models.append(
             fitted(
                 "line through that sum",
                 [_with_one(sums[:, [k]]) for k in range(len(PARTS))],
             )
         )
     four = _with_one(amounts(sets, pool, batch))
-    found.append(fitted("linear in four amounts", [four] * len(PARTS)))
-    return found
+    models.append(fitted("linear in four amounts", [four] * len(PARTS)))
+    return models
 
 
 def drift(sets: list[Sample], pool: list[TableConfig], batch: int) -> np.ndarray:
-    """(3,) how much the slowest stretch, in the order measured, costs above what the linear model says of it.
+    """Return the excess of the slowest stretch, in measured order, over the linear model.  # (3,)
 
-    The median of a stretch is near 0 % on a quiet machine; other programs on it show here, and nowhere else.
+    The median of a stretch is near 0 % on a quiet machine; only this figure shows other programs.
     """
     if len(sets) < MIN_SETS:
         return np.full(len(PARTS), np.nan)
@@ -205,7 +219,7 @@ def drift(sets: list[Sample], pool: list[TableConfig], batch: int) -> np.ndarray
 
 
 def amounts(sets: list[Sample], pool: list[TableConfig], batch: int) -> np.ndarray:
-    """(sets, 4): look-ups x bytes, unique rows x bytes, look-ups, outputs."""
+    """Return look-ups x bytes, unique rows x bytes, look-ups, outputs.  # (sets, 4)"""
     dims = np.array([t.dim for t in pool])
     rows = []
     for sample in sets:
@@ -227,7 +241,7 @@ def _with_one(x: np.ndarray) -> np.ndarray:
 
 
 def _fitted(x: np.ndarray, true: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Relative least squares: the weights that minimise the sum of (x w / true - 1)^2, applied to `new`."""
+    """Predict `new` by relative least squares, the w that minimises sum (x w / true - 1)^2."""
     scale = np.abs(x).max(axis=0)
     weights = np.linalg.lstsq(x / scale / true[:, None], np.ones(len(x)), rcond=None)[0]
     return (new / scale) @ weights

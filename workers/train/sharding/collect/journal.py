@@ -1,4 +1,7 @@
-"""JSON lines that survive a kill: one header, one line a sample, a half-written last line taken off."""
+"""Journal of samples as JSON lines that survives a kill.
+
+One header, then one line per sample; a half-written last line is cut off.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ MAX_BYTES = 2 * 2**30  # a million samples take about 0.5 GB
 
 @dataclass(kw_only=True)
 class Journal:
-    """An open file of measurements; nobody else writes it meanwhile."""
+    """An open file of measurements, locked against other writers."""
 
     file: BinaryIO
     lines: list[Line] = field(default_factory=list)
-    """Samples measured before and now, without the header."""
+    """All samples in the file, without the header."""
 
     def append(self, line: Line) -> None:
-        """Write a line and have it on the disk before the next sample begins."""
+        """Append a line and sync it to disk before the next sample begins."""
         self.file.write(_encoded(line))
         self.file.flush()
         os.fsync(self.file.fileno())
@@ -36,9 +39,9 @@ class Journal:
 
 @contextmanager
 def opened(path: Path, header: Line) -> Iterator[Journal]:
-    """Start `path`, or continue it when its header is the same: costs of two machines in one file would be of neither.
+    """Start `path`, or continue it when its header is equal.
 
-    `started` in the header is not compared.
+    A file must not mix the costs of two machines. `started` in the header is not compared.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
@@ -46,9 +49,9 @@ def opened(path: Path, header: Line) -> Iterator[Journal]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CollectError(
-                f"{path}: another collector writes it now; wait for it or give another --out"
+                f"{path}: locked by another collector; wait for it or give another --out"
             ) from None
-        _take_off_half_line(file)
+        _truncate_half_line(file)
         rows = list(_parsed(file, path))
         journal = Journal(file=file, lines=rows[1:])
         if rows:
@@ -60,16 +63,16 @@ def opened(path: Path, header: Line) -> Iterator[Journal]:
 
 
 def read(path: Path) -> tuple[Line, list[Line]]:
-    """(header, samples) of a file; a half-written last line is left out, not repaired."""
+    """Return header and samples of a file, without a half-written last line."""
     try:
         with path.open("rb") as file:
             rows = list(_parsed(file, path, whole=False))
     except OSError as error:
         raise CollectError(
-            f"{path}: cannot be read ({error.strerror}); give a file that the collector wrote"
+            f"{path}: cannot be read ({error.strerror}); give a file of the collector"
         ) from None
     if not rows:
-        raise CollectError(f"{path}: is empty; give a file that the collector wrote")
+        raise CollectError(f"{path}: empty; give a file of the collector")
     return rows[0], rows[1:]
 
 
@@ -77,8 +80,8 @@ def _encoded(line: Line) -> bytes:
     return json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
-def _take_off_half_line(file: BinaryIO) -> None:
-    """Cut what follows the last newline."""
+def _truncate_half_line(file: BinaryIO) -> None:
+    """Truncate the file after its last newline."""
     end = file.seek(0, os.SEEK_END)
     cut = end
     while cut:
@@ -96,7 +99,7 @@ def _take_off_half_line(file: BinaryIO) -> None:
 def _parsed(file: BinaryIO, path: Path, *, whole: bool = True) -> Iterator[Line]:
     if (size := os.fstat(file.fileno()).st_size) > MAX_BYTES:
         raise CollectError(
-            f"{path}: has {size} bytes; at most {MAX_BYTES} are read; split it"
+            f"{path}: expected at most {MAX_BYTES} bytes, got {size}; split it"
         )
     for number, text in enumerate(file, 1):
         if not whole and not text.endswith(b"\n"):
@@ -105,23 +108,27 @@ def _parsed(file: BinaryIO, path: Path, *, whole: bool = True) -> Iterator[Line]
             line = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise CollectError(
-                f"{path}: line {number} is no JSON ({error}); remove that line or start anew"
+                f"{path}: line {number}: expected JSON, got an error ({error}); "
+                "remove that line or start a new file"
             ) from None
         if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
             raise CollectError(
-                f"{path}: line {number} wants to be an object with a `kind`; remove it or start anew"
+                f"{path}: line {number}: expected an object with a `kind`; "
+                "remove it or start a new file"
             )
         if (number == 1) != (line["kind"] == "run"):
             raise CollectError(
-                f"{path}: line {number} is a {line['kind']!r}; the first line, and no other, is the run's"
+                f"{path}: line {number}: got {line['kind']!r}; "
+                "expected 'run' in the first line only"
             )
         yield line
 
 
-def _check_same(path: Path, found: Line, wanted: Line) -> None:
-    wanted = json.loads(_encoded(wanted))  # tuples become lists, as they are in the file
-    for part in sorted((found.keys() | wanted.keys()) - {"started"}):
-        old, new = found.get(part), wanted.get(part)
+def _check_same(path: Path, stored: Line, header: Line) -> None:
+    """Raise CollectError that names the first difference between two headers."""
+    header = json.loads(_encoded(header))  # tuples become lists, as they are in the file
+    for part in sorted((stored.keys() | header.keys()) - {"started"}):
+        old, new = stored.get(part), header.get(part)
         if old == new:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
@@ -130,7 +137,7 @@ def _check_same(path: Path, found: Line, wanted: Line) -> None:
             )
             part, old, new = f"{part}.{key}", old.get(key), new.get(key)
         raise CollectError(
-            f"{path}: was measured with {part} = {_short(old)}, now it is {_short(new)}; "
+            f"{path}: {part}: expected {_short(old)} as in the file, got {_short(new)}; "
             "give the same options on the same machine, or another --out"
         )
 

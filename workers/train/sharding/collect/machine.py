@@ -1,4 +1,4 @@
-"""What was measured on, for the header: no names of hosts or users."""
+"""Describe the machine of a measurement for the header, without names of hosts or users."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ PACKAGES = ("torch", "fbgemm-gpu", "fbgemm-gpu-cpu", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """Of python and of what does the work, as far as installed."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the installed packages that do the work."""
+    installed = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def machine(device: str) -> dict[str, Any]:
-    """CPU, cores, memory; with `cuda` also the GPUs."""
-    about: dict[str, Any] = {
+    """Return CPU, cores and memory; with `cuda` also the GPUs."""
+    facts: dict[str, Any] = {
         "system": platform.system(),
         "arch": platform.machine(),
         "cpu": cpu_model(Path("/proc/cpuinfo")),
@@ -37,18 +37,18 @@ def machine(device: str) -> dict[str, Any]:
     }
     if device == "cuda":
         properties = torch.cuda.get_device_properties(torch.cuda.current_device())
-        about |= {
+        facts |= {
             "gpu": properties.name,
             "gpus": torch.cuda.device_count(),
             "gpu_memory_gib": round(properties.total_memory / 2**30, 1),
             "gpu_l2_bytes": int(getattr(properties, "L2_cache_size", 0) or 0),
             "cuda": torch.version.cuda,
         }
-    return about
+    return facts
 
 
 def cpu_model(cpuinfo: Path) -> str:
-    """`model name` of Linux's list, or what Python knows."""
+    """Return `model name` of Linux's cpuinfo, or the processor that Python reports."""
     try:
         text = cpuinfo.read_text(errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""A line every two seconds."""
+"""Progress of a measurement, one line every two seconds."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 
 
 def to_stderr(text: str) -> None:
-    """Where progress goes when nothing else is said."""
+    """Write a line to standard error."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
 
 @dataclass(kw_only=True)
 class Progress:
-    """Says where the run is, at most once in `every_s`."""
+    """Reports the state of a run, at most once in `every_s`."""
 
     total: int
-    """Samples wanted."""
+    """Target number of samples."""
     done: int
     """Samples in the file."""
     say: Callable[[str], None] = to_stderr
@@ -34,7 +34,7 @@ class Progress:
         self._at_start = self.done
 
     def tick(self, doing: str) -> None:
-        """Call often."""
+        """Report if `every_s` has passed since the last report; call often."""
         if (now := self.clock()) - self._last < self.every_s:
             return
         self._last = now

@@ -1,4 +1,4 @@
-"""Steps `collect-tbe`, `collect-all-to-all` and `analyse`: measured costs for the sharding cost models."""
+"""Steps `collect-tbe`, `collect-all-to-all` and `analyse` for measured costs."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _add_shared_options(step: argparse.ArgumentParser) -> None:
 
 def _tbe(options: argparse.Namespace) -> None:
     from workers.train.sharding.collect import tbe  # only here: other steps need no torch
-    from workers.train.sharding.collect.draw import DrawLimits
+    from workers.train.sharding.collect.random_sets import DrawLimits
 
     limits = DrawLimits(
         seed=options.seed,

@@ -1,11 +1,12 @@
-"""Costs of FBGEMM's fused look-up (TBE): forward, and backward with SGD, of sets of 1 to 15 tables.
+"""Measure FBGEMM's fused look-up (TBE): forward, and backward with SGD, of sets of 1 to 15 tables.
 
-NeuroShard's protocol (MLSys'23, section 3.1 and its released collector) with three changes: an op is rebuilt several
-times, as on a CPU two builds of one op differ more than two runs of one build; the rebuilds of several samples are
-interleaved, so that a slow minute does not fall on one sample; and the L2 is flushed on the device itself.
+The protocol is that of NeuroShard (Zha et al., MLSys 2023, section 3.1, and its released collector)
+with three changes. An op is rebuilt several times, because on a CPU two builds of one op differ
+more than two runs of one build. The rebuilds of several samples are interleaved, so that a slow
+minute of the machine does not fall on one sample. The L2 is flushed on the device itself.
 
-CPU and GPU share everything here but the stopwatch. The CUDA path is written for a real GPU and has not been run on
-one.
+CPU and GPU share all code but the stopwatch. The CUDA path is written for a real GPU and has not
+been run on one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,10 @@ import numpy as np
 import torch
 
 from workers.train.sharding.collect import journal
-from workers.train.sharding.collect.draw import (
+from workers.train.sharding.collect.errors import CollectError, check_limits
+from workers.train.sharding.collect.machine import machine, versions
+from workers.train.sharding.collect.progress import Progress, to_stderr
+from workers.train.sharding.collect.random_sets import (
     DrawLimits,
     Lookups,
     TableConfig,
@@ -29,37 +34,32 @@ from workers.train.sharding.collect.draw import (
     draw_set,
     fits,
 )
-from workers.train.sharding.collect.errors import CollectError
-from workers.train.sharding.collect.machine import machine, versions
-from workers.train.sharding.collect.progress import Progress, to_stderr
-from workers.train.sharding.collect.watch import Stopwatch, stopwatch
+from workers.train.sharding.collect.stopwatch import Stopwatch, stopwatch
 
 FORMAT = "trimtab-tbe-costs/1"
 KINDS = ("single", "set", "noise")
 LEARNING_RATE = 0.01
-WEIGHT, GRADIENT = (
-    0.01,
-    1e-3,
-)  # values do not change the time, as long as none is a denormal
-_ORDER, _ROUND = 3, 4  # streams of random numbers beside those of draw.py
+# Values do not change the time, as long as none is a denormal.
+WEIGHT, GRADIENT = 0.01, 1e-3
+_ORDER, _ROUND = 3, 4  # streams of random numbers, apart from those of random_sets.py
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How one sample is timed."""
+    """Protocol of timing one sample."""
 
     device: str
     threads: int
-    """Of torch on the CPU."""
+    """Threads of torch on the CPU."""
     warm_ups: int
     repeats: int
-    """Timed iterations of one build; their median counts."""
+    """Timed iterations of one build; the median is its time."""
     rebuilds: int
-    """Builds of one sample; the profile takes the median of their medians."""
+    """Builds of one sample; the median of their times is the cost."""
     noise_rebuilds: int
     """Builds of a sample that measures the noise floor."""
     interleave: int
-    """Samples whose rebuilds take turns."""
+    """Samples whose rebuilds alternate."""
 
     def __post_init__(self) -> None:
         limits = (
@@ -70,36 +70,30 @@ class Protocol:
             ("noise-rebuilds", self.noise_rebuilds, 2, 10_000),
             ("interleave", self.interleave, 1, 100),
         )
-        for name, value, least, most in limits:
-            if not least <= value <= most:
-                raise CollectError(
-                    f"--{name} wants a number from {least} to {most}; {value} came"
-                )
+        check_limits(limits)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Amounts:
-    """How many samples of each kind the file shall have."""
+    """Target number of samples of each kind in the file."""
 
     sets: int
     singles: int
-    """The pool's first tables, each alone: what an additive model adds up."""
+    """Number of the pool's first tables to time alone, for an additive model."""
     noise: int
-    """Of the first sets, measured again with `noise_rebuilds`."""
+    """Number of the first sets to measure again, with `noise_rebuilds`."""
 
     def __post_init__(self) -> None:
-        for name, value in (
-            ("samples", self.sets),
-            ("singles", self.singles),
-            ("noise", self.noise),
-        ):
-            if not 0 <= value <= 10_000_000:
-                raise CollectError(
-                    f"--{name} wants a number from 0 to 10,000,000; {value} came"
-                )
+        check_limits(
+            (
+                ("samples", self.sets, 0, 10_000_000),
+                ("singles", self.singles, 0, 10_000_000),
+                ("noise", self.noise, 0, 10_000_000),
+            )
+        )
         if self.noise > self.sets:
             raise CollectError(
-                f"--noise repeats some of the --samples; {self.noise} of {self.sets} came"
+                f"--noise: expected at most the {self.sets} of --samples, got {self.noise}"
             )
 
 
@@ -118,11 +112,11 @@ def collect(
     amounts: Amounts,
     say: Callable[[str], None] = to_stderr,
 ) -> int:
-    """Measure what `out` does not have yet; returns how many samples were added."""
+    """Measure the samples that `out` lacks; return how many were added."""
     pool = draw_pool(limits)
     if amounts.singles > len(pool):
         raise CollectError(
-            f"--singles are tables of the --pool; {amounts.singles} of {len(pool)} came"
+            f"--singles: expected at most the {len(pool)} tables of --pool, got {amounts.singles}"
         )
     torch.set_num_threads(protocol.threads)
     watch = stopwatch(protocol.device)
@@ -140,7 +134,7 @@ def collect(
 def header(
     limits: DrawLimits, protocol: Protocol, pool: list[TableConfig], watch: Stopwatch
 ) -> journal.Line:
-    """All that samples have in common, and that a repetition needs."""
+    """Return the data that all samples share and that a repetition needs."""
     return {
         "kind": "run",
         "format": FORMAT,
@@ -163,9 +157,10 @@ def header(
 
 
 def work(amounts: Amounts, seed: int) -> list[Item]:
-    """All samples in a shuffled order that does not depend on how many there are: a longer run continues a shorter.
+    """Return all samples in a shuffled order.
 
-    Noise comes last and takes long, so that it also sees other minutes than the sets it repeats.
+    The order does not depend on their number, so a longer run continues a shorter one. Noise
+    samples come last, so that they are measured at other times than the sets they repeat.
     """
 
     def place(item: Item) -> tuple[bool, float]:
@@ -177,7 +172,7 @@ def work(amounts: Amounts, seed: int) -> list[Item]:
 
 
 def _chunks(todo: list[Item], size: int) -> list[list[Item]]:
-    """Neighbours in turn; noise apart, as it has another number of rebuilds."""
+    """Group neighbours; noise samples apart, because they have another number of rebuilds."""
     parts = [[i for i in todo if i.kind != "noise"], [i for i in todo if i.kind == "noise"]]
     return [part[k : k + size] for part in parts for k in range(0, len(part), size)]
 
@@ -190,7 +185,7 @@ def _measure(
     watch: Stopwatch,
     progress: Progress,
 ) -> list[journal.Line]:
-    """One round builds and times each sample of the chunk once, in another order each time."""
+    """Measure a chunk: each round builds and times every sample once, in another order."""
     places = [
         [item.index] if item.kind == "single" else draw_set(pool, item.index, limits)
         for item in chunk
@@ -200,7 +195,7 @@ def _measure(
     for item, chosen, of_set in zip(chunk, places, tables, strict=True):
         if not fits(of_set, limits):
             raise CollectError(
-                f"{item.kind} {item.index}: does not fit --max-gib {limits.max_gib}; give more memory"
+                f"{item.kind} {item.index}: exceeds --max-gib {limits.max_gib}; give more memory"
             )
         progress.tick(f"drawing {item.kind} {item.index}")
         lookups.append(draw_lookups(of_set, chosen, limits))
@@ -234,7 +229,10 @@ def time_one_build(
     protocol: Protocol,
     watch: Stopwatch,
 ) -> tuple[float, float]:
-    """(forward, backward with update) in ms: medians over the iterations of a fresh op."""
+    """Return the milliseconds of forward, and of backward with update.
+
+    Medians over the iterations of a newly built op.
+    """
     op = build(tables, watch.device)
     indices = torch.from_numpy(lookups.indices).to(watch.device)
     offsets = torch.from_numpy(lookups.offsets).to(watch.device)
@@ -246,7 +244,7 @@ def time_one_build(
         watch.flush()
         took_forward, pooled = watch.time_ms(lambda: op(indices, offsets))
         watch.flush()  # in training the dense network runs between the two
-        took_backward, _ = watch.time_ms(lambda out=pooled: out.backward(gradient))  # type: ignore[misc]
+        took_backward, _ = watch.time_ms(partial(pooled.backward, gradient))
         if iteration >= protocol.warm_ups:
             forward.append(took_forward)
             backward.append(took_backward)
@@ -254,7 +252,7 @@ def time_one_build(
 
 
 def build(tables: list[TableConfig], device: Any) -> Any:
-    """FBGEMM's training op over all tables, weights in the device's own memory and every page of them touched."""
+    """Build FBGEMM's training op over all tables, with weights in the device's own memory."""
     from fbgemm_gpu.split_embedding_configs import EmbOptimType, SparseType
     from fbgemm_gpu.split_table_batched_embeddings_ops_common import (
         EmbeddingLocation,
@@ -280,8 +278,7 @@ def build(tables: list[TableConfig], device: Any) -> Any:
         pooling_mode=PoolingMode.SUM,
         device=device,
     )
+    # Touch every page: untouched ones would all be the kernel's one page of zeros, and cached.
     for weights in op.split_embedding_weights():
-        weights.fill_(
-            WEIGHT
-        )  # untouched pages would all be the kernel's one page of zeros, and cached
+        weights.fill_(WEIGHT)
     return op

@@ -226,8 +226,8 @@ def _device_rows(
             np.inf,
         )
     rows.add(n, options.memory / GIB, -np.inf, float(capacity[d]) / GIB)
-    alike = d > 0 and capacity[d] == capacity[d - 1] and groups.of_device[d - 1] == group
-    if alike and (
+    equal = d > 0 and capacity[d] == capacity[d - 1] and groups.of_device[d - 1] == group
+    if equal and (
         items.allowed is None or (items.allowed[:, d] == items.allowed[:, d - 1]).all()
     ):
         rows.add(

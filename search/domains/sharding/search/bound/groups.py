@@ -26,9 +26,8 @@ class Groups:
     kind: np.ndarray  # (G,) class of device
     heads: tuple[ConvexHead, ...]  # one per group
     embedding: tuple[np.ndarray, ...]  # (O, K) per group
-    usable: (
-        np.ndarray
-    )  # (G, O) options that some device of the group can hold by memory and pins
+    # (G, O) options that some device of the group can hold by memory and pins
+    usable: np.ndarray
     room: np.ndarray  # (G,) bytes of all its devices
     near: np.ndarray  # (G,) milliseconds to send a column inside a node
     far: np.ndarray  # (G,) and between nodes

@@ -1,4 +1,4 @@
-"""Behaviour oracle: equal programs pass, others differ, and unusable references are explained."""
+"""Behaviour oracle: equal programs pass, others differ, unusable references are explained."""
 
 from __future__ import annotations
 

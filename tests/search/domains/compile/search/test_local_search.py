@@ -1,5 +1,4 @@
 """Local search of product mode on a small real program."""
-# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -26,20 +25,39 @@ from tests.solvers.llvm.modules import UNWOUND
 from trimtab.specs.compile import Tier
 
 SOURCE = r"""
-static unsigned step(unsigned h, unsigned c) { h ^= c; for (int i = 0; i < 8; i++) h = h & 1 ? h >> 1 ^ 0xedb88320u : h >> 1; return h; }
-unsigned crc(const unsigned char *p, unsigned n) { unsigned h = ~0u; while (n--) h = step(h, *p++); return ~h; }
+static unsigned step(unsigned h, unsigned c) {
+  h ^= c;
+  for (int i = 0; i < 8; i++) h = h & 1 ? h >> 1 ^ 0xedb88320u : h >> 1;
+  return h;
+}
+unsigned crc(const unsigned char *p, unsigned n) {
+  unsigned h = ~0u;
+  while (n--) h = step(h, *p++);
+  return ~h;
+}
 int kind(const char *s) {
   int digits = 0, letters = 0, other = 0;
   for (; *s; s++) {
     if (*s >= '0' && *s <= '9') digits++;
     else if ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z')) letters++;
-    else switch (*s) { case ' ': case '\t': break; case '_': letters++; break; case '-': digits += letters == 0; break; default: other++; }
+    else switch (*s) {
+      case ' ': case '\t': break;
+      case '_': letters++; break;
+      case '-': digits += letters == 0; break;
+      default: other++;
+    }
   }
   if (other) return 3;
   if (digits && letters) return 2;
   return letters ? 1 : 0;
 }
-void sort(int *a, int n) { for (int i = 1; i < n; i++) { int v = a[i], j = i; while (j > 0 && a[j - 1] > v) { a[j] = a[j - 1]; j--; } a[j] = v; } }
+void sort(int *a, int n) {
+  for (int i = 1; i < n; i++) {
+    int v = a[i], j = i;
+    while (j > 0 && a[j - 1] > v) { a[j] = a[j - 1]; j--; }
+    a[j] = v;
+  }
+}
 """
 
 

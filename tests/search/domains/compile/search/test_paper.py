@@ -30,7 +30,7 @@ COUNTS = {"a": 90, "b": 80, "c": 100, "d": 70, "e": 75, "f": 65}
 
 
 class Program:
-    """Stand-in for an engine: COUNTS has the count after each pass; `crashes` is a pass that crashes."""
+    """Stand-in for an engine: COUNTS has the count after each pass; `crashes` names a bad pass."""
 
     def __init__(self, crashes: str = "") -> None:
         self.info, self.crashes = SimpleNamespace(ir_instructions=120), crashes

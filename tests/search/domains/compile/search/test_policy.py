@@ -1,4 +1,4 @@
-"""Learned order of the coreset: published networks fit the published coreset, and are optional.
+"""Learned order of the coreset: published networks fit the coreset, and are optional.
 
 A network is trained here on random rewards: none is published where none beats the coreset's own
 order.
@@ -33,8 +33,10 @@ OZ = Sizes(
     sections={".text": 300, ".rodata.str": 40},
 )
 PARTS = (
-    "int kind(int c) { switch (c) { case 1: return 7; case 2: return 9; case 40: return c * 3; default: return -c; } }",
-    "unsigned sum(const unsigned *p, int n) { unsigned s = 0; for (int i = 0; i < n; i++) s += p[i] * 3u; return s; }",
+    "int kind(int c) { switch (c) { case 1: return 7; case 2: return 9; case 40: return c * 3; "
+    "default: return -c; } }",
+    "unsigned sum(const unsigned *p, int n) { unsigned s = 0; for (int i = 0; i < n; i++) s += "
+    "p[i] * 3u; return s; }",
     "char *put(char *to, const char *from) { while ((*to++ = *from++)) {} return to; }",
 )
 

@@ -47,7 +47,7 @@ class StandInChecker:
 
 
 class StandInProcess:
-    """Process with messages to read, that ends or dies when told."""
+    """Process with messages to read; it is alive, ended or died."""
 
     def __init__(
         self, *messages: RunMessage, alive: bool = True, died: bool = False

@@ -167,7 +167,8 @@ def shared(
     monkeypatch.setattr(core_sharing, "running_processes", lambda: 1)
     monkeypatch.setattr(core_sharing.RoomMeter, "look", lambda self: room)
     engine, helper, reader = Process(1.0), Process(1.0), Reader(0.0)
-    sharing = CoreSharing(threads=threads, checker=reader, budget_s=1000.0)  # type: ignore[arg-type]
+    checker: Any = reader
+    sharing = CoreSharing(threads=threads, checker=checker, budget_s=1000.0)
     processes: Any = {"engine": engine, "lns": helper}
     while now < 1000.0 + seconds:
         now += 0.05
@@ -177,7 +178,7 @@ def shared(
     return engine, helper, reader
 
 
-def test_with_room_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_room_no_process_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, helper, _reader = shared(monkeypatch, threads=2, seconds=5.0, room=2.0)
     assert engine.cpu_s == pytest.approx(5.0, abs=0.1)
     assert helper.cpu_s == pytest.approx(5.0, abs=0.1)

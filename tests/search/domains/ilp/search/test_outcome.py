@@ -55,7 +55,7 @@ def test_a_bound_that_excludes_the_solution_is_dropped() -> None:
     assert "the root LP's bound" in state.notes[0]
 
 
-def test_the_summary_holds_what_the_processes_reported() -> None:
+def test_the_summary_holds_the_reports_of_the_processes() -> None:
     model = random_cover(4, 6, 1)
     state = solved(
         x=np.ones(6),

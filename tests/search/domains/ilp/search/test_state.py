@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from search.domains.ilp.search.slots import IncumbentSlot
-from search.domains.ilp.search.state import RunState, in_author_sense
+from search.domains.ilp.search.state import RunState, in_user_sense
 from tests.search.models import milp
 
 
@@ -50,4 +50,4 @@ def test_points_are_in_the_users_sense() -> None:
     point = RunState(objective=-2.0, bound=-4.0, x=np.ones(2), source="highs").point(model)
     assert (point.objective, point.bound, point.source) == (2.0, 4.0, "highs")
     assert point.gap == 0.5
-    assert in_author_sense(model, math.inf) is None
+    assert in_user_sense(model, math.inf) is None

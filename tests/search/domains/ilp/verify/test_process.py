@@ -43,7 +43,7 @@ def answers(folder: Path, *commands: Command, **more: Any) -> list[Answer]:
     for command in commands:
         os.write(write_end, json.dumps(pack(command)).encode() + b"\n")
     os.close(write_end)
-    said: list[dict[str, Any]] = []
+    answered: list[dict[str, Any]] = []
     searched: MilpModel | None = more.get("searched")
     serve(
         file,
@@ -51,9 +51,9 @@ def answers(folder: Path, *commands: Command, **more: Any) -> list[Answer]:
         name="m.lp",
         searched=searched,
         commands=read_end,
-        say=said.append,
+        say=answered.append,
     )
-    return [ANSWERS.unpack(data) for data in said]
+    return [ANSWERS.unpack(data) for data in answered]
 
 
 def values(folder: Path, **by_name: float) -> str:
@@ -80,9 +80,9 @@ def test_readings_that_differ_are_refused(tmp_path: Path) -> None:
     saved = tmp_path / "model.npz"
     scalars = model_file.save(other, saved)
     check = Check(path=values(tmp_path, x=4.0), claimed=12.0)
-    said = answers(tmp_path, Compare(path=str(saved), scalars=scalars), check)
-    assert len(said) == 1, "the process ends"
-    assert isinstance(said[0], Refused)
+    answered = answers(tmp_path, Compare(path=str(saved), scalars=scalars), check)
+    assert len(answered) == 1, "the process ends"
+    assert isinstance(answered[0], Refused)
     (again,) = answers(tmp_path, check, searched=other)
     assert isinstance(again, Refused), "a second start compares at once"
 

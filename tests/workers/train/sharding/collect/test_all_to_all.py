@@ -1,4 +1,4 @@
-"""The all-to-all: drawn placements, sizes that match, and a real exchange over gloo on two ranks."""
+"""All-to-all: drawn placements, matching sizes, and a real exchange over gloo on two ranks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from workers.train.sharding.collect import all_to_all  # noqa: E402
-from workers.train.sharding.collect.draw import DIMS  # noqa: E402
 from workers.train.sharding.collect.errors import CollectError  # noqa: E402
 from workers.train.sharding.collect.progress import Progress, to_stderr  # noqa: E402
+from workers.train.sharding.collect.random_sets import DIMS  # noqa: E402
 
 OPTIONS = all_to_all.Options(
     device="cpu", ranks=2, samples=2, batch=64, seed=0, threads=1, warm_ups=1, repeats=2
@@ -67,10 +67,10 @@ def test_two_ranks_exchange_and_the_early_one_waits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bad", "says"),
     [
-        ({"ranks": 1}, "--ranks wants"),
-        ({"ranks": 3}, "multiple of the 3 ranks; 64 came"),
-        ({"repeats": 0}, "--repeats wants"),
-        ({"device": "tpu"}, "cpu or cuda; 'tpu' came"),
+        ({"ranks": 1}, "--ranks: expected"),
+        ({"ranks": 3}, "multiple of the 3 ranks, got 64"),
+        ({"repeats": 0}, "--repeats: expected"),
+        ({"device": "tpu"}, "expected cpu or cuda, got 'tpu'"),
     ],
 )
 def test_absurd_options_are_refused(bad: dict[str, int], says: str) -> None:
@@ -78,13 +78,13 @@ def test_absurd_options_are_refused(bad: dict[str, int], says: str) -> None:
         replace(OPTIONS, **bad)  # type: ignore[arg-type]
 
 
-def test_progress_speaks_every_two_seconds_only() -> None:
-    now, said = [0.0], list[str]()
-    progress = Progress(total=10, done=2, say=said.append, clock=lambda: now[0])
+def test_progress_reports_every_two_seconds_only() -> None:
+    now, reports = [0.0], list[str]()
+    progress = Progress(total=10, done=2, say=reports.append, clock=lambda: now[0])
     for now[0] in (0.5, 1.9, 2.0, 2.1, 4.1):
         progress.tick("set 3")
         progress.done += 1
-    assert said == [
+    assert reports == [
         "4/10 samples, 2 s, about 6 s left; set 3",
         "6/10 samples, 4 s, about 4 s left; set 3",
     ]

@@ -1,4 +1,4 @@
-"""The analysis finds what was put in, on made-up costs and on the profile that is kept."""
+"""Analysis of measured costs: synthetic costs with known errors, and the stored profile."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ import pytest
 
 from workers.train.sharding.cli import main
 from workers.train.sharding.collect import analyse, journal
-from workers.train.sharding.collect.draw import DrawLimits, TableConfig, draw_pool, draw_set
 from workers.train.sharding.collect.errors import CollectError
+from workers.train.sharding.collect.random_sets import (
+    DrawLimits,
+    TableConfig,
+    draw_pool,
+    draw_set,
+)
 
 LIMITS = DrawLimits(seed=1, batch=512, pool=12, max_rows=10_000, max_pooling=9, max_gib=4)
-KEPT = Path(__file__).parents[5] / "deploy/docs/measured/results/2026-11-23-tbe-cpu.jsonl"
+STORED = Path(__file__).parents[5] / "deploy/docs/measured/results/2026-11-23-tbe-cpu.jsonl"
 
 
 def _file(noise: float) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Costs that are exactly linear in the four amounts (and so additive, but for 0.3 ms once per op), times noise."""
+    """Return costs that are exactly linear in the four amounts, times noise.
+
+    They are additive, except for 0.3 ms once per op.
+    """
     rng = np.random.default_rng(0)
     pool = draw_pool(LIMITS)
     header: dict[str, Any] = {
@@ -60,17 +68,16 @@ def _parts(header: dict[str, Any], lines: list[dict[str, Any]]) -> dict[str, lis
 
 
 def test_exact_costs_have_no_noise_and_no_error() -> None:
-    found = _parts(*_file(0))
-    assert found["noise: CV of one build (20 samples)"] == [0, 0, 0]
-    assert found["noise: set against its repetition"] == [0, 0, 0]
-    assert found["MAPE: linear in four amounts"] == [0, 0, 0]
-    assert (
-        min(found["MAPE: sum of measured singles"]) > 1
-    )  # the 0.3 ms of the op are counted for each table
-    assert min(found["MAPE: a constant"]) > 30
+    parts = _parts(*_file(0))
+    assert parts["noise: CV of one build (20 samples)"] == [0, 0, 0]
+    assert parts["noise: set against its repetition"] == [0, 0, 0]
+    assert parts["MAPE: linear in four amounts"] == [0, 0, 0]
+    # The 0.3 ms of the op are counted for each table.
+    assert min(parts["MAPE: sum of measured singles"]) > 1
+    assert min(parts["MAPE: a constant"]) > 30
 
 
-def test_a_slow_while_is_found() -> None:
+def test_a_slow_stretch_is_detected() -> None:
     header, lines = _file(0)
     assert _parts(header, lines)["drift: slowest 20 sets in a row"] == [0, 0, 0]
     slow = [
@@ -85,22 +92,22 @@ def test_a_slow_while_is_found() -> None:
     assert 0 < total < forward
 
 
-def test_noise_is_found_as_large_as_it_is() -> None:
-    found = _parts(*_file(0.1))
+def test_noise_is_estimated_correctly() -> None:
+    parts = _parts(*_file(0.1))
     one, median = (
-        found["noise: CV of one build (20 samples)"],
-        found["noise: CV of a median of 3 builds"],
+        parts["noise: CV of one build (20 samples)"],
+        parts["noise: CV of a median of 3 builds"],
     )
     assert one[0] == pytest.approx(10, abs=1)
     assert median[0] == pytest.approx(6.7, abs=1)  # a median of three normals
     assert one[2] == pytest.approx(
         10 * 5**0.5 / 3, abs=1
     )  # forward and twice that backward, independent
-    assert found["MAPE: linear in four amounts"][0] == pytest.approx(6, abs=2.5)
+    assert parts["MAPE: linear in four amounts"][0] == pytest.approx(6, abs=2.5)
 
 
-def test_the_kept_profile_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    header, lines = journal.read(KEPT)
+def test_the_stored_profile_is_complete(capsys: pytest.CaptureFixture[str]) -> None:
+    header, lines = journal.read(STORED)
     kinds = [line["kind"] for line in lines]
     assert (kinds.count("set"), kinds.count("single"), kinds.count("noise")) == (
         166,
@@ -110,20 +117,20 @@ def test_the_kept_profile_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     assert draw_pool(DrawLimits(**header["draw"])) == [
         TableConfig.of_row(row) for row in header["pool"]
     ]
-    assert main(["analyse", str(KEPT)]) == 0
-    said = capsys.readouterr().out
+    assert main(["analyse", str(STORED)]) == 0
+    output = capsys.readouterr().out
     for model in ("sum of measured singles", "linear in four amounts", "CV of one build"):
-        assert model in said
+        assert model in output
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"tables": []}, "wants tables"),
-        ({"tables": [[99, 1, 1]]}, "outside the pool"),
+        ({"tables": []}, "expected tables"),
+        ({"tables": [[99, 1, 1]]}, "in the pool"),
         ({"forward_ms": [1.0, -1.0, 1.0]}, "positive times"),
-        ({"backward_ms": [1.0]}, "not as `tbe` writes it"),
-        ({"index": None}, "not as `tbe` writes it"),
+        ({"backward_ms": [1.0]}, "not a file of collect-tbe"),
+        ({"index": None}, "not a file of collect-tbe"),
     ],
 )
 def test_broken_samples_are_refused(change: dict[str, Any], says: str) -> None:
@@ -134,7 +141,7 @@ def test_broken_samples_are_refused(change: dict[str, Any], says: str) -> None:
 
 def test_other_files_and_few_sets_are_refused() -> None:
     header, lines = _file(0)
-    with pytest.raises(CollectError, match="analyse reads"):
+    with pytest.raises(CollectError, match="format: expected"):
         analyse.report(header | {"format": "other"}, lines, seed=0)
-    with pytest.raises(CollectError, match="at least 20 sets; the file has 5"):
+    with pytest.raises(CollectError, match="at least 20 sets, got 5"):
         analyse.report(header, lines[:5], seed=0)

@@ -60,7 +60,9 @@ def test_another_protocol_is_refused_and_named(tmp_path: Path) -> None:
         pass
     other = HEADER | {"protocol": {"batch": 16, "dims": (1, 2)}}
     with (
-        pytest.raises(CollectError, match=r"protocol\.batch = 8, now it is 16"),
+        pytest.raises(
+            CollectError, match=r"protocol\.batch: expected 8 as in the file, got 16"
+        ),
         journal.opened(path, other),
     ):
         pass
@@ -79,13 +81,13 @@ def test_two_writers_at_once_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (b'{"kind":"set"}\n', "line 1 is a 'set'"),
-        (b'{"kind":"run"}\n{"kind":"run"}\n', "line 2 is a 'run'"),
-        (b'{"kind":"run"}\nnonsense\n{"kind":"set"}\n', "line 2 is no JSON"),
-        (b'{"kind":"run"}\n[1]\n', "line 2 wants to be an object"),
-        (b"[" * 100_000 + b"\n", "line 1 is no JSON"),
-        (b"\xff\xfe\n", "line 1 is no JSON"),
-        (b"", "is empty"),
+        (b'{"kind":"set"}\n', "line 1: got 'set'"),
+        (b'{"kind":"run"}\n{"kind":"run"}\n', "line 2: got 'run'"),
+        (b'{"kind":"run"}\nnonsense\n{"kind":"set"}\n', "line 2: expected JSON"),
+        (b'{"kind":"run"}\n[1]\n', "line 2: expected an object"),
+        (b"[" * 100_000 + b"\n", "line 1: expected JSON"),
+        (b"\xff\xfe\n", "line 1: expected JSON"),
+        (b"", ": empty"),
     ],
 )
 def test_files_of_others_are_refused(tmp_path: Path, text: bytes, says: str) -> None:
@@ -96,6 +98,6 @@ def test_files_of_others_are_refused(tmp_path: Path, text: bytes, says: str) -> 
     assert path.read_bytes() == text
 
 
-def test_a_missing_file_is_said(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CollectError, match="cannot be read"):
         journal.read(tmp_path / "no.jsonl")

@@ -1,4 +1,4 @@
-"""The protocol of the fused look-up: order, resumption, real FBGEMM on the CPU, and the CUDA path's pure parts."""
+"""Fused look-up: order, resumption, real FBGEMM on the CPU, and pure parts of the CUDA path."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ with (
 
 from workers.train.sharding.cli import main  # noqa: E402
 from workers.train.sharding.collect import tbe  # noqa: E402
-from workers.train.sharding.collect.draw import (  # noqa: E402
+from workers.train.sharding.collect.errors import CollectError  # noqa: E402
+from workers.train.sharding.collect.random_sets import (  # noqa: E402
     DrawLimits,
     Lookups,
     TableConfig,
     draw_lookups,
     draw_pool,
 )
-from workers.train.sharding.collect.errors import CollectError  # noqa: E402
-from workers.train.sharding.collect.watch import CpuStopwatch, flush_bytes  # noqa: E402
+from workers.train.sharding.collect.stopwatch import CpuStopwatch, flush_bytes  # noqa: E402
 
 LIMITS = DrawLimits(seed=1, batch=32, pool=6, max_rows=2_000, max_pooling=4, max_gib=0.1)
 PROTOCOL = tbe.Protocol(
@@ -58,11 +58,11 @@ def test_the_op_pools_sums_and_updates_by_sgd() -> None:
     op = tbe.build(tables, torch.device("cpu"))
     out = op(torch.from_numpy(lookups.indices), torch.from_numpy(lookups.offsets))
     lengths = np.diff(lookups.offsets).reshape(2, 32)
-    wanted = (
+    pooled = (
         np.hstack([np.repeat(lengths[[k]].T, t.dim, axis=1) for k, t in enumerate(tables)])
         * tbe.WEIGHT
     )
-    np.testing.assert_allclose(out.detach().numpy(), wanted, rtol=1e-5)
+    np.testing.assert_allclose(out.detach().numpy(), pooled, rtol=1e-5)
     out.backward(torch.full_like(out, tbe.GRADIENT))
     looked_up = np.bincount(lookups.indices[: lookups.counts[0]], minlength=1_000)
     after = op.split_embedding_weights()[0].numpy()
@@ -129,14 +129,14 @@ def test_a_file_has_what_a_repetition_needs(tmp_path: Path) -> None:
     assert first["tables"] == repeated["tables"]
 
 
-def test_a_killed_run_goes_on_and_measures_nothing_twice(
+def test_a_killed_run_resumes_and_measures_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "costs.jsonl"
     tbe.collect(out, LIMITS, PROTOCOL, AMOUNTS, _quiet)
     whole = out.read_bytes()
     out.write_bytes(whole[: whole.index(b"\n", len(whole) // 2) - 7])
-    kept = out.read_bytes().rsplit(b"\n", 1)[0].splitlines()
+    complete = out.read_bytes().rsplit(b"\n", 1)[0].splitlines()
     built = []
 
     def time_one_build(
@@ -148,8 +148,8 @@ def test_a_killed_run_goes_on_and_measures_nothing_twice(
     monkeypatch.setattr(tbe, "time_one_build", time_one_build)
     added = tbe.collect(out, LIMITS, PROTOCOL, AMOUNTS, _quiet)
     lines = out.read_bytes().splitlines()
-    assert lines[: len(kept)] == kept
-    assert added == len(lines) - len(kept) > 0
+    assert lines[: len(complete)] == complete
+    assert added == len(lines) - len(complete) > 0
     names = [(line["kind"], line["index"]) for line in map(json.loads, lines[1:])]
     assert len(set(names)) == len(names) == 8
     assert tbe.collect(out, LIMITS, PROTOCOL, AMOUNTS, _quiet) == 0
@@ -219,10 +219,10 @@ def test_the_cpu_watch_gives_the_result_and_a_time() -> None:
     "bad", [{"repeats": 0}, {"threads": 0}, {"noise_rebuilds": 1}, {"interleave": 1_000}]
 )
 def test_absurd_protocols_are_refused(bad: dict[str, int]) -> None:
-    with pytest.raises(CollectError, match="wants a number from"):
+    with pytest.raises(CollectError, match="expected a number from"):
         replace(PROTOCOL, **bad)  # type: ignore[arg-type]
 
 
 def test_noise_without_its_sets_is_refused() -> None:
-    with pytest.raises(CollectError, match="3 of 2 came"):
+    with pytest.raises(CollectError, match="at most the 2 of --samples, got 3"):
         tbe.Amounts(sets=2, singles=0, noise=3)

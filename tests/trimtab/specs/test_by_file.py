@@ -1,0 +1,64 @@
+"""Files on this machine become specs by their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trimtab.files import LocalFile
+from trimtab.specs.by_file import kind_of_file, set_field, spec_of_file
+from trimtab.specs.compile import CompileSpec
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("main.c", "compile"),
+        ("A.CPP", "compile"),
+        ("zlib-1.3.tar.gz", "compile"),
+        ("x.ll", "compile"),
+        ("air05.mps.gz", "ilp"),
+        ("model", "ilp"),
+        ("tables.csv", "sharding"),
+    ],
+)
+def test_kind_by_name(name: str, kind: str) -> None:
+    assert kind_of_file(name) == kind
+
+
+def test_a_file_with_fields(tmp_path: Path) -> None:
+    file = tmp_path / "main.c"
+    file.write_text("int main(void) { return 0; }")
+    fields: dict[str, Any] = {}
+    for text in (
+        "objective=code_bytes",
+        "target.triple=aarch64-unknown-linux-gnu",
+        'runs=[{"arguments": ["1"]}]',
+    ):
+        set_field(fields, text)
+    spec = spec_of_file(file, fields=fields)
+    assert isinstance(spec, CompileSpec)
+    assert isinstance(spec.source, LocalFile)
+    assert (spec.objective.value, spec.target.triple, spec.runs[0].arguments) == (
+        "code_bytes",
+        "aarch64-unknown-linux-gnu",
+        ("1",),
+    )
+
+
+def test_files_that_no_kind_takes(tmp_path: Path) -> None:
+    file = tmp_path / "main.c"
+    file.write_text("")
+    with pytest.raises(ValueError, match="takes no file"):
+        spec_of_file(file, kind="probe")
+    with pytest.raises(ValueError, match="takes no warm_start"):
+        spec_of_file(file, warm_start=file)
+    with pytest.raises(ValueError, match="objective"):
+        spec_of_file(file, fields={"objective": "small"})
+    for text in ("objective", "=x", "a..b=1"):
+        with pytest.raises(ValueError, match="expected FIELD=VALUE"):
+            set_field({}, text)
+    with pytest.raises(ValueError, match="already has the value"):
+        set_field({"target": 1}, "target.pic=true")
