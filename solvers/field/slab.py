@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,31 +136,28 @@ def surface_waves(board: Board, frequency_hz: float) -> list[SurfaceWave]:
         return []
     lossless = Board(eps_r=board.eps_r, tan_d=0.0, height_m=h, conductivity_s_m=0.0)
 
-    def tm(kappa: float) -> float:
+    def tm(kappa: Any) -> Any:
         v = np.sqrt(k1**2 - kappa**2)
-        return float(
-            board.eps_r * np.sqrt(kappa**2 - k0**2) * np.cos(v * h) - v * np.sin(v * h)
-        )
+        return board.eps_r * np.sqrt(kappa**2 - k0**2) * np.cos(v * h) - v * np.sin(v * h)
 
-    def te(kappa: float) -> float:
+    def te(kappa: Any) -> Any:
         v = np.sqrt(k1**2 - kappa**2)
-        return float(np.sqrt(kappa**2 - k0**2) * np.sin(v * h) + v * np.cos(v * h))
+        return np.sqrt(kappa**2 - k0**2) * np.sin(v * h) + v * np.cos(v * h)
 
     # Dense towards k₀: on a thin slab TM₀ lies within a relative 1e-6 of it.
     scan = k0 + (k1 - k0) * np.geomspace(1e-12, 1 - 1e-9, 4000)
     modes = []
     for number, (polarisation, characteristic) in enumerate((("TM", tm), ("TE", te))):
-        values = [characteristic(float(kappa)) for kappa in scan]
-        for left, right in itertools.pairwise(range(len(scan))):
-            if values[left] * values[right] < 0:
-                kappa = float(brentq(characteristic, scan[left], scan[right], xtol=1e-13))
-                step = 1e-4 * min(kappa - k0, k1 - kappa)
-                ends = np.array([kappa - step, kappa + step])
-                admittance = 1 / layer_impedances(lossless, frequency_hz, ends)[number]
-                residue = complex(2 * step / (admittance[1] - admittance[0]))
-                modes.append(
-                    SurfaceWave(polarisation=polarisation, kappa=kappa, residue=residue)
-                )
+        values = characteristic(scan)
+        for left in np.nonzero(values[:-1] * values[1:] < 0)[0]:
+            kappa = float(brentq(characteristic, scan[left], scan[left + 1], xtol=1e-13))
+            step = 1e-4 * min(kappa - k0, k1 - kappa)
+            ends = np.array([kappa - step, kappa + step])
+            admittance = 1 / layer_impedances(lossless, frequency_hz, ends)[number]
+            residue = complex(2 * step / (admittance[1] - admittance[0]))
+            modes.append(
+                SurfaceWave(polarisation=polarisation, kappa=kappa, residue=residue)
+            )
     return modes
 
 

@@ -40,6 +40,7 @@ from trimtab.specs.sharding import DeviceGroup
 
 # Fields that are not run but seen elsewhere in this file, by the test named.
 SPIED = {
+    "antenna": set[str](),
     "ilp": {
         "threads",
         "warm_start",
