@@ -36,7 +36,7 @@ def say(text: str) -> None:
 
 
 def fetch_instance(name: str) -> Path:
-    """Return the path of the real instance, or of a generated set cover when there is no network."""
+    """Return the path of the real instance; without network, of a generated set cover."""
     fetch = [sys.executable, "-m", "workers.bench.instances", "fetch", name]
     done = subprocess.run(fetch, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode == 0:
@@ -65,7 +65,7 @@ def fetch_instance(name: str) -> Path:
 def answers(url: str) -> bool:
     """Return whether a ready service answers at `url`."""
     try:
-        with urllib.request.urlopen(url + "/readyz", timeout=2) as answer:  # noqa: S310 - our own loopback URL
+        with urllib.request.urlopen(url + "/readyz", timeout=2) as answer:  # noqa: S310 - loopback
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
@@ -80,7 +80,7 @@ def recorded_url(data_dir: Path) -> str | None:
 
 
 def start_service(data_dir: Path) -> tuple[str, subprocess.Popen[bytes] | None]:
-    """Return (url, process). The process is None when a service of this data folder runs already."""
+    """Return (url, process); the process is None when a service of this folder runs already."""
     url = recorded_url(data_dir)
     if url and answers(url):
         say(f"using the service that already runs at {url}")

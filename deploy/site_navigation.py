@@ -1,7 +1,7 @@
 """Build the navigation of the documentation site from the pages' own indexes (mkdocs hook).
 
-A section lists the pages that its README.md links to, in that order. So a new page needs its line in
-the index of its folder and nothing else.
+A section lists the pages that its README.md links to, in that order. So a new page needs its line
+in the index of its folder and nothing else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ _LINK = re.compile(r"\[([^\]]+)\]\(([\w-]+\.md)\)")
 
 
 def on_config(config: Any) -> Any:
-    """Set `nav`."""
+    """Set the navigation, and give headings the anchors that GitHub gives them."""
+    from pymdownx.slugs import slugify  # of the site's own environment
+
+    config["mdx_configs"]["toc"]["slugify"] = slugify(case="lower")
     config["nav"] = navigation(Path(config["docs_dir"]))
     return config
 

@@ -68,9 +68,8 @@ class NativeProcess:
         """
         self.what = what
         self._nice = nice
-        self.exit_status: int | None = (
-            None  # from os.waitstatus_to_exitcode: negative: signal
-        )
+        # From os.waitstatus_to_exitcode: negative: signal.
+        self.exit_status: int | None = None
         self.error: NativeError | None = None
         self._buffer = b""
         self._paused = False

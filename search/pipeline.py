@@ -35,9 +35,8 @@ class Callbacks:
     """Functions that a run calls on its way; by default none does anything."""
 
     on_phase: OnPhase = lambda phase, detail: None  # at the beginning of each phase
-    on_checkpoint: OnCheckpoint = lambda dump: (
-        None
-    )  # just before each incumbent with a solution
+    # Just before each incumbent with a solution.
+    on_checkpoint: OnCheckpoint = lambda dump: None
     on_incumbent: Callable[[Incumbent], None] = lambda incumbent: None
 
 

@@ -52,9 +52,8 @@ class Extra:
     """A file that decorates a result (curve, table, picture); the result does not depend on it."""
 
     name: str  # as Produced.name
-    write: Callable[
-        [Path], object
-    ]  # writes the file; an exception drops it and leaves a note
+    # Writes the file; an exception drops it and leaves a note.
+    write: Callable[[Path], object]
     media_type: str = "application/octet-stream"
 
 

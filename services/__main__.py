@@ -265,7 +265,9 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 def _announced(settings: Settings, listener: socket.socket) -> Iterator[str]:
     """Write the server's URL to server.json, for SDK, CLI and pages on this machine."""
     port = listener.getsockname()[1]
-    host = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104 - shown, not bound
+    host = settings.host
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - shown, not bound
+        host = "127.0.0.1"
     scheme = "https" if settings.tls_cert else "http"
     url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     if settings.role == "dispatcher":

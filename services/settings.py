@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default_factory=default_data_dir)
     """Folder for the SQLite file, stored files, the admin key and the folders of runs."""
     database_url: SecretStr | None = None
-    """`postgresql://user:password@host/db`; unset: SQLite in `data_dir`."""
+    """`postgresql://USER:PASS@host/db`; unset: SQLite in `data_dir`."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8642

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from typing import Any
@@ -109,8 +110,9 @@ def configure_tracing(settings: Settings) -> Any | None:
     if settings.otlp_endpoint is None:
         return None
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # type: ignore[import-not-found,unused-ignore]
-            OTLPSpanExporter,
+        # By name, because the extra is optional and mypy has no stubs of it.
+        exporters = importlib.import_module(
+            "opentelemetry.exporter.otlp.proto.http.trace_exporter"
         )
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
@@ -122,7 +124,9 @@ def configure_tracing(settings: Settings) -> Any | None:
         ) from error
     provider = TracerProvider(resource=Resource.create({"service.name": "trimtab"}))
     provider.add_span_processor(
-        BatchSpanProcessor(OTLPSpanExporter(endpoint=_traces_url(settings.otlp_endpoint)))
+        BatchSpanProcessor(
+            exporters.OTLPSpanExporter(endpoint=_traces_url(settings.otlp_endpoint))
+        )
     )
     return provider
 

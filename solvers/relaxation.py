@@ -131,9 +131,8 @@ class Relaxation:
                 self._engine.setOptionValue(option, _TIGHT)
         pass_model(self._engine, model)
         self._root: LpSolution | None = None
-        self._row_weights: Floats | None = (
-            None  # of the local-branching row, if there is one
-        )
+        # Of the local-branching row, if there is one.
+        self._row_weights: Floats | None = None
         self._stop: Stop | None = None
         self._stop_error: BaseException | None = None
         self._engine.setCallback(self._on_event, None)
@@ -269,9 +268,8 @@ class Relaxation:
         reason, limit = REASONS.get(status, (Reason.NUMERICAL_ERROR, None))
         optimal = reason is Reason.OPTIMAL
         if reason is Reason.FEASIBLE:
-            reason = (
-                Reason.NO_SOLUTION_FOUND
-            )  # an intermediate point of the simplex has no use
+            # An intermediate point of the simplex has no use.
+            reason = Reason.NO_SOLUTION_FOUND
         solution = engine.getSolution() if optimal else None
         if solution is not None and len(solution.col_value) != self._model.n:
             raise SolverFailed("HiGHS claims an optimum without a solution")

@@ -35,9 +35,8 @@ _LOST = 1e-7  # scaled coefficients and costs below this are near what engines d
 # --seed 6`, cases 334 and 534).
 _SPREAD = 1e9
 _DROPPED = 1e-9  # SCIP's epsilon
-_HUGE = (
-    1e13  # sides, bounds and coefficients from here on leave no digits for the tolerance
-)
+# Sides, bounds and coefficients from here on leave no digits for the tolerance.
+_HUGE = 1e13
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -213,12 +213,10 @@ class SolveParams:
     cutoff: float | None = None  # search only for solutions with objective < cutoff
     objective_limit: float | None = None  # end at the first solution with objective ≤ this
     node_limit: int | None = None
-    aggressive: bool = (
-        False  # more time for primal heuristics, if the solver has a setting for it
-    )
-    memory_limit_mb: float | None = (
-        None  # if the solver has one; the child's rlimit always holds
-    )
+    # More time for primal heuristics, if the solver has a setting for it.
+    aggressive: bool = False
+    # If the solver has one; the child's rlimit always holds.
+    memory_limit_mb: float | None = None
     log: bool = False
 
     def __post_init__(self) -> None:
@@ -253,9 +251,8 @@ class SolveResult:
     """
 
     termination: Termination
-    primal: (
-        float | None
-    )  # objective of x, recomputed from the model; None without a solution
+    # Objective of x, recomputed from the model; None without a solution.
+    primal: float | None
     dual_bound: float | None  # no solution is better; None without a proof
     x: Floats | None  # (n,) integers rounded; feasible by the solver's claim only
     solver: str

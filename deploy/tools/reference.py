@@ -86,7 +86,9 @@ def build() -> dict[str, str]:
 
 def index_page(pages: Mapping[str, str]) -> str:
     """List the pages by their titles."""
-    rows = [f"- [{page_title(text)}]({name})" for name, text in sorted(pages.items())]
+    rows = [
+        f"- [{text.splitlines()[0][2:]}]({name})" for name, text in sorted(pages.items())
+    ]
     return "\n".join(
         [
             "# Reference",
@@ -99,14 +101,6 @@ def index_page(pages: Mapping[str, str]) -> str:
             "",
         ]
     )
-
-
-def page_title(text: str) -> str:
-    """Return the first heading."""
-    return text.split("\n", 1)[0].removeprefix("# ")
-
-
-# Specs, requests and results: pydantic models
 
 
 def kind_page(spec: Any) -> str:
@@ -208,7 +202,11 @@ def member_docstrings(name: str) -> dict[str, str]:
     import trimtab.results
     import trimtab.specs
 
-    for module in [trimtab.results, *submodules(trimtab.specs)]:
+    names = (
+        f"trimtab.specs.{part.name}"
+        for part in pkgutil.iter_modules(trimtab.specs.__path__)
+    )
+    for module in [trimtab.results, *map(importlib.import_module, names)]:
         if not isinstance(enum := getattr(module, name, None), type) or not issubclass(
             enum, Enum
         ):
@@ -224,12 +222,6 @@ def member_docstrings(name: str) -> dict[str, str]:
             and isinstance(text.value, ast.Constant)
         }
     return {}
-
-
-def submodules(package: Any) -> list[Any]:
-    """Import and return the modules of a package."""
-    names = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
 
 
 def row(*cells: str) -> str:
@@ -314,9 +306,6 @@ def number(value: Any) -> str:
     return str(value)
 
 
-# Settings
-
-
 def settings_page() -> str:
     """Describe the server's settings."""
     from services.settings import Settings
@@ -339,16 +328,13 @@ def settings_page() -> str:
         NOTE,
         "",
         "Environment variables of the server. Most have a flag of the same name, for example",
-        "`trimtab serve --port 9000`; flags win. A setting that cannot work ends the start with one "
-        "line.",
+        "`trimtab serve --port 9000`; flags win. A setting that cannot work ends the start with "
+        "one line.",
         "",
         "| variable | type | default | meaning |",
         "|---|---|---|---|",
     ]
     return "\n".join([*head, *rows, ""])
-
-
-# Command line
 
 
 def cli_page() -> str:
@@ -396,9 +382,6 @@ def option_row(option: Any) -> str:
     return row(flags, shown, paragraph(option.help or ""))
 
 
-# HTTP API
-
-
 def http_page() -> str:
     """Describe the routes of the HTTP API."""
     document = openapi()
@@ -407,8 +390,10 @@ def http_page() -> str:
         "",
         NOTE,
         "",
-        "The full description with all schemas is `/openapi.json` on a running server, and `/docs` "
-        "shows it as a page. The [guide](../guide/http-api.md) has the way through it.",
+        *wrapped(
+            "The full description with all schemas is `/openapi.json` on a running server, and "
+            "`/docs` shows it as a page. The [guide](../guide/http-api.md) leads through it."
+        ),
         "",
         "| route | operation | meaning |",
         "|---|---|---|",
@@ -461,9 +446,6 @@ def openapi() -> Mapping[str, Any]:
             data_dir=Path(folder) / "data", role="gateway", log_level="error"
         )
         return create_app(settings).openapi()
-
-
-# Metrics
 
 
 def metrics_page() -> str:

@@ -62,9 +62,8 @@ def _stage_server(folder: Path) -> None:
     for package in PACKAGES:
         shutil.copytree(ROOT / package, target / package, ignore=_ignored)
     for laboratory in LABORATORY:
-        shutil.rmtree(
-            target / laboratory, ignore_errors=True
-        )  # images are built without it
+        # Images are built without it.
+        shutil.rmtree(target / laboratory, ignore_errors=True)
     shutil.copy(ROOT / "LICENSE", folder)
     (folder / "pyproject.toml").write_text(_server_pyproject())
 

@@ -133,9 +133,8 @@ def attend(
                     ((which == u).astype(sent.dtype), pattern.indices, pattern.indptr),
                     shape=pattern.shape,
                 )
-                part = (
-                    part.copy()
-                )  # the indices belong to the graph, and the next line is in place
+                # The indices belong to the graph, and the next line is in place.
+                part = part.copy()
                 part.eliminate_zeros()
                 spread = np.concatenate([np.repeat(factor[u], HEAD_WIDTH), factor[u]])
                 total += (part @ columns) * spread

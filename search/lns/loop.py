@@ -35,16 +35,14 @@ from trimtab.results import Reason
 
 _REL_IMPROVEMENT = 1e-7  # least relative improvement where the objective has no granularity
 _FIRST_LIMIT_S = 0.3  # of a sub-MIP
-_TURN_SHARE = (
-    0.3  # of a sub-MIP's limit: steps of one turn while the size is still too small
-)
+# Of a sub-MIP's limit: steps of one turn while the size is still too small.
+_TURN_SHARE = 0.3
 # A sub-MIP that ends without a result before this share of its limit in processor time was short
 # of a core, not too large.
 _FULL_SHARE = 0.8
 _WAIT_S = 0.005  # while all arms wait for the root LP
-_SLICE_S = (
-    0.5  # of the intensifier beside the arms, between two looks at the rest of the run
-)
+# Of the intensifier beside the arms, between two looks at the rest of the run.
+_SLICE_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)

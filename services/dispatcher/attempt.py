@@ -34,9 +34,8 @@ from workers.types import Execution, Outcome, OutcomeStatus
 log = structlog.get_logger("trimtab.dispatcher")
 # Events kept while the store is unavailable; a run reports some ten per second at most.
 MAX_WAITING = 2_000
-CHECKPOINT_S = (
-    1.0  # from an incumbent to the write of its checkpoint, and between two writes
-)
+# From an incumbent to the write of its checkpoint, and between two writes.
+CHECKPOINT_S = 1.0
 
 
 async def run_attempt(context: DispatchContext, claim: Claim, kind: Kind) -> None:

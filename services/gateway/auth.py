@@ -47,9 +47,8 @@ class Principal:
         return any(SCOPES.index(own) >= SCOPES.index(scope) for own in self.scopes)
 
 
-NOBODY = Principal(
-    tenant="default", key_id="-", scopes=frozenset({"admin"}), limits={}
-)  # auth is off
+# Auth is off.
+NOBODY = Principal(tenant="default", key_id="-", scopes=frozenset({"admin"}), limits={})
 
 
 def new_key(

@@ -24,9 +24,8 @@ from trimtab.results import EventType, JobState, Limit, Reason
 
 COMPLETING = frozenset({Verb.SUCCEED, Verb.FAIL, Verb.CONFIRM_CANCEL, Verb.LOSE})
 LOST = "lost"  # outcome of an attempt whose lease expired
-HANDED_BACK = (
-    "handed_back"  # outcome of an attempt that ended with its dispatcher's shutdown
-)
+# Outcome of an attempt that ended with its dispatcher's shutdown.
+HANDED_BACK = "handed_back"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -227,7 +227,8 @@ class SqliteRunner:
     def _prepare(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            lock_file = Path(f"{self._path}.lock").open("a+")  # noqa: SIM115 - held while the store is open
+            # Open as long as the store.
+            lock_file = Path(f"{self._path}.lock").open("a+")  # noqa: SIM115
         except OSError as error:
             raise StoreUnavailable(
                 f"cannot open the data folder: {error}", fix="check its owner and mode"

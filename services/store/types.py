@@ -136,9 +136,8 @@ class Completion:
     result: Json | None = None
     best: Json | None = None
     artifacts: Sequence[str] = ()  # digests of produced files
-    checkpoint: bytes | None = (
-        None  # with `lose`: best solution so far, for the next attempt
-    )
+    # With `lose`: best solution so far, for the next attempt.
+    checkpoint: bytes | None = None
     retry_delay_s: float = 0.0  # with `lose`: back-off before the next attempt
 
 

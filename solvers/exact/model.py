@@ -13,9 +13,8 @@ from typing import NoReturn
 from solvers.errors import ModelError
 
 _ZERO = Fraction(0)
-INFINITE = (
-    Fraction(10) ** 20
-)  # bounds and sides from here on are absent, as in every solver
+# Bounds and sides from here on are absent, as in every solver.
+INFINITE = Fraction(10) ** 20
 
 _NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eEdD]([+-]?\d{1,6}))?\Z", re.ASCII)
 _MAX_CHARS = 400
@@ -33,9 +32,8 @@ class ExactLimits:
     max_columns: int = 10_000_000
     max_rows: int = 10_000_000
     max_entries: int = 100_000_000
-    max_distinct: int = (
-        5_000_000  # distinct coefficients: each takes as much as a dozen entries
-    )
+    # Distinct coefficients: each takes as much as a dozen entries.
+    max_distinct: int = 5_000_000
     time_s: float = 120.0
 
 

@@ -36,12 +36,10 @@ class Proof:
     """Outcome of a proof."""
 
     claim: Claim
-    objective: Fraction | None = (
-        None  # of x, or of the incumbent passed; in the author's sense
-    )
-    bound: Fraction | None = (
-        None  # with OPTIMAL: no exactly feasible point is better than this
-    )
+    # Of x, or of the incumbent passed; in the author's sense.
+    objective: Fraction | None = None
+    # With OPTIMAL: no exactly feasible point is better than this.
+    bound: Fraction | None = None
     x: tuple[Fraction, ...] | None = None  # an exact point that beats the incumbent passed
     nodes: int = 0
 

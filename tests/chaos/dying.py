@@ -1,4 +1,6 @@
-"""Real kinds whose process dies by SIGKILL in a phase: `tests.chaos.dying:ilp_verify` is ilp that dies in verify.
+"""Real kinds whose process dies by SIGKILL in a phase.
+
+`tests.chaos.dying:ilp_verify` is the kind ilp that dies in verify.
 
 They die once: the process that restores what was reported lives on.
 """
@@ -16,7 +18,7 @@ from search.domains import KINDS
 
 
 class Dying:
-    """A domain, and the phase in which its process dies."""
+    """A domain with the phase in which its process dies."""
 
     def __init__(self, domain: Any, phase: str) -> None:
         self._domain, self._phase, self._restored = domain, phase, False

@@ -1,4 +1,7 @@
-"""Kill, pause, crash: the suites of workers/bench/service at the scale of `--scale`. Each checks its own invariants."""
+"""Kill, pause and crash: the suites of workers/bench/service, sized by `--scale`.
+
+Each suite checks its own invariants.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damaged model files through the whole service: each is refused or ends with a reason, and no process of the host dies."""
+"""Damaged model files: each is refused or ends with a reason, and no server process dies."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ def test_every_mutant_gets_an_answer(tmp_path: Path, scale: float) -> None:
                     assert time.monotonic() < until, f"{shown} has not ended: {view}"
                 reason = (view["termination"] or {}).get("reason")
                 seen[f"{view['state']} {reason}"] += 1
-                told = (view["termination"] or {}).get("detail")
+                answer_text = (view["termination"] or {}).get("detail")
                 if (
                     not reason
-                    or not told
+                    or not answer_text
                     or reason == "internal_error"
                     or view["state"] == "DEAD"
                 ):

@@ -1,4 +1,4 @@
-"""Every kind, killed in every phase once something was reported: the best solution so far is the result, verified."""
+"""Every kind, killed in every phase after a report: its best solution is the verified result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,12 @@ End
 PROGRAM = """\
 #include <stdio.h>
 static int twice(int x) { return x + x; }
-int main(int n, char **v) { int s = 0; for (int i = 0; i < 20; i++) s += twice(i) * n; printf("%d\\n", s); return 0; }
+int main(int n, char **v) {
+  int s = 0;
+  for (int i = 0; i < 20; i++) s += twice(i) * n;
+  printf("%d\\n", s);
+  return 0;
+}
 """
 SPECS: dict[str, dict[str, Any]] = {
     "probe": {"steps": 3, "step_seconds": 0.05},
@@ -125,7 +130,7 @@ def test_next_attempt_starts_where_the_killed_one_was(
 def test_kind_with_a_baseline_has_an_answer_before_its_first_incumbent(
     executor: ProcessExecutor, runner: asyncio.Runner
 ) -> None:
-    """Lost by another's fault in encode, it is tried again; over its budget there, -Oz is at hand."""
+    """Retried if lost in encode through no fault of its own; over its budget, -Oz is the answer."""
     lost, _ = runner.run(end(executor, task("compile", "encode")))
     assert lost.status is OutcomeStatus.LOST
     ended = Termination(

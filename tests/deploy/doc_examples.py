@@ -1,10 +1,10 @@
-"""Examples of a Markdown page: found, judged and executed in order, as a reader would type them.
+"""Examples of a Markdown page, executed in order as a reader would type them.
 
 Marks are HTML comments, which no reader sees:
 
 - `<!-- not executed: REASON -->` before a block that cannot run in a test;
 - `<!-- file: NAME -->` before a block that the reader saves as NAME;
-- `<!-- given: bash ... -->` or `<!-- given: python ... -->`: what the page takes for granted (a model, a file).
+- `<!-- given: bash ... -->`, `<!-- given: python ... -->`: what the page assumes (a model, a file).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Step:
 
     @property
     def fault(self) -> str:
-        """Why the page must be changed; empty when it is well marked."""
+        """Return the fault of the mark; empty when there is none."""
         if self.reason or self.file:
             return ""
         if not self.language:
@@ -86,7 +86,7 @@ class Step:
 
     @property
     def runs(self) -> bool:
-        """Whether it is executed."""
+        """Return True if the step is executed."""
         return not self.reason and not self.file and self.language in SHELL | PYTHON
 
 
@@ -94,26 +94,26 @@ def steps_of(page: str) -> list[Step]:
     """Read a page. Raises ValueError for an empty reason and for a mark that no block follows."""
     steps: list[Step] = []
     mark: tuple[str, str] | None = None
-    for found in _TOKEN.finditer(page):
-        line = page.count("\n", 0, found.start()) + 1
-        if found["mark"] == "given":
-            language, _, text = found["text"].partition("\n")
+    for match in _TOKEN.finditer(page):
+        line = page.count("\n", 0, match.start()) + 1
+        if match["mark"] == "given":
+            language, _, text = match["text"].partition("\n")
             steps.append(Step(line=line, language=language.strip(), text=text, given=True))
             continue
-        if found["mark"]:
-            if not found["text"].strip():
+        if match["mark"]:
+            if not match["text"].strip():
                 raise ValueError(
-                    f"line {line}: `{found['mark']}:` expected a text, got nothing"
+                    f"line {line}: `{match['mark']}:` expected a text, got nothing"
                 )
-            mark = found["mark"], found["text"].strip()
+            mark = match["mark"], match["text"].strip()
             continue
         kind, text = mark or ("", "")
         mark = None
         steps.append(
             Step(
                 line=line,
-                language=found["language"].strip(),
-                text=found["body"],
+                language=match["language"].strip(),
+                text=match["body"],
                 reason=text if kind == "not executed" else "",
                 file=text if kind == "file" else "",
             )
@@ -125,11 +125,11 @@ def steps_of(page: str) -> list[Step]:
 
 def indented_blocks(page: str) -> list[int]:
     """Lines where code is indented instead of fenced, so that nobody sees that it is code."""
-    prose = _TOKEN.sub(lambda found: "\n" * found.group().count("\n"), page)
+    prose = _TOKEN.sub(lambda match: "\n" * match.group().count("\n"), page)
     lines = prose.split("\n")
     faults = []
-    for found in _INDENTED.finditer(prose):
-        number = prose.count("\n", 0, found.start()) + 1
+    for match in _INDENTED.finditer(prose):
+        number = prose.count("\n", 0, match.start()) + 1
         before = next(
             (
                 text
@@ -168,14 +168,17 @@ class Sessions:
             command = f"{script} {mark}\n"
         else:
             process = self._process("bash", ["bash", "--norc"])
-            # As typed, and yet every command has to succeed; `set -e` in the reader's own shell would end it.
-            command = f"set -eE; trap 'echo {mark} 1' ERR; source {script}; trap - ERR; set +e; echo {mark} 0\n"
+            # As typed, and every command must succeed; a plain `set -e` would end the reader's shell.
+            command = (
+                f"set -eE; trap 'echo {mark} 1' ERR; source {script}; "
+                f"trap - ERR; set +e; echo {mark} 0\n"
+            )
         assert process.stdin is not None
         process.stdin.write(command.encode())
         process.stdin.flush()
-        said, code = self._answer(process, mark)
+        output, code = self._answer(process, mark)
         assert code == 0, (
-            f"the example of line {step.line} failed:\n{text}\n--- it printed:\n{said[-3000:]}"
+            f"the example of line {step.line} failed:\n{text}\n--- it printed:\n{output[-3000:]}"
         )
 
     def close(self) -> None:
@@ -205,20 +208,20 @@ class Sessions:
         return self._processes[name]
 
     def _answer(self, process: subprocess.Popen[bytes], mark: str) -> tuple[str, int]:
-        """What was printed up to the mark, and the exit code behind it."""
+        """Return the output up to the mark, and the exit code behind it."""
         assert process.stdout is not None
-        said, deadline = b"", time.monotonic() + self._timeout_s
+        output, deadline = b"", time.monotonic() + self._timeout_s
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             while True:
-                if (found := re.search(rf"{mark} (\d+)\n".encode(), said)) is not None:
-                    return said[: found.start()].decode(errors="replace"), int(found[1])
+                if (ended := re.search(rf"{mark} (\d+)\n".encode(), output)) is not None:
+                    return output[: ended.start()].decode(errors="replace"), int(ended[1])
                 left = deadline - time.monotonic()
-                text = said.decode(errors="replace")
+                text = output.decode(errors="replace")
                 if left <= 0:
                     return f"{text}\n(no end within {self._timeout_s:g} s)", 124
                 if selector.select(left):
                     chunk = os.read(process.stdout.fileno(), 65_536)
                     if not chunk:
                         return f"{text}\n(the session ended)", 125
-                    said += chunk
+                    output += chunk

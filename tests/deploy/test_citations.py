@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from search.domains.compile.answer import PROMISE_OF_SIZE, PROMISE_OF_TIME
 from tests.deploy.markdown import DOCS, ROOT, headings
 
 # Documents that the product or a test writes; they are not in the repository.
@@ -70,9 +71,8 @@ def test_cited_documents_exist() -> None:
                 + text[match.end() : match.end() + 1]
             )
             part = "/" not in path and around in ('""', "''")  # of a path built in code
-            linked = (
-                text[: match.start()].rstrip("./").endswith("](")
-            )  # test_links.py follows it
+            # test_links.py follows it.
+            linked = text[: match.start()].rstrip("./").endswith("](")
             if part or linked or path.lower() in PRODUCED:
                 continue
             if (page := document(path, file)) is None:
@@ -120,6 +120,18 @@ def test_no_paths_of_one_machine() -> None:
         if _MACHINE.search(line)
     ]
     assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("page", "promise"),
+    [("compile-results.md", PROMISE_OF_SIZE), ("compile-run-time.md", PROMISE_OF_TIME)],
+)
+def test_guides_quote_the_promises(page: str, promise: str) -> None:
+    text = (DOCS / "guide" / page).read_text(encoding="utf-8")
+    quoted = " ".join(
+        line.removeprefix("> ") for line in text.splitlines() if line.startswith(">")
+    )
+    assert re.sub(r"[`*]", "", quoted) == promise
 
 
 def test_citations_are_recognised() -> None:

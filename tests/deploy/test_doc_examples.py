@@ -1,4 +1,4 @@
-"""Every example of README and guides runs as it stands, against a real server; or says why it cannot."""
+"""Every example of README and guides runs against a real server, or says why it cannot."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def free_port() -> int:
 
 
 def wait_for_server(home: Path) -> None:
-    told = home / ".local" / "share" / "trimtab" / "server.json"
+    address = home / ".local" / "share" / "trimtab" / "server.json"
     deadline = time.monotonic() + 90
     while True:
         try:
-            url = json.loads(told.read_text())["url"]
+            url = json.loads(address.read_text())["url"]
             with urllib.request.urlopen(f"{url}/healthz", timeout=5):
                 return
         except (OSError, ValueError):
@@ -70,7 +70,7 @@ def wait_for_server(home: Path) -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
-    """The server that guides take for granted."""
+    """Start the server that guides assume."""
     home, port = tmp_path_factory.mktemp("home"), free_port()
     with (home / "server.log").open("wb") as log:
         process = subprocess.Popen(
@@ -140,7 +140,10 @@ def test_every_example_runs(
 
 
 def test_marks_are_understood() -> None:
-    page = "<!-- file: a.c -->\n```c\nint x;\n```\n<!-- not executed: needs Docker -->\n```bash\ndocker\n```\n```\nx\n```\n"
+    page = (
+        "<!-- file: a.c -->\n```c\nint x;\n```\n"
+        "<!-- not executed: needs Docker -->\n```bash\ndocker\n```\n```\nx\n```\n"
+    )
     file, skipped, bare = steps_of(page + "<!-- given: python\nx = 1\n-->\n")[:3]
     assert (file.file, file.text, file.runs) == ("a.c", "int x;\n", False)
     assert (skipped.reason, skipped.runs, skipped.fault) == ("needs Docker", False, "")

@@ -50,7 +50,7 @@ def test_prose_is_wrapped(page: Path) -> None:
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_both_renderers_see_the_same_blocks(page: Path) -> None:
-    """The site's renderer takes `#1` at the start of a line for a heading, and needs four spaces to nest."""
+    """The site's renderer takes `#1` for a heading, and nests lists by four spaces."""
     lines = prose(page.read_text(encoding="utf-8")).splitlines()
     faults = [
         f"{name_of(page)}:{number}: {line[:60]}"

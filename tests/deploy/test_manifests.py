@@ -1,4 +1,4 @@
-"""What cannot be run here is at least well-formed, consistent with the tree, and holds no secret."""
+"""Manifests are well-formed, consistent with the tree, and hold no secret."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_dockerfile_copies_only_what_exists_and_runs_as_nobody_special(path: Pat
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda p: p.name)
 def test_images_build_the_wheels_from_what_they_copy(path: Path, tmp_path: Path) -> None:
-    """No Docker engine is needed: what the image copies, without what .dockerignore names, is built."""
+    """The files that an image copies, without those in .dockerignore, build the wheels."""
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
     for line in re.findall(r"^COPY (?!--from)(.+)$", path.read_text(), re.M):
         *sources, _target = line.split()
@@ -106,7 +106,7 @@ def test_compose_services_wait_for_the_database_and_share_the_blobs() -> None:
 
 
 def test_server_flags_in_manifests_exist() -> None:
-    """A flag in compose or Kubernetes that `python -m services` does not know would only fail in production."""
+    """Flags in compose and Kubernetes files are options of `python -m services`."""
     import sys
 
     shown = subprocess.run(
@@ -116,7 +116,7 @@ def test_server_flags_in_manifests_exist() -> None:
         check=True,
         timeout=60,
     )
-    known = set(re.findall(r"--[a-z][a-z-]+", shown.stdout))
+    options = set(re.findall(r"--[a-z][a-z-]+", shown.stdout))
     (compose,) = documents(DEPLOY / "compose" / "compose.yaml")
     args = [arg for s in compose["services"].values() for arg in s.get("command", [])]
     for doc in documents(DEPLOY / "kubernetes" / "trimtab.yaml"):
@@ -125,7 +125,7 @@ def test_server_flags_in_manifests_exist() -> None:
                 args += container.get("args", [])
     flags = {arg for arg in args if str(arg).startswith("--")}
     assert flags
-    assert flags <= known, f"unknown to python -m services: {sorted(flags - known)}"
+    assert flags <= options, f"unknown to python -m services: {sorted(flags - options)}"
 
 
 def test_kubernetes_containers_are_limited_and_unprivileged() -> None:
@@ -188,7 +188,8 @@ def test_no_secret_is_committed() -> None:
         r"(tt_[A-Za-z0-9]{8,}_[A-Za-z0-9_-]{30,})|(postgresql://[^\s:@]+:[^\s$@]{6,}@)"
     )
     for path in [p for p in DEPLOY.rglob("*") if p.is_file()]:
-        found = pattern.search(path.read_text(errors="replace"))
-        assert found is None, (
-            f"{path.relative_to(ROOT)} holds what looks like a secret: {found and found.group(0)[:16]}…"
+        secret = pattern.search(path.read_text(errors="replace"))
+        assert secret is None, (
+            f"{path.relative_to(ROOT)}: expected no secret, got "
+            f"{secret and secret.group(0)[:16]}…"
         )

@@ -1,4 +1,4 @@
-"""The wheels, installed into a fresh environment and run beside folders that pose as the server's packages."""
+"""Wheels in a fresh environment, run beside folders with the names of the server's packages."""
 
 from __future__ import annotations
 
@@ -111,12 +111,12 @@ def test_the_server_wheel_holds_the_runtime_alone(installed: Installed) -> None:
         check=True,
     ).stdout.splitlines()
     laboratory = ("workers/train/", "workers/bench/", "workers/corpus/")
-    wanted = {
+    expected = {
         f"trimtab_server/{name}"
         for name in tracked
         if not name.startswith(laboratory) and (ROOT / name).exists()
     }
-    assert wanted <= set(names), "every file of the runtime is in the wheel"
+    assert expected <= set(names), "every file of the runtime is in the wheel"
 
 
 @pytest.mark.parametrize("start", [["trimtab-server"], ["trimtab", "serve"]])
@@ -171,9 +171,8 @@ def _environment(installed: Installed, data: Path) -> dict[str, str]:
         "TRIMTAB_DATA_DIR": str(data),
         "COLUMNS": "200",
         "PYTHONPATH": str(installed.dependencies),
-        "LD_LIBRARY_PATH": sysconfig.get_path(
-            "purelib"
-        ),  # the sandbox shows what is on this path
+        # The sandbox shows what is on this path.
+        "LD_LIBRARY_PATH": sysconfig.get_path("purelib"),
     }
 
 

@@ -1,7 +1,7 @@
-"""A small driver for headless Chromium over the DevTools protocol: no driver binary, nothing downloaded.
+"""A small driver for headless Chromium over the DevTools protocol, without a driver binary.
 
-One WebSocket to the browser, one flattened session for each page, one thread: `call` sends a command and reads
-messages until its answer comes, noting events on the way. What a test must be able to assert is recorded: console
+One WebSocket to the browser, one flattened session per page, one thread: `call` sends a command
+and reads messages until its answer arrives, recording events on the way: console
 errors, uncaught exceptions, content-security-policy violations, and every request with its address.
 """
 
@@ -39,7 +39,8 @@ FLAGS = (
 # Runs before any script of a page, and is not subject to its policy.
 WATCH_POLICY = """
 document.addEventListener('securitypolicyviolation', (e) =>
-  console.error('CSP violation: ' + e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sourceFile + ':' + e.lineNumber));
+  console.error('CSP violation: ' + e.violatedDirective + ' ' + e.blockedURI + ' '
+    + e.sourceFile + ':' + e.lineNumber));
 """
 KEYS: Mapping[str, tuple[str, int, str]] = {
     "Tab": ("Tab", 9, ""),
@@ -51,7 +52,7 @@ KEYS: Mapping[str, tuple[str, int, str]] = {
 
 
 def find_chromium() -> str | None:
-    """Debian's, or what is on the path under the usual names."""
+    """Return Debian's Chromium, or one on the path under the usual names."""
     return next(
         (
             path
@@ -131,7 +132,7 @@ class Browser:
         dark: bool = False,
         scripts: bool = True,
     ) -> Page:
-        """A page in a context of its own: no cookie of another page is there."""
+        """Open a page in a context of its own, without cookies of other pages."""
         context = self.call("Target.createBrowserContext")["browserContextId"]
         target = self.call(
             "Target.createTarget", url="about:blank", browserContextId=context
@@ -179,19 +180,18 @@ class Page:
 
     browser: Browser
     session: str
-    faults: list[str] = field(
-        default_factory=list
-    )  # console errors, exceptions, policy violations
+    # Console errors, exceptions, policy violations.
+    faults: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
     loads: int = 0
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """A command to this tab."""
+        """Send a command to this tab."""
         return self.browser.call(method, self.session, **params)
 
     def note(self, method: str, params: Mapping[str, Any]) -> None:
-        """Remember what a test may ask for."""
+        """Record an event for the assertions of tests."""
         if method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
         elif method == "Network.responseReceived":
@@ -234,7 +234,7 @@ class Page:
     def look(
         self, *, width: int = 1280, height: int = 900, dark: bool = False, scale: int = 1
     ) -> None:
-        """Screen size and colour scheme."""
+        """Set screen size and colour scheme."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -246,7 +246,7 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=[scheme])
 
     def eval(self, script: str) -> Any:
-        """The JSON value of an expression; promises are awaited. Works with page scripts disabled too."""
+        """Evaluate an expression and await promises, also with page scripts disabled."""
         answer = self.call(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
         )
@@ -259,15 +259,16 @@ class Page:
         return answer["result"].get("value")
 
     def wait(self, condition: str, timeout_s: float = 15.0) -> None:
-        """Evaluate until it holds."""
+        """Evaluate a condition until it holds."""
         self._until(lambda: self.eval(f"!!({condition})"), condition, timeout_s)
 
     def click(self, selector: str, *, loads: bool = False) -> None:
-        """A real mouse click in the middle of an element; with `loads`, wait for the page it leads to."""
+        """Click in the middle of an element with the mouse; `loads`: wait for the next page."""
         before = self.loads
         box = self.eval(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); if (!e) return null; "
-            "e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); "
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
+            "if (!e) return null; e.scrollIntoView({block: 'center'}); "
+            "const r = e.getBoundingClientRect(); "
             "return [r.x + r.width / 2, r.y + r.height / 2]; })()"
         )
         if box is None:
@@ -279,7 +280,7 @@ class Page:
             self.await_load(before)
 
     def press(self, key: str, *, shift: bool = False) -> None:
-        """One key, down and up."""
+        """Press and release a key."""
         code, number, text = KEYS[key]
         base = {
             "key": text.strip() or (" " if key == "Space" else key),
@@ -295,21 +296,21 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyUp", modifiers=modifiers, **base)
 
     def type(self, text: str) -> None:
-        """Text into what has the focus."""
+        """Insert text into the focused element."""
         self.call("Input.insertText", text=text)
 
     def fill(self, selector: str, text: str) -> None:
         """Replace the content of a text control."""
-        found = self.eval(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); if (!e) return false; "
-            "e.focus(); e.select(); return true; })()"
+        matched = self.eval(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); "
+            "if (!e) return false; e.focus(); e.select(); return true; })()"
         )
-        if not found:
+        if not matched:
             raise DevToolsError(f"nothing matches {selector!r}")
         self.type(text)
 
     def choose_file(self, selector: str, path: Path) -> None:
-        """Pick a file in a file control."""
+        """Choose a file in a file control."""
         root = self.call("DOM.getDocument")["root"]["nodeId"]
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", files=[str(path)], nodeId=node)
@@ -322,7 +323,7 @@ class Page:
         path.write_bytes(base64.b64decode(data))
 
     def text(self, selector: str = "body") -> str:
-        """Visible text of the first match; empty when there is none."""
+        """Return the visible text of the first match; empty without one."""
         return str(
             self.eval(f"document.querySelector({json.dumps(selector)})?.innerText ?? ''")
         )
@@ -332,7 +333,8 @@ class Page:
         while not holds():
             if time.monotonic() > deadline:
                 raise DevToolsError(
-                    f"waited {timeout_s} s for {what}; the page says:\n{self.text()[:1500]}\nfaults: {self.faults}"
+                    f"waited {timeout_s} s for {what}; the page shows:\n"
+                    f"{self.text()[:1500]}\nfaults: {self.faults}"
                 )
             self.call("Runtime.evaluate", expression="1")  # reads pending events
             time.sleep(0.02)

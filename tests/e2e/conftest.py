@@ -1,4 +1,4 @@
-"""A real server on a free port with the embedded default (process pool), and a real Chromium beside it."""
+"""A real server with the default process pool on a free port, and a real Chromium."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Site:
     key: str
 
     def api(self, method: str, path: str, **more: Any) -> Any:
-        """A call with the admin key; the JSON of its answer."""
+        """Send a request with the admin key; returns the JSON of the response."""
         headers = {"authorization": f"Bearer {self.key}"}
         answer = httpx2.request(
             method, self.url + path, headers=headers, timeout=30, **more
@@ -37,13 +37,13 @@ class Site:
         return answer.json() if answer.content else None
 
     def ticket_url(self) -> str:
-        """A one-time address that signs a browser in."""
+        """Return a one-time URL that signs a browser in."""
         return (
             f"{self.url}/login?ticket={self.api('POST', '/v1/session-tickets')['ticket']}"
         )
 
     def submit(self, **spec: Any) -> str:
-        """Queue a probe; its id."""
+        """Queue a probe; returns its id."""
         labels = {"note": "<script>window.hacked=1</script>"}
         body = {
             "kind": "probe",
@@ -54,7 +54,7 @@ class Site:
         return str(self.api("POST", "/v1/jobs", json=body)["id"])
 
     def wait(self, job_id: str) -> Any:
-        """Wait for a terminal state."""
+        """Wait until a job has ended."""
         return self.api("GET", f"/v1/jobs/{job_id}/wait?timeout_s=30")
 
 
@@ -108,7 +108,7 @@ def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
-    """Opens signed-in pages; after the test each must have been free of faults and must have stayed at home."""
+    """Open signed-in pages; each must be free of errors and of requests to other sites."""
     pages: list[Page] = []
 
     def open_one(path: str = "/", *, sign_in: bool = True, **look: Any) -> Page:
@@ -135,13 +135,14 @@ def axe() -> Callable[[Page], list[Any]]:
     source = (VENDOR / "axe.min.js").read_text()
 
     def run(page: Page) -> list[Any]:
-        """Serious and critical findings on the page as it is now."""
+        """Return the serious and critical findings of axe on a page."""
         page.eval(source + "\n;1")
-        found: list[Any] = page.eval(
+        violations: list[Any] = page.eval(
             "axe.run(document, {resultTypes: ['violations']}).then((r) => r.violations"
             ".filter((v) => ['serious', 'critical'].includes(v.impact))"
-            ".map((v) => [v.id, v.impact, v.nodes.slice(0, 3).map((n) => n.html + ' ' + n.failureSummary)]))"
+            ".map((v) => [v.id, v.impact, v.nodes.slice(0, 3)"
+            ".map((n) => n.html + ' ' + n.failureSummary)]))"
         )
-        return found
+        return violations
 
     return run

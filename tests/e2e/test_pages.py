@@ -1,4 +1,4 @@
-"""The pages in a real browser, against a real server that runs real jobs."""
+"""The pages in a real browser, on a real server that runs real jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 Open = Callable[..., Page]
 
 
-# x + y ≥ 1 and friends: a set cover with optimum 2, as an .lp file a person would upload.
+# A set cover with optimum 2, as an .lp file that a user would upload.
 COVER = """Minimize
  obj: x1 + x2 + x3 + x4
 Subject To
@@ -49,9 +49,8 @@ def test_a_ticket_signs_in_once(site: Site, open_page: Open) -> None:
     page.goto(url)
     assert page.text("h1") == "Sign in"
     assert page.text(".fault")
-    page.faults = [
-        fault for fault in page.faults if "401" not in fault
-    ]  # the browser logs the refusal itself
+    # The browser logs the refusal itself.
+    page.faults = [fault for fault in page.faults if "401" not in fault]
 
 
 def test_a_pasted_key_signs_in(site: Site, open_page: Open) -> None:
@@ -65,7 +64,7 @@ def test_a_pasted_key_signs_in(site: Site, open_page: Open) -> None:
 
 
 def test_submit_watch_stop_verify(site: Site, open_page: Open) -> None:
-    """The whole way: form, live curve, stop, verification, download."""
+    """From the form to the download: live curve, stop, verification."""
     page = open_page("/submit/probe")
     page.fill("[name='spec.steps']", "400")
     page.fill("[name='spec.step_seconds']", "0.05")
@@ -75,9 +74,8 @@ def test_submit_watch_stop_verify(site: Site, open_page: Open) -> None:
     page.wait("document.querySelector('#live').dataset.state === 'RUNNING'")
     first = page.eval("+document.querySelector('[data-curve]').dataset.points")
     page.wait(f"+document.querySelector('[data-curve]').dataset.points >= {first + 3}")
-    page.wait(
-        "document.querySelector('.data tbody')?.rows.length >= 3"
-    )  # the same points as a table
+    # The same points as a table.
+    page.wait("document.querySelector('.data tbody')?.rows.length >= 3")
     assert page.eval("document.querySelector('.plot canvas').width") > 200
     assert "incumbents, from" in page.text("#curve-words")
     loads = page.loads
@@ -122,9 +120,10 @@ def test_a_file_is_uploaded_at_once_and_its_job_runs(
 def test_a_dropped_file_is_uploaded(site: Site, open_page: Open) -> None:
     page = open_page("/submit/ilp")
     page.eval(
-        "(() => { const data = new DataTransfer(); data.items.add(new File(['x'.repeat(5000)], 'dropped <b>.lp'));"
-        "document.querySelector('.drop').dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true,"
-        "cancelable: true})); })()"
+        "(() => { const data = new DataTransfer();"
+        "data.items.add(new File(['x'.repeat(5000)], 'dropped <b>.lp'));"
+        "document.querySelector('.drop').dispatchEvent("
+        "new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true})); })()"
     )
     page.wait(
         "document.querySelector('[name=\"spec.model@ref\"]').value.includes('sha256:')"
@@ -150,9 +149,8 @@ def test_a_fault_is_shown_beside_its_field_and_gets_the_focus(open_page: Open) -
         page.eval("document.querySelector('#f-spec-steps').getAttribute('aria-invalid')")
         == "true"
     )
-    page.faults = [
-        fault for fault in page.faults if "422" not in fault
-    ]  # the browser logs the status itself
+    # The browser logs the status itself.
+    page.faults = [fault for fault in page.faults if "422" not in fault]
 
 
 def test_keyboard_alone_submits(open_page: Open) -> None:
@@ -217,7 +215,7 @@ def test_without_scripts(site: Site, open_page: Open) -> None:
 def test_pages_are_accessible(
     site: Site, open_page: Open, axe: Callable[[Page], list[Any]]
 ) -> None:
-    """axe finds nothing serious, light and dark, wide and narrow; and 360 px need no sideways scrolling."""
+    """No serious findings of axe, light and dark; no sideways scrolling, also at 360 px."""
     done = site.submit(steps=3)
     site.wait(done)
     failed = site.submit(steps=0, outcome="raise")
@@ -272,7 +270,7 @@ def test_nothing_is_left_to_read_after_signing_out(site: Site, open_page: Open) 
 def test_another_site_cannot_act(
     browser: Browser, site: Site, open_page: Open, tmp_path: Path
 ) -> None:
-    """A form on a foreign page that posts to us changes nothing, though the browser is signed in."""
+    """A form of another site that posts here has no effect, although the browser is signed in."""
     job = site.submit(steps=1000, step_seconds=0.1)
     page = open_page("/")
     page.goto(

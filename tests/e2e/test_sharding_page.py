@@ -1,4 +1,4 @@
-"""A sharding job in a real browser: its picture, its tables, its form."""
+"""The page and the form of a sharding job in a real browser."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ def test_plan_is_drawn_and_told(
         "under the certified model",
     ):
         assert word in text
-    table = "[...document.querySelectorAll('h2')].find((h) => h.textContent === 'What if').parentElement"
+    table = (
+        "[...document.querySelectorAll('h2')]"
+        ".find((h) => h.textContent === 'What if').parentElement"
+    )
     rows = page.eval(f"{table}.querySelectorAll('tbody tr').length")
     assert rows == 2
     page.screenshot(Path(os.environ.get("SHOTS", tmp_path)) / "sharding.png")
@@ -60,11 +63,11 @@ def test_form_takes_a_list_of_tables(
         "name,rows,dim\n" + "".join(f"t{i},{1000 * (i + 1)},32\n" for i in range(6))
     )
     page.choose_file("input[type=file]", file)
-    page.wait(
-        "document.body.innerText.includes('Uploaded: tables.csv')"
-    )  # the page shifts as it says so
+    # The page shifts as it says so.
+    page.wait("document.body.innerText.includes('Uploaded: tables.csv')")
     page.eval(
-        "document.querySelector('main textarea[name*=devices]').value = '[{\"count\": 2, \"memory_gib\": 4}]'"
+        "document.querySelector('main textarea[name*=devices]').value = "
+        '\'[{"count": 2, "memory_gib": 4}]\''
     )
     page.click("main form button[type=submit]", loads=True)
     page.wait(

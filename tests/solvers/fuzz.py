@@ -186,9 +186,8 @@ def examine(path: Path, say: Any) -> dict[str, Any]:
     outcome["exact_s"] = time.monotonic() - began
     say({"stage": "highs read"})
     try:
-        model = read_model(
-            path, limits=ReadLimits(compared_bytes=0)
-        )  # HiGHS meets them all
+        # HiGHS meets them all.
+        model = read_model(path, limits=ReadLimits(compared_bytes=0))
         outcome["highs read"] = "read"
     except ModelError as error:
         outcome["highs read"], outcome["message"] = "refused", str(error)

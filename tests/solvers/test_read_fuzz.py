@@ -12,9 +12,8 @@ from tests.solvers.fuzz import EXACT_LIMIT_S, Child, mutate
 from tests.solvers.test_two_readings import GOOD, instances
 
 FULL = 1000
-TIMEOUT_S = (
-    6.0  # for a native stage: HiGHS hangs on a few mutants, and each costs this long
-)
+# For a native stage: HiGHS hangs on a few mutants, and each costs this long.
+TIMEOUT_S = 6.0
 
 
 def sources() -> list[tuple[str, bytes]]:

@@ -125,9 +125,8 @@ def test_general_integers_count_their_distance_from_the_bound() -> None:
     )
     row = distance_row(model, np.array([1, -2, 3, 5]))
     assert row.of(np.array([1, -2, 3, 5])) == 0
-    assert (
-        row.of(np.array([0, 0, 0, 0])) == 1 + 0.5
-    )  # the interior integer and the continuous one are left out
+    # The interior integer and the continuous one are left out.
+    assert row.of(np.array([0, 0, 0, 0])) == 1 + 0.5
     assert row.weights.tolist() == [-1, 0.25, 0, 0]
 
 

@@ -463,9 +463,8 @@ class _Walker:
         )
         size = len(direct)
         self._limit("inverse", name, size * size)
-        chosen = [
-            self._rows.choice(name, size) for _ in range(size)
-        ]  # chosen[i][j]: f[i] = j
+        # chosen[i][j]: f[i] = j.
+        chosen = [self._rows.choice(name, size) for _ in range(size)]
         for j in range(size):
             self._rows.between(
                 name, Affine(terms={chosen[i][j]: 1 for i in range(size)}), 1, 1

@@ -171,7 +171,7 @@ def _download(name: str, sdist: Sdist, place: Path) -> Path:
         if hashlib.sha256(path.read_bytes()).hexdigest() == sdist.sha256:
             return path
     raise CorpusMissing(
-        f"pip download {name}=={sdist.version} brought nothing: {messages.strip()[-300:]}"
+        f"pip download {name}=={sdist.version} wrote no archive: {messages.strip()[-300:]}"
     )
 
 

@@ -27,7 +27,7 @@ def run_task(
 ) -> Finished:
     """Search, or finish an earlier run's solution when the task says so.
 
-    Raises whatever the domain raises; `workers.failures.failure_of` translates it.
+    Exceptions of the domain pass through; `workers.failures.failure_of` translates them.
     """
     # Imported here: a warm child has these in memory before the task arrives.
     from search import pipeline

@@ -344,9 +344,8 @@ async def start_child(
     try:
         ours.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=ours)
-    except (
-        BaseException
-    ):  # also when the pool closes meanwhile: it does not know this child
+    # Also when the pool closes meanwhile: it does not know this child.
+    except BaseException:
         ours.close()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -1,7 +1,8 @@
 """`python -m workers.train KIND STEP [options]`: train what a kind of job learns.
 
-`python -m workers.train KIND --help` lists the steps of a kind. Steps resume after an interruption.
-A kind is a folder `workers/train/KIND/` with a module `cli` that defines `parser()` and `main(argv)`.
+`python -m workers.train KIND --help` lists the steps of a kind. Steps resume after an
+interruption. A kind is a folder `workers/train/KIND/` with a module `cli` that defines `parser()`
+and `main(argv)`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Start the service (`trimtab-server [options]`) or run a file of jobs (`trimtab-server batch FILE`).
+"""Start the service (`trimtab-server [options]`) or run jobs (`trimtab-server batch FILE`).
 
 The interpreter is started again with `-P` and this folder on PYTHONPATH, so that the service and
 the processes it starts import the packages below this folder, and none from the working directory.
@@ -20,7 +20,7 @@ def main() -> None:
     inherited = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([str(FOLDER), *([inherited] if inherited else [])])
     command = [sys.executable, "-P", "-m", module, *arguments]
-    os.execve(sys.executable, command, {**os.environ, "PYTHONPATH": path})  # noqa: S606 - our own interpreter
+    os.execve(sys.executable, command, {**os.environ, "PYTHONPATH": path})  # noqa: S606
 
 
 if __name__ == "__main__":

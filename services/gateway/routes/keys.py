@@ -34,7 +34,9 @@ class NewKey(WireModel):
 
     name: Annotated[ShortText, Field(min_length=1)]
     tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9\-]{0,62}$")] = "default"
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)] = ["submitter"]  # noqa: RUF012 - pydantic copies it
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)] = Field(
+        default=["submitter"]
+    )
     expires_at: AwareDatetime | None = None
     limits: dict[LimitName, Annotated[int, Field(ge=1, le=2**53)]] = Field(
         default_factory=dict

@@ -129,9 +129,8 @@ def test_the_limit_is_the_engines_own_when_time_is_left(
     assert equality.termination.reason is Reason.OPTIMAL, (
         "the exact branch and bound takes over"
     )
-    quadratic = solve(
-        INPUTS / "convex-portfolio.lp", tmp_path, seconds=20
-    )  # no exact proof, no other engine
+    # No exact proof, no other engine.
+    quadratic = solve(INPUTS / "convex-portfolio.lp", tmp_path, seconds=20)
     assert quadratic.termination.limit is not None
     assert quadratic.termination.limit.value == "other"
     assert "before the time was over" in quadratic.termination.detail

@@ -97,9 +97,8 @@ def test_helpers_are_paused_with_one_thread_and_where_there_is_no_room(
     monkeypatch.setattr(core_sharing, "usable_cores", lambda: 16.0)
     monkeypatch.setattr(core_sharing, "running_processes", lambda: 1)
     monkeypatch.setattr(core_sharing.RoomMeter, "look", lambda self: 16.0)
-    monkeypatch.setattr(
-        core_sharing, "Account", lambda: Account(balance_s=0.0)
-    )  # nothing to spend before the engine ran
+    # Nothing to spend before the engine ran.
+    monkeypatch.setattr(core_sharing, "Account", lambda: Account(balance_s=0.0))
     paused: list[str] = []
     pause = core_sharing.NativeProcess.pause
 

@@ -1,7 +1,8 @@
-"""For every field of every spec, two values whose outcomes differ. `test_every_field_counts` runs them.
+"""Two values with different outcomes for every field of every spec; run by `test_spec_fields`.
 
-A pair is (one, other): changes to the kind's base request, by dotted path; `None` takes the field away. `look` picks what is
-compared out of an outcome: the RunResult as JSON, with the produced files' texts under `files`; or `{"refused": text}`.
+A pair is (one, other): changes to the kind's base request, by dotted path; `None` removes the
+field. An outcome is the RunResult as JSON with the texts of produced files under `files`, or
+`{"refused": text}`; `look` picks what is compared.
 Both values of a pair are valid, so that a field which is only validated does not pass.
 """
 
@@ -18,7 +19,7 @@ Outcome = Mapping[str, Any]
 
 
 def answer(outcome: Outcome) -> Any:
-    """Refusal, objective and state: what most fields change."""
+    """Return refusal, objective and state, which most fields change."""
     return outcome.get("refused") or (
         outcome["objective"],
         outcome["termination"]["reason"],
@@ -26,7 +27,7 @@ def answer(outcome: Outcome) -> Any:
 
 
 def summary(*names: str) -> Callable[[Outcome], Any]:
-    """An entry of the summary."""
+    """Return an entry of the summary."""
 
     def look(outcome: Outcome) -> Any:
         value: Any = outcome["summary"]
@@ -38,13 +39,13 @@ def summary(*names: str) -> Callable[[Outcome], Any]:
 
 
 def file(name: str) -> Callable[[Outcome], Any]:
-    """The text of a produced file."""
+    """Return the text of a produced file."""
     return lambda outcome: outcome.get("refused") or outcome["files"][name]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Two values and what must differ."""
+    """Two values and the part of the outcome that must differ."""
 
     one: Mapping[str, Any] = field(default_factory=dict)
     other: Mapping[str, Any]
@@ -92,7 +93,8 @@ def _tar(**members: str) -> bytes:
 
 FILES["program.tar.gz"] = _tar(
     main_c="int main(void) { return 0; }\n",
-    extra_c='int extra(int a) { return a * a + 7 * a; }\nconst char *text(void) { return "some bytes"; }\n',
+    extra_c="int extra(int a) { return a * a + 7 * a; }\n"
+    'const char *text(void) { return "some bytes"; }\n',
 )
 FILES["headers.tar.gz"] = _tar(
     main_c='#include "answer.h"\nint main(void) { return ANSWER; }\n',
@@ -121,7 +123,8 @@ BASES: dict[str, dict[str, Any]] = {
     "compile-archive": {"source": "@program.tar.gz"},
     "compile-headers": {"source": "@headers.tar.gz", "build": {"include": ["one"]}},
     "compile-run": {
-        "source_text": "#include <stdio.h>\nint main(int c, char **v) { int n = 0; while (getchar() != EOF) n++; "
+        "source_text": "#include <stdio.h>\n"
+        "int main(int c, char **v) { int n = 0; while (getchar() != EOF) n++; "
         'printf("%d\\n", n); return n + c - 1; }\n',
         "language": "c",
         "runs": [{"expected_exit": 0}],
@@ -137,7 +140,8 @@ BASES: dict[str, dict[str, Any]] = {
         "runs": [{"expected_exit": 3}],
     },
     "compile-sine": {
-        "source_text": "#include <math.h>\nint main(int c, char **v) { return (int)(10 * sin(c * 0.3)); }\n",
+        "source_text": "#include <math.h>\n"
+        "int main(int c, char **v) { return (int)(10 * sin(c * 0.3)); }\n",
         "language": "c",
         "runs": [{}],
     },
@@ -171,7 +175,7 @@ NEURO = {"method": "neuroshard", "global_batch": 65_536}
 
 
 def memory(outcome: Outcome) -> Any:
-    """Bytes on each device."""
+    """Return the bytes on each device."""
     return sorted(
         device["memory_bytes"]
         for device in json.loads(outcome["files"]["plan.json"])["devices"]

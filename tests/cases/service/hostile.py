@@ -1,4 +1,4 @@
-"""A kind whose run tries to reach what is not its own, from each sort of process that a run consists of."""
+"""A kind whose run tries to reach foreign files, sockets and processes, from each of its own."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class HostileSpec(Spec):
 
 
 def reach(spec: Mapping[str, Any]) -> list[str]:
-    """What could be reached of all that the spec names."""
+    """Return which of the targets of the spec could be reached."""
     reached = [path for path in spec["files"] if _reads(path)]
     pid = spec["server_pid"]
     reached += [
@@ -130,7 +130,7 @@ class HostileDomain:
                 ]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 reached = json.loads(done.stdout)
-        one, other = socket.socketpair()  # what libraries need goes on working
+        one, other = socket.socketpair()  # libraries need it: it must still work
         one.send(b"x")
         assert other.recv(1) == b"x"
         (workdir / "reached.json").write_text(json.dumps(reached))

@@ -1,4 +1,4 @@
-"""A plain HTTP client of a real server, as the cases use it."""
+"""A plain HTTP client for the cases against a real server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENDED = ("SUCCEEDED", "FAILED", "CANCELLED", "DEAD")
 
 
 class Service:
-    """One caller: a server and a key."""
+    """A server with the key of one caller."""
 
     def __init__(self, server: Server, key: str | None = None) -> None:
         self.server, self.url, self.data = server, server.url, Path(server.data_dir)
@@ -29,7 +29,7 @@ class Service:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, Any]:
-        """(status, parsed body, or bytes where it is no JSON)."""
+        """Send a request; returns (status, parsed JSON or bytes)."""
         sent = {"Authorization": f"Bearer {self.key}", **(headers or {})}
         data = body
         if body is not None and not isinstance(body, bytes):
@@ -49,7 +49,7 @@ class Service:
             return status, raw
 
     def other(self, **key: Any) -> Service:
-        """A caller with a new key."""
+        """Return a caller with a new key."""
         status, made = self.ask(
             "POST", "/v1/keys", {"name": "other", "scopes": ["submitter"], **key}
         )
@@ -57,20 +57,20 @@ class Service:
         return Service(self.server, made["key"])
 
     def upload(self, content: bytes, name: str) -> dict[str, Any]:
-        """An uploaded file's reference."""
+        """Upload a file; returns its reference."""
         kind = {"Content-Type": "application/octet-stream"}
         status, reference = self.ask("POST", f"/v1/artifacts?name={name}", content, kind)
         assert status in (200, 201), reference
         return {name: reference[name] for name in ("digest", "name")}
 
     def submit(self, kind: str, spec: Any, **request: Any) -> dict[str, Any]:
-        """A queued job."""
+        """Submit a job; returns it."""
         status, job = self.ask("POST", "/v1/jobs", {"kind": kind, "spec": spec, **request})
         assert status == 202, job
         return dict(job)
 
     def ended(self, job: Mapping[str, Any], *, within_s: float = 120.0) -> dict[str, Any]:
-        """The job, ended."""
+        """Wait for the end of a job; returns it."""
         deadline = time.monotonic() + within_s
         view: dict[str, Any] = dict(job)
         while view["state"] not in ENDED:
@@ -79,5 +79,5 @@ class Service:
         return view
 
     def run(self, kind: str, spec: Any, **request: Any) -> dict[str, Any]:
-        """A job from start to end."""
+        """Run a job; returns it ended."""
         return self.ended(self.submit(kind, spec, **request))

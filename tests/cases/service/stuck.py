@@ -1,4 +1,4 @@
-"""A kind whose runs stay in the phase that their spec names, with a native process at work below them."""
+"""A kind whose runs stay in the phase their spec names, with a native process below them."""
 
 from __future__ import annotations
 

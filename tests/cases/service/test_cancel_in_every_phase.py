@@ -1,4 +1,4 @@
-"""A cancel takes effect within 0.25 s whatever the run is doing, start-up included, on a busy machine."""
+"""A cancel takes effect within 0.25 s in every phase, also on a busy machine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ from workers.process.pool import ProcessExecutor
 from workers.types import Task
 
 LIMIT_S = 0.25
-TRIES = 3  # the least of these counts: what waits for the run waits in each of them
+# The shortest counts: a wait for the run would be in each of them.
+TRIES = 3
 STUCK = Kind(spec=StuckSpec, builder="tests.cases.service.stuck:build")
 
 
@@ -80,7 +81,7 @@ class Bench:
         return job_id
 
     async def reached(self, job_id: str, phase: str) -> None:
-        """Wait until the run is in `phase`; the empty phase is that of a run whose process is still coming up."""
+        """Wait until the run is in `phase`; the empty phase is a run whose process is starting."""
         while True:
             job = await self.store.get(job_id)
             events = await self.store.events(job_id)
@@ -142,7 +143,7 @@ def test_a_running_phase_ends_at_once(
 def test_an_integer_program_ends_at_any_moment(
     tmp_path: Path, load: None, after_s: float
 ) -> None:
-    """An independent set that takes longer than that to solve, cancelled so long after it was claimed."""
+    """Cancel an independent set problem that takes longer, at this time after its claim."""
     integer_programs.write_mps(
         integer_programs.independent_set(1_500, seed=9), tmp_path / "model.mps"
     )
@@ -180,7 +181,7 @@ def test_a_process_that_is_still_coming_up_is_not_waited_for(
 def test_a_cancel_right_after_the_claim_is_not_waited_for(
     tmp_path: Path, load: None
 ) -> None:
-    """No wait for any phase at all: wherever the run is by then."""
+    """Cancel without waiting for a phase."""
 
     async def body() -> float:
         bench = Bench(tmp_path, sandbox="rlimit")

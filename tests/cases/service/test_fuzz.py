@@ -1,4 +1,7 @@
-"""The service's fuzzer at a small number of cases; `python -m workers.bench fuzz service --cases 10000` is the whole."""
+"""The fuzzer of the service with few cases.
+
+`python -m workers.bench fuzz service --cases 10000` runs it in full.
+"""
 
 from __future__ import annotations
 

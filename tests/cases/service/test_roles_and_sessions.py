@@ -1,4 +1,4 @@
-"""Cases 05 to 08 with sisters: data folder, roles, readiness, sign-out, an impatient command line, a starter's end."""
+"""Data folder, roles, readiness, sign-out, and waiting of the command line (cases 05 to 08)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_second_server_names_the_first(service: Service) -> None:
 
 
 def test_the_starter_ends_what_it_started(tmp_path: Path) -> None:
-    """SIGTERM, as a CI job's time limit sends it, in the middle of a job."""
+    """SIGTERM in the middle of a job, as from the time limit of a CI job."""
     model = tmp_path / "m.lp"
     model.write_text(
         "Maximize\n "
@@ -147,9 +147,8 @@ def test_a_dispatcher_serves_health_alone(postgres_url: str, tmp_path: Path) -> 
             json.loads((tmp_path / "data" / "server.json").read_text())["url"]
             == gateway.url
         )
-        assert (
-            api.run("probe", {"steps": 1})["state"] == "SUCCEEDED"
-        )  # it runs what the gateway takes
+        # It runs the jobs that the gateway accepted.
+        assert api.run("probe", {"steps": 1})["state"] == "SUCCEEDED"
     finally:
         gateway.stop()
         dispatcher.stop()
@@ -204,9 +203,8 @@ def test_a_copied_cookie_ends_with_the_session(service: Service) -> None:
         after = go(service, "GET", path, Cookie=cookie)
         assert (after.status, str(after.getheader("location"))[:6]) == (303, "/login")
     assert go(service, "GET", "/v1/jobs", Cookie=cookie).status == 401
-    assert (
-        go(service, "GET", "/", Cookie=other).status == 200
-    )  # another browser of the same key goes on
+    # Another browser of the same key goes on.
+    assert go(service, "GET", "/", Cookie=other).status == 200
 
 
 @pytest.mark.parametrize(
@@ -243,9 +241,8 @@ def test_a_wrong_address_is_reported_within_seconds() -> None:
     began = time.monotonic()
     done = trimtab("list", TRIMTAB_URL="http://127.0.0.1:1", TRIMTAB_API_KEY="tt_x")
     assert done.returncode == 3
-    assert (
-        time.monotonic() - began < 15
-    )  # two seconds, and the start of Python on a busy machine
+    # Two seconds, and the start of Python on a busy machine.
+    assert time.monotonic() - began < 15
     waiting, last = done.stderr.strip().splitlines()
     assert waiting.startswith("trimtab: waiting for http://127.0.0.1:1: ")
     assert "is the server running?" in last
@@ -282,9 +279,8 @@ def test_the_command_line_knows_what_the_api_knows(service: Service) -> None:
 def test_a_webhook_that_cannot_be_delivered_is_the_owners_to_see(service: Service) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[
-            1
-        ]  # bound and not listening: every connection is refused
+        # Bound but not listening: every connection is refused.
+        port = closed.getsockname()[1]
         job = service.run(
             "probe", {"steps": 1}, webhook={"url": f"http://127.0.0.1:{port}/hook"}
         )

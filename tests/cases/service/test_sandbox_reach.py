@@ -1,4 +1,4 @@
-"""No process of a run reaches a file, a socket or a process that is not its own, at any level of the sandbox."""
+"""No process of a run reaches foreign files, sockets or processes, at any sandbox level."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def test_readable_folders_are_no_place_for_data(tmp_path: Path) -> None:
     assert sandbox.exposed(Path(sandbox.__file__).parent / "data") is not None
 
 
-def test_a_thread_beside_the_door_is_reported() -> None:
-    """Landlock and seccomp bind the calling thread: a process with others must not count as closed in."""
+def test_a_second_thread_is_reported() -> None:
+    """Landlock and seccomp restrict the calling thread: a process with others is not confined."""
     code = (
         "import threading, time\n"
         "from solvers import privileges\n"

@@ -1,4 +1,4 @@
-"""Case 04 and its sisters: settings from the environment in plain form, every fault one line, contradictions refused."""
+"""Settings from the environment: plain lists, one line per fault, contradictions refused."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_name_that_is_nearly_a_setting_is_reported() -> None:
 
 
 def test_a_served_host(tmp_path: Path) -> None:
-    """The case itself: the server starts, and takes the name as Host."""
+    """The server starts and accepts the name as Host."""
     import http.client
 
     server = Server(

@@ -1,4 +1,4 @@
-"""Where the kernel cannot keep a run from files, the service reports it everywhere and serves one tenant."""
+"""A kernel without Landlock: the service reports it everywhere and serves one tenant."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WITHOUT = [sys.executable, "-m", "tests.cases.service.without_landlock"]
 
 
 class WeakServer(Server):
-    """A server on a machine without Landlock."""
+    """Run a server as on a machine without Landlock."""
 
     def start(self, *, ready_within_s: float = 30.0, expect_ready: bool = True) -> float:
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -78,7 +78,7 @@ def test_one_tenant_and_no_other(server: WeakServer) -> None:
 
 
 def test_tenants_of_a_better_day_are_not_served(server: WeakServer, tmp_path: Path) -> None:
-    """The key was made where the sandbox held: on this machine its jobs stay queued, and the readiness says why."""
+    """Jobs of keys that were made where the sandbox worked stay queued; readiness says why."""
     strong = Server(server.data_dir, port=server.port)
     strong.start()
     other = Service(strong).other(tenant="other")
@@ -117,7 +117,7 @@ def test_the_doctor_reports_it() -> None:
 
 
 def test_a_child_that_cannot_close_its_door_does_not_start(tmp_path: Path) -> None:
-    """The host has tried that files are protected; a child for which it is not so must not read input."""
+    """A child for which files are unprotected must not read input, whatever the host found."""
     command = [
         *WITHOUT,
         sys.executable,

@@ -1,6 +1,7 @@
-"""`python -m tests.cases.service.without_landlock COMMAND...`: run a command as on a kernel that has no Landlock.
+"""Run a command as on a kernel without Landlock.
 
-A seccomp filter answers ENOSYS to landlock_create_ruleset, as an old kernel or a container's own filter does.
+Usage: `python -m tests.cases.service.without_landlock COMMAND...`. A seccomp filter answers
+ENOSYS to landlock_create_ruleset, as an old kernel or the filter of a container does.
 """
 
 from __future__ import annotations

@@ -210,9 +210,8 @@ class Records:
             assert not await store.session_ended("\x00\ud800")
             clock.forward(20)
             await store.end_session("b", expires_us=await store.now_us() + 10_000_000)
-            assert not await store.session_ended(
-                "a"
-            )  # forgotten: its cookie is too old by itself
+            # Forgotten: its cookie is too old by itself.
+            assert not await store.session_ended("a")
             assert await store.session_ended("b")
 
         run(body)
@@ -273,9 +272,8 @@ class Records:
             assert await unused() == [("d1", "b"), ("d2", "a")]
             assert await store.unreferenced_artifacts(older_than_us=first.created_us) == []
             assert not await store.delete_artifact("d1", tenant="a")  # a job refers to it
-            assert not await store.delete_artifact(
-                "d1", tenant="b"
-            )  # tenant a still has it
+            # Tenant a still has it.
+            assert not await store.delete_artifact("d1", tenant="b")
             assert await store.delete_artifact("d2", tenant="a")
             await store.delete(job.id)
             assert await unused() == [("d1", "a"), ("out", "a")]

@@ -100,9 +100,8 @@ class Submission:
             await store.submit(new_job(), key())
             with pytest.raises(Conflict, match="got another"):
                 await store.submit(new_job(), key(digest="other"))
-            await store.submit(
-                new_job(tenant="b"), key(digest="other")
-            )  # keys are each tenant's own
+            # Keys are each tenant's own.
+            await store.submit(new_job(tenant="b"), key(digest="other"))
             assert sum((await store.counts()).values()) == 2
 
         run(body)

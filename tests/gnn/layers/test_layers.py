@@ -17,9 +17,8 @@ N, E, D, DE, H, R = 7, 15, 8, 6, 2, 5
 def graph(seed: int = 0) -> tuple[torch.Tensor, ...]:
     made = torch.Generator().manual_seed(seed)
     nodes, edges = torch.randn(N, D, generator=made), torch.randn(E, DE, generator=made)
-    source, target = (
-        torch.randint(0, N - 1, (E,), generator=made) for _ in range(2)
-    )  # the last node stands alone
+    # The last node stands alone.
+    source, target = (torch.randint(0, N - 1, (E,), generator=made) for _ in range(2))
     return nodes, edges, source, target, torch.randint(0, R, (E,), generator=made)
 
 

@@ -1,4 +1,4 @@
-"""An executor whose runs do what the test says, and a rig that puts a dispatcher around it."""
+"""An executor scripted by the test, and a rig that puts a dispatcher around it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def outcome(
 
 
 class ScriptedExecution:
-    """Ends when the test, `stop` or `cancel` says so."""
+    """A run that ends when the test, `stop` or `cancel` ends it."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -79,7 +79,7 @@ class ScriptedExecution:
 
 
 class ScriptedExecutor:
-    """Hands each started run to the test."""
+    """An executor that hands each started run to the test."""
 
     name = "scripted"
 
@@ -113,20 +113,20 @@ class Rig:
     ) -> None:
         self.store, self.executor, self.bus = store, executor, Bus()
         self.blobs = BlobStore(folder / "blobs")
-        given = {"lease_s": 30.0, "heartbeat_s": 0.05, "sweep_s": 0.05} | settings
+        values = {"lease_s": 30.0, "heartbeat_s": 0.05, "sweep_s": 0.05} | settings
         self.dispatcher = Dispatcher(
             store=store,
             executor=executor,
             blobs=self.blobs,
             bus=self.bus,
             kinds=KINDS,
-            settings=Settings(data_dir=folder, **given),
+            settings=Settings(data_dir=folder, **values),
             seed=0,
         )
 
     async def submit(self, spec: Mapping[str, Any] | None = None, **more: Any) -> str:
-        given: dict[str, Any] = {"budget": {"seconds": 60.0}, "seed": 0} | more
-        job = NewJob(tenant="a", kind="probe", spec=spec or {"steps": 1}, **given)
+        values: dict[str, Any] = {"budget": {"seconds": 60.0}, "seed": 0} | more
+        job = NewJob(tenant="a", kind="probe", spec=spec or {"steps": 1}, **values)
         job_id = (await self.store.submit(job)).job.id
         self.bus.notify(QUEUE)
         return job_id
@@ -138,15 +138,15 @@ class Rig:
             return execution
 
     async def until(
-        self, job_id: str, wanted: Callable[[JobRecord], bool], timeout_s: float = 10.0
+        self, job_id: str, holds: Callable[[JobRecord], bool], timeout_s: float = 10.0
     ) -> JobRecord:
-        """Wait on the bus, as the gateway does, with a short poll for what time alone changes."""
+        """Wait on the bus, as the gateway does, with a short poll for changes that time causes."""
         async with asyncio.timeout(timeout_s):
             with self.bus.listen(job_id) as changed:
                 while True:
                     changed.clear()
                     job = await self.store.get(job_id)
-                    if wanted(job):
+                    if holds(job):
                         return job
                     try:
                         async with asyncio.timeout(0.05):
@@ -165,7 +165,7 @@ class Rig:
 async def rig(
     folder: Path, *, store: JobStore | None = None, **settings: Any
 ) -> AsyncIterator[Rig]:
-    """A dispatcher at work on a memory store, closed at the end."""
+    """Run a dispatcher on a memory store; close it at the end."""
     made = Rig(store or MemoryStore(), ScriptedExecutor(), folder, **settings)
     await made.dispatcher.start()
     try:

@@ -1,4 +1,7 @@
-"""`python -m tests.services.dispatcher.serving FOLDER`: a dispatcher on an SQLite store, until no job is left."""
+"""Run a dispatcher on an SQLite store until no job is left.
+
+Usage: `python -m tests.services.dispatcher.serving FOLDER`
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ LEASE_S = 1.0
 async def serving(
     folder: Path, *, heartbeat_s: float = 0.2, bus: Bus | None = None
 ) -> AsyncIterator[tuple[JobStore, ProcessExecutor, Dispatcher]]:
-    """The real store, the real executor, a short lease."""
+    """Run a dispatcher with the real store, the real executor and a short lease."""
     settings = Settings(
         data_dir=folder, lease_s=LEASE_S, heartbeat_s=heartbeat_s, sweep_s=0.1
     )
@@ -51,7 +54,7 @@ async def serving(
 
 
 async def unfinished(store: JobStore) -> int:
-    """Jobs that still want to run."""
+    """Count the jobs that are queued or running."""
     counts = await store.counts()
     return counts[JobState.QUEUED] + counts[JobState.RUNNING]
 

@@ -1,4 +1,7 @@
-"""What becomes of a job, for each way an attempt can go. The executor is scripted, the store is the memory twin."""
+"""Attempts: the state of the job for each way an attempt can end.
+
+The executor is scripted, and the store is the in-memory double.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,7 @@ def test_stop_and_cancel_reach_the_run_through_the_bus(tmp_path: Path) -> None:
         assert runs[stopped].calls == ["stop"]
         assert runs[cancelled].calls[0] == "cancel"
 
-    # No heartbeat within the test: the bus alone brings the word.
+    # No heartbeat falls into the test: only the bus can carry the request.
     run(tmp_path, body, heartbeat_s=20.0)
 
 
@@ -112,9 +115,8 @@ def test_cancelled_job_whose_child_is_gone_ends_cancelled(tmp_path: Path) -> Non
 def test_run_killed_by_the_executor_is_lost_and_not_cancelled(tmp_path: Path) -> None:
     async def body(r: Rig) -> None:
         job_id = await r.submit()
-        await (
-            await r.begun()
-        ).cancel()  # nobody asked: an executor that closes, or a host that dies
+        # Not at the owner's request: an executor that closes, or a host that dies.
+        await (await r.begun()).cancel()
         await r.requeued(job_id)
         (await r.begun()).end(OutcomeStatus.RESULT)
         assert (await r.ended(job_id)).state is JobState.SUCCEEDED
@@ -131,7 +133,7 @@ def test_silent_child_loses_its_lease_then_its_life_and_another_attempt_counts(
         paused.silent_s = 0.9  # most of a lease: no longer renewed
         second = await r.begun()
         assert second.task.fence > paused.task.fence
-        paused.end(OutcomeStatus.RESULT)  # it wakes up and hands in its result, too late
+        paused.end(OutcomeStatus.RESULT)  # it wakes up and returns its result too late
         second.end(OutcomeStatus.RESULT)
         job = await r.ended(job_id)
         assert (job.state, job.fence) == (JobState.SUCCEEDED, second.task.fence)
@@ -157,7 +159,7 @@ def test_child_silent_for_two_leases_is_killed_as_lost_even_if_nobody_swept(
 
 
 def test_dispatcher_that_overslept_its_lease_forgets_the_attempt(tmp_path: Path) -> None:
-    """The clock jumps past the lease before anybody swept: the attempt must neither end nor cancel the job."""
+    """The clock jumps past the lease before a sweep: the attempt changes nothing in the job."""
     skew_us = 0
     store = MemoryStore(clock=lambda: 1_800_000_000_000_000 + skew_us)
 
@@ -179,7 +181,7 @@ def test_dispatcher_that_overslept_its_lease_forgets_the_attempt(tmp_path: Path)
 
 
 class FlakyStore(MemoryStore):
-    """Refuses the next so many ends and appends as a database does that restarts."""
+    """Refuses the next `refusals` completions and appends, like a database that restarts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -266,9 +268,8 @@ def test_shutdown_gives_running_jobs_back_and_writes_what_has_ended(tmp_path: Pa
         async with rig(tmp_path, store=store) as r:
             running, ending = await r.submit(max_attempts=1), await r.submit()
             runs = {e.task.job_id: e for e in (await r.begun(), await r.begun())}
-            store.refusals = (
-                3  # its end is being offered to a store that is away while we close
-            )
+            # The completion is retried against an unavailable store during the shutdown.
+            store.refusals = 3
             runs[ending].end(OutcomeStatus.RESULT)
             await asyncio.sleep(0)
         assert all(e.closed for e in runs.values())
@@ -313,7 +314,8 @@ def test_events_of_a_stale_attempt_and_its_end_change_nothing(tmp_path: Path) ->
     async def body(r: Rig) -> None:
         job_id = await r.submit()
         first = await r.begun()
-        # Another dispatcher's sweeper takes the lease back: this one is told of the new claim, or of a refused write.
+        # A sweep takes the lease back: this attempt learns it from the new claim or from a
+        # refused write.
         while not await r.store.sweep():
             await asyncio.sleep(0.05)
         second = await r.begun()
@@ -322,8 +324,10 @@ def test_events_of_a_stale_attempt_and_its_end_change_nothing(tmp_path: Path) ->
         while not first.closed:
             await asyncio.sleep(0.01)
         assert (await r.store.get(job_id)).state is JobState.RUNNING
-        told = [e for e in await r.store.events(job_id) if e.type is EventType.INCUMBENT]
-        assert told == []
+        incumbents = [
+            e for e in await r.store.events(job_id) if e.type is EventType.INCUMBENT
+        ]
+        assert incumbents == []
         second.end(OutcomeStatus.RESULT)
         assert (await r.ended(job_id)).state is JobState.SUCCEEDED
 

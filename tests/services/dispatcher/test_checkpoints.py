@@ -1,8 +1,9 @@
-"""The best solution so far is stored with the job, and the next attempt starts from it."""
+"""Checkpoints: the best solution is stored with the job and starts the next attempt."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def test_the_newest_is_stored_while_it_improves(tmp_path: Path) -> None:
 
 
 def test_a_handed_back_job_starts_from_its_best(tmp_path: Path) -> None:
-    """SIGTERM of the dispatcher closes it; another one takes the job."""
+    """A dispatcher closes on SIGTERM, and another one takes the job."""
 
     async def main() -> None:
         store = MemoryStore()
@@ -72,7 +73,7 @@ def test_a_lost_attempts_best_is_the_next_ones_start(
             run.end(status)
             second = await r.begun()
             assert second.task.start == b"best"
-            second.end(status)  # it had reached nothing of its own
+            second.end(status)  # before it had a solution of its own
             third = await r.begun()
             assert third.task.start == b"best"
             assert third.task.finish is not None, (
@@ -107,9 +108,8 @@ def test_a_stopped_job_whose_worker_is_lost_keeps_its_best(tmp_path: Path) -> No
             job_id = await r.submit()
             run = await r.begun()
             run.best = b"best"
-            await r.store.request_stop(
-                job_id
-            )  # another process' word, which comes too late
+            # Another process' word, which comes too late.
+            await r.store.request_stop(job_id)
             run.end(OutcomeStatus.LOST)
             second = await r.begun()
             assert second.task.finish is not None
@@ -126,7 +126,8 @@ def test_a_stale_attempt_stores_nothing(tmp_path: Path) -> None:
             job_id = await r.submit()
             run = await r.begun()
             job = await r.store.get(job_id)
-            r.store._jobs[job_id] = type(job)(**{**vars(job), "fence": job.fence + 1})  # type: ignore[attr-defined]
+            assert isinstance(r.store, MemoryStore)
+            r.store._jobs[job_id] = replace(job, fence=job.fence + 1)
             run.best = b"old"
             run.say(1.0)
             await asyncio.sleep(0.3)

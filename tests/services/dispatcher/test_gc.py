@@ -1,4 +1,4 @@
-"""Files go when nobody refers to them, and not a moment before."""
+"""Garbage collection removes unreferenced old files and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The real store and real children, killed and paused: no job lost, exactly one effect each, stale writes refused."""
+"""Real store and real children, killed and paused.
+
+No job is lost, each has exactly one effect, and stale writes are refused.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ def probes(count: int, step_seconds: float) -> list[NewJob]:
 
 
 async def check_one_effect_each(store: JobStore, ids: list[str]) -> int:
-    """Returns how many attempts were lost on the way, or ended early with their best."""
+    """Return how many attempts were lost, or ended early with their best solution."""
     lost = 0
     for job_id in ids:
         job = await store.get(job_id)
@@ -113,7 +116,8 @@ def test_children_paused_longer_than_their_lease_write_nothing_more(
             for _ in range(pauses):
                 group = await asyncio.wait_for(a_child(executor), 10)
                 os.killpg(group, signal.SIGSTOP)
-                # Silent for most of a lease: no longer renewed. Then the lease runs out and another attempt begins.
+                # Silent for most of a lease, it is no longer renewed. Then the lease expires and
+                # another attempt begins.
                 await asyncio.sleep(1.6 * LEASE_S)
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(group, signal.SIGCONT)
@@ -126,7 +130,7 @@ def test_children_paused_longer_than_their_lease_write_nothing_more(
 
 
 class DeafBus(Bus):
-    """Wakes nobody for a job: as between dispatchers in two processes, which learn of each other by the store alone."""
+    """A bus without wake-ups for jobs, as between dispatchers in different processes."""
 
     def notify(self, topic: str) -> None:
         if topic == QUEUE:
@@ -144,14 +148,12 @@ def test_write_with_an_old_fence_is_refused_and_counted(tmp_path: Path) -> None:
             group = await asyncio.wait_for(a_child(executor), 10)
             os.killpg(group, signal.SIGSTOP)
             async with asyncio.timeout(20):
-                while await unfinished(
-                    store
-                ):  # the lease runs out, and a second attempt ends the job
+                # The lease expires, and a second attempt ends the job.
+                while await unfinished(store):
                     await asyncio.sleep(0.02)
                 assert await store.stale_writes() == 0
-                os.killpg(
-                    group, signal.SIGCONT
-                )  # the first one wakes up and has much to say
+                # The first child wakes up with many events to report.
+                os.killpg(group, signal.SIGCONT)
                 while executor._running:
                     await asyncio.sleep(0.02)
             assert await store.stale_writes() >= 1
@@ -168,7 +170,10 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def wait_until_running(folder: Path, ended: int = 0) -> None:
-    """Until a job runs, and so many have ended. Read from the side: the store itself lets one process in."""
+    """Wait until a job runs and `ended` jobs have succeeded.
+
+    Reads the file directly, because the store admits one process.
+    """
     deadline = time.monotonic() + 30
     with contextlib.closing(
         sqlite3.connect(f"file:{folder}/trimtab.sqlite3?mode=ro", uri=True)
@@ -184,14 +189,14 @@ def wait_until_running(folder: Path, ended: int = 0) -> None:
 
 
 def children_in(folder: Path) -> list[int]:
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             if entry.name.isdigit() and f"--workdir {folder}" in (
                 entry / "cmdline"
             ).read_bytes().replace(b"\0", b" ").decode(errors="replace"):
-                found.append(int(entry.name))
-    return found
+                pids.append(int(entry.name))
+    return pids
 
 
 def test_attempt_after_a_killed_dispatcher_starts_from_its_best(tmp_path: Path) -> None:
@@ -238,8 +243,9 @@ def test_attempt_after_a_killed_dispatcher_starts_from_its_best(tmp_path: Path) 
             assert (job.state, job.attempt) == (JobState.SUCCEEDED, 2)
             assert job.result is not None
             assert job.result["objective"] == 0.0
+            first = job.result["trace"][0]["objective"]
             assert job.result["summary"]["started_from"] == (
-                f"the best solution of an earlier attempt, with objective {job.result['trace'][0]['objective']}"
+                f"the best solution of an earlier attempt, with objective {first}"
             )
             assert job.result["trace"][0]["objective"] <= reached, (
                 "it goes on where the killed one was"

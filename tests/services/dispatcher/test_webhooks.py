@@ -1,4 +1,4 @@
-"""Deliveries against a real receiver: signed, to allowed addresses only, again after a failure, given up in the end."""
+"""Webhook deliveries to a real receiver: signed, to allowed addresses, retried, given up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.doubles.memory_store import MemoryStore
 
 
 class Receiver:
-    """An HTTP server of a few lines that answers as told and remembers what came."""
+    """A small HTTP server with scripted answers that records its requests."""
 
     def __init__(self, *answers: bytes) -> None:
         self._answers = list(answers)
@@ -91,7 +91,7 @@ class Receiver:
 
 
 async def due(store: MemoryStore, url: str) -> None:
-    """One finished job whose owner wants to be told."""
+    """Finish one job that has a webhook."""
     await store.submit(
         NewJob(
             tenant="a",
@@ -146,13 +146,13 @@ def test_delivery_is_signed_over_its_time_and_body(tmp_path: Path) -> None:
             await due(store, f"http://127.0.0.1:{receiver.port}/hook?a=b")
             await sender.send_due()
             ((headers, content),) = receiver.requests
-        told = dict(part.split("=", 1) for part in headers["trimtab-signature"].split(","))
+        parts = dict(part.split("=", 1) for part in headers["trimtab-signature"].split(","))
         secret = load_secret(tmp_path)
-        assert abs(int(told["t"]) - time.time()) < 60
-        wanted = hmac.new(
-            secret, told["t"].encode() + b"." + content, hashlib.sha256
+        assert abs(int(parts["t"]) - time.time()) < 60
+        expected = hmac.new(
+            secret, parts["t"].encode() + b"." + content, hashlib.sha256
         ).hexdigest()
-        assert hmac.compare_digest(told["v1"], wanted)
+        assert hmac.compare_digest(parts["v1"], expected)
         assert json.loads(content)["state"] == "SUCCEEDED"
         assert headers["host"] == f"127.0.0.1:{receiver.port}"
         assert await left(store, clock) == []
@@ -227,7 +227,7 @@ def test_endless_answer_is_not_read(tmp_path: Path) -> None:
     deliver(tmp_path, body, "127.0.0.1")
 
 
-def test_given_up_after_so_many_tries(tmp_path: Path) -> None:
+def test_a_delivery_is_given_up_after_the_last_try(tmp_path: Path) -> None:
     async def body(store: MemoryStore, sender: OutboxSender, clock: Clock) -> None:
         async with Receiver(*[b"500 Broken"] * (MAX_TRIES + 5)) as receiver:
             await due(store, f"http://127.0.0.1:{receiver.port}/")

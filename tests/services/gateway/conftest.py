@@ -1,4 +1,4 @@
-"""The gateway over the in-memory store; tests play the worker themselves."""
+"""The gateway on the in-memory store; tests act as the worker."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def anonymous(settings: Settings, store: MemoryStore) -> Iterator[TestClient]:
-    """No key is sent unless a test sends one."""
+    """A client that sends no key by itself."""
     app = create_app(settings, store=store)
     with TestClient(
         app, base_url="http://127.0.0.1", raise_server_exceptions=False
@@ -49,7 +49,7 @@ def admin(settings: Settings, anonymous: TestClient) -> dict[str, str]:
 
 @pytest.fixture
 def key(anonymous: TestClient, admin: dict[str, str]) -> Callable[..., dict[str, str]]:
-    """Makes a key; the header that shows it."""
+    """Make API keys; returns the header that sends one."""
 
     def make(tenant: str = "acme", *scopes: str, **more: Any) -> dict[str, str]:
         body = {

@@ -25,21 +25,21 @@ class Running:
     data_dir: Path
 
     def terminate(self) -> tuple[int, float]:
-        """(exit code, seconds it took)."""
+        """Send SIGTERM; returns (exit code, seconds until the exit)."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30), time.monotonic() - began
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Ours, without the settings of whoever runs the tests."""
+    """Return our environment without TRIMTAB_* variables, plus `more`."""
     return {
         name: value for name, value in os.environ.items() if not name.startswith("TRIMTAB_")
     } | more
 
 
 def refused(*arguments: str, **env: str) -> tuple[int, str]:
-    """(exit code, what it said) of a server that must not start."""
+    """Start a server that must refuse to start; returns (exit code, stderr)."""
     done = subprocess.run(
         [sys.executable, "-m", "services", *arguments],
         env=environment(**env),
@@ -52,7 +52,7 @@ def refused(*arguments: str, **env: str) -> tuple[int, str]:
 
 @contextlib.contextmanager
 def served(data_dir: Path, *arguments: str) -> Iterator[Running]:
-    """A server with the default door: keys on, loopback, a free port."""
+    """Run a server with the defaults: keys on, loopback, and a free port."""
     command = [
         sys.executable,
         "-m",

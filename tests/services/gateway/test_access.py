@@ -137,7 +137,8 @@ def test_no_solver_no_ray_no_torch_in_this_process() -> None:
         "import sys, tempfile, pathlib\n"
         "from services.gateway.app import create_app\nfrom services.settings import Settings\n"
         "create_app(Settings(data_dir=pathlib.Path(tempfile.mkdtemp())))\n"
-        "print([m for m in ('torch','ray','numpy','scipy','highspy','pyscipopt','ortools') if m in sys.modules])"
+        "heavy = ('torch','ray','numpy','scipy','highspy','pyscipopt','ortools')\n"
+        "print([m for m in heavy if m in sys.modules])"
     )
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60

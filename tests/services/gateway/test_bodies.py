@@ -1,4 +1,4 @@
-"""What hostile and clumsy clients send: always a problem, never a 500."""
+"""Hostile and malformed requests: always a problem document, never a 500."""
 
 from __future__ import annotations
 

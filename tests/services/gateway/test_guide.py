@@ -1,4 +1,4 @@
-"""The guide's commands for the HTTP API, run as they stand there, against a real server."""
+"""Commands of the HTTP API guide, executed unchanged against a real server."""
 
 from __future__ import annotations
 

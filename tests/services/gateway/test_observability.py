@@ -1,4 +1,4 @@
-"""What an operator watches: metrics, readiness, traces, the page of the API."""
+"""Metrics, rate limit headers, traces and the API reference page."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def test_metrics_tell_states_queue_and_requests(
     ]
     anonymous.post(f"/v1/jobs/{ids[0]}/cancel", headers=admin)
     text = anonymous.get("/metrics", headers=admin).text
-    found = dict(re.findall(r"^(trimtab_\S+) (\S+)$", text, re.MULTILINE))
+    series = dict(re.findall(r"^(trimtab_\S+) (\S+)$", text, re.MULTILINE))
     states = {
-        state: found[f'trimtab_jobs{{state="{state}"}}']
+        state: series[f'trimtab_jobs{{state="{state}"}}']
         for state in ("QUEUED", "CANCELLED")
     }
     assert states == {"QUEUED": "2.0", "CANCELLED": "1.0"}
-    assert len([name for name in found if name.startswith("trimtab_jobs{")]) == 6
-    assert found['trimtab_submits_total{kind="probe"}'] == "3.0"
+    assert len([name for name in series if name.startswith("trimtab_jobs{")]) == 6
+    assert series['trimtab_submits_total{kind="probe"}'] == "3.0"
     assert (
-        found['trimtab_http_requests_total{method="POST",route="/v1/jobs",status="202"}']
+        series['trimtab_http_requests_total{method="POST",route="/v1/jobs",status="202"}']
         == "3.0"
     )
-    assert found["trimtab_stale_writes_total"] == "0.0"
-    assert 0 < float(found["trimtab_queue_age_seconds"]) < 60
+    assert series["trimtab_stale_writes_total"] == "0.0"
+    assert 0 < float(series["trimtab_queue_age_seconds"]) < 60
 
 
 def test_the_limit_is_told_before_and_when_it_is_reached(
@@ -64,11 +64,11 @@ class _Page(HTMLParser):
         self.loaded: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self.ids |= {given["id"]} if "id" in given else set()
+        attributes = {name: value or "" for name, value in attrs}
+        self.ids |= {attributes["id"]} if "id" in attributes else set()
         if tag == "a":
-            self.links.add(given["href"])
-        self.loaded |= {given[name] for name in ("src",) if name in given}
+            self.links.add(attributes["href"])
+        self.loaded |= {attributes[name] for name in ("src",) if name in attributes}
 
 
 def test_the_page_of_the_api_names_every_operation_and_loads_nothing_from_elsewhere(
@@ -91,26 +91,26 @@ def test_the_page_of_the_api_names_every_operation_and_loads_nothing_from_elsewh
 
 @pytest.fixture
 def collector() -> Iterator[tuple[str, list[bytes], threading.Event]]:
-    """A fake OTLP/HTTP collector: its address, what came, and an event that tells that something came."""
-    came: list[bytes] = []
+    """A fake OTLP/HTTP collector: its address, the requests it got, and an event set by one."""
+    bodies: list[bytes] = []
     arrived = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            came.append(self.path.encode() + b" " + body)
+            bodies.append(self.path.encode() + b" " + body)
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
             arrived.set()
 
         def log_message(self, *_: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", came, arrived
+    yield f"http://127.0.0.1:{server.server_port}", bodies, arrived
     server.shutdown()
     server.server_close()
     thread.join(10)
@@ -125,7 +125,7 @@ def test_traces_reach_a_collector(
         pytest.skip("the `otel` extra is not installed: pip install -e '.[otel]'")
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http", exc_type=ImportError)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
-    endpoint, came, arrived = collector
+    endpoint, bodies, arrived = collector
     app = create_app(
         settings.model_copy(update={"otlp_endpoint": endpoint}), store=MemoryStore()
     )
@@ -134,7 +134,7 @@ def test_traces_reach_a_collector(
         assert client.get("/healthz").status_code == 200
         assert client.post("/v1/jobs", json=JOB, headers=admin).status_code == 202
     assert arrived.wait(10)  # sent at the latest when the application ended
-    sent = b"".join(came)
+    sent = b"".join(bodies)
     assert sent.startswith(b"/v1/traces ")
     assert b"/v1/jobs" in sent
     assert b"trimtab" in sent

@@ -1,4 +1,4 @@
-"""schemathesis against our own description: no 5xx, only documented answers."""
+"""Schemathesis on our OpenAPI description: no 5xx, only documented answers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """Each store refuses other things by itself; none of it may reach a client as a 500."""
+    """Each store has refusals of its own; none may reach a client as a 500."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     more = {} if url is None else {"database_url": url}
     return Settings(
@@ -42,7 +42,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def client(request: pytest.FixtureRequest, settings: Settings) -> Iterator[ASGIClient]:
-    """schemathesis's own client, open for the whole test: it would start the application anew for each call."""
+    """Schemathesis's client, kept open: it would start the application anew for each call."""
     memory = "memory" in request.node.callspec.id
     app = create_app(settings, store=MemoryStore() if memory else None)
     with get_client(app) as client:
@@ -55,12 +55,13 @@ def test_our_own_description(
     admin = {"authorization": f"Bearer {settings.admin_key_file.read_text().strip()}"}
     schema = schemathesis.openapi.from_dict(client.get(f"{BASE}/openapi.json").json())
     schema.app = client.app
-    operations = [found.ok() for found in schema.get_all_operations()]
-    # Made-up ids answer 404 alone: every second call is about a job that is there. It has ended, so nobody waits for it.
+    operations = [result.ok() for result in schema.get_all_operations()]
+    # Random ids yield only 404, so every second call uses a job that exists. It has ended, so
+    # that no call waits for it.
     ended = client.post(f"{BASE}/v1/jobs", json=JOB, headers=admin).json()["id"]
     client.post(f"{BASE}/v1/jobs/{ended}/cancel", headers=admin)
     calls = itertools.count()
-    # Some operations have only a few different calls to make: the others make up for them.
+    # Some operations have only a few different calls; the others make up for them.
     each = max(3, round(13_000 * request.config.getoption("--scale") / len(operations)))
     faults: dict[str, str] = {}
     statuses: Counter[int] = Counter()
@@ -88,9 +89,9 @@ def test_our_own_description(
 
         try:
             run()
-        except Exception as error:  # every operation's fault is told, not the first alone
+        except Exception as error:  # collect the faults of every operation
             faults[operation.label] = str(error)[:300]
     print(dict(statuses))
     assert faults == {}
-    assert statuses.total() >= each  # it did run, ...
-    assert statuses[401] < statuses.total() / 10  # ... and past the door
+    assert statuses.total() >= each  # calls were made
+    assert statuses[401] < statuses.total() / 10  # and most were authenticated

@@ -1,4 +1,4 @@
-"""The database goes away, the disk fills up: clients are told what to do, nothing is half done, and it passes."""
+"""Outages of database and disk: clients get a remedy, nothing is half done, service recovers."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_full_disk_is_507_and_passes(tmp_path: Path) -> None:
     with served(tmp_path / "data", "--role", "gateway") as running:
         api = running.api
         before = api.post("/v1/jobs", json=JOB).json()["id"]
-        # No file may grow past this, which is what a full disk looks like to who writes. The hard limit stays as it was.
+        # A file size limit acts like a full disk. The hard limit stays unchanged.
         size = (running.data_dir / "trimtab.sqlite3-wal").stat().st_size
         _, hard = resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (size, hard))
@@ -84,7 +84,7 @@ def test_a_full_disk_is_507_and_passes(tmp_path: Path) -> None:
         assert [
             path for path in (running.data_dir / "blobs").rglob("*") if path.is_file()
         ] == []
-        assert api.get(f"/v1/jobs/{before}").status_code == 200  # reading goes on
+        assert api.get(f"/v1/jobs/{before}").status_code == 200  # reading still works
         resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
         after = api.post("/v1/jobs", json=JOB).json()["id"]
         assert (

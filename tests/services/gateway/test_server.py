@@ -1,4 +1,4 @@
-"""What `python -m services` refuses to start with, and how it ends."""
+"""Start and shutdown of `python -m services`: refused settings, locks, signals."""
 
 from __future__ import annotations
 
@@ -19,28 +19,27 @@ def test_a_taken_port(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        code, said = refused("--data-dir", str(tmp_path), "--port", port)
+        code, stderr = refused("--data-dir", str(tmp_path), "--port", port)
     assert code == 1
-    assert said.startswith(f"cannot listen on 127.0.0.1:{port}")
+    assert stderr.startswith(f"cannot listen on 127.0.0.1:{port}")
     assert not (tmp_path / "server.json").exists()
 
 
 def test_a_second_server_on_the_same_folder(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with served(data, "--role", "gateway") as first:
-        code, said = refused("--data-dir", str(data), "--port", "0")
+        code, stderr = refused("--data-dir", str(data), "--port", "0")
         assert code == 1
-        assert f"another trimtab server uses {data}" in said
-        assert (
-            first.api.get("/readyz").status_code == 200
-        )  # the first was not disturbed, ...
-        assert (data / "server.json").exists()  # ... and can still be found
+        assert f"another trimtab server uses {data}" in stderr
+        # The first server still runs, and clients still find it.
+        assert first.api.get("/readyz").status_code == 200
+        assert (data / "server.json").exists()
         assert first.terminate()[0] == 0
     assert not (data / "server.json").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "wanted"),
+    ("arguments", "message"),
     [
         (
             ["--auth", "off", "--host", "0.0.0.0"],
@@ -63,25 +62,26 @@ def test_a_second_server_on_the_same_folder(tmp_path: Path) -> None:
     ],
 )
 def test_settings_that_cannot_work_are_one_clear_line(
-    tmp_path: Path, arguments: list[str], wanted: str
+    tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    code, said = refused("--data-dir", str(tmp_path / "data"), "--port", "0", *arguments)
-    assert (code, len(said.splitlines())) == (2, 1), said
-    assert wanted in said
+    code, stderr = refused("--data-dir", str(tmp_path / "data"), "--port", "0", *arguments)
+    assert (code, len(stderr.splitlines())) == (2, 1), stderr
+    assert message in stderr
     assert not (tmp_path / "data").exists()
 
 
 def test_traces_without_the_extra_are_one_clear_line(tmp_path: Path) -> None:
-    hide = "import sys\nsys.modules['opentelemetry.exporter.otlp.proto.http.trace_exporter'] = None\n"
+    module = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+    hide = f"import sys\nsys.modules['{module}'] = None\n"
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "sitecustomize.py").write_text(hide)
     env = {
         "TRIMTAB_OTLP_ENDPOINT": "http://127.0.0.1:1",
         "PYTHONPATH": str(tmp_path / "code"),
     }
-    code, said = refused("--data-dir", str(tmp_path / "data"), "--port", "0", **env)
-    assert (code, len(said.splitlines())) == (2, 1), said
-    assert "pip install -e '.[otel]'" in said
+    code, stderr = refused("--data-dir", str(tmp_path / "data"), "--port", "0", **env)
+    assert (code, len(stderr.splitlines())) == (2, 1), stderr
+    assert "pip install -e '.[otel]'" in stderr
 
 
 def test_rlimits_alone_are_taken_in_a_container(tmp_path: Path) -> None:
@@ -117,12 +117,10 @@ def test_a_signal_ends_open_streams_and_the_server_cleanly(tmp_path: Path) -> No
         for thread in threads:
             thread.join(10)
         assert code == 0
-        assert (
-            seconds < 3.0
-        )  # the run is killed and its job goes back to the queue on the way
+        # That includes killing the run and returning its job to the queue.
+        assert seconds < 3.0
         assert waited == [200]
-        assert heard[-1] == ""  # whole to its last event, not cut
-        assert not any(
-            "event: end" in line for line in heard
-        )  # the job has not ended: come back later
+        assert heard[-1] == ""  # complete to the last event, not truncated
+        # The job has not ended, so the stream must not say so.
+        assert not any("event: end" in line for line in heard)
         assert not (running.data_dir / "server.json").exists()

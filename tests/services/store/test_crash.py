@@ -1,4 +1,4 @@
-"""kill -9 of a process that submits: every acknowledged job is there, and the file is sound."""
+"""SIGKILL of a process that submits: every acknowledged job is stored, and the file is intact."""
 
 from __future__ import annotations
 
@@ -48,9 +48,8 @@ def test_kill_9_loses_no_acknowledged_job(tmp_path: Path, scale: float) -> None:
             assert process.stdout is not None
             for count, line in enumerate(process.stdout):
                 if count == 150 + 37 * turn:
-                    process.send_signal(
-                        signal.SIGKILL
-                    )  # what it had printed by then is read to the end
+                    # What it had printed by then is read to the end.
+                    process.send_signal(signal.SIGKILL)
                 if line.endswith("\n"):
                     name, job_id = line.split()
                     acked[name] = job_id

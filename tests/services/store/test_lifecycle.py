@@ -1,4 +1,4 @@
-"""The transition function: what must hold for every job, and the documentation's table derived from it."""
+"""The transition function: invariants of every job, and the table of the documentation."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ any_facts = st.builds(
 
 
 def outcomes(state: JobState, verb: Verb) -> set[str]:
-    """Every state `verb` may lead to from `state`, with the request flags it sets."""
-    found = set()
+    """Return the states that `verb` may lead to from `state`, with the flags it sets."""
+    states = set()
     flags = (False, True)
     for attempt, stop, cancel, best in itertools.product((1, 3), flags, flags, flags):
         facts = Facts(
@@ -42,25 +42,25 @@ def outcomes(state: JobState, verb: Verb) -> set[str]:
             after = move(facts, verb)
         except IllegalMove:
             return set()
-        asked = (
+        requested = (
             "stop"
             if after.stop_requested > stop
             else "cancel"
             if after.cancel_requested > cancel
             else ""
         )
-        found.add(
+        states.add(
             after.state.value
             if after.state is not state
-            else f"{state.value} + {asked} request"
-            if asked
+            else f"{state.value} + {requested} request"
+            if requested
             else ""
         )
-    return found - {""}
+    return states - {""}
 
 
 def table() -> str:
-    """The documentation's table."""
+    """Return the table of the documentation."""
     head = ["state", *(verb.value for verb in Verb)]
     lines = [head, ["---"] * len(head)]
     for state in JobState:

@@ -1,4 +1,4 @@
-"""One history for both databases, equal to the tables; databases of every released schema come up to the newest."""
+"""Migrations: equal to the tables on both databases, and from every released schema."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DUMPS = sorted((Path(__file__).parent / "stored").glob("*.sql"))
 
 
 def drift(conn: Connection) -> list[Any]:
-    """What `alembic check` would complain of."""
+    """Return the differences that `alembic check` would report."""
     context = MigrationContext.configure(conn, opts={"compare_type": True})
     return list(compare_metadata(context, Base.metadata))
 
@@ -49,7 +49,7 @@ def test_sqlite_has_the_tables_the_code_has(tmp_path: Path) -> None:
         migrate.upgrade(conn)  # nothing more to do
         assert drift(conn) == []
         conn.exec_driver_sql("ALTER TABLE job DROP COLUMN phase")
-        assert drift(conn)  # the check is able to see
+        assert drift(conn)  # the check detects differences
     engine.dispose()
 
 

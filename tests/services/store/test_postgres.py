@@ -1,4 +1,4 @@
-"""PostgreSQL fulfils the contract and comes back by itself after a crash."""
+"""PostgreSQL fulfils the store contract and recovers from a crash of the server."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def test_servers_that_start_together_migrate_once(postgres_url: str) -> None:
     asyncio.run(main())
 
 
-def test_a_crash_of_the_server_is_told_and_healed(postgres_server: PostgresServer) -> None:
+def test_a_crash_of_the_server_is_reported_and_healed(
+    postgres_server: PostgresServer,
+) -> None:
     async def main() -> None:
         store = SqlStore.on_postgres(postgres_server.fresh_database())
         await store.open()
@@ -59,9 +61,9 @@ def test_a_crash_of_the_server_is_told_and_healed(postgres_server: PostgresServe
         claim = await claim_one(store)
         await asyncio.to_thread(postgres_server.stop, "immediate")
         try:
-            with pytest.raises(StoreUnavailable) as told:
+            with pytest.raises(StoreUnavailable) as failure:
                 await store.submit(new_job(), key("down"))
-            assert told.value.retry_after_s
+            assert failure.value.retry_after_s
             with pytest.raises(StoreUnavailable):
                 await store.ping()
             with pytest.raises(StoreUnavailable):
@@ -72,7 +74,7 @@ def test_a_crash_of_the_server_is_told_and_healed(postgres_server: PostgresServe
             await store.complete(claim.job.id, claim.fence, DONE)
         ).state is JobState.SUCCEEDED
         assert (await store.submit(new_job(), key("0"))).job.id == jobs[0].id
-        # A restart between two calls: every pooled connection is dead, yet nobody hears of it.
+        # A restart between two calls breaks every pooled connection without an error.
         await asyncio.to_thread(postgres_server.stop, "immediate")
         await asyncio.to_thread(postgres_server.start)
         assert not (await store.submit(new_job(), key("after"))).replayed

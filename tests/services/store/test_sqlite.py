@@ -1,4 +1,4 @@
-"""SQLite fulfils the contract, survives what happens to files, and has exactly one writer."""
+"""SQLite fulfils the store contract, survives file faults, and has exactly one writer."""
 
 from __future__ import annotations
 
@@ -77,18 +77,19 @@ def test_an_operation_that_fails_leaves_its_group_alone(tmp_path: Path) -> None:
         await store.open()
 
         def half_written(tx: object) -> None:
-            tx.conn.exec_driver_sql("INSERT INTO counter VALUES ('half', 1)")  # type: ignore[attr-defined]
+            insert = "INSERT INTO counter VALUES ('half', 1)"
+            tx.conn.exec_driver_sql(insert)  # type: ignore[attr-defined]
             raise RuntimeError("on purpose")
 
         # Queued in one tick of the loop, so they share groups.
-        told = await asyncio.gather(
+        answers = await asyncio.gather(
             *(
                 store._runner.write(half_written) if n % 3 == 0 else store.submit(new_job())
                 for n in range(150)
             ),
             return_exceptions=True,
         )
-        assert sum(isinstance(answer, RuntimeError) for answer in told) == 50
+        assert sum(isinstance(answer, RuntimeError) for answer in answers) == 50
         assert (await store.counts())[JobState.QUEUED] == 100
         await store.close()
 
@@ -114,10 +115,10 @@ def test_a_full_disk_refuses_whole_writes_and_heals(tmp_path: Path) -> None:
         acked, refused = [], 0
         big = new_job(spec={"text": "x" * 20_000})
         for _ in range(40):
-            told = await asyncio.gather(
+            answers = await asyncio.gather(
                 *(store.submit(big) for _ in range(4)), return_exceptions=True
             )
-            for answer in told:
+            for answer in answers:
                 if isinstance(answer, InsufficientStorage):
                     refused += 1
                 else:
@@ -156,7 +157,7 @@ def test_a_second_process_on_the_same_file_is_refused(tmp_path: Path) -> None:
         assert done.returncode != 0
         assert "is open in another process" in done.stderr
         await store.close()
-        await store.open()  # the lock was given back
+        await store.open()  # the lock was released
         await store.close()
 
     asyncio.run(main())
@@ -172,7 +173,7 @@ def test_a_file_that_is_no_database_is_refused_clearly(tmp_path: Path) -> None:
             await store.open()
         await store.close()
         path.unlink()
-        await store.open()  # and it works once the file is out of the way
+        await store.open()  # and it works once the file is replaced
         assert not (await store.submit(new_job())).replayed
         await store.close()
 

@@ -1,7 +1,7 @@
 """One random history on three stores: memory, SQLite and PostgreSQL agree after every step.
 
-The memory twin is the reference; after each step every job's record, events and attempts are compared. Ids are
-counted and the clock is the test's own, so even ids and times must agree.
+The memory store is the reference; after each step every job's record, events and attempts are
+compared. Ids are counted and the clock belongs to the test, so even ids and times must agree.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def counted_ids() -> Callable[[], str]:
 
 
 class Trio:
-    """Three stores and their loop, kept for a whole test: opening them for each example would cost more than the steps."""
+    """Three stores and their loop, kept for a whole test because opening them is expensive."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.clock = Clock()
@@ -61,7 +61,7 @@ class Trio:
         self.loop.close()
 
     def ask(self, act: Callable[[JobStore], Awaitable[Any]]) -> Any:
-        """The one answer, or the one refusal, of all three."""
+        """Return the common answer or refusal of all three stores."""
 
         async def one(store: JobStore) -> Any:
             try:
@@ -91,16 +91,15 @@ class InStep(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tenant = (
-            f"t{self.trio.clock()}"  # each example has tenants, and so jobs, of its own
-        )
+        # Each example has a tenant, and thereby jobs, of its own.
+        self.tenant = f"t{self.trio.clock()}"
         self.trio.clock.forward(1000)
         self.jobs: list[str] = []
         self.known: dict[str, JobState] = {}
         self.swept_out()
 
     def swept_out(self) -> None:
-        """What the example before left running must not be claimed or swept in this one."""
+        """Sweep jobs that the previous example left running."""
         self.kind = f"kind-{self.tenant}"
         while self.trio.ask(lambda s: s.sweep(limit=1000)):
             pass
@@ -125,7 +124,7 @@ class InStep(RuleBasedStateMachine):
         attempts: int,
         webhook: bool,
     ) -> None:
-        told = [
+        batch = [
             new_job(
                 tenant=self.tenant,
                 kind=self.kind,
@@ -140,7 +139,7 @@ class InStep(RuleBasedStateMachine):
         idempotency = (
             None if key is None else Idempotency(key=key, request_digest=digest, ttl_s=40)
         )
-        answer = self.trio.ask(lambda s: s.submit_many(told, idempotency))
+        answer = self.trio.ask(lambda s: s.submit_many(batch, idempotency))
         if isinstance(answer, list):
             self.jobs += [s.job.id for s in answer if not s.replayed]
 
@@ -168,13 +167,13 @@ class InStep(RuleBasedStateMachine):
         phase=st.booleans(),
     )
     def append(self, n: int, fence: int, objective: float, phase: bool) -> None:
-        told = [
+        new_events = [
             NewEvent(
                 type=EventType.INCUMBENT, data={"elapsed_s": 0.0, "objective": objective}
             )
         ]
-        told += [NewEvent(type=EventType.PHASE, data={"phase": "search"})] * phase
-        self.trio.ask(lambda s: s.append(self.pick(n), fence, told))
+        new_events += [NewEvent(type=EventType.PHASE, data={"phase": "search"})] * phase
+        self.trio.ask(lambda s: s.append(self.pick(n), fence, new_events))
 
     @rule(
         n=st.integers(0, 20),
@@ -186,7 +185,7 @@ class InStep(RuleBasedStateMachine):
     def complete(
         self, n: int, fence: int, verb: str, delay: float, checkpoint: bytes | None
     ) -> None:
-        told = Completion(
+        completion = Completion(
             verb=verb,
             termination={"reason": "x", "limit": None},
             outcome=verb,
@@ -195,7 +194,7 @@ class InStep(RuleBasedStateMachine):
             retry_delay_s=delay,
             checkpoint=checkpoint,
         )
-        self.trio.ask(lambda s: s.complete(self.pick(n), fence, told))
+        self.trio.ask(lambda s: s.complete(self.pick(n), fence, completion))
 
     @rule(
         n=st.integers(0, 20),
@@ -254,9 +253,8 @@ class InStep(RuleBasedStateMachine):
                 == job.state.is_terminal
                 == (job.termination is not None)
             )
-            assert (
-                job.attempt <= job.max_attempts + 1
-            )  # the one that only finishes what was found
+            # One more attempt may verify the checkpoint.
+            assert job.attempt <= job.max_attempts + 1
             assert (
                 self.known.get(job_id) is not JobState.SUCCEEDED
                 or job.state is JobState.SUCCEEDED

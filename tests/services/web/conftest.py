@@ -1,4 +1,4 @@
-"""The gateway with the in-memory store and no dispatcher: tests play the worker themselves."""
+"""The gateway on the in-memory store without a dispatcher; tests act as the worker."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from tests.services.web.html import Page
 from trimtab.results import EventType
 
 ORIGIN = "http://127.0.0.1"
+EVIL = "<script>alert('x')</script>"  # hostile text, to be shown as text
+PATHS = ["/", "/submit", "/submit/probe", "/submit/ilp", "/workers", "/keys"]
 
 
 @dataclass
 class Reader:
-    """A browser without scripts: follows redirects, sends what browsers send along."""
+    """A browser without scripts: follows redirects and sends browser headers."""
 
     client: TestClient
     store: MemoryStore
@@ -39,7 +41,7 @@ class Reader:
     def post(
         self, path: str, data: Any = None, *, files: Any = None, **headers: str
     ) -> httpx2.Response:
-        """Post a form and do not follow."""
+        """Post a form without following the redirect."""
         pairs: dict[str, list[str]] = {}
         for name, value in data or ():
             pairs.setdefault(name, []).append(value)
@@ -54,11 +56,11 @@ class Reader:
         )
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Ask the store directly; its coroutines never wait, so any loop will do."""
+        """Run a coroutine of the store, which never waits, so that any loop will do."""
         return asyncio.run(work)
 
     def submit(self, **more: Any) -> str:
-        """Queue a probe through the API; its id."""
+        """Queue a probe through the API; returns its id."""
         body = {"kind": "probe", "spec": {}, **more}
         answer = self.client.post(
             "/v1/jobs", json=body, headers={"authorization": f"Bearer {self.key}"}
@@ -67,7 +69,7 @@ class Reader:
         return str(answer.json()["id"])
 
     def claim(self) -> JobRecord:
-        """Play the worker: take the next job."""
+        """Claim the next job as the worker."""
         claims = self.do(
             self.store.claim("host-1:<b>7</b>", kinds=["probe", "ilp", "toy"], lease_s=30)
         )
@@ -75,12 +77,12 @@ class Reader:
         return job
 
     def tell(self, job: JobRecord, *events: tuple[EventType, dict[str, Any]]) -> None:
-        """Play the worker: append events."""
+        """Append events as the worker."""
         news = [NewEvent(type=type_, data=data) for type_, data in events]
         self.do(self.store.append(job.id, job.fence, news))
 
     def complete(self, job: JobRecord, verb: str = "succeed", **more: Any) -> None:
-        """Play the worker: end the attempt."""
+        """End the attempt as the worker."""
         termination = {"reason": "completed", "limit": None, "detail": ""}
         completion = Completion(
             **{"verb": verb, "termination": termination, "outcome": "result", **more}

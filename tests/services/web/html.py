@@ -1,4 +1,4 @@
-"""Reads pages as a browser without scripts does: links, forms with the values they would post, visible text."""
+"""HTML parser for pages: links, forms with the values they post, visible text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ VOID = frozenset({"input", "meta", "link", "img", "br", "hr"})
 
 @dataclass
 class Form:
-    """A form: where it goes and what it would post untouched."""
+    """A form: its target and the values it posts if unchanged."""
 
     action: str
     method: str
@@ -19,12 +19,14 @@ class Form:
     files: list[str] = field(default_factory=list)
 
     def fill(self, **answers: str | list[str]) -> list[tuple[str, str]]:
-        """The values to post with some answers changed; `__` in a name stands for a dot."""
+        """Return the values to post with some changed; `__` in a name stands for a dot."""
         changed = {name.replace("__", "."): value for name, value in answers.items()}
-        kept = [(name, value) for name, value in self.values if name not in changed]
+        values = [(name, value) for name, value in self.values if name not in changed]
         for name, value in changed.items():
-            kept += [(name, one) for one in ([value] if isinstance(value, str) else value)]
-        return kept
+            values += [
+                (name, one) for one in ([value] if isinstance(value, str) else value)
+            ]
+        return values
 
 
 class Page(HTMLParser):
@@ -47,16 +49,16 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """Words a reader sees, single-spaced."""
+        """Visible text, single-spaced."""
         return " ".join(" ".join(self._words).split())
 
     def form(self, action: str) -> Form:
-        """The form that goes to `action`."""
-        found = [form for form in self.forms if form.action == action]
-        assert len(found) == 1, (
-            f"wanted one form to {action}; there are {[form.action for form in self.forms]}"
+        """Return the form with this action."""
+        matches = [form for form in self.forms if form.action == action]
+        assert len(matches) == 1, (
+            f"expected one form to {action}, got {[form.action for form in self.forms]}"
         )
-        return found[0]
+        return matches[0]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         a = {name: value or "" for name, value in attrs}

@@ -1,4 +1,4 @@
-"""How values read."""
+"""Formatting of values and sentences on the pages."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from trimtab.results import Limit, Reason
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0.0, "0"), (26374.0, "26,374"), (-1.5, "-1.5"), (1234567, "1,234,567"), (1e-9, "1e-09"),
-     (26373.84561234, "26,373.8456"), (1e300, "1e+300"), (float("inf"), "inf")],
+    [(None, "–"), (0.0, "0"), (26374.0, "26,374"), (-1.5, "-1.5"), (1234567, "1,234,567"),
+     (1e-9, "1e-09"), (26373.84561234, "26,373.8456"), (1e300, "1e+300"), (float("inf"), "inf")],
 )  # fmt: skip
 def test_number(value: float | None, text: str) -> None:
     assert formatting.number(value) == text
@@ -22,8 +22,9 @@ def test_number(value: float | None, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0042, "4 ms"), (0.42, "0.42 s"), (12.34, "12.3 s"), (59.97, "1 min 00 s"), (247, "4 min 07 s"),
-     (3599.9, "1 h 00 min"), (11_100, "3 h 05 min"), (90_000, "1 d 1 h"), (None, "–")],
+    [(0.0042, "4 ms"), (0.42, "0.42 s"), (12.34, "12.3 s"), (59.97, "1 min 00 s"),
+     (247, "4 min 07 s"), (3599.9, "1 h 00 min"), (11_100, "3 h 05 min"),
+     (90_000, "1 d 1 h"), (None, "–")],
 )  # fmt: skip
 def test_seconds(value: float | None, text: str) -> None:
     assert formatting.seconds(value) == text

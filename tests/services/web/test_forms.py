@@ -1,4 +1,4 @@
-"""A form from any schema, and back: what a browser posts is what the API would take."""
+"""Forms from any schema and back: a posted form becomes the body that the API takes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Inner(WireModel):
 
 
 class Rich(Spec):
-    """One of every type a spec may have."""
+    """A spec with a field of every type."""
 
     KIND: ClassVar[str] = "rich"
     needed: str
@@ -259,12 +259,12 @@ values = st.fixed_dictionaries(
 
 @given(spec=values, seed=st.integers(0, 2**63 - 1))
 def test_cloning_asks_for_the_same_again(spec: dict[str, Any], seed: int) -> None:
-    """answers_of and read are inverse up to defaults: a cloned form, submitted untouched, is the same request."""
+    """A cloned form that is submitted unchanged is the same request."""
     root = request_form(RICH)
-    asked = RICH.model_validate_json(
+    request = RICH.model_validate_json(
         json.dumps({"kind": "rich", "spec": spec, "seed": seed})
     )
-    stored = asked.model_dump(mode="json")
+    stored = request.model_dump(mode="json")
     body, faults = check(root, RICH, "rich", answers_of(root, stored))
     assert faults == []
-    assert RICH.model_validate_json(json.dumps(body)) == asked
+    assert RICH.model_validate_json(json.dumps(body)) == request

@@ -1,4 +1,4 @@
-"""The vendored files are what their tables say, byte for byte, and nothing unlisted lies beside them."""
+"""Vendored files equal their tables byte for byte, and no other files lie beside them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_hashes(folder: str) -> None:
 
 
 def test_nothing_points_elsewhere() -> None:
-    """No template, style or script of ours names another origin, an inline handler or an inline style."""
+    """No template, style or script names another origin, an inline handler or style."""
     own = [
         *(ROOT / "services/web/templates").iterdir(),
         *(ROOT / "services/web/static").glob("*.*"),

@@ -98,9 +98,8 @@ def test_check_equals_a_plain_reference(tmp_path: Path, scale: float) -> None:
             result, expected = check(model, named), plainly(program, values)
             units = units_of(model)
             if units.rows or units.columns:
-                del expected[
-                    "feasible"
-                ]  # relative to the row's own scale; see test_units.py
+                # Relative to the row's own scale; see test_units.py.
+                del expected["feasible"]
             assert {key: getattr(result, key) for key in expected} == expected, (
                 f"seed {seed}"
             )

@@ -31,9 +31,8 @@ def test_read_back_equal(tmp_path: Path, writer: str, scale: float) -> None:
     path = tmp_path / f"tiny.{form}"
     for seed in range(max(300, int(10_000 * scale))):
         rng = random.Random(seed)
-        program = random_program(
-            rng, digits=3 if writer == "fixed mps" else 8
-        )  # its fields are narrow
+        # Its fields are narrow.
+        program = random_program(rng, digits=3 if writer == "fixed mps" else 8)
         text = write(program, rng)
         path.write_bytes(
             gzip.compress(text.encode(), 1) if rng.random() < 0.1 else text.encode()

@@ -74,9 +74,8 @@ def test_parquet_has_a_row_for_each_record(tmp_path: Path) -> None:
                 if number % 2
                 else record(f"j{number}", state="FAILED", result=None)
             )
-            journal._file.write(
-                orjson.dumps(journal_record) + b"\n"
-            )  # 2,500 syncs would be slow
+            # 2,500 syncs would be slow.
+            journal._file.write(orjson.dumps(journal_record) + b"\n")
         journal._file.flush()
         write_parquet(journal, tmp_path / "o.parquet")
     table = pq.read_table(tmp_path / "o.parquet")

@@ -86,7 +86,7 @@ def test_another_archive_is_not_taken(
         "SDISTS",
         {"toy": pypi.Sdist(version="1.0", sha256="0" * 64, package=_package())},
     )
-    with pytest.raises(CorpusMissing, match=r"toy==1\.0 brought nothing"):
+    with pytest.raises(CorpusMissing, match=r"toy==1\.0 wrote no archive"):
         pypi.fetch("toy", tmp_path)
 
 

@@ -16,9 +16,8 @@ from trimtab.results import VerificationStatus
 from workers.corpus.sources import CorpusMissing
 from workers.corpus.whole import WHOLE
 
-BUILT = (
-    Path(__file__).resolve().parents[3] / "bench-results" / "train" / "compile"
-)  # sources may be there already
+# Sources may be there already.
+BUILT = Path(__file__).resolve().parents[3] / "bench-results" / "train" / "compile"
 TEXT = b"".join(
     b"%d bottles of beer on the wall, %d bottles of beer\n" % (n, n * n % 13)
     for n in range(80)

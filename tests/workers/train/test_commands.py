@@ -1,4 +1,7 @@
-"""Every training command that code, documents and the weights manifest mention exists, with its options."""
+"""Every training command in code, documents and the weights manifest exists.
+
+Its options exist, too.
+"""
 
 from __future__ import annotations
 

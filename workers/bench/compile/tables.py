@@ -194,7 +194,7 @@ def _executed_table() -> Table:
             "programs call their units with known arguments and shrink more than most code.",
         ),
         command="python -m workers.bench compile executed --generated 20 --csmith 12",
-        source=source(EXECUTED_FILE, remark="Other work ran beside it."),
+        source=source(EXECUTED_FILE, remark="Other work ran beside it. " + BEFORE),
     )
 
 
@@ -237,7 +237,7 @@ def _audit_table() -> Table:
         ),
         command="python -m workers.bench compile audit \\\n"
         "  --generated 8 --csmith 6 --flat 15 --whole zlib bzip2",
-        source=source(AUDIT_FILE, EARLIER_AUDIT_FILE, seeds="seed 0"),
+        source=source(AUDIT_FILE, EARLIER_AUDIT_FILE, seeds="seed 0", remark=BEFORE),
     )
 
 
@@ -273,7 +273,7 @@ def _speed_table() -> Table:
             for row in rows_of(SPEED_FILE)
         ],
         command="python -m workers.bench compile speed",
-        source=source(SPEED_FILE, remark="Other work ran beside it."),
+        source=source(SPEED_FILE, remark="Other work ran beside it. " + BEFORE),
     )
 
 
@@ -311,7 +311,7 @@ def _paper_table() -> Table:
         command="python -m workers.train compile paper-discover\n"
         "python -m workers.train compile paper-table\n"
         "python -m workers.train compile paper-learn",
-        source=source(PAPER_FILE),
+        source=source(PAPER_FILE, remark=BEFORE),
     )
 
 

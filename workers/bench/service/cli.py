@@ -135,9 +135,8 @@ def kill_workers(folder: Path, scale: float, options: argparse.Namespace) -> Fig
                 server,
                 jobs=max(40, round(10_000 * scale)),
                 kills=max(3, round(200 * scale)),
-                pauses=max(
-                    6, round(50 * scale)
-                ),  # about half of them wake in time to have a write refused
+                # About half of them wake in time to have a write refused.
+                pauses=max(6, round(50 * scale)),
                 lease_s=lease_s,
                 seed=options.seed,
             )

@@ -51,9 +51,8 @@ class Server:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log_file = data_dir.parent / f"{data_dir.name}.log"
-        self._settings = {"workers": "2"} | dict(
-            settings or {}
-        )  # the same on every machine
+        # The same on every machine.
+        self._settings = {"workers": "2"} | dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

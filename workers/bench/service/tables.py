@@ -7,7 +7,11 @@ from workers.bench.tables.results import Row, Source, rows_of, source
 
 FILE = "2026-11-23-service"
 BY_HAND_FILES = ("2026-11-23-service-by-hand", "2026-11-28-service-by-hand")
-_BESIDE = "Other work ran beside it at times (load 1 to 3)."
+_BESIDE = (
+    "Other work ran beside it at times (load 1 to 3). Measured before one sandbox for all "
+    "processes "
+    "that read untrusted input (2026-11-29)."
+)
 
 
 def page() -> Page:

@@ -11,9 +11,8 @@ def records(out: Source, name: str) -> None:
     types = [out.pick("uint32_t", "uint16_t", "uint8_t") for _ in range(fields)]
     declared = " ".join(f"{kind} f{i};" for i, kind in enumerate(types))
     filled = " ".join(f"r[i].f{i} = ({kind})next(&seed);" for i, kind in enumerate(types))
-    keys = [
-        f"(uint32_t)a->f{i}" for i in range(fields)
-    ]  # a narrow one would become a signed int
+    # A narrow one would become a signed int.
+    keys = [f"(uint32_t)a->f{i}" for i in range(fields)]
     other = [key.replace("a->", "b->") for key in keys]
     key = out.number(0, fields - 1)
     count = out.number(12, 40)

@@ -182,9 +182,8 @@ def conditioned_sets(
     return _shuffled(rng, parts, np.concatenate(features), np.concatenate(physical))
 
 
-_Part = tuple[
-    np.ndarray, np.ndarray, np.ndarray, np.ndarray
-]  # config, sizes, cost, condition
+# Config, sizes, cost, condition.
+_Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def _mixed_sets(

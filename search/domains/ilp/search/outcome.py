@@ -147,7 +147,7 @@ def _engine_limit(end: EngineEnded) -> Limit:
 def _end_detail(limit: Limit, engine: str, detail: str, with_a: str) -> str:
     if limit is Limit.OTHER:
         reason = detail or "it gave no reason"
-        return (
-            f"{engine} ended before the time was over ({reason}), {with_a} solution in hand"
-        )
-    return f"ended by the limit {limit.value} {with_a} solution in hand"
+        return f"{engine} ended before the time limit ({reason}), {with_a} solution"
+    if limit is Limit.STOPPED:
+        return f"stopped by its owner, {with_a} solution"
+    return f"ended by the limit on {limit.value.replace('_', ' ')}, {with_a} solution"

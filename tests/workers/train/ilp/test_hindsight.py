@@ -56,9 +56,8 @@ def test_negatives_were_closed_and_come_from_incumbents_around_too() -> None:
 
 def test_a_set_that_holds_the_next_gain_is_no_negative() -> None:
     log = logged()
-    log.failed[1].append(
-        np.isin(np.arange(N), [1, 2, 11])
-    )  # failed at the second incumbent, would have gained at the first
+    # Failed at the second incumbent, would have gained at the first.
+    log.failed[1].append(np.isin(np.arange(N), [1, 2, 11]))
     first = labelled(log, HindsightParams(least_negatives=4), np.random.default_rng(0))[0]
     assert [1, 2, 11] not in [np.flatnonzero(row).tolist() for row in first.negatives]
 

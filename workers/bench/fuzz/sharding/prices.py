@@ -92,9 +92,8 @@ class Pricer:
         `columns` of each device of N plans: (D, N) → (N,), (N,).
         """
         ranks, per_node = self.ranks, self.per_node
-        piece = (
-            self.spec.global_batch / ranks * 4
-        )  # bytes of one column that a device sends each peer
+        # Bytes of one column that a device sends each peer.
+        piece = self.spec.global_batch / ranks * 4
         near = far = np.zeros(columns.shape[1])
         everything = sum(columns)
         for device, profile in enumerate(self.profiles):

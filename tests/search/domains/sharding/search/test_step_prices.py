@@ -30,9 +30,8 @@ def test_the_price_of_a_move_is_the_cost_after_it(
         a, b, 0.0 * left if alone else left, joined, loads.dims[a] - columns,
         loads.dims[b] + columns,
     )  # fmt: skip
-    if (
-        not prices.whole_exchange
-    ):  # the smooth cost estimates the exchange by the largest sender
+    # The smooth cost estimates the exchange by the largest sender.
+    if not prices.whole_exchange:
         assert (smooth >= cost * (1 - 1e-9)).all()
     for n, target in enumerate(b):
         moved = WorkingPlan(items, ready.model, ready.random_plan(), ready.limits)

@@ -59,9 +59,8 @@ def test_two_ranks_exchange_and_the_early_one_waits(tmp_path: Path) -> None:
         assert min(line["forward_ms"] + line["backward_ms"]) > 0
         late = max(line["start_ms"])
         early = line["start_ms"].index(0)
-        assert (
-            line["forward_ms"][early] > late * 0.5
-        )  # it cannot end before the late rank has begun
+        # It cannot end before the late rank has begun.
+        assert line["forward_ms"][early] > late * 0.5
 
 
 @pytest.mark.parametrize(

@@ -100,9 +100,8 @@ def test_noise_is_estimated_correctly() -> None:
     )
     assert one[0] == pytest.approx(10, abs=1)
     assert median[0] == pytest.approx(6.7, abs=1)  # a median of three normals
-    assert one[2] == pytest.approx(
-        10 * 5**0.5 / 3, abs=1
-    )  # forward and twice that backward, independent
+    # Forward and twice that backward, independent.
+    assert one[2] == pytest.approx(10 * 5**0.5 / 3, abs=1)
     assert parts["MAPE: linear in four amounts"][0] == pytest.approx(6, abs=2.5)
 
 

@@ -30,9 +30,8 @@ def test_the_pool_keeps_its_limits_and_uses_all_widths() -> None:
     assert {t.dim for t in pool} == set(DIMS)
     for table in pool:
         assert 1_000 <= table.rows <= 1_000_000
-        assert (
-            100 <= table.active_rows <= table.rows or table.active_rows == 99
-        )  # exp(log(100)) rounds down
+        # exp(log(100)) rounds down.
+        assert 100 <= table.active_rows <= table.rows or table.active_rows == 99
         assert 1 <= table.pooling <= 50
         assert 0 <= table.alpha <= 1.3
         assert TableConfig.of_row(table.as_row()) == table

@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-with (
-    warnings.catch_warnings()
-):  # it warns of each experimental op that its build for the CPU does not have
+# It warns of each experimental op that its build for the CPU does not have.
+with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     pytest.importorskip("fbgemm_gpu.split_table_batched_embeddings_ops_training")
 

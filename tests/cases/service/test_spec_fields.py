@@ -1,4 +1,7 @@
-"""Every field of every spec changes the outcome for some input. A schema field without an entry fails the first test."""
+"""Every field of every spec changes the outcome for some input.
+
+A schema field without an entry in `fields.py` fails the first test.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,11 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from pydantic import ValidationError
 
 from search import pipeline
 from search.domains import KINDS
@@ -33,12 +34,10 @@ from solvers.llvm.install import find_llvm
 from solvers.llvm.types import LlvmMissing
 from tests.cases.service.fields import BASES, FILES, PAIRS, Pair
 from tests.doubles.memory_store import MemoryStore
-from trimtab.errors import SpecError
-from trimtab.specs.common import ArtifactRef, JobRequest, request_model
+from trimtab.specs.common import ArtifactRef, JobRequest
 from trimtab.specs.ilp import LnsOptions
-from trimtab.specs.sharding import DeviceGroup
 
-# Fields that are not run but seen elsewhere in this file, by the test named.
+# Fields that another test of this file checks without a run.
 SPIED = {
     "antenna": set[str](),
     "ilp": {
@@ -67,14 +66,14 @@ ENVELOPE |= {"labels", "max_attempts", "webhook", "webhook.url"}
 
 def fields_of(schema: Mapping[str, Any]) -> set[str]:
     """Dotted paths of all properties, without the indices of lists."""
-    found: set[str] = set()
+    paths: set[str] = set()
 
     def walk(part: Mapping[str, Any], path: str, seen: tuple[str, ...]) -> None:
         if (ref := part.get("$ref", "")) in seen and ref:
             return
         if ref:
             name = ref.rsplit("/", 1)[1]
-            found.add(path + ("@file" if name == ArtifactRef.__name__ else ""))
+            paths.add(path + ("@file" if name == ArtifactRef.__name__ else ""))
             walk(schema["$defs"][name], path, (*seen, ref))
         for word in ("anyOf", "oneOf", "allOf"):
             for option in part.get(word, ()):
@@ -82,11 +81,11 @@ def fields_of(schema: Mapping[str, Any]) -> set[str]:
         if "items" in part:
             walk(part["items"], path, seen)
         for name, inner in part.get("properties", {}).items():
-            found.add(inner_path := f"{path}.{name}" if path else name)
+            paths.add(inner_path := f"{path}.{name}" if path else name)
             walk(inner, inner_path, seen)
 
     walk(schema, "", ())
-    return found - {""}
+    return paths - {""}
 
 
 def references(kind: str) -> set[str]:
@@ -180,14 +179,14 @@ def run(
 def outcome(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[str, dict[str, Any]], dict[str, Any]]:
-    """Runs each spec once."""
-    known: dict[str, dict[str, Any]] = {}
+    """Run each spec once; returns the outcome."""
+    outcomes: dict[str, dict[str, Any]] = {}
 
     def get(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
         text = json.dumps([kind, spec], sort_keys=True)
-        if text not in known:
-            known[text] = run(kind, spec, tmp_path_factory.mktemp(kind) / "run")
-        return known[text]
+        if text not in outcomes:
+            outcomes[text] = run(kind, spec, tmp_path_factory.mktemp(kind) / "run")
+        return outcomes[text]
 
     return get
 
@@ -221,13 +220,13 @@ def _need_llvm() -> None:
 
 
 class _Seen(Exception):
-    """Ends the search once it is put together."""
+    """Ends the search once it is set up."""
 
 
 def test_lns_options_reach_the_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Put the search together and look at its parts; a run would end before it on a model that is quick enough for a test."""
+    """Set up the search and look at its parts: a run of a small model would end before it."""
     seen: dict[str, Any] = {}
 
     def spied(guide: Any, **parts: Any) -> Any:
@@ -266,7 +265,7 @@ def test_lns_options_reach_the_search(
 def test_a_warm_start_reaches_the_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a model small enough for a test the engine ends before the start could be told from its own incumbents."""
+    """Look at the arguments: on a small model the engine ends before the start has an effect."""
     seen: dict[str, Any] = {}
 
     def spied(model: Any, **parts: Any) -> Any:
@@ -286,7 +285,7 @@ def test_a_warm_start_reaches_the_engine(
 def test_the_cores_reach_the_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What one core does, when even the second core is idle, is in tests/cases/ilp/test_threads.py."""
+    """The cores arrive; tests/cases/ilp/test_threads.py shows their effect."""
     seen: list[int] = []
 
     def spied(model: Any, **parts: Any) -> Any:
@@ -329,7 +328,7 @@ def test_compile_options_reach_the_search(
 
 
 def _shape(value: Any) -> Any:
-    """Something short that differs where collections differ."""
+    """Return a short value that differs if the collections differ."""
     if isinstance(value, Mapping | list | tuple | set | frozenset):
         return len(value)
     return value if isinstance(value, bool | str) else type(value).__name__
@@ -385,9 +384,8 @@ def test_a_reference_describes_the_stored_file(
         return answer.status_code, answer.json()["detail"]
 
     assert status()[0] == 202
-    assert (
-        "another-name.mps" in status(name="another-name.mps")[1]
-    )  # shown, and the run's file is called so
+    # The name is shown, and the run's file has it.
+    assert "another-name.mps" in status(name="another-name.mps")[1]
     assert status(digest="sha256:" + "0" * 64)[0] == 422
     code, detail = status(size_bytes=5)
     assert code == 422
@@ -449,7 +447,7 @@ def test_limits_end_a_run(
 
 
 def test_the_rest_of_the_envelope(client: TestClient) -> None:
-    """Priority orders the queue, labels filter, the webhook is kept, the version is checked; retries: see the store's tests."""
+    """Priority orders the queue, labels filter, the webhook is stored, the version is checked."""
 
     def post(**more: Any) -> Any:
         return client.post("/v1/jobs", json={"kind": "probe", "spec": {}, **more})
@@ -469,88 +467,3 @@ def test_the_rest_of_the_envelope(client: TestClient) -> None:
     assert (shown["seed"], shown["max_attempts"], shown["priority"]) == (7, 2, 5)
     assert post(spec={"schema_version": 2}).status_code == 422
     assert post(kind="no-such").status_code == 422
-
-
-# -- constructors --
-
-
-@pytest.mark.parametrize("kind", sorted(KINDS))
-def test_constructors_take_what_json_takes(kind: str) -> None:
-    """Case 03 and its sisters: words for enumerations, objects for models, at any depth."""
-    for name, base in BASES.items():
-        if name.split("-")[0] == kind:
-            spec = with_files(base)
-            assert KINDS[kind].spec(**spec) == KINDS[kind].spec.model_validate_json(
-                json.dumps(spec)
-            )
-    pairs = [(pair.base or kind, pair.other) for pair in PAIRS[kind].values()]
-    for base_name, changes in pairs:
-        spec = with_files(changed(BASES[base_name], changes))
-        try:
-            read = KINDS[kind].spec.model_validate_json(json.dumps(spec))
-        except ValidationError:
-            with pytest.raises(SpecError):
-                KINDS[kind].spec(**spec)
-        else:
-            assert KINDS[kind].spec(**spec) == read
-
-
-def enumerations() -> list[tuple[type[Any], str, type[Enum]]]:
-    found = []
-    for row in KINDS.values():
-        stack, seen = [row.spec], set[type[Any]]()
-        while stack:
-            model = stack.pop()
-            if model in seen:
-                continue
-            seen.add(model)
-            for name, info in model.model_fields.items():
-                if isinstance(info.annotation, type) and issubclass(info.annotation, Enum):
-                    found.append((model, name, info.annotation))
-                parts = (*getattr(info.annotation, "__args__", ()), info.annotation)
-                stack += [
-                    part
-                    for part in parts
-                    if isinstance(part, type) and hasattr(part, "model_fields")
-                ]
-    return found
-
-
-@pytest.mark.parametrize(("model", "name", "words"), enumerations())
-def test_every_enumeration_takes_its_words(
-    model: Any, name: str, words: type[Enum]
-) -> None:
-    required = {"count": 1, "memory_gib": 1.0, "name": "t", "rows": 10, "dim": 8}
-    given = {key: value for key, value in required.items() if key in model.model_fields}
-    base = next((BASES[kind] for kind, row in KINDS.items() if row.spec is model), {})
-    for word in words:
-        more = (
-            {"runs": [{}], "objective": "ir_instructions"} if word.value == "paper" else {}
-        )
-        if "runs" in more and "runs" not in model.model_fields:
-            more = {}
-        made = model(**{**with_files(base), **given, **more, name: word.value})
-        assert getattr(made, name) is word
-    with pytest.raises(SpecError) as caught:
-        model(**{**with_files(base), **given, name: "no-such-word"})
-    assert f"{name}: expected one of " in str(caught.value)
-    assert "got 'no-such-word'" in str(caught.value)
-    assert "pydantic" not in str(caught.value)
-
-
-def test_the_error_has_its_parts() -> None:
-    spec = KINDS["sharding"].spec
-    with pytest.raises(SpecError) as caught:
-        spec(devices=[{"count": 0, "memory_gib": 1.0}], tables=BASES["sharding"]["tables"])
-    error = caught.value
-    assert (error.path, error.expected, error.got) == (
-        "devices.0.count",
-        "a value of at least 1",
-        "0",
-    )
-    with pytest.raises(
-        ValueError,
-        match=r"^hardwar: expected no such field, got 'a100'; did you mean 'hardware'\?",
-    ):
-        DeviceGroup(count=1, memory_gib=1, hardwar="a100")  # type: ignore[call-arg]
-    assert request_model(spec)(kind="sharding", spec=BASES["sharding"]).kind == "sharding"  # type: ignore[arg-type]
