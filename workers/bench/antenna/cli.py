@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +22,7 @@ Line = dict[str, Any]
 def main(argv: list[str]) -> int:
     """Run a suite; lines go to --out and to standard output."""
     options = _parser().parse_args(argv)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before a suite imports numpy
     options.out.parent.mkdir(parents=True, exist_ok=True)
     head = {
         "suite": f"antenna-{options.suite}",

@@ -23,7 +23,7 @@ class Outline:
 
     @property
     def hole(self) -> bool:
-        """Whether the loop surrounds air."""
+        """True around air."""
         return self.twice_area < 0
 
 

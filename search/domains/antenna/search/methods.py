@@ -35,7 +35,7 @@ class Searcher(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What a method is made from."""
+    """Parts that a method is made from."""
 
     spec: AntennaSpec
     rules: Rules

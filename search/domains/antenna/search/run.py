@@ -164,10 +164,10 @@ class _Funnel:
             for design in designs:
                 if self._over():
                     return
-                known = self.evaluator.known(design, "coarse")
+                solved_before = self.evaluator.known(design, "coarse")
                 score = self.evaluator.score(design, "coarse")
                 scores.append(score.guide_db)
-                if not known:
+                if not solved_before:
                     self._stop.spend()
                     self._pool(design, score)
             self._searcher.tell(designs, scores)
