@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,8 +25,10 @@ from search.types import OnIncumbent, SearchOutcome
 from solvers.field.openems.process import OpenEmsMissing, find_openems
 from trimtab.results import Incumbent, Reason, Termination
 
-# Shares of the coarse solves after which the best designs go to the fine solver.
-_ROUNDS = (0.05, 0.15, 0.35, 0.65, 1.0)
+_FIRST_ROUND = (
+    40  # coarse solves before the best designs go to the fine solver; then doubled
+)
+_LAST_FINE = 8  # fine solves for which time is left after the coarse ones
 _BATCH = 8  # designs asked for at once
 _POOL = 200  # coarse designs that compete for a fine solve
 _APART = 4  # cells in which designs of one round of fine solves differ, at least
@@ -115,17 +118,20 @@ class _Funnel:
         self.evaluator = Evaluator(problem)
         self.state = State()
         self._reserve_s = _reserve_s(problem, stop.remaining_s())
+        self._fine_s = 0.0  # of the newest fine solve
 
     def search(self) -> None:
-        """Alternate coarse search and fine solves."""
-        rounds = [max(1, round(share * self.spec.coarse_solves)) for share in _ROUNDS]
+        """Alternate coarse search and fine solves; each round doubles the coarse solves."""
+        rounds = [min(_FIRST_ROUND, self.spec.coarse_solves)]
+        while rounds[-1] < self.spec.coarse_solves:
+            rounds.append(min(2 * rounds[-1], self.spec.coarse_solves))
         for number, until in enumerate(rounds):
             self.state.reached = 0
             self._coarse(until)
+            last = self._coarse_over()
             fine = round(self.spec.fine_solves * (number + 1) / len(rounds))
-            spent = self._stop(None)
-            self._fine(self.spec.fine_solves if spent else max(1, fine))
-            if spent or self._time_over() or self._reached():
+            self._fine(self.spec.fine_solves if last else max(1, fine))
+            if last or self._reached():
                 return
 
     def confirm(self) -> None:
@@ -156,13 +162,13 @@ class _Funnel:
     def _coarse(self, until: int) -> None:
         """Let the search method spend coarse solves until `until` of them are spent."""
         idle = 0
-        while self.evaluator.solved["coarse"] < until and not self._over():
+        while self.evaluator.solved["coarse"] < until and not self._coarse_over():
             left = until - self.evaluator.solved["coarse"]
             designs = self._searcher.ask(min(_BATCH, left))
             scores = []
             before = self.evaluator.solved["coarse"]
             for design in designs:
-                if self._over():
+                if self._coarse_over():
                     return
                 solved_before = self.evaluator.known(design, "coarse")
                 score = self.evaluator.score(design, "coarse")
@@ -195,9 +201,7 @@ class _Funnel:
                 chosen.append(design)
         for design in chosen:
             # The first design is solved though time is over: without it there is no answer.
-            if self._time_over() and (
-                self.state.finalists or self._stop.remaining_s() <= 0
-            ):
+            if self._time_over() and self.state.finalists:
                 return
             self.solve_fine(design, self.spec.search.value)
             if self._reached():
@@ -205,7 +209,9 @@ class _Funnel:
 
     def solve_fine(self, design: Design, source: str) -> None:
         """Solve one design by the fine solver, and report it when it is the best so far."""
+        began = time.monotonic()
         score = self.evaluator.score(design, "fine")
+        self._fine_s = time.monotonic() - began
         margin = score.margin_db
         state = self.state
         state.finalists.append((margin, design, score))
@@ -224,8 +230,11 @@ class _Funnel:
         full = sum(row[0] >= self.spec.margin_db for row in self.state.finalists)
         return full >= max(1, self.spec.verify_runs)
 
-    def _over(self) -> bool:
-        return self._stop(None) or self._time_over()
+    def _coarse_over(self) -> bool:
+        """Return whether only the fine solves of the best designs are left to do."""
+        fine = min(_LAST_FINE, self.spec.fine_solves - self.evaluator.solved["fine"])
+        left_s = self._stop.remaining_s() - self._reserve_s
+        return self._stop(None) or left_s <= fine * self._fine_s
 
     def _time_over(self) -> bool:
         return self._stop.remaining_s() <= self._reserve_s

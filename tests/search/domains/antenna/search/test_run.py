@@ -12,11 +12,15 @@ import pytest
 from search.domains.antenna.encode import encode
 from search.domains.antenna.parse import parse
 from search.domains.antenna.search import run as funnel
+from search.domains.antenna.search.layouts import Vectors, layouts_of
+from search.domains.antenna.search.legalise import Rules
+from search.domains.antenna.search.methods import Annealing, Setting
 from search.domains.antenna.verify.second_solver import SecondOpinion
 from search.stop import from_budget
 from search.types import SearchOutcome
 from tests.search.domains.antenna.jobs import job
-from trimtab.results import Incumbent
+from trimtab.results import Incumbent, Limit
+from trimtab.specs.antenna import AntennaSpec
 
 
 def search(folder: Path, **fields: Any) -> tuple[SearchOutcome, list[Incumbent]]:
@@ -73,3 +77,44 @@ def test_a_design_that_the_second_solver_confirms_comes_first(
     assert len(asked) == 2
     assert outcome.solution.design.key == asked[1]
     assert outcome.summary["solves"]["second_solver_in_search"] == 2
+
+
+def test_a_stop_before_the_first_fine_solve_still_gives_an_answer(tmp_path: Path) -> None:
+    problem = parse(job(coarse_solves=1_000_000, margin_db=10.0), {}, tmp_path)
+    event, asked = threading.Event(), 0
+    stop = from_budget({"seconds": 60.0}, event)
+
+    class Stopping(Annealing):
+        def tell(self, designs: Any, scores: Any) -> None:
+            nonlocal asked
+            asked += 1
+            super().tell(designs, scores)
+            event.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            funnel, "make_searcher", lambda spec, rng: Stopping(_setting(spec, rng))
+        )
+        outcome = funnel.run_search(
+            problem,
+            encode(problem),
+            stop=stop,
+            rng=np.random.default_rng(0),
+            on_incumbent=lambda point, solution=None: None,
+        )
+    assert asked == 1
+    assert outcome.termination.limit is Limit.STOPPED
+    assert outcome.solution is not None
+    assert outcome.summary["solves"]["fine"] == 1
+
+
+def _setting(spec: AntennaSpec, rng: np.random.Generator) -> Setting:
+    rules = Rules(spec)
+    return Setting(
+        spec=spec,
+        rules=rules,
+        layouts=layouts_of(spec, rules),
+        vectors=Vectors(spec, rules),
+        rng=rng,
+        evaluations=100,
+    )
