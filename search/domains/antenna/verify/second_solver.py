@@ -94,7 +94,8 @@ def second_opinion(
     except OpenEmsMissing:
         return _not_checked(f"openEMS is not installed on the server. {TO_INSTALL}")
     except OpenEmsFailed as error:
-        return _not_checked(f"{error}; give the job more seconds or another mesh of cells")
+        remedy = "; give the job more seconds" if "time limit" in str(error) else ""
+        return _not_checked(f"{error}{remedy}")
     if done is None:
         return _not_checked("the job ended before openEMS did; give it more seconds")
     inductance, reference = port_inductance_h(problem.board), problem.spec.z0_ohm
